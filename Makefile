@@ -1,0 +1,46 @@
+# Every target makes the virtual environment it needs; only Python (3.11-3.13), make and git are assumed.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: run test lint ui bench soak docs clean install
+run: $(STAMP)  ## the shortcut study: 2 conditions x 3 seeds, every intervention, the comparison figure
+	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)'
+
+test: $(STAMP)  ## the whole test suite
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(STAMP)  ## style, types, and the import contracts of the house
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: $(STAMP)  ## the MLflow UI on loopback, over this folder's runs
+	$(BIN)/paribus ui
+
+bench: $(STAMP)  ## performance, side by side with a naive loop and with bare forward passes
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.statistics --quick
+	$(BIN)/python -m benchmarks.planted --quick
+
+soak: $(STAMP)  ## long runs: calibration and planted truths at full size
+	$(BIN)/python -m benchmarks.statistics
+	$(BIN)/python -m benchmarks.planted
+
+docs: $(STAMP)  ## regenerate the reference from the dataclasses
+	$(BIN)/python -m docs.generate
+
+install: $(STAMP)
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+clean:  ## remove the environment, caches and build products; runs are kept
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

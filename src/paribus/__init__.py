@@ -1,0 +1,5 @@
+"""Tracked causal experiments on trained networks."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The entrypoint and its verbs."""

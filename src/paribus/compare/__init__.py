@@ -1,0 +1,1 @@
+"""Collecting, grouping and testing finished runs."""

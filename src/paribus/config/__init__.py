@@ -1,0 +1,1 @@
+"""Composing, checking and building a configuration from Hydra groups."""

@@ -1,0 +1,1 @@
+"""Interventions on activations and inputs, evaluated the cheapest exact way."""

@@ -1,0 +1,241 @@
+"""What every experiment type is, what it works on, and what it reports to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from paribus import seeds
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Curve, Diagnostics, EngineReport, Figure, Result, Table
+from paribus.spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from paribus.stats.spec import StatsSpec
+
+
+class Workspace(Protocol):
+    """A place for the large objects of a run (checkpoints), which outlives a kill of the process."""
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Keep tensors and plain values under ``name`` (atomically; replaces an older one)."""
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under ``name``, or None."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names kept so far, sorted."""
+
+    def publish(self, name: str) -> None:
+        """Make ``name`` an artifact of the run, for other runs to load."""
+
+
+class Recorder(Protocol):
+    """Receives what an experiment finds, as it is found; the only way out of an experiment."""
+
+    workspace: Workspace
+
+    def table(self, table: Table) -> None:
+        """Keep a finished table."""
+
+    def figure(self, figure: Figure) -> None:
+        """Declare a figure of tables already handed over."""
+
+    def curve(self, curve: Curve) -> None:
+        """Keep a metric over levels."""
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        """Keep a headline metric, or one point of a history."""
+
+    def warn(self, message: str) -> None:
+        """Say something the reader must know; it is shown and kept in the diagnostics."""
+
+    def diagnose(self, **changes: Any) -> None:
+        """Set fields of :class:`paribus.results.schema.Diagnostics` (counts add up, engine reports merge)."""
+
+    def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
+        """Iterate over ``items`` and show how far it got."""
+
+
+@dataclass(kw_only=True)
+class Setup:
+    """The loaded objects an experiment works on; each subject adds its own.
+
+    Attributes:
+        seed: The run's seed; every stream of randomness is derived from it by name.
+        stats: Settings of the statistics.
+        device: The torch device to compute on, as a string (``cpu``, ``cuda``).
+        batch_limit: The most rows in one forward pass.
+    """
+
+    seed: int
+    stats: StatsSpec
+    device: str = "cpu"
+    batch_limit: int = 512
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Return the numpy generator of the stream ``name``."""
+        return seeds.rng(self.seed, name)
+
+    def torch_rng(self, name: str) -> torch.Generator:
+        """Return the torch generator of the stream ``name`` (on the CPU, so that devices agree)."""
+        return seeds.torch_rng(self.seed, name)
+
+
+@dataclass(frozen=True)
+class Experiment(Spec):
+    """Base of every experiment type. A subclass declares its variables as fields and implements :meth:`run`.
+
+    Class attributes:
+        type: The name users select with ``experiment=``.
+        evidence: What kind of claim the result supports.
+        subject: ``images``, ``builds``, or ``runs`` for comparisons.
+        version: Raised whenever the meaning of a number changes; part of every run's identity.
+        summary: One line for ``paribus list``.
+        needs: The config groups its numbers depend on; only these enter the identity.
+    """
+
+    type: ClassVar[str]
+    evidence: ClassVar[Evidence]
+    subject: ClassVar[str]
+    version: ClassVar[int] = 1
+    summary: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
+
+    def run(self, setup: Any, recorder: Recorder) -> Aggregates:
+        """Run the experiment on ``setup``; hand tables, figures and metrics to ``recorder`` as they are finished."""
+        raise NotImplementedError
+
+
+class MemoryWorkspace:
+    """A workspace that lives in memory, for notebooks and tests."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._kept: dict[str, dict[str, Any]] = {}
+        self.published: list[str] = []
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Keep ``state`` under ``name``."""
+        self._kept[name] = state
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under ``name``, or None."""
+        return self._kept.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names kept so far, sorted."""
+        return tuple(sorted(self._kept))
+
+    def publish(self, name: str) -> None:
+        """Remember that ``name`` is to be an artifact."""
+        self.published.append(name)
+
+
+@dataclass
+class MemoryRecorder:
+    """Keeps everything in memory; the tracked recorder extends it."""
+
+    workspace: Workspace = field(default_factory=MemoryWorkspace)
+    tables: dict[str, Table] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+
+    def table(self, table: Table) -> None:
+        """Keep a finished table (a later one of the same name replaces it)."""
+        self.tables[table.name] = table
+
+    def figure(self, figure: Figure) -> None:
+        """Keep a figure; its tables must have been handed over.
+
+        Raises:
+            ValueError: If a table it names is not there.
+        """
+        missing = [name for name in figure.tables if name not in self.tables]
+        if missing:
+            raise ValueError(f"figure {figure.name!r} needs tables not handed over yet: {', '.join(missing)}")
+        self.figures.append(figure)
+
+    def curve(self, curve: Curve) -> None:
+        """Keep a curve."""
+        self.curves.append(curve)
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        """Keep the latest value of a metric."""
+        self.metrics[name] = float(value)
+
+    def warn(self, message: str) -> None:
+        """Keep a warning once."""
+        if message not in self.diagnostics.warnings:
+            self.diagnostics = replace(self.diagnostics, warnings=(*self.diagnostics.warnings, message))
+
+    def diagnose(self, **changes: Any) -> None:
+        """Merge into the diagnostics: counts add up, engine reports merge, the rest replaces."""
+        self.diagnostics = merge_diagnostics(self.diagnostics, changes)
+
+    def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
+        """Iterate without showing anything."""
+        yield from items
+
+
+def merge_diagnostics(known: Diagnostics, changes: dict[str, Any]) -> Diagnostics:
+    """Return ``known`` with ``changes`` merged in: counts add up, engine reports merge, the rest replaces."""
+    merged = dict(changes)
+    for name in ("n_contexts_tested", "n_contexts_skipped"):
+        if name in merged:
+            merged[name] = getattr(known, name) + int(merged[name])
+    if "constraint_violations" in merged:
+        counts = dict(known.constraint_violations)
+        for key, count in merged["constraint_violations"].items():
+            counts[key] = counts.get(key, 0) + int(count)
+        merged["constraint_violations"] = counts
+    if "engine" in merged:
+        merged["engine"] = merge_engine(known.engine, merged["engine"])
+    if "warnings" in merged:
+        merged["warnings"] = tuple(dict.fromkeys((*known.warnings, *merged["warnings"])))
+    return replace(known, **merged)
+
+
+def merge_engine(a: EngineReport, b: EngineReport) -> EngineReport:
+    """Return one report for two evaluations: strategies are joined, counts add up, the worse parity stays."""
+    strategies = dict.fromkeys(s for report in (a, b) for s in report.strategy.split("+") if s)
+    parities = [p for p in (a.parity_max_abs_diff, b.parity_max_abs_diff) if p is not None]
+    return EngineReport(
+        strategy="+".join(strategies),
+        n_requested=a.n_requested + b.n_requested,
+        n_unique=a.n_unique + b.n_unique,
+        parity_max_abs_diff=max(parities) if parities else None,
+    )
+
+
+def perform(
+    experiment: Experiment,
+    setup: Any,
+    recorder: MemoryRecorder,
+    *,
+    spec_id: str = "",
+    feature: str | None = None,
+    model: str | None = None,
+) -> Result:
+    """Run ``experiment`` and put its result together from what it reported."""
+    aggregates = experiment.run(setup, recorder)
+    return Result(
+        spec_id=spec_id,
+        experiment_type=experiment.type,
+        evidence=experiment.evidence,
+        feature=feature,
+        model=model,
+        subject=experiment.subject,
+        aggregates=aggregates,
+        tables=dict(recorder.tables),
+        diagnostics=recorder.diagnostics,
+        figures=tuple(recorder.figures),
+        curves=tuple(recorder.curves),
+        metrics=dict(recorder.metrics),
+    )

@@ -1,0 +1,1 @@
+"""Architectures and the safe loading of their weights."""

@@ -1,0 +1,149 @@
+"""The typed parts of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from paribus.results.evidence import Evidence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Table:
+    """A tidy table: one row per measured condition.
+
+    Attributes:
+        name: File stem, unique within a result (``[a-z0-9_]+``).
+        description: One sentence: what a row is.
+        evidence: How its numbers were obtained.
+        frame: The rows.
+        columns: What a column means, by name, with its unit; columns left out explain themselves.
+    """
+
+    name: str
+    description: str
+    evidence: Evidence
+    frame: pd.DataFrame
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure declared as data; it is drawn where the run is kept.
+
+    Attributes:
+        name: File stem, unique within a result.
+        kind: The drawing, by its registered name in ``paribus.figures``.
+        tables: The tables it is drawn from, the main one first.
+        columns: Role of the drawing (``x``, ``y``, ``low``, ``high``, ``group``, ...) to column name or names.
+        title: Heading.
+        caption: What to see and what it does not show.
+        options: Further plain values for the drawing (labels, reference lines, limits).
+    """
+
+    name: str
+    kind: str
+    tables: tuple[str, ...]
+    columns: Mapping[str, str | Sequence[str]]
+    title: str
+    caption: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric over levels, logged as a metric history so that runs overlay in a tracking UI.
+
+    Attributes:
+        name: Metric name without prefix, e.g. ``head_ood_acc``.
+        levels: The varied value (alpha, K, epoch, AP), ascending.
+        values: The metric at each level.
+        level_name: What the levels are, e.g. ``alpha``.
+    """
+
+    name: str
+    levels: tuple[float, ...]
+    values: tuple[float, ...]
+    level_name: str = "level"
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    """The few numbers that sum a result up.
+
+    Attributes:
+        mean_delta: Mean headline effect (its meaning is the experiment's; see its page).
+        std_delta: Standard deviation of that effect over contexts.
+        n_samples: Contexts measured.
+        n_conditions: Conditions (levels, methods, rows) measured.
+        base_activation_mean: Mean of the feature in the unedited contexts, where there is one.
+        base_activation_std: Its standard deviation.
+        custom: Everything else by name: numbers, strings, booleans, lists of them.
+    """
+
+    mean_delta: float | None = None
+    std_delta: float | None = None
+    n_samples: int | None = None
+    n_conditions: int | None = None
+    base_activation_mean: float | None = None
+    base_activation_std: float | None = None
+    custom: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineReport:
+    """How the engine evaluated the interventions.
+
+    Attributes:
+        strategy: ``closed_form``, ``suffix``, ``hooks``, ``inputs``, or several joined by ``+``; empty if not used.
+        n_requested: Evaluations asked for.
+        n_unique: Evaluations made after deduplication.
+        parity_max_abs_diff: Largest difference to the plain hooked forward on a sample; None where not applicable.
+    """
+
+    strategy: str = ""
+    n_requested: int = 0
+    n_unique: int = 0
+    parity_max_abs_diff: float | None = None
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What a reader must know before believing the numbers."""
+
+    relu_floor_detected: bool | None = None
+    relu_floor_rate: float | None = None
+    n_contexts_tested: int = 0
+    n_contexts_skipped: int = 0
+    constraint_violations: Mapping[str, int] = field(default_factory=dict)
+    engine: EngineReport = field(default_factory=EngineReport)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything one experiment found, with the run's own metadata once it is tracked."""
+
+    spec_id: str
+    experiment_type: str
+    evidence: Evidence
+    feature: str | None
+    model: str | None
+    subject: str
+    aggregates: Aggregates
+    tables: Mapping[str, Table]
+    diagnostics: Diagnostics
+    figures: tuple[Figure, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    success: bool = True
+    error_message: str | None = None
+    started_at: str | None = None
+    duration_seconds: float | None = None
+    run_id: str | None = None

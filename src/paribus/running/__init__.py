@@ -1,0 +1,1 @@
+"""A run's life: resolve, set up, perform, draw, keep."""

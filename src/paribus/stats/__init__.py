@@ -1,0 +1,1 @@
+"""Paired, clustered effects with intervals, exact tests, multiplicity and nulls."""

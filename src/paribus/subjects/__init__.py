@@ -1,0 +1,1 @@
+"""What kind of data an experiment is about."""

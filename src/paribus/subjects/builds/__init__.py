@@ -1,0 +1,1 @@
+"""Sets of gear abilities and a weapon: vocabulary, legality, edits, corpora."""

@@ -1,0 +1,1 @@
+"""Labelled images from several domains."""

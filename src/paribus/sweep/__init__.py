@@ -1,0 +1,1 @@
+"""Planning the jobs of a sweep."""

@@ -1,0 +1,1 @@
+"""The MLflow store, runs in it, their identity and provenance."""
