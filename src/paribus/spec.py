@@ -1,9 +1,10 @@
-"""Declaring the configuration of a thing: frozen dataclasses whose fields state range, choices and scientific relevance."""
+"""Declaring the configuration of a thing: frozen dataclasses whose fields state range, choices and relevance."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,12 +87,12 @@ def check_value(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
         return
     if math.isnan(value):
         raise ConfigError(f"{where}: must be a number, got nan")
-    bounds = {
-        "at least": (metadata.get("low"), lambda v, b: v >= b),
-        "at most": (metadata.get("high"), lambda v, b: v <= b),
-        "more than": (metadata.get("above"), lambda v, b: v > b),
-        "less than": (metadata.get("below"), lambda v, b: v < b),
-    }
-    for words, (bound, holds) in bounds.items():
+    bounds = (
+        ("at least", metadata.get("low"), operator.ge),
+        ("at most", metadata.get("high"), operator.le),
+        ("more than", metadata.get("above"), operator.gt),
+        ("less than", metadata.get("below"), operator.lt),
+    )
+    for words, bound, holds in bounds:
         if bound is not None and not holds(value, bound):
             raise ConfigError(f"{where}: must be {words} {bound:g}, got {value!r}")
