@@ -1,1 +1,59 @@
-"""A tidy table in, a matplotlib figure out; one drawing per file."""
+"""Figures: tidy tables in, matplotlib figures out; one drawing kind per file, found by its name.
+
+A figure is declared as data (:class:`paribus.results.schema.Figure`): ``kind`` is the name of a file in this folder,
+``tables`` the tables it reads (the main one first), ``columns`` gives each *role* of the drawing a column name (or a
+list of them where the table below says "several"), ``options`` are plain settings. ``paribus.figures.draw.draw`` draws
+it, ``paribus.figures.save.save`` writes PNG (180 dpi) and PDF. A role marked ``*`` is required; the others may be left
+out, and a column that is declared but not in the table is refused. An unknown role or option is refused with the
+nearest valid name. An empty table draws a panel that says "no data yet". NaN leaves a gap (a blank cell in a heatmap).
+
+Roles with the same meaning everywhere: ``low``/``high`` ends of an interval; ``null``, ``null_low``, ``null_high``
+median and quantiles of a named null (grey; name it with the option ``null_label``); ``group`` colour, line style and
+marker; ``panel`` one panel for each value, side by side; ``n`` counts printed beside a row.
+
+Options every kind takes: ``xlabel``, ``ylabel``, ``xlim`` and ``ylim`` (``[low, high]``; otherwise the axes fit the
+data), ``width`` and ``height`` (inches), ``legend`` (false hides it), ``names`` (mapping of raw values to what is shown
+for them, e.g. ``{"probe": "probe rows"}``, applied to groups, panels and labels), ``note`` (a line under the figure).
+
+======================== ============================================= =============================================
+kind                     roles                                         options
+======================== ============================================= =============================================
+curve                    x* y*(several) low high (as many as y) group  null_label, hline, vline (value, list, or
+                         style(second grouping: line style) panel      mapping of label to value), logx, logy
+                         null null_low null_high                       (true/false/"auto"), labels (names of several
+                                                                       y), markers (true/false/"auto"), share_y,
+                                                                       panel_columns, max_groups
+heatmap                  x* y* value*(several: one panel each) panel   diverging (true/false, or a list per value),
+                         mark(true: a star in the cell) n              center, vmin, vmax, value_label (or list),
+                                                                       annotate (true/false/"auto"), format,
+                                                                       x_order, y_order, share_scale, min_n
+forest                   label* value* low high group panel null       reference (0), null_label, sort ("none",
+                         null_low null_high n p                        "value", "abs"), logx, max_rows
+bars                     label* value*(several) low high group panel   reference (0), null_label, sort, horizontal
+                         null null_low null_high                       (true/false/"auto"), labels, max_rows, logx
+histogram                value*(several) group panel                   bins, density, lines (mapping of label to
+                                                                       value), interval ([low, high], shaded),
+                                                                       interval_label, labels, cumulative
+scatter                  x* y* low high x_low x_high label group size  label_top, identity, hline, vline, logx, logy,
+                         panel                                         trend (a least-squares line)
+volcano                  x*(effect) p*(p or adjusted p) label group    alpha (.05), min_effect, label_top
+strip                    x*(category) y* pair(joined by a line) group  interval ("t" or "none"), hline, null_label
+                         panel null_low null_high
+interaction_matrix       a* b* value* p label(short word in the cell)  alpha, symmetric (true), value_label, max_rows,
+                         panel                                         annotate, format, order
+dose_response            x* y* low high null null_low null_high        baseline (mean at the baseline level),
+                         firing n support group                        null_label, threshold (x of a marked level),
+                                                                       firing_baseline, hline
+itemset_lift             label* lift* low high support p effect        alpha, effect_label, max_rows, sort
+                         effect_low effect_high
+coverage                 label* core* tail* base core_low core_high    max_rows, sort ("gap", "core", "none"),
+                         tail_low tail_high flag(text marker)          core_label, tail_label, base_label
+validation_histogram     value* group(e.g. observed, shuffled) panel   observed (value of the unsplit statistic),
+                                                                       null_group (drawn grey), p, bins
+intervention_comparison  first table: condition* n_train seed epoch*   conditions (order of the columns), hline
+                         raw* ablated*; second table: alpha* accuracy* (chance), min_runs_for_band, epoch_label,
+                         (with the same condition, n_train, seed)      alpha_label, accuracy_label, logx, max_legend
+======================== ============================================= =============================================
+
+``hline``/``vline``: a number, a list of numbers, or a mapping such as ``{"chance": 0.5}``; labels go into the legend.
+"""
