@@ -1,0 +1,131 @@
+"""Which checkpoints of a training run an experiment works on: an index of them, and the rule that chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMED_CHOICES = ("peak_val", "final", "epoch:N", "all", "peak_ood")
+_HISTORY_COLUMN = {"peak_val": "val_acc", "peak_ood": "ood_acc"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of a model at one epoch.
+
+    Attributes:
+        epoch: Epochs of training behind it (0 where it is not known).
+        key: A name that no other weights share; cached features are kept under it.
+        load: Returns the model's state dict.
+        chosen_by: The choice that selected it, e.g. ``peak_val``.
+        on_reported_split: Whether that choice looked at the split that is being reported (``peak_ood``).
+    """
+
+    epoch: int
+    key: str
+    load: Callable[[], Mapping[str, Any]]
+    chosen_by: str = "final"
+    on_reported_split: bool = False
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one training run; nothing is loaded until a chosen one's ``load`` is called.
+
+    Attributes:
+        loader: Returns the model's state dict at an epoch that is among ``epochs``.
+        epochs: The epochs kept, ascending.
+        history: One row per evaluation (``epoch, val_acc, ood_acc``, ...), or None.
+        best: Epoch by choice (``peak_val``, ``peak_ood``) as training recorded it; what is missing here is looked up
+            in the history among the epochs kept, the earliest of equals.
+        key: A name of the run that no other run shares.
+    """
+
+    loader: Callable[[int], Mapping[str, Any]]
+    epochs: tuple[int, ...]
+    history: pd.DataFrame | None = None
+    best: Mapping[str, int] = field(default_factory=dict)
+    key: str = "model"
+
+    def __post_init__(self) -> None:
+        """Sort the epochs.
+
+        Raises:
+            ConfigError: If there are none, or if a best epoch is not among them.
+        """
+        if not self.epochs:
+            raise ConfigError(f"checkpoints of {self.key}: there are none")
+        object.__setattr__(self, "epochs", tuple(sorted({int(epoch) for epoch in self.epochs})))
+        for choice, epoch in self.best.items():
+            if epoch not in self.epochs:
+                raise ConfigError(f"checkpoints of {self.key}: {choice} is epoch {epoch}, which was {self._not_kept()}")
+
+    def select(self, choice: str) -> list[Checkpoint]:
+        """Return the checkpoints of ``choice``, by ascending epoch.
+
+        Args:
+            choice: ``peak_val`` (best accuracy on the validation domain), ``final``, ``epoch:N``, ``all``, or
+                ``peak_ood`` (best on the OOD domain, marked as selected on the reported split).
+
+        Raises:
+            ConfigError: If the choice is unknown, names an epoch that was not kept, or needs a history that is missing.
+        """
+        if choice == "all":
+            return [self._checkpoint(epoch, choice) for epoch in self.epochs]
+        if choice == "final":
+            return [self._checkpoint(self.epochs[-1], choice)]
+        if choice.startswith("epoch:"):
+            return [self._checkpoint(self._epoch(choice), choice)]
+        if choice in _HISTORY_COLUMN:
+            return [self._checkpoint(self._peak(choice), choice)]
+        raise ConfigError(f"checkpoint: no such choice {choice!r}; {nearest(choice, NAMED_CHOICES)}")
+
+    def _checkpoint(self, epoch: int, choice: str) -> Checkpoint:
+        loader = self.loader
+        return Checkpoint(
+            epoch=epoch,
+            key=f"{self.key}/epoch{epoch}",
+            load=lambda: loader(epoch),
+            chosen_by=choice,
+            on_reported_split=choice == "peak_ood",
+        )
+
+    def _epoch(self, choice: str) -> int:
+        text = choice.removeprefix("epoch:")
+        try:
+            epoch = int(text)
+        except ValueError:
+            raise ConfigError(f"checkpoint={choice}: {text!r} is not an epoch; write e.g. epoch:100") from None
+        if epoch not in self.epochs:
+            raise ConfigError(f"checkpoint={choice}: epoch {epoch} was {self._not_kept()}")
+        return epoch
+
+    def _peak(self, choice: str) -> int:
+        if choice in self.best:
+            return int(self.best[choice])
+        if choice == "peak_val" and len(self.epochs) == 1:
+            return self.epochs[0]
+        column = _HISTORY_COLUMN[choice]
+        if self.history is None or column not in self.history:
+            raise ConfigError(
+                f"checkpoint={choice}: {self.key} has no history with {column}; use checkpoint=final or epoch:N"
+            )
+        kept = self.history[self.history["epoch"].isin(self.epochs)].sort_values("epoch").dropna(subset=[column])
+        if kept.empty:
+            raise ConfigError(f"checkpoint={choice}: no kept epoch of {self.key} was evaluated; use checkpoint=final")
+        return int(kept["epoch"].iloc[int(kept[column].to_numpy().argmax())])
+
+    def _not_kept(self) -> str:
+        shown = ", ".join(map(str, self.epochs[:12])) + (f", ... {self.epochs[-1]}" if len(self.epochs) > 12 else "")
+        return f"not kept; kept: {shown}"
+
+
+def only(state: Mapping[str, Any], *, epoch: int = 0, key: str = "model") -> Checkpoints:
+    """Return the index of a model that has just one set of weights (a file, or an untrained model)."""
+    return Checkpoints(loader=lambda _: state, epochs=(epoch,), key=key)
