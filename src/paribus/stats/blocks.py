@@ -1,0 +1,55 @@
+"""Permuting rows so that clusters stay whole: equal-size blocks change places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.clusters import IntArray, chunk_sizes, cluster_codes
+
+
+def exchangeable_blocks(clusters: ArrayLike) -> list[IntArray]:
+    """Return, for each cluster size that occurs, the row indices of its clusters [clusters of that size, size]."""
+    codes, k = cluster_codes(clusters)
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes, minlength=k)
+    starts = np.cumsum(sizes) - sizes
+    return [
+        order[starts[sizes == size][:, None] + np.arange(size)].astype(np.int64) for size in np.unique(sizes[sizes > 0])
+    ]
+
+
+def block_permutations(clusters: ArrayLike, n_permutations: int, rng: np.random.Generator) -> Iterator[IntArray]:
+    """Yield chunks of row permutations [draws, n] that exchange whole clusters with others of the same size.
+
+    Row order within a cluster is kept, so ``values[rows]`` puts another cluster's values, in their order, in the
+    place of each cluster's own. A cluster whose size occurs once stays where it is.
+
+    Args:
+        clusters: Cluster id of each row [n].
+        n_permutations: Number of permutations in all.
+        rng: Draws them.
+    """
+    blocks = exchangeable_blocks(clusters)
+    n = sum(rows.size for rows in blocks)
+    for size in chunk_sizes(n_permutations, n):
+        permutation = np.empty((size, n), dtype=np.int64)
+        for rows in blocks:
+            order = rng.permuted(np.tile(np.arange(len(rows)), (size, 1)), axis=1)
+            permutation[:, rows.ravel()] = rows[order].reshape(size, -1)
+        yield permutation
+
+
+def one_row_per_cluster(clusters: ArrayLike, rng: np.random.Generator) -> IntArray:
+    """Return the index of one random row of each cluster, in the order of the rows: independent rows for a plain test.
+
+    Args:
+        clusters: Cluster id of each row [n].
+        rng: Draws the rows.
+    """
+    codes, _ = cluster_codes(clusters)
+    order = rng.permutation(len(codes))
+    _, first = np.unique(codes[order], return_index=True)
+    return np.sort(order[first]).astype(np.int64)

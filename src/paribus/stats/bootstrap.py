@@ -1,0 +1,269 @@
+"""Confidence intervals by resampling whole clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.clusters import (
+    BoolArray,
+    ClusterSums,
+    FloatArray,
+    IntArray,
+    bootstrap_weights,
+    cluster_codes,
+    join_units,
+    reduce_to_clusters,
+    scalar_or_array,
+    support_groups,
+)
+
+if TYPE_CHECKING:
+    from paribus.stats.spec import StatsSpec
+
+MIN_CLUSTERS = 6
+"""Below this many clusters there is no interval."""
+PERCENTILE_FROM = 40
+"""From this many clusters on the percentile interval covers; below it, the studentised one is needed."""
+ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes:
+        low: Lower end; a float, or an array where several statistics were asked for; NaN where there is none.
+        high: Upper end, likewise.
+        method: ``bootstrap_t``, ``percentile``, ``exact_zero`` or ``none``; an array of these for several.
+    """
+
+    low: Any
+    high: Any
+    method: Any
+
+
+def interval_methods(sums: ClusterSums) -> np.ndarray[Any, Any]:
+    """Return the method of each row's interval [rows], by its number of clusters (see :func:`mean_intervals`)."""
+    k = sums.n_clusters
+    zero = (k > 0) & (sums.sums == 0).all(axis=1) & (np.nan_to_num(sums.sd) == 0)
+    return np.select(
+        [zero, k < MIN_CLUSTERS, k < PERCENTILE_FROM], ["exact_zero", "none", "bootstrap_t"], default="percentile"
+    )
+
+
+def mean_intervals(
+    sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, np.ndarray[Any, Any]]:
+    """Return ``low``, ``high`` and method of the interval of each row's mean (each [rows]).
+
+    Below 40 clusters the bootstrap-t (Efron and Tibshirani 1993, ch. 12.5; each resample is studentised by its own
+    cluster-robust standard error), from 40 on the percentile interval (ch. 13); none below 6. Values that are 0 in
+    every context give [0, 0].
+    """
+    method = interval_methods(sums)
+    low = np.where(method == "exact_zero", 0.0, np.nan)
+    high = low.copy()
+    large = np.flatnonzero(method == "percentile")
+    for start in range(0, len(large), ROWS_AT_ONCE):
+        rows = large[start : start + ROWS_AT_ONCE]
+        low[rows], high[rows] = _percentile(sums.sums[rows], sums.counts[rows], spec, rng)
+    for rows, clusters in support_groups(sums.counts, np.flatnonzero(method == "bootstrap_t")):
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            part = ClusterSums(sums.sums[np.ix_(some, clusters)], sums.counts[np.ix_(some, clusters)], sums.sd[some])
+            low[some], high[some] = _studentised(part, spec, rng)
+    return low, high, method
+
+
+def tails(spec: StatsSpec) -> tuple[float, float]:
+    """Return the lower and upper tail probability of an interval."""
+    return (1 - spec.confidence) / 2, (1 + spec.confidence) / 2
+
+
+def _percentile(
+    sums: FloatArray, counts: FloatArray, spec: StatsSpec, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    sums, counts = join_units((sums, counts), rng)
+    shared = bool((counts == counts[0]).all())
+    sizes = counts[:1] if shared else counts
+    draws = []
+    for weights in bootstrap_weights(sums.shape[1], spec.n_bootstrap, rng):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            draws.append((weights @ sums.T) / (weights @ sizes.T))
+    low, high = np.nanquantile(np.concatenate(draws), tails(spec), axis=0)
+    return low, high
+
+
+def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
+
+    Where a resample has no variance of its own (it drew one value only), it is studentised by ``se``; where ``se``
+    is 0, ``t*`` is 0. All rows share their resamples.
+    """
+    scores, counts, se = sums.residuals(), sums.counts, np.nan_to_num(sums.standard_errors())
+    n_units = scores.shape[1]
+    factor = n_units / (n_units - 1)
+    floor = 1e-12 * se**2
+    safe = np.where(se > 0, se, 1.0)
+    draws = []
+    for weights in bootstrap_weights(n_units, n_draws, rng):
+        n = weights @ counts.T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            delta = (weights @ scores.T) / n
+            spread = weights @ (scores**2).T - 2 * delta * (weights @ (scores * counts).T)
+            variance = factor * (spread + delta**2 * (weights @ (counts**2).T)) / n**2
+            own = np.sqrt(np.where(variance > floor, variance, safe**2))
+            draws.append(np.where(se > 0, delta / own, 0.0))
+    return np.concatenate(draws), se
+
+
+def _studentised(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    t, se = studentised_draws(sums, spec.n_bootstrap, rng)
+    lower, upper = np.quantile(t, tails(spec), axis=0)
+    return sums.means - np.maximum(upper, 0) * se, sums.means - np.minimum(lower, 0) * se
+
+
+def cluster_interval(
+    values: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+    statistic: str = "mean",
+) -> Interval:
+    """Return the interval of the mean (or median) of values that come in clusters.
+
+    Args:
+        values: Values [n], or several columns [n, k]; NaN is left out.
+        clusters: Cluster id of each row [n].
+        spec: Resamples and confidence.
+        rng: Draws the resamples.
+        statistic: ``mean`` or ``median``.
+
+    Returns:
+        The interval; its fields are floats for [n] and arrays [k] for [n, k].
+
+    Raises:
+        ValueError: If shapes disagree or the statistic is unknown.
+    """
+    columns = np.asarray(values, dtype=np.float64)
+    scalar = columns.ndim == 1
+    columns = columns[:, None] if scalar else columns
+    if statistic == "mean":
+        low, high, method = mean_intervals(reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng)
+    elif statistic == "median":
+        found = [_median_interval(column, np.asarray(clusters), spec, rng) for column in columns.T]
+        low, high = np.array([i.low for i in found]), np.array([i.high for i in found])
+        method = np.array([i.method for i in found])
+    else:
+        raise ValueError(f"statistic must be 'mean' or 'median', got {statistic!r}")
+    return Interval(
+        scalar_or_array(low, scalar=scalar),
+        scalar_or_array(high, scalar=scalar),
+        str(method[0]) if scalar else method,
+    )
+
+
+def _median_interval(
+    values: FloatArray, clusters: np.ndarray[Any, Any], spec: StatsSpec, rng: np.random.Generator
+) -> Interval:
+    kept = ~np.isnan(values)
+    order = np.argsort(values[kept], kind="stable")
+    ordered, ids = values[kept][order], clusters[kept][order]
+    if not len(ordered):
+        return Interval(float("nan"), float("nan"), "none")
+
+    def median(weights: FloatArray) -> float:
+        passed = np.cumsum(weights)
+        return float(ordered[np.searchsorted(passed, passed[-1] / 2)])
+
+    return cluster_statistic_interval(median, ids, spec=spec, rng=rng)
+
+
+def cluster_statistic_interval(
+    statistic: Callable[[FloatArray], float],
+    clusters: ArrayLike,
+    *,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+) -> Interval:
+    """Return the interval of any statistic of weighted rows (accuracy, AUROC, a slope).
+
+    Args:
+        statistic: Function of row weights [n] (non-negative, 1 each in the original sample) to a float; it may
+            return NaN where it is undefined (a class has no weight), such resamples are left out.
+        clusters: Cluster id of each row [n].
+        spec: Resamples and confidence.
+        rng: Draws the resamples.
+
+    Returns:
+        Bootstrap-t below 40 clusters, percentile from 40 on, none below 6 (see :func:`weighted_intervals`).
+    """
+    codes, k = cluster_codes(clusters)
+
+    def of_clusters(weights: FloatArray) -> FloatArray:
+        return np.array([[statistic(row)] for row in weights[:, codes]], dtype=np.float64)
+
+    low, high, method = weighted_intervals(of_clusters, k, spec=spec, rng=rng)
+    return Interval(float(low[0]), float(high[0]), method)
+
+
+def weighted_intervals(
+    statistics: Callable[[FloatArray], FloatArray], n_clusters: int, *, spec: StatsSpec, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, str]:
+    """Return intervals of several smooth statistics of cluster weights.
+
+    Below 40 clusters a bootstrap-t whose standard errors come from the jackknife influence values ``U_k`` of the
+    clusters (Efron and Tibshirani 1993, ch. 11 and 12): ``se*^2`` is the variance of the resampled ``U``, so only
+    ``n_bootstrap + n_clusters`` evaluations are needed; from 40 on the percentile interval; none below 6.
+
+    Args:
+        statistics: Function of cluster weights [draws, clusters] to values [draws, k].
+        n_clusters: Number of clusters.
+        spec: Resamples and confidence.
+        rng: Draws the resamples.
+
+    Returns:
+        ``low`` [k], ``high`` [k] and the method.
+    """
+    ones = np.ones((1, n_clusters))
+    estimate = statistics(ones)[0]
+    if n_clusters < MIN_CLUSTERS:
+        return np.full_like(estimate, np.nan), np.full_like(estimate, np.nan), "none"
+    if n_clusters >= PERCENTILE_FROM:
+        draws = np.concatenate([statistics(w) for w in bootstrap_weights(n_clusters, spec.n_bootstrap, rng)])
+        low, high = _quantiles(draws, spec)
+        return low, high, "percentile"
+    without = statistics(1.0 - np.eye(n_clusters))
+    defined = np.isfinite(without)
+    centre = np.where(defined, without, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
+    influence = (n_clusters - 1) * (centre - np.where(defined, without, centre))
+    se = np.sqrt((influence**2).sum(axis=0) / (n_clusters * (n_clusters - 1)))
+    shifts: list[FloatArray] = []
+    own: list[FloatArray] = []
+    for weights in bootstrap_weights(n_clusters, spec.n_bootstrap, rng):
+        shifts.append(statistics(weights) - estimate)
+        mean = weights @ influence / n_clusters
+        own.append((weights @ influence**2 / n_clusters - mean**2) / (n_clusters - 1))
+    variance = np.concatenate(own)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = np.concatenate(shifts) / np.sqrt(np.where(variance > 1e-12 * se**2, variance, se**2))
+    lower, upper = _quantiles(np.where(se > 0, t, 0.0), spec)
+    return estimate - np.maximum(upper, 0) * se, estimate - np.minimum(lower, 0) * se, "bootstrap_t"
+
+
+def _quantiles(draws: FloatArray, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
+    undefined: BoolArray = ~np.isfinite(draws)
+    if not undefined.any():
+        low, high = np.quantile(draws, tails(spec), axis=0)
+        return low, high
+    columns: IntArray = np.flatnonzero(~undefined.all(axis=0))
+    low, high = np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
+    finite = np.where(undefined, np.nan, draws)[:, columns]
+    low[columns], high[columns] = np.nanquantile(finite, tails(spec), axis=0)
+    return low, high

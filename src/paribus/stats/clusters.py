@@ -1,0 +1,186 @@
+"""Reducing rows of values to sums over clusters: the only form in which anything is resampled or tested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+CHUNK_ELEMENTS = 1 << 21
+"""The most elements of a resampling matrix held at once (16 MiB of float64)."""
+
+MAX_UNITS = 2048
+"""Above this many clusters, resampling moves random blocks of clusters instead of single ones."""
+
+
+@dataclass(frozen=True)
+class ClusterSums:
+    """Rows of values reduced to clusters.
+
+    Attributes:
+        sums: Sum of the supported values of each cluster [rows, clusters].
+        counts: Number of supported (not NaN) values of each cluster [rows, clusters].
+        sd: Sample standard deviation over single values (ddof 1) [rows]; NaN below two values.
+    """
+
+    sums: FloatArray
+    counts: FloatArray
+    sd: FloatArray
+
+    @property
+    def n(self) -> FloatArray:
+        """Number of supported values [rows]."""
+        return np.asarray(self.counts.sum(axis=1), dtype=np.float64)
+
+    @property
+    def n_clusters(self) -> IntArray:
+        """Number of clusters with at least one supported value [rows]."""
+        return np.asarray(np.count_nonzero(self.counts, axis=1), dtype=np.int64)
+
+    @property
+    def means(self) -> FloatArray:
+        """Mean over single values, each context weighing the same [rows]; NaN where nothing is supported."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self.sums.sum(axis=1) / self.n, dtype=np.float64)
+
+    def residuals(self) -> FloatArray:
+        """Return ``sums - mean * counts`` [rows, clusters], the cluster scores of the mean; rounding noise is 0."""
+        means = np.nan_to_num(self.means)[:, None]
+        scores = self.sums - means * self.counts
+        noise = 1e-12 * (np.abs(self.sums) + np.abs(means) * self.counts).max(axis=1, initial=0.0)
+        scores[np.abs(scores) <= noise[:, None]] = 0.0
+        return scores
+
+    def standard_errors(self) -> FloatArray:
+        """Return the cluster-robust standard error of each mean [rows]; NaN below two clusters.
+
+        Linearised ratio variance ``K/(K-1) * sum_k (S_k - m C_k)^2 / n^2`` (Liang and Zeger 1986, with the usual
+        small-sample factor); with one value per cluster it is ``sd / sqrt(n)`` exactly.
+        """
+        k = self.n_clusters.astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variance = k / (k - 1) * (self.residuals() ** 2).sum(axis=1) / self.n**2
+        return np.where(k >= 2, np.sqrt(variance), np.nan)
+
+
+def cluster_codes(clusters: ArrayLike) -> tuple[IntArray, int]:
+    """Return integer codes ``0..K-1`` of cluster ids (numbers or strings) [n], and ``K``.
+
+    Raises:
+        ValueError: If ``clusters`` is not one-dimensional.
+    """
+    ids = np.asarray(clusters)
+    if ids.ndim != 1:
+        raise ValueError(f"clusters must be one-dimensional, got shape {ids.shape}")
+    unique, codes = np.unique(ids, return_inverse=True)
+    return codes.astype(np.int64), len(unique)
+
+
+def as_rows(values: ArrayLike, clusters: ArrayLike) -> FloatArray:
+    """Return ``values`` as float64 [rows, contexts], checked against ``clusters`` [contexts].
+
+    Raises:
+        ValueError: If the shapes disagree or a value is infinite.
+    """
+    rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    n = np.asarray(clusters).shape[0]
+    if rows.ndim != 2 or rows.shape[1] != n:
+        raise ValueError(f"values of shape {np.shape(values)} do not fit {n} cluster ids")
+    return rows
+
+
+def reduce_to_clusters(values: ArrayLike, clusters: ArrayLike) -> ClusterSums:
+    """Reduce rows of values to cluster sums, one row at a time, so that memory stays flat.
+
+    Args:
+        values: Values [contexts] or [rows, contexts]; NaN is not supported and left out.
+        clusters: Cluster id of each context [contexts].
+
+    Raises:
+        ValueError: If the shapes disagree or a value is infinite.
+    """
+    rows = as_rows(values, clusters)
+    codes, k = cluster_codes(clusters)
+    sums = np.zeros((len(rows), k))
+    counts = np.zeros((len(rows), k))
+    sd = np.full(len(rows), np.nan)
+    complete = np.bincount(codes, minlength=k).astype(np.float64)
+    for i, row in enumerate(rows):
+        missing = np.isnan(row)
+        if missing.any():
+            row, kept = row[~missing], codes[~missing]
+            counts[i] = np.bincount(kept, minlength=k)
+        else:
+            kept = codes
+            counts[i] = complete
+        if not np.isfinite(row).all():
+            raise ValueError(f"row {i} holds infinite values; only finite values and NaN (not supported) can be summed")
+        sums[i] = np.bincount(kept, weights=row, minlength=k)
+        if row.size >= 2:
+            sd[i] = row.std(ddof=1)
+    return ClusterSums(sums, counts, sd)
+
+
+def join_units(
+    matrices: tuple[FloatArray, ...], rng: np.random.Generator, *, limit: int = MAX_UNITS
+) -> tuple[FloatArray, ...]:
+    """Join clusters at random into ``limit`` blocks of nearly equal size where there are more; else return as given.
+
+    Moving blocks of independent clusters is still valid: sign flips and permutations of blocks form a subgroup of
+    those of clusters, and blocks are themselves independent units to a bootstrap. With 2,048 of them the loss is that
+    of 2,047 degrees of freedom, while time and memory stop growing.
+
+    Args:
+        matrices: Arrays [rows, clusters] that share their clusters.
+        rng: Draws the blocks.
+        limit: The most units to keep.
+    """
+    k = matrices[0].shape[1]
+    if k <= limit:
+        return matrices
+    order = rng.permutation(k)
+    starts = np.linspace(0, k, limit, endpoint=False).astype(np.int64)
+    return tuple(np.add.reduceat(matrix[:, order], starts, axis=1) for matrix in matrices)
+
+
+def chunk_sizes(total: int, width: int, *, budget: int = CHUNK_ELEMENTS) -> Iterator[int]:
+    """Yield chunk sizes that add up to ``total``, each times ``width`` staying within ``budget`` elements."""
+    step = max(1, budget // max(1, width))
+    for start in range(0, total, step):
+        yield min(step, total - start)
+
+
+def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """Yield chunks [draws, units] of resampling counts: how often each unit is drawn among ``n_units`` draws."""
+    for size in chunk_sizes(n_draws, n_units):
+        drawn = rng.integers(0, n_units, size=(size, n_units))
+        drawn += np.arange(size)[:, None] * n_units
+        yield np.bincount(drawn.ravel(), minlength=size * n_units).reshape(size, n_units).astype(np.float64)
+
+
+def random_bits(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """Yield chunks [draws, units] of fair coin tosses, 0.0 or 1.0."""
+    for size in chunk_sizes(n_draws, n_units):
+        packed = np.frombuffer(rng.bytes((size * n_units + 7) // 8), dtype=np.uint8)
+        yield np.unpackbits(packed, count=size * n_units).reshape(size, n_units).astype(np.float64)
+
+
+def support_groups(counts: FloatArray, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield ``(rows, clusters)`` index arrays: the given rows grouped by the set of clusters that support them."""
+    groups: dict[bytes, list[int]] = {}
+    for row in rows:
+        groups.setdefault(np.packbits(counts[row] > 0).tobytes(), []).append(int(row))
+    for members in groups.values():
+        yield np.array(members, dtype=np.int64), np.flatnonzero(counts[members[0]] > 0)
+
+
+def scalar_or_array(values: FloatArray, *, scalar: bool) -> Any:
+    """Return the only element as a float, or the array."""
+    return float(values.ravel()[0]) if scalar else values

@@ -1,0 +1,171 @@
+"""Effects: paired differences to the same context's baseline, with interval, test and null."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.bootstrap import mean_intervals
+from paribus.stats.clusters import BoolArray, ClusterSums, reduce_to_clusters
+from paribus.stats.multiplicity import adjust
+from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.permutation import draws_for, sign_flip_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.stats.spec import StatsSpec
+
+SKEW_BELOW_CLUSTERS = 50
+SKEW_LIMIT = 1.0
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One effect; the fields are the columns of :func:`effect_table`.
+
+    Attributes:
+        mean_delta: Mean paired difference, each context weighing the same.
+        std_delta: Sample standard deviation of the differences.
+        std_error: Cluster-robust standard error of the mean.
+        n: Contexts that support the level.
+        n_clusters: Their clusters.
+        ci_low: Lower end of the interval; NaN below 6 clusters.
+        ci_high: Upper end.
+        p: Sign-flip p of whole clusters.
+        p_adj: p adjusted over the family (the table).
+        ci_method: ``bootstrap_t``, ``percentile``, ``exact_zero`` or ``none``.
+        p_method: ``exact``, ``monte_carlo`` or ``none``.
+        skewed: Whether p should be read with care: under 50 clusters, and skewed cluster sums.
+        null_low: 2.5 % quantile of the named null; NaN without one.
+        null_median: Its median.
+        null_high: Its 97.5 % quantile.
+        null_percentile: Where ``mean_delta`` stands in the null, 0 to 100; not a p.
+    """
+
+    mean_delta: float
+    std_delta: float
+    std_error: float
+    n: int
+    n_clusters: int
+    ci_low: float
+    ci_high: float
+    p: float
+    p_adj: float
+    ci_method: str
+    p_method: str
+    skewed: bool
+    null_low: float = float("nan")
+    null_median: float = float("nan")
+    null_high: float = float("nan")
+    null_percentile: float = float("nan")
+
+
+def effect_table(
+    differences: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+    null: ArrayLike | None = None,
+    alternative: str = "two-sided",
+) -> pd.DataFrame:
+    """Return one effect per row of paired differences; the rows are one family.
+
+    Args:
+        differences: Differences to the same context's baseline [rows, contexts]; NaN where a context does not
+            support the row's level.
+        clusters: Cluster id of each context [contexts].
+        spec: Resamples, confidence, least Monte Carlo draws, adjustment.
+        rng: Draws resamples and flips.
+        null: Draws of a named null for the means, [rows, n_null] or [n_null]; adds the four ``null_`` columns.
+        alternative: ``two-sided``, ``greater`` or ``less``.
+
+    Returns:
+        A frame with the fields of :class:`Effect` as columns, in the order of the rows.
+
+    Raises:
+        ValueError: If shapes disagree, or a difference is infinite.
+    """
+    import pandas as pd
+
+    sums = reduce_to_clusters(differences, clusters)
+    low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng)
+    m = draws_for(len(sums.sums), spec.n_permutations)
+    p, p_method = sign_flip_rows(sums.sums, rng=rng, n_permutations=m, alternative=alternative)
+    untested = sums.n == 0
+    p[untested], p_method[untested] = np.nan, "none"
+    columns = {
+        "mean_delta": sums.means,
+        "std_delta": sums.sd,
+        "std_error": sums.standard_errors(),
+        "n": sums.n.astype(np.int64),
+        "n_clusters": sums.n_clusters,
+        "ci_low": low,
+        "ci_high": high,
+        "p": p,
+        "p_adj": adjust(p, spec.adjust),
+        "ci_method": ci_method.astype(object),
+        "p_method": p_method,
+        "skewed": skewed(sums),
+    }
+    if null is not None:
+        draws = np.broadcast_to(np.asarray(null, dtype=np.float64), (len(sums.sums), np.shape(null)[-1]))
+        columns["null_low"], columns["null_median"], columns["null_high"] = null_quantiles(draws)
+        columns["null_percentile"] = null_percentile(sums.means, draws)
+    return pd.DataFrame(columns)
+
+
+def paired_effect(
+    differences: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+    null: ArrayLike | None = None,
+    alternative: str = "two-sided",
+) -> Effect:
+    """Return the effect of one vector of paired differences [contexts]; a family of one, so ``p_adj`` is ``p``."""
+    if np.ndim(differences) != 1:
+        raise ValueError(f"differences must be one-dimensional, got shape {np.shape(differences)}")
+    table = effect_table(differences, clusters, spec=spec, rng=rng, null=null, alternative=alternative)
+    return Effect(**{str(name): values[0] for name, values in table.to_dict("list").items()})
+
+
+def skewed(sums: ClusterSums) -> BoolArray:
+    """Return where sign flips are questionable [rows]: under 50 clusters and |skew| of the cluster sums above 1.
+
+    The sign-flip test takes cluster sums to be symmetric about 0 under the hypothesis; with many clusters the mean
+    is nearly symmetric anyway.
+    """
+    supported = sums.counts > 0
+    k = sums.n_clusters
+    safe = np.maximum(k, 1)[:, None]
+    centred = np.where(supported, sums.sums - sums.sums.sum(axis=1, keepdims=True) / safe, 0.0)
+    second, third = (centred**2).sum(axis=1) / safe[:, 0], (centred**3).sum(axis=1) / safe[:, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        skew = np.nan_to_num(third / second**1.5)
+    return np.asarray((k >= 3) & (k < SKEW_BELOW_CLUSTERS) & (np.abs(skew) > SKEW_LIMIT), dtype=np.bool_)
+
+
+def skew_warnings(table: pd.DataFrame, labels: Sequence[object] | None = None, *, what: str = "effects") -> list[str]:
+    """Return what a reader of an effect table must be told about its p-values (an empty list, or one line).
+
+    Args:
+        table: A table of :func:`effect_table`.
+        labels: Name of each row; by default the table's index.
+        what: What the rows are, for the message.
+    """
+    flagged = np.flatnonzero(table["skewed"].to_numpy(dtype=bool))
+    if not len(flagged):
+        return []
+    names = list(table.index) if labels is None else list(labels)
+    shown = ", ".join(str(names[i]) for i in flagged[:5]) + (", ..." if len(flagged) > 5 else "")
+    return [
+        f"{what}: cluster sums are skewed (|skew| > {SKEW_LIMIT:g}) with fewer than {SKEW_BELOW_CLUSTERS} clusters in "
+        f"{len(flagged)} of {len(table)} rows ({shown}); the sign-flip p assumes symmetry, prefer the interval"
+    ]

@@ -1,0 +1,46 @@
+"""Where a value stands among draws of a named null; this is not a p-value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.clusters import FloatArray
+
+QUANTILES = (0.025, 0.5, 0.975)
+
+
+def null_quantiles(null: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the 2.5 %, 50 % and 97.5 % quantiles over the last axis of ``null`` [..., n_null].
+
+    NaN draws are left out; where no draw is left, the quantiles are NaN.
+    """
+    draws = np.asarray(null, dtype=np.float64)
+    flat = draws.reshape(-1, draws.shape[-1])
+    found = np.full((3, len(flat)), np.nan)
+    some = ~np.isnan(flat).all(axis=1)
+    if some.any():
+        found[:, some] = np.nanquantile(flat[some], QUANTILES, axis=1)
+    low, median, high = found.reshape(3, *draws.shape[:-1])
+    return low, median, high
+
+
+def null_percentile(value: ArrayLike, null: ArrayLike) -> Any:
+    """Return the percentile (0 to 100) of ``value`` among the draws of ``null``; ties count half.
+
+    Args:
+        value: A float, or values [rows].
+        null: Draws [n_null] shared by all values, or [rows, n_null]; NaN draws are left out.
+
+    Returns:
+        A float, or an array [rows]; NaN where the value is NaN or no draw is left.
+    """
+    values = np.asarray(value, dtype=np.float64)
+    draws = np.asarray(null, dtype=np.float64)
+    below = (draws < values[..., None]).sum(axis=-1) + 0.5 * (draws == values[..., None]).sum(axis=-1)
+    n = np.broadcast_to((~np.isnan(draws)).sum(axis=-1), np.shape(below))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        percentile = np.where((n > 0) & ~np.isnan(values), 100.0 * below / n, np.nan)
+    return float(percentile) if values.ndim == 0 and percentile.ndim == 0 else percentile

@@ -1,0 +1,185 @@
+"""Effects of planted and absent differences, their shapes, and their special cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from paribus.stats.effects import effect_table, paired_effect, skew_warnings
+from paribus.stats.spec import StatsSpec
+
+SPEC = StatsSpec(n_bootstrap=500, n_permutations=999)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_columns_come_in_the_promised_order_with_one_row_per_row():
+    table = effect_table(rng().normal(size=(3, 50)), np.arange(50), spec=SPEC, rng=rng(1), null=np.zeros(10))
+    assert list(table.columns) == [
+        "mean_delta", "std_delta", "std_error", "n", "n_clusters", "ci_low", "ci_high", "p", "p_adj",
+        "ci_method", "p_method", "skewed", "null_low", "null_median", "null_high", "null_percentile",
+    ]  # fmt: skip
+    assert len(table) == 3
+
+
+def test_one_context_per_cluster_gives_the_textbook_standard_error():
+    values = rng().normal(size=80)
+    effect = paired_effect(values, np.arange(80), spec=SPEC, rng=rng(1))
+    assert effect.mean_delta == pytest.approx(values.mean())
+    assert effect.std_delta == pytest.approx(values.std(ddof=1))
+    assert effect.std_error == pytest.approx(scipy_stats.sem(values))
+
+
+def test_clusters_of_equal_size_give_the_standard_error_of_the_cluster_means():
+    values = rng().normal(size=(30, 5)) + rng(1).normal(size=(30, 1))
+    effect = paired_effect(values.ravel(), np.repeat(np.arange(30), 5), spec=SPEC, rng=rng(2))
+    assert effect.std_error == pytest.approx(scipy_stats.sem(values.mean(axis=1)))
+    assert effect.n == 150
+    assert effect.n_clusters == 30
+
+
+def test_a_planted_effect_is_found_and_a_null_row_is_not():
+    differences = rng().normal(size=(2, 200))
+    differences[0] += 0.5
+    table = effect_table(differences, np.repeat(np.arange(50), 4), spec=SPEC, rng=rng(1))
+    assert table.p_adj[0] < 0.01
+    assert table.ci_low[0] > 0
+    assert table.ci_low[0] < 0.5 < table.ci_high[0]
+    assert table.p_adj[1] > 0.05
+    assert table.ci_low[1] < 0 < table.ci_high[1]
+
+
+def test_unsupported_contexts_are_left_out():
+    values = rng().normal(size=60) + 1
+    padded = np.concatenate([values, np.full(40, np.nan)])
+    clusters = np.arange(100) // 2
+    a = effect_table(np.stack([padded, rng(1).normal(size=100)]), clusters, spec=SPEC, rng=rng(2)).iloc[0]
+    b = paired_effect(values, clusters[:60], spec=SPEC, rng=rng(2))
+    assert (a.n, a.n_clusters, a.mean_delta, a.std_error) == (b.n, b.n_clusters, b.mean_delta, b.std_error)
+    assert a.ci_method == "bootstrap_t"
+
+
+def test_effects_of_exactly_zero_have_p_one_and_an_interval_of_zero():
+    table = effect_table(np.zeros((2, 100)), np.arange(100) // 5, spec=SPEC, rng=rng())
+    assert (table.p == 1).all()
+    assert (table[["ci_low", "ci_high", "mean_delta", "std_error"]] == 0).all(axis=None)
+
+
+def test_differences_that_cancel_within_clusters_are_not_exactly_zero():
+    table = effect_table(np.tile([1.0, -1.0], (1, 50)), np.arange(100) // 2, spec=SPEC, rng=rng())
+    assert table.ci_method[0] == "percentile"
+    assert table.p[0] == 1
+
+
+def test_a_row_without_support_is_empty_and_outside_the_family():
+    differences = rng().normal(size=(2, 60)) + 1
+    differences[1] = np.nan
+    table = effect_table(differences, np.arange(60), spec=SPEC, rng=rng(1))
+    assert table.loc[1, ["mean_delta", "ci_low", "p", "p_adj"]].isna().all()
+    assert table.n[1] == 0
+    assert table.p_adj[0] == table.p[0]
+
+
+def test_no_interval_below_six_clusters():
+    values = rng().normal(size=50)
+    five = paired_effect(values, np.arange(50) % 5, spec=SPEC, rng=rng(1))
+    six = paired_effect(values, np.arange(50) % 6, spec=SPEC, rng=rng(1))
+    assert five.ci_method == "none"
+    assert np.isnan(five.ci_low)
+    assert np.isfinite([six.ci_low, six.ci_high]).all()
+
+
+@pytest.mark.parametrize(("k", "method"), [(6, "bootstrap_t"), (39, "bootstrap_t"), (40, "percentile")])
+def test_the_method_follows_the_number_of_clusters(k, method):
+    values = rng().normal(size=5 * k)
+    assert paired_effect(values, np.arange(5 * k) % k, spec=SPEC, rng=rng(1)).ci_method == method
+
+
+def test_a_constant_effect_has_an_interval_of_no_width():
+    clusters = np.array([0] * 3 + [1] * 5 + list(range(2, 22)))
+    effect = paired_effect(np.full(28, 0.1), clusters, spec=SPEC, rng=rng())
+    assert effect.ci_low == pytest.approx(0.1)
+    assert effect.ci_high == pytest.approx(0.1)
+    assert effect.p < 0.01
+
+
+def test_the_family_gets_enough_draws_for_an_adjusted_p_below_five_percent():
+    spec = StatsSpec(n_bootstrap=100, n_permutations=99, adjust="holm")
+    differences = np.zeros((60, 80)) + rng().normal(size=(60, 80)) * 0.01
+    differences[7] += 10
+    table = effect_table(differences, np.arange(80), spec=spec, rng=rng(1))
+    assert table.p_adj[7] <= 0.05
+
+
+def test_null_columns_describe_the_null_of_each_row():
+    null = np.stack([np.linspace(-1, 1, 201), np.linspace(9, 11, 201)])
+    table = effect_table(np.ones((2, 10)), np.arange(10), spec=SPEC, rng=rng(), null=null)
+    assert table.null_median.tolist() == pytest.approx([0, 10])
+    assert table.null_percentile.tolist() == pytest.approx([100 * 200.5 / 201, 0])
+
+
+def test_one_sided_tests_look_at_one_side():
+    values = rng().normal(size=40) + 1
+    p = {
+        side: paired_effect(values, np.arange(40), spec=SPEC, rng=rng(1), alternative=side).p
+        for side in ("two-sided", "greater", "less")
+    }
+    assert p["greater"] == pytest.approx(1 / 1000)
+    assert p["less"] == 1.0
+    assert p["two-sided"] == pytest.approx(1 / 1000)
+
+
+def test_skewed_cluster_sums_are_flagged_only_with_few_clusters():
+    few, many = rng().lognormal(sigma=1.5, size=30), rng().lognormal(sigma=1.5, size=60)
+    table = effect_table(few[None], np.arange(30), spec=SPEC, rng=rng(1))
+    assert table.skewed[0]
+    assert "rung 57" in skew_warnings(table, ["rung 57"])[0]
+    assert not effect_table(many[None], np.arange(60), spec=SPEC, rng=rng(1)).skewed[0]
+    assert skew_warnings(effect_table(rng().normal(size=(1, 30)), np.arange(30), spec=SPEC, rng=rng(1))) == []
+
+
+def test_the_same_generator_gives_the_same_table():
+    differences = rng().normal(size=(4, 90))
+    first = effect_table(differences, np.arange(90) // 3, spec=SPEC, rng=rng(5))
+    assert first.equals(effect_table(differences, np.arange(90) // 3, spec=SPEC, rng=rng(5)))
+
+
+def test_cluster_ids_may_be_strings():
+    values = rng().normal(size=60)
+    ids = np.repeat(np.arange(20), 3)
+    named = paired_effect(values, [f"slide_{i:02d}" for i in ids], spec=SPEC, rng=rng(1))
+    assert named == paired_effect(values, ids, spec=SPEC, rng=rng(1))
+
+
+def test_wrong_shapes_and_infinities_are_refused():
+    with pytest.raises(ValueError, match=r"\(2, 5\).* 4 cluster"):
+        effect_table(np.zeros((2, 5)), np.arange(4), spec=SPEC, rng=rng())
+    with pytest.raises(ValueError, match="infinite"):
+        effect_table(np.array([[1.0, np.inf]]), np.arange(2), spec=SPEC, rng=rng())
+    with pytest.raises(ValueError, match="one-dimensional"):
+        paired_effect(np.zeros((2, 5)), np.arange(5), spec=SPEC, rng=rng())
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    values=st.lists(st.floats(-100, 100), min_size=24, max_size=60),
+    scale=st.floats(0.01, 100),
+    n_clusters=st.integers(6, 20),
+)
+def test_scaling_and_mirroring_differences_does_the_same_to_the_effect(values, scale, n_clusters):
+    data, clusters = np.array(values), np.arange(len(values)) % n_clusters
+    spec = StatsSpec(n_bootstrap=100, n_permutations=99)
+    a = paired_effect(data, clusters, spec=spec, rng=rng(3))
+    b = paired_effect(-scale * data, clusters, spec=spec, rng=rng(3))
+    tolerance = 1e-6 * scale * (1 + np.abs(data).max())
+    assert b.mean_delta == pytest.approx(-scale * a.mean_delta, abs=tolerance)
+    assert b.ci_low == pytest.approx(-scale * a.ci_high, abs=tolerance)
+    assert b.ci_high == pytest.approx(-scale * a.ci_low, abs=tolerance)
+    assert a.ci_low <= a.mean_delta + tolerance
+    assert a.ci_high >= a.mean_delta - tolerance
+    assert 0 < a.p <= 1
