@@ -1,0 +1,73 @@
+"""Orthonormal bases: of given rows with a rank tolerance, and random ones."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from paribus.errors import ConfigError, nearest
+from paribus.subspace.moments import FloatArray, as_weights
+
+RandomKind = Literal["isotropic", "covariance"]
+RANDOM_KINDS = ("isotropic", "covariance")
+RANK_TOLERANCE = 1e-6
+
+
+def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = RANK_TOLERANCE) -> FloatArray:
+    """Return an orthonormal basis [d, r] of the span of ``rows`` [k, d], strongest direction first.
+
+    The rank is the number of singular values above ``tolerance`` times the largest, so that rows which depend on each
+    other (a softmax probe of three classes has three rows of rank 2) are no trouble. ``rank`` bounds it from above.
+    """
+    matrix = np.atleast_2d(np.asarray(rows, dtype=np.float64))
+    _, values, vectors = np.linalg.svd(matrix, full_matrices=False)
+    found = int((values > tolerance * values[0]).sum()) if values.size and values[0] > 0 else 0
+    return np.ascontiguousarray(vectors[: found if rank is None else min(found, rank)].T)
+
+
+def covariance_root(h: FloatArray, weights: Any = None) -> FloatArray:
+    """Return ``R`` [n, d] with ``R.T @ R`` the covariance of the rows of ``h`` under ``weights``."""
+    share = as_weights(weights, len(h))
+    return np.asarray((h - share @ h) * np.sqrt(share)[:, None], dtype=np.float64)
+
+
+def random_subspaces(
+    n: int, d: int, rank: int, *, kind: str, rng: np.random.Generator, root: FloatArray | None = None
+) -> FloatArray:
+    """Draw orthonormal bases [n, d, rank] of random subspaces.
+
+    Args:
+        n: How many.
+        d: Width of the features.
+        rank: Dimension of each subspace.
+        kind: ``isotropic`` (uniform over all subspaces of that dimension) or ``covariance`` (spanned by draws from the
+            normal distribution with the features' covariance, so that directions of high variance are likelier).
+        rng: Randomness.
+        root: For ``covariance``: a matrix [m, d] with ``root.T @ root`` the covariance.
+
+    Raises:
+        ConfigError: If the kind is unknown or the rank is not between 1 and ``d``.
+    """
+    if kind not in RANDOM_KINDS:
+        raise ConfigError(f"random subspaces: no such kind {kind!r}; {nearest(kind, RANDOM_KINDS)}")
+    if not 1 <= rank <= d:
+        raise ConfigError(f"random subspaces: rank must be between 1 and {d}, got {rank}")
+    if kind == "isotropic":
+        draws = rng.standard_normal((n, d, rank))
+    else:
+        if root is None:
+            raise ConfigError("random subspaces of kind 'covariance' need the root of the covariance")
+        mixed = root.T @ rng.standard_normal((root.shape[0], n * rank))
+        draws = mixed.reshape(d, n, rank).transpose(1, 0, 2)
+        scale = np.abs(draws).max()
+        # A covariance of lower rank than asked leaves columns that depend on each other; jitter far below the data
+        # completes them to a basis.
+        draws = draws + rng.standard_normal(draws.shape) * (1e-9 * scale if scale > 0 else 1.0)
+    return np.ascontiguousarray(np.linalg.qr(draws).Q)
+
+
+def explained_share(basis: FloatArray, root: FloatArray) -> float:
+    """Return the share of the features' variance that lies in the span of ``basis`` [d, r]."""
+    total = float((root**2).sum())
+    return float(((root @ basis) ** 2).sum() / total) if total > 0 else 0.0

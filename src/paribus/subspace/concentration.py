@@ -1,0 +1,82 @@
+"""How concentrated the domain is in feature space, and how near its subspace lies to the label's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from paribus.subspace.bases import orthonormal_basis
+from paribus.subspace.moments import FloatArray, as_features, as_weights, between_groups
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """How concentrated the domain is.
+
+    Attributes:
+        top_eigenvalue_share: Share of the between-domain trace in its top eigenvalue (1: a line).
+        participation_ratio: ``(sum of eigenvalues)^2 / sum of their squares``: how many directions count.
+        principal_angles: Angles in degrees between the spans of the domains' and the classes' means, ascending. A
+            direction of the domain that is only sampling noise makes them smaller.
+        top_angle: Angle in degrees between the top between-domain direction alone and the span of the classes' means.
+    """
+
+    top_eigenvalue_share: float
+    participation_ratio: float
+    principal_angles: tuple[float, ...]
+    top_angle: float
+
+
+def concentration(h: Any, domains: Any, labels: Any, *, weights: Any = None) -> Concentration:
+    """Measure how concentrated the domain is in features [n, d]."""
+    features = as_features(h)
+    share = as_weights(weights, len(features))
+    between = between_groups(features, domains, share)
+    spectrum = np.asarray(np.linalg.svd(between, compute_uv=False) ** 2, dtype=np.float64)
+    domain, label = orthonormal_basis(between), orthonormal_basis(between_groups(features, labels, share))
+    top = principal_angles(domain[:, :1], label)
+    return Concentration(
+        top_eigenvalue_share=top_eigenvalue_share(spectrum),
+        participation_ratio=participation_ratio(spectrum),
+        principal_angles=tuple(principal_angles(domain, label)),
+        top_angle=top[0] if top else float("nan"),
+    )
+
+
+def top_eigenvalue_share(eigenvalues: FloatArray) -> float:
+    """Return the largest eigenvalue's share of the trace; NaN where all are 0."""
+    total = float(eigenvalues.sum())
+    return float(eigenvalues.max()) / total if total > 0 else float("nan")
+
+
+def participation_ratio(eigenvalues: FloatArray) -> float:
+    """Return ``(sum)^2 / sum of squares``, between 1 and the number of eigenvalues; NaN where all are 0."""
+    squares = float((eigenvalues**2).sum())
+    return float(eigenvalues.sum()) ** 2 / squares if squares > 0 else float("nan")
+
+
+def principal_angles(a: FloatArray, b: FloatArray) -> list[float]:
+    """Return the principal angles in degrees between the spans of orthonormal ``a`` [d, r] and ``b`` [d, s], ascending.
+
+    By sines where the cosine is near 1, so that small angles are exact (Bjoerck and Golub 1973).
+    """
+    if not a.shape[1] or not b.shape[1]:
+        return []
+    if a.shape[1] < b.shape[1]:
+        a, b = b, a
+    cross = a.T @ b
+    cosines = np.clip(np.linalg.svd(cross, compute_uv=False), 0.0, 1.0)
+    sines = np.clip(np.sort(np.linalg.svd(b - a @ cross, compute_uv=False)), 0.0, 1.0)
+    angles = np.where(cosines**2 > 0.5, np.arcsin(sines), np.arccos(cosines))
+    return [float(angle) for angle in np.degrees(angles)]
+
+
+def first_k(ks: Sequence[int], accuracies: Sequence[float], *, raw: float, chance: float) -> int | None:
+    """Return the first K whose refit domain probe's balanced accuracy is at most ``(raw + chance) / 2``, or None."""
+    for k, accuracy in sorted(zip(ks, accuracies, strict=True)):
+        if accuracy <= (raw + chance) / 2:
+            return k
+    return None

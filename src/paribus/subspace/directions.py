@@ -1,0 +1,144 @@
+"""Single directions in feature space, and the rule that gives them a sign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from paribus.errors import ConfigError, ExperimentError, nearest
+from paribus.subspace.bases import RANDOM_KINDS, covariance_root, random_subspaces
+from paribus.subspace.moments import (
+    FloatArray,
+    as_features,
+    as_weights,
+    between_groups,
+    group_means,
+    within_groups,
+)
+from paribus.subspace.probes import fit_probe
+
+DIRECTIONS = ("between_domain_pc", "mean_difference", "probe", "lda", "random")
+_TOLERANCE = 1e-10
+
+
+def between_domain_pc(h: Any, domains: Any, *, weights: Any = None) -> FloatArray:
+    """Return the top eigenvector [d] of the covariance between domain means (not LDA: nothing is whitened)."""
+    features = as_features(h)
+    return _top_row(between_groups(features, domains, as_weights(weights, len(features))))
+
+
+def mean_difference(h: Any, domains: Any, *, weights: Any = None, pair: tuple[Any, Any] | None = None) -> FloatArray:
+    """Return the unit difference [d] of two domains' means: second minus first of ``pair``.
+
+    Without a pair, of the two domains whose means lie farthest apart.
+    """
+    features = as_features(h)
+    means, _ = group_means(features, domains, as_weights(weights, len(features)))
+    names = np.unique(np.asarray(domains)).tolist()
+    if pair is not None:
+        missing = [name for name in pair if name not in names]
+        if missing:
+            raise ConfigError(f"mean_difference: no domain {missing[0]!r}; {nearest(str(missing[0]), map(str, names))}")
+        low, high = names.index(pair[0]), names.index(pair[1])
+    else:
+        apart = ((means[:, None, :] - means[None, :, :]) ** 2).sum(axis=2)
+        low, high = (int(i) for i in np.unravel_index(int(apart.argmax()), apart.shape))
+    return _unit(means[high] - means[low])
+
+
+def probe(h: Any, domains: Any, *, clusters: Any, rng: np.random.Generator, weights: Any = None) -> FloatArray:
+    """Return the strongest direction [d] of a domain probe's rows in raw feature space."""
+    return _top_row(fit_probe(h, domains, clusters=clusters, rng=rng, weights=weights).rows())
+
+
+def lda(h: Any, domains: Any, *, weights: Any = None) -> FloatArray:
+    """Return the first discriminant direction [d] of Fisher's linear discriminant analysis."""
+    return _unit(lda_rows(h, domains, weights=weights)[0])
+
+
+def lda_rows(h: Any, domains: Any, *, weights: Any = None) -> FloatArray:
+    """Return all discriminant directions [k - 1, d], strongest first (Fisher 1936; Rao 1948).
+
+    Eigenvectors of the between-domain covariance relative to the pooled within-domain covariance, whose
+    pseudo-inverse leaves out directions without variance.
+    """
+    features = as_features(h)
+    share = as_weights(weights, len(features))
+    values, vectors = np.linalg.eigh(within_groups(features, domains, share))
+    keep = values > _TOLERANCE * max(float(values[-1]), 0.0)
+    if not keep.any():
+        raise ExperimentError("lda: no feature varies within the domains")
+    whiten = vectors[:, keep] / np.sqrt(values[keep])
+    _, strength, rows = np.linalg.svd(between_groups(features, domains, share) @ whiten, full_matrices=False)
+    found = rows[strength > 1e-6 * float(strength[0])]
+    if not len(found):
+        raise ExperimentError("lda: the domains' means are equal at this site, so nothing tells them apart")
+    return np.asarray(found @ whiten.T)
+
+
+def random_directions(
+    n: int, d: int, *, kind: str = "isotropic", rng: np.random.Generator, root: FloatArray | None = None
+) -> FloatArray:
+    """Return random unit vectors [n, d], ``isotropic`` or drawn with the ``covariance`` ``root.T @ root``."""
+    return random_subspaces(n, d, 1, kind=kind, rng=rng, root=root)[:, :, 0]
+
+
+def find_direction(
+    method: str,
+    h: Any,
+    domains: Any,
+    *,
+    clusters: Any,
+    rng: np.random.Generator,
+    weights: Any = None,
+    random_kind: str = "isotropic",
+) -> FloatArray:
+    """Return the unit direction [d] that ``method`` finds for the domain.
+
+    Raises:
+        ConfigError: If there is no such method.
+        ExperimentError: If the domains cannot be told apart at all (their means are equal).
+    """
+    if method == "between_domain_pc":
+        return between_domain_pc(h, domains, weights=weights)
+    if method == "mean_difference":
+        return mean_difference(h, domains, weights=weights)
+    if method == "probe":
+        return probe(h, domains, clusters=clusters, rng=rng, weights=weights)
+    if method == "lda":
+        return lda(h, domains, weights=weights)
+    if method == "random" and random_kind in RANDOM_KINDS:
+        root = covariance_root(as_features(h), weights)
+        return np.asarray(random_directions(1, root.shape[1], kind=random_kind, rng=rng, root=root)[0])
+    raise ConfigError(f"direction: no such method {method!r}; {nearest(method, DIRECTIONS)}")
+
+
+def orient(directions: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Return ``directions`` [..., d], each turned so that its product with ``gradient`` [d] is not negative.
+
+    With the mean gradient of the margin every direction then raises the margin, so that signed amounts can be pooled.
+    """
+    turned = np.asarray(directions, dtype=np.float64)
+    sign = np.where(turned @ gradient < 0, -1.0, 1.0)
+    return np.asarray(turned * sign[..., None])
+
+
+def projected_sd(h: FloatArray, directions: FloatArray, weights: Any = None) -> FloatArray:
+    """Return the standard deviation of features [n, d] along each of ``directions`` [..., d]."""
+    root = covariance_root(h, weights)
+    return np.asarray(np.sqrt(((directions @ root.T) ** 2).sum(axis=-1)))
+
+
+def _top_row(rows: FloatArray) -> FloatArray:
+    _, values, vectors = np.linalg.svd(rows, full_matrices=False)
+    if not values[0] > 0:
+        raise ExperimentError("direction: the domains' means are equal at this site, so nothing tells them apart")
+    return np.asarray(vectors[0])
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    norm = float(np.linalg.norm(vector))
+    if not norm > 0:
+        raise ExperimentError("direction: the domains' means are equal at this site, so nothing tells them apart")
+    return np.asarray(vector / norm)

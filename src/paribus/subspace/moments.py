@@ -1,0 +1,107 @@
+"""Weighted means and covariances of features, within and between groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paribus.errors import ExperimentError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def as_features(h: Any) -> FloatArray:
+    """Return ``h`` as a float64 matrix [n, d].
+
+    Raises:
+        ExperimentError: If it is not a matrix or holds a NaN or an infinity.
+    """
+    features = np.asarray(h, dtype=np.float64)
+    if features.ndim != 2 or features.shape[0] == 0:
+        raise ExperimentError(f"features: must be a matrix [rows, features] with rows, got shape {features.shape}")
+    if not np.isfinite(features).all():
+        raise ExperimentError("features: hold a NaN or an infinity; look at the model's activations at this site")
+    return features
+
+
+def as_weights(weights: Any, n: int) -> FloatArray:
+    """Return weights [n] that sum to 1; None weighs all rows alike.
+
+    Raises:
+        ExperimentError: If there are not ``n`` of them, one is negative, or all are 0.
+    """
+    if weights is None:
+        return np.full(n, 1.0 / n)
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != (n,):
+        raise ExperimentError(f"weights: must have shape ({n},), got {given.shape}")
+    total = float(given.sum())
+    if not np.isfinite(total) or total <= 0 or (given < 0).any():
+        raise ExperimentError("weights: must be finite, not negative, and not all 0")
+    return given / total
+
+
+def balance_weights(domains: Any, labels: Any) -> FloatArray:
+    """Return weights [n], mean 1, under which every domain x class cell that has rows weighs the same.
+
+    Under them a label that goes with a domain goes with it no longer, so a basis fitted for the domain does not take
+    the label with it. Where a cell has no rows, a part of the confounding stays.
+    """
+    _, domain = np.unique(np.asarray(domains), return_inverse=True)
+    classes, label = np.unique(np.asarray(labels), return_inverse=True)
+    cell = domain * len(classes) + label
+    weights = 1.0 / np.bincount(cell)[cell]
+    return np.asarray(weights * (len(cell) / weights.sum()), dtype=np.float64)
+
+
+def weighted_mean(h: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the mean [d] of rows under weights that sum to 1."""
+    return np.asarray(weights @ h, dtype=np.float64)
+
+
+def covariance(h: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the covariance [d, d] (divided by the total weight) under weights that sum to 1."""
+    centred = (h - weights @ h) * np.sqrt(weights)[:, None]
+    return np.asarray(centred.T @ centred, dtype=np.float64)
+
+
+def group_means(h: FloatArray, groups: Any, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the groups' means [k, d] and their shares of the weight [k], groups in ascending order."""
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    members = np.zeros((len(names), len(h)))
+    members[index, np.arange(len(h))] = weights
+    shares = members.sum(axis=1)
+    if (shares <= 0).any():
+        raise ExperimentError(f"group {names[int(shares.argmin())]!r} has no weight; leave it out or weigh its rows")
+    return np.asarray(members @ h / shares[:, None], dtype=np.float64), shares
+
+
+def between_groups(h: FloatArray, groups: Any, weights: FloatArray) -> FloatArray:
+    """Return ``B`` [k, d] with ``B.T @ B`` the between-group covariance: centred means times root shares."""
+    means, shares = group_means(h, groups, weights)
+    return _without_rounding((means - shares @ means) * np.sqrt(shares)[:, None], h)
+
+
+def within_groups(h: FloatArray, groups: Any, weights: FloatArray) -> FloatArray:
+    """Return the pooled within-group covariance [d, d]."""
+    means, _ = group_means(h, groups, weights)
+    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    centred = (h - means[index]) * np.sqrt(weights)[:, None]
+    return np.asarray(centred.T @ centred, dtype=np.float64)
+
+
+def cross_covariance(h: FloatArray, groups: Any, weights: FloatArray) -> FloatArray:
+    """Return the covariance [d, k] of features with the one-hot coding of the groups."""
+    means, shares = group_means(h, groups, weights)
+    return _without_rounding(((means - weights @ h) * shares[:, None]).T, h)
+
+
+def _without_rounding(differences: FloatArray, h: FloatArray) -> FloatArray:
+    """Return differences of means, or zeros where they are no larger than the rounding of ``h``."""
+    size = float(np.sqrt((h**2).sum(axis=1).max()))
+    if float(np.abs(differences).max(initial=0.0)) <= 1e-12 * size:
+        return np.zeros_like(differences)
+    return np.asarray(differences, dtype=np.float64)

@@ -1,0 +1,168 @@
+"""Linear probes: standardised logistic regression, its penalty chosen by cross-validation over clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paribus.errors import ExperimentError
+from paribus.subspace._logistic import Fit, LogisticProblem, log_losses
+from paribus.subspace.moments import FloatArray, IntArray, as_features, as_weights, balance_weights
+
+__all__ = ["PENALTIES", "LinearProbe", "balance_weights", "fit_one_vs_rest", "fit_probe", "grouped_folds"]
+
+PENALTIES = (1.0, 0.1, 0.01, 1e-3, 1e-4)
+DEFAULT_PENALTY = 0.01
+_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A fitted linear probe.
+
+    Attributes:
+        coef: Coefficients on standardised features [k, d]; one row for two classes (the second against the first).
+        intercept: Intercepts [k].
+        mean: Means by which features are centred [d].
+        scale: Standard deviations by which they are divided [d]; 1 where a feature is constant.
+        classes: The class of each score column, ascending.
+        l2: The penalty used (of the weighted mean log loss plus ``l2 / 2 * |coef|^2``).
+    """
+
+    coef: FloatArray
+    intercept: FloatArray
+    mean: FloatArray
+    scale: FloatArray
+    classes: NDArray[Any]
+    l2: float
+
+    def scores(self, h: Any) -> FloatArray:
+        """Return the scores [n, k] of features [n, d]; one column for two classes."""
+        rows = self.rows()
+        return np.asarray(np.asarray(h, dtype=np.float64) @ rows.T + (self.intercept - rows @ self.mean))
+
+    def predict(self, h: Any) -> NDArray[Any]:
+        """Return the predicted class [n] of features [n, d]."""
+        scores = self.scores(h)
+        chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes[chosen])
+
+    def rows(self) -> FloatArray:
+        """Return the coefficients in the space of the raw features [k, d]: mapped back through the standardiser."""
+        return np.asarray(self.coef / self.scale)
+
+
+def fit_probe(
+    h: Any,
+    y: Any,
+    *,
+    clusters: Any,
+    rng: np.random.Generator,
+    weights: Any = None,
+    l2: float | Literal["cv"] = "cv",
+) -> LinearProbe:
+    """Fit a linear probe of ``y`` on features ``h``.
+
+    Args:
+        h: Features [n, d].
+        y: Classes [n], at least two.
+        clusters: Cluster ids [n]; rows of one cluster are never on both sides of a cross-validation split.
+        rng: Randomness of the folds.
+        weights: Row weights [n], also used for centring and scaling; None for equal ones.
+        l2: The penalty, or ``cv``: the one of :data:`PENALTIES` with the least held-out log loss in 3 folds. From the
+            strongest on, the search ends where the loss rises.
+
+    Raises:
+        ExperimentError: If there is only one class, or features are not finite.
+    """
+    features = as_features(h)
+    classes, index = _coded(y, len(features))
+    share = as_weights(weights, len(features))
+    mean = share @ features
+    scale = np.sqrt(share @ (features - mean) ** 2)
+    scale = np.where(scale > 1e-7 * max(float(scale.max()), 1e-30), scale, 1.0)
+    x = (features - mean) / scale
+    penalty = _choose_penalty(x, index, len(classes), share, np.asarray(clusters), rng) if l2 == "cv" else float(l2)
+    fit = LogisticProblem(x, index, len(classes), share).fit(penalty)
+    return LinearProbe(coef=fit.coef, intercept=fit.intercept, mean=mean, scale=scale, classes=classes, l2=penalty)
+
+
+def fit_one_vs_rest(
+    h: Any,
+    y: Any,
+    *,
+    clusters: Any,
+    rng: np.random.Generator,
+    weights: Any = None,
+    l2: float | Literal["cv"] = "cv",
+) -> FloatArray:
+    """Return the coefficients [k, d] on standardised features of one probe per class against all others.
+
+    With two classes the two probes are each other's negative and one row is returned. The penalty is chosen once, on
+    the probe of all classes. Arguments and errors as :func:`fit_probe`.
+    """
+    classes, _ = _coded(y, len(np.asarray(y)))
+    joint = fit_probe(h, y, clusters=clusters, rng=rng, weights=weights, l2=l2)
+    if len(classes) == 2:
+        return joint.coef
+    names = np.asarray(y)
+    one_by_one = [
+        fit_probe(h, names == name, clusters=clusters, rng=rng, weights=weights, l2=joint.l2).coef[0]
+        for name in classes
+    ]
+    return np.stack(one_by_one)
+
+
+def grouped_folds(y: IntArray, clusters: Any, n_folds: int, rng: np.random.Generator) -> IntArray:
+    """Return a fold number [n] per row: clusters stay whole, and each fold gets its part of every class.
+
+    Clusters are dealt out in random order within their most frequent class, so folds differ by at most one cluster per
+    class.
+    """
+    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    n_clusters = int(cluster.max()) + 1
+    counts = np.zeros((n_clusters, int(y.max()) + 1))
+    np.add.at(counts, (cluster, y), 1)
+    order = np.lexsort((rng.permutation(n_clusters), counts.argmax(axis=1)))
+    fold_of_cluster = np.empty(n_clusters, dtype=np.int64)
+    fold_of_cluster[order] = np.arange(n_clusters) % n_folds
+    return np.asarray(fold_of_cluster[cluster])
+
+
+def _choose_penalty(
+    x: FloatArray, y: IntArray, n_classes: int, share: FloatArray, clusters: Any, rng: np.random.Generator
+) -> float:
+    folds = grouped_folds(y, clusters, _FOLDS, rng)
+    problems: list[tuple[LogisticProblem, IntArray]] = []
+    for fold in range(_FOLDS):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        total = share[inside].sum() if len(inside) else 0.0
+        if len(outside) and total > 0 and len(np.unique(y[inside])) == n_classes:
+            problems.append((LogisticProblem(x[inside], y[inside], n_classes, share[inside] / total), outside))
+    if not problems:
+        return DEFAULT_PENALTY
+    starts: list[Fit | None] = [None] * len(problems)
+    best, least = PENALTIES[0], np.inf
+    for l2 in PENALTIES:
+        loss = 0.0
+        for number, (problem, outside) in enumerate(problems):
+            fit = problem.fit(l2, start=starts[number], tolerance=1e-4, iterations=60)
+            starts[number] = fit
+            loss += float(share[outside] @ log_losses(fit, x[outside], y[outside]))
+        if loss >= least:
+            break
+        best, least = l2, loss
+    return best
+
+
+def _coded(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:
+    names = np.asarray(y)
+    if names.shape != (n,):
+        raise ExperimentError(f"probe: needs one class per row, got shape {names.shape} for {n} rows")
+    classes, index = np.unique(names, return_inverse=True)
+    if len(classes) < 2:
+        raise ExperimentError(f"probe: needs at least two classes, got only {classes.tolist()}")
+    return classes, np.asarray(index, dtype=np.int64)

@@ -1,0 +1,64 @@
+"""Orthonormal bases and random subspaces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paribus.errors import ConfigError
+from paribus.subspace.bases import covariance_root, explained_share, orthonormal_basis, random_subspaces
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 4), st.integers(4, 9))
+def test_a_basis_spans_its_rows_whatever_depends_on_what(seed, n_rows, rank, d):
+    r = np.random.default_rng(seed)
+    rows = r.standard_normal((n_rows, rank)) @ r.standard_normal((rank, d))
+    basis = orthonormal_basis(rows)
+    assert basis.shape[1] == min(n_rows, rank)
+    assert np.allclose(basis.T @ basis, np.eye(basis.shape[1]))
+    assert np.allclose(rows @ basis @ basis.T, rows)
+
+
+def test_rank_bounds_the_basis_and_nothing_spans_nothing():
+    rows = np.diag([3.0, 2.0, 1.0])
+    assert np.allclose(np.abs(orthonormal_basis(rows, rank=1)[:, 0]), [1, 0, 0])
+    assert orthonormal_basis(np.zeros((2, 5))).shape == (5, 0)
+
+
+@pytest.mark.parametrize("kind", ["isotropic", "covariance"])
+def test_random_subspaces_are_orthonormal(kind):
+    r = np.random.default_rng(0)
+    root = covariance_root(r.standard_normal((50, 7)))
+    drawn = random_subspaces(20, 7, 3, kind=kind, rng=r, root=root)
+    assert drawn.shape == (20, 7, 3)
+    assert np.allclose(drawn.transpose(0, 2, 1) @ drawn, np.eye(3))
+
+
+def test_covariance_matched_subspaces_hold_more_variance_than_isotropic_ones():
+    r = np.random.default_rng(1)
+    h = r.standard_normal((500, 20)) * np.geomspace(1, 0.01, 20)
+    root = covariance_root(h)
+    held = {
+        kind: np.mean([explained_share(q, root) for q in random_subspaces(200, 20, 2, kind=kind, rng=r, root=root)])
+        for kind in ("isotropic", "covariance")
+    }
+    # An isotropic plane holds 2/20 of the variance on average.
+    assert abs(held["isotropic"] - 0.1) < 0.02
+    assert held["covariance"] > 0.3
+
+
+def test_a_covariance_of_low_rank_still_gives_a_basis():
+    root = np.zeros((3, 6))
+    root[0, 0] = 1.0
+    drawn = random_subspaces(5, 6, 4, kind="covariance", rng=np.random.default_rng(0), root=root)
+    assert np.allclose(drawn.transpose(0, 2, 1) @ drawn, np.eye(4))
+    assert np.allclose(np.abs(drawn[:, 0, 0]), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "rank"), [("gaussian", 1), ("isotropic", 0), ("isotropic", 8), ("covariance", 1)])
+def test_wrong_requests_are_refused(kind, rank):
+    with pytest.raises(ConfigError):
+        random_subspaces(1, 7, rank, kind=kind, rng=np.random.default_rng(0))
