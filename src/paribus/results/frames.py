@@ -1,0 +1,176 @@
+"""Tables as JSON records and as parquet, with every column's type restored exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.results.values import decode, encode, float_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METADATA_KEY = b"paribus"
+NATIVE_IN_PARQUET = ("int", "uint", "float", "bool", "str")
+
+
+def check_frame(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return ``frame`` with a plain index; refuse what a tidy table cannot be.
+
+    Raises:
+        ValueError: If column names are not unique strings.
+    """
+    names = list(frame.columns)
+    if any(not isinstance(column, str) for column in names):
+        raise ValueError(f"table {name!r}: column names must be strings, got {[c for c in names if type(c) is not str]}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"table {name!r}: column names must be unique, got {names}")
+    return frame.reset_index(drop=True)
+
+
+def dtype_of(column: pd.Series[Any]) -> dict[str, Any]:
+    """Return a description of a column's type that JSON can hold."""
+    import pandas as pd
+
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        categories = pd.Series(dtype.categories)
+        return {
+            "name": "category",
+            "ordered": bool(dtype.ordered),
+            "categories": encode_column(categories),
+            "of": dtype_of(categories),
+        }
+    return {"name": str(dtype)}
+
+
+def encode_column(column: pd.Series[Any]) -> list[Any]:
+    """Return a column's cells as strict JSON data.
+
+    In numeric columns null is a missing value (NaN) and infinity its name, which ``float()`` and
+    ``numpy.asarray(..., float)`` both read. Columns of mixed content are tagged cell by cell.
+    """
+    import pandas as pd
+
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        positions = column.cat.codes.tolist()
+        values = encode_column(pd.Series(dtype.categories))
+        return [None if position < 0 else values[position] for position in positions]
+    if dtype == object:
+        return [encode(cell) for cell in column.tolist()]
+    if pd.api.types.is_float_dtype(dtype):
+        nullable = pd.api.types.is_extension_array_dtype(dtype)
+        return [_float_cell(cell, nullable=nullable) for cell in column.tolist()]
+    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+        return [None if pd.isna(cell) else cell.isoformat() for cell in column]
+    return [None if cell is None or cell is pd.NA or cell != cell else cell for cell in column.tolist()]
+
+
+def _float_cell(cell: Any, *, nullable: bool) -> float | str | None:
+    """Encode one float: in a nullable column the missing value is null and NaN has its name."""
+    if type(cell) is not float and not hasattr(cell, "__float__"):
+        return None
+    number = float(cell)
+    if math.isnan(number):
+        return "NaN" if nullable else None
+    return number if math.isfinite(number) else float_text(number)
+
+
+def decode_column(cells: list[Any], dtype: dict[str, Any]) -> pd.Series[Any]:
+    """Restore what :func:`encode_column` and :func:`dtype_of` described."""
+    import numpy as np
+    import pandas as pd
+
+    name = dtype["name"]
+    if name == "category":
+        categories = pd.Index(decode_column(dtype["categories"], dtype["of"]))
+        category = pd.CategoricalDtype(categories, ordered=dtype["ordered"])
+        values = decode_column(cells, dtype["of"] if None not in cells else {"name": "object"})
+        return pd.Series(pd.Categorical(values, dtype=category))
+    if name == "object":
+        column = pd.Series(np.empty(len(cells), dtype=object))
+        for row, cell in enumerate(cells):
+            column.iat[row] = decode(cell)
+        return column
+    if name.startswith("float"):
+        return pd.Series(np.asarray([math.nan if cell is None else float(cell) for cell in cells], dtype=name))
+    if name.startswith("Float"):
+        missing = np.asarray([cell is None for cell in cells], dtype=bool)
+        numbers = np.asarray([math.nan if cell is None else float(cell) for cell in cells], dtype=name.lower())
+        return pd.Series(pd.arrays.FloatingArray(numbers, missing))
+    if name.startswith("datetime64"):
+        return pd.Series(pd.DatetimeIndex([pd.Timestamp(c) if c else pd.NaT for c in cells], dtype=name))
+    if name.startswith("timedelta64"):
+        return pd.Series(pd.TimedeltaIndex([pd.Timedelta(c) if c else pd.NaT for c in cells], dtype=name))
+    return pd.Series(cells, dtype=name)
+
+
+def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of ``frame`` as JSON objects."""
+    columns = {name: encode_column(frame[name]) for name in frame.columns}
+    return [{name: cells[row] for name, cells in columns.items()} for row in range(len(frame))]
+
+
+def from_records(rows: list[dict[str, Any]], columns: list[str], dtypes: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Restore a frame from :func:`to_records` and the types of its columns."""
+    import pandas as pd
+
+    index = pd.RangeIndex(len(rows))
+    data = {name: decode_column([row[name] for row in rows], dtypes[name]) for name in columns}
+    return pd.DataFrame(data, index=index, columns=pd.Index(columns) if columns else None)
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write ``frame`` to a parquet file that any reader opens and :func:`read_parquet` restores exactly.
+
+    Columns that parquet has no exact type for (mixed content, lists, categories) are kept as JSON text.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    import pandas as pd
+
+    dtypes = {name: dtype_of(frame[name]) for name in frame.columns}
+    stored = {}
+    as_text = []
+    for name in frame.columns:
+        column = frame[name]
+        if dtypes[name]["name"].rstrip("0123456789") in NATIVE_IN_PARQUET:
+            stored[name] = pa.array(column.to_numpy(), from_pandas=dtypes[name]["name"] == "str")
+        else:
+            as_text.append(name)
+            stored[name] = pa.array([json.dumps(cell, ensure_ascii=False) for cell in encode_column(column)], pa.string())
+    table = pa.table(stored) if stored else pa.Table.from_pandas(pd.DataFrame(index=frame.index))
+    described = {"dtypes": dtypes, "as_text": as_text, "n_rows": len(frame)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: json.dumps(described).encode()}),
+        path,
+    )
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a frame written by :func:`write_parquet` (or any other parquet file)."""
+    import pyarrow.parquet as pq
+
+    import pandas as pd
+
+    table = pq.read_table(path)
+    metadata = (table.schema.metadata or {}).get(METADATA_KEY)
+    if metadata is None:
+        return table.to_pandas()
+    described = json.loads(metadata)
+    columns = list(described["dtypes"])
+    data = {}
+    for name in columns:
+        if name in described["as_text"]:
+            cells = [json.loads(text) for text in table.column(name).to_pylist()]
+            data[name] = decode_column(cells, described["dtypes"][name])
+        else:
+            values = table.column(name).to_pandas()
+            data[name] = values.astype(described["dtypes"][name]["name"])
+    index = pd.RangeIndex(described["n_rows"])
+    return pd.DataFrame(data, index=index, columns=pd.Index(columns) if columns else None)

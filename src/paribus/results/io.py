@@ -1,0 +1,287 @@
+"""A result as ``result.json`` and a folder of tables, and back without loss."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from paribus.errors import DataError
+from paribus.results.evidence import Evidence
+from paribus.results.frames import check_frame, dtype_of, from_records, read_parquet, to_records, write_parquet
+from paribus.results.schema import Aggregates, Curve, Diagnostics, EngineReport, Figure, Result, Table
+from paribus.results.values import decode, decode_float, encode, encode_float
+
+RESULT_FILE = "result.json"
+TABLE_FOLDER = "tables"
+FORMAT = 1
+ROWS_IN_JSON = 20_000
+"""Larger tables stand in their parquet file alone when a result is written to a folder."""
+_NAME = re.compile(r"[a-z0-9_]+")
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it is a safe file stem of lower-case letters, digits and underscores.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a table or figure must be named by [a-z0-9_]+, got {name!r}")
+    return name
+
+
+def to_json(result: Result, *, rows_limit: int | None = None) -> str:
+    """Return ``result`` as one strict JSON text (RFC 8259: no bare NaN or Infinity).
+
+    Args:
+        result: The result.
+        rows_limit: Leave out the rows of tables longer than this (they then say which file holds them).
+    """
+    return json.dumps(to_tree(result, rows_limit=rows_limit), ensure_ascii=False, allow_nan=False, indent=1)
+
+
+def from_json(text: str, *, folder: Path | None = None) -> Result:
+    """Restore a result from :func:`to_json`.
+
+    Args:
+        text: The JSON text.
+        folder: Where the files of tables whose rows were left out stand.
+
+    Raises:
+        DataError: If it is not the JSON of a result, or a table's file is not there.
+    """
+    try:
+        tree = json.loads(text)
+        return from_tree(tree, folder=folder)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"not a readable {RESULT_FILE}: {type(error).__name__}: {error}") from error
+
+
+def write(result: Result, folder: Path) -> Path:
+    """Write ``result.json`` and ``tables/<name>.parquet`` under ``folder``; return the path of the former."""
+    for table in result.tables.values():
+        write_table(table, folder)
+    return write_text(folder / RESULT_FILE, to_json(result, rows_limit=ROWS_IN_JSON))
+
+
+def read(folder: Path) -> Result:
+    """Read what :func:`write` wrote.
+
+    Raises:
+        DataError: If the folder holds no readable result.
+    """
+    path = folder / RESULT_FILE
+    if not path.is_file():
+        raise DataError(f"{folder}: holds no {RESULT_FILE}")
+    return from_json(path.read_text(encoding="utf-8"), folder=folder)
+
+
+def write_table(table: Table, folder: Path) -> Path:
+    """Write one table as ``tables/<name>.parquet`` under ``folder`` and return its path."""
+    path = folder / TABLE_FOLDER / f"{check_name(table.name)}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    write_parquet(check_frame(table.name, table.frame), partial)
+    os.replace(partial, path)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file in one step, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def to_tree(result: Result, *, rows_limit: int | None = None) -> dict[str, Any]:
+    """Return ``result`` as JSON data, in the order a reader wants to see it."""
+    aggregates = result.aggregates
+    diagnostics = result.diagnostics
+    return {
+        "format": FORMAT,
+        "spec_id": result.spec_id,
+        "experiment_type": result.experiment_type,
+        "evidence": str(result.evidence),
+        "feature": result.feature,
+        "model": result.model,
+        "subject": result.subject,
+        "aggregates": {
+            "mean_delta": encode_float(aggregates.mean_delta),
+            "std_delta": encode_float(aggregates.std_delta),
+            "n_samples": encode(aggregates.n_samples),
+            "n_conditions": encode(aggregates.n_conditions),
+            "base_activation_mean": encode_float(aggregates.base_activation_mean),
+            "base_activation_std": encode_float(aggregates.base_activation_std),
+            "custom": encode(aggregates.custom),
+        },
+        "metrics": {name: encode_float(value) for name, value in result.metrics.items()},
+        "tables": {name: _table_tree(table, rows_limit) for name, table in result.tables.items()},
+        "diagnostics": {
+            "relu_floor_detected": encode(diagnostics.relu_floor_detected),
+            "relu_floor_rate": encode_float(diagnostics.relu_floor_rate),
+            "n_contexts_tested": encode(diagnostics.n_contexts_tested),
+            "n_contexts_skipped": encode(diagnostics.n_contexts_skipped),
+            "constraint_violations": encode(diagnostics.constraint_violations),
+            "engine": {
+                "strategy": diagnostics.engine.strategy,
+                "n_requested": encode(diagnostics.engine.n_requested),
+                "n_unique": encode(diagnostics.engine.n_unique),
+                "parity_max_abs_diff": encode_float(diagnostics.engine.parity_max_abs_diff),
+            },
+            "warnings": list(diagnostics.warnings),
+        },
+        "figures": [_figure_tree(figure) for figure in result.figures],
+        "curves": [_curve_tree(curve) for curve in result.curves],
+        "config": encode(result.config),
+        "provenance": encode(result.provenance),
+        "success": bool(result.success),
+        "error_message": result.error_message,
+        "started_at": result.started_at,
+        "duration_seconds": encode_float(result.duration_seconds),
+        "run_id": result.run_id,
+    }
+
+
+def from_tree(tree: Mapping[str, Any], *, folder: Path | None = None) -> Result:
+    """Restore a result from :func:`to_tree`."""
+    if tree["format"] != FORMAT:
+        raise ValueError(f"format {tree['format']!r} is not known to this version (it reads format {FORMAT})")
+    return Result(
+        spec_id=tree["spec_id"],
+        experiment_type=tree["experiment_type"],
+        evidence=Evidence(tree["evidence"]),
+        feature=tree["feature"],
+        model=tree["model"],
+        subject=tree["subject"],
+        aggregates=_aggregates(tree["aggregates"]),
+        tables={name: _table(node, folder) for name, node in tree["tables"].items()},
+        diagnostics=_diagnostics(tree["diagnostics"]),
+        figures=tuple(_figure(node) for node in tree["figures"]),
+        curves=tuple(_curve(node) for node in tree["curves"]),
+        metrics={name: float(value) for name, value in tree["metrics"].items()},
+        config=decode(tree["config"]),
+        provenance=decode(tree["provenance"]),
+        success=tree["success"],
+        error_message=tree["error_message"],
+        started_at=tree["started_at"],
+        duration_seconds=decode_float(tree["duration_seconds"]),
+        run_id=tree["run_id"],
+    )
+
+
+def _table_tree(table: Table, rows_limit: int | None) -> dict[str, Any]:
+    """Return one table as JSON data: ``columns`` are names, ``rows`` are records."""
+    frame = check_frame(table.name, table.frame)
+    tree: dict[str, Any] = {
+        "name": table.name,
+        "description": table.description,
+        "evidence": str(table.evidence),
+        "columns": list(frame.columns),
+        "column_descriptions": dict(table.columns),
+        "dtypes": {name: dtype_of(frame[name]) for name in frame.columns},
+        "n_rows": len(frame),
+    }
+    if (rows_limit is not None and len(frame) > rows_limit) or not len(frame.columns):
+        return {**tree, "file": f"{TABLE_FOLDER}/{check_name(table.name)}.parquet", "rows": [{} for _ in range(0)]}
+    return {**tree, "rows": to_records(frame)}
+
+
+def _table(node: Mapping[str, Any], folder: Path | None) -> Table:
+    """Restore one table, from its file where the rows were left out."""
+    if not node["columns"]:
+        import pandas as pd
+
+        frame = pd.DataFrame(index=pd.RangeIndex(node["n_rows"]))
+    elif "file" in node:
+        path = None if folder is None else folder / TABLE_FOLDER / f"{check_name(node['name'])}.parquet"
+        if path is None or not path.is_file():
+            raise DataError(f"table {node['name']!r}: its rows stand in {node['file']}, which is not here")
+        frame = read_parquet(path)
+    else:
+        frame = from_records(node["rows"], node["columns"], node["dtypes"])
+    return Table(
+        name=node["name"],
+        description=node["description"],
+        evidence=Evidence(node["evidence"]),
+        frame=frame,
+        columns=node["column_descriptions"],
+    )
+
+
+def _figure_tree(figure: Figure) -> dict[str, Any]:
+    """Return one figure's declaration as JSON data."""
+    return {
+        "name": figure.name,
+        "kind": figure.kind,
+        "tables": list(figure.tables),
+        "columns": encode(figure.columns),
+        "title": figure.title,
+        "caption": figure.caption,
+        "options": encode(figure.options),
+    }
+
+
+def _figure(node: Mapping[str, Any]) -> Figure:
+    """Restore one figure's declaration."""
+    return Figure(
+        name=node["name"],
+        kind=node["kind"],
+        tables=tuple(node["tables"]),
+        columns=decode(node["columns"]),
+        title=node["title"],
+        caption=node["caption"],
+        options=decode(node["options"]),
+    )
+
+
+def _curve_tree(curve: Curve) -> dict[str, Any]:
+    """Return one curve as JSON data."""
+    return {
+        "name": curve.name,
+        "level_name": curve.level_name,
+        "levels": [encode_float(level) for level in curve.levels],
+        "values": [encode_float(value) for value in curve.values],
+    }
+
+
+def _curve(node: Mapping[str, Any]) -> Curve:
+    """Restore one curve."""
+    return Curve(
+        name=node["name"],
+        levels=tuple(float(level) for level in node["levels"]),
+        values=tuple(float(value) for value in node["values"]),
+        level_name=node["level_name"],
+    )
+
+
+def _aggregates(node: Mapping[str, Any]) -> Aggregates:
+    """Restore the aggregates."""
+    floats = ("mean_delta", "std_delta", "base_activation_mean", "base_activation_std")
+    return Aggregates(
+        **{name: decode_float(node[name]) for name in floats},
+        n_samples=node["n_samples"],
+        n_conditions=node["n_conditions"],
+        custom=decode(node["custom"]),
+    )
+
+
+def _diagnostics(node: Mapping[str, Any]) -> Diagnostics:
+    """Restore the diagnostics."""
+    plain = {field.name: node[field.name] for field in fields(Diagnostics) if field.name not in ("engine", "warnings")}
+    engine = {**node["engine"], "parity_max_abs_diff": decode_float(node["engine"]["parity_max_abs_diff"])}
+    return Diagnostics(
+        **{
+            **plain,
+            "relu_floor_rate": decode_float(plain["relu_floor_rate"]),
+            "constraint_violations": decode(plain["constraint_violations"]),
+        },
+        engine=EngineReport(**engine),
+        warnings=tuple(node["warnings"]),
+    )
