@@ -1,0 +1,180 @@
+"""Panels, notes, legends, reference lines and bands: what several kinds of drawing share."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from paribus.figures import style
+from paribus.figures._request import FloatArray, Request
+
+MAX_PANELS = 12
+MAX_ROWS = 40
+
+
+def grid(
+    request: Request,
+    n: int,
+    *,
+    panel_size: tuple[float, float] = style.PANEL,
+    n_columns: int | None = None,
+    share_x: bool = False,
+    share_y: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with ``n`` panels, row by row; at most three stand side by side unless asked."""
+    across = min(n, n_columns or (2 if n == 4 else 3))
+    down = math.ceil(n / across)
+    width = request.option("width", across * panel_size[0] + (1.6 if n == 1 else 0.8))
+    height = request.option("height", down * panel_size[1] + 0.5)
+    fig = style.blank_figure(width, height)
+    axes = fig.subplots(down, across, squeeze=False, sharex=share_x, sharey=share_y).ravel().tolist()
+    for spare in axes[n:]:
+        spare.remove()
+    return fig, axes[:n]
+
+
+def no_data(ax: Axes, text: str = "no data yet") -> None:
+    """Turn a panel into one that says there is nothing to show."""
+    ax.grid(visible=False)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_facecolor("#F7F7F7")
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=style.QUIET, fontsize=11)
+
+
+def heading(fig: Figure, text: str) -> None:
+    """Write the title of a figure at its upper left, wrapped to its width."""
+    if text:
+        wrapped = textwrap.fill(" ".join(text.split()), max(20, int(fig.get_figwidth() * 10.5)), max_lines=3)
+        fig.suptitle(wrapped, x=0.012, ha="left", color=style.INK)
+
+
+def note(fig: Figure, text: str) -> None:
+    """Add a sentence to the small print under a figure."""
+    if not text:
+        return
+    known = getattr(fig, "_supxlabel", None)
+    before = " ".join(known.get_text().split()) if known is not None else ""
+    width = max(30, int(fig.get_figwidth() * 14.5))
+    fig.supxlabel(textwrap.fill(f"{before}  {text}".strip(), width), x=0.012, ha="left", fontsize=8, color=style.QUIET)
+
+
+def legend(
+    request: Request,
+    ax: Axes,
+    handles: Sequence[Any],
+    *,
+    title: str | None = None,
+) -> None:
+    """Put a legend to the right of ``ax``, where it hides no data; the layout makes room for it."""
+    if not handles or not request.option("legend", True):
+        return
+    ax.legend(
+        handles=list(handles),
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderaxespad=0.0,
+        title=title,
+        alignment="left",
+        handlelength=2.6,
+        ncols=1 if len(handles) <= 20 else 2,
+    )
+
+
+def reference_lines(ax: Axes, value: Any, which: str) -> list[Line2D]:
+    """Draw ``hline`` (``which="y"``) or ``vline`` (``"x"``) references; return legend entries of the named ones."""
+    if value is None:
+        return []
+    named: Mapping[str | None, Any]
+    if isinstance(value, Mapping):
+        named = dict(value)
+    elif isinstance(value, list | tuple):
+        named = {None if i == 0 else f"_{i}": v for i, v in enumerate(value)}
+    else:
+        named = {None: value}
+    handles = []
+    for index, (label, at) in enumerate(named.items()):
+        if at is None or not np.isfinite(at):
+            continue
+        dashes: Any = ((0, (4, 3)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))[index % 3]
+        draw = ax.axhline if which == "y" else ax.axvline
+        made = draw(float(at), color=style.QUIET, linewidth=1.1, linestyle=dashes, zorder=1.5)
+        if label is not None and not str(label).startswith("_"):
+            handles.append(Line2D([], [], color=style.QUIET, linewidth=1.1, linestyle=dashes, label=str(label)))
+        made.set_label("_reference")
+    return handles
+
+
+def band(ax: Axes, x: FloatArray, low: FloatArray | None, high: FloatArray | None, colour: str, alpha: float) -> None:
+    """Shade an interval over ``x``; nothing where an end is missing. A lone point gets a bar instead."""
+    if low is None or high is None:
+        return
+    there = np.isfinite(low) & np.isfinite(high) & np.isfinite(x)
+    if there.sum() == 1:
+        ax.vlines(x[there], low[there], high[there], color=colour, alpha=min(1.0, alpha * 3), linewidth=3, zorder=1.8)
+    elif there.any():
+        ax.fill_between(x, low, high, where=there.tolist(), color=colour, alpha=alpha, linewidth=0, zorder=1.8)
+
+
+def null_patch(request: Request, default: str = "null, 95 %") -> Patch:
+    """Return the legend entry of a null band."""
+    return Patch(facecolor=style.NULL, alpha=0.35, linewidth=0, label=str(request.option("null_label", default)))
+
+
+def limits(request: Request, ax: Axes) -> None:
+    """Apply ``xlim`` and ``ylim`` where they are given."""
+    if (x := request.option("xlim")) is not None:
+        ax.set_xlim(float(x[0]), float(x[1]))
+    if (y := request.option("ylim")) is not None:
+        ax.set_ylim(float(y[0]), float(y[1]))
+
+
+def scale(ax: Axes, which: str, wanted: Any, values: FloatArray) -> None:
+    """Make an axis logarithmic where asked, or (``"auto"``) where positive values span more than a factor of 50."""
+    finite = values[np.isfinite(values)]
+    if wanted in (None, False) or finite.size == 0:
+        return
+    positive = finite[finite > 0]
+    if wanted == "auto" and (positive.size < 3 or finite.min() < 0 or positive.max() / positive.min() < 50):
+        return
+    kind = "log" if finite.min() > 0 else "symlog"
+    setter = ax.set_xscale if which == "x" else ax.set_yscale
+    if kind == "symlog":
+        setter("symlog", linthresh=1.0)
+    else:
+        setter("log")
+    style.plain_log(ax.xaxis if which == "x" else ax.yaxis, kind)
+
+
+def categories(ax: Axes, shown: Sequence[str], which: str) -> None:
+    """Label an axis with categories at 0, 1, 2, ...; long or many labels are turned or thinned."""
+    n = len(shown)
+    step = max(1, math.ceil(n / (30 if which == "x" else 60)))
+    places = list(range(0, n, step))
+    texts = [shown[i] for i in places]
+    size = 8.5 if n <= 24 else 7.0
+    if which == "x":
+        width = ax.get_position().width * ax.get_figure().get_figwidth()  # type: ignore[union-attr]
+        crowded = sum(map(len, texts)) * 0.085 > max(1.0, width * 0.9)
+        ax.set_xticks(places, texts, rotation=45 if crowded else 0, ha="right" if crowded else "center", fontsize=size)
+        if crowded:
+            for text in ax.get_xticklabels():
+                text.set_rotation_mode("anchor")
+    else:
+        ax.set_yticks(places, texts, fontsize=size)
+
+
+def capped(fig_notes: list[str], total: int, limit: int, what: str, how: str) -> None:
+    """Note that only ``limit`` of ``total`` are drawn."""
+    if total > limit:
+        fig_notes.append(f"{limit} of {total} {what} shown ({how}); all are in the table.")

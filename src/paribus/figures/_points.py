@@ -1,0 +1,55 @@
+"""Naming the most telling points of a scatter without letting the names cover each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from paribus.figures import style
+from paribus.figures._request import FloatArray
+
+
+def name_points(ax: Axes, x: FloatArray, y: FloatArray, texts: Sequence[str], ranks: FloatArray, most: int) -> None:
+    """Write the texts of the ``most`` highest-ranked points beside them; names of one side are pushed apart.
+
+    Args:
+        ax: The panel, its limits final.
+        x: Places of the points.
+        y: Places of the points.
+        texts: One name per point.
+        ranks: How telling a point is; NaN leaves it out.
+        most: The most names.
+    """
+    there = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & np.isfinite(ranks))
+    order = there[np.argsort(-ranks[there], kind="stable")][:most]
+    if order.size == 0:
+        return
+    at = ax.transAxes.inverted().transform(ax.transData.transform(np.column_stack([x[order], y[order]])))
+    gap = 0.17 / max(1.0, ax.get_position().height * ax.get_figure().get_figheight())  # type: ignore[union-attr]
+    middle = 0.5
+    for right in (False, True):
+        side = np.flatnonzero((at[:, 0] >= middle) == right)
+        side = side[np.argsort(at[side, 1], kind="stable")]
+        heights = _apart(at[side, 1], gap)
+        for index, height in zip(side, heights, strict=True):
+            outward = -1 if right else 1
+            ax.annotate(
+                texts[int(order[index])], xy=(at[index, 0], at[index, 1]), xycoords="axes fraction",
+                xytext=(at[index, 0] + outward * 0.025, height), textcoords="axes fraction", fontsize=7.6,
+                ha="right" if right else "left", va="center", color=style.INK, zorder=6, annotation_clip=False,
+                arrowprops={"arrowstyle": "-", "color": "#A5A5A5", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
+            )  # fmt: skip
+
+
+def _apart(heights: FloatArray, gap: float) -> FloatArray:
+    """Return ascending heights at least ``gap`` apart, moved as one block back inside [0, 1]."""
+    placed = heights.copy()
+    for i in range(1, len(placed)):
+        placed[i] = max(placed[i], placed[i - 1] + gap)
+    if len(placed) and placed[-1] > 1.0:
+        placed[-1] = 1.0
+        for i in range(len(placed) - 2, -1, -1):
+            placed[i] = min(placed[i], placed[i + 1] - gap)
+    return placed

@@ -1,0 +1,99 @@
+"""Draw a declared figure: find the drawing of its kind, check what it was given, and draw in the house style."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+import pandas as pd
+from matplotlib.figure import Figure as Drawing
+
+import paribus.figures
+from paribus.errors import ExperimentError, nearest
+from paribus.figures import _panels, style
+from paribus.figures._request import COMMON_OPTIONS, Request
+from paribus.results.schema import Figure
+
+_NOT_KINDS = frozenset({"draw", "save", "style"})
+
+
+def kinds() -> tuple[str, ...]:
+    """Return the names of all kinds of drawing, sorted."""
+    names = (module.name for module in pkgutil.iter_modules(paribus.figures.__path__))
+    return tuple(sorted(name for name in names if not name.startswith("_") and name not in _NOT_KINDS))
+
+
+def draw(figure: Figure, tables: Mapping[str, pd.DataFrame]) -> Drawing:
+    """Draw ``figure`` from ``tables``.
+
+    Args:
+        figure: The declaration.
+        tables: The frames by table name; at least those that the figure names.
+
+    Returns:
+        A matplotlib figure that belongs to no window and no global state.
+
+    Raises:
+        ExperimentError: If the kind, a role, an option, a table or a column does not exist, or a required role is
+            missing; the message names the figure and the nearest valid names.
+    """
+    module = _kind(figure)
+    frames = _frames(figure, tables)
+    _check(figure, module, frames)
+    request = Request(tuple(frames), figure.columns, figure.options)
+    with style.styled():
+        if all(frame.empty for frame in frames) and not getattr(module, "DRAWS_EMPTY", False):
+            made, axes = _panels.grid(request, 1)
+            _panels.no_data(axes[0])
+        else:
+            made = module.draw(request)
+        _panels.heading(made, figure.title)
+        _panels.note(made, str(request.option("note", "")))
+    return made
+
+
+def _kind(figure: Figure) -> ModuleType:
+    known = kinds()
+    if figure.kind not in known:
+        raise ExperimentError(
+            f"figure {figure.name!r}: no drawing of kind {figure.kind!r}; {nearest(figure.kind, known)}"
+        )
+    return importlib.import_module(f"paribus.figures.{figure.kind}")
+
+
+def _frames(figure: Figure, tables: Mapping[str, pd.DataFrame]) -> list[pd.DataFrame]:
+    if not figure.tables:
+        raise ExperimentError(f"figure {figure.name!r}: it names no table")
+    for name in figure.tables:
+        if name not in tables:
+            raise ExperimentError(f"figure {figure.name!r}: no table {name!r}; {nearest(name, tables)}")
+    return [tables[name] for name in figure.tables]
+
+
+def _check(figure: Figure, module: ModuleType, frames: Sequence[pd.DataFrame]) -> None:
+    required: Sequence[str] = module.REQUIRED
+    valid = (*required, *module.OPTIONAL)
+    options = (*COMMON_OPTIONS, *module.OPTIONS)
+    where = f"figure {figure.name!r} ({figure.kind})"
+    for role in figure.columns:
+        if role not in valid:
+            raise ExperimentError(f"{where}: no such role {role!r}; {nearest(role, valid, show=40)}")
+    for option in figure.options:
+        if option not in options:
+            raise ExperimentError(f"{where}: no such option {option!r}; {nearest(option, options, show=40)}")
+    for role in required:
+        if not figure.columns.get(role):
+            raise ExperimentError(f"{where}: the role {role!r} needs a column")
+    tables_of: Mapping[str, tuple[int, ...]] = getattr(module, "TABLES_OF", {})
+    for role, named in figure.columns.items():
+        for index in tables_of.get(role, (0,)):
+            if index >= len(frames) or frames[index].empty:
+                continue
+            for column in [named] if isinstance(named, str) else named:
+                if column not in frames[index].columns:
+                    raise ExperimentError(
+                        f"{where}: table {figure.tables[index]!r} has no column {column!r} for {role!r}; "
+                        f"{nearest(column, map(str, frames[index].columns), show=40)}"
+                    )

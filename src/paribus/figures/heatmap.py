@@ -1,0 +1,174 @@
+"""Cells over two factors; what was not measured stays blank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from paribus.figures import _panels, style
+from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+
+REQUIRED = ("x", "y", "value")
+OPTIONAL = ("panel", "mark", "n")
+OPTIONS = (
+    "diverging", "center", "vmin", "vmax", "value_label", "annotate", "format", "x_order", "y_order", "share_scale",
+    "min_n",
+)  # fmt: skip
+
+ANNOTATED_CELLS = 130
+MOST_LEVELS = 120
+
+
+def draw(request: Request) -> Figure:
+    """Draw one panel per value of ``panel`` and per column of ``value``."""
+    values, sections = request.many("value"), parts(request.frame, request.one("panel"))
+    wanted = [(index, column, key, rows) for key, rows in sections for index, column in enumerate(values)]
+    notes: list[str] = []
+    _panels.capped(notes, len(wanted), _panels.MAX_PANELS, "panels", "the first ones")
+    wanted = wanted[: _panels.MAX_PANELS]
+    xs = levels(request.frame, request.need("x"), request.option("x_order"))
+    ys = levels(request.frame, request.need("y"), request.option("y_order"))
+    _panels.capped(notes, len(xs), MOST_LEVELS, "levels of x", "the first ones")
+    _panels.capped(notes, len(ys), MOST_LEVELS, "levels of y", "the first ones")
+    xs, ys = xs[:MOST_LEVELS], ys[:MOST_LEVELS]
+    size = (min(9.0, max(3.6, 1.7 + 0.42 * len(xs))), min(9.0, max(2.6, 1.1 + 0.34 * len(ys))))
+    across = len(values) if len(sections) > 1 and len(values) in (2, 3) else None
+    fig, axes = _panels.grid(request, len(wanted), panel_size=size, n_columns=across)
+    grids = [_cells(request, rows, column, xs, ys, notes) for _, column, _, rows in wanted]
+    for (index, column, key, rows), cells, ax in zip(wanted, grids, axes, strict=True):
+        shared = [g for g, other in zip(grids, wanted, strict=True) if other[1] == column]
+        pool = np.concatenate([g.ravel() for g in shared]) if request.option("share_scale", True) else cells.ravel()
+        label = _for_value(request.option("value_label"), index, column.replace("_", " "))
+        _panel(request, ax, rows, cells, pool, (xs, ys), index, label)
+        titles = [request.shown(key)] if key is not None else []
+        if len(values) > 1:
+            titles.append(label)
+        ax.set_title(": ".join(titles))
+    if any(np.isnan(cells).any() and np.isfinite(cells).any() for cells in grids):
+        notes.append("Grey cells: not measured.")
+    for text in notes:
+        _panels.note(fig, text)
+    return fig
+
+
+def _for_value(option: Any, index: int, otherwise: Any) -> Any:
+    """Return an option that is one value for all columns of ``value``, or a list with one for each."""
+    if isinstance(option, Sequence) and not isinstance(option, str):
+        return option[index] if index < len(option) else otherwise
+    return otherwise if option is None else option
+
+
+def _cells(
+    request: Request, rows: pd.DataFrame, column: str, xs: list[Any], ys: list[Any], notes: list[str]
+) -> FloatArray:
+    x, y = request.need("x"), request.need("y")
+    table = rows[[x, y]].assign(value=numbers(rows, column))
+    counts, least = numbers(rows, request.one("n")), request.option("min_n")
+    if counts is not None and least is not None:
+        few = counts < float(least)
+        if few.any():
+            table.loc[few, "value"] = np.nan
+            text = f"Cells with n < {least} are left blank."
+            notes.extend([text] if text not in notes else [])
+    if table.duplicated([x, y]).any():
+        text = "Several rows stand in one cell: their mean is drawn."
+        notes.extend([text] if text not in notes else [])
+    wide = table.groupby([y, x], sort=False)["value"].mean().unstack()
+    return np.asarray(wide.reindex(index=ys, columns=xs).to_numpy(dtype=np.float64))
+
+
+def _norm(request: Request, pool: FloatArray, index: int) -> tuple[Normalize, str]:
+    finite = pool[np.isfinite(pool)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    center = request.option("center")
+    signed = _for_value(request.option("diverging"), index, center is not None or (low < 0 < high))
+    if signed:
+        middle = float(center or 0.0)
+        reach = max(abs(low - middle), abs(high - middle)) or 1.0
+        return TwoSlopeNorm(middle, middle - reach, middle + reach), style.DIVERGING
+    low, high = float(request.option("vmin", low)), float(request.option("vmax", high))
+    return Normalize(low, high if high > low else low + 1.0), style.SEQUENTIAL
+
+
+def _panel(
+    request: Request,
+    ax: Axes,
+    rows: pd.DataFrame,
+    cells: FloatArray,
+    pool: FloatArray,
+    orders: tuple[list[Any], list[Any]],
+    index: int,
+    label: str,
+) -> None:
+    if not np.isfinite(cells).any():
+        _panels.no_data(ax)
+        return
+    xs, ys = orders
+    norm, colours = _norm(request, pool, index)
+    ax.grid(visible=False)
+    ax.set_facecolor(style.BLANK)
+    image = ax.imshow(np.ma.masked_invalid(cells), norm=norm, cmap=colours, aspect="auto", origin="lower")
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    if cells.size <= 900:
+        ax.set_xticks(np.arange(len(xs) - 1) + 0.5, minor=True)
+        ax.set_yticks(np.arange(len(ys) - 1) + 0.5, minor=True)
+        ax.grid(visible=True, which="minor", color="white", linewidth=1.0)
+        ax.tick_params(which="minor", length=0)
+    _panels.categories(ax, [request.shown(v, 24) for v in xs], "x")
+    _panels.categories(ax, [request.shown(v, 30) for v in ys], "y")
+    ax.set_xlabel(request.label("xlabel", "x"))
+    ax.set_ylabel(request.label("ylabel", "y"))
+    figure = ax.get_figure()
+    assert isinstance(figure, Figure)
+    bar = figure.colorbar(image, ax=ax, fraction=0.06, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.set_label(label)
+    wanted = request.option("annotate", "auto")
+    marks = _marks(request, rows, xs, ys)
+    if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS):
+        _annotate(ax, cells, image, request.option("format"), marks)
+    else:
+        for row, column in zip(*np.nonzero(marks & np.isfinite(cells)), strict=True):
+            ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+            ax.text(float(column), float(row) - 0.1, "*", ha="center", va="center", color=ink, fontsize=8)
+
+
+def _marks(request: Request, rows: pd.DataFrame, xs: list[Any], ys: list[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    mark = request.one("mark")
+    found = np.zeros((len(ys), len(xs)), dtype=bool)
+    if mark is None:
+        return found
+    for x, y, flag in zip(rows[request.need("x")], rows[request.need("y")], rows[mark], strict=True):
+        if x in xs and y in ys and pd.notna(flag) and bool(flag):
+            found[ys.index(y), xs.index(x)] = True
+    return found
+
+
+def _annotate(
+    ax: Axes, cells: FloatArray, image: ScalarMappable, pattern: str | None, marks: np.ndarray[Any, Any]
+) -> None:
+    size = 8.0 if cells.shape[1] <= 9 else 6.8
+    finite = np.abs(cells[np.isfinite(cells)])
+    digits = 2 if finite.size and finite.max() < 1000 else 3
+    for (row, column), value in np.ndenumerate(cells):
+        if np.isnan(value):
+            continue
+        text = format(value, pattern) if pattern else style.number(float(value), digits)
+        text += "*" if marks[row, column] else ""
+        ax.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            fontsize=size,
+            color=style.ink_on(image.to_rgba(np.asarray(value))[:3]),
+        )

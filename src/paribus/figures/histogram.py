@@ -1,0 +1,116 @@
+"""Distributions with marked values, per group or per column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from paribus.figures import _panels, style
+from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+
+REQUIRED = ("value",)
+OPTIONAL = ("group", "panel")
+OPTIONS = ("bins", "density", "lines", "interval", "interval_label", "labels", "cumulative")
+
+
+def draw(request: Request) -> Figure:
+    """Draw one outlined histogram per group or column, with reference lines."""
+    sections = parts(request.frame, request.one("panel"))[: _panels.MAX_PANELS]
+    fig, axes = _panels.grid(request, len(sections), share_x=True)
+    handles: dict[str, Any] = {}
+    edges = bin_edges(request, [c for column in request.many("value") for c in [_values(request.frame, column)]])
+    for (key, rows), ax in zip(sections, axes, strict=True):
+        _panel(request, ax, rows, edges, handles)
+        if key is not None:
+            ax.set_title(request.shown(key))
+        ax.set_xlabel(request.label("xlabel", "value"))
+    axes[0].set_ylabel(str(request.option("ylabel", "density" if request.option("density") else "count")))
+    single = request.one("group") is None and len(request.many("value")) == 1
+    if not single or len(handles) > 1:
+        _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
+    return fig
+
+
+def bin_edges(request: Request, values: list[FloatArray]) -> FloatArray:
+    """Return common edges of all samples, by Freedman and Diaconis' rule within 8 to 60 bins unless asked."""
+    pool = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.empty(0)
+    if pool.size == 0:
+        return np.array([0.0, 1.0])
+    low, high = float(pool.min()), float(pool.max())
+    if high - low < 1e-12 * max(1.0, abs(high)):
+        half = 0.5 if low == 0 else abs(low) * 0.05
+        return np.linspace(low - half, high + half, 12)
+    asked = request.option("bins")
+    if asked is None:
+        spread = float(np.subtract(*np.percentile(pool, [75, 25])))
+        width = 2 * spread / pool.size ** (1 / 3) if spread > 0 else (high - low) / 20
+        asked = int(np.clip(np.ceil((high - low) / width), 8, 60))
+    return np.linspace(low, high, int(asked) + 1)
+
+
+def _values(rows: pd.DataFrame, column: str) -> FloatArray:
+    found = numbers(rows, column)
+    assert found is not None
+    return found
+
+
+def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: FloatArray, handles: dict[str, Any]) -> None:
+    group, columns = request.one("group"), request.many("value")
+    names = request.option("labels") or [column.replace("_", " ") for column in columns]
+    every = levels(request.frame, group)[:8] if group else [None]
+    index, drawn = 0, False
+    for each in every:
+        part = rows if group is None else rows[rows[group] == each]
+        for k, column in enumerate(columns):
+            values = _values(part, column)
+            values = values[np.isfinite(values)]
+            text = ", ".join(
+                ([request.shown(each)] if each is not None else []) + ([names[k]] if k or not group else [])
+            )
+            if values.size:
+                drawn = True
+                draw_one(ax, values, edges, index, request)
+            if text not in handles:
+                handles[text] = Patch(
+                    facecolor=(style.colour(index), 0.3), edgecolor=style.colour(index), linestyle=style.line(index),
+                    linewidth=1.4, label=text,
+                )  # fmt: skip
+            index += 1
+    if not drawn:
+        _panels.no_data(ax)
+        return
+    mark_values(request, ax, handles)
+    _panels.limits(request, ax)
+
+
+def draw_one(ax: Axes, values: FloatArray, edges: FloatArray, index: int, request: Request) -> None:
+    """Draw one sample: a faint fill and an outline whose style differs between groups."""
+    weights = np.full(values.size, 1.0)
+    shared: dict[str, Any] = {
+        "bins": edges.tolist(), "weights": weights, "density": bool(request.option("density", False)),
+        "cumulative": bool(request.option("cumulative", False)),
+    }  # fmt: skip
+    shade = style.colour(index)
+    ax.hist(values, histtype="stepfilled", color=shade, alpha=0.25, linewidth=0, zorder=2, **shared)
+    ax.hist(values, histtype="step", color=shade, linestyle=style.line(index), linewidth=1.4, zorder=3, **shared)
+
+
+def mark_values(request: Request, ax: Axes, handles: dict[str, Any]) -> None:
+    """Draw the option ``lines`` (mapping of label to value) and the shaded ``interval``."""
+    for index, (label, at) in enumerate(dict(request.option("lines", {})).items()):
+        if at is None or not np.isfinite(at):
+            continue
+        dashes: Any = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))[index % 4]
+        ax.axvline(float(at), color=style.INK, linewidth=1.5, linestyle=dashes, zorder=4)
+        text = f"{label} = {style.number(float(at))}"
+        handles[text] = Line2D([], [], color=style.INK, linewidth=1.5, linestyle=dashes, label=text)
+    if (interval := request.option("interval")) is not None:
+        ax.axvspan(float(interval[0]), float(interval[1]), color=style.NULL, alpha=0.25, linewidth=0, zorder=0.5)
+        text = str(request.option("interval_label", "95 % of the null"))
+        handles[text] = Patch(facecolor=style.NULL, alpha=0.25, linewidth=0, label=text)

@@ -1,0 +1,190 @@
+"""The comparison of training conditions: ablation over epochs above, steering below, one column per condition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from paribus.figures import _panels, style
+from paribus.figures._request import FloatArray, Request, levels, numbers
+from paribus.figures.strip import mean_interval
+
+REQUIRED = ("condition", "epoch", "raw", "ablated", "alpha", "accuracy")
+OPTIONAL = ("n_train", "seed")
+OPTIONS = (
+    "conditions", "hline", "min_runs_for_band", "epoch_label", "alpha_label", "accuracy_label", "logx", "max_legend",
+)  # fmt: skip
+TABLES_OF = {
+    "condition": (0, 1), "n_train": (0, 1), "seed": (0, 1), "epoch": (0,), "raw": (0,), "ablated": (0,),
+    "alpha": (1,), "accuracy": (1,),
+}  # fmt: skip
+DRAWS_EMPTY = True
+
+DASHED = (0, (4, 2))
+
+
+def draw(request: Request) -> Figure:
+    """Draw the 2 x conditions panels; runs thin and coloured, the mean over runs black with its 95 % t band."""
+    ablation = request.frames[0]
+    steering = request.frames[1] if len(request.frames) > 1 else pd.DataFrame()
+    conditions = _conditions(request, (ablation, steering))
+    runs = _Runs(request, (ablation, steering))
+    width = request.option("width", max(7.0, 3.9 * len(conditions)) + 1.9)
+    fig = style.blank_figure(width, request.option("height", 6.9))
+    axes = fig.subplots(2, len(conditions), squeeze=False, sharey="row", sharex="row")
+    for row, (frame, x, ys) in enumerate(
+        ((ablation, request.need("epoch"), (request.need("raw"), request.need("ablated"))),
+         (steering, request.need("alpha"), (request.need("accuracy"),)))
+    ):  # fmt: skip
+        for column, condition in enumerate(conditions):
+            ax = axes[row, column]
+            rows = _of(frame, request.need("condition"), condition)
+            drawn = runs.draw(ax, rows, x, ys)
+            if not drawn:
+                _empty(ax)
+            else:
+                _panels.reference_lines(ax, request.option("hline"), "y")
+            if row == 0:
+                ax.set_title(request.shown(condition))
+            ax.set_xlabel(
+                str(request.option(*(("epoch_label", "epoch"), ("alpha_label", "α (sd along the direction)"))[row]))
+            )
+        axes[row, 0].set_ylabel(str(request.option("accuracy_label", "OOD accuracy")))
+        axes[row, 0].yaxis.set_tick_params(labelleft=True)
+    _finish(request, fig, axes, ablation)
+    _panels.legend(request, axes[0, -1], runs.handles())
+    return fig
+
+
+def _conditions(request: Request, frames: tuple[pd.DataFrame, pd.DataFrame]) -> list[Any]:
+    column = request.need("condition")
+    wanted = list(request.option("conditions", []))
+    found = [value for frame in frames if not frame.empty for value in levels(frame, column)]
+    return (wanted + [value for value in dict.fromkeys(found) if value not in wanted]) or ["standard", "grokking"]
+
+
+def _of(frame: pd.DataFrame, column: str, value: Any) -> pd.DataFrame:
+    return frame if frame.empty else frame[frame[column] == value]
+
+
+def _empty(ax: Axes) -> None:
+    """Say that nothing is there; axes are shared, so ticks stay and only the panel itself turns grey."""
+    ax.grid(visible=False)
+    ax.set_facecolor("#F4F4F4")
+    ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET, fontsize=11)
+
+
+def _finish(request: Request, fig: Figure, axes: Any, ablation: pd.DataFrame) -> None:
+    if not ablation.empty:
+        epochs = numbers(ablation, request.need("epoch"))
+        assert epochs is not None
+        for ax in axes[0]:
+            _panels.scale(ax, "x", request.option("logx", "auto"), epochs)
+    else:
+        axes[0, 0].set_xlim(0, 1)
+    for row in axes:
+        for ax in row:
+            if (limits := request.option("ylim")) is not None:
+                ax.set_ylim(float(limits[0]), float(limits[1]))
+    if (limits := request.option("xlim")) is not None:
+        for ax in axes[1]:
+            ax.set_xlim(float(limits[0]), float(limits[1]))
+
+
+class _Runs:
+    """Every run's colour and name, the same in all panels."""
+
+    def __init__(self, request: Request, frames: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+        self.request = request
+        self.columns = [c for c in (request.one("n_train"), request.one("seed")) if c is not None]
+        keys: set[tuple[Any, ...]] = set()
+        for frame in frames:
+            if not frame.empty and self.columns:
+                keys |= set(frame[self.columns].itertuples(index=False, name=None))
+        self.keys = sorted(keys, key=lambda key: tuple((str(type(v)), v) for v in key))
+        self.sizes = list(dict.fromkeys(key[0] for key in self.keys)) if len(self.columns) == 2 else [None]
+        self.band = False
+        self.dashed = False
+        self.mean = False
+
+    def look(self, key: tuple[Any, ...]) -> dict[str, Any]:
+        if len(self.sizes) > 1:
+            size = self.sizes.index(key[0])
+            seed = [k for k in self.keys if k[0] == key[0]].index(key)
+            return {"color": style.colour(size), "marker": style.marker(seed)}
+        index = self.keys.index(key) if key in self.keys else 0
+        return {"color": style.colour(index if index < 6 else index + 1), "marker": style.marker(index)}
+
+    def name(self, key: tuple[Any, ...]) -> str:
+        letters = {self.request.one("n_train"): "n=", self.request.one("seed"): "s"}
+        pieces = []
+        for column, value in zip(self.columns, key, strict=True):
+            whole = isinstance(value, float | np.floating) and float(value).is_integer()
+            pieces.append(f"{letters[column]}{int(value) if whole else value}")
+        return " ".join(pieces) or "run"
+
+    def draw(self, ax: Axes, rows: pd.DataFrame, x: str, ys: tuple[str, ...]) -> bool:
+        if rows.empty:
+            return False
+        groups = rows.groupby(self.columns, sort=False) if self.columns else [((), rows)]
+        lines: dict[tuple[Any, str], list[tuple[FloatArray, FloatArray]]] = {}
+        for key, part in groups:
+            key = key if isinstance(key, tuple) else (key,)
+            for index, column in enumerate(ys):
+                table = pd.DataFrame({"x": numbers(part, x), "y": numbers(part, column)}).dropna()
+                means = table.groupby("x")["y"].mean()
+                at, values = means.index.to_numpy(float), means.to_numpy(float)
+                if not len(at):
+                    continue
+                look = self.look(key)
+                self.dashed |= index > 0
+                ax.plot(
+                    at, values, linestyle=DASHED if index else "-", linewidth=0.9, alpha=0.75, markersize=2.8,
+                    markevery=max(1, len(at) // 12), markeredgewidth=0, zorder=2.5, **look,
+                )  # fmt: skip
+                size = key[0] if len(self.sizes) > 1 else None
+                lines.setdefault((size, column), []).append((at, values))
+        for (size, column), curves in lines.items():
+            self._mean(ax, size, ys.index(column), curves)
+        return bool(lines)
+
+    def _mean(self, ax: Axes, size: Any, index: int, curves: list[tuple[FloatArray, FloatArray]]) -> None:
+        if len(curves) < 2:
+            return
+        self.mean = True
+        grid = np.unique(np.concatenate([at for at, _ in curves]))
+        stacked = np.array([np.interp(grid, at, values, left=np.nan, right=np.nan) for at, values in curves])
+        least = int(self.request.option("min_runs_for_band", 3))
+        enough = np.isfinite(stacked).sum(axis=0) >= min(2, len(curves))
+        triples = np.array([mean_interval(stacked[:, k]) for k in range(len(grid))])
+        triples[~enough] = np.nan
+        triples[np.isfinite(stacked).sum(axis=0) < least, 1:] = np.nan
+        shade = style.INK if size is None else style.colour(self.sizes.index(size))
+        ax.plot(grid, triples[:, 0], color=shade, linewidth=2.3, linestyle=DASHED if index else "-", zorder=4)
+        if np.isfinite(triples[:, 1]).any():
+            self.band = True
+            low, high = np.clip(triples[:, 1], 0.0, 1.0), np.clip(triples[:, 2], 0.0, 1.0)
+            _panels.band(ax, grid, low, high, shade if size is not None else "#555555", 0.16 if index == 0 else 0.09)
+
+    def handles(self) -> list[Any]:
+        most = int(self.request.option("max_legend", 24))
+        made: list[Any] = [
+            Line2D([], [], linewidth=1.2, markersize=4, label=self.name(key), **self.look(key))
+            for key in self.keys[:most]
+        ]
+        if len(self.keys) > most:
+            made.append(Line2D([], [], linestyle="None", label=f"and {len(self.keys) - most} more runs"))
+        if self.mean:
+            made.append(Line2D([], [], color=style.INK, linewidth=2.3, label="mean over runs"))
+        if self.band:
+            made.append(Patch(facecolor="#555555", alpha=0.2, linewidth=0, label="95 % (t, over runs)"))
+        if self.dashed:
+            made.append(Line2D([], [], color=style.QUIET, linewidth=1.2, label="raw"))
+            made.append(Line2D([], [], color=style.QUIET, linewidth=1.2, linestyle=DASHED, label="ablated"))
+        return made

@@ -1,0 +1,43 @@
+"""Writing a drawing as PNG and PDF, byte for byte the same for the same drawing."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from paribus.figures import style
+
+
+def png_bytes(fig: Figure) -> bytes:
+    """Return ``fig`` as a PNG at 180 dpi, without a date or a version in it."""
+    with style.styled():
+        FigureCanvasAgg(fig)
+        buffer = io.BytesIO()
+        fig.savefig(buffer, format="png", dpi=style.DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def pdf_bytes(fig: Figure) -> bytes:
+    """Return ``fig`` as a PDF with embedded TrueType fonts, without a date or a version in it."""
+    with style.styled():
+        FigureCanvasPdf(fig)
+        buffer = io.BytesIO()
+        fig.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return buffer.getvalue()
+
+
+def save(fig: Figure, png_path: Path | str, pdf_path: Path | str) -> None:
+    """Write ``fig`` as PNG (180 dpi) and as PDF; folders are made.
+
+    Args:
+        fig: What ``draw`` returned.
+        png_path: Where the PNG goes.
+        pdf_path: Where the PDF goes.
+    """
+    for path, content in ((Path(png_path), png_bytes(fig)), (Path(pdf_path), pdf_bytes(fig))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

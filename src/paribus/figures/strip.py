@@ -1,0 +1,108 @@
+"""Every single value per category, pairs joined, with mean and interval: for a handful of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy import stats
+
+from paribus.figures import _panels, style
+from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+
+REQUIRED = ("x", "y")
+OPTIONAL = ("pair", "group", "panel", "null_low", "null_high")
+OPTIONS = ("interval", "hline", "null_label")
+
+
+def draw(request: Request) -> Figure:
+    """Draw one panel per value of ``panel``; in it a column of points per category."""
+    sections = parts(request.frame, request.one("panel"))
+    notes: list[str] = []
+    _panels.capped(notes, len(sections), _panels.MAX_PANELS, "panels", "the first ones")
+    sections = sections[: _panels.MAX_PANELS]
+    categories = levels(request.frame, request.need("x"))[:20]
+    size = (max(2.6, 1.2 + 0.75 * len(categories)), 3.2)
+    fig, axes = _panels.grid(request, len(sections), panel_size=size)
+    handles: dict[str, Any] = {}
+    for (key, rows), ax in zip(sections, axes, strict=True):
+        _panel(request, ax, rows, categories, handles)
+        if key is not None:
+            ax.set_title(request.shown(key))
+    axes[0].set_ylabel(request.label("ylabel", "y"))
+    if request.option("interval", "t") == "t":
+        handles["mean"] = Line2D([], [], color=style.INK, marker="_", markersize=11, linewidth=1.6,
+                                 label="mean, 95 % (t)")  # fmt: skip
+    _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
+    for text in notes:
+        _panels.note(fig, text)
+    return fig
+
+
+def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return mean and Student's t interval of independent values; the interval is NaN below three values."""
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return float("nan"), float("nan"), float("nan")
+    mean = float(values.mean())
+    if values.size < 3:
+        return mean, float("nan"), float("nan")
+    half = float(stats.t.ppf((1 + confidence) / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+    return mean, mean - half, mean + half
+
+
+def _panel(request: Request, ax: Axes, rows: pd.DataFrame, categories: list[Any], handles: dict[str, Any]) -> None:
+    y = numbers(rows, request.need("y"))
+    assert y is not None
+    if not np.isfinite(y).any():
+        _panels.no_data(ax)
+        return
+    group, x = request.one("group"), request.need("x")
+    groups = levels(request.frame, group)[:8] if group else [None]
+    at = np.array([categories.index(v) if v in categories else np.nan for v in rows[x]], dtype=np.float64)
+    place = at.copy()
+    for c in range(len(categories)):
+        here = np.flatnonzero((at == c) & np.isfinite(y))
+        spread = (np.arange(len(here)) - (len(here) - 1) / 2) * min(0.06, 0.3 / max(1, len(here)))
+        place[here[np.argsort(y[here], kind="stable")]] += spread
+    if (pair := request.one("pair")) is not None:
+        keys = [pair] if group is None else [pair, group]
+        for _, members in rows.reset_index(drop=True).groupby(keys).groups.items():
+            found = np.asarray(members, dtype=np.int64)
+            chosen = found[np.argsort(at[found], kind="stable")]
+            ax.plot(place[chosen], y[chosen], color="#B8B8B8", linewidth=0.8, zorder=2)
+    for index, each in enumerate(groups):
+        mask = np.ones(len(rows), dtype=bool) if group is None else (rows[group] == each).to_numpy(bool)
+        shades = [style.colour(int(a)) if group is None and np.isfinite(a) else style.colour(index) for a in at[mask]]
+        ax.scatter(place[mask], y[mask], color=shades, marker=style.marker(index), s=30, zorder=3, linewidths=0.5,
+                   edgecolors="white")  # fmt: skip
+        if each is not None:
+            text = request.shown(each)
+            handles[text] = Line2D([], [], linestyle="None", color=style.colour(index), marker=style.marker(index),
+                                   label=text)  # fmt: skip
+    if request.option("interval", "t") == "t":
+        for c in range(len(categories)):
+            mean, low, high = mean_interval(y[at == c])
+            ax.plot([c + 0.26, c + 0.42], [mean, mean], color=style.INK, linewidth=2.0, zorder=4)
+            if np.isfinite(low):
+                ax.vlines(c + 0.34, low, high, color=style.INK, linewidth=1.3, zorder=4)
+    _null(request, ax, rows, handles)
+    for line in _panels.reference_lines(ax, request.option("hline"), "y"):
+        handles[str(line.get_label())] = line
+    ax.set_xlim(-0.5, len(categories) - 0.35)
+    _panels.categories(ax, [request.shown(v, 22) for v in categories], "x")
+    ax.grid(visible=False, axis="x")
+    _panels.limits(request, ax)
+
+
+def _null(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, Any]) -> None:
+    low, high = numbers(rows, request.one("null_low")), numbers(rows, request.one("null_high"))
+    if low is None or high is None or not (np.isfinite(low) & np.isfinite(high)).any():
+        return
+    ax.axhspan(float(np.nanmean(low)), float(np.nanmean(high)), color=style.NULL, alpha=0.3, linewidth=0, zorder=1)
+    patch = _panels.null_patch(request)
+    handles[str(patch.get_label())] = patch

@@ -1,0 +1,156 @@
+"""How every figure looks: colours that colour-blind readers can tell apart, and a second cue beside colour."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, SymmetricalLogLocator
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
+"""Okabe and Ito's palette (Color Universal Design, 2008), its yellow darkened to be seen on white."""
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)), (0, (3, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+NULL = "#9A9A9A"
+"""Grey of every null distribution."""
+INK = "#222222"
+QUIET = "#5F5F5F"
+SEQUENTIAL = "cividis"
+DIVERGING = "RdBu_r"
+BLANK = "#ECECEC"
+"""Face of a heatmap cell that was not measured."""
+
+PANEL = (4.6, 3.4)
+"""Width and height of one panel, inches."""
+DPI = 180
+
+SETTINGS: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#7A7A7A",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
+    "figure.facecolor": "white",
+    "figure.titlesize": 11.5,
+    "figure.titleweight": "bold",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7,
+    "hatch.linewidth": 0.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "legend.title_fontsize": 8.5,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+    "pdf.fonttype": 42,
+    "savefig.facecolor": "white",
+    # Names come from users' data: a dollar sign in one is a dollar sign, not mathematics.
+    "text.parse_math": False,
+    "text.usetex": False,
+    "xtick.color": QUIET,
+    "xtick.labelsize": 8.5,
+    "ytick.color": QUIET,
+    "ytick.labelsize": 8.5,
+}
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """Draw or save in the style of the house; matplotlib's own settings are restored afterwards."""
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        warnings.filterwarnings("ignore", message=r".*constrained_layout not applied.*")
+        yield
+
+
+def colour(index: int) -> str:
+    """Return the colour of the ``index``-th group (they repeat after eight)."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def marker(index: int) -> str:
+    """Return the marker of the ``index``-th group."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def line(index: int) -> Any:
+    """Return the line style of the ``index``-th group."""
+    return LINES[index % len(LINES)]
+
+
+def ink_on(background: Any) -> str:
+    """Return black or white, whichever can be read on ``background`` (relative luminance, WCAG 2.1)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(background)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#111111" if luminance > 0.28 else "#FFFFFF"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return ``value`` short enough for a cell or a legend; NaN is an empty text."""
+    if not math.isfinite(value):
+        return "" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value == 0:
+        return "0"
+    if value == int(value) and abs(value) < 1e6:
+        return f"{int(value)}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """Return a p as ``p = .012``, or ``p < .0001``; NaN is an empty text."""
+    if not math.isfinite(value):
+        return ""
+    if value < 1e-4:
+        return "p < .0001"
+    digits = 4 if value < 1e-3 else 3 if value < 0.1 else 2
+    text = f"{value:.{digits}f}"
+    return f"p = {text[1:] if text.startswith('0.') else text}"
+
+
+def shorten(text: object, limit: int = 38) -> str:
+    """Return ``text`` on one line of at most ``limit`` characters, cut in the middle so that both ends stay."""
+    flat = " ".join(str(text).split())
+    if len(flat) <= limit:
+        return flat
+    head = (limit - 1) * 2 // 3
+    return f"{flat[:head].rstrip()}…{flat[-(limit - 1 - head) :].lstrip()}"
+
+
+def plain_log(axis: Any, kind: str = "log") -> None:
+    """Give a logarithmic axis ticks written as plain numbers (10, 1000), never as powers in mathematics."""
+    symmetric = kind == "symlog"
+    locator = SymmetricalLogLocator(base=10, linthresh=1) if symmetric else LogLocator(base=10, numticks=9)
+    low, high = sorted(axis.get_view_interval())
+    if not symmetric and low > 0 and high / low < 30:
+        locator = LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=9)
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plain_linear(ax: Axes, which: str, *, integer: bool = False) -> None:
+    """Limit the ticks of a linear axis to a readable number; whole numbers only where the values are."""
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(MaxNLocator(nbins=7, integer=integer, steps=[1, 2, 2.5, 5, 10]))
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """Return an empty figure with a layout that makes room for titles, notes and legends."""
+    return Figure(figsize=(width, height), layout="constrained")
