@@ -1,0 +1,125 @@
+"""Everything that knows how Hydra works inside; nothing else in Paribus does. Written for Hydra 1.3."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+VERSION_BASE = "1.3"
+CONFIG_NAME = "config"
+JOB_NAME = "paribus"
+KNOWN_SWEEPERS = ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",)
+"""Sweepers whose jobs can be listed before the first one starts."""
+
+
+class Loader:
+    """Hydra's loader over the shipped ``conf`` and the user's folders, without Hydra's global state."""
+
+    def __init__(self, conf: Path, config_dirs: Sequence[Path]) -> None:
+        """Make the search path: the shipped folder first, then ``config_dirs``."""
+        from hydra import version
+        from hydra._internal.config_loader_impl import ConfigLoaderImpl
+        from hydra._internal.utils import create_config_search_path
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+        from hydra.core.utils import JobRuntime, setup_globals
+        from hydra.types import RunMode
+
+        version.setbase(VERSION_BASE)
+        setup_globals()
+        JobRuntime.instance().set("name", JOB_NAME)
+        path = create_config_search_path(str(conf))
+        schema = path.get_path().pop(-1)
+        for folder in config_dirs:
+            path.append("command-line", f"file://{folder.resolve()}")
+        path.append(schema.provider, schema.path)
+        self.loader = ConfigLoaderImpl(config_search_path=path)
+        self._parser = OverridesParser.create(config_loader=self.loader)
+        self._parsed: dict[str, Override] = {}
+        self._run, self._multirun = RunMode.RUN, RunMode.MULTIRUN
+
+    def parse(self, text: str) -> Override:
+        """Return one parsed override (kept, because a sweep repeats them)."""
+        if text not in self._parsed:
+            self._parsed[text] = self._parser.parse_overrides([text])[0]
+        return self._parsed[text]
+
+    def repository(self, hydra_overrides: Sequence[str]) -> Any:
+        """Return the config files as Hydra sees them, ``hydra.searchpath`` included."""
+        with _warnings_as_errors():
+            return self.loader._parse_overrides_and_create_caching_repo(CONFIG_NAME, list(hydra_overrides))[1]
+
+    def compose(self, texts: Sequence[str], *, multirun: bool = False) -> DictConfig:
+        """Return Hydra's whole configuration, its own ``hydra`` node included."""
+        mode = self._multirun if multirun else self._run
+        with _warnings_as_errors():
+            return self.loader.load_configuration(CONFIG_NAME, list(texts), run_mode=mode)
+
+
+def apply_values(config: DictConfig, overrides: Sequence[Override]) -> DictConfig:
+    """Return a deep copy of ``config`` with value overrides applied as Hydra applies them."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    changed = copy.deepcopy(config)
+    ConfigLoaderImpl._apply_overrides_to_config(list(overrides), changed)
+    return changed
+
+
+@contextmanager
+def hydra_node(config: DictConfig) -> Iterator[None]:
+    """Let ``${hydra:...}`` interpolations see the ``hydra`` node of ``config``."""
+    from hydra.core.hydra_config import HydraConfig
+
+    holder: Any = HydraConfig.instance()
+    before = holder.cfg
+    holder.cfg = config
+    try:
+        yield
+    finally:
+        holder.cfg = before
+
+
+@contextmanager
+def _warnings_as_errors() -> Iterator[None]:
+    """Hydra only warns of a search path that is not there; nothing good comes of going on."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*is not available.*", category=UserWarning)
+        try:
+            yield
+        except UserWarning as warning:
+            raise ConfigError(f"hydra.searchpath: {warning}") from None
+
+
+def run_main(task: Callable[[DictConfig], None], words: Sequence[str], conf: Path) -> None:
+    """Hand ``words`` to ``hydra.main``, which calls ``task`` in every job; exceptions come through as they are.
+
+    Args:
+        task: The job function.
+        words: The command line without the program's name.
+        conf: The shipped configuration folder.
+    """
+    import sys
+
+    import hydra
+
+    argv, sys.argv = sys.argv, [JOB_NAME, *words]
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints the exception itself and exits
+    try:
+        hydra.main(version_base=VERSION_BASE, config_path=str(conf), config_name=CONFIG_NAME)(task)()
+    finally:
+        sys.argv = argv
+        if before is None:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before

@@ -1,0 +1,267 @@
+"""From the words of a command line to checked jobs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.config import _compatibility as hydra_parts
+from paribus.config.check import build, build_settings
+from paribus.config.expand import expand
+from paribus.config.job import GROUPS, Job
+from paribus.config.locate import conf_dir, target_object
+from paribus.config.refusal import refused
+from paribus.config.settings import Settings
+from paribus.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+REQUIRED_GROUPS = ("device", "stats", "tracking", "experiment")
+"""Groups that cannot be left empty."""
+
+FIXED = {
+    "device": "paribus.engine.device.DeviceSpec",
+    "stats": "paribus.stats.spec.StatsSpec",
+    "tracking": "paribus.tracking.spec.TrackingSpec",
+    "training": "paribus.training.spec.TrainingSpec",
+}
+"""The class whose instances a group holds, where there is only one."""
+
+
+def jobs(overrides: Sequence[str], *, multirun: bool = False, config_dirs: Sequence[str | Path] = ()) -> list[Job]:
+    """Compose and check every job that ``overrides`` ask for; nothing is run or written.
+
+    Args:
+        overrides: Words such as ``experiment=domain_swap`` or ``seed=range(3)``, in Hydra's grammar.
+        multirun: Whether choices and ranges are swept over.
+        config_dirs: Folders with further options, searched after the shipped ones.
+
+    Raises:
+        ConfigError: At the first job that is wrong; the message names the place and the valid names.
+    """
+    composer = Composer(config_dirs)
+    lists = composer.expand(overrides) if multirun else [tuple(overrides)]
+    made = []
+    for number, words in enumerate(lists, start=1):
+        try:
+            made.append(composer.job(words))
+        except ConfigError as error:
+            if len(lists) == 1:
+                raise
+            shown = " ".join(word for word in words if not word.startswith(("hydra.", "hydra/")))
+            raise ConfigError(f"{error} [job {number} of {len(lists)}: {shown}]") from error
+    return made
+
+
+@dataclass(frozen=True)
+class _Base:
+    """A configuration composed from groups alone, shared by all jobs that choose the same options."""
+
+    config: DictConfig
+    hydra: DictConfig
+    choices: Mapping[str, str | None]
+
+
+class Composer:
+    """Composes jobs; each distinct choice of groups once."""
+
+    def __init__(self, config_dirs: Sequence[str | Path] = (), *, conf: Path | None = None) -> None:
+        """Look at the shipped configuration (or at ``conf`` in its place) and at ``config_dirs``.
+
+        Raises:
+            ConfigError: If a folder is not there.
+        """
+        folders = [Path(folder) for folder in config_dirs]
+        for folder in folders:
+            if not folder.is_dir():
+                raise ConfigError(f"--config-dir {folder}: there is no such folder")
+        self._loader = hydra_parts.Loader(conf or conf_dir(), folders)
+        self._bases: dict[tuple[str, ...], _Base] = {}
+        self._repositories: dict[tuple[str, ...], Any] = {}
+        self._built: dict[tuple[str, str], Any] = {}
+
+    def expand(self, overrides: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the words of every job of a sweep; words about Hydra itself are kept in each.
+
+        Raises:
+            ConfigError: If a word cannot be read, or the sweeper is not one whose jobs can be listed.
+        """
+        parsed = [self._parse(text) for text in overrides]
+        own = [override for override in parsed if override.is_hydra_override()]
+        for override in own:
+            if override.is_sweep_override():
+                raise ConfigError(f"{override.input_line}: Hydra's own settings cannot be swept over")
+        hydra_words = tuple(str(override.input_line) for override in own)
+        for override in parsed:
+            if not override.is_sweep_override():
+                self._chooses(override, hydra_words)
+        with refused(self, overrides):
+            master = self._loader.compose(overrides, multirun=True)
+        sweeper = master.hydra.sweeper
+        if sweeper.get("_target_") not in hydra_parts.KNOWN_SWEEPERS:
+            raise ConfigError(
+                f"hydra/sweeper: {sweeper.get('_target_')} decides on its jobs as it goes, so they cannot be checked "
+                "beforehand; use hydra/sweeper=basic"
+            )
+        params = [self._parse(f"{key}={value}") for key, value in (sweeper.get("params") or {}).items()]
+        swept = [override for override in parsed if not override.is_hydra_override()]
+        return [(*words, *hydra_words) for words in expand([*params, *swept])]
+
+    def job(self, overrides: Sequence[str]) -> Job:
+        """Compose, check and build one job.
+
+        Raises:
+            ConfigError: If anything in it is wrong.
+        """
+        base, values = self._base(overrides)
+        from omegaconf import OmegaConf
+
+        with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
+            config = hydra_parts.apply_values(base.config, values)
+            tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return self._checked(tuple(overrides), base.choices, tree)
+
+    def from_config(self, config: DictConfig, overrides: Sequence[str], choices: Mapping[str, Any]) -> Job:
+        """Return the job of a configuration that Hydra itself composed, checked in the same way."""
+        from omegaconf import OmegaConf
+
+        with refused(self, overrides, config):
+            tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return self._checked(tuple(overrides), _own(choices), tree)
+
+    def hydra(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the composed configuration that holds Hydra's own settings (``.hydra``) for ``overrides``."""
+        return self._base(overrides)[0].hydra
+
+    def options(self, group: str, hydra_overrides: Sequence[str] = ()) -> list[str]:
+        """Return the names of the options of a group, the user's included."""
+        found: list[str] = self._repository(_searchpath(hydra_overrides)).get_group_options(group)
+        return sorted(found)
+
+    def groups(self) -> list[str]:
+        """Return the names of all groups, Hydra's own left out."""
+        from hydra.core.object_type import ObjectType
+
+        found: list[str] = self._repository(()).get_group_options("", results_filter=ObjectType.GROUP)
+        return sorted(name for name in found if name != "hydra")
+
+    def _parse(self, text: str) -> Override:
+        with refused(self, [text]):
+            override = self._loader.parse(text)
+        if override.is_delete():
+            raise ConfigError(f"{text}: nothing can be taken out of a configuration; set a value instead")
+        return override
+
+    def _repository(self, key: tuple[str, ...]) -> Any:
+        if key not in self._repositories:
+            with refused(self, key):
+                self._repositories[key] = self._loader.repository(key)
+        return self._repositories[key]
+
+    def _chooses(self, override: Override, hydra_words: Sequence[str]) -> bool:
+        """Return whether an override chooses the option of a group, rather than setting a value."""
+        if not override.key_or_group:
+            raise ConfigError(f"{override.input_line}: there is no key before the '='")
+        repository = self._repository(_searchpath(hydra_words))
+        value = override.value()
+        if isinstance(value, dict) or not repository.group_exists(override.key_or_group):
+            return False
+        if not isinstance(value, str) or not value:
+            raise ConfigError(
+                f"{override.input_line}: {override.key_or_group} wants the name of one option; "
+                f"{nearest(str(value), self.options(override.key_or_group, hydra_words))}"
+            )
+        return True
+
+    def _base(self, overrides: Sequence[str]) -> tuple[_Base, list[Override]]:
+        """Return the composition of the group choices in ``overrides``, and the value overrides that remain."""
+        parsed = [self._parse(text) for text in overrides]
+        hydra_words = tuple(str(p.input_line) for p in parsed if p.is_hydra_override())
+        groups: list[Override] = []
+        values: list[Override] = []
+        for override in parsed:
+            if override.is_hydra_override():
+                continue
+            if override.is_sweep_override():
+                raise ConfigError(
+                    f"{override.input_line}: asks for several jobs; add -m to sweep over the values, "
+                    f"or write {override.key_or_group}=[...] for a list"
+                )
+            (groups if self._chooses(override, hydra_words) else values).append(override)
+        words = (*(str(g.input_line) for g in groups), *hydra_words)
+        if words not in self._bases:
+            self._bases[words] = self._compose(words)
+            self._refuse_study_with_other_experiment(groups, words)
+        return self._bases[words], values
+
+    def _compose(self, words: tuple[str, ...]) -> _Base:
+        from omegaconf import open_dict
+
+        with refused(self, words):
+            whole = self._loader.compose(words)
+        choices = _own(whole.hydra.runtime.choices)
+        own = whole.copy()
+        with open_dict(own):
+            del own["hydra"]
+        return _Base(own, whole, choices)
+
+    def _refuse_study_with_other_experiment(self, groups: list[Override], words: tuple[str, ...]) -> None:
+        base = self._bases[words]
+        named = [g for g in groups if g.key_or_group == "experiment" and g.package is None]
+        if base.choices.get("study") is None or not named:
+            return
+        without = tuple(w for w in words if w not in {g.input_line for g in named})
+        with refused(self, without):  # in this mode a missing experiment is no error
+            whole = self._loader.compose(without, multirun=True)
+        own = whole.hydra.runtime.choices.get("experiment")
+        if own not in (None, base.choices["experiment"]):
+            del self._bases[words]
+            raise ConfigError(
+                f"study={base.choices['study']} runs experiment={own} and cannot be joined with "
+                f"{named[-1].input_line}; leave one of the two out"
+            )
+
+    def _checked(self, overrides: tuple[str, ...], choices: Mapping[str, str | None], tree: Any) -> Job:
+        declared = Settings.__dataclass_fields__
+        for key in tree:
+            if key not in declared and key not in GROUPS:
+                raise ConfigError(f"{key}: unknown key; {nearest(key, [*declared, *GROUPS, 'study'], show=20)}")
+        settings = build_settings(Settings, {key: tree[key] for key in declared if key in tree})
+        nodes = {group: self._node(group, tree.get(group)) for group in GROUPS}
+        return Job(overrides, choices, tree, nodes, **dataclasses.asdict(settings))
+
+    def _node(self, group: str, node: Any) -> Any:
+        if node is None:
+            if group in REQUIRED_GROUPS:
+                listed = nearest("", self.options(group))
+                extra = " or study=NAME" if group == "experiment" else ""
+                raise ConfigError(f"{group}: nothing is chosen; say {group}=NAME{extra}; {listed}")
+            return None
+        key = (group, repr(node))
+        if key not in self._built:
+            self._built[key] = _built_node(group, node)
+        return self._built[key]
+
+
+def _built_node(group: str, node: Any) -> Any:
+    made = build(node, group)
+    if group in FIXED and not isinstance(made, target_object(FIXED[group], group)):
+        raise ConfigError(f"{group}._target_: {node['_target_']} is no {FIXED[group].rsplit('.', 1)[1]}")
+    if group == "experiment" and not all(hasattr(made, name) for name in ("type", "evidence", "run")):
+        raise ConfigError(f"{group}._target_: {node['_target_']} is no experiment type (paribus.experiments.base)")
+    return made
+
+
+def _searchpath(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words that change where options are looked for."""
+    return tuple(word for word in words if word.lstrip("+").startswith("hydra.searchpath="))
+
+
+def _own(choices: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the choices of all groups but Hydra's own."""
+    return {str(key): value for key, value in choices.items() if not str(key).startswith("hydra/")}

@@ -1,0 +1,59 @@
+"""One job: a composed, checked configuration with its specs built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+GROUPS = (
+    "data",
+    "model",
+    "feature",
+    "slice",
+    "constraints",
+    "training",
+    "device",
+    "stats",
+    "tracking",
+    "experiment",
+)
+"""The config groups that stand in every composed configuration, in the order they are composed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run is asked to do.
+
+    Attributes:
+        overrides: The words of the command line that make this job, after expansion of a sweep.
+        choices: The option chosen in each config group (``experiment``, ``experiment@experiment.steps.train``, ...),
+            None where a group is left empty.
+        tree: The composed configuration as plain dicts, lists and scalars, interpolations resolved; each node
+            keeps its ``_target_``.
+        nodes: The built spec of each group of :data:`GROUPS` by name (a :class:`paribus.spec.Spec` or a
+            :class:`paribus.config.foreign.Foreign`, nested ones built inside), None where a group is empty.
+        seed: The seed that every stream of randomness is derived from.
+        checkpoint: Which checkpoints of a trained model to work on.
+        reuse: Whether a finished run of the same identity is taken instead of running again.
+        dry_run: Whether the request is only to be validated.
+    """
+
+    overrides: tuple[str, ...]
+    choices: Mapping[str, str | None]
+    tree: Mapping[str, Any]
+    nodes: Mapping[str, Any]
+    seed: int = 0
+    checkpoint: str = "peak_val"
+    reuse: str = "auto"
+    dry_run: bool = False
+
+    @property
+    def experiment(self) -> Any:
+        """The built experiment spec."""
+        return self.nodes["experiment"]
+
+    @property
+    def study(self) -> str | None:
+        """The name of the study bundle this job belongs to, if any."""
+        return self.choices.get("study")

@@ -1,0 +1,86 @@
+"""Finding things by name: the shipped ``conf`` folder, and the object behind a ``_target_``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from paribus.errors import ConfigError, nearest
+
+
+def conf_dir() -> Path:
+    """Return the folder of the shipped configuration: inside the installed package, else in the checkout.
+
+    An editable install copies ``conf`` once and never again, so the folder is looked up by path.
+
+    Raises:
+        ConfigError: If neither is there.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / "conf", package.parents[1] / "conf")
+    for place in places:
+        if (place / "config.yaml").is_file():
+            return place
+    raise ConfigError(f"no configuration folder: looked for config.yaml in {places[0]} and {places[1]}")
+
+
+def target_object(target: Any, where: str) -> Any:
+    """Import the class or function that ``target`` names (``package.module.Name``).
+
+    Args:
+        target: The value of a ``_target_`` key.
+        where: The node it stands in, for the message.
+
+    Raises:
+        ConfigError: If it is no dotted name, or its module or the name in it does not exist.
+    """
+    here = f"{where}._target_"
+    if not isinstance(target, str) or "." not in target or not all(p.isidentifier() for p in target.split(".")):
+        raise ConfigError(f"{here}: wants a dotted name such as my_package.build, got {target!r}")
+    parts = target.split(".")
+    module, rest = _longest_module(parts, here)
+    found: Any = module
+    for i, name in enumerate(rest):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            known = [n for n in vars(found) if not n.startswith("_")] if hasattr(found, "__dict__") else []
+            parent = ".".join(parts[: len(parts) - len(rest) + i])
+            raise ConfigError(f"{here}: {parent} has no {name!r}; {nearest(name, known)}") from None
+    if not callable(found):
+        raise ConfigError(f"{here}: {target} is no class or function")
+    return found
+
+
+def _longest_module(parts: list[str], here: str) -> tuple[Any, list[str]]:
+    """Import the longest module that ``parts`` begin with; return it and the names that remain."""
+    module = _import(parts[0], here)
+    taken = 1
+    while taken < len(parts) - 1 and not hasattr(module, parts[taken]):
+        module = _import(".".join(parts[: taken + 1]), here)
+        taken += 1
+    # A submodule may already be an attribute of its parent: walk on through attributes, importing where needed.
+    rest = parts[taken:]
+    if rest and not hasattr(module, rest[0]):
+        full = ".".join(parts[: taken + 1])
+        if hasattr(module, "__path__") and importlib.util.find_spec(full) is not None:
+            return _import(full, here), rest[1:]
+    return module, rest
+
+
+def _import(name: str, here: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        if name == missing or name.startswith(f"{missing}."):
+            raise ConfigError(
+                f"{here}: there is no module {name!r} (it must be installed, or lie in the working folder)"
+            ) from None
+        raise ConfigError(f"{here}: importing {name} needs {missing!r}, which is not installed") from None
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{here}: importing {name} failed: {type(error).__name__}: {error}") from error
