@@ -1,0 +1,114 @@
+"""Reading and editing one place of a model for the length of one forward pass, and leaving no trace."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from paribus.engine.sites import Site
+from paribus.errors import ConfigError
+
+Edit = Callable[[Tensor], Tensor]
+
+
+class Reached(Exception):
+    """Ends a forward pass once the site has been read."""
+
+
+@contextlib.contextmanager
+def at_rest(*models: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every submodule's own training flag comes back, also after an exception."""
+    flags = [(module, module.training) for model in models for module in model.modules()]
+    try:
+        for module, training in flags:
+            if training:
+                module.training = False
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+class Visitor:
+    """Sees (and may exchange) the value at a site during forward passes.
+
+    Attributes:
+        value: What stood at the site in the last pass, before any edit; a copy unless ``stop``.
+        calls: How often the site was passed since the start.
+    """
+
+    def __init__(self, site: Site, edit: Edit | None, *, stop: bool) -> None:
+        """Prepare to read, and to apply ``edit``; with ``stop`` the pass ends at the site by :class:`Reached`."""
+        self.site, self.edit, self.stop = site, edit, stop
+        self.value: Tensor | None = None
+        self.calls = 0
+
+    def visit(self, value: Any) -> Any:
+        """Take note of ``value`` (or its first element) and return what goes on instead, or None for no change."""
+        tensor = value[0] if isinstance(value, tuple | list) and value else value
+        if not isinstance(tensor, Tensor) or tensor.is_nested:
+            kind = "nested tensor" if isinstance(tensor, Tensor) else type(value).__name__
+            raise ConfigError(f"site {self.site}: its value is a {kind}, not a tensor")
+        self.calls += 1
+        if self.stop:
+            self.value = tensor
+            raise Reached
+        if self.edit is None:
+            # Later in-place operations (ReLU(inplace=True), +=) must not reach what was read.
+            self.value = tensor.clone()
+            return None
+        edited = self.edit(tensor)
+        if isinstance(value, tuple | list):
+            return type(value)((edited, *value[1:]))
+        return edited
+
+    def attach(self, module: nn.Module) -> RemovableHandle:
+        """Register on ``module``."""
+        if self.site.port == "output":
+            return module.register_forward_hook(self._after)
+        return module.register_forward_pre_hook(self._before, with_kwargs=True)
+
+    def _after(self, module: nn.Module, args: Any, output: Any) -> Any:
+        return self.visit(output)
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            changed = self.visit(args[0])
+            return None if changed is None else ((changed, *args[1:]), kwargs)
+        for name, value in kwargs.items():
+            if isinstance(value, Tensor):
+                changed = self.visit(value)
+                return None if changed is None else (args, {**kwargs, name: changed})
+        raise ConfigError(f"site {self.site}: the module is called without a tensor")
+
+
+@contextlib.contextmanager
+def visiting(model: nn.Module, site: Site, edit: Edit | None = None, *, stop: bool = False) -> Iterator[Visitor]:
+    """Attach a :class:`Visitor` to ``site`` of ``model``; it is gone afterwards, whatever happens.
+
+    Raises:
+        ConfigError: If the model has no such module, or the value there is no tensor.
+    """
+    module = site.validate(model)
+    visitor = Visitor(site, edit, stop=stop)
+    handle = visitor.attach(module)
+    try:
+        yield visitor
+    finally:
+        handle.remove()
+
+
+def check_visited_once(site: Site, calls: int) -> None:
+    """Raise :class:`ConfigError` unless one forward pass came through the site exactly once."""
+    if calls == 0:
+        raise ConfigError(f"site {site}: the forward pass does not run this module; choose one that it runs")
+    if calls > 1:
+        raise ConfigError(
+            f"site {site}: the forward pass runs this module {calls} times; choose a module that it runs once"
+        )

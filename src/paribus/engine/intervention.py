@@ -1,0 +1,97 @@
+"""What every intervention is, and what it may say about a linear readout behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paribus.errors import ExperimentError
+
+
+@dataclass(frozen=True, eq=False)
+class Pulled:
+    """What a family of F affine interventions makes of a readout with m rows.
+
+    Attributes:
+        weights: ``[F, m, d]``, or None where the family leaves the weight as it is.
+        offsets: ``[F, m]``, added to the readout's value.
+    """
+
+    weights: Tensor | None
+    offsets: Tensor
+
+
+def as_tensor(value: Any, *, integer: bool = False) -> Tensor:
+    """Return ``value`` (tensor, array or list) as a detached tensor."""
+    tensor = value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    if integer:
+        return tensor.to(torch.int64)
+    return tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
+
+
+def along_channels(vector: Tensor, h: Tensor) -> Tensor:
+    """Return ``vector [d]`` shaped to broadcast over the channel axis of ``h``."""
+    return vector.to(h).reshape(1, -1, *([1] * (h.ndim - 2)))
+
+
+def stacked(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Return ``tensors`` as one, in the number format and on the device of ``like``."""
+    return torch.stack(tuple(tensors)).to(like)
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention(ABC):
+    """Base of all interventions.
+
+    Class attributes:
+        needs_rows: Whether the edit of a row depends on which row it is, so that :meth:`at` must be asked first.
+    """
+
+    needs_rows: ClassVar[bool] = False
+
+    @abstractmethod
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the edited copy of ``h`` ``[n, d, *positions]``."""
+
+    def check(self, width: int, n_rows: int) -> None:  # noqa: B027 - most edits fit every site of their width
+        """Raise :class:`ExperimentError` if this does not fit a site of ``width`` channels and ``n_rows`` rows."""
+
+    def at(self, rows: slice, features: Callable[[], Tensor]) -> Intervention:
+        """Return what this does to the given rows; ``features()`` are those of all rows, ``[n, d, *positions]``."""
+        return self
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """Return a copy whose tensors live on ``device``, the floating-point ones as ``dtype``."""
+        moved: dict[str, Any] = {}
+        for declared in dataclasses.fields(self):
+            value = getattr(self, declared.name)
+            if isinstance(value, Tensor):
+                moved[declared.name] = value.to(device, dtype if value.is_floating_point() else value.dtype)
+        return dataclasses.replace(self, **moved) if moved else self
+
+    @property
+    def family(self) -> tuple[Any, ...] | None:
+        """What must agree for two of a kind to be pulled back together; None where there is no pull-back."""
+        return None
+
+    @classmethod
+    def pull_back(cls, family: Sequence[Any], weight: Tensor) -> Pulled:
+        """Return what each of ``family`` (all of this class and one :attr:`family`) makes of ``weight [m, d]``."""
+        raise ExperimentError(f"{cls.__name__} is not affine: it has no pull-back")
+
+    def check_width(self, name: str, size: int, width: int) -> None:
+        """Raise :class:`ExperimentError` unless the field ``name`` has as many entries as the site has channels."""
+        if size != width:
+            raise ExperimentError(f"{type(self).__name__}.{name} has {size} entries; the site has {width} channels")
+
+    def check_units(self, units: Tensor, width: int) -> None:
+        """Raise :class:`ExperimentError` unless every unit lies in ``0..width-1``."""
+        if len(units) and not 0 <= int(units.min()) <= int(units.max()) < width:
+            raise ExperimentError(f"{type(self).__name__}.units must lie in 0..{width - 1}")

@@ -1,0 +1,350 @@
+"""Edits of activations: small frozen classes with one ``forward``.
+
+Every intervention takes ``h`` of shape ``[n, d]`` or ``[n, d, *positions]`` (channels on axis 1, whatever the site's own
+layout: the engine moves them there and back) and edits every position. None changes its argument.
+An affine intervention ``h' = M h + b`` also says what it does to a linear readout ``W``: ``W h' = (W M) h + W b``. That
+pull-back is what lets a family of hundreds of them be evaluated with a handful of matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from paribus.engine.intervention import Intervention, Pulled, along_channels, as_tensor, stacked
+from paribus.errors import ExperimentError
+
+ORTHONORMAL_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Identity(Intervention):
+    """Change nothing: the baseline."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return a copy of ``h``."""
+        return h.clone()
+
+    @property
+    def family(self) -> tuple[Any, ...] | None:
+        """All identities are alike."""
+        return ()
+
+    @classmethod
+    def pull_back(cls, family: Sequence[Identity], weight: Tensor) -> Pulled:
+        """Leave the readout as it is."""
+        return Pulled(None, weight.new_zeros(len(family), len(weight)))
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectOut(Intervention):
+    """Remove a subspace: ``h' = h - Q Q^T (h - center)``.
+
+    Attributes:
+        basis: ``Q [d, r]``, orthonormal columns; ``r`` may be 0.
+        center: ``[d]``, where the removed coordinates are put (usually the training mean).
+    """
+
+    basis: Tensor
+    center: Tensor
+
+    def __post_init__(self) -> None:
+        """Take arrays too, and refuse a basis that is not orthonormal."""
+        basis, center = as_tensor(self.basis), as_tensor(self.center)
+        if basis.ndim != 2:
+            raise ExperimentError(f"ProjectOut.basis must be [d, r], got shape {tuple(basis.shape)}")
+        gram = basis.T @ basis
+        gram.diagonal().sub_(1.0)
+        if gram.numel() and not float(gram.abs().max()) <= ORTHONORMAL_TOLERANCE:
+            raise ExperimentError(
+                f"ProjectOut.basis must have orthonormal columns; Q^T Q is {float(gram.abs().max()):.2g} off the identity"
+            )
+        object.__setattr__(self, "basis", basis)
+        object.__setattr__(self, "center", center)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` without its coordinates in the subspace."""
+        basis = self.basis.to(h)
+        if h.ndim == 2:
+            return torch.addmm(h, (h - self.center.to(h)) @ basis, basis.T, alpha=-1.0)
+        flat = h.flatten(2)
+        coordinates = basis.T @ flat - (self.center.to(h) @ basis)[:, None]
+        return (flat - basis @ coordinates).reshape(h.shape)
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Compare the basis and the center with the site."""
+        self.check_width("basis", len(self.basis), width)
+        self.check_width("center", len(self.center), width)
+
+    @property
+    def family(self) -> tuple[Any, ...] | None:
+        """Subspaces of one rank go together."""
+        return (self.basis.shape[1],)
+
+    @classmethod
+    def pull_back(cls, family: Sequence[ProjectOut], weight: Tensor) -> Pulled:
+        """``W' = W - (W Q) Q^T``, offset ``(W Q)(Q^T c)``."""
+        basis = stacked([one.basis for one in family], weight)
+        center = stacked([one.center for one in family], weight)
+        n, d, r = basis.shape
+        read = (weight @ basis.movedim(0, 1).reshape(d, n * r)).reshape(-1, n, r).movedim(1, 0)
+        transposed = basis.transpose(1, 2)
+        offsets = read @ (transposed @ center[:, :, None])
+        return Pulled(torch.baddbmm(weight.expand(n, -1, -1), read, transposed, alpha=-1.0), offsets[:, :, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class AffineErase(Intervention):
+    """Erase obliquely: ``h' = h - P (h - center)`` with any matrix ``P`` (LEACE, SPLINCE, LDA).
+
+    Attributes:
+        matrix: ``P [d, d]``, acting on column vectors.
+        center: ``[d]``.
+    """
+
+    matrix: Tensor
+    center: Tensor
+
+    def __post_init__(self) -> None:
+        """Take arrays too."""
+        matrix = as_tensor(self.matrix)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ExperimentError(f"AffineErase.matrix must be [d, d], got shape {tuple(matrix.shape)}")
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "center", as_tensor(self.center))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h - P (h - center)``."""
+        matrix = self.matrix.to(h)
+        if h.ndim == 2:
+            return torch.addmm(h, h - self.center.to(h), matrix.T, alpha=-1.0)
+        return h - (matrix @ (h - along_channels(self.center, h)).flatten(2)).reshape(h.shape)
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Compare the matrix and the center with the site."""
+        self.check_width("matrix", len(self.matrix), width)
+        self.check_width("center", len(self.center), width)
+
+    @property
+    def family(self) -> tuple[Any, ...] | None:
+        """All erasers go together."""
+        return ()
+
+    @classmethod
+    def pull_back(cls, family: Sequence[AffineErase], weight: Tensor) -> Pulled:
+        """``W' = W - W P``, offset ``W P c``."""
+        read = torch.stack([weight @ one.matrix.to(weight) for one in family])
+        center = stacked([one.center for one in family], weight)
+        return Pulled(weight - read, (read @ center[:, :, None])[:, :, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class Steer(Intervention):
+    """Move along a direction: ``h' = h + amount * direction``.
+
+    Attributes:
+        direction: ``v [d]``; not normalised here.
+        amount: In units of ``v`` (for alpha in standard deviations: ``alpha * sigma``).
+    """
+
+    direction: Tensor
+    amount: float
+
+    def __post_init__(self) -> None:
+        """Take arrays too."""
+        object.__setattr__(self, "direction", as_tensor(self.direction))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the shifted ``h``."""
+        return h + along_channels(self.direction * self.amount, h)
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Compare the direction with the site."""
+        self.check_width("direction", len(self.direction), width)
+
+    @property
+    def family(self) -> tuple[Any, ...] | None:
+        """All shifts go together."""
+        return ()
+
+    @classmethod
+    def pull_back(cls, family: Sequence[Steer], weight: Tensor) -> Pulled:
+        """The weight stays; offset ``amount * W v``."""
+        directions = stacked([one.direction for one in family], weight)
+        amounts = torch.tensor([one.amount for one in family], dtype=weight.dtype, device=weight.device)
+        return Pulled(None, directions @ weight.T * amounts[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class AblateUnits(Intervention):
+    """Set units to fixed values.
+
+    Attributes:
+        units: ``[k]`` channel indices; may be empty.
+        values: ``[d]`` value of every channel, read at ``units`` (e.g. training means); None for zero.
+    """
+
+    units: Tensor
+    values: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Take arrays and lists too."""
+        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
+        if self.values is not None:
+            object.__setattr__(self, "values", as_tensor(self.values))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` with the units overwritten."""
+        edited = h.clone()
+        units = self.units.to(h.device)
+        if self.values is None:
+            return edited.index_fill_(1, units, 0.0)
+        edited[:, units] = along_channels(self.values.to(h)[units], h)
+        return edited
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Refuse units the site does not have."""
+        self.check_units(self.units, width)
+        if self.values is not None:
+            self.check_width("values", len(self.values), width)
+
+    @property
+    def family(self) -> tuple[Any, ...] | None:
+        """Zeroing goes together, and so does setting to values."""
+        return (self.values is None,)
+
+    @classmethod
+    def pull_back(cls, family: Sequence[AblateUnits], weight: Tensor) -> Pulled:
+        """``W'`` = ``W`` without the units' columns; offset = those columns times the values."""
+        sizes = torch.tensor([len(one.units) for one in family])
+        rows = torch.repeat_interleave(torch.arange(len(family)), sizes).to(weight.device)
+        units = torch.cat([one.units for one in family]).to(weight.device)
+        keep = weight.new_ones(len(family), weight.shape[1])
+        keep[rows, units] = 0.0
+        values = [one.values for one in family if one.values is not None]
+        if values:
+            offsets = ((1.0 - keep) * stacked(values, weight)) @ weight.T
+        else:
+            offsets = weight.new_zeros(len(family), len(weight))
+        return Pulled(weight * keep[:, None, :], offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class Resample(Intervention):
+    """Give units the values they have in other rows (activation patching, resampling ablation).
+
+    Attributes:
+        units: ``[k]`` channel indices.
+        donors: ``[n]``: the row each row takes its values from.
+    """
+
+    units: Tensor
+    donors: Tensor
+    needs_rows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Take arrays and lists too."""
+        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
+        object.__setattr__(self, "donors", as_tensor(self.donors, integer=True).reshape(-1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` (all rows) with the units taken from the donors."""
+        if len(h) != len(self.donors):
+            raise ExperimentError(f"Resample.forward needs all {len(self.donors)} rows at once, got {len(h)}; use at()")
+        return self.at(slice(0, len(h)), lambda: h).forward(h)
+
+    def at(self, rows: slice, features: Callable[[], Tensor]) -> Intervention:
+        """Return the graft of the donors' values onto ``rows``."""
+        everything = features()
+        return Graft(self.units, everything[self.donors[rows].to(everything.device)][:, self.units])
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Refuse units the site does not have and donors that are no rows."""
+        self.check_units(self.units, width)
+        if len(self.donors) != n_rows:
+            raise ExperimentError(f"Resample.donors names {len(self.donors)} rows; there are {n_rows}")
+        if n_rows and not 0 <= int(self.donors.min()) <= int(self.donors.max()) < n_rows:
+            raise ExperimentError(f"Resample.donors must lie in 0..{n_rows - 1}")
+
+
+@dataclass(frozen=True, eq=False)
+class Graft(Intervention):
+    """Give units the stated values, row by row.
+
+    Attributes:
+        units: ``[k]`` channel indices.
+        values: ``[n, k, *positions]``.
+    """
+
+    units: Tensor
+    values: Tensor
+    needs_rows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Take arrays and lists too."""
+        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
+        object.__setattr__(self, "values", as_tensor(self.values))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` with the units overwritten."""
+        edited = h.clone()
+        edited[:, self.units.to(h.device)] = self.values.to(h)
+        return edited
+
+    def at(self, rows: slice, features: Callable[[], Tensor]) -> Intervention:
+        """Return the graft of these rows."""
+        return Graft(self.units, self.values[rows])
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Refuse units the site does not have and a wrong number of rows."""
+        self.check_units(self.units, width)
+        if len(self.values) != n_rows:
+            raise ExperimentError(f"Graft.values has {len(self.values)} rows; there are {n_rows}")
+
+
+@dataclass(frozen=True, eq=False)
+class SetFeature(Intervention):
+    """Set a sparse-autoencoder feature, keeping the autoencoder's error term: ``h' = h + (value - f(h)) * decoder``.
+
+    ``f(h) = min(z, clamp)`` where ``z = encoder . h + bias`` exceeds ``threshold``, else 0. Because only the feature's
+    own contribution is exchanged, everything the autoencoder fails to reconstruct stays in ``h``.
+
+    Attributes:
+        encoder: ``[d]``, the feature's encoder row.
+        bias: The feature's encoder bias, with any input centring folded in (``b_enc - encoder . b_dec``).
+        decoder: ``[d]``, the feature's decoder column.
+        value: What the feature is set to.
+        threshold: Pre-activation below which the feature is off (0 for ReLU, more for JumpReLU).
+        clamp: Largest activation, or None.
+    """
+
+    encoder: Tensor
+    bias: float
+    decoder: Tensor
+    value: float
+    threshold: float = 0.0
+    clamp: float | None = None
+
+    def __post_init__(self) -> None:
+        """Take arrays too."""
+        object.__setattr__(self, "encoder", as_tensor(self.encoder))
+        object.__setattr__(self, "decoder", as_tensor(self.decoder))
+
+    def read(self, h: Tensor) -> Tensor:
+        """Return the feature's activation ``[n, *positions]``."""
+        z = torch.tensordot(h, self.encoder.to(h), dims=([1], [0])) + self.bias
+        active = torch.where(z > self.threshold, z, torch.zeros_like(z))
+        return active if self.clamp is None else active.clamp(max=self.clamp)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` with the feature at its new value."""
+        return h + (self.value - self.read(h)).unsqueeze(1) * along_channels(self.decoder, h)
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Compare both vectors with the site."""
+        self.check_width("encoder", len(self.encoder), width)
+        self.check_width("decoder", len(self.decoder), width)

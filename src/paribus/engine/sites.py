@@ -1,0 +1,119 @@
+"""Where in a model an intervention happens: the site grammar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from paribus.errors import ConfigError, nearest
+
+Port = Literal["output", "input"]
+_PORTS = ("output", "input")
+
+# Modules that fix which axis of a [n, a, b] activation holds the channels.
+_CHANNELS_FIRST = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+    nn.MaxPool1d,
+    nn.AvgPool1d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveMaxPool1d,
+)
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.RNNBase)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a model: a dotted module name and its input or output.
+
+    Written ``module``, ``module.output``, ``module.input``, each optionally followed by ``@axis``. A module that is
+    itself called ``output`` or ``input`` is written with its port: ``encoder.output.output``.
+
+    Attributes:
+        module: Dotted name as in ``model.named_modules()``.
+        port: Whether the module's output or its first input is meant.
+        axis: The axis that holds the channels. None decides by the module: axis 1 for ``[n, d]`` and for images, and
+            for ``[n, a, b]`` axis 1 after convolutions and the last axis elsewhere (tokens).
+    """
+
+    module: str
+    port: Port = "output"
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an empty name, an unknown port and the batch axis."""
+        if not self.module:
+            raise ConfigError("site: empty; write a dotted module name such as 'avgpool' or 'output_layer.input'")
+        if self.port not in _PORTS:
+            raise ConfigError(f"site {self.module}: no such port {self.port!r}; {nearest(self.port, _PORTS)}")
+        if self.axis == 0:
+            raise ConfigError(f"site {self.module}: axis 0 holds the examples; the channels stand in another")
+
+    @classmethod
+    def parse(cls, text: str) -> Site:
+        """Read a site from text such as ``avgpool``, ``layer3.output``, ``output_layer.input`` or ``blocks.2@-1``.
+
+        Raises:
+            ConfigError: If the text is empty or the axis is no whole number.
+        """
+        name, _, axis_text = text.strip().partition("@")
+        axis: int | None = None
+        if axis_text:
+            try:
+                axis = int(axis_text)
+            except ValueError:
+                raise ConfigError(f"site {text!r}: the axis after '@' must be a whole number") from None
+        head, _, last = name.rpartition(".")
+        if head and last == "input":
+            return cls(head, "input", axis)
+        if head and last == "output":
+            return cls(head, "output", axis)
+        return cls(name, "output", axis)
+
+    def __str__(self) -> str:
+        """Return the text :meth:`parse` reads back."""
+        return f"{self.module}.{self.port}" + ("" if self.axis is None else f"@{self.axis}")
+
+    def validate(self, model: nn.Module) -> nn.Module:
+        """Return the module of this site.
+
+        Raises:
+            ConfigError: If the model has no such module; the message names the nearest ones.
+        """
+        modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
+        modules.pop("", None)
+        found = modules.get(self.module)
+        if found is None:
+            kind = type(model).__name__
+            raise ConfigError(f"site {self}: {kind} has no module {self.module!r}; {nearest(self.module, modules)}")
+        return found
+
+    def channel_axis(self, module: nn.Module, n_dims: int) -> int:
+        """Return the (positive) axis of the channels in an activation of ``n_dims`` axes.
+
+        Raises:
+            ConfigError: If the activation has no feature axis, or the declared one does not exist.
+        """
+        if n_dims < 2:
+            raise ConfigError(f"site {self}: its value has {n_dims} axes; an intervention needs [n, features, ...]")
+        if self.axis is not None:
+            axis = self.axis + n_dims if self.axis < 0 else self.axis
+            if not 1 <= axis < n_dims:
+                raise ConfigError(f"site {self}: axis {self.axis} does not exist in a value of {n_dims} axes")
+            return axis
+        if n_dims != 3:
+            return 1
+        leaves = [m for m in module.modules() if isinstance(m, _CHANNELS_FIRST + _CHANNELS_LAST)]
+        if not leaves:
+            return 2
+        decisive = leaves[-1 if self.port == "output" else 0]
+        return 1 if isinstance(decisive, _CHANNELS_FIRST) else 2
