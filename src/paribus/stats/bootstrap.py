@@ -103,22 +103,22 @@ def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator)
     """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
 
     Where a resample has no variance of its own (it drew one value only), it is studentised by ``se``; where ``se``
-    is 0, ``t*`` is 0. All rows share their resamples.
+    is 0, or a resample drew no cluster that supports the row, ``t*`` is 0. All rows share their resamples.
     """
     scores, counts, se = sums.residuals(), sums.counts, np.nan_to_num(sums.standard_errors())
-    n_units = scores.shape[1]
-    factor = n_units / (n_units - 1)
+    k = sums.n_clusters
+    factor = k / np.maximum(k - 1, 1)
     floor = 1e-12 * se**2
     safe = np.where(se > 0, se, 1.0)
     draws = []
-    for weights in bootstrap_weights(n_units, n_draws, rng):
+    for weights in bootstrap_weights(scores.shape[1], n_draws, rng):
         n = weights @ counts.T
         with np.errstate(invalid="ignore", divide="ignore"):
             delta = (weights @ scores.T) / n
             spread = weights @ (scores**2).T - 2 * delta * (weights @ (scores * counts).T)
             variance = factor * (spread + delta**2 * (weights @ (counts**2).T)) / n**2
             own = np.sqrt(np.where(variance > floor, variance, safe**2))
-            draws.append(np.where(se > 0, delta / own, 0.0))
+            draws.append(np.where((se > 0) & (n > 0), delta / own, 0.0))
     return np.concatenate(draws), se
 
 

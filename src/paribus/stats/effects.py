@@ -149,6 +149,7 @@ def skewed(sums: ClusterSums) -> BoolArray:
     second, third = (centred**2).sum(axis=1) / safe[:, 0], (centred**3).sum(axis=1) / safe[:, 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         skew = np.nan_to_num(third / second**1.5)
+    skew[second <= 1e-20 * (sums.sums**2).max(axis=1, initial=0.0)] = 0.0
     return np.asarray((k >= 3) & (k < SKEW_BELOW_CLUSTERS) & (np.abs(skew) > SKEW_LIMIT), dtype=np.bool_)
 
 

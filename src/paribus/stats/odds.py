@@ -1,0 +1,134 @@
+"""Odds ratio and lift of presence in one group of rows against the others, smoothed and by cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.clusters import FloatArray, cluster_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.stats.spec import StatsSpec
+
+SMOOTHING = 0.5
+
+
+@dataclass(frozen=True)
+class OddsRatio:
+    """An odds ratio with its interval; floats, or arrays of the shape of the counts."""
+
+    ratio: Any
+    low: Any
+    high: Any
+
+
+def odds_ratio(
+    a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, confidence: float = 0.95, smoothing: float = SMOOTHING
+) -> OddsRatio:
+    """Return ``(a d) / (b c)`` of independent rows, each count raised by ``smoothing``, with a log-normal interval.
+
+    Haldane (1956) and Anscombe's half counts with Woolf's (1955) variance ``1/a + 1/b + 1/c + 1/d``: finite for
+    empty cells, so no sentinel values are needed.
+
+    Args:
+        a: Present in the group.
+        b: Absent in the group.
+        c: Present outside.
+        d: Absent outside.
+        confidence: Coverage of the interval.
+        smoothing: Added to every count.
+    """
+    from statistics import NormalDist
+
+    cells = np.stack(np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (a, b, c, d)))) + smoothing
+    log = np.log(cells[0] * cells[3] / (cells[1] * cells[2]))
+    half = NormalDist().inv_cdf((1 + confidence) / 2) * np.sqrt((1 / cells).sum(axis=0))
+    ends = (np.exp(log), np.exp(log - half), np.exp(log + half))
+    return OddsRatio(*(float(x) for x in ends)) if np.ndim(log) == 0 else OddsRatio(*ends)
+
+
+def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> pd.DataFrame:
+    """Return support, lift and odds ratio of each column's presence in the high rows, with intervals by cluster.
+
+    Log odds ratio and log lift are linearised: each cluster's influence is summed and their variance taken over
+    clusters (Liang and Zeger 1986), with a t quantile of ``clusters - 1`` degrees of freedom. Half counts keep
+    everything finite; with one row per cluster the odds ratio's interval is nearly Woolf's.
+
+    Args:
+        present: Whether each row holds each item [n, items].
+        high: Whether each row belongs to the high group [n]; all others, zeros included, are the rest.
+        clusters: Cluster id of each row [n].
+        spec: Confidence.
+
+    Returns:
+        One row per item: ``support`` (share of all rows), ``support_high, support_rest, n_present, n_high_present,
+        lift`` (share of high rows with the item over the share of all rows with it), ``lift_low, lift_high,
+        odds_ratio, odds_low, odds_high``. Intervals are NaN below 6 clusters.
+
+    Raises:
+        ValueError: If shapes disagree, or no row is high, or none is not.
+    """
+    import pandas as pd
+    from scipy.sparse import csr_array
+    from scipy.stats import t as student
+
+    from paribus.stats.bootstrap import MIN_CLUSTERS
+
+    items, group = np.asarray(present, dtype=bool), np.asarray(high, dtype=bool)
+    codes, k = cluster_codes(clusters)
+    if items.ndim != 2 or len(items) != len(group) or len(group) != len(codes):
+        raise ValueError(f"present {items.shape}, high {group.shape} and {len(codes)} cluster ids do not fit")
+    if group.all() or not group.any():
+        raise ValueError(f"{int(group.sum())} of {len(group)} rows are high; both groups need rows")
+
+    def by_cluster(rows: np.ndarray[Any, Any]) -> FloatArray:
+        index = np.flatnonzero(rows)
+        select = csr_array((np.ones(len(index)), (codes[index], index)), shape=(k, len(rows)))
+        return np.asarray(select @ items.astype(np.float64), dtype=np.float64)
+
+    in_high, in_rest = by_cluster(group), by_cluster(~group)
+    size_high = np.bincount(codes[group], minlength=k).astype(np.float64)[:, None]
+    size_rest = np.bincount(codes[~group], minlength=k).astype(np.float64)[:, None]
+    quantile = float(student.ppf((1 + spec.confidence) / 2, k - 1)) if k >= MIN_CLUSTERS else float("nan")
+    cells = [in_high, size_high - in_high, in_rest, size_rest - in_rest]
+    odds = _interval(cells, [1, -1, -1, 1], quantile)
+    everything = [in_high, size_high + 0 * in_high, in_high + in_rest, size_high + size_rest + 0 * in_high]
+    lift = _interval(everything, [1, -1, -1, 1], quantile)
+    n, n_high = len(group), int(group.sum())
+    a, total = in_high.sum(axis=0), (in_high + in_rest).sum(axis=0)
+    return pd.DataFrame(
+        {
+            "support": total / n,
+            "support_high": a / n_high,
+            "support_rest": (total - a) / (n - n_high),
+            "n_present": total.astype(np.int64),
+            "n_high_present": a.astype(np.int64),
+            "lift": lift[0],
+            "lift_low": lift[1],
+            "lift_high": lift[2],
+            "odds_ratio": odds[0],
+            "odds_low": odds[1],
+            "odds_high": odds[2],
+        }
+    )
+
+
+def _interval(counts: list[FloatArray], signs: list[int], quantile: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return ``exp(sum_i sign_i log(N_i + 1/2))`` per column with its interval over clusters.
+
+    ``counts`` holds each cluster's share [clusters, items] of each total. The half counts enter the variance as in
+    Woolf's formula (``1/(N + s) = N/(N + s)^2 + s/(N + s)^2``), so empty cells do not look certain.
+    """
+    totals = [part.sum(axis=0) + SMOOTHING for part in counts]
+    log = np.sum([sign * np.log(total) for sign, total in zip(signs, totals, strict=True)], axis=0)
+    influence = np.sum([sign * part / total for sign, part, total in zip(signs, counts, totals, strict=True)], axis=0)
+    k = len(influence)
+    influence = influence - influence.mean(axis=0)
+    variance = (influence**2).sum(axis=0) * k / max(k - 1, 1) + sum(SMOOTHING / total**2 for total in totals)
+    half = quantile * np.sqrt(variance)
+    return np.exp(log), np.exp(log - half), np.exp(log + half)

@@ -1,0 +1,176 @@
+"""Group means with partial pooling: small groups are drawn towards the grand mean by as much as they are uncertain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.clusters import FloatArray, cluster_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.stats.spec import StatsSpec
+
+PRIOR_DF = 4.0
+"""Weight of the common within-group variance against a group's own, in degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class PooledGroups:
+    """Partially pooled means of groups.
+
+    Attributes:
+        table: One row per group, sorted by group: ``group, n, n_clusters, mean, std_error, pooled_mean, pooled_se,
+            ci_low, ci_high, shrinkage`` (0 not pooled, 1 fully), ``rest_mean`` (all other rows), ``delta``
+            (pooled mean minus rest), ``delta_low, delta_high, ratio`` (pooled mean over rest), ``ratio_low,
+            ratio_high`` (Fieller; NaN where the rest's mean may be 0).
+        grand_mean: Precision-weighted mean of the groups.
+        tau: Standard deviation of the true group means.
+    """
+
+    table: pd.DataFrame
+    grand_mean: float
+    tau: float
+
+
+def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> PooledGroups:
+    """Return group means under a normal random-effects model.
+
+    Each group's mean has a cluster-robust variance, moderated towards the common one (as Smyth 2004, with 4 prior
+    degrees of freedom, so that a group seen in one or two clusters has an interval); between-group variance by Paule
+    and Mandel (1982); shrinkage and intervals by empirical Bayes with Morris' (1983) allowance for having estimated
+    the mean and the variance of the groups.
+
+    Args:
+        values: Values [n]; rows with NaN are left out.
+        groups: Group of each row [n], numbers or strings.
+        clusters: Cluster id of each row [n]; a cluster seen in two groups counts in each.
+        spec: Confidence.
+
+    Raises:
+        ValueError: If there are fewer than two groups, or no group has two clusters.
+    """
+    import pandas as pd
+    from scipy.stats import t as student
+
+    y, kept = np.asarray(values, dtype=np.float64), ~np.isnan(np.asarray(values, dtype=np.float64))
+    names, code = np.unique(np.asarray(groups)[kept], return_inverse=True)
+    y, (unit, k) = y[kept], cluster_codes(np.asarray(clusters)[kept])
+    if len(names) < 2:
+        raise ValueError(f"partial pooling needs at least two groups, got {len(names)}")
+    cells, cell = np.unique(code * k + unit, return_inverse=True)
+    owner = cells // k
+    sums, counts = np.bincount(cell, weights=y), np.bincount(cell).astype(np.float64)
+    n = np.bincount(owner, weights=counts)
+    n_clusters = np.bincount(owner).astype(np.float64)
+    means = np.bincount(owner, weights=sums) / n
+    square = (sums - means[owner] * counts) ** 2
+    own = np.bincount(owner, weights=square) / n**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own = np.where(n_clusters > 1, own * n_clusters / (n_clusters - 1), 0.0)
+    spread = np.bincount(owner, weights=counts**2) / n**2
+    df = n_clusters - 1
+    if not df.sum():
+        raise ValueError("no group has two clusters, so the variance within groups is unknown")
+    common = float((df * own / spread).sum() / df.sum())
+    variance = spread * (PRIOR_DF * common + df * own / spread) / (PRIOR_DF + df)
+    quantile = student.ppf((1 + spec.confidence) / 2, PRIOR_DF + df)
+
+    tau2 = _between_variance(means, variance)
+    grand, grand_variance, shrinkage = _shrink(means, variance, tau2)
+    pooled = (1 - shrinkage) * means + shrinkage * grand
+    unknown_tau = 2 / max(len(names) - 3, 1) * shrinkage**2 * (means - grand) ** 2
+    pooled_se = np.sqrt((1 - shrinkage) * variance + shrinkage**2 * grand_variance + unknown_tau)
+
+    rest, rest_variance = _rest(sums, counts, owner, unit_of_cell=cells % k, n=n, k=k)
+    ratio_low, ratio_high = _fieller(pooled, pooled_se**2, rest, rest_variance, quantile)
+    delta_se = np.sqrt(pooled_se**2 + rest_variance)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = pooled / rest
+    table = pd.DataFrame(
+        {
+            "group": names,
+            "n": n.astype(np.int64),
+            "n_clusters": n_clusters.astype(np.int64),
+            "mean": means,
+            "std_error": np.where(n_clusters > 1, np.sqrt(own), np.nan),
+            "pooled_mean": pooled,
+            "pooled_se": pooled_se,
+            "ci_low": pooled - quantile * pooled_se,
+            "ci_high": pooled + quantile * pooled_se,
+            "shrinkage": shrinkage,
+            "rest_mean": rest,
+            "delta": pooled - rest,
+            "delta_low": pooled - rest - quantile * delta_se,
+            "delta_high": pooled - rest + quantile * delta_se,
+            "ratio": ratio,
+            "ratio_low": ratio_low,
+            "ratio_high": ratio_high,
+        }
+    )
+    return PooledGroups(table, float(grand), float(np.sqrt(tau2)))
+
+
+def _shrink(means: FloatArray, variance: FloatArray, tau2: float) -> tuple[float, float, FloatArray]:
+    """Return the grand mean, its variance, and each group's shrinkage; exact means (no variance) are not shrunk."""
+    if tau2 <= 0 and (variance <= 0).any():
+        variance = np.maximum(variance, 1e-300)
+    total = variance + tau2
+    weight = 1 / total
+    return float(weight @ means / weight.sum()), float(1 / weight.sum()), np.asarray(variance / total)
+
+
+def _between_variance(means: FloatArray, variance: FloatArray) -> float:
+    """Return the Paule-Mandel estimate: the tau^2 at which the weighted squares equal their expectation."""
+
+    def excess(tau2: float) -> float:
+        grand, _, _ = _shrink(means, variance, tau2)
+        return float(((means - grand) ** 2 / np.maximum(variance + tau2, 1e-300)).sum()) - (len(means) - 1)
+
+    high = float(means.var(ddof=1)) + 1e-300
+    if excess(1e-12 * high) <= 0:
+        return 0.0
+    while excess(high) > 0:
+        high *= 2
+    low = 0.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return high
+
+
+def _rest(
+    sums: FloatArray, counts: FloatArray, owner: FloatArray, *, unit_of_cell: FloatArray, n: FloatArray, k: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the mean of all rows outside each group, and its cluster-robust variance."""
+    unit_sums = np.bincount(unit_of_cell, weights=sums, minlength=k)
+    unit_counts = np.bincount(unit_of_cell, weights=counts, minlength=k)
+    n_groups = len(n)
+    rest, variance = np.empty(n_groups), np.empty(n_groups)
+    for group in range(n_groups):
+        inside = owner == group
+        rest_sums, rest_counts = unit_sums.copy(), unit_counts.copy()
+        rest_sums[unit_of_cell[inside]] -= sums[inside]
+        rest_counts[unit_of_cell[inside]] -= counts[inside]
+        size, clusters = rest_counts.sum(), np.count_nonzero(rest_counts > 0.5)
+        rest[group] = rest_sums.sum() / size
+        score = rest_sums - rest[group] * rest_counts
+        variance[group] = (score**2).sum() / size**2 * clusters / max(clusters - 1, 1)
+    return rest, variance
+
+
+def _fieller(
+    a: FloatArray, variance_a: FloatArray, b: FloatArray, variance_b: FloatArray, quantile: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return Fieller's (1954) interval of ``a / b`` for independent ``a`` and ``b``; NaN where ``b`` may be 0."""
+    denominator = b**2 - quantile**2 * variance_b
+    inner = (a * b) ** 2 - (a**2 - quantile**2 * variance_a) * denominator
+    with np.errstate(invalid="ignore", divide="ignore"):
+        root = np.sqrt(np.maximum(inner, 0.0))
+        ends = np.stack([(a * b - root) / denominator, (a * b + root) / denominator])
+    ends[:, denominator <= 0] = np.nan
+    return ends[0], ends[1]

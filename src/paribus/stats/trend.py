@@ -1,0 +1,156 @@
+"""Trend over ordered levels, tested by permuting levels within whole clusters."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.clusters import FloatArray, chunk_sizes, cluster_codes, join_units
+from paribus.stats.permutation import EXACT_FLIPS, as_extreme
+
+TABLE_ELEMENTS = 1 << 22
+DRAWN_ELEMENTS = 20_000_000
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A test for a trend over ordered levels.
+
+    Attributes:
+        statistic: Page's L, or the rank correlation.
+        p: Its p-value; NaN where nothing could be tested.
+        method: ``exact``, ``monte_carlo`` or ``none``.
+        rho: The trend from -1 to 1: the mean over contexts of the rank correlation of value and level (Page), or
+            the pooled rank correlation (Spearman). NaN where all values tie.
+        n: Contexts used: those with a value at every level.
+        n_clusters: Their clusters.
+    """
+
+    statistic: float
+    p: float
+    method: str
+    rho: float
+    n: int
+    n_clusters: int
+
+
+def trend(
+    values: ArrayLike,
+    clusters: ArrayLike,
+    levels: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    n_permutations: int = 9999,
+    statistic: str = "page",
+    alternative: str = "two-sided",
+) -> Trend:
+    """Test whether values rise or fall with the level, all contexts measured at all levels.
+
+    Under the hypothesis the levels of a context are exchangeable; a permutation of the levels is drawn per cluster
+    and applied to all its contexts. ``page`` ranks within each context (Page 1963, ``L = sum_j j R_j``, mid-ranks for
+    ties), ``spearman`` ranks over all values together, so that size counts.
+
+    Args:
+        values: Values [contexts, levels]; contexts with NaN are left out.
+        clusters: Cluster id of each context [contexts].
+        levels: Value of each level [levels]; only their order counts.
+        rng: Draws the permutations where they cannot be enumerated.
+        n_permutations: Monte Carlo draws.
+        statistic: ``page`` or ``spearman``.
+        alternative: ``two-sided``, ``greater`` (rising) or ``less`` (falling).
+
+    Raises:
+        ValueError: If shapes disagree or the statistic is unknown.
+    """
+    from scipy.stats import rankdata
+
+    table, ids, steps = np.asarray(values, dtype=np.float64), np.asarray(clusters), np.asarray(levels, dtype=np.float64)
+    if table.ndim != 2 or table.shape != (len(ids), len(steps)):
+        raise ValueError(f"values of shape {table.shape} do not fit {len(ids)} contexts and {len(steps)} levels")
+    kept = ~np.isnan(table).any(axis=1)
+    table, ids = table[kept], ids[kept]
+    if statistic == "page":
+        ranks = rankdata(table, axis=1)
+    elif statistic == "spearman":
+        ranks = rankdata(table).reshape(table.shape)
+    else:
+        raise ValueError(f"statistic must be 'page' or 'spearman', got {statistic!r}")
+    position = rankdata(steps)
+    codes, k = cluster_codes(ids)
+    nan = float("nan")
+    if not len(table) or len(np.unique(steps)) < 2:
+        return Trend(nan, nan, "none", nan, len(table), k)
+    sums = np.zeros((k, len(steps)))
+    np.add.at(sums, codes, ranks)
+    p, method = _permute(sums, position - position.mean(), rng, n_permutations, alternative)
+    rho = _mean_correlation(ranks, position) if statistic == "page" else _correlation(ranks, position)
+    found = float((ranks @ position).sum()) if statistic == "page" else rho
+    return Trend(found, p, method, rho, len(table), k)
+
+
+def _correlation(ranks: FloatArray, position: FloatArray) -> float:
+    deviation = ranks - ranks.mean()
+    scores = np.broadcast_to(position - position.mean(), ranks.shape)
+    size = math.sqrt((deviation**2).sum() * (scores**2).sum())
+    return float((deviation * scores).sum() / size) if size > 0 else float("nan")
+
+
+def _mean_correlation(ranks: FloatArray, position: FloatArray) -> float:
+    deviation, scores = ranks - ranks.mean(axis=1, keepdims=True), position - position.mean()
+    size = np.sqrt((deviation**2).sum(axis=1) * (scores**2).sum())
+    moving = size > 0
+    if not moving.any():
+        return float("nan")
+    return float((deviation[moving] @ scores / size[moving]).sum() / len(ranks))
+
+
+def _permute(
+    sums: FloatArray, scores: FloatArray, rng: np.random.Generator, m: int, alternative: str
+) -> tuple[float, str]:
+    sums = sums - sums.mean(axis=1, keepdims=True)
+    size = np.abs(sums).max(axis=1, initial=0.0)
+    sums = sums[size > 1e-9 * max(1.0, float(size.max(initial=0.0)))]
+    if not len(sums):
+        return 1.0, "exact"
+    observed = np.array([(sums @ scores).sum()])
+    tolerance = np.array([1e-10 * np.abs(sums).sum() * np.abs(scores).max()])
+    k, n_levels = sums.shape
+    if k * math.log(math.factorial(n_levels)) <= math.log(EXACT_FLIPS):
+        totals = np.zeros(1)
+        for row in _arrangements(sums, scores):
+            totals = (totals[:, None] + row).ravel()
+        return float(as_extreme(totals[:, None], observed, tolerance, alternative)[0] / len(totals)), "exact"
+    b = 0.0
+    for totals in _drawn(sums, scores, rng, m):
+        b += float(as_extreme(totals[:, None], observed, tolerance, alternative)[0])
+    return (b + 1) / (m + 1), "monte_carlo"
+
+
+def _arrangements(sums: FloatArray, scores: FloatArray) -> FloatArray:
+    """Return the statistic of each cluster under every arrangement of its levels [clusters, arrangements]."""
+    orders = np.array(list(itertools.permutations(range(len(scores)))))
+    return np.asarray(sums @ scores[orders].T, dtype=np.float64)
+
+
+def _drawn(sums: FloatArray, scores: FloatArray, rng: np.random.Generator, m: int) -> list[FloatArray]:
+    (units,) = (matrix.T for matrix in join_units((sums.T,), rng))
+    n_levels = len(scores)
+    if n_levels <= 8 and len(units) * math.factorial(n_levels) <= TABLE_ELEMENTS:
+        table = _arrangements(units, scores)
+        rows = np.arange(len(units))
+        return [
+            table[rows, rng.integers(0, table.shape[1], size=(size, len(units)))].sum(axis=1)
+            for size in chunk_sizes(m, len(units))
+        ]
+    # Long tables of levels: fewer, larger blocks of clusters keep the number of drawn permutations bounded.
+    limit = max(64, DRAWN_ELEMENTS // (m * n_levels))
+    (units,) = (matrix.T for matrix in join_units((units.T,), rng, limit=limit))
+    found = []
+    for size in chunk_sizes(m, units.size):
+        drawn = rng.permuted(np.broadcast_to(scores, (size * len(units), n_levels)), axis=1)
+        found.append((drawn.reshape(size, -1) @ units.ravel()).astype(np.float64))
+    return found
