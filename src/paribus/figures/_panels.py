@@ -149,11 +149,19 @@ def scale(ax: Axes, which: str, wanted: Any, values: FloatArray) -> None:
         return
     kind = "log" if finite.min() > 0 else "symlog"
     setter = ax.set_xscale if which == "x" else ax.set_yscale
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    places = np.unique(finite)
     if kind == "symlog":
-        setter("symlog", linthresh=1.0)
+        unit = float(positive.min()) if positive.size else 1.0
+        setter("symlog", linthresh=unit)
+        if finite.min() >= 0:
+            ax.set(**{f"{which}lim": (-0.2 * unit, float(finite.max()) * 1.25)})
     else:
         setter("log")
-    style.plain_log(ax.xaxis if which == "x" else ax.yaxis, kind)
+    style.plain_log(axis, kind)
+    if which == "x" and len(places) <= 10:
+        axis.set_ticks(places.tolist(), [style.number(value) for value in places.tolist()])
+        axis.set_ticks([], minor=True)
 
 
 def categories(ax: Axes, shown: Sequence[str], which: str) -> None:

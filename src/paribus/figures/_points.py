@@ -22,23 +22,25 @@ def name_points(ax: Axes, x: FloatArray, y: FloatArray, texts: Sequence[str], ra
         ranks: How telling a point is; NaN leaves it out.
         most: The most names.
     """
+    ax.set_xlim(ax.get_xlim())
+    ax.set_ylim(ax.get_ylim())
     there = np.flatnonzero(np.isfinite(x) & np.isfinite(y) & np.isfinite(ranks))
     order = there[np.argsort(-ranks[there], kind="stable")][:most]
     if order.size == 0:
         return
     at = ax.transAxes.inverted().transform(ax.transData.transform(np.column_stack([x[order], y[order]])))
     gap = 0.17 / max(1.0, ax.get_position().height * ax.get_figure().get_figheight())  # type: ignore[union-attr]
-    middle = 0.5
+    middle = float(np.median(ax.transAxes.inverted().transform(ax.transData.transform(_pairs(x, y)))[:, 0]))
     for right in (False, True):
         side = np.flatnonzero((at[:, 0] >= middle) == right)
         side = side[np.argsort(at[side, 1], kind="stable")]
         heights = _apart(at[side, 1], gap)
         for index, height in zip(side, heights, strict=True):
-            outward = -1 if right else 1
+            outward = 1 if right else -1
             ax.annotate(
                 texts[int(order[index])], xy=(at[index, 0], at[index, 1]), xycoords="axes fraction",
                 xytext=(at[index, 0] + outward * 0.025, height), textcoords="axes fraction", fontsize=7.6,
-                ha="right" if right else "left", va="center", color=style.INK, zorder=6, annotation_clip=False,
+                ha="left" if right else "right", va="center", color=style.INK, zorder=6, annotation_clip=False,
                 arrowprops={"arrowstyle": "-", "color": "#A5A5A5", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2},
             )  # fmt: skip
 
@@ -53,3 +55,9 @@ def _apart(heights: FloatArray, gap: float) -> FloatArray:
         for i in range(len(placed) - 2, -1, -1):
             placed[i] = min(placed[i], placed[i + 1] - gap)
     return placed
+
+
+def _pairs(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the finite points, [n, 2]."""
+    there = np.isfinite(x) & np.isfinite(y)
+    return np.column_stack([x[there], y[there]])

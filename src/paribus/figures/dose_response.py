@@ -143,7 +143,18 @@ class _Doses:
     def ticks(self, ax: Axes) -> None:
         if not self.numeric:
             _panels.categories(ax, [self.request.shown(v, 24) for v in self.levels], "x")
-        elif 0 < len(self.levels) <= 14 and (
-            len(self.levels) < 3 or min(np.diff(self.levels)) > np.ptp(self.levels) / 40
-        ):
-            ax.set_xticks([float(v) for v in self.levels], [self.request.shown(v) for v in self.levels])
+        elif 0 < len(self.levels) <= 40:
+            kept = _readable([float(v) for v in self.levels])
+            ax.set_xticks(kept, [self.request.shown(v) for v in kept])
+
+
+def _readable(values: list[float]) -> list[float]:
+    """Return the levels that get a tick: no two closer than a sixteenth of the axis, the last one always."""
+    gap = (values[-1] - values[0]) / 16
+    kept: list[float] = []
+    for value in values:
+        if not kept or value - kept[-1] >= gap:
+            kept.append(value)
+    if kept[-1] != values[-1]:
+        kept[-1] = values[-1]
+    return kept

@@ -23,7 +23,8 @@ def draw(request: Request) -> Figure:
     frame = request.frame
     sections = parts(frame, request.one("panel"))[:6]
     names, total = _names(request)
-    size = min(9.5, max(3.4, 1.9 + 0.43 * len(names)))
+    cell = 0.66 if request.one("label") and len(names) <= 12 else 0.45
+    size = min(9.5, max(3.4, 1.9 + cell * len(names)))
     fig, axes = _panels.grid(request, len(sections), panel_size=(size + 0.8, size))
     values = numbers(frame, request.need("value"))
     assert values is not None

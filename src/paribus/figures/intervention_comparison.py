@@ -50,14 +50,13 @@ def draw(request: Request) -> Figure:
                 _empty(ax)
             else:
                 _panels.reference_lines(ax, request.option("hline"), "y")
-            if row == 0:
-                ax.set_title(request.shown(condition))
+            ax.set_title(f"{request.shown(condition)}: {('subspace ablated', 'steered')[row]}")
             ax.set_xlabel(
                 str(request.option(*(("epoch_label", "epoch"), ("alpha_label", "α (sd along the direction)"))[row]))
             )
         axes[row, 0].set_ylabel(str(request.option("accuracy_label", "OOD accuracy")))
         axes[row, 0].yaxis.set_tick_params(labelleft=True)
-    _finish(request, fig, axes, ablation)
+    _finish(request, axes, (ablation, steering))
     _panels.legend(request, axes[0, -1], runs.handles())
     return fig
 
@@ -80,14 +79,17 @@ def _empty(ax: Axes) -> None:
     ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET, fontsize=11)
 
 
-def _finish(request: Request, fig: Figure, axes: Any, ablation: pd.DataFrame) -> None:
+def _finish(request: Request, axes: Any, frames: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    ablation = frames[0]
     if not ablation.empty:
         epochs = numbers(ablation, request.need("epoch"))
         assert epochs is not None
         for ax in axes[0]:
             _panels.scale(ax, "x", request.option("logx", "auto"), epochs)
-    else:
-        axes[0, 0].set_xlim(0, 1)
+    for row, frame in zip(axes, frames, strict=True):
+        if frame.empty:
+            row[0].set_xticks([])
+            row[0].set_yticks([])
     for row in axes:
         for ax in row:
             if (limits := request.option("ylim")) is not None:
@@ -181,7 +183,7 @@ class _Runs:
         if len(self.keys) > most:
             made.append(Line2D([], [], linestyle="None", label=f"and {len(self.keys) - most} more runs"))
         if self.mean:
-            made.append(Line2D([], [], color=style.INK, linewidth=2.3, label="mean over runs"))
+            made.append(Line2D([], [], color=style.INK, linewidth=2.3, label="mean over runs (thick)"))
         if self.band:
             made.append(Patch(facecolor="#555555", alpha=0.2, linewidth=0, label="95 % (t, over runs)"))
         if self.dashed:

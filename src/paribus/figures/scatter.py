@@ -62,7 +62,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, An
     _panels.limits(request, ax)
     if (label := request.one("label")) is not None:
         texts = [request.shown(value, 28) for value in rows[label]]
-        ax.margins(0.08)
+        ax.margins(0.24, 0.08)
         far = np.hypot(_standard(x), _standard(y))
         name_points(ax, x, y, texts, far, int(request.option("label_top", 12)))
 

@@ -48,16 +48,16 @@ def draw(request: Request) -> Figure:
             if is_null and chosen.size >= 20:
                 for end in np.percentile(chosen, [2.5, 97.5]):
                     ax.axvline(float(end), color=style.QUIET, linewidth=1.0, linestyle=":", zorder=3)
-                handles["quantiles"] = Line2D([], [], color=style.QUIET, linestyle=":", linewidth=1.0,
+                handles["quantiles of the null"] = Line2D([], [], color=style.QUIET, linestyle=":", linewidth=1.0,
                                               label="central 95 % of the null")  # fmt: skip
-            handles[text] = Patch(facecolor=shade, alpha=0.5, label=f"{text} ({chosen.size})")
+            handles[f"group {text}"] = Patch(facecolor=shade, alpha=0.5, label=f"{text} ({chosen.size})")
         if observed is not None and np.isfinite(float(observed)):
             ax.axvline(float(observed), color=style.INK, linewidth=2.0, zorder=5)
             p = request.option("p")
             text = f"observed = {style.number(float(observed))}" + (
                 f", {style.p_value(float(p))}" if p is not None else ""
             )
-            handles["observed"] = Line2D([], [], color=style.INK, linewidth=2.0, label=text)
+            handles["observed value"] = Line2D([], [], color=style.INK, linewidth=2.0, label=text)
         if key is not None:
             ax.set_title(request.shown(key))
         ax.set_xlabel(request.label("xlabel", "value"))

@@ -42,7 +42,7 @@ def draw(request: Request) -> Figure:
     ax.set_xlabel(request.label("xlabel", "x"))
     ax.set_ylabel(str(request.option("ylabel", f"−log10 {request.need('p').replace('_', ' ')}")))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    ax.margins(0.06)
+    ax.margins(0.42 if request.one("label") else 0.06, 0.06)
     ax.set_ylim(bottom=-0.03 * max(1.0, float(np.nanmax(height))))
     _panels.limits(request, ax)
     if (label := request.one("label")) is not None:

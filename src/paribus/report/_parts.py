@@ -1,0 +1,145 @@
+"""The sections of the page; each function returns finished HTML and escapes what it is given."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from paribus.report._values import escape, flat, is_missing, is_number, short
+from paribus.results.schema import Diagnostics, Figure, Table
+
+MAX_ROWS = 200
+MAX_COLUMNS = 40
+
+
+def cards(values: Iterable[tuple[str, Any]]) -> str:
+    """Return numbers and short texts as cards."""
+    made = []
+    for name, value in values:
+        kind = "value" if is_number(value) or isinstance(value, bool) else "value text"
+        made.append(
+            f'<div class="card"><div class="name">{escape(name.replace("_", " "))}</div>'
+            f'<div class="{kind}">{escape(short(value))}</div></div>'
+        )
+    return f'<div class="cards">{"".join(made)}</div>' if made else ""
+
+
+def sentences(lines: Sequence[Any]) -> str:
+    """Return sentences as a list."""
+    return f'<ul class="found">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>' if lines else ""
+
+
+def box(kind: str, title: str, lines: Sequence[str]) -> str:
+    """Return a coloured box with a title and a list; nothing if there is nothing to say."""
+    if not lines:
+        return ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<div class="box {kind}"><b>{escape(title)}</b><ul>{items}</ul></div>'
+
+
+def figure(declared: Figure, png: bytes | None) -> str:
+    """Return a figure with its title and caption; one that was not drawn says so."""
+    text = f"<b>{escape(declared.title)}</b>" + (f". {escape(declared.caption)}" if declared.caption else "")
+    if png is None:
+        return f"<figure><figcaption>{text} <i>(not drawn)</i></figcaption></figure>"
+    data = base64.b64encode(png).decode("ascii")
+    alt = escape(f"{declared.title}. {declared.caption}".strip())
+    return (
+        f'<figure id="figure-{escape(declared.name)}"><img alt="{alt}"{_width(png)} src="data:image/png;base64,{data}">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )
+
+
+def _width(png: bytes) -> str:
+    """Return the width attribute that shows a drawing of 180 dpi at about its natural size (IHDR holds its pixels)."""
+    return f' width="{int.from_bytes(png[16:20]) * 2 // 3}"' if png[12:16] == b"IHDR" else ""
+
+
+def table(declared: Table) -> str:
+    """Return a table that can be sorted; what is cut off is said."""
+    frame = declared.frame
+    shown = frame.iloc[:MAX_ROWS, :MAX_COLUMNS]
+    heading = f'<h3>{escape(declared.name)} <span class="badge {escape(declared.evidence.value)}">'
+    parts = [
+        f"{heading}{escape(declared.evidence.value)}</span></h3>",
+        f'<p class="quiet">{escape(declared.description)}',
+    ]
+    parts.append(f" {len(frame):,} rows." if len(frame) != 1 else " One row.")
+    if len(frame) > MAX_ROWS:
+        parts.append(f" The first {MAX_ROWS} are shown; the complete table is an artifact of the run.")
+    if len(frame.columns) > MAX_COLUMNS:
+        parts.append(f" {MAX_COLUMNS} of {len(frame.columns)} columns are shown.")
+    parts.append("</p>")
+    if len(frame.columns):
+        parts.append(_grid(shown, declared.columns))
+    if declared.columns:
+        entries = "".join(f"<dt>{escape(n)}</dt><dd>{escape(m)}</dd>" for n, m in declared.columns.items())
+        parts.append(f"<details><summary>What the columns mean</summary><dl>{entries}</dl></details>")
+    return "".join(parts)
+
+
+def _grid(frame: pd.DataFrame, meanings: Mapping[str, str]) -> str:
+    values = [frame.iloc[:, k].tolist() for k in range(len(frame.columns))]
+    numeric = [any(map(is_number, v)) and all(is_number(x) or is_missing(x) for x in v) for v in values]
+    heads = "".join(
+        f'<th{_class(number)} title="{escape(meanings.get(str(name), ""))}"><button>{escape(name)}</button></th>'
+        for name, number in zip(frame.columns, numeric, strict=True)
+    )
+    rows = []
+    for row in zip(*values, strict=True):
+        cells = "".join(_cell(value, number) for value, number in zip(row, numeric, strict=True))
+        rows.append(f"<tr>{cells}</tr>")
+    return (
+        f'<div class="scroll"><table class="sortable"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _class(number: bool) -> str:
+    return ' class="number"' if number else ""
+
+
+def _cell(value: Any, number: bool) -> str:
+    raw = "" if is_missing(value) else (repr(float(value)).replace("inf", "Infinity") if number else short(value, 120))
+    text = short(value)
+    kind = "number" if number else ("wide" if len(text) > 60 else "")
+    return f'<td{f" class={chr(34)}{kind}{chr(34)}" if kind else ""} data-value="{escape(raw)}">{escape(text)}</td>'
+
+
+def diagnostics(found: Diagnostics) -> str:
+    """Return the diagnostics that say something as a two-column table."""
+    engine = found.engine
+    rows: list[tuple[str, Any]] = [
+        ("contexts tested", found.n_contexts_tested or None),
+        ("contexts skipped", found.n_contexts_skipped or None),
+        ("relu floor detected", found.relu_floor_detected),
+        ("relu floor rate", found.relu_floor_rate),
+        ("engine strategy", engine.strategy or None),
+        ("evaluations asked for", engine.n_requested or None),
+        ("evaluations made", engine.n_unique or None),
+        ("largest difference to the hooked forward", engine.parity_max_abs_diff),
+        *(
+            (f"constraint {name}: edits dropped or flagged", count)
+            for name, count in found.constraint_violations.items()
+        ),
+    ]
+    return pairs((name, value) for name, value in rows if value is not None) or "<p>Nothing to report.</p>"
+
+
+def pairs(rows: Iterable[tuple[str, Any]]) -> str:
+    """Return names and values as a two-column table; a value of several lines is kept as it is."""
+    made = []
+    for name, value in rows:
+        multi = isinstance(value, str) and "\n" in value
+        shown = f"<pre>{escape(short(value, 20_000))}</pre>" if multi else escape(short(value, 2_000))
+        made.append(f'<tr><td>{escape(name)}</td><td class="wide">{shown}</td></tr>')
+    return f'<div class="scroll"><table><tbody>{"".join(made)}</tbody></table></div>' if made else ""
+
+
+def folded(title: str, mapping: Mapping[str, Any]) -> str:
+    """Return a nested mapping as a folded two-column table."""
+    rows = pairs(flat(mapping))
+    return f"<details><summary>{escape(title)}</summary>{rows}</details>" if rows else "<p>None recorded.</p>"

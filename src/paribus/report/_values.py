@@ -1,0 +1,70 @@
+"""Values as text for the page: short numbers, escaped strings, flattened mappings."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import numbers
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NOTHING = "–"
+
+
+def escape(value: object) -> str:
+    """Return ``value`` as text that is safe in HTML, in attributes too."""
+    return html.escape(str(value), quote=True)
+
+
+def is_number(value: object) -> bool:
+    """Return whether ``value`` is a number (a boolean is not)."""
+    return type(value).__name__ not in ("bool", "bool_") and isinstance(value, numbers.Real)
+
+
+def is_missing(value: object) -> bool:
+    """Return whether ``value`` is None, NaN or a missing value of pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, numbers.Real) and math.isnan(value)
+
+
+def short(value: Any, limit: int = 400) -> str:
+    """Return a value as plain text (not escaped): numbers to four digits, lists and mappings as JSON."""
+    if is_missing(value):
+        return NOTHING
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
+        return "yes" if value else "no"
+    if is_number(value):
+        return _number(value)
+    if isinstance(value, list | tuple | Mapping):
+        value = json.dumps(value, default=str, ensure_ascii=False)
+    text = str(value)
+    return text if len(text) <= limit else f"{text[:limit]} … ({len(text):,} characters)"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, numbers.Integral):
+        return (
+            f"{int(value):,}".replace(",", "\u202f").replace("-", "−")
+            if abs(int(value)) >= 10_000
+            else (str(int(value)).replace("-", "−"))
+        )
+    number = float(value)
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    if number == 0:
+        return "0"
+    if number.is_integer() and abs(number) < 1e6:
+        return str(int(number)).replace("-", "−")
+    return f"{number:.4g}".replace("-", "−")
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested mappings as dotted names and values; an empty mapping is a leaf."""
+    for key, value in mapping.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{name}.")
+        else:
+            yield name, value
