@@ -63,6 +63,7 @@ class _Base:
     """A configuration composed from groups alone, shared by all jobs that choose the same options."""
 
     config: DictConfig
+    frozen: bytes
     hydra: DictConfig
     choices: Mapping[str, str | None]
 
@@ -83,6 +84,7 @@ class Composer:
         self._loader = hydra_parts.Loader(conf or conf_dir(), folders)
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._repositories: dict[tuple[str, ...], Any] = {}
+        self._is_group: dict[tuple[str, tuple[str, ...]], bool] = {}
         self._built: dict[tuple[str, str], Any] = {}
 
     def expand(self, overrides: Sequence[str]) -> list[tuple[str, ...]]:
@@ -122,7 +124,7 @@ class Composer:
         from omegaconf import OmegaConf
 
         with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
-            config = hydra_parts.apply_values(base.config, values)
+            config = hydra_parts.apply_values(base.frozen, values)
             tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         return self._checked(tuple(overrides), base.choices, tree)
 
@@ -167,9 +169,12 @@ class Composer:
         """Return whether an override chooses the option of a group, rather than setting a value."""
         if not override.key_or_group:
             raise ConfigError(f"{override.input_line}: there is no key before the '='")
-        repository = self._repository(_searchpath(hydra_words))
+        searchpath = _searchpath(hydra_words)
+        known = (override.key_or_group, searchpath)
+        if known not in self._is_group:
+            self._is_group[known] = self._repository(searchpath).group_exists(override.key_or_group)
         value = override.value()
-        if isinstance(value, dict) or not repository.group_exists(override.key_or_group):
+        if isinstance(value, dict) or not self._is_group[known]:
             return False
         if not isinstance(value, str) or not value:
             raise ConfigError(
@@ -208,7 +213,7 @@ class Composer:
         own = whole.copy()
         with open_dict(own):
             del own["hydra"]
-        return _Base(own, whole, choices)
+        return _Base(own, hydra_parts.frozen(own), whole, choices)
 
     def _refuse_study_with_other_experiment(self, groups: list[Override], words: tuple[str, ...]) -> None:
         base = self._bases[words]
