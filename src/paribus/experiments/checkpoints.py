@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -41,17 +42,17 @@ class Checkpoints:
     Attributes:
         loader: Returns the model's state dict at an epoch that is among ``epochs``.
         epochs: The epochs kept, ascending.
+        key: A name of the run that no other run shares: features are cached under it.
         history: One row per evaluation (``epoch, val_acc, ood_acc``, ...), or None.
         best: Epoch by choice (``peak_val``, ``peak_ood``) as training recorded it; what is missing here is looked up
             in the history among the epochs kept, the earliest of equals.
-        key: A name of the run that no other run shares.
     """
 
     loader: Callable[[int], Mapping[str, Any]]
     epochs: tuple[int, ...]
+    key: str
     history: pd.DataFrame | None = None
     best: Mapping[str, int] = field(default_factory=dict)
-    key: str = "model"
 
     def __post_init__(self) -> None:
         """Sort the epochs.
@@ -126,6 +127,22 @@ class Checkpoints:
         return f"not kept; kept: {shown}"
 
 
-def only(state: Mapping[str, Any], *, epoch: int = 0, key: str = "model") -> Checkpoints:
-    """Return the index of a model that has just one set of weights (a file, or an untrained model)."""
-    return Checkpoints(loader=lambda _: state, epochs=(epoch,), key=key)
+def only(state: Mapping[str, Any], *, epoch: int = 0, key: str | None = None) -> Checkpoints:
+    """Return the index of a model that has just one set of weights (a file, or an untrained model).
+
+    Without a ``key`` it is named by the weights themselves.
+    """
+    return Checkpoints(loader=lambda _: state, epochs=(epoch,), key=key or state_digest(state))
+
+
+def state_digest(state: Mapping[str, Any]) -> str:
+    """Return a hash of the names, number formats, shapes and values of a state dict's tensors."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        if isinstance(value, torch.Tensor):
+            plain = value.detach().cpu().contiguous()
+            digest.update(f"{name}/{plain.dtype}/{tuple(plain.shape)}/".encode())
+            digest.update(plain.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -28,8 +28,7 @@ class ImageSetup(Setup):
         training: How the model was or is to be trained, where that is known.
         checkpoints: The checkpoints of its training; None for a model with only its present weights.
         checkpoint: Which of them to work on: ``peak_val``, ``final``, ``epoch:N``, ``all`` or ``peak_ood``.
-        cache: Features kept between experiments of one process; None to keep none.
-        model_key: A name of the model that no other shares, for the cache where there are no checkpoints.
+        cache: Where features are kept between experiments; None for the cache that the process shares.
     """
 
     data: ImageData
@@ -39,7 +38,6 @@ class ImageSetup(Setup):
     checkpoints: Checkpoints | None = None
     checkpoint: str = "peak_val"
     cache: FeatureCache | None = None
-    model_key: str = "model"
 
     def selected(self) -> list[Checkpoint]:
         """Return the chosen checkpoints, by ascending epoch; a model without any counts as its only one.
@@ -49,7 +47,7 @@ class ImageSetup(Setup):
         """
         if self.checkpoints is None:
             state = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-            self.checkpoints = index.only(state, key=self.model_key)
+            self.checkpoints = index.only(state)
         return self.checkpoints.select(self.checkpoint)
 
     def at(self, checkpoint: Checkpoint) -> nn.Module:
