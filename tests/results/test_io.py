@@ -58,7 +58,9 @@ def make(**changes):
 
 
 def table(frame, name="effects", **kwargs):
-    return Table(name=name, description="One row per level — größer.", evidence=Evidence.OBSERVATIONAL, frame=frame, **kwargs)
+    return Table(
+        name=name, description="One row per level — größer.", evidence=Evidence.OBSERVATIONAL, frame=frame, **kwargs
+    )
 
 
 def assert_same_result(a, b):
@@ -108,7 +110,10 @@ def column(n):
         of(st.one_of(st.none(), st.floats(allow_nan=False)), "Float64"),
         of(st.one_of(st.none(), stamps), "datetime64[ns]"),
         of(st.one_of(st.none(), stamps), "datetime64[us, UTC]"),
-        of(st.one_of(st.none(), st.timedeltas(pd.Timedelta(-(10**9), "s"), pd.Timedelta(10**9, "s"))), "timedelta64[us]"),
+        of(
+            st.one_of(st.none(), st.timedeltas(pd.Timedelta(-(10**9), "s"), pd.Timedelta(10**9, "s"))),
+            "timedelta64[us]",
+        ),
         category,
         objects,
     )
@@ -193,7 +198,9 @@ def test_scripts_find_the_field_names_and_floats_they_expect():
 
 def test_long_tables_stand_in_their_file_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(io, "ROWS_IN_JSON", 5)
-    original = make(tables={"long": table(pd.DataFrame({"x": range(6)}), "long"), "short": table(pd.DataFrame({"x": [1]}), "short")})
+    original = make(
+        tables={"long": table(pd.DataFrame({"x": range(6)}), "long"), "short": table(pd.DataFrame({"x": [1]}), "short")}
+    )
     io.write(original, tmp_path)
     tree = json.loads((tmp_path / "result.json").read_text())
     assert tree["tables"]["long"]["rows"] == [] and tree["tables"]["long"]["n_rows"] == 6

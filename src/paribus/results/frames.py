@@ -24,7 +24,9 @@ def check_frame(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """
     names = list(frame.columns)
     if any(not isinstance(column, str) for column in names):
-        raise ValueError(f"table {name!r}: column names must be strings, got {[c for c in names if type(c) is not str]}")
+        raise ValueError(
+            f"table {name!r}: column names must be strings, got {[c for c in names if type(c) is not str]}"
+        )
     if len(set(names)) < len(names):
         raise ValueError(f"table {name!r}: column names must be unique, got {names}")
     return frame.reset_index(drop=True)
@@ -59,7 +61,7 @@ def encode_column(column: pd.Series[Any]) -> list[Any]:
         positions = column.cat.codes.tolist()
         values = encode_column(pd.Series(dtype.categories))
         return [None if position < 0 else values[position] for position in positions]
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         return [encode(cell) for cell in column.tolist()]
     if pd.api.types.is_float_dtype(dtype):
         nullable = pd.api.types.is_extension_array_dtype(dtype)
@@ -105,7 +107,8 @@ def decode_column(cells: list[Any], dtype: dict[str, Any]) -> pd.Series[Any]:
         return pd.Series(pd.DatetimeIndex([pd.Timestamp(c) if c else pd.NaT for c in cells], dtype=name))
     if name.startswith("timedelta64"):
         return pd.Series(pd.TimedeltaIndex([pd.Timedelta(c) if c else pd.NaT for c in cells], dtype=name))
-    return pd.Series(cells, dtype=name)
+    restored: pd.Series[Any] = pd.Series(cells, dtype=name)
+    return restored
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -128,10 +131,9 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
     Columns that parquet has no exact type for (mixed content, lists, categories) are kept as JSON text.
     """
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    import pandas as pd
 
     dtypes = {name: dtype_of(frame[name]) for name in frame.columns}
     stored = {}
@@ -142,7 +144,9 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
             stored[name] = pa.array(column.to_numpy(), from_pandas=dtypes[name]["name"] == "str")
         else:
             as_text.append(name)
-            stored[name] = pa.array([json.dumps(cell, ensure_ascii=False) for cell in encode_column(column)], pa.string())
+            stored[name] = pa.array(
+                [json.dumps(cell, ensure_ascii=False) for cell in encode_column(column)], pa.string()
+            )
     table = pa.table(stored) if stored else pa.Table.from_pandas(pd.DataFrame(index=frame.index))
     described = {"dtypes": dtypes, "as_text": as_text, "n_rows": len(frame)}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,14 +158,14 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 def read_parquet(path: Path) -> pd.DataFrame:
     """Read a frame written by :func:`write_parquet` (or any other parquet file)."""
-    import pyarrow.parquet as pq
-
     import pandas as pd
+    import pyarrow.parquet as pq
 
     table = pq.read_table(path)
     metadata = (table.schema.metadata or {}).get(METADATA_KEY)
     if metadata is None:
-        return table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
     described = json.loads(metadata)
     columns = list(described["dtypes"])
     data = {}

@@ -1,0 +1,107 @@
+"""What keeps runs, as the rest of Paribus sees it; and the store that keeps none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from paribus.errors import ConfigError
+from paribus.tracking.kept import KeptRun
+from paribus.tracking.run import FileRun
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+
+
+class Store(Protocol):
+    """What keeps runs; :class:`FileStore` keeps none but lets each write its files."""
+
+    def start(
+        self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
+    ) -> FileRun:
+        """Begin a run."""
+
+    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
+        """Return runs, the latest first."""
+
+    def get(self, run: str) -> KeptRun:
+        """Return the run with this id, or the only one whose id begins so."""
+
+    def find_finished(self, identity: str) -> KeptRun | None:
+        """Return the latest finished run of this identity."""
+
+    def latest_model(self) -> KeptRun | None:
+        """Return the latest finished run that produced a model."""
+
+    def children(self, run_id: str) -> list[KeptRun]:
+        """Return the runs nested in a run, the earliest first."""
+
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """Return the paths of the files directly in a folder of the run."""
+
+    def download(self, run_id: str, path: str) -> Path:
+        """Return a local copy of an artifact."""
+
+    def result(self, run_id: str) -> Result:
+        """Read a finished run's result back."""
+
+    def reap(self) -> list[str]:
+        """Mark runs whose process is gone as KILLED."""
+
+    def mark_killed(self, sweep: str, message: str) -> list[str]:
+        """Mark the RUNNING runs of a sweep as KILLED."""
+
+
+class FileStore:
+    """``tracking=off``: runs write their files, and none is found again."""
+
+    def start(
+        self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
+    ) -> FileRun:
+        """Begin a run that only writes files."""
+        return FileRun(folder)
+
+    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
+        """Return no run."""
+        return []
+
+    def get(self, run: str) -> KeptRun:
+        """Refuse.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(f"run {run!r}: tracking=off keeps no runs to take it from; use tracking=local or server")
+
+    def find_finished(self, identity: str) -> KeptRun | None:
+        """Return None."""
+        return None
+
+    def latest_model(self) -> KeptRun | None:
+        """Return None."""
+        return None
+
+    def children(self, run_id: str) -> list[KeptRun]:
+        """Return no run."""
+        return []
+
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """Return no file."""
+        return []
+
+    def download(self, run_id: str, path: str) -> Path:
+        """Refuse, as :meth:`get` does."""
+        raise ConfigError(f"run {run_id!r}: tracking=off keeps no artifacts")
+
+    def result(self, run_id: str) -> Result:
+        """Refuse, as :meth:`get` does."""
+        raise ConfigError(f"run {run_id!r}: tracking=off keeps no results")
+
+    def reap(self) -> list[str]:
+        """Return no run."""
+        return []
+
+    def mark_killed(self, sweep: str, message: str) -> list[str]:
+        """Return no run."""
+        return []

@@ -1,0 +1,82 @@
+"""A run as a store knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from paribus.tracking.metrics import NON_FINITE_TAG, read_non_finite
+from paribus.tracking.params import from_text
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+PARENT_TAG = "mlflow.parentRunId"
+MODEL_TAG = "produces_model"
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """One run of a store.
+
+    Attributes:
+        run_id: Its id.
+        name: Its name in the UI.
+        status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
+        experiment: Name of the MLflow experiment it stands in.
+        started_at: When it began (UTC).
+        ended_at: When it ended, if it did.
+        params: Its params by dotted name, typed.
+        metrics: Latest value of each metric, infinity and NaN included.
+        tags: Its tags.
+        artifact_uri: Where its artifacts are.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    experiment: str
+    started_at: datetime
+    ended_at: datetime | None
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    artifact_uri: str
+
+    @property
+    def parent(self) -> str | None:
+        """Id of the run it is nested in."""
+        return self.tags.get(PARENT_TAG)
+
+    @property
+    def identity(self) -> str | None:
+        """Its identity."""
+        return self.tags.get("identity")
+
+    @property
+    def experiment_type(self) -> str | None:
+        """The experiment type it ran."""
+        return self.tags.get("experiment_type")
+
+
+def kept(run: Run, experiment: str) -> KeptRun:
+    """Return what an MLflow run says, typed."""
+    info, data = run.info, run.data
+    return KeptRun(
+        run_id=info.run_id,
+        name=info.run_name or "",
+        status=info.status,
+        experiment=experiment,
+        started_at=_time(info.start_time or 0),
+        ended_at=_time(info.end_time) if info.end_time else None,
+        params={name: from_text(value) for name, value in data.params.items()},
+        metrics={**data.metrics, **read_non_finite(data.tags.get(NON_FINITE_TAG))},
+        tags=dict(data.tags),
+        artifact_uri=info.artifact_uri or "",
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)

@@ -1,0 +1,162 @@
+"""The embedded store: ``mlflow.db`` beside ``mlruns/`` in one folder."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from paribus.errors import ConfigError, DataError
+from paribus.tracking.artifacts import local_path
+from paribus.tracking.environment import no_deprecations, quiet
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlruns"
+LOCK = ".paribus.lock"
+LOCK_SECONDS = 300.0
+FOLDER_TAG = "paribus.folder"
+
+
+def database_uri(folder: Path) -> str:
+    """Return the tracking URI of the embedded store in ``folder``.
+
+    Raises:
+        ConfigError: If the folder's name has a character that a database URI cannot hold.
+    """
+    path = (folder / DATABASE).resolve()
+    odd = [c for c in "%?#" if c in str(path)]
+    if odd:
+        raise ConfigError(
+            f"tracking.folder: {path.parent} has {odd[0]!r} in its name, which a database URI cannot hold; "
+            "work in another folder, or use tracking=server"
+        )
+    return f"sqlite:///{path.as_posix() if path.drive else str(path)}"
+
+
+def artifact_root(folder: Path) -> str:
+    """Return the URI of the artifact folder."""
+    return (folder / ARTIFACTS).resolve().as_uri()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: one process at a time creates, migrates or relocates the store.
+
+    Raises:
+        DataError: If the folder cannot be written, or another process holds the lock for minutes.
+    """
+    from filelock import FileLock, Timeout
+
+    (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ARTIFACTS / LOCK, timeout=LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise DataError(
+            f"{folder / ARTIFACTS / LOCK}: held by another process for {LOCK_SECONDS:.0f} s; is one hanging?"
+        ) from None
+
+
+def prepare(folder: Path) -> str:
+    """Make the store in ``folder`` ready for any number of processes, and return its tracking URI.
+
+    Raises:
+        ConfigError: If an old file store lies there, or the folder's name cannot be used.
+        DataError: If the folder cannot be written, or the database is damaged or of another MLflow version.
+    """
+    uri = database_uri(folder)
+    refuse_file_store(folder)
+    try:
+        with locked(folder):
+            if not _usable(folder / DATABASE):
+                _create(folder)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: runs cannot be kept here ({error.strerror or error}); use tracking.folder=..."
+        ) from None
+    return uri
+
+
+def refuse_file_store(folder: Path) -> None:
+    """Refuse a folder in which MLflow's own default would flip to a file store and fail.
+
+    Raises:
+        ConfigError: If ``mlruns/<digits>/meta.yaml`` is there.
+    """
+    for meta in sorted((folder / ARTIFACTS).glob("*/meta.yaml")):
+        if meta.parent.name.isdigit():
+            raise ConfigError(
+                f"{meta.parent}: an old MLflow file store, which this MLflow no longer reads beside {DATABASE}; "
+                f"move it away (mv {ARTIFACTS} {ARTIFACTS}_old) or convert it (mlflow migrate-filestore)"
+            )
+
+
+def _usable(path: Path) -> bool:
+    """Return whether the database is there and is MLflow's; an empty or absent file is to be created.
+
+    Asked of sqlite itself, because MLflow retries a database it cannot open for 100 seconds.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+            tables = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
+    except sqlite3.Error as error:
+        raise DataError(f"{path}: not a readable database ({error}); move it away to start a new one") from None
+    if not {"experiments", "runs", "alembic_version"} <= tables:
+        raise DataError(f"{path}: a database, but not MLflow's; move it away, or use tracking.folder=...")
+    return True
+
+
+def _create(folder: Path) -> None:
+    """Create and migrate the database (about two seconds); it appears under its name only when it is complete."""
+    quiet()
+    partial = folder / f"{DATABASE}.partial"
+    partial.unlink(missing_ok=True)
+    with no_deprecations():
+        from mlflow.store.tracking import sqlalchemy_store
+
+        new_store: Any = sqlalchemy_store.SqlAlchemyStore
+        store = new_store(f"sqlite:///{partial.resolve()}", artifact_root(folder))
+        store.engine.dispose()
+    os.replace(partial, folder / DATABASE)
+
+
+def moved_from(folder: Path) -> Path | None:
+    """Return the folder that the store's runs were kept in before it was moved or copied; None if it was not.
+
+    MLflow stores artifact paths absolute: after a move, artifacts list as empty and new runs write to the old place,
+    without an error.
+    """
+    database = folder / DATABASE
+    if not database.is_file():
+        return None
+    here = folder.resolve()
+    query = "select e.experiment_id, e.artifact_location, t.value from experiments e left join experiment_tags t "
+    query += "on t.experiment_id = e.experiment_id and t.key = ?"
+    with closing(sqlite3.connect(database, timeout=20.0)) as connection:
+        rows = connection.execute(query, (FOLDER_TAG,)).fetchall()
+    for _, location, recorded in rows:
+        if recorded is not None and Path(recorded) != here:
+            return Path(recorded)
+        path = local_path(location or "")
+        if recorded is None and path is not None and path.parent.name == ARTIFACTS and path.parent.parent != here:
+            return path.parent.parent
+    return None
+
+
+def refuse_moved(folder: Path) -> None:
+    """Refuse to write into a store that was moved.
+
+    Raises:
+        ConfigError: If its runs are recorded under another folder.
+    """
+    old = moved_from(folder)
+    if old is not None:
+        raise ConfigError(
+            f"{folder / DATABASE}: its runs are recorded under {old}, so new ones would be written there; "
+            "after moving or copying a project run: paribus doctor --relocate"
+        )

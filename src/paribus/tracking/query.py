@@ -1,0 +1,70 @@
+"""All runs as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.tracking.kept import KeptRun
+
+INTERNAL_TAGS = ("mlflow.", "paribus.", "non_finite_metrics")
+FIRST = ("run_id", "name", "status", "experiment", "started_at", "duration_seconds", "parent")
+
+
+def load_runs(
+    experiment: str | None = None,
+    *,
+    where: str = "",
+    limit: int | None = None,
+    tracking: TrackingSpec | None = None,
+) -> pd.DataFrame:
+    """Return runs as a table, the latest first.
+
+    Args:
+        experiment: Name of the MLflow experiment (the study); None for all of them.
+        where: A filter in MLflow's search syntax, e.g. ``tags.training = 'grokking'``.
+        limit: The most runs to return.
+        tracking: Which store; by default the embedded one in the working folder.
+
+    Returns:
+        One row per run: ``run_id, name, status, experiment, started_at, duration_seconds, parent``, then the
+        params (``params.<name>``, typed), metrics (``metrics.<name>``) and tags (``tags.<name>``).
+    """
+    spec = tracking or TrackingSpec(experiment=experiment or "paribus")
+    if experiment is not None and spec.experiment != experiment:
+        from dataclasses import replace
+
+        spec = replace(spec, experiment=experiment)
+    store = open_store(spec, writing=False)
+    return runs_frame(store.runs(where=where, limit=limit, everywhere=experiment is None))
+
+
+def runs_frame(runs: Sequence[KeptRun]) -> pd.DataFrame:
+    """Return runs as a table with one row each; a column that only some runs have is empty in the others."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        duration = (run.ended_at - run.started_at).total_seconds() if run.ended_at else None
+        row: dict[str, Any] = {
+            "run_id": run.run_id,
+            "name": run.name,
+            "status": run.status,
+            "experiment": run.experiment,
+            "started_at": run.started_at,
+            "duration_seconds": duration,
+            "parent": run.parent,
+        }
+        row |= {f"params.{name}": value for name, value in run.params.items()}
+        row |= {f"metrics.{name}": value for name, value in run.metrics.items()}
+        row |= {f"tags.{name}": value for name, value in run.tags.items() if not name.startswith(INTERNAL_TAGS)}
+        rows.append(row)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    later = sorted(name for name in names if name not in FIRST)
+    return pd.DataFrame(rows, columns=[*FIRST, *later])

@@ -1,0 +1,49 @@
+"""Where runs are kept: the ``tracking`` config group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paribus.errors import ConfigError
+from paribus.spec import Spec, field
+
+SERVER_SCHEMES = ("http://", "https://", "databricks", "postgresql", "mysql", "mssql", "sqlite://")
+
+
+@dataclass(frozen=True)
+class TrackingSpec(Spec):
+    """Which MLflow store runs go to. None of it changes a run's identity."""
+
+    kind: str = field(
+        "local",
+        choices=("local", "server", "off"),
+        science=False,
+        help="local: mlflow.db beside mlruns/ in the folder; server: the store at uri; off: files only.",
+    )
+    experiment: str = field(
+        "paribus", science=False, help="MLflow experiment that runs to be compared stand in together (the study)."
+    )
+    folder: str = field(".", science=False, help="Folder of mlflow.db and mlruns/ (kind local).")
+    uri: str | None = field(None, science=False, help="Tracking URI, e.g. http://host:5000 (kind server).")
+    tags: dict[str, str] = field({}, science=False, help="Further tags on every run.")
+    heartbeat_seconds: float = field(
+        30.0, above=0.0, science=False, help="Seconds between signs of life of a running run."
+    )
+
+    def check(self) -> None:
+        """Check that a server has an address and that the experiment has a name.
+
+        Raises:
+            ConfigError: If not.
+        """
+        if not self.experiment.strip():
+            raise ConfigError("TrackingSpec.experiment: must not be empty; e.g. paribus")
+        if self.kind != "server":
+            return
+        if not self.uri:
+            raise ConfigError("TrackingSpec.uri: a server needs its address, e.g. tracking.uri=http://host:5000")
+        if not self.uri.startswith(SERVER_SCHEMES):
+            raise ConfigError(
+                f"TrackingSpec.uri: {self.uri!r} is no server address; write e.g. http://host:5000, "
+                "or use tracking=local for a store in a folder"
+            )

@@ -1,0 +1,275 @@
+"""The place where runs are kept: MLflow's own database and artifact folder, or a tracking server, or nowhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.results.io import RESULT_FILE, TABLE_FOLDER, read
+from paribus.tracking import heartbeat, local
+from paribus.tracking.artifacts import inside, local_path, safe_path
+from paribus.tracking.environment import no_deprecations, quiet
+from paribus.tracking.interface import FileStore, Store
+from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, KeptRun, kept
+from paribus.tracking.run import TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from paribus.results.schema import Result
+    from paribus.tracking.spec import TrackingSpec
+
+PAGE = 1000
+_RUN_ID = re.compile(r"[0-9a-f]{4,32}")
+
+
+class MlflowStore:
+    """Runs in an MLflow store, in one MLflow experiment of it, through an explicit client."""
+
+    def __init__(self, client: MlflowClient, experiment: str, *, spec: TrackingSpec, root: Path | None) -> None:
+        """Use ``experiment`` of the store behind ``client``; ``root`` is the folder of an embedded store."""
+        self._client = client
+        self.experiment = experiment
+        self._spec = spec
+        self._root = root
+        self._names: dict[str, str] = {}
+        self._id: str | None = None
+        self._copies: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def client(self) -> MlflowClient:
+        """The MLflow client, for what this class does not offer."""
+        return self._client
+
+    def experiment_id(self) -> str:
+        """Return the id of the MLflow experiment, which is created where it is missing.
+
+        Raises:
+            ConfigError: If it was deleted in the UI.
+        """
+        if self._id is None:
+            self._id = self._find_experiment(create=True)
+        assert self._id is not None
+        return self._id
+
+    def start(
+        self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
+    ) -> TrackedRun:
+        """Begin a run, marked as living in this process."""
+        every = self._spec.heartbeat_seconds
+        marks = {**self._spec.tags, **(tags or {}), **heartbeat.life_tags(every)}
+        if parent is not None:
+            marks[PARENT_TAG] = parent
+        run = self._client.create_run(self.experiment_id(), tags=marks, run_name=name)
+        return TrackedRun(self._client, run.info.run_id, folder, heartbeat_seconds=every)
+
+    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
+        """Return runs, the latest first.
+
+        Args:
+            where: A filter in MLflow's search syntax, e.g. ``tags.sweep = 'x' and attributes.status = 'FINISHED'``.
+            limit: The most runs to return.
+            everywhere: Search all MLflow experiments of the store, not only this one.
+        """
+        if everywhere:
+            ids = list(self._experiments())
+        else:
+            one = self._id or self._find_experiment(create=False)
+            ids = [one] if one else []
+        found: list[KeptRun] = []
+        token = None
+        while ids:
+            page = self._client.search_runs(
+                ids,
+                where,
+                max_results=min(PAGE, limit - len(found)) if limit else PAGE,
+                order_by=["attributes.start_time DESC", "attributes.run_id ASC"],
+                page_token=token,
+            )
+            found += [kept(run, self._name(run.info.experiment_id)) for run in page]
+            token = page.token
+            if not token or (limit and len(found) >= limit):
+                break
+        return found
+
+    def get(self, run: str) -> KeptRun:
+        """Return the run with this id, or the only one whose id begins so.
+
+        Raises:
+            ConfigError: If there is none, or several.
+        """
+        if not _RUN_ID.fullmatch(run):
+            raise ConfigError(f"run {run!r}: not a run id; give at least 4 of its hexadecimal digits, see paribus runs")
+        found = self.runs(where=f"attributes.run_id LIKE '{run}%'", limit=5, everywhere=True)
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            latest = ", ".join(f"{r.run_id[:8]} ({r.name})" for r in self.runs(limit=3, everywhere=True))
+            raise ConfigError(f"run {run!r}: no such run in this store; the latest are: {latest or 'none'}")
+        raise ConfigError(f"run {run!r}: {len(found)} runs begin so: {', '.join(r.run_id[:12] for r in found)}")
+
+    def find_finished(self, identity: str) -> KeptRun | None:
+        """Return the latest finished run of this identity in the MLflow experiment."""
+        found = self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'", limit=1)
+        return found[0] if found else None
+
+    def latest_model(self) -> KeptRun | None:
+        """Return the latest finished run of the MLflow experiment that produced a model."""
+        found = self.runs(where=f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'", limit=1)
+        return found[0] if found else None
+
+    def children(self, run_id: str) -> list[KeptRun]:
+        """Return the runs nested in a run, the earliest first."""
+        return self.runs(where=f"tags.{PARENT_TAG} = '{run_id}'", everywhere=True)[::-1]
+
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """Return the paths of the files directly in a folder of the run."""
+        path = safe_path(folder) if folder else None
+        return [found.path for found in self._client.list_artifacts(run_id, path) if not found.is_dir]
+
+    def download(self, run_id: str, path: str) -> Path:
+        """Return an artifact as a local file or folder: itself in a local store, else a copy that lives as long as we.
+
+        Raises:
+            DataError: If there is no such artifact, or its path leads out of the run.
+        """
+        where = local_path(self._client.get_run(run_id).info.artifact_uri or "")
+        if where is not None:
+            target = inside(where, path)
+            if not target.exists():
+                raise DataError(f"run {run_id[:8]}: has no artifact {path!r} under {where}")
+            return target
+        if self._copies is None:
+            self._copies = tempfile.TemporaryDirectory(prefix="paribus_")
+        copies = Path(self._copies.name) / run_id
+        copies.mkdir(exist_ok=True)
+        if not inside(copies, path).exists():
+            try:
+                self._client.download_artifacts(run_id, safe_path(path), str(copies))
+            except Exception as error:
+                raise DataError(f"run {run_id[:8]}: artifact {path!r} cannot be fetched ({one_line(error)})") from None
+        return inside(copies, path)
+
+    def result(self, run_id: str) -> Result:
+        """Read a finished run's result back.
+
+        Raises:
+            DataError: If its files are missing or unreadable.
+        """
+        path = self.download(run_id, RESULT_FILE)
+        if path.is_file() and '"file":' in path.read_text(encoding="utf-8"):
+            self.download(run_id, TABLE_FOLDER)
+        return read(path.parent)
+
+    def reap(self) -> list[str]:
+        """Mark RUNNING runs whose process is gone as KILLED and return their ids."""
+        return heartbeat.reap(self._client, list(self._experiments()))
+
+    def mark_killed(self, sweep: str, message: str) -> list[str]:
+        """Mark the RUNNING runs of a sweep as KILLED and return their ids."""
+        running = self.runs(where=f"tags.sweep = '{sweep}' and attributes.status = 'RUNNING'", everywhere=True)
+        for run in running:
+            self._client.set_tag(run.run_id, "error_message", message)
+            self._client.set_terminated(run.run_id, "KILLED")
+        return [run.run_id for run in running]
+
+    def _experiments(self) -> Sequence[str]:
+        """Return the ids of all MLflow experiments, and remember their names."""
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self._client.search_experiments(max_results=PAGE, page_token=token)
+            found += list(page)
+            token = page.token
+            if not token:
+                break
+        self._names.update({e.experiment_id: e.name for e in found})
+        return [e.experiment_id for e in found]
+
+    def _name(self, experiment_id: str) -> str:
+        if experiment_id not in self._names:
+            self._names[experiment_id] = self._client.get_experiment(experiment_id).name
+        return self._names[experiment_id]
+
+    def _find_experiment(self, *, create: bool) -> str | None:
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is not None and found.lifecycle_stage == "deleted":
+            raise ConfigError(
+                f"tracking.experiment: {self.experiment!r} was deleted in MLflow; restore it, or choose another name"
+            )
+        if found is not None:
+            return str(found.experiment_id)
+        return self._create_experiment() if create else None
+
+    def _create_experiment(self) -> str:
+        """Create the MLflow experiment; where another process was faster, take its."""
+        from mlflow.exceptions import MlflowException
+
+        location = None
+        tags: dict[str, Any] = {}
+        if self._root is not None:
+            slug = re.sub(r"[^A-Za-z0-9_-]+", "_", self.experiment).strip("_")[:60] or "runs"
+            location = f"{local.artifact_root(self._root)}/{slug}"
+            tags[local.FOLDER_TAG] = str(self._root.resolve())
+        try:
+            return str(self._client.create_experiment(self.experiment, artifact_location=location, tags=tags))
+        except MlflowException as error:
+            found = self._client.get_experiment_by_name(self.experiment)
+            if found is None:
+                raise ExperimentError(f"MLflow experiment {self.experiment!r}: {one_line(error)}") from error
+            return str(found.experiment_id)
+
+
+_clients: dict[tuple[int, str], Any] = {}
+
+
+def open_store(spec: TrackingSpec, *, writing: bool = True) -> Store:
+    """Open the store that ``spec`` describes; an embedded one is created where it is missing.
+
+    Args:
+        spec: Which store.
+        writing: Whether runs are going to be written; reading a store that was moved is allowed.
+
+    Raises:
+        ConfigError: If an old file store lies in the folder, the store was moved, or a server cannot be reached.
+        DataError: If the folder cannot be written or its database is damaged.
+    """
+    if spec.kind == "off":
+        return FileStore()
+    quiet()
+    root = Path(spec.folder).expanduser().absolute() if spec.kind == "local" else None
+    if root is not None:
+        uri = local.prepare(root)
+        if writing:
+            local.refuse_moved(root)
+    else:
+        uri = str(spec.uri)
+    return MlflowStore(_client(uri), spec.experiment, spec=spec, root=root)
+
+
+def _client(uri: str) -> MlflowClient:
+    """Return this process's client for a tracking URI; opening one takes half a second."""
+    key = (os.getpid(), uri)
+    if key not in _clients:
+        with no_deprecations():
+            from mlflow.exceptions import MlflowException
+            from mlflow.tracking import MlflowClient
+
+            try:
+                client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+                client.search_experiments(max_results=1)
+            except MlflowException as error:
+                raise ConfigError(f"tracking.uri={uri}: {one_line(error)}") from None
+        _clients[key] = client
+    client_: MlflowClient = _clients[key]
+    return client_
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line, cut at 300 characters."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

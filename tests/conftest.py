@@ -1,0 +1,50 @@
+"""Shared fixtures: a working folder of its own for every test that asks, and a store that is already migrated."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from filelock import FileLock
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One migrated ``mlflow.db`` per test session, made once for all its processes; tests copy it."""
+    root = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        root = root.parent
+    folder = root / "migrated"
+    folder.mkdir(exist_ok=True)
+    with FileLock(root / "migrated.lock"):
+        from paribus.tracking import local
+
+        if not (folder / local.DATABASE).exists():
+            local.prepare(folder)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, which is the current one during the test."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def tracked_workdir(workdir: Path, migrated_database: Path) -> Path:
+    """A working folder with an embedded store that needs no migration any more (saves two seconds)."""
+    from paribus.tracking import local
+    from paribus.tracking.relocate import relocate
+
+    shutil.copy2(migrated_database, workdir / local.DATABASE)
+    relocate(workdir)
+    (workdir / f"{local.DATABASE}.before_relocate").unlink(missing_ok=True)
+    return workdir

@@ -1,0 +1,296 @@
+"""The embedded store: created once, refused where it would mislead, and read back as it was written."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from paribus.errors import ConfigError, DataError
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Curve, Table
+from paribus.tracking import local
+from paribus.tracking.query import load_runs
+from paribus.tracking.relocate import relocate
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
+
+LOCAL = TrackingSpec(experiment="my study/1")
+
+
+def table(frame, name="effects"):
+    return Table(name, "One row per level.", Evidence.INTERVENTIONAL, frame)
+
+
+def points(store, run, name):
+    return [(m.step, m.value) for m in store.client.get_metric_history(run.run_id, name)]
+
+
+def test_a_run_is_read_back_as_it_was_written(tracked_workdir):
+    store = open_store(LOCAL)
+    run = store.start("first", folder=tracked_workdir / "out", tags={"training": "standard", "identity": "ab12"})
+    tree = {
+        "seed": 3,
+        "data": {"_target_": "x.Y", "strength": 0.9, "name": "12", "none": None, "flag": True},
+        "experiment": {"alphas": [-3.0, 0.5], "long": "ü" * 7000, "text": "a: b"},
+        "study": None,
+    }
+    run.config(tree)
+    run.table(table(pd.DataFrame({"x": [1.0, math.nan, math.inf], "s": ["a", None, "ü"]})))
+    run.metrics({"acc": 0.5, "bad": math.inf, "worse": math.nan})
+    for step in range(2500):
+        run.metric("loss", 1.0 / (step + 1), step)
+    run.curve(Curve("margin", (-3.0, 0.0, 3.0), (1.0, 2.0, 3.0), "alpha"))
+    run.curve(Curve("ood acc", (-0.5, 0.25), (0.1, math.nan), "alpha"))
+    run.figure("sweep", b"png", b"pdf")
+    run.finish("FINISHED")
+
+    (kept,) = store.runs()
+    assert (kept.status, kept.experiment, kept.tags["training"]) == ("FINISHED", "my study/1", "standard")
+    assert kept.params["seed"] == 3 and kept.params["data.strength"] == 0.9 and kept.params["data.name"] == "12"
+    assert kept.params["data.flag"] is True and kept.params["experiment.alphas"] == [-3.0, 0.5]
+    assert kept.params["data.none"] is None and "study" not in kept.params
+    assert len(kept.params["experiment.long"]) == 6000 and kept.params["experiment.long"].endswith("config.yaml)")
+    assert kept.metrics["acc"] == 0.5 and kept.metrics["bad"] == math.inf and math.isnan(kept.metrics["worse"])
+    assert points(store, run, "loss") == [(step, 1.0 / (step + 1)) for step in range(2500)]
+    assert points(store, run, "curve/margin") == [(-3, 1.0), (0, 2.0), (3, 3.0)]
+    assert points(store, run, "curve_milli/ood acc") == [(-500, 0.1)]
+    assert points(store, run, "curve_milli/alpha") == [(-500, -0.5)]
+    assert store.artifacts(run.run_id, "tables") == ["tables/effects.json", "tables/effects.parquet"]
+    shown = json.loads(store.download(run.run_id, "tables/effects.json").read_text())
+    assert shown == {"columns": ["x", "s"], "data": [[1.0, "a"], [None, None], ["Infinity", "ü"]]}
+    assert json.loads(kept.tags["mlflow.loggedArtifacts"]) == [{"path": "tables/effects.json", "type": "table"}]
+    assert sorted(os.listdir(store.download(run.run_id, "figures"))) == ["sweep.pdf", "sweep.png"]
+    import yaml
+
+    assert yaml.safe_load(store.download(run.run_id, "config.yaml").read_text()) == tree
+    assert kept.artifact_uri.startswith((tracked_workdir / "mlruns").as_uri())
+
+
+def test_plain_mlflow_finds_the_runs_without_any_setting(tracked_workdir):
+    store = open_store(LOCAL)
+    store.start("seen", folder=tracked_workdir / "out").finish("FINISHED")
+    code = "import mlflow; print(mlflow.search_runs(search_all_experiments=True)['tags.mlflow.runName'].tolist())"
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "['seen']"
+
+
+def test_load_runs_gives_typed_columns_and_the_latest_first(tracked_workdir):
+    store = open_store(LOCAL)
+    for seed in (0, 1):
+        run = store.start(f"r{seed}", folder=tracked_workdir / str(seed), tags={"training": "grokking"})
+        run.config({"seed": seed, "data": {"names": ["a"]}})
+        run.metrics({"acc": seed + 0.25})
+        run.finish("FINISHED" if seed else "FAILED", None if seed else "boom")
+    frame = load_runs()
+    assert frame["name"].tolist() == ["r1", "r0"]
+    assert frame["params.seed"].tolist() == [1, 0] and frame["metrics.acc"].tolist() == [1.25, 0.25]
+    assert frame["params.data.names"].tolist() == [["a"], ["a"]]
+    assert frame["tags.error_message"].tolist()[1] == "boom" and frame["status"].tolist() == ["FINISHED", "FAILED"]
+    assert not [name for name in frame if "paribus." in name or "mlflow." in name]
+    assert load_runs("my study/1", where="attributes.status = 'FAILED'")["name"].tolist() == ["r0"]
+    assert load_runs("another").empty and "run_id" in load_runs("another")
+    assert len(load_runs(limit=1)) == 1
+
+
+def test_get_takes_an_unambiguous_prefix_and_names_the_latest_otherwise(tracked_workdir):
+    store = open_store(LOCAL)
+    run = store.start("only", folder=tracked_workdir / "out")
+    run.finish("FINISHED")
+    assert store.get(run.run_id[:6]).run_id == run.run_id == store.get(run.run_id).run_id
+    with pytest.raises(ConfigError, match=r"no such run in this store; the latest are: .*only"):
+        store.get("ffffffff" if not run.run_id.startswith("ffffffff") else "eeeeeeee")
+    for odd in ("", "latest", "../x", "a' OR 1=1", "abc"):
+        with pytest.raises(ConfigError, match="not a run id"):
+            store.get(odd)
+
+
+def test_a_finished_run_is_found_by_identity_within_its_experiment(tracked_workdir):
+    store = open_store(LOCAL)
+    for status, identity in (("FINISHED", "aa"), ("FAILED", "bb"), ("FINISHED", "aa")):
+        run = store.start("r", folder=tracked_workdir / "o", tags={"identity": identity, "produces_model": "true"})
+        run.finish(status)
+    assert store.find_finished("aa").run_id == run.run_id == store.latest_model().run_id
+    assert store.find_finished("bb") is None and store.find_finished("cc") is None
+    other = open_store(TrackingSpec(experiment="other"))
+    assert other.find_finished("aa") is None and other.latest_model() is None
+    assert store.client.get_experiment_by_name("other") is None, "looking must not create an experiment"
+
+
+def test_artifact_paths_stay_inside_the_run(tracked_workdir):
+    store = open_store(LOCAL)
+    run = store.start("r", folder=tracked_workdir / "out")
+    run.text("note.txt", "hello")
+    run.finish("FINISHED")
+    assert store.download(run.run_id, "note.txt").read_text() == "hello"
+    for path in ("../../meta", "/etc/passwd", "a/../../b", "", "..", "C:\\x", "a\x00b"):
+        with pytest.raises(DataError, match="must be a path inside the run"):
+            store.download(run.run_id, path)
+    (store.download(run.run_id, "note.txt").parent / "link").symlink_to("/etc/hosts")
+    with pytest.raises(DataError, match="leads out of the run"):
+        store.download(run.run_id, "link")
+    with pytest.raises(DataError, match=r"has no artifact 'nothing\.txt'"):
+        store.download(run.run_id, "nothing.txt")
+
+
+def test_a_run_ends_once_and_only_with_a_known_status(tracked_workdir):
+    store = open_store(LOCAL)
+    run = store.start("r", folder=tracked_workdir / "out")
+    with pytest.raises(ValueError, match="valid: FINISHED, FAILED, KILLED"):
+        run.finish("DONE")
+    run.finish("FAILED", "x" * 9000)
+    run.finish("FINISHED")
+    (kept,) = store.runs()
+    assert kept.status == "FAILED" and len(kept.tags["error_message"]) == 5000
+
+
+@pytest.mark.parametrize("step", [0.5, True, math.nan])
+def test_a_step_that_is_not_an_integer_is_refused(tracked_workdir, step):
+    run = open_store(LOCAL).start("r", folder=tracked_workdir / "out")
+    with pytest.raises(ValueError, match=r"integer"):
+        run.metric("loss", 1.0, step)
+    run.finish("FAILED")
+
+
+def test_an_old_file_store_is_named_before_anything_is_written(workdir):
+    (workdir / "mlruns" / "0").mkdir(parents=True)
+    (workdir / "mlruns" / "0" / "meta.yaml").write_text("x")
+    with pytest.raises(ConfigError, match="old MLflow file store"):
+        open_store(LOCAL)
+    assert not (workdir / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("content", [b"no database at all, just text" * 50, None])
+def test_a_damaged_or_foreign_database_is_refused_at_once(workdir, content):
+    path = workdir / "mlflow.db"
+    if content is None:
+        with sqlite3.connect(path) as connection:
+            connection.execute("create table mine (x)")
+    else:
+        path.write_bytes(content)
+    before, start = path.read_bytes(), time.monotonic()
+    with pytest.raises(DataError, match=r"not a readable database|not MLflow's"):
+        open_store(LOCAL)
+    assert time.monotonic() - start < 5 and path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_or_named_is_refused(workdir):
+    (workdir / "file").write_text("")
+    with pytest.raises(DataError, match="runs cannot be kept here"):
+        open_store(TrackingSpec(folder="file"))
+    with pytest.raises(ConfigError, match="database URI cannot hold"):
+        open_store(TrackingSpec(folder="50%"))
+
+
+def test_a_moved_folder_is_noticed_and_relocated(tracked_workdir, tmp_path, monkeypatch):
+    run = open_store(LOCAL).start("r", folder=tracked_workdir / "out")
+    run.text("note.txt", "hello")
+    run.finish("FINISHED")
+    moved = tmp_path / "moved é here"
+    shutil.copytree(tracked_workdir, moved)
+    shutil.rmtree(tracked_workdir)
+    monkeypatch.chdir(moved)
+    with pytest.raises(ConfigError, match="paribus doctor --relocate"):
+        open_store(LOCAL)
+    assert len(load_runs()) == 1, "reading a moved store is allowed"
+    assert relocate(moved) > 0 and relocate(moved) == 0
+    assert (moved / "mlflow.db.before_relocate").is_file()
+    store = open_store(LOCAL)
+    assert store.download(run.run_id, "note.txt").read_text() == "hello"
+    again = store.start("r2", folder=moved / "out2")
+    again.text("note.txt", "again")
+    again.finish("FINISHED")
+    assert str(store.download(again.run_id, "note.txt")).startswith(str(moved))
+    assert not tracked_workdir.exists()
+    with pytest.raises(DataError, match="no such file"):
+        relocate(tmp_path)
+
+
+RACE = """
+import sys, time
+from pathlib import Path
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
+store = open_store(TrackingSpec(experiment="race"))
+run = store.start(sys.argv[1], folder=Path("out") / sys.argv[1])
+for step in range(300):
+    run.metric("loss", step / 7, step)
+run.text("note.txt", sys.argv[1])
+run.finish("FINISHED")
+"""
+
+
+def test_six_processes_may_race_for_a_fresh_database(workdir):
+    workers = [
+        subprocess.Popen([sys.executable, "-c", RACE, str(n)], stderr=subprocess.PIPE, text=True) for n in range(6)
+    ]
+    errors = [worker.communicate(timeout=240)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 6, errors
+    runs = open_store(TrackingSpec(experiment="race")).runs()
+    assert sorted(run.name for run in runs) == list("012345")
+    assert {run.status for run in runs} == {"FINISHED"} and all(run.metrics["loss"] == 299 / 7 for run in runs)
+
+
+def test_off_keeps_files_and_no_store(workdir):
+    store = open_store(TrackingSpec(kind="off"))
+    run = store.start("r", folder=workdir / "out")
+    run.config({"seed": 1})
+    run.table(table(pd.DataFrame({"x": [1]})))
+    run.metrics({"a": 1.0})
+    run.metric("b", 1.0, 1)
+    run.curve(Curve("c", (1.0,), (1.0,)))
+    run.tags({"a": "b"})
+    (workdir / "weights.pt").write_bytes(b"w")
+    run.checkpoint(workdir / "weights.pt")
+    run.finish("FINISHED")
+    assert run.run_id is None and sorted(os.listdir(workdir)) == ["out", "weights.pt"]
+    found = sorted(str(p.relative_to(workdir / "out")) for p in (workdir / "out").rglob("*") if p.is_file())
+    assert found == ["checkpoints/weights.pt", "config.yaml", "tables/effects.json", "tables/effects.parquet"]
+    assert store.runs() == [] and store.find_finished("x") is None and store.latest_model() is None
+    with pytest.raises(ConfigError, match="tracking=off keeps no runs"):
+        store.get("abcd")
+
+
+def test_long_tables_have_no_json_twin(tracked_workdir, monkeypatch):
+    monkeypatch.setattr("paribus.tracking.run.ROWS_IN_JSON", 3)
+    run = open_store(LOCAL).start("r", folder=tracked_workdir / "out")
+    run.table(table(pd.DataFrame({"x": range(4)})))
+    run.finish("FINISHED")
+    assert os.listdir(tracked_workdir / "out" / "tables") == ["effects.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "server"}, "needs its address"),
+        ({"kind": "server", "uri": "./mlruns"}, "is no server address"),
+        ({"kind": "cloud"}, "no such choice"),
+        ({"experiment": " "}, "must not be empty"),
+        ({"heartbeat_seconds": 0.0}, "more than 0"),
+    ],
+)
+def test_a_wrong_tracking_option_is_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        TrackingSpec(**changes)
+
+
+def test_a_sweeps_running_runs_are_marked_killed(tracked_workdir):
+    store = open_store(LOCAL)
+    mine = store.start("mine", folder=tracked_workdir / "a", tags={"sweep": "s1"})
+    other = store.start("other", folder=tracked_workdir / "b", tags={"sweep": "s2"})
+    assert store.mark_killed("s1", "the sweep was stopped") == [mine.run_id]
+    assert {run.name: run.status for run in store.runs()} == {"mine": "KILLED", "other": "RUNNING"}
+    other.finish("FINISHED")
+
+
+def test_the_database_stands_where_mlflow_looks_for_it(tracked_workdir):
+    assert local.database_uri(tracked_workdir) == f"sqlite:///{tracked_workdir.resolve()}/mlflow.db"
