@@ -1,0 +1,110 @@
+"""Sparse autoencoders: encoder, decoder, and the reading of a few encoder rows only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class SparseAutoencoder(nn.Module):
+    """``z = W_enc (x - decoder_bias) + b_enc``; ``f`` of ``z``; reconstruction ``W_dec f + decoder_bias``.
+
+    Attributes:
+        clamp: Upper bound of f: one number or one for each feature; None for none.
+        threshold: JumpReLU thresholds ``[F]`` (f = z where z > threshold); None for ReLU.
+        top_k: Number of features that stay active (top-k autoencoder); None for all.
+        center_input: Whether ``decoder_bias`` is taken off the input.
+    """
+
+    clamp: Tensor | None
+    threshold: Tensor | None
+
+    def __init__(
+        self,
+        width: int,
+        n_features: int,
+        *,
+        clamp: float | Tensor | None = None,
+        threshold: Tensor | None = None,
+        top_k: int | None = None,
+        center_input: bool = True,
+    ) -> None:
+        """Create an autoencoder of ``n_features`` features on vectors of ``width``."""
+        super().__init__()
+        self.decoder_bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("usage_ema", torch.zeros(n_features))
+        self.encoder = nn.Linear(width, n_features)
+        self.decoder = nn.Linear(n_features, width)
+        bound = None if clamp is None else torch.as_tensor(clamp, dtype=torch.get_default_dtype())
+        self.register_buffer("clamp", bound, persistent=False)
+        self.register_buffer("threshold", threshold, persistent=False)
+        self.top_k = top_k
+        self.center_input = center_input
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.encoder.out_features
+
+    @property
+    def width(self) -> int:
+        """Width of the vectors it reads."""
+        return self.encoder.in_features
+
+    def preactivation(self, x: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return z ``[n, F]``, or ``[n, len(rows)]`` computing only those encoder rows."""
+        weight, bias = self.encoder.weight, self.encoder.bias
+        if rows is not None:
+            weight, bias = weight[rows], bias[rows]
+        if self.center_input:
+            bias = bias - weight @ self.decoder_bias
+        return torch.nn.functional.linear(x, weight, bias)
+
+    def activation(self, z: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return f of z; ``rows`` names the features that the columns of z stand for."""
+        if self.threshold is not None:
+            threshold = self.threshold if rows is None else self.threshold[rows]
+            f = torch.where(z > threshold, z, torch.zeros_like(z)).clamp_min(0.0)
+        else:
+            f = z.clamp_min(0.0)
+        if self.clamp is not None:
+            bound = self.clamp if rows is None or self.clamp.ndim == 0 else self.clamp[rows]
+            f = torch.minimum(f, bound)
+        return f
+
+    def encode(self, x: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return f and z of all features, or of ``rows`` (which is all that is computed, unless top-k needs all)."""
+        if self.top_k is None:
+            z = self.preactivation(x, rows)
+            return self.activation(z, rows), z
+        z = self.preactivation(x)
+        f = self.activation(z)
+        kept = torch.zeros_like(f, dtype=torch.bool).scatter_(
+            -1, f.topk(min(self.top_k, f.shape[-1]), -1).indices, True
+        )
+        f = torch.where(kept, f, torch.zeros_like(f))
+        return (f, z) if rows is None else (f[..., rows], z[..., rows])
+
+    def directions(self) -> Tensor:
+        """Return the unit-norm decoder columns, one row for each feature, ``[F, d]``."""
+        return torch.nn.functional.normalize(self.decoder.weight.T, dim=-1)
+
+    def decode(self, f: Tensor) -> Tensor:
+        """Return the reconstruction ``[n, d]`` from activations ``[n, F]``."""
+        return f @ self.directions() + self.decoder_bias
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return reconstruction, f and z."""
+        f, z = self.encode(x)
+        return self.decode(f), f, z
+
+
+def identity_autoencoder(width: int, clamp: Tensor) -> SparseAutoencoder:
+    """Return the autoencoder whose feature k is the ReLU of unit k, clamped at ``clamp[k]``."""
+    sae = SparseAutoencoder(width, width, clamp=clamp)
+    with torch.no_grad():
+        sae.encoder.weight.copy_(torch.eye(width))
+        sae.encoder.bias.zero_()
+        sae.decoder.weight.copy_(torch.eye(width))
+        sae.decoder.bias.zero_()
+    return sae

@@ -1,0 +1,200 @@
+"""Contexts (partial or whole builds with a weapon) and the corpora they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from paribus.errors import DataError
+from paribus.subjects.builds.legality import legal
+from paribus.subjects.builds.states import WEAPON_COLUMN, Codes, States
+from paribus.subjects.builds.tokens import n_tokens
+from paribus.subjects.builds.vocabulary import Vocabulary
+from paribus.subjects.builds.weapons import Weapons
+
+Ints = npt.NDArray[np.int64]
+REMOVAL_POWER = 1.2
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Token sets in which something is changed.
+
+    Attributes:
+        codes: State codes ``[n, 16]`` (see :class:`States`).
+        cluster: Source build of each context ``[n]``.
+    """
+
+    codes: Codes
+    cluster: Ints
+
+    def __len__(self) -> int:
+        """Return the number of contexts."""
+        return len(self.codes)
+
+    @property
+    def weapon(self) -> npt.NDArray[np.uint16]:
+        """Weapon index of each context ``[n]``."""
+        return self.codes[:, WEAPON_COLUMN]
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of source builds."""
+        return len(np.unique(self.cluster))
+
+    def states(self) -> States:
+        """Return the contexts as states to edit, ``[n]``."""
+        return States.of(self.codes, self.cluster)
+
+    def rows(self, rows: npt.NDArray[np.bool_] | Ints) -> Contexts:
+        """Return some of the contexts."""
+        return Contexts(self.codes[rows], self.cluster[rows])
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A data set of builds: its contexts, the whole builds they come from, and what the codes mean.
+
+    Attributes:
+        contexts: Partial builds (or whole ones, if the data spec says so).
+        builds: The whole builds, one row per source build (``contexts.cluster`` indexes its rows).
+        vocabulary: Token vocabulary.
+        weapons: Weapon vocabulary.
+        n_rows: Rows read, bad ones included.
+        bad_rows: What could not be read, by line.
+        n_illegal: Contexts left out because they cannot be worn.
+        n_empty: Contexts left out because no token is left.
+        warnings: What the reader must know.
+    """
+
+    contexts: Contexts
+    builds: Codes
+    vocabulary: Vocabulary
+    weapons: Weapons
+    n_rows: int
+    bad_rows: tuple[str, ...] = ()
+    n_illegal: int = 0
+    n_empty: int = 0
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over codes, clusters and vocabularies."""
+        h = hashlib.sha256()
+        h.update(np.ascontiguousarray(self.contexts.codes).tobytes())
+        h.update(np.ascontiguousarray(self.contexts.cluster).tobytes())
+        h.update("\n".join((*self.vocabulary.tokens, *self.weapons.names)).encode())
+        return h.hexdigest()
+
+    def with_contexts(self, contexts: Contexts) -> Corpus:
+        """Return the same corpus with other contexts."""
+        return replace(self, contexts=contexts)
+
+
+def corpus_of(
+    builds: Codes,
+    vocabulary: Vocabulary,
+    weapons: Weapons,
+    *,
+    partial: bool,
+    contexts_per_build: int,
+    keep_empty: bool,
+    rng: np.random.Generator,
+    n_rows: int,
+    bad_rows: tuple[str, ...] = (),
+    where: str,
+) -> Corpus:
+    """Make contexts of whole builds: identical builds share a cluster, tokens are removed by the training rule.
+
+    Args:
+        builds: One row per build read, ``[n, 16]``.
+        vocabulary: Token vocabulary.
+        weapons: Weapon vocabulary.
+        partial: Whether contexts are partial builds (else the whole ones).
+        contexts_per_build: Partial contexts drawn from each build read.
+        keep_empty: Whether contexts without a token stay.
+        rng: Draws the tokens to remove.
+        n_rows: Rows read, bad ones included.
+        bad_rows: What could not be read.
+        where: What to call the corpus in messages.
+
+    Raises:
+        DataError: If no context is left.
+    """
+    unique, cluster = np.unique(builds, axis=0, return_inverse=True)
+    cluster = np.asarray(cluster, np.int64).reshape(-1)
+    if partial and len(builds):
+        codes = np.repeat(builds, contexts_per_build, axis=0)
+        codes, cluster = remove_some(codes, rng), np.repeat(cluster, contexts_per_build)
+    else:
+        codes = builds
+    empty = n_tokens(codes) == 0
+    wearable = legal(codes, vocabulary)
+    keep = wearable & (keep_empty | ~empty)
+    if not keep.any():
+        raise DataError(f"{where}: no context left of {len(builds)} builds read ({n_rows} rows); is the corpus empty?")
+    warnings = []
+    if (~wearable).any():
+        warnings.append(f"{where}: {int((~wearable).sum())} of {len(codes)} contexts cannot be worn and were left out")
+    if weapons.unknown:
+        used = np.unique(codes[keep, WEAPON_COLUMN])
+        unknown = [weapons.names[i] for i in used if weapons.names[i] in set(weapons.unknown)]
+        if unknown:
+            warnings.append(f"{where}: kit unknown for {len(unknown)} weapon(s): {', '.join(unknown[:10])}")
+    return Corpus(
+        Contexts(codes[keep], cluster[keep]),
+        unique,
+        vocabulary,
+        weapons,
+        n_rows,
+        bad_rows,
+        int((~wearable).sum()),
+        int((empty & wearable).sum()),
+        tuple(warnings),
+    )
+
+
+def removal_probabilities(length: int) -> npt.NDArray[np.float64]:
+    """Return P(remove r tokens) for r = 1..max(1, L-1) of a set of ``length``: proportional to ``r ** 1.2``."""
+    weights = np.arange(1, max(1, length - 1) + 1, dtype=np.float64) ** REMOVAL_POWER
+    return np.asarray(weights / weights.sum())
+
+
+def remove_some(codes: Codes, rng: np.random.Generator) -> Codes:
+    """Remove tokens as in training: r of L at random, r drawn by :func:`removal_probabilities`, one by one.
+
+    Args:
+        codes: Whole sets ``[n, 16]``.
+        rng: Source of randomness.
+
+    Returns:
+        Partial sets ``[n, 16]``; a set of one token becomes empty.
+    """
+    out = np.empty_like(codes)
+    for start in range(0, len(codes), 16_384):
+        out[start : start + 16_384] = _remove_some(codes[start : start + 16_384], rng)
+    return out
+
+
+def _remove_some(codes: Codes, rng: np.random.Generator) -> Codes:
+    bits = np.unpackbits(
+        np.ascontiguousarray(codes[:, :WEAPON_COLUMN].astype("<u2")).view(np.uint8), axis=1, bitorder="little"
+    )
+    lengths = bits.sum(1, dtype=np.int64)
+    removed = np.zeros(len(codes), np.int64)
+    for length in np.unique(lengths[lengths > 0]):
+        rows = np.flatnonzero(lengths == length)
+        p = removal_probabilities(int(length))
+        removed[rows] = rng.choice(np.arange(1, len(p) + 1), size=len(rows), p=p)
+    keys = np.where(bits == 1, rng.random(bits.shape, dtype=np.float32), np.float32(2.0))
+    order = np.argsort(keys, axis=1)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(bits.shape[1])[None, :], axis=1)
+    kept = (bits == 1) & (ranks >= removed[:, None])
+    packed = np.packbits(kept, axis=1, bitorder="little").view("<u2")
+    out = codes.copy()
+    out[:, :WEAPON_COLUMN] = packed
+    return out

@@ -1,0 +1,158 @@
+"""Which states can be worn: the exact test of feasibility, one by one and for whole arrays.
+
+A state asks for at least its rungs. With ``m_f`` mains on family ``f`` (mains that main-only abilities leave free),
+``s_f = max(0, ceil((ap_f - 10 m_f) / 3))`` subs are needed; the state is feasible if some choice of mains needs at most
+nine. Ability Doubler makes the three clothes subs count 6 AP each; with it, a double sub may stand for two units.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from paribus.subjects.builds.families import DOUBLER, MAIN_AP, MAIN_ONLY, N_SUBS, PIECES, SUB_AP
+from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, Codes
+from paribus.subjects.builds.tokens import capstones
+from paribus.subjects.builds.vocabulary import Vocabulary
+
+Bools = npt.NDArray[np.bool_]
+N_MAINS = len(PIECES)
+N_DOUBLE_SUBS = 3
+
+
+def feasible_points(ap: tuple[int, ...], free_mains: int, *, doubled: bool = False) -> bool:
+    """Return whether stacking families can reach ``ap`` (AP of each) with so many free mains.
+
+    Args:
+        ap: Ability points asked of each family.
+        free_mains: Main slots not taken by main-only abilities, 0 to 3.
+        doubled: Whether Ability Doubler is worn.
+    """
+    return _fits(tuple(sorted((points for points in ap if points > 0), reverse=True)), free_mains, doubled)
+
+
+@lru_cache(maxsize=1 << 18)
+def _fits(ap: tuple[int, ...], free_mains: int, doubled: bool) -> bool:
+    if not doubled:
+        needed = _least_subs(ap, free_mains)
+        return needed is not None and needed <= N_SUBS
+    return _least_singles(ap, free_mains, N_DOUBLE_SUBS) <= N_SUBS - N_DOUBLE_SUBS
+
+
+@lru_cache(maxsize=1 << 18)
+def _least_subs(ap: tuple[int, ...], mains: int) -> int | None:
+    """Fewest subs over all choices of mains; None once it is clear that nine cannot be enough."""
+    if not ap:
+        return 0
+    if sum(ap) > MAIN_AP * mains + SUB_AP * N_SUBS:
+        return None
+    found = []
+    for m in range(mains + 1):
+        rest = _least_subs(ap[1:], mains - m)
+        if rest is not None:
+            found.append(rest + _units(ap[0] - MAIN_AP * m))
+    return min(found, default=None)
+
+
+@lru_cache(maxsize=1 << 18)
+def _least_singles(ap: tuple[int, ...], mains: int, doubles: int) -> int:
+    if not ap:
+        return 0
+    return min(
+        _least_singles(ap[1:], mains - m, doubles - d) + max(0, _units(ap[0] - MAIN_AP * m) - 2 * d)
+        for m in range(mains + 1)
+        for d in range(doubles + 1)
+    )
+
+
+def _units(ap: int) -> int:
+    return max(0, -(-ap // SUB_AP))
+
+
+def one_per_piece(codes: Codes) -> Bools:
+    """Return whether no piece holds two main-only abilities, ``[...]``."""
+    return _piece_table()[0][codes[..., MAIN_ONLY_COLUMN]]
+
+
+@lru_cache(maxsize=1)
+def _piece_table() -> tuple[Bools, npt.NDArray[np.int8]]:
+    """For each mask of main-only abilities: whether it is legal, and the mains it leaves free."""
+    masks = np.arange(1 << len(MAIN_ONLY))
+    counts = [
+        np.bitwise_count(masks & sum(1 << family.slot for family in MAIN_ONLY if family.piece == piece))
+        for piece in PIECES
+    ]
+    legal = np.logical_and.reduce([count <= 1 for count in counts])
+    return legal, np.maximum(0, N_MAINS - np.bitwise_count(masks).astype(np.int8)).astype(np.int8)
+
+
+def total_points(codes: Codes, vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
+    """Return the AP a state asks for at least: its capstones plus 10 for each main-only ability, ``[...]``."""
+    ap = np.array([*vocabulary.rungs, 0], np.int64)  # place -1 is absent
+    mains = np.bitwise_count(codes[..., MAIN_ONLY_COLUMN]).astype(np.int64)
+    return np.asarray(ap[capstones(codes)].sum(-1) + MAIN_AP * mains)
+
+
+def legal(codes: Codes, vocabulary: Vocabulary) -> Bools:
+    """Return which states ``[..., 16]`` can be worn: one main-only ability per piece, and feasible."""
+    shape = codes.shape[:-1]
+    flat = codes.reshape(-1, codes.shape[-1])
+    pieces, free = _piece_table()
+    result = pieces[flat[:, MAIN_ONLY_COLUMN]].copy()
+    if not len(flat):
+        return result.reshape(shape)
+    mains = free[flat[:, MAIN_ONLY_COLUMN]]
+    doubled = (flat[:, MAIN_ONLY_COLUMN] >> DOUBLER.slot & 1).astype(bool)
+    places = capstones(flat)
+    units = _unit_table(vocabulary.rungs)
+    plain = ~doubled
+    if plain.any():
+        result[plain] &= _least_subs_array(places[plain], mains[plain], units) <= N_SUBS
+    if doubled.any():
+        result[doubled] &= _least_singles_array(places[doubled], mains[doubled], units) <= N_SUBS - N_DOUBLE_SUBS
+    return result.reshape(shape)
+
+
+@lru_cache(maxsize=16)
+def _unit_table(rungs: tuple[int, ...]) -> npt.NDArray[np.int8]:
+    """Subs that a rung still needs after 0 to 3 mains, ``[n_rungs + 1, 4]``; the last row is absent."""
+    table = [[_units(ap - MAIN_AP * m) for m in range(N_MAINS + 1)] for ap in (*rungs, 0)]
+    return np.array(table, np.int8)
+
+
+def _least_subs_array(
+    places: npt.NDArray[np.int8], mains: npt.NDArray[np.int8], units: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int8]:
+    """Fewest subs per row by dynamic programming over the families: ``best[m]`` uses at most ``m`` mains."""
+    best = [np.zeros(len(places), np.int8) for _ in range(N_MAINS + 1)]
+    for slot in range(places.shape[1]):
+        present = np.flatnonzero(places[:, slot] >= 0)
+        if not len(present):
+            continue
+        need = units[places[present, slot]]
+        old = [b[present] for b in best]
+        for m in range(N_MAINS + 1):
+            choices = [old[m - k] + need[:, k] for k in range(m + 1)]
+            best[m][present] = np.minimum(np.minimum.reduce(choices), 100)
+    return np.choose(mains.astype(np.intp), best)
+
+
+def _least_singles_array(
+    places: npt.NDArray[np.int8], mains: npt.NDArray[np.int8], units: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int8]:
+    """The same with three double subs: ``best[m][d]`` singles with at most ``m`` mains and ``d`` doubles."""
+    best = [[np.zeros(len(places), np.int8) for _ in range(N_DOUBLE_SUBS + 1)] for _ in range(N_MAINS + 1)]
+    for slot in range(places.shape[1]):
+        present = np.flatnonzero(places[:, slot] >= 0)
+        if not len(present):
+            continue
+        need = units[places[present, slot]]
+        left = [[np.maximum(0, need[:, k] - 2 * d) for d in range(N_DOUBLE_SUBS + 1)] for k in range(N_MAINS + 1)]
+        old = [[b[present] for b in row] for row in best]
+        for m in range(N_MAINS + 1):
+            for d in range(N_DOUBLE_SUBS + 1):
+                choices = [old[m - k][d - e] + left[k][e] for k in range(m + 1) for e in range(d + 1)]
+                best[m][d][present] = np.minimum(np.minimum.reduce(choices), 100)
+    return np.choose(mains.astype(np.intp), [row[N_DOUBLE_SUBS] for row in best])

@@ -1,0 +1,155 @@
+"""The ``builds_tokenized`` option of the ``data`` group: a tab-separated file of token ids."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from paribus import seeds
+from paribus.errors import ConfigError, DataError
+from paribus.spec import Spec, field
+from paribus.subjects.builds.contexts import Corpus, corpus_of
+from paribus.subjects.builds.rows import Rows
+from paribus.subjects.builds.states import Codes
+from paribus.subjects.builds.tokens import encode_ids
+from paribus.subjects.builds.vocabulary import Vocabulary
+from paribus.subjects.builds.weapons import Weapons
+
+CHUNK = 20_000
+COLUMNS = ("ability_tags", "weapon_id")
+
+
+@dataclass(frozen=True)
+class BuildsTokenized(Spec):
+    """Builds as token ids: columns ``ability_tags`` (JSON list of ids) and ``weapon_id`` (index), tab-separated."""
+
+    path: str = field(help="The file (``tokenized_data.csv``), or the folder it lies in.")
+    vocab: str | None = field(None, help="Token vocabulary; by default vocab.json beside the file.")
+    weapon_vocab: str | None = field(None, help="Weapon vocabulary; by default weapon_vocab.json beside the file.")
+    kits: str | None = field(None, help="CSV of kits that overrides the built-in table.")
+    contexts_per_build: int = field(1, low=1, high=1000, help="Partial builds drawn from each row.")
+    partial: bool = field(True, help="Contexts are partial builds, tokens removed as in training.")
+    keep_empty: bool = field(False, help="Keep contexts without any token.")
+    max_rows: int | None = field(None, low=1, help="Read at most so many rows.")
+    seed: int = field(0, low=0, help="Seed of the removal of tokens.")
+
+    def check(self) -> None:
+        """Check that a path is given."""
+        if not self.path:
+            raise ConfigError("BuildsTokenized.path: give the tab-separated file or its folder")
+
+    def file(self) -> Path:
+        """Return the data file.
+
+        Raises:
+            DataError: If it is not there.
+        """
+        path = Path(self.path).expanduser()
+        found = path / "tokenized_data.csv" if path.is_dir() else path
+        if not found.is_file():
+            raise DataError(f"builds_tokenized: no file {found}")
+        return found
+
+    def vocabulary(self) -> Vocabulary:
+        """Return the vocabulary the ids belong to."""
+        return Vocabulary.read(self.vocab or self.file().parent / "vocab.json")
+
+    def weapons(self) -> Weapons:
+        """Return the weapons the indices belong to."""
+        return Weapons.read(self.weapon_vocab or self.file().parent / "weapon_vocab.json", self.kits)
+
+    def fingerprint(self) -> str:
+        """Return the digest of the file."""
+        with self.file().open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    def load(self, vocabulary: Vocabulary | None = None, weapons: Weapons | None = None) -> Corpus:
+        """Read the corpus; the ids are those of its own vocabulary, which must be the model's.
+
+        Raises:
+            DataError: If the file is missing, empty, has more than 1 % bad rows, or belongs to another vocabulary.
+        """
+        own, own_weapons = self.vocabulary(), self.weapons()
+        if vocabulary is not None and own.tokens != vocabulary.tokens:
+            raise DataError(
+                f"builds_tokenized: its vocabulary ({own.size} tokens) is not the model's ({vocabulary.size} tokens); "
+                "ids would mean something else"
+            )
+        if weapons is not None and own_weapons.names != weapons.names:
+            raise DataError(
+                f"builds_tokenized: its weapon vocabulary ({own_weapons.size}) is not the model's ({weapons.size})"
+            )
+        rows = Rows(str(self.file()))
+        chunks = list(self._chunks(rows, own, own_weapons))
+        bad = rows.finish()
+        if not chunks:
+            raise DataError(f"builds_tokenized: {self.file()} holds no rows")
+        return corpus_of(
+            np.concatenate(chunks),
+            own,
+            own_weapons,
+            partial=self.partial,
+            contexts_per_build=self.contexts_per_build,
+            keep_empty=self.keep_empty,
+            rng=seeds.rng(self.seed, "builds_tokenized"),
+            n_rows=rows.n,
+            bad_rows=bad,
+            where="builds_tokenized",
+        )
+
+    def _chunks(self, rows: Rows, vocabulary: Vocabulary, weapons: Weapons) -> Iterator[Codes]:
+        """Read the file in pieces, so that its text is never held whole."""
+        with self.file().open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, delimiter="\t")
+            missing = set(COLUMNS) - set(reader.fieldnames or ())
+            if missing:
+                raise DataError(
+                    f"builds_tokenized: {self.file()} lacks the column(s) {', '.join(sorted(missing))}; "
+                    f"its first line reads {reader.fieldnames!r} (it must be tab-separated)"
+                )
+            ids: list[int] = []
+            lengths: list[int] = []
+            weapon: list[int] = []
+            for record in reader:
+                if self.max_rows is not None and rows.n >= self.max_rows:
+                    break
+                rows.n += 1
+                try:
+                    tags, index = _parse(record, vocabulary.size, weapons.size)
+                except ValueError as error:
+                    rows.reject(f"line {reader.line_num}", str(error))
+                    continue
+                ids += tags
+                lengths.append(len(tags))
+                weapon.append(index)
+                if len(lengths) == CHUNK:
+                    yield _encode(ids, lengths, weapon, vocabulary)
+                    ids, lengths, weapon = [], [], []
+            if lengths:
+                yield _encode(ids, lengths, weapon, vocabulary)
+
+
+def _parse(record: dict[str, str | None], n_tokens: int, n_weapons: int) -> tuple[list[int], int]:
+    try:
+        tags = json.loads(record["ability_tags"] or "")
+        index = int(record["weapon_id"] or "")
+    except (ValueError, RecursionError):
+        raise ValueError("ability_tags is no JSON list or weapon_id no whole number") from None
+    if not isinstance(tags, list) or not all(type(tag) is int for tag in tags):
+        raise ValueError("ability_tags is not a list of ids")
+    if any(not 0 <= tag < n_tokens for tag in tags):
+        raise ValueError(f"an id outside 0 to {n_tokens - 1}")
+    if not 0 <= index < n_weapons:
+        raise ValueError(f"weapon_id {index} outside 0 to {n_weapons - 1}")
+    return tags, index
+
+
+def _encode(ids: list[int], lengths: list[int], weapon: list[int], vocabulary: Vocabulary) -> Codes:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return encode_ids(np.array(ids, np.int64), offsets, np.array(weapon, np.int64), vocabulary)
