@@ -29,6 +29,10 @@ MIN_CLUSTERS = 6
 """Below this many clusters there is no interval."""
 PERCENTILE_FROM = 40
 """From this many clusters on the percentile interval covers; below it, the studentised one is needed."""
+LEAST_OWN = 0.1
+"""The least standard error of a resample, in those of the sample. Where most clusters show no effect, some resamples
+hold next to no variance; without a bound single intervals grow a thousandfold, and leaving such resamples out loses
+coverage (.87 against .92 at 20 clusters of which a fifth respond)."""
 ROWS_AT_ONCE = 512
 
 
@@ -102,13 +106,11 @@ def _percentile(
 def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
 
-    Where a resample has no variance of its own (it drew one value only), it is studentised by ``se``; where ``se``
-    is 0, or a resample drew no cluster that supports the row, ``t*`` is 0. All rows share their resamples.
+    A resample's own standard error counts as at least a tenth of ``se`` (see :data:`LEAST_OWN`); where ``se`` is 0, or a resample drew no cluster that supports the row, ``t*`` is 0. All rows share their resamples.
     """
     scores, counts, se = sums.residuals(), sums.counts, np.nan_to_num(sums.standard_errors())
     k = sums.n_clusters
     factor = k / np.maximum(k - 1, 1)
-    floor = 1e-12 * se**2
     safe = np.where(se > 0, se, 1.0)
     draws = []
     for weights in bootstrap_weights(scores.shape[1], n_draws, rng):
@@ -117,7 +119,7 @@ def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator)
             delta = (weights @ scores.T) / n
             spread = weights @ (scores**2).T - 2 * delta * (weights @ (scores * counts).T)
             variance = factor * (spread + delta**2 * (weights @ (counts**2).T)) / n**2
-            own = np.sqrt(np.where(variance > floor, variance, safe**2))
+            own = np.sqrt(np.maximum(variance, (LEAST_OWN * safe) ** 2))
             draws.append(np.where((se > 0) & (n > 0), delta / own, 0.0))
     return np.concatenate(draws), se
 
@@ -252,7 +254,7 @@ def weighted_intervals(
         own.append((weights @ influence**2 / n_clusters - mean**2) / (n_clusters - 1))
     variance = np.concatenate(own)
     with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.concatenate(shifts) / np.sqrt(np.where(variance > 1e-12 * se**2, variance, se**2))
+        t = np.concatenate(shifts) / np.sqrt(np.maximum(variance, (LEAST_OWN * se) ** 2))
     lower, upper = _quantiles(np.where(se > 0, t, 0.0), spec)
     return estimate - np.maximum(upper, 0) * se, estimate - np.minimum(lower, 0) * se, "bootstrap_t"
 

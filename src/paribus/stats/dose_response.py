@@ -30,7 +30,7 @@ class LogisticFit:
     """A logistic curve ``floor + (ceiling - floor) / (1 + exp(-slope (level - midpoint)))``.
 
     Attributes:
-        floor: Value it starts from at low levels (``slope`` > 0) .
+        floor: Value it starts from at low levels.
         ceiling: Value it ends at; below ``floor`` for a falling curve.
         midpoint: Level at which it is half-way.
         slope: Steepness, 1 / unit of the level, above 0.
@@ -163,4 +163,4 @@ def _project(x: FloatArray, y: FloatArray, w: FloatArray, shape: FloatArray) -> 
     design = np.stack([np.ones_like(x), _sigmoid(x, float(shape[0]), float(np.exp(shape[1])))], axis=1)
     root = np.sqrt(w)
     ends, *_ = np.linalg.lstsq(design * root[:, None], y * root, rcond=None)
-    return design @ ends, ends
+    return np.asarray(design @ ends, dtype=np.float64), np.asarray(ends, dtype=np.float64)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.few import smallest_p
+from paribus.stats.few import paired_sign_flip
 from paribus.stats.multiplicity import adjust
-from paribus.stats.permutation import draws_for, sign_flip_rows
+from paribus.stats.permutation import draws_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def main_effects(
         factors: Level of each run, by factor [runs] each; every factor has two levels, compared as higher minus lower
             in sorted order.
         seeds: Seed of each run [runs].
-        rng: Draws the flips where they cannot be enumerated.
+        rng: Draws the flips above 20 pairs.
         n_permutations: Monte Carlo draws.
         method: Adjustment over the factors, ``holm`` or ``bh``.
         alternative: ``two-sided``, ``greater`` or ``less``.
@@ -66,18 +66,16 @@ def main_effects(
         low, high = levels
         partners = [(cell, (*cell[:position], high, *cell[position + 1 :])) for cell in cells if cell[position] == low]
         pairs = np.array([by_cell[b] - by_cell[a] for a, b in partners if b in by_cell])
-        p, how = sign_flip_rows(
-            pairs[None], rng=rng, n_permutations=draws_for(len(names), n_permutations), alternative=alternative
-        )
-        floor = smallest_p("paired_sign_flip", len(pairs), alternative=alternative)
+        draws = draws_for(len(names), n_permutations)
+        test = paired_sign_flip(pairs, alternative=alternative, rng=rng, n_permutations=draws) if len(pairs) else None
         rows.append(
             {
                 "factor": name,
                 "low": low,
                 "high": high,
-                "smallest_p": floor if how[0] == "exact" else max(floor, 1 / (n_permutations + 1)),
-                "effect": pairs.mean() if len(pairs) else np.nan,
-                "p": p[0] if len(pairs) else np.nan,
+                "smallest_p": test.smallest_p if test else 1.0,
+                "effect": test.statistic if test else np.nan,
+                "p": test.p if test else np.nan,
                 "n_pairs": len(pairs),
                 "n_unpaired": len(cells) - 2 * len(pairs),
             }

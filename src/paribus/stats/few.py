@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.bootstrap import MIN_CLUSTERS, PERCENTILE_FROM, Interval, tails
+from paribus.stats.bootstrap import LEAST_OWN, MIN_CLUSTERS, PERCENTILE_FROM, Interval, tails
 from paribus.stats.clusters import FloatArray, chunk_sizes
 from paribus.stats.permutation import ALTERNATIVES, as_extreme, sign_flip_rows
 
@@ -241,8 +241,9 @@ def stratified_interval(
         low, high = estimate + np.quantile(shift, tails(spec))
         return Interval(float(low), float(high), "percentile")
     se = math.sqrt(variance)
-    safe = np.sqrt(np.where(own > 1e-12 * variance, own, variance if variance > 0 else 1.0))
-    lower, upper = np.quantile(shift / safe, tails(spec))
+    if se == 0:
+        return Interval(estimate, estimate, "bootstrap_t")
+    lower, upper = np.quantile(shift / np.sqrt(np.maximum(own, (LEAST_OWN * se) ** 2)), tails(spec))
     return Interval(estimate - max(float(upper), 0.0) * se, estimate - min(float(lower), 0.0) * se, "bootstrap_t")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray, cluster_codes
+from paribus.stats.clusters import FloatArray, IntArray, cluster_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PRIOR_DF = 4.0
 """Weight of the common within-group variance against a group's own, in degrees of freedom."""
+MAX_TRANSLATION = 1.0
+"""The most standard errors by which pooling moves a group: an outstanding group is not explained away."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     Each group's mean has a cluster-robust variance, moderated towards the common one (as Smyth 2004, with 4 prior
     degrees of freedom, so that a group seen in one or two clusters has an interval); between-group variance by Paule
     and Mandel (1982); shrinkage and intervals by empirical Bayes with Morris' (1983) allowance for having estimated
-    the mean and the variance of the groups.
+    the mean and the variance of the groups. No mean is moved by more than one standard error (limited translation,
+    Efron and Morris 1972): a single outstanding group does not come from the same normal as the others; it keeps its
+    own standard error.
 
     Args:
         values: Values [n]; rows with NaN are left out.
@@ -63,9 +67,9 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     if len(names) < 2:
         raise ValueError(f"partial pooling needs at least two groups, got {len(names)}")
     cells, cell = np.unique(code * k + unit, return_inverse=True)
-    owner = cells // k
-    sums, counts = np.bincount(cell, weights=y), np.bincount(cell).astype(np.float64)
-    n = np.bincount(owner, weights=counts)
+    owner: IntArray = cells // k
+    sums, counts = np.bincount(cell, weights=y).astype(np.float64), np.bincount(cell).astype(np.float64)
+    n = np.bincount(owner, weights=counts).astype(np.float64)
     n_clusters = np.bincount(owner).astype(np.float64)
     means = np.bincount(owner, weights=sums) / n
     square = (sums - means[owner] * counts) ** 2
@@ -78,13 +82,18 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
         raise ValueError("no group has two clusters, so the variance within groups is unknown")
     common = float((df * own / spread).sum() / df.sum())
     variance = spread * (PRIOR_DF * common + df * own / spread) / (PRIOR_DF + df)
-    quantile = student.ppf((1 + spec.confidence) / 2, PRIOR_DF + df)
+    quantile = np.asarray(student.ppf((1 + spec.confidence) / 2, PRIOR_DF + df), dtype=np.float64)
 
     tau2 = _between_variance(means, variance)
     grand, grand_variance, shrinkage = _shrink(means, variance, tau2)
-    pooled = (1 - shrinkage) * means + shrinkage * grand
-    unknown_tau = 2 / max(len(names) - 3, 1) * shrinkage**2 * (means - grand) ** 2
+    wanted, limit = shrinkage * (means - grand), MAX_TRANSLATION * np.sqrt(variance)
+    pooled = means - np.clip(wanted, -limit, limit)
+    unknown_tau = 2 / max(len(names) - 3, 1) * wanted**2
     pooled_se = np.sqrt((1 - shrinkage) * variance + shrinkage**2 * grand_variance + unknown_tau)
+    outlying = np.abs(wanted) > limit
+    pooled_se[outlying] = np.sqrt(variance[outlying])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shrinkage = np.where(outlying, (means - pooled) / (means - grand), shrinkage)
 
     rest, rest_variance = _rest(sums, counts, owner, unit_of_cell=cells % k, n=n, k=k)
     ratio_low, ratio_high = _fieller(pooled, pooled_se**2, rest, rest_variance, quantile)
@@ -144,7 +153,7 @@ def _between_variance(means: FloatArray, variance: FloatArray) -> float:
 
 
 def _rest(
-    sums: FloatArray, counts: FloatArray, owner: FloatArray, *, unit_of_cell: FloatArray, n: FloatArray, k: int
+    sums: FloatArray, counts: FloatArray, owner: IntArray, *, unit_of_cell: IntArray, n: FloatArray, k: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return the mean of all rows outside each group, and its cluster-robust variance."""
     unit_sums = np.bincount(unit_of_cell, weights=sums, minlength=k)
