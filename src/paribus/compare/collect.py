@@ -1,0 +1,123 @@
+"""From all runs of a study to those that may be compared, with a sentence about everything left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from paribus.experiments.setup_runs import FINISHED, CollectedRun
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Runs that may be compared.
+
+    Attributes:
+        runs: Finished, one per identity, of one version per experiment type.
+        left_out: What was left out or found, one sentence each.
+        mixed: Sentences about mixed code; a comparison may refuse them.
+    """
+
+    runs: tuple[CollectedRun, ...]
+    left_out: tuple[str, ...]
+    mixed: tuple[str, ...]
+
+
+def select(runs: Iterable[CollectedRun], experiment_types: Sequence[str] | None = None) -> Selection:
+    """Return the comparable runs.
+
+    Condition, seed and training-set size that a nested run does not carry are taken from its parents. Runs that did
+    not finish are left out; of one identity the latest stays; of each experiment type the newest version stays,
+    because numbers of different versions do not mean the same.
+
+    Args:
+        runs: Runs of every status.
+        experiment_types: Types to keep; all if None.
+    """
+    everything = {run.run_id: run for run in runs}
+    known = [inherited(run, everything) for run in everything.values()]
+    if experiment_types is not None:
+        known = [run for run in known if run.experiment_type in experiment_types]
+    notes = [*_unfinished(known)]
+    finished = [run for run in known if run.status == FINISHED]
+    unique, repeated = _latest(finished)
+    if repeated:
+        notes.append(f"{_count(repeated, 'run')} repeated an identity that a later run has; the latest was used.")
+    current, older = _newest_versions(unique)
+    notes.extend(older)
+    return Selection(tuple(current), tuple(notes), tuple(_mixed_code(current)))
+
+
+def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun:
+    """Return ``run`` with condition, seed and training-set size of its nearest parent where it has none."""
+    parent, seen = run.parent, {run.run_id}
+    while parent in known and parent not in seen:
+        seen.add(parent)
+        above = known[parent]
+        run = replace(
+            run,
+            condition=above.condition if run.condition is None else run.condition,
+            seed=above.seed if run.seed is None else run.seed,
+            n_train=above.n_train if run.n_train is None else run.n_train,
+        )
+        parent = above.parent
+    return run
+
+
+def value_of(run: CollectedRun, name: str) -> Any:
+    """Return what a name stands for in a run: a field of its own, a param, an aggregate or a metric; else None.
+
+    ``training`` and ``condition`` are the training condition; a param may be named by its last part if that is unique.
+    """
+    if name in ("training", "condition"):
+        return run.condition
+    if name in ("seed", "n_train", "experiment_type", "sweep", "code_version", "run_id", "parent"):
+        return getattr(run, name)
+    for source in (run.params, run.aggregates, run.metrics):
+        if name in source:
+            return source[name]
+    ends = [key for key in run.params if key.rpartition(".")[2] == name]
+    return run.params[ends[0]] if len(ends) == 1 else None
+
+
+def _unfinished(runs: Sequence[CollectedRun]) -> list[str]:
+    counts = Counter((run.status, run.experiment_type) for run in runs if run.status != FINISHED)
+    return [
+        f"{_count(n, 'run')} of {kind} with status {status} left out." for (status, kind), n in sorted(counts.items())
+    ]
+
+
+def _latest(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], int]:
+    best: dict[str, CollectedRun] = {}
+    for run in sorted(runs, key=lambda each: each.started_at or ""):
+        best[run.identity or run.run_id] = run
+    return list(best.values()), len(runs) - len(best)
+
+
+def _newest_versions(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], list[str]]:
+    newest: dict[str, int] = {}
+    for run in runs:
+        newest[run.experiment_type] = max(run.experiment_version, newest.get(run.experiment_type, 0))
+    kept = [run for run in runs if run.experiment_version == newest[run.experiment_type]]
+    gone = Counter(run.experiment_type for run in runs if run.experiment_version != newest[run.experiment_type])
+    notes = [
+        f"{_count(n, 'run')} of {kind} left out: made with an older version of the experiment than {newest[kind]}."
+        for kind, n in sorted(gone.items())
+    ]
+    return kept, notes
+
+
+def _mixed_code(runs: Sequence[CollectedRun]) -> list[str]:
+    notes = []
+    for kind in sorted({run.experiment_type for run in runs}):
+        counts = Counter(str(run.code_version or "unknown") for run in runs if run.experiment_type == kind)
+        if len(counts) > 1:
+            listed = ", ".join(f"{version[:10]} ({n})" for version, n in counts.most_common(4))
+            notes.append(f"Runs of {kind} were made by {len(counts)} versions of the code: {listed}.")
+    return notes
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -1,0 +1,244 @@
+"""Training conditions compared over all finished runs of the shortcut study: one figure, one table of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from paribus.errors import ConfigError, ExperimentError, nearest
+from paribus.experiments.base import Experiment, Recorder
+from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TYPES = ("train_classifier", "probe_trajectory", "subspace_ablation", "activation_steering", "domain_swap")
+DECLARED = ["raw_ood_accuracy", "ablation_delta_ood", "steering_delta_acc", "swap_effect", "domain_probe_accuracy"]
+
+EFFECTS: Mapping[str, str] = {
+    "value": "the endpoint in this run",
+    "ci_low": "lower end of the run's own interval, over its contexts; missing where the run gives none",
+    "ci_high": "upper end",
+    "epoch": "checkpoint it was read at",
+}
+TESTS: Mapping[str, str] = {
+    "smallest_p": "smallest p the design can reach, whatever the data",
+    "smallest_p_adj": "the same after Holm, were all other tests unremarkable",
+    "design": "paired_sign_flip where both arms have the same seeds, label_permutation otherwise",
+    "difference": "mean of the condition minus mean of the reference, over seeds",
+    "ci_method": "bootstrap_t or percentile (stratified over runs), student_t or welch_t where runs are too few",
+    "p": "two-sided, exact where it can be enumerated",
+    "p_adj": "Holm over this table",
+    "p_mann_whitney": "exact Mann-Whitney p of unpaired arms, beside the p that is adjusted",
+    "flag": "seeds or sizes that one arm lacks",
+}
+
+
+@dataclass(frozen=True)
+class CompareInterventions(Experiment):
+    """Compare training conditions over all finished runs of a study."""
+
+    type: ClassVar[str] = "compare_interventions"
+    evidence: ClassVar[Evidence] = Evidence.COMPARISON
+    subject: ClassVar[str] = "runs"
+    summary: ClassVar[str] = "Compare training conditions over all finished runs: one figure, exact tests over seeds."
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    endpoints: list[str] = field(
+        DECLARED, choices=DECLARED, help="Declared endpoints; the tests are adjusted over exactly these."
+    )
+    reference: str = field("standard", help="Training condition that the others are compared with.")
+    method: str = field("probe", help="Eraser whose ablation is compared.")
+    direction: str = field("between_domain_pc", help="Steering direction that is compared.")
+    layer: str = field("", help="Probed layer of the domain-probe endpoint; empty: the last one.")
+    at: str = field("peak_val", help="Checkpoint read where runs hold several: peak_val, final or epoch:N.")
+    factors: list[str] = field(
+        ["training.weight_decay", "training.init_scale", "training.grokfast"],
+        help="Params whose main effects are tested where their full factorial was run.",
+    )
+    where: dict[str, Any] = field({}, help="Params a run must have to be compared, e.g. {data.strength: 0.9}.")
+    missing_seeds: str = field("flag", choices=("flag", "refuse"), help="What to do when one arm lacks seeds.")
+    mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
+    accuracy_limits: list[float] | None = field(None, low=0.0, high=1.0, help="Limits of the accuracy axes.")
+    chance: float | None = field(0.5, low=0.0, high=1.0, help="Reference line of the figure.")
+
+    def check(self) -> None:
+        """Check the checkpoint rule, the limits and the endpoints.
+
+        Raises:
+            ConfigError: If one of them cannot be read.
+        """
+        epoch = self.at.startswith("epoch:") and self.at.removeprefix("epoch:").isdigit()
+        if self.at not in ("peak_val", "final") and not epoch:
+            raise ConfigError(f"CompareInterventions.at: must be peak_val, final or epoch:N, got {self.at!r}")
+        limits = self.accuracy_limits
+        if limits is not None and (len(limits) != 2 or limits[0] >= limits[1]):
+            raise ConfigError(f"CompareInterventions.accuracy_limits: must be [low, high], got {limits!r}")
+        if not self.endpoints or len(set(self.endpoints)) < len(self.endpoints):
+            raise ConfigError("CompareInterventions.endpoints: name each endpoint once, at least one")
+
+    def run(self, setup: RunsSetup, recorder: Recorder) -> Aggregates:
+        """Compare the runs of ``setup`` and hand over tables, tests and the figure.
+
+        Raises:
+            ExperimentError: If there is nothing to compare, or something the settings refuse.
+        """
+        from paribus.compare.contrasts import condition_table, contrast_table, factor_table
+        from paribus.compare.effects import ablation_curves, chosen_epochs, run_effects, steering_curves
+        from paribus.compare.endpoints import Choice
+
+        runs = self._select(setup.runs, recorder)
+        choice = Choice(self.method, self.direction, self.layer, chosen_epochs(runs, self.at))
+        effects, notes = run_effects(runs, self.endpoints, choice)
+        curves = ablation_curves(runs, choice), steering_curves(runs, choice)
+        if effects.empty and all(curve.empty for curve in curves):
+            raise ExperimentError(
+                "compare_interventions: no finished run to compare; it reads runs of "
+                f"{', '.join(TYPES[1:])} that name their training condition, and found {len(setup.runs)} runs in all"
+            )
+        rng = setup.rng("compare_interventions")
+        conditions = condition_table(effects, spec=setup.stats, rng=rng)
+        self._reference(effects, recorder)
+        tests, missing = contrast_table(effects, self.endpoints, self.reference, spec=setup.stats, rng=rng)
+        factors = factor_table(effects, runs, self.endpoints, self.factors, spec=setup.stats, rng=rng)
+        if missing and self.missing_seeds == "refuse":
+            raise ExperimentError(f"compare_interventions: {missing[0]} missing_seeds=flag compares what is there")
+        for line in (*notes, *missing):
+            recorder.warn(line)
+        _hand_over(recorder, effects, conditions, tests, factors, curves)
+        self._figures(recorder, effects, tests)
+        return self._aggregates(effects, conditions, tests, factors, recorder)
+
+    def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
+        from paribus.compare.collect import select, value_of
+
+        selection = select(runs, TYPES)
+        for line in selection.left_out:
+            recorder.warn(line)
+        chosen = [run for run in selection.runs if all(_same(value_of(run, k), v) for k, v in self.where.items())]
+        if selection.mixed and self.mixed_code == "refuse":
+            raise ExperimentError(f"compare_interventions: {selection.mixed[0]} mixed_code=flag compares them anyway")
+        for line in selection.mixed:
+            recorder.warn(line)
+        return chosen
+
+    def _reference(self, effects: pd.DataFrame, recorder: Recorder) -> None:
+        present = sorted(set(effects["training"]))
+        if present and self.reference not in present:
+            recorder.warn(
+                f"No finished run of the reference condition {self.reference!r}: nothing could be tested "
+                f"({nearest(self.reference, present)})."
+            )
+        elif len(present) == 1:
+            recorder.warn(f"Only the condition {present[0]!r} has finished runs: nothing could be tested.")
+
+    def _figures(self, recorder: Recorder, effects: pd.DataFrame, tests: pd.DataFrame) -> None:
+        options: dict[str, Any] = {"conditions": self._order(effects)}
+        if self.chance is not None:
+            options["hline"] = self.chance
+        if self.accuracy_limits is not None:
+            options["ylim"] = list(self.accuracy_limits)
+        recorder.figure(
+            Figure(
+                "figure_intervention_comparison",
+                "intervention_comparison",
+                ("ablation_curves", "steering_curves"),
+                {"condition": "training", "n_train": "n_train", "seed": "seed", "epoch": "epoch", "raw": "raw",
+                 "ablated": "ablated", "alpha": "alpha", "accuracy": "accuracy"},
+                "The shortcut under intervention, by training condition",
+                f"Top: OOD accuracy over training, unedited (solid) and with the {self.method} subspace projected out "
+                f"(dashed). Bottom: OOD accuracy along {self.direction}; where the site feeds a linear head this is "
+                "the threshold curve of the margins. One thin curve per run; the mean over runs with its 95 % t band.",
+                options,
+            )
+        )  # fmt: skip
+        if not effects.empty:
+            recorder.figure(
+                Figure(
+                    "endpoints", "strip", ("run_effects",),
+                    {"x": "training", "y": "value", "pair": "seed", "panel": "label"},
+                    "Declared endpoints, one point per run",
+                    "Grey lines join runs of one seed; bars are means with Student's t intervals over runs.",
+                    {"ylabel": ""},
+                )
+            )  # fmt: skip
+        if tests["difference"].notna().any():
+            recorder.figure(
+                Figure(
+                    "differences", "forest", ("tests",),
+                    {"label": "label", "value": "hedges_g", "group": "training", "n": "n", "p": "p_adj"},
+                    f"Standardised difference from {self.reference}",
+                    "Hedges g over seeds, so that endpoints of different units share an axis; p adjusted by Holm.",
+                    {"xlabel": "Hedges g"},
+                )
+            )  # fmt: skip
+
+    def _order(self, effects: pd.DataFrame) -> list[str]:
+        others = sorted(set(effects["training"]) - {self.reference})
+        return [self.reference, *(others or (["grokking"] if self.reference == "standard" else []))]
+
+    def _aggregates(
+        self,
+        effects: pd.DataFrame,
+        conditions: pd.DataFrame,
+        tests: pd.DataFrame,
+        factors: pd.DataFrame,
+        recorder: Recorder,
+    ) -> Aggregates:
+        from paribus.compare import sentences
+
+        lines = sentences.reach(tests)
+        lines += [sentences.condition_line(row) for _, row in conditions.iterrows()]
+        lines += [sentences.contrast_line(row) for _, row in tests.iterrows()]
+        lines += [sentences.factor_line(row) for _, row in factors.iterrows()]
+        established = tests[tests["p_adj"] <= 0.05] if not tests.empty else tests
+        for _, row in tests.iterrows():
+            if row["difference"] == row["difference"]:
+                recorder.metric(
+                    f"{row['endpoint']}/{row['training']}_minus_{row['reference']}", float(row["difference"])
+                )
+        return Aggregates(
+            n_samples=int(effects["run_id"].nunique()),
+            n_conditions=int(effects["training"].nunique()),
+            custom={
+                "summary": lines,
+                "n_seeds": {str(c): int(rows["seed"].nunique()) for c, rows in effects.groupby("training")},
+                "n_established": len(established),
+                "established": [f"{r['endpoint']}: {r['training']}" for _, r in established.iterrows()],
+                "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
+            },
+        )
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Return whether a param has a value; numbers logged as text count as numbers."""
+    try:
+        return float(found) == float(wanted)
+    except (TypeError, ValueError):
+        return str(found).lower() == str(wanted).lower()
+
+
+def _hand_over(
+    recorder: Recorder,
+    effects: pd.DataFrame,
+    conditions: pd.DataFrame,
+    tests: pd.DataFrame,
+    factors: pd.DataFrame,
+    curves: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    kind = Evidence.COMPARISON
+    recorder.table(Table("run_effects", "One row per run and declared endpoint.", kind, effects, EFFECTS))
+    recorder.table(
+        Table("conditions", "Each endpoint within each condition, over seeds; p against no effect.", kind, conditions)
+    )
+    recorder.table(Table("tests", "Each condition against the reference, Holm over all rows.", kind, tests, TESTS))
+    if not factors.empty:
+        recorder.table(Table("factors", "Main effects within seed and the other factors, Holm.", kind, factors, TESTS))
+    recorder.table(
+        Table("ablation_curves", "OOD accuracy over epochs, raw and ablated, of every run.", kind, curves[0])
+    )
+    recorder.table(Table("steering_curves", "OOD accuracy over alpha of every run.", kind, curves[1]))
