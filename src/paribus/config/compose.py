@@ -136,6 +136,20 @@ class Composer:
             tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         return self._checked(tuple(overrides), _own(choices), tree)
 
+    def node(self, group: str, overrides: Sequence[str]) -> Any:
+        """Compose and build the node of one group alone; no experiment need be chosen.
+
+        Raises:
+            ConfigError: If anything in it is wrong.
+        """
+        from omegaconf import OmegaConf
+
+        words = [str(self._parse(text).input_line) for text in overrides]
+        with refused(self, words):
+            whole = self._loader.compose(words, multirun=True)
+            found = OmegaConf.to_container(whole[group], resolve=True) if whole.get(group) is not None else None
+        return self._node(group, found)
+
     def hydra(self, overrides: Sequence[str]) -> DictConfig:
         """Return the composed configuration that holds Hydra's own settings (``.hydra``) for ``overrides``."""
         return self._base(overrides)[0].hydra

@@ -10,20 +10,25 @@ from typing import Any
 from paribus.errors import ConfigError, nearest
 
 
-def conf_dir() -> Path:
-    """Return the folder of the shipped configuration: inside the installed package, else in the checkout.
+def places() -> tuple[Path, ...]:
+    """Return where the shipped configuration may be: inside the installed package, or in the checkout.
 
     An editable install copies ``conf`` once and never again, so the folder is looked up by path.
-
-    Raises:
-        ConfigError: If neither is there.
     """
     package = Path(__file__).resolve().parents[1]
-    places = (package / "conf", package.parents[1] / "conf")
-    for place in places:
+    return (package / "conf", package.parents[1] / "conf")
+
+
+def conf_dir() -> Path:
+    """Return the folder of the shipped configuration.
+
+    Raises:
+        ConfigError: If it is nowhere.
+    """
+    for place in places():
         if (place / "config.yaml").is_file():
             return place
-    raise ConfigError(f"no configuration folder: looked for config.yaml in {places[0]} and {places[1]}")
+    raise ConfigError(f"no configuration folder: looked for config.yaml in {' and '.join(map(str, places()))}")
 
 
 def target_object(target: Any, where: str) -> Any:

@@ -1,1 +1,1 @@
-"""Planning the jobs of a sweep."""
+"""Many jobs asked for at once: what they are, and what became of each."""

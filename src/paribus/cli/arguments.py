@@ -1,0 +1,74 @@
+"""Reading the arguments of a verb, and finding the store it looks into."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from paribus.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from paribus.tracking.spec import TrackingSpec
+
+
+class Arguments(argparse.ArgumentParser):
+    """An argument parser that refuses like the rest of the program: one line, exit code 2."""
+
+    def __init__(self, verb: str) -> None:
+        """Parse the arguments of ``verb``; its help is the file's USAGE."""
+        super().__init__(prog=f"paribus {verb}", add_help=False, allow_abbrev=False)
+        self._verb = verb
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError(f"{self._verb}: {message}")
+
+    def take(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse ``arguments``; flags may stand anywhere.
+
+        Raises:
+            ConfigError: If something is unknown or missing.
+        """
+        found, rest = self.parse_known_intermixed_args(list(arguments))
+        if rest:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            raise ConfigError(f"{self._verb}: does not know {rest[0]!r}; {nearest(rest[0], flags)}")
+        return found
+
+    def store_options(self) -> None:
+        """Add what all verbs about a store take: ``--config-dir`` and overrides such as ``tracking=server``."""
+        self.add_argument("--config-dir")
+        self.add_argument("overrides", nargs="*")
+
+
+def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
+    """Return the tracking settings that ``overrides`` ask for (by default the store in the working folder).
+
+    Raises:
+        ConfigError: If a word is no override of the ``tracking`` group, or is wrong.
+    """
+    from paribus.config.compose import Composer
+
+    for word in overrides:
+        if not word.lstrip("+").startswith(("tracking=", "tracking.")):
+            raise ConfigError(
+                f"{word}: only the store can be chosen here, such as tracking=server or tracking.folder=DIR"
+            )
+    spec: TrackingSpec = Composer(() if config_dir is None else (config_dir,)).node("tracking", overrides)
+    return spec
+
+
+def database(spec: TrackingSpec) -> Path:
+    """Return where the database of an embedded store is, or would be."""
+    return Path(spec.folder).expanduser().absolute() / "mlflow.db"
+
+
+def has_runs(spec: TrackingSpec) -> bool:
+    """Return whether there can be runs to look at: looking must not create a store."""
+    return spec.kind == "server" or (spec.kind == "local" and database(spec).is_file())

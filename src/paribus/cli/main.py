@@ -1,0 +1,71 @@
+"""The entrypoint: ``paribus`` and ``python -m paribus``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from paribus.errors import ExperimentError, ParibusError
+
+EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for.
+
+    Args:
+        arguments: The words after the program's name; the process's own by default.
+
+    Returns:
+        0 done; 1 an experiment failed; 2 the request was wrong; 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _see_working_folder()
+    try:
+        return _dispatch(words)
+    except ParibusError as error:
+        print(f"paribus: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_FAILED if isinstance(error, ExperimentError) else EXIT_REFUSED
+    except KeyboardInterrupt:
+        print("paribus: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone (paribus runs | head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+
+
+def _dispatch(words: list[str]) -> int:
+    if words and _is_verb(words[0]):
+        from paribus.cli.verb import find
+
+        verb = find(words[0])
+        if any(word in ("-h", "--help") for word in words[1:]):
+            print(verb.USAGE.strip())
+            return EXIT_DONE
+        return verb.run(words[1:])
+    if not words or any(word in ("-h", "--help") for word in words):
+        from paribus.cli.help import text
+
+        print(text())
+        return EXIT_DONE
+    if "--version" in words:
+        from paribus import __version__
+
+        print(f"paribus {__version__}")
+        return EXIT_DONE
+    from paribus.cli.launch import launch
+    from paribus.cli.words import read
+
+    return launch(read(words))
+
+
+def _is_verb(word: str) -> bool:
+    return "=" not in word and not word.startswith(("-", "+", "~"))
+
+
+def _see_working_folder() -> None:
+    """Let a ``_target_`` name modules in the working folder, as ``python -m paribus`` does; installed ones go first."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)

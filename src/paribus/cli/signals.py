@@ -1,0 +1,84 @@
+"""Ctrl-C and SIGTERM: both end a run in the same orderly way, in the parent and in every job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+EXIT_INTERRUPTED = 130
+_GRACE_SECONDS = 20.0
+_POLL_SECONDS = 1.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Raised where a signal found the program; passes every ``except Exception``."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the signal's number."""
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted(number)
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise :class:`Interrupted`; the former handlers come back afterwards.
+
+    Signals can only be handled in the main thread; elsewhere this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {number: signal.signal(number, _raise) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class ParentWatch:
+    """Ends a worker process whose parent is gone.
+
+    A worker of joblib outlives a killed parent and would go on with the jobs it was handed.
+    """
+
+    def __init__(self, parent: int) -> None:
+        """Watch the process ``parent``; does nothing until :meth:`start`."""
+        self._parent = parent
+        self._started = False
+        self.orphaned = False
+
+    def start(self) -> None:
+        """Start watching, once in the life of this process."""
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._watch, name="parent-watch", daemon=True).start()
+
+    def _watch(self) -> None:
+        while os.getppid() == self._parent:
+            time.sleep(_POLL_SECONDS)
+        self.orphaned = True
+        os.kill(os.getpid(), signal.SIGTERM)  # a job in hand is marked as killed by its own handler
+        time.sleep(_GRACE_SECONDS)
+        os._exit(EXIT_INTERRUPTED)
+
+
+_watches: dict[int, ParentWatch] = {}
+
+
+def watch_parent(parent: int) -> ParentWatch:
+    """Return this process's watch over ``parent``, started."""
+    if parent not in _watches:
+        _watches[parent] = ParentWatch(parent)
+    _watches[parent].start()
+    return _watches[parent]

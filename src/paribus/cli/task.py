@@ -1,0 +1,124 @@
+"""One job inside ``hydra.main``: whatever happens in it is written down, and nothing but a signal comes out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.cli import signals
+from paribus.errors import ExperimentError, ParibusError
+from paribus.sweep import outcome as outcomes
+from paribus.sweep.outcome import Outcome
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from paribus.config.job import Job
+
+log = logging.getLogger("paribus")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a job needs to know of the request it belongs to; travels to worker processes.
+
+    Attributes:
+        sweep: Identifier of the sweep, None for a single run.
+        parent: Process id of the entrypoint.
+        workers_are_children: Whether worker processes are started by the entrypoint itself and must not outlive it.
+        config_dirs: The user's folders of options.
+    """
+
+    sweep: str | None
+    parent: int
+    workers_are_children: bool
+    config_dirs: tuple[str, ...]
+
+
+def make_task(surroundings: Surroundings) -> Callable[[DictConfig], None]:
+    """Return the job function for ``hydra.main``."""
+
+    def task(config: DictConfig) -> None:
+        run_here(config, surroundings)
+
+    return task
+
+
+def run_here(config: DictConfig, surroundings: Surroundings) -> None:
+    """Run the job that Hydra composed, in this process, and write its outcome into its output folder.
+
+    Raises:
+        Interrupted: If a signal ended it; its outcome is written all the same.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    words = tuple(hydra.overrides.task)
+    in_worker = os.getpid() != surroundings.parent
+    watch = None
+    if in_worker and surroundings.workers_are_children:
+        watch = signals.watch_parent(surroundings.parent)
+    with signals.raising():
+        try:
+            ended = attempt(
+                lambda: _job(config, words, hydra.runtime.choices, surroundings), surroundings.sweep, folder
+            )
+        except KeyboardInterrupt:
+            Outcome(outcomes.INTERRUPTED, words, surroundings.sweep, message="interrupted").write(folder)
+            if watch is not None and watch.orphaned:
+                os._exit(signals.EXIT_INTERRUPTED)
+            raise
+    replace(ended, overrides=words).write(folder)
+
+
+def _job(config: DictConfig, words: Sequence[str], choices: Any, surroundings: Surroundings) -> Job:
+    from paribus.config.compose import Composer
+
+    return Composer(surroundings.config_dirs).from_config(config, words, choices)
+
+
+def attempt(make: Callable[[], Job], sweep: str | None, folder: Path) -> Outcome:
+    """Run a job and return how it ended; only a signal comes out as an exception.
+
+    Args:
+        make: Makes the job.
+        sweep: Identifier of the sweep, None for a single run.
+        folder: The job's output folder; a traceback is kept there as ``traceback.txt``.
+    """
+    from paribus.running.run import run_job
+
+    started = time.monotonic()
+    ended = Outcome(outcomes.DONE, (), sweep)
+    try:
+        result = run_job(make(), sweep=sweep, output_dir=folder)
+        ended = replace(ended, run_id=result.run_id)
+        if not result.success:
+            ended = replace(ended, status=outcomes.FAILED, message=result.error_message or "failed")
+    except ParibusError as error:
+        _keep_traceback(folder)
+        status = outcomes.FAILED if isinstance(error, ExperimentError) else outcomes.REFUSED
+        ended = replace(ended, status=status, message=one_line(str(error)), run_id=getattr(error, "run_id", None))
+    except Exception as error:
+        _keep_traceback(folder)
+        message = one_line(f"{type(error).__name__}: {error}")
+        ended = replace(ended, status=outcomes.FAILED, message=message, run_id=getattr(error, "run_id", None))
+    if ended.status != outcomes.DONE:
+        log.error("%s (details in %s)", ended.message, folder)
+    return replace(ended, duration_seconds=time.monotonic() - started)
+
+
+def one_line(message: str) -> str:
+    """Return ``message`` without line breaks."""
+    return " ".join(message.split())
+
+
+def _keep_traceback(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""One verb of the program in each file: SUMMARY, USAGE and run(arguments)."""

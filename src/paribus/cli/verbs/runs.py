@@ -1,0 +1,74 @@
+"""``paribus runs``: the latest runs of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
+from paribus.cli.columns import aligned
+from paribus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from paribus.tracking.kept import KeptRun
+
+SUMMARY = "the latest runs, one line each"
+USAGE = """
+paribus runs [--limit N] [--study NAME] [--where FILTER] [tracking=... tracking.folder=DIR]
+
+The latest runs of the store, all studies together, or one study (an MLflow experiment). FILTER is MLflow's search
+syntax, such as "tags.experiment_type = 'domain_swap' and attributes.status = 'FAILED'".
+"""
+_HEADER = ("run", "started", "status", "study", "experiment", "training", "seed", "duration", "name")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the runs.
+
+    Raises:
+        ConfigError: If the filter or the store is wrong.
+    """
+    parser = Arguments("runs")
+    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--study")
+    parser.add_argument("--where", default="")
+    parser.store_options()
+    asked = parser.take(arguments)
+    if asked.limit < 1:
+        raise ConfigError(f"runs: --limit wants a number from 1 on, got {asked.limit}")
+    overrides = list(asked.overrides)
+    if asked.study is not None:
+        overrides.append(f"tracking.experiment={asked.study}")
+    spec = tracking_spec(overrides, asked.config_dir)
+    if not has_runs(spec):
+        print(f"No runs yet: there is no {database(spec)}.")
+        return 0
+    from paribus.tracking.store import one_line, open_store
+
+    store = open_store(spec, writing=False)
+    try:
+        found = store.runs(where=asked.where, limit=asked.limit, everywhere=asked.study is None)
+    except ConfigError:
+        raise
+    except Exception as error:
+        if not asked.where:
+            raise
+        raise ConfigError(f"runs: --where {asked.where!r}: {one_line(error)}") from error
+    print(aligned([_row(one) for one in found], header=_HEADER) if found else "No runs found.")
+    return 0
+
+
+def _row(one: KeptRun) -> tuple[str, ...]:
+    took = f"{(one.ended_at - one.started_at).total_seconds():.1f} s" if one.ended_at else ""
+    nested = "  " if one.parent else ""
+    return (
+        nested + one.run_id[:8],
+        one.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        one.status,
+        one.experiment,
+        one.experiment_type or "",
+        one.tags.get("training", one.tags.get("training_condition", "")),
+        one.tags.get("seed", ""),
+        took,
+        one.name,
+    )

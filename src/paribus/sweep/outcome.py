@@ -1,0 +1,78 @@
+"""What became of a job, kept as ``outcome.json`` in its output folder so that any launcher's jobs can report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = "outcome.json"
+DONE, FAILED, REFUSED, INTERRUPTED = "done", "failed", "refused", "interrupted"
+"""The states of an outcome: finished; an experiment failed; the request was wrong after all; stopped by a signal."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        status: ``done``, ``failed``, ``refused`` or ``interrupted``.
+        overrides: The words that made the job.
+        sweep: Identifier of the sweep it belongs to, None for a single run.
+        run_id: The tracked run, where there is one.
+        message: What went wrong, in one line.
+        duration_seconds: Wall time of the job.
+    """
+
+    status: str
+    overrides: tuple[str, ...]
+    sweep: str | None = None
+    run_id: str | None = None
+    message: str | None = None
+    duration_seconds: float | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write ``outcome.json`` into ``folder``, all of it or nothing."""
+        unfinished = folder / f".{FILE}.{os.getpid()}"
+        unfinished.write_text(json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False), encoding="utf-8")
+        unfinished.replace(folder / FILE)
+
+
+def read(folder: Path) -> Outcome | None:
+    """Return the outcome kept in ``folder``, or None where there is no readable one."""
+    try:
+        kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return Outcome(**{**kept, "overrides": tuple(kept["overrides"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def collect(folders: Iterable[Path], sweep: str | None) -> list[Outcome]:
+    """Return the outcomes in ``folders`` that belong to ``sweep``; those of an earlier sweep there are left out."""
+    found = (read(folder) for folder in folders)
+    return [outcome for outcome in found if outcome is not None and outcome.sweep == sweep]
+
+
+def missing(expected: int, outcomes: Sequence[Outcome]) -> int:
+    """Return how many jobs left no outcome: their process was killed, or they were never started."""
+    return max(0, expected - len(outcomes))
+
+
+def failure_table(outcomes: Sequence[Outcome], *, expected: int) -> str:
+    """Return what went wrong in a sweep as text, one line for each job that did not finish; empty if none."""
+    bad = [outcome for outcome in outcomes if outcome.status != DONE]
+    lost = missing(expected, outcomes)
+    if not bad and not lost:
+        return ""
+    lines = [f"{len(bad) + lost} of {expected} jobs did not finish:"]
+    common = set(outcomes[0].overrides).intersection(*(o.overrides for o in outcomes)) if len(outcomes) > 1 else set()
+    for outcome in bad:
+        words = " ".join(word for word in outcome.overrides if word not in common) or " ".join(outcome.overrides)
+        run = f" (run {outcome.run_id})" if outcome.run_id else ""
+        lines.append(f"  {outcome.status:<11}  {words}: {outcome.message or 'no message'}{run}")
+    if lost:
+        lines.append(f"  {lost} left no outcome: never started, or the process was killed")
+    return "\n".join(lines)
