@@ -32,8 +32,7 @@ class Latent(Spec):
 
         sae = model.require_sae()
         if self.id >= sae.n_features:
-            raise ConfigError(
-                f"feature.id={self.id}: the autoencoder has {sae.n_features} features, numbered 0 to {sae.n_features - 1}"
-            )
+            last = sae.n_features - 1
+            raise ConfigError(f"feature.id={self.id}: the autoencoder has {last + 1} features, numbered 0 to {last}")
         known = model.feature_names[self.id] if self.id < len(model.feature_names) else f"latent {self.id}"
         return Reader(known, Latents(sae, SAE_SITE), self.id, latent=self.id)

@@ -17,7 +17,7 @@ PLANTED_VERSION = 1
 
 @dataclass(frozen=True)
 class Planted(Spec):
-    """Known features: threshold, dose, and, or, xor, relu_sum, clamped_sum, suppression, weapon_gate, ..., null, noisy."""
+    """A model whose features are known functions of the token set, for tests and for teaching."""
 
     seed: int = field(0, low=0, help="Seed of the random features that nulls are drawn from.")
 

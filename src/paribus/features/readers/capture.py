@@ -37,7 +37,7 @@ def captured(network: nn.Module, site: str) -> Iterator[list[Tensor]]:
 
 
 def pooled(value: Tensor, pad: Tensor) -> Tensor:
-    """Return ``[B, d]``: the value itself, or for ``[B, L, d]`` its mean over real tokens (all, if L is not the set's)."""
+    """Return ``[B, d]``: the value itself, or its mean over real tokens (over all, where they are no tokens)."""
     if value.ndim == 2:
         return value
     if value.ndim == 3 and value.shape[1] == pad.shape[1]:

@@ -17,6 +17,8 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 
 Bools = npt.NDArray[np.bool_]
 LEVELS = ("hard", "soft", "off")
+EMPTY_SET = "empty_set"
+"""Under this name, states left without any token are counted."""
 MAX_AP = 57
 MAX_AP_DOUBLED = 66
 
@@ -38,6 +40,7 @@ class ConstraintsSpec(Spec):
         choices=LEVELS,
         help="Weapon experiments warn (soft) or skip (hard) where more than half of all contexts lie below 0.1 sd.",
     )
+    keep_empty: bool = field(False, help="Evaluate states without any token (their embedding is often untrained).")
     on_violation: str = field(
         "drop", choices=("drop", "warn", "error"), help="Hard violations: drop the state, drop and warn, or stop."
     )
@@ -81,6 +84,9 @@ class Constraints:
         if states.checked:
             return Enforced(states, {}, ())
         ok, violations, warnings = states.ok.copy(), {}, []
+        if not self.spec.keep_empty and (emptied := states.ok & states.empty).any():
+            violations[EMPTY_SET] = int(emptied.sum())
+            ok &= ~emptied
         for name, level in self._levels().items():
             if level == "off":
                 continue

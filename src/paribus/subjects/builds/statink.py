@@ -9,7 +9,8 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from paribus.subjects.builds.tokens import encode_build
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons, read_kits
 
+CHUNK = 20_000
 PLAYERS = tuple(f"{team}{i}" for team in "AB" for i in range(1, 5))
 UPLOADER = "A1"
 FIRST_COLUMN = "# season"
@@ -97,15 +99,11 @@ class BuildsStatink(Spec):
         unknown: Counter[str] = Counter()
         chunks: list[Codes] = []
         held: list[Codes] = []
-        total = 0
-        for codes in self._builds(rows, unknown, vocabulary, weapons):
+        for codes in islice(self._builds(rows, unknown, vocabulary, weapons), self.max_builds):
             held.append(codes)
-            total += 1
-            if len(held) == 20_000:
+            if len(held) == CHUNK:
                 chunks.append(np.stack(held))
                 held = []
-            if self.max_builds is not None and total >= self.max_builds:
-                break
         bad = rows.finish()
         if held:
             chunks.append(np.stack(held))
@@ -129,7 +127,7 @@ class BuildsStatink(Spec):
         warning = (
             f"builds_statink: {sum(unknown.values())} builds with weapons outside the vocabulary left out: {names}"
         )
-        return Corpus(**{**vars(corpus), "warnings": (*corpus.warnings, warning)})
+        return replace(corpus, warnings=(*corpus.warnings, warning))
 
     def _builds(self, rows: Rows, unknown: Counter[str], vocabulary: Vocabulary, weapons: Weapons) -> Iterator[Codes]:
         wanted = PLAYERS if self.players == "all" else (UPLOADER,)
