@@ -1,0 +1,236 @@
+"""Training a classifier, with its history and its checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.base import Experiment, Recorder
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.setup_images import ImageSetup
+    from paribus.training.init_scale import ScaledTensor
+    from paribus.training.loops.classifier import Training
+    from paribus.training.loops.measure import Evaluation
+    from paribus.training.spec import TrainingSpec
+
+ACCURACIES = ("train_acc", "id_val_acc", "val_acc", "ood_acc")
+HISTORY_COLUMNS = {
+    "epoch": "passes over the training images so far",
+    "train_loss": "mean cross-entropy over the steps of that epoch",
+    "train_acc": "accuracy on the training images",
+    "id_val_acc": "accuracy on held-out images of the training domains",
+    "val_acc": "accuracy on the validation domain, on which every choice is made",
+    "ood_acc": "accuracy on the OOD domain, which is only reported",
+    "weight_norm": "Euclidean norm of all parameters",
+    "feature_rank": "effective rank of the features that enter the last linear layer",
+}
+
+
+@dataclass(frozen=True)
+class TrainClassifier(Experiment):
+    """Trains the model, evaluates it on a schedule, and keeps checkpoints for other experiments."""
+
+    type: ClassVar[str] = "train_classifier"
+    evidence: ClassVar[Evidence] = Evidence.TRAINING
+    subject: ClassVar[str] = "images"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "Trains a classifier under a training condition; keeps history and checkpoints."
+    needs: ClassVar[tuple[str, ...]] = ("data", "model", "training")
+    produces_model: ClassVar[bool] = True
+
+    def run(self, setup: ImageSetup, recorder: Recorder) -> Aggregates:
+        """Train ``setup.model`` in place, or go on where a killed run stopped.
+
+        Raises:
+            ConfigError: If the setup says nothing about training.
+            ExperimentError: If the loss is not finite; the history so far is handed over first.
+        """
+        from paribus.training.loops.classifier import checkpoint_name, train_classifier
+
+        spec = setup.training
+        if spec is None:
+            raise ConfigError("training: a training condition is needed, e.g. training=standard")
+        if spec.mixed_precision and setup.device == "cpu":
+            recorder.warn("training.mixed_precision has no effect on the CPU: trained in single precision")
+        seen: list[Evaluation] = []
+
+        def observe(evaluation: Evaluation) -> None:
+            seen.append(evaluation)
+            for name, value in dataclasses.asdict(evaluation).items():
+                if name != "epoch":
+                    recorder.metric(name, value, step=evaluation.epoch)
+
+        try:
+            training = train_classifier(
+                setup.model,
+                setup.data,
+                spec,
+                rng=setup.rng("training"),
+                workspace=recorder.workspace,
+                device=setup.device,
+                batch_limit=setup.batch_limit,
+                observe=observe,
+                progress=lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"),
+            )
+        except BaseException:
+            if seen:
+                recorder.table(_history_table(seen))
+            raise
+        if training.resumed_from is not None:
+            recorder.warn(f"training was interrupted and taken up again after epoch {training.resumed_from}")
+        recorder.table(_history_table(training.history))
+        recorder.table(_checkpoint_table(training, checkpoint_name))
+        recorder.table(_scaling_table(training.scaled, spec))
+        _warn_of_scaling(training.scaled, spec, recorder)
+        for epoch in training.kept:
+            recorder.workspace.publish(checkpoint_name(epoch))
+        for figure in _figures(setup.data.n_classes):
+            recorder.figure(figure)
+        summary = summarise(training, spec, n_train=len(setup.data.rows("train")), seed=setup.seed)
+        recorder.table(_summary_table(summary))
+        for name in ("best_ood", "best_val", "final_ood", "final_id_val"):
+            recorder.metric(name, float(summary[name]))
+        recorder.diagnose(n_contexts_tested=sum(len(rows) for rows in setup.data.splits.values()))
+        return Aggregates(n_samples=summary["n_train"], n_conditions=len(training.history), custom=summary)
+
+
+def summarise(training: Training, spec: TrainingSpec, *, n_train: int, seed: int) -> dict[str, Any]:
+    """Return the summary of a training: its condition, its peaks and its end."""
+    at = {evaluation.epoch: evaluation for evaluation in training.history}
+    last = training.history[-1]
+    peak_val, peak_ood = at[training.peak_val_epoch], at[training.peak_ood_epoch]
+    return {
+        "training": spec.condition,
+        "n_train": n_train,
+        "seed": seed,
+        "best_ood": peak_ood.ood_acc,
+        "peak_ood_epoch": peak_ood.epoch,
+        "best_val": peak_val.val_acc,
+        "peak_val_epoch": peak_val.epoch,
+        "ood_at_peak_val": peak_val.ood_acc,
+        "id_val_at_peak_val": peak_val.id_val_acc,
+        "final_ood": last.ood_acc,
+        "final_val": last.val_acc,
+        "final_id_val": last.id_val_acc,
+        "final_train": last.train_acc,
+        "final_epoch": last.epoch,
+    }
+
+
+def _history_table(history: tuple[Evaluation, ...] | list[Evaluation]) -> Table:
+    import pandas as pd
+
+    return Table(
+        name="history",
+        description="One row per evaluation during training.",
+        evidence=Evidence.TRAINING,
+        frame=pd.DataFrame([dataclasses.asdict(evaluation) for evaluation in history], columns=list(HISTORY_COLUMNS)),
+        columns=HISTORY_COLUMNS,
+    )
+
+
+def _checkpoint_table(training: Training, name_of: Any) -> Table:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "epoch": list(training.kept),
+            "checkpoint": [name_of(epoch) for epoch in training.kept],
+            "peak_val": [epoch == training.peak_val_epoch for epoch in training.kept],
+            "peak_ood": [epoch == training.peak_ood_epoch for epoch in training.kept],
+            "final": [epoch == training.history[-1].epoch for epoch in training.kept],
+        }
+    )
+    return Table(
+        name="checkpoints",
+        description="One row per checkpoint that was kept.",
+        evidence=Evidence.TRAINING,
+        frame=frame,
+        columns={
+            "peak_val": "best accuracy on the validation domain",
+            "peak_ood": "best accuracy on the OOD domain (selected on the reported split)",
+        },
+    )
+
+
+def _scaling_table(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec) -> Table:
+    frame = _frame([dataclasses.asdict(tensor) for tensor in scaled], ["name", "shape", "before_norm"])
+    frame["factor"] = spec.init_scale
+    return Table(
+        name="init_scale",
+        description="One row per weight that the init scale multiplies; biases and norms are left as they are.",
+        evidence=Evidence.TRAINING,
+        frame=frame,
+        columns={
+            "before_norm": "a normalisation follows: the scale leaves the function as it is and shrinks its steps",
+            "factor": "what the starting weights were multiplied by",
+        },
+    )
+
+
+def _summary_table(summary: dict[str, Any]) -> Table:
+    return Table(
+        name="summary",
+        description="The one row that sums the training up.",
+        evidence=Evidence.TRAINING,
+        frame=_frame([summary], list(summary)),
+        columns={
+            "best_ood": "best OOD accuracy of any evaluation (selected on the reported split)",
+            "ood_at_peak_val": "OOD accuracy at the epoch that is best on the validation domain",
+        },
+    )
+
+
+def _warn_of_scaling(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec, recorder: Recorder) -> None:
+    normed = sum(tensor.before_norm for tensor in scaled)
+    if spec.init_scale != 1.0 and normed:
+        recorder.warn(
+            f"init scale {spec.init_scale:g}: {normed} of {len(scaled)} scaled weights stand before a normalisation, "
+            "where the scale changes no output and only makes each step relatively smaller"
+        )
+
+
+def _figures(n_classes: int) -> list[Figure]:
+    return [
+        Figure(
+            name="training_curves",
+            kind="curve",
+            tables=("history",),
+            columns={"x": "epoch", "y": ACCURACIES},
+            title="Accuracy over training",
+            caption="The OOD domain is never trained on and no choice is made on it.",
+            options={
+                "xlabel": "epoch",
+                "ylabel": "accuracy",
+                "labels": ["training", "in-distribution validation", "validation domain", "OOD domain"],
+                "hline": {"chance": 1.0 / n_classes},
+                "logx": "auto",
+            },
+        ),
+        Figure(
+            name="weights_and_features",
+            kind="curve",
+            tables=("history",),
+            columns={"x": "epoch", "y": ("weight_norm", "feature_rank")},
+            title="Weight norm and feature rank over training",
+            options={
+                "xlabel": "epoch",
+                "ylabel": "norm; effective rank",
+                "labels": ["weight norm", "effective rank of the last features"],
+                "logx": "auto",
+            },
+        ),
+    ]
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,175 @@
+"""Checkpoint files: read without ever running code from them, and fitted to a model or refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+SUFFIXES = (".pt", ".pth", ".safetensors")
+_NESTED = ("model", "state_dict", "model_state_dict", "algorithm", "weights", "net")
+_PREFIXES = ("module.", "model.", "_orig_mod.")
+
+
+def load_state(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read the weights in a file: tensors and plain values only, code in a pickle is refused unread.
+
+    Args:
+        path: A ``.safetensors`` file, or a ``.pt``/``.pth`` file that holds a state dict, by itself or under a key such
+            as ``model`` or ``state_dict``.
+
+    Raises:
+        CheckpointError: If the file is missing, of another kind, damaged, holds code, or holds no weights.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise CheckpointError(f"checkpoint {file}: no such file")
+    if file.suffix not in SUFFIXES:
+        raise CheckpointError(f"checkpoint {file}: unknown kind {file.suffix!r}; valid: {', '.join(SUFFIXES)}")
+    content = _read_safetensors(file) if file.suffix == ".safetensors" else _read_pickle(file)
+    state = weights_in(content)
+    if not state:
+        raise CheckpointError(f"checkpoint {file}: holds no state dict (names to tensors)")
+    return state
+
+
+def weights_in(content: Any) -> dict[str, torch.Tensor]:
+    """Return the named tensors in what a checkpoint file held, also under the usual keys; empty if there are none."""
+    import torch
+
+    for _ in range(3):
+        if not isinstance(content, Mapping):
+            return {}
+        inner = next((content[key] for key in _NESTED if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def fit_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Load weights into a model; prefixes that wrappers put before every name are taken off.
+
+    Raises:
+        CheckpointError: If names or shapes differ; the first differences are named.
+    """
+    wanted = model.state_dict()
+    given = _stripped(dict(state), set(wanted))
+    required = {name for name in wanted if not name.endswith("num_batches_tracked")}
+    missing = sorted(required - set(given))
+    unexpected = sorted(set(given) - set(wanted))
+    shapes = [
+        f"{name} is {_shape(given[name])}, the model has {_shape(wanted[name])}"
+        for name in wanted
+        if name in given and given[name].shape != wanted[name].shape
+    ]
+    problems = [
+        f"{len(names)} {words} ({_first(names)})"
+        for words, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        if names
+    ]
+    if problems:
+        kind = type(model).__name__
+        raise CheckpointError(f"checkpoint does not fit the architecture {kind}: weights {'; '.join(problems)}")
+    model.load_state_dict({**wanted, **given})
+
+
+def start_from(model: nn.Module, weights: str | None) -> None:
+    """Load the file ``weights`` into ``model``; None leaves the model as it is.
+
+    Raises:
+        CheckpointError: If the file cannot be read or does not fit; the message names the file.
+    """
+    if weights is None:
+        return
+    state = load_state(weights)
+    try:
+        fit_state(model, state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{weights}: {error}") from None
+
+
+def file_digest(path: str | None) -> str:
+    """Return the SHA-256 of a file, empty for None.
+
+    Raises:
+        CheckpointError: If there is no such file.
+    """
+    if path is None:
+        return ""
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path}: cannot be read ({error.strerror})") from None
+
+
+def _read_safetensors(file: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(file))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {file}: damaged ({_one_line(error)})") from None
+
+
+def _read_pickle(file: Path) -> Any:
+    import warnings
+
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # the reader fails in many ways on a file that is no checkpoint
+        said = str(error).lower()
+        if "unsupported global" in said or "unsupported class" in said or _names_code(file):
+            raise CheckpointError(
+                f"checkpoint {file}: refused, it holds code or objects, not only weights; "
+                "save model.state_dict() or a .safetensors file instead"
+            ) from None
+        raise CheckpointError(f"checkpoint {file}: damaged or not a torch file ({_one_line(error)})") from None
+
+
+def _names_code(file: Path) -> bool:
+    """Whether a file is a whole bare pickle that calls something; read as a list of operations, nothing is run."""
+    import pickletools
+
+    try:
+        with file.open("rb") as stream:
+            operations = {operation.name for operation, _, _ in pickletools.genops(stream)}
+    except Exception:  # not a pickle
+        return False
+    return bool(operations & {"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE"})
+
+
+def _stripped(state: dict[str, torch.Tensor], wanted: set[str]) -> dict[str, torch.Tensor]:
+    """Take off prefixes shared by all names, as long as that does not lose names the model has."""
+    for _ in range(3):
+        prefix = next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), None)
+        if prefix is None or wanted & set(state):
+            return state
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
+
+
+def _first(names: list[str], show: int = 3) -> str:
+    return ", ".join(names[:show]) + (", ..." if len(names) > show else "")
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__

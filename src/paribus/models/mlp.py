@@ -1,0 +1,48 @@
+"""The ``mlp`` option of the ``model`` group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paribus.errors import ConfigError
+from paribus.models import loading
+from paribus.spec import Spec, field
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class MLP(Spec):
+    """A multi-layer perceptron on flattened images; its sites are ``hidden1``, ``hidden2``, ... and ``fc``."""
+
+    widths: list[int] = field([128, 64], low=1, help="Units of each hidden layer.")
+    weights: str | None = field(None, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+
+    def check(self) -> None:
+        """Check that there is a hidden layer.
+
+        Raises:
+            ConfigError: If ``widths`` is empty.
+        """
+        if not self.widths:
+            raise ConfigError("MLP.widths: needs at least one hidden layer, e.g. [128, 64]")
+
+    def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
+        """Return the network, with weights from ``weights`` or else drawn from ``generator``.
+
+        Raises:
+            CheckpointError: If ``weights`` is missing, unsafe or of another architecture.
+        """
+        from paribus.models.nets.initialise import construct
+        from paribus.models.nets.mlp import MLPNet
+
+        model = construct(lambda: MLPNet(in_channels * image_size**2, n_classes, tuple(self.widths)), generator)
+        loading.start_from(model, self.weights)
+        return model
+
+    def fingerprint(self) -> str:
+        """Return the digest of the checkpoint file, empty where there is none."""
+        return loading.file_digest(self.weights)

@@ -1,0 +1,43 @@
+"""The ``resnet18`` option of the ``model`` group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paribus.models import loading
+from paribus.spec import Spec, field
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class ResNet18(Spec):
+    """ResNet-18 with the parameter names of torchvision and timm."""
+
+    width: int = field(64, low=1, help="Channels of the first stage (64 in the paper).")
+    stem: str = field(
+        "imagenet",
+        choices=("imagenet", "small"),
+        help="First layers: 7x7 stride 2 and max pooling, or 3x3 stride 1 for images below 64 pixels.",
+    )
+    weights: str | None = field(None, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+
+    def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
+        """Return the network, with weights from ``weights`` or else drawn from ``generator``.
+
+        Raises:
+            CheckpointError: If ``weights`` is missing, unsafe or of another architecture.
+        """
+        from paribus.models.nets.initialise import construct
+        from paribus.models.nets.resnet import ResNet18Net
+
+        model = construct(lambda: ResNet18Net(in_channels, n_classes, self.width, self.stem), generator)
+        loading.start_from(model, self.weights)
+        return model
+
+    def fingerprint(self) -> str:
+        """Return the digest of the checkpoint file, empty where there is none."""
+        return loading.file_digest(self.weights)

@@ -1,0 +1,39 @@
+"""The ``small_cnn`` option of the ``model`` group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paribus.models import loading
+from paribus.spec import Spec, field
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class SmallCNN(Spec):
+    """Three convolutional stages, average pooling and a linear head; made for images of 16 to 32 pixels."""
+
+    width: int = field(16, low=1, help="Channels of the first stage; later ones have 2 and 4 times as many.")
+    norm: str = field("none", choices=("batch", "group", "none"), help="Normalisation after each convolution.")
+    weights: str | None = field(None, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+
+    def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
+        """Return the network, with weights from ``weights`` or else drawn from ``generator``.
+
+        Raises:
+            CheckpointError: If ``weights`` is missing, unsafe or of another architecture.
+        """
+        from paribus.models.nets.initialise import construct
+        from paribus.models.nets.small_cnn import SmallCNNNet
+
+        model = construct(lambda: SmallCNNNet(in_channels, n_classes, self.width, self.norm), generator)
+        loading.start_from(model, self.weights)
+        return model
+
+    def fingerprint(self) -> str:
+        """Return the digest of the checkpoint file, empty where there is none."""
+        return loading.file_digest(self.weights)

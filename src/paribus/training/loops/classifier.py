@@ -1,0 +1,274 @@
+"""Training a classifier: deterministic, resumable, with checkpoints on a schedule."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from paribus import seeds
+from paribus.errors import CheckpointError, ExperimentError
+from paribus.subjects.images.data import SPLITS, ImageData
+from paribus.training.grokfast import GrokfastEMA
+from paribus.training.init_scale import ScaledTensor, scale_starting_weights
+from paribus.training.loops.measure import Evaluation, SplitImages, best_epoch, evaluate
+from paribus.training.loops.workspace import CheckpointStore
+from paribus.training.schedule import log_spaced, thinned
+from paribus.training.spec import TrainingSpec
+
+RESUME = "resume"
+_PEAKS = {"val_acc": "peak_val", "ood_acc": "peak_ood"}
+
+
+def checkpoint_name(epoch: int) -> str:
+    """Return the name under which the weights after ``epoch`` epochs are kept."""
+    return f"checkpoint_e{epoch:05d}"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What became of a training.
+
+    Attributes:
+        history: One entry per evaluation, by ascending epoch.
+        kept: Epochs whose weights are kept, ascending.
+        scaled: The weights that the init scale touches.
+        resumed_from: Epoch at which an interrupted training was taken up, None for one that ran through.
+    """
+
+    history: tuple[Evaluation, ...]
+    kept: tuple[int, ...]
+    scaled: tuple[ScaledTensor, ...]
+    resumed_from: int | None
+
+    @property
+    def peak_val_epoch(self) -> int:
+        """Epoch of the best accuracy on the validation domain, the earliest of equals."""
+        return best_epoch(self.history, "val_acc")
+
+    @property
+    def peak_ood_epoch(self) -> int:
+        """Epoch of the best accuracy on the OOD domain, the earliest of equals (looks at the reported split)."""
+        return best_epoch(self.history, "ood_acc")
+
+
+def train_classifier(
+    model: nn.Module,
+    data: ImageData,
+    spec: TrainingSpec,
+    *,
+    rng: np.random.Generator,
+    workspace: CheckpointStore,
+    device: str = "cpu",
+    batch_limit: int = 512,
+    observe: Callable[[Evaluation], None] = lambda _: None,
+    progress: Callable[[range], Iterable[int]] = iter,
+) -> Training:
+    """Train ``model`` in place and keep its checkpoints in ``workspace``.
+
+    A training that was killed goes on from the state it kept last and, on the CPU, ends with bit-identical weights.
+
+    Args:
+        model: The network with its starting weights; ends with those of the last epoch.
+        data: Images with their splits; only ``train`` is learned from.
+        spec: How to train, when to evaluate.
+        rng: Draws the order of the images; a resumed training must be given an equal one.
+        workspace: Where checkpoints (``checkpoint_e00012``) and the ``resume`` state are kept.
+        device: Torch device.
+        batch_limit: The most images in one forward pass of an evaluation.
+        observe: Is called with every evaluation; after a resume first with those made before.
+        progress: Wraps the range of epochs, to show how far it got.
+
+    Raises:
+        ExperimentError: If the loss is not finite; the epoch is named.
+        CheckpointError: If the kept state belongs to another training.
+    """
+    loop = _Loop(model, data, spec, seed=int(rng.integers(2**62)), workspace=workspace, device=device)
+    loop.batch_limit = batch_limit
+    resumed_from = loop.take_up()
+    for evaluation in loop.history:
+        observe(evaluation)
+    for epoch in progress(range(loop.epoch + 1, spec.epochs + 1)):
+        loop.run_epoch(epoch)
+        if epoch in loop.evaluations:
+            observe(loop.evaluate())
+        if epoch in loop.evaluations or time.monotonic() - loop.kept_at > spec.resume_seconds:
+            loop.keep_state()
+    return Training(tuple(loop.history), loop.finish(), tuple(loop.scaled), resumed_from)
+
+
+class _Loop:
+    """The moving parts of one training."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: ImageData,
+        spec: TrainingSpec,
+        *,
+        seed: int,
+        workspace: CheckpointStore,
+        device: str,
+    ) -> None:
+        self.spec, self.seed, self.workspace, self.device = spec, seed, workspace, device
+        self.batch_limit = 512
+        self.identity = f"{seed}/{data.digest}/{sorted(_science(spec).items())}"
+        self.scaled = scale_starting_weights(model, spec.init_scale)
+        convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
+        layout = torch.channels_last if convolutional else torch.contiguous_format
+        self.model = model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+        self.splits = {name: SplitImages(data, data.rows(name), device, layout) for name in SPLITS}
+        decayed = [p for p in model.parameters() if p.ndim >= 2]
+        plain = [p for p in model.parameters() if p.ndim < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=spec.lr,
+            fused=True,
+        )
+        self.grokfast = GrokfastEMA(spec.grokfast_alpha, spec.grokfast_lamb) if spec.grokfast else None
+        self.half = spec.mixed_precision and device.startswith("cuda")
+        self.evaluations = log_spaced(spec.epochs, spec.n_evaluations)
+        self.scheduled = thinned(self.evaluations, spec.n_checkpoints)
+        self.epoch = 0
+        self.loss = float("nan")
+        self.history: list[Evaluation] = []
+        self.peaks: dict[str, dict[str, torch.Tensor]] = {}
+        self.kept_at = time.monotonic()
+
+    def run_epoch(self, epoch: int) -> None:
+        """Pass once over the training images, in an order that depends on nothing but seed and epoch."""
+        train = self.splits["train"]
+        order = torch.randperm(len(train), generator=seeds.torch_rng(self.seed, f"order/{epoch}"))
+        total = torch.zeros((), device=self.device)
+        self.model.train()
+        for positions in torch.split(order, self.spec.batch_size):
+            if len(positions) == 1 and len(train) > 1:
+                continue  # a batch norm cannot be trained on a single image
+            images, labels = train.batch(positions)
+            with self._precision():
+                loss = functional.cross_entropy(self.model(images), labels)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self.grokfast is not None:
+                self.grokfast.amplify(self.model.named_parameters())
+            self.optimizer.step()
+            total += loss.detach() * len(positions)
+        self.epoch = epoch
+        self.loss = float(total) / len(train)
+        if not np.isfinite(self.loss):
+            raise ExperimentError(
+                f"training: the loss became {self.loss} in epoch {epoch}; a lower training.lr (now {self.spec.lr:g})"
+                " or training.init_scale may help"
+            )
+
+    def evaluate(self) -> Evaluation:
+        """Measure the present weights, and keep them where the schedule or a new peak asks for it."""
+        evaluation = evaluate(
+            self.model, self.splits, epoch=self.epoch, train_loss=self.loss, batch_limit=self.batch_limit
+        )
+        self.history.append(evaluation)
+        state: dict[str, torch.Tensor] | None = None
+        for column, peak in _PEAKS.items():
+            if best_epoch(self.history, column) == self.epoch:
+                state = state or self._weights()
+                self.peaks[peak] = state
+        if self.epoch in self.scheduled:
+            self._keep(self.epoch, state or self._weights())
+        return evaluation
+
+    def finish(self) -> tuple[int, ...]:
+        """Keep the best checkpoints, bring the model back to the plain layout, and return the epochs kept."""
+        kept = set(self.scheduled)
+        for column, peak in _PEAKS.items():
+            epoch = best_epoch(self.history, column)
+            if epoch not in kept:
+                self._keep(epoch, self.peaks[peak])
+                kept.add(epoch)
+        self.model.to(memory_format=torch.contiguous_format)
+        return tuple(sorted(kept))
+
+    def keep_state(self) -> None:
+        """Keep everything that is needed to go on from here."""
+        self.workspace.save(
+            RESUME,
+            {
+                "identity": self.identity,
+                "epoch": self.epoch,
+                "model": self._weights(),
+                "optimizer": _copied(self.optimizer.state_dict()),
+                "grokfast": self.grokfast.state() if self.grokfast else {},
+                "history": [dataclasses.asdict(evaluation) for evaluation in self.history],
+                "peaks": self.peaks,
+            },
+        )
+        self.kept_at = time.monotonic()
+
+    def take_up(self) -> int | None:
+        """Go on from a kept state, if there is one; return its epoch."""
+        kept = self.workspace.load(RESUME)
+        if kept is None:
+            return None
+        if kept["identity"] != self.identity:
+            raise CheckpointError(
+                "resume: the kept state belongs to a training with other data, seed or settings; "
+                "use an empty workspace for this one"
+            )
+        self.model.load_state_dict(kept["model"])
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self._restore_layout()
+        if self.grokfast is not None:
+            self.grokfast.restore(kept["grokfast"], dict(self.model.named_parameters()))
+        self.history = [Evaluation(**entry) for entry in kept["history"]]
+        self.peaks = {name: dict(state) for name, state in kept["peaks"].items()}
+        self.epoch = int(kept["epoch"])
+        return self.epoch
+
+    def _restore_layout(self) -> None:
+        """Give the optimizer's averages the memory layout of their parameters, which the fused step relies on."""
+        for parameter, averages in self.optimizer.state.items():
+            for name, value in averages.items():
+                if isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.ndim:
+                    averages[name] = torch.empty_like(parameter).copy_(value).detach()
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {
+            name: value.detach().to("cpu", copy=True).contiguous() for name, value in self.model.state_dict().items()
+        }
+
+    def _keep(self, epoch: int, state: dict[str, torch.Tensor]) -> None:
+        self.workspace.save(checkpoint_name(epoch), {"model": state, "epoch": epoch})
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        if not self.half:
+            return contextlib.nullcontext()
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+
+
+def _science(spec: TrainingSpec) -> dict[str, Any]:
+    """Return the settings that can change the result."""
+    return {
+        declared.name: getattr(spec, declared.name)
+        for declared in dataclasses.fields(spec)
+        if declared.metadata.get("science", True)
+    }
+
+
+def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a nested state with its tensors copied, so that later steps do not change it."""
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.detach().to("cpu", copy=True)
+        if isinstance(value, Mapping):
+            return {key: copy(inner) for key, inner in value.items()}
+        return [copy(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    return {key: copy(value) for key, value in state.items()}

@@ -1,0 +1,157 @@
+"""What is measured of a classifier while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from paribus.subjects.images.data import SPLITS, ImageData, IntArray
+
+RANK_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation during training.
+
+    Attributes:
+        epoch: Epochs of training behind it.
+        train_loss: Mean cross-entropy over the steps of that epoch (train mode).
+        train_acc: Accuracy on the training rows (eval mode, as all that follow).
+        id_val_acc: Accuracy on held-out rows of the training domains.
+        val_acc: Accuracy on the validation domain.
+        ood_acc: Accuracy on the OOD domain.
+        weight_norm: Euclidean norm of all parameters.
+        feature_rank: Effective rank of the features that enter the last linear layer.
+    """
+
+    epoch: int
+    train_loss: float
+    train_acc: float
+    id_val_acc: float
+    val_acc: float
+    ood_acc: float
+    weight_norm: float
+    feature_rank: float
+
+
+class SplitImages:
+    """The images of a split on the device, or fetched batch by batch where all of them would take too much memory.
+
+    Args:
+        data: The images.
+        rows: Which of them.
+        device: Where they are wanted.
+        memory_format: Layout of the batches.
+        keep_bytes: The most that is kept on the device.
+    """
+
+    def __init__(
+        self,
+        data: ImageData,
+        rows: IntArray,
+        device: str,
+        memory_format: torch.memory_format,
+        keep_bytes: float = 2**31,
+    ) -> None:
+        """Bring the images over if they are few enough."""
+        self.data = data
+        self.rows = rows
+        self.device = device
+        self.memory_format = memory_format
+        self.labels = torch.from_numpy(data.labels[rows].copy()).to(device)
+        size = 4 * len(rows)
+        for extent in data.inputs.shape[1:]:
+            size *= int(extent)
+        self.kept = self._fetch(rows) if size <= keep_bytes else None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.rows)
+
+    def batch(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images and labels at positions within the split (an index tensor on the CPU)."""
+        if self.kept is None:
+            images = self._fetch(self.rows[positions.numpy()])
+        else:
+            images = self.kept[positions.to(self.device)]
+        return images, self.labels[positions.to(self.device)]
+
+    def _fetch(self, rows: IntArray) -> torch.Tensor:
+        images = self.data.take(rows).to(self.device)
+        return images.contiguous(memory_format=self.memory_format) if images.ndim == 4 else images
+
+
+def evaluate(
+    model: nn.Module, splits: dict[str, SplitImages], *, epoch: int, train_loss: float, batch_limit: int
+) -> Evaluation:
+    """Measure a model on all splits; its train or eval mode is left as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            accuracies = {name: accuracy(model, splits[name], batch_limit) for name in SPLITS}
+            rank = feature_rank(model, splits["train"], batch_limit)
+    finally:
+        model.train(was_training)
+    norm = torch.stack([parameter.detach().float().norm() for parameter in model.parameters()]).norm()
+    return Evaluation(
+        epoch=epoch,
+        train_loss=train_loss,
+        train_acc=accuracies["train"],
+        id_val_acc=accuracies["id_val"],
+        val_acc=accuracies["val"],
+        ood_acc=accuracies["ood"],
+        weight_norm=float(norm),
+        feature_rank=rank,
+    )
+
+
+def accuracy(model: nn.Module, images: SplitImages, batch_limit: int) -> float:
+    """Return the share of a split's images that the model labels rightly."""
+    right = 0
+    for positions in torch.split(torch.arange(len(images)), batch_limit):
+        batch, labels = images.batch(positions)
+        right += int((model(batch).argmax(dim=1) == labels).sum())
+    return right / len(images)
+
+
+def feature_rank(model: nn.Module, images: SplitImages, batch_limit: int) -> float:
+    """Return the effective rank of the features that enter the last linear layer, NaN for a model without one.
+
+    Effective rank (Roy and Vetterli 2007, definition 2): the exponential of the entropy of the normalised singular
+    values of the centred features, here of at most 512 training rows.
+    """
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not linears:
+        return float("nan")
+    seen: list[torch.Tensor] = []
+    handle = linears[-1].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().flatten(1)))
+    try:
+        for positions in torch.split(torch.arange(min(RANK_ROWS, len(images))), batch_limit):
+            model(images.batch(positions)[0])
+    finally:
+        handle.remove()
+    return effective_rank(torch.cat(seen))
+
+
+def effective_rank(features: torch.Tensor) -> float:
+    """Return the effective rank of centred features ``[n, d]``: 0 (all rows equal) to ``min(n, d)``, or NaN."""
+    centred = features.double().cpu()
+    centred = centred - centred.mean(dim=0)
+    if not torch.isfinite(centred).all():
+        return float("nan")
+    singular = torch.linalg.svdvals(centred)
+    total = singular.sum()
+    if float(total) <= 1e-12:
+        return 0.0
+    shares = singular[singular > 0] / total
+    return float(torch.exp(-(shares * shares.log()).sum()))
+
+
+def best_epoch(history: Sequence[Evaluation], column: str) -> int:
+    """Return the epoch of the highest value of a column, the earliest of equals."""
+    return max(history, key=lambda evaluation: (getattr(evaluation, column), -evaluation.epoch)).epoch

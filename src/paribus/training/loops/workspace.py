@@ -1,0 +1,15 @@
+"""Where a training keeps its state."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class CheckpointStore(Protocol):
+    """A place for checkpoints that outlives a kill of the process."""
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Keep tensors and plain values under ``name``; replaces an older one."""
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under ``name``, or None."""
