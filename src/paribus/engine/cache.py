@@ -96,7 +96,7 @@ class InputDigests:
             return known[2]
         plain = tensor.detach().contiguous().cpu()
         digest = hashlib.sha256(f"{plain.dtype}{tuple(plain.shape)}".encode())
-        digest.update(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
         self._known = {name: kept for name, kept in self._known.items() if kept[0]() is not None}
         self._known[id(tensor)] = (weakref.ref(tensor), tensor._version, digest.hexdigest())
         return digest.hexdigest()

@@ -1,7 +1,7 @@
 """Edits of activations: small frozen classes with one ``forward``.
 
-Every intervention takes ``h`` of shape ``[n, d]`` or ``[n, d, *positions]`` (channels on axis 1, whatever the site's own
-layout: the engine moves them there and back) and edits every position. None changes its argument.
+Every intervention takes ``h`` of shape ``[n, d]`` or ``[n, d, *positions]`` (channels on axis 1, whatever the site's
+own layout: the engine moves them there and back) and edits every position. None changes its argument.
 An affine intervention ``h' = M h + b`` also says what it does to a linear readout ``W``: ``W h' = (W M) h + W b``. That
 pull-back is what lets a family of hundreds of them be evaluated with a handful of matrix products.
 """
@@ -59,9 +59,10 @@ class ProjectOut(Intervention):
             raise ExperimentError(f"ProjectOut.basis must be [d, r], got shape {tuple(basis.shape)}")
         gram = basis.T @ basis
         gram.diagonal().sub_(1.0)
-        if gram.numel() and not float(gram.abs().max()) <= ORTHONORMAL_TOLERANCE:
+        off = float(gram.abs().max()) if gram.numel() else 0.0
+        if not off <= ORTHONORMAL_TOLERANCE:
             raise ExperimentError(
-                f"ProjectOut.basis must have orthonormal columns; Q^T Q is {float(gram.abs().max()):.2g} off the identity"
+                f"ProjectOut.basis must have orthonormal columns; Q^T Q is {off:.2g} off the identity"
             )
         object.__setattr__(self, "basis", basis)
         object.__setattr__(self, "center", center)

@@ -118,7 +118,7 @@ def agrees(a: Tensor, b: Tensor, allowed: float) -> bool:
 
 
 class Planner:
-    """Makes plans for one model and site. Call it in evaluation mode without gradients, inputs on the model's device."""
+    """Makes plans for one model and site; to be called in evaluation mode without gradients."""
 
     def __init__(self, model: nn.Module, site: Site, readout: Readout, wanted: Strategy | None, allowed: float) -> None:
         """Prepare.
@@ -147,7 +147,7 @@ class Planner:
         axis = self.site.channel_axis(self.module, value.ndim)
         if len(value) != 3:
             raise ConfigError(
-                f"site {self.site}: its value has shape {tuple(value.shape)} for 3 examples; the first axis must be theirs"
+                f"site {self.site}: its value has shape {tuple(value.shape)} for 3 examples; axis 0 must be theirs"
             )
         shape = tuple(value.movedim(axis, 1).shape[1:])
         row_bytes = value[0].numel() * value.element_size()

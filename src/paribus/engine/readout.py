@@ -16,7 +16,7 @@ _EXTRACT_ROWS = 256
 
 @dataclass(frozen=True, eq=False)
 class LinearReadout:
-    """``output = weight @ h + bias`` for the channel vector ``h`` of a site (its position mean, where it has positions).
+    """``output = weight @ h + bias`` for the channel vector ``h`` of a site (its mean over positions).
 
     Attributes:
         weight: ``[k, d]``.
@@ -59,7 +59,7 @@ class ClosedForm:
         """Return the readouts behind each of ``family`` (one class, one :attr:`Intervention.family`).
 
         Returns:
-            Weights ``[F, k, d]`` (``[F, k, d * P]`` where positions differ; None where they stay) and biases ``[F, k]``.
+            Weights ``[F, k, d]`` (``[F, k, d * P]`` where positions differ; None where they stay), biases ``[F, k]``.
         """
         k, d, positions = self.weight.shape
         n = len(family)

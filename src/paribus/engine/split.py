@@ -6,7 +6,7 @@ import contextlib
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,8 +14,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from paribus.engine.hooks import Reached, visiting
 from paribus.engine.sites import Site
-
-_Conv = TypeVar("_Conv", nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def own_modules(suffix: fx.GraphModule) -> fx.GraphModule:
             _replace(suffix, str(node.target), _out_of_place(module))
         if not isinstance(module, nn.modules.batchnorm._BatchNorm) or not isinstance(source, fx.Node):
             continue
-        before = suffix.get_submodule(str(source.target)) if source.op == "call_module" else None
+        before: Any = suffix.get_submodule(str(source.target)) if source.op == "call_module" else None
         if (
             isinstance(before, nn.Conv1d | nn.Conv2d | nn.Conv3d)
             and len(source.users) == 1
@@ -171,15 +169,12 @@ def own_modules(suffix: fx.GraphModule) -> fx.GraphModule:
     return suffix
 
 
-def folded(conv: _Conv, norm: nn.modules.batchnorm._BatchNorm) -> _Conv:
+def folded(conv: nn.Module, norm: nn.modules.batchnorm._BatchNorm) -> nn.Module:
     """Return a convolution that does what ``conv`` followed by ``norm`` in evaluation mode does."""
-    flags = conv.training, norm.training
-    conv.training = norm.training = False
-    try:
-        dtype = next(conv.parameters()).dtype
-        return fuse_conv_bn_eval(copy.deepcopy(conv).double(), copy.deepcopy(norm).double()).to(dtype)
-    finally:
-        conv.training, norm.training = flags
+    merged: Any = copy.deepcopy(conv).double().eval()
+    scaling: Any = copy.deepcopy(norm).double().eval()
+    fused: nn.Module = fuse_conv_bn_eval(merged, scaling)
+    return fused.to(next(conv.parameters()).dtype)
 
 
 def _makes_fresh(suffix: fx.GraphModule, source: Any) -> bool:

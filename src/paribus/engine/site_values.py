@@ -1,0 +1,87 @@
+"""What stands at a site for given inputs: computed once, in batches, and kept."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paribus.engine.batches import Batches, to_device
+from paribus.engine.cache import FeatureCache, InputDigests
+from paribus.engine.hooks import Reached, visiting
+from paribus.engine.plan import Inputs, Plan
+from paribus.engine.sites import Site
+
+
+class SiteValues:
+    """Computes and keeps a site's values. Use it in evaluation mode without gradients."""
+
+    def __init__(
+        self, model: nn.Module, site: Site, cache: FeatureCache, key: str, batches: Batches, names: tuple[Any, ...]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            model: The network, on its device and in its number format.
+            site: Where to look.
+            cache: Where values are kept.
+            key: What identifies the weights.
+            batches: How many rows at once.
+            names: What else the values depend on (number format, device).
+        """
+        self.model, self.site, self.batches = model, site, batches
+        self._cache, self._key, self._names = cache, key, names
+        weight = next(model.parameters(), torch.empty(0))
+        self.device, self.dtype = weight.device, weight.dtype if weight.is_floating_point() else torch.float32
+        self._digests = InputDigests()
+
+    def rows(self, inputs: Inputs, rows: slice) -> Inputs:
+        """Return rows of the inputs on the device, in the model's number format."""
+        moved = tuple(to_device(one[rows], self.device) for one in inputs)
+        return tuple(one.to(self.dtype) if one.is_floating_point() else one for one in moved)
+
+    def blocks(self, plan: Plan, n: int) -> list[slice]:
+        """Return the row ranges whose values are held together: all rows, or a quarter of the cache's bound each."""
+        if n * plan.row_bytes <= self._cache.limit_bytes:
+            return [slice(0, n)]
+        size = max(1, self._cache.limit_bytes // 4 // plan.row_bytes)
+        return [slice(start, min(n, start + size)) for start in range(0, n, size)]
+
+    def values(self, plan: Plan, inputs: Inputs, block: slice) -> tuple[Tensor, ...]:
+        """Return the raw site values of ``block`` and the boundary values that go by rows."""
+        kind = ("hooks" if plan.split is None else "split", len(plan.boundary))
+        digest = self._digests.of(inputs)
+        key = (self._key, str(self.site), kind, self._names, digest, block.start, block.stop)
+        found = self._cache.get(key)
+        if found is None:
+            found = self._computed(plan, inputs, block)
+            self._cache.put(key, found)
+        return found
+
+    def features(self, plan: Plan, inputs: Inputs) -> Tensor:
+        """Return the activations of all rows, ``[n, d, *positions]``, at least in single precision."""
+        parts = [self.values(plan, inputs, block)[0] for block in self.blocks(plan, len(inputs[0]))]
+        h = plan.channels_second(parts[0] if len(parts) == 1 else torch.cat(parts))
+        return h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
+
+    def _computed(self, plan: Plan, inputs: Inputs, block: slice) -> tuple[Tensor, ...]:
+        kept: list[Tensor] = []
+
+        def step(rows: slice) -> None:
+            batch = self.rows(inputs, rows)
+            values = (self._seen(batch),) if plan.split is None else plan.before(batch)
+            if not kept:
+                kept.extend(one.new_empty((block.stop - block.start, *one.shape[1:])) for one in values)
+            for whole, part in zip(kept, values, strict=True):
+                whole[rows.start - block.start : rows.stop - block.start] = part
+
+        self.batches.run(block.start, block.stop, step)
+        return tuple(kept)
+
+    def _seen(self, batch: Inputs) -> Tensor:
+        with visiting(self.model, self.site, stop=True) as visitor, contextlib.suppress(Reached):
+            self.model(*batch)
+        assert visitor.value is not None
+        return visitor.value
