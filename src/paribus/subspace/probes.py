@@ -83,7 +83,8 @@ def fit_probe(
     share = as_weights(weights, len(features))
     mean = share @ features
     scale = np.sqrt(share @ (features - mean) ** 2)
-    scale = np.where(scale > 1e-7 * max(float(scale.max()), 1e-30), scale, 1.0)
+    constant = scale <= 1e-7 * float(scale.max()) + 1e-10 * np.abs(mean)
+    scale = np.where(constant, 1.0, scale)
     x = (features - mean) / scale
     penalty = _choose_penalty(x, index, len(classes), share, np.asarray(clusters), rng) if l2 == "cv" else float(l2)
     fit = LogisticProblem(x, index, len(classes), share).fit(penalty)

@@ -1,0 +1,167 @@
+"""Measures what moving along a direction does at one checkpoint after the other: the rows of the steering sweep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paribus.experiments._concentration_report import concentration_aggregates
+from paribus.experiments._margin import margin
+from paribus.experiments._probe_scores import FrozenProbes, fit_frozen
+from paribus.experiments._shortcut_readout import FloatArray, ShortcutReadout, SplitView
+from paribus.experiments._subspace_nulls import KINDS, null_columns, score_draws
+from paribus.stats.bootstrap import cluster_interval
+from paribus.stats.scores import auroc
+
+if TYPE_CHECKING:
+    from paribus.engine.intervention import Intervention
+    from paribus.experiments.activation_steering import ActivationSteering
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_images import ImageSetup
+
+SPLIT_OF = {"head_ood": "ood", "head_id": "id_val", "head_val": "val"}
+NULL_PREFIX = {"isotropic": "null", "covariance": "null_covariance"}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One direction at one checkpoint.
+
+    Attributes:
+        epoch: The checkpoint's epoch.
+        direction: Name of the direction.
+        sigma: Standard deviation of training features along it.
+        gradient_along: Mean gradient of the margin along it, after it was turned: not negative.
+        cos_head: Cosine with the margin's gradient; at a linear head with ``w_positive - mean of the others``.
+        threshold_only: Whether every margin shifts alike.
+        margin_shift_per_alpha: Slope of the mean margin on alpha.
+        correct: Whether each OOD context is classified right at each alpha [n, alphas].
+    """
+
+    epoch: int
+    direction: str
+    sigma: float
+    gradient_along: float
+    cos_head: float
+    threshold_only: bool
+    margin_shift_per_alpha: float
+    correct: FloatArray
+
+
+class SteeringRows:
+    """Collects the rows of all checkpoints.
+
+    Attributes:
+        rows: One mapping per checkpoint x direction x alpha, without effects.
+        differences: For each row, the change of correctness of each OOD context against alpha 0.
+        sweeps: One entry per checkpoint x direction, in order.
+        concentration: The concentration measures by epoch.
+    """
+
+    def __init__(self, experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder) -> None:
+        """Start without rows."""
+        self.experiment, self.setup, self.recorder = experiment, setup, recorder
+        self.alphas = experiment.levels()
+        self.rows: list[dict[str, Any]] = []
+        self.differences: list[FloatArray] = []
+        self.sweeps: list[Sweep] = []
+        self.concentration: dict[int, dict[str, Any]] = {}
+
+    def measure(self, readout: ShortcutReadout) -> None:
+        """Add the rows of one checkpoint."""
+        from paribus.subspace.directions import find_direction, orient, projected_sd
+
+        frozen = fit_frozen(readout, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
+        self.concentration[readout.checkpoint.epoch] = concentration_aggregates(readout, frozen)
+        train, gradient = readout.view("train"), readout.gradient
+        for name in self.experiment.directions:
+            found = find_direction(
+                name,
+                train.h,
+                train.domains,
+                clusters=train.clusters,
+                rng=self.setup.rng(f"direction/{name}"),
+                weights=frozen.weights,
+            )
+            direction = orient(found, gradient)
+            sigma = float(projected_sd(train.h, direction))
+            self._sweep(readout, frozen, name, direction, sigma)
+
+    def _sweep(
+        self, readout: ShortcutReadout, frozen: FrozenProbes, name: str, direction: FloatArray, sigma: float
+    ) -> None:
+        from paribus.engine.interventions import Steer
+
+        edits: list[Intervention] = [Steer(direction, alpha * sigma) for alpha in self.alphas]  # type: ignore[arg-type]
+        views = {prefix: readout.view(split) for prefix, split in SPLIT_OF.items()}
+        outputs = {prefix: readout.outputs(view.inputs, edits) for prefix, view in views.items()}
+        ood, margins = views["head_ood"], margin(outputs["head_ood"], readout.positive)
+        correct = {p: (outputs[p].argmax(axis=-1) == view.labels).astype(np.float64) for p, view in views.items()}
+        intervals = {p: self._intervals(correct[p], view) for p, view in views.items()}
+        truth = (ood.labels == readout.positive).astype(np.int64)
+        areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(edits), np.nan)
+        nulls = {kind: self._null(readout, ood, kind, sigma) for kind in KINDS}
+        size = np.linalg.norm(ood.h, axis=1)
+        zero = self.alphas.index(0.0)
+        base = outputs["head_ood"][zero].argmax(axis=-1) == readout.positive
+        for number, alpha in enumerate(self.alphas):
+            now = outputs["head_ood"][number].argmax(axis=-1) == readout.positive
+            shift = alpha * sigma * direction
+            row: dict[str, Any] = {**self.experiment.head(readout), "direction": name, "alpha": alpha, "sigma": sigma}
+            for prefix in SPLIT_OF:
+                row[f"{prefix}_acc"] = float(correct[prefix][number].mean())
+                row["ci_low" if prefix == "head_ood" else f"{prefix}_ci_low"] = float(intervals[prefix][0][number])
+                row["ci_high" if prefix == "head_ood" else f"{prefix}_ci_high"] = float(intervals[prefix][1][number])
+            row.update(
+                n=len(ood.labels),
+                auroc=float(areas[number]),
+                mean_margin=float(margins[number].mean()),
+                flipped_to_positive=float((now & ~base).mean()),
+                flipped_to_negative=float((~now & base).mean()),
+                domain_probe_frozen=frozen.domain_score(views["head_id"].h + shift, views["head_id"]),
+                label_probe_frozen=frozen.label_score(ood.h + shift, ood),
+                relative_norm=float(np.mean(abs(alpha) * sigma / size[size > 0])) if (size > 0).any() else float("nan"),
+            )
+            for kind in KINDS:
+                row.update(null_columns(row["head_ood_acc"], nulls[kind][number], NULL_PREFIX[kind]))
+            self.rows.append(row)
+            self.differences.append(correct["head_ood"][number] - correct["head_ood"][zero])
+        gradient = readout.gradient
+        steep = float(np.linalg.norm(gradient))
+        self.sweeps.append(
+            Sweep(
+                epoch=readout.checkpoint.epoch,
+                direction=name,
+                sigma=sigma,
+                gradient_along=float(direction @ gradient),
+                cos_head=float(direction @ gradient) / steep if steep > 0 else float("nan"),
+                threshold_only=readout.is_affine,
+                margin_shift_per_alpha=float(np.polyfit(self.alphas, margins.mean(axis=1), 1)[0]),
+                correct=correct["head_ood"].T,
+            )
+        )
+
+    def _intervals(self, correct: FloatArray, view: SplitView) -> tuple[FloatArray, FloatArray]:
+        rng = self.setup.rng(f"intervals/{view.name}")
+        found = cluster_interval(correct.T, view.clusters, spec=self.setup.stats, rng=rng)
+        return np.asarray(found.low), np.asarray(found.high)
+
+    def _null(self, readout: ShortcutReadout, view: SplitView, kind: str, sigma: float) -> FloatArray:
+        """Return accuracies [alphas, n_null] along random directions, moved as far as the direction itself is."""
+        from paribus.engine.interventions import Steer
+        from paribus.subspace.bases import covariance_root
+        from paribus.subspace.directions import orient, random_directions
+
+        train, n = readout.view("train").h, self.setup.stats.n_null
+        if not n:
+            return np.empty((len(self.alphas), 0))
+        rng = self.setup.rng(f"null/{kind}")
+        drawn = random_directions(n, train.shape[1], kind=kind, rng=rng, root=covariance_root(train))
+        turned = orient(drawn, readout.gradient)
+        moved = [alpha for alpha in self.alphas if alpha]
+        draws: list[Intervention] = [Steer(v, alpha * sigma) for alpha in moved for v in turned]
+        found = score_draws(readout, view, draws, with_auroc=False).accuracy.reshape(len(moved), n)
+        unmoved = float((view.logits.argmax(axis=1) == view.labels).mean())
+        return np.stack([found[moved.index(alpha)] if alpha else np.full(n, unmoved) for alpha in self.alphas])

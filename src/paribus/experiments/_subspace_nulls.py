@@ -1,0 +1,54 @@
+"""What random edits of the same size do: the named nulls of the shortcut experiments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paribus.experiments._shortcut_readout import FloatArray, ShortcutReadout, SplitView
+from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.scores import auroc
+
+if TYPE_CHECKING:
+    from paribus.engine.intervention import Intervention
+
+KINDS = ("isotropic", "covariance")
+
+
+@dataclass(frozen=True)
+class NullDraws:
+    """Scores of one view under the draws of one null.
+
+    Attributes:
+        accuracy: Accuracy under each draw [n_null].
+        auroc: AUROC of the margin under each draw [n_null], NaN where the view has one class; empty if not asked for.
+    """
+
+    accuracy: FloatArray
+    auroc: FloatArray
+
+
+def score_draws(
+    readout: ShortcutReadout, view: SplitView, draws: list[Intervention], *, with_auroc: bool = True
+) -> NullDraws:
+    """Evaluate random interventions on ``view``."""
+    if not draws:
+        return NullDraws(np.empty(0), np.empty(0))
+    accuracy, margins = readout.scores(view, draws)
+    truth = (view.labels == readout.positive).astype(np.int64)
+    if not with_auroc:
+        return NullDraws(accuracy, np.empty(0))
+    if len(np.unique(truth)) < 2:
+        return NullDraws(accuracy, np.full(len(draws), np.nan))
+    return NullDraws(accuracy, np.asarray(auroc(margins.T, truth), dtype=np.float64))
+
+
+def null_columns(value: float, null: FloatArray, prefix: str) -> dict[str, float]:
+    """Return ``<prefix>_low, _median, _high`` (2.5/50/97.5 %) and ``<prefix>_percentile`` of ``value`` among draws."""
+    names = [f"{prefix}_{part}" for part in ("low", "median", "high", "percentile")]
+    if not len(null):
+        return dict.fromkeys(names, float("nan"))
+    quantiles = [float(each) for each in null_quantiles(null)]
+    return dict(zip(names, [*quantiles, float(null_percentile(value, null))], strict=True))
