@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -44,35 +44,27 @@ def target_object(target: Any, where: str) -> Any:
     here = f"{where}._target_"
     if not isinstance(target, str) or "." not in target or not all(p.isidentifier() for p in target.split(".")):
         raise ConfigError(f"{here}: wants a dotted name such as my_package.build, got {target!r}")
-    parts = target.split(".")
-    module, rest = _longest_module(parts, here)
-    found: Any = module
-    for i, name in enumerate(rest):
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            known = [n for n in vars(found) if not n.startswith("_")] if hasattr(found, "__dict__") else []
-            parent = ".".join(parts[: len(parts) - len(rest) + i])
-            raise ConfigError(f"{here}: {parent} has no {name!r}; {nearest(name, known)}") from None
+    first, *rest = target.split(".")
+    found: Any = _import(first, here)
+    path = first
+    for name in rest:
+        if not hasattr(found, name):
+            _import_submodule(found, path, name, here)
+        found = getattr(found, name)
+        path = f"{path}.{name}"
     if not callable(found):
         raise ConfigError(f"{here}: {target} is no class or function")
     return found
 
 
-def _longest_module(parts: list[str], here: str) -> tuple[Any, list[str]]:
-    """Import the longest module that ``parts`` begin with; return it and the names that remain."""
-    module = _import(parts[0], here)
-    taken = 1
-    while taken < len(parts) - 1 and not hasattr(module, parts[taken]):
-        module = _import(".".join(parts[: taken + 1]), here)
-        taken += 1
-    # A submodule may already be an attribute of its parent: walk on through attributes, importing where needed.
-    rest = parts[taken:]
-    if rest and not hasattr(module, rest[0]):
-        full = ".".join(parts[: taken + 1])
-        if hasattr(module, "__path__") and importlib.util.find_spec(full) is not None:
-            return _import(full, here), rest[1:]
-    return module, rest
+def _import_submodule(parent: Any, path: str, name: str, here: str) -> None:
+    """Import the module ``name`` of the package ``parent``, which then has it as an attribute."""
+    submodules = [module.name for module in pkgutil.iter_modules(getattr(parent, "__path__", []))]
+    if name in submodules:
+        _import(f"{path}.{name}", here)
+        return
+    known = [n for n in dir(parent) if not n.startswith("_")] + submodules
+    raise ConfigError(f"{here}: {path} has no {name!r}; {nearest(name, known)}")
 
 
 def _import(name: str, here: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,22 +37,30 @@ def run(arguments: Sequence[str]) -> int:
     asked = parser.take(arguments)
     dirs: list[str] = asked.config_dir
     if asked.what is None or asked.what == "experiment":
-        print(_experiments(dirs))
-    elif asked.what in catalogue.groups(dirs):
+        return _experiments(dirs)
+    if asked.what in catalogue.groups(dirs):
         print(_group(asked.what, dirs))
     else:
         print(_one(asked.what, dirs))
     return 0
 
 
-def _experiments(dirs: Sequence[str]) -> str:
-    rows = []
+def _experiments(dirs: Sequence[str]) -> int:
+    """Print every experiment type; one that cannot be loaded is named as an error and does not hide the rest."""
+    rows, broken = [], []
     for option in catalogue.options("experiment", dirs):
-        cls = option.load()
+        try:
+            cls = option.load()
+        except ConfigError as error:
+            broken.append(error)
+            continue
         required = [v.name for v in _variables(cls) if v.default is None]
         extra = f" (needs {', '.join(required)})" if required else ""
         rows.append((option.name, _word(cls, "evidence"), _word(cls, "subject"), f"{_word(cls, 'summary')}{extra}"))
-    return aligned(rows, header=("experiment", "evidence", "subject", "what it asks"))
+    print(aligned(rows, header=("experiment", "evidence", "subject", "what it asks")))
+    for error in broken:
+        print(f"paribus: {error}", file=sys.stderr)
+    return 2 if broken else 0
 
 
 def _word(cls: Any, name: str) -> str:
