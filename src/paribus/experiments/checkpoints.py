@@ -144,5 +144,5 @@ def state_digest(state: Mapping[str, Any]) -> str:
         if isinstance(value, torch.Tensor):
             plain = value.detach().cpu().contiguous()
             digest.update(f"{name}/{plain.dtype}/{tuple(plain.shape)}/".encode())
-            digest.update(plain.reshape(-1).view(torch.uint8).numpy())
+            digest.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

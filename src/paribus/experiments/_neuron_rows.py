@@ -1,0 +1,175 @@
+"""Measures what ablating units does at one checkpoint after the other: the rows of the K sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paribus.experiments._concentration_report import concentration_aggregates
+from paribus.experiments._margin import margin
+from paribus.experiments._probe_scores import FrozenProbes, Refit, fit_frozen
+from paribus.experiments._shortcut_readout import FloatArray, IntArray, ShortcutReadout, SplitView
+from paribus.experiments._subspace_nulls import null_columns, score_draws
+from paribus.experiments._unit_rankings import UnitScores, matched_sets, random_sets, score_units
+from paribus.stats.scores import auroc
+
+if TYPE_CHECKING:
+    from paribus.engine.intervention import Intervention
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.neuron_ablation import NeuronAblation
+    from paribus.experiments.setup_images import ImageSetup
+
+NAN = float("nan")
+
+
+class NeuronRows:
+    """Collects the rows of all checkpoints.
+
+    Attributes:
+        rows: One mapping per checkpoint x ranking x ablation x K x split, without effects.
+        differences: For each row, the change of correctness of each context.
+        clusters: Cluster ids by split.
+        units: One mapping per checkpoint x unit: its scores and ranks.
+        concentration: The concentration measures by epoch.
+        chance: Balanced accuracy of guessing the domain.
+        width: How many units the site has.
+    """
+
+    def __init__(self, experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder) -> None:
+        """Start without rows."""
+        self.experiment, self.setup, self.recorder = experiment, setup, recorder
+        self.rows: list[dict[str, Any]] = []
+        self.differences: list[FloatArray] = []
+        self.clusters: dict[str, IntArray] = {}
+        self.units: list[dict[str, Any]] = []
+        self.concentration: dict[int, dict[str, Any]] = {}
+        self.chance, self.width = NAN, 0
+
+    def measure(self, readout: ShortcutReadout) -> None:
+        """Add the rows of one checkpoint."""
+        experiment = self.experiment
+        frozen = fit_frozen(readout, balance=experiment.fit_balance, rng=self.setup.rng("probes"))
+        self.chance = frozen.chance
+        self.concentration[readout.checkpoint.epoch] = concentration_aggregates(readout, frozen)
+        scores = score_units(readout, frozen, self.setup.rng("units"))
+        orders = {ranking: scores.order(ranking, self.setup.rng("random ranking")) for ranking in experiment.rankings}
+        self._keep_units(readout, scores, orders)
+        self.width = len(scores.shortcut)
+        levels = experiment.levels(self.width)
+        plan = [(r, a, k) for r in experiment.rankings for a in experiment.ablations for k in levels]
+        refit = self._refits(readout, frozen, orders, levels)
+        for split in experiment.splits:
+            view = readout.view(split)
+            self.clusters[split] = view.clusters
+            means, donors = readout.view("train").h.mean(axis=0), self._donors(view)
+            edits = [_edit(ablation, orders[ranking][:k], means, donors) for ranking, ablation, k in plan]
+            outputs = readout.outputs(view.inputs, edits)
+            nulls = self._nulls(readout, view, scores, orders, levels) if split in experiment.null_splits else {}
+            truth = (view.labels == readout.positive).astype(np.int64)
+            margins = margin(outputs, readout.positive)
+            areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(plan), NAN)
+            correct = view.logits.argmax(axis=1) == view.labels
+            for number, (ranking, ablation, k) in enumerate(plan):
+                right = outputs[number].argmax(axis=1) == view.labels
+                edited = _apply(view.h, ablation, orders[ranking][:k], means, donors)
+                known = split in ("train", "id_val")
+                row = {
+                    **experiment.head(readout),
+                    "ranking": ranking,
+                    "ablation": ablation,
+                    "k": k,
+                    "split": split,
+                    "n": len(view.labels),
+                    "head_acc": float(right.mean()),
+                    "head_acc_raw": float(correct.mean()),
+                    "auroc": float(areas[number]),
+                    "margin_shift": float((margins[number] - margin(view.logits, readout.positive)).mean()),
+                    "domain_probe_frozen": frozen.domain_score(edited, view) if known else NAN,
+                    "domain_probe_refit": refit[ranking, k]["domain"] if split == "id_val" else NAN,
+                    "label_probe_frozen": frozen.label_score(edited, view),
+                    "label_probe_refit": refit[ranking, k]["label"] if split == "id_val" else NAN,
+                }
+                difference = right.astype(np.float64) - correct
+                for prefix, kind in (("null", "random"), ("null_matched", f"matched {ranking}")):
+                    draws = nulls.get((kind, ablation, k), np.empty(0)) - correct.mean()
+                    row.update(null_columns(float(difference.mean()), draws, prefix))
+                self.rows.append(row)
+                self.differences.append(difference)
+
+    def _keep_units(self, readout: ShortcutReadout, scores: UnitScores, orders: dict[str, IntArray]) -> None:
+        places = {f"{ranking}_rank": np.argsort(order) for ranking, order in orders.items() if ranking != "random"}
+        for unit in range(len(scores.shortcut)):
+            self.units.append(
+                {
+                    "epoch": readout.checkpoint.epoch,
+                    "unit": unit,
+                    "shortcut_score": float(scores.shortcut[unit]),
+                    "label_score": float(scores.label[unit]),
+                    "mean_activation": float(scores.mean_activation[unit]),
+                    "readout_norm": float(scores.readout_norm[unit]),
+                    **{name: int(place[unit]) for name, place in places.items()},
+                }
+            )
+
+    def _refits(
+        self, readout: ShortcutReadout, frozen: FrozenProbes, orders: dict[str, IntArray], levels: list[int]
+    ) -> dict[tuple[str, int], dict[str, float]]:
+        """Return refit probes on id_val without the top K: what is no longer there cannot be read, however it went."""
+        view = readout.view("id_val")
+        refit = Refit(view, frozen, self.setup.rng("halves/id_val"))
+        found: dict[tuple[str, int], dict[str, float]] = {}
+        whole = {"domain": refit.domain_score(view.h), "label": refit.label_score(view.h)}
+        for ranking, order in orders.items():
+            for k in levels:
+                if k == 0:
+                    found[ranking, k] = whole
+                    continue
+                left = np.delete(view.h, order[:k], axis=1) if k < view.h.shape[1] else np.zeros((len(view.h), 1))
+                found[ranking, k] = {"domain": refit.domain_score(left), "label": refit.label_score(left)}
+        return found
+
+    def _donors(self, view: SplitView) -> IntArray:
+        return np.asarray(self.setup.rng(f"donors/{view.name}").permutation(len(view.labels)), dtype=np.int64)
+
+    def _nulls(
+        self,
+        readout: ShortcutReadout,
+        view: SplitView,
+        scores: UnitScores,
+        orders: dict[str, IntArray],
+        levels: list[int],
+    ) -> dict[tuple[str, str, int], FloatArray]:
+        """Return accuracies [n_null] by kind of random set, ablation and K."""
+        n, d = self.setup.stats.n_null, len(scores.shortcut)
+        means, donors = readout.view("train").h.mean(axis=0), self._donors(view)
+        found: dict[tuple[str, str, int], FloatArray] = {}
+        for k in (level for level in levels if level > 0 and n):
+            sets = {"random": random_sets(d, k, n, self.setup.rng(f"null/random/{k}"))}
+            for ranking, order in orders.items():
+                rng = self.setup.rng(f"null/matched/{ranking}/{k}")
+                sets[f"matched {ranking}"] = matched_sets(scores, order[:k], n, rng)
+            for ablation in self.experiment.ablations:
+                draws = [_edit(ablation, units, means, donors) for drawn in sets.values() for units in drawn]
+                accuracy = score_draws(readout, view, draws, with_auroc=False).accuracy.reshape(len(sets), n)
+                for number, kind in enumerate(sets):
+                    found[kind, ablation, k] = accuracy[number]
+        return found
+
+
+def _edit(ablation: str, units: IntArray, means: FloatArray, donors: IntArray) -> Intervention:
+    from paribus.engine.interventions import AblateUnits, Resample
+
+    if ablation == "resample":
+        return Resample(units, donors)  # type: ignore[arg-type]
+    return AblateUnits(units, means if ablation == "mean" else None)  # type: ignore[arg-type]
+
+
+def _apply(h: FloatArray, ablation: str, units: IntArray, means: FloatArray, donors: IntArray) -> FloatArray:
+    """Return position means [n, d] under the same edit (it commutes with the mean)."""
+    edited = h.copy()
+    if ablation == "resample":
+        edited[:, units] = h[donors][:, units]
+    else:
+        edited[:, units] = means[units] if ablation == "mean" else 0.0
+    return edited
