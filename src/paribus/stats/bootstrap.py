@@ -106,7 +106,8 @@ def _percentile(
 def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
 
-    A resample's own standard error counts as at least a tenth of ``se`` (see :data:`LEAST_OWN`); where ``se`` is 0, or a resample drew no cluster that supports the row, ``t*`` is 0. All rows share their resamples.
+    A resample's own standard error counts as at least a tenth of ``se`` (see :data:`LEAST_OWN`); where ``se`` is 0, or
+    a resample drew no cluster that supports the row, ``t*`` is 0. All rows share their resamples.
     """
     scores, counts, se = sums.residuals(), sums.counts, np.nan_to_num(sums.standard_errors())
     k = sums.n_clusters

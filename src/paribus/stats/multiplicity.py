@@ -27,7 +27,7 @@ def adjust(p: ArrayLike, method: str = "bh") -> FloatArray:
     order = np.argsort(tested, kind="stable")
     rank = np.arange(1, m + 1)
     if method == "bh":
-        ascending = np.minimum.accumulate((tested[order] * m / rank)[::-1])[::-1]
+        ascending = np.minimum.accumulate((tested[order] * (m / rank))[::-1])[::-1]
     elif method == "holm":
         ascending = np.maximum.accumulate(tested[order] * (m - rank + 1))
     else:

@@ -46,8 +46,8 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     degrees of freedom, so that a group seen in one or two clusters has an interval); between-group variance by Paule
     and Mandel (1982); shrinkage and intervals by empirical Bayes with Morris' (1983) allowance for having estimated
     the mean and the variance of the groups. No mean is moved by more than one standard error (limited translation,
-    Efron and Morris 1972): a single outstanding group does not come from the same normal as the others; it keeps its
-    own standard error.
+    Efron and Morris 1972): a single outstanding group does not come from the same normal as the others; its
+    standard error counts the move as bias.
 
     Args:
         values: Values [n]; rows with NaN are left out.
@@ -91,7 +91,7 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     unknown_tau = 2 / max(len(names) - 3, 1) * wanted**2
     pooled_se = np.sqrt((1 - shrinkage) * variance + shrinkage**2 * grand_variance + unknown_tau)
     outlying = np.abs(wanted) > limit
-    pooled_se[outlying] = np.sqrt(variance[outlying])
+    pooled_se[outlying] = np.sqrt(variance[outlying] + limit[outlying] ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         shrinkage = np.where(outlying, (means - pooled) / (means - grand), shrinkage)
 
@@ -126,9 +126,7 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
 
 def _shrink(means: FloatArray, variance: FloatArray, tau2: float) -> tuple[float, float, FloatArray]:
     """Return the grand mean, its variance, and each group's shrinkage; exact means (no variance) are not shrunk."""
-    if tau2 <= 0 and (variance <= 0).any():
-        variance = np.maximum(variance, 1e-300)
-    total = variance + tau2
+    total = np.maximum(variance + tau2, 1e-200)
     weight = 1 / total
     return float(weight @ means / weight.sum()), float(1 / weight.sum()), np.asarray(variance / total)
 
@@ -138,10 +136,10 @@ def _between_variance(means: FloatArray, variance: FloatArray) -> float:
 
     def excess(tau2: float) -> float:
         grand, _, _ = _shrink(means, variance, tau2)
-        return float(((means - grand) ** 2 / np.maximum(variance + tau2, 1e-300)).sum()) - (len(means) - 1)
+        return float(((means - grand) ** 2 / np.maximum(variance + tau2, 1e-200)).sum()) - (len(means) - 1)
 
-    high = float(means.var(ddof=1)) + 1e-300
-    if excess(1e-12 * high) <= 0:
+    high = float(means.var(ddof=1))
+    if high <= 0 or excess(1e-12 * high) <= 0:
         return 0.0
     while excess(high) > 0:
         high *= 2

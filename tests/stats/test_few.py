@@ -1,0 +1,150 @@
+"""Few runs: exact tests against scipy and brute force, floors, effect sizes and intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from paribus.stats import few
+from paribus.stats.spec import StatsSpec
+
+SPEC = StatsSpec(n_bootstrap=1000)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize(
+    ("design", "n_a", "n_b", "floor"),
+    [
+        ("paired_sign_flip", 6, None, 2 / 64),
+        ("paired_sign_flip", 5, None, 0.0625),
+        ("mann_whitney", 5, 3, 1 / 28),
+        ("fisher", 5, 3, 1 / 56),
+        ("label_permutation", 5, 3, 1 / 56),
+        ("label_permutation", 4, 4, 2 / 70),
+        ("paired_sign_flip", 0, None, 1.0),
+    ],
+)
+def test_the_smallest_reachable_p(design, n_a, n_b, floor):
+    assert few.smallest_p(design, n_a, n_b) == pytest.approx(floor)
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(5, 3), (4, 4), (3, 6)])
+@pytest.mark.parametrize("side", ["two-sided", "greater", "less"])
+def test_the_most_extreme_data_reach_the_floor(n_a, n_b, side):
+    high, low = 100 + np.arange(n_a) ** 2.0, np.arange(n_b) / 7
+    a, b = (high, low) if side != "less" else (-high, -low)
+    for test in (few.label_permutation, few.mann_whitney):
+        found = test(a, b, alternative=side)
+        assert found.p == pytest.approx(found.smallest_p)
+    yes = (n_a, n_a, 0, n_b) if side != "less" else (0, n_a, n_b, n_b)
+    found = few.fisher(*yes, alternative=side)
+    assert found.p == pytest.approx(found.smallest_p)
+
+
+def test_the_floor_comes_first():
+    assert next(iter(few.paired_sign_flip([1.0] * 6).__dataclass_fields__)) == "smallest_p"
+
+
+def test_six_agreeing_pairs_reach_five_percent_and_five_do_not():
+    assert few.paired_sign_flip([0.1, 0.2, 0.3, 0.1, 0.4, 0.2]).p == 2 / 64
+    assert few.paired_sign_flip([0.1, 0.2, 0.3, 0.1, 0.4]).p == 0.0625
+    assert few.paired_sign_flip([0.0, 0.0]).p == 1
+
+
+def test_paired_flips_agree_with_scipy():
+    values = rng().normal(size=9) + 0.5
+    theirs = scipy_stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert few.paired_sign_flip(values).p == pytest.approx(theirs.pvalue)
+
+
+@pytest.mark.parametrize("side", ["two-sided", "greater", "less"])
+def test_mann_whitney_agrees_with_scipy_without_ties(side):
+    a, b = rng(1).normal(size=6) + 1, rng(2).normal(size=5)
+    theirs = scipy_stats.mannwhitneyu(a, b, alternative=side, method="exact")
+    ours = few.mann_whitney(a, b, alternative=side)
+    assert (ours.statistic, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue))
+
+
+@pytest.mark.parametrize("side", ["two-sided", "greater", "less"])
+def test_label_permutation_agrees_with_scipy(side):
+    a, b = rng(1).normal(size=5) + 1, rng(2).normal(size=5)
+    theirs = scipy_stats.permutation_test(
+        (a, b), lambda x, y, axis: x.mean(axis) - y.mean(axis), vectorized=True, n_resamples=np.inf, alternative=side
+    )
+    assert few.label_permutation(a, b, alternative=side).p == pytest.approx(theirs.pvalue)
+
+
+def test_tied_ranks_are_permuted_exactly():
+    a, b = [1, 1, 1, 0], [0, 0, 0, 0]
+    assert few.mann_whitney(a, b).p == pytest.approx(few.fisher(3, 4, 0, 4).p)
+
+
+def test_large_arms_are_drawn_and_need_a_generator():
+    a, b = rng().normal(size=30) + 2, rng(1).normal(size=30)
+    found = few.label_permutation(a, b, rng=rng(2), n_permutations=499)
+    assert (found.method, found.p) == ("monte_carlo", 1 / 500)
+    with pytest.raises(ValueError, match="pass a generator"):
+        few.label_permutation(a, b)
+    with pytest.raises(ValueError, match="pass a generator"):
+        few.paired_sign_flip(a)
+
+
+@pytest.mark.parametrize("test", [few.label_permutation, few.mann_whitney])
+def test_false_positives_stay_below_the_level(test):
+    draw = rng(9)
+    p = np.array([test(draw.exponential(size=5), draw.exponential(size=4)).p for _ in range(400)])
+    assert 0.015 <= np.mean(p <= 0.05) <= 0.075
+
+
+def test_hedges_g_is_unbiased_where_cohens_d_is_not():
+    draw = rng(4)
+    samples = [(draw.normal(1, 1, 4), draw.normal(0, 1, 4)) for _ in range(4000)]
+    g = np.mean([few.hedges_g(a, b) for a, b in samples])
+    d = np.mean([(a.mean() - b.mean()) / np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2) for a, b in samples])
+    assert g == pytest.approx(1, abs=0.06)
+    assert d > 1.08
+    assert np.isnan(few.hedges_g([1, 1], [1, 1]))
+
+
+@pytest.mark.parametrize(("n", "most"), [(3, 0.99), (5, 0.985), (8, 0.975)])
+def test_intervals_of_differences_between_arms_cover(n, most):
+    draw, covered = rng(n), []
+    for _ in range(500):
+        a, b = draw.normal(size=n), draw.normal(size=n) + 1
+        found = few.stratified_interval([a, b], contrast=(1, -1), spec=StatsSpec(n_bootstrap=300), rng=draw)
+        covered.append(found.low <= -1 <= found.high)
+    assert 0.92 <= np.mean(covered) <= most
+
+
+def test_strata_are_weighed_alike_and_their_offsets_do_not_widen():
+    draw = rng()
+    groups = [draw.normal(size=10), 100 + draw.normal(size=20)]
+    found = few.stratified_interval(groups, spec=SPEC, rng=rng(1))
+    assert found.low < np.mean([g.mean() for g in groups]) < found.high
+    assert found.high - found.low < 2
+
+
+def test_too_few_runs_have_no_interval():
+    assert few.stratified_interval([[1, 2], [3, 4, 5, 6]], spec=SPEC, rng=rng()).method == "none"
+    assert few.stratified_interval([[1, 2, 3]], spec=SPEC, rng=rng()).method == "none"
+    constant = few.stratified_interval([[1, 1, 1], [3, 3, 3]], contrast=(1, -1), spec=SPEC, rng=rng())
+    assert (constant.low, constant.high) == (-2, -2)
+
+
+def test_wrong_requests_are_refused():
+    with pytest.raises(ValueError, match="finite numbers"):
+        few.paired_sign_flip([1.0, np.nan])
+    with pytest.raises(ValueError, match="within their arms"):
+        few.fisher(4, 3, 0, 3)
+    with pytest.raises(ValueError, match="design must be"):
+        few.smallest_p("t_test", 3)
+    with pytest.raises(ValueError, match="n_b is missing"):
+        few.smallest_p("fisher", 3)
+    with pytest.raises(ValueError, match="alternative"):
+        few.fisher(1, 3, 0, 3, alternative="both")
+    with pytest.raises(ValueError, match="does not fit 1 groups"):
+        few.stratified_interval([[1, 2, 3]], contrast=(1, -1), spec=SPEC, rng=rng())

@@ -1,0 +1,33 @@
+"""Quantiles of nulls and standing in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import percentileofscore
+
+from paribus.stats.nulls import null_percentile, null_quantiles
+
+
+def test_quantiles_are_over_the_last_axis_and_skip_missing_draws():
+    null = np.array([[0.0, 1, 2, 3, 4], [np.nan, 1, 2, 3, np.nan], [np.nan] * 5])
+    low, median, high = null_quantiles(null)
+    assert median.tolist()[:2] == [2, 2]
+    assert low[0] == pytest.approx(0.1)
+    assert high[1] == pytest.approx(2.95)
+    assert np.isnan([low[2], median[2], high[2]]).all()
+
+
+def test_percentile_agrees_with_scipy_on_ties():
+    null = np.random.default_rng(0).integers(0, 5, 100)
+    for value in (-1, 0, 2, 2.5, 9):
+        assert null_percentile(value, null) == pytest.approx(percentileofscore(null, value, kind="mean"))
+
+
+def test_rows_have_their_own_or_a_shared_null():
+    values = np.array([0.0, 10.0, np.nan])
+    assert null_percentile(values, np.array([-1.0, 1.0])).tolist()[:2] == [50, 100]
+    own = null_percentile(values, np.array([[1.0, 2.0], [9.0, 11.0], [0.0, 1.0]]))
+    assert own.tolist()[:2] == [0, 50]
+    assert np.isnan(own[2])
+    assert np.isnan(null_percentile(1.0, np.array([np.nan])))

@@ -1,0 +1,63 @@
+"""Odds ratios and lifts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from statsmodels.stats.contingency_tables import Table2x2
+
+from paribus.stats.odds import association_table, odds_ratio
+from paribus.stats.spec import StatsSpec
+
+SPEC = StatsSpec()
+
+
+def test_unsmoothed_odds_ratio_agrees_with_statsmodels():
+    table = Table2x2(np.array([[12, 5], [7, 20]]))
+    found = odds_ratio(12, 5, 7, 20, smoothing=0.0)
+    assert found.ratio == pytest.approx(table.oddsratio)
+    assert (found.low, found.high) == pytest.approx(table.oddsratio_confint())
+
+
+def test_empty_cells_stay_finite():
+    found = odds_ratio([0, 10], [5, 0], [3, 0], [4, 9])
+    assert np.isfinite([found.ratio, found.low, found.high]).all()
+    assert found.low.shape == (2,)
+    assert found.low[1] > 1
+
+
+def test_independent_rows_give_nearly_the_textbook_interval():
+    draw = np.random.default_rng(0)
+    high = draw.random(800) < 0.3
+    present = np.stack([draw.random(800) < 0.2 + 0.2 * high, np.zeros(800, bool)], axis=1)
+    table = association_table(present, high, np.arange(800), spec=SPEC)
+    a, b = (present[:, 0] & high).sum(), (~present[:, 0] & high).sum()
+    c, d = (present[:, 0] & ~high).sum(), (~present[:, 0] & ~high).sum()
+    expected = odds_ratio(a, b, c, d)
+    assert table.odds_ratio[0] == pytest.approx(expected.ratio)
+    assert (table.odds_low[0], table.odds_high[0]) == pytest.approx((expected.low, expected.high), rel=0.01)
+    assert table.support_high[0] == pytest.approx(a / high.sum())
+    assert table.lift[0] == pytest.approx((a / high.sum()) / present[:, 0].mean(), rel=0.02)
+    assert table.odds_low[1] < 1 < table.odds_high[1]
+    assert np.isfinite(table.to_numpy()).all()
+
+
+@pytest.mark.parametrize("name", ["odds", "lift"])
+def test_intervals_cover_by_cluster_and_would_not_by_row(name):
+    draw, covered = np.random.default_rng(3), {"cluster": [], "row": []}
+    clusters = np.repeat(np.arange(40), 8)
+    for _ in range(60):
+        high = (draw.random(40) < 0.4)[clusters] ^ (draw.random(320) < 0.05)
+        present = (draw.random((40, 5)) < 0.4)[clusters] ^ (draw.random((320, 5)) < 0.05)
+        for unit, ids in (("cluster", clusters), ("row", np.arange(320))):
+            table = association_table(present, high, ids, spec=SPEC)
+            covered[unit].extend((table[f"{name}_low"] <= 1) & (table[f"{name}_high"] >= 1))
+    assert np.mean(covered["cluster"]) > 0.9
+    assert np.mean(covered["row"]) < 0.75
+
+
+def test_wrong_requests_are_refused():
+    with pytest.raises(ValueError, match="both groups"):
+        association_table(np.ones((3, 1)), np.ones(3), np.arange(3), spec=SPEC)
+    with pytest.raises(ValueError, match="do not fit"):
+        association_table(np.ones((3, 1)), np.ones(4), np.arange(3), spec=SPEC)

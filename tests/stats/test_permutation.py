@@ -1,0 +1,146 @@
+"""Sign flips and level permutations: brute force, scipy, and false-positive rates."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from paribus.stats.permutation import draws_for, level_permutation, sign_flip, sign_flip_rows
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    values=st.lists(st.integers(-5, 5), min_size=1, max_size=9), side=st.sampled_from(("two-sided", "greater", "less"))
+)
+def test_exact_p_counts_all_sign_patterns(values, side):
+    data = np.array(values, dtype=float)
+    sums = [np.dot(signs, data) for signs in itertools.product((1, -1), repeat=len(data))]
+    extreme = {
+        "two-sided": np.abs(sums) >= abs(data.sum()) - 1e-9,
+        "greater": np.array(sums) >= data.sum() - 1e-9,
+        "less": np.array(sums) <= data.sum() + 1e-9,
+    }[side]
+    found = sign_flip(data, np.arange(len(data)), rng=rng(), alternative=side)
+    assert found.method == "exact"
+    assert found.p == pytest.approx(extreme.mean())
+
+
+def test_exact_p_agrees_with_scipy():
+    values = rng().normal(size=11) + 0.4
+    theirs = scipy_stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip(values, np.arange(11), rng=rng()).p == pytest.approx(theirs.pvalue)
+
+
+def test_monte_carlo_p_approaches_the_exact_one_and_is_never_zero():
+    values = rng(1).normal(size=20) + 0.3
+    found = sign_flip(values, np.arange(20), rng=rng(), n_permutations=9999)
+    totals = np.zeros(1)
+    for value in values:
+        totals = np.concatenate([totals + value, totals - value])
+    assert found.method == "monte_carlo"
+    assert found.p == pytest.approx(np.mean(np.abs(totals) >= abs(totals[0]) - 1e-9), abs=0.02)
+    assert sign_flip(np.ones(100), np.arange(100), rng=rng(), n_permutations=999).p == 1 / 1000
+
+
+def test_clusters_flip_whole():
+    values = np.array([1.0, 1, 1, 1, 1, 1])
+    assert sign_flip(values, [0, 0, 1, 1, 2, 2], rng=rng()).p == 2 / 8
+
+
+def test_clusters_without_effect_change_nothing():
+    values = np.array([1.0, 2, 3, 4, 5, 6])
+    padded = np.concatenate([values, np.zeros(500)])
+    a, b = sign_flip(values, np.arange(6), rng=rng()), sign_flip(padded, np.arange(506), rng=rng())
+    assert a.p == b.p == 2 / 64
+    assert b.method == "exact"
+    assert sign_flip(np.zeros(30), np.arange(30), rng=rng()).p == 1
+    assert np.isnan(sign_flip(np.full(3, np.nan), np.arange(3), rng=rng()).p)
+
+
+def test_many_clusters_are_tested_in_blocks_without_losing_the_effect():
+    values = rng().normal(size=(2, 30_000))
+    values[0] += 0.03
+    p, _ = sign_flip_rows(values, rng=rng(1), n_permutations=999)
+    assert p[0] < 0.01
+    assert p[1] > 0.05
+
+
+def test_false_positive_rate_is_nominal_by_cluster_and_not_by_row():
+    draw = rng(5)
+    values = (draw.normal(size=(1000, 12, 1)) + draw.normal(size=(1000, 12, 5))).reshape(1000, 60)
+    by_cluster, _ = sign_flip_rows(values.reshape(1000, 12, 5).sum(axis=2), rng=draw, n_permutations=499)
+    by_row, _ = sign_flip_rows(values, rng=draw, n_permutations=499)
+    assert 0.03 <= np.mean(by_cluster <= 0.05) <= 0.07
+    assert np.mean(by_row <= 0.05) > 0.2
+
+
+def test_a_family_gets_forty_draws_a_row():
+    assert draws_for(60, 9999) == 9999
+    assert draws_for(1000, 9999) == 40_000
+
+
+def test_unknown_alternatives_are_refused():
+    with pytest.raises(ValueError, match="'both'"):
+        sign_flip([1.0, 2.0], [0, 1], rng=rng(), alternative="both")
+
+
+def test_a_planted_level_is_found_by_name():
+    draw = rng()
+    levels = draw.choice(["a", "b", "c"], size=400)
+    values = draw.normal(size=400) + (levels == "b")
+    found = level_permutation(values, levels, np.arange(400) // 4, rng=draw, n_permutations=499)
+    assert found.levels.tolist() == ["a", "b", "c"]
+    assert found.unit == "block"
+    assert found.n_exchangeable == 100
+    assert found.p[1] == found.p_any == 1 / 500
+    rest = values[levels != "b"].mean()
+    assert found.effects[1] == pytest.approx(values[levels == "b"].mean() - rest)
+
+
+def test_effects_are_relative_to_the_baseline_where_one_is_named():
+    values, levels = np.array([1.0, 2, 4, np.nan]), np.array([0, 3, 6, 0])
+    found = level_permutation(values, levels, np.arange(4), rng=rng(), n_permutations=99, baseline=0)
+    assert found.effects[1:].tolist() == [1, 3]
+    assert np.isnan(found.p[0])
+    with pytest.raises(ValueError, match="baseline level 9"):
+        level_permutation(values, levels, np.arange(4), rng=rng(), n_permutations=99, baseline=9)
+
+
+def test_constant_levels_move_over_clusters_of_any_size():
+    draw = rng()
+    clusters = np.sort(draw.integers(0, 40, 300))
+    found = level_permutation(
+        draw.normal(size=300) + 2 * (clusters % 2), clusters % 2, clusters, rng=draw, n_permutations=199
+    )
+    assert found.unit == "cluster"
+    assert found.p[0] == found.p[1] == 1 / 200
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_level_tests_by_cluster_hold_their_level_where_row_tests_do_not(constant):
+    draw, clusters = rng(2), np.repeat(np.arange(40), 5)
+    hits = {"cluster": 0, "row": 0}
+    for _ in range(150):
+        values = draw.normal(size=40)[clusters] + 0.5 * draw.normal(size=200)
+        preferred = draw.integers(0, 2, size=40)[clusters]
+        stray = draw.random(200) < 0.1
+        levels = preferred if constant else np.where(stray, 1 - preferred, preferred)
+        for unit, ids in (("cluster", clusters), ("row", np.arange(200))):
+            hits[unit] += level_permutation(values, levels, ids, rng=draw, n_permutations=99).p[0] <= 0.05
+    assert hits["cluster"] / 150 <= 0.11
+    assert hits["row"] / 150 > 0.2
+
+
+def test_a_single_level_cannot_be_tested():
+    found = level_permutation(np.arange(5.0), np.zeros(5), np.arange(5), rng=rng(), n_permutations=19)
+    assert np.isnan(found.p_any)
+    assert np.isnan(found.p).all()

@@ -1,0 +1,90 @@
+"""Partial pooling of groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from paribus.stats.pooling import pool_groups
+from paribus.stats.spec import StatsSpec
+
+SPEC = StatsSpec()
+
+
+def sample(tau: float, seed: int, *, n_groups: int = 40):
+    draw = np.random.default_rng(seed)
+    truth = 2 + tau * draw.normal(size=n_groups)
+    sizes = draw.integers(2, 30, n_groups)
+    owner = np.repeat(np.arange(n_groups), sizes)
+    cluster_means = truth[owner] + draw.normal(size=len(owner))
+    groups = np.repeat(owner, 3)
+    values = np.repeat(cluster_means, 3) + 0.3 * draw.normal(size=len(groups))
+    return values, groups, np.repeat(np.arange(len(owner)), 3), truth
+
+
+def test_pooled_means_are_nearer_the_truth_than_raw_ones():
+    raw, pooled = [], []
+    for seed in range(10):
+        values, groups, clusters, truth = sample(0.3, seed)
+        table = pool_groups(values, groups, clusters, spec=SPEC).table
+        raw.append(np.mean((table["mean"] - truth) ** 2))
+        pooled.append(np.mean((table.pooled_mean - truth) ** 2))
+    assert np.mean(pooled) < 0.75 * np.mean(raw)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.3, 1.0])
+def test_intervals_cover_the_groups_and_tau_is_found(tau):
+    covered, found_tau = [], []
+    for seed in range(30):
+        values, groups, clusters, truth = sample(tau, seed)
+        found = pool_groups(values, groups, clusters, spec=SPEC)
+        covered.extend((found.table.ci_low <= truth) & (truth <= found.table.ci_high))
+        found_tau.append(found.tau)
+    assert 0.93 <= np.mean(covered) <= 1.0
+    assert np.mean(found_tau) == pytest.approx(tau, abs=0.12)
+
+
+def test_one_outstanding_group_keeps_its_standing():
+    draw, groups, covered = np.random.default_rng(0), np.repeat(np.arange(60), 20), []
+    for _ in range(60):
+        values = draw.normal(size=1200) + 1 + 6 * (groups == 7)
+        row = pool_groups(values, groups, np.arange(1200), spec=SPEC).table.loc[7]
+        covered.append(row.ci_low < 7 < row.ci_high)
+        assert row.ratio_low > 2
+        assert row.delta_low > 4.5
+    assert np.mean(covered) >= 0.9
+
+
+def test_nothing_stands_out_where_nothing_is_planted():
+    draw, groups = np.random.default_rng(1), np.repeat(np.arange(60), 8)
+    table = pool_groups(draw.normal(size=480) + 1, groups, np.arange(480), spec=SPEC).table
+    assert (table.ratio_low < 2).all()
+    assert ((table.delta_low <= 0) & (table.delta_high >= 0)).mean() > 0.95
+
+
+def test_small_groups_are_pooled_more_and_single_clusters_have_an_interval():
+    values, groups = [1.0, 2, 3, 4, 5, 6, 7, 9.0, 3, 2, 1, 2], ["a"] * 7 + ["b"] + ["c"] * 4
+    table = pool_groups(values, groups, np.arange(12), spec=SPEC).table.set_index("group")
+    assert table.shrinkage["b"] > table.shrinkage["a"]
+    assert np.isnan(table.std_error["b"])
+    assert table.ci_low["b"] < table.pooled_mean["b"] < table.ci_high["b"]
+    assert table.rest_mean["b"] == pytest.approx(np.mean([1, 2, 3, 4, 5, 6, 7, 3, 2, 1, 2]))
+
+
+def test_the_ratio_to_a_rest_around_zero_has_no_interval():
+    draw = np.random.default_rng(2)
+    values = np.concatenate([5 + draw.normal(size=20), draw.normal(size=40) - 0.01])
+    table = pool_groups(values, np.repeat([0, 1, 2], 20), np.arange(60), spec=SPEC).table
+    assert np.isnan(table.ratio_low[0])
+
+
+def test_groups_that_never_respond_are_zero_and_nothing_else():
+    table = pool_groups(np.zeros(12), np.repeat([0, 1, 2], 4), np.arange(12), spec=SPEC).table
+    assert (table[["mean", "pooled_mean", "delta"]] == 0).all(axis=None)
+
+
+def test_wrong_requests_are_refused():
+    with pytest.raises(ValueError, match="two groups"):
+        pool_groups([1.0, 2], ["a", "a"], [0, 1], spec=SPEC)
+    with pytest.raises(ValueError, match="two clusters"):
+        pool_groups([1.0, 2, 3], ["a", "a", "b"], [0, 0, 1], spec=SPEC)

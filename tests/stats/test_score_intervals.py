@@ -1,0 +1,91 @@
+"""Intervals of scores: point estimates inside, brute force, coverage, and pairing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from paribus.stats.bootstrap import cluster_statistic_interval
+from paribus.stats.score_intervals import score_difference_interval, score_interval
+from paribus.stats.scores import accuracy, auroc, balanced_accuracy
+from paribus.stats.spec import StatsSpec
+
+SPEC = StatsSpec(n_bootstrap=400)
+METRICS = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "auroc": auroc}
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def sample(k: int, per: int, seed: int):
+    draw, clusters = rng(seed), np.repeat(np.arange(k), per)
+    labels = draw.integers(0, 2, k * per)
+    scores = labels + 0.7 * draw.normal(size=k)[clusters] + draw.normal(size=k * per)
+    return scores, labels, clusters
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("k", [12, 60])
+def test_agrees_with_resampling_the_weighted_score(metric, k):
+    scores, labels, clusters = sample(k, 6, 0)
+    scores = np.round(scores, 1) if metric == "auroc" else (scores > 0.5).astype(int)
+    weights = rng(1).random(len(labels)) + 0.5
+    fast = score_interval(scores, labels, clusters, metric=metric, spec=SPEC, rng=rng(2), weights=weights)
+    slow = cluster_statistic_interval(
+        lambda w: METRICS[metric](scores, labels, weights=w * weights), clusters, spec=SPEC, rng=rng(2)
+    )
+    assert fast.method == slow.method
+    assert (fast.low, fast.high) == pytest.approx((slow.low, slow.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("metric", "k"), [("auroc", 10), ("auroc", 50), ("accuracy", 10)])
+def test_covers_the_truth(metric, k):
+    truth = norm.cdf(1 / np.sqrt(2.98)) if metric == "auroc" else norm.cdf(0.5 / np.sqrt(1.49))
+    covered = []
+    for seed in range(150):
+        scores, labels, clusters = sample(k, 8, seed)
+        scores = scores if metric == "auroc" else (scores > 0.5).astype(int)
+        found = score_interval(scores, labels, clusters, metric=metric, spec=StatsSpec(n_bootstrap=200), rng=rng(seed))
+        covered.append(found.low <= truth <= found.high)
+    assert 0.87 <= np.mean(covered) <= 0.995
+
+
+def test_columns_are_done_together():
+    scores, labels, clusters = sample(50, 4, 0)
+    columns = np.stack([scores, -scores, rng(1).normal(size=200)], axis=1)
+    found = score_interval(columns, labels, clusters, metric="auroc", spec=SPEC, rng=rng(2))
+    estimate = auroc(columns, labels)
+    assert ((found.low <= estimate) & (estimate <= found.high)).all()
+    assert found.low[0] > 0.5 > found.high[1]
+
+
+def test_pairing_makes_a_difference_narrower():
+    scores, labels, clusters = sample(60, 8, 3)
+    other = scores + 0.05 * rng(4).normal(size=len(scores))
+    single = score_interval(scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
+    difference = score_difference_interval(scores, other, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
+    assert difference.low <= auroc(scores, labels) - auroc(other, labels) <= difference.high
+    assert difference.high - difference.low < 0.2 * (single.high - single.low)
+    same = score_difference_interval(scores, scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
+    assert (same.low, same.high) == (0, 0)
+
+
+def test_one_raw_score_is_compared_to_many_columns():
+    scores, labels, clusters = sample(60, 8, 3)
+    columns = np.stack([scores, np.zeros_like(scores)], axis=1)
+    found = score_difference_interval(columns, scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
+    assert found.low[0] == found.high[0] == 0
+    assert found.high[1] < 0
+
+
+def test_intervals_stay_in_range_and_are_refused_below_six_clusters():
+    _, labels, clusters = sample(10, 3, 0)
+    wrong = labels.copy()
+    wrong[0] = 1 - wrong[0]
+    found = score_interval(wrong, labels, clusters, metric="accuracy", spec=SPEC, rng=rng())
+    assert 0 <= found.low < found.high <= 1
+    assert np.isnan(score_interval(wrong, labels, clusters % 5, metric="accuracy", spec=SPEC, rng=rng()).low)
+    with pytest.raises(ValueError, match="'f1'"):
+        score_interval(wrong, labels, clusters, metric="f1", spec=SPEC, rng=rng())
