@@ -104,8 +104,6 @@ def holm(table: pd.DataFrame, column: str = "p") -> pd.DataFrame:
 
     ``smallest_p_adj`` is what the design could reach after adjustment, were all other rows unremarkable.
     """
-    if table.empty:
-        return table
     tested = int(table[column].notna().sum())
     table = table.copy()
     table.insert(list(table.columns).index(column) + 1, "p_adj", adjust(table[column].to_numpy(float), "holm"))

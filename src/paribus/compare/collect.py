@@ -28,8 +28,8 @@ class Selection:
 def select(runs: Iterable[CollectedRun], experiment_types: Sequence[str] | None = None) -> Selection:
     """Return the comparable runs.
 
-    Condition, seed and training-set size that a nested run does not carry are taken from its parents. Runs that did
-    not finish are left out; of one identity the latest stays; of each experiment type the newest version stays,
+    Condition, seed, training-set size and params that a nested run does not carry are taken from its parents.
+    Runs that did not finish are left out; of one identity the latest stays; of each experiment type the newest version,
     because numbers of different versions do not mean the same.
 
     Args:
@@ -51,7 +51,7 @@ def select(runs: Iterable[CollectedRun], experiment_types: Sequence[str] | None 
 
 
 def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun:
-    """Return ``run`` with condition, seed and training-set size of its nearest parent where it has none."""
+    """Return ``run`` with condition, seed, size and params of its nearest parent where it has none."""
     parent, seen = run.parent, {run.run_id}
     while parent in known and parent not in seen:
         seen.add(parent)
@@ -61,6 +61,7 @@ def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun
             condition=above.condition if run.condition is None else run.condition,
             seed=above.seed if run.seed is None else run.seed,
             n_train=above.n_train if run.n_train is None else run.n_train,
+            params={k: v for k, v in above.params.items() if not k.startswith("experiment.")} | dict(run.params),
         )
         parent = above.parent
     return run
@@ -80,6 +81,23 @@ def value_of(run: CollectedRun, name: str) -> Any:
             return source[name]
     ends = [key for key in run.params if key.rpartition(".")[2] == name]
     return run.params[ends[0]] if len(ends) == 1 else None
+
+
+def number_of(run: CollectedRun, metric: str) -> tuple[float, bool]:
+    """Return a metric or aggregate of a run as a number (NaN if it has none) and whether it is a yes or no."""
+    for source in (run.aggregates, run.metrics):
+        value = source.get(metric)
+        if isinstance(value, bool | int | float):
+            return float(value), isinstance(value, bool)
+    return float("nan"), False
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Return whether a param has a value; numbers logged as text count as numbers."""
+    try:
+        return float(found) == float(wanted)
+    except (TypeError, ValueError):
+        return str(found).lower() == str(wanted).lower()
 
 
 def _unfinished(runs: Sequence[CollectedRun]) -> list[str]:

@@ -114,12 +114,12 @@ class CompareInterventions(Experiment):
         return self._aggregates(effects, conditions, tests, factors, recorder)
 
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
-        from paribus.compare.collect import select, value_of
+        from paribus.compare.collect import same, select, value_of
 
         selection = select(runs, TYPES)
         for line in selection.left_out:
             recorder.warn(line)
-        chosen = [run for run in selection.runs if all(_same(value_of(run, k), v) for k, v in self.where.items())]
+        chosen = [run for run in selection.runs if all(same(value_of(run, k), v) for k, v in self.where.items())]
         if selection.mixed and self.mixed_code == "refuse":
             raise ExperimentError(f"compare_interventions: {selection.mixed[0]} mixed_code=flag compares them anyway")
         for line in selection.mixed:
@@ -212,14 +212,6 @@ class CompareInterventions(Experiment):
                 "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
             },
         )
-
-
-def _same(found: Any, wanted: Any) -> bool:
-    """Return whether a param has a value; numbers logged as text count as numbers."""
-    try:
-        return float(found) == float(wanted)
-    except (TypeError, ValueError):
-        return str(found).lower() == str(wanted).lower()
 
 
 def _hand_over(

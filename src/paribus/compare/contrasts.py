@@ -12,7 +12,7 @@ import pandas as pd
 
 from paribus.compare.arms import ArmComparison, compare_arms, holm, one_arm
 from paribus.compare.collect import value_of
-from paribus.compare.endpoints import ENDPOINTS
+from paribus.compare.endpoints import ENDPOINTS, unit
 from paribus.experiments.setup_runs import CollectedRun
 from paribus.stats import few
 from paribus.stats.factorial import main_effects
@@ -116,11 +116,16 @@ def factor_table(
     A factor is a param with exactly two levels. Pairs differ in one factor only, within seed and training-set size.
     """
     by_id = {run.run_id: run for run in runs}
+    known: dict[str, dict[Any, Any]] = {name: {} for name in factors}
+    for run in runs:
+        for name in factors:
+            if (value := value_of(run, name)) is not None:
+                known[name][unit(run)] = value
     columns = ["smallest_p", "endpoint", "factor", "low", "high", "effect", "p", "n_pairs", "n_unpaired"]
     pieces = []
     for endpoint in endpoints:
         mine = effects[effects["endpoint"] == endpoint]
-        levels = {name: [_hashable(value_of(by_id[i], name)) for i in mine["run_id"]] for name in factors}
+        levels = {name: [_hashable(known[name].get(unit(by_id[i]))) for i in mine["run_id"]] for name in factors}
         if mine.empty or not _complete(levels):
             continue
         units = [f"{n}/{s}" for n, s in zip(mine["n_train"], mine["seed"], strict=True)]

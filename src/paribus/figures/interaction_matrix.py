@@ -49,7 +49,9 @@ def _names(request: Request) -> tuple[list[Any], int]:
         names = [n for n in order if n in names] + [n for n in names if n not in order]
     most, total = int(request.option("max_rows", 30)), len(names)
     if total > most:
-        sizes = np.abs(numbers(request.frame, request.need("value")) or np.empty(0))
+        values = numbers(request.frame, request.need("value"))
+        assert values is not None
+        sizes = np.abs(values)
         table = pd.DataFrame({"name": pd.concat([a, b]).to_numpy(), "size": np.concatenate([sizes, sizes])})
         kept = set(table.groupby("name")["size"].max().sort_values(ascending=False).index[:most])
         names = [n for n in names if n in kept]

@@ -70,7 +70,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, categories: list[Any]
         spread = (np.arange(len(here)) - (len(here) - 1) / 2) * min(0.06, 0.3 / max(1, len(here)))
         place[here[np.argsort(y[here], kind="stable")]] += spread
     if (pair := request.one("pair")) is not None:
-        keys = [pair] if group is None else [pair, group]
+        keys = pair if group is None else [pair, group]
         for _, members in rows.reset_index(drop=True).groupby(keys).groups.items():
             found = np.asarray(members, dtype=np.int64)
             chosen = found[np.argsort(at[found], kind="stable")]

@@ -1,0 +1,204 @@
+"""Comparison of any metrics over runs grouped by any parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from paribus.errors import ConfigError, ExperimentError, nearest
+from paribus.experiments.base import Experiment, Recorder
+from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from paribus.stats.spec import StatsSpec
+
+MOST_GROUPS = 20
+
+
+@dataclass(frozen=True)
+class Compare(Experiment):
+    """Compare metrics between groups of finished runs, seeds being the samples."""
+
+    type: ClassVar[str] = "compare"
+    evidence: ClassVar[Evidence] = Evidence.COMPARISON
+    subject: ClassVar[str] = "runs"
+    summary: ClassVar[str] = "Compare any metrics over finished runs grouped by any parameters."
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    metrics: list[str] = field(
+        ["final_ood"], help="Metrics or aggregates to compare; the tests are adjusted over exactly these."
+    )
+    experiment_type: str = field("train_classifier", help="Type of the runs that hold them.")
+    group_by: list[str] = field(["training"], help="Params that make a group; training, n_train and seed are known.")
+    unit: list[str] = field(
+        ["seed"], help="Params that make an independent unit; equal units in two groups are paired."
+    )
+    reference: str = field("", help="Group that the others are compared with; empty: every pair of groups.")
+    where: dict[str, Any] = field({}, help="Params a run must have, e.g. {data.strength: 0.9}.")
+    missing_units: str = field("flag", choices=("flag", "refuse"), help="What to do when a group lacks units.")
+    mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
+
+    def check(self) -> None:
+        """Check that something is compared.
+
+        Raises:
+            ConfigError: If metrics, groups or units are empty.
+        """
+        for name in ("metrics", "group_by", "unit"):
+            if not getattr(self, name):
+                raise ConfigError(f"Compare.{name}: name at least one")
+
+    def run(self, setup: RunsSetup, recorder: Recorder) -> Aggregates:
+        """Compare the runs of ``setup``.
+
+        Raises:
+            ExperimentError: If nothing can be compared, or something the settings refuse.
+        """
+        runs = self._select(setup.runs, recorder)
+        values = self._values(runs, recorder)
+        rng = setup.rng("compare")
+        groups = _group_table(values, spec=setup.stats, rng=rng)
+        tests = self._tests(values, recorder, spec=setup.stats, rng=rng)
+        kind = Evidence.COMPARISON
+        recorder.table(Table("runs", "One row per run and metric.", kind, values))
+        recorder.table(Table("groups", "Mean of each metric in each group, over units.", kind, groups))
+        recorder.table(Table("tests", "Pairs of groups, Holm over all rows; the floor of p first.", kind, tests))
+        recorder.figure(
+            Figure(
+                "metrics_by_group", "strip", ("runs",), {"x": "group", "y": "value", "pair": "unit", "panel": "metric"},
+                f"{', '.join(self.metrics)} by {', '.join(self.group_by)}",
+                "One point per run, grey lines join equal units; bars are means with Student's t intervals.",
+                {"ylabel": ""},
+            )
+        )  # fmt: skip
+        return _aggregates(values, groups, tests)
+
+    def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
+        from paribus.compare.collect import same, select, value_of
+
+        known = {run.experiment_type for run in runs}
+        if self.experiment_type not in known:
+            raise ExperimentError(
+                f"compare: no run of {self.experiment_type!r}; {nearest(self.experiment_type, known)}"
+            )
+        selection = select(runs, (self.experiment_type,))
+        if selection.mixed and self.mixed_code == "refuse":
+            raise ExperimentError(f"compare: {selection.mixed[0]} mixed_code=flag compares them anyway")
+        for line in (*selection.left_out, *selection.mixed):
+            recorder.warn(line)
+        return [r for r in selection.runs if all(same(value_of(r, k), v) for k, v in self.where.items())]
+
+    def _values(self, runs: Sequence[CollectedRun], recorder: Recorder) -> pd.DataFrame:
+        import pandas as pd
+
+        from paribus.compare.collect import number_of, value_of
+
+        rows: list[dict[str, Any]] = []
+        for run in runs:
+            parts = [value_of(run, name) for name in (*self.group_by, *self.unit)]
+            if any(part is None for part in parts):
+                continue
+            group = ", ".join(map(str, parts[: len(self.group_by)]))
+            unit = ", ".join(map(str, parts[len(self.group_by) :]))
+            for metric in self.metrics:
+                value, yes_no = number_of(run, metric)
+                if not math.isnan(value):
+                    rows.append({"metric": metric, "group": group, "unit": unit, "value": value, "yes_no": yes_no,
+                                 "run_id": run.run_id, "identity": run.identity})  # fmt: skip
+        if not rows:
+            names = {key for run in runs for key in (*run.metrics, *run.aggregates)}
+            raise ExperimentError(
+                f"compare: none of {len(runs)} finished runs of {self.experiment_type!r} has {', '.join(self.metrics)} "
+                f"and all of {', '.join((*self.group_by, *self.unit))}; {nearest(self.metrics[0], names)}"
+            )
+        table = pd.DataFrame(rows)
+        repeated = int(table.duplicated(["metric", "group", "unit"]).sum())
+        if repeated:
+            recorder.warn(f"{repeated} runs share group and unit with another: their mean stands for the unit.")
+        if table["group"].nunique() > MOST_GROUPS:
+            raise ExperimentError(f"compare: {table['group'].nunique()} groups, at most {MOST_GROUPS} can be compared")
+        return table.sort_values(["metric", "group", "unit"], kind="stable", ignore_index=True)
+
+    def _tests(
+        self, values: pd.DataFrame, recorder: Recorder, *, spec: StatsSpec, rng: np.random.Generator
+    ) -> pd.DataFrame:
+        import pandas as pd
+
+        from paribus.compare.arms import ArmComparison, compare_arms, holm
+
+        names = list(pd.unique(values["group"]))
+        if self.reference and self.reference not in names:
+            raise ExperimentError(f"compare: no group {self.reference!r}; {nearest(self.reference, names)}")
+        pairs = (
+            [(name, self.reference) for name in names if name != self.reference]
+            if self.reference
+            else [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
+        )
+        rows = []
+        for metric in self.metrics:
+            mine = values[values["metric"] == metric]
+            for group, reference in pairs:
+                a, b = _units(mine, group), _units(mine, reference)
+                yes_no = bool(len(mine)) and bool(mine["yes_no"].all())
+                found = compare_arms(a, b, spec=spec, rng=rng, yes_no=yes_no)
+                if found.missing:
+                    line = f"{metric}, {group} against {reference}: units {found.missing}."
+                    if self.missing_units == "refuse":
+                        raise ExperimentError(f"compare: {line} missing_units=flag compares what is there")
+                    recorder.warn(line)
+                rest = {k: v for k, v in dataclasses.asdict(found).items() if k not in ("smallest_p", "missing")}
+                first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": metric, "training": group}
+                rows.append({**first, "reference": reference, **rest, "flag": found.missing})
+        fields = [f.name for f in dataclasses.fields(ArmComparison) if f.name not in ("smallest_p", "missing")]
+        columns = ["smallest_p", "endpoint", "label", "training", "reference", *fields, "flag"]
+        return holm(pd.DataFrame(rows, columns=columns)).rename(columns={"training": "group"})
+
+
+def _units(rows: pd.DataFrame, group: str) -> dict[str, float]:
+    means = rows[rows["group"] == group].groupby("unit")["value"].mean()
+    return {str(unit): float(value) for unit, value in means.items()}
+
+
+def _group_table(values: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
+    import pandas as pd
+
+    from paribus.compare.arms import one_arm
+
+    rows = []
+    for (metric, group), part in values.groupby(["metric", "group"], sort=False):
+        units = _units(part, str(group))
+        mean, low, high, method = one_arm(list(units.values()), spec=spec, rng=rng)
+        rows.append({"metric": metric, "group": group, "n_units": len(units), "mean": mean, "ci_low": low,
+                     "ci_high": high, "ci_method": method})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _aggregates(values: pd.DataFrame, groups: pd.DataFrame, tests: pd.DataFrame) -> Aggregates:
+    from paribus.compare import sentences
+
+    named = tests.rename(columns={"group": "training"})
+    lines = sentences.reach(named)
+    lines += [
+        f"{row['group']}: {row['metric']} {sentences.number(float(row['mean']))} "
+        f"({sentences.interval(float(row['ci_low']), float(row['ci_high']))}; n = {int(row['n_units'])})."
+        for _, row in groups.iterrows()
+    ]
+    lines += [sentences.contrast_line(row) for _, row in named.iterrows()]
+    return Aggregates(
+        n_samples=int(values["run_id"].nunique()),
+        n_conditions=int(values["group"].nunique()),
+        custom={
+            "summary": lines,
+            "n_established": int((tests["p_adj"] <= 0.05).sum()) if len(tests) else 0,
+            "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
+        },
+    )

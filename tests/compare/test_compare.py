@@ -1,0 +1,92 @@
+"""The general comparison: any metric, any grouping."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from paribus.compare.compare import Compare
+from paribus.errors import ConfigError, ExperimentError
+from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.figures.draw import draw
+from paribus.stats.spec import StatsSpec
+
+
+def runs(n=6, **outcome):
+    made = []
+    for name, value in outcome.items():
+        for seed in range(n):
+            aggregates = value(seed) if callable(value) else {"score": value + seed / 100}
+            made.append(
+                CollectedRun(
+                    run_id=f"{name}{seed}", identity=f"{name}{seed}", experiment_type="t", seed=seed,
+                    params={"model.width": name}, aggregates=aggregates,
+                )
+            )  # fmt: skip
+    return made
+
+
+def compared(collected, **settings):
+    recorder = MemoryRecorder()
+    settings = {"metrics": ["score"], "experiment_type": "t", "group_by": ["width"], **settings}
+    return perform(Compare(**settings), RunsSetup(seed=0, stats=StatsSpec(n_bootstrap=200), runs=collected), recorder)
+
+
+def test_groups_by_any_parameter_and_pairs_equal_seeds():
+    result = compared(runs(a=0.5, b=0.7))
+    row = result.tables["tests"].frame.iloc[0]
+    assert (row["group"], row["reference"], row["design"]) == ("b", "a", "paired_sign_flip")
+    assert row["difference"] == pytest.approx(0.2)
+    assert row["p"] == row["smallest_p"] == 2 / 64
+    assert "established" in result.aggregates.custom["summary"][-1]
+
+
+def test_every_pair_of_three_groups_or_only_those_with_the_reference():
+    three = runs(a=0.1, b=0.2, c=0.3)
+    assert len(compared(three).tables["tests"].frame) == 3
+    assert set(compared(three, reference="b").tables["tests"].frame["group"]) == {"a", "c"}
+    with pytest.raises(ExperimentError, match="no group 'bb'; did you mean 'b'"):
+        compared(three, reference="bb")
+
+
+def test_equal_groups_are_not_different():
+    table = compared(runs(a=0.5, b=0.5)).tables["tests"].frame
+    assert table["p"].tolist() == [1.0]
+
+
+def test_yes_or_no_is_compared_by_fisher():
+    result = compared(runs(a=lambda s: {"score": True}, b=lambda s: {"score": s == 0}))
+    row = result.tables["tests"].frame.iloc[0]
+    assert row["design"] == "fisher"
+    assert row["p"] == pytest.approx(0.015, abs=0.001)
+    assert row["difference"] == pytest.approx(1 / 6 - 1)
+
+
+def test_a_missing_unit_is_flagged_or_refused():
+    some = runs(a=0.5, b=0.7)[:-1]
+    result = compared(some)
+    assert any("missing: 5" in line for line in result.diagnostics.warnings)
+    with pytest.raises(ExperimentError, match="missing: 5"):
+        compared(some, missing_units="refuse")
+
+
+def test_unknown_names_get_the_nearest_valid_ones():
+    with pytest.raises(ExperimentError, match="no run of 'u'; .*valid: t"):
+        compared(runs(a=0.1), experiment_type="u")
+    with pytest.raises(ExperimentError, match="did you mean 'score'"):
+        compared(runs(a=0.1), metrics=["scores"])
+    with pytest.raises(ConfigError, match="name at least one"):
+        Compare(metrics=[], experiment_type="t")
+
+
+def test_a_single_group_is_described_without_a_test():
+    result = compared(runs(a=0.5))
+    assert result.tables["tests"].frame.empty
+    assert not math.isnan(result.tables["groups"].frame["ci_low"].iloc[0])
+
+
+def test_its_figure_can_be_drawn():
+    result = compared(runs(a=0.5, b=0.7))
+    assert draw(result.figures[0], {"runs": result.tables["runs"].frame}).axes

@@ -1,0 +1,258 @@
+"""The comparison of training conditions: planted differences are found, nulls are silent, gaps are flagged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from paribus.compare.compare_interventions import CompareInterventions
+from paribus.errors import ConfigError, ExperimentError
+from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.figures.draw import draw
+from paribus.stats.spec import StatsSpec
+
+STATS = StatsSpec(n_bootstrap=300, n_permutations=199)
+EPOCHS = (1, 10, 100)
+
+
+def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, rng=None, params=None):
+    """Return the five runs of one trained model, noise from ``rng``."""
+    noise = (lambda: float(rng.normal(0, 0.01))) if rng is not None else (lambda: 0.0)
+    raw_values = {e: raw + noise() for e in EPOCHS}
+    ablation = pd.DataFrame(
+        [
+            {"epoch": e, "method": m, "split": s, "head_acc_raw": raw_values[e],
+             "head_acc_ablated": raw_values[e] + delta + noise()}
+            for e in EPOCHS for m in ("probe", "inlp") for s in ("id_val", "ood")
+        ]
+    )  # fmt: skip
+    alphas = np.linspace(-3, 3, 5)
+    sweep = pd.DataFrame({"alpha": alphas, "head_ood_acc": raw + 0.01 * alphas + noise()})
+    probes = pd.DataFrame(
+        [
+            {"epoch": e, "layer": layer, "target": t, "balanced_accuracy": 0.7 + noise(), "ci_low": 0.6, "ci_high": 0.8}
+            for e in EPOCHS for layer in ("conv1", "avgpool") for t in ("domain", "label")
+        ]
+    )  # fmt: skip
+    common = {"condition": condition, "seed": seed, "n_train": n_train, "params": params or {}, "code_version": "abc"}
+    name = f"{condition}-{n_train}-{seed}"
+    kinds = {
+        "train_classifier": {"aggregates": {"peak_val_epoch": 10}},
+        "subspace_ablation": {"tables": {"ablation": ablation}},
+        "activation_steering": {"tables": {"sweep": sweep}},
+        "probe_trajectory": {"tables": {"probes": probes}},
+        "domain_swap": {"aggregates": {"mean_delta": 0.5 + noise()}},
+    }
+    return [
+        CollectedRun(run_id=f"{name}-{kind}", identity=f"{name}-{kind}", experiment_type=kind, **common, **content)
+        for kind, content in kinds.items()
+    ]
+
+
+def study(seeds, *, effect=0.0, delta=0.0, rng_seed=0):
+    rng = np.random.default_rng(rng_seed)
+    runs = []
+    for condition, own in seeds.items():
+        shift = effect if condition == "grokking" else 0.0
+        change = delta if condition == "grokking" else 0.0
+        for seed in own:
+            runs += model_runs(condition, seed, raw=0.6 + shift, delta=change, rng=rng)
+    return runs
+
+
+def compared(runs, **settings):
+    recorder = MemoryRecorder()
+    experiment = CompareInterventions(**settings)
+    result = perform(experiment, RunsSetup(seed=0, stats=STATS, runs=runs), recorder)
+    return result, result.tables["tests"].frame.set_index("endpoint")
+
+
+def test_a_planted_difference_is_found_and_the_others_stay_silent():
+    both = {"standard": range(8), "grokking": range(8)}
+    result, tests = compared(study(both, delta=0.1))
+    assert tests.loc["ablation_delta_ood", "p_adj"] <= 0.05
+    assert tests.loc["ablation_delta_ood", "difference"] == pytest.approx(0.1, abs=0.02)
+    low, high = tests.loc["ablation_delta_ood", ["ci_low", "ci_high"]]
+    assert low < 0.1 < high and low > 0
+    others = tests.drop(index="ablation_delta_ood")
+    assert (others["p_adj"] > 0.05).all()
+    assert result.aggregates.custom["established"] == ["ablation_delta_ood: grokking"]
+
+
+def test_the_null_stays_silent_over_many_studies():
+    both = {"standard": range(6), "grokking": range(6)}
+    hits = sum(compared(study(both, rng_seed=s))[0].aggregates.custom["n_established"] > 0 for s in range(12))
+    assert hits <= 2
+
+
+def test_same_seeds_are_paired_and_the_reach_comes_first():
+    result, tests = compared(study({"standard": range(6), "grokking": range(6)}))
+    assert set(tests["design"]) == {"paired_sign_flip"}
+    assert tests["smallest_p"].tolist() == [2 / 64] * 5
+    assert tests["smallest_p_adj"].tolist() == pytest.approx([5 * 2 / 64] * 5)
+    assert result.tables["tests"].frame.columns[0] == "smallest_p"
+    first = result.aggregates.custom["summary"][0]
+    assert first.startswith("Smallest p that 6 against 6 seeds can reach") and "No single difference" in first
+
+
+def test_five_against_three_seeds_permutes_labels_and_names_the_missing():
+    result, tests = compared(study({"standard": range(5), "grokking": range(3)}, effect=0.3))
+    row = tests.loc["raw_ood_accuracy"]
+    assert row["design"] == "label_permutation"
+    assert (row["smallest_p"], row["p"]) == (pytest.approx(1 / 56), pytest.approx(1 / 56))
+    assert row["p_mann_whitney"] == pytest.approx(1 / 28)
+    assert "3, 4" in row["flag"]
+    assert any("missing: 3, 4" in line for line in result.diagnostics.warnings)
+
+
+def test_missing_seeds_can_be_refused():
+    with pytest.raises(ExperimentError, match="missing: 3, 4"):
+        compared(study({"standard": range(5), "grokking": range(3)}), missing_seeds="refuse")
+
+
+def test_different_seeds_are_not_called_missing():
+    _, tests = compared(study({"standard": range(4), "grokking": range(10, 14)}))
+    assert set(tests["design"]) == {"label_permutation"} and set(tests["flag"]) == {""}
+
+
+def test_the_chosen_checkpoint_is_the_one_best_on_validation():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    result, _ = compared(runs)
+    effects = result.tables["run_effects"].frame
+    assert set(effects.loc[effects["endpoint"] == "raw_ood_accuracy", "epoch"]) == {10}
+    result, _ = compared(runs, at="final")
+    effects = result.tables["run_effects"].frame
+    assert set(effects.loc[effects["endpoint"] == "raw_ood_accuracy", "epoch"]) == {100}
+
+
+def test_failed_runs_are_left_out_and_named():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    broken = [replace(r, status="FAILED") if "grokking-600-2" in r.run_id else r for r in runs]
+    result, tests = compared(broken)
+    assert tests.loc["raw_ood_accuracy", "n"] == 2
+    assert any("status FAILED left out" in line for line in result.diagnostics.warnings)
+
+
+def test_one_condition_alone_is_described_and_drawn():
+    result, tests = compared(study({"standard": range(3)}))
+    assert tests.empty
+    assert any("Only the condition 'standard'" in line for line in result.diagnostics.warnings)
+    frames = {name: table.frame for name, table in result.tables.items()}
+    drawn = draw(result.figures[0], frames)
+    texts = [t.get_text() for ax in drawn.axes for t in ax.texts]
+    assert texts.count("no data yet") == 2
+
+
+def test_nothing_to_compare_is_one_clear_line():
+    with pytest.raises(ExperimentError, match="no finished run to compare"):
+        compared([])
+
+
+def test_mixed_code_is_flagged_or_refused():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    runs[1] = replace(runs[1], code_version="other")
+    result, _ = compared(runs)
+    assert any("2 versions of the code" in line for line in result.diagnostics.warnings)
+    with pytest.raises(ExperimentError, match="versions of the code"):
+        compared(runs, mixed_code="refuse")
+
+
+def test_older_versions_of_an_experiment_are_left_out():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    newer = [replace(r, experiment_version=2) if r.seed != 0 else r for r in runs]
+    result, tests = compared(newer)
+    assert tests.loc["raw_ood_accuracy", ["n", "n_reference"]].tolist() == [2, 2]
+    assert any("older version" in line for line in result.diagnostics.warnings)
+
+
+def test_several_sizes_are_averaged_within_the_seed():
+    runs = [r for c in ("standard", "grokking") for n in (300, 600) for s in range(6)
+            for r in model_runs(c, s, n_train=n, raw=0.6 + (0.1 if c == "grokking" else 0) + n / 1e4)]  # fmt: skip
+    _, tests = compared(runs)
+    row = tests.loc["raw_ood_accuracy"]
+    assert (row["n"], row["n_reference"]) == (6, 6)
+    assert row["difference"] == pytest.approx(0.1)
+
+
+def test_a_size_of_one_arm_only_does_not_enter_the_difference():
+    runs = [r for s in range(4) for r in model_runs("standard", s, n_train=300, raw=0.5)]
+    runs += [r for s in range(4) for n in (300, 600) for r in model_runs("grokking", s, n_train=n, raw=n / 1000)]
+    _, tests = compared(runs)
+    assert tests.loc["raw_ood_accuracy", "difference"] == pytest.approx(0.3 - 0.5)
+    assert "600" in tests.loc["raw_ood_accuracy", "flag"]
+
+
+def factorial(seeds, effect):
+    runs = []
+    for i in range(8):
+        wd, scale, fast = i & 1, (i >> 1) & 1, (i >> 2) & 1
+        params = {"training.weight_decay": (1e-4, 0.3)[wd], "training.init_scale": (1.0, 2.0)[scale],
+                  "training.grokfast": bool(fast)}  # fmt: skip
+        for seed in seeds:
+            rng = np.random.default_rng([seed, i])
+            name = ("standard", "c1", "c2", "c3", "c4", "c5", "c6", "grokking")[i]
+            runs += model_runs(name, seed, raw=0.5 + effect * fast, rng=rng, params=params)
+    return runs
+
+
+def test_the_full_factorial_attributes_a_difference_to_its_factor():
+    result, _ = compared(factorial(range(3), 0.2))
+    rows = result.tables["factors"].frame
+    rows = rows[rows["endpoint"] == "raw_ood_accuracy"].set_index("factor")
+    assert rows.loc["training.grokfast", "effect"] == pytest.approx(0.2, abs=0.02)
+    assert rows.loc["training.grokfast", "p_adj"] <= 0.05
+    assert rows.loc["training.grokfast", "n_pairs"] == 12
+    assert (rows.drop(index="training.grokfast")["p_adj"] > 0.05).all()
+
+
+def test_without_the_full_factorial_no_main_effect_is_claimed():
+    result, _ = compared([r for r in factorial(range(3), 0.2) if r.condition in ("standard", "grokking")])
+    assert "factors" not in result.tables
+
+
+def test_where_restricts_by_parameters_also_when_they_were_logged_as_text():
+    runs = []
+    for strength in (0.0, 0.9):
+        for condition in ("standard", "grokking"):
+            for seed in range(3):
+                made = model_runs(condition, seed, raw=0.5 + strength / 10, params={"data.strength": str(strength)})
+                runs += [replace(x, run_id=f"{x.run_id}{strength}", identity=f"{x.identity}{strength}") for x in made]
+    result, _ = compared(runs)
+    assert any("differ in data.strength" in line for line in result.diagnostics.warnings)
+    result, _ = compared(runs, where={"data.strength": 0.0})
+    effects = result.tables["run_effects"].frame
+    assert effects.loc[effects["endpoint"] == "raw_ood_accuracy", "value"].tolist() == pytest.approx([0.5] * 6)
+
+
+def test_nested_runs_inherit_condition_and_seed_from_their_parent():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    nested = []
+    for run in runs:
+        if run.experiment_type == "train_classifier":
+            nested.append(run)
+        else:
+            parent = run.run_id.rpartition("-")[0] + "-train_classifier"
+            nested.append(replace(run, condition=None, seed=None, n_train=None, parent=parent))
+    pd.testing.assert_frame_equal(compared(nested)[1], compared(runs)[1])
+
+
+def test_every_figure_can_be_drawn():
+    result, _ = compared(study({"standard": range(3), "grokking": range(3)}, delta=0.1))
+    frames = {name: table.frame for name, table in result.tables.items()}
+    assert result.figures[0].name == "figure_intervention_comparison"
+    for figure in result.figures:
+        assert draw(figure, frames).axes
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"at": "5"}, {"at": "epoch:x"}, {"accuracy_limits": [0.9, 0.1]}, {"endpoints": []},
+     {"endpoints": ["swap_effect", "swap_effect"]}, {"endpoints": ["nothing"]}, {"missing_seeds": "ignore"}],
+)  # fmt: skip
+def test_wrong_settings_are_refused(settings):
+    with pytest.raises(ConfigError):
+        CompareInterventions(**settings)

@@ -1,0 +1,231 @@
+"""Every kind of drawing: realistic tables draw what they say, and awkward ones draw too."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import paribus.figures
+from paribus.figures.draw import draw, kinds
+from paribus.figures.save import pdf_bytes, png_bytes
+from paribus.figures.style import styled
+from paribus.results.schema import Figure
+
+N = 6
+NUMBERS = {
+    "x": np.arange(N) - 2.0, "y": np.linspace(-0.2, 0.9, N), "low": np.linspace(-0.3, 0.8, N),
+    "high": np.linspace(-0.1, 1.0, N), "null": np.zeros(N), "null_low": np.full(N, -0.1), "null_high": np.full(N, 0.1),
+    "n": np.arange(N) * 100 + 1, "p": np.linspace(0.0001, 0.5, N), "share": np.linspace(0.1, 0.9, N),
+    "name": [f"family_{i}" for i in range(N)], "other": [f"family_{i + 1}" for i in range(N)],
+    "group": ["a", "b"] * (N // 2), "panel": ["left"] * (N // 2) + ["right"] * (N // 2),
+    "support": ["own", "prefix"] * (N // 2),
+    "seed": np.arange(N) // 2,
+}  # fmt: skip
+TABLE = pd.DataFrame(NUMBERS)
+INTERVAL = {"low": "low", "high": "high"}
+NULL = {"null": "null", "null_low": "null_low", "null_high": "null_high"}
+COLUMNS = {
+    "curve": {"x": "x", "y": "y", "group": "group", **INTERVAL, **NULL},
+    "heatmap": {"x": "name", "y": "x", "value": "y", "n": "n", "panel": "panel"},
+    "forest": {"label": "name", "value": "y", "n": "n", "p": "p", **INTERVAL, **NULL},
+    "bars": {"label": "name", "value": "y", "group": "group", **INTERVAL, **NULL},
+    "histogram": {"value": "y", "group": "group"},
+    "scatter": {"x": "x", "y": "y", "label": "name", "group": "group", "size": "n", **INTERVAL},
+    "volcano": {"x": "x", "p": "p", "label": "name"},
+    "strip": {"x": "group", "y": "y", "pair": "seed", "panel": "panel"},
+    "interaction_matrix": {"a": "name", "b": "other", "value": "y", "p": "p", "label": "support"},
+    "dose_response": {"x": "x", "y": "y", "firing": "share", "n": "n", "support": "support", **INTERVAL, **NULL},
+    "itemset_lift": {"label": "name", "lift": "share", "support": "share", "p": "p", "effect": "y"},
+    "coverage": {"label": "name", "core": "share", "tail": "low", "base": "null_high", "flag": "support"},
+    "validation_histogram": {"value": "y", "group": "group"},
+    "intervention_comparison": {
+        "condition": "group", "n_train": "n", "seed": "seed", "epoch": "x", "raw": "share", "ablated": "y",
+        "alpha": "x", "accuracy": "share",
+    },
+}  # fmt: skip
+
+
+def figure(kind, columns=None, **options):
+    tables = ("t", "t") if kind == "intervention_comparison" else ("t",)
+    return Figure(kind, kind, tables, columns or COLUMNS[kind], f"A {kind}", options=options)
+
+
+def drawn(kind, frame, columns=None, **options):
+    made = draw(figure(kind, columns, **options), {"t": frame})
+    made.set_dpi(50)
+    with styled():
+        FigureCanvasAgg(made).draw()
+    return made
+
+
+def texts(made):
+    found = [t.get_text() for ax in made.axes for t in (*ax.texts, *ax.get_xticklabels(), *ax.get_yticklabels())]
+    for ax in made.axes:
+        legend = ax.get_legend()
+        found += [t.get_text() for t in legend.get_texts()] if legend else []
+    small = getattr(made, "_supxlabel", None)
+    return [*found, *(["" if small is None else small.get_text()])]
+
+
+def test_every_kind_is_tested_here_and_described_in_the_room():
+    assert set(kinds()) == set(COLUMNS)
+    described = paribus.figures.__doc__
+    for kind in kinds():
+        module = importlib.import_module(f"paribus.figures.{kind}")
+        assert re.search(rf"^{kind} ", described, re.M), kind
+        for name in (*module.REQUIRED, *module.OPTIONAL, *module.OPTIONS):
+            assert re.search(rf"\b{name}\b", described), (kind, name)
+
+
+@pytest.mark.parametrize("kind", sorted(COLUMNS))
+def test_a_realistic_table_is_drawn_with_its_title(kind):
+    made = drawn(kind, TABLE)
+    assert made._suptitle.get_text() == f"A {kind}"
+    assert "no data yet" not in texts(made)
+    assert any(ax.has_data() for ax in made.axes)
+
+
+@pytest.mark.parametrize("kind", sorted(COLUMNS))
+@pytest.mark.parametrize("what", ["no rows", "no columns", "one row", "all NaN", "some NaN and inf"])
+def test_awkward_tables_are_drawn(kind, what):
+    frame = {"no rows": TABLE.iloc[:0], "no columns": pd.DataFrame(), "one row": TABLE.iloc[:1]}.get(what)
+    if frame is None:
+        frame = TABLE.copy()
+        for name in frame.select_dtypes("number").columns:
+            if name not in ("x", "seed", "n"):
+                frame[name] = np.nan if what == "all NaN" else frame[name].astype(float).mask(frame.index == 1, np.nan)
+        if what != "all NaN":
+            frame.loc[2, "y"] = np.inf
+    made = drawn(kind, frame)
+    if what.startswith("no "):
+        assert "no data yet" in texts(made)
+
+
+@pytest.mark.parametrize(
+    "kind", ["forest", "bars", "coverage", "itemset_lift", "interaction_matrix", "curve", "heatmap"]
+)
+def test_hundreds_of_categories_with_long_names_are_capped_with_a_note(kind):
+    n = 300
+    frame = pd.DataFrame({k: np.resize(np.asarray(v, dtype=object), n) for k, v in NUMBERS.items()})
+    frame = frame.infer_objects()
+    frame["name"] = [f"a very long name of an ability, number {i}, that goes on and on and on" for i in range(n)]
+    frame["other"] = frame["name"].shift(1, fill_value="another")
+    columns = dict(COLUMNS[kind])
+    if kind == "curve":
+        columns["group"] = "name"
+    if kind == "heatmap":
+        columns = {"x": "name", "y": "x", "value": "y"}
+    made = drawn(kind, frame, columns)
+    assert any(" of " in text and "shown" in text for text in texts(made))
+    width, height = made.get_size_inches()
+    assert width <= 16 and height <= 14
+
+
+@pytest.mark.parametrize("kind", sorted(COLUMNS))
+def test_dollars_and_markup_in_names_are_only_text(kind):
+    frame = TABLE.replace({"family_1": "$x^{", "a": "<b>$\\frac{"})
+    assert drawn(kind, frame)
+
+
+def test_a_curve_shows_its_points_interval_and_null():
+    columns = {"x": "x", "y": "y", "low": "low", "high": "high", "null_low": "null_low", "null_high": "null_high"}
+    made = drawn("curve", TABLE, columns, hline={"chance": 0.5}, null_label="random, 95 %")
+    line = next(each for each in made.axes[0].lines if len(each.get_xdata()) == N)
+    np.testing.assert_allclose(line.get_ydata(), TABLE["y"])
+    assert len(made.axes[0].collections) == 2
+    assert {"chance", "random, 95 %"} <= set(texts(made))
+
+
+def test_repeated_x_are_averaged_and_said():
+    frame = pd.concat([TABLE.assign(y=0.0), TABLE.assign(y=1.0)])
+    made = drawn("curve", frame, {"x": "x", "y": "y"})
+    assert made.axes[0].lines[0].get_ydata().tolist() == [0.5] * N
+    assert any("their mean is drawn" in text for text in texts(made))
+
+
+def test_groups_differ_in_more_than_colour():
+    made = drawn("curve", TABLE, {"x": "x", "y": "y", "group": "group"})
+    looks = {(each.get_linestyle(), each.get_marker()) for each in made.axes[0].lines}
+    assert len(looks) == 2
+
+
+def test_cells_that_were_not_measured_stay_blank():
+    frame = pd.DataFrame({"x": [0, 0, 1], "y": [0, 1, 0], "v": [1.0, -2.0, np.nan]})
+    made = drawn("heatmap", frame, {"x": "x", "y": "y", "value": "v"})
+    shown = made.axes[0].images[0]
+    assert shown.get_array().mask.tolist() == [[False, True], [False, True]]
+    assert (shown.norm.vmin, shown.norm.vmax, shown.norm.vcenter) == (-2.0, 2.0, 0.0)
+    assert any("not measured" in text for text in texts(made))
+
+
+def test_cells_with_few_contexts_are_left_blank_when_asked():
+    frame = pd.DataFrame({"x": [0, 1], "y": [0, 0], "v": [1.0, 2.0], "n": [5, 50]})
+    made = drawn("heatmap", frame, {"x": "x", "y": "y", "value": "v", "n": "n"}, min_n=10)
+    assert made.axes[0].images[0].get_array().mask.tolist() == [[True, False]]
+
+
+def test_interactions_fill_both_triangles():
+    frame = pd.DataFrame({"a": ["p", "q"], "b": ["q", "r"], "v": [0.5, -0.25], "p": [0.01, 0.9]})
+    made = drawn("interaction_matrix", frame, {"a": "a", "b": "b", "value": "v", "p": "p"})
+    cells = made.axes[0].images[0].get_array()
+    assert cells[0, 1] == cells[1, 0] == 0.5
+    assert cells[1, 2] == cells[2, 1] == -0.25
+    assert sum("*" in t for t in texts(made)) == 3  # two cells and the small print
+
+
+def test_rows_can_be_sorted_by_size():
+    made = drawn("forest", TABLE, {"label": "name", "value": "y"}, sort="abs")
+    labels = [t.get_text() for t in made.axes[0].get_yticklabels()]
+    order = TABLE.assign(size=TABLE["y"].abs()).sort_values("size", ascending=False)["name"].tolist()
+    assert labels == order
+
+
+def runs(conditions, seeds=3):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"training": c, "n_train": 600, "seed": s, "epoch": e, "raw": 0.6 + rng.normal(0, 0.01), "ablated": 0.7,
+         "alpha": float(i), "accuracy": 0.6}
+        for c in conditions for s in range(seeds) for i, e in enumerate((1, 10, 100))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+RUNS = {
+    "condition": "training", "n_train": "n_train", "seed": "seed", "epoch": "epoch", "raw": "raw", "ablated": "ablated",
+    "alpha": "alpha", "accuracy": "accuracy",
+}  # fmt: skip
+
+
+def test_the_comparison_has_a_curve_per_run_a_mean_and_a_band():
+    made = drawn("intervention_comparison", runs(["standard", "grokking"]), RUNS)
+    assert [ax.get_title(loc="left").split(":")[0] for ax in made.axes] == ["standard", "grokking"] * 2
+    top = made.axes[0]
+    assert len(top.lines) == 3 * 2 + 2
+    assert len({each.get_linestyle() for each in top.lines}) == 2
+    assert len(top.collections) == 2
+    assert {"n=600 s0", "n=600 s1", "n=600 s2", "raw", "ablated"} <= set(texts(made))
+
+
+def test_a_condition_without_runs_gets_an_empty_panel():
+    made = drawn("intervention_comparison", runs(["standard"]), RUNS, conditions=["standard", "grokking"])
+    assert texts(made).count("no data yet") == 2
+
+
+def test_axes_fit_the_data_unless_limits_are_given():
+    frame = runs(["standard"])
+    low, high = drawn("intervention_comparison", frame, RUNS).axes[0].get_ylim()
+    assert low > 0.5 and high < 0.8
+    limited = drawn("intervention_comparison", frame, RUNS, ylim=[0.0, 1.0])
+    assert limited.axes[0].get_ylim() == (0.0, 1.0)
+
+
+def test_writing_twice_gives_the_same_bytes():
+    first, second = drawn("curve", TABLE), drawn("curve", TABLE)
+    assert png_bytes(first) == png_bytes(second)
+    assert pdf_bytes(first) == pdf_bytes(second)
+    assert png_bytes(first)[:8] == b"\x89PNG\r\n\x1a\n" and pdf_bytes(first)[:5] == b"%PDF-"
