@@ -1,0 +1,78 @@
+"""What the jobs of one process share: data sets and trained models that were loaded before, the latest few of each."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from paribus.config.foreign import Foreign
+from paribus.config.science import science
+from paribus.results.values import plain
+from paribus.tracking.identity import canonical, digest
+
+
+class Latest:
+    """The most recently used values by key, at most ``size`` of them."""
+
+    def __init__(self, size: int) -> None:
+        """Start empty."""
+        self._size = size
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what is kept under ``key``; made, if it is not there."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        value = make()
+        self._kept[key] = value
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return value
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Return whether ``key`` is kept."""
+        return key in self._kept
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
+
+
+data_sets = Latest(6)
+models = Latest(4)
+
+
+def load_data(node: Any) -> Any:
+    """Return the data set that a spec or a foreign callable of the ``data`` group stands for, loaded once."""
+    return data_sets.get(fingerprint(node), node.call if isinstance(node, Foreign) else node.load)
+
+
+def fingerprint(node: Any) -> str:
+    """Return what decides a data set: its own fingerprint, or else its science fields."""
+    own = getattr(node, "fingerprint", None)
+    if own is not None and not isinstance(node, Foreign):
+        return str(own())
+    return digest({"science": canonical(plain(science(node))), "source": source_of(node)})
+
+
+def source_of(node: Any) -> str:
+    """Return the source text of a foreign callable, so that a change of it is a change of identity; else empty."""
+    import inspect
+
+    if not isinstance(node, Foreign):
+        return ""
+    try:
+        return inspect.getsource(node.function)
+    except (OSError, TypeError):
+        return ""
+
+
+def clear() -> None:
+    """Forget everything that jobs of this process share, features included."""
+    from paribus.engine.cache import FeatureCache
+
+    data_sets.clear()
+    models.clear()
+    FeatureCache.shared().clear()

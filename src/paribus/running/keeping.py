@@ -1,0 +1,141 @@
+"""Completing a result with what its run knows, and keeping all of it: metrics, figures, result.json, report.html."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from paribus.results.io import RESULT_FILE, ROWS_IN_JSON, to_json
+from paribus.results.values import plain
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Setup
+    from paribus.results.schema import Result
+    from paribus.running.request import Request
+    from paribus.running.resolve import Resolved
+    from paribus.tracking.run import FileRun
+
+REPORT_FILE = "report.html"
+log = logging.getLogger("paribus")
+
+
+def keep(result: Result, run: FileRun) -> Result:
+    """Keep a finished result in its run; return it with warnings about figures that could not be drawn."""
+    run.metrics(headline(result))
+    for curve in result.curves:
+        run.curve(curve)
+    drawn, warnings = draw_figures(result, run)
+    if warnings:
+        diagnostics = replace(result.diagnostics, warnings=(*result.diagnostics.warnings, *warnings))
+        result = replace(result, diagnostics=diagnostics)
+    keep_pages(result, run, drawn)
+    return result
+
+
+def keep_pages(result: Result, run: FileRun, drawn: Mapping[str, bytes]) -> None:
+    """Write ``result.json`` and ``report.html``."""
+    from paribus.report.page import render
+
+    run.text(RESULT_FILE, to_json(result, rows_limit=ROWS_IN_JSON))
+    run.text(REPORT_FILE, render(result, drawn, command=result.provenance.get("repeat")))
+
+
+def headline(result: Result) -> dict[str, float]:
+    """Return the few numbers that go into the run list: metrics, and the aggregates that are single numbers."""
+    aggregates = result.aggregates
+    numbers: dict[str, Any] = {
+        "mean_delta": aggregates.mean_delta,
+        "std_delta": aggregates.std_delta,
+        "n_samples": aggregates.n_samples,
+        **{name: value for name, value in aggregates.custom.items() if _is_number(value)},
+        **result.metrics,
+    }
+    return {name: float(value) for name, value in numbers.items() if value is not None}
+
+
+def draw_figures(result: Result, run: FileRun) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Draw the declared figures into the run; return PNG bytes by name, and a warning for each that failed."""
+    if not result.figures:
+        return {}, ()
+    from paribus.figures.draw import draw
+    from paribus.figures.save import pdf_bytes, png_bytes
+
+    frames = {name: table.frame for name, table in result.tables.items()}
+    drawn: dict[str, bytes] = {}
+    warnings = []
+    for figure in result.figures:
+        try:
+            made = draw(figure, frames)
+            png, pdf = png_bytes(made), pdf_bytes(made)
+        except Exception as error:  # a drawing that fails must not cost the numbers
+            log.warning("figure %s could not be drawn: %s", figure.name, error)
+            warnings.append(f"figure {figure.name} could not be drawn: {type(error).__name__}: {error}")
+            continue
+        drawn[figure.name] = png
+        run.figure(figure.name, png, pdf)
+    return drawn, tuple(warnings)
+
+
+def provenance_of(request: Request, process: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of one run: that of the process, the words that repeat it, and its seed."""
+    words = [word for word in request.overrides if not word.startswith(("hydra.", "hydra/"))]
+    return {
+        "repeat": "paribus " + shlex.join(words),
+        "overrides": list(request.overrides),
+        "step": request.step,
+        "seed": request.seed,
+        **process,
+    }
+
+
+def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
+    """Return what a run worked on: device, digests of data and model, and the run the model comes from."""
+    found: dict[str, Any] = {"device": _device(setup.device)}
+    data, model = getattr(setup, "data", None), getattr(setup, "model", None)
+    if getattr(data, "digest", None):
+        found["data_digest"] = str(getattr(data, "digest"))  # noqa: B009 - not every subject's data have one
+    if model is not None and hasattr(model, "state_dict"):
+        found["model_class"] = type(model).__name__
+        if resolved.source is None:
+            found["model_digest"] = weights_digest(model)
+    if resolved.source is not None:
+        found["model_run"] = resolved.source.run_id
+        found["model_identity"] = resolved.source.identity
+    for name in ("site", "positive"):
+        if hasattr(resolved.request.experiment, name):
+            found[name] = plain(getattr(resolved.request.experiment, name))
+    return found
+
+
+def weights_digest(model: Any) -> str:
+    """Return a hash of a model's weights, by name (SHA-256)."""
+    import hashlib
+
+    hashed = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        if hasattr(value, "detach"):
+            array = value.detach().cpu().contiguous().reshape(-1)
+            hashed.update(f"{name}/{array.dtype}{tuple(value.shape)}".encode())
+            hashed.update(memoryview(array.view(_bytes_type()).numpy()))
+    return hashed.hexdigest()
+
+
+def _bytes_type() -> Any:
+    import torch
+
+    return torch.uint8
+
+
+def _device(name: str) -> str:
+    if not name.startswith("cuda"):
+        return name
+    import torch
+
+    return f"{name}: {torch.cuda.get_device_name()}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

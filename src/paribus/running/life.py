@@ -1,0 +1,241 @@
+"""A run's life: found again or begun, worked on, kept, and ended whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import DataError, ExperimentError, ParibusError
+from paribus.experiments.base import perform
+from paribus.results.schema import Aggregates, Result
+from paribus.results.values import plain
+from paribus.running import keeping
+from paribus.running.identify import identify
+from paribus.running.recorder import TrackedRecorder
+from paribus.running.setup import builder
+from paribus.running.tags import model_label, run_name, run_tags
+from paribus.running.workspace import FileWorkspace
+from paribus.tracking.provenance import provenance
+
+if TYPE_CHECKING:
+    from paribus.running.resolve import Resolved
+    from paribus.tracking.interface import Store
+    from paribus.tracking.run import FileRun
+
+log = logging.getLogger("paribus")
+
+
+@dataclass
+class Living:
+    """A run that goes on.
+
+    Attributes:
+        resolved: What is asked.
+        identity: Its identity.
+        run: Where it is kept.
+        recorder: What its experiment reports to.
+        workspace: Where it keeps its checkpoints while it goes on.
+        origin: Its provenance, to which the work adds what it loads.
+        started: When it began.
+        clock: The same on a clock that only goes forward, in seconds.
+    """
+
+    resolved: Resolved
+    identity: str
+    run: FileRun
+    recorder: TrackedRecorder
+    workspace: FileWorkspace
+    origin: dict[str, Any]
+    started: datetime
+    clock: float
+
+    def complete(self, result: Result, *, error: str | None = None) -> Result:
+        """Return ``result`` with what the run knows about itself."""
+        return replace(
+            result,
+            config=plain(self.resolved.request.tree),
+            provenance=plain(self.origin),
+            success=error is None,
+            error_message=error,
+            started_at=self.started.isoformat(),
+            duration_seconds=time.perf_counter() - self.clock,
+            run_id=self.run.run_id,
+        )
+
+    def partial(self) -> Result:
+        """Return what was reported so far as a result."""
+        request, recorder = self.resolved.request, self.recorder
+        return Result(
+            spec_id=spec_id(self.resolved, self.identity),
+            experiment_type=request.experiment.type,
+            evidence=request.experiment.evidence,
+            feature=None,
+            model=model_label(self.resolved),
+            subject=request.experiment.subject,
+            aggregates=Aggregates(),
+            tables=dict(recorder.tables),
+            diagnostics=recorder.diagnostics,
+            curves=tuple(recorder.curves),
+            metrics=dict(recorder.metrics),
+        )
+
+
+def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: str | None = None) -> Result:
+    """Run one experiment as a run of its own, or take a finished run of the same identity.
+
+    Args:
+        resolved: What is asked.
+        store: Where runs are kept.
+        folder: The run's output folder.
+        parent: The run it is nested in.
+
+    Raises:
+        ExperimentError: If the experiment failed; the run is FAILED, and the error's ``run_id`` names it.
+        ParibusError: If it turned out only now that the request is wrong.
+        KeyboardInterrupt: If a signal came; the run is KILLED.
+    """
+    request = resolved.request
+    runs = None
+    if request.experiment.subject == "runs":
+        from paribus.running.subjects.runs import runs_digest
+
+        runs = runs_digest(store)
+    identity = identify(resolved, runs=runs)
+    if request.reuses and (found := reusable(store, identity)) is not None:
+        return found
+
+    def work(living: Living) -> Result:
+        setup = builder(request.experiment.subject).setup(resolved, store, identity=identity)
+        living.origin |= keeping.inputs_of(resolved, setup)
+        return perform(
+            request.experiment,
+            setup,
+            living.recorder,
+            spec_id=spec_id(resolved, identity),
+            feature=getattr(setup, "feature_name", None),
+            model=model_label(resolved),
+        )
+
+    return live(resolved, store, folder, identity=identity, parent=parent, work=work)
+
+
+def reusable(store: Store, identity: str) -> Result | None:
+    """Return the result of a finished run of this identity, if its files are there."""
+    kept = store.find_finished(identity)
+    if kept is None:
+        return None
+    try:
+        result = store.result(kept.run_id)
+    except DataError as error:
+        log.warning("run %s of the same identity cannot be reused: %s", kept.run_id[:8], error)
+        return None
+    log.info("%s: reused run %s of %s", kept.name, kept.run_id[:8], kept.started_at.strftime("%Y-%m-%d %H:%M"))
+    return replace(result, run_id=kept.run_id)
+
+
+def live(
+    resolved: Resolved,
+    store: Store,
+    folder: Path,
+    *,
+    identity: str,
+    parent: str | None,
+    work: Callable[[Living], Result],
+) -> Result:
+    """Begin a run, do its work, keep what comes of it, and end the run in every case.
+
+    Raises:
+        ExperimentError: If the work failed.
+        KeyboardInterrupt: If a signal came.
+    """
+    living = begin(resolved, store, folder, identity=identity, parent=parent)
+    workspace = living.workspace
+    try:
+        living.run.config(resolved.request.tree, resolved.request.choices)
+        result = living.complete(work(living))
+        result = keeping.keep(result, living.run)
+        living.run.finish("FINISHED")
+    except BaseException as error:
+        workspace.release()
+        raised = end_badly(living, error)
+        if raised is error:
+            raise
+        raise raised from error
+    workspace.remove()
+    log.info("%s: finished in %.1f s", living.recorder.name, result.duration_seconds or 0.0)
+    return result
+
+
+def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, parent: str | None) -> Living:
+    """Open the run with its tags.
+
+    Raises:
+        ExperimentError: If the store does not take it.
+    """
+    process = provenance()
+    name = run_name(resolved)
+    try:
+        run = store.start(name, folder=folder, tags=run_tags(resolved, identity, process), parent=parent)
+    except ParibusError:
+        raise
+    except Exception as error:
+        raise ExperimentError(f"{name}: the run could not be begun: {one_line(error)}") from error
+    try:
+        workspace = FileWorkspace(identity, run.checkpoint)
+    except BaseException as error:
+        run.finish("FAILED", f"no place for its work: {one_line(error)}")
+        raise
+    return Living(
+        resolved=resolved,
+        identity=identity,
+        run=run,
+        recorder=TrackedRecorder(run=run, workspace=workspace, name=name),
+        workspace=workspace,
+        origin=keeping.provenance_of(resolved.request, process),
+        started=datetime.now(UTC),
+        clock=time.perf_counter(),
+    )
+
+
+def end_badly(living: Living, error: BaseException) -> BaseException:
+    """End a run that did not finish, keep what it had found, and return the error to raise, with the run's id.
+
+    The status is set first: whatever goes wrong after that, the run is not left RUNNING.
+    """
+    killed = isinstance(error, KeyboardInterrupt)
+    message = f"interrupted ({error})" if killed and str(error) else "interrupted" if killed else one_line(error)
+    try:
+        living.run.finish("KILLED" if killed else "FAILED", message)
+    except Exception as problem:
+        log.error("%s: its end could not be recorded: %s", living.recorder.name, one_line(problem))
+    with contextlib.suppress(Exception):
+        if not killed:
+            living.run.text("traceback.txt", "".join(traceback.format_exception(error)))
+        keeping.keep_pages(living.complete(living.partial(), error=message), living.run, {})
+    if isinstance(error, ParibusError) or not isinstance(error, Exception):
+        raised: BaseException = error
+    else:
+        raised = ExperimentError(message)
+    with contextlib.suppress(AttributeError):
+        raised.run_id = living.run.run_id  # type: ignore[attr-defined]
+    return raised
+
+
+def spec_id(resolved: Resolved, identity: str) -> str:
+    """Return a short name of what was asked, equal for equal requests."""
+    return f"{resolved.request.experiment.type}_{identity[:8]}"
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one line; our own errors without their kind, which says nothing to a user."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ParibusError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,53 @@
+"""The recorder of a run: what an experiment finds is kept in memory and, as it comes, in the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from paribus.experiments.base import MemoryRecorder
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Table
+    from paribus.tracking.run import FileRun
+
+log = logging.getLogger("paribus")
+
+
+@dataclass(kw_only=True)
+class TrackedRecorder(MemoryRecorder):
+    """Writes tables to the run when they are handed over, so that a run which fails later still has them.
+
+    Attributes:
+        run: The run.
+        name: What the progress bar and warnings are headed with.
+    """
+
+    run: FileRun
+    name: str = ""
+
+    def table(self, table: Table) -> None:
+        """Keep a finished table, in memory and in the run."""
+        super().table(table)
+        self.run.table(table)
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        """Keep the latest value of a metric; with a step, the point becomes part of its history."""
+        super().metric(name, value, step)
+        if step is not None:
+            self.run.metric(name, float(value), step)
+
+    def warn(self, message: str) -> None:
+        """Keep a warning once, and show it."""
+        if message not in self.diagnostics.warnings:
+            log.warning("%s: %s", self.name, message)
+        super().warn(message)
+
+    def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
+        """Iterate with a progress bar, where someone is watching."""
+        from tqdm import tqdm
+
+        title = " ".join(dict.fromkeys(part for part in (self.name, description) if part))
+        yield from tqdm(items, total=total, desc=title, disable=None, leave=False, mininterval=0.5)

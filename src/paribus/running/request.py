@@ -1,0 +1,103 @@
+"""What one run is asked to do, whether it is a job of its own or a step of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ConfigError
+from paribus.experiments.base import Experiment
+
+if TYPE_CHECKING:
+    from paribus.config.job import Job
+    from paribus.tracking.spec import TrackingSpec
+
+
+@dataclass(frozen=True)
+class Request:
+    """One experiment with everything it is to be run on, not loaded yet.
+
+    Attributes:
+        experiment: The built experiment.
+        nodes: The built spec of each config group by name, None where a group is empty.
+        tree: The composed configuration that goes with it.
+        overrides: The words that made the job.
+        choices: The option chosen in each config group.
+        seed: Seed of the run.
+        checkpoint: Which checkpoints of a trained model to work on.
+        reuse: ``auto``, ``always`` or ``never``.
+        study: The study bundle the job belongs to.
+        sweep: Id of the sweep the job belongs to.
+        step: Name of the step, where it is one of a sequence.
+    """
+
+    experiment: Experiment
+    nodes: Mapping[str, Any]
+    tree: Mapping[str, Any]
+    overrides: tuple[str, ...]
+    choices: Mapping[str, str | None]
+    seed: int
+    checkpoint: str
+    reuse: str
+    study: str | None = None
+    sweep: str | None = None
+    step: str | None = None
+
+    @property
+    def tracking(self) -> TrackingSpec:
+        """Where its run is kept."""
+        spec: TrackingSpec = self.nodes["tracking"]
+        return spec
+
+    @property
+    def reuses(self) -> bool:
+        """Whether a finished run of the same identity may be taken instead."""
+        return self.reuse == "always" or (self.reuse == "auto" and self.sweep is not None)
+
+    def with_nodes(self, **nodes: Any) -> Request:
+        """Return the request with other specs in some groups."""
+        return replace(self, nodes={**self.nodes, **nodes})
+
+    def for_step(self, name: str, experiment: Experiment, node: Any) -> Request:
+        """Return the request of one step of a sequence.
+
+        Args:
+            name: Its name in the sequence.
+            experiment: The step's experiment.
+            node: The step's node in the configuration.
+        """
+        return replace(
+            self,
+            experiment=experiment,
+            nodes={**self.nodes, "experiment": experiment},
+            tree={**self.tree, "experiment": node},
+            choices={**self.choices, "experiment": experiment.type},
+            step=name,
+        )
+
+
+def from_job(job: Job, *, sweep: str | None = None) -> Request:
+    """Return the request of a composed job.
+
+    Raises:
+        ConfigError: If what stands under ``experiment`` is none.
+    """
+    experiment = job.nodes.get("experiment")
+    if not isinstance(experiment, Experiment):
+        raise ConfigError(
+            f"experiment: {type(experiment).__name__} is no experiment; its _target_ must be a subclass of "
+            "paribus.experiments.base.Experiment"
+        )
+    return Request(
+        experiment=experiment,
+        nodes=job.nodes,
+        tree=job.tree,
+        overrides=job.overrides,
+        choices=job.choices,
+        seed=job.seed,
+        checkpoint=job.checkpoint,
+        reuse=job.reuse,
+        study=job.study,
+        sweep=sweep,
+    )

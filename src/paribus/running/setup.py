@@ -1,0 +1,67 @@
+"""Which file knows how to set an experiment of a subject up."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any, Protocol
+
+import paribus.running.subjects
+from paribus.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Setup
+    from paribus.running.resolve import Resolved
+    from paribus.tracking.interface import Store
+
+
+class SetupBuilder(Protocol):
+    """What ``paribus.running.subjects.<subject>`` offers; a module with these two functions is one."""
+
+    def validate(self, resolved: Resolved, store: Store) -> None:
+        """Look up what the request names: files, layers, checkpoints; raise a ``ParibusError`` where one is wrong."""
+
+    def setup(self, resolved: Resolved, store: Store, *, identity: str) -> Setup:
+        """Load what the experiment works on."""
+
+
+_registered: dict[str, Any] = {}
+
+
+def register(subject: str, builder: SetupBuilder) -> None:
+    """Make a subject from outside Paribus known under its name."""
+    _registered[subject] = builder
+
+
+def subjects() -> tuple[str, ...]:
+    """Return the names of all subjects, sorted."""
+    shipped = (module.name for module in pkgutil.iter_modules(paribus.running.subjects.__path__))
+    return tuple(sorted({*shipped, *_registered}))
+
+
+def builder(subject: str) -> SetupBuilder:
+    """Return what sets experiments of a subject up.
+
+    Raises:
+        ConfigError: If there is no such subject.
+    """
+    if subject in _registered:
+        registered: SetupBuilder = _registered[subject]
+        return registered
+    if subject not in subjects():
+        raise ConfigError(f"experiment.subject: nothing is known about {subject!r}; {nearest(subject, subjects())}")
+    found: Any = importlib.import_module(f"paribus.running.subjects.{subject}")
+    shipped: SetupBuilder = found
+    return shipped
+
+
+def basics(resolved: Resolved) -> dict[str, Any]:
+    """Return the arguments that every setup takes: seed, statistics, device and batch limit."""
+    request = resolved.request
+    device = request.nodes["device"]
+    return {
+        "seed": request.seed,
+        "stats": request.nodes["stats"],
+        "device": device.resolve(),
+        "batch_limit": device.batch_limit,
+    }

@@ -1,0 +1,185 @@
+"""A trained model as an experiment gets it: from a kept run, or from the step before in the same sequence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.config.check import build
+from paribus.errors import CheckpointError, ConfigError
+from paribus.running.workspace import SUFFIX, read_state
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.checkpoints import Checkpoints
+    from paribus.results.schema import Result
+    from paribus.running.request import Request
+    from paribus.tracking.interface import Store
+    from paribus.tracking.kept import KeptRun
+
+CHECKPOINTS = "checkpoints"
+_EPOCH = re.compile(r"checkpoint_e(\d+)")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """The trained model of a run; weights are read when they are asked for.
+
+    Attributes:
+        identity: Identity of the run that trained it.
+        run_id: Its run, None where it is not tracked.
+        architecture: Spec of the network.
+        training: How it was trained.
+        data: Spec of what it was trained on.
+        seed: Seed of that run.
+        history: One row per evaluation during training, where there is such a table.
+        best: Epoch by choice (``peak_val``, ``peak_ood``).
+        names: The kept checkpoints, sorted.
+        locate: Returns the file of a checkpoint.
+        planned: Whether it is only going to be trained, so that nothing but its identity is known.
+    """
+
+    identity: str
+    run_id: str | None
+    architecture: Any
+    training: Any
+    data: Any
+    seed: int
+    history: pd.DataFrame | None
+    best: Mapping[str, int]
+    names: tuple[str, ...]
+    locate: Callable[[str], Path]
+    planned: bool = False
+
+    @property
+    def label(self) -> str:
+        """What it is called in results."""
+        return f"run {self.run_id[:8]}" if self.run_id else f"trained {self.identity[:8]}"
+
+    def state(self, name: str) -> dict[str, Any]:
+        """Return what was kept under the name of a checkpoint (tensors and plain values).
+
+        Raises:
+            CheckpointError: If it is not there or not readable.
+        """
+        if name not in self.names:
+            raise CheckpointError(f"{self.label}: has no checkpoint {name!r}; kept: {', '.join(self.names) or 'none'}")
+        return read_state(self.locate(name))
+
+    def checkpoints(self) -> Checkpoints:
+        """Return the index of its checkpoints by epoch.
+
+        Raises:
+            CheckpointError: If it kept none.
+        """
+        from paribus.experiments.checkpoints import Checkpoints
+
+        epochs = {int(found[1]): name for name in self.names if (found := _EPOCH.fullmatch(name))}
+        if not epochs:
+            raise CheckpointError(f"{self.label}: kept no checkpoints, so there is no trained model to take from it")
+
+        def load(epoch: int) -> Mapping[str, Any]:
+            weights: Mapping[str, Any] = self.state(epochs[epoch])["model"]
+            return weights
+
+        best = {choice: epoch for choice, epoch in self.best.items() if epoch in epochs}
+        return Checkpoints(
+            loader=load,
+            epochs=tuple(epochs),
+            history=self.history,
+            best=best,
+            key=f"{self.identity}/{self.run_id or ''}",
+        )
+
+
+def from_run(store: Store, run: KeptRun) -> ModelSource:
+    """Return the model that a kept run trained; of a sequence, the model of its training step.
+
+    Raises:
+        ConfigError: If the run trained none, or is not finished.
+        DataError: If its files are missing.
+    """
+    if run.tags.get("produces_model") != "true":
+        trained = [child for child in store.children(run.run_id) if child.tags.get("produces_model") == "true"]
+        if not trained:
+            raise ConfigError(
+                f"model.run={run.run_id[:8]}: a run of {run.experiment_type or 'another program'}, which trains no model; "
+                "name a training run, see paribus runs"
+            )
+        run = trained[-1]
+    if run.status != "FINISHED":
+        raise ConfigError(f"model.run={run.run_id[:8]}: is {run.status}, not FINISHED; its model is not complete")
+    result = store.result(run.run_id)
+    files = {Path(path).name.removesuffix(SUFFIX): path for path in store.artifacts(run.run_id, CHECKPOINTS)}
+    return from_result(
+        result,
+        identity=run.identity or run.run_id,
+        names=tuple(sorted(files)),
+        locate=lambda name: store.download(run.run_id, files[name]),
+    )
+
+
+def from_folder(result: Result, folder: Path, identity: str) -> ModelSource:
+    """Return the model of an untracked training run whose files stand in ``folder``."""
+    files = {path.name.removesuffix(SUFFIX): path for path in (folder / CHECKPOINTS).glob(f"*{SUFFIX}")}
+    return from_result(result, identity=identity, names=tuple(sorted(files)), locate=lambda name: files[name])
+
+
+def from_result(result: Result, *, identity: str, names: tuple[str, ...], locate: Callable[[str], Path]) -> ModelSource:
+    """Return the model of a training run from its result and its checkpoint files."""
+    tree = result.config
+    nodes = {
+        group: build(tree[group], group) if tree.get(group) is not None else None
+        for group in ("model", "training", "data")
+    }
+    return ModelSource(
+        identity=identity,
+        run_id=result.run_id,
+        architecture=nodes["model"],
+        training=nodes["training"],
+        data=nodes["data"],
+        seed=int(tree.get("seed", 0)),
+        history=result.tables["history"].frame if "history" in result.tables else None,
+        best=_best(result),
+        names=names,
+        locate=locate,
+    )
+
+
+def _best(result: Result) -> dict[str, int]:
+    """Return the epochs that training itself marked as best."""
+    marked = result.tables.get("checkpoints")
+    if marked is None:
+        return {}
+    best = {}
+    for choice in ("peak_val", "peak_ood"):
+        if choice in marked.frame:
+            epochs = marked.frame.loc[marked.frame[choice].astype(bool), "epoch"]
+            if len(epochs):
+                best[choice] = int(epochs.iloc[0])
+    return best
+
+
+def planned(request: Request, identity: str) -> ModelSource:
+    """Return the model that a training request is going to make, before it has: only its identity can be used."""
+    return ModelSource(
+        identity=identity,
+        run_id=None,
+        architecture=request.nodes.get("model"),
+        training=request.nodes.get("training"),
+        data=request.nodes.get("data"),
+        seed=request.seed,
+        history=None,
+        best={},
+        names=(),
+        locate=_not_yet,
+        planned=True,
+    )
+
+
+def _not_yet(name: str) -> Path:
+    raise CheckpointError(f"checkpoint {name!r}: the model is not trained yet")

@@ -1,0 +1,1 @@
+"""How each subject's setup is validated and built: one file per subject, found by its name."""

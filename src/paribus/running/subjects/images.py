@@ -1,0 +1,152 @@
+"""Experiments on images: data, network and the checkpoints of its training."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from paribus import seeds
+from paribus.config.foreign import Foreign
+from paribus.config.science import science
+from paribus.errors import ConfigError, DataError
+from paribus.results.values import plain
+from paribus.running.caches import load_data
+from paribus.running.setup import basics
+from paribus.tracking.identity import canonical, digest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from paribus.experiments.setup_images import ImageSetup
+    from paribus.running.resolve import Resolved
+    from paribus.subjects.images.data import ImageData
+    from paribus.tracking.interface import Store
+
+SITE_FIELDS = ("site", "sites", "layer", "layers")
+AUTO = "auto"
+_validated: set[str] = set()
+
+
+def validate(resolved: Resolved, store: Store) -> None:
+    """Load the data, build the network, and look up checkpoints and the layers that the experiment names.
+
+    Requests that differ in nothing but their seed are looked at once in a process.
+
+    Raises:
+        ParibusError: If something is missing or does not fit.
+    """
+    key = _key(resolved)
+    if key in _validated:
+        return
+    data = images(resolved)
+    model = network(resolved, data)
+    for name in (f.name for f in dataclasses.fields(resolved.request.experiment)):
+        if name in SITE_FIELDS:
+            _check_sites(getattr(resolved.request.experiment, name), name, model)
+    if resolved.source is not None and not resolved.source.planned:
+        from paribus.models.loading import fit_state
+
+        chosen = resolved.source.checkpoints().select(resolved.request.checkpoint)
+        fit_state(model, dict(chosen[-1].load()))
+    _validated.add(key)
+
+
+def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup:
+    """Load data and network; the weights of a tracked model are read when the experiment asks for them."""
+    from paribus.engine.cache import FeatureCache
+    from paribus.experiments.setup_images import ImageSetup
+
+    request, source = resolved.request, resolved.source
+    data = images(resolved)
+    return ImageSetup(
+        **basics(resolved),
+        data=data,
+        model=network(resolved, data),
+        architecture=request.nodes["model"],
+        training=request.nodes.get("training"),
+        checkpoints=None if source is None else source.checkpoints(),
+        checkpoint=request.checkpoint,
+        cache=FeatureCache.shared(),
+        model_key=identity,
+    )
+
+
+def images(resolved: Resolved) -> ImageData:
+    """Return the data set of the request.
+
+    Raises:
+        ConfigError: If none is chosen.
+        DataError: If what a foreign callable returned are no images.
+    """
+    from paribus.subjects.images.data import ImageData
+
+    node = resolved.request.nodes.get("data")
+    if node is None:
+        raise ConfigError(f"data: {resolved.request.experiment.type} needs a data set, e.g. data=digits_scanners")
+    if not isinstance(node, Foreign) and not hasattr(node, "load"):
+        raise ConfigError(f"data: {type(node).__name__} is no data set of images")
+    data = load_data(node)
+    if not isinstance(data, ImageData):
+        raise DataError(
+            f"data: {type(node).__name__ if not isinstance(node, Foreign) else node.target} gave a "
+            f"{type(data).__name__}, but {resolved.request.experiment.type} needs paribus.subjects.images.data.ImageData"
+        )
+    return data
+
+
+def network(resolved: Resolved, data: ImageData) -> nn.Module:
+    """Return the network with its starting weights, drawn from the run's seed where no file gives them.
+
+    Raises:
+        ConfigError: If no model is chosen, or what it makes is none.
+        CheckpointError: If its file is missing, unsafe or does not fit.
+    """
+    from torch import nn
+
+    node: Any = resolved.request.nodes.get("model")
+    if node is None:
+        raise ConfigError(f"model: {resolved.request.experiment.type} needs a model, e.g. model=small_cnn")
+    shapes = {"in_channels": data.in_channels, "n_classes": data.n_classes, "image_size": data.image_size}
+    generator = seeds.torch_rng(resolved.request.seed, "model")
+    if isinstance(node, Foreign):
+        import torch
+
+        with torch.random.fork_rng(devices=[]):  # a foreign constructor draws from the global state
+            torch.manual_seed(seeds.derive(resolved.request.seed, "model"))
+            model = node.call(**shapes, generator=generator)
+    elif hasattr(node, "build"):
+        model = node.build(**shapes, generator=generator)
+    else:
+        raise ConfigError(f"model: {type(node).__name__} is no network for images")
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"model: its _target_ made a {type(model).__name__}, not a torch.nn.Module")
+    return model
+
+
+def _check_sites(value: Any, name: str, model: nn.Module) -> None:
+    from paribus.engine.sites import Site
+
+    for text in [value] if isinstance(value, str) else value or []:
+        if isinstance(text, str) and text != AUTO:
+            try:
+                Site.parse(text).validate(model)
+            except ConfigError as error:
+                raise ConfigError(f"experiment.{name}: {error}") from None
+
+
+def _key(resolved: Resolved) -> str:
+    """Return what a request would be validated for again; a seed alone changes no name and no shape."""
+    request, source = resolved.request, resolved.source
+    data = science(request.nodes.get("data"))
+    if isinstance(data, dict):
+        data.pop("seed", None)
+    fields = {name: getattr(request.experiment, name) for name in SITE_FIELDS if hasattr(request.experiment, name)}
+    stated = {
+        "type": request.experiment.type,
+        "data": data,
+        "model": science(request.nodes.get("model")),
+        "sites": fields,
+        "source": source.identity if source else None,
+        "checkpoint": request.checkpoint,
+    }
+    return digest({"stated": canonical(plain(stated))})

@@ -1,0 +1,89 @@
+"""Name and tags of a run, as the run list of a tracking UI shows them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import paribus
+from paribus.config.foreign import Foreign
+from paribus.tracking.kept import MODEL_TAG
+
+if TYPE_CHECKING:
+    from paribus.running.resolve import Resolved
+
+
+def condition(resolved: Resolved) -> str | None:
+    """Return the training condition of the model, where there is one."""
+    node = resolved.request.nodes.get("training")
+    uses = getattr(resolved.request.experiment, "steps", None) or "training" in resolved.request.experiment.needs
+    if resolved.source is None and not uses:
+        return None
+    named = getattr(node, "condition", None)
+    return str(named) if named else None
+
+
+def run_name(resolved: Resolved) -> str:
+    """Return e.g. ``subspace_ablation grokking s0``."""
+    request = resolved.request
+    head = request.study if request.study and not request.step and request.experiment.type == "sequence" else None
+    parts = [head or request.experiment.type, condition(resolved), f"s{request.seed}"]
+    return " ".join(part for part in parts if part)
+
+
+def model_label(resolved: Resolved) -> str | None:
+    """Return what the model is called in results: the run it comes from, or the chosen option."""
+    request = resolved.request
+    if "model" not in request.experiment.needs:
+        return None
+    architecture = _label(request.nodes.get("model"), request.choices.get("model"))
+    if resolved.source is not None:
+        return f"{architecture} ({resolved.source.label})" if architecture else resolved.source.label
+    return architecture
+
+
+def _label(node: Any, choice: str | None) -> str | None:
+    if node is None:
+        return None
+    if choice and choice != "tracked":
+        return choice
+    return node.target if isinstance(node, Foreign) else type(node).__name__
+
+
+def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> dict[str, str]:
+    """Return the tags of a run: what it is, for searching and grouping."""
+    request = resolved.request
+    experiment = request.experiment
+    named = {
+        "experiment_type": experiment.type,
+        "experiment_version": experiment.version,
+        "evidence": experiment.evidence.value,
+        "subject": experiment.subject,
+        "training": condition(resolved),
+        "n_train": getattr(request.nodes.get("data"), "n_train", None) if "data" in experiment.needs else None,
+        "seed": request.seed,
+        "identity": identity,
+        "study": request.study,
+        "sweep": request.sweep,
+        "step": request.step,
+        "model": model_label(resolved),
+        "model_run": resolved.source.run_id if resolved.source else None,
+        "code_version": code_version(provenance),
+        MODEL_TAG: "true" if getattr(experiment, "produces_model", False) else None,
+        "paribus.version": paribus.__version__,
+        "mlflow.source.name": "paribus",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": (provenance.get("git") or {}).get("commit"),
+        "mlflow.user": provenance.get("user"),
+    }
+    return {name: str(value) for name, value in named.items() if value not in (None, "")}
+
+
+def code_version(provenance: dict[str, Any]) -> str | None:
+    """Return the commit of the code, marked by a digest of the diff where it was changed; the version without git."""
+    repository = provenance.get("paribus_git") or provenance.get("git")
+    if not repository or not repository.get("commit"):
+        return paribus.__version__
+    commit = str(repository["commit"])
+    diff = repository.get("diff") or ""
+    return f"{commit}+{hashlib.sha256(diff.encode()).hexdigest()[:8]}" if diff else commit

@@ -1,0 +1,70 @@
+"""Looking up everything a job names before anything is run: nothing is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paribus.running.request import from_job
+from paribus.running.resolve import Resolved, resolve
+from paribus.running.sequence import Sequence, planned
+from paribus.running.setup import builder
+from paribus.tracking import local
+from paribus.tracking.store import open_store
+
+if TYPE_CHECKING:
+    from paribus.config.job import Job
+    from paribus.tracking.interface import Store
+    from paribus.tracking.spec import TrackingSpec
+
+
+def validate(job: Job) -> None:
+    """Look up what a job names: device, store, tracked runs, data files, layers, checkpoints.
+
+    Raises:
+        ConfigError: If a name does not exist, or the device or the store cannot be used.
+        DataError: If data are missing, unreadable, or empty in some part.
+        CheckpointError: If a checkpoint is missing, unsafe, or does not fit the architecture.
+    """
+    request = from_job(job)
+    validate_store(request.tracking)
+    request.nodes["device"].resolve()
+    store = open_store(request.tracking, writing=False) if takes_tracked(job) else _no_store(request.tracking)
+    if isinstance(request.experiment, Sequence):
+        for resolved, _ in planned(request, store):
+            _validate(resolved, store)
+        if request.experiment.comparison is not None:
+            _validate(Resolved(request.for_step("comparison", request.experiment.comparison, {}), None), store)
+    else:
+        _validate(resolve(request, store), store)
+
+
+def validate_store(spec: TrackingSpec) -> None:
+    """Refuse a folder that runs cannot be kept in; nothing is created.
+
+    Raises:
+        ConfigError: If an old file store lies there, or the store was moved.
+    """
+    if spec.kind == "local":
+        folder = Path(spec.folder).expanduser().absolute()
+        local.database_uri(folder)
+        local.refuse_file_store(folder)
+        local.refuse_moved(folder)
+
+
+def takes_tracked(job: Job) -> bool:
+    """Return whether a job takes its model from a kept run."""
+    from paribus.models.tracked import Tracked
+
+    return isinstance(job.nodes.get("model"), Tracked)
+
+
+def _validate(resolved: Resolved, store: Store) -> None:
+    builder(resolved.request.experiment.subject).validate(resolved, store)
+
+
+def _no_store(spec: TrackingSpec) -> Store:
+    """Return a store that is not opened, for requests that look nothing up in it (opening takes two seconds)."""
+    from paribus.tracking.interface import FileStore
+
+    return FileStore()

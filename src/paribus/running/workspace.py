@@ -1,0 +1,108 @@
+"""Where a run keeps its large objects while it goes on; they outlive a kill, and go when the run is finished."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paribus.errors import CheckpointError
+
+ROOT = Path("multirun") / ".work"
+SUFFIX = ".pt"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+class FileWorkspace:
+    """Tensors and plain values as files in a folder named by the run's identity, each written in one step."""
+
+    def __init__(self, identity: str, publish: Callable[[Path], None], *, root: Path = ROOT) -> None:
+        """Take the folder of ``identity``, or one beside it while another living process works in that.
+
+        Args:
+            identity: Identity of the run; the same run started again finds what was kept.
+            publish: Makes a file an artifact of the run.
+            root: Where the folders of all runs stand.
+        """
+        from filelock import FileLock, Timeout
+
+        self._publish = publish
+        self.folder = root / identity
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(root / f"{identity}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            self.folder = root / f"{identity}-{os.getpid()}"
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Keep tensors and plain values under ``name``; an older one is replaced when the new one is complete."""
+        import torch
+
+        path = self._path(name)
+        partial = path.with_suffix(f".partial{os.getpid()}")
+        with partial.open("wb") as stream:
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Return what was kept under ``name``, or None.
+
+        Raises:
+            CheckpointError: If the file is damaged or holds anything but tensors and plain values.
+        """
+        path = self._path(name)
+        return read_state(path) if path.is_file() else None
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names kept so far, sorted."""
+        return tuple(sorted(path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}")))
+
+    def publish(self, name: str) -> None:
+        """Make ``name`` an artifact of the run, under ``checkpoints/``.
+
+        Raises:
+            KeyError: If nothing is kept under that name.
+        """
+        path = self._path(name)
+        if not path.is_file():
+            raise KeyError(f"nothing is kept under {name!r}; kept: {', '.join(self.names()) or 'nothing'}")
+        self._publish(path)
+
+    def remove(self) -> None:
+        """Delete everything: the run is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let the next process have the folder."""
+        self._lock.release()
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"a checkpoint must be named by letters, digits and _.-, got {name!r}")
+        return self.folder / f"{name}{SUFFIX}"
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read a file that a workspace wrote; code in it is never run.
+
+    Raises:
+        CheckpointError: If it is missing, damaged, or holds anything but tensors and plain values.
+    """
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint ({' '.join(str(error).split())[:160]})") from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: holds a {type(state).__name__}, not named tensors")
+    return state

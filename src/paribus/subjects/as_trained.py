@@ -1,0 +1,12 @@
+"""The ``as_trained`` option of the ``data`` group: what the tracked model was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paribus.spec import Spec
+
+
+@dataclass(frozen=True)
+class AsTrained(Spec):
+    """The data set of the run that trained the model; needs ``model=tracked``."""
