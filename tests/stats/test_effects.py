@@ -156,6 +156,16 @@ def test_cluster_ids_may_be_strings():
     assert named == paired_effect(values, ids, spec=SPEC, rng=rng(1))
 
 
+def test_no_rows_make_an_empty_table():
+    table = effect_table(np.empty((0, 9)), np.arange(9), spec=SPEC, rng=rng())
+    assert len(table) == 0
+    assert "p_adj" in table
+
+
+def test_rounding_of_a_constant_effect_is_not_called_skewed():
+    assert not paired_effect(np.full(20, 0.1) * 3, np.arange(20), spec=SPEC, rng=rng()).skewed
+
+
 def test_wrong_shapes_and_infinities_are_refused():
     with pytest.raises(ValueError, match=r"\(2, 5\).* 4 cluster"):
         effect_table(np.zeros((2, 5)), np.arange(4), spec=SPEC, rng=rng())

@@ -65,8 +65,11 @@ class ClusterSums:
         small-sample factor); with one value per cluster it is ``sd / sqrt(n)`` exactly.
         """
         k = self.n_clusters.astype(np.float64)
+        squares = [
+            (ClusterSums(self.sums[[i]], self.counts[[i]], self.sd[[i]]).residuals() ** 2).sum() for i in range(len(k))
+        ]
         with np.errstate(invalid="ignore", divide="ignore"):
-            variance = k / (k - 1) * (self.residuals() ** 2).sum(axis=1) / self.n**2
+            variance = k / (k - 1) * np.array(squares, dtype=np.float64) / self.n**2
         return np.where(k >= 2, np.sqrt(variance), np.nan)
 
 

@@ -142,15 +142,15 @@ def skewed(sums: ClusterSums) -> BoolArray:
     The sign-flip test takes cluster sums to be symmetric about 0 under the hypothesis; with many clusters the mean
     is nearly symmetric anyway.
     """
-    supported = sums.counts > 0
     k = sums.n_clusters
-    safe = np.maximum(k, 1)[:, None]
-    centred = np.where(supported, sums.sums - sums.sums.sum(axis=1, keepdims=True) / safe, 0.0)
-    second, third = (centred**2).sum(axis=1) / safe[:, 0], (centred**3).sum(axis=1) / safe[:, 0]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        skew = np.nan_to_num(third / second**1.5)
-    skew[second <= 1e-20 * (sums.sums**2).max(axis=1, initial=0.0)] = 0.0
-    return np.asarray((k >= 3) & (k < SKEW_BELOW_CLUSTERS) & (np.abs(skew) > SKEW_LIMIT), dtype=np.bool_)
+    flagged = np.zeros(len(k), dtype=np.bool_)
+    for row in np.flatnonzero((k >= 3) & (k < SKEW_BELOW_CLUSTERS)):
+        of_clusters = sums.sums[row, sums.counts[row] > 0]
+        centred = of_clusters - of_clusters.mean()
+        second = float((centred**2).mean())
+        if second > 1e-20 * float((of_clusters**2).max()):
+            flagged[row] = abs(float((centred**3).mean())) > SKEW_LIMIT * second**1.5
+    return flagged
 
 
 def skew_warnings(table: pd.DataFrame, labels: Sequence[object] | None = None, *, what: str = "effects") -> list[str]:
