@@ -1,0 +1,59 @@
+"""The observational counterpart of a sweep: the same corpus, only grouped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.setup_builds import BuildSetup
+
+
+def observed_by_rung(setup: BuildSetup, family: str, levels: Sequence[int | None]) -> pd.DataFrame:
+    """Group the contexts by the highest rung of ``family`` that each shows, and compare with those without it.
+
+    Returns:
+        One row per level that a sweep uses: rung, n, mean_activation, firing_rate, observational_delta (mean minus the
+        mean of the baseline level), p (levels permuted by whole source builds), p_adj. Levels that no context
+        shows have n = 0 and NaN.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from paribus.stats.multiplicity import adjust
+    from paribus.stats.permutation import level_permutation
+
+    shown = setup.edits.highest_rung(setup.contexts.states(), family)
+    f = setup.observed.f
+    wanted = [level or 0 for level in levels]
+    n = np.array([int((shown == level).sum()) for level in wanted])
+    sums = np.array([f[shown == level].sum() for level in wanted])
+    firing = np.array([(f[shown == level] > 0).sum() for level in wanted], dtype=float)
+    p = np.full(len(wanted), np.nan)
+    used = np.isin(shown, wanted)
+    if n[0] and (n > 0).sum() > 1:
+        test = level_permutation(
+            f[used],
+            shown[used],
+            setup.cluster[used],
+            rng=setup.rng(f"observed_{family}"),
+            n_permutations=setup.stats.n_permutations,
+            baseline=wanted[0],
+        )
+        at = {int(level): i for i, level in enumerate(test.levels)}
+        p = np.array([test.p[at[level]] if level in at else np.nan for level in wanted])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means, rates = sums / n, firing / n
+    return pd.DataFrame(
+        {
+            "rung": wanted,
+            "n": n,
+            "mean_activation": means,
+            "firing_rate": rates,
+            "observational_delta": means - means[0],
+            "p": p,
+            "p_adj": adjust(p, setup.stats.adjust),
+        }
+    )

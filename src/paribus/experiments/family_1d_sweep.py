@@ -1,0 +1,263 @@
+"""B1: the response of a feature to the rungs of one family, with everything else held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from paribus.experiments._build_experiment import (
+    EFFECT_COLUMNS,
+    LEAST_TESTED,
+    BuildExperiment,
+    EffectVector,
+    base_numbers,
+    effect_rows,
+    firing_rates,
+    row_means,
+)
+from paribus.experiments._confounding import observed_by_rung
+from paribus.experiments._placebo import placebo_table
+from paribus.experiments._sweep import Swept, supported
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_builds import BuildSetup
+    from paribus.subjects.builds.states import States
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family1dSweep(BuildExperiment):
+    """Set one family to absent and to each rung in every context, and measure the feature."""
+
+    type: ClassVar[str] = "family_1d_sweep"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
+
+    family: str = field(help="The family to sweep, by name or abbreviation.")
+    rungs: list[int] | None = field(None, low=0, help="Rungs in AP; null: all of the vocabulary's.")
+    include_absent: bool = field(True, help="Whether the baseline is the absent family (else the lowest rung).")
+    support: str = field(
+        "prefix", choices=("prefix", "per_rung", "common"), help="Which contexts a rung is measured on."
+    )
+    placebo_contexts: int = field(200, low=0, help="Contexts for the placebo (other families, same rung); 0: none.")
+
+    def levels(self, setup: BuildSetup) -> list[int | None]:
+        """Return the levels in order, the baseline first.
+
+        Raises:
+            ConfigError: If the vocabulary lacks the family or a rung.
+        """
+        from paribus.errors import ConfigError
+
+        family = setup.vocabulary.family(self.family)
+        known = setup.edits.levels(family)
+        wanted = sorted(set(known if self.rungs is None else self.rungs))
+        for rung in wanted:
+            setup.vocabulary.rung_index(family, rung)
+        levels: list[int | None] = [*([None] if self.include_absent else []), *wanted]
+        if len(levels) < 2:
+            raise ConfigError(f"experiment.rungs={self.rungs}: a sweep needs at least two levels, absent included")
+        return levels
+
+    def design(self, setup: BuildSetup, states: States) -> States:
+        """Return the states at every level, ``[levels, n]``."""
+        return setup.edits.sweep(self.hold(setup, states), self.family, self.levels(setup))
+
+    def measure(self, setup: BuildSetup, recorder: Recorder | None) -> Swept:
+        """Measure all levels on all contexts, and choose the contexts of each level.
+
+        Raises:
+            ConfigError: If no context can wear any of the rungs.
+        """
+        import numpy as np
+
+        from paribus.features.readers.nulls import Contrasts
+
+        levels = self.levels(setup)
+        feasible = setup.feasible(lambda states: self.design(setup, states), n_levels=len(levels))
+        rungs = [level for level in levels if level is not None]
+        setup.require(feasible[-len(rungs) :], f"{self.family} at any of the rungs {rungs}")
+        support, kind = supported(feasible, self.support)
+        weights = np.eye(len(levels))[1:]
+        weights[:, 0] = -1.0
+        measured = setup.measure_design(
+            lambda states: self.design(setup, states),
+            recorder,
+            n_levels=len(levels),
+            contrasts=Contrasts(weights, support[1:]) if recorder is not None else None,
+            description=self.family,
+        )
+        return Swept(levels, measured.f, measured.z, measured.null, support, kind)
+
+    def effect_vector(self, setup: BuildSetup) -> EffectVector:
+        """Return the mean effect of each rung."""
+        swept = self.measure(setup, None)
+        differences = swept.differences(swept.f)[1:]
+        return EffectVector(tuple(map(_label, swept.levels[1:])), row_means(differences), differences)
+
+    def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+        """Sweep, then tell the shape of the curve, the observational counterpart and the placebo."""
+        import numpy as np
+
+        setup.describe(recorder)
+        swept = self.measure(setup, recorder)
+        frame = self.rung_deltas(setup, recorder, swept)
+        observed = observed_by_rung(setup, self.family, swept.levels)
+        frame = frame.merge(observed[["rung", "observational_delta"]], on="rung", how="left")
+        frame["confounding_gap"] = frame["observational_delta"] - frame["mean_delta"]
+        recorder.table(
+            Table(
+                "rung_deltas",
+                f"One row per level of {self.family}: the feature with the family set to it, against the baseline.",
+                Evidence.INTERVENTIONAL,
+                frame,
+                _COLUMNS,
+            )
+        )
+        recorder.table(
+            Table(
+                "observed_by_rung",
+                f"The same corpus grouped by the highest {self.family} token each context happens to show.",
+                Evidence.OBSERVATIONAL,
+                observed,
+            )
+        )
+        placebo = placebo_table(setup, self, self.family, swept.levels, self.placebo_contexts)
+        if placebo is not None:
+            recorder.table(placebo)
+        shape = self.shape(setup, swept, frame)
+        self.draw(setup, recorder, frame, shape)
+        effects = frame["mean_delta"].to_numpy()[1:]
+        largest = int(np.nanargmax(np.abs(effects))) if np.isfinite(effects).any() else 0
+        recorder.metric("max_effect", float(effects[largest]))
+        return Aggregates(
+            mean_delta=float(np.nanmean(effects)),
+            std_delta=float(np.nanstd(effects, ddof=1)) if np.isfinite(effects).sum() > 1 else 0.0,
+            n_samples=len(setup.contexts),
+            n_conditions=len(swept.levels),
+            **base_numbers(setup),
+            custom={
+                "family": self.family,
+                "max_rung_delta": float(effects[largest]),
+                "max_rung": swept.levels[1:][largest],
+                "largest_confounding_gap": float(np.nanmax(np.abs(frame["confounding_gap"]), initial=0.0)),
+                **shape,
+            },
+        )
+
+    def rung_deltas(self, setup: BuildSetup, recorder: Recorder, swept: Swept) -> pd.DataFrame:
+        """Return the main table: the baseline first, then one tested row per rung."""
+        import numpy as np
+        import pandas as pd
+
+        labels = [_label(level) for level in swept.levels]
+        table = effect_rows(
+            setup,
+            recorder,
+            swept.differences(swept.f)[1:],
+            "rung_deltas",
+            differences_z=swept.differences(swept.z)[1:],
+            null=swept.null,
+            labels=labels[1:],
+        )
+        values = np.where(swept.support, swept.f, np.nan)
+        first: dict[str, Any] = dict.fromkeys(table.columns, np.nan)
+        first |= dict.fromkeys(("mean_delta", "ci_low", "ci_high", "mean_delta_z"), 0.0)
+        first |= {"skewed": False, "ci_method": "none", "p_method": "none", "n": int(swept.support[0].sum())}
+        first["n_clusters"] = len(np.unique(setup.cluster[swept.support[0]]))
+        frame = pd.concat([pd.DataFrame([first]), table], ignore_index=True)
+        frame.insert(0, "rung", [level or 0 for level in swept.levels])
+        frame.insert(1, "label", labels)
+        frame.insert(2, "support", swept.kind)
+        frame.insert(3, "mean_activation", row_means(values))
+        frame.insert(4, "firing_rate", firing_rates(values))
+        return frame
+
+    def shape(self, setup: BuildSetup, swept: Swept, frame: pd.DataFrame) -> dict[str, Any]:
+        """Return threshold rung, trend, monotone and logistic fit, from the rungs measured on the common contexts."""
+        import dataclasses
+
+        import numpy as np
+
+        from paribus.stats.dose_response import isotonic_fit, logistic_fit
+        from paribus.stats.simultaneous import max_t_interval
+        from paribus.stats.trend import trend
+
+        common = np.array([kind == "common" for kind in swept.kind])
+        if common.sum() < 2:
+            common = np.ones(len(swept.levels), bool)
+        doses = frame["rung"].to_numpy(dtype=float)
+        means, n = frame["mean_activation"].to_numpy(), frame["n"].to_numpy(dtype=float)
+        use = common & (n > 0)
+        low, high = max_t_interval(
+            swept.differences(swept.f)[1:], setup.cluster, spec=setup.stats, rng=setup.rng("threshold")
+        )
+        margin = setup.stats.min_effect * setup.sd
+        tested = frame["n"].to_numpy()[1:] >= LEAST_TESTED
+        beyond = np.flatnonzero(tested & ((low > margin) | (high < -margin)))
+        found = trend(
+            np.where(swept.support, swept.f, np.nan)[use].T,
+            setup.cluster,
+            doses[use],
+            rng=setup.rng("trend"),
+            n_permutations=setup.stats.n_permutations,
+        )
+        fit = logistic_fit(doses[use], means[use], n[use])
+        return {
+            "threshold_rung": None if not len(beyond) else int(doses[1:][beyond[0]]),
+            "trend_rho": found.rho,
+            "trend_p": found.p,
+            "isotonic_r2": isotonic_fit(doses[use], means[use], n[use]).r2,
+            "logistic_fit": None if fit is None else dataclasses.asdict(fit),
+            "sd": setup.sd,
+        }
+
+    def draw(self, setup: BuildSetup, recorder: Recorder, frame: pd.DataFrame, shape: dict[str, Any]) -> None:
+        """Declare the dose-response figure and the curve."""
+        rungs = [int(r) for r in frame["rung"]]
+        known = frame["mean_activation"].notna()
+        recorder.curve(
+            Curve(
+                f"activation_{setup.vocabulary.family(self.family).name}",
+                tuple(float(r) for r, k in zip(rungs, known, strict=True) if k),
+                tuple(float(v) for v in frame.loc[known, "mean_activation"]),
+                "ap",
+            )
+        )
+        has_null = bool(frame["null_low"].notna().any())
+        nulls = {"null": "null_median", "null_low": "null_low", "null_high": "null_high"} if has_null else {}
+        threshold = {} if shape["threshold_rung"] is None else {"threshold": shape["threshold_rung"]}
+        recorder.figure(
+            Figure(
+                "dose_response",
+                "dose_response",
+                ("rung_deltas",),
+                {"x": "rung", "y": "mean_delta", "low": "ci_low", "high": "ci_high"}
+                | {"firing": "firing_rate", "n": "n", "support": "support"}
+                | nulls,
+                f"Setting {self.family} to each rung",
+                "Mean change of the activation against the baseline in the same contexts, with its interval; grey: the "
+                "same change of like features of this model, in this feature's sd.",
+                {"xlabel": f"{self.family} (AP)", "ylabel": "change of activation", "null_label": "like features"}
+                | threshold,
+            )
+        )
+
+
+def _label(level: int | None) -> str:
+    return "absent" if level is None else f"{level} AP"
+
+
+_COLUMNS = {
+    **EFFECT_COLUMNS,
+    "rung": "AP the family is set to; 0 is absent",
+    "support": "common: measured on one set of contexts; own: on the contexts that can wear this rung",
+    "observational_delta": "difference of means between contexts that show this rung and those without the family",
+    "confounding_gap": "observational_delta - mean_delta: what comes with the rung but is not done by it",
+}

@@ -1,0 +1,117 @@
+"""B1 on planted features: the threshold at its rung, the dose as a trend, and silence where nothing is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from paribus.errors import ConfigError
+from paribus.experiments._sweep import supported
+from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.family_1d_sweep import Family1dSweep
+from paribus.experiments.setup_builds import build_setup
+from paribus.features.planted import PlantedFeature
+from paribus.models.planted import Planted
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds.generated import BuildsGenerated
+
+
+def setup_for(feature, **data):
+    return build_setup(
+        data=BuildsGenerated(n_builds=250, seed=1, **data),
+        model=Planted(),
+        feature=PlantedFeature(feature),
+        seed=0,
+        stats=StatsSpec(n_bootstrap=200, n_permutations=999, n_null=50),
+    )
+
+
+def run(feature, **fields):
+    recorder = MemoryRecorder()
+    experiment = Family1dSweep(placebo_contexts=fields.pop("placebo_contexts", 0), **fields)
+    return perform(experiment, setup_for(feature), recorder)
+
+
+def test_the_planted_threshold_is_found_at_its_rung():
+    result = run("threshold", family="special_charge_up", placebo_contexts=40)
+    frame = result.tables["rung_deltas"].frame.set_index("rung")
+    assert result.aggregates.custom["threshold_rung"] == 29
+    assert (frame.loc[[3, 6, 12, 15, 21], "mean_delta"] == 0).all()
+    assert frame.loc[29, "mean_delta"] == pytest.approx(1.5)
+    assert frame.loc[29, "p_adj"] < 0.01
+    placebo = result.tables["placebo"].frame
+    assert (placebo.loc[~placebo["swept"], "mean_delta"].dropna() == 0).all()
+    assert placebo.loc[placebo["swept"] & (placebo["rung"] == 29), "mean_delta"].item() == pytest.approx(1.5)
+
+
+def test_a_dose_gives_a_trend_and_equal_steps():
+    result = run("dose", family="SSU", rungs=[3, 6, 12])
+    frame = result.tables["rung_deltas"].frame
+    np.testing.assert_allclose(frame["mean_delta"], np.array([0, 3, 6, 12]) / 19, atol=1e-6)
+    assert result.aggregates.custom["trend_p"] < 0.01
+    assert result.aggregates.custom["trend_rho"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("family", ["special_charge_up", "ninja_squid"])
+def test_the_null_feature_has_no_effect_anywhere(family):
+    frame = run("null", family=family).tables["rung_deltas"].frame.iloc[1:].query("n >= 30")
+    assert len(frame)
+    assert (frame[["mean_delta", "ci_low", "ci_high"]] == 0).all(axis=None)
+    assert (frame[["p", "p_adj"]] == 1).all(axis=None)
+
+
+def test_confounding_is_named_where_only_the_corpus_correlates():
+    """Ninja squid goes together with swim speed in the corpus, and does nothing to the feature."""
+    result = run("dose", family="ninja_squid")
+    row = result.tables["rung_deltas"].frame.set_index("rung").loc[10]
+    assert row["mean_delta"] == 0
+    assert row["p"] == 1
+    assert row["confounding_gap"] > 0.1
+
+
+def test_support_is_one_common_set_up_to_the_highest_rung_half_can_wear():
+    feasible = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=bool)
+    prefix, kind = supported(feasible, "prefix")
+    assert kind == ["common", "common", "common", "own"]
+    assert prefix[:3].tolist() == [[True, True, False, False]] * 3
+    assert prefix[3].tolist() == [True, False, False, False]
+    own, _ = supported(feasible, "per_rung")
+    assert (own == feasible).all()
+    common, kind = supported(feasible, "common")
+    assert (common == feasible[3]).all()
+    assert set(kind) == {"common"}
+
+
+def test_held_tokens_are_in_the_baseline_too():
+    free = run("suppression", family="special_power_up", rungs=[12])
+    held = run("suppression", family="special_power_up", rungs=[12], stable_tokens=["ninja_squid"])
+    means = [r.tables["rung_deltas"].frame["mean_activation"].to_numpy() for r in (free, held)]
+    assert means[0][0] > means[1][0]
+    np.testing.assert_allclose(np.diff(means[1]), 12 / 57, atol=1e-6)
+
+
+def test_a_sweep_with_no_absent_level_starts_at_its_lowest_rung():
+    frame = run("dose", family="SSU", rungs=[6, 12], include_absent=False).tables["rung_deltas"].frame
+    assert frame["rung"].tolist() == [6, 12]
+    assert frame["mean_delta"].tolist() == pytest.approx([0, 6 / 19])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"family": "special_charge"}, "special_charge_up"),
+        ({"family": "SCU", "rungs": [35]}, "3, 6, 12, 15, 21, 29, 38, 51, 57"),
+        ({"family": "SCU", "rungs": [3], "include_absent": False}, "two levels"),
+        ({"family": "SCU", "stable_tokens": ["comeback", "tenacity"]}, "head"),
+    ],
+)
+def test_wrong_requests_name_what_is_valid(fields, said):
+    with pytest.raises(ConfigError, match=said):
+        run("threshold", **fields)
+
+
+def test_the_effect_vector_is_the_table():
+    experiment = Family1dSweep(family="SSU", rungs=[3, 12], placebo_contexts=0)
+    vector = experiment.effect_vector(setup_for("dose"))
+    assert vector.labels == ("3 AP", "12 AP")
+    np.testing.assert_allclose(vector.values, [3 / 19, 12 / 19], atol=1e-6)
