@@ -14,6 +14,7 @@ class SparseAutoencoder(nn.Module):
         threshold: JumpReLU thresholds ``[F]`` (f = z where z > threshold); None for ReLU.
         top_k: Number of features that stay active (top-k autoencoder); None for all.
         center_input: Whether ``decoder_bias`` is taken off the input.
+        unit_norm: Whether the decoder's columns count with norm 1, whatever is stored.
     """
 
     clamp: Tensor | None
@@ -28,6 +29,7 @@ class SparseAutoencoder(nn.Module):
         threshold: Tensor | None = None,
         top_k: int | None = None,
         center_input: bool = True,
+        unit_norm: bool = True,
     ) -> None:
         """Create an autoencoder of ``n_features`` features on vectors of ``width``."""
         super().__init__()
@@ -40,6 +42,7 @@ class SparseAutoencoder(nn.Module):
         self.register_buffer("threshold", threshold, persistent=False)
         self.top_k = top_k
         self.center_input = center_input
+        self.unit_norm = unit_norm
 
     @property
     def n_features(self) -> int:
@@ -91,7 +94,8 @@ class SparseAutoencoder(nn.Module):
 
     def decode(self, f: Tensor) -> Tensor:
         """Return the reconstruction ``[n, d]`` from activations ``[n, F]``."""
-        return f @ self.directions() + self.decoder_bias
+        rows = self.directions() if self.unit_norm else self.decoder.weight.T
+        return f @ rows + self.decoder_bias
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return reconstruction, f and z."""

@@ -141,14 +141,14 @@ class SetTransformer(nn.Module):
 class SetLayer(nn.Module):
     """One layer: the set transformer's seeds, and a cross attention from every token to them."""
 
-    def __init__(self, width: int, n_heads: int, n_inducing: int, use_layer_norm: bool) -> None:
-        """Create the layer."""
+    def __init__(self, width: int, n_heads: int, n_inducing: int, use_layer_norm: bool, outer_norm: bool) -> None:
+        """Create the layer; ``outer_norm`` is about its own two norms."""
         super().__init__()
         self.set_transformer = SetTransformer(width, n_heads, n_inducing, use_layer_norm)
         self.cross_attention = MAB(width, n_heads, use_layer_norm)
         self.feedforward = feed_forward(width)
-        self.layer_norm1 = norm(width, use_layer_norm)
-        self.layer_norm2 = norm(width, use_layer_norm)
+        self.layer_norm1 = norm(width, outer_norm)
+        self.layer_norm2 = norm(width, outer_norm)
 
     def forward(self, x: Tensor, pad: Tensor) -> Tensor:
         """Return ``[B, L, H]``."""
@@ -170,6 +170,7 @@ class SetCompletionNet(nn.Module):
         n_heads: int,
         n_inducing: int,
         use_layer_norm: bool = True,
+        outer_norm: bool = True,
     ) -> None:
         """Create the network; ``input_proj`` exists only where embedding and hidden width differ."""
         super().__init__()
@@ -177,7 +178,7 @@ class SetCompletionNet(nn.Module):
         self.weapon_embedding = nn.Embedding(n_weapons, embedding)
         self.input_proj = nn.Linear(embedding, hidden) if embedding != hidden else nn.Identity()
         self.transformer_layers = nn.ModuleList(
-            SetLayer(hidden, n_heads, n_inducing, use_layer_norm) for _ in range(n_layers)
+            SetLayer(hidden, n_heads, n_inducing, use_layer_norm, outer_norm) for _ in range(n_layers)
         )
         self.output_layer = nn.Linear(hidden, n_tokens)
 
