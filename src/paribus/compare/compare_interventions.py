@@ -93,7 +93,7 @@ class CompareInterventions(Experiment):
 
         runs = self._select(setup.runs, recorder)
         choice = Choice(self.method, self.direction, self.layer, chosen_epochs(runs, self.at))
-        effects, notes = run_effects(runs, self.endpoints, choice)
+        effects, notes = run_effects(runs, self.endpoints, choice, self.reference)
         curves = ablation_curves(runs, choice), steering_curves(runs, choice)
         if effects.empty and all(curve.empty for curve in curves):
             raise ExperimentError(
@@ -170,10 +170,12 @@ class CompareInterventions(Experiment):
             recorder.figure(
                 Figure(
                     "differences", "forest", ("tests",),
-                    {"label": "label", "value": "hedges_g", "group": "training", "n": "n", "p": "p_adj"},
-                    f"Standardised difference from {self.reference}",
-                    "Hedges g over seeds, so that endpoints of different units share an axis; p adjusted by Holm.",
-                    {"xlabel": "Hedges g"},
+                    {"label": "training", "value": "difference", "low": "ci_low", "high": "ci_high", "panel": "label",
+                     "p": "p_adj"},
+                    f"Difference from {self.reference}, over seeds",
+                    "Mean difference with its interval over seeds (the table says how it was made); p adjusted "
+                    "by Holm over all endpoints and conditions.",
+                    {"xlabel": "difference"},
                 )
             )  # fmt: skip
 

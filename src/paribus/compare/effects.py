@@ -47,11 +47,12 @@ def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[tuple[Any, Any,
 
 
 def run_effects(
-    runs: Sequence[CollectedRun], endpoints: Sequence[str], choice: Choice
+    runs: Sequence[CollectedRun], endpoints: Sequence[str], choice: Choice, reference: str = ""
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return one row per run and endpoint, and sentences about models with several runs of one endpoint.
 
-    Where several runs measured the same endpoint of the same (condition, size, seed), the latest is used.
+    Endpoints stand as declared, the ``reference`` condition first. Where several runs measured the same endpoint of the
+    same (condition, size, seed), the latest is used.
     """
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
@@ -84,7 +85,10 @@ def run_effects(
         rows.extend(latest.values())
         notes.extend(_several(name, sources))
     table = pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
-    return table.sort_values(["endpoint", "training", "n_train", "seed"], kind="stable", ignore_index=True), notes
+    table = table.sort_values(["n_train", "seed"], kind="stable").sort_values("training", kind="stable")
+    ranks = {name: index for index, name in enumerate(endpoints)}
+    order = table["endpoint"].map(ranks).astype(float) * 2 + (table["training"] != reference)
+    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True), notes
 
 
 def _several(endpoint: str, sources: Mapping[tuple[Any, Any, Any], list[CollectedRun]]) -> list[str]:

@@ -65,9 +65,9 @@ def contrast_line(row: pd.Series[Any]) -> str:
         return f"{head}not tested ({row['flag'] or 'no runs'})."
     text = f"{head}{number(float(row['difference']), True)} ({interval(float(row['ci_low']), float(row['ci_high']))}; "
     g = float(row["hedges_g"])
-    text += f"Hedges g {g:.2f}; " if not math.isnan(g) else ""
+    text += f"Hedges g {g:.2f}; ".replace("-", "−") if not math.isnan(g) else ""
     text += f"{p_text(float(row['p']))}, adjusted {float(row['p_adj']):.3g})"
-    verdict = "established" if float(row["p_adj"]) <= 0.05 else "not established"
+    verdict = "established" if float(row["p_adj"]) <= 0.05 else "not established after adjustment"
     return f"{text}: {verdict}." + (f" Seeds {row['flag']}." if row["flag"] else "")
 
 

@@ -59,6 +59,12 @@ def heading(fig: Figure, text: str) -> None:
         fig.suptitle(wrapped, x=0.012, ha="left", color=style.INK)
 
 
+def panel_title(ax: Axes, text: str) -> None:
+    """Write the title of a panel, wrapped to its width so that neighbours do not touch."""
+    width = ax.get_position().width * ax.get_figure().get_figwidth()  # type: ignore[union-attr]
+    ax.set_title(textwrap.fill(text, max(14, int(width * 9.5)), max_lines=3))
+
+
 def note(fig: Figure, text: str) -> None:
     """Add a sentence to the small print under a figure."""
     if not text:

@@ -40,7 +40,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         has_null |= _Bars(request, ax, bool(lying), labels, groups).draw(rows)
         if key is not None:
-            ax.set_title(request.shown(key))
+            _panels.panel_title(ax, request.shown(key, 90))
         value_label = request.label("xlabel" if lying and "ylabel" not in request.options else "ylabel", "value")
         if lying:
             ax.set_xlabel(value_label)

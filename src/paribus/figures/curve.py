@@ -35,7 +35,7 @@ def draw(request: Request) -> Figure:
     for (value, rows), ax in zip(sections, axes, strict=True):
         lines.draw(ax, rows, handles)
         if value is not None:
-            ax.set_title(request.shown(value))
+            _panels.panel_title(ax, request.shown(value, 90))
         ax.set_xlabel(request.label("xlabel", "x"))
     across = len({round(ax.get_position().x0, 3) for ax in axes})
     for index, ax in enumerate(axes):

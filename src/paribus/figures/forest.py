@@ -33,7 +33,7 @@ def draw(request: Request) -> Figure:
         _rows.prepare(request, ax, labels)
         has_null |= _panel(request, ax, rows, labels, groups)
         if key is not None:
-            ax.set_title(request.shown(key))
+            _panels.panel_title(ax, request.shown(key, 90))
         ax.set_xlabel(request.label("xlabel", "value"))
     if request.options.get("ylabel"):
         axes[0].set_ylabel(str(request.options["ylabel"]))

@@ -50,7 +50,7 @@ def draw(request: Request) -> Figure:
         titles = [request.shown(key)] if key is not None else []
         if len(values) > 1:
             titles.append(label)
-        ax.set_title(": ".join(titles))
+        _panels.panel_title(ax, ": ".join(titles))
     if any(np.isnan(cells).any() and np.isfinite(cells).any() for cells in grids):
         notes.append("Grey cells: not measured.")
     for text in notes:

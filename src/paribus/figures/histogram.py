@@ -28,7 +28,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, edges, handles)
         if key is not None:
-            ax.set_title(request.shown(key))
+            _panels.panel_title(ax, request.shown(key, 90))
         ax.set_xlabel(request.label("xlabel", "value"))
     axes[0].set_ylabel(str(request.option("ylabel", "density" if request.option("density") else "count")))
     single = request.one("group") is None and len(request.many("value")) == 1

@@ -35,7 +35,7 @@ def draw(request: Request) -> Figure:
     steering = request.frames[1] if len(request.frames) > 1 else pd.DataFrame()
     conditions = _conditions(request, (ablation, steering))
     runs = _Runs(request, (ablation, steering))
-    width = request.option("width", max(7.0, 3.9 * len(conditions)) + 1.9)
+    width = request.option("width", max(7.0, min(3.9 * len(conditions), 16.0)) + 1.9)
     fig = style.blank_figure(width, request.option("height", 6.9))
     axes = fig.subplots(2, len(conditions), squeeze=False, sharey="row", sharex="row")
     for row, (frame, x, ys) in enumerate(
@@ -50,7 +50,7 @@ def draw(request: Request) -> Figure:
                 _empty(ax)
             else:
                 _panels.reference_lines(ax, request.option("hline"), "y")
-            ax.set_title(f"{request.shown(condition)}: {('subspace ablated', 'steered')[row]}")
+            _panels.panel_title(ax, f"{request.shown(condition)}: {('subspace ablated', 'steered')[row]}")
             ax.set_xlabel(
                 str(request.option(*(("epoch_label", "epoch"), ("alpha_label", "α (sd along the direction)"))[row]))
             )

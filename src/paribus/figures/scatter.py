@@ -27,7 +27,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, handles)
         if key is not None:
-            ax.set_title(request.shown(key))
+            _panels.panel_title(ax, request.shown(key, 90))
         ax.set_xlabel(request.label("xlabel", "x"))
     axes[0].set_ylabel(request.label("ylabel", "y"))
     _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))

@@ -32,7 +32,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, categories, handles)
         if key is not None:
-            ax.set_title(request.shown(key))
+            _panels.panel_title(ax, request.shown(key, 90))
     axes[0].set_ylabel(request.label("ylabel", "y"))
     if request.option("interval", "t") == "t":
         handles["mean"] = Line2D([], [], color=style.INK, marker="_", markersize=11, linewidth=1.6,

@@ -59,7 +59,7 @@ def draw(request: Request) -> Figure:
             )
             handles["observed value"] = Line2D([], [], color=style.INK, linewidth=2.0, label=text)
         if key is not None:
-            ax.set_title(request.shown(key))
+            _panels.panel_title(ax, request.shown(key, 90))
         ax.set_xlabel(request.label("xlabel", "value"))
         _panels.limits(request, ax)
     axes[0].set_ylabel(str(request.option("ylabel", "share")))
