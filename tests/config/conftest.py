@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paribus.config import compose, locate
+from paribus.config import locate
 
 TOY = Path(__file__).parent / "toy"
 
@@ -16,6 +16,5 @@ def toy(monkeypatch, tmp_path):
     """Let everything see the toy configuration, and work in an empty folder."""
     monkeypatch.syspath_prepend(str(TOY))
     monkeypatch.setattr(locate, "places", lambda: (TOY / "conf",))
-    monkeypatch.setattr(compose, "FIXED", {k: v for k, v in compose.FIXED.items() if k in ("device", "stats")})
     monkeypatch.chdir(tmp_path)
     return TOY / "conf"

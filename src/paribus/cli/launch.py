@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.cli import signals
-from paribus.cli.task import Surroundings, make_task
+from paribus.cli.task import Surroundings, make_task, one_line
 from paribus.cli.words import Words
 from paribus.config import _compatibility as hydra_parts
 from paribus.config.compose import Composer, jobs
@@ -90,15 +90,21 @@ def run(words: Words, asked: Sequence[Job]) -> int:
     if words.multirun:
         open_stores(asked)
     interrupted = False
+    broken = None
     with signals.raising():
         try:
             hydra_parts.run_main(make_task(surroundings), _hydra_command(words, folder), conf_dir())
         except KeyboardInterrupt:
             interrupted = True
+        except Exception as error:  # jobs never raise, so this is the launcher: a worker that was killed, for example
+            broken = one_line(f"{type(error).__name__}: {error}")
+            print(f"paribus: {launcher.rsplit('.', 1)[-1]}: {broken}", file=sys.stderr)
     ended = outcomes.collect(_job_folders(folder, multirun=words.multirun), sweep)
     closing = EXIT_DONE
     if sweep is not None:
         closing = finish(asked, sweep, folder, interrupted=interrupted)
+    if broken is not None:
+        closing = EXIT_FAILED
     return summed_up(ended, expected=len(asked), interrupted=interrupted, closing=closing)
 
 

@@ -121,10 +121,27 @@ def run_main(task: Callable[[DictConfig], None], words: Sequence[str], conf: Pat
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints the exception itself and exits
     try:
-        hydra.main(version_base=VERSION_BASE, config_path=str(conf), config_name=CONFIG_NAME)(task)()
+        with _no_second_check():
+            hydra.main(version_base=VERSION_BASE, config_path=str(conf), config_name=CONFIG_NAME)(task)()
     finally:
         sys.argv = argv
         if before is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def _no_second_check() -> Iterator[None]:
+    """Keep Hydra's sweeper from composing every job once more before the first one starts (a tenth of a second each).
+
+    All of them have been composed and checked by then.
+    """
+    from hydra.plugins.sweeper import Sweeper
+
+    original = Sweeper.validate_batch_is_legal
+    Sweeper.validate_batch_is_legal = lambda self, batch: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Sweeper.validate_batch_is_legal = original  # type: ignore[method-assign]

@@ -93,6 +93,10 @@ def _unknown_key(error: Any, composer: Composer, config: DictConfig | None) -> s
     parent: Any = getattr(error, "parent_node", None)
     top = parent is None or not getattr(parent, "_get_full_key", lambda _: "")(None)
     names: list[str] = []
+    group = full.split(".")[0]
+    if config is not None and group in GROUPS and group not in config:
+        valid = nearest("", composer.options(group), show=20)
+        return f"{full}: no {group} is chosen here; choose one first ({group}=NAME); {valid}"
     if top:
         names = [*Settings.__dataclass_fields__, *GROUPS, "study"]
     elif hasattr(parent, "keys"):

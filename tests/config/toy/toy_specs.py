@@ -27,18 +27,6 @@ class Net(Spec):
     extras: dict[str, float] = field({}, help="Extras.")
 
 
-@dataclass(frozen=True)
-class Tracking(Spec):
-    kind: str = field("local", choices=("local", "server", "off"), science=False, help="Kind.")
-    experiment: str = field("paribus", science=False, help="Name.")
-
-
-@dataclass(frozen=True)
-class Training(Spec):
-    epochs: int = field(10, low=1, help="Epochs.")
-    decay: float = field(0.0, low=0, help="Decay.")
-
-
 class _Type:
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     subject: ClassVar[str] = "images"

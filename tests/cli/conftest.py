@@ -1,0 +1,94 @@
+"""The entrypoint with a stand-in for what it starts."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paribus.cli.main import main
+
+FAKES = Path(__file__).parent / "fakes"
+STAND_INS = {"run": "fake_run_job", "validate": "fake_validate", "sweep_end": "fake_sweep_end"}
+FAKE = ["experiment=fake", "tracking=off", "--config-dir", str(FAKES / "conf")]
+
+
+class Program:
+    """``paribus experiment=fake ...`` in this process, in an empty folder."""
+
+    def __init__(self, folder: Path, log: Path, capfd) -> None:
+        self.folder = folder
+        self._log = log
+        self._capfd = capfd
+        self.out = self.err = ""
+
+    def __call__(self, *words: str, fake: bool = True) -> int:
+        self._capfd.readouterr()
+        code = main([*words, *(FAKE if fake else [])])
+        self.out, self.err = self._capfd.readouterr()
+        return code
+
+    def log(self) -> list[str]:
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+    def left_behind(self) -> list[str]:
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch, capfd):
+    monkeypatch.syspath_prepend(str(FAKES))
+    for name, stand_in in STAND_INS.items():
+        spec = importlib.util.spec_from_file_location(f"paribus.running.{name}", FAKES / f"{stand_in}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setitem(sys.modules, f"paribus.running.{name}", module)
+    folder, log = tmp_path / "work", tmp_path / "log"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FAKE_LOG", str(log))
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield Program(folder, log, capfd)
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start ``python -m paribus`` with the stand-ins as a process of its own."""
+    started = []
+    (tmp_path / "work").mkdir(exist_ok=True)
+
+    def begin(*words: str, fake: bool = True, **environment: str) -> subprocess.Popen:
+        variables = {
+            **os.environ,
+            "PYTHONPATH": str(FAKES),
+            "FAKE_LOG": str(tmp_path / "log"),
+            "OMP_NUM_THREADS": "1",
+            **environment,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "paribus", *words, *(FAKE if fake else [])],
+            cwd=tmp_path / "work",
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
