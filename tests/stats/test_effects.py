@@ -156,6 +156,16 @@ def test_cluster_ids_may_be_strings():
     assert named == paired_effect(values, ids, spec=SPEC, rng=rng(1))
 
 
+def test_tiny_effects_keep_their_relative_interval():
+    values, clusters = rng().normal(size=60) + 1, np.arange(60) // 3
+    a = paired_effect(values, clusters, spec=SPEC, rng=rng(1))
+    b = paired_effect(values * 1e-170, clusters, spec=SPEC, rng=rng(1))
+    assert (b.ci_low, b.ci_high, b.std_error) == pytest.approx(
+        (a.ci_low * 1e-170, a.ci_high * 1e-170, a.std_error * 1e-170), rel=1e-6, abs=0
+    )
+    assert b.p == a.p
+
+
 def test_no_rows_make_an_empty_table():
     table = effect_table(np.empty((0, 9)), np.arange(9), spec=SPEC, rng=rng())
     assert len(table) == 0

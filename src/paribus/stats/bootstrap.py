@@ -110,9 +110,12 @@ def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator)
     a resample drew no cluster that supports the row, ``t*`` is 0. All rows share their resamples.
     """
     scores, counts, se = sums.residuals(), sums.counts, np.nan_to_num(sums.standard_errors())
+    size = np.abs(scores).max(axis=1, initial=0.0)
+    size[size == 0] = 1.0
+    scores, unit_se = scores / size[:, None], se / size  # squares of tiny effects must not underflow
     k = sums.n_clusters
     factor = k / np.maximum(k - 1, 1)
-    safe = np.where(se > 0, se, 1.0)
+    safe = np.where(se > 0, unit_se, 1.0)
     draws = []
     for weights in bootstrap_weights(scores.shape[1], n_draws, rng):
         n = weights @ counts.T

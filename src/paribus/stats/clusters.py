@@ -65,12 +65,13 @@ class ClusterSums:
         small-sample factor); with one value per cluster it is ``sd / sqrt(n)`` exactly.
         """
         k = self.n_clusters.astype(np.float64)
-        squares = [
-            (ClusterSums(self.sums[[i]], self.counts[[i]], self.sd[[i]]).residuals() ** 2).sum() for i in range(len(k))
-        ]
+        norms = np.empty(len(k))
+        for i in range(len(k)):
+            scores = ClusterSums(self.sums[[i]], self.counts[[i]], self.sd[[i]]).residuals()
+            size = float(np.abs(scores).max(initial=0.0))
+            norms[i] = size * np.sqrt(((scores / size) ** 2).sum()) if size else 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
-            variance = k / (k - 1) * np.array(squares, dtype=np.float64) / self.n**2
-        return np.where(k >= 2, np.sqrt(variance), np.nan)
+            return np.where(k >= 2, np.sqrt(k / (k - 1)) * norms / self.n, np.nan)
 
 
 def cluster_codes(clusters: ArrayLike) -> tuple[IntArray, int]:
