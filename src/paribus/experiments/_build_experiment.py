@@ -133,6 +133,22 @@ def row_means(values: Floats) -> Floats:
         return np.asarray(np.where(known, values, 0.0).sum(-1) / known.sum(-1))
 
 
+def contrast(weights: Floats, values: Floats) -> Floats:
+    """Return weighted sums of levels in each context ``[rows, n]``.
+
+    Args:
+        weights: ``[rows, levels]``; a level of weight 0 is not used, so that its NaN does not spread.
+        values: ``[levels, n]``, NaN where a level is not supported.
+    """
+    import numpy as np
+
+    out = np.empty((len(weights), values.shape[1]))
+    for row, weight in enumerate(weights):
+        used = np.flatnonzero(weight)
+        out[row] = weight[used] @ values[used]
+    return out
+
+
 def firing_rates(values: Floats) -> Floats:
     """Return the share of values above 0 in each row ``[rows, n]``, without NaN."""
     import numpy as np

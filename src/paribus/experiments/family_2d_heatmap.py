@@ -1,0 +1,269 @@
+"""B2: two families varied together, cell by cell, and their interaction in every cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.experiments._build_experiment import (
+    LEAST_TESTED,
+    BuildExperiment,
+    EffectVector,
+    base_numbers,
+    contrast,
+    effect_rows,
+    firing_rates,
+    row_means,
+)
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_builds import BuildSetup
+    from paribus.features.readers.measure import Measured
+    from paribus.subjects.builds.states import States
+
+    Floats = npt.NDArray[np.float64]
+    Levels = list[int | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family2dHeatmap(BuildExperiment):
+    """Set two families to every pair of rungs in every context, and measure the feature."""
+
+    type: ClassVar[str] = "family_2d_heatmap"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
+
+    family_x: str = field(help="The family along x, by name or abbreviation (main-only ones too).")
+    family_y: str = field(help="The family along y.")
+    rungs_x: list[int] | None = field(None, low=0, help="Rungs along x in AP; null: all of the vocabulary's.")
+    rungs_y: list[int] | None = field(None, low=0, help="Rungs along y in AP; null: all of the vocabulary's.")
+    min_n: int = field(LEAST_TESTED, low=2, help="Contexts below which a cell is not tested and cannot be the peak.")
+
+    def axis(self, setup: BuildSetup, family: str, rungs: list[int] | None) -> Levels:
+        """Return the levels along one axis, absent first.
+
+        Raises:
+            ConfigError: If the vocabulary lacks the family or a rung.
+        """
+        found = setup.vocabulary.family(family)
+        known = setup.edits.levels(found)
+        wanted = sorted({rung for rung in (known if rungs is None else rungs) if rung})
+        for rung in wanted:
+            setup.vocabulary.rung_index(found, rung)
+        return [None, *wanted]
+
+    def axes(self, setup: BuildSetup) -> tuple[Levels, Levels]:
+        """Return the levels along x and y.
+
+        Raises:
+            ConfigError: If both are one family, or a name or rung is unknown.
+        """
+        from paribus.errors import ConfigError
+
+        xs = self.axis(setup, self.family_x, self.rungs_x)
+        ys = self.axis(setup, self.family_y, self.rungs_y)
+        x, y = setup.vocabulary.family(self.family_x), setup.vocabulary.family(self.family_y)
+        if x == y:
+            raise ConfigError(f"experiment.family_x and family_y are both {x.name}; choose two families")
+        if x.piece is not None and x.piece == y.piece:
+            raise ConfigError(
+                f"{x.name} and {y.name} both need the main slot of the {x.piece} piece: no cell joins them"
+            )
+        return xs, ys
+
+    def measure(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[Measured, Levels, Levels]:
+        """Measure all cells ``[x * y, n]``, x varying slowest."""
+        from paribus.features.readers.nulls import Contrasts
+        from paribus.subjects.builds.states import concatenate
+
+        xs, ys = self.axes(setup)
+
+        def design(states: States) -> States:
+            held = self.hold(setup, states)
+            columns = [setup.edits.set_rung(held, self.family_x, x) for x in xs]
+            return concatenate([setup.edits.sweep(column, self.family_y, ys) for column in columns])
+
+        n_levels = len(xs) * len(ys)
+        feasible = setup.feasible(design, n_levels=n_levels)
+        joint = [i * len(ys) + j for i in range(1, len(xs)) for j in range(1, len(ys))]
+        setup.require(feasible[joint], f"{self.family_x} and {self.family_y} together at any of the rungs")
+        measured = setup.measure_design(
+            design,
+            recorder,
+            n_levels=n_levels,
+            contrasts=Contrasts(corners(len(xs), len(ys))) if recorder is not None else None,
+            description=f"{self.family_x} x {self.family_y}",
+        )
+        return measured, xs, ys
+
+    def effect_vector(self, setup: BuildSetup) -> EffectVector:
+        """Return the interaction of every cell."""
+        measured, xs, ys = self.measure(setup, None)
+        differences = contrast(corners(len(xs), len(ys)), measured.f)
+        labels = tuple(f"{x}/{y}" for x in xs[1:] for y in ys[1:])
+        return EffectVector(labels, row_means(differences), differences)
+
+    def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+        """Measure every cell, then interactions, the peak, and how much an additive model explains."""
+        import numpy as np
+
+        setup.describe(recorder)
+        measured, xs, ys = self.measure(setup, recorder)
+        frame = self.cells(setup, recorder, measured, xs, ys)
+        recorder.table(
+            Table(
+                "heatmap",
+                f"One row per cell of {self.family_x} x {self.family_y}; cells that no context can wear are blank.",
+                Evidence.INTERVENTIONAL,
+                frame,
+                _COLUMNS,
+            )
+        )
+        self.draw(recorder)
+        enough = frame["n"] >= self.min_n
+        peak = int(frame.loc[enough, "mean_activation"].idxmax()) if enough.any() else None
+        cross = frame["interaction"].abs().where(frame["n_interaction"] >= self.min_n)
+        largest = int(cross.idxmax()) if cross.notna().any() else None
+        additive = additive_r2(measured.f, len(xs), len(ys), self.min_n)
+        effects = frame["interaction"].dropna()
+        if largest is not None:
+            recorder.metric("max_interaction", float(frame["interaction"].iloc[largest]))
+        return Aggregates(
+            mean_delta=float(effects.mean()) if len(effects) else None,
+            std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
+            n_samples=len(setup.contexts),
+            n_conditions=int((frame["n"] > 0).sum()),
+            **base_numbers(setup),
+            custom={
+                "peak": None if peak is None else _cell(frame, peak, "mean_activation"),
+                "max_interaction": None if largest is None else _cell(frame, largest, "interaction"),
+                "additive_r2": additive,
+                "blank_cells": int((frame["n"] == 0).sum()),
+                "significant_interactions": int((frame["p_adj"] <= 1 - setup.stats.confidence).sum()),
+                "largest_abs_interaction_z": float(
+                    np.abs(frame["interaction_z"].dropna()).max() if len(effects) else 0.0
+                ),
+            },
+        )
+
+    def cells(self, setup: BuildSetup, recorder: Recorder, measured: Measured, xs: Levels, ys: Levels) -> pd.DataFrame:
+        """Return one row per cell: its mean, and its interaction on the contexts that support all four corners."""
+        import numpy as np
+        import pandas as pd
+
+        from paribus.stats.clusters import reduce_to_clusters
+
+        weights = corners(len(xs), len(ys))
+        crossed = [(i, j) for i in range(1, len(xs)) for j in range(1, len(ys))]
+        table = effect_rows(
+            setup,
+            recorder,
+            contrast(weights, measured.f),
+            "interactions",
+            differences_z=contrast(weights, measured.z),
+            null=measured.null,
+            labels=[f"{xs[i]}/{ys[j]}" for i, j in crossed],
+            least=self.min_n,
+        )
+        table_z = effect_rows(setup, recorder, contrast(weights, measured.z), "interactions_z", least=self.min_n)
+        renamed = {"mean_delta": "interaction", "std_error": "interaction_std_error", "n": "n_interaction"}
+        kept = ["ci_low", "ci_high", "p", "p_adj", "null_low", "null_high", "null_percentile"]
+        table = table.rename(columns=renamed)[[*renamed.values(), *kept]]
+        for name, source in (("interaction_z", "mean_delta"), ("ci_low_z", "ci_low"), ("ci_high_z", "ci_high")):
+            table[name] = table_z[source]
+        table["p_adj_z"] = table_z["p_adj"]
+        table.index = pd.Index([i * len(ys) + j for i, j in crossed])
+        frame = pd.DataFrame(
+            {
+                "x": np.repeat([x or 0 for x in xs], len(ys)),
+                "y": np.tile([y or 0 for y in ys], len(xs)),
+                "mean_activation": row_means(measured.f),
+                "std_error": reduce_to_clusters(measured.f, setup.cluster).standard_errors(),
+                "n": (~np.isnan(measured.f)).sum(1),
+                "firing_rate": firing_rates(measured.f),
+                "mean_preactivation": row_means(measured.z),
+            }
+        )
+        return frame.join(table)
+
+    def draw(self, recorder: Recorder) -> None:
+        """Declare the pair of heatmaps."""
+        recorder.figure(
+            Figure(
+                "heatmap",
+                "heatmap",
+                ("heatmap",),
+                {"x": "x", "y": "y", "value": ["mean_activation", "interaction"]},
+                f"{self.family_x} with {self.family_y}",
+                "Left: mean activation with both families set. Right: what the pair does beyond the sum of the two, on "
+                "the contexts that support all four corners. Blank cells cannot be worn.",
+                {
+                    "xlabel": f"{self.family_x} (AP)",
+                    "ylabel": f"{self.family_y} (AP)",
+                    "diverging": [False, True],
+                    "value_label": ["mean activation", "interaction"],
+                },
+            )
+        )
+
+
+def corners(n_x: int, n_y: int) -> Floats:
+    """Return ``y(x,y) - y(x,0) - y(0,y) + y(0,0)`` of every inner cell as weights ``[cells, n_x * n_y]``."""
+    import numpy as np
+
+    weights = np.zeros(((n_x - 1) * (n_y - 1), n_x, n_y))
+    row = 0
+    for i in range(1, n_x):
+        for j in range(1, n_y):
+            weights[row, i, j], weights[row, i, 0], weights[row, 0, j], weights[row, 0, 0] = 1, -1, -1, 1
+            row += 1
+    return weights.reshape(len(weights), n_x * n_y)
+
+
+def additive_r2(values: Floats, n_x: int, n_y: int, min_n: int) -> float | None:
+    """Return the share of the variance between cells that an additive model of x and y explains.
+
+    The cells are compared on the contexts that support every cell with at least ``min_n`` contexts in common with
+    the baseline; None where fewer than ``min_n`` contexts support them all or the cells do not vary.
+    """
+    import numpy as np
+
+    known = ~np.isnan(values)
+    cells = known.sum(1) >= max(min_n, known.shape[1] // 2)
+    common = known[cells].all(0)
+    if common.sum() < min_n or cells.sum() < n_x + n_y:
+        return None
+    y = values[np.ix_(cells, common)].mean(1)
+    i, j = np.divmod(np.flatnonzero(cells), n_y)
+    terms = np.concatenate([np.eye(n_x)[i], np.eye(n_y)[j][:, 1:]], axis=1)
+    fitted = terms @ np.linalg.lstsq(terms, y, rcond=None)[0]
+    total = float(((y - y.mean()) ** 2).sum())
+    return None if total < 1e-20 else 1.0 - float(((y - fitted) ** 2).sum()) / total
+
+
+def _cell(frame: pd.DataFrame, at: int, value: str) -> dict[str, float]:
+    row = frame.iloc[at]
+    return {"x": float(row["x"]), "y": float(row["y"]), "value": float(row[value]), "n": float(row["n"])}
+
+
+_COLUMNS = {
+    "x": "AP of the family along x; 0 is absent",
+    "y": "AP of the family along y; 0 is absent",
+    "mean_activation": "mean f of the contexts that can wear the cell; blank where none can",
+    "std_error": "cluster-robust standard error of mean_activation",
+    "n": "contexts that can wear the cell",
+    "interaction": "f(x,y) - f(x,0) - f(0,y) + f(0,0), paired within the contexts that support all four",
+    "n_interaction": "contexts that support all four corners",
+    "interaction_z": "the same on the pre-activation: an interaction in f alone may be the output nonlinearity",
+    "p_adj": "sign-flip p of the interaction, adjusted over the cells",
+    "null_percentile": "place of the interaction among like features; not a p",
+}
