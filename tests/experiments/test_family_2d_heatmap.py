@@ -51,8 +51,8 @@ def test_cells_that_cannot_be_worn_are_blank_and_not_zero(planted_run):
     assert blank.sum() >= 34
     assert frame.loc[blank, "mean_activation"].isna().all()
     assert result.aggregates.custom["peak"]["n"] >= 30
-    inner = frame[(frame["x"] > 0) & (frame["y"] > 0) & ~blank]
-    assert inner["interaction"].notna().all()
+    inner = frame[(frame["x"] > 0) & (frame["y"] > 0) & (frame["n_interaction"] > 0)]
+    assert len(inner) >= 40
     assert (inner["interaction"].abs() < 1e-6).all()
 
 

@@ -130,9 +130,9 @@ class Family2dHeatmap(BuildExperiment):
         )
         self.draw(recorder)
         enough = frame["n"] >= self.min_n
-        peak = int(frame.loc[enough, "mean_activation"].idxmax()) if enough.any() else None
+        peak = int(np.argmax(frame["mean_activation"].where(enough, -np.inf))) if enough.any() else None
         cross = frame["interaction"].abs().where(frame["n_interaction"] >= self.min_n)
-        largest = int(cross.idxmax()) if cross.notna().any() else None
+        largest = int(np.argmax(cross.fillna(-1.0))) if cross.notna().any() else None
         additive = additive_r2(measured.f, len(xs), len(ys), self.min_n)
         effects = frame["interaction"].dropna()
         if largest is not None:
