@@ -129,6 +129,14 @@ def test_the_chosen_checkpoint_is_the_one_best_on_validation():
     assert set(effects.loc[effects["endpoint"] == "raw_ood_accuracy", "epoch"]) == {100}
 
 
+def test_a_swap_over_training_is_read_at_the_chosen_checkpoint():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    swaps = pd.DataFrame([{"epoch": e, "split": s, "delta": e / 10} for e in EPOCHS for s in ("val", "all")])
+    runs = [replace(r, tables={"signed_swap": swaps}) if r.experiment_type == "domain_swap" else r for r in runs]
+    effects = compared(runs)[0].tables["run_effects"].frame
+    assert effects.loc[effects["endpoint"] == "swap_effect", "value"].tolist() == [1.0] * 6
+
+
 def test_failed_runs_are_left_out_and_named():
     runs = study({"standard": range(3), "grokking": range(3)})
     broken = [replace(r, status="FAILED") if "grokking-600-2" in r.run_id else r for r in runs]
@@ -223,7 +231,7 @@ def test_where_restricts_by_parameters_also_when_they_were_logged_as_text():
                 runs += [replace(x, run_id=f"{x.run_id}{strength}", identity=f"{x.identity}{strength}") for x in made]
     result, _ = compared(runs)
     assert any("differ in data.strength" in line for line in result.diagnostics.warnings)
-    result, _ = compared(runs, where={"data.strength": 0.0})
+    result, _ = compared(runs, where=["data.strength=0"])
     effects = result.tables["run_effects"].frame
     assert effects.loc[effects["endpoint"] == "raw_ood_accuracy", "value"].tolist() == pytest.approx([0.5] * 6)
 
@@ -251,7 +259,8 @@ def test_every_figure_can_be_drawn():
 @pytest.mark.parametrize(
     "settings",
     [{"at": "5"}, {"at": "epoch:x"}, {"accuracy_limits": [0.9, 0.1]}, {"endpoints": []},
-     {"endpoints": ["swap_effect", "swap_effect"]}, {"endpoints": ["nothing"]}, {"missing_seeds": "ignore"}],
+     {"endpoints": ["swap_effect", "swap_effect"]}, {"endpoints": ["nothing"]}, {"where": ["data.strength"]},
+     {"missing_seeds": "ignore"}],
 )  # fmt: skip
 def test_wrong_settings_are_refused(settings):
     with pytest.raises(ConfigError):

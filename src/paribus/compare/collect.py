@@ -92,14 +92,6 @@ def number_of(run: CollectedRun, metric: str) -> tuple[float, bool]:
     return float("nan"), False
 
 
-def same(found: Any, wanted: Any) -> bool:
-    """Return whether a param has a value; numbers logged as text count as numbers."""
-    try:
-        return float(found) == float(wanted)
-    except (TypeError, ValueError):
-        return str(found).lower() == str(wanted).lower()
-
-
 def _unfinished(runs: Sequence[CollectedRun]) -> list[str]:
     counts = Counter((run.status, run.experiment_type) for run in runs if run.status != FINISHED)
     return [

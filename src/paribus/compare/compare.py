@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paribus.compare.where import check_where, fits
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.base import Experiment, Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -43,19 +44,20 @@ class Compare(Experiment):
         ["seed"], help="Params that make an independent unit; equal units in two groups are paired."
     )
     reference: str = field("", help="Group that the others are compared with; empty: every pair of groups.")
-    where: dict[str, Any] = field({}, help="Params a run must have, e.g. {data.strength: 0.9}.")
+    where: list[str] = field([], help="Params a run must have, each as name=value, e.g. data.strength=0.9.")
     missing_units: str = field("flag", choices=("flag", "refuse"), help="What to do when a group lacks units.")
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
 
     def check(self) -> None:
-        """Check that something is compared.
+        """Check that something is compared, and the restriction.
 
         Raises:
-            ConfigError: If metrics, groups or units are empty.
+            ConfigError: If metrics, groups or units are empty, or the restriction cannot be read.
         """
         for name in ("metrics", "group_by", "unit"):
             if not getattr(self, name):
                 raise ConfigError(f"Compare.{name}: name at least one")
+        check_where("Compare", self.where)
 
     def run(self, setup: RunsSetup, recorder: Recorder) -> Aggregates:
         """Compare the runs of ``setup``.
@@ -83,7 +85,7 @@ class Compare(Experiment):
         return _aggregates(values, groups, tests)
 
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
-        from paribus.compare.collect import same, select, value_of
+        from paribus.compare.collect import select
 
         known = {run.experiment_type for run in runs}
         if self.experiment_type not in known:
@@ -95,7 +97,7 @@ class Compare(Experiment):
             raise ExperimentError(f"compare: {selection.mixed[0]} mixed_code=flag compares them anyway")
         for line in (*selection.left_out, *selection.mixed):
             recorder.warn(line)
-        return [r for r in selection.runs if all(same(value_of(r, k), v) for k, v in self.where.items())]
+        return [r for r in selection.runs if fits(r, self.where)]
 
     def _values(self, runs: Sequence[CollectedRun], recorder: Recorder) -> pd.DataFrame:
         import pandas as pd

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paribus.compare.where import check_where, fits
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.base import Experiment, Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -60,14 +61,14 @@ class CompareInterventions(Experiment):
         ["training.weight_decay", "training.init_scale", "training.grokfast"],
         help="Params whose main effects are tested where their full factorial was run.",
     )
-    where: dict[str, Any] = field({}, help="Params a run must have to be compared, e.g. {data.strength: 0.9}.")
+    where: list[str] = field([], help="Params a run must have, each as name=value, e.g. data.strength=0.9.")
     missing_seeds: str = field("flag", choices=("flag", "refuse"), help="What to do when one arm lacks seeds.")
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
     accuracy_limits: list[float] | None = field(None, low=0.0, high=1.0, help="Limits of the accuracy axes.")
     chance: float | None = field(0.5, low=0.0, high=1.0, help="Reference line of the figure.")
 
     def check(self) -> None:
-        """Check the checkpoint rule, the limits and the endpoints.
+        """Check the checkpoint rule, the limits, the endpoints and the restriction.
 
         Raises:
             ConfigError: If one of them cannot be read.
@@ -80,6 +81,7 @@ class CompareInterventions(Experiment):
             raise ConfigError(f"CompareInterventions.accuracy_limits: must be [low, high], got {limits!r}")
         if not self.endpoints or len(set(self.endpoints)) < len(self.endpoints):
             raise ConfigError("CompareInterventions.endpoints: name each endpoint once, at least one")
+        check_where("CompareInterventions", self.where)
 
     def run(self, setup: RunsSetup, recorder: Recorder) -> Aggregates:
         """Compare the runs of ``setup`` and hand over tables, tests and the figure.
@@ -114,12 +116,12 @@ class CompareInterventions(Experiment):
         return self._aggregates(effects, conditions, tests, factors, recorder)
 
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
-        from paribus.compare.collect import same, select, value_of
+        from paribus.compare.collect import select
 
         selection = select(runs, TYPES)
         for line in selection.left_out:
             recorder.warn(line)
-        chosen = [run for run in selection.runs if all(same(value_of(run, k), v) for k, v in self.where.items())]
+        chosen = [run for run in selection.runs if fits(run, self.where)]
         if selection.mixed and self.mixed_code == "refuse":
             raise ExperimentError(f"compare_interventions: {selection.mixed[0]} mixed_code=flag compares them anyway")
         for line in selection.mixed:

@@ -39,7 +39,7 @@ def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[tuple[Any, Any,
     if at.startswith("epoch:"):
         return {unit(run): float(at.removeprefix("epoch:")) for run in runs}
     found = {}
-    for run in runs:
+    for run in (each for each in runs if each.experiment_type == "train_classifier"):
         epoch = value_of(run, "peak_val_epoch")
         if epoch is not None:
             found[unit(run)] = float(epoch)

@@ -130,8 +130,13 @@ def _steering_delta(run: CollectedRun, choice: Choice) -> Reading | None:
 
 
 def _swap(run: CollectedRun, choice: Choice) -> Reading | None:
-    names = ("signed_swap_effect", "swap_effect", "signed_effect", "signed_margin_shift", "mean_delta")
-    return _aggregate(run, names)
+    rows = run.tables.get("signed_swap")
+    if rows is not None and {"epoch", "split", "delta"} <= set(rows.columns) and rows["epoch"].nunique() > 1:
+        pooled = _where(rows, split="all")
+        row = at_epoch(rows if pooled.empty else pooled, run, choice).iloc[-1]
+        ends = _number(row, ("ci_low",)), _number(row, ("ci_high",))
+        return Reading(_number(row, ("delta",)), *ends, _number(row, ("epoch",)))
+    return _aggregate(run, ("signed_swap_effect", "swap_effect", "mean_delta"))
 
 
 def _domain_probe(run: CollectedRun, choice: Choice) -> Reading | None:
