@@ -102,7 +102,8 @@ def run(words: Words, asked: Sequence[Job]) -> int:
     ended = outcomes.collect(_job_folders(folder, multirun=words.multirun), sweep)
     closing = EXIT_DONE
     if sweep is not None:
-        closing = finish(asked, sweep, folder, interrupted=interrupted)
+        with signals.raising():
+            closing = finish(asked, sweep, folder, interrupted=interrupted)
     if broken is not None:
         closing = EXIT_FAILED
     return summed_up(ended, expected=len(asked), interrupted=interrupted, closing=closing)
@@ -127,7 +128,10 @@ def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool)
     try:
         finish_sweep(asked, sweep, output_dir=folder, interrupted=interrupted)
     except ParibusError as error:
-        print(f"paribus: {error}", file=sys.stderr)
+        print(f"paribus: {one_line(str(error))}", file=sys.stderr)
+        return EXIT_FAILED
+    except Exception as error:  # the jobs' own results stand; say what is missing and go on to the failure table
+        print(f"paribus: at the end of the sweep: {one_line(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_DONE
 

@@ -252,7 +252,15 @@ class Composer:
                 raise ConfigError(f"{key}: unknown key; {nearest(key, [*declared, *GROUPS, 'study'], show=20)}")
         settings = build_settings(Settings, {key: tree[key] for key in declared if key in tree})
         nodes = {group: self._node(group, tree.get(group)) for group in GROUPS}
+        self._refuse_unmet_needs(nodes)
         return Job(overrides, choices, tree, nodes, **dataclasses.asdict(settings))
+
+    def _refuse_unmet_needs(self, nodes: Mapping[str, Any]) -> None:
+        experiment = nodes["experiment"]
+        for group in ("data", "model", "feature"):
+            if nodes[group] is None and group in getattr(experiment, "needs", ()):
+                listed = nearest("", self.options(group), show=20)
+                raise ConfigError(f"{group}: {experiment.type} needs one; say {group}=NAME; {listed}")
 
     def _node(self, group: str, node: Any) -> Any:
         if node is None:

@@ -103,6 +103,8 @@ def _unknown_key(error: Any, composer: Composer, config: DictConfig | None) -> s
         names = [str(name) for name in parent if name != "_target_"]
     if parent is not None and not hasattr(parent, "keys"):
         return f"{full}: {_first(error)}"
+    if group == "steps":
+        return f"{full}: unknown key; the steps of a study are set as experiment.{full}"
     if not names:
         return f"{full}: is not there; an entry is added with a plus (+{full}=...)"
     return f"{full}: unknown key; {nearest(full.rsplit('.', 1)[-1], names, show=20)}"
