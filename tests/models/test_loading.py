@@ -28,7 +28,8 @@ def same(a, b):
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
 def test_weights_survive_a_round_trip(tmp_path, suffix):
     model, file = small(1), tmp_path / f"weights{suffix}"
-    save_file(model.state_dict(), file) if suffix == ".safetensors" else torch.save(model.state_dict(), file)
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(state, file) if suffix == ".safetensors" else torch.save(state, file)
     other = small(2)
     assert not same(model, other)
     fit_state(other, load_state(file))

@@ -41,7 +41,7 @@ class ResNet18Net(nn.Module):
         stem: ``imagenet`` (7x7 with stride 2, then max pooling) or ``small`` (3x3 with stride 1, no pooling).
     """
 
-    probe_sites = ("layer1", "layer2", "layer3", "layer4", "avgpool")
+    probe_sites = ("layer1", "layer2", "layer3", "avgpool")
 
     def __init__(self, in_channels: int, n_classes: int, width: int, stem: str) -> None:
         """Build the network; weights are drawn by :func:`paribus.models.nets.initialise.initialise`."""

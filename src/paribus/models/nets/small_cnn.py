@@ -35,7 +35,7 @@ class SmallCNNNet(nn.Module):
         norm: ``batch``, ``group`` or ``none``.
     """
 
-    probe_sites = ("layer1", "layer2", "layer3", "avgpool")
+    probe_sites = ("layer1", "layer2", "avgpool")
 
     def __init__(self, in_channels: int, n_classes: int, width: int, norm: str) -> None:
         """Build the stages; weights are drawn by :func:`paribus.models.nets.initialise.initialise`."""

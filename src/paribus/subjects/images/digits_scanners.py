@@ -28,7 +28,8 @@ class DigitsScanners(Spec):
 
     In the training and in-distribution validation splits scanner ``k`` shows the positive class with probability
     ``1/2 + a_k * strength / 2``, where ``a`` is a permutation of (+1, -1, 0) drawn from the seed. The digits are split
-    before anything is rendered, so no handwriting is shared between splits; a cluster is a digit.
+    before anything is rendered, so no handwriting is shared between splits; a cluster is a digit. At strength 0 the
+    pairing is only nominal: nothing is planted, and the signed effect of a scanner must be 0 on average over seeds.
     """
 
     seed: int = field(0, help="Draws the split, the pairing of scanners with classes, and every image's jitter.")
@@ -101,7 +102,7 @@ class DigitsScanners(Spec):
             digest=content_digest(self.fingerprint(), labels, domains, digits),
             train_domains=TRAIN_SCANNERS,
             rerender=rerender,
-            paired_class={k: {1: 1, -1: 0}.get(int(a)) for k, a in enumerate(pairing)} if self.strength > 0 else {},
+            paired_class={k: {1: 1, -1: 0}.get(int(a)) for k, a in enumerate(pairing)},
         )
 
     def pairing(self) -> IntArray:

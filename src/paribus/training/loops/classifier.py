@@ -19,7 +19,7 @@ from paribus.errors import CheckpointError, ExperimentError
 from paribus.subjects.images.data import SPLITS, ImageData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
-from paribus.training.loops.measure import Evaluation, SplitImages, best_epoch, evaluate
+from paribus.training.loops.measure import Evaluation, SplitImages, best_epoch, evaluate, memory_format
 from paribus.training.loops.workspace import CheckpointStore
 from paribus.training.schedule import log_spaced, thinned
 from paribus.training.spec import TrainingSpec
@@ -122,9 +122,8 @@ class _Loop:
         self.batch_limit = 512
         self.identity = f"{seed}/{data.digest}/{sorted(_science(spec).items())}"
         self.scaled = scale_starting_weights(model, spec.init_scale)
-        convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
-        layout = torch.channels_last if convolutional else torch.contiguous_format
-        self.model = model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+        self.model = model.to(device)
+        layout = memory_format(model)
         self.splits = {name: SplitImages(data, data.rows(name), device, layout) for name in SPLITS}
         decayed = [p for p in model.parameters() if p.ndim >= 2]
         plain = [p for p in model.parameters() if p.ndim < 2]
@@ -185,14 +184,13 @@ class _Loop:
         return evaluation
 
     def finish(self) -> tuple[int, ...]:
-        """Keep the best checkpoints, bring the model back to the plain layout, and return the epochs kept."""
+        """Keep the best checkpoints and return the epochs kept."""
         kept = set(self.scheduled)
         for column, peak in _PEAKS.items():
             epoch = best_epoch(self.history, column)
             if epoch not in kept:
                 self._keep(epoch, self.peaks[peak])
                 kept.add(epoch)
-        self.model.to(memory_format=torch.contiguous_format)
         return tuple(sorted(kept))
 
     def keep_state(self) -> None:

@@ -38,6 +38,15 @@ class Evaluation:
     feature_rank: float
 
 
+def memory_format(model: nn.Module) -> torch.memory_format:
+    """Return the layout in which a model wants its images: channels last if it keeps its weights so, else plain.
+
+    A model that was not made for it may reshape feature maps in ways that only the plain layout allows.
+    """
+    last = any(p.ndim == 4 and not p.is_contiguous() for p in model.parameters())
+    return torch.channels_last if last else torch.contiguous_format
+
+
 class SplitImages:
     """The images of a split on the device, or fetched batch by batch where all of them would take too much memory.
 
