@@ -28,7 +28,9 @@ from paribus.errors import ConfigError, DataError, ExperimentError, nearest
 
 log = logging.getLogger(__name__)
 
-PARITY_ROWS = 4
+# Rows and interventions of the parity check: few, because each costs a plain forward pass.
+PARITY_ROWS = (2, 8)
+ROWS_PER_PARITY_ROW = 1000
 PARITY_INTERVENTIONS = 3
 
 _FORMATS = {
@@ -283,7 +285,8 @@ def _as_inputs(inputs: Any) -> Inputs:
 
 def _parity_sample(n: int, interventions: Sequence[Intervention]) -> tuple[slice, list[int]]:
     """Choose a few rows from the middle, and of every kind of intervention the last one."""
-    size = min(n, PARITY_ROWS)
+    least, most = PARITY_ROWS
+    size = min(n, max(least, min(most, n // ROWS_PER_PARITY_ROW)))
     start = (n - size) // 2
     kinds = {type(one): index for index, one in enumerate(interventions)}
     return slice(start, start + size), sorted(kinds.values())[:PARITY_INTERVENTIONS]

@@ -23,16 +23,15 @@ class Reached(Exception):
 @contextlib.contextmanager
 def at_rest(*models: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every submodule's own training flag comes back, also after an exception."""
-    flags = [(module, module.training) for model in models for module in model.modules()]
+    training = list({id(one): one for model in models for one in model.modules() if one.training}.values())
     try:
-        for module, training in flags:
-            if training:
-                module.training = False
+        for module in training:
+            module.training = False
         with torch.no_grad():
             yield
     finally:
-        for module, training in flags:
-            module.training = training
+        for module in training:
+            module.training = True
 
 
 class Visitor:

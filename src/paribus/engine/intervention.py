@@ -73,7 +73,9 @@ class Intervention(ABC):
         for declared in dataclasses.fields(self):
             value = getattr(self, declared.name)
             if isinstance(value, Tensor):
-                moved[declared.name] = value.to(device, dtype if value.is_floating_point() else value.dtype)
+                there = value.to(device, dtype if value.is_floating_point() else value.dtype)
+                if there is not value:
+                    moved[declared.name] = there
         return dataclasses.replace(self, **moved) if moved else self
 
     @property

@@ -92,7 +92,7 @@ class ProjectOut(Intervention):
         basis = stacked([one.basis for one in family], weight)
         center = stacked([one.center for one in family], weight)
         n, d, r = basis.shape
-        read = (weight @ basis.movedim(0, 1).reshape(d, n * r)).reshape(-1, n, r).movedim(1, 0)
+        read = (weight @ basis.movedim(0, 1).reshape(d, n * r)).reshape(len(weight), n, r).movedim(1, 0)
         transposed = basis.transpose(1, 2)
         offsets = read @ (transposed @ center[:, :, None])
         return Pulled(torch.baddbmm(weight.expand(n, -1, -1), read, transposed, alpha=-1.0), offsets[:, :, 0])

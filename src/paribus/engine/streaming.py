@@ -16,12 +16,6 @@ from paribus.engine.site_values import SiteValues
 
 # Bytes of outputs (and of pulled-back weights) held at once.
 OUTPUT_BUDGET = 64 << 20
-# Bytes of site values in one pass through a suffix on the CPU. ResNet-18 at 96 px was within 10 % of its fastest after
-# layer1, layer2 and layer3 alike with 4 to 9 MB; 512 rows at once were up to 45 % slower after layer1, 16 rows 40 %
-# slower after layer3. A fixed size, because a timed choice would change the rounding from run to run.
-SUFFIX_BYTES = 8 << 20
-_LEAST_ROWS = 16
-
 Keep = Callable[[int, Tensor], None]
 
 
@@ -84,7 +78,7 @@ class OutputStream:
     ) -> None:
         """Compute the rows of ``block`` for all ``interventions`` while their values are at hand."""
         values = () if plan.strategy == "hooks" else self.values.values(plan, inputs, block)
-        at_most = self._rows_at_once(plan)
+        at_most = self.values.rows_at_once(inputs if plan.strategy == "hooks" else values)
 
         def step(rows: slice) -> None:
             local = slice(rows.start - block.start, rows.stop - block.start)
@@ -98,11 +92,6 @@ class OutputStream:
                 outputs[group[0] : group[-1] + 1, rows] = found.reshape(len(bound), -1, *plan.output_shape)
 
         self.values.batches.run(block.start, block.stop, step, at_most=at_most)
-
-    def _rows_at_once(self, plan: Plan) -> int:
-        if plan.strategy == "hooks" or self.values.device.type != "cpu":
-            return self.values.batches.limit
-        return max(_LEAST_ROWS, SUFFIX_BYTES // max(1, plan.row_bytes))
 
     def _bound(self, plan: Plan, inputs: Inputs, rows: slice, intervention: Intervention) -> Intervention:
         if not intervention.needs_rows:

@@ -1,0 +1,362 @@
+"""What every intervention keeps to, at every kind of site: a new one is added to ``INTERVENTIONS`` in one line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from paribus.engine import interventions as module_of_interventions
+from paribus.engine.evaluation import Engine
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import (
+    AblateUnits,
+    AffineErase,
+    Graft,
+    Identity,
+    ProjectOut,
+    Resample,
+    SetFeature,
+    Steer,
+)
+
+ROWS = 13
+FLOAT32 = 2e-5  # relative to the largest output
+
+
+# ------------------------------------------------------------------ networks
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu2 = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        out += x
+        return self.relu2(out)
+
+
+class Images(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, padding=1)
+        self.block1, self.block2 = Residual(6), Residual(6)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.drop = nn.Dropout(0.5)
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.avgpool(self.block2(self.block1(self.stem(x))))
+        return self.fc(self.drop(torch.flatten(x, 1)))
+
+
+class Tokens(nn.Module):
+    """Two inputs; padding is left out of the mean; ``halt`` makes the control flow depend on the data."""
+
+    def __init__(self, *, dynamic: bool = False) -> None:
+        super().__init__()
+        self.dynamic = dynamic
+        self.embed = nn.Embedding(11, 6)
+        self.norm = nn.LayerNorm(6)
+        self.mix = nn.Linear(6, 6)
+        self.output_layer = nn.Linear(6, 3)
+
+    def forward(self, ids: Tensor, pad: Tensor, scale: float = 1.0) -> Tensor:
+        x = self.norm(self.embed(ids))
+        x = x + torch.tanh(self.mix(x)) * scale
+        if self.dynamic and bool((x.sum() == 12345.0).item()):
+            x = -x
+        keep = (~pad).to(x.dtype).unsqueeze(-1)
+        return self.output_layer((x * keep).sum(1) / keep.sum(1).clamp(min=1.0))
+
+
+class Twice(nn.Module):
+    """A trunk of plain layers with batch norm, dropout and an affine tail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU())
+        self.tail = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(0.3), nn.Linear(6, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.tail(self.trunk(x))
+
+
+@dataclass(frozen=True)
+class Kind:
+    build: Callable[[], nn.Module]
+    site: str
+    strategy: str
+    inputs: Callable[[], tuple[Tensor, ...]]
+
+
+def images() -> tuple[Tensor, ...]:
+    return (torch.randn(ROWS, 3, 5, 5, generator=torch.Generator().manual_seed(3)),)
+
+
+def rows() -> tuple[Tensor, ...]:
+    return (torch.randn(ROWS, 5, generator=torch.Generator().manual_seed(4)),)
+
+
+def tokens() -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(5)
+    lengths = torch.randint(1, 5, (ROWS, 1), generator=generator)
+    return torch.randint(0, 11, (ROWS, 4), generator=generator), torch.arange(4)[None] >= lengths
+
+
+KINDS = {
+    "mlp": Kind(Twice, "trunk", "closed_form", rows),
+    "pooled": Kind(Images, "avgpool", "closed_form", images),
+    "head input": Kind(Images, "fc.input", "closed_form", images),
+    "before pooling": Kind(Images, "block2", "closed_form", images),
+    "block": Kind(Images, "block1", "suffix", images),
+    "inside a block": Kind(Images, "block2.bn2", "suffix", images),
+    "input of a conv": Kind(Images, "block2.conv1.input", "suffix", images),
+    "tokens": Kind(Tokens, "norm", "suffix", tokens),
+    "dynamic": Kind(lambda: Tokens(dynamic=True), "norm", "hooks", tokens),
+    "dynamic, last layer": Kind(lambda: Tokens(dynamic=True), "output_layer.input", "closed_form", tokens),
+}
+WIDTH = 6
+
+
+def network(kind: Kind) -> nn.Module:
+    torch.manual_seed(0)
+    model = kind.build()
+    for part in model.modules():  # batch norms that do something in evaluation mode
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 2.0)
+    return model
+
+
+# ------------------------------------------------------------------ interventions
+
+
+def _vector(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(WIDTH)
+
+
+def _basis(rank: int) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(7).standard_normal((WIDTH, rank)))[0]
+
+
+def _graft(features: Tensor) -> Intervention:
+    return Graft(torch.tensor([4, 0]), features[:, [4, 0]].flip(0) + 1.0)
+
+
+INTERVENTIONS: dict[str, Callable[[Tensor], Intervention]] = {
+    "identity": lambda h: Identity(),
+    "project out": lambda h: ProjectOut(_basis(2), _vector(1)),
+    "project out nothing": lambda h: ProjectOut(np.zeros((WIDTH, 0)), _vector(1)),
+    "erase": lambda h: AffineErase(0.4 * np.random.default_rng(8).standard_normal((WIDTH, WIDTH)), _vector(2)),
+    "steer": lambda h: Steer(_vector(3), -1.5),
+    "zero units": lambda h: AblateUnits([1, 5]),
+    "zero no unit": lambda h: AblateUnits([]),
+    "mean units": lambda h: AblateUnits([5, 2], _vector(4)),
+    "resample": lambda h: Resample([0, 3], np.random.default_rng(9).permutation(ROWS)),
+    "graft": _graft,
+    "set feature": lambda h: SetFeature(_vector(5), 0.1, _vector(6) / 2, 2.0, clamp=3.0),
+}
+IDEMPOTENT = ("identity", "project out", "project out nothing", "zero units", "zero no unit", "mean units", "graft")
+
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+every_intervention = pytest.mark.parametrize("make", INTERVENTIONS.values(), ids=INTERVENTIONS.keys())
+
+
+def all_of(engine: Engine, inputs: tuple[Tensor, ...]) -> list[Intervention]:
+    h = engine.features(inputs)
+    return [make(h) for make in INTERVENTIONS.values()]
+
+
+def close(a: np.ndarray, b: np.ndarray, allowed: float = FLOAT32) -> None:
+    np.testing.assert_allclose(a, b, rtol=0, atol=allowed * max(1.0, float(np.abs(b).max())))
+
+
+def n_hooks(model: nn.Module) -> int:
+    return sum(
+        len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks) for part in model.modules()
+    )
+
+
+# ------------------------------------------------------------------ the contract
+
+
+def test_every_intervention_stands_in_this_suite():
+    offered = {
+        one
+        for _, one in inspect.getmembers(module_of_interventions, inspect.isclass)
+        if issubclass(one, Intervention) and one is not Intervention
+    }
+    h = torch.randn(ROWS, WIDTH)
+    assert offered == {type(make(h)) for make in INTERVENTIONS.values()}
+
+
+@every_kind
+def test_the_expected_way_is_chosen_and_recorded(kind):
+    model, inputs = network(kind), kind.inputs()
+    engine = Engine(model, kind.site)
+    report = engine.evaluate(inputs, all_of(engine, inputs)).report
+    assert report.strategy == kind.strategy
+    assert report.n_requested == ROWS * len(INTERVENTIONS)
+    assert report.parity_max_abs_diff < 1e-4
+    assert engine.report == report
+
+
+@every_kind
+def test_identity_is_a_no_op(kind):
+    model, inputs = network(kind), kind.inputs()
+    model.eval()
+    with torch.no_grad():
+        plain = model(*inputs).numpy()
+    engine = Engine(model, kind.site)
+    close(engine.evaluate(inputs, [Identity()]).outputs[0], plain)
+    close(engine.logits(inputs), plain)
+
+
+@every_kind
+@every_intervention
+def test_all_ways_agree(kind, make):
+    model, inputs = network(kind), kind.inputs()
+    cheapest, hooks = Engine(model, kind.site), Engine(model, kind.site, strategy="hooks")
+    one = make(cheapest.features(inputs))
+    expected = hooks.evaluate(inputs, [one])
+    assert expected.report.strategy == "hooks"
+    close(cheapest.evaluate(inputs, [one]).outputs, expected.outputs)
+    if kind.strategy != "hooks":
+        suffix = Engine(model, kind.site, strategy="suffix").evaluate(inputs, [one])
+        assert suffix.report.strategy == "suffix"
+        close(suffix.outputs, expected.outputs)
+
+
+@every_kind
+def test_batch_equals_loop_and_small_batches_equal_large(kind):
+    model, inputs = network(kind), kind.inputs()
+    engine = Engine(model, kind.site)
+    interventions = all_of(engine, inputs)
+    together = engine.evaluate(inputs, interventions).outputs
+    for one, expected in zip(interventions, together, strict=True):
+        close(engine.evaluate(inputs, [one]).outputs[0], expected)
+    close(Engine(model, kind.site, batch_limit=4).evaluate(inputs, interventions).outputs, together)
+
+
+@every_kind
+def test_reduce_sees_what_evaluate_returns(kind):
+    model, inputs = network(kind), kind.inputs()
+    engine = Engine(model, kind.site)
+    interventions = all_of(engine, inputs)
+    sums = engine.reduce(inputs, interventions, lambda output: output.double().sum(0).numpy())
+    close(np.stack(sums), engine.evaluate(inputs, interventions).outputs.astype(float).sum(1))
+
+
+@every_kind
+@pytest.mark.parametrize("training", [True, False])
+def test_no_hook_and_no_flag_is_left(kind, training):
+    model, inputs = network(kind), kind.inputs()
+    model.train(training)
+    list(model.children())[-1].train(not training)
+    flags = {name: part.training for name, part in model.named_modules()}
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    engine = Engine(model, kind.site)
+    engine.evaluate(inputs, all_of(engine, inputs))
+    assert n_hooks(model) == 0
+    assert {name: part.training for name, part in model.named_modules()} == flags
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert torch.is_grad_enabled()
+
+
+class Exploding(Identity):
+    def forward(self, h: Tensor) -> Tensor:
+        raise RuntimeError("boom")
+
+    @property
+    def family(self):
+        return None
+
+
+@every_kind
+def test_no_hook_and_no_flag_is_left_after_an_exception(kind):
+    model, inputs = network(kind), kind.inputs()
+    model.train()
+    flags = {name: part.training for name, part in model.named_modules()}
+    for strategy in (None, "hooks"):
+        engine = Engine(model, kind.site, strategy=strategy)
+        with pytest.raises(RuntimeError, match="boom"):
+            engine.evaluate(inputs, [Identity(), Exploding()])
+    with pytest.raises(RuntimeError):  # the model itself fails
+        Engine(model, kind.site).features(tuple(torch.zeros(ROWS, 1, 1, 1, 1, 1) for _ in inputs))
+    assert n_hooks(model) == 0
+    assert {name: part.training for name, part in model.named_modules()} == flags
+    assert torch.is_grad_enabled()
+
+
+@every_kind
+@every_intervention
+def test_float32_agrees_with_float64(kind, make):
+    model, inputs = network(kind), kind.inputs()
+    single, double = Engine(model, kind.site), Engine(model, kind.site, dtype="float64")
+    one = make(double.features(inputs))
+    exact = double.evaluate(inputs, [one]).outputs
+    assert exact.dtype == np.float64
+    close(single.evaluate(inputs, [one]).outputs, exact)
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+
+
+@every_kind
+@every_intervention
+def test_forward_keeps_shape_and_leaves_its_argument(kind, make):
+    h = Engine(network(kind), kind.site).features(kind.inputs())
+    before = h.clone()
+    edited = make(h).forward(h)
+    assert edited.shape == h.shape
+    assert torch.equal(h, before)
+    assert edited.data_ptr() != h.data_ptr()
+
+
+@every_kind
+@pytest.mark.parametrize("name", IDEMPOTENT)
+def test_twice_is_once(kind, name):
+    h = Engine(network(kind), kind.site).features(kind.inputs())
+    one = INTERVENTIONS[name](h)
+    torch.testing.assert_close(one.forward(one.forward(h)), one.forward(h), atol=1e-5, rtol=1e-5)
+
+
+@every_intervention
+def test_the_pull_back_is_what_forward_does(make):
+    h = torch.randn(ROWS, WIDTH, dtype=torch.float64)
+    one = make(h).to("cpu", torch.float64)
+    if one.family is None:
+        assert isinstance(one, Resample | Graft | SetFeature)
+        return
+    weight = torch.randn(3, WIDTH, dtype=torch.float64)
+    pulled = type(one).pull_back([one, one], weight)
+    weights = weight.expand(2, -1, -1) if pulled.weights is None else pulled.weights
+    for index in range(2):
+        torch.testing.assert_close(h @ weights[index].T + pulled.offsets[index], one.forward(h) @ weight.T)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@every_kind
+def test_cpu_agrees_with_cuda(kind):
+    inputs = kind.inputs()
+    on_cpu = Engine(network(kind), kind.site)
+    interventions = all_of(on_cpu, inputs)
+    expected = on_cpu.evaluate(inputs, interventions)
+    on_cuda = Engine(network(kind), kind.site, device="cuda").evaluate(inputs, interventions)
+    assert on_cuda.report.strategy == expected.report.strategy
+    close(on_cuda.outputs, expected.outputs, 5e-3)
+    half = Engine(network(kind), kind.site, device="cuda", dtype="bfloat16").evaluate(inputs, interventions)
+    close(half.outputs, expected.outputs, 1e-1)
