@@ -1,0 +1,123 @@
+"""Experiments on builds: a corpus, a set model with its autoencoder, a feature, a slice and constraints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paribus import seeds
+from paribus.config.foreign import Foreign
+from paribus.config.science import science
+from paribus.errors import ConfigError, DataError
+from paribus.results.values import plain
+from paribus.running.caches import data_sets, fingerprint, models
+from paribus.running.setup import basics
+from paribus.tracking.identity import canonical, digest
+
+if TYPE_CHECKING:
+    from paribus.experiments.setup_builds import BuildSetup
+    from paribus.models.set_model import SetModel
+    from paribus.running.resolve import Resolved
+    from paribus.subjects.builds.contexts import Corpus
+    from paribus.tracking.interface import Store
+
+
+def validate(resolved: Resolved, store: Store) -> None:
+    """Load corpus and model, and look up every name of the experiment in the vocabulary.
+
+    Raises:
+        ParibusError: If something is missing or does not fit.
+    """
+    source = resolved.source
+    if source is not None and source.planned:
+        return
+    found = setup(resolved, store, identity="")
+    if "feature" in resolved.request.experiment.needs:
+        found.reader  # noqa: B018 - looks the feature up
+    check = getattr(resolved.request.experiment, "validate", None)
+    if check is not None:
+        check(found)
+
+
+def setup(resolved: Resolved, store: Store, *, identity: str) -> BuildSetup:
+    """Load corpus and model, each once per process, and put the setup together."""
+    from paribus.experiments.setup_builds import build_setup
+    from paribus.subjects.builds.constraints import ConstraintsSpec
+    from paribus.subjects.builds.slices import SliceSpec
+
+    nodes = resolved.request.nodes
+    corpus = load(resolved)
+    arguments = basics(resolved)
+    return build_setup(
+        data=corpus,
+        model=set_model(resolved, corpus),
+        feature=nodes.get("feature"),
+        slicing=nodes.get("slice") or SliceSpec(),
+        constraints=nodes.get("constraints") or ConstraintsSpec(),
+        seed=arguments["seed"],
+        stats=arguments["stats"],
+        device=arguments["device"],
+        dtype=nodes["device"].dtype,
+        batch_limit=arguments["batch_limit"],
+    )
+
+
+def load(resolved: Resolved) -> Corpus:
+    """Return the corpus, in the vocabulary of the model where that brings one.
+
+    Raises:
+        ConfigError: If none is chosen.
+        DataError: If it is no corpus of builds.
+    """
+    from paribus.experiments.setup_builds import load_corpus
+    from paribus.subjects.builds.contexts import Corpus
+
+    node, model = resolved.request.nodes.get("data"), resolved.request.nodes.get("model")
+    if node is None:
+        raise ConfigError(f"data: {resolved.request.experiment.type} needs a corpus, e.g. data=builds_generated")
+    files = getattr(model, "vocabulary_files", None)
+    vocabulary = files() if callable(files) else None
+
+    def make() -> Any:
+        return node.call() if isinstance(node, Foreign) else load_corpus(node, model)
+
+    corpus = data_sets.get((fingerprint(node), vocabulary), make)
+    if not isinstance(corpus, Corpus):
+        raise DataError(
+            f"data: gave a {type(corpus).__name__}, but {resolved.request.experiment.type} needs "
+            "paribus.subjects.builds.contexts.Corpus, e.g. data=builds_generated"
+        )
+    return corpus
+
+
+def set_model(resolved: Resolved, corpus: Corpus) -> SetModel:
+    """Return the network and its autoencoder, with trained weights where the request has them.
+
+    Raises:
+        ConfigError: If no model is chosen, or it is none of sets.
+        CheckpointError: If its file is missing, unsafe or does not fit the vocabulary.
+    """
+    from paribus.models.set_model import SetModel
+
+    request, source = resolved.request, resolved.source
+    node: Any = request.nodes.get("model")
+    if node is None:
+        raise ConfigError(f"model: {request.experiment.type} needs a model, e.g. model=planted")
+    specials = [weapon.special for weapon in corpus.weapons.weapons]
+    arguments = {"tokens": corpus.vocabulary.tokens, "specials": specials}
+    generator = seeds.torch_rng(request.seed, "model")
+
+    def make() -> Any:
+        if isinstance(node, Foreign):
+            return node.call(**arguments, generator=generator)
+        if not hasattr(node, "build"):
+            raise ConfigError(f"model: {type(node).__name__} is no model of sets")
+        try:
+            return node.build(**arguments, generator=generator)
+        except TypeError:
+            raise ConfigError(f"model: {type(node).__name__} is no model of sets; try model=planted") from None
+
+    key = digest({"model": canonical(plain(science(node))), "seed": request.seed, "tokens": list(arguments["tokens"])})
+    model = make() if isinstance(node, Foreign) or source is not None else models.get(key, make)
+    if not isinstance(model, SetModel):
+        raise ConfigError(f"model: made a {type(model).__name__}, but {request.experiment.type} needs a SetModel")
+    return model
