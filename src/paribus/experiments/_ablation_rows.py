@@ -64,12 +64,12 @@ class AblationRows:
         if not edits:
             return
         swapped = self._swaps(readout, edits)
-        for split in self.experiment.splits:
+        nulls = self._nulls(readout, frozen, sorted({eraser.rank for eraser in erasers}))
+        for split, outputs in readout.held_out_outputs(edits).items():
             view = readout.view(split)
             self.clusters[split] = view.clusters
-            nulls = self._nulls(readout, view, frozen, sorted({eraser.rank for eraser in erasers}))
-            outputs = readout.outputs(view.inputs, edits)
-            self._split_rows(readout, view, frozen, erasers, outputs, nulls, swapped)
+            own = {kind: draws[split] for kind, draws in nulls.items()}
+            self._split_rows(readout, view, frozen, erasers, outputs, own, swapped)
 
     def _erasers(self, readout: ShortcutReadout, frozen: FrozenProbes) -> list[Eraser]:
         from paribus.subspace.erasers import OBLIQUE, ErasureRefused, fit_eraser
@@ -96,8 +96,9 @@ class AblationRows:
         return found
 
     def _nulls(
-        self, readout: ShortcutReadout, view: SplitView, frozen: FrozenProbes, ranks: list[int]
-    ) -> dict[tuple[str, int], NullDraws]:
+        self, readout: ShortcutReadout, frozen: FrozenProbes, ranks: list[int]
+    ) -> dict[tuple[str, int], dict[str, NullDraws]]:
+        """Return by kind and rank, by split, the scores under random subspaces."""
         from paribus.engine.interventions import ProjectOut
         from paribus.subspace.bases import covariance_root, random_subspaces
         from paribus.subspace.moments import as_weights
@@ -111,7 +112,7 @@ class AblationRows:
                 rng = self.setup.rng(f"null/{kind}/{rank}")
                 bases = random_subspaces(n, train.shape[1], rank, kind=kind, rng=rng, root=root)
                 draws: list[Intervention] = [ProjectOut(basis, center) for basis in bases]  # type: ignore[arg-type]
-                found[kind, rank] = score_draws(readout, view, draws)
+                found[kind, rank] = score_draws(readout, readout.held_out, draws)
         return found
 
     def _swaps(self, readout: ShortcutReadout, edits: list[Intervention]) -> FloatArray | None:

@@ -114,7 +114,7 @@ def report(experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder, me
 
 def _headline_k(levels: tuple[float, ...], first: int | None, width: int) -> float:
     """Return the K that sums the sweep up: the first that halves the domain's trace, else the largest to a quarter."""
-    if first:
+    if first and first < width:
         return float(first)
     within = [level for level in levels if 0 < level <= width / 4]
     return max(within) if within else levels[min(1, len(levels) - 1)]

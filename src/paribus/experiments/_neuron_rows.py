@@ -59,20 +59,25 @@ class NeuronRows:
         levels = experiment.levels(self.width)
         plan = [(r, a, k) for r in experiment.rankings for a in experiment.ablations for k in levels]
         refit = self._refits(readout, frozen, orders, levels)
-        for split in experiment.splits:
+        means = readout.view("train").h.mean(axis=0)
+        donors = self._donors(readout)
+        together = np.concatenate([donors[split] + start for split, start in self._starts(readout).items()])
+        edits = [_edit(ablation, orders[ranking][:k], means, together) for ranking, ablation, k in plan]
+        for split, outputs in readout.held_out_outputs(edits).items():
             view = readout.view(split)
             self.clusters[split] = view.clusters
-            means, donors = readout.view("train").h.mean(axis=0), self._donors(view)
-            edits = [_edit(ablation, orders[ranking][:k], means, donors) for ranking, ablation, k in plan]
-            outputs = readout.outputs(view.inputs, edits)
-            nulls = self._nulls(readout, view, scores, orders, levels) if split in experiment.null_splits else {}
+            nulls = (
+                self._nulls(readout, view, scores, orders, levels, donors[split])
+                if split in experiment.null_splits
+                else {}
+            )
             truth = (view.labels == readout.positive).astype(np.int64)
             margins = margin(outputs, readout.positive)
             areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(plan), NAN)
             correct = view.logits.argmax(axis=1) == view.labels
             for number, (ranking, ablation, k) in enumerate(plan):
                 right = outputs[number].argmax(axis=1) == view.labels
-                edited = _apply(view.h, ablation, orders[ranking][:k], means, donors)
+                edited = _apply(view.h, ablation, orders[ranking][:k], means, donors[split])
                 known = split in ("train", "id_val")
                 row = {
                     **experiment.head(readout),
@@ -129,8 +134,18 @@ class NeuronRows:
                 found[ranking, k] = {"domain": refit.domain_score(left), "label": refit.label_score(left)}
         return found
 
-    def _donors(self, view: SplitView) -> IntArray:
-        return np.asarray(self.setup.rng(f"donors/{view.name}").permutation(len(view.labels)), dtype=np.int64)
+    def _donors(self, readout: ShortcutReadout) -> dict[str, IntArray]:
+        """Return for every held-out split which of its rows each row takes values from."""
+        return {
+            split: np.asarray(self.setup.rng(f"donors/{split}").permutation(len(readout.view(split).labels)))
+            for split in readout.held_out
+        }
+
+    @staticmethod
+    def _starts(readout: ShortcutReadout) -> dict[str, int]:
+        """Return where each held-out split begins when they are evaluated together."""
+        sizes = [len(readout.view(split).labels) for split in readout.held_out]
+        return dict(zip(readout.held_out, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
 
     def _nulls(
         self,
@@ -139,19 +154,22 @@ class NeuronRows:
         scores: UnitScores,
         orders: dict[str, IntArray],
         levels: list[int],
+        donors: IntArray,
     ) -> dict[tuple[str, str, int], FloatArray]:
         """Return accuracies [n_null] by kind of random set, ablation and K."""
         n, d = self.setup.stats.n_null, len(scores.shortcut)
-        means, donors = readout.view("train").h.mean(axis=0), self._donors(view)
+        means = readout.view("train").h.mean(axis=0)
         found: dict[tuple[str, str, int], FloatArray] = {}
-        for k in (level for level in levels if level > 0 and n):
+        # There is only one set of all units, and random ones need no match.
+        for k in (level for level in levels if 0 < level < d and n):
             sets = {"random": random_sets(d, k, n, self.setup.rng(f"null/random/{k}"))}
-            for ranking, order in orders.items():
-                rng = self.setup.rng(f"null/matched/{ranking}/{k}")
+            for ranking in (each for each in orders if each != "random"):
+                order, rng = orders[ranking], self.setup.rng(f"null/matched/{ranking}/{k}")
                 sets[f"matched {ranking}"] = matched_sets(scores, order[:k], n, rng)
             for ablation in self.experiment.ablations:
                 draws = [_edit(ablation, units, means, donors) for drawn in sets.values() for units in drawn]
-                accuracy = score_draws(readout, view, draws, with_auroc=False).accuracy.reshape(len(sets), n)
+                scored = score_draws(readout, (view.name,), draws, with_auroc=False)[view.name]
+                accuracy = scored.accuracy.reshape(len(sets), n)
                 for number, kind in enumerate(sets):
                     found[kind, ablation, k] = accuracy[number]
         return found

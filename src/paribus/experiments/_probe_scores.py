@@ -93,7 +93,13 @@ class Refit:
         # Nothing is drawn at a given penalty, so the generator does not matter.
         unused = np.random.default_rng(0)
         probe = fit_probe(
-            h[inside], y[inside], clusters=self.view.clusters[inside], rng=unused, weights=self.weights, l2=l2
+            h[inside],
+            y[inside],
+            clusters=self.view.clusters[inside],
+            rng=unused,
+            weights=self.weights,
+            l2=l2,
+            tolerance=1e-4,
         )
         return _score(probe, h[outside], y[outside], self.scoring)
 

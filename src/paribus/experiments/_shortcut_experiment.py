@@ -53,6 +53,10 @@ class ShortcutExperiment(Experiment):
         for checkpoint in recorder.progress(chosen, total=len(chosen), description=self.type):
             yield ShortcutReadout(setup, checkpoint, inputs, self, recorder)
 
+    def held_out(self) -> list[str]:
+        """Return the splits that edits are evaluated on."""
+        return ["id_val", "val", "ood"]
+
     def head(self, readout: ShortcutReadout) -> dict[str, Any]:
         """Return the columns that every row of a checkpoint starts with."""
         return {

@@ -33,18 +33,19 @@ _OUTPUTS_AT_ONCE = 1 << 24
 
 
 class SplitInputs:
-    """The images of each split, taken once and shared by all checkpoints."""
+    """The images of splits, taken once and shared by all checkpoints."""
 
     def __init__(self, data: ImageData) -> None:
         """Hold nothing yet."""
         self.data = data
-        self._taken: dict[str, torch.Tensor] = {}
+        self._taken: dict[tuple[str, ...], torch.Tensor] = {}
 
-    def of(self, split: str) -> torch.Tensor:
-        """Return the images of ``split``."""
-        if split not in self._taken:
-            self._taken[split] = self.data.take(self.data.rows(split))
-        return self._taken[split]
+    def of(self, *splits: str) -> torch.Tensor:
+        """Return the images of ``splits``, one split after the other."""
+        if splits not in self._taken:
+            rows = np.concatenate([self.data.rows(split) for split in splits])
+            self._taken[splits] = self.data.take(rows)
+        return self._taken[splits]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,6 @@ class SplitView:
 
     Attributes:
         name: The split.
-        inputs: Images [n, C, H, W].
         h: Features (position means) [n, d].
         logits: Outputs of the unedited model [n, k].
         labels: Class of each row [n].
@@ -62,7 +62,6 @@ class SplitView:
     """
 
     name: str
-    inputs: torch.Tensor
     h: FloatArray
     logits: FloatArray
     labels: IntArray
@@ -103,43 +102,62 @@ class ShortcutReadout:
             key=checkpoint.key,
         )
         self.positive = positive_class(experiment.positive, setup.data.n_classes)
+        self.held_out = tuple(experiment.held_out())
         self._inputs = inputs
         self._views: dict[str, SplitView] = {}
 
     def view(self, split: str) -> SplitView:
         """Return what is known of ``split``."""
         if split not in self._views:
-            data, inputs = self.setup.data, self._inputs.of(split)
-            rows = data.rows(split)
-            self._views[split] = SplitView(
-                name=split,
-                inputs=inputs,
-                h=np.asarray(self.engine.pooled(inputs), dtype=np.float64),
-                logits=np.asarray(self.engine.logits(inputs), dtype=np.float64),
-                labels=np.asarray(data.labels[rows]),
-                domains=np.asarray(data.domains[rows]),
-                clusters=np.asarray(data.clusters[rows]),
-            )
+            # The held-out splits go through the network together: what is per call is paid once.
+            together = self.held_out if split in self.held_out else (split,)
+            inputs = self._inputs.of(*together)
+            h, logits = self.engine.pooled(inputs), self.engine.logits(inputs)
+            data = self.setup.data
+            for name, part in self._parts(together).items():
+                rows = data.rows(name)
+                self._views[name] = SplitView(
+                    name=name,
+                    h=np.asarray(h[part], dtype=np.float64),
+                    logits=np.asarray(logits[part], dtype=np.float64),
+                    labels=np.asarray(data.labels[rows]),
+                    domains=np.asarray(data.domains[rows]),
+                    clusters=np.asarray(data.clusters[rows]),
+                )
         return self._views[split]
 
     def outputs(self, inputs: torch.Tensor, interventions: Sequence[Intervention]) -> FloatArray:
         """Return the outputs [i, n, k] under each intervention; the engine's report goes into the diagnostics."""
         evaluation = self.engine.evaluate(inputs, interventions)
         self.recorder.diagnose(engine=EngineReport(**dataclasses.asdict(evaluation.report)))
-        return np.asarray(evaluation.outputs, dtype=np.float64)
+        return np.asarray(evaluation.outputs)
 
-    def scores(self, view: SplitView, interventions: Sequence[Intervention]) -> tuple[FloatArray, FloatArray]:
-        """Return for each intervention the accuracy [i] and the margins [i, n], a bounded part of them at a time."""
-        k = view.logits.shape[1]
-        step = max(1, _OUTPUTS_AT_ONCE // max(1, len(view.labels) * k))
-        accuracies, margins = [], []
+    def held_out_outputs(self, interventions: Sequence[Intervention]) -> dict[str, FloatArray]:
+        """Return the outputs [i, n, k] under each intervention for every held-out split."""
+        outputs = self.outputs(self._inputs.of(*self.held_out), interventions)
+        return {split: outputs[:, part] for split, part in self._parts(self.held_out).items()}
+
+    def scores(
+        self, splits: tuple[str, ...], interventions: Sequence[Intervention]
+    ) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Return by split, for each intervention, the accuracy [i] and the margins [i, n]; outputs are not kept."""
+        inputs, parts = self._inputs.of(*splits), self._parts(splits)
+        step = max(1, _OUTPUTS_AT_ONCE // max(1, len(inputs) * self.setup.data.n_classes))
+        found: dict[str, list[tuple[FloatArray, FloatArray]]] = {split: [] for split in splits}
         for start in range(0, len(interventions), step):
-            outputs = self.outputs(view.inputs, interventions[start : start + step])
-            margins.append(margin(outputs, self.positive))
-            accuracies.append((outputs.argmax(axis=-1) == view.labels).mean(axis=1))
-        if not accuracies:
-            return np.empty(0), np.empty((0, len(view.labels)))
-        return np.concatenate(accuracies), np.concatenate(margins)
+            outputs = self.outputs(inputs, interventions[start : start + step])
+            margins, predicted = margin(outputs, self.positive), outputs.argmax(axis=-1)
+            for split, part in parts.items():
+                right = (predicted[:, part] == self.view(split).labels).mean(axis=1)
+                found[split].append((right, margins[:, part]))
+        return {
+            split: (np.concatenate([a for a, _ in pieces]), np.concatenate([m for _, m in pieces]))
+            for split, pieces in found.items()
+        }
+
+    def _parts(self, splits: Sequence[str]) -> dict[str, slice]:
+        ends = np.cumsum([0, *(len(self.setup.data.rows(split)) for split in splits)]).tolist()
+        return {split: slice(ends[i], ends[i + 1]) for i, split in enumerate(splits)}
 
     @property
     def is_affine(self) -> bool:
@@ -155,7 +173,7 @@ class ShortcutReadout:
             weight = np.asarray(readout.weight.detach().cpu(), dtype=np.float64)
             return np.asarray(margin_weights(len(weight), self.positive) @ weight)
         chosen = self.setup.rng("margin_gradient").permutation(len(view.labels))[:_GRADIENT_ROWS]
-        return self._backward(view.inputs[np.sort(chosen)])
+        return self._backward(self._inputs.of("train")[np.sort(chosen)])
 
     def _backward(self, inputs: torch.Tensor) -> FloatArray:
         import torch

@@ -96,7 +96,8 @@ class SteeringRows:
 
         edits: list[Intervention] = [Steer(direction, alpha * sigma) for alpha in self.alphas]  # type: ignore[arg-type]
         views = {prefix: readout.view(split) for prefix, split in SPLIT_OF.items()}
-        outputs = {prefix: readout.outputs(view.inputs, edits) for prefix, view in views.items()}
+        by_split = readout.held_out_outputs(edits)
+        outputs = {prefix: by_split[split] for prefix, split in SPLIT_OF.items()}
         ood, margins = views["head_ood"], margin(outputs["head_ood"], readout.positive)
         correct = {p: (outputs[p].argmax(axis=-1) == view.labels).astype(np.float64) for p, view in views.items()}
         intervals = {p: self._intervals(correct[p], view) for p, view in views.items()}
@@ -162,6 +163,7 @@ class SteeringRows:
         turned = orient(drawn, readout.gradient)
         moved = [alpha for alpha in self.alphas if alpha]
         draws: list[Intervention] = [Steer(v, alpha * sigma) for alpha in moved for v in turned]
-        found = score_draws(readout, view, draws, with_auroc=False).accuracy.reshape(len(moved), n)
+        scored = score_draws(readout, (view.name,), draws, with_auroc=False)[view.name]
+        found = scored.accuracy.reshape(len(moved), n)
         unmoved = float((view.logits.argmax(axis=1) == view.labels).mean())
         return np.stack([found[moved.index(alpha)] if alpha else np.full(n, unmoved) for alpha in self.alphas])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paribus.experiments._shortcut_readout import FloatArray, ShortcutReadout, SplitView
+from paribus.experiments._shortcut_readout import FloatArray, ShortcutReadout
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.scores import auroc
 
@@ -31,18 +31,19 @@ class NullDraws:
 
 
 def score_draws(
-    readout: ShortcutReadout, view: SplitView, draws: list[Intervention], *, with_auroc: bool = True
-) -> NullDraws:
-    """Evaluate random interventions on ``view``."""
+    readout: ShortcutReadout, splits: tuple[str, ...], draws: list[Intervention], *, with_auroc: bool = True
+) -> dict[str, NullDraws]:
+    """Evaluate random interventions on ``splits``; returned by split."""
     if not draws:
-        return NullDraws(np.empty(0), np.empty(0))
-    accuracy, margins = readout.scores(view, draws)
-    truth = (view.labels == readout.positive).astype(np.int64)
-    if not with_auroc:
-        return NullDraws(accuracy, np.empty(0))
-    if len(np.unique(truth)) < 2:
-        return NullDraws(accuracy, np.full(len(draws), np.nan))
-    return NullDraws(accuracy, np.asarray(auroc(margins.T, truth), dtype=np.float64))
+        return {split: NullDraws(np.empty(0), np.empty(0)) for split in splits}
+    found = {}
+    for split, (accuracy, margins) in readout.scores(splits, draws).items():
+        truth = (readout.view(split).labels == readout.positive).astype(np.int64)
+        areas = np.empty(0)
+        if with_auroc:
+            areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(draws), np.nan)
+        found[split] = NullDraws(accuracy, areas)
+    return found
 
 
 def null_columns(value: float, null: FloatArray, prefix: str) -> dict[str, float]:

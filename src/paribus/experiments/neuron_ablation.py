@@ -54,6 +54,10 @@ class NeuronAblation(ShortcutExperiment):
         """Return the Ks in ascending order up to ``width``, 0 among them."""
         return sorted({k for k in self.ks if k <= width} | {0})
 
+    def held_out(self) -> list[str]:
+        """Return the splits that edits are evaluated on."""
+        return self.splits
+
     def run(self, setup: ImageSetup, recorder: Recorder) -> Aggregates:
         """Run on every chosen checkpoint; hand over the tables ``k_sweep`` and ``units``, their figures and curves.
 

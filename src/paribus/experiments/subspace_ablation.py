@@ -48,6 +48,10 @@ class SubspaceAblation(ShortcutExperiment):
             if not values or len(set(values)) != len(values):
                 raise ConfigError(f"SubspaceAblation.{name}: must name at least one, each once, got {values}")
 
+    def held_out(self) -> list[str]:
+        """Return the splits that edits are evaluated on."""
+        return self.splits
+
     def run(self, setup: ImageSetup, recorder: Recorder) -> Aggregates:
         """Run on every chosen checkpoint; hand over the table ``ablation`` and its figures.
 

@@ -188,7 +188,7 @@ def _inlp_basis(
     for _ in range(_INLP_ROUNDS):
         if fitted is None or basis.shape[1]:
             l2 = "cv" if fitted is None else fitted.l2
-            fitted = fit_probe(left, domains, clusters=clusters, rng=rng, weights=share, l2=l2)  # type: ignore[arg-type]
+            fitted = fit_probe(left, domains, clusters=clusters, rng=rng, weights=share, l2=l2, tolerance=1e-5)  # type: ignore[arg-type]
         scored = left if basis.shape[1] else features
         recall = np.bincount(index, weights=share * (fitted.predict(scored) == names[index])) / weight_of
         if basis.shape[1] and float(recall.mean()) <= chance + _INLP_MARGIN:
