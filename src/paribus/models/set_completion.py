@@ -122,10 +122,10 @@ class SetCompletionSmall(SetCompletion):
     """A small one, trained on the spot in about half a minute on a CPU and reused from then on."""
 
     embedding: int = field(32, low=1, help="Width of token and weapon embeddings.")
-    hidden: int = field(64, low=1, help="Width of the layers and of the pooled vector.")
+    hidden: int = field(48, low=1, help="Width of the layers and of the pooled vector.")
     n_layers: int = field(1, low=1, help="Number of layers.")
     n_heads: int = field(4, low=1, help="Attention heads.")
-    n_inducing: int = field(8, low=1, help="Inducing points and seeds of each layer.")
+    n_inducing: int = field(4, low=1, help="Inducing points and seeds of each layer.")
 
     trained_by: ClassVar[tuple[str, ...]] = ("train_set_completion", "train_sae")
 
