@@ -58,8 +58,8 @@ def _experiments(dirs: Sequence[str]) -> int:
         extra = f" (needs {', '.join(required)})" if required else ""
         rows.append((option.name, _word(cls, "evidence"), _word(cls, "subject"), f"{_word(cls, 'summary')}{extra}"))
     print(aligned(rows, header=("experiment", "evidence", "subject", "what it asks")))
-    for error in broken:
-        print(f"paribus: {error}", file=sys.stderr)
+    for problem in broken:
+        print(f"paribus: {problem}", file=sys.stderr)
     return 2 if broken else 0
 
 

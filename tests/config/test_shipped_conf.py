@@ -1,0 +1,86 @@
+"""Every option that is shipped: its class exists, its keys are the class's fields, it composes and is accepted."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import yaml
+
+from paribus.config import catalogue
+from paribus.config.compose import Composer, jobs
+from paribus.config.job import GROUPS
+from paribus.errors import ConfigError
+from paribus.spec import Spec
+
+OPTIONS = [option for group in catalogue.groups() for option in catalogue.options(group)]
+CONFIGURED = [option for option in OPTIONS if option.target is not None]
+IDS = [f"{option.group}={option.name}" for option in CONFIGURED]
+
+
+@pytest.fixture(scope="module")
+def composer():
+    return Composer()
+
+
+def test_every_group_has_options_and_a_place():
+    assert {option.group for option in OPTIONS} <= {*GROUPS, "study"}
+    assert {"data", "model", "training", "device", "stats", "tracking", "experiment"} <= {o.group for o in OPTIONS}
+
+
+@pytest.mark.parametrize("option", CONFIGURED, ids=IDS)
+def test_the_yaml_lists_every_key_of_its_class(option):
+    cls = option.load()
+    assert isinstance(cls, type) and issubclass(cls, Spec)
+    content = yaml.safe_load(option.file.read_text(encoding="utf-8"))
+    nested = {
+        str(entry).split("@")[1].split("'")[0] for entry in content.get("defaults", []) if "experiment@" in str(entry)
+    }
+    keys = set(content) - {"_target_", "defaults"} | nested
+    assert keys == {field.name for field in dataclasses.fields(cls)}
+    for field in dataclasses.fields(cls):
+        assert field.metadata.get("help"), f"{cls.__name__}.{field.name} says nothing of itself"
+
+
+@pytest.mark.parametrize("option", CONFIGURED, ids=IDS)
+def test_every_option_composes_and_is_accepted(option, composer):
+    words = [f"{option.group}={option.name}"]
+    if option.group != "experiment":
+        words.append("experiment=train_classifier")
+    try:
+        job = composer.job(words)
+    except ConfigError as error:  # a required value must be given by the user, and nothing else may be wrong
+        message = str(error)
+        assert "a value is needed" in message or " needs one; say " in message
+        assert message.startswith((option.group, "feature: ", "data: ", "model: "))
+        return
+    assert isinstance(job.nodes[option.group], option.load())
+
+
+@pytest.mark.parametrize("study", [option.name for option in OPTIONS if option.group == "study"])
+def test_every_study_composes(study, composer):
+    try:
+        job = composer.job([f"study={study}"])
+    except ConfigError as error:
+        assert "a value is needed" in str(error)
+        return
+    assert job.study == study
+    assert job.nodes["tracking"].experiment == study
+    assert job.experiment.steps
+
+
+@pytest.mark.parametrize("option", [o for o in CONFIGURED if o.group == "experiment"], ids=lambda o: o.name)
+def test_experiment_types_say_what_they_are(option):
+    cls = option.load()
+    assert cls.type == option.name
+    assert str(cls.evidence) and cls.subject and cls.summary.strip()
+    assert "\n" not in cls.summary
+
+
+def test_the_sweep_that_make_run_asks_for():
+    found = jobs(["study=shortcut_digits", "training=standard,grokking", "seed=range(3)"], multirun=True)
+    assert len(found) == 6
+    assert {job.nodes["training"].condition for job in found} == {"standard", "grokking"}
+    assert [job.nodes["data"].seed for job in found] == [0, 1, 2, 0, 1, 2]
+    assert list(found[0].experiment.steps) == ["train", "probe", "ablation", "steering", "neurons", "swap"]
+    assert found[0].experiment.comparison.type == "compare_interventions"
