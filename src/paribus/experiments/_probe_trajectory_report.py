@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
 
 TARGETS = ("domain", "label")
+CAPTION = "What can be read, not what is used: a network may carry what it never acts on."
 COLUMNS = {
     "layer": "module whose output is probed; maps are averaged over positions",
     "target": "what the probe reads",
@@ -65,48 +66,78 @@ def _hand_over(frame: pd.DataFrame, recorder: Recorder) -> None:
             columns=COLUMNS,
         )
     )
-    caption = "What can be read, not what is used: a network may carry what it never acts on."
-    for target in TARGETS:
+    single = frame["epoch"].nunique() == 1
+    for target in TARGETS if not single else ():
+        rows = frame[frame["target"] == target].reset_index(drop=True)
         table = Table(
             name=f"{target}_probes",
             description=f"The rows of `probes` that read the {target}.",
             evidence=Evidence.OBSERVATIONAL,
-            frame=frame[frame["target"] == target].reset_index(drop=True),
+            frame=rows,
             columns=COLUMNS,
         )
         recorder.table(table)
-        recorder.figure(
-            Figure(
-                name=f"{target}_probes_heatmap",
-                kind="heatmap",
-                tables=(table.name,),
-                columns={"x": "epoch", "y": "layer", "value": "balanced_accuracy"},
-                title=f"How well the {target} can be read, by layer and epoch",
-                caption=caption,
-                options={"xlabel": "epoch", "ylabel": "layer", "value_label": "balanced accuracy", "vmax": 1.0},
-            )
-        )
-    recorder.figure(
-        Figure(
-            name="probe_curves",
-            kind="curve",
-            tables=("probes",),
-            columns={
-                "x": "epoch",
-                "y": "balanced_accuracy",
-                "low": "ci_low",
-                "high": "ci_high",
-                "group": "layer",
-                "panel": "target",
-                "null": "control_accuracy",
-            },
-            title="Linear probes of domain and label over training",
-            caption=caption,
-            options={
-                "xlabel": "epoch",
-                "ylabel": "balanced accuracy on held-out rows",
-                "null_label": "permuted targets",
-                "logx": "auto",
-            },
-        )
+        recorder.figure(_heatmap(target, table.name, chance=float(rows["chance"].iloc[0])))
+    recorder.figure(_forest() if single else _curves())
+
+
+def _heatmap(target: str, table: str, *, chance: float) -> Figure:
+    return Figure(
+        name=f"{target}_probes_heatmap",
+        kind="heatmap",
+        tables=(table,),
+        columns={"x": "epoch", "y": "layer", "value": "balanced_accuracy"},
+        title=f"How well the {target} can be read, by layer and epoch",
+        caption=f"{CAPTION} The scale starts at chance.",
+        options={
+            "xlabel": "epoch",
+            "ylabel": "layer",
+            "value_label": "balanced accuracy",
+            "vmin": chance,
+            "vmax": 1.0,
+        },
+    )
+
+
+def _curves() -> Figure:
+    return Figure(
+        name="probe_curves",
+        kind="curve",
+        tables=("probes",),
+        columns={
+            "x": "epoch",
+            "y": "balanced_accuracy",
+            "low": "ci_low",
+            "high": "ci_high",
+            "group": "layer",
+            "panel": "target",
+            "null": "control_accuracy",
+        },
+        title="Linear probes of domain and label over training",
+        caption=CAPTION,
+        options={
+            "xlabel": "epoch",
+            "ylabel": "balanced accuracy, held out",
+            "null_label": "permuted targets",
+            "logx": "auto",
+        },
+    )
+
+
+def _forest() -> Figure:
+    return Figure(
+        name="probe_layers",
+        kind="forest",
+        tables=("probes",),
+        columns={
+            "label": "layer",
+            "value": "balanced_accuracy",
+            "low": "ci_low",
+            "high": "ci_high",
+            "panel": "target",
+            "null": "control_accuracy",
+        },
+        title="Linear probes of domain and label by layer",
+        caption=CAPTION,
+        options={"xlabel": "balanced accuracy, held out", "null_label": "permuted targets", "xlim": [0.2, 1.0]},
     )
