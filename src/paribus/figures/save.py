@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,6 +11,8 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from paribus.figures import style
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # writing a PDF says a page at level INFO
 
 
 def png_bytes(fig: Figure) -> bytes:
