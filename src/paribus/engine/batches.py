@@ -82,3 +82,10 @@ def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@contextlib.contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """No automatic mixed precision: what is not the network itself is computed in the format of its numbers."""
+    with torch.autocast(device.type, enabled=False):
+        yield

@@ -125,7 +125,9 @@ class Engine:
         self._readout: Readout = readout or (lambda output: output)
         self._wanted = strategy
         self._key = key
-        self._cache = cache or (FeatureCache.shared() if key is not None else FeatureCache())
+        if cache is None:
+            cache = FeatureCache.shared() if key is not None else FeatureCache()
+        self._cache = cache
         self._batches = Batches(batch_limit)
         self._allowed = tolerance(self._dtype, self.device)
         self._stamp: tuple[Any, ...] | None = None

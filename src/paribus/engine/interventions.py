@@ -57,7 +57,7 @@ class ProjectOut(Intervention):
         basis, center = as_tensor(self.basis), as_tensor(self.center)
         if basis.ndim != 2:
             raise ExperimentError(f"ProjectOut.basis must be [d, r], got shape {tuple(basis.shape)}")
-        gram = basis.T @ basis
+        gram = basis.double().T @ basis.double()
         gram.diagonal().sub_(1.0)
         off = float(gram.abs().max()) if gram.numel() else 0.0
         if not off <= ORTHONORMAL_TOLERANCE:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from paribus.engine.affine import is_affine
+from paribus.engine.batches import full_precision
 from paribus.engine.hooks import Visitor, check_visited_once, visiting
 from paribus.engine.readout import ClosedForm, closed_form
 from paribus.engine.sites import Site
@@ -234,12 +235,13 @@ class Planner:
         def suffix(h: Tensor) -> Tensor:
             return self._read(plan.after(plan.raw(h), ()), len(h))
 
-        h = plan.channels_second(value)
+        h = plan.channels_second(value).to(next(self.model.parameters(), value).dtype)
         try:
-            closed = closed_form(suffix, h, plan.output_shape)
-            for one in (h, _stirred(h)):
-                if not agrees(closed.direct(one).reshape(suffix(one).shape), suffix(one), self.allowed):
-                    return None
+            with full_precision(h.device):
+                closed = closed_form(suffix, h, plan.output_shape)
+                for one in (h, _stirred(h)):
+                    if not agrees(closed.direct(one).reshape(suffix(one).shape), suffix(one), self.allowed):
+                        return None
         except Exception as error:
             log.debug("site %s: closed form refused: %s", self.site, error)
             return None

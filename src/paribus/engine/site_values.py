@@ -14,7 +14,6 @@ from paribus.engine.hooks import Reached, visiting
 from paribus.engine.plan import Inputs, Plan
 from paribus.engine.sites import Site
 
-
 # Bytes that enter one pass on the CPU. ResNet-18 at 96 px was within 10 % of its fastest from the image, after layer1,
 # layer2 and layer3 alike with 4 to 9 MB; 512 rows at once were up to 45 % slower from layer1, 16 rows 40 % slower from
 # layer3. A fixed size, because a timed choice would change the rounding from run to run.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from paribus.engine.batches import full_precision
 from paribus.engine.hooks import visiting
 from paribus.engine.intervention import Intervention
 from paribus.engine.plan import Inputs, Plan, Readout
@@ -62,7 +63,8 @@ class OutputStream:
         parts = []
         for block in self.values.blocks(plan, len(inputs[0])):
             value = self.values.values(plan, inputs, block)[0]
-            parts.append(plan.closed.outputs(plan.closed.compact(plan.channels_second(value)), family))
+            with full_precision(value.device):
+                parts.append(plan.closed.outputs(plan.closed.compact(plan.channels_second(value)), family))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
     def _one_by_one(self, plan: Plan, inputs: Inputs, interventions: Sequence[Intervention]) -> Tensor:
@@ -106,7 +108,8 @@ class OutputStream:
         value, *by_rows = batch
         if plan.closed is not None:
             (one,) = interventions
-            return plan.closed.direct(one.forward(plan.channels_second(value).to(plan.closed.weight)))
+            with full_precision(value.device):
+                return plan.closed.direct(one.forward(plan.channels_second(value).to(plan.closed.weight)))
         edited = [self._edited(plan, value, one) for one in interventions]
         if len(edited) == 1:
             return self.readout(plan.after(edited[0], tuple(by_rows)))
@@ -121,7 +124,8 @@ class OutputStream:
         """Return a raw site value under an intervention; half formats are edited in single precision."""
         h = plan.channels_second(value)
         half = h.dtype in (torch.bfloat16, torch.float16)
-        return plan.raw(intervention.forward(h.float() if half else h).to(value.dtype))
+        with full_precision(h.device):
+            return plan.raw(intervention.forward(h.float() if half else h).to(value.dtype))
 
 
 def _families(interventions: Sequence[Intervention]) -> dict[tuple[Any, ...], list[int]]:
