@@ -51,15 +51,11 @@ class Sequence(Experiment):
     )
 
     def check(self) -> None:
-        """Check that there are steps, and that each is an experiment.
+        """Check that each step is an experiment.
 
         Raises:
             ConfigError: If not.
         """
-        if not self.steps:
-            raise ConfigError(
-                "Sequence.steps: is empty; choose a study, or name steps (+experiment@experiment.steps.NAME)"
-            )
         for name, step in self.steps.items():
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ConfigError(f"Sequence.steps: a step must be named by [a-z0-9_]+, got {name!r}")
@@ -125,9 +121,15 @@ def sequence_identity(request: Request, store: Store) -> str:
 
 
 def step_requests(request: Request) -> list[Request]:
-    """Return one request for each step, in order."""
+    """Return one request for each step, in order.
+
+    Raises:
+        ConfigError: If there is none.
+    """
     experiment = request.experiment
     assert isinstance(experiment, Sequence)
+    if not experiment.steps:
+        raise ConfigError("experiment.steps: is empty; choose a study, e.g. study=shortcut_digits")
     nodes: Mapping[str, Any] = request.tree.get("experiment", {}).get("steps", {})
     return [request.for_step(name, step, nodes.get(name, {})) for name, step in experiment.steps.items()]
 

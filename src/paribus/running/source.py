@@ -107,8 +107,8 @@ def from_run(store: Store, run: KeptRun) -> ModelSource:
         trained = [child for child in store.children(run.run_id) if child.tags.get("produces_model") == "true"]
         if not trained:
             raise ConfigError(
-                f"model.run={run.run_id[:8]}: a run of {run.experiment_type or 'another program'}, which trains no model; "
-                "name a training run, see paribus runs"
+                f"model.run={run.run_id[:8]}: a run of {run.experiment_type or 'another program'}, which trains "
+                "no model; name a training run, see paribus runs"
             )
         run = trained[-1]
     if run.status != "FINISHED":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-import paribus
 from paribus.config.foreign import Foreign
 from paribus.tracking.kept import MODEL_TAG
 
@@ -70,7 +69,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "model_run": resolved.source.run_id if resolved.source else None,
         "code_version": code_version(provenance),
         MODEL_TAG: "true" if getattr(experiment, "produces_model", False) else None,
-        "paribus.version": paribus.__version__,
+        "paribus.version": provenance.get("paribus"),
         "mlflow.source.name": "paribus",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": (provenance.get("git") or {}).get("commit"),
@@ -83,7 +82,7 @@ def code_version(provenance: dict[str, Any]) -> str | None:
     """Return the commit of the code, marked by a digest of the diff where it was changed; the version without git."""
     repository = provenance.get("paribus_git") or provenance.get("git")
     if not repository or not repository.get("commit"):
-        return paribus.__version__
+        return provenance.get("paribus") or None
     commit = str(repository["commit"])
     diff = repository.get("diff") or ""
     return f"{commit}+{hashlib.sha256(diff.encode()).hexdigest()[:8]}" if diff else commit

@@ -33,9 +33,11 @@ class FileWorkspace:
         self.folder = root / identity
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root / f"{identity}.lock")
+        self._alone = True
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
+            self._alone = False
             self.folder = root / f"{identity}-{os.getpid()}"
             self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -78,8 +80,9 @@ class FileWorkspace:
     def remove(self) -> None:
         """Delete everything: the run is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._alone:
+            Path(self._lock.lock_file).unlink(missing_ok=True)
         self.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let the next process have the folder."""

@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import paribus
-
 MAX_DIFF = 200_000
 MAX_UNTRACKED = 200
 GIT_SECONDS = 20.0
@@ -49,9 +47,17 @@ def _process() -> dict[str, Any]:
         "cpu": _cpu(),
         "cpu_count": os.cpu_count(),
         "memory_bytes": _memory(),
-        "paribus": paribus.__version__,
+        "paribus": version(),
         "packages": packages(),
     }
+
+
+def version() -> str:
+    """Return the version of Paribus, empty where it is not installed as a distribution."""
+    try:
+        return importlib.metadata.version("paribus")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 @cache
@@ -88,7 +94,7 @@ def git(folder: Path) -> dict[str, Any] | None:
 
 def _package_repository() -> dict[str, Any] | None:
     """Return the repository the package stands in, None where it is installed into an environment."""
-    folder = Path(paribus.__file__).resolve().parent
+    folder = Path(__file__).resolve().parent
     return None if "site-packages" in folder.parts else git(folder)
 
 

@@ -46,13 +46,14 @@ class FileRun:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def config(self, tree: Mapping[str, Any]) -> None:
-        """Keep the complete, typed configuration as ``config.yaml``, and its leaves as params."""
+    def config(self, tree: Mapping[str, Any], choices: Mapping[str, str | None] | None = None) -> None:
+        """Keep the complete, typed configuration as ``config.yaml``; its leaves and the chosen options as params."""
         import yaml
 
         text = yaml.safe_dump(json.loads(json.dumps(tree, default=str)), sort_keys=False, allow_unicode=True)
         self.text(CONFIG_FILE, text)
-        self._params({param_key(name): to_text(value) for name, value in flatten(tree).items()})
+        chosen = {group: option for group, option in (choices or {}).items() if option and group.isidentifier()}
+        self._params({param_key(name): to_text(value) for name, value in {**chosen, **flatten(tree)}.items()})
 
     def text(self, name: str, text: str) -> None:
         """Keep a text file under ``name``."""

@@ -61,6 +61,7 @@ class MlflowStore:
         self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
     ) -> TrackedRun:
         """Begin a run, marked as living in this process."""
+        folder.mkdir(parents=True, exist_ok=True)  # before the run exists: what cannot be written leaves none
         every = self._spec.heartbeat_seconds
         marks = {**self._spec.tags, **(tags or {}), **heartbeat.life_tags(every)}
         if parent is not None:

@@ -67,7 +67,6 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup:
         checkpoints=None if source is None else source.checkpoints(),
         checkpoint=request.checkpoint,
         cache=FeatureCache.shared(),
-        model_key=identity,
     )
 
 
@@ -87,9 +86,10 @@ def images(resolved: Resolved) -> ImageData:
         raise ConfigError(f"data: {type(node).__name__} is no data set of images")
     data = load_data(node)
     if not isinstance(data, ImageData):
+        maker = node.target if isinstance(node, Foreign) else type(node).__name__
         raise DataError(
-            f"data: {type(node).__name__ if not isinstance(node, Foreign) else node.target} gave a "
-            f"{type(data).__name__}, but {resolved.request.experiment.type} needs paribus.subjects.images.data.ImageData"
+            f"data: {maker} gave a {type(data).__name__}, but {resolved.request.experiment.type} needs "
+            "paribus.subjects.images.data.ImageData"
         )
     return data
 

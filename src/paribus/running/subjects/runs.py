@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.experiments.setup_runs import FINISHED, CollectedRun, RunsSetup
 from paribus.running.setup import basics
 from paribus.tracking.identity import digest
 
@@ -42,9 +42,8 @@ def collect(store: Store) -> list[CollectedRun]:
 
 def runs_digest(store: Store) -> str:
     """Return a digest of the finished runs that a comparison would be made from."""
-    finished = sorted(run.run_id for run in store.runs() if run.status == "FINISHED")
-    kept = {run.run_id: run for run in store.runs()}
-    return digest({"runs": [i for i in finished if kept[i].tags.get("evidence") not in NOT_COMPARED]})
+    finished = sorted(run.run_id for run in collect(store) if run.status == FINISHED)
+    return digest({"runs": finished})
 
 
 def collected(store: Store, run: KeptRun) -> CollectedRun:
