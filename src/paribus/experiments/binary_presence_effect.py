@@ -1,0 +1,308 @@
+"""B3: what adding and what removing a main-only ability does, alone and at each rung of another family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.experiments._build_experiment import (
+    EFFECT_COLUMNS,
+    BuildExperiment,
+    EffectVector,
+    base_numbers,
+    contrast,
+    effect_rows,
+    firing_rates,
+    row_means,
+)
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_builds import BuildSetup
+    from paribus.features.readers.measure import Measured
+    from paribus.subjects.builds.families import Family
+    from paribus.subjects.builds.states import States
+
+    Floats = npt.NDArray[np.float64]
+
+DIRECTIONS = ("add", "remove")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryPresenceEffect(BuildExperiment):
+    """Add each main-only ability where it is absent and take it away where it is there."""
+
+    type: ClassVar[str] = "binary_presence_effect"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "add and remove each main-only ability, alone and at each rung of a family"
+
+    abilities: list[str] | None = field(None, help="Main-only abilities; null: all of the vocabulary's.")
+    primary_family: str | None = field(None, help="A family at whose rungs the effects are measured too; null: none.")
+    rungs: list[int] | None = field(None, low=0, help="Rungs of the primary family; null: all of the vocabulary's.")
+
+    def chosen(self, setup: BuildSetup) -> list[Family]:
+        """Return the abilities.
+
+        Raises:
+            ConfigError: If one is unknown or not main-only.
+        """
+        from paribus.errors import ConfigError, nearest
+
+        main_only = [family for family in setup.vocabulary.families() if family.main_only]
+        if self.abilities is None:
+            return main_only
+        found = [setup.vocabulary.family(name) for name in self.abilities]
+        for family in found:
+            if not family.main_only:
+                names = [other.name for other in main_only]
+                raise ConfigError(
+                    f"experiment.abilities: {family.name} is not main-only; {nearest(family.name, names)}"
+                )
+        return found
+
+    def effect_vector(self, setup: BuildSetup) -> EffectVector:
+        """Return the effect of adding and of removing each ability."""
+        abilities = self.chosen(setup)
+        measured = self.measure(setup, None, abilities)
+        labels = tuple(f"{direction} {a.name}" for a in abilities for direction in DIRECTIONS)
+        differences = _differences(measured.f)
+        return EffectVector(labels, row_means(differences), differences)
+
+    def measure(self, setup: BuildSetup, recorder: Recorder | None, abilities: list[Family]) -> Measured:
+        """Measure the contexts as they are, then with each ability added and removed ``[1 + 2 k, n]``."""
+        import numpy as np
+
+        from paribus.features.readers.nulls import Contrasts
+        from paribus.subjects.builds.states import stack
+
+        def design(states: States) -> States:
+            held = self.hold(setup, states)
+            levels = [held]
+            for ability in abilities:
+                there = setup.edits.highest_rung(held, ability) > 0
+                levels.append(setup.edits.set_rung(held, ability, True).only(~there))
+                levels.append(setup.edits.set_rung(held, ability, None).only(there))
+            return stack(levels)
+
+        n_levels = 1 + 2 * len(abilities)
+        setup.require(setup.feasible(design, n_levels=n_levels)[1:], "any of the abilities added or removed")
+        weights = np.eye(n_levels)[1:]
+        weights[:, 0] = -1.0
+        contrasts = Contrasts(weights) if recorder is not None else None
+        return setup.measure_design(design, recorder, n_levels=n_levels, contrasts=contrasts, description="abilities")
+
+    def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+        """Measure the effects, the conditional ones, and what the corpus alone would suggest."""
+        import numpy as np
+
+        setup.describe(recorder)
+        abilities = self.chosen(setup)
+        frame = self.effects(setup, recorder, abilities)
+        frame = frame.merge(enrichment_of(setup, abilities), on="ability", how="left")
+        frame["confounding_gap"] = frame["observational_delta"] - np.where(
+            frame["direction"] == "remove", -frame["mean_delta"], frame["mean_delta"]
+        )
+        recorder.table(
+            Table(
+                "binary_effects",
+                "One row per main-only ability and direction: the feature with it added (or removed), against the "
+                "same contexts as they are.",
+                Evidence.INTERVENTIONAL,
+                frame,
+                _COLUMNS,
+            )
+        )
+        recorder.figure(
+            Figure(
+                "binary_effects",
+                "forest",
+                ("binary_effects",),
+                {"label": "ability", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "n": "n"}
+                | {"panel": "direction", "null_low": "null_low", "null_high": "null_high"},
+                "Adding and removing main-only abilities",
+                "Mean change of the activation with its interval; grey: the same edit's effect on like features.",
+                {"xlabel": "change of activation", "null_label": "like features"},
+            )
+        )
+        if self.primary_family is not None:
+            conditional = self.conditional(setup, recorder, abilities, self.primary_family)
+            recorder.table(
+                Table(
+                    "conditional_effects",
+                    f"One row per ability and rung of {self.primary_family}: the effect of adding the ability there.",
+                    Evidence.INTERVENTIONAL,
+                    conditional,
+                    _COLUMNS | {"rung": f"AP that {self.primary_family} is set to; 0 is absent"},
+                )
+            )
+            recorder.figure(
+                Figure(
+                    "conditional_effects",
+                    "heatmap",
+                    ("conditional_effects",),
+                    {"x": "rung", "y": "ability", "value": "mean_delta"},
+                    f"Adding an ability at each rung of {self.primary_family}",
+                    "Mean change of the activation; blank where fewer than two contexts can wear both.",
+                    {"xlabel": f"{self.primary_family} (AP)", "ylabel": "", "diverging": True},
+                )
+            )
+        added = frame[frame["direction"] == "add"]
+        effects = frame["mean_delta"].dropna()
+        largest = frame.to_dict("records")[int(np.argmax(frame["mean_delta"].abs().fillna(-1.0)))]
+        recorder.metric("max_effect", float(largest["mean_delta"]))
+        level = 1 - setup.stats.confidence
+        return Aggregates(
+            mean_delta=float(effects.mean()) if len(effects) else None,
+            std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
+            n_samples=len(setup.contexts),
+            n_conditions=len(frame),
+            **base_numbers(setup),
+            custom={
+                "strongest": str(largest["ability"]),
+                "strongest_direction": str(largest["direction"]),
+                "strongest_delta": float(largest["mean_delta"]),
+                "enhancing": list(added.loc[(added["p_adj"] <= level) & (added["mean_delta"] > 0), "ability"]),
+                "suppressing": list(added.loc[(added["p_adj"] <= level) & (added["mean_delta"] < 0), "ability"]),
+            },
+        )
+
+    def effects(self, setup: BuildSetup, recorder: Recorder, abilities: list[Family]) -> pd.DataFrame:
+        """Return the main table, two rows per ability."""
+        import numpy as np
+
+        measured = self.measure(setup, recorder, abilities)
+        names = [ability.name for ability in abilities for _ in DIRECTIONS]
+        directions = list(DIRECTIONS) * len(abilities)
+        table = effect_rows(
+            setup,
+            recorder,
+            _differences(measured.f),
+            "binary_effects",
+            differences_z=_differences(measured.z),
+            null=measured.null,
+            labels=[f"{d} {n}" for d, n in zip(directions, names, strict=True)],
+        )
+        held = self.hold(setup, setup.contexts.states())
+        displaced = [setup.edits.displaces(held, ability) for ability in abilities]
+        known = ~np.isnan(measured.f[1:])
+        table.insert(0, "ability", names)
+        table.insert(1, "direction", directions)
+        table.insert(2, "mean_activation", row_means(measured.f[1:]))
+        table.insert(3, "firing_rate", firing_rates(measured.f[1:]))
+        table.insert(
+            4,
+            "n_displaced",
+            [
+                int((displaced[i // 2] & known[i]).sum()) if direction == "add" else 0
+                for i, direction in enumerate(directions)
+            ],
+        )
+        return table
+
+    def conditional(self, setup: BuildSetup, recorder: Recorder, abilities: list[Family], primary: str) -> pd.DataFrame:
+        """Return the effect of adding each ability at each level of the primary family.
+
+        Raises:
+            ConfigError: If the vocabulary lacks the family or a rung.
+        """
+        import numpy as np
+        import pandas as pd
+
+        from paribus.features.readers.nulls import Contrasts
+        from paribus.subjects.builds.states import stack
+
+        family = setup.vocabulary.family(primary)
+        rungs = sorted(set(setup.edits.levels(family) if self.rungs is None else self.rungs))
+        for rung in rungs:
+            setup.vocabulary.rung_index(family, rung)
+        levels: list[int | None] = [None, *rungs]
+        others = [ability for ability in abilities if ability != family]
+
+        def design(states: States) -> States:
+            held = self.hold(setup, states)
+            cells: list[States] = []
+            for level in levels:
+                at = setup.edits.set_rung(held, family, level)
+                for there in (None, True):
+                    cells.extend(setup.edits.set_rung(at, ability, there) for ability in others)
+            return stack(cells)
+
+        width = 2 * len(others)
+        n_levels = len(levels) * width
+        weights, keys = np.zeros((len(levels) * len(others), n_levels)), list[tuple[str, int]]()
+        for i, level in enumerate(levels):
+            for j, ability in enumerate(others):
+                row, start = len(keys), i * width
+                weights[row, start + len(others) + j], weights[row, start + j] = 1.0, -1.0
+                keys.append((ability.name, level or 0))
+        measured = setup.measure_design(
+            design, recorder, n_levels=n_levels, contrasts=Contrasts(weights), description=f"at each {family.name}"
+        )
+        table = effect_rows(
+            setup,
+            recorder,
+            contrast(weights, measured.f),
+            "conditional_effects",
+            differences_z=contrast(weights, measured.z),
+            null=measured.null,
+            labels=[f"{name} at {rung}" for name, rung in keys],
+        )
+        keyed = pd.DataFrame(keys, columns=["ability", "rung"])
+        return keyed.join(table)
+
+
+def enrichment_of(setup: BuildSetup, abilities: list[Family]) -> pd.DataFrame:
+    """Return what the corpus alone suggests: contexts that hold an ability against those that do not.
+
+    Returns:
+        One row per ability: n_observed (contexts that hold it), observational_delta (difference of means),
+        p_observational (whole source builds exchanged; NaN where it is always or never held).
+    """
+    import numpy as np
+    import pandas as pd
+
+    from paribus.stats.permutation import level_permutation
+
+    states, f = setup.contexts.states(), setup.observed.f
+    rows = []
+    for ability in abilities:
+        held = setup.edits.highest_rung(states, ability) > 0
+        row = {"ability": ability.name, "n_observed": int(held.sum()), "observational_delta": np.nan}
+        row["p_observational"] = np.nan
+        if held.any() and not held.all():
+            test = level_permutation(
+                f,
+                held.astype(int),
+                setup.cluster,
+                rng=setup.rng(f"observed_{ability.name}"),
+                n_permutations=setup.stats.n_permutations,
+                baseline=0,
+            )
+            row |= {"observational_delta": float(test.effects[1]), "p_observational": float(test.p[1])}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _differences(values: Floats) -> Floats:
+    """Return the edited contexts minus the contexts as they are."""
+    out: Floats = values[1:] - values[:1]
+    return out
+
+
+_COLUMNS = {
+    **EFFECT_COLUMNS,
+    "direction": "add: measured where the ability was absent; remove: where it was there",
+    "n_displaced": "contexts in which adding took another ability of the same piece away",
+    "n_observed": "contexts of the corpus slice that hold the ability",
+    "observational_delta": "difference of means between contexts that hold it and those that do not",
+    "p_observational": "p of that difference, whole source builds exchanged",
+    "confounding_gap": "observational_delta minus the effect of presence that the intervention shows",
+}
