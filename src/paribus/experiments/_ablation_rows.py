@@ -168,7 +168,7 @@ class AblationRows:
             }
             if swapped is not None:
                 row["swap_effect_raw"], row["swap_effect_ablated"] = float(swapped[0]), float(swapped[1 + number])
-                row["swap_remaining"] = float(swapped[1 + number] / swapped[0]) if swapped[0] else NAN
+                row["swap_remaining"] = _share(swapped[1 + number], swapped[0], raw_margin)
             else:
                 row.update(dict.fromkeys(("swap_effect_raw", "swap_effect_ablated", "swap_remaining"), NAN))
             for kind in KINDS:
@@ -179,6 +179,11 @@ class AblationRows:
                 row[f"{NULL_PREFIX[kind]}_auroc_percentile"] = ranked
             self.rows.append(row)
             self.differences.append(difference)
+
+
+def _share(left: float, whole: float, margins: FloatArray) -> float:
+    """Return ``left / whole``; NaN where there was nothing to begin with (rounding of the margins)."""
+    return float(left / whole) if abs(whole) > 1e-6 * float(margins.std()) else NAN
 
 
 class _ProbeColumns:
