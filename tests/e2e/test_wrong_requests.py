@@ -110,9 +110,7 @@ REQUESTS = {
     "unknown key of a step": w("study=shortcut_digits experiment.steps.steering.alpha=[1]", "did you mean 'alphas'"),
     "smuggled key of a step": w("study=shortcut_digits +experiment.steps.train.foo=1", "steps.train.foo: unknown key"),
     "wrong type in a step": w("study=shortcut_digits experiment.steps.steering.alphas=x", "wants a list"),
-    "step under its short name": w(
-        "study=shortcut_digits steps.steering.alphas=[1]", "experiment.steps.steering.alphas"
-    ),
+    "step under its short name": w("study=shortcut_digits steps.steering.alphas=[1]", "set as experiment.steps"),
     "sequence of nothing": w("experiment=sequence", "experiment.steps"),
     # what only a look at files, devices and vocabularies can tell
     "missing image folder": w(f"{TRAIN} data=image_folder data.root=nowhere", "nowhere"),
@@ -129,8 +127,8 @@ REQUESTS = {
     "checkpoint of another architecture": w(f"{ABLATE} model.weights={{files}}/other.pt", "other.pt"),
     "checkpoint with code in it": w(f"{ABLATE} model.weights={{files}}/evil.pt", "evil.pt"),
     "unknown layer": w(f"{ABLATE} experiment.site=layer9 model.weights={{files}}/right.pt", "layer9"),
-    "unknown run": w(f"{ABLATE} model=tracked model.run=0123456789abcdef", "0123456789abcdef"),
-    "no run to take the latest of": w(f"{ABLATE} model=tracked", "run"),
+    "unknown run": w(f"{ABLATE} model=tracked model.run=0123456789abcdef", "no run to take a model from"),
+    "no run to take the latest of": w(f"{ABLATE} model=tracked", "no run to take a model from"),
     "no feature for an experiment on one": w(
         SWEEP.replace(" feature=threshold", ""), "feature: family_1d_sweep needs one"
     ),
@@ -159,6 +157,8 @@ def files(tmp_path_factory) -> Path:
     import torch
     from PIL import Image
 
+    from paribus.models.small_cnn import SmallCNN
+
     folder = tmp_path_factory.mktemp("files")
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, size=(24, 8, 8, 3), dtype=np.uint8)
@@ -182,6 +182,8 @@ def files(tmp_path_factory) -> Path:
     (folder / "corrupted" / "b" / "dog" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     (folder / "text.pt").write_text("this is no checkpoint")
     torch.save({"model": {"nowhere.weight": torch.zeros(3, 3)}}, folder / "other.pt")
+    model = SmallCNN().build(in_channels=3, n_classes=2, image_size=16, generator=torch.Generator().manual_seed(0))
+    torch.save({"model": model.state_dict()}, folder / "right.pt")
     (folder / "evil.pt").write_bytes(pickle.dumps(Evil(folder / "code_ran")))
     return folder
 

@@ -65,6 +65,14 @@ class Family1dSweep(BuildExperiment):
             raise ConfigError(f"experiment.rungs={self.rungs}: a sweep needs at least two levels, absent included")
         return levels
 
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the family and its rungs before anything is run.
+
+        Raises:
+            ConfigError: If the vocabulary lacks one of them.
+        """
+        self.levels(setup)
+
     def design(self, setup: BuildSetup, states: States) -> States:
         """Return the states at every level, ``[levels, n]``."""
         return setup.edits.sweep(self.hold(setup, states), self.family, self.levels(setup))

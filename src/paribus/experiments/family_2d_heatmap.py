@@ -48,6 +48,14 @@ class Family2dHeatmap(BuildExperiment):
     rungs_y: list[int] | None = field(None, low=0, help="Rungs along y in AP; null: all of the vocabulary's.")
     min_n: int = field(LEAST_TESTED, low=2, help="Contexts below which a cell is not tested and cannot be the peak.")
 
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the families and their rungs before anything is run.
+
+        Raises:
+            ConfigError: If the vocabulary lacks one of them, or both are one family.
+        """
+        self.axes(setup)
+
     def axis(self, setup: BuildSetup, family: str, rungs: list[int] | None) -> Levels:
         """Return the levels along one axis, absent first.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paribus.errors import ConfigError
 from paribus.running.request import from_job
 from paribus.running.resolve import Resolved, resolve
 from paribus.running.sequence import Sequence, planned
@@ -29,7 +30,7 @@ def validate(job: Job) -> None:
     request = from_job(job)
     validate_store(request.tracking)
     request.nodes["device"].resolve()
-    store = open_store(request.tracking, writing=False) if takes_tracked(job) else _no_store(request.tracking)
+    store = _existing_store(request.tracking) if takes_tracked(job) else _no_store(request.tracking)
     if isinstance(request.experiment, Sequence):
         for resolved, _ in planned(request, store):
             _validate(resolved, store)
@@ -61,6 +62,19 @@ def takes_tracked(job: Job) -> bool:
 
 def _validate(resolved: Resolved, store: Store) -> None:
     builder(resolved.request.experiment.subject).validate(resolved, store)
+
+
+def _existing_store(spec: TrackingSpec) -> Store:
+    """Open the store that a tracked model is looked up in; one that is not there is not created.
+
+    Raises:
+        ConfigError: If there is no store.
+    """
+    if spec.kind == "local":
+        database = Path(spec.folder).expanduser().absolute() / local.DATABASE
+        if not database.is_file():
+            raise ConfigError(f"model=tracked: there is no run to take a model from yet: no {database}")
+    return open_store(spec, writing=False)
 
 
 def _no_store(spec: TrackingSpec) -> Store:
