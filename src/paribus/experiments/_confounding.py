@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.subjects.builds.families import Family
 
 
 def observed_by_rung(setup: BuildSetup, family: str, levels: Sequence[int | None]) -> pd.DataFrame:
@@ -57,3 +58,35 @@ def observed_by_rung(setup: BuildSetup, family: str, levels: Sequence[int | None
             "p_adj": adjust(p, setup.stats.adjust),
         }
     )
+
+
+def observed_presence(setup: BuildSetup, abilities: Sequence[Family]) -> pd.DataFrame:
+    """Return what the corpus alone suggests: contexts that hold an ability against those that do not.
+
+    Returns:
+        One row per ability: n_observed (contexts that hold it), observational_delta (difference of means),
+        p_observational (whole source builds exchanged; NaN where it is always or never held).
+    """
+    import numpy as np
+    import pandas as pd
+
+    from paribus.stats.permutation import level_permutation
+
+    states, f = setup.contexts.states(), setup.observed.f
+    rows = []
+    for ability in abilities:
+        held = setup.edits.highest_rung(states, ability) > 0
+        row = {"ability": ability.name, "n_observed": int(held.sum()), "observational_delta": np.nan}
+        row["p_observational"] = np.nan
+        if held.any() and not held.all():
+            test = level_permutation(
+                f,
+                held.astype(int),
+                setup.cluster,
+                rng=setup.rng(f"observed_{ability.name}"),
+                n_permutations=setup.stats.n_permutations,
+                baseline=0,
+            )
+            row |= {"observational_delta": float(test.effects[1]), "p_observational": float(test.p[1])}
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -15,6 +15,7 @@ from paribus.experiments._build_experiment import (
     firing_rates,
     row_means,
 )
+from paribus.experiments._confounding import observed_presence
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -106,7 +107,7 @@ class BinaryPresenceEffect(BuildExperiment):
         setup.describe(recorder)
         abilities = self.chosen(setup)
         frame = self.effects(setup, recorder, abilities)
-        frame = frame.merge(enrichment_of(setup, abilities), on="ability", how="left")
+        frame = frame.merge(observed_presence(setup, abilities), on="ability", how="left")
         frame["confounding_gap"] = frame["observational_delta"] - np.where(
             frame["direction"] == "remove", -frame["mean_delta"], frame["mean_delta"]
         )
@@ -257,38 +258,6 @@ class BinaryPresenceEffect(BuildExperiment):
         )
         keyed = pd.DataFrame(keys, columns=["ability", "rung"])
         return keyed.join(table)
-
-
-def enrichment_of(setup: BuildSetup, abilities: list[Family]) -> pd.DataFrame:
-    """Return what the corpus alone suggests: contexts that hold an ability against those that do not.
-
-    Returns:
-        One row per ability: n_observed (contexts that hold it), observational_delta (difference of means),
-        p_observational (whole source builds exchanged; NaN where it is always or never held).
-    """
-    import numpy as np
-    import pandas as pd
-
-    from paribus.stats.permutation import level_permutation
-
-    states, f = setup.contexts.states(), setup.observed.f
-    rows = []
-    for ability in abilities:
-        held = setup.edits.highest_rung(states, ability) > 0
-        row = {"ability": ability.name, "n_observed": int(held.sum()), "observational_delta": np.nan}
-        row["p_observational"] = np.nan
-        if held.any() and not held.all():
-            test = level_permutation(
-                f,
-                held.astype(int),
-                setup.cluster,
-                rng=setup.rng(f"observed_{ability.name}"),
-                n_permutations=setup.stats.n_permutations,
-                baseline=0,
-            )
-            row |= {"observational_delta": float(test.effects[1]), "p_observational": float(test.p[1])}
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def _differences(values: Floats) -> Floats:

@@ -97,6 +97,11 @@ class BuildSetup(Setup):
         reader: Reader = self.feature.reader(self.model, self.vocabulary, self.torch_rng("feature"))
         return reader
 
+    @property
+    def feature_name(self) -> str | None:
+        """Name of the feature, for results; None for training experiments."""
+        return None if self.feature is None else self.reader.name
+
     @cached_property
     def evaluator(self) -> Evaluator:
         """Runs the model at the feature's site."""
