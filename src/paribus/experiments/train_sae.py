@@ -36,14 +36,14 @@ class TrainSAE(Experiment):
 
     n_features: int = field(256, low=2, help="Number of features.")
     clamp: float | None = field(6.0, above=0.0, help="Upper bound of an activation; null for none.")
-    l1: float = field(0.01, low=0.0, help="Weight of the L1 penalty (against the error as a share of the variance).")
-    steps: int = field(3000, low=1, help="Optimiser steps.")
+    l1: float = field(0.015, low=0.0, help="Weight of the L1 penalty (against the error as a share of the variance).")
+    steps: int = field(2500, low=1, help="Optimiser steps.")
     batch_size: int = field(512, low=1, help="Vectors in one step.")
-    lr: float = field(1e-3, above=0.0, help="Learning rate of Adam.")
+    lr: float = field(3e-3, above=0.0, help="Learning rate of Adam.")
     n_evaluations: int = field(12, low=1, help="Evaluations on held-out vectors, evenly spread.")
     dead_after: int = field(250, low=1, help="Steps without firing after which a feature is revived.")
     revive_until: float = field(0.7, low=0.0, high=1.0, help="Share of the steps after which none is revived any more.")
-    n_vectors: int = field(20_000, low=100, help="Vectors to train on: partial builds of the corpus.")
+    n_vectors: int = field(12_000, low=100, help="Vectors to train on: partial builds of the corpus.")
     val_share: float = field(0.1, above=0.0, below=1.0, help="Share of the builds whose vectors are held out.")
 
     type: ClassVar[str] = "train_sae"
