@@ -183,3 +183,22 @@ def test_a_declared_channel_axis():
     x = torch.randn(N, 3, 5, 4)
     engine = check(Last(), "a@-1", x, "suffix")
     assert engine.features(x).shape == (N, 4, 3, 5)
+
+
+def test_assignments_to_entries_are_traced():
+    class Assigns(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            gate = torch.ones_like(x)
+            gate[:, 0] = 0.5
+            h = torch.tanh(self.a(x * gate))
+            gate[:, 1] = 3.0
+            return self.b(h * gate)
+
+    model, x = Assigns(), torch.randn(N, 4)
+    engine = check(model, "a", x, "suffix")
+    first = engine.evaluate(x, edits(4)).outputs
+    np.testing.assert_array_equal(engine.evaluate(x, edits(4)).outputs, first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,13 @@ class Split:
     n_boundary: int
 
 
+class _WritableProxy(fx.Proxy):
+    """A symbol that records ``x[index] = value`` too; what reads ``x`` later comes later in the graph."""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.tracer.create_proxy("call_function", operator.setitem, (self, index, value), {})
+
+
 class _SiteTracer(fx.Tracer):
     """Traces for a fixed number of inputs (the others keep their defaults) and never looks into the site's module.
 
@@ -47,6 +55,9 @@ class _SiteTracer(fx.Tracer):
         if any(inner is self.site_module for inner in m.modules()):
             return False
         return self.coarse or super().is_leaf_module(m, module_qualified_name)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _WritableProxy(node, self)
 
     def create_args_for_root(
         self,
@@ -239,6 +250,14 @@ def last_module_split(model: nn.Module, site: Site) -> Split | None:
 
 def run_suffix(split: Split, value: Tensor, boundary: tuple[Any, ...]) -> Any:
     """Return the model's output for a site value; cached boundary tensors are protected from in-place methods."""
-    if any(node.op == "call_method" and str(node.target).endswith("_") for node in split.suffix.graph.nodes):
+    if any(map(_writes, split.suffix.graph.nodes)):
         boundary = tuple(one.clone() if isinstance(one, torch.Tensor) else one for one in boundary)
     return split.suffix(value, *boundary)
+
+
+def _writes(node: fx.Node) -> bool:
+    """Return whether a node changes one of its arguments."""
+    if node.op == "call_method":
+        return str(node.target).endswith("_")
+    in_place = (operator.setitem, operator.iadd, operator.isub, operator.imul, operator.itruediv)
+    return node.op == "call_function" and (node.target in in_place or bool(node.kwargs.get("inplace")))
