@@ -1,0 +1,162 @@
+"""From labels, domains and clusters on disk to image data with splits by role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paribus import seeds
+from paribus.errors import DataError
+from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, IntArray, content_digest
+from paribus.subjects.images.selection import Roles, draw, hold_out
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is known of all images of a data set before any is read.
+
+    Attributes:
+        labels: Class of each image [n].
+        domains: Domain of each image [n].
+        clusters: Cluster of each image [n].
+        domain_names: Names of the domains.
+        class_names: Names of the classes.
+        in_id_val: Images that the data set itself holds out for id_val [n], or None.
+    """
+
+    labels: IntArray
+    domains: IntArray
+    clusters: IntArray
+    domain_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    in_id_val: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How many images each split gets.
+
+    Attributes:
+        seed: Draws held-out clusters and rows.
+        n_train: Training images, None for all.
+        n_eval: Images of each other split, None for all.
+        id_val_share: Share of the training domains' clusters that is held out.
+        balance: Whether draws are balanced over domain x class.
+    """
+
+    seed: int
+    n_train: int | None
+    n_eval: int | None
+    id_val_share: float
+    balance: bool
+
+
+def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> dict[str, IntArray]:
+    """Return the rows of each split, as row numbers of the catalogue.
+
+    Raises:
+        DataError: If there are not enough images, a split is empty, the training split has a single class, or a
+            training domain has nothing to hold out.
+    """
+    rng = seeds.rng(draws.seed, "images/splits")
+    domains, clusters = catalogue.domains, catalogue.clusters
+    trained = np.flatnonzero(np.isin(domains, roles.train))
+    if catalogue.in_id_val is None:
+        id_val = hold_out(trained, domains, clusters, draws.id_val_share, rng)
+    else:
+        id_val = trained[catalogue.in_id_val[trained]]
+    train = np.setdiff1d(trained, id_val)
+    if roles.val is None:
+        val = hold_out(train, domains, clusters, draws.id_val_share, rng)
+        train = np.setdiff1d(train, val)
+    else:
+        val = np.flatnonzero(domains == roles.val)
+    candidates = {"train": train, "id_val": id_val, "val": val, "ood": np.flatnonzero(domains == roles.ood)}
+    chosen = {}
+    for name in SPLITS:
+        rows = candidates[name]
+        n = draws.n_train if name == "train" else _at_most(rows, draws.n_eval, catalogue, draws)
+        chosen[name] = draw(
+            rows,
+            n,
+            labels=catalogue.labels,
+            domains=domains,
+            balance=draws.balance,
+            rng=rng,
+            where=f"{where}: {'n_train' if name == 'train' else f'n_eval of {name}'}",
+            names=(catalogue.domain_names, catalogue.class_names),
+        )
+        if not len(chosen[name]):
+            raise DataError(f"{where}: no image is left for the split {name!r}")
+    present = np.unique(catalogue.labels[chosen["train"]])
+    if len(present) < 2:
+        only = catalogue.class_names[int(present[0])]
+        raise DataError(f"{where}: the training split has the single class {only!r}; a classifier needs at least two")
+    return chosen
+
+
+def _at_most(rows: IntArray, n: int | None, catalogue: Catalogue, draws: Draws) -> int | None:
+    """Return how many can be drawn for evaluation: ``n``, or as many as there are if these are fewer."""
+    if n is None or not len(rows):
+        return n
+    if not draws.balance:
+        return min(n, len(rows))
+    cells = np.stack([catalogue.domains[rows], catalogue.labels[rows]])
+    groups = [len(np.unique(side)) for side in cells]
+    counts = np.unique(cells, axis=1, return_counts=True)[1]
+    n_cells = groups[0] * groups[1]
+    return min(n, int(counts.min()) * n_cells) if len(counts) == n_cells else min(n, len(rows))
+
+
+def assemble(
+    catalogue: Catalogue,
+    roles: Roles,
+    chosen: dict[str, IntArray],
+    read: Callable[[IntArray], torch.Tensor],
+    *,
+    fingerprint: str,
+) -> ImageData:
+    """Read the chosen images and put the data set together; rows are numbered anew, without those not chosen.
+
+    Args:
+        catalogue: What is known of all images.
+        roles: The domains by role.
+        chosen: Rows of the catalogue by split.
+        read: Returns uint8 ``[m, C, H, W]`` of catalogue rows.
+        fingerprint: Fingerprint of the data set.
+    """
+    kept = np.unique(np.concatenate(list(chosen.values())))
+    splits = {name: np.searchsorted(kept, rows) for name, rows in chosen.items()}
+    labels = catalogue.labels[kept]
+    pixels = read(kept)
+    mean, std = channel_statistics(pixels, splits["train"])
+    return ImageData(
+        inputs=EightBitImages(pixels, mean, std),
+        labels=labels,
+        domains=catalogue.domains[kept],
+        clusters=catalogue.clusters[kept],
+        domain_names=catalogue.domain_names,
+        class_names=catalogue.class_names,
+        splits=splits,
+        digest=content_digest(fingerprint, kept, *(splits[name] for name in SPLITS)),
+        train_domains=roles.train,
+    )
+
+
+def channel_statistics(pixels: torch.Tensor, rows: IntArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each channel over ``rows``, in [0, 1]; the latter at least 1/255."""
+    total, squares, count = np.zeros(pixels.shape[1]), np.zeros(pixels.shape[1]), 0
+    for part in np.array_split(rows, max(1, len(rows) // 256)):
+        values = pixels[part].double() / 255.0
+        total += values.sum(dim=(0, 2, 3)).numpy()
+        squares += (values**2).sum(dim=(0, 2, 3)).numpy()
+        count += values.shape[0] * values.shape[2] * values.shape[3]
+    mean = total / count
+    return mean, np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0.0)), 1.0 / 255.0)

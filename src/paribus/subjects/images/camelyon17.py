@@ -1,0 +1,148 @@
+"""Camelyon17 tissue patches in the folder layout of WILDS (Koh et al. 2021; Bandi et al. 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paribus.errors import DataError
+from paribus.spec import Spec, field
+from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
+from paribus.subjects.images.data import ImageData, IntArray
+from paribus.subjects.images.files import digest_of_files, file_digest, read_images
+from paribus.subjects.images.fingerprint import of_files
+from paribus.subjects.images.selection import Roles
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+OOD_CENTER, VAL_CENTER = 2, 1
+"""The test and the validation hospital, in the numbering from 0 that WILDS uses."""
+COLUMNS = ("patient", "node", "x_coord", "y_coord", "tumor", "slide", "center", "split")
+PATCH_SIZE = 96
+
+
+@dataclass(frozen=True)
+class Camelyon17(Spec):
+    """Patches of lymph nodes from five hospitals, label tumour; a cluster is a slide.
+
+    The hospitals have the roles that WILDS gives them: three are trained on, one is for every choice, one is only
+    reported. Draws are balanced over hospital x class.
+    """
+
+    path: str = field(help="The folder with metadata.csv and patches/.", science=False)
+    n_train: int | None = field(1000, low=2, help="Training patches; null for all.")
+    n_eval: int | None = field(2000, low=2, help="Most patches of each other split; null for all.")
+    id_val: str = field(
+        "slides",
+        choices=("slides", "official"),
+        help="In-distribution validation: whole slides held out, or the patches that WILDS marks (of training slides).",
+    )
+    id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of each training hospital's slides held out.")
+    balance: bool = field(True, help="Whether draws are balanced over hospital x class.")
+    image_size: int = field(96, low=8, high=96, help="Height and width; smaller than 96 is resized.")
+    seed: int = field(0, help="Draws held-out slides and patches.")
+
+    def fingerprint(self) -> str:
+        """Return a hash of the metadata, of the chosen patches' contents, and of the parameters.
+
+        Raises:
+            DataError: If the folder has not the layout, or a chosen patch is missing.
+        """
+        frame, catalogue, roles = self._catalogued()
+        chosen = choose(catalogue, roles, self._draws(), self._where())
+        rows = np.unique(np.concatenate(list(chosen.values())))
+        root = Path(self.path)
+        patches = digest_of_files(patch_files(root, frame, rows), root)
+        return of_files(self, file_digest(root / "metadata.csv") + patches)
+
+    def load(self) -> ImageData:
+        """Read the chosen patches.
+
+        Raises:
+            DataError: If the folder has not the layout, a hospital has no patches, or a patch is damaged.
+        """
+        frame, catalogue, roles = self._catalogued()
+        chosen = choose(catalogue, roles, self._draws(), self._where())
+
+        def read(rows: IntArray) -> torch.Tensor:
+            files = patch_files(Path(self.path), frame, rows)
+            return read_images(files, size=self.image_size, channels=3, description="patches")
+
+        return assemble(catalogue, roles, chosen, read, fingerprint=self.fingerprint())
+
+    def _where(self) -> str:
+        return f"camelyon17 {self.path}"
+
+    def _draws(self) -> Draws:
+        return Draws(self.seed, self.n_train, self.n_eval, self.id_val_share, self.balance)
+
+    def _catalogued(self) -> tuple[pd.DataFrame, Catalogue, Roles]:
+        where = self._where()
+        frame = read_metadata(Path(self.path), where)
+        centers = frame["center"].to_numpy(dtype=np.int64)
+        present = sorted(set(centers.tolist()))
+        if 0 not in present and 5 in present:
+            raise DataError(f"{where}: metadata.csv numbers the hospitals from 1; WILDS numbers them from 0")
+        names = tuple(f"center_{k}" for k in range(max(*present, OOD_CENTER) + 1))
+        for role, center in (("test", OOD_CENTER), ("validation", VAL_CENTER)):
+            if center not in present:
+                raise DataError(f"{where}: the {role} hospital (center {center}) has no patches")
+        trained = tuple(k for k in present if k not in (OOD_CENTER, VAL_CENTER))
+        if not trained:
+            raise DataError(f"{where}: there are no patches of a training hospital; centers: {present}")
+        catalogue = Catalogue(
+            labels=frame["tumor"].to_numpy(dtype=np.int64),
+            domains=centers,
+            clusters=frame["slide"].to_numpy(dtype=np.int64),
+            domain_names=names,
+            class_names=("normal", "tumor"),
+            in_id_val=frame["split"].to_numpy(dtype=np.int64) == 1 if self.id_val == "official" else None,
+        )
+        return frame, catalogue, Roles(train=trained, val=VAL_CENTER, ood=OOD_CENTER)
+
+
+def read_metadata(root: Path, where: str) -> pd.DataFrame:
+    """Read ``metadata.csv``.
+
+    Raises:
+        DataError: If folder or file is missing, a column is missing, or a value is not of its kind.
+    """
+    import pandas as pd
+
+    if not root.is_dir():
+        raise DataError(f"{where}: no such folder")
+    file = root / "metadata.csv"
+    if not file.is_file():
+        raise DataError(f"{where}: has no metadata.csv; a folder in the layout of WILDS is needed")
+    try:
+        frame = pd.read_csv(file, dtype={"patient": str})
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{where}: metadata.csv cannot be read ({str(error).splitlines()[0]})") from None
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise DataError(f"{where}: metadata.csv lacks the columns {', '.join(missing)}")
+    if frame.empty:
+        raise DataError(f"{where}: metadata.csv has no rows")
+    for name in COLUMNS[1:]:
+        if frame[name].dtype.kind not in "iu":
+            raise DataError(f"{where}: metadata.csv: column {name} must hold whole numbers in every row")
+    if not frame["tumor"].isin([0, 1]).all():
+        raise DataError(f"{where}: metadata.csv: tumor must be 0 or 1 in every row")
+    return frame
+
+
+def patch_files(root: Path, frame: pd.DataFrame, rows: IntArray) -> list[Path]:
+    """Return the files of some rows of the metadata."""
+    chosen = frame.iloc[rows]
+    files = []
+    for patient, node, x, y in zip(
+        chosen["patient"], chosen["node"], chosen["x_coord"], chosen["y_coord"], strict=True
+    ):
+        stem = f"patient_{str(patient).zfill(3)}_node_{node}"
+        files.append(root / "patches" / stem / f"patch_{stem}_x_{x}_y_{y}.png")
+    return files

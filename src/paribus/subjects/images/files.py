@@ -1,0 +1,107 @@
+"""Reading thousands of image files: streamed, with progress, and a damaged one named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paribus.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+THREADS = 4
+AT_ONCE = 256
+
+
+def read_images(files: Sequence[Path], *, size: int, channels: int, description: str) -> torch.Tensor:
+    """Read image files into one uint8 tensor ``[n, channels, size, size]``.
+
+    Args:
+        files: The files, in the order of the rows.
+        size: Height and width; images of another size are resized.
+        channels: 3 for colour, 1 for grey.
+        description: Heads the progress bar, which is shown where someone is watching.
+
+    Raises:
+        DataError: If a file is missing or is no readable image; the file is named.
+    """
+    import torch
+    from tqdm import tqdm
+
+    pixels = torch.empty((len(files), channels, size, size), dtype=torch.uint8)
+    with tqdm(total=len(files), desc=description, unit="image", disable=None, leave=False) as bar:
+        for row, image in enumerate(_decoded(files, size, channels)):
+            pixels[row] = torch.from_numpy(image)
+            bar.update()
+    return pixels
+
+
+def _decoded(files: Sequence[Path], size: int, channels: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images in order; a few hundred at most are held that were not asked for yet."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for start in range(0, len(files), AT_ONCE):
+            yield from pool.map(lambda file: read_image(file, size, channels), files[start : start + AT_ONCE])
+
+
+def read_image(file: Path, size: int, channels: int) -> NDArray[np.uint8]:
+    """Read one image file as uint8 ``[channels, size, size]``.
+
+    Raises:
+        DataError: If it is missing or is no readable image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as opened:
+            image = opened.convert("RGB" if channels == 3 else "L")
+    except FileNotFoundError:
+        raise DataError(f"image {file}: no such file") from None
+    except Exception as error:  # a decoder can fail in any way on a damaged file
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"image {file}: damaged or not an image ({said})") from None
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels.transpose(2, 0, 1).copy() if channels == 3 else pixels[None].copy()
+
+
+def file_digest(file: Path) -> str:
+    """Return the SHA-256 of a file; kept for as long as its size and time of change stay the same.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        status = file.stat()
+        return _digest(str(file.resolve()), status.st_mtime_ns, status.st_size)
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+
+
+@lru_cache(maxsize=200_000)
+def _digest(path: str, changed: int, size: int) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_of_files(files: Sequence[Path], root: Path) -> str:
+    """Return a hash of the names (below ``root``) and contents of files, whatever their order."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        contents = list(pool.map(file_digest, files))
+    hashed = hashlib.sha256()
+    for name, content in sorted(
+        (file.relative_to(root).as_posix(), content) for file, content in zip(files, contents, strict=True)
+    ):
+        hashed.update(f"{name}\0{content}\n".encode())
+    return hashed.hexdigest()

@@ -1,0 +1,20 @@
+"""What decides a data set that is read from files: their content and the parameters, not where they stand."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+from paribus.spec import Spec
+
+
+def of_files(spec: Spec, content: str) -> str:
+    """Return a hash of a data set's kind, of its fields that can change a result, and of its files' content."""
+    stated = {
+        declared.name: getattr(spec, declared.name)
+        for declared in dataclasses.fields(spec)
+        if declared.metadata.get("science", True)
+    }
+    text = json.dumps([type(spec).__name__, stated, content], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

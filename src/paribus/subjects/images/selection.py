@@ -1,0 +1,143 @@
+"""Which images play which role: domains by name, held-out clusters, balanced draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from paribus.errors import DataError, nearest
+from paribus.subjects.images.data import IntArray
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The domains by role, as indices into the domain names.
+
+    Attributes:
+        train: Domains that are trained on, ascending.
+        val: Domain on which choices are made; None takes held-out clusters of the training domains instead.
+        ood: Domain that is only reported.
+    """
+
+    train: tuple[int, ...]
+    val: int | None
+    ood: int
+
+
+def resolve_roles(
+    names: Sequence[str], *, train: Sequence[str], val: str | None, ood: str, counts: IntArray, where: str
+) -> Roles:
+    """Find the domains of each role.
+
+    Args:
+        names: Names of all domains.
+        train: Names or indices of the training domains; empty for all that play no other role.
+        val: Name or index of the validation domain, or None.
+        ood: Name or index of the OOD domain.
+        counts: Images of each domain.
+        where: The data set, for messages.
+
+    Raises:
+        DataError: If a domain does not exist, has no images, or plays two roles.
+    """
+    held = [_index(names, name, where, role) for name, role in ((val, "val_domain"), (ood, "ood_domain")) if name]
+    chosen = [_index(names, name, where, "train_domains") for name in train]
+    if not train:
+        chosen = [k for k in range(len(names)) if k not in held and counts[k]]
+    for k in (*chosen, *held):
+        if not counts[k]:
+            raise DataError(f"{where}: the domain {names[k]!r} has no images")
+    twice = sorted({names[k] for k in held if k in chosen} | {names[k] for k in held if held.count(k) > 1})
+    if twice:
+        raise DataError(f"{where}: the domain {twice[0]!r} has two roles; train, val and ood must differ")
+    if not chosen:
+        raise DataError(f"{where}: no domain is left to train on; domains: {', '.join(names)}")
+    return Roles(train=tuple(sorted(set(chosen))), val=held[0] if val else None, ood=held[-1])
+
+
+def _index(names: Sequence[str], asked: str, where: str, role: str) -> int:
+    if asked in names:
+        return list(names).index(asked)
+    if asked.isdecimal() and int(asked) < len(names):
+        return int(asked)
+    raise DataError(f"{where}: {role}: no such domain {asked!r}; {nearest(asked, names)}")
+
+
+def hold_out(rows: IntArray, domains: IntArray, clusters: IntArray, share: float, rng: np.random.Generator) -> IntArray:
+    """Return the rows of about ``share`` of the clusters of each domain, at least one; clusters stay whole.
+
+    Args:
+        rows: Candidate rows.
+        domains: Domain of every image.
+        clusters: Cluster of every image.
+        share: Share of the clusters, in (0, 1).
+        rng: Draws the clusters.
+
+    Raises:
+        DataError: If a domain has a single cluster.
+    """
+    held: list[IntArray] = []
+    for domain in np.unique(domains[rows]):
+        of_domain = rows[domains[rows] == domain]
+        present = rng.permutation(np.unique(clusters[of_domain]))
+        if len(present) < 2:
+            raise DataError(
+                f"images: domain number {domain} has a single cluster, so nothing of it can be held out for id_val"
+            )
+        n_held = min(max(1, round(share * len(present))), len(present) - 1)
+        held.append(of_domain[np.isin(clusters[of_domain], present[:n_held])])
+    return np.sort(np.concatenate(held))
+
+
+def draw(
+    rows: IntArray,
+    n: int | None,
+    *,
+    labels: IntArray,
+    domains: IntArray,
+    balance: bool,
+    rng: np.random.Generator,
+    where: str,
+    names: tuple[Sequence[str], Sequence[str]],
+) -> IntArray:
+    """Return ``n`` of ``rows`` (all for None), equally many of each domain and class if ``balance``.
+
+    Args:
+        rows: Candidate rows.
+        n: How many to draw without replacement.
+        labels: Class of every image.
+        domains: Domain of every image.
+        balance: Whether each cell of domain x class gives equally many, up to one.
+        rng: Draws the rows.
+        where: What is drawn, for messages.
+        names: Names of the domains and of the classes.
+
+    Raises:
+        DataError: If there are not enough images, or not enough in some cell.
+    """
+    if n is None:
+        return rows
+    if n > len(rows):
+        raise DataError(f"{where}: {n} images are asked for, there are {len(rows)}")
+    if not balance:
+        return np.sort(rng.permutation(rows)[:n])
+    cells = [
+        (int(domain), int(label), rows[(domains[rows] == domain) & (labels[rows] == label)])
+        for domain in np.unique(domains[rows])
+        for label in np.unique(labels[rows])
+    ]
+    extra = set(rng.permutation(len(cells))[: n % len(cells)].tolist())
+    drawn = []
+    for number, (domain, label, members) in enumerate(cells):
+        quota = n // len(cells) + (number in extra)
+        if quota > len(members):
+            most = min(len(cell) for _, _, cell in cells) * len(cells)
+            cell_name = f"{names[0][domain]} x {names[1][label]}"
+            raise DataError(
+                f"{where}: a balanced draw of {n} needs {quota} images of {cell_name}, there are {len(members)}; "
+                f"ask for at most {most}, or set balance=false"
+            )
+        drawn.append(rng.permutation(members)[:quota])
+    return np.sort(np.concatenate(drawn))
