@@ -106,7 +106,10 @@ def run(words: Words, asked: Sequence[Job]) -> int:
             closing = finish(asked, sweep, folder, interrupted=interrupted)
     if broken is not None:
         closing = EXIT_FAILED
-    return summed_up(ended, expected=len(asked), interrupted=interrupted, closing=closing)
+    code = summed_up(ended, expected=len(asked), interrupted=interrupted, closing=closing)
+    if code == EXIT_DONE:
+        print(_where(ended, folder, multirun=words.multirun))
+    return code
 
 
 def open_stores(asked: Sequence[Job]) -> None:
@@ -155,6 +158,13 @@ def summed_up(ended: Sequence[Outcome], *, expected: int, interrupted: bool, clo
     if len(ended) == expected and all(outcome.status == outcomes.REFUSED for outcome in ended):
         return EXIT_REFUSED
     return EXIT_FAILED
+
+
+def _where(ended: Sequence[Outcome], folder: Path, *, multirun: bool) -> str:
+    """Return the line that says where the results are."""
+    run_id = None if multirun else ended[0].run_id
+    look = f"; paribus show {run_id[:8]} tells about the run" if run_id else ""
+    return f"Files: {os.path.relpath(folder)}{look}"
 
 
 def _hydra_words(overrides: Sequence[str], asked: Sequence[Job]) -> tuple[str, ...]:
