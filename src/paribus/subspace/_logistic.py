@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,10 @@ from paribus.subspace.moments import FloatArray, IntArray
 
 # The step of an intercept in the solver's coordinates; larger ones let it settle in fewer iterations.
 _INTERCEPT_STEP = 2.0
+_MEMORY = 10
+_SUFFICIENT = 1e-4
+
+Objective = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -29,46 +35,94 @@ class LogisticProblem:
 
     def __init__(self, x: FloatArray, y: IntArray, n_classes: int, weights: FloatArray) -> None:
         """Take the design ``x`` [n, d], class numbers ``y`` [n] and weights [n] that sum to 1."""
-        self.x, self.y, self.weights = x, y, weights
-        self.columns = 1 if n_classes == 2 else n_classes
-        self._rows = np.arange(len(y))
+        # Examples along the last axis: sums over few classes then run over long contiguous rows.
+        self.x = np.vstack([np.ascontiguousarray(x.T), np.full((1, len(x)), _INTERCEPT_STEP)])
+        self.weights = weights
+        self.rows = 1 if n_classes == 2 else n_classes
+        self.target = (y[None] == np.arange(n_classes)[:, None])[-self.rows :] * weights
 
     def fit(self, l2: float, *, start: Fit | None = None, tolerance: float = 1e-6, iterations: int = 300) -> Fit:
-        """Minimise the objective at penalty ``l2`` from ``start`` (zeros by default)."""
-        from scipy.optimize import fmin_l_bfgs_b
-
-        d, k = self.x.shape[1], self.columns
-        theta = np.zeros((d + 1, k))
+        """Minimise the objective at penalty ``l2`` from ``start`` (zeros by default) until no slope is steeper."""
+        d, k = len(self.x) - 1, self.rows
+        theta = np.zeros((k, d + 1))
         if start is not None:
-            theta[:d], theta[d] = start.coef.T, start.intercept / _INTERCEPT_STEP
+            theta[:, :d], theta[:, d] = start.coef, start.intercept / _INTERCEPT_STEP
+        penalty = np.full(d + 1, l2)
+        penalty[d] = 0.0
 
         def objective(flat: FloatArray) -> tuple[float, FloatArray]:
-            part = flat.reshape(d + 1, k)
-            value, residual = self._loss(self.x @ part[:d] + part[d] * _INTERCEPT_STEP)
-            value += 0.5 * l2 * float((part[:d] ** 2).sum())
-            gradient = np.empty_like(part)
-            gradient[:d] = self.x.T @ residual + l2 * part[:d]
-            gradient[d] = residual.sum(axis=0) * _INTERCEPT_STEP
-            return value, gradient.ravel()
+            part = flat.reshape(k, d + 1)
+            value, residual = self._loss(part @ self.x)
+            shrunk = part * penalty
+            return value + 0.5 * float(shrunk.ravel() @ flat), (residual @ self.x.T + shrunk).ravel()
 
-        solution, _, _ = fmin_l_bfgs_b(objective, theta.ravel(), m=12, pgtol=tolerance, factr=10.0, maxiter=iterations)
-        part = np.asarray(solution).reshape(d + 1, k)
-        return Fit(coef=np.ascontiguousarray(part[:d].T), intercept=part[d] * _INTERCEPT_STEP)
+        part = minimise(objective, theta.ravel(), tolerance=tolerance, iterations=iterations).reshape(k, d + 1)
+        return Fit(coef=np.ascontiguousarray(part[:, :d]), intercept=part[:, d] * _INTERCEPT_STEP)
 
     def _loss(self, scores: FloatArray) -> tuple[float, FloatArray]:
-        """Return the weighted mean log loss and its gradient with respect to the scores [n, columns]."""
-        if self.columns == 1:
-            score = scores[:, 0]
-            soft = np.logaddexp(0.0, score)
-            value = float(self.weights @ (soft - self.y * score))
-            return value, ((np.exp(score - soft) - self.y) * self.weights)[:, None]
-        peak = scores.max(axis=1, keepdims=True)
+        """Return the weighted mean log loss and its gradient with respect to the scores [rows, n]."""
+        if self.rows == 1:
+            soft = np.logaddexp(0.0, scores)
+            value = float(self.weights @ soft[0] - self.target[0] @ scores[0])
+            return value, np.exp(scores - soft) * self.weights - self.target
+        peak = scores.max(axis=0)
         exp = np.exp(scores - peak)
-        total = exp.sum(axis=1, keepdims=True)
-        value = float(self.weights @ (np.log(total[:, 0]) + peak[:, 0] - scores[self._rows, self.y]))
-        residual = exp / total
-        residual[self._rows, self.y] -= 1.0
-        return value, residual * self.weights[:, None]
+        total = exp.sum(axis=0)
+        value = float(self.weights @ (np.log(total) + peak)) - float(np.vdot(self.target, scores))
+        return value, exp * (self.weights / total) - self.target
+
+
+def minimise(objective: Objective, start: FloatArray, *, tolerance: float, iterations: int) -> FloatArray:
+    """Minimise a smooth convex function by L-BFGS (Nocedal and Wright 2006, algorithm 7.5, with backtracking).
+
+    Args:
+        objective: Value and gradient at a point [p].
+        start: Where to begin [p].
+        tolerance: Largest entry of the gradient at which it ends.
+        iterations: The most steps.
+    """
+    point, (value, gradient) = start, objective(start)
+    kept: deque[tuple[FloatArray, FloatArray, float]] = deque(maxlen=_MEMORY)
+    for _ in range(iterations):
+        steepest = float(np.abs(gradient).max())
+        if steepest <= tolerance:
+            break
+        direction = _two_loops(gradient, kept)
+        slope = float(direction @ gradient)
+        if not slope < 0:  # rounding has spoilt the memory
+            kept.clear()
+            direction, slope = -gradient, -float(gradient @ gradient)
+        length = 1.0 if kept else min(1.0, 1.0 / steepest)
+        for _ in range(30):
+            trial = point + length * direction
+            new_value, new_gradient = objective(trial)
+            if new_value <= value + _SUFFICIENT * length * slope:
+                break
+            length *= 0.5
+        else:
+            break  # no further descent within rounding
+        step, change = trial - point, new_gradient - gradient
+        curvature = float(step @ change)
+        if curvature > 1e-14 * float(change @ change):
+            kept.append((step, change, 1.0 / curvature))
+        point, value, gradient = trial, new_value, new_gradient
+    return point
+
+
+def _two_loops(gradient: FloatArray, kept: deque[tuple[FloatArray, FloatArray, float]]) -> FloatArray:
+    direction = -gradient
+    if not kept:
+        return direction
+    weights = []
+    for step, change, inverse in reversed(kept):
+        weight = inverse * float(step @ direction)
+        direction -= weight * change
+        weights.append(weight)
+    _, change, inverse = kept[-1]
+    direction /= inverse * float(change @ change)
+    for (step, change, inverse), weight in zip(kept, reversed(weights), strict=True):
+        direction += (weight - inverse * float(change @ direction)) * step
+    return direction
 
 
 def log_losses(fit: Fit, x: FloatArray, y: IntArray) -> FloatArray:
