@@ -14,8 +14,13 @@ from paribus.models.nets.sae import SparseAutoencoder
 class Population(Protocol):
     """All features of one kind at one site."""
 
-    site: str
-    size: int
+    @property
+    def site(self) -> str:
+        """Where the vectors stand; empty for the model's output."""
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
 
     def read(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return activation and pre-activation ``[n, len(rows)]`` of some features, from ``x [n, d]`` at the site."""

@@ -25,6 +25,11 @@ class PlantedNet(nn.Module):
     """
 
     clamp: Tensor
+    gate: Tensor
+    token_hash: Tensor
+    bank: Tensor
+    bank_weapon: Tensor
+    bank_bias: Tensor
 
     def __init__(self, tokens: Sequence[str], specials: Sequence[str], generator: torch.Generator) -> None:
         """Create the network.
@@ -35,7 +40,7 @@ class PlantedNet(nn.Module):
             generator: Draws the random features and output weights.
         """
         super().__init__()
-        self._points = {name: _points(tokens, name) for name in sorted(_families(tokens))}
+        self.points = {name: _points(tokens, name) for name in sorted(_families(tokens))}
         self.n_tokens = len(tokens)
         self.register_buffer("gate", torch.tensor([s == GATE_SPECIAL for s in specials]), persistent=False)
         self.register_buffer("token_hash", _random_bits(len(tokens), generator), persistent=False)
@@ -89,8 +94,10 @@ class Gear:
 
     def ap(self, family: str) -> Tensor:
         """Return the AP of a family's highest token ``[B]`` (main-only: 10), 0 where absent."""
-        ids, points = self.net._points[family]
         device = self.presence.device
+        ids, points = self.net.points.get(family, ([], []))
+        if not ids:
+            return torch.zeros(len(self.presence), device=device)
         values = torch.tensor(points, device=device, dtype=torch.float32)
         return (self.presence[:, torch.tensor(ids, device=device)] * values).amax(1)
 
@@ -100,24 +107,22 @@ class Gear:
 
     def gated(self) -> Tensor:
         """Return 1 where the weapon's special opens the gate, ``[B]``."""
-        gate: Tensor = self.net.gate
-        return gate[self.weapon].float()
+        return self.net.gate[self.weapon].float()
 
     def noise(self) -> Tensor:
-        """Return noise in (-1, 1), symmetric about 0, hashed from the source build and the state, ``[B]``.
+        """Return noise, symmetric about 0, hashed from the source build and the state, ``[B]``.
 
-        One half depends on the whole state, the other on each family's level: contexts of one build that undergo the
-        same edit share that half, so rows of a cluster are not independent.
+        One part depends on the whole state, the other is a sum over weapon and families present at their levels:
+        contexts of one build that undergo the same edit share that part, so rows of a cluster are not independent.
         """
-        token_hash: Tensor = self.net.token_hash
-        state = (self.presence * token_hash).sum(1) + mix(self.weapon + 1)
+        state = (self.presence * self.net.token_hash).sum(1) + mix(self.weapon + 1)
         total = _symmetric(mix(mix(self.source + 11) + state))
-        parts = [
-            _symmetric(mix(mix(self.source + 23) + mix(1009 * (i + 1) + self.ap(name).long())))
-            for i, name in enumerate(self.net._points)
-        ]
-        parts.append(_symmetric(mix(mix(self.source + 37) + mix(self.weapon + 7919))))
-        return 0.5 * total + 0.5 * torch.stack(parts).sum(0) / len(parts) ** 0.5 / 2.0
+        shared = _symmetric(mix(mix(self.source + 37) + mix(self.weapon + 7919)))
+        for i, name in enumerate(self.net.points):
+            level = self.ap(name)
+            drawn = _symmetric(mix(mix(self.source + 23) + mix(1009 * (i + 1) + level.long())))
+            shared = shared + drawn * (level > 0)
+        return 0.5 * total + 0.4 * shared
 
 
 def _xor(gear: Gear) -> Tensor:
@@ -137,7 +142,7 @@ PLANTED: Mapping[str, Callable[[Gear], Tensor]] = {
     "weapon_gate": lambda g: 2.0 * g.gated() * g.has("swim_speed_up", 6),
     "saturating": lambda g: 3.0 * (1.0 - torch.exp(-g.ap("ink_recovery_up") / 12.0)),
     "null": lambda g: torch.full(g.weapon.shape, 0.5, device=g.weapon.device),
-    "noisy": lambda g: 2.0 + g.noise(),
+    "noisy": lambda g: 4.0 + g.noise(),
     "source": lambda g: 1.0 + 0.8 * _symmetric(mix(g.source + 5)),
 }
 """Every named feature: its pre-activation as a function of the state."""

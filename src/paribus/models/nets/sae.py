@@ -19,6 +19,7 @@ class SparseAutoencoder(nn.Module):
 
     clamp: Tensor | None
     threshold: Tensor | None
+    usage_ema: Tensor
 
     def __init__(
         self,
@@ -56,7 +57,8 @@ class SparseAutoencoder(nn.Module):
 
     def preactivation(self, x: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return z ``[n, F]``, or ``[n, len(rows)]`` computing only those encoder rows."""
-        weight, bias = self.encoder.weight, self.encoder.bias
+        weight: Tensor = self.encoder.weight
+        bias: Tensor = self.encoder.bias
         if rows is not None:
             weight, bias = weight[rows], bias[rows]
         if self.center_input:

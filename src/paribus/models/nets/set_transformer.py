@@ -38,7 +38,7 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.n_heads, -1).transpose(1, 2)
 
 
 def feed_forward(width: int) -> nn.Sequential:

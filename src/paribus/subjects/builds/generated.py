@@ -243,7 +243,7 @@ def _pick(p: Floats, rng: np.random.Generator) -> Ints:
     """Draw one column of each row of probabilities ``[n, k]`` (rows need not be exactly normalised)."""
     edges = np.cumsum(p, axis=1)
     drawn = rng.random((len(p), 1)) * edges[:, -1:]
-    return np.minimum((edges <= drawn).sum(1), p.shape[1] - 1)
+    return np.asarray(np.minimum((edges <= drawn).sum(1), p.shape[1] - 1), np.int64)
 
 
 def _check_names() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,14 +59,14 @@ class States:
         """Number of states."""
         return int(np.prod(self.shape, dtype=np.int64))
 
-    def __getitem__(self, rows: object) -> States:
+    def __getitem__(self, rows: Any) -> States:
         """Return the states at ``rows`` (any numpy index over the leading axes)."""
         return replace(
             self,
-            codes=self.codes[rows],  # type: ignore[index]
-            source=self.source[rows],  # type: ignore[index]
-            ok=self.ok[rows],  # type: ignore[index]
-            clash=self.clash[rows],  # type: ignore[index]
+            codes=self.codes[rows],
+            source=self.source[rows],
+            ok=self.ok[rows],
+            clash=self.clash[rows],
         )
 
     def reshape(self, *shape: int) -> States:

@@ -129,7 +129,7 @@ def _canonical(vocabulary: Vocabulary) -> tuple[Ints, Ints, Ints]:
 def presence(codes: Codes, vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
     """Return which ability tokens are there, ``[n, n_ability_tokens]`` in ``vocabulary.ability_tokens`` order."""
     _, column, bit = _canonical(vocabulary)
-    return (codes[..., column] & (1 << bit).astype(np.uint16)) != 0
+    return np.asarray((codes[..., column] & (1 << bit).astype(np.uint16)) != 0)
 
 
 def capstones(codes: Codes) -> npt.NDArray[np.int8]:
@@ -147,7 +147,7 @@ def _highest_bit() -> npt.NDArray[np.int8]:
 
 def n_tokens(codes: Codes) -> npt.NDArray[np.int64]:
     """Return the number of ability tokens of each state, ``[...]``."""
-    return np.bitwise_count(codes[..., :WEAPON_COLUMN]).sum(-1, dtype=np.int64)
+    return np.asarray(np.bitwise_count(codes[..., :WEAPON_COLUMN]).sum(-1, dtype=np.int64))
 
 
 def padded_ids(codes: Codes, vocabulary: Vocabulary) -> tuple[Ints, npt.NDArray[np.bool_]]:

@@ -87,7 +87,7 @@ def quality(sae: SparseAutoencoder, vectors: Tensor) -> SAEQuality:
     """Return how well ``sae`` reconstructs vectors ``[m, d]``."""
     residual, active = 0.0, 0.0
     fired = torch.zeros(sae.n_features, dtype=torch.bool, device=vectors.device)
-    for part in vectors.split(4096):
+    for part in torch.split(vectors, 4096):
         reconstruction, f, _ = sae(part)
         residual += float((part - reconstruction).square().sum())
         active += float((f > 0).sum())
@@ -144,8 +144,7 @@ class _Loop:
         with torch.no_grad():
             sae.decoder_bias.copy_(train.mean(0))
             self.variance = float((train - train.mean(0)).square().mean())
-        for parameter in (sae.decoder.bias,):
-            parameter.requires_grad_(False)  # stored by convention, never used
+        sae.decoder.bias.requires_grad_(False)  # stored by convention, never used
         self.learned = [p for p in sae.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.learned, lr=settings.lr)
         self.silent = torch.zeros(sae.n_features, dtype=torch.long, device=train.device)
@@ -164,7 +163,7 @@ class _Loop:
         if not torch.isfinite(loss):
             raise ExperimentError(f"training: the loss became {float(loss)} in step {step}; a lower lr may help")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._project_gradient()
         self.optimizer.step()
         with torch.no_grad():

@@ -1,0 +1,150 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from paribus.errors import CheckpointError
+from paribus.models.nets.sae import SparseAutoencoder, identity_autoencoder
+from paribus.models.sae import SAE, load_sae, random_sae, sae_from_state
+
+D, F = 6, 11
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def filled(**settings):
+    sae = SparseAutoencoder(D, F, **settings)
+    with torch.no_grad():
+        for i, parameter in enumerate(sae.parameters()):
+            parameter.copy_(torch.randn(parameter.shape, generator=generator(i)))
+    return sae.eval()
+
+
+def test_the_formula_of_the_encoder_with_its_clamp():
+    sae, x = filled(clamp=0.7), torch.randn(20, D, generator=generator(9))
+    f, z = sae.encode(x)
+    expected = (x - sae.decoder_bias) @ sae.encoder.weight.T + sae.encoder.bias
+    assert torch.allclose(z, expected, atol=1e-5)
+    assert torch.allclose(f, expected.clamp(0, 0.7), atol=1e-5)
+    assert float(filled(clamp=None).encode(x)[0].detach().max()) > 0.7
+
+
+def test_reconstruction_uses_unit_columns_and_never_the_decoders_own_bias():
+    sae, x = filled(), torch.randn(5, D, generator=generator(9))
+    reconstruction, f, _ = sae(x)
+    columns = sae.decoder.weight / sae.decoder.weight.norm(dim=0)
+    assert torch.allclose(reconstruction, f @ columns.T + sae.decoder_bias, atol=1e-5)
+    with torch.no_grad():
+        sae.decoder.bias.fill_(1e6)
+    assert torch.allclose(sae(x)[0], reconstruction)
+
+
+@pytest.mark.parametrize("settings", [{}, {"clamp": 0.5}, {"threshold": torch.linspace(0, 1, F)}, {"top_k": 3}])
+def test_reading_rows_equals_reading_all(settings):
+    sae, x = filled(**settings), torch.randn(30, D, generator=generator(9))
+    rows = torch.tensor([7, 0, 7])
+    f, z = sae.encode(x)
+    f_rows, z_rows = sae.encode(x, rows)
+    assert torch.allclose(f_rows, f[:, rows], atol=1e-6) and torch.allclose(z_rows, z[:, rows], atol=1e-6)
+
+
+def test_jumprelu_and_topk():
+    x = torch.randn(30, D, generator=generator(9))
+    jump = filled(threshold=torch.full((F,), 0.4))
+    f, z = jump.encode(x)
+    assert torch.allclose(f, torch.where(z > 0.4, z, 0.0))
+    f, _ = filled(top_k=3).encode(x)
+    assert int((f > 0).sum(1).max()) <= 3
+
+
+def test_the_state_dict_has_the_real_keys():
+    state = filled().state_dict()
+    assert {name: tuple(v.shape) for name, v in state.items()} == {
+        "decoder_bias": (D,),
+        "usage_ema": (F,),
+        "encoder.weight": (F, D),
+        "encoder.bias": (F,),
+        "decoder.weight": (D, F),
+        "decoder.bias": (D,),
+    }
+    again = sae_from_state({f"module.{n}": v for n, v in state.items()}, clamp=6.0, where="x")
+    x = torch.randn(4, D)
+    assert torch.equal(again.preactivation(x), filled().preactivation(x)) and float(again.clamp) == 6.0
+
+
+def test_identity_autoencoder_reads_units():
+    sae = identity_autoencoder(4, torch.tensor([torch.inf, 1.0, torch.inf, 0.5]))
+    x = torch.tensor([[2.0, 2.0, -2.0, 2.0]])
+    f, z = sae.encode(x)
+    assert f.tolist() == [[2.0, 1.0, 0.0, 0.5]] and torch.equal(z, x)
+
+
+# SAELens folders ------------------------------------------------------------------------------------------------------
+
+
+def lens(folder, config, **extra):
+    weights = {
+        "W_enc": torch.randn(D, F, generator=generator(1)),
+        "W_dec": 3 * torch.randn(F, D, generator=generator(2)),
+        "b_enc": torch.randn(F, generator=generator(3)),
+        "b_dec": torch.randn(D, generator=generator(4)),
+        **extra,
+    }
+    save_file(weights, folder / "sae_weights.safetensors")
+    (folder / "cfg.json").write_text(json.dumps(config))
+    return weights
+
+
+@pytest.mark.parametrize("centered", [True, False])
+def test_a_standard_saelens_folder(tmp_path, centered):
+    w = lens(tmp_path, {"architecture": "standard", "apply_b_dec_to_input": centered})
+    x = torch.randn(9, D)
+    reconstruction, f, _ = load_sae(tmp_path, clamp=6.0)(x)
+    expected = torch.relu((x - w["b_dec"] if centered else x) @ w["W_enc"] + w["b_enc"])
+    assert torch.allclose(f, expected, atol=1e-5)  # a folder's own kind decides, there is no clamp
+    assert torch.allclose(reconstruction, expected @ w["W_dec"] + w["b_dec"], atol=1e-4)
+
+
+def test_jumprelu_and_topk_folders(tmp_path):
+    x = torch.randn(9, D)
+    w = lens(tmp_path, {"architecture": "jumprelu"}, threshold=torch.full((F,), 0.3))
+    z = (x - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
+    assert torch.allclose(load_sae(tmp_path, clamp=None).encode(x)[0], torch.where(z > 0.3, z, 0.0), atol=1e-5)
+    for config in ({"architecture": "topk", "k": 2}, {"activation_fn": "topk", "activation_fn_kwargs": {"k": 2}}):
+        lens(tmp_path, config)
+        assert int((load_sae(tmp_path, clamp=None).encode(x)[0] > 0).sum(1).max()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("config", "match"),
+    [
+        ({"architecture": "gated"}, "'gated' is not known"),
+        ({"architecture": "jumprelu"}, "without threshold"),
+        ({"architecture": "topk"}, "gives no k"),
+    ],
+)
+def test_saelens_folders_that_cannot_be_read(tmp_path, config, match):
+    lens(tmp_path, config)
+    with pytest.raises(CheckpointError, match=match):
+        load_sae(tmp_path, clamp=None)
+
+
+def test_files_that_are_no_autoencoder(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file"):
+        load_sae(tmp_path / "x.pth", clamp=None)
+    with pytest.raises(CheckpointError, match="no file"):
+        load_sae(tmp_path, clamp=None)
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match="holds no encoder.weight"):
+        load_sae(tmp_path / "x.pth", clamp=None)
+    torch.save({"encoder.weight": torch.zeros(F, D)}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match="missing"):
+        load_sae(tmp_path / "x.pth", clamp=None)
+    torch.save(filled().state_dict(), tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match="reads vectors of 6, the model gives 7"):
+        SAE(path=str(tmp_path / "x.pth")).build(7, generator())
+    assert len(SAE(path=str(tmp_path / "x.pth")).fingerprint()) == 64 and SAE().fingerprint() == ""
+    assert random_sae(D, F, generator()).encode(torch.randn(2, D))[0].shape == (2, F)
