@@ -121,23 +121,21 @@ class RowEvaluator:
     def __init__(self, evaluate: Evaluate, *, batch_limit: int = 512, remember: int = 1_000_000) -> None:
         """Remember the values of at most ``remember`` distinct rows by 128-bit keys; beyond it start afresh."""
         self._evaluate, self._batches, self._remember = evaluate, Batches(batch_limit), remember
-        self._forget()
-        self.n_requested = self.n_unique = 0
-
-    def _forget(self) -> None:
         self._keys = np.empty((2, 0), np.uint64)
         self._values: np.ndarray | None = None
+        self.n_requested = self.n_unique = 0
 
     def __call__(self, rows: IntArray) -> np.ndarray:
         """Return the values ``[n, ...]`` of a block ``[n, L]``."""
         rows = _checked(rows)
         if not len(rows):
             raise DataError("no rows to evaluate")
-        first, codes = unique_rows(rows)
-        keys = np.stack([row_keys(rows[first], 1), row_keys(rows[first], 2)])
+        keys = np.stack([row_keys(rows, 1), row_keys(rows, 2)])
+        first, codes = _unique_keys(rows, keys)
+        keys = keys[:, first]
         place = np.searchsorted(self._keys[0], keys[0])
-        place[place == self._keys.shape[1]] = 0
-        known = (self._keys[:, place] == keys).all(0) if self._keys.shape[1] else np.zeros(len(first), bool)
+        inside = np.minimum(place, max(0, self._keys.shape[1] - 1))
+        known = (self._keys[:, inside] == keys).all(0) if self._keys.shape[1] else np.zeros(len(first), bool)
         self.n_requested += len(rows)
         self.n_unique += int((~known).sum())
         fresh = None if known.all() else _in_batches(rows, first[~known], self._evaluate, self._batches)
@@ -145,20 +143,31 @@ class RowEvaluator:
         assert source is not None
         values = np.empty((len(first), *source.shape[1:]), source.dtype)
         if self._values is not None:
-            values[known] = self._values[place[known]]
+            values[known] = self._values[inside[known]]
         if fresh is not None:
             values[~known] = fresh
-            self._learn(keys[:, ~known], fresh)
+            self._learn(keys[:, ~known], fresh, place[~known])
         return values[codes]
 
-    def _learn(self, keys: NDArray[np.uint64], values: np.ndarray) -> None:
-        if self._keys.shape[1] + keys.shape[1] > self._remember:
-            self._forget()
-        keys, values = keys[:, : self._remember], values[: self._remember]
-        if self._values is not None:
-            keys, values = np.concatenate([self._keys, keys], 1), np.concatenate([self._values, values])
-        order = np.argsort(keys[0], kind="stable")
-        self._keys, self._values = keys[:, order], values[order]
+    def _learn(self, keys: NDArray[np.uint64], values: np.ndarray, place: NDArray[np.intp]) -> None:
+        """Merge new keys, in ascending order, into those known, before which ``place`` says they stand."""
+        if self._values is None or self._keys.shape[1] + keys.shape[1] > self._remember:
+            self._keys, self._values = keys[:, : self._remember], values[: self._remember]
+        else:
+            self._keys = np.insert(self._keys, place, keys, 1)
+            self._values = np.insert(self._values, place, values, 0)
+
+
+def _unique_keys(rows: IntArray, keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return ``first`` and ``codes`` as :func:`unique_rows`, by 128-bit keys and in the order of their first half."""
+    _, first, codes = np.unique(keys[0], return_index=True, return_inverse=True)
+    if (keys[1, first][codes] != keys[1]).any():  # two rows with one half key: as good as never
+        first, codes = unique_rows(rows)
+        order = np.argsort(keys[0, first], kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        first, codes = first[order], rank[codes]
+    return first, codes
 
 
 def evaluate_blocks(blocks: Iterable[IntArray], evaluator: RowEvaluator) -> Iterator[np.ndarray]:
