@@ -14,6 +14,8 @@ import pytest
 from paribus.cli.main import main
 
 TRAIN = "experiment=train_classifier"
+FOLDER = f"{TRAIN} data=image_folder data.ood_domain=e data.val_domain=d"
+ARRAYS = f"{TRAIN} data=arrays data.ood_domain=3 data.val_domain=2"
 ABLATE = "experiment=subspace_ablation"
 SWEEP = "experiment=family_1d_sweep model=planted feature=threshold experiment.family=special_charge_up"
 
@@ -113,15 +115,18 @@ REQUESTS = {
     "step under its short name": w("study=shortcut_digits steps.steering.alphas=[1]", "set as experiment.steps"),
     "sequence of nothing": w("experiment=sequence", "experiment.steps"),
     # what only a look at files, devices and vocabularies can tell
-    "missing image folder": w(f"{TRAIN} data=image_folder data.root=nowhere", "nowhere"),
-    "missing arrays": w(f"{TRAIN} data=arrays data.path=nowhere.npz", "nowhere.npz"),
-    "damaged arrays": w(f"{TRAIN} data=arrays data.path={{files}}/damaged.npz", "damaged.npz"),
-    "arrays without labels": w(f"{TRAIN} data=arrays data.path={{files}}/unlabelled.npz", "labels"),
-    "arrays of a single class": w(f"{TRAIN} data=arrays data.path={{files}}/one_class.npz", "class"),
-    "missing Camelyon17 folder": w(f"{TRAIN} data=camelyon17 data.root=nowhere", "nowhere"),
-    "images of a single class": w(f"{TRAIN} data=image_folder data.root={{files}}/one_class", "class"),
-    "an empty domain": w(f"{TRAIN} data=image_folder data.root={{files}}/empty_domain", "c"),
-    "a corrupted image": w(f"{TRAIN} data=image_folder data.root={{files}}/corrupted", "broken.png"),
+    "missing image folder": w(f"{FOLDER} data.path=nowhere", "nowhere"),
+    "missing arrays": w(f"{ARRAYS} data.path=nowhere.npz", "nowhere.npz"),
+    "damaged arrays": w(f"{ARRAYS} data.path={{files}}/damaged.npz", "damaged.npz"),
+    "arrays without labels": w(f"{ARRAYS} data.path={{files}}/unlabelled.npz", "labels"),
+    "arrays of a single class": w(f"{ARRAYS} data.path={{files}}/one_class.npz", "class"),
+    "missing Camelyon17 folder": w(f"{TRAIN} data=camelyon17 data.path=nowhere", "nowhere"),
+    "images of a single class": w(f"{FOLDER} data.path={{files}}/one_class", "class"),
+    "an empty domain": w(
+        f"{FOLDER} data.train_domains=[a,b,c] data.path={{files}}/empty_domain",
+        "'c'",
+    ),
+    "a corrupted image": w(f"{FOLDER} data.path={{files}}/corrupted", "broken.png"),
     "missing checkpoint": w(f"{ABLATE} model.weights=nowhere.pt", "nowhere.pt"),
     "checkpoint that is none": w(f"{ABLATE} model.weights={{files}}/text.pt", "text.pt"),
     "checkpoint of another architecture": w(f"{ABLATE} model.weights={{files}}/other.pt", "other.pt"),
@@ -172,7 +177,8 @@ def files(tmp_path_factory) -> Path:
         Image.fromarray(images[0]).save(path)
 
     for domain in "abcde":
-        picture(folder / "one_class" / domain / "cat" / "1.png")
+        for number in range(6):
+            picture(folder / "one_class" / domain / "cat" / f"{number}.png")
         for kind in ("cat", "dog"):
             for number in range(6):
                 picture(folder / "corrupted" / domain / kind / f"{number}.png")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from paribus import seeds
 from paribus.config.foreign import Foreign
-from paribus.config.science import science
 from paribus.errors import ConfigError, DataError
 from paribus.results.values import plain
 from paribus.running.caches import load_data
@@ -137,16 +136,21 @@ def _check_sites(value: Any, name: str, model: nn.Module) -> None:
 def _key(resolved: Resolved) -> str:
     """Return what a request would be validated for again; a seed alone changes no name and no shape."""
     request, source = resolved.request, resolved.source
-    data = science(request.nodes.get("data"))
-    if isinstance(data, dict):
-        data.pop("seed", None)
     fields = {name: getattr(request.experiment, name) for name in SITE_FIELDS if hasattr(request.experiment, name)}
     stated = {
         "type": request.experiment.type,
-        "data": data,
-        "model": science(request.nodes.get("model")),
+        "data": _stated(request.nodes.get("data")),
+        "model": _stated(request.nodes.get("model")),
         "sites": fields,
         "source": source.identity if source else None,
         "checkpoint": request.checkpoint,
     }
     return digest({"stated": canonical(plain(stated))})
+
+
+def _stated(node: Any) -> Any:
+    """Return everything a node says but its seed: paths too, which belong to no identity but name other files."""
+    if not dataclasses.is_dataclass(node):
+        return repr(node)
+    fields = {f.name: repr(getattr(node, f.name)) for f in dataclasses.fields(node) if f.name != "seed"}
+    return {"class": f"{type(node).__module__}.{type(node).__qualname__}", **fields}
