@@ -69,7 +69,7 @@ def test_the_decoder_moves_and_only_across_its_columns():
     def spy():
         original()
         columns = sae.directions().T
-        projected.append(float((sae.decoder.weight.grad * columns).sum(0).abs().max()))
+        projected.append(float((sae.decoder.weight.grad * columns.detach()).sum(0).abs().max()))
 
     loop._project_gradient = spy
     for step in range(20):
