@@ -1,0 +1,142 @@
+"""Observational statistics of weapons: how high a feature is in the contexts that happen to hold each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from paribus.experiments.setup_builds import BuildSetup
+    from paribus.stats.spec import StatsSpec
+    from paribus.subjects.builds.weapons import Weapons
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+POOLED_COLUMNS = (
+    "pooled_mean", "ci_low", "ci_high", "shrinkage", "rest_mean", "delta", "delta_low", "delta_high", "ratio",
+    "ratio_low", "ratio_high",
+)  # fmt: skip
+
+
+def weapon_labels(weapons: Weapons) -> list[str]:
+    """Return a distinct name for every weapon: its name in the game, with its token where two share one."""
+    labels = weapons.labels()
+    return [
+        f"{label} ({token})" if labels.count(label) > 1 else label
+        for label, token in zip(labels, weapons.names, strict=True)
+    ]
+
+
+def weapon_means(setup: BuildSetup, min_examples: int) -> tuple[Floats, Ints]:
+    """Return the mean observed activation with each weapon (NaN below ``min_examples`` contexts), and the counts."""
+    import numpy as np
+
+    size = setup.weapons.size
+    weapon = setup.contexts.weapon.astype(np.int64)
+    n = np.bincount(weapon, minlength=size)
+    f = setup.observed.f
+    level = float(f[0])  # means of equal values are then exactly equal
+    sums = np.bincount(weapon, weights=f - level, minlength=size)
+    enough = n >= min_examples
+    return np.where(enough, level + sums / np.maximum(n, 1), np.nan), n
+
+
+def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
+    """Return one row per weapon with enough contexts, highest pooled mean first.
+
+    Means are partially pooled (small weapons are drawn to the others); every weapon is compared with the mean of all
+    contexts that hold another one; p moves whole source builds between weapons.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from paribus.stats.multiplicity import adjust
+    from paribus.stats.permutation import draws_for, level_permutation
+
+    weapon, f = setup.contexts.weapon.astype(np.int64), setup.observed.f
+    n = np.bincount(weapon, minlength=setup.weapons.size)
+    firing = np.bincount(weapon, weights=f > 0, minlength=setup.weapons.size)
+    labels, kits = weapon_labels(setup.weapons), setup.weapons.weapons
+    found = pooled(f, weapon, setup.cluster, setup.stats)
+    index = found["group"].to_numpy()
+    test = level_permutation(
+        f,
+        weapon,
+        setup.cluster,
+        rng=setup.rng("weapon_stats"),
+        n_permutations=draws_for(len(index), setup.stats.n_permutations),
+    )
+    frame = pd.DataFrame(
+        {
+            "weapon": [labels[i] for i in index],
+            "weapon_index": index,
+            "kind": [kits[i].kind for i in index],
+            "sub": [kits[i].sub for i in index],
+            "special": [kits[i].special for i in index],
+            "n": found["n"],
+            "n_clusters": found["n_clusters"],
+            "mean_activation": found["mean"],
+            "firing_rate": firing[index] / n[index],
+            "std_error": found["std_error"],
+            **{name: found[name] for name in POOLED_COLUMNS},
+            "p": test.p,
+        }
+    )
+    frame = frame[frame["n"] >= min_examples].copy()
+    frame["p_adj"] = adjust(frame["p"].to_numpy(), setup.stats.adjust)
+    return frame.sort_values("pooled_mean", ascending=False, kind="stable", ignore_index=True)
+
+
+def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec) -> pd.DataFrame:
+    """Return group means with partial pooling; plain means without intervals where nothing can be pooled."""
+    import numpy as np
+    import pandas as pd
+
+    from paribus.stats.pooling import pool_groups
+
+    names = np.unique(groups)
+    if np.ptp(values) > 0:
+        try:
+            return pool_groups(values, groups, clusters, spec=spec).table
+        except ValueError:  # a single group, or each seen in one cluster only: variance within groups is unknown
+            pass
+    rows = []
+    for name in names:
+        inside = groups == name
+        own = float(values[inside].mean())
+        rest = float(values[~inside].mean()) if (~inside).any() else float("nan")
+        rows.append((name, int(inside.sum()), len(np.unique(clusters[inside])), own, own, rest, own - rest))
+    frame = pd.DataFrame(rows, columns=["group", "n", "n_clusters", "mean", "pooled_mean", "rest_mean", "delta"])
+    constant = np.ptp(values) == 0 and len(names) > 1
+    if constant:
+        level = float(values[0])
+        frame[["mean", "pooled_mean", "rest_mean"]] = level
+        frame["delta"] = 0.0
+    zero, own_mean = (0.0, frame["mean"]) if constant else (np.nan, np.nan)
+    frame = frame.assign(std_error=zero, pooled_se=zero, ci_low=own_mean, ci_high=own_mean, shrinkage=0.0)
+    frame = frame.assign(delta_low=zero, delta_high=zero)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        frame["ratio"] = frame["pooled_mean"].to_numpy() / frame["rest_mean"].to_numpy()
+    bound = frame["ratio"] if constant else np.nan
+    return frame.assign(ratio_low=bound, ratio_high=bound)
+
+
+WEAPON_COLUMNS = {
+    "n": "contexts that hold the weapon",
+    "n_clusters": "source builds they come from",
+    "mean_activation": "plain mean of f over them",
+    "pooled_mean": "mean with partial pooling: drawn towards the other weapons by as much as it is uncertain",
+    "ci_low": "lower end of the interval of pooled_mean",
+    "ci_high": "upper end",
+    "shrinkage": "0 not pooled, 1 fully",
+    "rest_mean": "mean over all contexts that hold another weapon",
+    "delta": "pooled_mean - rest_mean",
+    "ratio": "pooled_mean / rest_mean",
+    "ratio_low": "lower end of its interval (Fieller); blank where the rest may be 0",
+    "p": "weapons permuted over whole source builds: does this weapon's mean differ from the rest?",
+    "p_adj": "p adjusted over the rows of this table",
+}

@@ -1,0 +1,163 @@
+"""B9 on planted features: real gates are found, weapons that only come with builds are named as such."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from paribus.errors import ConfigError
+from paribus.experiments._weapon_stats import pooled, weapon_labels
+from paribus.experiments._weapon_swaps import against, ordinary_weapons
+from paribus.experiments.weapon_sweep import WeaponSweep
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds.constraints import ConstraintsSpec
+from paribus.subjects.builds.slices import SliceSpec
+from paribus.subjects.builds.weapons import Weapons
+
+GATES = {weapon.name for weapon in Weapons.default().weapons if weapon.special == "Zipcaster"}
+
+
+def test_the_gate_opens_for_its_weapons_and_for_no_other(planted_run):
+    experiment = WeaponSweep(swap_contexts=60, condition_family="SSU", condition_rung=12, min_examples=1)
+    result, _ = planted_run(experiment, "weapon_gate")
+    frame = result.tables["weapon_swaps"].frame.set_index("weapon")
+    assert set(result.aggregates.custom["weapons_beyond"]) == GATES
+    opened = frame.index.isin(GATES)
+    np.testing.assert_allclose(frame.loc[opened, "mean_delta"], 2.0)
+    assert (frame.loc[opened, "p_adj"] < 0.01).all()
+    assert (frame.loc[opened, "null_percentile"] > 97).all()
+    shut = frame.loc[~opened]
+    assert (shut[["mean_delta", "ci_low", "ci_high", "mean_delta_z"]] == 0).all(axis=None)
+    assert (shut["p"] == 1).all()
+
+
+def test_the_effect_is_that_of_brute_force(planted_run):
+    result, setup = planted_run(WeaponSweep(swap_contexts=40), "weapon_gate")
+    experiment = WeaponSweep(swap_contexts=40)
+    swaps = experiment.swaps(setup, None)
+    fast = (setup.edits.highest_rung(swaps.setup.contexts.states(), "SSU") >= 6).astype(float)
+    frame = result.tables["weapon_swaps"].frame.set_index("weapon")
+    assert fast.any()
+    assert frame.loc["Luna Blaster", "mean_delta"] == pytest.approx(2 * fast.mean())
+    used = np.bincount(setup.contexts.weapon, minlength=setup.weapons.size)
+    open_ = np.array([w.special == "Zipcaster" for w in setup.weapons.weapons])
+    own = setup.weapons.index("Luna Blaster")
+    others = np.arange(len(used)) != own
+    rest = 2 * fast.mean() * (1 - used[others & open_].sum() / used[others].sum())
+    assert frame.loc["Luna Blaster", "delta_to_rest"] == pytest.approx(rest)
+
+
+def test_weapons_that_only_come_with_builds_do_nothing_when_swapped(planted_run):
+    result, _ = planted_run(WeaponSweep(swap_contexts=60), "dose", n_builds=2500, data={"confounding": 1.0})
+    stats = result.tables["weapon_stats"].frame
+    assert stats["p_adj"].min() < 0.05
+    found = stats.loc[stats["p_adj"].idxmin()]
+    frame = result.tables["weapon_swaps"].frame.set_index("weapon")
+    assert (frame[["mean_delta", "ci_low", "ci_high", "delta_to_rest"]] == 0).all(axis=None)
+    assert (frame[["p", "p_adj"]] == 1).all(axis=None)
+    assert frame.loc[found["weapon"], "confounding_gap"] == found["delta"]
+    assert abs(result.aggregates.custom["largest_confounding_gap"]) > 0.1
+    assert result.aggregates.custom["weapons_beyond"] == []
+
+
+def test_a_dominant_weapon_is_announced_with_what_swapping_says(planted_run):
+    data = {"confounding": 1.0, "spread": 0.0}
+    names = ["Luna Blaster", "Light Tetra Dualies", *(w.name for w in Weapons.default().weapons[:12])]
+    slicing = SliceSpec(weapon_filter=names, family_filter=["SSU"])
+    result, _ = planted_run(
+        WeaponSweep(swap_contexts=60), "weapon_gate", n_builds=9000, data=data, slicing=slicing, seed=3
+    )
+    custom = result.aggregates.custom
+    assert custom["dominant_weapon_detected"]
+    assert custom["recommended_followup"] == "kit_sweep"
+    assert set(custom["dominant_weapons"]) <= GATES
+    assert custom["dominant_weapons_confirmed"] == custom["dominant_weapons"]
+    assert any(w.startswith("DOMINANT WEAPON") and "kit_sweep" in w for w in result.diagnostics.warnings)
+
+
+def test_the_null_feature_has_no_weapon(planted_run):
+    result, _ = planted_run(WeaponSweep(swap_contexts=40), "null")
+    frame, stats = result.tables["weapon_swaps"].frame, result.tables["weapon_stats"].frame
+    assert (frame[["mean_delta", "ci_low", "ci_high", "null_low", "null_high"]] == 0).all(axis=None)
+    assert (frame["p"] == 1).all()
+    assert (stats[["delta", "delta_low", "delta_high"]] == 0).all(axis=None)
+    assert (stats[["p", "p_adj", "ratio"]] == 1).all(axis=None)
+    assert not result.aggregates.custom["dominant_weapon_detected"]
+    assert result.aggregates.custom["top_swap_weapon"] is None
+    assert (result.tables["class_stats"].frame["p"] == 1).all()
+
+
+def test_noise_by_build_gives_no_weapon(planted_run):
+    result, _ = planted_run(WeaponSweep(swap_contexts=60), "source", n_builds=400)
+    assert (result.tables["weapon_stats"].frame["p_adj"] > 0.05).all()
+    assert (result.tables["weapon_swaps"].frame["mean_delta"] == 0).all()
+
+
+@pytest.mark.parametrize(("level", "tables"), [("hard", 0), ("soft", 4), ("off", 4)])
+def test_a_silent_feature_is_warned_about_or_skipped(planted_run, level, tables):
+    constraints = ConstraintsSpec(no_weapon_gating_if_relu_floor=level)
+    result, _ = planted_run(WeaponSweep(swap_contexts=10), "weapon_gate", n_builds=120, constraints=constraints)
+    assert len(result.tables) == tables
+    assert result.aggregates.custom["skipped"] is (level == "hard")
+    assert any("no_weapon_gating_if_relu_floor" in w for w in result.diagnostics.warnings) is (level != "off")
+
+
+def test_a_condition_groups_what_is_observed_and_edits_what_is_swapped(planted_run):
+    experiment = WeaponSweep(swap_contexts=30, condition_family="SSU", condition_rung=3, min_examples=1)
+    result, setup = planted_run(experiment, "dose", n_builds=150)
+    shown = setup.edits.highest_rung(setup.contexts.states(), "SSU")
+    assert result.tables["weapon_stats"].frame["n"].sum() == (shown == 3).sum()
+    np.testing.assert_allclose(result.tables["weapon_swaps"].frame["mean_activation"], 3 / 19, atol=1e-6)
+    free = WeaponSweep(swap_contexts=1000, condition_family="SSU", min_examples=1).swaps(setup, None)
+    assert free.f.shape[1] == (shown > 0).sum()
+    np.testing.assert_array_equal(setup.contexts.codes[free.places], free.setup.contexts.codes)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"condition_rung": 12}, "condition_family"),
+        ({"condition_family": "swim"}, "swim_speed_up"),
+        ({"condition_family": "SSU", "condition_rung": 35}, "3, 6, 12"),
+        ({"condition_family": "SSU", "condition_rung": 57}, "none of"),
+    ],
+)
+def test_wrong_requests_name_what_is_valid(planted_run, fields, said):
+    with pytest.raises(ConfigError, match=said):
+        planted_run(WeaponSweep(**fields), "dose", n_builds=60)
+
+
+def test_the_effect_vector_stands_on_all_contexts(planted_run):
+    experiment = WeaponSweep(swap_contexts=20)
+    _, setup = planted_run(experiment, "weapon_gate", n_builds=60)
+    vector = experiment.effect_vector(setup)
+    assert vector.differences.shape == (setup.weapons.size, len(setup.contexts))
+    assert (~np.isnan(vector.differences)).sum(1).tolist() == [20] * setup.weapons.size
+    np.testing.assert_allclose(np.nanmean(vector.differences, axis=1), vector.values)
+
+
+def test_ordinary_weapons_lie_in_the_middle_and_are_left_out_of_their_own_reference():
+    means = np.array([5.0, 0, 0, 1, 0])
+    assert ordinary_weapons(means, 3).tolist() == [False, True, True, False, True]
+    assert ordinary_weapons(means, None).all()
+    values = np.array([[1.0], [2.0], [4.0]])
+    np.testing.assert_allclose(against(values, np.ones(3, bool))[:, 0], [1 - 3, 2 - 2.5, 4 - 1.5])
+    weighted = against(values, np.ones(3, bool), np.array([1.0, 3.0, 1.0]))
+    np.testing.assert_allclose(weighted[:, 0], [1 - 2.5, 2 - 2.5, 4 - 1.75])
+    assert (against(np.full((5, 3), 0.1), np.array([True] * 3 + [False] * 2)) == 0).all()
+
+
+def test_weapons_of_one_name_get_different_labels():
+    weapons = Weapons(("weapon_id_40", "weapon_id_45", "weapon_id_41"))
+    labels = weapon_labels(weapons)
+    assert labels == ["Splattershot (weapon_id_40)", "Splattershot (weapon_id_45)", "Tentatek Splattershot"]
+
+
+def test_groups_that_cannot_be_pooled_have_plain_means_and_no_interval():
+    spec = StatsSpec(n_bootstrap=100)
+    frame = pooled(np.array([1.0, 2, 3, 6]), np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), spec)
+    assert frame["mean"].tolist() == [1.5, 4.5]
+    assert frame["delta"].tolist() == [-3.0, 3.0]
+    assert frame["ci_low"].isna().all()
+    alone = pooled(np.array([1.0, 2]), np.array([0, 0]), np.array([0, 1]), spec)
+    assert np.isnan(alone["rest_mean"].item())
