@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError
+from paribus.experiments._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments._split_effects import add_effects
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
@@ -135,7 +136,7 @@ def _figures(recorder: Recorder, table: pd.DataFrame, trajectory: pd.DataFrame, 
                 columns={"x": "epoch", "y": ["head_acc_raw", "head_acc_ablated"], "panel": "method"},
                 title="Accuracy with and without the domain's subspace",
                 caption="Accuracy moves with the threshold: read the AUROC in the table beside it.",
-                options={"ylabel": f"{shown} accuracy", "labels": ["raw", "ablated"]},
+                options={"ylabel": f"{SPLIT_NAMES[shown]} accuracy", "labels": ["raw", "ablated"], "logx": "auto"},
             )
         )
         recorder.figure(
@@ -146,7 +147,12 @@ def _figures(recorder: Recorder, table: pd.DataFrame, trajectory: pd.DataFrame, 
                 columns={"x": "epoch", "y": "delta", "low": "ci_low", "high": "ci_high", "panel": "method", **null},
                 title="Effect of the ablation against random subspaces of the same rank",
                 caption="Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random isotropic subspaces.",
-                options={"ylabel": f"change of {shown} accuracy", "hline": 0, "null_label": "random subspaces"},
+                options={
+                    "logx": "auto",
+                    "ylabel": f"change of {SPLIT_NAMES[shown]} accuracy",
+                    "hline": 0,
+                    "null_label": "random subspaces",
+                },
             )
         )
         return

@@ -54,6 +54,7 @@ class AblationRows:
         self.clusters: dict[str, IntArray] = {}
         self.concentration: dict[int, dict[str, Any]] = {}
         self.refused: dict[str, str] = {}
+        self._isotropic: dict[tuple[int, int], FloatArray] = {}
 
     def measure(self, readout: ShortcutReadout) -> None:
         """Add the rows of one checkpoint."""
@@ -109,8 +110,14 @@ class AblationRows:
         found = {}
         for kind in KINDS if n else ():
             for rank in ranks:
-                rng = self.setup.rng(f"null/{kind}/{rank}")
-                bases = random_subspaces(n, train.shape[1], rank, kind=kind, rng=rng, root=root)
+                # Isotropic subspaces are the same for every checkpoint of one width.
+                known = (train.shape[1], rank)
+                bases = self._isotropic.get(known) if kind == "isotropic" else None
+                if bases is None:
+                    rng = self.setup.rng(f"null/{kind}/{rank}")
+                    bases = random_subspaces(n, train.shape[1], rank, kind=kind, rng=rng, root=root)
+                if kind == "isotropic":
+                    self._isotropic[known] = bases
                 draws: list[Intervention] = [ProjectOut(basis, center) for basis in bases]  # type: ignore[arg-type]
                 found[kind, rank] = score_draws(readout, readout.held_out, draws)
         return found

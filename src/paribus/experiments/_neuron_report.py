@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from paribus.experiments._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments._split_effects import add_effects
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
@@ -133,6 +134,7 @@ def _figures(recorder: Recorder, table: pd.DataFrame, last: pd.DataFrame, shown:
         )
     )
     options = {"xlabel": "units ablated (K)", "logx": "auto"}
+    change = f"change of {SPLIT_NAMES[shown]} accuracy"
     recorder.figure(
         Figure(
             name="k_sweep",
@@ -142,9 +144,9 @@ def _figures(recorder: Recorder, table: pd.DataFrame, last: pd.DataFrame, shown:
                 "x": "k", "y": "delta", "low": "ci_low", "high": "ci_high", "group": "ranking", "panel": "ablation",
                 "null_low": "null_low", "null_high": "null_high",
             },
-            title=f"Effect of ablating the top K units on {shown} accuracy{of}",
+            title=f"Effect of ablating the top K units on {SPLIT_NAMES[shown]} accuracy{of}",
             caption="Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random sets of K units.",
-            options={**options, "ylabel": f"change of {shown} accuracy", "hline": 0, "null_label": "random units"},
+            options={**options, "ylabel": change, "hline": 0, "null_label": "random units"},
         )
     )  # fmt: skip
     leakage = table[(table["epoch"] == last["epoch"].iloc[0]) & (table["split"] == "id_val")]

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from paribus.experiments.setup_images import ImageSetup
 
 SPLITS = ("train", "id_val", "val", "ood")
+SPLIT_NAMES = {
+    "train": "training",
+    "id_val": "in-distribution",
+    "val": "validation-domain",
+    "ood": "OOD",
+}
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ def _figure(recorder: Recorder, table: pd.DataFrame) -> None:
     }  # fmt: skip
     if epochs > 1:
         columns["panel"] = "epoch"
+        title += ", by epoch"
     recorder.figure(
         Figure(
             name="steering",

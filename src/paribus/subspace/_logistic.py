@@ -12,7 +12,7 @@ from paribus.subspace.moments import FloatArray, IntArray
 
 # The step of an intercept in the solver's coordinates; larger ones let it settle in fewer iterations.
 _INTERCEPT_STEP = 2.0
-_MEMORY = 10
+_MEMORY = 6
 _SUFFICIENT = 1e-4
 
 Objective = Callable[[FloatArray], tuple[float, FloatArray]]

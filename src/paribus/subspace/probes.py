@@ -63,7 +63,7 @@ def fit_probe(
     rng: np.random.Generator,
     weights: Any = None,
     l2: float | Literal["cv"] = "cv",
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-5,
 ) -> LinearProbe:
     """Fit a linear probe of ``y`` on features ``h``.
 
