@@ -270,6 +270,8 @@ def _quantiles(draws: FloatArray, spec: StatsSpec) -> tuple[FloatArray, FloatArr
         return low, high
     columns: IntArray = np.flatnonzero(~undefined.all(axis=0))
     low, high = np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
+    if not len(columns):
+        return low, high
     finite = np.where(undefined, np.nan, draws)[:, columns]
     low[columns], high[columns] = np.nanquantile(finite, tails(spec), axis=0)
     return low, high

@@ -1,0 +1,236 @@
+"""B13: which tokens fill the broad middle of a feature's range, and which only mark its extreme end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments._build_experiment import EFFECT_COLUMNS, BuildExperiment, EffectVector, base_numbers
+from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, token_units
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_builds import BuildSetup
+
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+KIND_OF = {"token": token_units, "family": family_units}
+LEAST_GROUP = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreCoverageAnalysis(BuildExperiment):
+    """Share of core and of tail contexts that hold each token, against its base rate."""
+
+    type: ClassVar[str] = "core_coverage_analysis"
+    evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "tokens of the middle of the range against tokens of its end; confirm=true sets them"
+
+    unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
+    core_low: float = field(0.25, low=0.0, high=1.0, help="Where the core starts, as a share of the effective maximum.")
+    core_high: float = field(0.75, low=0.0, high=1.0, help="Where it ends, and the tail starts.")
+    max_quantile: float = field(0.995, above=0.5, high=1.0, help="Quantile of positive f: the effective maximum.")
+    coverage_threshold: float = field(0.3, low=0.0, high=1.0, help="Core share below which a tail marker may lie.")
+    confirm: bool = field(False, help="Set each token that stands out, and measure the paired effect.")
+    confirm_contexts: int = field(300, low=1, help="Contexts in which they are set.")
+
+    def check(self) -> None:
+        """Check that the core has a width.
+
+        Raises:
+            ConfigError: If it ends before it starts.
+        """
+        if self.core_low >= self.core_high:
+            raise ConfigError(f"experiment.core_low ({self.core_low}) must be less than core_high ({self.core_high})")
+
+    def groups(self, f: Floats) -> tuple[Bools, Bools, float]:
+        """Return core and tail contexts ``[n]`` and the effective maximum (NaN where the feature is never active)."""
+        import numpy as np
+
+        active = f[f > 0]
+        if not len(active) or f.max() == f.min():
+            return np.zeros(len(f), bool), np.zeros(len(f), bool), float("nan")
+        top = float(np.quantile(active, self.max_quantile))
+        return (f >= self.core_low * top) & (f <= self.core_high * top), f > self.core_high * top, top
+
+    def effect_vector(self, setup: BuildSetup) -> EffectVector:
+        """Return core share minus base rate of every unit; observational."""
+        import numpy as np
+
+        units = KIND_OF[self.unit](setup)
+        held = held_matrix(setup, units, setup.contexts.states())
+        core, tail, _ = self.groups(setup.observed.f)
+        either = core | tail
+        share = held[either].mean(0) if either.any() else np.full(len(units), np.nan)
+        return EffectVector(tuple(unit.name for unit in units), np.asarray(share - held.mean(0)))
+
+    def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+        """Count in core and tail; with ``confirm``, set what stands out."""
+        setup.describe(recorder)
+        units = KIND_OF[self.unit](setup)
+        core, tail, top = self.groups(setup.observed.f)
+        frame = self.coverage(setup, recorder, units, core, tail)
+        recorder.table(
+            Table(
+                "core_coverage",
+                f"One row per {self.unit}: the share of core contexts ({self.core_low:g} to {self.core_high:g} of the "
+                "effective maximum) and of tail contexts that hold it, against its base rate.",
+                Evidence.OBSERVATIONAL,
+                frame,
+                _COLUMNS,
+            )
+        )
+        self.draw(recorder, frame)
+        confirmed = self.confirmed(setup, recorder, units, frame) if self.confirm else None
+        gaps = frame["core_tail_gap"].dropna()
+        custom: dict[str, Any] = {
+            "effective_maximum": top,
+            "n_core": int(core.sum()),
+            "n_tail": int(tail.sum()),
+            "primary_drivers": list(frame.loc[frame["is_primary_driver"], "token"]),
+            "tail_markers": list(frame.loc[frame["is_tail_marker"], "token"]),
+            "confirmed_drivers": confirmed,
+        }
+        recorder.metric("n_primary_drivers", len(custom["primary_drivers"]))
+        return Aggregates(
+            mean_delta=float(gaps.mean()) if len(gaps) else None,
+            std_delta=float(gaps.std(ddof=1)) if len(gaps) > 1 else None,
+            n_samples=len(setup.contexts),
+            n_conditions=len(frame),
+            **base_numbers(setup),
+            custom=custom,
+        )
+
+    def coverage(
+        self, setup: BuildSetup, recorder: Recorder, units: list[Unit], core: Bools, tail: Bools
+    ) -> pd.DataFrame:
+        """Return shares, enrichment over base rate and the gap between core and tail, each with its interval."""
+        import numpy as np
+        import pandas as pd
+
+        from paribus.stats.odds import association_table
+
+        states = setup.contexts.states()
+        held = held_matrix(setup, units, states)
+        frame = pd.DataFrame({"token": [u.name for u in units], "family": [u.family.name for u in units]})
+        frame["base_rate"] = held.mean(0)
+        enough = core.sum() >= LEAST_GROUP
+        if not enough:
+            recorder.warn(
+                f"only {int(core.sum())} contexts lie in the core: no interval and no verdict (at least {LEAST_GROUP})"
+            )
+        frame["core_share"] = held[core].mean(0) if core.any() else np.nan
+        frame["tail_share"] = held[tail].mean(0) if tail.any() else np.nan
+        ends = _share_intervals(held, core, tail, setup) if enough else dict.fromkeys(_ENDS, np.nan)
+        for name in _ENDS:
+            frame[name] = ends[name]
+        frame["core_tail_gap"] = frame["core_share"] - frame["tail_share"]
+        judged = enough and not core.all()
+        odds = association_table(held, core, setup.cluster, spec=setup.stats) if judged else None
+        for name in ("lift", "lift_low", "lift_high"):
+            frame[f"core_{name}"] = np.nan if odds is None else odds[name]
+        both = enough and tail.sum() >= LEAST_GROUP
+        if enough and not both:
+            recorder.warn(f"only {int(tail.sum())} contexts lie in the tail: no tail markers (at least {LEAST_GROUP})")
+        rarer = (frame["gap_high"] < 0) if both else pd.Series(False, frame.index)
+        frame["is_tail_marker"] = rarer & (frame["core_share"] < self.coverage_threshold)
+        frame["is_primary_driver"] = (frame["core_lift_low"] > 1) & ~frame["is_tail_marker"]
+        return frame
+
+    def confirmed(self, setup: BuildSetup, recorder: Recorder, units: list[Unit], frame: pd.DataFrame) -> list[str]:
+        """Set each driver and marker, and return the names whose effect is beyond 0.1 sd with its interval."""
+        stands_out = (frame["is_primary_driver"] | frame["is_tail_marker"]).to_numpy()
+        chosen = [unit for unit, out in zip(units, stands_out, strict=True) if out]
+        if not chosen:
+            return []
+        effects = presence_effects(setup, recorder, self, chosen, self.confirm_contexts, "confirm")
+        effects.insert(0, "token", [unit.name for unit in chosen])
+        recorder.table(
+            Table(
+                "confirm_effects",
+                f"One row per {self.unit} that stands out: each context with it minus the same context without it.",
+                Evidence.INTERVENTIONAL,
+                effects,
+                {**EFFECT_COLUMNS, "mean_delta": "mean of f with it minus f without it, paired within contexts"},
+            )
+        )
+        margin = setup.stats.min_effect * setup.sd
+        beyond = (effects["ci_low"] > margin) | (effects["ci_high"] < -margin)
+        return list(effects.loc[beyond, "token"])
+
+    def draw(self, recorder: Recorder, frame: pd.DataFrame) -> None:
+        """Declare the figure of shares."""
+        shown = frame[frame["is_primary_driver"] | frame["is_tail_marker"]]
+        if shown.empty:
+            shown = frame.nlargest(15, "base_rate")
+        shown = shown.assign(flag=["tail marker" if tail else "" for tail in shown["is_tail_marker"]])
+        recorder.table(
+            Table(
+                "core_coverage_shown",
+                "The rows of core_coverage that the figure shows: drivers and tail markers, else the commonest.",
+                Evidence.OBSERVATIONAL,
+                shown.reset_index(drop=True),
+            )
+        )
+        recorder.figure(
+            Figure(
+                "core_coverage",
+                "coverage",
+                ("core_coverage_shown",),
+                {"label": "token", "core": "core_share", "tail": "tail_share", "base": "base_rate", "flag": "flag"}
+                | {"core_low": "core_low", "core_high": "core_high"}
+                | {"tail_low": "tail_low", "tail_high": "tail_high"},
+                "Who fills the core, and who only marks the tail",
+                "Share of contexts that hold each token, with intervals by source build; observational.",
+            )
+        )
+
+
+_ENDS = ("core_low", "tail_low", "gap_low", "core_high", "tail_high", "gap_high")
+
+
+def _share_intervals(held: Bools, core: Bools, tail: Bools, setup: BuildSetup) -> dict[str, Floats]:
+    """Return intervals of core share, tail share and their difference by source build ``[units]`` each."""
+    import numpy as np
+
+    from paribus.stats.bootstrap import weighted_intervals
+    from paribus.stats.clusters import cluster_codes
+
+    codes, k = cluster_codes(setup.cluster)
+    groups = [np.flatnonzero(core), np.flatnonzero(tail)]
+    size = [np.bincount(codes[rows], minlength=k).astype(float) for rows in groups]
+    sums = [
+        np.stack([np.bincount(codes[rows], weights=column, minlength=k) for column in held[rows].T.astype(float)])
+        for rows in groups
+    ]
+
+    def statistics(weights: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = [weights @ total.T / (weights @ n)[:, None] for total, n in zip(sums, size, strict=True)]
+        return np.concatenate([*shares, shares[0] - shares[1]], axis=1)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        low, high, _ = weighted_intervals(statistics, k, spec=setup.stats, rng=setup.rng("coverage"))
+    parts = [*np.split(low, 3), *np.split(high, 3)]
+    return dict(zip(_ENDS, parts, strict=True))
+
+
+_COLUMNS = {
+    "base_rate": "share of all contexts that hold it",
+    "core_share": "share of core contexts that hold it",
+    "tail_share": "share of tail contexts that hold it",
+    "core_tail_gap": "core_share - tail_share, with its interval gap_low to gap_high",
+    "core_lift": "core_share over base_rate, smoothed, with its interval",
+    "is_tail_marker": "rarer in the core than in the tail (interval excludes 0) and below the coverage threshold",
+    "is_primary_driver": "core_lift's interval lies above 1, and it is no tail marker; a correlation unless confirmed",
+}

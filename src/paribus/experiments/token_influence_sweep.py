@@ -1,0 +1,208 @@
+"""B12: which tokens go together with a high activation, and which of them really move it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.experiments._build_experiment import EFFECT_COLUMNS, BuildExperiment, EffectVector, base_numbers
+from paribus.experiments._high_group import check_fraction, high_group
+from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, token_units
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_builds import BuildSetup
+
+KIND_OF = {"token": token_units, "family": family_units}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenInfluenceSweep(BuildExperiment):
+    """Log-odds of every token among the most active contexts, beside the effect of really setting it."""
+
+    type: ClassVar[str] = "token_influence_sweep"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
+
+    unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
+    high_quantile: float = field(0.995, help="Quantile of the activation above which a context is high (a fraction).")
+    min_count: int = field(5, low=1, help="Least contexts that hold a unit for its log-odds to be reported.")
+    influence_contexts: int = field(300, low=1, help="Contexts in which every unit is really set.")
+
+    def check(self) -> None:
+        """Check that the quantile is a fraction.
+
+        Raises:
+            ConfigError: If it is a percent or outside (0, 1).
+        """
+        check_fraction("experiment.high_quantile", self.high_quantile)
+
+    def units(self, setup: BuildSetup) -> list[Unit]:
+        """Return what is looked at."""
+        return KIND_OF[self.unit](setup)
+
+    def effect_vector(self, setup: BuildSetup) -> EffectVector | None:
+        """Return the log-odds of every unit; observational, so that it follows the activations it is given."""
+        import numpy as np
+
+        from paribus.stats.odds import association_table
+
+        units = self.units(setup)
+        high = high_group(setup.observed.f, self.high_quantile)
+        if not high.any() or high.all():
+            return EffectVector(tuple(unit.name for unit in units), np.full(len(units), np.nan))
+        held = held_matrix(setup, units, setup.contexts.states())
+        odds = association_table(held, high, setup.cluster, spec=setup.stats)
+        return EffectVector(tuple(unit.name for unit in units), np.log(odds["odds_ratio"].to_numpy()))
+
+    def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+        """Count, then set every unit, and hold the two against each other."""
+        setup.describe(recorder)
+        units = self.units(setup)
+        observed = self.observed(setup, recorder, units)
+        influence = presence_effects(setup, recorder, self, units, self.influence_contexts, "influence")
+        influence.insert(0, "token", [unit.name for unit in units])
+        influence.insert(1, "family", [unit.family.name for unit in units])
+        recorder.table(
+            Table(
+                "influence",
+                f"One row per {self.unit}: each context with it minus the same context without it.",
+                Evidence.INTERVENTIONAL,
+                influence,
+                _INFLUENCE,
+            )
+        )
+        level, margin = 1 - setup.stats.confidence, setup.stats.min_effect * setup.sd
+        beyond = (influence["ci_low"] > margin) | (influence["ci_high"] < -margin)
+        moves = (influence["p_adj"] <= level) & beyond
+        observed["causal_delta"] = influence["mean_delta"].to_numpy()
+        observed["causal_ci_low"] = influence["ci_low"].to_numpy()
+        observed["causal_ci_high"] = influence["ci_high"].to_numpy()
+        observed["causal_p_adj"] = influence["p_adj"].to_numpy()
+        observed["moves_feature"] = moves.to_numpy()
+        self.tables(recorder, observed)
+        self.draw(recorder)
+        driving = influence[moves].sort_values("mean_delta", key=abs, ascending=False)
+        only = observed[observed["role"].ne("none") & ~observed["moves_feature"]]
+        effects = influence["mean_delta"].dropna()
+        recorder.metric("max_effect", float(effects.abs().max()) if len(effects) else 0.0)
+        return Aggregates(
+            mean_delta=float(effects.mean()) if len(effects) else None,
+            std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
+            n_samples=len(setup.contexts),
+            n_conditions=len(units),
+            **base_numbers(setup),
+            custom={
+                "n_high": int(observed.attrs["n_high"]),
+                "drivers": list(driving.loc[driving["mean_delta"] > 0, "token"])[:20],
+                "inhibitors": list(driving.loc[driving["mean_delta"] < 0, "token"])[:20],
+                "only_correlated": list(only["token"])[:20],
+            },
+        )
+
+    def observed(self, setup: BuildSetup, recorder: Recorder, units: list[Unit]) -> pd.DataFrame:
+        """Return the log-odds of presence in the high group, with interval, p and the role that follows."""
+        import numpy as np
+        import pandas as pd
+
+        from paribus.stats.max_statistic import enrichment
+        from paribus.stats.odds import association_table
+
+        f = setup.observed.f
+        high = high_group(f, self.high_quantile)
+        frame = pd.DataFrame({"token": [u.name for u in units], "family": [u.family.name for u in units]})
+        if not high.any() or high.all():
+            recorder.warn("the activation does not vary over the contexts: nothing can be high, log-odds are left out")
+            for name in ("support", "support_high", "support_rest", "n_present", "n_high_present"):
+                frame[name] = np.nan
+            for name in ("log_odds", "log_odds_low", "log_odds_high", "p", "p_adj"):
+                frame[name] = np.nan
+            frame["role"] = "none"
+            frame.attrs["n_high"] = 0
+            return frame
+        held = held_matrix(setup, units, setup.contexts.states())
+        odds = association_table(held, high, setup.cluster, spec=setup.stats)
+        test = enrichment(
+            held, high, setup.cluster, rng=setup.rng("enrichment"), n_permutations=setup.stats.n_permutations
+        )
+        counted = ["support", "support_high", "support_rest", "n_present", "n_high_present"]
+        frame = frame.join(odds[counted])
+        enough = (odds["n_present"] >= self.min_count) & (odds["n_present"] <= len(f) - self.min_count)
+        for name, source in (("log_odds", "odds_ratio"), ("log_odds_low", "odds_low"), ("log_odds_high", "odds_high")):
+            frame[name] = np.log(odds[source]).where(enough)
+        frame["p"], frame["p_adj"] = test.p, test.p_adj
+        frame["role"] = np.select(
+            [frame["log_odds_low"] > 0, frame["log_odds_high"] < 0], ["enhancer", "suppressor"], "none"
+        )
+        frame.attrs["n_high"] = int(high.sum())
+        return frame
+
+    def tables(self, recorder: Recorder, observed: pd.DataFrame) -> None:
+        """Hand over all tokens, and those whose interval leaves 0 on either side."""
+        says = f"the top {1 - self.high_quantile:.3g} of activations against all others"
+        for name, role in (("all_tokens", None), ("enhancers", "enhancer"), ("suppressors", "suppressor")):
+            rows = observed if role is None else observed[observed["role"] == role]
+            rows = rows.sort_values("log_odds", ascending=role == "suppressor", na_position="last")
+            recorder.table(
+                Table(
+                    name,
+                    f"One row per {self.unit}: log-odds of its presence in {says}"
+                    + ("." if role is None else "; only those whose interval excludes 0."),
+                    Evidence.OBSERVATIONAL,
+                    rows.reset_index(drop=True),
+                    _OBSERVED,
+                )
+            )
+
+    def draw(self, recorder: Recorder) -> None:
+        """Declare the volcano of real effects, and effects against log-odds."""
+        recorder.figure(
+            Figure(
+                "influence",
+                "volcano",
+                ("influence",),
+                {"x": "mean_delta", "p": "p_adj", "label": "token"},
+                f"The effect of setting each {self.unit}",
+                "Each context with it minus the same context without it; up: less compatible with no effect.",
+                {"xlabel": "change of activation"},
+            )
+        )
+        recorder.figure(
+            Figure(
+                "correlation_and_cause",
+                "scatter",
+                ("all_tokens",),
+                {"x": "log_odds", "y": "causal_delta", "label": "token", "x_low": "log_odds_low"}
+                | {"x_high": "log_odds_high", "low": "causal_ci_low", "high": "causal_ci_high"},
+                "What goes together with the feature, and what moves it",
+                "Right of 0: more frequent among high activations (observational). Above 0: raises the feature when "
+                "set (interventional). Points on the horizontal line only correlate.",
+                {"xlabel": "log-odds at high activation", "ylabel": "effect of setting it", "hline": 0, "vline": 0},
+            )
+        )
+
+
+_OBSERVED = {
+    "support_high": "share of high contexts that hold it",
+    "support_rest": "share of all other contexts that hold it",
+    "log_odds": "log odds ratio of presence, high against all others, half counts added",
+    "log_odds_low": "lower end of its interval by source build",
+    "p": "permutation p: membership exchanged between source builds of equal size",
+    "p_adj": "family-wise adjusted p (step-down maximum)",
+    "role": "enhancer or suppressor where the interval of the log-odds excludes 0; a correlation",
+    "causal_delta": "effect of really setting it, from the table influence (interventional)",
+    "moves_feature": "whether that effect is beyond 0.1 sd with its interval and its adjusted p",
+}
+_INFLUENCE = {
+    **EFFECT_COLUMNS,
+    "mean_delta": "mean of f with it minus f without it, paired within contexts",
+    "mean_activation": "mean activation with it",
+    "add_delta": "the same in contexts that lacked it (added)",
+    "remove_delta": "f without it minus f with it, in contexts that held it (removed)",
+}
