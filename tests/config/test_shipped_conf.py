@@ -84,3 +84,12 @@ def test_the_sweep_that_make_run_asks_for():
     assert [job.nodes["data"].seed for job in found] == [0, 1, 2, 0, 1, 2]
     assert list(found[0].experiment.steps) == ["train", "probe", "ablation", "steering", "neurons", "swap"]
     assert found[0].experiment.comparison.type == "compare_interventions"
+
+
+@pytest.mark.parametrize("option", [o for o in CONFIGURED if o.group == "experiment"], ids=lambda o: o.name)
+def test_an_experiment_on_builds_chooses_builds(option, composer):
+    if option.load().subject != "builds":
+        pytest.skip("not about builds")
+    choices = composer._base([f"experiment={option.name}"])[0].choices
+    assert choices["data"].startswith("builds")
+    assert all(choices[group] for group in ("slice", "constraints") if group in option.load().needs)

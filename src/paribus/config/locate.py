@@ -63,7 +63,7 @@ def _import_submodule(parent: Any, path: str, name: str, here: str) -> None:
     if name in submodules:
         _import(f"{path}.{name}", here)
         return
-    known = [n for n in dir(parent) if not n.startswith("_")] + submodules
+    known = [n for n in (*dir(parent), *submodules) if not n.startswith("_")]
     raise ConfigError(f"{here}: {path} has no {name!r}; {nearest(name, known)}")
 
 
