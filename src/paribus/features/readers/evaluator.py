@@ -63,13 +63,10 @@ class Evaluator:
         self.model, self.vocabulary, self.site = model, vocabulary, site
         self.device = torch.device(device)
         self._half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(dtype)
-        if dtype == "float64":
-            model.network.double()
-            if model.sae is not None:
-                model.sae.double()
-        model.network.to(self.device).eval()
+        plain = torch.float64 if dtype == "float64" else torch.float32
+        model.network.to(device=self.device, dtype=plain).eval()
         if model.sae is not None:
-            model.sae.to(self.device).eval()
+            model.sae.to(device=self.device, dtype=plain).eval()
         self.batches = Batches(batch_limit)
 
     def inputs(self, codes: Codes, source: Ints) -> tuple[Tensor, ...]:

@@ -16,7 +16,7 @@ from paribus.subjects.builds.states import Codes, States
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-CHUNK_STATES = 65_536
+CHUNK_STATES = 16_384
 
 
 @dataclass(frozen=True)

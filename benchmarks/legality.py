@@ -1,0 +1,98 @@
+"""A million random edits of legal contexts under ``strict``: none that passes is illegal.
+
+Run: ``python -m benchmarks.legality [--edits 1000000] [--seed 0]``. Exit code 1 if a single state that the constraints
+let pass cannot be worn, leaves two capstones of a family, or joins families that the corpus never joins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import numpy as np
+
+from paribus import seeds
+from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec, pairs_seen
+from paribus.subjects.builds.edits import Edits, families_present
+from paribus.subjects.builds.families import FAMILIES, MAIN_ONLY
+from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.legality import feasible_points
+from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, States
+from paribus.subjects.builds.tokens import capstones, decode_build
+
+BLOCK = 20_000
+
+
+def random_edit(edits: Edits, states: States, rng: np.random.Generator) -> States:
+    """Make one kind of edit on all states, with values drawn at random."""
+    kind = rng.integers(7)
+    family = FAMILIES[rng.integers(len(FAMILIES))]
+    if kind <= 2:
+        levels = (None, *edits.levels(family))
+        return edits.set_rung(states, family, levels[rng.integers(len(levels))])
+    if kind == 3:
+        return edits.toggle_main_only(states, MAIN_ONLY[rng.integers(len(MAIN_ONLY))])
+    if kind == 4:
+        return edits.add_tokens(states, [str(rng.choice(edits.vocabulary.ability_tokens))])
+    if kind == 5:
+        return edits.remove_where(states, rng.random((*states.shape, len(FAMILIES))) < 0.1)
+    return edits.swap_weapon(edits.close_context(states), rng.integers(0, edits.weapons.size, states.shape))
+
+
+def independently_legal(codes: np.ndarray, edits: Edits) -> bool:
+    """Judge one state by the slow, memoised search, without the arrays."""
+    points = decode_build(codes, edits.vocabulary)
+    worn = [f for f in MAIN_ONLY if f.name in points]
+    if len({f.piece for f in worn}) < len(worn):
+        return False
+    doubled = any(f.name == "ability_doubler" for f in worn)
+    stacking = tuple(ap for name, ap in points.items() if name not in {f.name for f in worn})
+    return feasible_points(stacking, 3 - len(worn), doubled=doubled)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--edits", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    corpus = BuildsGenerated(n_builds=10_000, contexts_per_build=2, seed=options.seed).load()
+    seen = pairs_seen(corpus.contexts.codes)
+    constraints = Constraints(ConstraintsSpec(avoid_ood_token_combinations="hard"), corpus.vocabulary, seen)
+    edits, rng = Edits(corpus.vocabulary, corpus.weapons), seeds.rng(options.seed, "edits")
+    made = kept = wrong = 0
+    judged: dict[bytes, bool] = {}
+    violations: dict[str, int] = {}
+    base = corpus.contexts.states()
+    states = base[rng.integers(0, base.size, BLOCK)]
+    started = time.perf_counter()
+    while made < options.edits:
+        edited = random_edit(edits, states, rng)
+        enforced = constraints.enforce(edited)
+        passed = enforced.states.ok
+        for name, count in enforced.violations.items():
+            violations[name] = violations.get(name, 0) + count
+        present = families_present(edited.codes[passed]).astype(np.float32)
+        unseen = ~seen & ~np.eye(len(FAMILIES), dtype=bool)
+        wrong += int((((present @ unseen) * present).sum(1) > 0).sum()) + int(edited.clash[passed].sum())
+        for codes in edited.codes[passed]:
+            key = capstones(codes).tobytes() + codes[MAIN_ONLY_COLUMN].tobytes()
+            if key not in judged:
+                judged[key] = independently_legal(codes, edits)
+            wrong += not judged[key]
+        made, kept = made + BLOCK, kept + int(passed.sum())
+        # Go on from what passed; start afresh where an edit was refused, and now and then anyway.
+        fresh = ~passed | (rng.random(BLOCK) < 0.1)
+        codes = np.where(fresh[:, None], base.codes[rng.integers(0, base.size, BLOCK)], edited.codes)
+        states = States.of(codes, states.source)
+    seconds = time.perf_counter() - started
+    print(
+        f"{made:,} edits in {seconds:.1f} s ({made / seconds:,.0f} a second): {kept:,} passed, {made - kept:,} refused"
+    )
+    print("refused or counted by constraint: " + ", ".join(f"{name} {count:,}" for name, count in violations.items()))
+    print(f"illegal among those that passed: {wrong} ({len(judged):,} different sets of capstones)")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
