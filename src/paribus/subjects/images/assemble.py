@@ -68,13 +68,15 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> dict
     rng = seeds.rng(draws.seed, "images/splits")
     domains, clusters = catalogue.domains, catalogue.clusters
     trained = np.flatnonzero(np.isin(domains, roles.train))
-    if catalogue.in_id_val is None:
-        id_val = hold_out(trained, domains, clusters, draws.id_val_share, rng)
-    else:
-        id_val = trained[catalogue.in_id_val[trained]]
+
+    def held_out(rows: IntArray) -> IntArray:
+        names = catalogue.domain_names
+        return hold_out(rows, draws.id_val_share, domains=domains, clusters=clusters, rng=rng, where=where, names=names)
+
+    id_val = held_out(trained) if catalogue.in_id_val is None else trained[catalogue.in_id_val[trained]]
     train = np.setdiff1d(trained, id_val)
     if roles.val is None:
-        val = hold_out(train, domains, clusters, draws.id_val_share, rng)
+        val = held_out(train)
         train = np.setdiff1d(train, val)
     else:
         val = np.flatnonzero(domains == roles.val)

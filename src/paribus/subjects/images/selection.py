@@ -65,15 +65,26 @@ def _index(names: Sequence[str], asked: str, where: str, role: str) -> int:
     raise DataError(f"{where}: {role}: no such domain {asked!r}; {nearest(asked, names)}")
 
 
-def hold_out(rows: IntArray, domains: IntArray, clusters: IntArray, share: float, rng: np.random.Generator) -> IntArray:
+def hold_out(
+    rows: IntArray,
+    share: float,
+    *,
+    domains: IntArray,
+    clusters: IntArray,
+    rng: np.random.Generator,
+    where: str,
+    names: Sequence[str],
+) -> IntArray:
     """Return the rows of about ``share`` of the clusters of each domain, at least one; clusters stay whole.
 
     Args:
         rows: Candidate rows.
+        share: Share of the clusters, in (0, 1).
         domains: Domain of every image.
         clusters: Cluster of every image.
-        share: Share of the clusters, in (0, 1).
         rng: Draws the clusters.
+        where: The data set, for messages.
+        names: Names of the domains.
 
     Raises:
         DataError: If a domain has a single cluster.
@@ -84,7 +95,7 @@ def hold_out(rows: IntArray, domains: IntArray, clusters: IntArray, share: float
         present = rng.permutation(np.unique(clusters[of_domain]))
         if len(present) < 2:
             raise DataError(
-                f"images: domain number {domain} has a single cluster, so nothing of it can be held out for id_val"
+                f"{where}: the domain {names[domain]!r} has a single cluster, so nothing of it can be held out"
             )
         n_held = min(max(1, round(share * len(present))), len(present) - 1)
         held.append(of_domain[np.isin(clusters[of_domain], present[:n_held])])

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from paribus import seeds
 from paribus.errors import CheckpointError, ExperimentError
+from paribus.models.loading import fit_state
 from paribus.subjects.images.data import SPLITS, ImageData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
@@ -219,7 +220,7 @@ class _Loop:
                 "resume: the kept state belongs to a training with other data, seed or settings; "
                 "use an empty workspace for this one"
             )
-        self.model.load_state_dict(kept["model"])
+        fit_state(self.model, kept["model"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self._restore_layout()
         if self.grokfast is not None:

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from paribus.errors import DataError
+from paribus.subjects.images.assemble import channel_statistics
+from paribus.subjects.images.data import EightBitImages, ImageData, content_digest
+
+
+def data(**changes):
+    n = 12
+    fields = {
+        "inputs": torch.zeros(n, 3, 8, 8),
+        "labels": np.arange(n) % 2,
+        "domains": np.arange(n) // 3,
+        "clusters": np.arange(n),
+        "domain_names": ("a", "b", "c", "d"),
+        "class_names": ("no", "yes"),
+        "splits": {name: np.arange(3 * i, 3 * i + 3) for i, name in enumerate(("train", "id_val", "val", "ood"))},
+        "digest": "x",
+        "train_domains": (0,),
+    }
+    return ImageData(**{**fields, **changes})
+
+
+def test_shapes_are_told():
+    images = data()
+    assert (images.n_classes, images.in_channels, images.image_size) == (2, 3, 8)
+    assert images.take(np.array([1, 4])).shape == (2, 3, 8, 8)
+    assert images.rows("val").tolist() == [6, 7, 8]
+
+
+def test_parts_that_do_not_fit_are_refused():
+    with pytest.raises(DataError, match="12 labels, but 5 clusters"):
+        data(clusters=np.arange(5))
+    with pytest.raises(DataError, match="no split ood"):
+        data(splits={name: np.arange(3) for name in ("train", "id_val", "val")})
+    with pytest.raises(DataError, match="the split 'val' has no image"):
+        data(splits={**data().splits, "val": np.arange(0)})
+    with pytest.raises(DataError, match="single class 'no'"):
+        data(labels=np.zeros(12, dtype=int))
+    with pytest.raises(DataError, match="did you mean 'ood'"):
+        data().rows("odd")
+    assert replace(data(), digest="y").digest == "y"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bytes_are_normalised_when_asked_for(channels):
+    pixels = torch.randint(0, 256, (10, channels, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    mean, std = channel_statistics(pixels, np.arange(10))
+    images = EightBitImages(pixels, mean, std)
+    assert len(images) == 10
+    assert images.shape == (10, channels, 4, 4)
+    got = images[np.array([2, 7])]
+    expected = (pixels[[2, 7]].double() / 255 - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(
+        1, -1, 1, 1
+    )
+    assert got.dtype == torch.float32
+    assert torch.allclose(got.double(), expected, atol=1e-5)
+    assert torch.equal(images[2:3], images[np.array([2])])
+
+
+def test_channel_statistics_are_those_of_numpy_and_never_zero():
+    pixels = torch.randint(0, 256, (700, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pixels[:, 2] = 9
+    mean, std = channel_statistics(pixels, np.arange(5, 600))
+    values = pixels[5:600].numpy() / 255.0
+    assert np.allclose(mean, values.mean(axis=(0, 2, 3)))
+    assert np.allclose(std[:2], values.std(axis=(0, 2, 3))[:2])
+    assert std[2] == pytest.approx(1 / 255)
+
+
+def test_the_digest_sees_every_array_and_its_shape():
+    a = np.arange(6)
+    digests = {
+        content_digest("f", a),
+        content_digest("g", a),
+        content_digest("f", a.reshape(2, 3)),
+        content_digest("f", a.astype(np.int32)),
+        content_digest("f", a, a),
+        content_digest("f", a[::-1]),
+    }
+    assert len(digests) == 6
+    assert content_digest("f", a) == content_digest("f", a.copy())
