@@ -1,0 +1,208 @@
+"""What interactions are looked for between: tokens or families, given or chosen by their single effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from paribus.errors import ConfigError, nearest
+from paribus.experiments._interaction_labels import RESOLUTION
+from paribus.experiments._moves import Move, apply_moves
+from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
+from paribus.subjects.builds.states import N_STACKING, States
+from paribus.subjects.builds.tokens import capstones
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_builds import BuildSetup
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class AsksForCandidates(Protocol):
+    """An experiment that names candidates or has them chosen."""
+
+    @property
+    def candidates(self) -> list[str] | None:
+        """Names, or None to have them chosen."""
+
+    @property
+    def n_candidates(self) -> int:
+        """How many are chosen."""
+
+    @property
+    def rung(self) -> int | None:
+        """AP that families are set to; None for the usual one."""
+
+    @property
+    def stable_tokens(self) -> list[str]:
+        """Tokens held in every condition."""
+
+    def hold(self, setup: BuildSetup, states: States) -> States:
+        """Hold them."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that is there or not.
+
+    Attributes:
+        name: As it was asked for, or the family's name.
+        family: Its family.
+        level: AP that the family has when it is there.
+        is_token: Whether a token was asked for (else a family).
+        there: The edit that puts it there.
+        gone: The edit that takes its whole family away.
+    """
+
+    name: str
+    family: Family
+    level: int
+    is_token: bool
+    there: Move
+    gone: Move
+
+    def excludes(self, other: Candidate) -> bool:
+        """Return whether the two cannot stand together: one family, or main-only abilities of one piece."""
+        one_piece = self.family.piece is not None and self.family.piece == other.family.piece
+        return self.family == other.family or one_piece
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidates, and where they come from.
+
+    Attributes:
+        candidates: The candidates in order.
+        sizes: Root mean square of their single effects where they were chosen by them, else NaN.
+        rows: The contexts to report on.
+        n_chosen_on: Contexts (of other source builds) they were chosen on; 0 where they were given.
+    """
+
+    candidates: tuple[Candidate, ...]
+    sizes: tuple[float, ...]
+    rows: Ints
+    n_chosen_on: int
+
+
+def parse(setup: BuildSetup, name: str, rung: int | None) -> Candidate:
+    """Return the candidate of a token (its capstone) or of a family (at ``rung``, or its usual one).
+
+    Raises:
+        ConfigError: If there is no such token or family, or the family lacks the rung.
+    """
+    vocabulary = setup.vocabulary
+    if name in BY_NAME or name in BY_SHORT:
+        family = vocabulary.family(name)
+        level = usual_level(setup, family) if rung is None or family.main_only else rung
+        vocabulary.rung_index(family, level)
+        return _candidate(setup, family.name, family, level, is_token=False)
+    stem = name.rpartition("_")[0]
+    if stem not in BY_NAME and stem not in BY_SHORT:
+        valid = [*(family.name for family in vocabulary.families()), *vocabulary.ability_tokens]
+        raise ConfigError(f"no ability token or family {name!r}; {nearest(name, valid)}")
+    ref = vocabulary.token(name)
+    return _candidate(setup, vocabulary.token_name(ref), ref.family, vocabulary.rungs[ref.rung], is_token=True)
+
+
+def usual_level(setup: BuildSetup, family: Family) -> int:
+    """Return the median rung that the corpus' contexts show of a family (its lowest one where none shows it)."""
+    known = setup.vocabulary.family_rungs(family)
+    if family.main_only:
+        return known[0]
+    places = capstones(setup.corpus.contexts.codes[:, :N_STACKING])[:, family.slot]
+    shown = np.sort(places[places >= 0])
+    return setup.vocabulary.rungs[int(shown[(len(shown) - 1) // 2])] if len(shown) else known[0]
+
+
+def _candidate(setup: BuildSetup, name: str, family: Family, level: int, *, is_token: bool) -> Candidate:
+    there = Move.of(lambda states: setup.edits.set_rung(states, family, level))
+    gone = Move.of(lambda states: setup.edits.set_rung(states, family, None))
+    return Candidate(name, family, level, is_token, there, gone)
+
+
+def choose(
+    setup: BuildSetup, experiment: AsksForCandidates, recorder: Recorder | None, *, without: Sequence[Family] = ()
+) -> Choice:
+    """Return the candidates asked for, or those with the largest single effects.
+
+    Chosen ones are ranked by the root mean square of the paired change of f (not by its mean: an effect that turns its
+    sign with other tokens is one as well), on one half of the source builds; interactions are reported on the other.
+
+    Args:
+        setup: The contexts.
+        experiment: Says what is asked for.
+        recorder: Gets counts and a note of the split.
+        without: Families that cannot be candidates.
+
+    Raises:
+        ConfigError: If a name is unknown, given twice, or no two candidates can stand together.
+    """
+    everything = np.arange(len(setup.contexts))
+    barred = {*without, *(family for family, _ in setup.edits.requested(experiment.stable_tokens))}
+    if experiment.candidates is not None:
+        given = tuple(parse(setup, name, experiment.rung) for name in experiment.candidates)
+        _check(given, barred)
+        return Choice(given, (float("nan"),) * len(given), everything, 0)
+    families = [family for family in setup.vocabulary.families() if family not in barred]
+    rungs = [experiment.rung if experiment.rung in setup.vocabulary.family_rungs(f) else None for f in families]
+    pool = [parse(setup, family.name, rung) for family, rung in zip(families, rungs, strict=True)]
+    clusters = np.unique(setup.cluster)
+    first = setup.rng("candidate_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
+    choosing = np.isin(setup.cluster, first)
+    rows, rest = np.flatnonzero(choosing), np.flatnonzero(~choosing)
+    if not len(rest):
+        raise ConfigError("all contexts come from one source build; name the candidates: experiment.candidates=[...]")
+    part = setup.restrict(rows)
+    moves = [move for candidate in pool for move in (candidate.gone, candidate.there)]
+
+    def design(states: States) -> States:
+        return apply_moves(experiment.hold(part, states), moves)
+
+    f = part.measure_design(design, recorder, n_levels=len(moves), description="single effects").f
+    change = f[1::2] - f[::2]
+    known = ~np.isnan(change)
+    sizes = np.sqrt((np.where(known, change, 0.0) ** 2).sum(1) / np.maximum(known.sum(1), 1))
+    order = np.array(
+        _strongest(pool, sizes, np.asarray(known.any(1)), RESOLUTION * setup.sd)[: experiment.n_candidates], np.int64
+    )
+    if len(order) < 2:
+        raise ConfigError("fewer than two families can be set in these contexts; name the candidates or a lower rung")
+    if recorder is not None:
+        recorder.warn(
+            f"candidates were chosen by their single effects on {len(rows)} contexts and are reported on the "
+            f"{len(rest)} contexts of the other source builds"
+        )
+    return Choice(tuple(pool[i] for i in order), tuple(sizes[order].tolist()), rest, len(rows))
+
+
+def _strongest(pool: Sequence[Candidate], sizes: Floats, feasible: Bools, margin: float) -> list[int]:
+    """Return places by falling size; those without an effect come in only where they fit beside all before them."""
+    out: list[int] = []
+    for i in np.argsort(-sizes, kind="stable").tolist():
+        fits = sizes[i] > margin or not any(pool[i].excludes(pool[j]) for j in out)
+        if feasible[i] and fits:
+            out.append(i)
+    return out
+
+
+def _check(given: Sequence[Candidate], barred: set[Family]) -> None:
+    names = [candidate.name for candidate in given]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"experiment.candidates names {', '.join(twice)} twice")
+    held = sorted({candidate.name for candidate in given if candidate.family in barred})
+    if held:
+        raise ConfigError(f"experiment.candidates: {', '.join(held)} is held (stable_tokens) or the modulator itself")
+    if len(given) < 2:
+        raise ConfigError("experiment.candidates needs at least two tokens or families")
+    if all(a.excludes(b) for i, a in enumerate(given) for b in given[i + 1 :]):
+        a, b = given[:2]
+        why = "one family" if a.family == b.family else f"both need the main slot of the {a.family.piece} piece"
+        raise ConfigError(f"experiment.candidates: {a.name} and {b.name} cannot stand together ({why})")

@@ -1,0 +1,117 @@
+"""What a measured interaction is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from paribus.experiments._build_experiment import row_means
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments._interactions import Interactions
+    from paribus.experiments.setup_builds import BuildSetup
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+RESOLUTION = 1e-5
+"""Effects below this many sd are rounding of 32-bit forward passes, and none."""
+
+LABELS = "synergy, redundancy, output_nonlinearity, third_order, none, or untested (too few contexts)"
+
+
+def established(table: pd.DataFrame, sd: float, alpha: float) -> Bools:
+    """Return which rows of an effect table differ from 0: by their interval, by adjusted p, and beyond rounding."""
+    apart = (table["ci_low"] > 0) | (table["ci_high"] < 0)
+    large = table["mean_delta"].abs() > RESOLUTION * sd
+    return np.asarray(apart & large & (table["p_adj"] <= alpha), bool)
+
+
+def directions(found: Interactions) -> Floats:
+    """Return whether each pair moves the activation up (+1) or down (-1), by ``f(a) + f(b) + f(ab) - 3 f(neither)``.
+
+    Two things that each lower an activation, but no further together, are redundant although their second difference is
+    positive; the direction puts that right.
+    """
+    moved = row_means(2 * found.first + 2 * found.second + found.f)
+    return np.where(moved < 0, -1.0, 1.0)
+
+
+def parts(first: Floats, second: Floats, both: Floats, direction: Floats) -> dict[str, Floats]:
+    """Split the joint effect of each pair into unique, redundant and synergistic parts, context by context.
+
+    Interactions of either sign are kept apart before they are averaged, so that an interaction which turns its sign
+    between contexts shows as both. The four parts add up to the joint effect, in the pair's direction.
+
+    Args:
+        first: Effect of the first one alone ``[pairs, n]``.
+        second: Effect of the second one alone.
+        both: Their interaction.
+        direction: +1 or -1 of each pair ``[pairs]``.
+    """
+    sign = direction[:, None]
+    redundant, synergistic = np.maximum(-sign * both, 0.0), np.maximum(sign * both, 0.0)
+    return {
+        "unique_a": row_means(sign * first - redundant),
+        "unique_b": row_means(sign * second - redundant),
+        "redundant": row_means(redundant),
+        "synergistic": row_means(synergistic),
+    }
+
+
+def pair_labels(
+    table: pd.DataFrame, in_f: Bools, in_z: Bools, direction: Floats, turned: Bools | None = None
+) -> list[str]:
+    """Return the label of each pair.
+
+    A pair whose sign turns with a third one is ``third_order``; an interaction in f without one in z is
+    ``output_nonlinearity``; else its sign in the pair's direction tells ``synergy`` from ``redundancy``.
+
+    Args:
+        table: Effects of the pairs in f.
+        in_f: Whether each interacts in f.
+        in_z: Whether each interacts in z.
+        direction: +1 or -1 of each.
+        turned: Whether some third one turns its sign.
+    """
+    forward = table["mean_delta"].to_numpy() * direction > 0
+    names = np.where(forward, "synergy", "redundancy").astype(object)
+    names[in_f & ~in_z] = "output_nonlinearity"
+    names[~in_f] = "none"
+    names[table["p"].isna().to_numpy()] = "untested"
+    if turned is not None:
+        names[turned] = "third_order"
+    return [str(name) for name in names]
+
+
+def turning(setup: BuildSetup, found: Interactions, tested: Bools) -> Bools:
+    """Return, for each triple's pairs, whether the interaction has one sign without the third and the other with it.
+
+    Both signs must be established by their intervals.
+
+    Args:
+        setup: Gives the settings of the statistics.
+        found: The interactions.
+        tested: Triples to look at ``[triples]``; the others do not turn.
+
+    Returns:
+        ``[triples, 3]`` for the pairs ab, ac, bc.
+    """
+    from paribus.stats.bootstrap import cluster_interval
+
+    out = np.zeros((len(found.triples), 3), bool)
+    rows = np.flatnonzero(tested)
+    if not len(rows):
+        return out
+    absent = found.absent[rows].astype(np.float64)
+    present = absent + found.f3[rows][:, None]
+    values = np.stack([absent, present]).reshape(-1, absent.shape[-1])
+    interval = cluster_interval(values.T, setup.cluster, spec=setup.stats, rng=setup.rng("turning"))
+    margin = RESOLUTION * setup.sd
+    sign = ((interval.low > margin).astype(int) - (interval.high < -margin).astype(int)).reshape(2, len(rows), 3)
+    out[rows] = sign[0] * sign[1] < 0
+    return out
