@@ -1,0 +1,226 @@
+"""B6: whether a third family, token or weapon changes how pairs interact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.experiments._build_experiment import EFFECT_COLUMNS, BuildExperiment, EffectVector, base_numbers, row_means
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments._candidates import Choice
+    from paribus.experiments._modulators import Modulated, Modulator
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_builds import BuildSetup
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionalInteractions(BuildExperiment):
+    """Measure how pairs interact with the modulator absent and present, in the same contexts."""
+
+    type: ClassVar[str] = "conditional_interactions"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "whether a family, token or weapon changes how pairs interact"
+
+    modulator: str = field(help="A family, token or weapon by name; absent weapon: the mean over reference weapons.")
+    candidates: list[str] | None = field(
+        None, help="Tokens or families, by name or abbreviation; null: the families with the largest single effects."
+    )
+    n_candidates: int = field(8, low=2, high=16, help="How many families are chosen where none are given.")
+    rung: int | None = field(
+        None, low=1, help="AP that families are set to; null: the median rung that the corpus shows of each."
+    )
+    n_reference_weapons: int = field(20, low=1, help="Weapons that stand for another weapon than the modulator.")
+
+    def measure(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[Modulated, Modulator, Choice]:
+        """Choose candidates and measure every pair without and with the modulator.
+
+        Raises:
+            ConfigError: If a name is unknown, the modulator is a candidate too, or no context supports any pair.
+        """
+        import numpy as np
+
+        from paribus.experiments._candidates import choose
+        from paribus.experiments._interactions import pairs_of
+        from paribus.experiments._modulators import find_modulator, measure_modulated
+
+        modulator = find_modulator(setup, self.modulator, self.rung, self.n_reference_weapons)
+        barred = [] if modulator.family is None else [modulator.family]
+        choice = choose(setup, self, recorder, without=barred)
+        pairs = pairs_of(choice.candidates)
+        part = setup.restrict(choice.rows)
+        found = measure_modulated(part, self, choice.candidates, pairs, modulator, recorder)
+        names = ", ".join(candidate.name for candidate in choice.candidates)
+        setup.require(~np.isnan(found.f), f"any two of {names} without and with {modulator.name}")
+        return found, modulator, choice
+
+    def effect_vector(self, setup: BuildSetup) -> EffectVector:
+        """Return the third difference of every pair; contexts that candidates were chosen on are left out."""
+        import numpy as np
+
+        found, _, choice = self.measure(setup, None)
+        differences = np.full((len(found.f), len(setup.contexts)), np.nan)
+        differences[:, choice.rows] = found.f
+        names = [candidate.name for candidate in choice.candidates]
+        labels = tuple(f"{names[a]} x {names[b]}" for a, b in found.absent.pairs)
+        return EffectVector(labels, row_means(differences), differences)
+
+    def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+        """Measure pairs without and with the modulator, then how much each changes."""
+        import numpy as np
+        import pandas as pd
+
+        from paribus.experiments import _interaction_tables as tables
+
+        setup.describe(recorder)
+        found, modulator, choice = self.measure(setup, recorder)
+        part = setup.restrict(choice.rows)
+        recorder.table(tables.candidate_table(choice))
+        unturned = np.zeros(len(found.f), bool)
+        states = {"absent": found.absent, "present": found.present}
+        both = [tables.interaction_table(part, recorder, s, choice.candidates, unturned) for s in states.values()]
+        pairs = pd.concat([t.frame.assign(modulator=name) for name, t in zip(states, both, strict=True)])
+        recorder.table(
+            Table(
+                "interactions",
+                f"One row per pair and state of the modulator, {modulator.name}.",
+                Evidence.INTERVENTIONAL,
+                pairs.reset_index(drop=True),
+                {**tables.PAIR_COLUMNS, "modulator": "whether the modulator is absent or present"},
+            )
+        )
+        frame = self.changes(part, recorder, found, both[0].frame, both[1].frame)
+        frame.insert(2, "modulator", modulator.name)
+        recorder.table(
+            Table(
+                "conditional_interactions",
+                f"One row per pair: how much its interaction changes when {modulator.name} is there.",
+                Evidence.INTERVENTIONAL,
+                frame,
+                _COLUMNS,
+            )
+        )
+        self.draw(recorder, modulator)
+        values = frame["third_difference"]
+        largest = frame.iloc[int(np.argmax(values.abs().fillna(-1.0)))]
+        known = values.dropna()
+        return Aggregates(
+            mean_delta=float(known.mean()),
+            std_delta=float(known.std(ddof=1)) if len(known) > 1 else 0.0,
+            n_samples=len(part.contexts),
+            n_conditions=2 * len(frame),
+            **base_numbers(setup),
+            custom={
+                "modulator": modulator.name,
+                "modulator_kind": modulator.kind,
+                "largest_pair": largest["pair"],
+                "largest_third_difference": float(largest["third_difference"]),
+                "largest_label": largest["label"],
+                "n_changed": int(frame["label"].isin(["third_order", "modulated"]).sum()),
+                "sd": setup.sd,
+            },
+        )
+
+    def changes(
+        self,
+        setup: BuildSetup,
+        recorder: Recorder,
+        found: Modulated,
+        absent: pd.DataFrame,
+        present: pd.DataFrame,
+    ) -> pd.DataFrame:
+        """Return one row per pair with its third difference, and both interactions beside it."""
+        import numpy as np
+
+        from paribus.experiments._interaction_labels import RESOLUTION
+        from paribus.experiments._interaction_tables import tested_rows
+
+        pairs = [f"{a} x {b}" for a, b in zip(absent["token_a"], absent["token_b"], strict=True)]
+        names = ("third_difference", "third_difference_z")
+        frame, in_f, in_z, plain = tested_rows(
+            setup, recorder, found.f, found.z, "third_differences", names=names, labels=pairs, null=found.null
+        )
+        margin = RESOLUTION * setup.sd
+        signs = [
+            (table["ci_low"] > margin).astype(int) - (table["ci_high"] < -margin).astype(int)
+            for table in (absent, present)
+        ]
+        turns = (signs[0] * signs[1] < 0).to_numpy()
+        label = np.full(len(frame), "none", dtype=object)
+        label[in_f & ~in_z] = "output_nonlinearity"
+        label[in_f & in_z] = "modulated"
+        label[in_f & in_z & turns] = "third_order"
+        label[plain["p"].isna().to_numpy()] = "untested"
+        frame.insert(0, "token_a", absent["token_a"])
+        frame.insert(1, "token_b", absent["token_b"])
+        frame.insert(2, "pair", pairs)
+        frame.insert(5, "label", [str(each) for each in label])
+        for name, table in (("absent", absent), ("present", present)):
+            frame[f"interaction_{name}"] = table["interaction_activation"]
+            frame[f"interaction_{name}_z"] = table["interaction_preactivation"]
+            frame[f"ci_low_{name}"] = table["ci_low"]
+            frame[f"ci_high_{name}"] = table["ci_high"]
+        frame["turns"] = turns
+        return frame
+
+    def draw(self, recorder: Recorder, modulator: Modulator) -> None:
+        """Declare the pair of matrices and the changes."""
+        recorder.figure(
+            Figure(
+                "interactions",
+                "interaction_matrix",
+                ("interactions",),
+                {
+                    "a": "token_a",
+                    "b": "token_b",
+                    "value": "interaction_activation",
+                    "p": "p_adj",
+                    "label": "label",
+                    "panel": "modulator",
+                },
+                f"How pairs interact without and with {modulator.name}",
+                "Second difference of the activation in the same contexts, with the modulator absent and present.",
+                {
+                    "value_label": "interaction",
+                    "names": {"absent": f"{modulator.name} absent", "present": f"{modulator.name} present"},
+                },
+            )
+        )
+        recorder.figure(
+            Figure(
+                "third_differences",
+                "forest",
+                ("conditional_interactions",),
+                {
+                    "label": "pair",
+                    "value": "third_difference",
+                    "low": "ci_low",
+                    "high": "ci_high",
+                    "n": "n",
+                    "group": "label",
+                },
+                f"What {modulator.name} changes",
+                "Interaction with the modulator there, minus without it, with its interval.",
+                {"xlabel": "third difference", "sort": "abs", "max_rows": 20},
+            )
+        )
+
+
+_COLUMNS = {
+    **{name: EFFECT_COLUMNS[name] for name in ("n", "n_clusters", "p", "null_percentile", "null_low", "null_high")},
+    "third_difference": "interaction in f with the modulator there, minus without it",
+    "third_difference_z": "the same on the pre-activation z",
+    "ci_low": "lower end of the cluster-bootstrap interval of third_difference",
+    "ci_high": "upper end of it",
+    "p_adj": "p adjusted over the pairs",
+    "label": "third_order: established in f and z and the pair's sign turns; modulated: without a turn; "
+    "output_nonlinearity: in f but not in z; none; untested",
+    "interaction_absent": "interaction of the pair with the modulator absent",
+    "interaction_present": "interaction of the pair with the modulator there",
+}
