@@ -20,6 +20,8 @@ if "paribus_toy" not in sys.modules:
 import paribus_toy  # noqa: E402
 
 setup.register("toy", paribus_toy)
+for _name in ("toy_train", "toy_refine"):  # as if each stood in a file of its own
+    sys.modules.setdefault(f"paribus.experiments.{_name}", paribus_toy)
 
 BASE = {
     "data": {"_target_": "paribus_toy.ToyData", "seed": 0, "n_train": 10, "broken": False},
@@ -50,8 +52,8 @@ def toy_job(experiment, *, seed=0, reuse="auto", checkpoint="peak_val", study=No
         tree["data"]["seed"] = seed
     nodes = {group: build(tree[group], group) if tree[group] is not None else None for group in GROUPS}
     return Job(
-        overrides=(f"experiment={nodes['experiment'].type}", f"seed={seed}"),
-        choices={"experiment": nodes["experiment"].type, "model": "toy", "study": study},
+        overrides=(f"experiment={getattr(nodes['experiment'], 'type', None)}", f"seed={seed}"),
+        choices={"experiment": getattr(nodes["experiment"], "type", None), "model": "toy", "study": study},
         tree=tree,
         nodes=nodes,
         seed=seed,

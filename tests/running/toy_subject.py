@@ -143,6 +143,29 @@ class Train(Toy):
 
 
 @dataclass(frozen=True)
+class Refine(Toy):
+    """Takes a model and publishes another: ten times the weights."""
+
+    type: ClassVar[str] = "toy_refine"
+    evidence: ClassVar[Evidence] = Evidence.TRAINING
+    produces_model: ClassVar[bool] = True
+    takes_model: ClassVar[bool] = True
+
+    def run(self, setup, recorder):
+        recorder.workspace.save("checkpoint_e00009", {"model": {"w": setup.weights * 10}, "epoch": 9})
+        recorder.workspace.publish("checkpoint_e00009")
+        return Aggregates()
+
+
+@dataclass(frozen=True)
+class SpotModel(ToyModel):
+    """A model that is trained where it is needed."""
+
+    weights: str | None = field(None, help="A file.")
+    trained_by: ClassVar[tuple[str, ...]] = ("toy_train", "toy_refine")
+
+
+@dataclass(frozen=True)
 class Fail(Toy):
     """Hands one table over and fails in the way it is told."""
 

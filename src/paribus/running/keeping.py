@@ -87,6 +87,7 @@ def provenance_of(request: Request, process: Mapping[str, Any]) -> dict[str, Any
         "overrides": list(request.overrides),
         "step": request.step,
         "seed": request.seed,
+        "needs": list(request.experiment.needs),
         **process,
     }
 
@@ -104,6 +105,7 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
     if resolved.source is not None:
         found["model_run"] = resolved.source.run_id
         found["model_identity"] = resolved.source.identity
+        found["resolved"] = plain(resolved.source.tree)
     for name in ("site", "positive"):
         if hasattr(resolved.request.experiment, name):
             found[name] = plain(getattr(resolved.request.experiment, name))

@@ -18,6 +18,7 @@ from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
 from paribus.running import keeping
 from paribus.running.identify import identify
+from paribus.running.on_the_spot import trained
 from paribus.running.recorder import TrackedRecorder
 from paribus.running.setup import builder
 from paribus.running.tags import model_label, run_name, run_tags
@@ -110,6 +111,7 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     identity = identify(resolved, runs=runs)
     if request.reuses and (found := reusable(store, identity)) is not None:
         return found
+    resolved = trained(resolved, store, folder)
 
     def work(living: Living) -> Result:
         setup = builder(request.experiment.subject).setup(resolved, store, identity=identity)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
 from paribus.models.tracked import LATEST, Tracked
+from paribus.running import on_the_spot
 from paribus.running import source as sources
 from paribus.running.source import ModelSource
 from paribus.subjects.as_trained import AsTrained
 
 if TYPE_CHECKING:
+    from paribus.experiments.base import Experiment
     from paribus.running.request import Request
     from paribus.tracking.interface import Store
 
@@ -23,10 +25,22 @@ class Resolved:
     Attributes:
         request: The request, with the specs of the run it takes its model from.
         source: The trained model, None where the model is built anew or read from a file.
+        asked: The request as it was before, where the model is to be trained on the spot.
     """
 
     request: Request
     source: ModelSource | None
+    asked: Request | None = None
+
+
+def trains(experiment: Experiment) -> bool:
+    """Return whether an experiment produces a model."""
+    return bool(getattr(experiment, "produces_model", False))
+
+
+def takes(experiment: Experiment) -> bool:
+    """Return whether an experiment works on a model that was trained before, if there is one."""
+    return bool(getattr(experiment, "takes_model", not trains(experiment)))
 
 
 def resolve(request: Request, store: Store, source: ModelSource | None = None) -> Resolved:
@@ -35,29 +49,38 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
     Args:
         request: The request.
         store: Where runs are kept.
-        source: The model of the step before, in a sequence; an experiment that trains does not take it.
+        source: The model of the step before, in a sequence; an experiment that trains anew does not take it.
 
     Raises:
         ConfigError: If there is no such run, or data are to be as trained and nothing says what was trained.
     """
     node = request.nodes.get("model")
-    trains = bool(getattr(request.experiment, "produces_model", False))
-    if isinstance(node, Tracked):
-        if trains:
+    experiment = request.experiment
+    asked = None
+    if not takes(experiment):
+        if isinstance(node, Tracked):
             raise ConfigError(
-                f"model=tracked: {request.experiment.type} trains a model, it does not take one; choose an architecture"
+                f"model=tracked: {experiment.type} trains a model, it does not take one; choose an architecture"
             )
-        source = from_store(node, store)
-    elif trains:
         source = None
-    data = request.nodes.get("data")
-    if isinstance(data, AsTrained):
-        if source is None:
-            raise ConfigError("data=as_trained: only a tracked model was trained on something; use model=tracked")
-        data = source.data
+    elif isinstance(node, Tracked) and source is None:
+        source = from_store(node, store)
+    elif source is None and (source := on_the_spot.planned(request)) is not None:
+        asked = request
     if source is None:
-        return Resolved(request.with_nodes(data=data), None)
-    return Resolved(request.with_nodes(data=data, model=source.architecture, training=source.training), source)
+        if isinstance(request.nodes.get("data"), AsTrained):
+            raise ConfigError("data=as_trained: only a tracked model was trained on something; use model=tracked")
+        return Resolved(request, None)
+    found = with_source(request, source)
+    return Resolved(found.request, found.source, asked)
+
+
+def with_source(request: Request, source: ModelSource) -> Resolved:
+    """Return the request on a trained model: with its architecture and training, and its data where they are asked."""
+    nodes = {"model": source.architecture, "training": source.training}
+    if isinstance(request.nodes.get("data"), AsTrained):
+        nodes["data"] = source.data
+    return Resolved(request.with_nodes(**nodes), source)
 
 
 def from_store(node: Tracked, store: Store) -> ModelSource:

@@ -98,7 +98,7 @@ def planned(request: Request, store: Store) -> list[tuple[Resolved, str]]:
         ConfigError: If a step takes a tracked model that is not there.
     """
     from paribus.running.identify import identify
-    from paribus.running.resolve import resolve
+    from paribus.running.resolve import resolve, trains
     from paribus.running.source import planned as planned_source
 
     steps = []
@@ -107,7 +107,7 @@ def planned(request: Request, store: Store) -> list[tuple[Resolved, str]]:
         resolved = resolve(step, store, source)
         identity = identify(resolved)
         steps.append((resolved, identity))
-        if getattr(step.experiment, "produces_model", False):
+        if trains(step.experiment):
             source = planned_source(resolved.request, identity)
     return steps
 
@@ -140,6 +140,8 @@ def _work(living: Living, store: Store, folder: Path) -> Result:
     Raises:
         ExperimentError: If a step failed.
     """
+    from paribus.running.resolve import takes, trains
+
     request = living.resolved.request
     rows: list[dict[str, Any]] = []
     results: dict[str, Result] = {}
@@ -148,8 +150,7 @@ def _work(living: Living, store: Store, folder: Path) -> Result:
     for step in step_requests(request):
         assert step.step is not None
         row = {"step": step.step, "experiment_type": step.experiment.type, "evidence": step.experiment.evidence.value}
-        trains = bool(getattr(step.experiment, "produces_model", False))
-        if untrained is not None and not trains:
+        if untrained is not None and takes(step.experiment):
             rows.append({**row, "status": "SKIPPED", "message": f"step {untrained} trained no model"})
             continue
         try:
@@ -160,9 +161,9 @@ def _work(living: Living, store: Store, folder: Path) -> Result:
             message = one_line(error)
             log.error("step %s: %s", step.step, message)
             rows.append({**row, "status": "FAILED", "run_id": getattr(error, "run_id", None), "message": message})
-            untrained = step.step if trains else untrained
+            untrained = step.step if trains(step.experiment) else untrained
             continue
-        untrained = None if trains else untrained
+        untrained = None if trains(step.experiment) else untrained
         results[step.step] = result
         rows.append({**row, "status": "FINISHED", "run_id": result.run_id, "duration_seconds": result.duration_seconds})
     living.recorder.table(_steps_table(rows))
@@ -177,18 +178,13 @@ def _step(
     step: Request, store: Store, folder: Path, source: ModelSource | None, parent: str | None
 ) -> tuple[Result, ModelSource | None]:
     """Run one step; return its result, and the model that the next steps take."""
-    from paribus.running.identify import identify
     from paribus.running.life import run_experiment
-    from paribus.running.resolve import resolve
-    from paribus.running.source import from_folder, from_run
+    from paribus.running.resolve import resolve, trains
+    from paribus.running.source import from_trained
 
     resolved = resolve(step, store, source)
     result = run_experiment(resolved, store, folder, parent=parent)
-    if not getattr(step.experiment, "produces_model", False):
-        return result, source
-    if result.run_id is None:
-        return result, from_folder(result, folder, identify(resolved))
-    return result, from_run(store, store.get(result.run_id))
+    return result, from_trained(result, resolved, store, folder) if trains(step.experiment) else source
 
 
 def _steps_table(rows: list[dict[str, Any]]) -> Table:

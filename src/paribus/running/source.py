@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.check import build
-from paribus.errors import CheckpointError, ConfigError
+from paribus.errors import CheckpointError, ConfigError, DataError
 from paribus.running.workspace import SUFFIX, read_state
 
 if TYPE_CHECKING:
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from paribus.experiments.checkpoints import Checkpoints
     from paribus.results.schema import Result
     from paribus.running.request import Request
+    from paribus.running.resolve import Resolved
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
 
 CHECKPOINTS = "checkpoints"
+GROUPS = ("model", "training", "data")
+"""The config groups that say what a trained model is."""
 _EPOCH = re.compile(r"checkpoint_e(\d+)")
 
 
@@ -40,6 +43,8 @@ class ModelSource:
         best: Epoch by choice (``peak_val``, ``peak_ood``).
         names: The kept checkpoints, sorted.
         locate: Returns the file of a checkpoint.
+        tree: The configuration nodes of model, training and data.
+        option: Name of the chosen architecture.
         planned: Whether it is only going to be trained, so that nothing but its identity is known.
     """
 
@@ -53,6 +58,8 @@ class ModelSource:
     best: Mapping[str, int]
     names: tuple[str, ...]
     locate: Callable[[str], Path]
+    tree: Mapping[str, Any] = field(default_factory=dict)
+    option: str | None = None
     planned: bool = False
 
     @property
@@ -70,6 +77,16 @@ class ModelSource:
             raise CheckpointError(f"{self.label}: has no checkpoint {name!r}; kept: {', '.join(self.names) or 'none'}")
         return read_state(self.locate(name))
 
+    def epoch_state(self, epoch: int) -> dict[str, Any]:
+        """Return everything that was kept at an epoch."""
+        return self.state(self._epochs()[epoch])
+
+    def _epochs(self) -> dict[int, str]:
+        epochs = {int(found[1]): name for name in self.names if (found := _EPOCH.fullmatch(name))}
+        if not epochs:
+            raise CheckpointError(f"{self.label}: kept no checkpoints, so there is no trained model to take from it")
+        return epochs
+
     def checkpoints(self) -> Checkpoints:
         """Return the index of its checkpoints by epoch.
 
@@ -78,12 +95,10 @@ class ModelSource:
         """
         from paribus.experiments.checkpoints import Checkpoints
 
-        epochs = {int(found[1]): name for name in self.names if (found := _EPOCH.fullmatch(name))}
-        if not epochs:
-            raise CheckpointError(f"{self.label}: kept no checkpoints, so there is no trained model to take from it")
+        epochs = self._epochs()
 
         def load(epoch: int) -> Mapping[str, Any]:
-            weights: Mapping[str, Any] = self.state(epochs[epoch])["model"]
+            weights: Mapping[str, Any] = self.epoch_state(epoch)["model"]
             return weights
 
         best = {choice: epoch for choice, epoch in self.best.items() if epoch in epochs}
@@ -104,7 +119,7 @@ def from_run(store: Store, run: KeptRun) -> ModelSource:
         DataError: If its files are missing.
     """
     if run.tags.get("produces_model") != "true":
-        trained = [child for child in store.children(run.run_id) if child.tags.get("produces_model") == "true"]
+        trained = [step for step in _steps(store, run) if step.tags.get("produces_model") == "true"]
         if not trained:
             raise ConfigError(
                 f"model.run={run.run_id[:8]}: a run of {run.experiment_type or 'another program'}, which trains "
@@ -120,7 +135,19 @@ def from_run(store: Store, run: KeptRun) -> ModelSource:
         identity=run.identity or run.run_id,
         names=tuple(sorted(files)),
         locate=lambda name: store.download(run.run_id, files[name]),
+        option=option if (option := run.params.get("model")) != "tracked" else None,
     )
+
+
+def _steps(store: Store, run: KeptRun) -> list[KeptRun]:
+    """Return the runs of a sequence's steps, also those that it took over from an earlier one."""
+    if run.experiment_type != "sequence":
+        return []
+    try:
+        steps = store.result(run.run_id).tables["steps"].frame
+    except (DataError, KeyError):
+        return store.children(run.run_id)
+    return [store.get(run_id) for run_id in steps["run_id"].dropna()]
 
 
 def from_folder(result: Result, folder: Path, identity: str) -> ModelSource:
@@ -129,24 +156,44 @@ def from_folder(result: Result, folder: Path, identity: str) -> ModelSource:
     return from_result(result, identity=identity, names=tuple(sorted(files)), locate=lambda name: files[name])
 
 
-def from_result(result: Result, *, identity: str, names: tuple[str, ...], locate: Callable[[str], Path]) -> ModelSource:
-    """Return the model of a training run from its result and its checkpoint files."""
-    tree = result.config
-    nodes = {
-        group: build(tree[group], group) if tree.get(group) is not None else None
-        for group in ("model", "training", "data")
-    }
+def from_trained(result: Result, resolved: Resolved, store: Store, folder: Path) -> ModelSource:
+    """Return the model of a training that just finished, tracked or not."""
+    from paribus.running.identify import identify
+
+    if result.run_id is None:
+        return from_folder(result, folder, identify(resolved))
+    return from_run(store, store.get(result.run_id))
+
+
+def from_result(
+    result: Result,
+    *,
+    identity: str,
+    names: tuple[str, ...],
+    locate: Callable[[str], Path],
+    option: str | None = None,
+) -> ModelSource:
+    """Return the model of a training run from its result and its checkpoint files.
+
+    A training that itself took a trained model says in its provenance what that was (``resolved``).
+    """
+    tree = {group: result.config.get(group) for group in GROUPS} | dict(result.provenance.get("resolved") or {})
+    if "training" not in result.provenance.get("needs", GROUPS):
+        tree["training"] = None  # it stood in the configuration, but that training was not made by it
+    nodes = {group: build(node, group) if node is not None else None for group, node in tree.items()}
     return ModelSource(
         identity=identity,
         run_id=result.run_id,
         architecture=nodes["model"],
         training=nodes["training"],
         data=nodes["data"],
-        seed=int(tree.get("seed", 0)),
+        seed=int(result.config.get("seed", 0)),
         history=result.tables["history"].frame if "history" in result.tables else None,
         best=_best(result),
         names=names,
         locate=locate,
+        tree=tree,
+        option=option,
     )
 
 
@@ -170,13 +217,14 @@ def planned(request: Request, identity: str) -> ModelSource:
         identity=identity,
         run_id=None,
         architecture=request.nodes.get("model"),
-        training=request.nodes.get("training"),
+        training=request.nodes.get("training") if "training" in request.experiment.needs else None,
         data=request.nodes.get("data"),
         seed=request.seed,
         history=None,
         best={},
         names=(),
         locate=_not_yet,
+        option=request.choices.get("model"),
         planned=True,
     )
 

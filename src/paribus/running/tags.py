@@ -37,6 +37,7 @@ def model_label(resolved: Resolved) -> str | None:
         return None
     architecture = _label(request.nodes.get("model"), request.choices.get("model"))
     if resolved.source is not None:
+        architecture = resolved.source.option or architecture
         return f"{architecture} ({resolved.source.label})" if architecture else resolved.source.label
     return architecture
 

@@ -27,12 +27,20 @@ def life_tags(heartbeat_seconds: float) -> dict[str, str]:
     """Return the tags that say which process a run lives in."""
     pid = os.getpid()
     return {
-        HOST_TAG: socket.gethostname(),
+        HOST_TAG: here(),
         PID_TAG: str(pid),
         BORN_TAG: process_started(pid),
         BEAT_TAG: str(int(time.time())),
         EVERY_TAG: f"{heartbeat_seconds:g}",
     }
+
+
+def here() -> str:
+    """Return the host, and on Linux the space of its process numbers: containers may share a host's name."""
+    try:
+        return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
 
 
 def process_started(pid: int) -> str:
@@ -92,7 +100,7 @@ def is_dead(run: Run, *, now: float) -> bool:
     tags = run.data.tags
     if HOST_TAG not in tags or not tags.get(PID_TAG, "").isdigit():
         return False
-    if tags[HOST_TAG] == socket.gethostname():
+    if tags[HOST_TAG] == here():
         return not process_alive(int(tags[PID_TAG]), tags.get(BORN_TAG, ""))
     try:
         last, every = float(tags[BEAT_TAG]), float(tags[EVERY_TAG])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from paribus.experiments.setup_builds import BuildSetup
     from paribus.models.set_model import SetModel
     from paribus.running.resolve import Resolved
+    from paribus.running.source import ModelSource
     from paribus.subjects.builds.contexts import Corpus
     from paribus.tracking.interface import Store
 
@@ -50,7 +51,7 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> BuildSetup:
     return build_setup(
         data=corpus,
         model=set_model(resolved, corpus),
-        feature=nodes.get("feature"),
+        feature=nodes.get("feature") if "feature" in resolved.request.experiment.needs else None,
         slicing=nodes.get("slice") or SliceSpec(),
         constraints=nodes.get("constraints") or ConstraintsSpec(),
         seed=arguments["seed"],
@@ -107,6 +108,8 @@ def set_model(resolved: Resolved, corpus: Corpus) -> SetModel:
     generator = seeds.torch_rng(request.seed, "model")
 
     def make() -> Any:
+        if source is not None:
+            return restored(resolved, source, arguments)
         if isinstance(node, Foreign):
             return node.call(**arguments, generator=generator)
         if not hasattr(node, "build"):
@@ -116,8 +119,28 @@ def set_model(resolved: Resolved, corpus: Corpus) -> SetModel:
         except TypeError:
             raise ConfigError(f"model: {type(node).__name__} is no model of sets; try model=planted") from None
 
-    key = digest({"model": canonical(plain(science(node))), "seed": request.seed, "tokens": list(arguments["tokens"])})
-    model = make() if isinstance(node, Foreign) or source is not None else models.get(key, make)
+    trained = [source.identity, source.run_id, request.checkpoint] if source is not None else None
+    stated = {"model": plain(science(node)), "seed": request.seed, "tokens": list(arguments["tokens"]), "from": trained}
+    # a training changes its network in place, so it never gets a shared one
+    shared = not isinstance(node, Foreign) and not getattr(request.experiment, "produces_model", False)
+    model = models.get(digest({"stated": canonical(stated)}), make) if shared else make()
     if not isinstance(model, SetModel):
         raise ConfigError(f"model: made a {type(model).__name__}, but {request.experiment.type} needs a SetModel")
+    return model
+
+
+def restored(resolved: Resolved, source: ModelSource, arguments: dict[str, Any]) -> SetModel:
+    """Return the model that a training run published, at the chosen checkpoint.
+
+    Raises:
+        ConfigError: If the run trained no set model.
+        CheckpointError: If what it kept does not fit.
+    """
+    restore = getattr(source.architecture, "restore", None)
+    if restore is None:
+        raise ConfigError(f"model: {source.label} trained no model of sets")
+    index = source.checkpoints()
+    choice = resolved.request.checkpoint if resolved.request.checkpoint != "all" else "peak_val"
+    (chosen,) = index.select(choice)
+    model: SetModel = restore(source.epoch_state(chosen.epoch), **arguments, name=source.label)
     return model

@@ -1,0 +1,105 @@
+"""Models that are trained where a request needs them, once, and reused by identity from then on."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ConfigError
+from paribus.experiments.base import Experiment
+
+if TYPE_CHECKING:
+    from paribus.running.request import Request
+    from paribus.running.resolve import Resolved
+    from paribus.running.source import ModelSource
+    from paribus.tracking.interface import Store
+
+
+def recipe(request: Request) -> tuple[Request, ...]:
+    """Return the training runs that make the request's model, in order; none where it needs no training.
+
+    A model spec says by ``trained_by`` which experiment types make its weights where no file gives them. A training
+    that is itself one of them takes what those before it made.
+    """
+    node = request.nodes.get("model")
+    types: tuple[str, ...] = getattr(node, "trained_by", ())
+    if not types or getattr(node, "weights", None) or "model" not in request.experiment.needs:
+        return ()
+    if request.experiment.type in types:
+        types = types[: types.index(request.experiment.type)]
+    return tuple(_training(request, name) for name in types)
+
+
+def planned(request: Request) -> ModelSource | None:
+    """Return the model that the recipe is going to make, before it has; None without a recipe."""
+    from paribus.running.identify import identify
+    from paribus.running.resolve import Resolved, with_source
+    from paribus.running.source import planned as planned_source
+
+    source: ModelSource | None = None
+    for training in recipe(request):
+        resolved = with_source(training, source) if source is not None else Resolved(training, None)
+        source = planned_source(resolved.request, identify(resolved))
+    return source
+
+
+def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
+    """Return a resolved request whose model exists: trained now, or taken from finished runs of the same identity.
+
+    Args:
+        resolved: A request whose model may only be planned.
+        store: Where runs are kept.
+        folder: The run's output folder; files of training runs go under it.
+
+    Raises:
+        ExperimentError: If a training fails.
+    """
+    from paribus.running.life import run_experiment
+    from paribus.running.resolve import Resolved, with_source
+    from paribus.running.source import from_trained
+
+    if resolved.source is None or not resolved.source.planned:
+        return resolved
+    source: ModelSource | None = None
+    for training in recipe(resolved.asked or resolved.request):
+        step = with_source(training, source) if source is not None else Resolved(training, None)
+        place = folder / training.experiment.type
+        result = run_experiment(step, store, place)
+        source = from_trained(result, step, store, place)
+    if source is None:
+        raise ConfigError(f"model: {resolved.source.label} is not trained, and nothing says how to")
+    return replace(with_source(resolved.asked or resolved.request, source), asked=resolved.asked)
+
+
+def _training(request: Request, name: str) -> Request:
+    """Return the request of one training run, which is reused whenever it is there."""
+    experiment = experiment_named(name)
+    return replace(request.for_step(name, experiment, _node(experiment)), step=None, reuse="always")
+
+
+def experiment_named(name: str) -> Experiment:
+    """Return the experiment of a type with its default values.
+
+    Raises:
+        ConfigError: If there is no such type.
+    """
+    try:
+        module = importlib.import_module(f"paribus.experiments.{name}")
+    except ModuleNotFoundError:
+        raise ConfigError(f"model: is trained by {name!r}, which is no experiment type") from None
+    for _, found in inspect.getmembers(module, inspect.isclass):
+        if issubclass(found, Experiment) and found.__dict__.get("type") == name:
+            made: Experiment = found()
+            return made
+    raise ConfigError(f"model: is trained by {name!r}, which is no experiment type")
+
+
+def _node(experiment: Experiment) -> dict[str, Any]:
+    """Return the configuration node that an experiment would be built from."""
+    kind = type(experiment)
+    values = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment)}
+    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **values}

@@ -1,0 +1,129 @@
+"""Wrong names are found before anything is run, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paribus.errors import ConfigError, DataError, ParibusError
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Diagnostics, Result
+from paribus.running import caches, summary
+from paribus.running.setup import builder, subjects
+from paribus.running.subjects import images
+from paribus.running.validate import validate
+from paribus.tracking.spec import TrackingSpec
+
+DIGITS = {
+    "_target_": "paribus.subjects.images.digits_scanners.DigitsScanners",
+    "seed": 0,
+    "n_train": 24,
+    "n_eval": 24,
+    "image_size": 8,
+}
+CNN = {"_target_": "paribus.models.small_cnn.SmallCNN", "width": 4}
+TRAIN = {"_target_": "paribus.experiments.train_classifier.TrainClassifier"}
+ABLATE = {"_target_": "paribus.experiments.subspace_ablation.SubspaceAblation"}
+TRACKED = {"_target_": "paribus.models.tracked.Tracked"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_validated():
+    images._validated.clear()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "groups", "error", "message"),
+    [
+        ("Measure", {"data": None}, ConfigError, "toy needs data"),
+        ("Measure", {"data": {"broken": True}}, DataError, "row 3 is broken"),
+        ("Measure", {"model": TRACKED}, ConfigError, "no run"),
+        ("Measure", {"tracking": {"folder": "50%"}}, ConfigError, "database URI"),
+        ("Measure", {"device": {"name": "cpu", "dtype": "float16"}}, ConfigError, "half formats are for CUDA"),
+        ({"_target_": "paribus_toy.ToyData"}, {}, ConfigError, "is no experiment"),
+        ({"_target_": "paribus.running.sequence.Sequence", "steps": {}}, {}, ConfigError, "steps: is empty"),
+        ("Compare", {"tracking": {"kind": "off"}}, ConfigError, "compares kept runs"),
+        (TRAIN, {"data": None, "model": CNN}, ConfigError, "needs a data set"),
+        (TRAIN, {"data": DIGITS, "model": None}, ConfigError, "needs a model"),
+        (TRAIN, {"data": DIGITS}, ConfigError, "ToyModel is no network for images"),
+        (TRAIN, {"model": CNN}, DataError, "ToyData gave a ndarray"),
+        (TRAIN, {"data": CNN, "model": CNN}, ConfigError, "SmallCNN is no data set"),
+        (ABLATE | {"site": "no_such_layer"}, {"data": DIGITS, "model": CNN}, ConfigError, "experiment.site: .*valid"),
+        (ABLATE, {"data": DIGITS, "model": {**CNN, "weights": "gone.pt"}}, ParibusError, "gone.pt"),
+        (ABLATE, {"data": DIGITS, "model": {"_target_": "builtins.dict"}}, ConfigError, "made a dict, not a torch"),
+    ],
+)
+def test_a_wrong_request_is_refused_in_one_line_and_leaves_nothing(workdir, job, experiment, groups, error, message):
+    with pytest.raises(error, match=message) as caught:
+        validate(job(experiment, **groups))
+    assert "\n" not in str(caught.value) and os.listdir(workdir) == []
+
+
+def test_a_right_request_leaves_nothing_either(workdir, job, seq):
+    validate(job("Measure"))
+    validate(job(ABLATE, data=DIGITS, model=CNN))
+    validate(job(seq(train=TRAIN, ablate=ABLATE), data=DIGITS, model=CNN))
+    assert os.listdir(workdir) == []
+
+
+def test_an_old_file_store_is_found_before_anything_is_run(workdir, job):
+    (workdir / "mlruns" / "0").mkdir(parents=True)
+    (workdir / "mlruns" / "0" / "meta.yaml").write_text("")
+    with pytest.raises(ConfigError, match="old MLflow file store"):
+        validate(job("Measure"))
+
+
+def test_jobs_that_differ_by_seed_are_looked_at_once(workdir, job, monkeypatch):
+    built = []
+    network = images.network
+    monkeypatch.setattr(images, "network", lambda *a: built.append(1) or network(*a))
+    for seed in range(4):
+        validate(job(TRAIN, data=DIGITS, model=CNN, seed=seed))
+    validate(job(TRAIN, data=DIGITS, model={**CNN, "width": 5}))
+    assert len(built) == 2
+
+
+def test_subjects_are_found_by_name():
+    assert {"images", "builds", "runs", "toy"} <= set(subjects())
+    with pytest.raises(ConfigError, match="did you mean 'images'"):
+        builder("image")
+
+
+def test_a_cache_is_bounded_and_forgets_the_oldest():
+    made = []
+    cache = caches.Latest(2)
+    for key in "abacb":
+        cache.get(key, lambda key=key: made.append(key))
+    assert made == ["a", "b", "c", "b"] and "a" not in cache
+
+
+def test_data_without_a_fingerprint_are_known_by_what_makes_them():
+    from paribus.config.check import build
+
+    one = build({"_target_": "collections.Counter", "a": 1}, "data")
+    two = build({"_target_": "collections.Counter", "a": 2}, "data")
+    assert caches.fingerprint(one) == caches.fingerprint(one) != caches.fingerprint(two)
+
+
+def result(**custom):
+    return Result("", "t", Evidence.COMPARISON, None, None, "runs", Aggregates(custom=custom), {}, Diagnostics())
+
+
+def test_the_summary_shows_sentences_or_numbers_with_their_intervals():
+    assert summary.lines(result(summary=["one", "two"], x=1)) == ["one", "two"]
+    shown = summary.lines(result(delta=0.123456, delta_ci_low=-1.0, delta_ci_high=float("nan"), name="x", on=True))
+    assert shown == ["delta = 0.1235 [-1, n/a]"]
+
+
+@given(st.dictionaries(st.text(max_size=5), st.one_of(st.floats(), st.integers(), st.none(), st.text()), max_size=6))
+def test_any_aggregates_can_be_summed_up(values):
+    assert all(isinstance(line, str) for line in summary.numbers(values))
+
+
+def test_the_ui_line_names_the_store():
+    assert "paribus ui" in summary.ui_line(TrackingSpec())
+    assert "http://h:1" in summary.ui_line(TrackingSpec(kind="server", uri="http://h:1"))
+    assert summary.ui_line(TrackingSpec(kind="off")) == ""
