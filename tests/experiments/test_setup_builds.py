@@ -181,6 +181,21 @@ def test_nothing_feasible_is_refused_before_anything_runs():
         setup.require(setup.feasible(both, n_levels=1), "SCU 57 and SSU 57")
 
 
+def test_names_are_looked_up_before_anything_runs():
+    small().look_up(["comeback", "SSU_12"])
+    with pytest.raises(ConfigError, match="both need the main slot"):
+        small().look_up(["comeback", "tenacity"])
+    for slicing in (
+        SliceSpec(weapon_filter=["Splatershot"]),
+        SliceSpec(weapon_exclude=["x"]),
+        SliceSpec(family_filter=["x"]),
+    ):
+        with pytest.raises(ConfigError, match="no weapon|no ability family"):
+            small(slicing=slicing).look_up()
+    with pytest.raises(ConfigError, match="numbered 0 to 39"):
+        small(Latent(99)).look_up()
+
+
 # Features -------------------------------------------------------------------------------------------------------------
 
 

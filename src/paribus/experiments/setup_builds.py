@@ -148,6 +148,17 @@ class BuildSetup(Setup):
             states = self.edits.close_context(states)
         return self.edits.stable_tokens(states, stable_tokens) if stable_tokens else states
 
+    def look_up(self, stable_tokens: Sequence[str] = ()) -> None:
+        """Look up every name of the slice, the feature and the held tokens, without measuring anything.
+
+        Raises:
+            ConfigError: If one is unknown, or two held tokens need the same slot.
+        """
+        self.slicing.look_up(self.vocabulary, self.weapons)
+        self.edits.requested(stable_tokens)
+        if self.feature is not None:
+            self.reader  # noqa: B018 - looks the feature up
+
     # Measurement --------------------------------------------------------------------------------------------------
 
     def enforce(self, states: States, recorder: Recorder | None = None) -> States:

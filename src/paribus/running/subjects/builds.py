@@ -34,6 +34,7 @@ def validate(resolved: Resolved, store: Store) -> None:
     found = setup(resolved, store, identity="")
     if "feature" in resolved.request.experiment.needs:
         found.reader  # noqa: B018 - looks the feature up
+        found.look_up(getattr(resolved.request.experiment, "stable_tokens", ()))
     check = getattr(resolved.request.experiment, "validate", None)
     if check is not None:
         check(found)

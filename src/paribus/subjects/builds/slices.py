@@ -49,6 +49,17 @@ class SliceSpec(Spec):
         """Whether contexts are chosen by the activation itself, which shrinks effects."""
         return any(v is not None for v in (self.percentile_min, self.percentile_max, self.activation_threshold))
 
+    def look_up(self, vocabulary: Vocabulary, weapons: Weapons) -> None:
+        """Look up every name, without selecting anything.
+
+        Raises:
+            ConfigError: If a weapon or a family is unknown.
+        """
+        for name in (*self.weapon_filter, *self.weapon_exclude):
+            weapons.index(name)
+        for name in self.family_filter:
+            vocabulary.family(name)
+
     def select(
         self,
         contexts: Contexts,
