@@ -19,7 +19,8 @@ from paribus.results.frames import from_records, read_parquet, to_records, write
 from paribus.results.schema import Aggregates, Curve, Diagnostics, EngineReport, Figure, Result, Table
 from paribus.results.values import decode, encode, plain
 
-FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = 60
+FAST = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), FLOATS, TEXT)
@@ -63,10 +64,19 @@ def table(frame, name="effects", **kwargs):
     )
 
 
+def assert_same_frame(a, b):
+    """Cells of mixed columns are compared by our own rule: pandas finds a NaN inside a list unequal to itself."""
+    mixed = [name for name in a.columns if a[name].dtype == object]
+    pd.testing.assert_frame_equal(a.drop(columns=mixed), b.drop(columns=mixed), check_exact=True)
+    assert list(a.columns) == list(b.columns) and len(a) == len(b)
+    for name in mixed:
+        assert b[name].dtype == object and same(a[name].tolist(), b[name].tolist())
+
+
 def assert_same_result(a, b):
     assert list(a.tables) == list(b.tables)
     for name in a.tables:
-        pd.testing.assert_frame_equal(a.tables[name].frame, b.tables[name].frame, check_exact=True)
+        assert_same_frame(a.tables[name].frame, b.tables[name].frame)
         assert replace(a.tables[name], frame=None) == replace(b.tables[name], frame=None)
     assert same(plain(replace(a, tables={})), plain(replace(b, tables={})))
     assert isinstance(b.evidence, Evidence)
@@ -139,7 +149,7 @@ def test_any_table_survives_json(frame):
 @given(FRAMES)
 def test_any_table_survives_parquet(tmp_path, frame):
     write_parquet(frame, tmp_path / "t.parquet")
-    pd.testing.assert_frame_equal(read_parquet(tmp_path / "t.parquet"), frame, check_exact=True)
+    assert_same_frame(frame, read_parquet(tmp_path / "t.parquet"))
 
 
 @FAST
