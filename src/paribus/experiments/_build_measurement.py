@@ -1,0 +1,317 @@
+"""Shared by all experiments on builds: the loaded objects, and the measurement of a feature on edited states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from paribus.errors import ConfigError
+from paribus.experiments.base import Recorder, Setup
+from paribus.results.schema import EngineReport
+from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec, pairs_seen
+from paribus.subjects.builds.contexts import Contexts, Corpus
+from paribus.subjects.builds.edits import Edits
+from paribus.subjects.builds.slices import SliceSpec
+from paribus.subjects.builds.states import States
+
+if TYPE_CHECKING:
+    from paribus.features.readers.evaluator import Evaluator
+    from paribus.features.readers.measure import Measured
+    from paribus.features.readers.nulls import Contrasts, Moments, NullFeatures
+    from paribus.features.readers.population import Reader
+    from paribus.models.set_model import SetModel
+    from paribus.subjects.builds.vocabulary import Vocabulary
+    from paribus.subjects.builds.weapons import Weapons
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Design = Callable[[States], States]
+"""From contexts ``[n]`` to edited states ``[levels, n]``."""
+
+REFERENCE_CONTEXTS = 5000
+NULL_CANDIDATES = 4096
+FLOOR_SD = 0.1
+
+
+@dataclass(kw_only=True)
+class BuildMeasurement(Setup):
+    """The loaded objects of an experiment on builds, and how a feature is measured on them.
+
+    Attributes:
+        corpus: All contexts (unsliced), vocabulary, weapons.
+        model: The set model, with its autoencoder.
+        feature: Spec of the feature (``reader(model, vocabulary, generator)``); None for training experiments.
+        slicing: Which contexts experiments work on.
+        constraint_spec: What edited states must satisfy.
+        dtype: Number format of forward passes.
+        activations: f and z of the whole corpus ``[2, n]`` where they are given, not measured (shuffle nulls).
+        rows: Rows of the corpus to work on, overriding ``slicing``.
+    """
+
+    corpus: Corpus
+    model: SetModel
+    feature: Any = None
+    slicing: SliceSpec = field(default_factory=SliceSpec)
+    constraint_spec: ConstraintsSpec = field(default_factory=ConstraintsSpec)
+    dtype: str = "float32"
+    activations: Floats | None = None
+    rows: Ints | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Token vocabulary."""
+        return self.corpus.vocabulary
+
+    @property
+    def weapons(self) -> Weapons:
+        """Weapon vocabulary, with kits."""
+        return self.corpus.weapons
+
+    @cached_property
+    def edits(self) -> Edits:
+        """The edits of this vocabulary."""
+        return Edits(self.vocabulary, self.weapons)
+
+    @cached_property
+    def constraints(self) -> Constraints:
+        """The constraints of this corpus."""
+        needed = self.constraint_spec.avoid_ood_token_combinations != "off"
+        seen = pairs_seen(self.corpus.contexts.codes) if needed else None
+        return Constraints(self.constraint_spec, self.vocabulary, seen)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The feature under study.
+
+        Raises:
+            ConfigError: If no feature is chosen, or the model has no such feature.
+        """
+        if self.feature is None:
+            raise ConfigError("no feature chosen; say for instance feature=latent feature.id=0")
+        reader: Reader = self.feature.reader(self.model, self.vocabulary, self.torch_rng("feature"))
+        return reader
+
+    @property
+    def feature_name(self) -> str | None:
+        """Name of the feature, for results; None for training experiments."""
+        return None if self.feature is None else self.reader.name
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Runs the model at the feature's site."""
+        from paribus.features.readers.evaluator import Evaluator
+        from paribus.models.set_model import SAE_SITE
+
+        site = SAE_SITE if self.feature is None else self.reader.site
+        return Evaluator(
+            self.model, self.vocabulary, site, device=self.device, dtype=self.dtype, batch_limit=self.batch_limit
+        )
+
+    # Contexts -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def chosen(self) -> Ints:
+        """Rows of the corpus that the slice keeps, ascending."""
+        if self.rows is not None:
+            return self.rows
+        return self.slicing.select(
+            self.corpus.contexts, lambda: self.corpus_measured.f, self.vocabulary, self.weapons, self.seed
+        )
+
+    @cached_property
+    def contexts(self) -> Contexts:
+        """The contexts that experiments work on (sliced)."""
+        return self.corpus.contexts.rows(self.chosen)
+
+    @property
+    def cluster(self) -> Ints:
+        """Source build of each context ``[n]``."""
+        return self.contexts.cluster
+
+    def base_states(self, *, stable_tokens: Sequence[str] = (), close_context: bool = False) -> States:
+        """Return the contexts as states ``[n]``, closed if asked, with ``stable_tokens`` held.
+
+        Raises:
+            ConfigError: If a token is unknown or two of them need the same slot.
+        """
+        return self.prepare(self.contexts.states(), stable_tokens=stable_tokens, close_context=close_context)
+
+    def prepare(self, states: States, *, stable_tokens: Sequence[str] = (), close_context: bool = False) -> States:
+        """Close states if asked, and hold ``stable_tokens`` in them."""
+        if close_context:
+            states = self.edits.close_context(states)
+        return self.edits.stable_tokens(states, stable_tokens) if stable_tokens else states
+
+    # Measurement --------------------------------------------------------------------------------------------------
+
+    def enforce(self, states: States, recorder: Recorder | None = None) -> States:
+        """Apply the constraints; counts and warnings go to the recorder. States already checked stay as they are.
+
+        Raises:
+            ExperimentError: If a hard constraint is broken and ``constraints.on_violation`` is ``error``.
+        """
+        enforced = self.constraints.enforce(states)
+        if recorder is not None:
+            if enforced.violations:
+                recorder.diagnose(constraint_violations=enforced.violations)
+            for warning in enforced.warnings:
+                recorder.warn(warning)
+        return enforced.states
+
+    def measure(
+        self, states: States, recorder: Recorder | None = None, *, contrasts: Contrasts | None = None
+    ) -> Measured:
+        """Measure states of any shape: constraints first, then each distinct state once.
+
+        Args:
+            states: ``[...]``; with contrasts ``[levels, n]``.
+            recorder: Gets counts of violations and of evaluations.
+            contrasts: Mean effects wanted of the null features, from the same forward passes.
+
+        Returns:
+            f and z in the shape of the states, NaN where a state was taken out.
+        """
+        from paribus.features.readers.measure import context_blocks, measure_blocks
+
+        states = self.enforce(states, recorder)
+        grid = states if contrasts is not None else states.reshape(1, -1)
+        blocks = ((columns, grid[:, columns]) for columns in context_blocks(grid.codes[0], grid.shape[0]))
+        nulls = self.nulls if contrasts is not None else None
+        out = measure_blocks(
+            self.evaluator, self.reader, (grid.shape[0], grid.shape[1]), blocks, nulls=nulls, contrasts=contrasts
+        )
+        self._report(out, recorder)
+        return replace(out, f=out.f.reshape(states.shape), z=out.z.reshape(states.shape))
+
+    def measure_design(
+        self,
+        design: Design,
+        recorder: Recorder | None = None,
+        *,
+        n_levels: int,
+        contrasts: Contrasts | None = None,
+        description: str = "",
+    ) -> Measured:
+        """Measure a design on all contexts, block by block: memory does not grow with the edited states.
+
+        Args:
+            design: From contexts ``[b]`` to states ``[n_levels, b]``; called once for each block.
+            recorder: Gets counts, and shows progress.
+            n_levels: Number of levels the design makes.
+            contrasts: Mean effects wanted of the null features.
+            description: What to show beside the progress bar.
+
+        Returns:
+            f and z ``[n_levels, n]``, NaN where a state was taken out.
+        """
+        from paribus.features.readers.measure import context_blocks, measure_blocks
+
+        blocks = context_blocks(self.contexts.codes, n_levels)
+
+        def edited() -> Iterator[tuple[Ints, States]]:
+            shown = blocks if recorder is None else recorder.progress(blocks, description=description)
+            for columns in shown:
+                yield columns, self.enforce(design(self.contexts.rows(columns).states()), recorder)
+
+        nulls = self.nulls if contrasts is not None else None
+        out = measure_blocks(
+            self.evaluator, self.reader, (n_levels, len(self.contexts)), edited(), nulls=nulls, contrasts=contrasts
+        )
+        self._report(out, recorder)
+        return out
+
+    def feasible(self, design: Design, *, n_levels: int) -> Bools:
+        """Return which states ``[n_levels, n]`` of a design the constraints let pass, without running the model."""
+        from paribus.features.readers.measure import context_blocks
+
+        ok = np.zeros((n_levels, len(self.contexts)), bool)
+        for columns in context_blocks(self.contexts.codes, n_levels):
+            ok[:, columns] = self.enforce(design(self.contexts.rows(columns).states())).ok
+        return ok
+
+    def require(self, ok: Bools, what: str) -> None:
+        """Check that something can be measured.
+
+        Raises:
+            ConfigError: If none of the contexts supports it.
+        """
+        if not ok.any():
+            raise ConfigError(
+                f"none of {len(self.contexts)} contexts can be worn with {what}; "
+                "choose a lower rung, other stable_tokens, or another slice"
+            )
+
+    # The feature over the corpus ----------------------------------------------------------------------------------
+
+    @cached_property
+    def corpus_measured(self) -> Measured:
+        """F and z of every context of the unsliced corpus ``[n]``, as observed."""
+        from paribus.features.readers.measure import Measured
+
+        n = len(self.corpus.contexts)
+        if self.activations is not None:
+            return Measured(self.activations[0], self.activations[1], None, n, 0)
+        states = replace(self.corpus.contexts.states(), checked=True)
+        return self.measure(states)
+
+    @cached_property
+    def observed(self) -> Measured:
+        """F and z of the (sliced) contexts as observed ``[n]``."""
+        from paribus.features.readers.measure import Measured
+
+        if self.activations is None and "corpus_measured" not in self.__dict__:
+            return self.measure(replace(self.contexts.states(), checked=True))
+        whole = self.corpus_measured
+        return Measured(whole.f[self.chosen], whole.z[self.chosen], None, len(self.chosen), 0)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Moments of the feature (first) and of candidates for its nulls, over a sample of the unsliced corpus."""
+        from paribus.features.readers.nulls import population_moments
+
+        states = self.corpus.contexts.states()
+        if states.size > REFERENCE_CONTEXTS:
+            sample = self.rng("reference").choice(states.size, REFERENCE_CONTEXTS, replace=False)
+            states = states[np.sort(sample)]
+        size, own = self.reader.population.size, self.reader.row
+        others = np.setdiff1d(np.arange(size), [own])
+        if len(others) > NULL_CANDIDATES:
+            others = np.sort(self.rng("null_candidates").choice(others, NULL_CANDIDATES, replace=False))
+        rows = np.concatenate([[own], others]).astype(np.int64)
+        return population_moments(self.evaluator, self.reader, states, rows)
+
+    @property
+    def sd(self) -> float:
+        """Sd of the activation over the unsliced corpus, zeros included; 0 for a constant feature."""
+        return float(self.moments.sd[0])
+
+    @property
+    def sd_z(self) -> float:
+        """Sd of the pre-activation over the unsliced corpus."""
+        return float(self.moments.sd_z[0])
+
+    @property
+    def firing_rate(self) -> float:
+        """P(f > 0) over the unsliced corpus."""
+        return float(self.moments.firing_rate[0])
+
+    @cached_property
+    def nulls(self) -> NullFeatures:
+        """Up to ``stats.n_null`` features of the same population, nearest in firing rate."""
+        from paribus.features.readers.nulls import matched
+
+        return matched(self.moments, self.reader.row, self.stats.n_null, self.rng("null_features"))
+
+    def floor_rate(self) -> float:
+        """Return the share of (sliced) contexts whose activation lies below 0.1 sd."""
+        return float(np.mean(self.observed.f < FLOOR_SD * self.sd)) if self.sd > 0 else 0.0
+
+    def _report(self, out: Measured, recorder: Recorder | None) -> None:
+        if recorder is not None:
+            recorder.diagnose(engine=EngineReport("inputs", out.n_requested, out.n_unique))
