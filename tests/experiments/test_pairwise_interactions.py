@@ -124,6 +124,36 @@ def test_shapley_interactions_are_those_of_what_contexts_show(planted_run):
     assert (others.abs() < 1e-6).all()
 
 
+def test_shapley_interactions_are_averages_over_orders(planted_run):
+    """Each context by itself: the mean over all orders of its players, straight from the definition."""
+    from itertools import permutations
+
+    names = ["QR", "SS", "SSU", "IA", "RSU"]
+    result, setup = planted_run(PairwiseInteractions(candidates=names, method="sii"), "noisy", n_builds=120)
+    found = {}
+    for i in range(len(setup.contexts)):
+        state = setup.contexts.states()[[i]]
+        shown = [name for name in names if setup.edits.highest_rung(state, name)[0]]
+
+        def worth(coalition, state=state, shown=shown):
+            return setup.measure(setup.edits.remove_units(state, [x for x in shown if x not in coalition])).f[0]
+
+        for a, b in [(a, b) for k, a in enumerate(shown) for b in shown[k + 1 :]]:
+            others = [x for x in shown if x not in (a, b)]
+            terms = []
+            for order in permutations([*others, "pair"]):
+                before = set(order[: order.index("pair")])
+                terms.append(worth(before | {a, b}) - worth(before | {a}) - worth(before | {b}) + worth(before))
+            found.setdefault((a, b), []).append(np.mean(terms))
+    frame = result.tables["interactions"].frame
+    assert len(found) == 10
+    for (a, b), values in found.items():
+        row = pair_of(frame, *(setup.vocabulary.family(x).name for x in (a, b)))
+        assert row["n"] == np.isfinite(values).sum()
+        if row["n"]:
+            assert row["interaction_activation"] == pytest.approx(np.nanmean(values), abs=1e-6)
+
+
 def test_candidates_are_chosen_on_other_builds_than_they_are_reported_on(planted_run):
     experiment = PairwiseInteractions(n_candidates=3)
     _, setup = planted_run(experiment, "xor")

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from paribus.experiments._build_experiment import contrast
-from paribus.experiments._lattice import interaction_weights
 from paribus.experiments._moves import Move, apply_moves, combine
 from paribus.features.readers.nulls import Contrasts
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from paribus.experiments._candidates import Candidate
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
-    from paribus.subjects.builds.states import States
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -125,35 +123,6 @@ def difference_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], tr
         for row, (start, values) in enumerate(entries):
             weights[name][row, start : start + len(values)] = values
     return Layout(tuple(moves), **weights)
-
-
-def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], triples: Sequence[Triple]) -> Layout:
-    """Return a design in which any candidates a context shows are taken away, with the weights of Shapley interactions.
-
-    A candidate that a context does not show is a dummy player there, which leaves the indices of the others alone.
-    """
-    k = len(candidates)
-    moves = tuple(combine([c.gone for i, c in enumerate(candidates) if not s >> i & 1]) for s in range(1 << k))
-    inside = [pair for a, b, c in triples for pair in ((a, b), (a, c), (b, c))]
-    thirds = [third for a, b, c in triples for third in (c, b, a)]
-    return Layout(
-        moves,
-        interaction_weights(k, pairs),
-        interaction_weights(k, [(a,) for a, _ in pairs]),
-        interaction_weights(k, [(b,) for _, b in pairs]),
-        interaction_weights(k, triples),
-        interaction_weights(k, inside, absent=thirds),
-    )
-
-
-def shown_together(
-    setup: BuildSetup, states: States, candidates: Sequence[Candidate], groups: Sequence[Sequence[int]]
-) -> Bools:
-    """Return where contexts show all candidates of each group ``[groups, n]``."""
-    present = setup.edits.families_present(states)[:, [c.family.index for c in candidates]]
-    if not len(groups):
-        return np.zeros((0, len(present)), bool)
-    return np.stack([present[:, list(group)].all(1) for group in groups])
 
 
 def measure_interactions(

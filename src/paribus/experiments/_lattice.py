@@ -31,7 +31,7 @@ def n_players(values: npt.NDArray[Any]) -> int:
 
 def halves(values: AnyArray, player: int) -> tuple[AnyArray, AnyArray]:
     """Return views of the entries without and with a player, in matching order."""
-    split = values.reshape(-1, 2, 1 << player, *values.shape[1:])
+    split = values.reshape(len(values) >> (player + 1), 2, 1 << player, *values.shape[1:])
     return split[:, 0], split[:, 1]  # type: ignore[return-value]
 
 

@@ -72,30 +72,25 @@ class PairwiseInteractions(BuildExperiment):
         import numpy as np
 
         from paribus.experiments import _interactions as measuring
+        from paribus.experiments._shapley import measure_shapley
 
         pairs = measuring.pairs_of(candidates)
         triples = measuring.triples_of(candidates) if self.triples else ()
         n = len(setup.contexts)
         if self.method == "sii":
-            layout = measuring.shapley_layout(candidates, pairs, triples)
-            held = self.hold(setup, setup.contexts.states())
-            pair_support = measuring.shown_together(setup, held, candidates, pairs)
-            triple_support = measuring.shown_together(setup, held, candidates, triples)
+            found = measure_shapley(setup, self, candidates, pairs, triples, recorder)
         else:
-            layout = measuring.difference_layout(candidates, pairs, triples)
             possible = [not candidates[a].excludes(candidates[b]) for a, b in pairs]
-            pair_support = np.repeat(np.array(possible)[:, None], n, axis=1)
-            triple_support = np.ones((len(triples), n), bool)
-        found = measuring.measure_interactions(
-            setup,
-            self,
-            layout,
-            pairs,
-            triples,
-            pair_support=pair_support,
-            triple_support=triple_support,
-            recorder=recorder,
-        )
+            found = measuring.measure_interactions(
+                setup,
+                self,
+                measuring.difference_layout(candidates, pairs, triples),
+                pairs,
+                triples,
+                pair_support=np.repeat(np.array(possible)[:, None], n, axis=1),
+                triple_support=np.ones((len(triples), n), bool),
+                recorder=recorder,
+            )
         setup.require(~np.isnan(found.f), "any two of " + ", ".join(c.name for c in candidates))
         return found
 
