@@ -59,7 +59,7 @@ SETTINGS: Any = {
     "legend.title_fontsize": 8.5,
     "lines.linewidth": 1.7,
     "lines.markersize": 4.5,
-    "pdf.fonttype": 42,
+    "pdf.fonttype": 3,
     "savefig.facecolor": "white",
     # Names come from users' data: a dollar sign in one is a dollar sign, not mathematics.
     "text.parse_math": False,
