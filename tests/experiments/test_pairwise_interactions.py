@@ -168,6 +168,15 @@ def test_candidates_are_chosen_on_other_builds_than_they_are_reported_on(planted
     assert np.isnan(vector.differences[:, others]).all()
 
 
+def test_chosen_candidates_can_all_stand_together(planted_run):
+    experiment = PairwiseInteractions(n_candidates=14)
+    for feature in ("null", "noisy"):
+        _, setup = planted_run(experiment, feature, n_builds=60)
+        chosen = experiment.choose(setup, None).candidates
+        assert len(chosen) == 14
+        assert not any(a.excludes(b) for i, a in enumerate(chosen) for b in chosen[i + 1 :])
+
+
 def test_tokens_are_set_as_capstones(planted_run):
     names = ["special_charge_up_29", "swim_speed_up_3"]
     result, _ = planted_run(PairwiseInteractions(candidates=names), "threshold")

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from paribus.errors import ConfigError, nearest
-from paribus.experiments._interaction_labels import RESOLUTION
 from paribus.experiments._moves import Move, apply_moves
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import N_STACKING, States
@@ -133,7 +132,8 @@ def choose(
     """Return the candidates asked for, or those with the largest single effects.
 
     Chosen ones are ranked by the root mean square of the paired change of f (not by its mean: an effect that turns its
-    sign with other tokens is one as well), on one half of the source builds; interactions are reported on the other.
+    sign with other tokens is one as well), on one half of the source builds; interactions are reported on the other. Of main-only abilities of one
+    piece only the strongest is chosen, so that every pair can stand together.
 
     Args:
         setup: The contexts.
@@ -169,9 +169,7 @@ def choose(
     change = f[1::2] - f[::2]
     known = ~np.isnan(change)
     sizes = np.sqrt((np.where(known, change, 0.0) ** 2).sum(1) / np.maximum(known.sum(1), 1))
-    order = np.array(
-        _strongest(pool, sizes, np.asarray(known.any(1)), RESOLUTION * setup.sd)[: experiment.n_candidates], np.int64
-    )
+    order = np.array(_strongest(pool, sizes, np.asarray(known.any(1)))[: experiment.n_candidates], np.int64)
     if len(order) < 2:
         raise ConfigError("fewer than two families can be set in these contexts; name the candidates or a lower rung")
     if recorder is not None:
@@ -182,12 +180,11 @@ def choose(
     return Choice(tuple(pool[i] for i in order), tuple(sizes[order].tolist()), rest, len(rows))
 
 
-def _strongest(pool: Sequence[Candidate], sizes: Floats, feasible: Bools, margin: float) -> list[int]:
-    """Return places by falling size; those without an effect come in only where they fit beside all before them."""
+def _strongest(pool: Sequence[Candidate], sizes: Floats, feasible: Bools) -> list[int]:
+    """Return places by falling size, leaving out what cannot stand beside a stronger one (main-only, same piece)."""
     out: list[int] = []
     for i in np.argsort(-sizes, kind="stable").tolist():
-        fits = sizes[i] > margin or not any(pool[i].excludes(pool[j]) for j in out)
-        if feasible[i] and fits:
+        if feasible[i] and not any(pool[i].excludes(pool[j]) for j in out):
             out.append(i)
     return out
 
