@@ -75,6 +75,21 @@ def test_a_dominant_weapon_is_announced_with_what_swapping_says(planted_run):
     assert any(w.startswith("DOMINANT WEAPON") and "kit_sweep" in w for w in result.diagnostics.warnings)
 
 
+def test_a_weapon_that_dominates_by_its_builds_alone_is_said_to_do_nothing(planted_run):
+    names = ["S-BLAST '92", "Rapid Blaster Deco"]
+    names += [weapon.name for weapon in Weapons.default().weapons if weapon.kind == "Splatling"]
+    data = {"confounding": 1.0, "spread": 0.0}
+    slicing = SliceSpec(weapon_filter=names)
+    result, _ = planted_run(WeaponSweep(swap_contexts=40), "dose", n_builds=6000, data=data, slicing=slicing)
+    custom = result.aggregates.custom
+    assert custom["dominant_weapon_detected"]
+    assert set(custom["dominant_weapons"]) <= set(names[:2])
+    assert custom["dominant_weapons_confirmed"] == []
+    said = [w for w in result.diagnostics.warnings if w.startswith("DOMINANT WEAPON")]
+    assert len(said) == 1
+    assert "changes next to nothing" in said[0]
+
+
 def test_the_null_feature_has_no_weapon(planted_run):
     result, _ = planted_run(WeaponSweep(swap_contexts=40), "null")
     frame, stats = result.tables["weapon_swaps"].frame, result.tables["weapon_stats"].frame
