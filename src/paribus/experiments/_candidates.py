@@ -132,8 +132,8 @@ def choose(
     """Return the candidates asked for, or those with the largest single effects.
 
     Chosen ones are ranked by the root mean square of the paired change of f (not by its mean: an effect that turns its
-    sign with other tokens is one as well), on one half of the source builds; interactions are reported on the other. Of main-only abilities of one
-    piece only the strongest is chosen, so that every pair can stand together.
+    sign with other tokens is one as well), on one half of the source builds; interactions are reported on the other.
+    Of main-only abilities of one piece only the strongest is chosen, so that every pair can stand together.
 
     Args:
         setup: The contexts.
