@@ -1,0 +1,100 @@
+"""The worked example of ``docs/extending.md``: its files are written as they stand, its commands run as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+import yaml
+
+QUICK = ["stats=quick"]
+
+
+@pytest.fixture(scope="module")
+def page(documents):
+    return documents.blocks(documents.root / "docs" / "extending.md")
+
+
+@pytest.fixture(scope="module")
+def folder(page, tmp_path_factory):
+    made = tmp_path_factory.mktemp("extending")
+    for block in page:
+        if block.file:
+            (made / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (made / block.file).write_text(block.text)
+    return made
+
+
+@pytest.fixture(scope="module")
+def commands(page):
+    return [words for block in page if block.language == "bash" for words in block.commands()]
+
+
+@pytest.fixture(scope="module")
+def printed(documents, commands, folder):
+    asked = [words[1:] for words in commands if words[0] == "paribus"]
+    small = [words if words[0] in ("list", "runs") else [*words, *QUICK, *_size(words)] for words in asked]
+    return dict(zip((" ".join(words) for words in asked), documents.run(small, folder), strict=True))
+
+
+def _size(words):
+    return ["data.n_builds=150"] if "feature=prefers" in words else []
+
+
+def test_every_file_of_the_tree_is_given_in_full(documents, page, folder):
+    text = (documents.root / "docs" / "extending.md").read_text()
+    tree = re.search(r"```\n(my_package/.*?)```", text, re.DOTALL)[1]
+    named = {
+        (parts[0] + name) if "/" in parts[0] else name
+        for line in tree.splitlines()
+        for parts in [line.split()]
+        for name in (parts[1:] or parts)
+    }
+    assert named == {block.file for block in page if block.file}
+
+
+def test_the_commands_run_as_they_stand(printed, commands):
+    assert len(printed) >= 9
+    assert all(words[0] in ("paribus", "python") for words in commands)
+    assert "pixel_noise" in printed["list experiment --config-dir my_conf"]
+    runs = printed["runs"]
+    for name in ("train_classifier", "subspace_ablation", "activation_steering", "pixel_noise"):
+        assert name in runs
+    assert runs.count("FINISHED") == len(runs.splitlines()) - 1
+
+
+def test_the_notebook_sees_the_same_runs(printed, documents, folder):
+    import sys
+
+    words = [sys.executable, "notebook.py"]
+    done = subprocess.run(words, cwd=folder, env=documents.environment(), capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith("interventional ")
+    assert "mean_delta" in done.stdout
+    assert sum(split in done.stdout for split in ("id_val", "val", "ood")) == 3
+
+
+def test_options_list_every_argument(folder, page):
+    shown = {block.file: yaml.safe_load(block.text) for block in page if block.language == "yaml"}
+    assert set(shown["my_conf/experiment/pixel_noise.yaml"]) == {"_target_", "levels", "split"}
+    assert all("_target_" in content for content in shown.values())
+
+
+def test_wrong_requests_about_it_answer_in_one_line(documents, folder):
+    cases = {
+        "model.widht=3": "model.widht",
+        "experiment.split=odd": "experiment.split",
+        "experiment=pixel_noize": "pixel_noise",
+    }
+    for word, named in cases.items():
+        done = subprocess.run(
+            ["paribus", "--config-dir", "my_conf", "experiment=pixel_noise", "model=mine", "data=stripes", word],
+            cwd=folder,
+            env=documents.environment(),
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1 and named in done.stderr
