@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from paribus.experiments.base import Experiment, Recorder
+from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class BuildExperiment(Experiment):
 
     subject: ClassVar[str] = "builds"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
+    vector_evidence: ClassVar[Evidence | None] = None
+    """Evidence of the effect vector, where it is another than the type's own."""
 
     stable_tokens: list[str] = field([], help="Tokens held in every condition, baseline included.")
     close_context: bool = field(False, help="Close contexts under the cumulative tokens before editing.")

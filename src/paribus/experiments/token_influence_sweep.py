@@ -27,6 +27,7 @@ class TokenInfluenceSweep(BuildExperiment):
 
     type: ClassVar[str] = "token_influence_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
 
