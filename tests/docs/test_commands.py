@@ -1,0 +1,149 @@
+"""Every command and every Python block of the README and of the pages in ``docs`` is run, at a small size."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OWN_TEST = {"extending.md"}  # a worked example with files of its own: test_extending.py
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name not in OWN_TEST)]
+
+IMAGES = ["stats=quick", "data.n_train=80", "data.n_eval=60", "data.image_size=8"]
+TRAINING = ["training.epochs=2", "training.n_evaluations=2", "training.n_checkpoints=1"]
+STEPS = [
+    "checkpoint=final",
+    "experiment.steps.probe.n_controls=1",
+    "experiment.steps.ablation.methods=[mean_difference,random]",
+    "experiment.steps.steering.alphas=[-1,0,1]",
+    "experiment.steps.neurons.ks=[0,4]",
+]
+BUILDS = ["stats=quick", "data.n_builds=200"]
+SMALLER: list[tuple[str, list[str]]] = [
+    (r"study=shortcut", [*IMAGES, *TRAINING, *STEPS]),
+    (r"study=shortcut.*range", ["seed=range(2)"]),
+    (r"experiment=(subspace_ablation|activation_steering|neuron_ablation|probe_trajectory)", ["stats=quick"]),
+    (r"study=builds", ["stats=quick", "data.n_builds=200"]),
+    (
+        r"(data=builds_generated|model=planted|experiment=(family|minimal|pairwise))",
+        ["stats=quick", "data.n_builds=200"],
+    ),
+    (r"experiment=compare", ["stats=quick"]),
+]
+"""Words added to the commands that a pattern is found in; a word of the same key in the command gives way."""
+
+VERBS = ("list", "runs", "show", "doctor", "ui")
+
+
+def smaller(words: list[str]) -> list[str]:
+    """Return a command's words with those of :data:`SMALLER` in place of its own."""
+    if words and words[0] in VERBS:
+        return words
+    added: dict[str, str] = {}
+    for pattern, extra in SMALLER:
+        if re.search(pattern, " ".join(words)):
+            added |= {word.split("=")[0]: word for word in extra}
+    return [*(word for word in words if word.split("=")[0] not in added), *added.values()]
+
+
+def commands(documents, page: Path) -> list[list[str]]:
+    return [words for block in documents.blocks(page) if block.language == "bash" for words in block.commands()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_does_what_it_shows(documents, page, tmp_path):
+    shown = commands(documents, page)
+    assert {words[0] for words in shown} <= {"paribus"}, "other programs belong into a block without a language"
+    asked = [words[1:] for words in shown]
+    printed = documents.run([smaller(words) for words in asked if words[0] != "ui"], tmp_path) if asked else []
+    told = dict(zip([" ".join(words) for words in asked if words[0] != "ui"], printed, strict=True))
+    if "runs" in told:
+        assert "FINISHED" in told["runs"] and "FAILED" not in told["runs"]
+    scripts = [block.text for block in documents.blocks(page) if block.language == "python"]
+    for script in scripts:
+        _run_python(documents, script, tmp_path)
+    for words in asked:
+        if words[0] == "ui":
+            _start_and_stop_ui(documents, words, tmp_path)
+
+
+def _run_python(documents, script: str, folder: Path) -> None:
+    small = 'import paribus as _p\n_run = _p.run\n_p.run = lambda words, **k: _run([*words, "stats=quick"], **k)\n'
+    done = subprocess.run(
+        [sys.executable, "-c", small + script],
+        cwd=folder,
+        env=documents.environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stderr[-3000:]}"
+
+
+def _start_and_stop_ui(documents, words: list[str], folder: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "ui.log"
+    with log.open("w") as stream:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "paribus", *words, "--port", str(port)],
+            cwd=folder,
+            env=documents.environment(),
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+        try:
+            assert _answers(f"http://127.0.0.1:{port}/", started, 90), log.read_text()[-3000:]
+        finally:
+            os.killpg(started.pid, signal.SIGTERM)
+            try:
+                started.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
+
+
+def _answers(url: str, process: subprocess.Popen[bytes], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as page:
+                return bool(page.status == 200)
+        except OSError:
+            time.sleep(0.3)
+    return False
+
+
+def test_make_targets_that_the_pages_name_exist_and_run_what_the_readme_says():
+    made = (ROOT / "Makefile").read_text()
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")]:
+        for target in re.findall(r"^make (\w+)|`make (\w+)`", page.read_text(), re.MULTILINE):
+            assert re.search(rf"^{target[0] or target[1]}:", made, re.MULTILINE), f"{page.name}: make {target}"
+    study = re.search(r"^run:.*\n\t\$\(BIN\)/paribus (.*)$", made, re.MULTILINE)
+    assert study and "study=shortcut_digits" in study[1] and "range(3)" in study[1]
+
+
+def test_links_and_images_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")]:
+        for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text()):
+            if not target.startswith(("http://", "https://")):
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+def test_the_table_makes_a_command_smaller_and_keeps_the_rest():
+    words = ["-m", "study=shortcut_digits", "training=standard,grokking", "seed=range(8)"]
+    small = smaller(words)
+    assert small[:3] == words[:3] and "seed=range(8)" not in small and "seed=range(2)" in small
+    assert smaller(["runs"]) == ["runs"]
