@@ -21,7 +21,7 @@ def identify(resolved: Resolved, *, runs: str | None = None) -> str:
 
     Args:
         resolved: The request, with the model it takes.
-        runs: For a comparison: a digest of the runs it is made from.
+        runs: For a comparison or a report: a digest of the runs it is made from.
     """
     request, source = resolved.request, resolved.source
     experiment = request.experiment

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.results.io import RESULT_FILE, ROWS_IN_JSON, to_json
 from paribus.results.values import plain
+from paribus.running.summary import lines
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Setup
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
     from paribus.tracking.run import FileRun
 
 REPORT_FILE = "report.html"
+LINES_IN_NOTE = 6
 log = logging.getLogger("paribus")
 
 
 def keep(result: Result, run: FileRun) -> Result:
     """Keep a finished result in its run; return it with warnings about figures that could not be drawn."""
     run.metrics(headline(result))
+    run.note(note(result))
+    if result.provenance.get("data_digest"):
+        run.data_set(str(result.provenance.get("data_name") or "data"), str(result.provenance["data_digest"]))
     for curve in result.curves:
         run.curve(curve)
     drawn, warnings = draw_figures(result, run)
@@ -41,6 +46,12 @@ def keep_pages(result: Result, run: FileRun, drawn: Mapping[str, bytes]) -> None
 
     run.text(RESULT_FILE, to_json(result, rows_limit=ROWS_IN_JSON))
     run.text(REPORT_FILE, render(result, drawn, command=result.provenance.get("repeat")))
+
+
+def note(result: Result) -> str:
+    """Return what was found in a few lines, and what the experiment warned of."""
+    found = [f"- {line}" for line in lines(result)[:LINES_IN_NOTE]]
+    return "\n".join([*found, *(f"- Warning: {warning}" for warning in result.diagnostics.warnings)])
 
 
 def headline(result: Result) -> dict[str, float]:
@@ -98,6 +109,7 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
     data, model = getattr(setup, "data", None), getattr(setup, "model", None)
     if getattr(data, "digest", None):
         found["data_digest"] = str(getattr(data, "digest"))  # noqa: B009 - not every subject's data have one
+        found["data_name"] = _data_name(resolved)
     if model is not None and hasattr(model, "state_dict"):
         found["model_class"] = type(model).__name__
         if resolved.source is None:
@@ -129,6 +141,12 @@ def _bytes_type() -> Any:
     import torch
 
     return torch.uint8
+
+
+def _data_name(resolved: Resolved) -> str:
+    """Return the chosen option; for data as the model was trained on, what those were."""
+    node, chosen = resolved.request.nodes.get("data"), resolved.request.choices.get("data")
+    return chosen if chosen and chosen != "as_trained" else getattr(node, "target", None) or type(node).__name__
 
 
 def _device(name: str) -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from paribus.tracking.run import FileRun
 
 log = logging.getLogger("paribus")
+_told: set[str] = set()
+"""Runs that this process has already said it reused; a study takes the same model many times."""
 
 
 @dataclass
@@ -108,6 +110,10 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
         from paribus.running.subjects.runs import runs_digest
 
         runs = runs_digest(store)
+    elif resolved.given:
+        from paribus.running.subjects.results import results_digest
+
+        runs = results_digest(resolved.given)
     identity = identify(resolved, runs=runs)
     if request.reuses and (found := reusable(store, identity)) is not None:
         return found
@@ -138,7 +144,14 @@ def reusable(store: Store, identity: str) -> Result | None:
     except DataError as error:
         log.warning("run %s of the same identity cannot be reused: %s", kept.run_id[:8], error)
         return None
-    log.info("%s: reused run %s of %s", kept.name, kept.run_id[:8], kept.started_at.strftime("%Y-%m-%d %H:%M"))
+    log.log(
+        logging.DEBUG if kept.run_id in _told else logging.INFO,
+        "%s: reused run %s of %s",
+        kept.name,
+        kept.run_id[:8],
+        kept.started_at.strftime("%Y-%m-%d %H:%M"),
+    )
+    _told.add(kept.run_id)
     return replace(result, run_id=kept.run_id)
 
 

@@ -14,6 +14,7 @@ from paribus.subjects.as_trained import AsTrained
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Experiment
+    from paribus.results.schema import Result
     from paribus.running.request import Request
     from paribus.tracking.interface import Store
 
@@ -26,11 +27,13 @@ class Resolved:
         request: The request, with the specs of the run it takes its model from.
         source: The trained model, None where the model is built anew or read from a file.
         asked: The request as it was before, where the model is to be trained on the spot.
+        given: Results of the steps before, for a report about them.
     """
 
     request: Request
     source: ModelSource | None
     asked: Request | None = None
+    given: tuple[Result, ...] = ()
 
 
 def trains(experiment: Experiment) -> bool:
@@ -64,7 +67,7 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
             )
         source = None
     elif isinstance(node, Tracked) and source is None:
-        source = from_store(node, store)
+        source = from_store(node, store, experiment.subject)
     elif source is None and (source := on_the_spot.planned(request)) is not None:
         asked = request
     if source is None:
@@ -83,18 +86,19 @@ def with_source(request: Request, source: ModelSource) -> Resolved:
     return Resolved(request.with_nodes(**nodes), source)
 
 
-def from_store(node: Tracked, store: Store) -> ModelSource:
-    """Return the model that ``tracked`` stands for.
+def from_store(node: Tracked, store: Store, subject: str) -> ModelSource:
+    """Return the model that ``tracked`` stands for; the latest one is the latest of the subject.
 
     Raises:
         ConfigError: If there is no such run.
     """
     if node.run != LATEST:
         return sources.from_run(store, store.get(node.run))
-    run = store.latest_model()
+    run = store.latest_model(subject)
     if run is None:
         raise ConfigError(
-            "model.run=latest: no finished training run in this study's MLflow experiment yet; train a model first "
-            "(paribus experiment=train_classifier), name a run (model.run=ID), or set tracking.experiment=STUDY"
+            f"model.run=latest: no finished training run on {subject} in this study's MLflow experiment yet; train a "
+            "model first (such as paribus experiment=train_classifier), name a run (model.run=ID), or set "
+            "tracking.experiment=STUDY"
         )
     return sources.from_run(store, run)

@@ -13,6 +13,7 @@ from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Result, Table
+from paribus.running import choosing
 from paribus.spec import field
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
 
 log = logging.getLogger("paribus")
+REPORT = "results"
+"""Subject of the experiments that put together what the steps before them found."""
 COLUMNS = {
     "step": "name in the sequence",
     "experiment_type": "what was run",
     "evidence": "what kind of claim its result supports",
-    "status": "FINISHED, FAILED, or SKIPPED where the training before it failed",
+    "status": "FINISHED, FAILED, or SKIPPED where the step before that it depends on failed",
     "run_id": "id of its run",
     "duration_seconds": "wall time, of a reused run that of the earlier run",
     "message": "what went wrong",
@@ -36,7 +39,10 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Sequence(Experiment):
-    """Runs experiments one after the other; those after a training step work on the model it trained."""
+    """Runs experiments one after the other; those after a training step work on the model it trained.
+
+    Those after a step that chooses features, and that need a feature, are run once for each chosen one.
+    """
 
     type: ClassVar[str] = "sequence"
     evidence: ClassVar[Evidence] = Evidence.COMPARISON
@@ -140,49 +146,98 @@ def _work(living: Living, store: Store, folder: Path) -> Result:
     Raises:
         ExperimentError: If a step failed.
     """
-    from paribus.running.resolve import takes, trains
+    progress = _Progress(living, store, folder)
+    steps = step_requests(living.resolved.request)
+    later = choosing.waiting(steps)
+    for step in steps:
+        if step.step not in later:
+            progress.step(step)
+        elif progress.chosen is None:
+            progress.skip(step, "no feature was chosen")
+    if progress.chosen is not None:
+        made = [choosing.for_each(step, progress.chosen) for step in steps if step.step in later]
+        for about_one in zip(*made, strict=True):  # everything about one feature, then the next one
+            found = [progress.chosen]
+            for step in about_one:
+                result = progress.step(step, tuple(found) if step.experiment.subject == REPORT else ())
+                found += [result] if result is not None else []
+    return progress.result()
 
-    request = living.resolved.request
-    rows: list[dict[str, Any]] = []
-    results: dict[str, Result] = {}
-    source: ModelSource | None = None
-    untrained: str | None = None
-    for step in step_requests(request):
-        assert step.step is not None
-        row = {"step": step.step, "experiment_type": step.experiment.type, "evidence": step.experiment.evidence.value}
-        if untrained is not None and takes(step.experiment):
-            rows.append({**row, "status": "SKIPPED", "message": f"step {untrained} trained no model"})
-            continue
+
+class _Progress:
+    """The steps of a sequence that were run so far, and what they leave for the next."""
+
+    def __init__(self, living: Living, store: Store, folder: Path) -> None:
+        """Start with nothing."""
+        self.living, self.store, self.folder = living, store, folder
+        self.rows: list[dict[str, Any]] = []
+        self.results: dict[str, Result] = {}
+        self.source: ModelSource | None = None
+        self.untrained: str | None = None
+        self.chosen: Result | None = None
+
+    def step(self, step: Request, given: tuple[Result, ...] = ()) -> Result | None:
+        """Run a step, or skip it where the training before it failed; return its result if it finished."""
+        from paribus.running.life import one_line
+        from paribus.running.resolve import takes, trains
+
+        if self.untrained is not None and takes(step.experiment):
+            self.skip(step, f"step {self.untrained} trained no model")
+            return None
         try:
-            result, source = _step(step, store, folder / step.step, source, living.run.run_id)
+            result, self.source = _step(
+                step, self.store, self.folder / str(step.step), self.source, self.living.run.run_id, given
+            )
         except Exception as error:  # the step's own run says FAILED; the other steps go on
-            from paribus.running.life import one_line
-
             message = one_line(error)
             log.error("step %s: %s", step.step, message)
-            rows.append({**row, "status": "FAILED", "run_id": getattr(error, "run_id", None), "message": message})
-            untrained = step.step if trains(step.experiment) else untrained
-            continue
-        untrained = None if trains(step.experiment) else untrained
-        results[step.step] = result
-        rows.append({**row, "status": "FINISHED", "run_id": result.run_id, "duration_seconds": result.duration_seconds})
-    living.recorder.table(_steps_table(rows))
-    bad = [row for row in rows if row["status"] != "FINISHED"]
-    if bad:
-        listed = "; ".join(f"{row['step']} {row['status']}: {row['message']}" for row in bad)
-        raise ExperimentError(f"{len(bad)} of {len(rows)} steps did not finish: {listed}")
-    return _parent_result(living, results)
+            self._row(step, status="FAILED", run_id=getattr(error, "run_id", None), message=message)
+            self.untrained = step.step if trains(step.experiment) else self.untrained
+            return None
+        self.untrained = None if trains(step.experiment) else self.untrained
+        self.chosen = result if choosing.chooses(step.experiment) else self.chosen
+        self.results[str(step.step)] = result
+        self._row(step, status="FINISHED", run_id=result.run_id, duration_seconds=result.duration_seconds)
+        return result
+
+    def skip(self, step: Request, why: str) -> None:
+        """Note that a step is not run."""
+        self._row(step, status="SKIPPED", message=why)
+
+    def _row(self, step: Request, **values: Any) -> None:
+        experiment = step.experiment
+        self.rows.append(
+            {"step": step.step, "experiment_type": experiment.type, "evidence": experiment.evidence.value} | values
+        )
+
+    def result(self) -> Result:
+        """Return the parent's result.
+
+        Raises:
+            ExperimentError: If a step did not finish.
+        """
+        self.living.recorder.table(_steps_table(self.rows))
+        bad = [row for row in self.rows if row["status"] != "FINISHED"]
+        if bad:
+            listed = "; ".join(f"{row['step']} {row['status']}: {row['message']}" for row in bad)
+            raise ExperimentError(f"{len(bad)} of {len(self.rows)} steps did not finish: {listed}")
+        return _parent_result(self.living, self.results)
 
 
 def _step(
-    step: Request, store: Store, folder: Path, source: ModelSource | None, parent: str | None
+    step: Request,
+    store: Store,
+    folder: Path,
+    source: ModelSource | None,
+    parent: str | None,
+    given: tuple[Result, ...] = (),
 ) -> tuple[Result, ModelSource | None]:
     """Run one step; return its result, and the model that the next steps take."""
     from paribus.running.life import run_experiment
     from paribus.running.resolve import resolve, trains
     from paribus.running.source import from_trained
 
-    resolved = resolve(step, store, source)
+    resolved = replace(resolve(step, store, source), given=given)
     result = run_experiment(resolved, store, folder, parent=parent)
     return result, from_trained(result, resolved, store, folder) if trains(step.experiment) else source
 

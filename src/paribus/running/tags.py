@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def condition(resolved: Resolved) -> str | None:
     """Return the training condition of the model, where there is one."""
     node = resolved.request.nodes.get("training")
-    uses = getattr(resolved.request.experiment, "steps", None) or "training" in resolved.request.experiment.needs
+    experiment = resolved.request.experiment
+    uses = any("training" in each.needs for each in (experiment, *getattr(experiment, "steps", {}).values()))
     if resolved.source is None and not uses:
         return None
     named = getattr(node, "condition", None)
@@ -26,8 +27,18 @@ def run_name(resolved: Resolved) -> str:
     """Return e.g. ``subspace_ablation grokking s0``."""
     request = resolved.request
     head = request.study if request.study and not request.step and request.experiment.type == "sequence" else None
-    parts = [head or request.experiment.type, condition(resolved), f"s{request.seed}"]
+    parts = [head or request.experiment.type, feature_label(resolved), condition(resolved), f"s{request.seed}"]
     return " ".join(part for part in parts if part)
+
+
+def feature_label(resolved: Resolved) -> str | None:
+    """Return what the feature is called in the run list: ``latent 3``, or the chosen option."""
+    request = resolved.request
+    node = request.nodes.get("feature")
+    if node is None or "feature" not in request.experiment.needs:
+        return None
+    option, number = request.choices.get("feature") or type(node).__name__, getattr(node, "id", None)
+    return option if number is None else f"{option} {number}"
 
 
 def model_label(resolved: Resolved) -> str | None:
@@ -61,6 +72,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "subject": experiment.subject,
         "training": condition(resolved),
         "n_train": getattr(request.nodes.get("data"), "n_train", None) if "data" in experiment.needs else None,
+        "feature": feature_label(resolved),
         "seed": request.seed,
         "identity": identity,
         "study": request.study,

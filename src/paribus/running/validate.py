@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
+from paribus.running.choosing import waiting
 from paribus.running.request import from_job
 from paribus.running.resolve import Resolved, resolve
-from paribus.running.sequence import Sequence, planned
+from paribus.running.sequence import Sequence, planned, step_requests
 from paribus.running.setup import builder
 from paribus.tracking import local
 from paribus.tracking.store import open_store
@@ -32,8 +33,10 @@ def validate(job: Job) -> None:
     request.nodes["device"].resolve()
     store = _existing_store(request.tracking) if takes_tracked(job) else _no_store(request.tracking)
     if isinstance(request.experiment, Sequence):
+        later = waiting(step_requests(request))
         for resolved, _ in planned(request, store):
-            _validate(resolved, store)
+            if resolved.request.step not in later:
+                _validate(resolved, store)
         if request.experiment.comparison is not None:
             _validate(Resolved(request.for_step("comparison", request.experiment.comparison, {}), None), store)
     else:

@@ -114,7 +114,10 @@ def network(resolved: Resolved, data: ImageData) -> nn.Module:
             torch.manual_seed(seeds.derive(resolved.request.seed, "model"))
             model = node.call(**shapes, generator=generator)
     elif hasattr(node, "build"):
-        model = node.build(**shapes, generator=generator)
+        try:
+            model = node.build(**shapes, generator=generator)
+        except TypeError:
+            raise ConfigError(f"model: {type(node).__name__} is no network for images; try model=small_cnn") from None
     else:
         raise ConfigError(f"model: {type(node).__name__} is no network for images")
     if not isinstance(model, nn.Module):

@@ -1,0 +1,82 @@
+"""Steps of a sequence that wait for a step before them to choose features, and are then run once for each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ExperimentError
+from paribus.features.latent import Latent
+from paribus.spec import Spec
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Experiment
+    from paribus.results.schema import Result
+    from paribus.running.request import Request
+
+TABLE = "chosen"
+FEATURE = "feature_id"
+PLACEHOLDER = "chosen."
+"""A text value ``chosen.NAME`` of a step's experiment stands for column NAME of the chosen feature's row."""
+
+
+def chooses(experiment: Experiment) -> bool:
+    """Return whether an experiment chooses the features that the steps after it work on."""
+    return bool(getattr(experiment, "chooses_features", False))
+
+
+def waiting(steps: Sequence[Request]) -> frozenset[str]:
+    """Return the names of the steps whose feature is not known before another step has chosen it."""
+    names: set[str] = set()
+    chosen = False
+    for step in steps:
+        if chosen and "feature" in step.experiment.needs:
+            names.add(str(step.step))
+        chosen = chosen or chooses(step.experiment)
+    return frozenset(names)
+
+
+def for_each(step: Request, chosen: Result) -> list[Request]:
+    """Return a waiting step once for each chosen feature, named ``<step>_<feature>``.
+
+    Args:
+        step: The step as configured; its values ``chosen.NAME`` are filled in from the row of the feature.
+        chosen: The result with the table ``chosen``, one row per feature with its ``feature_id``.
+
+    Raises:
+        ExperimentError: If a column that is asked for is not there.
+    """
+    rows = chosen.tables[TABLE].frame.to_dict("records")
+    return [_filled_step(step, {str(name): value for name, value in row.items()}) for row in rows]
+
+
+def _filled_step(step: Request, row: Mapping[str, Any]) -> Request:
+    number = int(row[FEATURE])
+    spec = Latent(id=number)
+    kind = type(spec)
+    node = {"_target_": f"{kind.__module__}.{kind.__qualname__}", "id": number}
+    experiment = _filled(step.experiment, row, str(step.step))
+    made = step.for_step(
+        f"{step.step}_{number}", experiment, _filled(step.tree.get("experiment", {}), row, str(step.step))
+    ).with_nodes(feature=spec)
+    return replace(made, tree={**made.tree, "feature": node}, choices={**made.choices, "feature": "latent"})
+
+
+def _filled(value: Any, row: Mapping[str, Any], where: str) -> Any:
+    """Return a value with every ``chosen.NAME`` in it replaced."""
+    if isinstance(value, str) and value.startswith(PLACEHOLDER):
+        name = value.removeprefix(PLACEHOLDER)
+        if name not in row:
+            raise ExperimentError(f"step {where}: {value} is no column of the chosen features: {', '.join(row)}")
+        return row[name]
+    if isinstance(value, Spec):
+        given = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        filled = {name: _filled(each, row, where) for name, each in given.items()}
+        return value if all(filled[name] is given[name] for name in given) else replace(value, **filled)
+    if isinstance(value, Mapping):
+        return {name: _filled(each, row, where) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each, row, where) for each in value]
+    return value
