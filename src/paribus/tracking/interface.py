@@ -31,7 +31,7 @@ class Store(Protocol):
     def find_finished(self, identity: str) -> KeptRun | None:
         """Return the latest finished run of this identity."""
 
-    def latest_model(self) -> KeptRun | None:
+    def latest_model(self, subject: str) -> KeptRun | None:
         """Return the latest finished run that produced a model."""
 
     def children(self, run_id: str) -> list[KeptRun]:
@@ -78,7 +78,7 @@ class FileStore:
         """Return None."""
         return None
 
-    def latest_model(self) -> KeptRun | None:
+    def latest_model(self, subject: str) -> KeptRun | None:
         """Return None."""
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.io import RESULT_FILE, TABLE_FOLDER, read
-from paribus.tracking import heartbeat, local
+from paribus.tracking import heartbeat, local, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
@@ -54,6 +55,7 @@ class MlflowStore:
         """
         if self._id is None:
             self._id = self._find_experiment(create=True)
+            self._offer_views()
         assert self._id is not None
         return self._id
 
@@ -119,9 +121,10 @@ class MlflowStore:
         found = self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'", limit=1)
         return found[0] if found else None
 
-    def latest_model(self) -> KeptRun | None:
-        """Return the latest finished run of the MLflow experiment that produced a model."""
-        found = self.runs(where=f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'", limit=1)
+    def latest_model(self, subject: str) -> KeptRun | None:
+        """Return the latest finished run of the MLflow experiment that produced a model for a subject."""
+        asked = f"tags.{MODEL_TAG} = 'true' and tags.subject = '{subject}' and attributes.status = 'FINISHED'"
+        found = self.runs(where=asked, limit=1)
         return found[0] if found else None
 
     def children(self, run_id: str) -> list[KeptRun]:
@@ -206,6 +209,13 @@ class MlflowStore:
         if found is not None:
             return str(found.experiment_id)
         return self._create_experiment() if create else None
+
+    def _offer_views(self) -> None:
+        """Let MLflow's UI show the columns that tell runs apart; a store that takes no such tag does without."""
+        found = self._client.get_experiment(self._id)
+        with contextlib.suppress(Exception):
+            for name, text in views.missing(found.tags).items():
+                self._client.set_experiment_tag(self._id, name, text)
 
     def _create_experiment(self) -> str:
         """Create the MLflow experiment; where another process was faster, take its."""

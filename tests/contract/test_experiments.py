@@ -1,0 +1,185 @@
+"""What every experiment type must keep, whatever it asks: run through the real request, kept in a real store.
+
+A new experiment type is covered by being shipped; it needs a line in ``NEEDS`` only if it has required variables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+
+import paribus
+from paribus.config import catalogue
+from paribus.results.evidence import Evidence
+from paribus.results.io import from_json, to_json
+
+BUILDS = ["stats=quick", "stats.n_null=10", "data.n_builds=120"]
+IMAGES = ["stats=quick", "stats.n_null=20"]
+TRAINED = ["model=tracked", "checkpoint=final"]
+NEEDS = {
+    "family_1d_sweep": ["feature=threshold", "experiment.family=special_charge_up", "experiment.placebo_contexts=20"],
+    "family_2d_heatmap": [
+        *("feature=and", "experiment.family_x=quick_respawn", "experiment.family_y=special_saver"),
+        *("experiment.rungs_x=[3,12]", "experiment.rungs_y=[3,12]"),
+    ],
+    "conditional_interactions": ["feature=xor", "experiment.modulator=sub_power_up", "experiment.n_candidates=3"],
+    "pairwise_interactions": ["feature=and", "experiment.n_candidates=3"],
+    "split_half": ["feature=dose", "experiment.target.family=swim_speed_up"],
+    "shuffle_null": ["feature=dose", "experiment.target.family=swim_speed_up"],
+    "weapon_sweep": ["feature=weapon_gate", "experiment.swap_contexts=20"],
+    "kit_sweep": ["feature=weapon_gate", "experiment.swap_contexts=20"],
+    "token_influence_sweep": ["feature=dose", "experiment.high_quantile=0.9", "experiment.influence_contexts=20"],
+    "within_family_interference": ["feature=dose", "experiment.families=[SSU]"],
+    "feature_survey": ["model=planted"],
+    "minimal_cores": ["feature=and"],
+}
+OTHERS = {"sequence", "compare", "compare_interventions", "train_classifier", "train_set_completion", "train_sae"}
+
+
+def experiment_types(subject):
+    found = {}
+    for option in catalogue.options("experiment"):
+        cls = option.load()
+        if cls.subject == subject and cls.type not in OTHERS:
+            found[cls.type] = cls
+    return found
+
+
+BUILD_TYPES, IMAGE_TYPES = experiment_types("builds"), experiment_types("images")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, migrated_database):
+    """One working folder with one trained classifier, for all experiments of this module."""
+    import os
+    import shutil
+
+    from paribus.tracking import local
+    from paribus.tracking.relocate import relocate
+
+    place, before = tmp_path_factory.mktemp("contract"), os.getcwd()
+    shutil.copy2(migrated_database, place / local.DATABASE)
+    os.chdir(place)
+    relocate(place)
+    small = ["data.n_train=90", "data.n_eval=60", "data.eval_renderings=1", "training.epochs=2"]
+    trained = paribus.run(["experiment=train_classifier", *small, "training.n_checkpoints=1", *IMAGES])
+    yield place, trained
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    """Return ``result(type)``: each experiment is run once."""
+    kept = {}
+
+    def result(name):
+        if name not in kept:
+            if name in IMAGE_TYPES:
+                words = [*TRAINED, *IMAGES, *NEEDS.get(name, [])]
+            else:
+                words = [*NEEDS.get(name, ["feature=dose"]), *BUILDS]
+            kept[name] = paribus.run([f"experiment={name}", *words])
+        return kept[name]
+
+    return result
+
+
+@pytest.mark.parametrize("name", sorted({**BUILD_TYPES, **IMAGE_TYPES}))
+class TestEveryExperiment:
+    def test_says_what_it_is(self, name):
+        cls = {**BUILD_TYPES, **IMAGE_TYPES}[name]
+        assert isinstance(cls.evidence, Evidence)
+        assert len(cls.summary) > 10
+        assert cls.version >= 1
+        assert {"data", "model"} <= set(cls.needs)
+
+    def test_succeeds_and_carries_its_evidence_on_every_table(self, name, results):
+        result = results(name)
+        assert result.success
+        assert result.experiment_type == name
+        assert result.tables
+        for key, table in result.tables.items():
+            assert key == table.name
+            assert re.fullmatch(r"[a-z0-9_]+", key)
+            assert isinstance(table.evidence, Evidence)
+            assert len(table.description) > 15
+            assert table.frame.columns.is_unique
+        assert any(table.evidence == result.evidence for table in result.tables.values())
+
+    def test_reads_back_without_loss(self, name, results):
+        result = results(name)
+        text = to_json(result)
+        json.loads(text, parse_constant=pytest.fail)
+        again = from_json(text)
+        assert to_json(again) == text
+        for key, table in result.tables.items():
+            assert list(again.tables[key].frame.columns) == list(table.frame.columns)
+            assert len(again.tables[key].frame) == len(table.frame)
+
+    def test_probabilities_and_intervals_are_possible(self, name, results):
+        for table in results(name).tables.values():
+            frame = table.frame
+            for column in frame.columns:
+                if (column == "p" or column.startswith("p_")) and frame[column].dtype.kind == "f":
+                    values = frame[column].dropna()
+                    assert ((values > 0) & (values <= 1)).all(), f"{table.name}.{column}"
+            if {"p", "p_adj"} <= set(frame.columns):
+                both = frame[["p", "p_adj"]].dropna()
+                assert (both["p_adj"] >= both["p"] - 1e-12).all(), table.name
+            if {"mean_delta", "ci_low", "ci_high"} <= set(frame.columns):
+                rows = frame[["ci_low", "ci_high"]].dropna()
+                assert (rows["ci_low"] <= rows["ci_high"]).all(), table.name
+            if "null_percentile" in frame.columns:
+                assert frame["null_percentile"].dropna().between(0, 100).all()
+
+    def test_draws_every_figure_it_declares(self, name, results):
+        from paribus.figures.draw import draw
+
+        result = results(name)
+        assert result.figures
+        frames = {key: table.frame for key, table in result.tables.items()}
+        for figure in result.figures:
+            assert figure.title
+            assert draw(figure, frames).axes
+
+    def test_aggregates_are_plain_and_finite_where_they_are_numbers(self, name, results):
+        aggregates = results(name).aggregates
+        assert aggregates.n_samples and aggregates.n_samples > 0
+        for field in dataclasses.fields(aggregates):
+            value = getattr(aggregates, field.name)
+            assert value is None or field.name == "custom" or math.isfinite(value) or math.isnan(value)
+        assert all(isinstance(key, str) for key in aggregates.custom)
+
+    def test_is_kept_in_the_store_and_finished(self, name, results):
+        result = results(name)
+        runs = paribus.load_runs()
+        row = runs[runs["run_id"] == result.run_id]
+        assert len(row) == 1
+        assert row["status"].item() == "FINISHED"
+
+    def test_leaves_the_global_random_state_alone(self, name, results):
+        """A run draws from named streams only: the same request gives the same numbers, whatever was drawn before."""
+        import torch
+
+        results(name)
+        np.random.seed(1)
+        torch.manual_seed(1)
+        before = (np.random.get_state()[1].copy(), torch.get_rng_state())
+        words = [*TRAINED, *IMAGES] if name in IMAGE_TYPES else BUILDS
+        extra = NEEDS.get(name, [] if name in IMAGE_TYPES else ["feature=dose"])
+        again = paribus.run([f"experiment={name}", *extra, *words, "tracking=off", "reuse=never"]) if name in QUICK else None
+        assert (np.random.get_state()[1] == before[0]).all()
+        assert torch.equal(torch.get_rng_state(), before[1])
+        if again is not None:
+            first = results(name)
+            for key, table in first.tables.items():
+                assert table.frame.equals(again.tables[key].frame), key
+
+
+QUICK = {"family_1d_sweep", "within_family_interference"}
+"""Types that are run a second time, to show that the same request gives the same numbers."""
