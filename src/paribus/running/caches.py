@@ -50,11 +50,12 @@ def load_data(node: Any) -> Any:
 
 
 def fingerprint(node: Any) -> str:
-    """Return what decides a data set: its own fingerprint, or else its science fields."""
+    """Return what decides a data set: its science fields, and what it says of its files or its generator itself."""
     own = getattr(node, "fingerprint", None)
+    stated = {"science": canonical(plain(science(node))), "source": source_of(node)}
     if own is not None and not isinstance(node, Foreign):
-        return str(own())
-    return digest({"science": canonical(plain(science(node))), "source": source_of(node)})
+        stated["own"] = str(own())
+    return digest(stated)
 
 
 def source_of(node: Any) -> str:

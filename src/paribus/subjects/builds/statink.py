@@ -37,7 +37,7 @@ MAX_FAMILY_AP = 66.0
 class BuildsStatink(Spec):
     """Builds from stat.ink battle CSV files: one day's file, a folder of them, or a zip of them."""
 
-    path: str = field(help="A .csv file, a .zip of such files, or a folder of both.")
+    path: str = field(help="A .csv file, a .zip of such files, or a folder of both.", science=False)
     players: str = field("all", choices=("all", "uploader"), help="All eight players of a battle, or its uploader.")
     vocab: str | None = field(None, help="Token vocabulary; by default the model's, else the built-in one.")
     weapon_vocab: str | None = field(None, help="Weapon vocabulary; by default the model's, else the built-in one.")
