@@ -1,0 +1,170 @@
+"""What the columns of an experiment's tables mean, as text for its page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+
+BEGIN = "<!-- The tables below are written by `python -m docs.figures` from a result. -->"
+END = "<!-- End of what is written. -->"
+
+COMMON: Mapping[str, str] = {
+    "ability": "the main-only ability",
+    "token": "the token: a family and its AP, or a main-only ability",
+    "family": "the ability family",
+    "weapon": "the weapon",
+    "weapon_index": "its place in the vocabulary of weapons",
+    "kind": "its class, such as brush or blaster",
+    "sub": "its sub weapon",
+    "special": "its special weapon",
+    "label": "name of the row",
+    "ci_method": "how the interval was made: bootstrap_t (6 to 39 source builds), percentile (40 and more), exact_zero "
+    "(every difference is 0), none",
+    "p_method": "how p was made: exact, monte_carlo, none",
+    "skewed": "true where p is to be read with care: under 50 source builds, with skewed sums; prefer the interval",
+    "std_error": "cluster-robust standard error of the row's effect",
+    "std_delta": "sample sd over contexts of the row's effect",
+    "firing_rate": "share of contexts with f > 0",
+    "n": "contexts measured",
+    "n_clusters": "source builds they come from",
+    "n_contexts": "contexts it was found in",
+    "p": "p of the row: is the effect zero?",
+    "p_z": "p of the same effect on the pre-activation z",
+    "p_adj": "p adjusted over the rows of the table",
+    "p_adj_z": "that p adjusted over the rows of the table",
+    "null_low": "2.5 % quantile of the same number for like features of this model",
+    "null_median": "median of that null",
+    "null_high": "97.5 % quantile of that null",
+    "null_percentile": "place among like features of this model, 0 to 100; not a p",
+    "low": "lower end of the interval",
+    "high": "upper end of the interval",
+    "token_a": "first member of the pair",
+    "token_b": "second member of the pair",
+    "token_c": "third member of the triple",
+    "pair": "the pair, in words",
+    "modulator": "the third thing whose presence is varied",
+    "rung": "AP the family is set to",
+    "support": "share of contexts that hold it",
+    "n_present": "contexts that hold it",
+    "n_tokens": "tokens of the family",
+    "number": "number of the split or draw",
+    "entry": "one number of the target's effect vector",
+    "effect": "its value on all of the data",
+}
+"""Columns that many tables share and none explains."""
+
+OWN: Mapping[str, Mapping[str, str]] = {
+    "binary_presence_effect": {"rung": "rung of the primary family; 0 is absent"},
+    "conditional_interactions": {
+        "interaction_absent_z": "interaction in the pre-activation z with the modulator absent",
+        "interaction_present_z": "the same with the modulator there",
+        "turns": "whether the intervals of the two interactions lie on different sides of 0",
+    },
+    "core_coverage_analysis": {
+        "flag": "what the figure writes beside the row: driver, tail marker, or nothing",
+        "add_delta": "mean change of f in contexts that lacked it (added)",
+        "remove_delta": "mean change of f in contexts that held it (removed)",
+    },
+    "decoder_output_analysis": {
+        "mean_f_before": "mean activation before the edit",
+        "mean_z_before": "its mean pre-activation",
+    },
+    "family_2d_heatmap": {
+        "mean_preactivation": "mean pre-activation z over the contexts of the cell",
+        "interaction_std_error": "cluster-robust standard error of the interaction",
+    },
+    "frequent_itemsets": {"n_high_present": "high contexts that hold it"},
+    "kit_sweep": {
+        "kit": "sub and special together",
+        "group": "the sub, the special, or both",
+        "shrinkage": "0 not pooled, 1 fully",
+        "ratio": "pooled_mean / rest_mean",
+    },
+    "minimal_cores": {
+        "cluster": "number of its source build",
+        "n_units": "units that could be taken away",
+        "n_cores": "minimal cores found in the context",
+        "smallest_core": "units of the smallest of them",
+    },
+    "pairwise_interactions": {
+        "triple": "the triple, in words",
+        "ac_without_third": "interaction of the first and third where the second is absent",
+        "ac_with_third": "the same where the second is there",
+        "ac_turns": "whether the intervals of the two lie on different sides of 0",
+        "bc_without_third": "interaction of the second and third where the first is absent",
+        "bc_with_third": "the same where the first is there",
+        "bc_turns": "whether the intervals of the two lie on different sides of 0",
+    },
+    "shuffle_null": {
+        "statistic": "rms: root mean square of the entries; max_abs: the largest size among them",
+        "draw": "number of the draw",
+        "rms": "root mean square of the entries in this draw",
+        "max_abs": "largest size of an entry in this draw",
+    },
+    "token_influence_sweep": {
+        "n_high_present": "high contexts that hold it",
+        "causal_p_adj": "p_adj of the token in the table influence (interventional)",
+    },
+}
+"""Meanings by experiment type, where a table leaves one out that its name does not tell."""
+
+
+def tables(result: Result) -> str:
+    """Return the tables of a result with the meaning of every column, as Markdown."""
+    lines: list[str] = []
+    for name, table in result.tables.items():
+        lines += [f"### `{name}` ({table.evidence})", "", table.description, "", "| column | meaning |", "|---|---|"]
+        lines += [f"| `{column}` | {_cell(meaning)} |" for column, meaning in meanings(result, name).items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def meanings(result: Result, name: str) -> dict[str, str]:
+    """Return the meaning of every column of a table.
+
+    Raises:
+        KeyError: If a column is explained nowhere.
+    """
+    table = result.tables[name]
+    elsewhere = {column: text for other in result.tables.values() for column, text in other.columns.items()}
+    own = OWN.get(result.experiment_type, {})
+    found: dict[str, str] = {}
+    for column in map(str, table.frame.columns):
+        meaning = table.columns.get(column) or own.get(f"{name}.{column}") or own.get(column)
+        if meaning is None and column in elsewhere and column not in COMMON:
+            meaning = elsewhere[column]
+        meaning = meaning or COMMON.get(column) or _end(column)
+        if meaning is None:
+            raise KeyError(f"{result.experiment_type}: {name}.{column} is explained nowhere")
+        found[column] = meaning
+    return found
+
+
+def _end(column: str) -> str | None:
+    """Return what a column such as ``gap_low`` is: the end of an interval of another one."""
+    match = re.fullmatch(r"(?:ci_)?(low|high)_(\w+)|(\w+?)_(?:ci_)?(low|high)", column)
+    if match is None:
+        return None
+    which, of = (match[1], match[2]) if match[1] else (match[4], match[3])
+    return f"{'lower' if which == 'low' else 'upper'} end of the interval of `{of}`"
+
+
+def filled(text: str, result: Result) -> str:
+    """Return a page's text with its tables written anew.
+
+    Raises:
+        ValueError: If the page has no place for them.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"a page about {result.experiment_type} needs the lines {BEGIN!r} and {END!r}")
+    return f"{before}{BEGIN}\n\n{tables(result)}\n{END}{after}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

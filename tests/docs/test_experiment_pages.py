@@ -1,0 +1,94 @@
+"""Every experiment on builds has a page whose command runs, and which explains every column that comes out."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from paribus.config import catalogue
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "experiments"
+PAGES = sorted(path for path in FOLDER.glob("*.md") if path.stem != "index")
+WITHOUT_PAGE = {
+    "train_set_completion",
+    "train_sae",
+    "feature_survey",
+}  # they make what the study needs; see the reference
+HEADINGS = ["What it asks", "What it does to the model", "What it cannot tell", "What the columns mean"]
+SMALL = {
+    "stats": "stats=quick",
+    "data.n_builds": "data.n_builds=200",
+    "tracking": "tracking=off",
+    "experiment.n_shuffles": "experiment.n_shuffles=99",
+}
+
+
+@pytest.fixture(scope="module")
+def modules():
+    sys.path.insert(0, str(ROOT))
+    try:
+        from docs import columns, figures
+
+        yield columns, figures
+    finally:
+        sys.path.remove(str(ROOT))
+
+
+def test_every_type_on_builds_has_a_page_and_no_other_thing_has():
+    types = {option.name for option in catalogue.options("experiment") if option.load().subject == "builds"}
+    assert types - {path.stem for path in PAGES} <= WITHOUT_PAGE
+    assert {path.stem for path in PAGES} <= types
+    index = (FOLDER / "index.md").read_text()
+    assert all(f"]({path.name})" in index for path in PAGES)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_says_what_it_should(path):
+    text = path.read_text()
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+    image = ROOT / "docs" / "images" / f"{path.stem}.png"
+    assert f"](../images/{image.name} " in text
+    assert 1000 < image.stat().st_size < 60_000
+    assert len(re.findall(r"^\* ", text, re.MULTILINE)) >= 2
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_its_command_runs_and_every_column_is_explained(path, modules):
+    columns, figures = modules
+    page = figures.page(path)
+    small = [word for key, word in SMALL.items() if key != "experiment.n_shuffles" or path.stem == "shuffle_null"]
+    kept = [word for word in page.words if word.split("=")[0] not in SMALL]
+    result = figures.perform(kept, small)
+    assert page.figure in {figure.name for figure in result.figures}
+    text = path.read_text()
+    for name, table in result.tables.items():
+        section = re.search(rf"^### `{name}` \((\w+)\)\n(.*?)(?=^###|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert section, f"{path.name} has no table {name}; run: python -m docs.figures {path.stem}"
+        assert section[1] == str(table.evidence)
+        for column, meaning in columns.meanings(result, name).items():
+            line = next((line for line in section[2].splitlines() if line.startswith(f"| `{column}` |")), None)
+            assert line is not None, f"{name}.{column} is missing; run: python -m docs.figures {path.stem}"
+            if not re.search(r"\d", meaning):  # numbers in a meaning are those of the run
+                assert " ".join(meaning.split()).replace("|", "\\|") in line
+
+
+def test_a_column_that_nothing_explains_is_refused(modules):
+    import pandas as pd
+
+    from paribus.results.evidence import Evidence
+    from paribus.results.schema import Aggregates, Diagnostics, Result, Table
+
+    columns, _ = modules
+    frame = pd.DataFrame({"gap_low": [1.0], "p_adj": [1.0], "odd": [1.0]})
+    table = Table("rows", "One row.", Evidence.WEIGHTS, frame, {})
+    result = Result("", "x", Evidence.WEIGHTS, None, None, "builds", Aggregates(), {"rows": table}, Diagnostics())
+    with pytest.raises(KeyError, match="rows.odd is explained nowhere"):
+        columns.meanings(result, "rows")
+    del frame["odd"]
+    assert columns.meanings(result, "rows")["gap_low"] == "lower end of the interval of `gap`"
+    filled = columns.filled(f"a\n{columns.BEGIN}\nold\n{columns.END}\nb", result)
+    assert filled.startswith(f"a\n{columns.BEGIN}") and filled.endswith(f"{columns.END}\nb") and "old" not in filled
