@@ -209,6 +209,12 @@ CASES = (
         n_builds=45,
     ),
     Case(
+        WeaponSweep(min_examples=4, swap_contexts=5),
+        (Check("weapon_stats", "n", **_OBSERVED_BY), Check("class_stats", "n", **_OBSERVED_BY)),
+        feature="source",
+        n_builds=45,
+    ),
+    Case(
         WeaponGroupAnalysis(min_examples=4, high_quantile=0.7),
         (Check("weapon_enrichment", "n", "odds_low", "odds_high", truth=1.0),),
         feature="source",
