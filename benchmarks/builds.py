@@ -1,0 +1,216 @@
+"""What experiments on builds cost: ``python -m benchmarks.builds [--quick] [--memory] [--full-size]``.
+
+Processor seconds on one thread. *End to end* is everything after the corpus is loaded: edits, constraints,
+deduplication, forward passes, null features, intervals, p-values and tables. *Bare* is nothing but the network on the
+very same batches of distinct states, with their tensors ready. *One by one* is the network on one state at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paribus.experiments.base import Experiment, MemoryRecorder, perform
+from paribus.experiments.family_1d_sweep import Family1dSweep
+from paribus.experiments.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.minimal_cores import MinimalCores
+from paribus.experiments.pairwise_interactions import PairwiseInteractions
+from paribus.experiments.setup_builds import BuildSetup, build_setup
+from paribus.features.latent import Latent
+from paribus.features.planted import PlantedFeature
+from paribus.models.planted import Planted
+from paribus.models.sae import SAE
+from paribus.models.set_completion import SetCompletion, SetCompletionSmall
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds.contexts import Contexts
+from paribus.subjects.builds.families import STACKING
+from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.states import N_COLUMNS
+
+STATS = StatsSpec()
+SWEEP = Family1dSweep(family="special_charge_up")
+SPEED = {
+    "family_1d_sweep": SWEEP,
+    "family_2d_heatmap": Family2dHeatmap(family_x="special_charge_up", family_y="swim_speed_up"),
+    "pairwise_interactions": PairwiseInteractions(),
+}
+ONE_BY_ONE = 300
+MEMORY_SIZES = (1_000, 10_000, 200_000)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One experiment, timed.
+
+    Attributes:
+        n_unique: Distinct states the network was run on, reference contexts of the nulls included.
+        total: End to end.
+        bare: The network alone on the same batches.
+        single: The network on one state at a time, for all of them.
+    """
+
+    n_unique: int
+    total: float
+    bare: float
+    single: float
+
+
+def small(n_builds: int) -> BuildSetup:
+    """Return a setup on the small set model with random weights (which cost what trained ones cost)."""
+    return build_setup(
+        data=BuildsGenerated(n_builds=n_builds, seed=0),
+        model=SetCompletionSmall(sae=SAE(n_features=256)),
+        feature=Latent(id=3),
+        seed=0,
+        stats=STATS,
+    )
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Return the processor seconds that ``work`` takes."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def timed(experiment: Experiment, setup: BuildSetup) -> Timed:
+    """Time an experiment against the bare network on the same batches."""
+    batches: list[tuple[Tensor, ...]] = []
+    network = setup.model.network
+    perform(SWEEP, fresh(setup, n=50), MemoryRecorder())  # everything imported and allocated once
+    total = seconds(lambda: perform(experiment, fresh(setup), MemoryRecorder()))
+    handle = network.register_forward_pre_hook(lambda _, inputs: batches.append(tuple(t.clone() for t in inputs)))
+    perform(experiment, fresh(setup), MemoryRecorder())
+    handle.remove()
+    n = sum(len(batch[0]) for batch in batches)
+    some = np.random.default_rng(0).choice(len(batches), min(ONE_BY_ONE, len(batches)), replace=False)
+    with torch.inference_mode():
+        bare = seconds(lambda: [network(*batch) for batch in batches])
+        singles = [tuple(t[:1] for t in batches[i]) for i in some]
+        single = seconds(lambda: [network(*one) for one in singles]) / len(singles) * n
+    return Timed(n, total, bare, single)
+
+
+def fresh(setup: BuildSetup, n: int | None = None) -> BuildSetup:
+    """Return the setup with nothing measured yet, on ``n`` of its contexts."""
+    return replace(setup, rows=None if n is None else np.arange(n))
+
+
+def speed(n_builds: int) -> bool:
+    """Print the table of speeds; return whether both targets are met."""
+    setup = small(n_builds)
+    print(f"\nSmall model, {len(setup.contexts)} contexts, {STATS.n_null} null features\n")
+    print("| experiment | distinct states | states per second | bare / end to end | one by one / end to end |")
+    print("| --- | --- | --- | --- | --- |")
+    good = True
+    for name, experiment in SPEED.items():
+        t = timed(experiment, setup)
+        print(
+            f"| {name} | {t.n_unique} | {t.n_unique / t.total:.0f} | {t.bare / t.total:.2f} "
+            f"| {t.single / t.total:.1f} |"
+        )
+        good &= t.bare / t.total >= 0.9 and t.single / t.total >= 8
+    return good
+
+
+def cores(n: int = 100, units: int = 12) -> None:
+    """Print how long minimal cores of contexts with twelve families take (all 4,096 subsets of each)."""
+    setup = small(300)
+    codes = np.zeros((n, N_COLUMNS), np.uint16)
+    rng = np.random.default_rng(0)
+    for row in codes:
+        row[rng.choice(len(STACKING), units, replace=False)] = 1
+        row[-1] = rng.integers(setup.weapons.size)
+    twelve = replace(setup.corpus, contexts=Contexts(codes, np.arange(n)))
+    often = setup.moments.rows[int(np.argmax(setup.moments.firing_rate))]
+    other = replace(setup, corpus=twelve, feature=Latent(id=int(often)))
+    results: list[Any] = []
+    experiment = MinimalCores(top_fraction=1.0, max_contexts=n)
+    took = seconds(lambda: results.append(perform(experiment, other, MemoryRecorder())))
+    frame = results[0].tables["contexts"].frame
+    shown = f"{len(frame)} contexts of {frame['n_units'].min()}-{frame['n_units'].max()} units"
+    print(f"\nMinimal cores: {shown}, {results[0].diagnostics.engine.n_unique} distinct states, {took:.1f} s")
+
+
+def one_size(n_contexts: int) -> None:
+    """Print contexts, states, processor seconds and peak memory of one sweep in this process."""
+    setup = build_setup(
+        data=BuildsGenerated(n_builds=n_contexts // 2, seed=0),
+        model=Planted(),
+        feature=PlantedFeature("threshold"),
+        seed=0,
+        stats=replace(STATS, n_bootstrap=200, n_permutations=199),
+    )
+    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    results: list[Any] = []
+    took = seconds(lambda: results.append(perform(SWEEP, setup, MemoryRecorder())))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    requested = results[0].diagnostics.engine.n_requested
+    print(f"| {len(setup.contexts)} | {requested} | {took:.1f} | {loaded / 1024:.0f} | {peak / 1024:.0f} |", flush=True)
+
+
+def memory() -> None:
+    """Print time and peak memory over the number of contexts, each in a process of its own."""
+    print("\n1D sweep on the planted model\n")
+    print("| contexts | states asked for | processor seconds | MiB with corpus loaded | MiB at peak |")
+    print("| --- | --- | --- | --- | --- |", flush=True)
+    for n in MEMORY_SIZES:
+        subprocess.run([sys.executable, "-m", "benchmarks.builds", "--one-size", str(n)], check=True)
+
+
+def full_size(n_builds: int = 50) -> None:
+    """Print what a 1D sweep costs on the full architecture with random weights."""
+    setup = build_setup(
+        data=BuildsGenerated(n_builds=n_builds, seed=0),
+        model=SetCompletion(sae=SAE(n_features=24_576)),
+        feature=Latent(id=3),
+        seed=0,
+        stats=STATS,
+    )
+    count = sum(p.numel() for p in setup.model.network.parameters())
+    results: list[Any] = []
+    took = seconds(lambda: results.append(perform(SWEEP, setup, MemoryRecorder())))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unique = results[0].diagnostics.engine.n_unique
+    print(
+        f"\nFull architecture, {count / 1e6:.0f} million parameters, 24,576 latents: 1D sweep of {len(setup.contexts)} "
+        f"contexts, {unique} distinct states in {took:.0f} s, {peak:.0f} MiB at peak"
+    )
+
+
+def main() -> None:
+    """Print what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer contexts")
+    parser.add_argument("--memory", action="store_true", help="also memory and time up to 200,000 contexts")
+    parser.add_argument("--full-size", action="store_true", help="also the architecture of 83 million parameters")
+    parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.one_size:
+        one_size(options.one_size)
+        return
+    good = speed(500 if options.quick else 2000)
+    cores()
+    if options.memory:
+        memory()
+    if options.full_size:
+        full_size(20 if options.quick else 50)
+    print(f"\n{'Both targets met' if good else 'NOT all targets met'}: bare at least 0.9, one by one at least 8 times.")
+
+
+if __name__ == "__main__":
+    main()
