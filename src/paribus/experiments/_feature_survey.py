@@ -44,12 +44,12 @@ def latents_of(setup: BuildSetup, states: States, rows: Ints) -> Floats:
     import torch
 
     sae = setup.model.require_sae()
-    vectors = torch.as_tensor(setup.vectors(states)[0])
+    vectors = torch.from_numpy(setup.vectors(states)[0])
     weight = sae.encoder.weight
     parts = []
     with torch.inference_mode():
         for start in range(0, len(rows), LATENTS_AT_ONCE):
-            wanted = torch.as_tensor(rows[start : start + LATENTS_AT_ONCE], device=weight.device)
+            wanted = torch.tensor(rows[start : start + LATENTS_AT_ONCE], device=weight.device)
             f, _ = sae.encode(vectors.to(weight), wanted)
             parts.append(f.double().cpu().numpy())
     return np.concatenate(parts, axis=1)

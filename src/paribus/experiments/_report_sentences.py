@@ -21,7 +21,8 @@ def drivers(frame: pd.DataFrame, sd: float) -> list[str]:
         mine = frame[(frame["verdict"] == DRIVES) & (frame["mean_delta"] * sign > 0)]
         if len(mine):
             named = _each(mine, "token", sd)
-            lines.append(f"{word} by {len(mine)} tokens more than 95 % of like features are: {named}.")
+            count = f"{len(mine)} tokens" if len(mine) > 1 else "one token"
+            lines.append(f"{word} by {count}, more than 95 % of like features are: {named}.")
     if not lines:
         lines.append("No single token moves it more than it moves like features.")
     weak = int((frame["verdict"] == LIKE_OTHERS).sum())
@@ -124,7 +125,7 @@ def checks(frame: pd.DataFrame) -> list[str]:
 
 def _each(frame: pd.DataFrame, column: str, sd: float) -> str:
     text = ", ".join(f"{row[column]} {_effect(row, sd)}" for _, row in frame.head(SHOWN).iterrows())
-    return f"{text}, ..." if len(frame) > SHOWN else text
+    return f"{text} and {len(frame) - SHOWN} more" if len(frame) > SHOWN else text
 
 
 def _effect(row: pd.Series, sd: float) -> str:

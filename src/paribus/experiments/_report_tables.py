@@ -65,7 +65,7 @@ def weapons(sweep: Result, groups: Result | None, margin: float) -> pd.DataFrame
 
 
 def doses(sweeps: list[Result]) -> pd.DataFrame:
-    """Return one row per swept family: its threshold and its largest effect."""
+    """Return one row per swept family: its threshold, and its largest effect at a rung that builds do show."""
     import numpy as np
     import pandas as pd
 
@@ -73,7 +73,10 @@ def doses(sweeps: list[Result]) -> pd.DataFrame:
     for sweep in sweeps:
         custom, frame = sweep.aggregates.custom, sweep.tables["rung_deltas"].frame
         if frame["mean_delta"].iloc[1:].notna().any():
-            largest = frame.iloc[1 + int(np.nanargmax(frame["mean_delta"].abs().to_numpy()[1:]))]
+            size = frame["mean_delta"].abs().to_numpy(dtype=float)
+            seen = frame["confounding_gap"].notna().to_numpy() & np.isfinite(size) & (frame["rung"] > 0).to_numpy()
+            usable = seen if seen.any() else np.isfinite(size)
+            largest = frame.iloc[int(np.argmax(np.where(usable, size, -1.0)))]
             rows.append(
                 {"family": custom["family"], "threshold_rung": custom["threshold_rung"], "largest_at": largest["rung"]}
                 | {name: largest[name] for name in INTERVAL}

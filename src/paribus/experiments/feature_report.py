@@ -75,15 +75,18 @@ class FeatureReport(Experiment):
         lines.append(say.correlated(tokens, swapped))
         validated = tables.checks([*setup.of_type("split_half"), *setup.of_type("shuffle_null")])
         _hand(recorder, "checks", "One row per validation.", Evidence.COMPARISON, validated)
-        lines += say.checks(validated)
+        lines += [*say.checks(validated), *self._chosen(setup)]
         self._borrowed(setup, recorder)
         return self._aggregates(setup, recorder, lines, tokens, sd)
 
     def _about(self, setup: ResultsSetup) -> list[str]:
         survey = _first(setup, "feature_survey")
         chosen = [] if survey is None else list(survey.aggregates.custom["summary"])
-        number = (setup.feature_name or "").rpartition(" ")[2]
-        return [line for line in chosen[1:] if line.startswith(f"Latent {number} ")]
+        return [line for line in chosen[1:] if line.startswith(f"Latent {setup.feature_id} ")]
+
+    def _chosen(self, setup: ResultsSetup) -> list[str]:
+        survey = _first(setup, "feature_survey")
+        return [] if survey is None else list(survey.aggregates.custom["summary"])[:1]
 
     def _drivers(self, recorder: Recorder, tokens: pd.DataFrame) -> None:
         kind = Evidence.INTERVENTIONAL

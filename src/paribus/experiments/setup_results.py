@@ -18,10 +18,12 @@ class ResultsSetup(Setup):
     Attributes:
         results: Finished results, in the order they were made.
         feature_name: Name of the feature that the report is about.
+        feature_id: Its number among the latents, where it is one.
     """
 
     results: tuple[Result, ...]
     feature_name: str | None = None
+    feature_id: int | None = None
 
     def of_type(self, experiment_type: str) -> list[Result]:
         """Return the results of an experiment type."""

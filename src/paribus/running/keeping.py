@@ -50,8 +50,8 @@ def keep_pages(result: Result, run: FileRun, drawn: Mapping[str, bytes]) -> None
 
 def note(result: Result) -> str:
     """Return what was found in a few lines, and what the experiment warned of."""
-    found = [f"- {line}" for line in lines(result)[:LINES_IN_NOTE]]
-    return "\n".join([*found, *(f"- Warning: {warning}" for warning in result.diagnostics.warnings)])
+    warned = [f"Warning: {warning}" for warning in result.diagnostics.warnings]
+    return "  \n".join([*lines(result)[:LINES_IN_NOTE], *warned])
 
 
 def headline(result: Result) -> dict[str, float]:

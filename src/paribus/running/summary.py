@@ -23,7 +23,7 @@ def lines(result: Result) -> list[str]:
         return [said]
     if isinstance(said, list | tuple) and said:
         return [str(sentence) for sentence in said]
-    return numbers({**result.aggregates.custom, **result.metrics})[:MOST]
+    return numbers({**result.metrics, **result.aggregates.custom})[:MOST]
 
 
 def numbers(values: Mapping[str, Any]) -> list[str]:

@@ -34,7 +34,12 @@ def validate(resolved: Resolved, store: Store) -> None:
 def setup(resolved: Resolved, store: Store, *, identity: str) -> ResultsSetup:
     """Return the results that were given to it."""
     named = [result.feature for result in resolved.given if result.feature is not None]
-    return ResultsSetup(**basics(resolved), results=resolved.given, feature_name=named[-1] if named else None)
+    return ResultsSetup(
+        **basics(resolved),
+        results=resolved.given,
+        feature_name=named[-1] if named else None,
+        feature_id=getattr(resolved.request.nodes.get("feature"), "id", None),
+    )
 
 
 def results_digest(results: Sequence[Result]) -> str:
