@@ -131,7 +131,10 @@ def test_ui_becomes_mlflow_on_loopback(here, capsys, monkeypatch):
     assert words[1:4] == ["-m", "mlflow", "ui"]
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--backend-store-uri") + 1].endswith("/mlflow.db")
-    assert "http://127.0.0.1:5917" in capsys.readouterr().out
+    assert words[words.index("--workers") + 1] == "1"
+    first, *studies = capsys.readouterr().out.splitlines()
+    assert first.startswith("http://127.0.0.1:5917 ")
+    assert studies and all("http://127.0.0.1:5917/#/experiments/" in line for line in studies)
 
 
 def test_ui_refuses_a_taken_port(here, capsys):

@@ -27,6 +27,8 @@ METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 FLUSH_SECONDS = 5.0
 MAX_TAG = 5000
+NOTE_TAG = "mlflow.note.content"
+DIGEST = 36
 ROWS_IN_UI = 2000
 TABLES_IN_UI = 12
 
@@ -106,6 +108,12 @@ class FileRun:
     def tags(self, tags: Mapping[str, str]) -> None:
         """Keep tags."""
 
+    def note(self, text: str) -> None:
+        """Say in a few words what was found, as the run list shows it."""
+
+    def data_set(self, name: str, digest: str) -> None:
+        """Name the data that the run works on."""
+
     def finish(self, status: str, message: str | None = None) -> None:
         """End the run.
 
@@ -173,6 +181,17 @@ class TrackedRun(FileRun):
         for start in range(0, len(batch), PARAMS_PER_BATCH):
             self._client.log_batch(self.run_id, tags=batch[start : start + PARAMS_PER_BATCH])
 
+    def note(self, text: str) -> None:
+        """Say in a few words what was found: the UI's description of the run."""
+        self.tags({NOTE_TAG: text})
+
+    def data_set(self, name: str, digest: str) -> None:
+        """Name the data that the run works on: the UI's data set of the run."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        known = Dataset(name=name[:500], digest=digest[:DIGEST], source_type="paribus", source=json.dumps(digest))
+        self._client.log_inputs(self.run_id, [DatasetInput(known, tags=[])])
+
     def checkpoint(self, path: Path) -> None:
         """Keep a checkpoint file as an artifact, for other runs to load."""
         self._upload(path, CHECKPOINT_FOLDER)
@@ -199,7 +218,7 @@ class TrackedRun(FileRun):
         try:
             self.flush()
             if message:
-                self.tags({"error_message": message})
+                self.tags({"error_message": message, NOTE_TAG: f"{status}: {message}"})
         finally:
             self._client.set_terminated(self.run_id, status)
 

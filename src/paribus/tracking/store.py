@@ -212,8 +212,9 @@ class MlflowStore:
 
     def _offer_views(self) -> None:
         """Let MLflow's UI show the columns that tell runs apart; a store that takes no such tag does without."""
-        found = self._client.get_experiment(self._id)
+        assert self._id is not None
         with contextlib.suppress(Exception):
+            found = self._client.get_experiment(self._id)
             for name, text in views.missing(found.tags).items():
                 self._client.set_experiment_tag(self._id, name, text)
 

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 
 from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
+from paribus.cli.columns import aligned
 from paribus.errors import ConfigError
 
 SUMMARY = "the MLflow UI over the runs of this folder, on loopback"
 USAGE = """
 paribus ui [--port 5000] [tracking.folder=DIR]
 
-Starts the MLflow UI at http://127.0.0.1:PORT until it is interrupted. With tracking=server it says where the server is.
+Starts the MLflow UI at http://127.0.0.1:PORT until it is interrupted, and says where it shows each study's runs.
+With tracking=server it says where the server is.
 """
 HOST = "127.0.0.1"
 
@@ -37,12 +39,17 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(f"ui: there are no runs yet: no {database(spec)}")
     _refuse_taken_port(asked.port)
     from paribus.tracking.environment import quiet
+    from paribus.tracking.views import addresses
 
     quiet()
-    print(f"http://{HOST}:{asked.port}  (Ctrl-C ends it)", flush=True)
+    base = f"http://{HOST}:{asked.port}"
+    print(f"{base}  (Ctrl-C ends it)")
+    rows = [(name, address) for name, address in addresses(database(spec), base).items()]
+    print(aligned(rows, indent="  "), flush=True)
     os.chdir(database(spec).parent)
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # nine processes for what no run here uses
     store = f"sqlite:///{database(spec)}"
-    words = ["ui", "--backend-store-uri", store, "--host", HOST, "--port", str(asked.port)]
+    words = ["ui", "--backend-store-uri", store, "--host", HOST, "--port", str(asked.port), "--workers", "1"]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words])
 
 
