@@ -10,7 +10,7 @@ run: $(STAMP)  ## the shortcut study: 2 conditions x 3 seeds, every intervention
 	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)'
 
 test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)  ## style, types, and the import contracts of the house
 	$(BIN)/ruff check src tests benchmarks
@@ -23,12 +23,17 @@ ui: $(STAMP)  ## the MLflow UI on loopback, over this folder's runs
 
 bench: $(STAMP)  ## performance, side by side with a naive loop and with bare forward passes
 	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.builds --quick
 	$(BIN)/python -m benchmarks.statistics --quick
 	$(BIN)/python -m benchmarks.planted --quick
+	$(BIN)/python -m benchmarks.calibration --quick
 
 soak: $(STAMP)  ## long runs: calibration and planted truths at full size
 	$(BIN)/python -m benchmarks.statistics
 	$(BIN)/python -m benchmarks.planted
+	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.legality
+	$(BIN)/python -m benchmarks.builds
 
 docs: $(STAMP)  ## regenerate the reference from the dataclasses
 	$(BIN)/python -m docs.generate
