@@ -28,6 +28,17 @@ STEPS = [
     "experiment.steps.neurons.ks=[0,4]",
 ]
 BUILDS = ["stats=quick", "data.n_builds=200"]
+BUILDS_STUDY = [
+    "data.n_builds=400",
+    "slice.sample_size=150",
+    "stats.n_null=10",
+    "stats.n_bootstrap=100",
+    "stats.n_permutations=99",
+    "experiment.steps.survey.n_features=1",
+    "experiment.steps.split_half.n_splits=10",
+    "experiment.steps.split_half.n_shuffles=39",
+    "experiment.steps.shuffle_null.n_shuffles=39",
+]
 SMALLER: list[tuple[str, list[str]]] = [
     (r"study=shortcut", [*IMAGES, *TRAINING, *STEPS]),
     (r"study=shortcut.*range", ["seed=range(2)"]),
