@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from paribus.results.schema import Result
 
-DRIVES, LIKE_OTHERS, CORRELATED, NEITHER = (
-    "drives it", "moves it, like other features", "only correlated", "no effect found",
+DRIVES, LIKE_OTHERS, CORRELATED, NEITHER, UNKNOWN = (
+    "drives it", "moves it, like other features", "only correlated", "no effect found", "not measured",
 )  # fmt: skip
 INTERVAL = ["mean_delta", "ci_low", "ci_high", "p_adj", "null_low", "null_high", "null_percentile", "firing_rate", "n"]
 LEVEL = 0.05
@@ -34,7 +34,9 @@ def verdicts(frame: pd.DataFrame, margin: float, observed_p: pd.Series) -> pd.Se
     place = frame["null_percentile"]
     unusual = (place >= 97.5) | (place <= 2.5) | place.isna()
     names = np.select(
-        [beyond & unusual, beyond, (observed_p <= LEVEL).to_numpy()], [DRIVES, LIKE_OTHERS, CORRELATED], NEITHER
+        [frame["ci_low"].isna(), beyond & unusual, beyond, (observed_p <= LEVEL).to_numpy()],
+        [UNKNOWN, DRIVES, LIKE_OTHERS, CORRELATED],
+        NEITHER,
     )
     return pd.Series(names, index=frame.index, dtype=object)
 

@@ -130,14 +130,16 @@ class FeatureReport(Experiment):
     def _aggregates(
         self, setup: ResultsSetup, recorder: Recorder, lines: list[str], tokens: pd.DataFrame | None, sd: float
     ) -> Aggregates:
+        import pandas as pd
+
         from paribus.experiments._report_tables import CORRELATED, DRIVES
 
         missing = [kind for kind in READ if not setup.of_type(kind)]
         if missing:
             recorder.warn(f"not in this report, because no result was found: {', '.join(missing)}")
-        for result in setup.results:
-            for warning in result.diagnostics.warnings:
-                recorder.warn(f"{result.experiment_type}: {warning}")
+        told = [(result.experiment_type, text) for result in setup.results for text in result.diagnostics.warnings]
+        frame = pd.DataFrame(told, columns=["experiment_type", "warning"])
+        _hand(recorder, "warnings", "What the steps warned of, one row each.", Evidence.COMPARISON, frame)
         drive: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == DRIVES, "token"].tolist()
         only: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == CORRELATED, "token"].tolist()
         first = next(result for result in setup.results if result.experiment_type == "family_1d_sweep")

@@ -1,0 +1,85 @@
+"""The builds study through the real command line and a real store, on features whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paribus.cli.main import main
+
+TINY = [
+    "study=builds_small",
+    "model=planted",
+    "data.n_builds=200",
+    "slice.sample_size=120",
+    "stats.n_bootstrap=100",
+    "stats.n_permutations=99",
+    "stats.n_null=10",
+    "experiment.steps.survey.n_features=1",
+    "experiment.steps.survey.screen_contexts=60",
+    "experiment.steps.tokens.influence_contexts=60",
+    "experiment.steps.weapons.swap_contexts=20",
+    "experiment.steps.kits.swap_contexts=20",
+    "experiment.steps.shuffle_null.n_shuffles=39",
+    "experiment.steps.sweep.placebo_contexts=40",
+    "experiment.steps.sweep_second.placebo_contexts=40",
+    "experiment.steps.decoder.max_contexts=60",
+    "experiment.steps.cores.max_contexts=20",
+]
+LEADS = "ink_recovery_up"
+"""Drives the planted feature that the survey finds: it saturates in this family and in nothing else."""
+
+
+@pytest.mark.slow
+def test_the_study_runs_every_type_on_the_chosen_feature_and_tells_what_drives_it(tracked_workdir, capsys):
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.store import open_store
+
+    assert main(TINY) == 0, capsys.readouterr().err
+    store = open_store(TrackingSpec(experiment="builds_small"), writing=False)
+    runs = {run.tags.get("step"): run for run in store.runs()}
+    parent = runs.pop(None)
+    assert {run.status for run in (parent, *runs.values())} == {"FINISHED"}
+    assert {run.parent for run in runs.values()} == {parent.run_id}
+    survey = store.result(runs["survey"].run_id)
+    (chosen,) = survey.tables["chosen"].frame.to_dict("records")
+    number = chosen["feature_id"]
+    assert chosen["leading"] == chosen["family_1"] == LEADS
+    assert len(runs) == 19 and all(name == "survey" or name.endswith(f"_{number}") for name in runs)
+    swept = runs[f"sweep_{number}"]
+    assert swept.params["experiment.family"] == LEADS and swept.params["feature.id"] == number
+    assert swept.name == f"family_1d_sweep latent {number} s0"
+
+    report = store.result(runs[f"report_{number}"].run_id)
+    drivers = report.aggregates.custom["drivers"]
+    assert drivers and all(token.startswith(f"{LEADS}_") for token in drivers)
+    summary = "\n".join(report.aggregates.custom["summary"])
+    assert f"Latent {number} fires in" in summary and f"{LEADS} shows from" in summary
+    assert "Raised by" in summary and "Lowered by" not in summary and "How sure:" in summary
+    assert f"{LEADS} alone keeps it in 100% of the contexts" in summary
+    doses = report.tables["doses"].frame.set_index("family")
+    assert doses.loc[LEADS, "ci_low"] > 0
+    others = doses.drop(LEADS)
+    assert (others[["mean_delta", "ci_low", "ci_high"]] == 0).all(axis=None)
+    assert {figure.name for figure in report.figures} >= {"drivers", "dose_response"}
+    assert len(report.aggregates.custom["runs"]) == 18
+    tokens = report.tables["drivers"].frame
+    others = tokens[(tokens["family"] != LEADS) & tokens["mean_delta"].notna()]
+    assert len(others) > 50 and (others["mean_delta"] == 0).all()
+    assert set(others["verdict"]) <= {"only correlated", "no effect found", "not measured"}
+    (page,) = Path().glob(f"multirun/single/*/*/report_{number}/report.html")
+    assert "What it does:" in page.read_text()
+
+
+def test_a_report_alone_has_nothing_to_tell(workdir, capsys):
+    assert main(["experiment=feature_report"]) == 2
+    assert "it is a step of a study" in capsys.readouterr().err
+    assert not list(workdir.iterdir())
+
+
+def test_a_range_of_firing_rates_that_is_empty(workdir, capsys):
+    words = ["experiment=feature_survey", "model=planted", "experiment.min_firing=0.5", "experiment.max_firing=0.2"]
+    assert main(words) == 2
+    assert "min_firing (0.5) must be below max_firing (0.2)" in capsys.readouterr().err
+    assert not list(workdir.iterdir())
