@@ -97,11 +97,11 @@ def family_2d_heatmap(run: Run) -> Pairs:
 
 
 def binary_presence_effect(run: Run) -> Pairs:
-    """Every main-only ability taken away: only Ninja Squid suppresses (adding others may displace it)."""
+    """Every main-only ability added: Ninja Squid suppresses, and others of its piece take its place where it is worn."""
     for feature in ("suppression", "dose", "null", "source"):
-        frame = run(BinaryPresenceEffect(), feature).tables["binary_effects"].frame
-        found = _significant(frame[frame["direction"] == "remove"], "ability")
-        planted = {name for name in DRIVERS[feature] if BY_NAME[name].main_only}
+        found = _significant(run(BinaryPresenceEffect(), feature).tables["binary_effects"].frame, "ability")
+        pieces = {BY_NAME[name].piece for name in DRIVERS[feature] if BY_NAME[name].main_only}
+        planted = {name for name, family in BY_NAME.items() if family.main_only and family.piece in pieces}
         yield {(feature, name) for name in found}, {(feature, name) for name in planted}
 
 
