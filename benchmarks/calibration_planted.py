@@ -97,7 +97,7 @@ def family_2d_heatmap(run: Run) -> Pairs:
 
 
 def binary_presence_effect(run: Run) -> Pairs:
-    """Every main-only ability added: Ninja Squid suppresses, and others of its piece take its place where it is worn."""
+    """Every main-only ability: Ninja Squid suppresses, and others of its piece displace it where it is worn."""
     for feature in ("suppression", "dose", "null", "source"):
         found = _significant(run(BinaryPresenceEffect(), feature).tables["binary_effects"].frame, "ability")
         pieces = {BY_NAME[name].piece for name in DRIVERS[feature] if BY_NAME[name].main_only}
