@@ -73,7 +73,7 @@ def test_the_study_runs_every_type_on_the_chosen_feature_and_tells_what_drives_i
 
 
 def test_a_report_alone_has_nothing_to_tell(workdir, capsys):
-    assert main(["experiment=feature_report"]) == 2
+    assert main(["experiment=feature_report", "feature=latent"]) == 2
     assert "it is a step of a study" in capsys.readouterr().err
     assert not list(workdir.iterdir())
 
