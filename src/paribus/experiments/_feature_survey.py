@@ -145,13 +145,14 @@ def screen(setup: BuildSetup, states: States, latents: Ints, rung: int) -> pd.Da
     families = setup.vocabulary.families()
     edited = setup.enforce(stack([_set(setup, states, family, level) for family in families for level in (None, rung)]))
     pairs = edited.reshape(len(families), 2, states.size)
-    both = pairs.ok.all(1)
+    both = np.asarray(pairs.ok, dtype=bool).all(axis=1)
     f = np.full((*pairs.shape, len(latents)), np.nan)
     f[pairs.ok] = latents_of(setup, pairs[pairs.ok], latents)
     rows = []
     for place, latent in enumerate(latents.tolist()):
         for index, family in enumerate(families):
-            delta = f[index, 1, both[index], place] - f[index, 0, both[index], place]
+            kept = np.flatnonzero(both[index])
+            delta = f[index, 1, kept, place] - f[index, 0, kept, place]
             mean = float(delta.mean()) if len(delta) else float("nan")
             rows.append({"latent": latent, "family": family.name, "mean_delta": mean, "n": len(delta)})
     return pd.DataFrame(rows)
