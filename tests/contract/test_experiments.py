@@ -161,20 +161,16 @@ class TestEveryExperiment:
         assert len(row) == 1
         assert row["status"].item() == "FINISHED"
 
-    def test_the_same_request_gives_the_same_numbers(self, name, results):
-        """A run draws from named streams only, and leaves the global random state alone."""
-        import torch
 
-        if name not in QUICK:
-            pytest.skip("only quick types are run twice")
-        first = results(name)
-        torch.manual_seed(1)
-        before = torch.get_rng_state()
-        again = paribus.run([f"experiment={name}", *NEEDS[name], *BUILDS, "tracking=off", "reuse=never"])
-        assert torch.equal(torch.get_rng_state(), before)
-        for key, table in first.tables.items():
-            assert table.frame.equals(again.tables[key].frame), key
+@pytest.mark.parametrize("name", ["family_1d_sweep", "within_family_interference"])
+def test_the_same_request_gives_the_same_numbers(name, results):
+    """A run draws from named streams only, and leaves the global random state alone."""
+    import torch
 
-
-QUICK = {"family_1d_sweep", "within_family_interference"}
-"""Types that are run a second time, to show that the same request gives the same numbers."""
+    first = results(name)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    again = paribus.run([f"experiment={name}", *NEEDS[name], *BUILDS, "tracking=off", "reuse=never"])
+    assert torch.equal(torch.get_rng_state(), before)
+    for key, table in first.tables.items():
+        assert table.frame.equals(again.tables[key].frame), key

@@ -145,7 +145,7 @@ def screen(setup: BuildSetup, states: States, latents: Ints, rung: int) -> pd.Da
     families = setup.vocabulary.families()
     edited = setup.enforce(stack([_set(setup, states, family, level) for family in families for level in (None, rung)]))
     pairs = edited.reshape(len(families), 2, states.size)
-    both = np.asarray(pairs.ok, dtype=bool).all(axis=1)
+    both = pairs.ok[:, 0] & pairs.ok[:, 1]
     f = np.full((*pairs.shape, len(latents)), np.nan)
     f[pairs.ok] = latents_of(setup, pairs[pairs.ok], latents)
     rows = []
