@@ -122,12 +122,14 @@ def logit_changes(
     order = np.argsort(-tokens["centred"].abs().to_numpy(), kind="stable")[:n_tokens]
     rows = np.concatenate([each.measured[:, order].T for each in done])
     null = np.concatenate([null_changes(setup, base, each.name)[order] for each in done])
-    table = effect_rows(setup, recorder, rows, "logit_changes", null=null)
+    leading = tokens["token"].to_numpy()[order]
+    labels = [f"{each.name} {token}" for each in done for token in leading]
+    table = effect_rows(setup, recorder, rows, "logit_changes", null=null, labels=labels)
     predicted = np.concatenate([each.predicted[:, order].mean(0) for each in done])
     parts = pd.DataFrame(
         {
             "set_to": np.repeat([each.name for each in done], len(order)),
-            "token": np.tile(tokens["token"].to_numpy()[order], len(done)),
+            "token": np.tile(leading, len(done)),
             "predicted_delta": predicted,
             "firing_rate": float((base.f > 0).mean()),
         }
@@ -163,8 +165,10 @@ def top_k_changes(
                 }
             )
         )
-    table = effect_rows(setup, recorder, np.concatenate(rows), "top_k_changes")
-    return pd.concat([pd.concat(parts, ignore_index=True), table], axis=1)
+    frame = pd.concat(parts, ignore_index=True)
+    labels = (frame["set_to"] + " " + frame["token"]).tolist()
+    table = effect_rows(setup, recorder, np.concatenate(rows), "top_k_changes", labels=labels)
+    return pd.concat([frame, table], axis=1)
 
 
 def _place(setup: BuildSetup, ref: Any) -> int:

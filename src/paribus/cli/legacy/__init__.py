@@ -1,0 +1,1 @@
+"""Specs of the older JSON format, mapped to configurations."""
