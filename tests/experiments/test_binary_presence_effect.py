@@ -25,7 +25,9 @@ def test_the_suppressing_ability_is_found_in_both_directions(planted_run):
     assert (untouched == 0).all()
     displaced = others.loc[(clothes, "add"), ["mean_delta", "n_displaced"]].dropna()
     assert (displaced["mean_delta"] >= 0).all()
+    assert (others["own_delta"].dropna() == 0).all()
     assert result.aggregates.custom["suppressing"] == ["ninja_squid"]
+    assert result.aggregates.custom["enhancing"] == []
     assert result.aggregates.custom["strongest"] == "ninja_squid"
 
 

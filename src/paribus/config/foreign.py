@@ -12,7 +12,6 @@ from paribus.errors import ConfigError, nearest
 PROVIDED: Mapping[str, tuple[str, ...]] = {
     "model": ("in_channels", "n_classes", "image_size", "generator"),
     "data": (),
-    "feature": ("model",),
 }
 """Arguments that Paribus itself can pass to a foreign callable of a group, when the callable takes them."""
 

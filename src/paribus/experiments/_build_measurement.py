@@ -94,6 +94,8 @@ class BuildMeasurement(Setup):
         """
         if self.feature is None:
             raise ConfigError("no feature chosen; say for instance feature=latent feature.id=0")
+        if not hasattr(self.feature, "reader"):
+            raise ConfigError("feature: its _target_ must be a Spec with a reader(model, vocabulary, generator) method")
         reader: Reader = self.feature.reader(self.model, self.vocabulary, self.torch_rng("feature"))
         return reader
 

@@ -170,8 +170,8 @@ class BinaryPresenceEffect(BuildExperiment):
                 "strongest": str(largest["ability"]),
                 "strongest_direction": str(largest["direction"]),
                 "strongest_delta": float(largest["mean_delta"]),
-                "enhancing": list(added.loc[(added["p_adj"] <= level) & (added["mean_delta"] > 0), "ability"]),
-                "suppressing": list(added.loc[(added["p_adj"] <= level) & (added["mean_delta"] < 0), "ability"]),
+                "enhancing": list(added.loc[(added["own_p_adj"] <= level) & (added["own_ci_low"] > 0), "ability"]),
+                "suppressing": list(added.loc[(added["own_p_adj"] <= level) & (added["own_ci_high"] < 0), "ability"]),
             },
         )
 
@@ -194,6 +194,12 @@ class BinaryPresenceEffect(BuildExperiment):
         held = self.hold(setup, setup.contexts.states())
         displaced = [setup.edits.displaces(held, ability) for ability in abilities]
         known = ~np.isnan(measured.f[1:])
+        alone = _differences(measured.f)
+        alone[::2][np.stack(displaced)] = np.nan
+        own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=list(table.index))
+        for name, source in (("own_delta", "mean_delta"), ("own_ci_low", "ci_low"), ("own_ci_high", "ci_high")):
+            table[name] = own[source]
+        table["own_p_adj"] = own["p_adj"]
         table.insert(0, "ability", names)
         table.insert(1, "direction", directions)
         table.insert(2, "mean_activation", row_means(measured.f[1:]))
@@ -270,6 +276,8 @@ _COLUMNS = {
     **EFFECT_COLUMNS,
     "direction": "add: measured where the ability was absent; remove: where it was there",
     "n_displaced": "contexts in which adding took another ability of the same piece away",
+    "own_delta": "the same where nothing was displaced: what the ability itself does (with own_ci_low, own_ci_high)",
+    "own_p_adj": "adjusted p of own_delta; the aggregates name abilities by it",
     "n_observed": "contexts of the corpus slice that hold the ability",
     "observational_delta": "difference of means between contexts that hold it and those that do not",
     "p_observational": "p of that difference, whole source builds exchanged",

@@ -13,7 +13,7 @@ from paribus.stats.clusters import FloatArray, chunk_sizes, cluster_codes, join_
 from paribus.stats.permutation import EXACT_FLIPS, as_extreme
 
 TABLE_ELEMENTS = 1 << 22
-DRAWN_ELEMENTS = 20_000_000
+DRAWN_ELEMENTS = 8_000_000
 
 
 @dataclass(frozen=True)
