@@ -177,6 +177,21 @@ def test_real_models_need_their_folder_and_bring_their_data():
     assert made.words[-1] == "model.path=/somewhere"
 
 
+def test_rungs_are_those_of_the_vocabulary_that_a_real_model_brings(folder):
+    from paribus.cli.verbs.spec import mapped
+    from paribus.subjects.builds.vocabulary import Vocabulary
+
+    tokens = Vocabulary.default((3, 10, 20, 30, 40, 50, 57)).tokens
+    (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(tokens)}))
+    given = {"family": "SSU", "rungs": [3, 20]}
+    path = Path(write(folder, model_type="full", variables=given))
+    _, made = mapped(path, [f"model.path={folder}"], ())
+    assert "experiment.rungs=[3,20]" in made.words
+    path = Path(write(folder, model_type="full", variables={"family": "SSU", "rungs": [12]}))
+    with pytest.raises(ConfigError, match="there is no rung 12; the rungs are 3, 10, 20, 30, 40, 50, 57"):
+        mapped(path, [f"model.path={folder}"], ())
+
+
 WRONG = {
     "unknown field": (dict(feature=3), "\"feature\": unknown field; did you mean 'feature_id'"),
     "no type": (dict(type=...), "type: a value is needed"),
