@@ -29,7 +29,6 @@ from paribus.models.nets.planted import DRIVERS, GATE_SPECIAL, THRESHOLD_AP
 from paribus.models.set_model import SetModel
 from paribus.results.schema import Result
 from paribus.stats.spec import StatsSpec
-from paribus.subjects.builds.families import BY_NAME
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.weapons import Weapons
 
@@ -97,12 +96,11 @@ def family_2d_heatmap(run: Run) -> Pairs:
 
 
 def binary_presence_effect(run: Run) -> Pairs:
-    """Every main-only ability: Ninja Squid suppresses, and others of its piece displace it where it is worn."""
+    """Every main-only ability: Ninja Squid suppresses, by what it does where nothing is displaced."""
     for feature in ("suppression", "dose", "null", "source"):
-        found = _significant(run(BinaryPresenceEffect(), feature).tables["binary_effects"].frame, "ability")
-        pieces = {BY_NAME[name].piece for name in DRIVERS[feature] if BY_NAME[name].main_only}
-        planted = {name for name, family in BY_NAME.items() if family.main_only and family.piece in pieces}
-        yield {(feature, name) for name in found}, {(feature, name) for name in planted}
+        custom = run(BinaryPresenceEffect(), feature).aggregates.custom
+        found = {(feature, name, role) for role in ("enhancing", "suppressing") for name in custom[role]}
+        yield found, {(feature, "ninja_squid", "suppressing")} if feature == "suppression" else set()
 
 
 def minimal_cores(run: Run) -> Pairs:
