@@ -182,6 +182,7 @@ class BinaryPresenceEffect(BuildExperiment):
         measured = self.measure(setup, recorder, abilities)
         names = [ability.name for ability in abilities for _ in DIRECTIONS]
         directions = list(DIRECTIONS) * len(abilities)
+        labels = [f"{d} {n}" for d, n in zip(directions, names, strict=True)]
         table = effect_rows(
             setup,
             recorder,
@@ -189,14 +190,14 @@ class BinaryPresenceEffect(BuildExperiment):
             "binary_effects",
             differences_z=_differences(measured.z),
             null=measured.null,
-            labels=[f"{d} {n}" for d, n in zip(directions, names, strict=True)],
+            labels=labels,
         )
         held = self.hold(setup, setup.contexts.states())
         displaced = [setup.edits.displaces(held, ability) for ability in abilities]
         known = ~np.isnan(measured.f[1:])
         alone = _differences(measured.f)
         alone[::2][np.stack(displaced)] = np.nan
-        own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=list(table.index))
+        own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=labels)
         for name, source in (("own_delta", "mean_delta"), ("own_ci_low", "ci_low"), ("own_ci_high", "ci_high")):
             table[name] = own[source]
         table["own_p_adj"] = own["p_adj"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.foreign import Foreign
@@ -16,7 +17,9 @@ def condition(resolved: Resolved) -> str | None:
     """Return the training condition of the model, where there is one."""
     node = resolved.request.nodes.get("training")
     experiment = resolved.request.experiment
-    uses = any("training" in each.needs for each in (experiment, *getattr(experiment, "steps", {}).values()))
+    steps = getattr(experiment, "steps", None)
+    parts = steps.values() if isinstance(steps, Mapping) else ()  # an optimiser's steps are a number
+    uses = any("training" in each.needs for each in (experiment, *parts))
     if resolved.source is None and not uses:
         return None
     named = getattr(node, "condition", None)
