@@ -48,6 +48,7 @@ SMALLER: list[tuple[str, list[str]]] = [
         r"(data=builds_generated|model=planted|experiment=(family|minimal|pairwise))",
         ["stats=quick", "data.n_builds=200"],
     ),
+    (r"constraints=strict", ["data.n_builds=2000"]),  # a small corpus joins too few pairs of families
     (r"experiment=compare", ["stats=quick"]),
 ]
 """Words added to the commands that a pattern is found in; a word of the same key in the command gives way."""
