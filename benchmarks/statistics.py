@@ -15,9 +15,10 @@ from paribus.stats.bootstrap import mean_intervals
 from paribus.stats.clusters import ClusterSums, FloatArray, reduce_to_clusters
 from paribus.stats.effects import effect_table, skewed
 from paribus.stats.few import label_permutation, paired_sign_flip, smallest_p, stratified_interval
+from paribus.stats.levels import level_permutation
 from paribus.stats.max_statistic import enrichment
 from paribus.stats.multiplicity import adjust
-from paribus.stats.permutation import level_permutation, sign_flip_rows
+from paribus.stats.permutation import sign_flip_rows
 from paribus.stats.score_intervals import score_interval
 from paribus.stats.simultaneous import max_t_interval
 from paribus.stats.spec import StatsSpec

@@ -23,8 +23,8 @@ def observed_by_rung(setup: BuildSetup, family: str, levels: Sequence[int | None
     import numpy as np
     import pandas as pd
 
+    from paribus.stats.levels import level_permutation
     from paribus.stats.multiplicity import adjust
-    from paribus.stats.permutation import level_permutation
 
     shown = setup.edits.highest_rung(setup.contexts.states(), family)
     f = setup.observed.f
@@ -70,7 +70,7 @@ def observed_presence(setup: BuildSetup, abilities: Sequence[Family]) -> pd.Data
     import numpy as np
     import pandas as pd
 
-    from paribus.stats.permutation import level_permutation
+    from paribus.stats.levels import level_permutation
 
     states, f = setup.contexts.states(), setup.observed.f
     rows = []

@@ -93,7 +93,8 @@ def kit_p(setup: BuildSetup, values: Floats, codes: Ints, stream: str) -> Floats
     """Return the p of each group (ascending codes) against the rest, with the kits permuted over the weapons."""
     import numpy as np
 
-    from paribus.stats.permutation import draws_for, level_permutation
+    from paribus.stats.levels import level_permutation
+    from paribus.stats.permutation import draws_for
 
     n_groups = len(np.unique(codes))
     if n_groups < 2:

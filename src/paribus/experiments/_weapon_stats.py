@@ -54,8 +54,9 @@ def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
+    from paribus.stats.levels import level_permutation
     from paribus.stats.multiplicity import adjust
-    from paribus.stats.permutation import draws_for, level_permutation
+    from paribus.stats.permutation import draws_for
 
     weapon, f = setup.contexts.weapon.astype(np.int64), setup.observed.f
     n = np.bincount(weapon, minlength=setup.weapons.size)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MIN_CLUSTERS = 6
 """Below this many clusters there is no interval."""
-PERCENTILE_FROM = 40
+PERCENTILE_FROM = 200
 """From this many clusters on the percentile interval covers; below it, the studentised one is needed."""
 LEAST_OWN = 0.1
 """The least standard error of a resample, in those of the sample. Where most clusters show no effect, some resamples

@@ -16,7 +16,7 @@ BoolArray = NDArray[np.bool_]
 CHUNK_ELEMENTS = 1 << 21
 """The most elements of a resampling matrix held at once (16 MiB of float64)."""
 
-MAX_UNITS = 2048
+MAX_UNITS = 512
 """Above this many clusters, resampling moves random blocks of clusters instead of single ones."""
 
 
@@ -138,8 +138,8 @@ def join_units(
     """Join clusters at random into ``limit`` blocks of nearly equal size where there are more; else return as given.
 
     Moving blocks of independent clusters is still valid: sign flips and permutations of blocks form a subgroup of
-    those of clusters, and blocks are themselves independent units to a bootstrap. With 2,048 of them the loss is that
-    of 2,047 degrees of freedom, while time and memory stop growing.
+    those of clusters, and blocks are themselves independent units to a bootstrap. With 512 of them the loss is that
+    of 511 degrees of freedom, while time and memory stop growing.
 
     Args:
         matrices: Arrays [rows, clusters] that share their clusters.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.blocks import block_permutations, exchangeable_blocks
 from paribus.stats.clusters import (
     FloatArray,
     chunk_sizes,
-    cluster_codes,
     join_units,
     random_bits,
     reduce_to_clusters,
@@ -143,129 +140,3 @@ def sign_flip(
     exact = method[0] == "exact"
     looked_at = 1 << int(np.count_nonzero(reduced.sums)) if exact else n_permutations
     return PermutationTest(float(reduced.means[0]), float(p[0]), str(method[0]), looked_at)
-
-
-@dataclass(frozen=True)
-class LevelPermutation:
-    """Observational differences between levels, tested by cluster.
-
-    Attributes:
-        levels: The levels, sorted [levels].
-        n: Rows at each level [levels].
-        means: Mean value at each level [levels].
-        effects: Mean minus the baseline's mean, or minus the mean of all other rows [levels].
-        p: p of each effect [levels]; NaN for the baseline itself.
-        p_any: p of the hypothesis that no level differs (variance between levels).
-        unit: ``cluster`` (each cluster has one level; labels move over clusters) or ``block`` (level patterns move
-            between clusters of equal size).
-        n_exchangeable: Clusters that had another one to exchange with.
-    """
-
-    levels: np.ndarray[Any, Any]
-    n: FloatArray
-    means: FloatArray
-    effects: FloatArray
-    p: FloatArray
-    p_any: float
-    unit: str
-    n_exchangeable: int
-
-
-def level_permutation(
-    values: ArrayLike,
-    levels: ArrayLike,
-    clusters: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    n_permutations: int = 9999,
-    baseline: Any = None,
-    alternative: str = "two-sided",
-) -> LevelPermutation:
-    """Test the means of observed levels against each other with one permutation of levels per cluster.
-
-    Rows of a cluster never move apart: where every cluster has one level, labels are permuted over clusters; else
-    the whole level pattern of a cluster is exchanged with that of another cluster of the same number of rows, so
-    that level counts and the dependence within clusters stay as they are.
-
-    Args:
-        values: Values [n]; rows with NaN are left out.
-        levels: Level of each row [n], numbers or strings.
-        clusters: Cluster id of each row [n].
-        rng: Draws the permutations.
-        n_permutations: Monte Carlo draws; ``p = (b+1)/(m+1)``.
-        baseline: The level all others are compared to; None compares each with all other rows.
-        alternative: ``two-sided``, ``greater`` or ``less``.
-
-    Raises:
-        ValueError: If the shapes disagree or no row has the baseline level.
-    """
-    y = np.asarray(values, dtype=np.float64)
-    kept = ~np.isnan(y)
-    y, (units, k) = y[kept], cluster_codes(np.asarray(clusters)[kept])
-    names, codes = np.unique(np.asarray(levels)[kept], return_inverse=True)
-    base = _level_index(names, baseline)
-    onehot = np.eye(len(names))[codes]
-    sums, counts = (y @ onehot)[None], onehot.sum(axis=0)[None]
-    observed, spread = _effects(sums, counts, base), _between(sums, counts)
-    tolerance = np.full(len(names), 1e-10 * np.abs(y).max(initial=0.0))
-    pattern = np.stack([np.bincount(units, weights=column, minlength=k) for column in onehot.T], axis=1)
-    constant = bool((np.count_nonzero(pattern, axis=1) <= 1).all())
-    if constant:
-        totals = np.bincount(units, weights=y, minlength=k).astype(np.float64)
-        draws = _permuted_labels(totals, pattern.astype(np.float64), n_permutations, rng)
-    else:
-        draws = ((y[rows] @ onehot, counts) for rows in block_permutations(units, n_permutations, rng))
-    b, b_any = np.zeros(len(names)), 0
-    for drawn_sums, drawn_counts in draws:
-        b += as_extreme(_effects(drawn_sums, drawn_counts, base), observed[0], tolerance, alternative)
-        b_any += int((_between(drawn_sums, drawn_counts) >= spread * (1 - 1e-10)).sum())
-    tested = np.isfinite(observed[0])
-    return LevelPermutation(
-        levels=names,
-        n=counts[0],
-        means=sums[0] / counts[0],
-        effects=observed[0],
-        p=np.where(tested, (b + 1) / (n_permutations + 1), np.nan),
-        p_any=(b_any + 1) / (n_permutations + 1) if len(names) > 1 else float("nan"),
-        unit="cluster" if constant else "block",
-        n_exchangeable=k if constant else sum(len(rows) for rows in exchangeable_blocks(units) if len(rows) > 1),
-    )
-
-
-def _level_index(names: np.ndarray[Any, Any], baseline: Any) -> int | None:
-    if baseline is None:
-        return None
-    found = np.flatnonzero(names == baseline)
-    if not len(found):
-        raise ValueError(f"no row has the baseline level {baseline!r}; levels are {', '.join(map(str, names))}")
-    return int(found[0])
-
-
-def _effects(sums: FloatArray, counts: FloatArray, base: int | None) -> FloatArray:
-    """Return each level's mean minus that of the baseline or of the rest [draws, levels]; NaN where there is none."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums / counts
-        if base is not None:
-            effects = means - means[:, base : base + 1]
-            effects[:, base] = np.nan
-            return np.asarray(effects, dtype=np.float64)
-        rest = sums.sum(axis=1, keepdims=True) - sums
-        return np.asarray(means - rest / (counts.sum(axis=1, keepdims=True) - counts), dtype=np.float64)
-
-
-def _between(sums: FloatArray, counts: FloatArray) -> FloatArray:
-    """Return the sum of squares between levels [draws]."""
-    grand = sums.sum(axis=1, keepdims=True) / counts.sum(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.nansum((sums / counts - grand) ** 2 * counts, axis=1), dtype=np.float64)
-
-
-def _permuted_labels(
-    totals: FloatArray, pattern: FloatArray, n_permutations: int, rng: np.random.Generator
-) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Yield level sums and counts [draws, levels] with the labels of whole clusters permuted."""
-    sizes = pattern.sum(axis=1)
-    labels = (pattern > 0).astype(np.float64)
-    for size in chunk_sizes(n_permutations, len(totals)):
-        order = rng.permuted(np.tile(np.arange(len(totals)), (size, 1)), axis=1)
-        yield totals[order] @ labels, sizes[order] @ labels

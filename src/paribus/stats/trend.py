@@ -13,7 +13,7 @@ from paribus.stats.clusters import FloatArray, chunk_sizes, cluster_codes, join_
 from paribus.stats.permutation import EXACT_FLIPS, as_extreme
 
 TABLE_ELEMENTS = 1 << 22
-DRAWN_ELEMENTS = 8_000_000
+DRAWN_ELEMENTS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _drawn(sums: FloatArray, scores: FloatArray, rng: np.random.Generator, m: in
             for size in chunk_sizes(m, len(units))
         ]
     # Long tables of levels: fewer, larger blocks of clusters keep the number of drawn permutations bounded.
-    limit = max(64, DRAWN_ELEMENTS // (m * n_levels))
+    limit = max(32, DRAWN_ELEMENTS // (m * n_levels))
     (units,) = (matrix.T for matrix in join_units((units.T,), rng, limit=limit))
     found = []
     for size in chunk_sizes(m, units.size):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from paribus.features.readers.evaluator import Evaluator, distinct
 from paribus.features.readers.nulls import Contrasts, NullFeatures, NullSums
 from paribus.features.readers.population import Reader
 from paribus.subjects.builds.states import Codes, States
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -80,7 +84,7 @@ def _read(
     codes: Codes,
     source: Ints,
     sums: NullSums | None,
-    weights: torch.Tensor | None,
+    weights: csr_array | None,
 ) -> Floats:
     """Return f and z ``[2, u]`` of distinct states; null features are read from the same forward pass."""
     values = np.empty((2, len(codes)))
@@ -92,7 +96,7 @@ def _read(
         values[0, batch] = f[:, 0].double().cpu().numpy()
         values[1, batch] = z[:, 0].double().cpu().numpy()
         if sums is not None and weights is not None:
-            sums.add((weights[:, batch] @ f[:, 1:].double().cpu()).numpy(), batch)
+            sums.add(weights[batch].T @ f[:, 1:].double().cpu().numpy(), batch)
 
     evaluator.run(codes, source, visit)
     if sums is not None:

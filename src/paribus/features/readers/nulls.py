@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import torch
 from paribus.features.readers.evaluator import Evaluator, distinct
 from paribus.features.readers.population import Reader
 from paribus.subjects.builds.states import States
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -113,8 +117,8 @@ class NullSums:
         self._total, self._count = np.zeros((rows, len(nulls.rows))), np.zeros(rows)
         self._pending: dict[int, Floats] = {}
 
-    def weights(self, inverse: Ints, n_unique: int, ok: Bools, columns: Ints) -> torch.Tensor:
-        """Return how much each distinct state of a block counts in each row, ``[rows, n_unique]``.
+    def weights(self, inverse: Ints, n_unique: int, ok: Bools, columns: Ints) -> csr_array:
+        """Return how much each distinct state of a block counts in each row, sparse ``[n_unique, rows]``.
 
         Args:
             inverse: Place among the distinct states of every evaluated state, in order of ``np.nonzero(ok)``.
@@ -122,15 +126,23 @@ class NullSums:
             ok: Which states ``[levels, block]`` are evaluated.
             columns: Contexts of the block.
         """
-        level, column = np.nonzero(ok)
-        out = np.zeros((len(self.contrasts.weights), n_unique))
+        from scipy.sparse import csr_array
+
+        ends = np.concatenate([[0], np.cumsum(ok.sum(1))])
+        at_level = [inverse[ends[level] : ends[level + 1]] for level in range(len(ok))]
+        places, rows, times = [], [], []
         for row, weights in enumerate(self.contrasts.weights):
-            holds = ok[weights != 0].all(0)
+            used = np.flatnonzero(weights)
+            holds: Bools = np.asarray(ok[used].all(0))
             if self.contrasts.support is not None:
                 holds = holds & self.contrasts.support[row, columns]
             self._count[row] += holds.sum()
-            out[row] = np.bincount(inverse, weights=weights[level] * holds[column], minlength=n_unique)
-        return torch.from_numpy(out)
+            for level in used:
+                places.append(at_level[level][holds[ok[level]]])
+                rows.append(np.full(len(places[-1]), row))
+                times.append(np.full(len(places[-1]), weights[level]))
+        joined = (np.concatenate(times), (np.concatenate(places), np.concatenate(rows)))
+        return csr_array(joined, shape=(n_unique, len(self.contrasts.weights)))
 
     def add(self, values: Floats, batch: slice) -> None:
         """Keep one batch; a batch that is repeated after running out of memory replaces itself."""

@@ -87,17 +87,17 @@ class Constraints:
         if not self.spec.keep_empty and (emptied := states.ok & states.empty).any():
             violations[EMPTY_SET] = int(emptied.sum())
             ok &= ~emptied
+        inside = states.reshape(-1) if states.ok.all() else states[states.ok]
         for name, level in self._levels().items():
             if level == "off":
                 continue
-            rows = np.nonzero(states.ok)
             broken = np.zeros(states.shape, bool)
-            broken[rows] = ~self._holds(name, states[rows])
+            broken[states.ok] = ~self._holds(name, inside)
             count = int(broken.sum())
             if not count:
                 continue
             violations[name] = count
-            of = f"{count} of {len(rows[0])} edited states"
+            of = f"{count} of {inside.size} edited states"
             if level == "soft":
                 warnings.append(f"soft constraint {name} is broken by some edited states, which were kept")
                 continue

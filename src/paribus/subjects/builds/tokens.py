@@ -156,8 +156,9 @@ def padded_ids(codes: Codes, vocabulary: Vocabulary) -> tuple[Ints, npt.NDArray[
     An empty state is ``[<NULL>]`` where the vocabulary has that token, else all padding.
     """
     ids, _, _ = _canonical(vocabulary)
-    row, token = np.nonzero(presence(codes, vocabulary))
-    lengths = np.bincount(row, minlength=len(codes))
+    lengths = n_tokens(codes)
+    row = np.repeat(np.arange(len(codes)), lengths)
+    token = np.flatnonzero(presence(codes, vocabulary)) - row * len(ids)
     longest = max(1, int(lengths.max(initial=0)))
     out = np.full((len(codes), longest), vocabulary.pad_id, np.int64)
     starts = np.cumsum(lengths) - lengths
