@@ -92,7 +92,9 @@ class Check:
         if frame.empty:
             return None
         if isinstance(self.row, str):
-            return frame.loc[frame[self.row].idxmax()] if self.row else frame.iloc[0]
+            # Ties by name: the order of a table is by outcome.
+            named = frame.sort_values(str(frame.columns[0]), kind="stable")
+            return named.loc[named[self.row].idxmax()] if self.row else named.iloc[0]
         found = frame[np.logical_and.reduce([frame[name] == value for name, value in self.row.items()])]
         return found.iloc[0] if len(found) else None
 

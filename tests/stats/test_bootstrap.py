@@ -24,8 +24,8 @@ def clustered(n_sets: int, k: int, per: int, seed: int) -> tuple[np.ndarray, np.
 
 
 def test_percentile_agrees_with_scipy():
-    values = rng().exponential(size=80)
-    ours = cluster_interval(values, np.arange(80), spec=SPEC, rng=rng(1))
+    values = rng().exponential(size=250)
+    ours = cluster_interval(values, np.arange(250), spec=SPEC, rng=rng(1))
     theirs = scipy_stats.bootstrap(
         (values,), np.mean, method="percentile", n_resamples=4000, rng=rng(2)
     ).confidence_interval
@@ -77,9 +77,9 @@ def test_sparse_effects_do_not_blow_intervals_up():
 
 
 def test_columns_give_arrays_and_vectors_give_floats():
-    values = rng().normal(size=(60, 3))
-    many = cluster_interval(values, np.arange(60), spec=SPEC, rng=rng(1))
-    one = cluster_interval(values[:, 0], np.arange(60), spec=SPEC, rng=rng(1))
+    values = rng().normal(size=(260, 3))
+    many = cluster_interval(values, np.arange(260), spec=SPEC, rng=rng(1))
+    one = cluster_interval(values[:, 0], np.arange(260), spec=SPEC, rng=rng(1))
     assert many.low.shape == (3,)
     assert list(many.method) == ["percentile"] * 3
     assert isinstance(one.low, float)
@@ -87,7 +87,7 @@ def test_columns_give_arrays_and_vectors_give_floats():
 
 
 def test_a_general_statistic_agrees_with_the_mean_it_computes():
-    values, clusters = rng().normal(size=200), np.arange(200) // 2
+    values, clusters = rng().normal(size=500), np.arange(500) // 2
     general = cluster_statistic_interval(
         lambda w: float(w @ values / w.sum()), clusters, spec=StatsSpec(n_bootstrap=500), rng=rng(1)
     )

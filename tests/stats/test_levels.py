@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,56 @@ def test_a_single_level_cannot_be_tested():
     found = level_permutation(np.arange(5.0), np.zeros(5), np.arange(5), rng=rng(), n_permutations=19)
     assert np.isnan(found.p_any)
     assert np.isnan(found.p).all()
+
+
+@pytest.mark.parametrize("baseline", [0, None])
+@pytest.mark.parametrize("constant", [True, False])
+def test_levels_of_unlike_spread_and_size_are_no_finding(baseline, constant):
+    draw, clusters = rng(3), np.repeat(np.arange(160), 2)
+    hits = 0
+    for _ in range(200):
+        small = draw.random(160) < 0.2
+        levels = small[clusters] if constant else np.where(draw.random(320) < 0.1, ~small[clusters], small[clusters])
+        values = (draw.normal(size=160)[clusters] + 0.5 * draw.normal(size=320)) * np.where(levels, 3.0, 1.0)
+        found = level_permutation(values, levels.astype(int), clusters, rng=draw, n_permutations=99, baseline=baseline)
+        hits += found.p[1] <= 0.05
+    assert hits / 200 <= 0.1  # a plain difference of means rejects about a fifth of these
+
+
+def test_a_small_permutation_test_equals_all_arrangements():
+    values, levels = np.array([0.3, 1.9, 0.1, 1.1, 2.4, 0.6, 1.5]), np.array([0, 1, 0, 0, 1, 0, 1])
+
+    def welch(group):
+        a, b = values[group == 1], values[group == 0]
+        own = [x.var(ddof=1) / len(x) * (len(x) - 1) for x in (a, b)]
+        common = sum(v * len(x) for v, x in zip(own, (a, b), strict=True)) / (len(values) - 2)
+        moderated = [(2 * common / len(x) + v) / (2 + len(x) - 1) for v, x in zip(own, (a, b), strict=True)]
+        return (a.mean() - b.mean()) / np.sqrt(sum(moderated))
+
+    observed = abs(welch(levels))
+    arrangements = [np.isin(np.arange(7), chosen).astype(int) for chosen in itertools.combinations(range(7), 3)]
+    exact = np.mean([abs(welch(each)) >= observed - 1e-9 for each in arrangements])
+    found = level_permutation(values, levels, np.arange(7), rng=rng(), n_permutations=20_000, baseline=0)
+    assert found.p[1] == pytest.approx(exact, abs=0.02)
+
+
+def test_a_feature_without_spread_within_levels_is_the_clearest_finding():
+    levels = np.repeat([0, 1], 30)
+    found = level_permutation(2.0 * levels, levels, np.arange(60), rng=rng(), n_permutations=199, baseline=0)
+    assert found.p[1] == 1 / 200
+    constant = level_permutation(np.full(60, 0.3), levels, np.arange(60), rng=rng(), n_permutations=199, baseline=0)
+    assert constant.p[1] == 1.0
+    assert constant.effects[1] == 0.0
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_many_clusters_shifted_in_groups_give_the_p_of_free_permutations(constant, monkeypatch):
+    draw, clusters = rng(4), np.repeat(np.arange(700), 2)
+    preferred = draw.integers(0, 3, 700)[clusters]
+    levels = preferred if constant else np.where(draw.random(1400) < 0.3, draw.integers(0, 3, 1400), preferred)
+    values = draw.normal(size=700)[clusters] + draw.normal(size=1400) + 0.12 * (levels == 1)
+    shifted = level_permutation(values, levels, clusters, rng=rng(5), n_permutations=4000, baseline=0)
+    monkeypatch.setattr("paribus.stats.exchange.TABLES_FROM", 10**9)
+    free = level_permutation(values, levels, clusters, rng=rng(6), n_permutations=4000, baseline=0)
+    assert shifted.p[1:] == pytest.approx(free.p[1:], abs=0.06)
+    assert shifted.effects.tolist()[1:] == free.effects.tolist()[1:]

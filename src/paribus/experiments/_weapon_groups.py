@@ -153,7 +153,7 @@ GROUP_COLUMNS = {
     "mean_activation": "mean over the weapons' observed means",
     "pooled_mean": "the same with partial pooling between groups",
     "rest_mean": "mean over all other weapons' observed means",
-    "delta": "pooled_mean - rest_mean",
+    "delta": "mean_activation - rest_mean, not pooled",
     "p": "kits permuted over the weapons: does this group differ from the rest?",
     "p_adj": "p adjusted over the rows of this table",
     "interventional_delta": "the same contrast between weapons that were swapped into the same builds",

@@ -135,7 +135,7 @@ WEAPON_COLUMNS = {
     "ci_high": "upper end",
     "shrinkage": "0 not pooled, 1 fully",
     "rest_mean": "mean over all contexts that hold another weapon",
-    "delta": "pooled_mean - rest_mean",
+    "delta": "mean_activation - rest_mean, not pooled",
     "ratio": "pooled_mean / rest_mean",
     "ratio_low": "lower end of its interval (Fieller); blank where the rest may be 0",
     "p": "weapons permuted over whole source builds: does this weapon's mean differ from the rest?",

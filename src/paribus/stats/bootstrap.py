@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 MIN_CLUSTERS = 6
 """Below this many clusters there is no interval."""
 PERCENTILE_FROM = 200
-"""From this many clusters on the percentile interval covers; below it, the studentised one is needed."""
+"""From this many clusters on the percentile interval of a mean covers; below it, the studentised one is needed. Where a
+fifth of the clusters respond the percentile interval covers .88 at 40 clusters, .92 at 60 and .93 at 150, the
+studentised one .93 to .95."""
+STATISTIC_PERCENTILE_FROM = 40
+"""The same for other statistics, whose standard errors have to come from the jackknife."""
 LEAST_OWN = 0.1
 """The least standard error of a resample, in those of the sample. Where most clusters show no effect, some resamples
 hold next to no variance; without a bound single intervals grow a thousandfold, and leaving such resamples out loses
@@ -65,8 +69,8 @@ def mean_intervals(
 ) -> tuple[FloatArray, FloatArray, np.ndarray[Any, Any]]:
     """Return ``low``, ``high`` and method of the interval of each row's mean (each [rows]).
 
-    Below 40 clusters the bootstrap-t (Efron and Tibshirani 1993, ch. 12.5; each resample is studentised by its own
-    cluster-robust standard error), from 40 on the percentile interval (ch. 13); none below 6. Values that are 0 in
+    Below 200 clusters the bootstrap-t (Efron and Tibshirani 1993, ch. 12.5; each resample is studentised by its own
+    cluster-robust standard error), from there on the percentile interval (ch. 13); none below 6. Values that are 0 in
     every context give [0, 0].
     """
     method = interval_methods(sums)
@@ -241,7 +245,7 @@ def weighted_intervals(
     estimate = statistics(ones)[0]
     if n_clusters < MIN_CLUSTERS:
         return np.full_like(estimate, np.nan), np.full_like(estimate, np.nan), "none"
-    if n_clusters >= PERCENTILE_FROM:
+    if n_clusters >= STATISTIC_PERCENTILE_FROM:
         draws = np.concatenate([statistics(w) for w in bootstrap_weights(n_clusters, spec.n_bootstrap, rng)])
         low, high = _quantiles(draws, spec)
         return low, high, "percentile"

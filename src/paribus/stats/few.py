@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.bootstrap import LEAST_OWN, MIN_CLUSTERS, PERCENTILE_FROM, Interval, tails
+from paribus.stats.bootstrap import LEAST_OWN, MIN_CLUSTERS, STATISTIC_PERCENTILE_FROM, Interval, tails
 from paribus.stats.clusters import FloatArray, chunk_sizes
 from paribus.stats.permutation import ALTERNATIVES, as_extreme, sign_flip_rows
 
@@ -237,7 +237,7 @@ def stratified_interval(
         shift += c * (drawn.mean(axis=1) - arm.mean())
         variance += float(c**2 * arm.var(ddof=1) / len(arm))
         own += c**2 * drawn.var(axis=1, ddof=1) / len(arm)
-    if total >= PERCENTILE_FROM:
+    if total >= STATISTIC_PERCENTILE_FROM:
         low, high = estimate + np.quantile(shift, tails(spec))
         return Interval(float(low), float(high), "percentile")
     se = math.sqrt(variance)

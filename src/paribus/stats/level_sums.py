@@ -8,7 +8,7 @@ import numpy as np
 
 from paribus.stats.clusters import FloatArray, IntArray
 
-PRIOR_DF = 4.0
+PRIOR_DF = 2.0
 """Weight of the common within-level variance against a level's own, in degrees of freedom (as Smyth 2004)."""
 LEAST_SHARE = 0.01
 """The least variance of a difference, as a share of the sum of both sides' variances."""

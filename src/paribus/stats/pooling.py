@@ -28,7 +28,7 @@ class PooledGroups:
     Attributes:
         table: One row per group, sorted by group: ``group, n, n_clusters, mean, std_error, pooled_mean, pooled_se,
             ci_low, ci_high, shrinkage`` (0 not pooled, 1 fully), ``rest_mean`` (all other rows), ``delta``
-            (pooled mean minus rest), ``delta_low, delta_high, ratio`` (pooled mean over rest), ``ratio_low,
+            (plain mean minus rest), ``delta_low, delta_high, ratio`` (pooled mean over rest), ``ratio_low,
             ratio_high`` (Fieller; NaN where the rest's mean may be 0).
         grand_mean: Precision-weighted mean of the groups.
         tau: Standard deviation of the true group means.
@@ -47,7 +47,8 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     and Mandel (1982); shrinkage and intervals by empirical Bayes with Morris' (1983) allowance for having estimated
     the mean and the variance of the groups. No mean is moved by more than one standard error (limited translation,
     Efron and Morris 1972): a single outstanding group does not come from the same normal as the others; its
-    standard error counts the move as bias.
+    standard error counts the move as bias. ``delta`` is not pooled, so that its interval covers for each group and
+    not only on average over them (t with the degrees of freedom of Welch 1947).
 
     Args:
         values: Values [n]; rows with NaN are left out.
@@ -95,9 +96,9 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     with np.errstate(invalid="ignore", divide="ignore"):
         shrinkage = np.where(outlying, (means - pooled) / (means - grand), shrinkage)
 
-    rest, rest_variance = _rest(sums, counts, owner, unit_of_cell=cells % k, n=n, k=k)
+    rest, rest_variance, rest_df = _rest(sums, counts, owner, unit_of_cell=cells % k, n=n, k=k)
     ratio_low, ratio_high = _fieller(pooled, pooled_se**2, rest, rest_variance, quantile)
-    delta_se = np.sqrt(pooled_se**2 + rest_variance)
+    reach = _reach(variance, PRIOR_DF + df, rest_variance, rest_df, spec.confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = pooled / rest
     table = pd.DataFrame(
@@ -113,9 +114,9 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
             "ci_high": pooled + quantile * pooled_se,
             "shrinkage": shrinkage,
             "rest_mean": rest,
-            "delta": pooled - rest,
-            "delta_low": pooled - rest - quantile * delta_se,
-            "delta_high": pooled - rest + quantile * delta_se,
+            "delta": means - rest,
+            "delta_low": means - rest - reach,
+            "delta_high": means - rest + reach,
             "ratio": ratio,
             "ratio_low": ratio_low,
             "ratio_high": ratio_high,
@@ -152,12 +153,12 @@ def _between_variance(means: FloatArray, variance: FloatArray) -> float:
 
 def _rest(
     sums: FloatArray, counts: FloatArray, owner: IntArray, *, unit_of_cell: IntArray, n: FloatArray, k: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return the mean of all rows outside each group, and its cluster-robust variance."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the mean of all rows outside each group, its cluster-robust variance, and its degrees of freedom."""
     unit_sums = np.bincount(unit_of_cell, weights=sums, minlength=k)
     unit_counts = np.bincount(unit_of_cell, weights=counts, minlength=k)
     n_groups = len(n)
-    rest, variance = np.empty(n_groups), np.empty(n_groups)
+    rest, variance, df = (np.empty(n_groups) for _ in range(3))
     for group in range(n_groups):
         inside = owner == group
         rest_sums, rest_counts = unit_sums.copy(), unit_counts.copy()
@@ -165,9 +166,23 @@ def _rest(
         rest_counts[unit_of_cell[inside]] -= counts[inside]
         size, clusters = rest_counts.sum(), np.count_nonzero(rest_counts > 0.5)
         rest[group] = rest_sums.sum() / size
+        df[group] = max(clusters - 1, 1)
         score = rest_sums - rest[group] * rest_counts
-        variance[group] = (score**2).sum() / size**2 * clusters / max(clusters - 1, 1)
-    return rest, variance
+        variance[group] = (score**2).sum() / size**2 * clusters / df[group]
+    return rest, variance, df
+
+
+def _reach(
+    variance_a: FloatArray, df_a: FloatArray, variance_b: FloatArray, df_b: FloatArray, confidence: float
+) -> FloatArray:
+    """Return how far an interval of a difference of independent means reaches to either side (Welch 1947)."""
+    from scipy.stats import t as student
+
+    variance = variance_a + variance_b
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = variance**2 / (variance_a**2 / df_a + variance_b**2 / df_b)
+    quantile = student.ppf((1 + confidence) / 2, np.where(variance > 0, df, 1.0))
+    return np.asarray(quantile * np.sqrt(variance))
 
 
 def _fieller(
