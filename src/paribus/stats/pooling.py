@@ -164,7 +164,7 @@ def _rest(
         rest_sums, rest_counts = unit_sums.copy(), unit_counts.copy()
         rest_sums[unit_of_cell[inside]] -= sums[inside]
         rest_counts[unit_of_cell[inside]] -= counts[inside]
-        size, clusters = rest_counts.sum(), np.count_nonzero(rest_counts > 0.5)
+        size, clusters = rest_counts.sum(), int(np.count_nonzero(rest_counts > 0.5))
         rest[group] = rest_sums.sum() / size
         df[group] = max(clusters - 1, 1)
         score = rest_sums - rest[group] * rest_counts
