@@ -22,8 +22,8 @@ COMMON: Mapping[str, str] = {
     "sub": "its sub weapon",
     "special": "its special weapon",
     "label": "name of the row",
-    "ci_method": "how the interval was made: bootstrap_t (6 to 39 source builds), percentile (40 and more), exact_zero "
-    "(every difference is 0), none",
+    "ci_method": "how the interval was made: bootstrap_t (6 to 199 source builds), percentile (200 and more), "
+    "exact_zero (every difference is 0), none",
     "p_method": "how p was made: exact, monte_carlo, none",
     "skewed": "true where p is to be read with care: under 50 source builds, with skewed sums; prefer the interval",
     "std_error": "cluster-robust standard error of the row's effect",

@@ -34,7 +34,7 @@ def measured(tmp_path_factory, migrated_database):
     def run(kind, feature, *words):
         key = (kind, feature, *words)
         if key not in kept:
-            assert main([f"experiment={kind}", f"feature={feature}", *words, *SETTINGS, *SIZE]) == 0
+            assert main([f"experiment={kind}", f"feature={feature}", *SETTINGS, *SIZE, *words]) == 0
             store = open_store(TrackingSpec(experiment="truth"), writing=False)
             (new,) = [found for found in store.runs() if found.run_id not in seen]
             assert new.status == "FINISHED" and new.tags["experiment_type"] == kind
@@ -188,7 +188,7 @@ def test_frequent_itemsets_are_confirmed_only_where_a_driver_is_in_them(measured
 
 
 def test_weapons_that_only_correlate_have_no_effect(measured):
-    result = measured("weapon_sweep", "dose")
+    result = measured("weapon_sweep", "dose", "data.n_builds=2500", "data.confounding=1.0")
     swaps = result.tables["weapon_swaps"].frame
     assert (swaps["mean_delta"] == 0).all() and (swaps["p"] == 1).all()
     observed = result.tables["weapon_stats"].frame

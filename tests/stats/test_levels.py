@@ -98,6 +98,13 @@ def test_a_small_permutation_test_equals_all_arrangements():
     assert found.p[1] == pytest.approx(exact, abs=0.02)
 
 
+def test_silent_levels_are_no_finding_because_another_one_responds_like_clockwork():
+    levels = np.repeat(np.arange(10), 6)
+    found = level_permutation(2.0 * (levels == 3), levels, np.arange(60), rng=rng(), n_permutations=999)
+    assert found.p[3] == 1 / 1000
+    assert (np.delete(found.p, 3) > 0.3).all()
+
+
 def test_a_feature_without_spread_within_levels_is_the_clearest_finding():
     levels = np.repeat([0, 1], 30)
     found = level_permutation(2.0 * levels, levels, np.arange(60), rng=rng(), n_permutations=199, baseline=0)

@@ -116,52 +116,85 @@ class LevelSums:
             NaN for the base level. A difference without any variance is 0 or infinite.
         """
         s, n, ss, sn, nn, so, sno, nso, no = sums.reshape(len(sums), 9, self.n_levels).transpose(1, 0, 2)
-        k = self.n_clusters
+        own = Side(s, n, ss, sn, nn, self.n_clusters)
+        if self.base is None:
+            total = [part.sum(1, keepdims=True) for part in (s, n, so, sno, no)]
+            rest = (
+                total[0] - s,
+                total[1] - n,
+                total[2] - 2 * so + ss,
+                total[3] - sno - nso + sn,
+                total[4] - 2 * no + nn,
+            )
+            other = Side(*rest, self._n_clusters_of_rest())
+            cross = (so - ss, sno - sn, nso - sn, no - nn)
+        else:
+            at = slice(self.base, self.base + 1)
+            other = Side(s[:, at], n[:, at], ss[:, at], sn[:, at], nn[:, at], own.k[at])
+            cross = (so, sno, nso, no)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = s / n
-            own = _variance(mean, n, ss, sn, nn)
-            variance = _moderated(own, nn / n**2, k)
-            if self.base is None:
-                all_s, all_n = s.sum(1, keepdims=True), n.sum(1, keepdims=True)
-                rest_s, rest_n = all_s - s, all_n - n
-                total = [part.sum(1, keepdims=True) for part in (so, sno, no)]
-                other_mean = rest_s / rest_n
-                other = _variance(
-                    other_mean, rest_n, total[0] - 2 * so + ss, total[1] - sno - nso + sn, total[2] - 2 * no + nn
-                )
-                cross = (so - ss, sno - sn, nso - sn, no - nn)
-                both = n * rest_n
-            else:
-                at = slice(self.base, self.base + 1)
-                other_mean, other = mean[:, at], variance[:, at]
-                cross, both = (so, sno, nso, no), n * n[:, at]
-            shared = (cross[0] - other_mean * cross[1] - mean * cross[2] + mean * other_mean * cross[3]) / both
-            effects = mean - other_mean
+            effects = own.mean - other.mean
+            shared = cross[0] - other.mean * cross[1] - own.mean * cross[2] + own.mean * other.mean * cross[3]
+            apart = _sum_of_variances(own, other)
+            se = np.sqrt(np.maximum(apart - 2 * shared / (own.n * other.n), LEAST_SHARE * apart))
+            se[~np.isfinite(se)] = 1.0
             if self.base is not None:
                 effects[:, self.base] = np.nan
-            apart = variance + other
-            se = np.sqrt(np.maximum(apart - 2 * shared, LEAST_SHARE * apart))
-            se[~np.isfinite(se)] = 1.0
             scale = np.sqrt((self.values**2).mean())
             t = np.where(np.abs(effects) <= ROUNDING * scale, 0.0 * effects, effects / se)
         return effects, t
 
+    def _n_clusters_of_rest(self) -> FloatArray:
+        """Return, for each level, the clusters that have rows outside of it ``[levels]``."""
+        first, place = self.cluster
+        alone = np.bincount(place)[place] == 1
+        only = np.bincount(self.level[alone], minlength=self.n_levels)
+        return np.asarray(len(first) - only, dtype=np.float64)
 
-def _variance(mean: FloatArray, n: FloatArray, ss: FloatArray, sn: FloatArray, nn: FloatArray) -> FloatArray:
-    """Return ``sum (S - mean N)^2 / n^2``; what is left by rounding is 0."""
-    square = ss - 2 * mean * sn + mean**2 * nn
-    return np.asarray(np.where(square <= ROUNDING * ss, 0.0, square) / n**2)
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: sums over its cells, each ``[draws, levels]``, and its clusters ``[levels]``."""
+
+    s: FloatArray
+    n: FloatArray
+    ss: FloatArray
+    sn: FloatArray
+    nn: FloatArray
+    k: FloatArray
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mean of the rows."""
+        return self.s / self.n
+
+    @property
+    def df(self) -> FloatArray:
+        """Degrees of freedom of the variance."""
+        return np.asarray(np.maximum(self.k - 1, 0.0))
+
+    @property
+    def spread(self) -> FloatArray:
+        """Variance of the mean where clusters have variance 1 a row."""
+        return self.nn / self.n**2
+
+    @property
+    def unit_variance(self) -> FloatArray:
+        """Cluster-robust variance of the mean over :attr:`spread`; what is left by rounding is 0."""
+        square = self.ss - 2 * self.mean * self.sn + self.mean**2 * self.nn
+        square = np.where(square <= ROUNDING * self.ss, 0.0, square)
+        return np.asarray(np.where(self.df > 0, square / self.nn * self.k / np.maximum(self.df, 1.0), 0.0))
 
 
-def _moderated(own: FloatArray, spread: FloatArray, k: FloatArray) -> FloatArray:
-    """Draw each level's variance towards the common one, with the small-sample factor ``k / (k - 1)``.
+def _sum_of_variances(own: Side, other: Side) -> FloatArray:
+    """Return the variance of the difference of independent means, each side's drawn towards that of both together.
 
-    Args:
-        own: Variance of each level's mean ``[draws, levels]``.
-        spread: What it would be at variance 1 within the level.
-        k: Clusters at each level.
+    The two sides only: a third level that responds like clockwork says nothing about how noisy these two are.
     """
-    df = k - 1
-    ratio = np.where(df > 0, own / spread * k / np.maximum(df, 1), 0.0)
-    common = (df * ratio).sum(1, keepdims=True) / df.sum()
-    return np.asarray(spread * (PRIOR_DF * common + df * ratio) / (PRIOR_DF + df))
+    of_own, of_other = own.unit_variance, other.unit_variance
+    both = (own.df * of_own + other.df * of_other) / (own.df + other.df)
+    parts = [
+        side.spread * (PRIOR_DF * both + side.df * variance) / (PRIOR_DF + side.df)
+        for side, variance in ((own, of_own), (other, of_other))
+    ]
+    return np.asarray(parts[0] + parts[1])
