@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ from paribus.subjects.builds.generated import BuildsGenerated
 LEVEL = 0.05
 COVERAGE = (0.93, 0.97)
 QUICK = 20
+MORE_SEED = 1_000_000
 SPEC = StatsSpec(n_bootstrap=999, n_permutations=399, n_null=0)
 """Null features do not enter intervals and p-values; with few resamples a percentile interval is too narrow."""
 
@@ -52,6 +54,11 @@ class Rates:
 
     check: Check
     readings: list[Reading] = field(default_factory=list)
+
+    @property
+    def n(self) -> int:
+        """Corpora that had an interval, or where none is looked at a test."""
+        return len(self.rejected if self.check.low is None else self.covered)
 
     @property
     def covered(self) -> npt.NDArray[np.bool_]:
@@ -115,9 +122,12 @@ def split(n_corpora: int, n_builds: int, seed: int) -> Iterator[Corpus]:
 
 
 def calibrate(case: Case, model: SetModel, n_corpora: int, seed: int = 0) -> list[Rates]:
-    """Run one case on ``n_corpora`` independent corpora."""
+    """Run one case on ``n_corpora`` independent corpora, and on as many more (at most) until each check has so many."""
     rates = [Rates(check) for check in case.checks]
-    for i, corpus in enumerate(split(n_corpora, case.n_builds, seed)):
+    more = (split(n_corpora, case.n_builds, other) for other in (seed, seed + MORE_SEED))
+    for i, corpus in enumerate(chain.from_iterable(more)):
+        if i >= n_corpora and all(rate.n >= n_corpora for rate in rates):
+            break
         setup = build_setup(
             data=corpus,
             model=model,

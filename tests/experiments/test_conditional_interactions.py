@@ -80,6 +80,16 @@ def test_a_third_difference_is_what_brute_force_finds(planted_run):
     assert vector.values[0] == pytest.approx(np.nanmean(total))
 
 
+def test_both_states_of_the_modulator_are_one_family(planted_run):
+    from paribus.stats.multiplicity import adjust
+
+    result, _ = planted_run(ConditionalInteractions(modulator="SCU", candidates=["IA", "QSJ", "QR"], rung=6), "noisy")
+    frame = result.tables["interactions"].frame
+    assert frame["modulator"].tolist() == ["absent"] * 3 + ["present"] * 3
+    np.testing.assert_allclose(frame["p_adj"], adjust(frame["p"].to_numpy()))
+    np.testing.assert_allclose(frame["p_adj_z"], adjust(frame["p_z"].to_numpy()))
+
+
 def test_chosen_candidates_leave_the_modulator_out(planted_run):
     result, _ = planted_run(ConditionalInteractions(modulator="sub_power_up", n_candidates=3), "xor")
     assert "sub_power_up" not in result.tables["candidates"].frame["family"].tolist()

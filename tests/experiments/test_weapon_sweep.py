@@ -162,6 +162,22 @@ def test_ordinary_weapons_lie_in_the_middle_and_are_left_out_of_their_own_refere
     assert (against(np.full((5, 3), 0.1), np.array([True] * 3 + [False] * 2)) == 0).all()
 
 
+def test_ordinary_weapons_are_chosen_where_they_are_not_compared(planted_run):
+    from paribus.experiments._build_experiment import row_means
+
+    experiment = WeaponSweep(swap_contexts=60, reference_weapons=3)
+    _, setup = planted_run(experiment, "noisy", n_builds=60)
+    swaps = experiment.swaps(setup, None)
+    (first, of_second), (second, of_first) = swaps._halves()
+    assert (first ^ second).all()
+    assert not set(swaps.setup.cluster[first]) & set(swaps.setup.cluster[second])
+    assert of_second.tolist() == ordinary_weapons(row_means(swaps.f[:, second]), 3).tolist()
+    assert of_first.tolist() == ordinary_weapons(row_means(swaps.f[:, first]), 3).tolist()
+    effects = swaps.effects()
+    np.testing.assert_allclose(effects[:, first], against(swaps.f[:, first], of_second))
+    np.testing.assert_allclose(effects[:, second], against(swaps.f[:, second], of_first))
+
+
 def test_weapons_of_one_name_get_different_labels():
     weapons = Weapons(("weapon_id_40", "weapon_id_45", "weapon_id_41"))
     labels = weapon_labels(weapons)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +86,17 @@ class Modulated:
     f: Floats
     z: Floats
     null: Floats | None
+
+    def both(self) -> Interactions:
+        """Return the interactions with the modulator absent, then those with it there: one family of rows."""
+        a, b = self.absent, self.present
+
+        def joined(name: str) -> Any:
+            parts = getattr(a, name), getattr(b, name)
+            return None if parts[0] is None else np.concatenate(parts)
+
+        rows = {name: joined(name) for name in ("f", "z", "first", "second", "null")}
+        return replace(a, pairs=a.pairs + b.pairs, **rows)
 
 
 def measure_modulated(

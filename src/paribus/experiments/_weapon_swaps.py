@@ -128,16 +128,45 @@ class Swaps:
 
     @property
     def ordinary(self) -> Bools:
-        """The weapons that each is compared with ``[weapons]``."""
-        return ordinary_weapons(row_means(self.f), self.reference)
+        """The weapons that each is compared with, in either half of the contexts ``[weapons]``."""
+        import numpy as np
+
+        return np.asarray(np.logical_or.reduce([reference for _, reference in self._halves()]))
+
+    @property
+    def n_ordinary(self) -> int:
+        """How many weapons each is compared with."""
+        return int(self._halves()[0][1].sum())
 
     def effects(self) -> Floats:
         """Return f with each weapon minus its mean over the ordinary weapons in the same context ``[weapons, n]``."""
-        return against(self.f, self.ordinary)
+        return self._against_ordinary(self.f)
 
     def effects_z(self) -> Floats:
         """Return the same of z, against the same weapons."""
-        return against(self.z, self.ordinary)
+        return self._against_ordinary(self.z)
+
+    def _against_ordinary(self, values: Floats) -> Floats:
+        import numpy as np
+
+        out = np.empty_like(values)
+        for columns, reference in self._halves():
+            out[:, columns] = against(values[:, columns], reference)
+        return out
+
+    def _halves(self) -> list[tuple[Bools, Bools]]:
+        """Return both halves of the source builds' contexts ``[n]``, with the ordinary weapons of the other half.
+
+        Weapons that look ordinary in the very contexts they are compared in would look too alike there.
+        """
+        import numpy as np
+
+        clusters = np.unique(self.setup.cluster)
+        if len(clusters) < 2:
+            return [(np.ones(self.f.shape[1], bool), ordinary_weapons(row_means(self.f), self.reference))]
+        chosen = self.setup.rng("swap_halves").permutation(clusters)[: len(clusters) // 2]
+        first = np.isin(self.setup.cluster, chosen)
+        return [(part, ordinary_weapons(row_means(self.f[:, ~part]), self.reference)) for part in (first, ~first)]
 
     def null_effects(self) -> Floats | None:
         """Return the same of each null feature, against its own ordinary weapons ``[weapons, n_null]``."""

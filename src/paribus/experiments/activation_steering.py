@@ -27,7 +27,7 @@ class ActivationSteering(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "activation_steering"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Moves features along the domain's direction (M5): accuracy and margin over alpha, nulls."
 
     directions: list[str] = field(

@@ -42,7 +42,7 @@ class BinaryPresenceEffect(BuildExperiment):
 
     type: ClassVar[str] = "binary_presence_effect"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "add and remove each main-only ability, alone and at each rung of a family"
 
     abilities: list[str] | None = field(None, help="Main-only abilities; null: all of the vocabulary's.")

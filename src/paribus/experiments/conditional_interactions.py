@@ -25,7 +25,7 @@ class ConditionalInteractions(BuildExperiment):
 
     type: ClassVar[str] = "conditional_interactions"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "whether a family, token or weapon changes how pairs interact"
 
     modulator: str = field(help="A family, token or weapon by name; absent weapon: the mean over reference weapons.")
@@ -74,7 +74,6 @@ class ConditionalInteractions(BuildExperiment):
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
         """Measure pairs without and with the modulator, then how much each changes."""
         import numpy as np
-        import pandas as pd
 
         from paribus.experiments import _interaction_tables as tables
 
@@ -82,20 +81,21 @@ class ConditionalInteractions(BuildExperiment):
         found, modulator, choice = self.measure(setup, recorder)
         part = setup.restrict(choice.rows)
         recorder.table(tables.candidate_table(choice))
-        unturned = np.zeros(len(found.f), bool)
-        states = {"absent": found.absent, "present": found.present}
-        both = [tables.interaction_table(part, recorder, s, choice.candidates, unturned) for s in states.values()]
-        pairs = pd.concat([t.frame.assign(modulator=name) for name, t in zip(states, both, strict=True)])
+        both = tables.interaction_table(
+            part, recorder, found.both(), choice.candidates, np.zeros(2 * len(found.f), bool)
+        )
+        states = np.repeat(["absent", "present"], len(found.f))
         recorder.table(
             Table(
                 "interactions",
                 f"One row per pair and state of the modulator, {modulator.name}.",
                 Evidence.INTERVENTIONAL,
-                pairs.reset_index(drop=True),
+                both.frame.assign(modulator=states),
                 {**tables.PAIR_COLUMNS, "modulator": "whether the modulator is absent or present"},
             )
         )
-        frame = self.changes(part, recorder, found, both[0].frame, both[1].frame)
+        absent, present = (both.frame[states == name].reset_index(drop=True) for name in ("absent", "present"))
+        frame = self.changes(part, recorder, found, absent, present)
         frame.insert(2, "modulator", modulator.name)
         recorder.table(
             Table(

@@ -33,7 +33,7 @@ class CoreCoverageAnalysis(BuildExperiment):
 
     type: ClassVar[str] = "core_coverage_analysis"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "tokens of the middle of the range against tokens of its end; confirm=true sets them"
 
     unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")

@@ -26,7 +26,7 @@ class DecoderOutputAnalysis(BuildExperiment):
 
     type: ClassVar[str] = "decoder_output_analysis"
     evidence: ClassVar[Evidence] = Evidence.WEIGHTS
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "what the decoder column does to every output token, verified by setting the latent"
 
     top_k: int = field(10, low=1, help="Predicted tokens whose change is reported.")

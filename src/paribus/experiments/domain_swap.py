@@ -31,7 +31,7 @@ class DomainSwap(Experiment):
     type: ClassVar[str] = "domain_swap"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     subject: ClassVar[str] = "images"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
 

@@ -36,7 +36,7 @@ class Family1dSweep(BuildExperiment):
 
     type: ClassVar[str] = "family_1d_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
 
     family: str = field(help="The family to sweep, by name or abbreviation.")

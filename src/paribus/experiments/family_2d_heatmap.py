@@ -39,7 +39,7 @@ class Family2dHeatmap(BuildExperiment):
 
     type: ClassVar[str] = "family_2d_heatmap"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
 
     family_x: str = field(help="The family along x, by name or abbreviation (main-only ones too).")

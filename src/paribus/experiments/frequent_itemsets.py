@@ -41,7 +41,7 @@ class FrequentItemsets(BuildExperiment):
 
     type: ClassVar[str] = "frequent_itemsets"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "sets of gear enriched where the feature is high; confirm=true inserts them"
 
     high_quantile: float = field(0.9, help="Contexts from this quantile of the activation on are high (a fraction).")

@@ -39,7 +39,7 @@ class KitSweep(WeaponExperiment):
 
     type: ClassVar[str] = "kit_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons grouped by sub, special and both: as used, and swapped into the same builds"
 
     analyze_combinations: bool = field(True, help="Whether to group by the pair of sub and special too.")

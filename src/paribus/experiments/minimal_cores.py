@@ -29,7 +29,7 @@ class MinimalCores(BuildExperiment):
 
     type: ClassVar[str] = "minimal_cores"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "minimal cores: the smallest sets of families that keep the feature active"
 
     retention_threshold: float = field(

@@ -26,7 +26,7 @@ class NeuronAblation(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "neuron_ablation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
 
     ks: list[int] = field(

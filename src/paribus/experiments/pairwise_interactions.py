@@ -25,7 +25,7 @@ class PairwiseInteractions(BuildExperiment):
 
     type: ClassVar[str] = "pairwise_interactions"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "pairs and triples: synergy, redundancy, third order, or only the output's nonlinearity"
 
     candidates: list[str] | None = field(

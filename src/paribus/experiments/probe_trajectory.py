@@ -34,7 +34,7 @@ class ProbeTrajectory(Experiment):
     type: ClassVar[str] = "probe_trajectory"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     subject: ClassVar[str] = "images"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
 

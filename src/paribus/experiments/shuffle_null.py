@@ -30,7 +30,7 @@ class ShuffleNull(Validation):
     """Compute the target's effects again and again where they can only be chance, and see where its own stand."""
 
     type: ClassVar[str] = "shuffle_null"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "another experiment's effects against the same under shuffled activations or sign flips"
 
     n_shuffles: int = field(499, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")

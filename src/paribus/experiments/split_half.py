@@ -30,7 +30,7 @@ class SplitHalf(Validation):
     """Split the source builds in two many times, run the target on each half, and correlate its effects."""
 
     type: ClassVar[str] = "split_half"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "do two halves of the source builds agree on another experiment's effects?"
 
     n_splits: int = field(100, low=10, high=10000, help="Random splits of the source builds in two halves.")

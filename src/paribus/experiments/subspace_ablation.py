@@ -26,7 +26,7 @@ class SubspaceAblation(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "subspace_ablation"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
 
     methods: list[str] = field(

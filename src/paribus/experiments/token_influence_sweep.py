@@ -28,7 +28,7 @@ class TokenInfluenceSweep(BuildExperiment):
     type: ClassVar[str] = "token_influence_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
 
     unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")

@@ -33,7 +33,7 @@ class WeaponGroupAnalysis(BuildExperiment):
 
     type: ClassVar[str] = "weapon_group_analysis"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons enriched in the contexts where the feature is high against those where it is low"
 
     high_quantile: float = field(0.8, help="Contexts from this quantile of the activation on are high (a fraction).")

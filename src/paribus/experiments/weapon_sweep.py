@@ -41,7 +41,7 @@ class WeaponSweep(WeaponExperiment):
 
     type: ClassVar[str] = "weapon_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons as used (correlation) beside every weapon swapped into the same builds"
 
     top_k_weapons: int = field(20, low=1, help="Weapons in the figure and in the list of top weapons.")
@@ -79,7 +79,7 @@ class WeaponSweep(WeaponExperiment):
             Table(
                 "weapon_swaps",
                 f"One row per weapon: it is put into the same {swaps.f.shape[1]} builds, against "
-                f"{int(swaps.ordinary.sum())} ordinary weapons in each of them.",
+                f"{swaps.n_ordinary} ordinary weapons in each of them.",
                 Evidence.INTERVENTIONAL,
                 frame,
                 _COLUMNS,
@@ -248,7 +248,8 @@ _COLUMNS = {
     **EFFECT_COLUMNS,
     "mean_activation": "mean f with this weapon in every build",
     "mean_delta": "mean difference of f to the mean over the ordinary weapons in the same build",
-    "reference": "whether it is one of the ordinary weapons (middle mean activation); compared with the others",
+    "reference": "whether it is one of the ordinary weapons: of middle mean activation in the other half of the source "
+    "builds; such a one is compared with the others",
     "beyond": "whether the interval lies beyond min_effect sd of the feature",
     "delta_to_rest": "mean difference to all other weapons in the same build, weighted by how often each is used",
     "observational_delta": "difference of the contexts that hold the weapon to those that hold others (weapon_stats)",

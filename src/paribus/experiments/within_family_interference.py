@@ -34,7 +34,7 @@ class WithinFamilyInterference(BuildExperiment):
 
     type: ClassVar[str] = "within_family_interference"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "remove a family's lower token while the higher stays"
 
     families: list[str] | None = field(None, help="Families to look at; null: all that have rungs.")

@@ -83,7 +83,8 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
         raise ValueError("no group has two clusters, so the variance within groups is unknown")
     common = float((df * own / spread).sum() / df.sum())
     variance = spread * (PRIOR_DF * common + df * own / spread) / (PRIOR_DF + df)
-    quantile = np.asarray(student.ppf((1 + spec.confidence) / 2, PRIOR_DF + df), dtype=np.float64)
+    known = np.minimum(PRIOR_DF + df, df.sum())  # the common variance is itself known no better than that
+    quantile = np.asarray(student.ppf((1 + spec.confidence) / 2, known), dtype=np.float64)
 
     tau2 = _between_variance(means, variance)
     grand, grand_variance, shrinkage = _shrink(means, variance, tau2)
@@ -98,7 +99,7 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
 
     rest, rest_variance, rest_df = _rest(sums, counts, owner, unit_of_cell=cells % k, n=n, k=k)
     ratio_low, ratio_high = _fieller(pooled, pooled_se**2, rest, rest_variance, quantile)
-    reach = _reach(variance, PRIOR_DF + df, rest_variance, rest_df, spec.confidence)
+    reach = _reach(variance, known, rest_variance, rest_df, spec.confidence)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = pooled / rest
     table = pd.DataFrame(
