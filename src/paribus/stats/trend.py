@@ -14,6 +14,8 @@ from paribus.stats.permutation import EXACT_FLIPS, as_extreme
 
 TABLE_ELEMENTS = 1 << 22
 DRAWN_ELEMENTS = 4_000_000
+MAX_PERMUTED = 64
+"""Above this many clusters, random blocks of them are permuted: the loss is that of 63 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _arrangements(sums: FloatArray, scores: FloatArray) -> FloatArray:
 
 
 def _drawn(sums: FloatArray, scores: FloatArray, rng: np.random.Generator, m: int) -> list[FloatArray]:
-    (units,) = (matrix.T for matrix in join_units((sums.T,), rng))
+    (units,) = (matrix.T for matrix in join_units((sums.T,), rng, limit=MAX_PERMUTED))
     n_levels = len(scores)
     if n_levels <= 8 and len(units) * math.factorial(n_levels) <= TABLE_ELEMENTS:
         table = _arrangements(units, scores)

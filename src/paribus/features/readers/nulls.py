@@ -115,6 +115,7 @@ class NullSums:
         self.contrasts, self.nulls = contrasts, nulls
         rows = len(contrasts.weights)
         self._total, self._count = np.zeros((rows, len(nulls.rows))), np.zeros(rows)
+        self._entries = np.nonzero(contrasts.weights)
         self._pending: dict[int, Floats] = {}
 
     def weights(self, inverse: Ints, n_unique: int, ok: Bools, columns: Ints) -> csr_array:
@@ -128,21 +129,18 @@ class NullSums:
         """
         from scipy.sparse import csr_array
 
-        ends = np.concatenate([[0], np.cumsum(ok.sum(1))])
-        at_level = [inverse[ends[level] : ends[level + 1]] for level in range(len(ok))]
-        places, rows, times = [], [], []
-        for row, weights in enumerate(self.contrasts.weights):
-            used = np.flatnonzero(weights)
-            holds: Bools = np.asarray(ok[used].all(0))
-            if self.contrasts.support is not None:
-                holds = holds & self.contrasts.support[row, columns]
-            self._count[row] += holds.sum()
-            for level in used:
-                places.append(at_level[level][holds[ok[level]]])
-                rows.append(np.full(len(places[-1]), row))
-                times.append(np.full(len(places[-1]), weights[level]))
-        joined = (np.concatenate(times), (np.concatenate(places), np.concatenate(rows)))
-        return csr_array(joined, shape=(n_unique, len(self.contrasts.weights)))
+        at = np.zeros(ok.shape, np.int64)
+        at[ok] = inverse
+        row, level = self._entries
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        holds = np.logical_and.reduceat(ok[level], starts, axis=0)
+        if self.contrasts.support is not None:
+            holds &= self.contrasts.support[row[starts]][:, columns]
+        self._count[row[starts]] += holds.sum(1)
+        counted = np.repeat(holds, np.diff(starts, append=len(row)), axis=0)
+        times = np.repeat(self.contrasts.weights[row, level], counted.sum(1))
+        rows = np.repeat(row, counted.sum(1))
+        return csr_array((times, (at[level][counted], rows)), shape=(n_unique, len(self.contrasts.weights)))
 
     def add(self, values: Floats, batch: slice) -> None:
         """Keep one batch; a batch that is repeated after running out of memory replaces itself."""

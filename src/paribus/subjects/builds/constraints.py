@@ -81,6 +81,8 @@ class Constraints:
         Raises:
             ExperimentError: If a hard constraint is broken and ``on_violation`` is ``error``.
         """
+        from paribus.engine.inputs import unique_rows  # here: it imports torch, and requests are checked without it
+
         if states.checked:
             return Enforced(states, {}, ())
         ok, violations, warnings = states.ok.copy(), {}, []
@@ -88,11 +90,13 @@ class Constraints:
             violations[EMPTY_SET] = int(emptied.sum())
             ok &= ~emptied
         inside = states.reshape(-1) if states.ok.all() else states[states.ok]
+        first, place = unique_rows(np.ascontiguousarray(inside.codes).view(np.int64))
+        distinct = inside.codes[first]
         for name, level in self._levels().items():
             if level == "off":
                 continue
             broken = np.zeros(states.shape, bool)
-            broken[states.ok] = ~self._holds(name, inside)
+            broken[states.ok] = inside.clash if name == "one_rung_per_family" else ~self._holds(name, distinct)[place]
             count = int(broken.sum())
             if not count:
                 continue
@@ -112,17 +116,15 @@ class Constraints:
         names = ("one_rung_per_family", "valid_gear_combinations", "max_ap_budget", "avoid_ood_token_combinations")
         return {name: getattr(self.spec, name) for name in names}
 
-    def _holds(self, name: str, states: States) -> Bools:
-        if name == "one_rung_per_family":
-            return ~states.clash
+    def _holds(self, name: str, codes: Codes) -> Bools:
         if name == "valid_gear_combinations":
-            return legal(states.codes, self.vocabulary)
+            return legal(codes, self.vocabulary)
         if name == "max_ap_budget":
-            doubled = (states.codes[:, MAIN_ONLY_COLUMN] >> DOUBLER.slot & 1).astype(bool)
-            return total_points(states.codes, self.vocabulary) <= np.where(doubled, MAX_AP_DOUBLED, MAX_AP)
+            doubled = (codes[:, MAIN_ONLY_COLUMN] >> DOUBLER.slot & 1).astype(bool)
+            return total_points(codes, self.vocabulary) <= np.where(doubled, MAX_AP_DOUBLED, MAX_AP)
         if self.seen_pairs is None:
-            return np.ones(len(states.codes), bool)
-        return ~_joins(states.codes, ~self.seen_pairs)
+            return np.ones(len(codes), bool)
+        return ~_joins(codes, ~self.seen_pairs)
 
     def weapon_gate(self, floor_rate: float) -> str:
         """Return ``go``, ``warn`` or ``skip`` for weapon experiments, given the share of contexts near zero."""
