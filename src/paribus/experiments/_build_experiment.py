@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.stats.clusters import ClusterSums
     from paribus.subjects.builds.states import States
 
     Floats = npt.NDArray[np.float64]
@@ -84,10 +85,10 @@ class BuildExperiment(Experiment):
 def effect_rows(
     setup: BuildSetup,
     recorder: Recorder,
-    differences: Floats,
+    differences: Floats | ClusterSums,
     stream: str,
     *,
-    differences_z: Floats | None = None,
+    differences_z: Floats | ClusterSums | None = None,
     null: Floats | None = None,
     labels: Sequence[object] | None = None,
     least: int = LEAST_TESTED,
@@ -97,7 +98,7 @@ def effect_rows(
     Args:
         setup: Gives clusters, settings of the statistics and randomness.
         recorder: Gets warnings about skewed p-values.
-        differences: Of f ``[rows, n]``, NaN where a context does not support the row.
+        differences: Of f ``[rows, n]``, NaN where a context does not support the row; or their sums over clusters.
         stream: Name of the stream of randomness.
         differences_z: Of z, likewise; adds ``mean_delta_z``.
         null: Mean effects of the null features ``[rows, n_null]``.
@@ -106,6 +107,7 @@ def effect_rows(
     """
     import numpy as np
 
+    from paribus.stats.clusters import ClusterSums
     from paribus.stats.effects import effect_table, skew_warnings
     from paribus.stats.multiplicity import adjust
 
@@ -119,7 +121,8 @@ def effect_rows(
         for name in ("null_low", "null_median", "null_high", "null_percentile"):
             table[name] = np.nan
     if differences_z is not None:
-        table["mean_delta_z"] = row_means(differences_z)
+        z = differences_z
+        table["mean_delta_z"] = z.means if isinstance(z, ClusterSums) else row_means(z)
     for warning in skew_warnings(
         table[~untested], None if labels is None else list(np.asarray(labels, object)[~untested])
     ):

@@ -1,36 +1,25 @@
-"""Shared by all experiments on builds: the loaded objects, and the measurement of a feature on edited states."""
+"""Shared by all experiments on builds: the measurement of a feature on edited states."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import Recorder, Setup
+from paribus.experiments._build_objects import Bools, BuildObjects, Floats, Ints
+from paribus.experiments.base import Recorder
 from paribus.results.schema import EngineReport
-from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec, pairs_seen
-from paribus.subjects.builds.contexts import Contexts, Corpus
-from paribus.subjects.builds.edits import Edits
-from paribus.subjects.builds.slices import SliceSpec
+from paribus.subjects.builds.contexts import Contexts
 from paribus.subjects.builds.states import States
 
 if TYPE_CHECKING:
-    from paribus.features.readers.evaluator import Evaluator
-    from paribus.features.readers.measure import Measured
+    from paribus.features.readers.measure import Measured, MeasuredBlocks
     from paribus.features.readers.nulls import Contrasts, Moments, NullFeatures
-    from paribus.features.readers.population import Reader
-    from paribus.models.set_model import SetModel
-    from paribus.subjects.builds.vocabulary import Vocabulary
-    from paribus.subjects.builds.weapons import Weapons
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Design = Callable[[States], States]
 """From contexts ``[n]`` to edited states ``[levels, n]``."""
 
@@ -40,80 +29,8 @@ FLOOR_SD = 0.1
 
 
 @dataclass(kw_only=True)
-class BuildMeasurement(Setup):
-    """The loaded objects of an experiment on builds, and how a feature is measured on them.
-
-    Attributes:
-        corpus: All contexts (unsliced), vocabulary, weapons.
-        model: The set model, with its autoencoder.
-        feature: Spec of the feature (``reader(model, vocabulary, generator)``); None for training experiments.
-        slicing: Which contexts experiments work on.
-        constraint_spec: What edited states must satisfy.
-        dtype: Number format of forward passes.
-        activations: f and z of the whole corpus ``[2, n]`` where they are given, not measured (shuffle nulls).
-        rows: Rows of the corpus to work on, overriding ``slicing``.
-    """
-
-    corpus: Corpus
-    model: SetModel
-    feature: Any = None
-    slicing: SliceSpec = field(default_factory=SliceSpec)
-    constraint_spec: ConstraintsSpec = field(default_factory=ConstraintsSpec)
-    dtype: str = "float32"
-    activations: Floats | None = None
-    rows: Ints | None = None
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """Token vocabulary."""
-        return self.corpus.vocabulary
-
-    @property
-    def weapons(self) -> Weapons:
-        """Weapon vocabulary, with kits."""
-        return self.corpus.weapons
-
-    @cached_property
-    def edits(self) -> Edits:
-        """The edits of this vocabulary."""
-        return Edits(self.vocabulary, self.weapons)
-
-    @cached_property
-    def constraints(self) -> Constraints:
-        """The constraints of this corpus."""
-        needed = self.constraint_spec.avoid_ood_token_combinations != "off"
-        seen = pairs_seen(self.corpus.contexts.codes) if needed else None
-        return Constraints(self.constraint_spec, self.vocabulary, seen)
-
-    @cached_property
-    def reader(self) -> Reader:
-        """The feature under study.
-
-        Raises:
-            ConfigError: If no feature is chosen, or the model has no such feature.
-        """
-        if self.feature is None:
-            raise ConfigError("no feature chosen; say for instance feature=latent feature.id=0")
-        if not hasattr(self.feature, "reader"):
-            raise ConfigError("feature: its _target_ must be a Spec with a reader(model, vocabulary, generator) method")
-        reader: Reader = self.feature.reader(self.model, self.vocabulary, self.torch_rng("feature"))
-        return reader
-
-    @property
-    def feature_name(self) -> str | None:
-        """Name of the feature, for results; None for training experiments."""
-        return None if self.feature is None else self.reader.name
-
-    @cached_property
-    def evaluator(self) -> Evaluator:
-        """Runs the model at the feature's site."""
-        from paribus.features.readers.evaluator import Evaluator
-        from paribus.models.set_model import SAE_SITE
-
-        site = SAE_SITE if self.feature is None else self.reader.site
-        return Evaluator(
-            self.model, self.vocabulary, site, device=self.device, dtype=self.dtype, batch_limit=self.batch_limit
-        )
+class BuildMeasurement(BuildObjects):
+    """How a feature is measured on contexts and edited states; see :class:`BuildObjects` for the attributes."""
 
     # Contexts -----------------------------------------------------------------------------------------------------
 
@@ -179,17 +96,52 @@ class BuildMeasurement(Setup):
         Returns:
             f and z in the shape of the states, NaN where a state was taken out.
         """
-        from paribus.features.readers.measure import context_blocks, measure_blocks
+        from paribus.features.readers.measure import MeasuredBlocks, context_blocks
 
         states = self.enforce(states, recorder)
         grid = states if contrasts is not None else states.reshape(1, -1)
-        blocks = ((columns, grid[:, columns]) for columns in context_blocks(grid.codes[0], grid.shape[0]))
+        levels, n = grid.shape
+        blocks = ((columns, grid[:, columns]) for columns in context_blocks(grid.codes[0], levels))
         nulls = self.nulls if contrasts is not None else None
-        out = measure_blocks(
-            self.evaluator, self.reader, (grid.shape[0], grid.shape[1]), blocks, nulls=nulls, contrasts=contrasts
-        )
-        self._report(out, recorder)
+        stream = MeasuredBlocks(self.evaluator, self.reader, blocks, nulls=nulls, contrasts=contrasts)
+        out = stream.collected(levels, n)
+        self._report(stream, recorder)
         return replace(out, f=out.f.reshape(states.shape), z=out.z.reshape(states.shape))
+
+    def stream_design(
+        self,
+        design: Design,
+        recorder: Recorder | None = None,
+        *,
+        n_levels: int,
+        contrasts: Contrasts | None = None,
+        description: str = "",
+    ) -> MeasuredBlocks:
+        """Measure a design on all contexts, block by block as they are asked for: memory does not grow with contexts.
+
+        Args:
+            design: From contexts ``[b]`` to states ``[n_levels, b]``; called once for each block.
+            recorder: Gets counts after the last block, and shows progress.
+            n_levels: Number of levels the design makes.
+            contrasts: Mean effects wanted of the null features.
+            description: What to show beside the progress bar.
+
+        Returns:
+            What yields contexts ``[b]`` with f and z ``[n_levels, b]``, NaN where a state was taken out.
+        """
+        from paribus.features.readers.measure import MeasuredBlocks, context_blocks
+
+        blocks = context_blocks(self.contexts.codes, n_levels)
+
+        def edited() -> Iterator[tuple[Ints, States]]:
+            shown = blocks if recorder is None else recorder.progress(blocks, description=description)
+            for columns in shown:
+                yield columns, self.enforce(design(self.contexts.rows(columns).states()), recorder)
+            self._report(stream, recorder)
+
+        nulls = self.nulls if contrasts is not None else None
+        stream = MeasuredBlocks(self.evaluator, self.reader, edited(), nulls=nulls, contrasts=contrasts)
+        return stream
 
     def measure_design(
         self,
@@ -200,33 +152,9 @@ class BuildMeasurement(Setup):
         contrasts: Contrasts | None = None,
         description: str = "",
     ) -> Measured:
-        """Measure a design on all contexts, block by block: memory does not grow with the edited states.
-
-        Args:
-            design: From contexts ``[b]`` to states ``[n_levels, b]``; called once for each block.
-            recorder: Gets counts, and shows progress.
-            n_levels: Number of levels the design makes.
-            contrasts: Mean effects wanted of the null features.
-            description: What to show beside the progress bar.
-
-        Returns:
-            f and z ``[n_levels, n]``, NaN where a state was taken out.
-        """
-        from paribus.features.readers.measure import context_blocks, measure_blocks
-
-        blocks = context_blocks(self.contexts.codes, n_levels)
-
-        def edited() -> Iterator[tuple[Ints, States]]:
-            shown = blocks if recorder is None else recorder.progress(blocks, description=description)
-            for columns in shown:
-                yield columns, self.enforce(design(self.contexts.rows(columns).states()), recorder)
-
-        nulls = self.nulls if contrasts is not None else None
-        out = measure_blocks(
-            self.evaluator, self.reader, (n_levels, len(self.contexts)), edited(), nulls=nulls, contrasts=contrasts
-        )
-        self._report(out, recorder)
-        return out
+        """Measure a design on all contexts (see :meth:`stream_design`) and return f and z ``[n_levels, n]`` at once."""
+        stream = self.stream_design(design, recorder, n_levels=n_levels, contrasts=contrasts, description=description)
+        return stream.collected(n_levels, len(self.contexts))
 
     def feasible(self, design: Design, *, n_levels: int) -> Bools:
         """Return which states ``[n_levels, n]`` of a design the constraints let pass, without running the model."""
@@ -259,22 +187,30 @@ class BuildMeasurement(Setup):
         n = len(self.corpus.contexts)
         if self.activations is not None:
             return Measured(self.activations[0], self.activations[1], None, n, 0)
-        states = replace(self.corpus.contexts.states(), checked=True)
-        return self.measure(states)
+        if n <= REFERENCE_CONTEXTS:
+            f, z = self._reference[1]
+            return Measured(f, z, None, n, n)
+        return self.measure(replace(self.corpus.contexts.states(), checked=True))
 
     @cached_property
     def observed(self) -> Measured:
         """F and z of the (sliced) contexts as observed ``[n]``."""
         from paribus.features.readers.measure import Measured
 
-        if self.activations is None and "corpus_measured" not in self.__dict__:
+        known = "corpus_measured" in self.__dict__ or len(self.corpus.contexts) <= REFERENCE_CONTEXTS
+        if self.activations is None and not known:
             return self.measure(replace(self.contexts.states(), checked=True))
         whole = self.corpus_measured
         return Measured(whole.f[self.chosen], whole.z[self.chosen], None, len(self.chosen), 0)
 
-    @cached_property
+    @property
     def moments(self) -> Moments:
         """Moments of the feature (first) and of candidates for its nulls, over a sample of the unsliced corpus."""
+        return self._reference[0]
+
+    @cached_property
+    def _reference(self) -> tuple[Moments, Floats]:
+        """The moments, and f and z of the feature on the sample ``[2, n]``: the whole corpus where it is small."""
         from paribus.features.readers.nulls import population_moments
 
         states = self.corpus.contexts.states()
@@ -314,6 +250,6 @@ class BuildMeasurement(Setup):
         """Return the share of (sliced) contexts whose activation lies below 0.1 sd."""
         return float(np.mean(self.observed.f < FLOOR_SD * self.sd)) if self.sd > 0 else 0.0
 
-    def _report(self, out: Measured, recorder: Recorder | None) -> None:
+    def _report(self, out: MeasuredBlocks, recorder: Recorder | None) -> None:
         if recorder is not None:
             recorder.diagnose(engine=EngineReport("inputs", out.n_requested, out.n_unique))

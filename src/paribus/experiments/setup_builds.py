@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from paribus.errors import DataError
-from paribus.experiments._build_measurement import BuildMeasurement, Floats, Ints
+from paribus.experiments._build_measurement import BuildMeasurement
+from paribus.experiments._build_objects import Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Corpus
@@ -20,7 +21,7 @@ from paribus.subjects.builds.states import States
 
 @dataclass(kw_only=True)
 class BuildSetup(BuildMeasurement):
-    """The loaded objects of an experiment on builds; see :class:`BuildMeasurement` for its attributes."""
+    """The loaded objects of an experiment on builds; see :class:`BuildObjects` for its attributes."""
 
     def look_up(self, stable_tokens: Sequence[str] = ()) -> None:
         """Look up every name of the slice, the feature and the held tokens, without measuring anything.

@@ -28,11 +28,13 @@ class ClusterSums:
         sums: Sum of the supported values of each cluster [rows, clusters].
         counts: Number of supported (not NaN) values of each cluster [rows, clusters].
         sd: Sample standard deviation over single values (ddof 1) [rows]; NaN below two values.
+        joined: Clusters that support each row [rows], where the units of ``sums`` are joined clusters; else None.
     """
 
     sums: FloatArray
     counts: FloatArray
     sd: FloatArray
+    joined: IntArray | None = None
 
     @property
     def n(self) -> FloatArray:
@@ -41,7 +43,7 @@ class ClusterSums:
 
     @property
     def n_clusters(self) -> IntArray:
-        """Number of clusters with at least one supported value [rows]."""
+        """Number of clusters (or joined ones) with at least one supported value [rows]."""
         return np.asarray(np.count_nonzero(self.counts, axis=1), dtype=np.int64)
 
     @property

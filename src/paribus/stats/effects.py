@@ -66,7 +66,7 @@ class Effect:
 
 
 def effect_table(
-    differences: ArrayLike,
+    differences: ArrayLike | ClusterSums,
     clusters: ArrayLike,
     *,
     spec: StatsSpec,
@@ -78,7 +78,7 @@ def effect_table(
 
     Args:
         differences: Differences to the same context's baseline [rows, contexts]; NaN where a context does not
-            support the row's level.
+            support the row's level. Or their sums over clusters.
         clusters: Cluster id of each context [contexts].
         spec: Resamples, confidence, least Monte Carlo draws, adjustment.
         rng: Draws resamples and flips.
@@ -93,7 +93,7 @@ def effect_table(
     """
     import pandas as pd
 
-    sums = reduce_to_clusters(differences, clusters)
+    sums = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
     low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng)
     m = draws_for(len(sums.sums), spec.n_permutations)
     p, p_method = sign_flip_rows(sums.sums, rng=rng, n_permutations=m, alternative=alternative)
@@ -104,7 +104,7 @@ def effect_table(
         "std_delta": sums.sd,
         "std_error": sums.standard_errors(),
         "n": sums.n.astype(np.int64),
-        "n_clusters": sums.n_clusters,
+        "n_clusters": sums.n_clusters if sums.joined is None else sums.joined,
         "ci_low": low,
         "ci_high": high,
         "p": p,

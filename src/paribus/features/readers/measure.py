@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,39 +43,61 @@ class Measured:
     n_unique: int
 
 
-def measure_blocks(
-    evaluator: Evaluator,
-    reader: Reader,
-    shape: tuple[int, int],
-    blocks: Iterable[tuple[Ints, States]],
-    *,
-    nulls: NullFeatures | None = None,
-    contrasts: Contrasts | None = None,
-) -> Measured:
-    """Measure blocks of contexts, one after the other.
+class MeasuredBlocks:
+    """Measures blocks of contexts as they are asked for, and holds nothing but sums for the null features.
 
-    Args:
-        evaluator: Runs the model.
-        reader: The feature.
-        shape: ``(levels, n)`` of all blocks together.
-        blocks: Which contexts ``[b]``, and their states ``[levels, b]``.
-        nulls: The null features.
-        contrasts: The mean effects wanted of them.
+    Attributes:
+        n_requested: States asked for so far.
+        n_unique: Distinct states the model was run on so far.
     """
-    f, z = np.full(shape, np.nan), np.full(shape, np.nan)
-    sums = NullSums(contrasts, nulls) if contrasts is not None and nulls is not None else None
-    requested = unique = 0
-    for columns, states in blocks:
-        codes, source = states.codes[states.ok], states.source[states.ok]
-        if not len(codes):
-            continue
-        first, inverse = distinct(codes, source if evaluator.model.reads_source else None)
-        weights = None if sums is None else sums.weights(inverse, len(first), states.ok, columns)
-        values = _read(evaluator, reader, codes[first], source[first], sums, weights)
-        level, column = np.nonzero(states.ok)
-        f[level, columns[column]], z[level, columns[column]] = values[0][inverse], values[1][inverse]
-        requested, unique = requested + len(codes), unique + len(first)
-    return Measured(f, z, None if sums is None else sums.means(), requested, unique)
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        reader: Reader,
+        blocks: Iterable[tuple[Ints, States]],
+        *,
+        nulls: NullFeatures | None = None,
+        contrasts: Contrasts | None = None,
+    ) -> None:
+        """Prepare; nothing is run yet.
+
+        Args:
+            evaluator: Runs the model.
+            reader: The feature.
+            blocks: Which contexts ``[b]``, and their states ``[levels, b]``.
+            nulls: The null features.
+            contrasts: The mean effects wanted of them.
+        """
+        self._evaluator, self._reader, self._blocks = evaluator, reader, blocks
+        self._sums = NullSums(contrasts, nulls) if contrasts is not None and nulls is not None else None
+        self.n_requested = self.n_unique = 0
+
+    def __iter__(self) -> Iterator[tuple[Ints, Floats, Floats]]:
+        """Yield contexts ``[b]`` with f and z ``[levels, b]``, NaN where a state was taken out."""
+        for columns, states in self._blocks:
+            f, z = np.full((2, *states.shape), np.nan)
+            codes, source = states.codes[states.ok], states.source[states.ok]
+            if len(codes):
+                first, inverse = distinct(codes, source if self._evaluator.model.reads_source else None)
+                sums = self._sums
+                weights = None if sums is None else sums.weights(inverse, len(first), states.ok, columns)
+                values = _read(self._evaluator, self._reader, codes[first], source[first], sums, weights)
+                f[states.ok], z[states.ok] = values[0][inverse], values[1][inverse]
+                self.n_requested, self.n_unique = self.n_requested + len(codes), self.n_unique + len(first)
+            yield columns, f, z
+
+    @property
+    def null(self) -> Floats | None:
+        """Mean effects of the null features over the blocks so far ``[rows, n_null]``; None without contrasts."""
+        return None if self._sums is None else self._sums.means()
+
+    def collected(self, n_levels: int, n: int) -> Measured:
+        """Measure all blocks and return the values of all ``n`` contexts."""
+        f, z = np.full((2, n_levels, n), np.nan)
+        for columns, some_f, some_z in self:
+            f[:, columns], z[:, columns] = some_f, some_z
+        return Measured(f, z, self.null, self.n_requested, self.n_unique)
 
 
 def _read(

@@ -66,22 +66,28 @@ class Moments:
     sd_z: Floats
 
 
-def population_moments(evaluator: Evaluator, reader: Reader, states: States, rows: Ints) -> Moments:
-    """Measure features ``rows`` of the population on states ``[n]``, in one pass."""
+def population_moments(evaluator: Evaluator, reader: Reader, states: States, rows: Ints) -> tuple[Moments, Floats]:
+    """Measure features ``rows`` of the population on states ``[n]``, in one pass.
+
+    Returns:
+        The moments, and f and z of the first feature ``[2, n]``.
+    """
     wanted = torch.from_numpy(rows).to(evaluator.device)
     first, inverse = distinct(states.codes, states.source if evaluator.model.reads_source else None)
     times = torch.from_numpy(np.bincount(inverse, minlength=len(first)).astype(np.float64))
     done: dict[int, torch.Tensor] = {}
+    own = np.empty((2, len(first)))
 
     def visit(batch: slice, vectors: torch.Tensor, _: torch.Tensor) -> None:
         f, z = (part.double().cpu() for part in reader.population.read(vectors, wanted))
         weight = times[batch]
         parts = [weight @ f, weight @ f.square(), weight @ (f > 0).double(), weight @ z, weight @ z.square()]
         done[batch.start] = torch.stack(parts)
+        own[0, batch], own[1, batch] = f[:, 0].numpy(), z[:, 0].numpy()
 
     evaluator.run(states.codes[first], states.source[first], visit)
     mean, square, firing, mean_z, square_z = (torch.stack(list(done.values())).sum(0) / states.size).numpy()
-    return Moments(rows, mean, _sd(mean, square), firing, _sd(mean_z, square_z))
+    return Moments(rows, mean, _sd(mean, square), firing, _sd(mean_z, square_z)), own[:, inverse]
 
 
 def _sd(mean: Floats, square: Floats) -> Floats:
@@ -135,7 +141,7 @@ class NullSums:
         starts = np.flatnonzero(np.diff(row, prepend=-1))
         holds = np.logical_and.reduceat(ok[level], starts, axis=0)
         if self.contrasts.support is not None:
-            holds &= self.contrasts.support[row[starts]][:, columns]
+            holds &= self.contrasts.support[np.ix_(row[starts], columns)]
         self._count[row[starts]] += holds.sum(1)
         counted = np.repeat(holds, np.diff(starts, append=len(row)), axis=0)
         times = np.repeat(self.contrasts.weights[row, level], counted.sum(1))
