@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from paribus.experiments._build_experiment import row_means
+from paribus.stats.clusters import joined
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paribus.experiments._interactions import Interactions
+    from paribus.experiments._interaction_sums import InteractionSums
     from paribus.experiments.setup_builds import BuildSetup
 
 Floats = npt.NDArray[np.float64]
@@ -31,35 +31,35 @@ def established(table: pd.DataFrame, sd: float, alpha: float) -> Bools:
     return np.asarray(apart & large & (table["p_adj"] <= alpha), bool)
 
 
-def directions(found: Interactions) -> Floats:
+def directions(found: InteractionSums) -> Floats:
     """Return whether each pair moves the activation up (+1) or down (-1), by ``f(a) + f(b) + f(ab) - 3 f(neither)``.
 
     Two things that each lower an activation, but no further together, are redundant although their second difference is
     positive; the direction puts that right.
     """
-    moved = row_means(2 * found.first + 2 * found.second + found.f)
+    moved = 2 * found.first + 2 * found.second + found.f.means
     return np.where(moved < 0, -1.0, 1.0)
 
 
-def parts(first: Floats, second: Floats, both: Floats, direction: Floats) -> dict[str, Floats]:
-    """Split the joint effect of each pair into unique, redundant and synergistic parts, context by context.
+def parts(first: Floats, second: Floats, up: Floats, down: Floats, direction: Floats) -> dict[str, Floats]:
+    """Split the joint effect of each pair into unique, redundant and synergistic parts.
 
-    Interactions of either sign are kept apart before they are averaged, so that an interaction which turns its sign
-    between contexts shows as both. The four parts add up to the joint effect, in the pair's direction.
+    Interactions of either sign are kept apart in every context before they are averaged, so that an interaction which
+    turns its sign between contexts shows as both. The four parts add up to the joint effect, in the pair's direction.
 
     Args:
-        first: Effect of the first one alone ``[pairs, n]``.
-        second: Effect of the second one alone.
-        both: Their interaction.
-        direction: +1 or -1 of each pair ``[pairs]``.
+        first: Mean effect of the first one alone ``[pairs]``.
+        second: Mean effect of the second one alone.
+        up: Mean of the positive part of their interaction.
+        down: Mean of its negative part, as a positive number.
+        direction: +1 or -1 of each pair.
     """
-    sign = direction[:, None]
-    redundant, synergistic = np.maximum(-sign * both, 0.0), np.maximum(sign * both, 0.0)
+    redundant, synergistic = np.where(direction > 0, down, up), np.where(direction > 0, up, down)
     return {
-        "unique_a": row_means(sign * first - redundant),
-        "unique_b": row_means(sign * second - redundant),
-        "redundant": row_means(redundant),
-        "synergistic": row_means(synergistic),
+        "unique_a": direction * first - redundant,
+        "unique_b": direction * second - redundant,
+        "redundant": redundant,
+        "synergistic": synergistic,
     }
 
 
@@ -88,7 +88,7 @@ def pair_labels(
     return [str(name) for name in names]
 
 
-def turning(setup: BuildSetup, found: Interactions, tested: Bools) -> Bools:
+def turning(setup: BuildSetup, found: InteractionSums, tested: Bools) -> Bools:
     """Return, for each triple's pairs, whether the interaction has one sign without the third and the other with it.
 
     Both signs must be established by their intervals.
@@ -101,17 +101,16 @@ def turning(setup: BuildSetup, found: Interactions, tested: Bools) -> Bools:
     Returns:
         ``[triples, 3]`` for the pairs ab, ac, bc.
     """
-    from paribus.stats.bootstrap import cluster_interval
+    from paribus.stats.bootstrap import mean_intervals
 
     out = np.zeros((len(found.triples), 3), bool)
-    rows = np.flatnonzero(tested)
-    if not len(rows):
+    triples = np.flatnonzero(tested)
+    if not len(triples):
         return out
-    absent = found.absent[rows].astype(np.float64)
-    present = absent + found.f3[rows][:, None]
-    values = np.stack([absent, present]).reshape(-1, absent.shape[-1])
-    interval = cluster_interval(values.T, setup.cluster, spec=setup.stats, rng=setup.rng("turning"))
+    rows = (3 * triples[:, None] + np.arange(3)).ravel()
+    both = [part.rows(rows) for part in (found.absent, found.present)]
+    low, high, _ = mean_intervals(joined(both), spec=setup.stats, rng=setup.rng("turning"))
     margin = RESOLUTION * setup.sd
-    sign = ((interval.low > margin).astype(int) - (interval.high < -margin).astype(int)).reshape(2, len(rows), 3)
-    out[rows] = sign[0] * sign[1] < 0
+    sign = ((low > margin).astype(int) - (high < -margin).astype(int)).reshape(2, len(triples), 3)
+    out[triples] = sign[0] * sign[1] < 0
     return out

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paribus.experiments._build_experiment import EFFECT_COLUMNS, effect_rows, row_means
+from paribus.experiments._build_experiment import EFFECT_COLUMNS, effect_rows
 from paribus.experiments._interaction_labels import (
     LABELS,
     directions,
@@ -23,9 +23,10 @@ from paribus.results.schema import Table
 
 if TYPE_CHECKING:
     from paribus.experiments._candidates import Candidate, Choice
-    from paribus.experiments._interactions import Interactions
+    from paribus.experiments._interaction_sums import InteractionSums
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.stats.clusters import ClusterSums
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -36,8 +37,8 @@ NULLS = ("null_low", "null_median", "null_high", "null_percentile")
 def tested_rows(
     setup: BuildSetup,
     recorder: Recorder,
-    f: Floats,
-    z: Floats,
+    f: ClusterSums,
+    z: ClusterSums,
     stream: str,
     *,
     names: tuple[str, str],
@@ -49,7 +50,7 @@ def tested_rows(
     Args:
         setup: Gives clusters and settings.
         recorder: Gets warnings.
-        f: Differences in f ``[rows, n]``.
+        f: Differences in f, summed by source build.
         z: Differences in z.
         stream: Name of the stream of randomness.
         names: What the effect is called in f and in z.
@@ -70,7 +71,7 @@ def tested_rows(
 
 
 def interaction_table(
-    setup: BuildSetup, recorder: Recorder, found: Interactions, candidates: Sequence[Candidate], turned: Bools
+    setup: BuildSetup, recorder: Recorder, found: InteractionSums, candidates: Sequence[Candidate], turned: Bools
 ) -> Table:
     """Return one row per pair."""
     names = [candidate.name for candidate in candidates]
@@ -89,10 +90,10 @@ def interaction_table(
     frame.insert(0, "token_a", [names[a] for a, _ in found.pairs])
     frame.insert(1, "token_b", [names[b] for _, b in found.pairs])
     frame.insert(4, "label", pair_labels(plain, in_f, in_z, direction, turned))
-    frame["effect_a"] = row_means(found.first)
-    frame["effect_b"] = row_means(found.second)
+    frame["effect_a"] = found.first
+    frame["effect_b"] = found.second
     frame["direction"] = np.where(frame["n"] > 0, direction, np.nan)
-    for name, values in parts(found.first, found.second, found.f, direction).items():
+    for name, values in parts(found.first, found.second, found.up, found.down, direction).items():
         frame[name] = values
     return Table(
         "interactions",
@@ -117,7 +118,7 @@ def subset(table: Table, label: str, name: str) -> Table:
 
 
 def triple_table(
-    setup: BuildSetup, recorder: Recorder, found: Interactions, candidates: Sequence[Candidate]
+    setup: BuildSetup, recorder: Recorder, found: InteractionSums, candidates: Sequence[Candidate]
 ) -> tuple[Table, Bools]:
     """Return one row per triple, and which pairs of candidates some third one turns ``[pairs]``."""
     names = [candidate.name for candidate in candidates]
@@ -144,9 +145,8 @@ def triple_table(
     frame.insert(3, "triple", labels)
     frame.insert(6, "label", [str(kind) for kind in kinds])
     for place, which in enumerate(("ab", "ac", "bc")):
-        without = found.absent[:, place].astype(np.float64)
-        frame[f"{which}_without_third"] = row_means(without)
-        frame[f"{which}_with_third"] = row_means(without + found.f3)
+        frame[f"{which}_without_third"] = found.absent.means[place::3]
+        frame[f"{which}_with_third"] = found.present.means[place::3]
         frame[f"{which}_turns"] = turns[:, place]
     turned = np.zeros(len(found.pairs), bool)
     for row in np.flatnonzero(real):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paribus.experiments._candidates import Candidate
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.features.readers.measure import MeasuredBlocks
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -26,38 +27,70 @@ Ints = npt.NDArray[np.int64]
 Pair = tuple[int, int]
 Triple = tuple[int, int, int]
 MOST_TRIPLED = 12
-VALUES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
-class Interactions:
-    """Interactions of pairs and triples of candidates in every context; NaN where a context does not support them.
+class Block:
+    """Interactions of pairs and triples in some contexts ``[b]``; NaN where a context does not support them.
 
     Attributes:
-        pairs: Places of the candidates of each pair.
-        triples: Places of the candidates of each triple.
-        f: Interaction of each pair in f ``[pairs, n]``.
+        columns: The contexts ``[b]``.
+        f: Interaction of each pair in f ``[pairs, b]``.
         z: The same in z.
-        first: Effect of a pair's first candidate alone ``[pairs, n]``.
+        first: Effect of a pair's first candidate alone ``[pairs, b]``.
         second: Effect of the second one alone.
-        null: Mean interactions of the null features ``[pairs, n_null]``.
-        f3: Third difference of each triple in f ``[triples, n]``.
+        f3: Third difference of each triple in f ``[triples, b]``.
         z3: The same in z.
-        null3: Mean third differences of the null features ``[triples, n_null]``.
-        absent: Interaction in f of each triple's pairs (ab, ac, bc) with its third absent ``[triples, 3, n]``.
+        absent: Interaction in f of each triple's pairs (ab, ac, bc) with its third absent ``[triples, 3, b]``.
     """
 
-    pairs: tuple[Pair, ...]
-    triples: tuple[Triple, ...]
+    columns: Ints
     f: Floats
     z: Floats
     first: Floats
     second: Floats
-    null: Floats | None
     f3: Floats
     z3: Floats
+    absent: Floats
+
+    def embedded(self, columns: Ints, pairs: Places, triples: Places) -> Block:
+        """Return these rows among more of them, for contexts ``columns``; NaN elsewhere."""
+
+        def among(values: Floats, places: Places) -> Floats:
+            out = np.full((places.n, *values.shape[1:]), np.nan)
+            out[places.at] = values
+            return out
+
+        of_pairs = (among(values, pairs) for values in (self.f, self.z, self.first, self.second))
+        of_triples = (among(values, triples) for values in (self.f3, self.z3, self.absent))
+        return Block(columns, *of_pairs, *of_triples)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where some rows stand among ``n`` of them: at ``at``."""
+
+    at: Ints
+    n: int
+
+
+class Measuring(Protocol):
+    """Interactions that are measured block by block; the null features' are known after the last block.
+
+    Attributes:
+        pairs: Places of the candidates of each pair.
+        triples: Places of the candidates of each triple.
+        null: Mean interactions of the null features ``[pairs, n_null]``.
+        null3: Mean third differences of the null features ``[triples, n_null]``.
+    """
+
+    pairs: tuple[Pair, ...]
+    triples: tuple[Triple, ...]
+    null: Floats | None
     null3: Floats | None
-    absent: npt.NDArray[np.float32]
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks."""
 
 
 @dataclass(frozen=True)
@@ -125,97 +158,68 @@ def difference_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], tr
     return Layout(tuple(moves), **weights)
 
 
-def measure_interactions(
-    setup: BuildSetup,
-    experiment: BuildExperiment,
-    layout: Layout,
-    pairs: tuple[Pair, ...],
-    triples: tuple[Triple, ...],
-    *,
-    pair_support: Bools,
-    triple_support: Bools,
-    recorder: Recorder | None,
-) -> Interactions:
-    """Measure a layout on all contexts, some at a time, and keep only the interactions.
-
-    Args:
-        setup: The contexts ``[n]``.
-        experiment: Says what is held in every state.
-        layout: Levels and weights.
-        pairs: The pairs.
-        triples: The triples.
-        pair_support: Contexts that each pair may use ``[pairs, n]``.
-        triple_support: Contexts that each triple may use ``[triples, n]``.
-        recorder: Gets counts; None for no null features.
-    """
-    n = len(setup.contexts)
-    part = ContrastSums(setup, experiment, layout.moves, recorder)
-    tested = np.concatenate([layout.pair, layout.triple])
-    support = np.concatenate([pair_support, triple_support])
-    f, z = np.full((2, len(tested), n), np.nan)
-    singles = np.full((2 * len(pairs), n), np.nan)
-    absent = np.full((len(layout.absent), n), np.nan, np.float32)
-    for rows, values_f, values_z in part.blocks(tested, support):
-        f[:, rows], z[:, rows] = contrast(tested, values_f), contrast(tested, values_z)
-        singles[:, rows] = contrast(np.concatenate([layout.first, layout.second]), values_f)
-        absent[:, rows] = contrast(layout.absent, values_f)
-    f, z = np.where(support, f, np.nan), np.where(support, z, np.nan)
-    cut = len(pairs)
-    lost = np.isnan(f[:cut])
-    lost3 = np.isnan(f[cut:])[:, None]
-    null = part.null()
-    return Interactions(
-        pairs,
-        triples,
-        f[:cut],
-        z[:cut],
-        np.where(lost, np.nan, singles[:cut]),
-        np.where(lost, np.nan, singles[cut:]),
-        None if null is None else null[:cut],
-        f[cut:],
-        z[cut:],
-        None if null is None else null[cut:],
-        np.where(lost3, np.float32(np.nan), absent.reshape(len(triples), 3, n)),
-    )
-
-
-class ContrastSums:
-    """Measures levels on blocks of contexts and adds up the null features' contrasts; memory does not grow."""
+class Differences:
+    """Measures a layout on all contexts of a setup; see :class:`Measuring`."""
 
     def __init__(
-        self, setup: BuildSetup, experiment: BuildExperiment, moves: Sequence[Move], recorder: Recorder | None
+        self,
+        setup: BuildSetup,
+        experiment: BuildExperiment,
+        layout: Layout,
+        pairs: tuple[Pair, ...],
+        triples: tuple[Triple, ...],
+        *,
+        possible: Bools,
+        recorder: Recorder | None,
     ) -> None:
-        """Hold what to measure."""
-        self._setup, self._experiment, self._moves, self._recorder = setup, experiment, moves, recorder
-        self._total: Floats | None = None
-        self._count: Floats | None = None
+        """Hold what to measure.
 
-    def blocks(self, weights: Floats, support: Bools) -> Iterator[tuple[Ints, Floats, Floats]]:
-        """Yield contexts ``[b]`` with f and z ``[levels, b]``; ``weights`` are the null features' contrasts."""
-        n, levels = len(self._setup.contexts), len(self._moves)
-        step = max(1, VALUES_AT_ONCE // levels)
-        for start in range(0, n, step):
-            rows = np.arange(start, min(n, start + step))
-            part = self._setup.restrict(rows)
-            wanted = Contrasts(weights, support[:, rows]) if self._recorder is not None else None
-            measured = part.measure_design(
-                lambda states: apply_moves(self._experiment.hold(self._setup, states), self._moves),
-                self._recorder,
-                n_levels=levels,
-                contrasts=wanted,
-                description="interactions",
-            )
-            if measured.null is not None:
-                used = np.array([(~np.isnan(measured.f[w != 0])).all(0) for w in weights]) & support[:, rows]
-                count = used.sum(1)[:, None].astype(float)
-                total = np.where(count > 0, measured.null, 0.0) * count
-                self._total = total if self._total is None else self._total + total
-                self._count = count if self._count is None else self._count + count
-            yield rows, measured.f, measured.z
+        Args:
+            setup: The contexts ``[n]``.
+            experiment: Says what is held in every state.
+            layout: Levels and weights.
+            pairs: The pairs.
+            triples: The triples.
+            possible: Which pairs can stand together ``[pairs]``.
+            recorder: Gets counts; None for no null features.
+        """
+        self.pairs, self.triples = pairs, triples
+        self.null: Floats | None = None
+        self.null3: Floats | None = None
+        self._layout, self._tested = layout, np.concatenate([layout.pair, layout.triple])
+        self._possible = np.concatenate([possible, np.ones(len(triples), bool)])[:, None]
+        support = np.broadcast_to(self._possible, (len(self._tested), len(setup.contexts)))
+        self._stream = stream_moves(setup, experiment, layout.moves, self._tested, support, recorder)
 
-    def null(self) -> Floats | None:
-        """Return mean contrasts of the null features ``[rows, n_null]``; None where none were asked for."""
-        if self._total is None or self._count is None:
-            return None
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(self._total / self._count)
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks."""
+        layout, cut = self._layout, len(self.pairs)
+        singles = np.concatenate([layout.first, layout.second])
+        for columns, values_f, values_z in self._stream:
+            f, z = (np.where(self._possible, contrast(self._tested, v), np.nan) for v in (values_f, values_z))
+            lost = np.isnan(f)
+            single = np.where(np.tile(lost[:cut], (2, 1)), np.nan, contrast(singles, values_f))
+            absent = contrast(layout.absent, values_f).reshape(len(self.triples), 3, len(columns))
+            absent = np.where(lost[cut:, None], np.nan, absent)
+            yield Block(columns, f[:cut], z[:cut], single[:cut], single[cut:], f[cut:], z[cut:], absent)
+        null = self._stream.null
+        if null is not None:
+            self.null, self.null3 = null[:cut], null[cut:]
+
+
+def stream_moves(
+    setup: BuildSetup,
+    experiment: BuildExperiment,
+    moves: Sequence[Move],
+    weights: Floats,
+    support: Bools,
+    recorder: Recorder | None,
+) -> MeasuredBlocks:
+    """Measure every move in every context; ``weights`` and ``support`` are the null features' contrasts."""
+    return setup.stream_design(
+        lambda states: apply_moves(experiment.hold(setup, states), moves),
+        recorder,
+        n_levels=len(moves),
+        contrasts=Contrasts(weights, support) if recorder is not None else None,
+        description="interactions",
+    )

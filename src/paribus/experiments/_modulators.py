@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from paribus.errors import ConfigError, nearest
 from paribus.experiments._build_experiment import contrast
 from paribus.experiments._candidates import parse
-from paribus.experiments._interactions import ContrastSums, Interactions, Pair, difference_layout
+from paribus.experiments._interactions import Block, Pair, difference_layout, stream_moves
 from paribus.experiments._moves import Move, combine
 from paribus.experiments._removable_units import reference_weapons
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
@@ -69,87 +70,61 @@ def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: in
     return Modulator(setup.weapons.labels()[weapon], "weapon", None, tuple(map(swap, others.tolist())), swap(weapon))
 
 
-@dataclass(frozen=True)
-class Modulated:
-    """Interactions of pairs without and with the modulator, and how much they change.
+class ModulatedInteractions:
+    """Interactions of every pair with the modulator absent, then with it there, and how much they change.
+
+    A context counts where it supports both. The rows of a block are those of :attr:`pairs`, then those of
+    :attr:`triples`: a third difference of a pair, with the modulator as third. See
+    :class:`~paribus.experiments._interactions.Measuring`.
 
     Attributes:
-        absent: Interactions with the modulator absent.
-        present: With it there.
-        f: Change in f ``[pairs, n]``.
-        z: Change in z.
-        null: Mean changes of the null features ``[pairs, n_null]``.
+        pairs: Every pair twice: absent, then present.
+        triples: Every pair with the modulator, whose place is one past the last candidate.
     """
 
-    absent: Interactions
-    present: Interactions
-    f: Floats
-    z: Floats
-    null: Floats | None
+    def __init__(
+        self,
+        setup: BuildSetup,
+        experiment: BuildExperiment,
+        candidates: tuple[Candidate, ...],
+        pairs: tuple[Pair, ...],
+        modulator: Modulator,
+        recorder: Recorder | None,
+    ) -> None:
+        """Hold what to measure."""
+        self.pairs, self.triples = pairs + pairs, tuple((a, b, len(candidates)) for a, b in pairs)
+        self.null: Floats | None = None
+        self.null3: Floats | None = None
+        layout = difference_layout(candidates, pairs, ())
+        states = (*modulator.absent, modulator.present)
+        moves = [combine([state, move]) for state in states for move in layout.moves]
+        share = np.array([*[1.0 / len(modulator.absent)] * len(modulator.absent), 0.0])
+        there = np.eye(len(states))[-1]
+        without, with_it = (np.kron(row, layout.pair) for row in (share, there))
+        self._tested = np.concatenate([without, with_it, with_it - without])
+        self._singles = [
+            np.concatenate([np.kron(row, part) for row in (share, there)]) for part in (layout.first, layout.second)
+        ]
+        self._possible = np.array([_can_join(candidates[a], candidates[b], modulator.family) for a, b in pairs])
+        support = np.broadcast_to(np.tile(self._possible, 3)[:, None], (len(self._tested), len(setup.contexts)))
+        self._stream = stream_moves(setup, experiment, moves, self._tested, support, recorder)
 
-    def both(self) -> Interactions:
-        """Return the interactions with the modulator absent, then those with it there: one family of rows."""
-        a, b = self.absent, self.present
-
-        def joined(name: str) -> Any:
-            parts = getattr(a, name), getattr(b, name)
-            return None if parts[0] is None else np.concatenate(parts)
-
-        rows = {name: joined(name) for name in ("f", "z", "first", "second", "null")}
-        return replace(a, pairs=a.pairs + b.pairs, **rows)
-
-
-def measure_modulated(
-    setup: BuildSetup,
-    experiment: BuildExperiment,
-    candidates: tuple[Candidate, ...],
-    pairs: tuple[Pair, ...],
-    modulator: Modulator,
-    recorder: Recorder | None,
-) -> Modulated:
-    """Measure every pair with the modulator absent and present, on the contexts that support both."""
-    layout = difference_layout(candidates, pairs, ())
-    states = (*modulator.absent, modulator.present)
-    moves = [combine([state, move]) for state in states for move in layout.moves]
-    share = np.array([*[1.0 / len(modulator.absent)] * len(modulator.absent), 0.0])
-    without, with_it = (np.kron(row, layout.pair) for row in (share, np.eye(len(states))[-1]))
-    tested = np.concatenate([without, with_it, with_it - without])
-    singles = np.concatenate(
-        [np.kron(row, part) for row in (share, np.eye(len(states))[-1]) for part in (layout.first, layout.second)]
-    )
-    n = len(setup.contexts)
-    possible = np.array([_can_join(candidates[a], candidates[b], modulator.family) for a, b in pairs])
-    support = np.tile(np.repeat(possible[:, None], n, axis=1), (3, 1))
-    f, z = np.full((2, len(tested), n), np.nan)
-    single = np.full((len(singles), n), np.nan)
-    sums = ContrastSums(setup, experiment, moves, recorder)
-    for rows, values_f, values_z in sums.blocks(tested, support):
-        f[:, rows], z[:, rows] = contrast(tested, values_f), contrast(tested, values_z)
-        single[:, rows] = contrast(singles, values_f)
-    p = len(pairs)
-    lost = np.isnan(f[2 * p :]) | ~support[:p]
-    f, z = (np.where(np.tile(lost, (3, 1)), np.nan, values) for values in (f, z))
-    single = np.where(np.tile(lost, (4, 1)), np.nan, single)
-    null = sums.null()
-    nothing = np.empty((0, n))
-
-    def state(at: int) -> Interactions:
-        part, first = slice(at * p, (at + 1) * p), 2 * at * p
-        return Interactions(
-            pairs,
-            (),
-            f[part],
-            z[part],
-            single[first : first + p],
-            single[first + p : first + 2 * p],
-            None if null is None else null[part],
-            nothing,
-            nothing,
-            None,
-            np.empty((0, 3, n), np.float32),
-        )
-
-    return Modulated(state(0), state(1), f[2 * p :], z[2 * p :], None if null is None else null[2 * p :])
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks."""
+        cut = len(self.pairs)
+        for columns, values_f, values_z in self._stream:
+            f, z = (contrast(self._tested, values) for values in (values_f, values_z))
+            lost = np.isnan(f[cut:]) | ~self._possible[:, None]
+            f, z = (np.where(np.tile(lost, (3, 1)), np.nan, values) for values in (f, z))
+            first, second = (
+                np.where(np.tile(lost, (2, 1)), np.nan, contrast(weights, values_f)) for weights in self._singles
+            )
+            absent = np.full((len(self.triples), 3, len(columns)), np.nan)
+            absent[:, 0] = f[: cut // 2]
+            yield Block(columns, f[:cut], z[:cut], first, second, f[cut:], z[cut:], absent)
+        null = self._stream.null
+        if null is not None:
+            self.null, self.null3 = null[:cut], null[cut:]
 
 
 def _can_join(a: Candidate, b: Candidate, modulator: Family | None) -> bool:

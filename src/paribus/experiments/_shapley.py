@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from paribus.experiments._interactions import Interactions, Layout, Pair, Triple, measure_interactions
+from paribus.experiments._interactions import Block, Differences, Layout, Pair, Places, Triple
 from paribus.experiments._lattice import interaction_weights
 from paribus.experiments._moves import combine
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from paribus.experiments._candidates import Candidate
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+
+Floats = npt.NDArray[np.float64]
 
 
 def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], triples: Sequence[Triple]) -> Layout:
@@ -34,66 +37,98 @@ def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], tripl
     )
 
 
-def measure_shapley(
-    setup: BuildSetup,
-    experiment: BuildExperiment,
-    candidates: Sequence[Candidate],
-    pairs: tuple[Pair, ...],
-    triples: tuple[Triple, ...],
-    recorder: Recorder | None,
-) -> Interactions:
-    """Measure Shapley interactions among the candidates that each context shows, each set of players by itself.
+class ShapleyInteractions:
+    """Measures Shapley interactions among the candidates that each context shows, each set of players by itself.
 
     A candidate that a context does not show would be a dummy player, which changes no index of the others; leaving it
-    out halves the coalitions.
-
-    Args:
-        setup: The contexts ``[n]``.
-        experiment: Says what is held in every state.
-        candidates: The families that are players where they are shown.
-        pairs: The pairs.
-        triples: The triples.
-        recorder: Gets counts; None for no null features.
+    out halves the coalitions. See :class:`~paribus.experiments._interactions.Measuring`.
     """
-    n, p, t = len(setup.contexts), len(pairs), len(triples)
-    held = experiment.hold(setup, setup.contexts.states())
-    shown = setup.edits.families_present(held)[:, [c.family.index for c in candidates]]
-    players, group = np.unique(shown, axis=0, return_inverse=True)
-    arrays = [np.full((rows, n), np.nan) for rows in (p, p, p, p, t, t)]
-    absent = np.full((t, 3, n), np.nan, np.float32)
-    null = [np.zeros((rows, 0)) for rows in (p, t)]
-    count = [np.zeros((rows, 1)) for rows in (p, t)]
-    for number in np.flatnonzero(players.sum(1) >= 2):
-        members = np.flatnonzero(players[number]).tolist()
-        local = {member: i for i, member in enumerate(members)}
-        mine = [i for i, pair in enumerate(pairs) if set(pair) <= set(members)]
-        mine3 = [i for i, triple in enumerate(triples) if set(triple) <= set(members)]
-        some = tuple((local[pairs[i][0]], local[pairs[i][1]]) for i in mine)
-        some3 = tuple((local[triples[i][0]], local[triples[i][1]], local[triples[i][2]]) for i in mine3)
-        rows = np.flatnonzero(group.reshape(-1) == number)
-        found = measure_interactions(
-            setup.restrict(rows),
-            experiment,
-            shapley_layout([candidates[member] for member in members], some, some3),
-            some,
-            some3,
-            pair_support=np.ones((len(some), len(rows)), bool),
-            triple_support=np.ones((len(some3), len(rows)), bool),
-            recorder=recorder,
-        )
-        parts = (found.f, found.z, found.first, found.second, found.f3, found.z3)
-        for array, values, places in zip(arrays, parts, [mine] * 4 + [mine3] * 2, strict=True):
-            array[np.ix_(np.array(places, np.int64), rows)] = values
-        absent[np.ix_(np.array(mine3, np.int64), np.arange(3), rows)] = found.absent
-        for i, (means, values, places) in enumerate(((found.null, found.f, mine), (found.null3, found.f3, mine3))):
-            if means is None:
-                continue
-            if not null[i].shape[1]:
-                null[i] = np.zeros((len(null[i]), means.shape[1]))
-            times = (~np.isnan(values)).sum(1)[:, None]
-            null[i][places] += np.where(times > 0, means, 0.0) * times
-            count[i][places] += times
-    with np.errstate(invalid="ignore", divide="ignore"):
-        nulls = [None if recorder is None else total / times for total, times in zip(null, count, strict=True)]
-    f, z, first, second, f3, z3 = arrays
-    return Interactions(pairs, triples, f, z, first, second, nulls[0], f3, z3, nulls[1], absent)
+
+    def __init__(
+        self,
+        setup: BuildSetup,
+        experiment: BuildExperiment,
+        candidates: Sequence[Candidate],
+        pairs: tuple[Pair, ...],
+        triples: tuple[Triple, ...],
+        recorder: Recorder | None,
+    ) -> None:
+        """Hold what to measure.
+
+        Args:
+            setup: The contexts ``[n]``.
+            experiment: Says what is held in every state.
+            candidates: The families that are players where they are shown.
+            pairs: The pairs.
+            triples: The triples.
+            recorder: Gets counts; None for no null features.
+        """
+        self.pairs, self.triples = pairs, triples
+        self.null: Floats | None = None
+        self.null3: Floats | None = None
+        self._setup, self._experiment, self._recorder, self._candidates = setup, experiment, recorder, candidates
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks of every set of players."""
+        setup = self._setup
+        held = self._experiment.hold(setup, setup.contexts.states())
+        shown = setup.edits.families_present(held)[:, [c.family.index for c in self._candidates]]
+        players, group = np.unique(shown, axis=0, return_inverse=True)
+        nulls = WeightedMeans(len(self.pairs)), WeightedMeans(len(self.triples))
+        for number in np.flatnonzero(players.sum(1) >= 2):
+            members = np.flatnonzero(players[number]).tolist()
+            local = {member: i for i, member in enumerate(members)}
+            mine = [i for i, pair in enumerate(self.pairs) if set(pair) <= set(members)]
+            mine3 = [i for i, triple in enumerate(self.triples) if set(triple) <= set(members)]
+            some = tuple((local[self.pairs[i][0]], local[self.pairs[i][1]]) for i in mine)
+            some3 = tuple((local[a], local[b], local[c]) for a, b, c in (self.triples[i] for i in mine3))
+            rows = np.flatnonzero(group.reshape(-1) == number)
+            measuring = Differences(
+                setup.restrict(rows),
+                self._experiment,
+                shapley_layout([self._candidates[member] for member in members], some, some3),
+                some,
+                some3,
+                possible=np.ones(len(some), bool),
+                recorder=self._recorder,
+            )
+            places = (
+                Places(np.array(mine, np.int64), len(self.pairs)),
+                Places(np.array(mine3, np.int64), len(self.triples)),
+            )
+            times = np.zeros(len(some)), np.zeros(len(some3))
+            for block in measuring:
+                for counted, values in zip(times, (block.f, block.f3), strict=True):
+                    counted += (~np.isnan(values)).sum(1)
+                yield block.embedded(rows[block.columns], *places)
+            for means, null, counted, rows_of in zip(
+                nulls, (measuring.null, measuring.null3), times, (mine, mine3), strict=True
+            ):
+                means.add(null, counted, rows_of)
+        self.null, self.null3 = (means.result() for means in nulls)
+
+
+class WeightedMeans:
+    """Means of rows ``[rows, n_null]`` over several parts of the contexts."""
+
+    def __init__(self, n_rows: int) -> None:
+        """Start at nothing."""
+        self._n_rows, self._total = n_rows, np.zeros((n_rows, 0))
+        self._count = np.zeros((n_rows, 1))
+
+    def add(self, means: Floats | None, times: Floats, places: Sequence[int]) -> None:
+        """Add the means of some rows over ``times`` contexts each; None adds nothing."""
+        if means is None:
+            return
+        if not self._total.shape[1]:
+            self._total = np.zeros((self._n_rows, means.shape[1]))
+        weight = times[:, None]
+        self._total[places] += np.where(weight > 0, means, 0.0) * weight
+        self._count[places] += weight
+
+    def result(self) -> Floats | None:
+        """Return the means; None where nothing was added."""
+        if not self._total.shape[1]:
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self._total / self._count)

@@ -11,12 +11,17 @@ from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from paribus.experiments._candidates import Choice
-    from paribus.experiments._modulators import Modulated, Modulator
+    from paribus.experiments._interaction_sums import InteractionSums
+    from paribus.experiments._modulators import ModulatedInteractions, Modulator
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+
+    Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,37 +43,42 @@ class ConditionalInteractions(BuildExperiment):
     )
     n_reference_weapons: int = field(20, low=1, help="Weapons that stand for another weapon than the modulator.")
 
-    def measure(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[Modulated, Modulator, Choice]:
-        """Choose candidates and measure every pair without and with the modulator.
+    def prepare(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[ModulatedInteractions, Modulator, Choice]:
+        """Choose candidates, and return what measures every pair without and with the modulator.
 
         Raises:
-            ConfigError: If a name is unknown, the modulator is a candidate too, or no context supports any pair.
+            ConfigError: If a name is unknown or the modulator is a candidate too.
         """
-        import numpy as np
-
         from paribus.experiments._candidates import choose
         from paribus.experiments._interactions import pairs_of
-        from paribus.experiments._modulators import find_modulator, measure_modulated
+        from paribus.experiments._modulators import ModulatedInteractions, find_modulator
 
         modulator = find_modulator(setup, self.modulator, self.rung, self.n_reference_weapons)
         barred = [] if modulator.family is None else [modulator.family]
         choice = choose(setup, self, recorder, without=barred)
-        pairs = pairs_of(choice.candidates)
-        part = setup.restrict(choice.rows)
-        found = measure_modulated(part, self, choice.candidates, pairs, modulator, recorder)
+        pairs, part = pairs_of(choice.candidates), setup.restrict(choice.rows)
+        return ModulatedInteractions(part, self, choice.candidates, pairs, modulator, recorder), modulator, choice
+
+    def require(self, setup: BuildSetup, choice: Choice, modulator: Modulator, supported: Bools) -> None:
+        """Check that some context supports some pair without and with the modulator.
+
+        Raises:
+            ConfigError: If none does.
+        """
         names = ", ".join(candidate.name for candidate in choice.candidates)
-        setup.require(~np.isnan(found.f), f"any two of {names} without and with {modulator.name}")
-        return found, modulator, choice
+        setup.require(supported, f"any two of {names} without and with {modulator.name}")
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the third difference of every pair; contexts that candidates were chosen on are left out."""
         import numpy as np
 
-        found, _, choice = self.measure(setup, None)
-        differences = np.full((len(found.f), len(setup.contexts)), np.nan)
-        differences[:, choice.rows] = found.f
+        measuring, modulator, choice = self.prepare(setup, None)
+        differences = np.full((len(measuring.triples), len(setup.contexts)), np.nan)
+        for block in measuring:
+            differences[:, choice.rows[block.columns]] = block.f3
+        self.require(setup, choice, modulator, ~np.isnan(differences))
         names = [candidate.name for candidate in choice.candidates]
-        labels = tuple(f"{names[a]} x {names[b]}" for a, b in found.absent.pairs)
+        labels = tuple(f"{names[a]} x {names[b]}" for a, b, _ in measuring.triples)
         return EffectVector(labels, row_means(differences), differences)
 
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
@@ -76,15 +86,16 @@ class ConditionalInteractions(BuildExperiment):
         import numpy as np
 
         from paribus.experiments import _interaction_tables as tables
+        from paribus.experiments._interaction_sums import add_up
 
         setup.describe(recorder)
-        found, modulator, choice = self.measure(setup, recorder)
+        measuring, modulator, choice = self.prepare(setup, recorder)
         part = setup.restrict(choice.rows)
+        found = add_up(part, measuring)
+        self.require(setup, choice, modulator, found.f3.n > 0)
         recorder.table(tables.candidate_table(choice))
-        both = tables.interaction_table(
-            part, recorder, found.both(), choice.candidates, np.zeros(2 * len(found.f), bool)
-        )
-        states = np.repeat(["absent", "present"], len(found.f))
+        both = tables.interaction_table(part, recorder, found, choice.candidates, np.zeros(len(found.pairs), np.bool_))
+        states = np.repeat(["absent", "present"], len(found.triples))
         recorder.table(
             Table(
                 "interactions",
@@ -131,7 +142,7 @@ class ConditionalInteractions(BuildExperiment):
         self,
         setup: BuildSetup,
         recorder: Recorder,
-        found: Modulated,
+        found: InteractionSums,
         absent: pd.DataFrame,
         present: pd.DataFrame,
     ) -> pd.DataFrame:
@@ -144,7 +155,7 @@ class ConditionalInteractions(BuildExperiment):
         pairs = [f"{a} x {b}" for a, b in zip(absent["token_a"], absent["token_b"], strict=True)]
         names = ("third_difference", "third_difference_z")
         frame, in_f, in_z, plain = tested_rows(
-            setup, recorder, found.f, found.z, "third_differences", names=names, labels=pairs, null=found.null
+            setup, recorder, found.f3, found.z3, "third_differences", names=names, labels=pairs, null=found.null3
         )
         margin = RESOLUTION * setup.sd
         signs = [

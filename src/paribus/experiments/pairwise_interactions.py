@@ -11,12 +11,16 @@ from paribus.results.schema import Aggregates, Figure
 from paribus.spec import field
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from paribus.experiments._candidates import Candidate, Choice
-    from paribus.experiments._interactions import Interactions
+    from paribus.experiments._interactions import Measuring
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+
+    Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,36 +67,26 @@ class PairwiseInteractions(BuildExperiment):
                 raise ConfigError(f"experiment.method=sii is exact up to 16 players, got {len(choice.candidates)}")
         return choice
 
-    def measure(self, setup: BuildSetup, candidates: tuple[Candidate, ...], recorder: Recorder | None) -> Interactions:
-        """Measure all pairs and triples on the contexts of ``setup``.
-
-        Raises:
-            ConfigError: If no context supports any pair.
-        """
+    def measuring(self, setup: BuildSetup, candidates: tuple[Candidate, ...], recorder: Recorder | None) -> Measuring:
+        """Return what measures all pairs and triples on the contexts of ``setup``."""
         import numpy as np
 
         from paribus.experiments import _interactions as measuring
-        from paribus.experiments._shapley import measure_shapley
+        from paribus.experiments._shapley import ShapleyInteractions
 
         pairs = measuring.pairs_of(candidates)
         triples = measuring.triples_of(candidates) if self.triples else ()
-        n = len(setup.contexts)
         if self.method == "sii":
-            found = measure_shapley(setup, self, candidates, pairs, triples, recorder)
-        else:
-            possible = [not candidates[a].excludes(candidates[b]) for a, b in pairs]
-            found = measuring.measure_interactions(
-                setup,
-                self,
-                measuring.difference_layout(candidates, pairs, triples),
-                pairs,
-                triples,
-                pair_support=np.repeat(np.array(possible)[:, None], n, axis=1),
-                triple_support=np.ones((len(triples), n), bool),
-                recorder=recorder,
-            )
-        setup.require(~np.isnan(found.f), "any two of " + ", ".join(c.name for c in candidates))
-        return found
+            return ShapleyInteractions(setup, self, candidates, pairs, triples, recorder)
+        return measuring.Differences(
+            setup,
+            self,
+            measuring.difference_layout(candidates, pairs, triples),
+            pairs,
+            triples,
+            possible=np.array([not candidates[a].excludes(candidates[b]) for a, b in pairs]),
+            recorder=recorder,
+        )
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the interaction of every pair; contexts that candidates were chosen on are left out."""
@@ -100,26 +94,40 @@ class PairwiseInteractions(BuildExperiment):
 
         import numpy as np
 
+        from paribus.experiments._interaction_sums import kept
+
         choice = self.choose(setup, None)
+        part = setup.restrict(choice.rows)
         alone = dataclasses.replace(self, triples=False)
-        found = alone.measure(setup.restrict(choice.rows), choice.candidates, None)
-        differences = np.full((len(found.pairs), len(setup.contexts)), np.nan)
-        differences[:, choice.rows] = found.f
+        measuring = alone.measuring(part, choice.candidates, None)
+        differences = np.full((len(measuring.pairs), len(setup.contexts)), np.nan)
+        differences[:, choice.rows] = kept(measuring, len(part.contexts))
+        self.require(setup, choice.candidates, ~np.isnan(differences))
         names = [candidate.name for candidate in choice.candidates]
-        labels = tuple(f"{names[a]} x {names[b]}" for a, b in found.pairs)
+        labels = tuple(f"{names[a]} x {names[b]}" for a, b in measuring.pairs)
         return EffectVector(labels, row_means(differences), differences)
+
+    def require(self, setup: BuildSetup, candidates: tuple[Candidate, ...], supported: Bools) -> None:
+        """Check that some context supports some pair.
+
+        Raises:
+            ConfigError: If none does.
+        """
+        setup.require(supported, "any two of " + ", ".join(c.name for c in candidates))
 
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
         """Choose candidates, measure pairs and triples, and label them."""
         import numpy as np
 
         from paribus.experiments import _interaction_tables as tables
+        from paribus.experiments._interaction_sums import add_up
 
         setup.describe(recorder)
         choice = self.choose(setup, recorder)
         recorder.table(tables.candidate_table(choice))
         part = setup.restrict(choice.rows)
-        found = self.measure(part, choice.candidates, recorder)
+        found = add_up(part, self.measuring(part, choice.candidates, recorder))
+        self.require(setup, choice.candidates, found.f.n > 0)
         turned = np.zeros(len(found.pairs), bool)
         triples = None
         if found.triples:

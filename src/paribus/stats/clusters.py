@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,11 @@ class ClusterSums:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self.sums.sum(axis=1) / self.n, dtype=np.float64)
 
+    def rows(self, rows: IntArray) -> ClusterSums:
+        """Return some of the rows."""
+        of_joined = None if self.joined is None else self.joined[rows]
+        return ClusterSums(self.sums[rows], self.counts[rows], self.sd[rows], of_joined)
+
     def residuals(self) -> FloatArray:
         """Return ``sums - mean * counts`` [rows, clusters], the cluster scores of the mean; rounding noise is 0."""
         means = np.nan_to_num(self.means)[:, None]
@@ -74,6 +79,17 @@ class ClusterSums:
             norms[i] = size * np.sqrt(((scores / size) ** 2).sum()) if size else 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(k >= 2, np.sqrt(k / (k - 1)) * norms / self.n, np.nan)
+
+
+def joined(parts: Sequence[ClusterSums]) -> ClusterSums:
+    """Return the rows of several sums over the same clusters, one after the other."""
+    of_joined = [part.joined for part in parts if part.joined is not None]
+    return ClusterSums(
+        np.concatenate([part.sums for part in parts]),
+        np.concatenate([part.counts for part in parts]),
+        np.concatenate([part.sd for part in parts]),
+        np.concatenate(of_joined) if of_joined else None,
+    )
 
 
 def cluster_codes(clusters: ArrayLike) -> tuple[IntArray, int]:
