@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from paribus.errors import ConfigError
-from paribus.experiments.family_2d_heatmap import Family2dHeatmap, additive_r2, corners
+from paribus.experiments._heatmap_sums import additive_r2, compared_cells, corners
+from paribus.experiments.family_2d_heatmap import Family2dHeatmap
 
 
 def heatmap(planted_run, feature, x, y, rungs=(3, 12), **fields):
@@ -74,8 +75,19 @@ def test_corners_are_second_differences():
 
 def test_the_additive_share_is_one_for_a_sum_and_less_for_a_product():
     x, y = np.meshgrid(np.arange(3.0), np.arange(3.0), indexing="ij")
-    assert additive_r2(np.repeat((x + y).reshape(9, 1), 40, 1), 3, 3, 30) == pytest.approx(1.0)
-    assert additive_r2(np.repeat((x * y).reshape(9, 1), 40, 1), 3, 3, 30) < 0.9
+    every = np.ones(9, bool)
+    assert additive_r2((x + y).ravel(), every, 3) == pytest.approx(1.0)
+    assert additive_r2((x * y).ravel(), every, 3) < 0.9
+    assert additive_r2((x + y).ravel(), np.arange(9) < 5, 3) is None
+    assert additive_r2(np.zeros(9), every, 3) is None
+
+
+def test_cells_that_few_can_wear_are_left_out_of_the_additive_model():
+    known = np.ones((9, 40), bool)
+    known[8, 5:], known[7, :10] = False, False
+    cells, common = compared_cells(known, 30)
+    assert cells.tolist() == [True] * 8 + [False]
+    assert common.tolist() == [False] * 10 + [True] * 30
 
 
 @pytest.mark.parametrize(

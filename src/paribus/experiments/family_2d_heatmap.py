@@ -12,7 +12,6 @@ from paribus.experiments._build_experiment import (
     base_numbers,
     contrast,
     effect_rows,
-    firing_rates,
     row_means,
 )
 from paribus.results.evidence import Evidence
@@ -24,12 +23,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from paribus.experiments._heatmap_sums import HeatmapSums
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
-    from paribus.features.readers.measure import Measured
+    from paribus.features.readers.measure import MeasuredBlocks
     from paribus.subjects.builds.states import States
 
-    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
     Levels = list[int | None]
 
 
@@ -88,12 +88,17 @@ class Family2dHeatmap(BuildExperiment):
             )
         return xs, ys
 
-    def measure(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[Measured, Levels, Levels]:
-        """Measure all cells ``[x * y, n]``, x varying slowest."""
+    def prepare(
+        self, setup: BuildSetup, recorder: Recorder | None, xs: Levels, ys: Levels
+    ) -> tuple[MeasuredBlocks, Bools]:
+        """Return what measures all cells ``[x * y]``, x varying slowest, and the contexts that can wear each.
+
+        Raises:
+            ConfigError: If no context can wear both families.
+        """
+        from paribus.experiments._heatmap_sums import corners
         from paribus.features.readers.nulls import Contrasts
         from paribus.subjects.builds.states import concatenate
-
-        xs, ys = self.axes(setup)
 
         def design(states: States) -> States:
             held = self.hold(setup, states)
@@ -104,19 +109,22 @@ class Family2dHeatmap(BuildExperiment):
         feasible = setup.feasible(design, n_levels=n_levels)
         joint = [i * len(ys) + j for i in range(1, len(xs)) for j in range(1, len(ys))]
         setup.require(feasible[joint], f"{self.family_x} and {self.family_y} together at any of the rungs")
-        measured = setup.measure_design(
+        stream = setup.stream_design(
             design,
             recorder,
             n_levels=n_levels,
             contrasts=Contrasts(corners(len(xs), len(ys))) if recorder is not None else None,
             description=f"{self.family_x} x {self.family_y}",
         )
-        return measured, xs, ys
+        return stream, feasible
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the interaction of every cell."""
-        measured, xs, ys = self.measure(setup, None)
-        differences = contrast(corners(len(xs), len(ys)), measured.f)
+        from paribus.experiments._heatmap_sums import corners
+
+        xs, ys = self.axes(setup)
+        stream, feasible = self.prepare(setup, None, xs, ys)
+        differences = contrast(corners(len(xs), len(ys)), stream.collected(*feasible.shape).f)
         labels = tuple(f"{x}/{y}" for x in xs[1:] for y in ys[1:])
         return EffectVector(labels, row_means(differences), differences)
 
@@ -124,9 +132,14 @@ class Family2dHeatmap(BuildExperiment):
         """Measure every cell, then interactions, the peak, and how much an additive model explains."""
         import numpy as np
 
+        from paribus.experiments._heatmap_sums import add_up, additive_r2, compared_cells, corners
+
         setup.describe(recorder)
-        measured, xs, ys = self.measure(setup, recorder)
-        frame = self.cells(setup, recorder, measured, xs, ys)
+        xs, ys = self.axes(setup)
+        stream, feasible = self.prepare(setup, recorder, xs, ys)
+        compared, common = compared_cells(feasible, self.min_n)
+        found = add_up(setup, stream, corners(len(xs), len(ys)), common)
+        frame = self.cells(setup, recorder, found, xs, ys)
         recorder.table(
             Table(
                 "heatmap",
@@ -141,7 +154,6 @@ class Family2dHeatmap(BuildExperiment):
         peak = int(np.argmax(frame["mean_activation"].where(enough, -np.inf))) if enough.any() else None
         cross = frame["interaction"].abs().where(frame["n_interaction"] >= self.min_n)
         largest = int(np.argmax(cross.fillna(-1.0))) if cross.notna().any() else None
-        additive = additive_r2(measured.f, len(xs), len(ys), self.min_n)
         effects = frame["interaction"].dropna()
         if largest is not None:
             recorder.metric("max_interaction", float(frame["interaction"].iloc[largest]))
@@ -154,7 +166,7 @@ class Family2dHeatmap(BuildExperiment):
             custom={
                 "peak": None if peak is None else _cell(frame, peak, "mean_activation"),
                 "max_interaction": None if largest is None else _cell(frame, largest, "interaction"),
-                "additive_r2": additive,
+                "additive_r2": additive_r2(found.common, compared, len(ys)) if common.sum() >= self.min_n else None,
                 "blank_cells": int((frame["n"] == 0).sum()),
                 "significant_interactions": int((frame["p_adj"] <= 1 - setup.stats.confidence).sum()),
                 "largest_abs_interaction_z": float(
@@ -163,26 +175,23 @@ class Family2dHeatmap(BuildExperiment):
             },
         )
 
-    def cells(self, setup: BuildSetup, recorder: Recorder, measured: Measured, xs: Levels, ys: Levels) -> pd.DataFrame:
+    def cells(self, setup: BuildSetup, recorder: Recorder, found: HeatmapSums, xs: Levels, ys: Levels) -> pd.DataFrame:
         """Return one row per cell: its mean, and its interaction on the contexts that support all four corners."""
         import numpy as np
         import pandas as pd
 
-        from paribus.stats.clusters import reduce_to_clusters
-
-        weights = corners(len(xs), len(ys))
         crossed = [(i, j) for i in range(1, len(xs)) for j in range(1, len(ys))]
         table = effect_rows(
             setup,
             recorder,
-            contrast(weights, measured.f),
+            found.interaction,
             "interactions",
-            differences_z=contrast(weights, measured.z),
-            null=measured.null,
+            differences_z=found.interaction_z,
+            null=found.null,
             labels=[f"{xs[i]}/{ys[j]}" for i, j in crossed],
             least=self.min_n,
         )
-        table_z = effect_rows(setup, recorder, contrast(weights, measured.z), "interactions_z", least=self.min_n)
+        table_z = effect_rows(setup, recorder, found.interaction_z, "interactions_z", least=self.min_n)
         renamed = {"mean_delta": "interaction", "std_error": "interaction_std_error", "n": "n_interaction"}
         kept = ["ci_low", "ci_high", "p", "p_adj", "null_low", "null_high", "null_percentile"]
         table = table.rename(columns=renamed)[[*renamed.values(), *kept]]
@@ -190,15 +199,16 @@ class Family2dHeatmap(BuildExperiment):
             table[name] = table_z[source]
         table["p_adj_z"] = table_z["p_adj"]
         table.index = pd.Index([i * len(ys) + j for i, j in crossed])
+        n = found.f.n
         frame = pd.DataFrame(
             {
                 "x": np.repeat([x or 0 for x in xs], len(ys)),
                 "y": np.tile([y or 0 for y in ys], len(xs)),
-                "mean_activation": row_means(measured.f),
-                "std_error": reduce_to_clusters(measured.f, setup.cluster).standard_errors(),
-                "n": (~np.isnan(measured.f)).sum(1),
-                "firing_rate": firing_rates(measured.f),
-                "mean_preactivation": row_means(measured.z),
+                "mean_activation": found.f.means,
+                "std_error": found.f.standard_errors(),
+                "n": n.astype(np.int64),
+                "firing_rate": np.divide(found.firing, n, out=np.full(len(n), np.nan), where=n > 0),
+                "mean_preactivation": found.z.means,
             }
         )
         return frame.join(table)
@@ -222,40 +232,6 @@ class Family2dHeatmap(BuildExperiment):
                 },
             )
         )
-
-
-def corners(n_x: int, n_y: int) -> Floats:
-    """Return ``y(x,y) - y(x,0) - y(0,y) + y(0,0)`` of every inner cell as weights ``[cells, n_x * n_y]``."""
-    import numpy as np
-
-    weights = np.zeros(((n_x - 1) * (n_y - 1), n_x, n_y))
-    row = 0
-    for i in range(1, n_x):
-        for j in range(1, n_y):
-            weights[row, i, j], weights[row, i, 0], weights[row, 0, j], weights[row, 0, 0] = 1, -1, -1, 1
-            row += 1
-    return weights.reshape(len(weights), n_x * n_y)
-
-
-def additive_r2(values: Floats, n_x: int, n_y: int, min_n: int) -> float | None:
-    """Return the share of the variance between cells that an additive model of x and y explains.
-
-    The cells are compared on the contexts that support every cell with at least ``min_n`` contexts in common with
-    the baseline; None where fewer than ``min_n`` contexts support them all or the cells do not vary.
-    """
-    import numpy as np
-
-    known = ~np.isnan(values)
-    cells = known.sum(1) >= max(min_n, known.shape[1] // 2)
-    common = known[cells].all(0)
-    if common.sum() < min_n or cells.sum() < n_x + n_y:
-        return None
-    y = values[np.ix_(cells, common)].mean(1)
-    i, j = np.divmod(np.flatnonzero(cells), n_y)
-    terms = np.concatenate([np.eye(n_x)[i], np.eye(n_y)[j][:, 1:]], axis=1)
-    fitted = terms @ np.linalg.lstsq(terms, y, rcond=None)[0]
-    total = float(((y - y.mean()) ** 2).sum())
-    return None if total < 1e-20 else 1.0 - float(((y - fitted) ** 2).sum()) / total
 
 
 def _cell(frame: pd.DataFrame, at: int, value: str) -> dict[str, float]:

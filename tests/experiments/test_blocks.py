@@ -1,0 +1,61 @@
+"""Designs of many levels are measured block by block: the same tables, and no more memory with more contexts."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.conditional_interactions import ConditionalInteractions
+from paribus.experiments.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.pairwise_interactions import PairwiseInteractions
+from paribus.experiments.setup_builds import build_setup
+from paribus.features.planted import PlantedFeature
+from paribus.features.readers import measure
+from paribus.models.planted import Planted
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds.generated import BuildsGenerated
+
+NAMES = ["QR", "SS", "SSU", "SCU"]
+COSTLY = {
+    "heatmap": Family2dHeatmap(family_x="QR", family_y="SS", rungs_x=[3, 12, 29]),
+    "pairs": PairwiseInteractions(candidates=NAMES),
+    "shapley": PairwiseInteractions(candidates=NAMES, method="sii"),
+    "conditional": ConditionalInteractions(candidates=NAMES[:3], modulator="SCU"),
+}
+
+
+def setup_of(n_builds, feature="noisy"):
+    return build_setup(
+        data=BuildsGenerated(n_builds=n_builds, seed=6).load(),
+        model=Planted(),
+        feature=PlantedFeature(feature),
+        seed=0,
+        stats=StatsSpec(n_bootstrap=100, n_permutations=99, n_null=10),
+    )
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_blocks_change_no_table(kind, monkeypatch):
+    before = perform(COSTLY[kind], setup_of(150), MemoryRecorder())
+    monkeypatch.setattr(measure, "CHUNK_STATES", 40 * 13)
+    after = perform(COSTLY[kind], setup_of(150), MemoryRecorder())
+    assert after.diagnostics.engine.n_requested == before.diagnostics.engine.n_requested
+    for name, table in before.tables.items():
+        numbers = table.frame.select_dtypes("number").columns
+        np.testing.assert_allclose(table.frame[numbers], after.tables[name].frame[numbers], atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "pairs", "conditional"])
+def test_memory_does_not_grow_with_the_contexts(kind):
+    peaks = []
+    for n_builds in (1000, 4000):
+        setup = setup_of(n_builds, "and")
+        setup.describe(MemoryRecorder())
+        tracemalloc.start()
+        perform(COSTLY[kind], setup, MemoryRecorder())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0], peaks
