@@ -48,12 +48,19 @@ SPEED = {
     "pairwise_interactions": PairwiseInteractions(),
 }
 ONE_BY_ONE = 300
-MEMORY_SIZES = (1_000, 10_000, 200_000)
+REPEATS = 3
+MEMORY_SIZES = {
+    "family_1d_sweep": (1_000, 10_000, 200_000),
+    "family_2d_heatmap": (1_000, 10_000, 200_000),
+    "pairwise_interactions": (1_000, 10_000, 50_000),
+}
 
 
 @dataclass(frozen=True)
 class Timed:
     """One experiment, timed.
+
+    Seconds are medians of ``REPEATS`` repeats, taken in turns so that a noisy minute hits all of them.
 
     Attributes:
         n_unique: Distinct states the network was run on, reference contexts of the nulls included.
@@ -90,23 +97,26 @@ def timed(experiment: Experiment, setup: BuildSetup) -> Timed:
     """Time an experiment against the bare network on the same batches."""
     batches: list[tuple[Tensor, ...]] = []
     network = setup.model.network
-    perform(SWEEP, fresh(setup, n=50), MemoryRecorder())  # everything imported and allocated once
-    total = seconds(lambda: perform(experiment, fresh(setup), MemoryRecorder()))
     handle = network.register_forward_pre_hook(lambda _, inputs: batches.append(tuple(t.clone() for t in inputs)))
-    perform(experiment, fresh(setup), MemoryRecorder())
+    perform(experiment, fresh(setup), MemoryRecorder())  # the batches; and everything imported and allocated once
     handle.remove()
     n = sum(len(batch[0]) for batch in batches)
     some = np.random.default_rng(0).choice(len(batches), min(ONE_BY_ONE, len(batches)), replace=False)
-    with torch.inference_mode():
-        bare = seconds(lambda: [network(*batch) for batch in batches])
-        singles = [tuple(t[:1] for t in batches[i]) for i in some]
-        single = seconds(lambda: [network(*one) for one in singles]) / len(singles) * n
+    singles = [tuple(t[:1] for t in batches[i]) for i in some]
+    taken = []
+    for _ in range(REPEATS):
+        total = seconds(lambda: perform(experiment, fresh(setup), MemoryRecorder()))
+        with torch.inference_mode():
+            bare = seconds(lambda: [network(*batch) for batch in batches])
+            single = seconds(lambda: [network(*one) for one in singles]) / len(singles) * n
+        taken.append((total, bare, single))
+    total, bare, single = np.median(taken, axis=0)
     return Timed(n, total, bare, single)
 
 
-def fresh(setup: BuildSetup, n: int | None = None) -> BuildSetup:
-    """Return the setup with nothing measured yet, on ``n`` of its contexts."""
-    return replace(setup, rows=None if n is None else np.arange(n))
+def fresh(setup: BuildSetup) -> BuildSetup:
+    """Return the setup with nothing measured yet."""
+    return replace(setup)
 
 
 def speed(n_builds: int) -> bool:
@@ -145,8 +155,8 @@ def cores(n: int = 100, units: int = 12) -> None:
     print(f"\nMinimal cores: {shown}, {results[0].diagnostics.engine.n_unique} distinct states, {took:.1f} s")
 
 
-def one_size(n_contexts: int) -> None:
-    """Print contexts, states, processor seconds and peak memory of one sweep in this process."""
+def one_size(name: str, n_contexts: int) -> None:
+    """Print contexts, states, processor seconds and peak memory of one experiment in this process."""
     setup = build_setup(
         data=BuildsGenerated(n_builds=n_contexts // 2, seed=0),
         model=Planted(),
@@ -156,19 +166,25 @@ def one_size(n_contexts: int) -> None:
     )
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     results: list[Any] = []
-    took = seconds(lambda: results.append(perform(SWEEP, setup, MemoryRecorder())))
+    took = seconds(lambda: results.append(perform(SPEED[name], setup, MemoryRecorder())))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     requested = results[0].diagnostics.engine.n_requested
-    print(f"| {len(setup.contexts)} | {requested} | {took:.1f} | {loaded / 1024:.0f} | {peak / 1024:.0f} |", flush=True)
+    shown = f"{name} | {len(setup.contexts)} | {requested} | {took:.1f} | {took / requested * 1e6:.0f}"
+    print(f"| {shown} | {loaded / 1024:.0f} | {peak / 1024:.0f} |", flush=True)
 
 
 def memory() -> None:
     """Print time and peak memory over the number of contexts, each in a process of its own."""
-    print("\n1D sweep on the planted model\n")
-    print("| contexts | states asked for | processor seconds | MiB with corpus loaded | MiB at peak |")
-    print("| --- | --- | --- | --- | --- |", flush=True)
-    for n in MEMORY_SIZES:
-        subprocess.run([sys.executable, "-m", "benchmarks.builds", "--one-size", str(n)], check=True)
+    print("\nOn the planted model\n")
+    print(
+        "| experiment | contexts | states asked for | processor seconds | microseconds per state "
+        "| MiB with corpus loaded | MiB at peak |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for name, sizes in MEMORY_SIZES.items():
+        for n in sizes:
+            one = ["--experiment", name, "--one-size", str(n)]
+            subprocess.run([sys.executable, "-m", "benchmarks.builds", *one], check=True)
 
 
 def full_size(n_builds: int = 50) -> None:
@@ -197,11 +213,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer contexts")
     parser.add_argument("--memory", action="store_true", help="also memory and time up to 200,000 contexts")
     parser.add_argument("--full-size", action="store_true", help="also the architecture of 83 million parameters")
+    parser.add_argument("--experiment", choices=SPEED, help=argparse.SUPPRESS)
     parser.add_argument("--one-size", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.one_size:
-        one_size(options.one_size)
+        one_size(options.experiment, options.one_size)
         return
     good = speed(500 if options.quick else 2000)
     cores()

@@ -13,6 +13,8 @@ TABLES_FROM = 512
 """From this many clusters on, clusters move by cyclic shifts within random groups, whose sums are tabulated."""
 GROUP_SIZE = 64
 MAX_BLOCKS = 1024
+HELD_PER_ROW = 8
+"""Numbers that sums hold at once for each row and draw."""
 
 Sums = Callable[[IntArray, IntArray, int], FloatArray]
 """From row permutations ``[draws, n]``, the group of every row's cluster and the number of groups to additive sums
@@ -71,7 +73,7 @@ class Exchange:
             group[blocks] = i
         parts = []
         start = 0
-        for size in chunk_sizes(GROUP_SIZE, self._n):
+        for size in chunk_sizes(GROUP_SIZE, self._n * HELD_PER_ROW):
             moved = np.tile(np.arange(self._n), (size, 1))
             for shift in range(size):
                 for blocks in groups:

@@ -82,12 +82,13 @@ class LevelSums:
         else:
             n = np.add.reduceat(self.sizes[rows], self.starts, axis=1)
         other_s, other_n = self._other(s), self._other(n)
-        products = (s, n, s * s, s * n, n * n, s * other_s, s * other_n, n * other_s, n * other_n)
+        factors = ((s, None), (n, None), (s, s), (s, n), (n, n), (s, other_s), (s, other_n), (n, other_s), (n, other_n))
         draws, buckets = len(moved), n_groups * self.n_levels
         bucket = group[self.order[self.starts]] * self.n_levels + self.level
         place = (np.arange(draws)[:, None] * buckets + bucket).ravel()
-        out = np.empty((draws, n_groups, len(products), self.n_levels))
-        for i, product in enumerate(products):
+        out = np.empty((draws, n_groups, len(factors), self.n_levels))
+        for i, (one, other) in enumerate(factors):
+            product = one if other is None else one * other
             summed = np.bincount(place, weights=product.ravel(), minlength=draws * buckets)
             out[:, :, i] = summed.reshape(draws, n_groups, self.n_levels)
         return out.reshape(draws, n_groups, -1)
