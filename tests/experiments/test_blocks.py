@@ -9,6 +9,7 @@ import pytest
 
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.conditional_interactions import ConditionalInteractions
+from paribus.experiments.family_1d_sweep import Family1dSweep
 from paribus.experiments.family_2d_heatmap import Family2dHeatmap
 from paribus.experiments.pairwise_interactions import PairwiseInteractions
 from paribus.experiments.setup_builds import build_setup
@@ -20,6 +21,7 @@ from paribus.subjects.builds.generated import BuildsGenerated
 
 NAMES = ["QR", "SS", "SSU", "SCU"]
 COSTLY = {
+    "sweep": Family1dSweep(family="SSU", placebo_contexts=0),
     "heatmap": Family2dHeatmap(family_x="QR", family_y="SS", rungs_x=[3, 12, 29]),
     "pairs": PairwiseInteractions(candidates=NAMES),
     "shapley": PairwiseInteractions(candidates=NAMES, method="sii"),
@@ -37,6 +39,10 @@ def setup_of(n_builds, feature="noisy"):
     )
 
 
+def _numbers(custom):
+    return {name: value for name, value in custom.items() if isinstance(value, int | float)}
+
+
 @pytest.mark.parametrize("kind", COSTLY)
 def test_blocks_change_no_table(kind, monkeypatch):
     before = perform(COSTLY[kind], setup_of(150), MemoryRecorder())
@@ -46,12 +52,13 @@ def test_blocks_change_no_table(kind, monkeypatch):
     for name, table in before.tables.items():
         numbers = table.frame.select_dtypes("number").columns
         np.testing.assert_allclose(table.frame[numbers], after.tables[name].frame[numbers], atol=2e-6, rtol=1e-4)
+    assert _numbers(before.aggregates.custom) == pytest.approx(_numbers(after.aggregates.custom), abs=2e-6, rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["heatmap", "pairs", "conditional"])
-def test_memory_does_not_grow_with_the_contexts(kind):
+@pytest.mark.parametrize(("kind", "n"), [("sweep", 4000), ("heatmap", 1000), ("pairs", 1000), ("conditional", 1000)])
+def test_memory_does_not_grow_with_the_contexts(kind, n):
     peaks = []
-    for n_builds in (1000, 4000):
+    for n_builds in (n, 4 * n):
         setup = setup_of(n_builds, "and")
         setup.describe(MemoryRecorder())
         tracemalloc.start()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import page_trend_test, rankdata, spearmanr
 
-from paribus.stats.trend import trend
+from paribus.stats.trend import PageSums, trend
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -80,3 +80,17 @@ def test_wrong_requests_are_refused():
         trend(np.zeros((2, 3)), np.arange(2), np.arange(4), rng=rng())
     with pytest.raises(ValueError, match="'kendall'"):
         trend(np.zeros((2, 3)), np.arange(2), np.arange(3), rng=rng(), statistic="kendall")
+
+
+def test_blocks_of_contexts_add_up_to_the_same_test():
+    values = rng(5).normal(size=(60, 4)) + 0.2 * np.arange(4)
+    values[[3, 17], 2] = np.nan
+    clusters, levels = np.arange(60) // 3, [0, 3, 12, 29]
+    whole = trend(values, clusters, levels, rng=rng(1), n_permutations=199)
+    sums = PageSums(clusters, levels)
+    for columns in np.array_split(rng(2).permutation(60), 7):
+        sums.add(values[columns], columns)
+    found = sums.trend(rng=rng(1), n_permutations=199)
+    assert found.n == whole.n == 58 and found.n_clusters == whole.n_clusters == 20
+    assert (found.statistic, found.rho, found.p) == pytest.approx((whole.statistic, whole.rho, whole.p))
+    assert PageSums(clusters, levels).trend(rng=rng(1)).method == "none"

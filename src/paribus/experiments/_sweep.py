@@ -9,7 +9,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from paribus.experiments.setup_builds import BuildSetup
+    from paribus.features.readers.measure import MeasuredBlocks
+    from paribus.stats.clusters import ClusterSums
+    from paribus.stats.trend import PageSums
+
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
 PREFIX_SHARE = 0.5
@@ -17,30 +23,84 @@ PREFIX_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Swept:
-    """All levels measured on all contexts.
+class SweepPlan:
+    """What a sweep compares.
 
     Attributes:
         levels: The levels, the baseline first.
-        f: Activations ``[levels, n]``.
-        z: Pre-activations.
-        null: Mean effects of the null features ``[levels - 1, n_null]``.
         support: Contexts that each level is measured on ``[levels, n]``.
         kind: ``common`` or ``own`` for each level.
     """
 
     levels: list[int | None]
-    f: Floats
-    z: Floats
-    null: Floats | None
     support: Bools
     kind: list[str]
 
-    def differences(self, values: Floats) -> Floats:
-        """Return paired differences to the baseline where a level is supported, else NaN."""
+    def differences(self, values: Floats, columns: Ints) -> Floats:
+        """Return paired differences to the baseline ``[levels - 1, b]`` of contexts ``columns [b]``; NaN: no support.
+
+        Args:
+            values: ``[levels, b]``.
+            columns: Which contexts.
+        """
         import numpy as np
 
-        return np.where(self.support, values - values[0], np.nan)
+        return np.where(self.support[:, columns], values - values[0], np.nan)[1:]
+
+    def ordered(self) -> Bools:
+        """Return which levels form one curve: those measured on the common contexts (all, where these are few)."""
+        import numpy as np
+
+        common = np.array([kind == "common" for kind in self.kind])
+        return (common if common.sum() >= 2 else np.ones_like(common)) & self.support.any(1)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What is known of all contexts.
+
+    Attributes:
+        plan: What is compared.
+        delta: Paired differences of f to the baseline, ``[levels - 1]`` rows.
+        delta_z: The same of z.
+        null: Mean effects of the null features ``[levels - 1, n_null]``.
+        mean: Mean activation on the contexts that support each level ``[levels]``; NaN without any.
+        firing_rate: Share of them with f > 0.
+        ranks: Ranks of the ordered levels within each context.
+    """
+
+    plan: SweepPlan
+    delta: ClusterSums
+    delta_z: ClusterSums
+    null: Floats | None
+    mean: Floats
+    firing_rate: Floats
+    ranks: PageSums
+
+
+def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
+    """Measure all blocks of ``stream`` (f and z at each level) and return their sums."""
+    import numpy as np
+
+    from paribus.stats.row_sums import RowSums
+    from paribus.stats.trend import PageSums
+
+    n_levels, ordered = len(plan.levels), plan.ordered()
+    delta, delta_z = (RowSums(n_levels - 1, setup.cluster, setup.rng("joined_clusters")) for _ in range(2))
+    ranks = PageSums(
+        setup.cluster, [level or 0 for level, of_curve in zip(plan.levels, ordered, strict=True) if of_curve]
+    )
+    total, firing = np.zeros((2, n_levels))
+    for columns, f, z in stream:
+        delta.add(plan.differences(f, columns), columns)
+        delta_z.add(plan.differences(z, columns), columns)
+        values = np.where(plan.support[:, columns], f, np.nan)
+        ranks.add(values[ordered].T, columns)
+        total += np.nansum(values, axis=1)
+        firing += (values > 0).sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, firing_rate = np.array([total, firing]) / plan.support.sum(1)
+    return Swept(plan, delta.result(), delta_z.result(), stream.null, mean, firing_rate, ranks)
 
 
 def supported(feasible: Bools, how: str) -> tuple[Bools, list[str]]:

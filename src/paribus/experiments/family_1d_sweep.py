@@ -12,12 +12,11 @@ from paribus.experiments._build_experiment import (
     EffectVector,
     base_numbers,
     effect_rows,
-    firing_rates,
     row_means,
 )
 from paribus.experiments._confounding import observed_by_rung
 from paribus.experiments._placebo import placebo_table
-from paribus.experiments._sweep import Swept, supported
+from paribus.experiments._sweep import SweepPlan, Swept, add_up, supported
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 from paribus.spec import field
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.features.readers.measure import MeasuredBlocks
     from paribus.subjects.builds.states import States
 
 
@@ -77,8 +77,8 @@ class Family1dSweep(BuildExperiment):
         """Return the states at every level, ``[levels, n]``."""
         return setup.edits.sweep(self.hold(setup, states), self.family, self.levels(setup))
 
-    def measure(self, setup: BuildSetup, recorder: Recorder | None) -> Swept:
-        """Measure all levels on all contexts, and choose the contexts of each level.
+    def prepare(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[MeasuredBlocks, SweepPlan]:
+        """Return what measures all levels, and the contexts that each is compared on.
 
         Raises:
             ConfigError: If no context can wear any of the rungs.
@@ -94,29 +94,33 @@ class Family1dSweep(BuildExperiment):
         support, kind = supported(feasible, self.support)
         weights = np.eye(len(levels))[1:]
         weights[:, 0] = -1.0
-        measured = setup.measure_design(
+        stream = setup.stream_design(
             lambda states: self.design(setup, states),
             recorder,
             n_levels=len(levels),
             contrasts=Contrasts(weights, support[1:]) if recorder is not None else None,
             description=self.family,
         )
-        return Swept(levels, measured.f, measured.z, measured.null, support, kind)
+        return stream, SweepPlan(levels, support, kind)
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the mean effect of each rung."""
-        swept = self.measure(setup, None)
-        differences = swept.differences(swept.f)[1:]
-        return EffectVector(tuple(map(_label, swept.levels[1:])), row_means(differences), differences)
+        import numpy as np
+
+        stream, plan = self.prepare(setup, None)
+        every = np.arange(len(setup.contexts))
+        differences = plan.differences(stream.collected(len(plan.levels), len(every)).f, every)
+        return EffectVector(tuple(map(_label, plan.levels[1:])), row_means(differences), differences)
 
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
         """Sweep, then tell the shape of the curve, the observational counterpart and the placebo."""
         import numpy as np
 
         setup.describe(recorder)
-        swept = self.measure(setup, recorder)
+        stream, plan = self.prepare(setup, recorder)
+        swept = add_up(setup, plan, stream)
         frame = self.rung_deltas(setup, recorder, swept)
-        observed = observed_by_rung(setup, self.family, swept.levels)
+        observed = observed_by_rung(setup, self.family, plan.levels)
         frame = frame.merge(observed[["rung", "observational_delta"]], on="rung", how="left")
         frame["confounding_gap"] = frame["observational_delta"] - frame["mean_delta"]
         recorder.table(
@@ -136,7 +140,7 @@ class Family1dSweep(BuildExperiment):
                 observed,
             )
         )
-        placebo = placebo_table(setup, self, self.family, swept.levels, self.placebo_contexts)
+        placebo = placebo_table(setup, self, self.family, plan.levels, self.placebo_contexts)
         if placebo is not None:
             recorder.table(placebo)
         shape = self.shape(setup, swept, frame)
@@ -148,12 +152,12 @@ class Family1dSweep(BuildExperiment):
             mean_delta=float(np.nanmean(effects)),
             std_delta=float(np.nanstd(effects, ddof=1)) if np.isfinite(effects).sum() > 1 else 0.0,
             n_samples=len(setup.contexts),
-            n_conditions=len(swept.levels),
+            n_conditions=len(plan.levels),
             **base_numbers(setup),
             custom={
                 "family": self.family,
                 "max_rung_delta": float(effects[largest]),
-                "max_rung": swept.levels[1:][largest],
+                "max_rung": plan.levels[1:][largest],
                 "largest_confounding_gap": float(np.nanmax(np.abs(frame["confounding_gap"]), initial=0.0)),
                 **shape,
             },
@@ -164,27 +168,27 @@ class Family1dSweep(BuildExperiment):
         import numpy as np
         import pandas as pd
 
-        labels = [_label(level) for level in swept.levels]
+        plan = swept.plan
+        labels = [_label(level) for level in plan.levels]
         table = effect_rows(
             setup,
             recorder,
-            swept.differences(swept.f)[1:],
+            swept.delta,
             "rung_deltas",
-            differences_z=swept.differences(swept.z)[1:],
+            differences_z=swept.delta_z,
             null=swept.null,
             labels=labels[1:],
         )
-        values = np.where(swept.support, swept.f, np.nan)
         first: dict[str, Any] = dict.fromkeys(table.columns, np.nan)
         first |= dict.fromkeys(("mean_delta", "ci_low", "ci_high", "mean_delta_z"), 0.0)
-        first |= {"skewed": False, "ci_method": "none", "p_method": "none", "n": int(swept.support[0].sum())}
-        first["n_clusters"] = len(np.unique(setup.cluster[swept.support[0]]))
+        first |= {"skewed": False, "ci_method": "none", "p_method": "none", "n": int(plan.support[0].sum())}
+        first["n_clusters"] = len(np.unique(setup.cluster[plan.support[0]]))
         frame = pd.concat([pd.DataFrame([first]), table], ignore_index=True)
-        frame.insert(0, "rung", [level or 0 for level in swept.levels])
+        frame.insert(0, "rung", [level or 0 for level in plan.levels])
         frame.insert(1, "label", labels)
-        frame.insert(2, "support", swept.kind)
-        frame.insert(3, "mean_activation", row_means(values))
-        frame.insert(4, "firing_rate", firing_rates(values))
+        frame.insert(2, "support", plan.kind)
+        frame.insert(3, "mean_activation", swept.mean)
+        frame.insert(4, "firing_rate", swept.firing_rate)
         return frame
 
     def shape(self, setup: BuildSetup, swept: Swept, frame: pd.DataFrame) -> dict[str, Any]:
@@ -195,27 +199,15 @@ class Family1dSweep(BuildExperiment):
 
         from paribus.stats.dose_response import isotonic_fit, logistic_fit
         from paribus.stats.simultaneous import max_t_interval
-        from paribus.stats.trend import trend
 
-        common = np.array([kind == "common" for kind in swept.kind])
-        if common.sum() < 2:
-            common = np.ones(len(swept.levels), bool)
         doses = frame["rung"].to_numpy(dtype=float)
         means, n = frame["mean_activation"].to_numpy(), frame["n"].to_numpy(dtype=float)
-        use = common & (n > 0)
-        low, high = max_t_interval(
-            swept.differences(swept.f)[1:], setup.cluster, spec=setup.stats, rng=setup.rng("threshold")
-        )
+        use = swept.plan.ordered()
+        low, high = max_t_interval(swept.delta, setup.cluster, spec=setup.stats, rng=setup.rng("threshold"))
         margin = setup.stats.min_effect * setup.sd
         tested = frame["n"].to_numpy()[1:] >= LEAST_TESTED
         beyond = np.flatnonzero(tested & ((low > margin) | (high < -margin)))
-        found = trend(
-            np.where(swept.support, swept.f, np.nan)[use].T,
-            setup.cluster,
-            doses[use],
-            rng=setup.rng("trend"),
-            n_permutations=setup.stats.n_permutations,
-        )
+        found = swept.ranks.trend(rng=setup.rng("trend"), n_permutations=setup.stats.n_permutations)
         fit = logistic_fit(doses[use], means[use], n[use])
         return {
             "threshold_rung": None if not len(beyond) else int(doses[1:][beyond[0]]),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def max_t_interval(
-    differences: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec, rng: np.random.Generator
+    differences: ArrayLike | ClusterSums, clusters: ArrayLike, *, spec: StatsSpec, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """Return intervals of the mean of every row that hold together with the asked-for confidence.
 
@@ -24,6 +24,7 @@ def max_t_interval(
 
     Args:
         differences: Paired differences [rows, contexts]; NaN where a context does not support the row.
+            Or their sums over clusters.
         clusters: Cluster id of each context [contexts].
         spec: Resamples and confidence.
         rng: Draws the resamples.
@@ -31,7 +32,7 @@ def max_t_interval(
     Returns:
         ``low`` [rows] and ``high`` [rows]; NaN below 6 clusters, [0, 0] where all differences are exactly 0.
     """
-    sums = reduce_to_clusters(differences, clusters)
+    sums = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
     joined, counts = join_units((sums.sums, sums.counts), rng)
     usable = np.flatnonzero(sums.n_clusters >= MIN_CLUSTERS)
     low, high = np.full(len(joined), np.nan), np.full(len(joined), np.nan)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray, chunk_sizes, cluster_codes, join_units
+from paribus.stats.clusters import BoolArray, FloatArray, IntArray, chunk_sizes, cluster_codes, join_units
 from paribus.stats.permutation import EXACT_FLIPS, as_extreme
 
 TABLE_ELEMENTS = 1 << 22
@@ -73,25 +73,71 @@ def trend(
     table, ids, steps = np.asarray(values, dtype=np.float64), np.asarray(clusters), np.asarray(levels, dtype=np.float64)
     if table.ndim != 2 or table.shape != (len(ids), len(steps)):
         raise ValueError(f"values of shape {table.shape} do not fit {len(ids)} contexts and {len(steps)} levels")
-    kept = ~np.isnan(table).any(axis=1)
-    table, ids = table[kept], ids[kept]
     if statistic == "page":
-        ranks = rankdata(table, axis=1)
-    elif statistic == "spearman":
-        ranks = rankdata(table).reshape(table.shape)
-    else:
+        page = PageSums(ids, steps)
+        page.add(table, np.arange(len(ids)))
+        return page.trend(rng=rng, n_permutations=n_permutations, alternative=alternative)
+    if statistic != "spearman":
         raise ValueError(f"statistic must be 'page' or 'spearman', got {statistic!r}")
-    position = rankdata(steps)
-    codes, k = cluster_codes(ids)
+    kept = ~np.isnan(table).any(axis=1)
+    ranks, position = rankdata(table[kept]).reshape(-1, len(steps)), rankdata(steps)
+    codes, k = cluster_codes(ids[kept])
     nan = float("nan")
-    if not len(table) or len(np.unique(steps)) < 2:
-        return Trend(nan, nan, "none", nan, len(table), k)
+    if not kept.any() or len(np.unique(steps)) < 2:
+        return Trend(nan, nan, "none", nan, int(kept.sum()), k)
     sums = np.zeros((k, len(steps)))
     np.add.at(sums, codes, ranks)
     p, method = _permute(sums, position - position.mean(), rng, n_permutations, alternative)
-    rho = _mean_correlation(ranks, position) if statistic == "page" else _correlation(ranks, position)
-    found = float((ranks @ position).sum()) if statistic == "page" else rho
-    return Trend(found, p, method, rho, len(table), k)
+    rho = _correlation(ranks, position)
+    return Trend(rho, p, method, rho, int(kept.sum()), k)
+
+
+class PageSums:
+    """Ranks of the levels within each context, added up by cluster as blocks of contexts come."""
+
+    def __init__(self, clusters: ArrayLike, levels: ArrayLike) -> None:
+        """Start at nothing.
+
+        Args:
+            clusters: Cluster id of each of all contexts ``[contexts]``.
+            levels: Value of each level ``[levels]``; only their order counts.
+        """
+        from scipy.stats import rankdata
+
+        steps = np.asarray(levels, dtype=np.float64)
+        self._cluster, k = cluster_codes(clusters)
+        self._position, self._n_steps = rankdata(steps), len(np.unique(steps))
+        self._sums = np.zeros((k, len(steps)))
+        self._seen: BoolArray = np.zeros(k, dtype=np.bool_)
+        self._n, self._l, self._correlations, self._moving = 0, 0.0, 0.0, 0
+
+    def add(self, values: FloatArray, columns: IntArray) -> None:
+        """Add the values ``[b, levels]`` of contexts ``columns [b]``; contexts with NaN are left out."""
+        from scipy.stats import rankdata
+
+        kept = ~np.isnan(values).any(axis=1)
+        if not kept.any():
+            return
+        ranks, units = rankdata(values[kept], axis=1), self._cluster[columns[kept]]
+        np.add.at(self._sums, units, ranks)
+        self._seen[units] = True
+        deviation, scores = ranks - ranks.mean(axis=1, keepdims=True), self._position - self._position.mean()
+        size = np.sqrt((deviation**2).sum(axis=1) * (scores**2).sum())
+        moving = size > 0
+        self._n += len(ranks)
+        self._l += float((ranks @ self._position).sum())
+        self._correlations += float((deviation[moving] @ scores / size[moving]).sum())
+        self._moving += int(moving.sum())
+
+    def trend(self, *, rng: np.random.Generator, n_permutations: int = 9999, alternative: str = "two-sided") -> Trend:
+        """Return Page's test of all that was added (see :func:`trend`)."""
+        nan, k = float("nan"), int(self._seen.sum())
+        if not self._n or self._n_steps < 2:
+            return Trend(nan, nan, "none", nan, self._n, k)
+        scores = self._position - self._position.mean()
+        p, method = _permute(self._sums[self._seen], scores, rng, n_permutations, alternative)
+        rho = self._correlations / self._n if self._moving else nan
+        return Trend(self._l, p, method, rho, self._n, k)
 
 
 def _correlation(ranks: FloatArray, position: FloatArray) -> float:
@@ -99,15 +145,6 @@ def _correlation(ranks: FloatArray, position: FloatArray) -> float:
     scores = np.broadcast_to(position - position.mean(), ranks.shape)
     size = math.sqrt((deviation**2).sum() * (scores**2).sum())
     return float((deviation * scores).sum() / size) if size > 0 else float("nan")
-
-
-def _mean_correlation(ranks: FloatArray, position: FloatArray) -> float:
-    deviation, scores = ranks - ranks.mean(axis=1, keepdims=True), position - position.mean()
-    size = np.sqrt((deviation**2).sum(axis=1) * (scores**2).sum())
-    moving = size > 0
-    if not moving.any():
-        return float("nan")
-    return float((deviation[moving] @ scores / size[moving]).sum() / len(ranks))
 
 
 def _permute(

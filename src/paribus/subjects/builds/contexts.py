@@ -192,11 +192,11 @@ def _remove_some(codes: Codes, rng: np.random.Generator) -> Codes:
     keys = np.where(bits == 1, rng.random(bits.shape, dtype=np.float32), np.float32(2.0))
     kept = bits == 1
     for start in range(0, len(codes), 2048):  # what sorting holds is four times as large as the keys
-        rows = slice(start, start + 2048)
-        order = np.argsort(keys[rows], axis=1)
+        some = slice(start, start + 2048)
+        order = np.argsort(keys[some], axis=1)
         ranks = np.empty_like(order)
         np.put_along_axis(ranks, order, np.arange(bits.shape[1])[None, :], axis=1)
-        kept[rows] &= ranks >= removed[rows, None]
+        kept[some] &= ranks >= removed[some, None]
     packed = np.packbits(kept, axis=1, bitorder="little").view("<u2")
     out = codes.copy()
     out[:, :WEAPON_COLUMN] = packed
