@@ -137,14 +137,14 @@ def speed(n_builds: int) -> bool:
 
 
 def cores(n: int = 100, units: int = 12) -> None:
-    """Print how long minimal cores of contexts with twelve families take (all 4,096 subsets of each)."""
+    """Print how long minimal cores of ``n`` active contexts with twelve families take."""
     setup = small(300)
-    codes = np.zeros((n, N_COLUMNS), np.uint16)
+    codes = np.zeros((10 * n, N_COLUMNS), np.uint16)
     rng = np.random.default_rng(0)
     for row in codes:
         row[rng.choice(len(STACKING), units, replace=False)] = 1
         row[-1] = rng.integers(setup.weapons.size)
-    twelve = replace(setup.corpus, contexts=Contexts(codes, np.arange(n)))
+    twelve = replace(setup.corpus, contexts=Contexts(codes, np.arange(len(codes))))
     often = setup.moments.rows[int(np.argmax(setup.moments.firing_rate))]
     other = replace(setup, corpus=twelve, feature=Latent(id=int(often)))
     results: list[Any] = []
