@@ -148,10 +148,9 @@ def contrast(weights: Floats, values: Floats) -> Floats:
     """
     import numpy as np
 
-    out = np.empty((len(weights), values.shape[1]))
-    for row, weight in enumerate(weights):
-        used = np.flatnonzero(weight)
-        out[row] = weight[used] @ values[used]
+    missing = np.isnan(values)
+    out = np.asarray(weights @ np.where(missing, 0.0, values))
+    out[(weights != 0).astype(np.float32) @ missing.astype(np.float32) > 0] = np.nan
     return out
 
 

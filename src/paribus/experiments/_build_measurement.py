@@ -115,6 +115,7 @@ class BuildMeasurement(BuildObjects):
         *,
         n_levels: int,
         contrasts: Contrasts | None = None,
+        ok: Bools | None = None,
         description: str = "",
     ) -> MeasuredBlocks:
         """Measure a design on all contexts, block by block as they are asked for: memory does not grow with contexts.
@@ -124,6 +125,7 @@ class BuildMeasurement(BuildObjects):
             recorder: Gets counts after the last block, and shows progress.
             n_levels: Number of levels the design makes.
             contrasts: Mean effects wanted of the null features.
+            ok: Which states ``[n_levels, n]`` are known to pass the constraints (from :meth:`feasible`); None: not yet.
             description: What to show beside the progress bar.
 
         Returns:
@@ -136,7 +138,11 @@ class BuildMeasurement(BuildObjects):
         def edited() -> Iterator[tuple[Ints, States]]:
             shown = blocks if recorder is None else recorder.progress(blocks, description=description)
             for columns in shown:
-                yield columns, self.enforce(design(self.contexts.rows(columns).states()), recorder)
+                states = design(self.contexts.rows(columns).states())
+                if ok is None:
+                    yield columns, self.enforce(states, recorder)
+                else:
+                    yield columns, replace(states, ok=ok[:, columns], checked=True)
             self._report(stream, recorder)
 
         nulls = self.nulls if contrasts is not None else None
@@ -156,13 +162,16 @@ class BuildMeasurement(BuildObjects):
         stream = self.stream_design(design, recorder, n_levels=n_levels, contrasts=contrasts, description=description)
         return stream.collected(n_levels, len(self.contexts))
 
-    def feasible(self, design: Design, *, n_levels: int) -> Bools:
-        """Return which states ``[n_levels, n]`` of a design the constraints let pass, without running the model."""
+    def feasible(self, design: Design, recorder: Recorder | None = None, *, n_levels: int) -> Bools:
+        """Return which states ``[n_levels, n]`` of a design the constraints let pass, without running the model.
+
+        Counts of violations and warnings go to the recorder, for designs that are then measured with what is found.
+        """
         from paribus.features.readers.measure import context_blocks
 
         ok = np.zeros((n_levels, len(self.contexts)), bool)
         for columns in context_blocks(self.contexts.codes, n_levels):
-            ok[:, columns] = self.enforce(design(self.contexts.rows(columns).states())).ok
+            ok[:, columns] = self.enforce(design(self.contexts.rows(columns).states()), recorder).ok
         return ok
 
     def require(self, ok: Bools, what: str) -> None:

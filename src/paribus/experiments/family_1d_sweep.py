@@ -73,10 +73,6 @@ class Family1dSweep(BuildExperiment):
         """
         self.levels(setup)
 
-    def design(self, setup: BuildSetup, states: States) -> States:
-        """Return the states at every level, ``[levels, n]``."""
-        return setup.edits.sweep(self.hold(setup, states), self.family, self.levels(setup))
-
     def prepare(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[MeasuredBlocks, SweepPlan]:
         """Return what measures all levels, and the contexts that each is compared on.
 
@@ -88,17 +84,22 @@ class Family1dSweep(BuildExperiment):
         from paribus.features.readers.nulls import Contrasts
 
         levels = self.levels(setup)
-        feasible = setup.feasible(lambda states: self.design(setup, states), n_levels=len(levels))
+
+        def design(states: States) -> States:
+            return setup.edits.sweep(self.hold(setup, states), self.family, levels)
+
+        feasible = setup.feasible(design, recorder, n_levels=len(levels))
         rungs = [level for level in levels if level is not None]
         setup.require(feasible[-len(rungs) :], f"{self.family} at any of the rungs {rungs}")
         support, kind = supported(feasible, self.support)
         weights = np.eye(len(levels))[1:]
         weights[:, 0] = -1.0
         stream = setup.stream_design(
-            lambda states: self.design(setup, states),
+            design,
             recorder,
             n_levels=len(levels),
             contrasts=Contrasts(weights, support[1:]) if recorder is not None else None,
+            ok=feasible,
             description=self.family,
         )
         return stream, SweepPlan(levels, support, kind)

@@ -106,7 +106,7 @@ class Family2dHeatmap(BuildExperiment):
             return concatenate([setup.edits.sweep(column, self.family_y, ys) for column in columns])
 
         n_levels = len(xs) * len(ys)
-        feasible = setup.feasible(design, n_levels=n_levels)
+        feasible = setup.feasible(design, recorder, n_levels=n_levels)
         joint = [i * len(ys) + j for i in range(1, len(xs)) for j in range(1, len(ys))]
         setup.require(feasible[joint], f"{self.family_x} and {self.family_y} together at any of the rungs")
         stream = setup.stream_design(
@@ -114,6 +114,7 @@ class Family2dHeatmap(BuildExperiment):
             recorder,
             n_levels=n_levels,
             contrasts=Contrasts(corners(len(xs), len(ys))) if recorder is not None else None,
+            ok=feasible,
             description=f"{self.family_x} x {self.family_y}",
         )
         return stream, feasible
