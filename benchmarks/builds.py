@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -155,6 +155,12 @@ def cores(n: int = 100, units: int = 12) -> None:
     print(f"\nMinimal cores: {shown}, {results[0].diagnostics.engine.n_unique} distinct states, {took:.1f} s")
 
 
+def peak_mib() -> float:
+    """Return the most memory this process has held (Linux; ``getrusage`` would count its parent's too)."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1024
+
+
 def one_size(name: str, n_contexts: int) -> None:
     """Print contexts, states, processor seconds and peak memory of one experiment in this process."""
     setup = build_setup(
@@ -164,13 +170,12 @@ def one_size(name: str, n_contexts: int) -> None:
         seed=0,
         stats=replace(STATS, n_bootstrap=200, n_permutations=199),
     )
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    loaded = peak_mib()
     results: list[Any] = []
     took = seconds(lambda: results.append(perform(SPEED[name], setup, MemoryRecorder())))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     requested = results[0].diagnostics.engine.n_requested
     shown = f"{name} | {len(setup.contexts)} | {requested} | {took:.1f} | {took / requested * 1e6:.0f}"
-    print(f"| {shown} | {loaded / 1024:.0f} | {peak / 1024:.0f} |", flush=True)
+    print(f"| {shown} | {loaded:.0f} | {peak_mib():.0f} |", flush=True)
 
 
 def memory() -> None:
@@ -199,11 +204,10 @@ def full_size(n_builds: int = 50) -> None:
     count = sum(p.numel() for p in setup.model.network.parameters())
     results: list[Any] = []
     took = seconds(lambda: results.append(perform(replace(SWEEP, placebo_contexts=0), setup, MemoryRecorder())))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     unique = results[0].diagnostics.engine.n_unique
     print(
         f"\nFull architecture, {count / 1e6:.0f} million parameters, 24,576 latents: 1D sweep without placebo, "
-        f"{len(setup.contexts)} contexts, {unique} distinct states in {took:.0f} s, {peak:.0f} MiB at peak"
+        f"{len(setup.contexts)} contexts, {unique} distinct states in {took:.0f} s, {peak_mib():.0f} MiB at peak"
     )
 
 

@@ -134,7 +134,8 @@ def test_empty_and_columnless_tables_do_not_break_the_page():
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "–"), (float("nan"), "–"), (float("inf"), "∞"), (-np.inf, "−∞"), (np.float64(-0.12345), "−0.1235"),
-     (np.int64(12), "12"), (True, "yes"), (np.bool_(False), "no"), (1.0, "1"), (pd.NA, "–"), ([1, "a"], '[1, "a"]'),
+     (np.int64(12), "12"), (True, "yes"), (np.bool_(False), "no"), (1.0, "1"), (pd.NA, "–"), ([1, "a"], "1, a"),
+     ({"floor": -0.123456, "n": [3, None], "none": []}, "floor: −0.1235, n: (3, –), none: –"), ([], "–"),
      (1e-7, "1e−07")],
 )  # fmt: skip
 def test_values_are_short(value, text):

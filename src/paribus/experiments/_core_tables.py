@@ -14,6 +14,7 @@ from paribus.features.readers.nulls import Contrasts
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
 from paribus.stats.bootstrap import cluster_interval
+from paribus.stats.shares import share_intervals
 from paribus.subjects.builds.edits import families_present
 from paribus.subjects.builds.states import States, concatenate
 
@@ -52,9 +53,7 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
     kept = (
         cluster_interval(retention, clusters[told], spec=spec, rng=setup.rng("cores/retention")) if len(order) else None
     )
-    covered = (
-        cluster_interval(is_core, clusters[told], spec=spec, rng=setup.rng("cores/coverage")) if len(order) else None
-    )
+    covered = share_intervals(is_core, clusters[told], spec=spec) if len(order) else (np.zeros(0), np.zeros(0))
     holding = [int(held[told][:, _places(masks[core])].all(1).sum()) for core in order]
     bits = units_as_bits(held)
     frame = pd.DataFrame(
@@ -64,8 +63,8 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
             "n_contexts": counts[order].astype(np.int64),
             "n_holding": np.array(holding, np.int64),
             "coverage": is_core.mean(0) if len(told) else np.zeros(0),
-            "coverage_low": covered.low if covered else np.zeros(0),
-            "coverage_high": covered.high if covered else np.zeros(0),
+            "coverage_low": covered[0],
+            "coverage_high": covered[1],
             "mean_retention": row_means(retention.T),
             "ci_low": kept.low if kept else np.zeros(0),
             "ci_high": kept.high if kept else np.zeros(0),
@@ -85,7 +84,7 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
             "n_contexts": "contexts in which it is a minimal core",
             "n_holding": "analysed contexts that hold all of its units",
             "coverage": "n_contexts over all analysed contexts that can tell which units are needed",
-            "coverage_low": "lower end of its cluster-bootstrap interval",
+            "coverage_low": "lower end of its interval (Wilson's, by source build)",
             "coverage_high": "upper end of it",
             "mean_retention": "mean of f(core alone) / f(complete context)",
             "ci_low": "lower end of the cluster-bootstrap interval of mean_retention",
@@ -106,15 +105,15 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
     shown = np.flatnonzero(held[told].any(0))
     member = np.where(held[told][:, shown], (some[told, None] >> shown & 1).astype(float), np.nan)
     needed = np.where(held[told][:, shown], (every[told, None] >> shown & 1).astype(float), np.nan)
-    found_interval = cluster_interval(member, clusters[told], spec=setup.stats, rng=setup.rng("cores/family"))
+    low, high = share_intervals(member, clusters[told], spec=setup.stats)
     frame = pd.DataFrame(
         {
             "family": [UNIT_NAMES[i] for i in shown],
             "n_holding": (~np.isnan(member)).sum(0),
             "n_in_core": np.nansum(member, 0).astype(np.int64),
             "frequency": row_means(member.T),
-            "ci_low": found_interval.low,
-            "ci_high": found_interval.high,
+            "ci_low": low,
+            "ci_high": high,
             "in_every_core": row_means(needed.T),
         }
     ).sort_values(["frequency", "n_holding"], ascending=False, ignore_index=True)
@@ -127,7 +126,7 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
             "n_holding": "analysed contexts that hold the unit",
             "n_in_core": "those in which some minimal core holds it",
             "frequency": "n_in_core / n_holding",
-            "ci_low": "lower end of the cluster-bootstrap interval of frequency",
+            "ci_low": "lower end of the interval of frequency (Wilson's, by source build)",
             "ci_high": "upper end of it",
             "in_every_core": "share of n_holding in which every minimal core holds it: nothing else stands in for it",
         },

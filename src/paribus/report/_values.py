@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 import numbers
 from collections.abc import Iterator, Mapping
@@ -30,17 +29,28 @@ def is_missing(value: object) -> bool:
 
 
 def short(value: Any, limit: int = 400) -> str:
-    """Return a value as plain text (not escaped): numbers to four digits, lists and mappings as JSON."""
+    """Return a value as plain text (not escaped): numbers to four digits, lists and mappings as they are read aloud."""
     if is_missing(value):
         return NOTHING
     if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
         return "yes" if value else "no"
     if is_number(value):
         return _number(value)
-    if isinstance(value, list | tuple | Mapping):
-        value = json.dumps(value, default=str, ensure_ascii=False)
-    text = str(value)
+    text = _listed(value) if isinstance(value, list | tuple | Mapping) else str(value)
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text):,} characters)"
+
+
+def _listed(value: Any) -> str:
+    """Return ``a, b, c`` or ``name: a, other: b``; what lies deeper stands in brackets."""
+    parts = (
+        [f"{name}: {_part(item)}" for name, item in value.items()] if isinstance(value, Mapping) else map(_part, value)
+    )
+    return ", ".join(parts) or NOTHING
+
+
+def _part(value: Any) -> str:
+    shown = short(value)
+    return f"({shown})" if isinstance(value, list | tuple | Mapping) and len(value) else shown
 
 
 def _number(value: Any) -> str:

@@ -32,9 +32,10 @@ CLAIMS: Mapping[Evidence, str] = {
         "between two runs is owed to their settings takes several seeds and a comparison."
     ),
     Evidence.COMPARISON: (
-        "Made from other runs. The runs are the samples here: p and intervals speak about seeds of the same "
-        "recipe, never about images or contexts. With few runs only large and consistent differences can be "
-        "established; the smallest p that the design can reach is stated."
+        "Made from other runs. Where runs are compared, the runs are the samples: p and intervals speak about seeds "
+        "of the same recipe, never about images or contexts; with few runs only large and consistent differences "
+        "can be established, and the smallest p that the design can reach is stated. Where one page gathers runs, "
+        "a statement is worth as much as the run it comes from; the tables say which evidence that is."
     ),
 }
 

@@ -1,0 +1,52 @@
+"""Intervals of shares: they stay within 0 and 1, and say something where all or none of the rows agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.stats.bootstrap import MIN_CLUSTERS
+from paribus.stats.clusters import FloatArray, reduce_to_clusters
+
+if TYPE_CHECKING:
+    from paribus.stats.spec import StatsSpec
+
+
+def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
+    """Return the interval of each column's share of rows, rows coming in clusters.
+
+    Wilson's (1927) score interval on the effective number of rows ``n / d`` (Korn and Graubard 1998; Dean
+    and Pagano 2015), with ``t`` of ``clusters - 1`` degrees of freedom. The design effect ``d`` is the cluster-robust
+    variance over that of independent rows, between 1 and ``sum_k n_k^2 / n``, which clusters of like rows have; where
+    all rows agree there is no variance to learn it from, and the larger counts.
+
+    Args:
+        holds: 1 or 0 (or booleans) ``[n, k]``; NaN is left out.
+        clusters: Cluster id of each row ``[n]``.
+        spec: Confidence.
+
+    Returns:
+        ``low`` and ``high`` ``[k]``; NaN below 6 clusters.
+
+    Raises:
+        ValueError: If shapes disagree, or a value is neither 0 nor 1.
+    """
+    from scipy.stats import t as student
+
+    columns = np.asarray(holds, dtype=np.float64)
+    if not np.isin(columns[~np.isnan(columns)], (0.0, 1.0)).all():
+        raise ValueError("shares are of rows that hold something or not: every value must be 0, 1 or NaN")
+    sums = reduce_to_clusters(columns.T, clusters)
+    n, k, share = sums.n, sums.n_clusters, sums.means
+    with np.errstate(invalid="ignore", divide="ignore"):
+        most = (sums.counts**2).sum(axis=1) / n
+        found = sums.standard_errors() ** 2 * n / (share * (1 - share))
+        effect = np.where((share > 0) & (share < 1), np.clip(found, 1.0, most), most)
+        quantile = student.ppf((1 + spec.confidence) / 2, np.maximum(k - 1, 1))
+        squared = effect * quantile**2 / n  # t^2 over the effective number of rows
+        centre = (share + squared / 2) / (1 + squared)
+        half = np.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+        low, high = np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+    return np.where(k >= MIN_CLUSTERS, low, np.nan), np.where(k >= MIN_CLUSTERS, high, np.nan)

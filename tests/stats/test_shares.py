@@ -1,0 +1,55 @@
+"""Intervals of shares: Wilson's for independent rows, nominal coverage in clusters, never beyond 0 and 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from paribus.stats.shares import share_intervals
+from paribus.stats.spec import StatsSpec
+
+SPEC = StatsSpec()
+
+
+def test_one_row_per_cluster_gives_the_interval_of_wilson():
+    holds = np.zeros((2000, 3))
+    holds[:50, 0], holds[:1000, 1] = 1, 1
+    low, high = share_intervals(holds, np.arange(2000), spec=SPEC)
+    for column, n in enumerate((50, 1000, 0)):
+        wilson = binomtest(n, 2000).proportion_ci(method="wilson")
+        assert (low[column], high[column]) == pytest.approx((wilson.low, wilson.high), abs=2e-4)
+
+
+def test_copies_of_rows_make_no_share_more_certain():
+    holds = (np.random.default_rng(0).random((40, 2)) < [0.3, 0.9]).astype(float)
+    once = share_intervals(holds, np.arange(40), spec=SPEC)
+    copies = share_intervals(np.repeat(holds, 5, axis=0), np.repeat(np.arange(40), 5), spec=SPEC)
+    np.testing.assert_allclose(copies, once, atol=0.01)
+
+
+@pytest.mark.parametrize(("share", "alike"), [(0.03, 0.0), (0.3, 0.0), (0.3, 0.6), (0.95, 0.6)])
+def test_coverage_is_nominal_in_clusters(share, alike):
+    rng, covered = np.random.default_rng(1), []
+    clusters = np.repeat(np.arange(40), rng.integers(1, 5, 40))
+    for _ in range(40):
+        own = rng.random((len(clusters), 50)) < share
+        of_cluster = (rng.random((40, 50)) < share)[clusters]
+        low, high = share_intervals(np.where(rng.random(own.shape) < alike, of_cluster, own), clusters, spec=SPEC)
+        covered.extend((low <= share) & (share <= high))
+    assert 0.93 <= np.mean(covered) <= 0.99
+
+
+@pytest.mark.parametrize("holds", [np.zeros(30), np.ones(30)])
+def test_rows_that_all_agree_leave_room_for_doubt(holds):
+    (low,), (high,) = share_intervals(holds[:, None], np.arange(30) // 3, spec=SPEC)
+    assert 0 <= low <= holds[0] <= high <= 1 and 0.25 < high - low < 0.45
+
+
+def test_little_and_wrong_input():
+    low, high = share_intervals(np.array([[1.0, np.nan], [0.0, np.nan], [1.0, 1.0]]), [0, 1, 2], spec=SPEC)
+    assert np.isnan(low).all() and np.isnan(high).all()
+    with pytest.raises(ValueError, match="0, 1 or NaN"):
+        share_intervals([[0.5]], [0], spec=SPEC)
+    with pytest.raises(ValueError, match="do not fit"):
+        share_intervals([[1.0], [0.0]], [0], spec=SPEC)
