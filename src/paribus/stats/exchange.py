@@ -9,7 +9,7 @@ import numpy as np
 
 from paribus.stats.clusters import FloatArray, IntArray, chunk_sizes
 
-TABLES_FROM = 512
+TABLES_FROM = 256
 """From this many clusters on, clusters move by cyclic shifts within random groups, whose sums are tabulated."""
 GROUP_SIZE = 64
 MAX_BLOCKS = 1024
