@@ -76,9 +76,18 @@ def commands(documents, page: Path) -> list[list[str]]:
 def test_a_page_does_what_it_shows(documents, page, tmp_path):
     shown = commands(documents, page)
     assert {words[0] for words in shown} <= {"paribus"}, "other programs belong into a block without a language"
+    for block in documents.blocks(page):
+        if block.file:
+            (tmp_path / block.file).write_text(block.text)
     asked = [words[1:] for words in shown]
     printed = documents.run([smaller(words) for words in asked if words[0] != "ui"], tmp_path) if asked else []
     told = dict(zip([" ".join(words) for words in asked if words[0] != "ui"], printed, strict=True))
+    for line, text in told.items():
+        if line.startswith("spec "):
+            assert "feature.id=3 experiment.family=special_charge_up" in text
+            assert (
+                "Valid. Nothing was run." in text or (tmp_path / "results/scu_dose__f3__family-1d-sweep.json").exists()
+            )
     if "runs" in told:
         assert "FINISHED" in told["runs"] and "FAILED" not in told["runs"]
     scripts = [block.text for block in documents.blocks(page) if block.language == "python"]
