@@ -11,19 +11,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paribus.engine import interventions as module_of_interventions
+from paribus.engine import interventions, replacements
 from paribus.engine.evaluation import Engine
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import (
     AblateUnits,
     AffineErase,
-    Graft,
     Identity,
     ProjectOut,
-    Resample,
-    SetFeature,
     Steer,
 )
+from paribus.engine.replacements import Graft, Resample, SetFeature
 
 ROWS = 13
 FLOAT32 = 2e-5  # relative to the largest output
@@ -196,7 +194,8 @@ def n_hooks(model: nn.Module) -> int:
 def test_every_intervention_stands_in_this_suite():
     offered = {
         one
-        for _, one in inspect.getmembers(module_of_interventions, inspect.isclass)
+        for module in (interventions, replacements)
+        for _, one in inspect.getmembers(module, inspect.isclass)
         if issubclass(one, Intervention) and one is not Intervention
     }
     h = torch.randn(ROWS, WIDTH)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from paribus.engine import evaluation, streaming
 from paribus.engine.cache import FeatureCache
 from paribus.engine.evaluation import Engine
-from paribus.engine.interventions import AblateUnits, Identity, ProjectOut, Resample, SetFeature, Steer
+from paribus.engine.interventions import AblateUnits, Identity, ProjectOut, Steer
+from paribus.engine.replacements import Resample, SetFeature
 from paribus.errors import ConfigError, DataError, ExperimentError
 
 

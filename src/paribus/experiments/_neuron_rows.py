@@ -176,7 +176,8 @@ class NeuronRows:
 
 
 def _edit(ablation: str, units: IntArray, means: FloatArray, donors: IntArray) -> Intervention:
-    from paribus.engine.interventions import AblateUnits, Resample
+    from paribus.engine.interventions import AblateUnits
+    from paribus.engine.replacements import Resample
 
     if ablation == "resample":
         return Resample(units, donors)  # type: ignore[arg-type]

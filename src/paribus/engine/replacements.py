@@ -1,0 +1,134 @@
+"""Edits that put other values in the place of activations: those of other rows, stated ones, or a feature's.
+
+They keep the contract of :mod:`paribus.engine.interventions`, but are not affine in ``h`` row by row, so that they
+have no pull-back through a linear readout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from paribus.engine.intervention import Intervention, along_channels, as_tensor
+from paribus.errors import ExperimentError
+
+
+@dataclass(frozen=True, eq=False)
+class Resample(Intervention):
+    """Give units the values they have in other rows (activation patching, resampling ablation).
+
+    Attributes:
+        units: ``[k]`` channel indices.
+        donors: ``[n]``: the row each row takes its values from.
+    """
+
+    units: Tensor
+    donors: Tensor
+    needs_rows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Take arrays and lists too."""
+        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
+        object.__setattr__(self, "donors", as_tensor(self.donors, integer=True).reshape(-1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` (all rows) with the units taken from the donors."""
+        if len(h) != len(self.donors):
+            raise ExperimentError(f"Resample.forward needs all {len(self.donors)} rows at once, got {len(h)}; use at()")
+        return self.at(slice(0, len(h)), lambda: h).forward(h)
+
+    def at(self, rows: slice, features: Callable[[], Tensor]) -> Intervention:
+        """Return the graft of the donors' values onto ``rows``."""
+        everything = features()
+        return Graft(self.units, everything[self.donors[rows].to(everything.device)][:, self.units])
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Refuse units the site does not have and donors that are no rows."""
+        self.check_units(self.units, width)
+        if len(self.donors) != n_rows:
+            raise ExperimentError(f"Resample.donors names {len(self.donors)} rows; there are {n_rows}")
+        if n_rows and not 0 <= int(self.donors.min()) <= int(self.donors.max()) < n_rows:
+            raise ExperimentError(f"Resample.donors must lie in 0..{n_rows - 1}")
+
+
+@dataclass(frozen=True, eq=False)
+class Graft(Intervention):
+    """Give units the stated values, row by row.
+
+    Attributes:
+        units: ``[k]`` channel indices.
+        values: ``[n, k, *positions]``.
+    """
+
+    units: Tensor
+    values: Tensor
+    needs_rows: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Take arrays and lists too."""
+        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
+        object.__setattr__(self, "values", as_tensor(self.values))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` with the units overwritten."""
+        edited = h.clone()
+        edited[:, self.units.to(h.device)] = self.values.to(h)
+        return edited
+
+    def at(self, rows: slice, features: Callable[[], Tensor]) -> Intervention:
+        """Return the graft of these rows."""
+        return Graft(self.units, self.values[rows])
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Refuse units the site does not have and a wrong number of rows."""
+        self.check_units(self.units, width)
+        if len(self.values) != n_rows:
+            raise ExperimentError(f"Graft.values has {len(self.values)} rows; there are {n_rows}")
+
+
+@dataclass(frozen=True, eq=False)
+class SetFeature(Intervention):
+    """Set a sparse-autoencoder feature, keeping the autoencoder's error term: ``h' = h + (value - f(h)) * decoder``.
+
+    ``f(h) = min(z, clamp)`` where ``z = encoder . h + bias`` exceeds ``threshold``, else 0. Because only the feature's
+    own contribution is exchanged, everything the autoencoder fails to reconstruct stays in ``h``.
+
+    Attributes:
+        encoder: ``[d]``, the feature's encoder row.
+        bias: The feature's encoder bias, with any input centring folded in (``b_enc - encoder . b_dec``).
+        decoder: ``[d]``, the feature's decoder column.
+        value: What the feature is set to.
+        threshold: Pre-activation below which the feature is off (0 for ReLU, more for JumpReLU).
+        clamp: Largest activation, or None.
+    """
+
+    encoder: Tensor
+    bias: float
+    decoder: Tensor
+    value: float
+    threshold: float = 0.0
+    clamp: float | None = None
+
+    def __post_init__(self) -> None:
+        """Take arrays too."""
+        object.__setattr__(self, "encoder", as_tensor(self.encoder))
+        object.__setattr__(self, "decoder", as_tensor(self.decoder))
+
+    def read(self, h: Tensor) -> Tensor:
+        """Return the feature's activation ``[n, *positions]``."""
+        z = torch.tensordot(h, self.encoder.to(h), dims=([1], [0])) + self.bias
+        active = torch.where(z > self.threshold, z, torch.zeros_like(z))
+        return active if self.clamp is None else active.clamp(max=self.clamp)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return ``h`` with the feature at its new value."""
+        return h + (self.value - self.read(h)).unsqueeze(1) * along_channels(self.decoder, h)
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Compare both vectors with the site."""
+        self.check_width("encoder", len(self.encoder), width)
+        self.check_width("decoder", len(self.decoder), width)
