@@ -1,6 +1,6 @@
 """How much cheaper Paribus evaluates interventions than a hook loop: ResNet-18, 96 px, at ``avgpool`` and ``layer3``.
 
-    OMP_NUM_THREADS=1 python benchmarks/engine.py
+    OMP_NUM_THREADS=1 python -m benchmarks.engine
 
 Every family of interventions is timed on the same images and network, in evaluation mode, without gradients:
 
