@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from paribus.stats.shares import share_intervals
+from paribus.stats.shares import gap_interval, share_intervals
 from paribus.stats.spec import StatsSpec
 
 SPEC = StatsSpec()
@@ -53,3 +53,27 @@ def test_little_and_wrong_input():
         share_intervals([[0.5]], [0], spec=SPEC)
     with pytest.raises(ValueError, match="do not fit"):
         share_intervals([[1.0], [0.0]], [0], spec=SPEC)
+
+
+def test_the_gap_of_independent_groups_is_that_of_newcombe():
+    # Newcombe (1998), table II, row 10: 56/70 - 48/80 is .0524 to .3339, 9/10 - 3/10 is .1705 to .8090
+    for (a, m), (b, n), expected in (((56, 70), (48, 80), (0.0524, 0.3339)), ((9, 10), (3, 10), (0.1705, 0.8090))):
+        ends = [binomtest(hits, size).proportion_ci(method="wilson") for hits, size in ((a, m), (b, n))]
+        low, high = gap_interval((a / m, b / n), [e.low for e in ends], [e.high for e in ends])
+        assert (low, high) == pytest.approx(expected, abs=5e-5)
+
+
+@pytest.mark.parametrize(("one", "other"), [(0.1, 0.1), (0.6, 0.3), (0.98, 0.5)])
+def test_the_gap_of_rows_in_clusters_is_covered(one, other):
+    rng, covered = np.random.default_rng(3), []
+    clusters = np.arange(120) // 2
+    for _ in range(40):
+        group = rng.random(120) < 0.7
+        share = np.where(group, one, other)[:, None]
+        alike = rng.random((60, 50))[clusters]
+        holds = np.where(rng.random((120, 50)) < 0.3, alike, rng.random((120, 50))) < share
+        ends = [share_intervals(holds[rows], clusters[rows], spec=SPEC) for rows in (group, ~group)]
+        shares = holds[group].mean(0), holds[~group].mean(0)
+        low, high = gap_interval(shares, (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1]))
+        covered.extend((low <= one - other) & (one - other <= high))
+    assert 0.93 <= np.mean(covered) <= 0.99

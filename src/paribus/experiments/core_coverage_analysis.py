@@ -203,33 +203,20 @@ def _share_intervals(held: Bools, core: Bools, tail: Bools, setup: BuildSetup) -
     """Return intervals of core share, tail share and their difference by source build ``[units]`` each."""
     import numpy as np
 
-    from paribus.stats.bootstrap import weighted_intervals
-    from paribus.stats.clusters import cluster_codes
+    from paribus.stats.shares import gap_interval, share_intervals
 
-    codes, k = cluster_codes(setup.cluster)
-    groups = [np.flatnonzero(core), np.flatnonzero(tail)]
-    size = [np.bincount(codes[rows], minlength=k).astype(float) for rows in groups]
-    sums = [
-        np.stack([np.bincount(codes[rows], weights=column, minlength=k) for column in held[rows].T.astype(float)])
-        for rows in groups
-    ]
-
-    def statistics(weights: Floats) -> Floats:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares = [weights @ total.T / (weights @ n)[:, None] for total, n in zip(sums, size, strict=True)]
-        return np.concatenate([*shares, shares[0] - shares[1]], axis=1)
-
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high, _ = weighted_intervals(statistics, k, spec=setup.stats, rng=setup.rng("coverage"))
-    parts = [*np.split(low, 3), *np.split(high, 3)]
-    return dict(zip(_ENDS, parts, strict=True))
+    shares = [held[rows].mean(0) if rows.any() else np.full(held.shape[1], np.nan) for rows in (core, tail)]
+    ends = [share_intervals(held[rows], setup.cluster[rows], spec=setup.stats) for rows in (core, tail)]
+    (core_low, core_high), (tail_low, tail_high) = ends
+    gap_low, gap_high = gap_interval((shares[0], shares[1]), (core_low, tail_low), (core_high, tail_high))
+    return dict(zip(_ENDS, (core_low, tail_low, gap_low, core_high, tail_high, gap_high), strict=True))
 
 
 _COLUMNS = {
     "base_rate": "share of all contexts that hold it",
-    "core_share": "share of core contexts that hold it",
-    "tail_share": "share of tail contexts that hold it",
-    "core_tail_gap": "core_share - tail_share, with its interval gap_low to gap_high",
+    "core_share": "share of core contexts that hold it, with its interval core_low to core_high (Wilson's, by build)",
+    "tail_share": "share of tail contexts that hold it, with its interval tail_low to tail_high",
+    "core_tail_gap": "core_share - tail_share, with its interval gap_low to gap_high (Newcombe's)",
     "core_lift": "core_share over base_rate, smoothed, with its interval",
     "is_tail_marker": "rarer in the core than in the tail (interval excludes 0) and below the coverage threshold",
     "is_primary_driver": "core_lift's interval lies above 1, and it is no tail marker; a correlation unless confirmed",

@@ -50,3 +50,23 @@ def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -
         half = np.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
         low, high = np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
     return np.where(k >= MIN_CLUSTERS, low, np.nan), np.where(k >= MIN_CLUSTERS, high, np.nan)
+
+
+def gap_interval(
+    shares: tuple[ArrayLike, ArrayLike], low: tuple[ArrayLike, ArrayLike], high: tuple[ArrayLike, ArrayLike]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the interval of the difference of two shares, from the interval of each.
+
+    Newcombe's (1998, method 10) square-and-add, which leaves room for doubt where both groups agree. It takes the
+    groups to be independent; clusters with rows in both make it too wide, never too narrow, as far as their rows are
+    alike.
+
+    Args:
+        shares: The two shares, each ``[k]``; the second is taken from the first.
+        low: Their lower ends.
+        high: Their upper ends.
+    """
+    p, q = (np.asarray(share, dtype=np.float64) for share in shares)
+    (p_low, q_low), (p_high, q_high) = ([np.asarray(end, dtype=np.float64) for end in ends] for ends in (low, high))
+    gap = p - q
+    return gap - np.hypot(p - p_low, q_high - q), gap + np.hypot(p_high - p, q - q_low)
