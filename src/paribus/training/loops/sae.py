@@ -161,7 +161,7 @@ class _Loop:
         error = (x - reconstruction).square().mean() / max(self.variance, 1e-12)
         loss = error + settings.l1 * f.sum(1).mean()
         if not torch.isfinite(loss):
-            raise ExperimentError(f"training: the loss became {float(loss.detach())} in step {step}; a lower lr may help")
+            raise ExperimentError(f"training: the loss became {loss.item()} in step {step}; a lower lr may help")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._project_gradient()
