@@ -13,6 +13,7 @@ from paribus.experiments.family_1d_sweep import Family1dSweep
 from paribus.experiments.family_2d_heatmap import Family2dHeatmap
 from paribus.experiments.pairwise_interactions import PairwiseInteractions
 from paribus.experiments.setup_builds import build_setup
+from paribus.experiments.within_family_interference import WithinFamilyInterference
 from paribus.features.planted import PlantedFeature
 from paribus.features.readers import measure
 from paribus.models.planted import Planted
@@ -22,6 +23,7 @@ from paribus.subjects.builds.generated import BuildsGenerated
 NAMES = ["QR", "SS", "SSU", "SCU"]
 COSTLY = {
     "sweep": Family1dSweep(family="SSU", placebo_contexts=0),
+    "interference": WithinFamilyInterference(),
     "heatmap": Family2dHeatmap(family_x="QR", family_y="SS", rungs_x=[3, 12, 29]),
     "pairs": PairwiseInteractions(candidates=NAMES),
     "shapley": PairwiseInteractions(candidates=NAMES, method="sii"),
@@ -55,7 +57,9 @@ def test_blocks_change_no_table(kind, monkeypatch):
     assert _numbers(before.aggregates.custom) == pytest.approx(_numbers(after.aggregates.custom), abs=2e-6, rel=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "n"), [("sweep", 4000), ("heatmap", 1000), ("pairs", 1000), ("conditional", 1000)])
+@pytest.mark.parametrize(
+    ("kind", "n"), [("sweep", 4000), ("interference", 1000), ("heatmap", 1000), ("pairs", 1000), ("conditional", 1000)]
+)
 def test_memory_does_not_grow_with_the_contexts(kind, n):
     peaks = []
     for n_builds in (n, 4 * n):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from statsmodels.stats.contingency_tables import Table2x2
 
@@ -61,3 +62,11 @@ def test_wrong_requests_are_refused():
         association_table(np.ones((3, 1)), np.ones(3), np.arange(3), spec=SPEC)
     with pytest.raises(ValueError, match="do not fit"):
         association_table(np.ones((3, 1)), np.ones(4), np.arange(3), spec=SPEC)
+
+
+def test_items_in_blocks_give_the_same_table(monkeypatch):
+    draw = np.random.default_rng(4)
+    present, high, clusters = draw.random((60, 7)) < 0.4, draw.random(60) < 0.3, np.arange(60) // 2
+    whole = association_table(present, high, clusters, spec=SPEC)
+    monkeypatch.setattr("paribus.stats.odds.HELD_ELEMENTS", 2 * 60)
+    pd.testing.assert_frame_equal(association_table(present, high, clusters, spec=SPEC), whole)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from paribus.stats.clusters import MAX_UNITS, reduce_to_clusters
 from paribus.stats.effects import effect_table
-from paribus.stats.row_sums import RowSums
+from paribus.stats.row_sums import LevelTotals, RowSums
 from paribus.stats.spec import StatsSpec
 
 
@@ -72,3 +72,12 @@ def test_infinite_values_are_refused():
     sums.add(np.array([[1.0, 2.0], [np.inf, 0.0]]), np.array([0, 1]))
     with pytest.raises(ValueError, match="row 1 holds infinite"):
         sums.result()
+
+
+def test_totals_of_levels_are_means_without_missing_values():
+    values = np.array([[1.0, -1.0, np.nan, 3.0], [np.nan] * 4])
+    totals = LevelTotals(2)
+    totals.add(values[:, :1])
+    totals.add(values[:, 1:])
+    assert totals.means[0] == 1.0 and totals.shares_above[0] == pytest.approx(2 / 3)
+    assert np.isnan(totals.means[1]) and np.isnan(totals.shares_above[1])

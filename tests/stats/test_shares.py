@@ -77,3 +77,10 @@ def test_the_gap_of_rows_in_clusters_is_covered(one, other):
         low, high = gap_interval(shares, (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1]))
         covered.extend((low <= one - other) & (one - other <= high))
     assert 0.93 <= np.mean(covered) <= 0.99
+
+
+def test_columns_in_blocks_give_the_same_intervals(monkeypatch):
+    holds = np.random.default_rng(5).random((60, 7)) < 0.4
+    whole = share_intervals(holds, np.arange(60) // 2, spec=SPEC)
+    monkeypatch.setattr("paribus.stats.shares.HELD_ELEMENTS", 2 * 60)
+    np.testing.assert_array_equal(share_intervals(holds, np.arange(60) // 2, spec=SPEC), whole)

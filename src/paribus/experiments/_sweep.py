@@ -82,7 +82,7 @@ def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
     """Measure all blocks of ``stream`` (f and z at each level) and return their sums."""
     import numpy as np
 
-    from paribus.stats.row_sums import RowSums
+    from paribus.stats.row_sums import LevelTotals, RowSums
     from paribus.stats.trend import PageSums
 
     n_levels, ordered = len(plan.levels), plan.ordered()
@@ -90,17 +90,14 @@ def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
     ranks = PageSums(
         setup.cluster, [level or 0 for level, of_curve in zip(plan.levels, ordered, strict=True) if of_curve]
     )
-    total, firing = np.zeros((2, n_levels))
+    totals = LevelTotals(n_levels)
     for columns, f, z in stream:
         delta.add(plan.differences(f, columns), columns)
         delta_z.add(plan.differences(z, columns), columns)
         values = np.where(plan.support[:, columns], f, np.nan)
         ranks.add(values[ordered].T, columns)
-        total += np.nansum(values, axis=1)
-        firing += (values > 0).sum(1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean, firing_rate = np.array([total, firing]) / plan.support.sum(1)
-    return Swept(plan, delta.result(), delta_z.result(), stream.null, mean, firing_rate, ranks)
+        totals.add(values)
+    return Swept(plan, delta.result(), delta_z.result(), stream.null, totals.means, totals.shares_above, ranks)
 
 
 def supported(feasible: Bools, how: str) -> tuple[Bools, list[str]]:

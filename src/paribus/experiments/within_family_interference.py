@@ -11,7 +11,6 @@ from paribus.experiments._build_experiment import (
     EffectVector,
     base_numbers,
     effect_rows,
-    firing_rates,
     row_means,
 )
 from paribus.results.evidence import Evidence
@@ -19,13 +18,17 @@ from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
-    from paribus.features.readers.measure import Measured
+    from paribus.features.readers.measure import MeasuredBlocks
     from paribus.subjects.builds.families import Family
     from paribus.subjects.builds.states import States
+
+    Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +70,16 @@ class WithinFamilyInterference(BuildExperiment):
             raise ConfigError(f"experiment.rung={self.rung}: no lower rung to take away below it")
         return found
 
-    def measure(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[Measured, list[tuple[Family, int]]]:
-        """Measure baseline and edit of every row ``[2 k, n]``; only contexts that show lower and higher token count."""
+    def prepare(
+        self, setup: BuildSetup, recorder: Recorder | None
+    ) -> tuple[MeasuredBlocks, list[tuple[Family, int]], Bools]:
+        """Return what measures baseline and edit of every row ``[2 k, n]``, the rows, and which states are measured.
+
+        Only contexts that show the lower and a higher token count.
+
+        Raises:
+            ConfigError: If there are none.
+        """
         import numpy as np
 
         from paribus.features.readers.nulls import Contrasts
@@ -87,42 +98,53 @@ class WithinFamilyInterference(BuildExperiment):
             return stack(levels)
 
         n_levels = 2 * len(pairs)
-        setup.require(setup.feasible(design, n_levels=n_levels), "a lower and a higher token of one of the families")
+        feasible = setup.feasible(design, recorder, n_levels=n_levels)
+        setup.require(feasible, "a lower and a higher token of one of the families")
         weights = np.zeros((len(pairs), n_levels))
         weights[np.arange(len(pairs)), 2 * np.arange(len(pairs))] = -1.0
         weights[np.arange(len(pairs)), 2 * np.arange(len(pairs)) + 1] = 1.0
         contrasts = Contrasts(weights) if recorder is not None else None
-        measured = setup.measure_design(
-            design, recorder, n_levels=n_levels, contrasts=contrasts, description="lower tokens"
+        stream = setup.stream_design(
+            design, recorder, n_levels=n_levels, contrasts=contrasts, ok=feasible, description="lower tokens"
         )
-        return measured, pairs
+        return stream, pairs, feasible
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the effect of taking each lower token away."""
-        measured, pairs = self.measure(setup, None)
-        differences = measured.f[1::2] - measured.f[::2]
+        stream, pairs, feasible = self.prepare(setup, None)
+        f = stream.collected(*feasible.shape).f
+        differences = f[1::2] - f[::2]
         return EffectVector(
             tuple(f"{family.name}_{lower}" for family, lower in pairs), row_means(differences), differences
         )
 
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
         """Measure every lower token, and how common its absence is in the corpus."""
+        from paribus.stats.row_sums import LevelTotals, RowSums
+
         setup.describe(recorder)
-        measured, pairs = self.measure(setup, recorder)
+        stream, pairs, _ = self.prepare(setup, recorder)
+        delta, delta_z = (RowSums(len(pairs), setup.cluster, setup.rng("joined_clusters")) for _ in range(2))
+        base, edited = LevelTotals(len(pairs)), LevelTotals(len(pairs))
+        for columns, f, z in stream:
+            delta.add(f[1::2] - f[::2], columns)
+            delta_z.add(z[1::2] - z[::2], columns)
+            base.add(f[::2])
+            edited.add(f[1::2])
         frame = effect_rows(
             setup,
             recorder,
-            measured.f[1::2] - measured.f[::2],
+            delta.result(),
             "interference",
-            differences_z=measured.z[1::2] - measured.z[::2],
-            null=measured.null,
+            differences_z=delta_z.result(),
+            null=stream.null,
             labels=[f"{family.name}_{lower}" for family, lower in pairs],
         )
         frame.insert(0, "family", [family.name for family, _ in pairs])
         frame.insert(1, "lower_rung", [lower for _, lower in pairs])
-        frame.insert(2, "mean_activation", row_means(measured.f[1::2]))
-        frame.insert(3, "base_activation", row_means(measured.f[::2]))
-        frame.insert(4, "firing_rate", firing_rates(measured.f[1::2]))
+        frame.insert(2, "mean_activation", edited.means)
+        frame.insert(3, "base_activation", base.means)
+        frame.insert(4, "firing_rate", edited.shares_above)
         frame = frame.join(_how_common(setup, pairs))
         recorder.table(
             Table(

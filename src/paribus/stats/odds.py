@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray, cluster_codes
+from paribus.stats.clusters import FloatArray, IntArray, cluster_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 SMOOTHING = 0.5
+HELD_ELEMENTS = 1 << 20
+"""Rows times items held as numbers at once."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,6 @@ def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, 
         ValueError: If shapes disagree, or no row is high, or none is not.
     """
     import pandas as pd
-    from scipy.sparse import csr_array
-    from scipy.stats import t as student
-
-    from paribus.stats.bootstrap import MIN_CLUSTERS
 
     items, group = np.asarray(present, dtype=bool), np.asarray(high, dtype=bool)
     codes, k = cluster_codes(clusters)
@@ -85,6 +83,23 @@ def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, 
         raise ValueError(f"present {items.shape}, high {group.shape} and {len(codes)} cluster ids do not fit")
     if group.all() or not group.any():
         raise ValueError(f"{int(group.sum())} of {len(group)} rows are high; both groups need rows")
+    width = max(1, HELD_ELEMENTS // len(items))
+    parts = [
+        _associations(items[:, start : start + width], group, codes, k, spec.confidence)
+        for start in range(0, max(1, items.shape[1]), width)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _associations(
+    items: np.ndarray[Any, Any], group: np.ndarray[Any, Any], codes: IntArray, k: int, confidence: float
+) -> pd.DataFrame:
+    """Return the rows of :func:`association_table` of some of the items ``[n, few]``."""
+    import pandas as pd
+    from scipy.sparse import csr_array
+    from scipy.stats import t as student
+
+    from paribus.stats.bootstrap import MIN_CLUSTERS
 
     def by_cluster(rows: np.ndarray[Any, Any]) -> FloatArray:
         index = np.flatnonzero(rows)
@@ -94,7 +109,7 @@ def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, 
     in_high, in_rest = by_cluster(group), by_cluster(~group)
     size_high = np.bincount(codes[group], minlength=k).astype(np.float64)[:, None]
     size_rest = np.bincount(codes[~group], minlength=k).astype(np.float64)[:, None]
-    quantile = float(student.ppf((1 + spec.confidence) / 2, k - 1)) if k >= MIN_CLUSTERS else float("nan")
+    quantile = float(student.ppf((1 + confidence) / 2, k - 1)) if k >= MIN_CLUSTERS else float("nan")
     cells = [in_high, size_high - in_high, in_rest, size_rest - in_rest]
     odds = _interval(cells, [1, -1, -1, 1], quantile)
     everything = [in_high, size_high + 0 * in_high, in_high + in_rest, size_high + size_rest + 0 * in_high]

@@ -87,3 +87,30 @@ class RowSums:
         self._square += square + apart**2 * self._n * share
         self._mean += apart * share
         self._n = total
+
+
+class LevelTotals:
+    """Mean and share above 0 of each level, over values ``[levels, contexts]`` that come in blocks of contexts."""
+
+    def __init__(self, n_levels: int) -> None:
+        """Start at nothing."""
+        self._n, self._total, self._above = np.zeros((3, n_levels))
+
+    def add(self, values: FloatArray) -> None:
+        """Add the values ``[levels, b]`` of some contexts; NaN is left out."""
+        known = ~np.isnan(values)
+        self._n += known.sum(axis=1)
+        self._total += np.where(known, values, 0.0).sum(axis=1)
+        self._above += (values > 0).sum(axis=1)
+
+    @property
+    def means(self) -> FloatArray:
+        """Mean of each level; NaN without values."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self._total / self._n)
+
+    @property
+    def shares_above(self) -> FloatArray:
+        """Share of values above 0 of each level; NaN without values."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self._above / self._n)

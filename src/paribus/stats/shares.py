@@ -13,6 +13,9 @@ from paribus.stats.clusters import FloatArray, reduce_to_clusters
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
+HELD_ELEMENTS = 1 << 20
+"""Rows times columns held as numbers at once."""
+
 
 def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
     """Return the interval of each column's share of rows, rows coming in clusters.
@@ -33,9 +36,22 @@ def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -
     Raises:
         ValueError: If shapes disagree, or a value is neither 0 nor 1.
     """
+    columns = np.asarray(holds)
+    if columns.ndim != 2:
+        raise ValueError(f"shares are taken of columns [n, k], got shape {columns.shape}")
+    width = max(1, HELD_ELEMENTS // max(1, len(columns)))
+    parts = [
+        _wilson(columns[:, start : start + width].astype(np.float64), clusters, spec.confidence)
+        for start in range(0, max(1, columns.shape[1]), width)
+    ]
+    low, high = np.concatenate(parts, axis=1)
+    return low, high
+
+
+def _wilson(columns: FloatArray, clusters: ArrayLike, confidence: float) -> tuple[FloatArray, FloatArray]:
+    """Return low and high of a few columns ``[n, k]``."""
     from scipy.stats import t as student
 
-    columns = np.asarray(holds, dtype=np.float64)
     if not np.isin(columns[~np.isnan(columns)], (0.0, 1.0)).all():
         raise ValueError("shares are of rows that hold something or not: every value must be 0, 1 or NaN")
     sums = reduce_to_clusters(columns.T, clusters)
@@ -44,7 +60,7 @@ def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -
         most = (sums.counts**2).sum(axis=1) / n
         found = sums.standard_errors() ** 2 * n / (share * (1 - share))
         effect = np.where((share > 0) & (share < 1), np.clip(found, 1.0, most), most)
-        quantile = student.ppf((1 + spec.confidence) / 2, np.maximum(k - 1, 1))
+        quantile = student.ppf((1 + confidence) / 2, np.maximum(k - 1, 1))
         squared = effect * quantile**2 / n  # t^2 over the effective number of rows
         centre = (share + squared / 2) / (1 + squared)
         half = np.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
