@@ -52,7 +52,7 @@ REPEATS = 4
 MEMORY_SIZES = {
     "family_1d_sweep": (1_000, 10_000, 200_000),
     "family_2d_heatmap": (1_000, 10_000, 200_000),
-    "pairwise_interactions": (1_000, 10_000, 50_000),
+    "pairwise_interactions": (1_000, 10_000, 200_000),
 }
 
 

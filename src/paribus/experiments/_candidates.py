@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from paribus.errors import ConfigError, nearest
 from paribus.experiments._moves import Move, apply_moves
+from paribus.stats.row_sums import LevelTotals
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import N_STACKING, States
 from paribus.subjects.builds.tokens import capstones
@@ -165,11 +166,12 @@ def choose(
     def design(states: States) -> States:
         return apply_moves(experiment.hold(part, states), moves)
 
-    f = part.measure_design(design, recorder, n_levels=len(moves), description="single effects").f
-    change = f[1::2] - f[::2]
-    known = ~np.isnan(change)
-    sizes = np.sqrt((np.where(known, change, 0.0) ** 2).sum(1) / np.maximum(known.sum(1), 1))
-    order = np.array(_strongest(pool, sizes, np.asarray(known.any(1)))[: experiment.n_candidates], np.int64)
+    squares = LevelTotals(len(pool))
+    for _, f, _ in part.stream_design(design, recorder, n_levels=len(moves), description="single effects"):
+        squares.add((f[1::2] - f[::2]) ** 2)
+    feasible = ~np.isnan(squares.means)
+    sizes = np.sqrt(np.where(feasible, squares.means, 0.0))
+    order = np.array(_strongest(pool, sizes, feasible)[: experiment.n_candidates], np.int64)
     if len(order) < 2:
         raise ConfigError("fewer than two families can be set in these contexts; name the candidates or a lower rung")
     if recorder is not None:
