@@ -168,7 +168,7 @@ def test_ordinary_weapons_are_chosen_where_they_are_not_compared(planted_run):
     experiment = WeaponSweep(swap_contexts=60, reference_weapons=3)
     _, setup = planted_run(experiment, "noisy", n_builds=60)
     swaps = experiment.swaps(setup, None)
-    (first, of_second), (second, of_first) = swaps._halves()
+    (first, of_second), (second, of_first) = swaps._halves
     assert (first ^ second).all()
     assert not set(swaps.setup.cluster[first]) & set(swaps.setup.cluster[second])
     assert of_second.tolist() == ordinary_weapons(row_means(swaps.f[:, second]), 3).tolist()

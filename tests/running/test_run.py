@@ -25,7 +25,7 @@ def test_a_finished_run_has_everything(store, job, tracked_workdir):
     assert result.success and result.run_id == kept.run_id and kept.status == "FINISHED"
     assert kept.name == "toy_measure s4" and result.feature == "mean"
     expected = {"experiment_type": "toy_measure", "evidence": "interventional", "subject": "toy", "seed": "4",
-                "experiment_version": "2", "n_train": "10", "model": "toy"}  # fmt: skip
+                "experiment_version": "1", "n_train": "10", "model": "toy"}  # fmt: skip
     assert {name: kept.tags.get(name) for name in expected} == expected
     assert "training" not in kept.tags, "the condition is no part of an experiment that does not depend on it"
     assert len(kept.identity) == 32

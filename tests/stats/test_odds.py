@@ -68,5 +68,5 @@ def test_items_in_blocks_give_the_same_table(monkeypatch):
     draw = np.random.default_rng(4)
     present, high, clusters = draw.random((60, 7)) < 0.4, draw.random(60) < 0.3, np.arange(60) // 2
     whole = association_table(present, high, clusters, spec=SPEC)
-    monkeypatch.setattr("paribus.stats.odds.HELD_ELEMENTS", 2 * 60)
+    monkeypatch.setattr("paribus.stats.clusters.CHUNK_ELEMENTS", 2 * 60)
     pd.testing.assert_frame_equal(association_table(present, high, clusters, spec=SPEC), whole)

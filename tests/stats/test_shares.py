@@ -82,5 +82,5 @@ def test_the_gap_of_rows_in_clusters_is_covered(one, other):
 def test_columns_in_blocks_give_the_same_intervals(monkeypatch):
     holds = np.random.default_rng(5).random((60, 7)) < 0.4
     whole = share_intervals(holds, np.arange(60) // 2, spec=SPEC)
-    monkeypatch.setattr("paribus.stats.shares.HELD_ELEMENTS", 2 * 60)
+    monkeypatch.setattr("paribus.stats.clusters.CHUNK_ELEMENTS", 2 * 60)
     np.testing.assert_array_equal(share_intervals(holds, np.arange(60) // 2, spec=SPEC), whole)

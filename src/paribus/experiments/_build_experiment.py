@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.setup_builds import BuildSetup
     from paribus.stats.clusters import ClusterSums
+    from paribus.stats.row_sums import RowSums
     from paribus.subjects.builds.states import States
 
     Floats = npt.NDArray[np.float64]
@@ -128,6 +129,16 @@ def effect_rows(
     ):
         recorder.warn(warning)
     return table
+
+
+def row_sums(setup: BuildSetup, n_rows: int) -> RowSums:
+    """Return sums over source builds of ``n_rows`` rows, to which blocks of the setup's contexts are added.
+
+    Where there are many source builds, all sums of a setup join the same ones.
+    """
+    from paribus.stats.row_sums import RowSums
+
+    return RowSums(n_rows, setup.cluster, setup.rng("joined_clusters"))
 
 
 def row_means(values: Floats) -> Floats:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from paribus.experiments._build_experiment import contrast
-from paribus.stats.row_sums import RowSums
+from paribus.experiments._build_experiment import contrast, row_sums
+from paribus.stats.row_sums import LevelTotals
 
 if TYPE_CHECKING:
     from paribus.experiments.setup_builds import BuildSetup
@@ -27,7 +27,7 @@ class HeatmapSums:
     Attributes:
         f: Activation in each cell.
         z: Pre-activation in each cell.
-        firing: Contexts with f > 0 in each cell ``[cells]``.
+        firing_rate: Share of contexts with f > 0 in each cell ``[cells]``.
         interaction: Interaction of each inner cell in f.
         interaction_z: The same in z.
         null: Mean interactions of the null features ``[inner cells, n_null]``.
@@ -36,7 +36,7 @@ class HeatmapSums:
 
     f: ClusterSums
     z: ClusterSums
-    firing: Floats
+    firing_rate: Floats
     interaction: ClusterSums
     interaction_z: ClusterSums
     null: Floats | None
@@ -52,15 +52,15 @@ def add_up(setup: BuildSetup, stream: MeasuredBlocks, weights: Floats, common: B
         weights: Of the interactions ``[inner cells, x * y]``.
         common: The contexts an additive model is fitted on ``[n]``.
     """
-    sums = [RowSums(n, setup.cluster, setup.rng("joined_clusters")) for n in weights.shape[::-1] for _ in range(2)]
-    firing, total = np.zeros((2, weights.shape[1]))
+    sums = [row_sums(setup, n) for n in weights.shape[::-1] for _ in range(2)]
+    everywhere, compared = LevelTotals(weights.shape[1]), LevelTotals(weights.shape[1])
     for columns, f, z in stream:
         for kept, values in zip(sums, (f, z, contrast(weights, f), contrast(weights, z)), strict=True):
             kept.add(values, columns)
-        firing += (f > 0).sum(1)
-        total += f[:, common[columns]].sum(1)
+        everywhere.add(f)
+        compared.add(f[:, common[columns]])
     cells_f, cells_z, inner_f, inner_z = (kept.result() for kept in sums)
-    return HeatmapSums(cells_f, cells_z, firing, inner_f, inner_z, stream.null, total / max(1, common.sum()))
+    return HeatmapSums(cells_f, cells_z, everywhere.shares_above, inner_f, inner_z, stream.null, compared.means)
 
 
 def corners(n_x: int, n_y: int) -> Floats:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from paribus.experiments._interactions import Block, Measuring, Pair, Triple
-from paribus.stats.row_sums import RowSums
+from paribus.experiments._build_experiment import row_sums
+from paribus.experiments._interactions import Measuring, Pair, Triple
+from paribus.stats.row_sums import LevelTotals
 
 if TYPE_CHECKING:
     from paribus.experiments.setup_builds import BuildSetup
@@ -58,24 +59,28 @@ class InteractionSums:
 def add_up(setup: BuildSetup, measuring: Measuring) -> InteractionSums:
     """Measure all blocks on the contexts of ``setup`` and return their sums."""
     n_pairs, n_triples = len(measuring.pairs), len(measuring.triples)
-    pairs = [_sums(setup, n_pairs) for _ in range(2)]
-    triples = [_sums(setup, n_triples) for _ in range(2)]
-    thirds = [_sums(setup, 3 * n_triples) for _ in range(2)]
-    means = PairMeans(n_pairs)
+    pairs = [row_sums(setup, n_pairs) for _ in range(2)]
+    triples = [row_sums(setup, n_triples) for _ in range(2)]
+    thirds = [row_sums(setup, 3 * n_triples) for _ in range(2)]
+    means = LevelTotals(4 * n_pairs)
     for block in measuring:
-        means.add(block)
+        means.add(np.concatenate([block.first, block.second, np.maximum(block.f, 0.0), np.maximum(-block.f, 0.0)]))
         present = block.absent + block.f3[:, None]
         for kept, values in zip(
             (*pairs, *triples, *thirds), (block.f, block.z, block.f3, block.z3, block.absent, present), strict=True
         ):
             kept.add(values.reshape(-1, len(block.columns)), block.columns)
     f, z, f3, z3, absent, present_sums = (kept.result() for kept in (*pairs, *triples, *thirds))
+    first, second, up, down = np.split(means.means, 4)
     return InteractionSums(
         measuring.pairs,
         measuring.triples,
         f,
         z,
-        *means.result(),
+        first,
+        second,
+        up,
+        down,
         measuring.null,
         f3,
         z3,
@@ -83,31 +88,6 @@ def add_up(setup: BuildSetup, measuring: Measuring) -> InteractionSums:
         present_sums,
         measuring.null3,
     )
-
-
-def _sums(setup: BuildSetup, n_rows: int) -> RowSums:
-    return RowSums(n_rows, setup.cluster, setup.rng("joined_clusters"))
-
-
-class PairMeans:
-    """Means over contexts of a pair's single effects and of both signs of its interaction."""
-
-    def __init__(self, n_pairs: int) -> None:
-        """Start at nothing."""
-        self._total, self._n = np.zeros((4, n_pairs)), np.zeros(n_pairs)
-
-    def add(self, block: Block) -> None:
-        """Add the contexts of a block that support each pair."""
-        known = ~np.isnan(block.f)
-        parts = (block.first, block.second, np.maximum(block.f, 0.0), np.maximum(-block.f, 0.0))
-        self._total += [np.where(known, part, 0.0).sum(1) for part in parts]
-        self._n += known.sum(1)
-
-    def result(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """Return the means ``[pairs]`` of first, second, positive and negative part; NaN without contexts."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            first, second, up, down = self._total / self._n
-        return first, second, up, down
 
 
 def kept(measuring: Measuring, n: int) -> Floats:

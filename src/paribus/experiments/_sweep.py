@@ -82,11 +82,12 @@ def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
     """Measure all blocks of ``stream`` (f and z at each level) and return their sums."""
     import numpy as np
 
-    from paribus.stats.row_sums import LevelTotals, RowSums
+    from paribus.experiments._build_experiment import row_sums
+    from paribus.stats.row_sums import LevelTotals
     from paribus.stats.trend import PageSums
 
     n_levels, ordered = len(plan.levels), plan.ordered()
-    delta, delta_z = (RowSums(n_levels - 1, setup.cluster, setup.rng("joined_clusters")) for _ in range(2))
+    delta, delta_z = (row_sums(setup, n_levels - 1) for _ in range(2))
     ranks = PageSums(
         setup.cluster, [level or 0 for level, of_curve in zip(plan.levels, ordered, strict=True) if of_curve]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
@@ -131,12 +132,12 @@ class Swaps:
         """The weapons that each is compared with, in either half of the contexts ``[weapons]``."""
         import numpy as np
 
-        return np.asarray(np.logical_or.reduce([reference for _, reference in self._halves()]))
+        return np.asarray(np.logical_or.reduce([reference for _, reference in self._halves]))
 
     @property
     def n_ordinary(self) -> int:
         """How many weapons each is compared with."""
-        return int(self._halves()[0][1].sum())
+        return int(self._halves[0][1].sum())
 
     def effects(self) -> Floats:
         """Return f with each weapon minus its mean over the ordinary weapons in the same context ``[weapons, n]``."""
@@ -150,12 +151,13 @@ class Swaps:
         import numpy as np
 
         out = np.empty_like(values)
-        for columns, reference in self._halves():
+        for columns, reference in self._halves:
             out[:, columns] = against(values[:, columns], reference)
         return out
 
+    @cached_property
     def _halves(self) -> list[tuple[Bools, Bools]]:
-        """Return both halves of the source builds' contexts ``[n]``, with the ordinary weapons of the other half.
+        """Both halves of the source builds' contexts ``[n]``, with the ordinary weapons of the other half.
 
         Weapons that look ordinary in the very contexts they are compared in would look too alike there.
         """

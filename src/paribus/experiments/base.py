@@ -102,7 +102,7 @@ class Experiment(Spec):
     type: ClassVar[str]
     evidence: ClassVar[Evidence]
     subject: ClassVar[str]
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 1
     summary: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
 

@@ -200,15 +200,14 @@ class Family2dHeatmap(BuildExperiment):
             table[name] = table_z[source]
         table["p_adj_z"] = table_z["p_adj"]
         table.index = pd.Index([i * len(ys) + j for i, j in crossed])
-        n = found.f.n
         frame = pd.DataFrame(
             {
                 "x": np.repeat([x or 0 for x in xs], len(ys)),
                 "y": np.tile([y or 0 for y in ys], len(xs)),
                 "mean_activation": found.f.means,
                 "std_error": found.f.standard_errors(),
-                "n": n.astype(np.int64),
-                "firing_rate": np.divide(found.firing, n, out=np.full(len(n), np.nan), where=n > 0),
+                "n": found.f.n.astype(np.int64),
+                "firing_rate": found.firing_rate,
                 "mean_preactivation": found.z.means,
             }
         )

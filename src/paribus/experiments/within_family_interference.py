@@ -12,6 +12,7 @@ from paribus.experiments._build_experiment import (
     base_numbers,
     effect_rows,
     row_means,
+    row_sums,
 )
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
@@ -120,11 +121,11 @@ class WithinFamilyInterference(BuildExperiment):
 
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
         """Measure every lower token, and how common its absence is in the corpus."""
-        from paribus.stats.row_sums import LevelTotals, RowSums
+        from paribus.stats.row_sums import LevelTotals
 
         setup.describe(recorder)
         stream, pairs, _ = self.prepare(setup, recorder)
-        delta, delta_z = (RowSums(len(pairs), setup.cluster, setup.rng("joined_clusters")) for _ in range(2))
+        delta, delta_z = (row_sums(setup, len(pairs)) for _ in range(2))
         base, edited = LevelTotals(len(pairs)), LevelTotals(len(pairs))
         for columns, f, z in stream:
             delta.add(f[1::2] - f[::2], columns)

@@ -179,6 +179,14 @@ def chunk_sizes(total: int, width: int, *, budget: int = CHUNK_ELEMENTS) -> Iter
         yield min(step, total - start)
 
 
+def column_blocks(matrix: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield a matrix [n, k] a few columns at a time, for what holds numbers for each; at least one block."""
+    start = 0
+    for size in chunk_sizes(max(1, matrix.shape[1]), len(matrix), budget=CHUNK_ELEMENTS):
+        yield matrix[:, start : start + size]
+        start += size
+
+
 def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Yield chunks [draws, units] of resampling counts: how often each unit is drawn among ``n_units`` draws."""
     for size in chunk_sizes(n_draws, n_units):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray, IntArray, cluster_codes
+from paribus.stats.clusters import FloatArray, IntArray, cluster_codes, column_blocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 SMOOTHING = 0.5
-HELD_ELEMENTS = 1 << 20
-"""Rows times items held as numbers at once."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,7 @@ def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, 
         raise ValueError(f"present {items.shape}, high {group.shape} and {len(codes)} cluster ids do not fit")
     if group.all() or not group.any():
         raise ValueError(f"{int(group.sum())} of {len(group)} rows are high; both groups need rows")
-    width = max(1, HELD_ELEMENTS // len(items))
-    parts = [
-        _associations(items[:, start : start + width], group, codes, k, spec.confidence)
-        for start in range(0, max(1, items.shape[1]), width)
-    ]
+    parts = [_associations(some, group, codes, k, spec.confidence) for some in column_blocks(items)]
     return pd.concat(parts, ignore_index=True)
 
 

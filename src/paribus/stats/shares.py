@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paribus.stats.bootstrap import MIN_CLUSTERS
-from paribus.stats.clusters import FloatArray, reduce_to_clusters
+from paribus.stats.clusters import FloatArray, column_blocks, reduce_to_clusters
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
-
-HELD_ELEMENTS = 1 << 20
-"""Rows times columns held as numbers at once."""
 
 
 def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
@@ -39,11 +36,7 @@ def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -
     columns = np.asarray(holds)
     if columns.ndim != 2:
         raise ValueError(f"shares are taken of columns [n, k], got shape {columns.shape}")
-    width = max(1, HELD_ELEMENTS // max(1, len(columns)))
-    parts = [
-        _wilson(columns[:, start : start + width].astype(np.float64), clusters, spec.confidence)
-        for start in range(0, max(1, columns.shape[1]), width)
-    ]
+    parts = [_wilson(some.astype(np.float64), clusters, spec.confidence) for some in column_blocks(columns)]
     low, high = np.concatenate(parts, axis=1)
     return low, high
 
