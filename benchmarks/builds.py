@@ -8,6 +8,7 @@ very same batches of distinct states, with their tensors ready. *One by one* is 
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from paribus.experiments.base import Experiment, MemoryRecorder, perform
 from paribus.experiments.family_1d_sweep import Family1dSweep
@@ -47,8 +48,7 @@ SPEED = {
     "family_2d_heatmap": Family2dHeatmap(family_x="special_charge_up", family_y="swim_speed_up"),
     "pairwise_interactions": PairwiseInteractions(),
 }
-ONE_BY_ONE = 300
-REPEATS = 4
+REPEATS = 2
 MEMORY_SIZES = {
     "family_1d_sweep": (1_000, 10_000, 200_000),
     "family_2d_heatmap": (1_000, 10_000, 200_000),
@@ -60,7 +60,7 @@ MEMORY_SIZES = {
 class Timed:
     """One experiment, timed.
 
-    Seconds are the least of ``REPEATS`` repeats, taken in turns so that a noisy minute hits all of them.
+    Seconds are means of ``REPEATS`` runs.
 
     Attributes:
         n_unique: Distinct states the network was run on, reference contexts of the nulls included.
@@ -94,24 +94,29 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def timed(experiment: Experiment, setup: BuildSetup) -> Timed:
-    """Time an experiment against the bare network on the same batches."""
-    batches: list[tuple[Tensor, ...]] = []
-    network = setup.model.network
-    handle = network.register_forward_pre_hook(lambda _, inputs: batches.append(tuple(t.clone() for t in inputs)))
-    perform(experiment, fresh(setup), MemoryRecorder())  # the batches; and everything imported and allocated once
+    """Time an experiment, and beside every forward pass it makes the bare network on that batch and on single states.
+
+    Taken minutes apart, the two differ by what else the machine does; side by side they share it. What is timed
+    beside it is no part of the total, and runs on a copy of the network that nobody listens to.
+    """
+    twin = copy.deepcopy(setup.model.network)
+    bare, single = [], []
+    sizes: list[int] = []
+
+    def beside(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+        bare.append(seconds(lambda: twin(*inputs)))
+        if len(sizes) % 2 == 0:
+            one = tuple(t[:1] for t in inputs)
+            single.append(seconds(lambda: twin(*one)))
+        sizes.append(len(inputs[0]))
+
+    perform(experiment, fresh(setup), MemoryRecorder())  # everything imported and allocated once
+    handle = setup.model.network.register_forward_hook(beside)
+    total = seconds(lambda: [perform(experiment, fresh(setup), MemoryRecorder()) for _ in range(REPEATS)])
     handle.remove()
-    n = sum(len(batch[0]) for batch in batches)
-    some = np.random.default_rng(0).choice(len(batches), min(ONE_BY_ONE, len(batches)), replace=False)
-    singles = [tuple(t[:1] for t in batches[i]) for i in some]
-    taken = []
-    for _ in range(REPEATS):
-        total = seconds(lambda: perform(experiment, fresh(setup), MemoryRecorder()))
-        with torch.inference_mode():
-            bare = seconds(lambda: [network(*batch) for batch in batches])
-            single = seconds(lambda: [network(*one) for one in singles]) / len(singles) * n
-        taken.append((total, bare, single))
-    total, bare, single = np.min(taken, axis=0)
-    return Timed(n, total, bare, single)
+    n, beside_it = sum(sizes), sum(bare) + sum(single)
+    per_run = np.array([n, total - beside_it, sum(bare), np.mean(single) * n]) / REPEATS
+    return Timed(int(per_run[0]), *per_run[1:].tolist())
 
 
 def fresh(setup: BuildSetup) -> BuildSetup:
