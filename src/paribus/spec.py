@@ -11,6 +11,9 @@ from typing import Any
 
 from paribus.errors import ConfigError, nearest
 
+ALWAYS_STATED = object()
+"""The ``unstated`` of a field that has been there from the start: no value of it stays out of the identity."""
+
 
 def field(
     default: Any = dataclasses.MISSING,
@@ -22,6 +25,7 @@ def field(
     below: float | None = None,
     choices: Sequence[str] | None = None,
     science: bool = True,
+    unstated: Any = ALWAYS_STATED,
 ) -> Any:
     """Declare a field of a :class:`Spec`.
 
@@ -34,6 +38,9 @@ def field(
         below: Exclusive upper bound.
         choices: The allowed strings. For a sequence: of each element.
         science: Whether the value can change a result, and so belongs to the run's identity.
+        unstated: For a field that is added to a type later: the value that does what was done before there was the
+            field. With it the field stays out of the identity, so that runs made before are found again; with any
+            other value it belongs to it. It need not be the default.
     """
     metadata = {
         "help": help,
@@ -43,6 +50,7 @@ def field(
         "below": below,
         "choices": tuple(choices) if choices else None,
         "science": science,
+        "unstated": unstated,
     }
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)

@@ -61,3 +61,18 @@ def test_a_field_called_type_does_not_hide_the_class():
 def test_of_the_settings_seed_and_checkpoint_count():
     assert set(science(Settings())) == {"_kind_", "seed", "checkpoint"}
     assert science(replace(Settings(), reuse="never", dry_run=True)) == science(Settings())
+
+
+def test_a_field_that_was_added_later_counts_only_where_it_differs_from_what_was_done_before():
+    @dataclass(frozen=True)
+    class Later(Spec):
+        seed: int = field(0, help="Seed.")
+        side: str = field("upper", help="Which side.", unstated="both")
+        strict: bool = field(False, help="Whether.", unstated=False)
+        keep: float | None = field(None, help="How much.", unstated=None)
+        n: int = field(1, help="How many.", unstated=True)
+
+    before = {"_kind_": "Later", "seed": 0}
+    assert science(Later(side="both", n=2)) == {**before, "n": 2}
+    assert science(Later()) == {**before, "side": "upper", "n": 1}, "the old behaviour need not be the default"
+    assert science(Later(strict=True, keep=0.0)) == {**before, "side": "upper", "strict": True, "keep": 0.0, "n": 1}
