@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,51 @@ def test_the_effect_vector_is_the_table():
     vector = experiment.effect_vector(setup_for("dose"))
     assert vector.labels == ("3 AP", "12 AP")
     np.testing.assert_allclose(vector.values, [3 / 19, 12 / 19], atol=1e-6)
+
+
+@pytest.mark.parametrize(("keep_empty", "absent"), [(False, True), (True, True), (False, False)])
+def test_a_rung_without_a_test_says_why(keep_empty, absent):
+    """Few contexts have room for 57 AP, and these hold nothing else: without the family they are empty builds."""
+    from paribus.subjects.builds.constraints import ConstraintsSpec
+
+    setup = dataclasses.replace(setup_for("dose"), constraint_spec=ConstraintsSpec(keep_empty=keep_empty))
+    sweep = Family1dSweep(family="SSU", rungs=[12, 57], include_absent=absent, placebo_contexts=0)
+    result = perform(sweep, setup, MemoryRecorder())
+    frame = result.tables["rung_deltas"].frame.set_index("rung")
+    n = len(setup.contexts)
+    can = int(setup.enforce(setup.edits.set_rung(setup.contexts.states(), "SSU", 57)).ok.sum())
+    assert 0 < can < 30 and frame.loc[57, ["p", "ci_low"]].isna().all()
+    assert frame.loc[12, "untested"] == ""
+    said = frame.loc[57, "untested"]
+    if keep_empty or not absent:
+        assert said == f"{can} of {n} contexts can wear it; a test needs 30"
+    else:
+        assert said.startswith(f"{can} of {n} contexts can wear it, 0 of them the baseline too (the others are empty")
+    assert [w for w in result.diagnostics.warnings if w.startswith("not tested")] == [f"not tested in SSU: 57 AP: {said}"]
+
+
+def test_the_slope_per_ap_is_the_mean_of_the_contexts_own_slopes():
+    custom = run("saturating", family="IRU", rungs=[3, 6, 12]).aggregates.custom
+    doses = np.array([0, 3, 6, 12])
+    values = 3 * (1 - np.exp(-doses / 12))
+    assert custom["slope_per_ap"] == pytest.approx(np.polyfit(doses, values, 1)[0], abs=1e-6)
+    assert custom["slope_up_to"] == 12
+    linear = run("dose", family="SSU").aggregates.custom
+    assert linear["slope_per_ap"] == pytest.approx(1 / 19, abs=1e-6)
+    assert linear["slope_per_ap_low"] == pytest.approx(1 / 19, abs=1e-6)
+    assert linear["slope_per_ap_p"] < 0.01
+    nothing = run("dose", family="QR").aggregates.custom
+    assert [nothing[f"slope_per_ap{end}"] for end in ("", "_low", "_high", "_p")] == [0, 0, 0, 1]
+
+
+def test_a_noisy_slope_has_an_interval_that_holds_it():
+    """Slopes of every context by hand, over the contexts that can wear all rungs of the curve."""
+    custom = run("noisy", family="SSU", rungs=[3, 12, 29]).aggregates.custom
+    setup = setup_for("noisy")
+    doses = [0, 3, 12, 29]
+    values = np.stack([setup.measure(setup.edits.set_rung(setup.contexts.states(), "SSU", d)).f for d in doses])
+    whole = values[:, ~np.isnan(values).any(0)]
+    slopes = np.polyfit(doses, whole, 1)[0]
+    assert custom["slope_per_ap"] == pytest.approx(slopes.mean(), abs=1e-9)
+    assert custom["slope_per_ap_low"] < slopes.mean() < custom["slope_per_ap_high"]
+    assert custom["slope_per_ap_high"] - custom["slope_per_ap_low"] < 8 * slopes.std() / np.sqrt(len(slopes))

@@ -30,11 +30,13 @@ class SweepPlan:
         levels: The levels, the baseline first.
         support: Contexts that each level is measured on ``[levels, n]``.
         kind: ``common`` or ``own`` for each level.
+        wearable: How many contexts can wear each level, whether or not they can wear the baseline too ``[levels]``.
     """
 
     levels: list[int | None]
     support: Bools
     kind: list[str]
+    wearable: Ints
 
     def differences(self, values: Floats, columns: Ints) -> Floats:
         """Return paired differences to the baseline ``[levels - 1, b]`` of contexts ``columns [b]``; NaN: no support.
@@ -54,6 +56,51 @@ class SweepPlan:
         common = np.array([kind == "common" for kind in self.kind])
         return (common if common.sum() >= 2 else np.ones_like(common)) & self.support.any(1)
 
+    def untested(self, least: int) -> list[str]:
+        """Return why each level has no test and no interval ``[levels]``; empty where it has them.
+
+        A family at its highest rung fills every slot, so that its contexts are empty builds without it: then no context
+        supports both ends of the comparison, however many there are.
+
+        Args:
+            least: Contexts that a test needs.
+        """
+        said = [""]
+        total = self.support.shape[1]
+        for n, wearable in zip(self.support[1:].sum(1).tolist(), self.wearable[1:].tolist(), strict=True):
+            if n >= least:
+                said.append("")
+            elif not wearable:
+                said.append(f"none of {total} contexts can wear it")
+            elif n == wearable:
+                said.append(f"{n} of {total} contexts can wear it; a test needs {least}")
+            else:
+                said.append(f"{wearable} of {total} contexts can wear it, {n} of them the baseline too{self._hint()}")
+        return said
+
+    def _hint(self) -> str:
+        if self.levels[0] is not None:
+            return ""
+        return (
+            " (the others are empty builds without the family; constraints.keep_empty=true keeps these, "
+            "experiment.include_absent=false compares with the lowest rung)"
+        )
+
+    def slope_weights(self) -> Floats | None:
+        """Return the weights ``[1, levels]`` that make a context's least-squares slope per AP of its ordered levels.
+
+        Levels outside the curve weigh 0. None where fewer than two levels form a curve.
+        """
+        import numpy as np
+
+        ordered = self.ordered()
+        if ordered.sum() < 2:
+            return None
+        dose = np.array([level or 0 for level in self.levels], float)
+        centred = np.where(ordered, dose - dose[ordered].mean(), 0.0)
+        weights: Floats = (centred / (centred**2).sum())[None]
+        return weights
+
 
 @dataclass(frozen=True)
 class Swept:
@@ -67,6 +114,7 @@ class Swept:
         mean: Mean activation on the contexts that support each level ``[levels]``; NaN without any.
         firing_rate: Share of them with f > 0.
         ranks: Ranks of the ordered levels within each context.
+        slope: Least-squares slope per AP over the ordered levels of each context, one row; None without a curve.
     """
 
     plan: SweepPlan
@@ -76,13 +124,14 @@ class Swept:
     mean: Floats
     firing_rate: Floats
     ranks: PageSums
+    slope: ClusterSums | None
 
 
 def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
     """Measure all blocks of ``stream`` (f and z at each level) and return their sums."""
     import numpy as np
 
-    from paribus.experiments._build_experiment import row_sums
+    from paribus.experiments._build_experiment import contrast, row_sums
     from paribus.stats.row_sums import LevelTotals
     from paribus.stats.trend import PageSums
 
@@ -92,13 +141,17 @@ def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
         setup.cluster, [level or 0 for level, of_curve in zip(plan.levels, ordered, strict=True) if of_curve]
     )
     totals = LevelTotals(n_levels)
+    weights, slopes = plan.slope_weights(), row_sums(setup, 1)
     for columns, f, z in stream:
         delta.add(plan.differences(f, columns), columns)
         delta_z.add(plan.differences(z, columns), columns)
         values = np.where(plan.support[:, columns], f, np.nan)
         ranks.add(values[ordered].T, columns)
         totals.add(values)
-    return Swept(plan, delta.result(), delta_z.result(), stream.null, totals.means, totals.shares_above, ranks)
+        if weights is not None:
+            slopes.add(contrast(weights, values - values[0]), columns)  # equal values then have a slope of exactly 0
+    slope = None if weights is None else slopes.result()
+    return Swept(plan, delta.result(), delta_z.result(), stream.null, totals.means, totals.shares_above, ranks, slope)
 
 
 def supported(feasible: Bools, how: str) -> tuple[Bools, list[str]]:

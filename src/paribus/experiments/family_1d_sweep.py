@@ -102,7 +102,7 @@ class Family1dSweep(BuildExperiment):
             ok=feasible,
             description=self.family,
         )
-        return stream, SweepPlan(levels, support, kind)
+        return stream, SweepPlan(levels, support, kind, feasible.sum(1))
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the mean effect of each rung."""
@@ -190,6 +190,10 @@ class Family1dSweep(BuildExperiment):
         frame.insert(2, "support", plan.kind)
         frame.insert(3, "mean_activation", swept.mean)
         frame.insert(4, "firing_rate", swept.firing_rate)
+        frame["untested"] = plan.untested(LEAST_TESTED)
+        told = [f"{label}: {why}" for label, why in zip(labels, frame["untested"], strict=True) if why]
+        if told:
+            recorder.warn(f"not tested in {self.family}: {'; '.join(told)}")
         return frame
 
     def shape(self, setup: BuildSetup, swept: Swept, frame: pd.DataFrame) -> dict[str, Any]:
@@ -216,8 +220,26 @@ class Family1dSweep(BuildExperiment):
             "trend_p": found.p,
             "isotonic_r2": isotonic_fit(doses[use], means[use], n[use]).r2,
             "logistic_fit": None if fit is None else dataclasses.asdict(fit),
+            **self.slope(setup, swept),
             "sd": setup.sd,
         }
+
+    def slope(self, setup: BuildSetup, swept: Swept) -> dict[str, Any]:
+        """Return the mean slope per AP with its interval, over the rungs that form one curve.
+
+        Each context has a least-squares slope of its own; the interval is that of their mean by source build. It tells
+        a dose-response in one number also where no S-shaped curve fits.
+        """
+        from paribus.stats.effects import effect_table
+
+        names = ("slope_per_ap", "slope_per_ap_low", "slope_per_ap_high", "slope_per_ap_p")
+        if swept.slope is None or swept.slope.n[0] < LEAST_TESTED:
+            return {**dict.fromkeys(names), "slope_up_to": None}
+        row = effect_table(swept.slope, setup.cluster, spec=setup.stats, rng=setup.rng("slope")).iloc[0]
+        values = (float(row[name]) for name in ("mean_delta", "ci_low", "ci_high", "p"))
+        ordered = swept.plan.ordered()
+        reach = max(level or 0 for level, of_curve in zip(swept.plan.levels, ordered, strict=True) if of_curve)
+        return {**dict(zip(names, values, strict=True)), "slope_up_to": reach}
 
     def draw(self, setup: BuildSetup, recorder: Recorder, frame: pd.DataFrame, shape: dict[str, Any]) -> None:
         """Declare the dose-response figure and the curve."""
@@ -261,4 +283,5 @@ _COLUMNS = {
     "support": "common: measured on one set of contexts; own: on the contexts that can wear this rung",
     "observational_delta": "difference of means between contexts that show this rung and those without the family",
     "confounding_gap": "observational_delta - mean_delta: what comes with the rung but is not done by it",
+    "untested": "why the level has no test and no interval: how many contexts can wear it; empty where it has them",
 }
