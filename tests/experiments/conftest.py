@@ -15,10 +15,10 @@ def planted_run():
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.generated import BuildsGenerated
 
-    def run(experiment, feature, *, n_builds=250, seed=1, data=None, stats=None, **changes):
+    def run(experiment, feature, *, n_builds=250, seed=1, data=None, stats=None, model=None, **changes):
         setup = build_setup(
             data=BuildsGenerated(n_builds=n_builds, seed=seed, **(data or {})),
-            model=Planted(),
+            model=Planted() if model is None else model,
             feature=PlantedFeature(feature),
             seed=0,
             stats=StatsSpec(**({"n_bootstrap": 200, "n_permutations": 999, "n_null": 50} | (stats or {}))),
@@ -28,3 +28,17 @@ def planted_run():
         return result, setup
 
     return run
+
+
+@pytest.fixture(scope="session")
+def hard():
+    """Return the module :file:`hard_features.py`, with ``hard.MODEL`` among its names."""
+    import importlib.util
+    import sys
+    from pathlib import Path
+
+    spec = importlib.util.spec_from_file_location("hard_features", Path(__file__).with_name("hard_features.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

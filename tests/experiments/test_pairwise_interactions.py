@@ -8,6 +8,7 @@ import pytest
 
 from paribus.errors import ConfigError
 from paribus.experiments._interaction_labels import pair_labels, parts
+from paribus.experiments.conditional_interactions import ConditionalInteractions
 from paribus.experiments.pairwise_interactions import PairwiseInteractions
 from paribus.figures.draw import draw
 from paribus.models.nets.planted import DRIVERS
@@ -166,6 +167,43 @@ def test_candidates_are_chosen_on_other_builds_than_they_are_reported_on(planted
     vector = experiment.effect_vector(setup)
     assert len(vector.labels) == 3
     assert np.isnan(vector.differences[:, others]).all()
+
+
+@pytest.mark.parametrize(
+    ("feature", "family", "rung", "rms"),
+    [
+        ("threshold", "special_charge_up", 29, 1.5),  # nothing below 29 AP: the rung that builds usually show is 6
+        ("long_dose", "ink_saver_main", 15, 15 / 57),  # under a quarter of the whole dose at the usual 6 AP
+        ("saturating", "ink_recovery_up", 6, 3 * (1 - np.exp(-6 / 12))),  # shows itself at the usual rung: left there
+    ],
+)
+@pytest.mark.parametrize("modulator", [None, "SSU"])
+def test_candidates_are_looked_for_at_every_rung(planted_run, hard, feature, family, rung, rms, modulator):
+    fields = {"modulator": modulator} if modulator else {"triples": False}
+    experiment = (ConditionalInteractions if modulator else PairwiseInteractions)(n_candidates=3, **fields)
+    result, _ = planted_run(experiment, feature, model=hard.MODEL)
+    first = result.tables["candidates"].frame.iloc[0]
+    assert (first["token"], first["ap"]) == (family, rung)
+    assert first["single_effect_rms"] == pytest.approx(rms, rel=1e-5)
+    assert any("1 of 3 candidates move the feature" in warning for warning in result.diagnostics.warnings)
+    assert first["largest_effect_rms"] > 0 and first["largest_at"] >= first["ap"]
+
+
+@pytest.mark.parametrize("feature", ["null", "class_gate"])
+def test_where_no_family_moves_the_feature_the_result_says_so(planted_run, hard, feature):
+    result, _ = planted_run(PairwiseInteractions(triples=False), feature, model=hard.MODEL)
+    assert any("no family moves the feature by 0.1 sd" in warning for warning in result.diagnostics.warnings)
+    assert result.tables["candidates"].frame["largest_at"].isna().all()
+
+
+def test_many_contexts_are_sampled_for_the_choice(planted_run, monkeypatch):
+    from paribus.experiments import _screen
+
+    monkeypatch.setattr(_screen, "MOST_SCREENED", 50)
+    result, setup = planted_run(PairwiseInteractions(n_candidates=3, triples=False), "xor")
+    assert set(result.tables["candidates"].frame["token"]) == set(DRIVERS["xor"])
+    assert result.tables["candidates"].description.endswith("Chosen on 50 contexts of other source builds.")
+    assert result.aggregates.n_samples == len(setup.contexts) // 2
 
 
 def test_chosen_candidates_can_all_stand_together(planted_run):

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from paribus.errors import ConfigError, nearest
-from paribus.experiments._moves import Move, apply_moves
-from paribus.stats.row_sums import LevelTotals
+from paribus.experiments._moves import Move
+from paribus.experiments._screen import Screened, sample, screen
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import N_STACKING, States
 from paribus.subjects.builds.tokens import capstones
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
 
-Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 class AsksForCandidates(Protocol):
@@ -80,13 +78,13 @@ class Choice:
 
     Attributes:
         candidates: The candidates in order.
-        sizes: Root mean square of their single effects where they were chosen by them, else NaN.
+        screened: Their single effects where they were chosen by them; empty where they were given.
         rows: The contexts to report on.
         n_chosen_on: Contexts (of other source builds) they were chosen on; 0 where they were given.
     """
 
     candidates: tuple[Candidate, ...]
-    sizes: tuple[float, ...]
+    screened: tuple[Screened, ...]
     rows: Ints
     n_chosen_on: int
 
@@ -132,9 +130,9 @@ def choose(
 ) -> Choice:
     """Return the candidates asked for, or those with the largest single effects.
 
-    Chosen ones are ranked by the root mean square of the paired change of f (not by its mean: an effect that turns its
-    sign with other tokens is one as well), on one half of the source builds; interactions are reported on the other.
-    Of main-only abilities of one piece only the strongest is chosen, so that every pair can stand together.
+    Families are looked over at every rung (see :mod:`~paribus.experiments._screen`) on one half of the source builds;
+    interactions are reported on the other. Of main-only abilities of one piece only the strongest is chosen, so that
+    every pair can stand together.
 
     Args:
         setup: The contexts.
@@ -150,45 +148,62 @@ def choose(
     if experiment.candidates is not None:
         given = tuple(parse(setup, name, experiment.rung) for name in experiment.candidates)
         _check(given, barred)
-        return Choice(given, (float("nan"),) * len(given), everything, 0)
+        return Choice(given, (), everything, 0)
     families = [family for family in setup.vocabulary.families() if family not in barred]
-    rungs = [experiment.rung if experiment.rung in setup.vocabulary.family_rungs(f) else None for f in families]
-    pool = [parse(setup, family.name, rung) for family, rung in zip(families, rungs, strict=True)]
     clusters = np.unique(setup.cluster)
     first = setup.rng("candidate_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
     choosing = np.isin(setup.cluster, first)
-    rows, rest = np.flatnonzero(choosing), np.flatnonzero(~choosing)
+    rows, rest = sample(setup, np.flatnonzero(choosing)), np.flatnonzero(~choosing)
     if not len(rest):
         raise ConfigError("all contexts come from one source build; name the candidates: experiment.candidates=[...]")
-    part = setup.restrict(rows)
-    moves = [move for candidate in pool for move in (candidate.gone, candidate.there)]
-
-    def design(states: States) -> States:
-        return apply_moves(experiment.hold(part, states), moves)
-
-    squares = LevelTotals(len(pool))
-    for _, f, _ in part.stream_design(design, recorder, n_levels=len(moves), description="single effects"):
-        squares.add((f[1::2] - f[::2]) ** 2)
-    feasible = ~np.isnan(squares.means)
-    sizes = np.sqrt(np.where(feasible, squares.means, 0.0))
-    order = np.array(_strongest(pool, sizes, feasible)[: experiment.n_candidates], np.int64)
+    screened = screen(
+        setup.restrict(rows), experiment, [_range(setup, family, experiment.rung) for family in families], recorder
+    )
+    pool = [parse(setup, found.family.name, found.level) for found in screened]
+    order = _strongest(pool, screened)[: experiment.n_candidates]
     if len(order) < 2:
         raise ConfigError("fewer than two families can be set in these contexts; name the candidates or a lower rung")
+    chosen = tuple(screened[i] for i in order)
     if recorder is not None:
         recorder.warn(
             f"candidates were chosen by their single effects on {len(rows)} contexts and are reported on the "
             f"{len(rest)} contexts of the other source builds"
         )
-    return Choice(tuple(pool[i] for i in order), tuple(sizes[order].tolist()), rest, len(rows))
+        _say_what_passed(setup, recorder, chosen, len(rows))
+    return Choice(tuple(pool[i] for i in order), chosen, rest, len(rows))
 
 
-def _strongest(pool: Sequence[Candidate], sizes: Floats, feasible: Bools) -> list[int]:
+def _range(setup: BuildSetup, family: Family, rung: int | None) -> tuple[Family, tuple[int, ...], int]:
+    """Return a family with the levels it is looked over at, and its usual one: all, or the rung that is asked for."""
+    known = setup.vocabulary.family_rungs(family)
+    if rung in known:
+        return family, (rung,), rung
+    usual = usual_level(setup, family)
+    return family, known if rung is None else (usual,), usual
+
+
+def _strongest(pool: Sequence[Candidate], screened: Sequence[Screened]) -> list[int]:
     """Return places by falling size, leaving out what cannot stand beside a stronger one (main-only, same piece)."""
     out: list[int] = []
-    for i in np.argsort(-sizes, kind="stable").tolist():
-        if feasible[i] and not any(pool[i].excludes(pool[j]) for j in out):
+    for i in np.argsort([-found.largest for found in screened], kind="stable").tolist():
+        if np.isfinite(screened[i].rms) and not any(pool[i].excludes(pool[j]) for j in out):
             out.append(i)
     return out
+
+
+def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Screened], n: int) -> None:
+    """Say so where candidates are none by their own effect: what they show is not what the feature responds to."""
+    least = setup.stats.min_effect * setup.sd
+    passed = sum(found.rms >= least > 0 for found in chosen)
+    by = f"by {setup.stats.min_effect:g} sd (root mean square over {n} contexts)"
+    if not passed:
+        recorder.warn(
+            f"no family moves the feature {by} at any rung that was looked at: the candidates are the first of equals, "
+            "and nothing here speaks about what drives the feature; name candidates (experiment.candidates), among "
+            "them a weapon (weapon:NAME) or a class of weapons (weapon_class:NAME)"
+        )
+    elif passed < len(chosen):
+        recorder.warn(f"{passed} of {len(chosen)} candidates move the feature {by} at their rung; the others fill up")
 
 
 def _check(given: Sequence[Candidate], barred: set[Family]) -> None:

@@ -170,7 +170,9 @@ def candidate_table(choice: Choice) -> Table:
             "token": [candidate.name for candidate in choice.candidates],
             "family": [candidate.family.name for candidate in choice.candidates],
             "ap": [candidate.level for candidate in choice.candidates],
-            "single_effect_rms": np.array(choice.sizes, float),
+            "single_effect_rms": [found.rms for found in choice.screened] or np.nan,
+            "largest_effect_rms": [found.largest for found in choice.screened] or np.nan,
+            "largest_at": [found.largest_at or np.nan for found in choice.screened] or np.nan,
         }
     )
     return Table(
@@ -182,6 +184,8 @@ def candidate_table(choice: Choice) -> Table:
         {
             "ap": "AP that the family is set to when it is there",
             "single_effect_rms": "root mean square over contexts of f(there) - f(gone); blank where they were given",
+            "largest_effect_rms": "the largest such effect over all rungs, contexts that cannot wear one counting as 0",
+            "largest_at": "AP of that rung; blank where there is no effect at any",
         },
     )
 
