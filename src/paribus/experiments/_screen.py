@@ -74,7 +74,8 @@ def screen(
         recorder: Gets counts and progress.
     """
     moves: list[Move] = []
-    gone, there = [], []
+    gone: list[int] = []
+    there: list[int] = []
     for family, levels, _ in ranges:
         first = len(moves)
         moves += [_setting(setup, family, level) for level in (None, *levels)]
