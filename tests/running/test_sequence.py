@@ -9,6 +9,11 @@ import pytest
 from paribus.errors import ConfigError, ExperimentError
 from paribus.running import sweep_end
 from paribus.running.run import run_job
+from paribus.sweep.outcome import DONE, FAILED, Outcome
+
+
+def outcome(result):
+    return Outcome(DONE, (), run_id=result.run_id, reused=result.reused)
 
 
 def by_type(store):
@@ -117,11 +122,11 @@ def test_a_sweep_ends_with_the_comparison_of_what_finished(store, job, seq, node
     steps = {"train": "Train", "measure": "Measure"}
     jobs = [job(seq(comparison=node("Compare"), **steps), seed=seed) for seed in range(2)]
     jobs.append(job(seq(comparison=node("Compare"), bad="Fail", **steps), seed=2))
-    for each in jobs[:2]:
-        run_job(each, sweep="s1")
+    ended = [outcome(run_job(each, sweep="s1")) for each in jobs[:2]]
     with pytest.raises(ExperimentError):
         run_job(jobs[2], sweep="s1")
-    (result,) = sweep_end.finish(jobs, "s1", output_dir=Path("swept"))
+    ended.append(Outcome(FAILED, (), "s1"))
+    (result,) = sweep_end.finish(jobs, "s1", output_dir=Path("swept"), ended=ended)
     runs = result.tables["runs"].frame
     assert sorted(runs["type"].unique()) == ["toy_fail", "toy_measure", "toy_train"]
     assert runs.loc[runs["type"] == "toy_measure", ["seed", "n_train"]].to_numpy().tolist() == [
@@ -134,9 +139,10 @@ def test_a_sweep_ends_with_the_comparison_of_what_finished(store, job, seq, node
     assert "3 jobs: 1 FAILED, 2 FINISHED" in shown and "3 means compared" in shown and "paribus ui" in shown
     kept = by_type(store)["toy_compare"]
     assert kept.status == "FINISHED" and kept.tags["sweep"] == "s1" and Path("swept/comparison/report.html").exists()
-    again = sweep_end.finish(jobs, "s2", output_dir=Path("swept2"))[0]
+    ended = [outcome(run_job(each, sweep="s2")) for each in jobs[:2]]
+    again = sweep_end.finish(jobs[:2], "s2", output_dir=Path("swept2"), ended=ended)[0]
     assert again.run_id == result.run_id, "the same runs give the same comparison"
-    assert "2 reused" in capsys.readouterr().out
+    assert "2 jobs: 2 reused" in capsys.readouterr().out
 
 
 def test_an_interrupted_sweep_leaves_no_run_running_and_compares_nothing(store, job, seq, node, capsys):
@@ -155,6 +161,8 @@ def test_a_failing_comparison_is_said_in_the_end(store, job, seq, node):
 
 def test_a_sweep_without_comparison_just_counts(store, job, capsys):
     jobs = [job("Measure", seed=seed) for seed in range(2)]
-    for each in jobs:
-        run_job(each, sweep="s1")
-    assert sweep_end.finish(jobs, "s1") == [] and "2 jobs: 2 FINISHED" in capsys.readouterr().out
+    ended = [outcome(run_job(each, sweep="s1")) for each in jobs]
+    assert sweep_end.finish(jobs, "s1", ended=ended) == [] and "2 jobs: 2 FINISHED" in capsys.readouterr().out
+    ended = [outcome(run_job(each, sweep="s2")) for each in [jobs[0], job("Measure", seed=7)]]
+    assert sweep_end.finish(jobs, "s2", ended=ended) == []
+    assert "2 jobs: 1 FINISHED, 1 reused" in capsys.readouterr().out

@@ -120,11 +120,11 @@ def test_a_finished_run_is_found_by_identity_within_its_experiment(tracked_workd
     for status, identity in (("FINISHED", "aa"), ("FAILED", "bb"), ("FINISHED", "aa")):
         run = store.start("r", folder=tracked_workdir / "o", tags=tags | {"identity": identity})
         run.finish(status)
-    assert store.find_finished("aa").run_id == run.run_id == store.latest_model("images").run_id
+    assert store.finished("aa")[0].run_id == run.run_id == store.latest_model("images").run_id
     assert store.latest_model("builds") is None
-    assert store.find_finished("bb") is None and store.find_finished("cc") is None
+    assert store.finished("bb") == [] == store.finished("cc")
     other = open_store(TrackingSpec(experiment="other"))
-    assert other.find_finished("aa") is None and other.latest_model("images") is None
+    assert other.finished("aa") == [] and other.latest_model("images") is None
     assert store.client.get_experiment_by_name("other") is None, "looking must not create an experiment"
 
 
@@ -257,7 +257,7 @@ def test_off_keeps_files_and_no_store(workdir):
     assert run.run_id is None and sorted(os.listdir(workdir)) == ["out", "weights.pt"]
     found = sorted(str(p.relative_to(workdir / "out")) for p in (workdir / "out").rglob("*") if p.is_file())
     assert found == ["checkpoints/weights.pt", "config.yaml", "tables/effects.json", "tables/effects.parquet"]
-    assert store.runs() == [] and store.find_finished("x") is None and store.latest_model("images") is None
+    assert store.runs() == [] and store.finished("x") == [] and store.latest_model("images") is None
     with pytest.raises(ConfigError, match="tracking=off keeps no runs"):
         store.get("abcd")
 

@@ -103,7 +103,7 @@ def run(words: Words, asked: Sequence[Job]) -> int:
     closing = EXIT_DONE
     if sweep is not None:
         with signals.raising():
-            closing = finish(asked, sweep, folder, interrupted=interrupted)
+            closing = finish(asked, sweep, folder, interrupted=interrupted, ended=ended)
     if broken is not None:
         closing = EXIT_FAILED
     code = summed_up(ended, expected=len(asked), interrupted=interrupted, closing=closing)
@@ -124,12 +124,12 @@ def open_stores(asked: Sequence[Job]) -> None:
             open_store(spec)
 
 
-def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool) -> int:
+def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool, ended: Sequence[Outcome]) -> int:
     """Do what stands at the end of a sweep (runs left open are closed, a study's comparison is made)."""
     from paribus.running.sweep_end import finish as finish_sweep
 
     try:
-        finish_sweep(asked, sweep, output_dir=folder, interrupted=interrupted)
+        finish_sweep(asked, sweep, output_dir=folder, interrupted=interrupted, ended=ended)
     except ParibusError as error:
         print(f"paribus: {one_line(str(error))}", file=sys.stderr)
         return EXIT_FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -70,12 +71,28 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
             ended = attempt(
                 lambda: _job(config, words, hydra.runtime.choices, surroundings), surroundings.sweep, folder
             )
-        except KeyboardInterrupt:
-            Outcome(outcomes.INTERRUPTED, words, surroundings.sweep, message="interrupted").write(folder)
+        except KeyboardInterrupt as error:
+            _write(_stopped(error, words, surroundings.sweep), folder)
             if watch is not None and watch.orphaned:
                 os._exit(signals.EXIT_INTERRUPTED)
             raise
-    replace(ended, overrides=words).write(folder)
+    _write(replace(ended, overrides=words), folder)
+
+
+def _stopped(error: KeyboardInterrupt, words: tuple[str, ...], sweep: str | None) -> Outcome:
+    """Return the outcome of a job that a signal found; it may have come when the run was finished already."""
+    run_id = getattr(error, "run_id", None)
+    if getattr(error, "finished", False):
+        return Outcome(outcomes.DONE, words, sweep, run_id=run_id)
+    return Outcome(outcomes.INTERRUPTED, words, sweep, run_id=run_id, message="interrupted")
+
+
+def _write(outcome: Outcome, folder: Path) -> None:
+    """Write an outcome; where that cannot be done, a full disk for example, the job counts as one that left none."""
+    try:
+        outcome.write(folder)
+    except OSError as error:
+        log.error("%s: the job's outcome could not be written (%s)", folder, error.strerror or error)
 
 
 def _job(config: DictConfig, words: Sequence[str], choices: Any, surroundings: Surroundings) -> Job:
@@ -98,7 +115,7 @@ def attempt(make: Callable[[], Job], sweep: str | None, folder: Path) -> Outcome
     ended = Outcome(outcomes.DONE, (), sweep)
     try:
         result = run_job(make(), sweep=sweep, output_dir=folder)
-        ended = replace(ended, run_id=result.run_id)
+        ended = replace(ended, run_id=result.run_id, reused=result.reused)
         if not result.success:
             ended = replace(ended, status=outcomes.FAILED, message=result.error_message or "failed")
     except ParibusError as error:
@@ -120,5 +137,6 @@ def one_line(message: str) -> str:
 
 
 def _keep_traceback(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    with contextlib.suppress(OSError):  # it is a copy of what the log says; a full disk must not hide the error itself
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")

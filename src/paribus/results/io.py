@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,16 +12,21 @@ from typing import Any
 
 from paribus.errors import DataError
 from paribus.results.evidence import Evidence
+from paribus.results.files import replacing, write_text
 from paribus.results.frames import check_frame, dtype_of, from_records, read_parquet, to_records, write_parquet
-from paribus.results.schema import Aggregates, Curve, Diagnostics, EngineReport, Figure, Result, Table
+from paribus.results.schema import Aggregates, Artifact, Curve, Diagnostics, EngineReport, Figure, Result, Table
 from paribus.results.values import decode, decode_float, encode, encode_float
 
 RESULT_FILE = "result.json"
+"""Stands in a run that finished; written once, after everything else."""
+PARTIAL_FILE = "partial.json"
+"""Stands in a run that did not finish: the same, with what it had found by then."""
 TABLE_FOLDER = "tables"
 FORMAT = 1
 ROWS_IN_JSON = 20_000
 """Larger tables stand in their parquet file alone when a result is written to a folder."""
 _NAME = re.compile(r"[a-z0-9_]+")
+_SEAL = re.compile(r',\n "digest": "([0-9a-f]{64})"\n}\s*\Z')
 
 
 def check_name(name: str) -> str:
@@ -38,11 +43,15 @@ def check_name(name: str) -> str:
 def to_json(result: Result, *, rows_limit: int | None = None) -> str:
     """Return ``result`` as one strict JSON text (RFC 8259: no bare NaN or Infinity).
 
+    Its last entry, ``digest``, is the hash of all that stands before (SHA-256), so that a change is noticed.
+
     Args:
         result: The result.
         rows_limit: Leave out the rows of tables longer than this (they then say which file holds them).
     """
-    return json.dumps(to_tree(result, rows_limit=rows_limit), ensure_ascii=False, allow_nan=False, indent=1)
+    text = json.dumps(to_tree(result, rows_limit=rows_limit), ensure_ascii=False, allow_nan=False, indent=1)
+    body = text.removesuffix("\n}")
+    return f'{body},\n "digest": "{_hash(body)}"\n}}'
 
 
 def from_json(text: str, *, folder: Path | None = None) -> Result:
@@ -53,12 +62,15 @@ def from_json(text: str, *, folder: Path | None = None) -> Result:
         folder: Where the files of tables whose rows were left out stand.
 
     Raises:
-        DataError: If it is not the JSON of a result, or a table's file is not there.
+        DataError: If it is not the JSON of a result, was changed after it was written, or a table's file is not there.
     """
+    sealed = _SEAL.search(text, max(0, len(text) - 200))
+    if sealed is not None and sealed[1] != _hash(text[: sealed.start()]):
+        raise DataError(f"{RESULT_FILE}: was changed after it was written")
     try:
         tree = json.loads(text)
         return from_tree(tree, folder=folder)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"not a readable {RESULT_FILE}: {type(error).__name__}: {error}") from error
 
 
@@ -70,33 +82,44 @@ def write(result: Result, folder: Path) -> Path:
 
 
 def read(folder: Path) -> Result:
-    """Read what :func:`write` wrote.
+    """Read what :func:`write` wrote: the result of a run that finished.
 
     Raises:
         DataError: If the folder holds no readable result.
     """
-    path = folder / RESULT_FILE
+    if not (folder / RESULT_FILE).is_file() and (folder / PARTIAL_FILE).is_file():
+        raise DataError(f"{folder}: holds no {RESULT_FILE}, the run did not finish; {PARTIAL_FILE} has what it found")
+    return _read(folder, RESULT_FILE)
+
+
+def read_partial(folder: Path) -> Result:
+    """Read what a run that did not finish had found.
+
+    Raises:
+        DataError: If the folder holds no readable ``partial.json``.
+    """
+    return _read(folder, PARTIAL_FILE)
+
+
+def _read(folder: Path, name: str) -> Result:
+    path = folder / name
     if not path.is_file():
-        raise DataError(f"{folder}: holds no {RESULT_FILE}")
-    return from_json(path.read_text(encoding="utf-8"), folder=folder)
+        raise DataError(f"{folder}: holds no {name}")
+    try:
+        return from_json(path.read_text(encoding="utf-8"), folder=folder)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a readable {name}: {error}") from None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_table(table: Table, folder: Path) -> Path:
     """Write one table as ``tables/<name>.parquet`` under ``folder`` and return its path."""
     path = folder / TABLE_FOLDER / f"{check_name(table.name)}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    write_parquet(check_frame(table.name, table.frame), partial)
-    os.replace(partial, path)
-    return path
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file in one step, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        write_parquet(check_frame(table.name, table.frame), partial)
     return path
 
 
@@ -146,6 +169,9 @@ def to_tree(result: Result, *, rows_limit: int | None = None) -> dict[str, Any]:
         "started_at": result.started_at,
         "duration_seconds": encode_float(result.duration_seconds),
         "run_id": result.run_id,
+        "artifacts": {
+            name: {"size": found.size, "sha256": found.digest} for name, found in sorted(result.artifacts.items())
+        },
     }
 
 
@@ -173,6 +199,7 @@ def from_tree(tree: Mapping[str, Any], *, folder: Path | None = None) -> Result:
         started_at=tree["started_at"],
         duration_seconds=decode_float(tree["duration_seconds"]),
         run_id=tree["run_id"],
+        artifacts={name: Artifact(node["size"], node["sha256"]) for name, node in tree.get("artifacts", {}).items()},
     )
 
 

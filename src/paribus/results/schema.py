@@ -125,8 +125,25 @@ class Diagnostics:
 
 
 @dataclass(frozen=True)
+class Artifact:
+    """A file that belongs to a run.
+
+    Attributes:
+        size: Its length in bytes.
+        digest: Hash of its content (SHA-256, hexadecimal).
+    """
+
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class Result:
-    """Everything one experiment found, with the run's own metadata once it is tracked."""
+    """Everything one experiment found, with the run's own metadata once it is tracked.
+
+    ``artifacts`` names every other file of the run by its path in it; ``reused`` says that the result was taken from an
+    earlier run instead of measured now (it is not stored).
+    """
 
     spec_id: str
     experiment_type: str
@@ -147,3 +164,5 @@ class Result:
     started_at: str | None = None
     duration_seconds: float | None = None
     run_id: str | None = None
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    reused: bool = False

@@ -1,4 +1,4 @@
-"""Completing a result with what its run knows, and keeping all of it: metrics, figures, result.json, report.html."""
+"""Keeping all of a result, in the order in which a kill at any moment leaves a run unfinished or complete."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from paribus.results.io import RESULT_FILE, ROWS_IN_JSON, to_json
+from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, to_json
 from paribus.results.values import plain
+from paribus.running.holding import SignalsHeld
 from paribus.running.summary import lines
+from paribus.tracking.run import FINISHED
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Setup
@@ -25,26 +27,48 @@ log = logging.getLogger("paribus")
 
 
 def keep(result: Result, run: FileRun) -> Result:
-    """Keep a finished result in its run; return it with warnings about figures that could not be drawn."""
+    """Keep everything of a finished result but ``result.json``: that is the last, see :func:`seal`.
+
+    Returns:
+        The result with warnings about figures that could not be drawn, and with the list of the run's files.
+    """
+    drawn, warnings = draw_figures(result, run)
+    if warnings:
+        diagnostics = replace(result.diagnostics, warnings=(*result.diagnostics.warnings, *warnings))
+        result = replace(result, diagnostics=diagnostics)
     run.metrics(headline(result))
     run.note(note(result))
     if result.provenance.get("data_digest"):
         run.data_set(str(result.provenance.get("data_name") or "data"), str(result.provenance["data_digest"]))
     for curve in result.curves:
         run.curve(curve)
-    drawn, warnings = draw_figures(result, run)
-    if warnings:
-        diagnostics = replace(result.diagnostics, warnings=(*result.diagnostics.warnings, *warnings))
-        result = replace(result, diagnostics=diagnostics)
-    keep_pages(result, run, drawn)
-    return result
+    keep_report(result, run, drawn)
+    run.flush()
+    return replace(result, artifacts=dict(run.artifacts))
 
 
-def keep_pages(result: Result, run: FileRun, drawn: Mapping[str, bytes]) -> None:
-    """Write ``result.json`` and ``report.html``."""
+def seal(result: Result, run: FileRun) -> None:
+    """Write ``result.json``, which names all the other files, and set the status: from here on the run is finished.
+
+    No signal comes in between. What is killed before the status is set did not finish; afterwards it is complete.
+    """
+    text = to_json(result, rows_limit=ROWS_IN_JSON)
+    with SignalsHeld():
+        run.text(RESULT_FILE, text)
+        run.finish(FINISHED)
+
+
+def keep_partial(result: Result, run: FileRun) -> None:
+    """Write what a run had found that did not finish: ``partial.json`` and ``report.html``, never ``result.json``."""
+    run.withdraw(RESULT_FILE)
+    run.text(PARTIAL_FILE, to_json(replace(result, artifacts=dict(run.artifacts)), rows_limit=ROWS_IN_JSON))
+    keep_report(result, run, {})
+
+
+def keep_report(result: Result, run: FileRun, drawn: Mapping[str, bytes]) -> None:
+    """Write ``report.html``."""
     from paribus.report.page import render
 
-    run.text(RESULT_FILE, to_json(result, rows_limit=ROWS_IN_JSON))
     run.text(REPORT_FILE, render(result, drawn, command=result.provenance.get("repeat")))
 
 

@@ -17,13 +17,15 @@ from paribus.experiments.base import perform
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
 from paribus.running import keeping
+from paribus.running.holding import SignalsHeld
 from paribus.running.identify import identify
 from paribus.running.on_the_spot import trained
 from paribus.running.recorder import TrackedRecorder
 from paribus.running.setup import builder
 from paribus.running.tags import model_label, run_name, run_tags
-from paribus.running.workspace import FileWorkspace
+from paribus.running.workspace import FileWorkspace, discard
 from paribus.tracking.provenance import provenance
+from paribus.tracking.run import FINISHED, TRACEBACK_FILE
 
 if TYPE_CHECKING:
     from paribus.running.resolve import Resolved
@@ -48,6 +50,7 @@ class Living:
         origin: Its provenance, to which the work adds what it loads.
         started: When it began.
         clock: The same on a clock that only goes forward, in seconds.
+        result: What it found, once the work is done.
     """
 
     resolved: Resolved
@@ -58,6 +61,7 @@ class Living:
     origin: dict[str, Any]
     started: datetime
     clock: float
+    result: Result | None = None
 
     def complete(self, result: Result, *, error: str | None = None) -> Result:
         """Return ``result`` with what the run knows about itself."""
@@ -134,25 +138,33 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     return live(resolved, store, folder, identity=identity, parent=parent, work=work)
 
 
-def reusable(store: Store, identity: str) -> Result | None:
-    """Return the result of a finished run of this identity, if its files are there."""
-    kept = store.find_finished(identity)
-    if kept is None:
-        return None
-    try:
-        result = store.result(kept.run_id)
-    except DataError as error:
-        log.warning("run %s of the same identity cannot be reused: %s", kept.run_id[:8], error)
-        return None
-    log.log(
-        logging.DEBUG if kept.run_id in _told else logging.INFO,
-        "%s: reused run %s of %s",
-        kept.name,
-        kept.run_id[:8],
-        kept.started_at.strftime("%Y-%m-%d %H:%M"),
-    )
-    _told.add(kept.run_id)
-    return replace(result, run_id=kept.run_id)
+def reusable(store: Store, identity: str, check: Callable[[Result], None] | None = None) -> Result | None:
+    """Return the result of the latest finished run of this identity that is whole; say what is wrong with others.
+
+    Args:
+        store: Where runs are kept.
+        identity: What is asked for.
+        check: Raises a DataError where something else than its own files is not as it must be.
+    """
+    for kept in store.finished(identity):
+        try:
+            result = store.complete(kept.run_id)
+            if check is not None:
+                check(result)
+        except DataError as error:
+            log.warning("run %s of the same identity cannot be reused: %s; measured again", kept.run_id[:8], error)
+            continue
+        log.log(
+            logging.DEBUG if kept.run_id in _told else logging.INFO,
+            "%s: reused run %s of %s",
+            kept.name,
+            kept.run_id[:8],
+            kept.started_at.strftime("%Y-%m-%d %H:%M"),
+        )
+        _told.add(kept.run_id)
+        discard(identity)
+        return replace(result, run_id=kept.run_id, reused=True)
+    return None
 
 
 def live(
@@ -164,28 +176,30 @@ def live(
     parent: str | None,
     work: Callable[[Living], Result],
 ) -> Result:
-    """Begin a run, do its work, keep what comes of it, and end the run in every case.
+    """Begin a run, do its work, keep what comes of it, and end the run in every case, once.
 
     Raises:
         ExperimentError: If the work failed.
-        KeyboardInterrupt: If a signal came.
+        KeyboardInterrupt: If a signal came; where it came so late that the run is finished, its ``finished`` is true.
     """
-    living = begin(resolved, store, folder, identity=identity, parent=parent)
-    workspace = living.workspace
+    living: Living | None = None
     try:
+        with SignalsHeld():
+            living = begin(resolved, store, folder, identity=identity, parent=parent)
         living.run.config(resolved.request.tree, resolved.request.choices)
-        result = living.complete(work(living))
-        result = keeping.keep(result, living.run)
-        living.run.finish("FINISHED")
+        living.result = living.complete(work(living))
+        living.result = keeping.keep(living.result, living.run)
+        keeping.seal(living.result, living.run)
     except BaseException as error:
-        workspace.release()
-        raised = end_badly(living, error)
+        if living is None:
+            raise
+        raised = end(living, error)
         if raised is error:
             raise
         raise raised from error
-    workspace.remove()
-    log.info("%s: finished in %.1f s", living.recorder.name, result.duration_seconds or 0.0)
-    return result
+    living.workspace.remove()
+    log.info("%s: finished in %.1f s", living.recorder.name, living.result.duration_seconds or 0.0)
+    return living.result
 
 
 def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, parent: str | None) -> Living:
@@ -219,28 +233,49 @@ def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, pare
     )
 
 
-def end_badly(living: Living, error: BaseException) -> BaseException:
-    """End a run that did not finish, keep what it had found, and return the error to raise, with the run's id.
+def end(living: Living, error: BaseException) -> BaseException:
+    """End a run that an error or a signal stopped, and return the error to raise, with the run's id.
 
-    The status is set first: whatever goes wrong after that, the run is not left RUNNING.
+    A run that was finished by then stays as it is.
+    """
+    finished = living.run.status == FINISHED
+    with SignalsHeld():
+        if not finished:
+            finished = end_badly(living, error)
+        if finished:
+            living.workspace.remove()
+        else:
+            living.workspace.release()
+    raised = error
+    if isinstance(error, Exception) and not isinstance(error, ParibusError):
+        raised = ExperimentError(one_line(error))
+    with contextlib.suppress(AttributeError):
+        raised.run_id = living.run.run_id  # type: ignore[attr-defined]
+        raised.finished = finished  # type: ignore[attr-defined]
+    return raised
+
+
+def end_badly(living: Living, error: BaseException) -> bool:
+    """Mark a run as failed or killed, and keep what it had found; return whether it turned out to be finished.
+
+    The status is set first: whatever goes wrong after that, the run is not left RUNNING. Where the store does not even
+    take that, nothing more is written: nobody can say how the run stands.
     """
     killed = isinstance(error, KeyboardInterrupt)
     message = f"interrupted ({error})" if killed and str(error) else "interrupted" if killed else one_line(error)
+    run = living.run
     try:
-        living.run.finish("KILLED" if killed else "FAILED", message)
+        run.finish("KILLED" if killed else "FAILED", message)
     except Exception as problem:
         log.error("%s: its end could not be recorded: %s", living.recorder.name, one_line(problem))
+    if run.status is None or run.status == FINISHED:
+        return run.status == FINISHED
     with contextlib.suppress(Exception):
         if not killed:
-            living.run.text("traceback.txt", "".join(traceback.format_exception(error)))
-        keeping.keep_pages(living.complete(living.partial(), error=message), living.run, {})
-    if isinstance(error, ParibusError) or not isinstance(error, Exception):
-        raised: BaseException = error
-    else:
-        raised = ExperimentError(message)
-    with contextlib.suppress(AttributeError):
-        raised.run_id = living.run.run_id  # type: ignore[attr-defined]
-    return raised
+            run.text(TRACEBACK_FILE, "".join(traceback.format_exception(error)))
+        found = living.result or living.partial()
+        keeping.keep_partial(living.complete(found, error=message), run)
+    return False
 
 
 def spec_id(resolved: Resolved, identity: str) -> str:

@@ -13,20 +13,27 @@ from paribus.running.life import run_experiment
 from paribus.running.request import Request, from_job
 from paribus.running.resolve import Resolved
 from paribus.running.run import single_folder
-from paribus.running.sequence import Sequence, sequence_identity
+from paribus.running.sequence import Sequence
+from paribus.sweep.outcome import Outcome, counts
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
     from paribus.results.schema import Result
     from paribus.tracking.interface import Store
-    from paribus.tracking.kept import KeptRun
 
 log = logging.getLogger("paribus")
 COMPARISON = "comparison"
 
 
-def finish(jobs: Many[Job], sweep: str, *, output_dir: Path | None = None, interrupted: bool = False) -> list[Result]:
+def finish(
+    jobs: Many[Job],
+    sweep: str,
+    *,
+    output_dir: Path | None = None,
+    interrupted: bool = False,
+    ended: Many[Outcome] = (),
+) -> list[Result]:
     """Close runs that were left open, make the comparison that the study declares, and print what was found.
 
     The comparison is made also when some jobs failed: it says which runs it is made from.
@@ -36,6 +43,7 @@ def finish(jobs: Many[Job], sweep: str, *, output_dir: Path | None = None, inter
         sweep: Its id.
         output_dir: The sweep's folder; the comparison's files go to ``comparison`` under it.
         interrupted: Whether the sweep was stopped; then nothing is compared.
+        ended: What became of each job.
 
     Returns:
         The comparisons' results.
@@ -46,13 +54,14 @@ def finish(jobs: Many[Job], sweep: str, *, output_dir: Path | None = None, inter
     folder = Path(output_dir) if output_dir is not None else single_folder()
     results: list[Result] = []
     problems: list[str] = []
+    if not interrupted:
+        print(f"\n{counts(ended, expected=len(jobs))}")
     for request in _by_store([from_job(job, sweep=sweep) for job in jobs]):
         store = open_store(request.tracking)
         if interrupted:
             store.mark_killed(sweep, "the sweep was interrupted")
             continue
         store.reap()
-        print(f"\n{_counts(store, sweep, [from_job(job, sweep=sweep) for job in jobs])}")
         comparison = getattr(request.experiment, COMPARISON, None)
         if comparison is not None:
             try:
@@ -62,8 +71,8 @@ def finish(jobs: Many[Job], sweep: str, *, output_dir: Path | None = None, inter
             else:
                 results.append(result)
                 print("\n".join([f"{comparison.type}:", *(f"  {line}" for line in summary.lines(result))]))
-                for figure in result.figures:
-                    print(f"  figure: {folder / COMPARISON / 'figures' / figure.name}.png")
+                drawn = [folder / COMPARISON / "figures" / f"{figure.name}.png" for figure in result.figures]
+                print("".join(f"  figure: {path}\n" for path in drawn if path.exists()), end="")
         print(summary.ui_line(request.tracking))
     if problems:
         raise ExperimentError("; ".join(problems))
@@ -89,26 +98,3 @@ def _by_store(requests: list[Request]) -> list[Request]:
         if key not in chosen or (declares and getattr(chosen[key].experiment, COMPARISON, None) is None):
             chosen[key] = request
     return list(chosen.values())
-
-
-def _counts(store: Store, sweep: str, requests: list[Request]) -> str:
-    """Return how the sweep's jobs ended, in one line."""
-    mine = [run for run in store.runs(where=f"tags.sweep = '{sweep}'") if run.parent is None]
-    by_status: dict[str, int] = {}
-    for run in mine:
-        by_status[run.status] = by_status.get(run.status, 0) + 1
-    reused = _reused(store, mine, requests)
-    parts = [f"{count} {status}" for status, count in sorted(by_status.items())]
-    parts += [f"{reused} reused"] if reused else []
-    return f"{len(requests)} jobs: {', '.join(parts) or 'no run kept'}"
-
-
-def _reused(store: Store, mine: list[KeptRun], requests: list[Request]) -> int:
-    """Return how many jobs took a finished run of an earlier sweep."""
-    started = {run.identity for run in mine}
-    count = 0
-    for request in requests:
-        if isinstance(request.experiment, Sequence):
-            identity = sequence_identity(request, store)
-            count += identity not in started and store.find_finished(identity) is not None
-    return count

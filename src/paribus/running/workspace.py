@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from paribus.errors import CheckpointError
+from paribus.results.files import replacing
+from paribus.tracking.heartbeat import process_alive
 
 ROOT = Path("multirun") / ".work"
 SUFFIX = ".pt"
@@ -45,13 +48,8 @@ class FileWorkspace:
         """Keep tensors and plain values under ``name``; an older one is replaced when the new one is complete."""
         import torch
 
-        path = self._path(name)
-        partial = path.with_suffix(f".partial{os.getpid()}")
-        with partial.open("wb") as stream:
-            torch.save(state, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
+        with replacing(self._path(name), durable=True) as partial:
+            torch.save(state, partial)
 
     def load(self, name: str) -> dict[str, Any] | None:
         """Return what was kept under ``name``, or None.
@@ -81,7 +79,9 @@ class FileWorkspace:
         """Delete everything: the run is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self._alone:
-            Path(self._lock.lock_file).unlink(missing_ok=True)
+            _sweep_up(self.folder)
+            with contextlib.suppress(OSError):
+                Path(self._lock.lock_file).unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
@@ -92,6 +92,25 @@ class FileWorkspace:
         if not _NAME.fullmatch(name):
             raise ValueError(f"a checkpoint must be named by letters, digits and _.-, got {name!r}")
         return self.folder / f"{name}{SUFFIX}"
+
+
+def discard(identity: str, *, root: Path = ROOT) -> None:
+    """Delete what a run of this identity left behind when it was killed; it has finished since.
+
+    Nothing is deleted while a living process works there.
+    """
+    if not (root / identity).is_dir():
+        return
+    left = FileWorkspace(identity, lambda path: None, root=root)
+    left.remove()
+
+
+def _sweep_up(folder: Path) -> None:
+    """Delete the folders beside one's own whose processes are gone."""
+    for beside in folder.parent.glob(f"{folder.name}-*"):
+        number = beside.name.removeprefix(f"{folder.name}-")
+        if number.isdigit() and not process_alive(int(number)):
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def read_state(path: Path) -> dict[str, Any]:

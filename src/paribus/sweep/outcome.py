@@ -13,6 +13,8 @@ FILE = "outcome.json"
 DONE, FAILED, REFUSED, INTERRUPTED = "done", "failed", "refused", "interrupted"
 """The states of an outcome: finished; an experiment failed; the request was wrong after all; stopped by a signal."""
 
+_WORDS = {DONE: "FINISHED", FAILED: "FAILED", INTERRUPTED: "KILLED"}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -25,6 +27,7 @@ class Outcome:
         run_id: The tracked run, where there is one.
         message: What went wrong, in one line.
         duration_seconds: Wall time of the job.
+        reused: Whether it took an earlier run instead of measuring.
     """
 
     status: str
@@ -33,6 +36,7 @@ class Outcome:
     run_id: str | None = None
     message: str | None = None
     duration_seconds: float | None = None
+    reused: bool = False
 
     def write(self, folder: Path) -> None:
         """Write ``outcome.json`` into ``folder``, all of it or nothing."""
@@ -59,6 +63,18 @@ def collect(folders: Iterable[Path], sweep: str | None) -> list[Outcome]:
 def missing(expected: int, outcomes: Sequence[Outcome]) -> int:
     """Return how many jobs left no outcome: their process was killed, or they were never started."""
     return max(0, expected - len(outcomes))
+
+
+def counts(outcomes: Sequence[Outcome], *, expected: int) -> str:
+    """Return how the jobs of a sweep ended, in one line, such as ``3 jobs: 1 FAILED, 1 FINISHED, 1 reused``."""
+    found: dict[str, int] = {}
+    for outcome in outcomes:
+        word = "reused" if outcome.status == DONE and outcome.reused else _WORDS.get(outcome.status, outcome.status)
+        found[word] = found.get(word, 0) + 1
+    parts = [f"{count} {word}" for word, count in sorted(found.items())]
+    lost = missing(expected, outcomes)
+    parts += [f"{lost} without an outcome"] if lost else []
+    return f"{expected} job{'' if expected == 1 else 's'}: {', '.join(parts)}"
 
 
 def failure_table(outcomes: Sequence[Outcome], *, expected: int) -> str:

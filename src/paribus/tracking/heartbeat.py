@@ -21,6 +21,10 @@ EVERY_TAG = "paribus.heartbeat_seconds"
 MISSED_BEATS = 20
 """A run on another host counts as dead after this many missed beats, and ten minutes at least."""
 LEAST_SILENCE = 600.0
+PAGE = 1000
+_POLL = 0.05
+_living: set[str] = set()
+"""Runs that go on in this process; one that bears its marks and is not among them was lost while it began."""
 
 
 def life_tags(heartbeat_seconds: float) -> dict[str, str]:
@@ -48,22 +52,34 @@ def process_started(pid: int) -> str:
 
     It tells a process from a later one that was given the same number.
     """
+    return (_stat(pid) or [""] * 20)[19]
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return what Linux says about a process, from its state on; None where it says nothing."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
+        return None
+    return stat.rpartition(")")[2].split()
 
 
 def process_alive(pid: int, started: str = "") -> bool:
-    """Return whether a process of this host lives and is the one that was started at ``started``."""
+    """Return whether a process of this host lives and is the one that was started at ``started``.
+
+    One that is dead, but that nobody has asked for its exit code yet (a zombie), does not live: in a container without
+    an init process it stays for ever.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (PermissionError, OSError):
         pass
-    now = process_started(pid)
+    stat = _stat(pid)
+    if stat is not None and stat[0] in ("Z", "X"):
+        return False
+    now = stat[19] if stat is not None else ""
     return not (started and now) or started == now
 
 
@@ -72,16 +88,23 @@ class Heartbeat:
 
     def __init__(self, client: MlflowClient, run_id: str, seconds: float) -> None:
         """Start it."""
+        self._run_id = run_id
+        _living.add(run_id)
         self._stopped = threading.Event()
         self._thread = threading.Thread(
             target=self._beat, args=(client, run_id, seconds), name=f"heartbeat-{run_id[:8]}", daemon=True
         )
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop it."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Stop it, and wait until a beat under way is through, so that none comes after the run's end.
+
+        Args:
+            seconds: The longest to wait; None: as long as it takes.
+        """
         self._stopped.set()
-        self._thread.join(timeout=5.0)
+        self._thread.join(timeout=seconds)
+        _living.discard(self._run_id)
 
     def _beat(self, client: MlflowClient, run_id: str, seconds: float) -> None:
         while not self._stopped.wait(seconds):
@@ -101,7 +124,10 @@ def is_dead(run: Run, *, now: float) -> bool:
     if HOST_TAG not in tags or not tags.get(PID_TAG, "").isdigit():
         return False
     if tags[HOST_TAG] == here():
-        return not process_alive(int(tags[PID_TAG]), tags.get(BORN_TAG, ""))
+        pid = int(tags[PID_TAG])
+        if not process_alive(pid, tags.get(BORN_TAG, "")):
+            return True
+        return pid == os.getpid() and run.info.run_id not in _living
     try:
         last, every = float(tags[BEAT_TAG]), float(tags[EVERY_TAG])
     except (KeyError, ValueError):
@@ -115,11 +141,44 @@ def reap(client: MlflowClient, experiment_ids: list[str]) -> list[str]:
     if not experiment_ids:
         return reaped
     now = time.time()
-    for run in client.search_runs(experiment_ids, "attributes.status = 'RUNNING'", max_results=1000):
-        if is_dead(run, now=now):
-            tags = run.data.tags
-            message = f"its process {tags[PID_TAG]} on {tags[HOST_TAG]} is gone"
-            client.set_tag(run.info.run_id, "error_message", message)
-            client.set_terminated(run.info.run_id, "KILLED")
+    for run in _running(client, experiment_ids):
+        tags = run.data.tags
+        if is_dead(run, now=now) and close(
+            client, run.info.run_id, f"its process {tags[PID_TAG]} on {tags[HOST_TAG]} is gone"
+        ):
             reaped.append(run.info.run_id)
     return reaped
+
+
+def close(client: MlflowClient, run_id: str, message: str) -> bool:
+    """Mark a run as KILLED if it is still RUNNING, and return whether it was.
+
+    The status is looked at again: between the search and now the run may have finished, and then stays as it is.
+    """
+    if client.get_run(run_id).info.status != "RUNNING":
+        return False
+    client.set_terminated(run_id, "KILLED")
+    client.set_tag(run_id, "error_message", message)
+    return True
+
+
+def wait_for_end(run: Run, *, seconds: float) -> None:
+    """Wait until the process of a run is gone, at most so long; one of another host, or our own, is not waited for."""
+    tags = run.data.tags
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        own = tags.get(PID_TAG) == str(os.getpid())
+        if own or tags.get(HOST_TAG) != here() or is_dead(run, now=time.time()):
+            return
+        time.sleep(_POLL)
+
+
+def _running(client: MlflowClient, experiment_ids: list[str]) -> list[Run]:
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(experiment_ids, "attributes.status = 'RUNNING'", max_results=PAGE, page_token=token)
+        found += list(page)
+        token = page.token
+        if not token:
+            return found

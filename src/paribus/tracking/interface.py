@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from paribus.errors import ConfigError
+from paribus.results.io import RESULT_FILE
 from paribus.tracking.kept import KeptRun
 from paribus.tracking.run import FileRun
 
@@ -28,8 +29,8 @@ class Store(Protocol):
     def get(self, run: str) -> KeptRun:
         """Return the run with this id, or the only one whose id begins so."""
 
-    def find_finished(self, identity: str) -> KeptRun | None:
-        """Return the latest finished run of this identity."""
+    def finished(self, identity: str) -> list[KeptRun]:
+        """Return the finished runs of this identity, the latest first."""
 
     def latest_model(self, subject: str) -> KeptRun | None:
         """Return the latest finished run that produced a model."""
@@ -44,7 +45,10 @@ class Store(Protocol):
         """Return a local copy of an artifact."""
 
     def result(self, run_id: str) -> Result:
-        """Read a finished run's result back."""
+        """Read a run's result back; of a run that did not finish, what it had found."""
+
+    def complete(self, run_id: str) -> Result:
+        """Read a finished run's result back, having checked that all its files are there as they were."""
 
     def reap(self) -> list[str]:
         """Mark runs whose process is gone as KILLED."""
@@ -59,7 +63,16 @@ class FileStore:
     def start(
         self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
     ) -> FileRun:
-        """Begin a run that only writes files."""
+        """Begin a run that only writes files.
+
+        Raises:
+            ConfigError: If a finished run stands in the folder: it would be lost.
+        """
+        if (folder / RESULT_FILE).exists():
+            raise ConfigError(
+                f"{folder}: holds a finished run ({RESULT_FILE}), which would be overwritten; with tracking=off the "
+                "folder is the run, so choose another one or move it away"
+            )
         return FileRun(folder)
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
@@ -74,9 +87,9 @@ class FileStore:
         """
         raise ConfigError(f"run {run!r}: tracking=off keeps no runs to take it from; use tracking=local or server")
 
-    def find_finished(self, identity: str) -> KeptRun | None:
-        """Return None."""
-        return None
+    def finished(self, identity: str) -> list[KeptRun]:
+        """Return no run."""
+        return []
 
     def latest_model(self, subject: str) -> KeptRun | None:
         """Return None."""
@@ -95,6 +108,10 @@ class FileStore:
         raise ConfigError(f"run {run_id!r}: tracking=off keeps no artifacts")
 
     def result(self, run_id: str) -> Result:
+        """Refuse, as :meth:`get` does."""
+        raise ConfigError(f"run {run_id!r}: tracking=off keeps no results")
+
+    def complete(self, run_id: str) -> Result:
         """Refuse, as :meth:`get` does."""
         raise ConfigError(f"run {run_id!r}: tracking=off keeps no results")
 

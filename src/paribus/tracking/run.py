@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from paribus.errors import ExperimentError
+from paribus.results.files import copy, describe, write_bytes, write_text
 from paribus.results.frames import check_frame, encode_column
-from paribus.results.io import ROWS_IN_JSON, TABLE_FOLDER, check_name, write_table, write_text
+from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, TABLE_FOLDER, check_name, write_table
 from paribus.tracking.heartbeat import Heartbeat
 from paribus.tracking.metrics import NON_FINITE_TAG, Point, curve_points, non_finite_tag, split_finite
 from paribus.tracking.params import flatten, param_key, to_text
@@ -17,12 +19,14 @@ from paribus.tracking.params import flatten, param_key, to_text
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-    from paribus.results.schema import Curve, Table
+    from paribus.results.schema import Artifact, Curve, Table
 
 FIGURE_FOLDER = "figures"
 CHECKPOINT_FOLDER = "checkpoints"
 CONFIG_FILE = "config.yaml"
-STATUSES = ("FINISHED", "FAILED", "KILLED")
+TRACEBACK_FILE = "traceback.txt"
+FINISHED = "FINISHED"
+STATUSES = (FINISHED, "FAILED", "KILLED")
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 FLUSH_SECONDS = 5.0
@@ -31,14 +35,20 @@ NOTE_TAG = "mlflow.note.content"
 DIGEST = 36
 ROWS_IN_UI = 2000
 TABLES_IN_UI = 12
+HEART_STOPS = 5.0
+"""Seconds to wait for a beat under way when a run ends badly; one that finishes waits until it is through."""
 
 
 class FileRun:
     """A run whose files stand in its folder and nowhere else (``tracking=off``).
 
+    A run that is finished is not written to any more: whoever tries gets a RuntimeError.
+
     Attributes:
-        folder: The run's output folder; it is made.
+        folder: The run's output folder; it is made, and what an earlier run said there about its end is removed.
         run_id: None here; the MLflow run id where the run is tracked.
+        status: How it ended, None while it goes on.
+        artifacts: Its files so far, by their path in the run.
     """
 
     run_id: str | None = None
@@ -46,7 +56,11 @@ class FileRun:
     def __init__(self, folder: Path) -> None:
         """Make the folder."""
         self.folder = folder
+        self.status: str | None = None
+        self.artifacts: dict[str, Artifact] = {}
         folder.mkdir(parents=True, exist_ok=True)
+        for name in (RESULT_FILE, PARTIAL_FILE, TRACEBACK_FILE):
+            (folder / name).unlink(missing_ok=True)
 
     def config(self, tree: Mapping[str, Any], choices: Mapping[str, str | None] | None = None) -> None:
         """Keep the complete, typed configuration as ``config.yaml``; its leaves and the chosen options as params."""
@@ -59,42 +73,36 @@ class FileRun:
 
     def text(self, name: str, text: str) -> None:
         """Keep a text file under ``name``."""
-        self._upload(write_text(self.folder / name, text))
+        self._keep(name, lambda path: write_text(path, text))
 
     def table(self, table: Table) -> None:
         """Keep a table as parquet, and as JSON (column names and rows) up to 20,000 rows."""
-        self._upload(write_table(table, self.folder), TABLE_FOLDER)
+        self._keep(f"{TABLE_FOLDER}/{check_name(table.name)}.parquet", lambda _: write_table(table, self.folder))
         frame = check_frame(table.name, table.frame)
         if len(frame) > ROWS_IN_JSON:
             return
         columns = [encode_column(frame[name]) for name in frame.columns]
         data = [list(row) for row in zip(*columns, strict=True)]
         text = json.dumps({"columns": list(frame.columns), "data": data}, ensure_ascii=False, allow_nan=False)
-        self._upload(write_text(self.folder / TABLE_FOLDER / f"{table.name}.json", text), TABLE_FOLDER)
+        self.text(f"{TABLE_FOLDER}/{table.name}.json", text)
         if len(frame) <= ROWS_IN_UI:
             self._show_table(f"{TABLE_FOLDER}/{table.name}.json")
 
     def figure(self, name: str, png: bytes, pdf: bytes) -> None:
         """Keep a drawn figure."""
-        check_name(name)
-        folder = self.folder / FIGURE_FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        for suffix, content in ((".png", png), (".pdf", pdf)):
-            path = folder / f"{name}{suffix}"
-            path.write_bytes(content)
-            self._upload(path, FIGURE_FOLDER)
+        kept = f"{FIGURE_FOLDER}/{check_name(name)}"
+        self._keep(f"{kept}.png", lambda path: write_bytes(path, png))
+        self._keep(f"{kept}.pdf", lambda path: write_bytes(path, pdf))
 
     def checkpoint(self, path: Path) -> None:
-        """Keep a checkpoint file for other runs to load (linked where the file system can, else copied)."""
-        target = self.folder / CHECKPOINT_FOLDER / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        try:
-            target.hardlink_to(path)
-        except OSError:
-            import shutil
+        """Keep a checkpoint file for other runs to load."""
+        self._keep(f"{CHECKPOINT_FOLDER}/{path.name}", lambda target: copy(path, target))
 
-            shutil.copy2(path, target)
+    def withdraw(self, name: str) -> None:
+        """Take a file back from a run that did not finish after all."""
+        self._refuse_if_finished()
+        (self.folder / name).unlink(missing_ok=True)
+        self.artifacts.pop(name, None)
 
     def metric(self, name: str, value: float, step: int) -> None:
         """Keep one point of a metric's history."""
@@ -114,15 +122,35 @@ class FileRun:
     def data_set(self, name: str, digest: str) -> None:
         """Name the data that the run works on."""
 
+    def flush(self) -> None:
+        """Send what is still buffered."""
+
     def finish(self, status: str, message: str | None = None) -> None:
-        """End the run.
+        """End the run, once.
 
         Args:
             status: ``FINISHED``, ``FAILED`` or ``KILLED``.
             message: What went wrong.
-        """
 
-    def _upload(self, path: Path, folder: str | None = None) -> None:
+        Raises:
+            ValueError: If there is no such status.
+        """
+        _check_status(status)
+        self.status = self.status or status
+
+    def _keep(self, name: str, write: Callable[[Path], object]) -> None:
+        """Write one file of the run into its folder, and into the store where it has one."""
+        self._refuse_if_finished()
+        path = self.folder / name
+        write(path)
+        self.artifacts[name] = describe(path)
+        self._upload(path, name)
+
+    def _refuse_if_finished(self) -> None:
+        if self.status == FINISHED:
+            raise RuntimeError(f"run {self.run_id or self.folder}: is finished, and a finished run is not written to")
+
+    def _upload(self, path: Path, name: str) -> None:
         """Copy a file of the run's folder to the store."""
 
     def _params(self, params: Mapping[str, str]) -> None:
@@ -137,17 +165,35 @@ class TrackedRun(FileRun):
 
     run_id: str
 
-    def __init__(self, client: MlflowClient, run_id: str, folder: Path, *, heartbeat_seconds: float) -> None:
-        """Take over a run that was just created, and keep it marked as alive."""
+    def __init__(
+        self,
+        client: MlflowClient,
+        run_id: str,
+        folder: Path,
+        *,
+        heartbeat_seconds: float,
+        artifacts: Path | None = None,
+    ) -> None:
+        """Take over a run that was just created, and keep it marked as alive.
+
+        Args:
+            client: The client of its store.
+            run_id: Its id.
+            folder: Its output folder.
+            heartbeat_seconds: Seconds between signs of life.
+            artifacts: Where its artifacts stand, if that is a folder of this machine: they are written there in one
+                step each. Elsewhere the client uploads them.
+        """
         super().__init__(folder)
         self.run_id = run_id
         self._client = client
-        self._points: list[Point] = []
+        self._store = artifacts
+        self._points: list[tuple[int, Point]] = []
         self._seen: set[tuple[str, int]] = set()
         self._non_finite: dict[str, str] = {}
         self._tables: list[dict[str, str]] = []
         self._flushed = time.monotonic()
-        self._ended = False
+        self._in_doubt = False
         self._heartbeat = Heartbeat(client, run_id, heartbeat_seconds)
 
     def metric(self, name: str, value: float, step: int) -> None:
@@ -177,6 +223,7 @@ class TrackedRun(FileRun):
         """Set tags, cut where they are longer than the store takes."""
         from mlflow.entities import RunTag
 
+        self._refuse_if_finished()
         batch = [RunTag(param_key(name), _cut(str(value))) for name, value in tags.items()]
         for start in range(0, len(batch), PARAMS_PER_BATCH):
             self._client.log_batch(self.run_id, tags=batch[start : start + PARAMS_PER_BATCH])
@@ -189,47 +236,107 @@ class TrackedRun(FileRun):
         """Name the data that the run works on: the UI's data set of the run."""
         from mlflow.entities import Dataset, DatasetInput
 
+        self._refuse_if_finished()
         known = Dataset(name=name[:500], digest=digest[:DIGEST], source_type="paribus", source=json.dumps(digest))
         self._client.log_inputs(self.run_id, [DatasetInput(known, tags=[])])
 
     def checkpoint(self, path: Path) -> None:
-        """Keep a checkpoint file as an artifact, for other runs to load."""
-        self._upload(path, CHECKPOINT_FOLDER)
+        """Keep a checkpoint file as an artifact, for other runs to load; the run's folder has no copy of it."""
+        self._refuse_if_finished()
+        name = f"{CHECKPOINT_FOLDER}/{path.name}"
+        self._upload(path, name)
+        self.artifacts[name] = describe(path)
+
+    def withdraw(self, name: str) -> None:
+        """Take a file back; on a server it stays, in a run that is not finished."""
+        super().withdraw(name)
+        if self._store is not None:
+            (self._store / name).unlink(missing_ok=True)
 
     def flush(self) -> None:
-        """Send the buffered metrics."""
+        """Send the buffered metrics.
+
+        A point leaves the buffer when it was sent, and keeps the time at which it was measured: one that is sent twice,
+        because a signal or an error came in between, is the same point to the store.
+        """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        points, self._points = self._points, []
-        for start in range(0, len(points), METRICS_PER_BATCH):
-            batch = [Metric(p.name, p.value, now, p.step) for p in points[start : start + METRICS_PER_BATCH]]
-            self._client.log_batch(self.run_id, metrics=batch)
+        while self._points:
+            batch = self._points[:METRICS_PER_BATCH]
+            self._client.log_batch(
+                self.run_id, metrics=[Metric(point.name, point.value, when, point.step) for when, point in batch]
+            )
+            del self._points[: len(batch)]
         self._flushed = time.monotonic()
 
     def finish(self, status: str, message: str | None = None) -> None:
-        """End the run, once; the status is set even where the last metrics or tags cannot be sent."""
-        if status not in STATUSES:
-            raise ValueError(f"no such status {status!r}; valid: {', '.join(STATUSES)}")
-        if self._ended:
+        """End the run, once.
+
+        A run that finished is complete by then, so whatever cannot be sent makes it fail. The status of one that did
+        not is set even where its last metrics or tags cannot be sent.
+
+        Raises:
+            ValueError: If there is no such status.
+            ExperimentError: If the store cannot be asked whether the run is finished, after it did not answer to that.
+        """
+        _check_status(status)
+        if self.status is not None:
             return
-        self._ended = True
-        self._heartbeat.stop()
+        if status == FINISHED:
+            self._heartbeat.stop()
+            self.flush()
+            self._end(status)
+            return
+        self._heartbeat.stop(seconds=HEART_STOPS)
+        if self._in_doubt and self._finished_after_all():
+            return
         try:
             self.flush()
             if message:
                 self.tags({"error_message": message, NOTE_TAG: f"{status}: {message}"})
         finally:
+            self._end(status)
+
+    def _end(self, status: str) -> None:
+        """Set the status; where the store's answer to ``FINISHED`` is lost, ask what became of it."""
+        self._in_doubt = status == FINISHED
+        try:
             self._client.set_terminated(self.run_id, status)
+        except Exception:
+            if not (self._in_doubt and self._finished_after_all()):
+                raise
+        self._in_doubt = False
+        self.status = status
+
+    def _finished_after_all(self) -> bool:
+        """Return whether the store knows the run as finished.
+
+        Raises:
+            ExperimentError: If it does not answer: then nobody may say that the run failed.
+        """
+        try:
+            known = self._client.get_run(self.run_id).info.status
+        except Exception as error:
+            raise ExperimentError(f"the store does not say whether the run is finished: {error}") from error
+        self._in_doubt = False
+        if known == FINISHED:
+            self.status = FINISHED
+        return self.status == FINISHED
 
     def _add(self, points: list[Point]) -> None:
-        self._points += points
+        self._refuse_if_finished()
+        now = int(time.time() * 1000)
+        self._points += [(now, point) for point in points]
         self._seen.update((point.name, point.step) for point in points)
         if len(self._points) >= METRICS_PER_BATCH or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
-    def _upload(self, path: Path, folder: str | None = None) -> None:
-        self._client.log_artifact(self.run_id, str(path), folder)
+    def _upload(self, path: Path, name: str) -> None:
+        if self._store is not None:
+            copy(path, self._store / name)
+        else:
+            folder = str(PurePosixPath(name).parent)
+            self._client.log_artifact(self.run_id, str(path), None if folder == "." else folder)
 
     def _params(self, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
@@ -244,6 +351,11 @@ class TrackedRun(FileRun):
             return
         self._tables.append(shown)
         self.tags({"mlflow.loggedArtifacts": json.dumps(self._tables)})
+
+
+def _check_status(status: str) -> None:
+    if status not in STATUSES:
+        raise ValueError(f"no such status {status!r}; valid: {', '.join(STATUSES)}")
 
 
 def _cut(text: str) -> str:

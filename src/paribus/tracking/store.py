@@ -6,13 +6,14 @@ import contextlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError, ExperimentError
-from paribus.results.io import RESULT_FILE, TABLE_FOLDER, read
-from paribus.tracking import heartbeat, local, views
+from paribus.results.io import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, read, read_partial
+from paribus.tracking import heartbeat, local, manifest, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
 
 PAGE = 1000
+WORKERS_END = 10.0
+"""Seconds that the workers of an interrupted sweep are given to end their runs."""
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 
 
@@ -69,7 +72,13 @@ class MlflowStore:
         if parent is not None:
             marks[PARENT_TAG] = parent
         run = self._client.create_run(self.experiment_id(), tags=marks, run_name=name)
-        return TrackedRun(self._client, run.info.run_id, folder, heartbeat_seconds=every)
+        return TrackedRun(
+            self._client,
+            run.info.run_id,
+            folder,
+            heartbeat_seconds=every,
+            artifacts=local_path(run.info.artifact_uri or ""),
+        )
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
         """Return runs, the latest first.
@@ -116,10 +125,9 @@ class MlflowStore:
             raise ConfigError(f"run {run!r}: no such run in this store; the latest are: {latest or 'none'}")
         raise ConfigError(f"run {run!r}: {len(found)} runs begin so: {', '.join(r.run_id[:12] for r in found)}")
 
-    def find_finished(self, identity: str) -> KeptRun | None:
-        """Return the latest finished run of this identity in the MLflow experiment."""
-        found = self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'", limit=1)
-        return found[0] if found else None
+    def finished(self, identity: str) -> list[KeptRun]:
+        """Return the finished runs of this identity in the MLflow experiment, the latest first."""
+        return self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'")
 
     def latest_model(self, subject: str) -> KeptRun | None:
         """Return the latest finished run of the MLflow experiment that produced a model for a subject."""
@@ -160,27 +168,62 @@ class MlflowStore:
         return inside(copies, path)
 
     def result(self, run_id: str) -> Result:
-        """Read a finished run's result back.
+        """Read a run's result back; of a run that did not finish, what it had found.
 
         Raises:
             DataError: If its files are missing or unreadable.
         """
-        path = self.download(run_id, RESULT_FILE)
-        if path.is_file() and '"file":' in path.read_text(encoding="utf-8"):
+        top = self.artifacts(run_id)
+        partial = RESULT_FILE not in top and PARTIAL_FILE in top
+        path = self.download(run_id, PARTIAL_FILE if partial else RESULT_FILE)
+        if path.is_file() and '"file":' in path.read_text(encoding="utf-8", errors="replace"):
             self.download(run_id, TABLE_FOLDER)
-        return read(path.parent)
+        return read_partial(path.parent) if partial else read(path.parent)
+
+    def complete(self, run_id: str) -> Result:
+        """Read a finished run's result back, having checked that the run is whole.
+
+        Every file that the result names must be there with its size; where its content is on this machine, with its
+        digest.
+
+        Raises:
+            DataError: If it is not: the message says what is missing or was changed.
+        """
+        where = local_path(self._client.get_run(run_id).info.artifact_uri or "")
+        result = self.result(run_id)
+        if not result.success:
+            raise DataError(f"its result says that it failed: {result.error_message}")
+        if not result.artifacts:
+            raise DataError(f"its {RESULT_FILE} does not say which files belong to it")
+        if where is not None:
+            manifest.check_folder(where, result.artifacts)
+        else:
+            manifest.check_listing(lambda folder: self._sizes(run_id, folder), result.artifacts)
+            manifest.check_folder(self.download(run_id, RESULT_FILE).parent, result.artifacts, absent_is_fine=True)
+        return result
+
+    def _sizes(self, run_id: str, folder: str) -> dict[str, int]:
+        """Return the files directly in a folder of a run, with their sizes in bytes."""
+        listed = self._client.list_artifacts(run_id, folder or None)
+        return {found.path: int(found.file_size or 0) for found in listed if not found.is_dir}
 
     def reap(self) -> list[str]:
         """Mark RUNNING runs whose process is gone as KILLED and return their ids."""
         return heartbeat.reap(self._client, list(self._experiments()))
 
     def mark_killed(self, sweep: str, message: str) -> list[str]:
-        """Mark the RUNNING runs of a sweep as KILLED and return their ids."""
+        """Mark the RUNNING runs of a sweep as KILLED and return their ids.
+
+        A worker that is just ending is given some seconds, so that it can end its run itself.
+        """
         running = self.runs(where=f"tags.sweep = '{sweep}' and attributes.status = 'RUNNING'", everywhere=True)
+        patience = time.monotonic() + WORKERS_END
+        marked = []
         for run in running:
-            self._client.set_tag(run.run_id, "error_message", message)
-            self._client.set_terminated(run.run_id, "KILLED")
-        return [run.run_id for run in running]
+            heartbeat.wait_for_end(self._client.get_run(run.run_id), seconds=patience - time.monotonic())
+            if heartbeat.close(self._client, run.run_id, message):
+                marked.append(run.run_id)
+        return marked
 
     def _experiments(self) -> Sequence[str]:
         """Return the ids of all MLflow experiments, and remember their names."""

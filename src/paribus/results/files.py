@@ -1,0 +1,96 @@
+"""Files that stand under their name only when they are complete, and what tells one from another."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from paribus.results.schema import Artifact
+
+PARTIAL = ".partial"
+_CHUNK = 1 << 20
+_CLOCK_TICK = 50_000_000
+"""Nanoseconds in which a file system may give two changes the same time: so young a file is read again."""
+_digests: dict[tuple[int, int, int, int, int], str] = {}
+"""Digests by device, inode, size and times of change: a file that did not change is read once per process."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield a name beside ``path``; what is written under it takes the place of ``path`` in one step.
+
+    The name belongs to this call alone, so that two processes writing the same file do not mix.
+
+    Args:
+        path: The file.
+        durable: Wait until the content is on the disk before it gets its name (some 3 ms), so that not even a power
+            failure leaves half of a file.
+
+    Raises:
+        OSError: If it cannot be written; nothing is left then, and an older file stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
+    try:
+        yield partial
+        if durable:
+            _sync(partial)
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file in one step (UTF-8)."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file in one step."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+    return path
+
+
+def copy(path: Path, target: Path) -> Path:
+    """Copy a file in one step; the copy is on the disk when it has its name."""
+    with replacing(target, durable=True) as partial:
+        shutil.copyfile(path, partial)
+    return target
+
+
+def describe(path: Path) -> Artifact:
+    """Return size and digest of a file (SHA-256); one that did not change is not read again.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    stat = path.stat()
+    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    known = _digests.get(key)
+    if known is None:
+        hashed = hashlib.sha256()
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                hashed.update(chunk)
+        known = hashed.hexdigest()
+        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _CLOCK_TICK:
+            _digests[key] = known
+    return Artifact(size=stat.st_size, digest=known)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,69 @@
+"""Steps that a signal must not cut in two: it waits until they are done."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 10.0
+"""Seconds after which a signal is let through all the same: a store that hangs must not keep the program going."""
+
+
+class SignalsHeld:
+    """Keeps SIGINT and SIGTERM waiting while its block goes on; the first that came is raised again at its end.
+
+    Blocking them by mask would not do: the system then hands them to another thread of the process, and Python runs the
+    handler in the main thread all the same. Handlers work in the main thread only; elsewhere no signal interrupts
+    anything, and this does nothing.
+    """
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._before: dict[int, Any] = {}
+        self._came: list[int] = []
+        self._until = 0.0
+        self._open = False
+
+    def __enter__(self) -> None:
+        """Begin to hold."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._until = time.monotonic() + PATIENCE
+        self._open = True
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if before is None or before is signal.SIG_IGN:
+                continue  # set from outside Python, or ignored on purpose
+            self._before[number] = before
+            signal.signal(number, self._note)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Let signals through again, and raise the one that came."""
+        try:
+            self._restore()
+        finally:
+            self._restore()  # a signal of this very moment may have cut the first one short
+        if self._came:
+            signal.raise_signal(self._came[0])
+
+    def _restore(self) -> None:
+        self._open = False
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._open and time.monotonic() < self._until:
+            self._came.append(number)
+            return
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
+        else:
+            with contextlib.suppress(ValueError):
+                signal.signal(number, before)
+            signal.raise_signal(number)

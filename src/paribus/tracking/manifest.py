@@ -1,0 +1,57 @@
+"""Whether a run's files are those that its result names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+
+from paribus.errors import DataError
+from paribus.results.files import describe
+from paribus.results.schema import Artifact
+from paribus.tracking.artifacts import inside
+
+
+def check_folder(folder: Path, artifacts: Mapping[str, Artifact], *, absent_is_fine: bool = False) -> None:
+    """Compare files with what a result says of them: there, as long, with the same content.
+
+    Args:
+        folder: Where the run's files stand.
+        artifacts: What the result names.
+        absent_is_fine: Look only at those that are here (copies of some of a server's files).
+
+    Raises:
+        DataError: If one is missing or was changed.
+    """
+    for name, expected in artifacts.items():
+        path = inside(folder, name)
+        if not path.is_file():
+            if absent_is_fine:
+                continue
+            raise DataError(f"its file {name} is missing")
+        if path.stat().st_size != expected.size:
+            raise _other_size(name, path.stat().st_size, expected)
+        if describe(path).digest != expected.digest:
+            raise DataError(f"its file {name} was changed after the run finished")
+
+
+def check_listing(sizes: Callable[[str], Mapping[str, int]], artifacts: Mapping[str, Artifact]) -> None:
+    """Compare a server's list of files with what a result says of them: there, and as long.
+
+    Args:
+        sizes: Returns the files directly in a folder (empty: the top one) with their sizes in bytes.
+        artifacts: What the result names.
+
+    Raises:
+        DataError: If one is missing or has another size.
+    """
+    folders = sorted({str(PurePosixPath(name).parent) for name in artifacts})
+    listed = {name: size for folder in folders for name, size in sizes("" if folder == "." else folder).items()}
+    for name, expected in artifacts.items():
+        if name not in listed:
+            raise DataError(f"its file {name} is missing")
+        if listed[name] != expected.size:
+            raise _other_size(name, listed[name], expected)
+
+
+def _other_size(name: str, found: int, expected: Artifact) -> DataError:
+    return DataError(f"its file {name} has {found} bytes, not {expected.size} as when the run finished")
