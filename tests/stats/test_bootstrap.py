@@ -106,7 +106,7 @@ def test_a_general_statistic_is_studentised_below_forty_clusters_and_refused_bel
     assert few.method == "bootstrap_t"
     assert (few.low, few.high) == pytest.approx((direct.low, direct.high), abs=0.15 * (direct.high - direct.low))
     none = cluster_statistic_interval(mean, np.arange(24) % 5, spec=SPEC, rng=rng(1))
-    assert none.method == "none"
+    assert none.method == "none: 5 clusters"
     assert np.isnan(none.low)
 
 

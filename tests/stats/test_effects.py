@@ -21,8 +21,8 @@ def rng(seed: int = 0) -> np.random.Generator:
 def test_columns_come_in_the_promised_order_with_one_row_per_row():
     table = effect_table(rng().normal(size=(3, 50)), np.arange(50), spec=SPEC, rng=rng(1), null=np.zeros(10))
     assert list(table.columns) == [
-        "mean_delta", "std_delta", "std_error", "n", "n_clusters", "ci_low", "ci_high", "p", "p_adj",
-        "ci_method", "p_method", "skewed", "null_low", "null_median", "null_high", "null_percentile",
+        "mean_delta", "std_delta", "std_error", "n", "n_clusters", "ci_low", "ci_high", "ci_adj_low",
+        "ci_adj_high", "p", "p_adj", "ci_method", "p_method", "skewed", "null_low", "null_median", "null_high", "null_percentile",
     ]  # fmt: skip
     assert len(table) == 3
 
@@ -72,7 +72,7 @@ def test_effects_of_exactly_zero_have_p_one_and_an_interval_of_zero():
 
 def test_differences_that_cancel_within_clusters_are_not_exactly_zero():
     table = effect_table(np.tile([1.0, -1.0], (1, 50)), np.arange(100) // 2, spec=SPEC, rng=rng())
-    assert table.ci_method[0] == "bootstrap_t"
+    assert table.ci_method[0] == "none: units are equal"
     assert table.p[0] == 1
 
 
@@ -89,7 +89,7 @@ def test_no_interval_below_six_clusters():
     values = rng().normal(size=50)
     five = paired_effect(values, np.arange(50) % 5, spec=SPEC, rng=rng(1))
     six = paired_effect(values, np.arange(50) % 6, spec=SPEC, rng=rng(1))
-    assert five.ci_method == "none"
+    assert five.ci_method == "none: 5 clusters"
     assert np.isnan(five.ci_low)
     assert np.isfinite([six.ci_low, six.ci_high]).all()
 
@@ -100,11 +100,14 @@ def test_the_method_follows_the_number_of_clusters(k, method):
     assert paired_effect(values, np.arange(5 * k) % k, spec=SPEC, rng=rng(1)).ci_method == method
 
 
-def test_a_constant_effect_has_an_interval_of_no_width():
-    clusters = np.array([0] * 3 + [1] * 5 + list(range(2, 22)))
-    effect = paired_effect(np.full(28, 0.1), clusters, spec=SPEC, rng=rng())
-    assert effect.ci_low == pytest.approx(0.1)
-    assert effect.ci_high == pytest.approx(0.1)
+@pytest.mark.parametrize("noise", [0.0, 1e-9], ids=["equal", "equal but for rounding"])
+@pytest.mark.parametrize("n_clusters", [20, 300])
+def test_a_constant_effect_has_a_p_and_no_interval(n_clusters, noise):
+    clusters = np.array([0] * 3 + [1] * 5 + list(range(2, n_clusters + 2)))
+    values = 0.1 + noise * rng().normal(size=len(clusters))
+    effect = paired_effect(values, clusters, spec=SPEC, rng=rng())
+    assert np.isnan([effect.ci_low, effect.ci_high, effect.ci_adj_low, effect.ci_adj_high]).all()
+    assert effect.ci_method == "none: units are equal"
     assert effect.p < 0.01
 
 

@@ -32,10 +32,14 @@ EFFECT_COLUMNS: Mapping[str, str] = {
     "std_error": "cluster-robust standard error of mean_delta",
     "ci_low": "lower end of the cluster-bootstrap interval of mean_delta",
     "ci_high": "upper end of that interval",
+    "ci_method": "how it was made; none: why there is none",
+    "ci_adj_low": "lower end of the interval that holds for all rows of this table together (max-t); beside p_adj",
+    "ci_adj_high": "upper end of that interval",
     "firing_rate": "share of contexts with f > 0",
     "n": "contexts measured",
     "n_clusters": "source builds they come from",
     "p": "sign-flip p of whole source builds: is the effect zero?",
+    "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
     "p_adj": "p adjusted over the rows of this table",
     "null_percentile": "place of mean_delta among like features of the same model, 0 to 100; not a p",
     "null_low": "2.5 % quantile of the same effect on like features, in this feature's sd",
@@ -110,14 +114,12 @@ def effect_rows(
 
     from paribus.stats.clusters import ClusterSums
     from paribus.stats.effects import effect_table, skew_warnings
-    from paribus.stats.multiplicity import adjust
 
     if null is not None and null.shape[1] == 0:
         null = None
-    table = effect_table(differences, setup.cluster, spec=setup.stats, rng=setup.rng(stream), null=null)
-    untested = table["n"].to_numpy() < least
-    table.loc[untested, ["p", "ci_low", "ci_high"]] = np.nan
-    table["p_adj"] = adjust(table["p"].to_numpy(), setup.stats.adjust)
+    rng = setup.rng(stream)
+    table = effect_table(differences, setup.cluster, spec=setup.stats, rng=rng, null=null, least=least)
+    untested = table["p"].isna().to_numpy()
     if null is None:
         for name in ("null_low", "null_median", "null_high", "null_percentile"):
             table[name] = np.nan

@@ -21,12 +21,21 @@ from paribus.stats.clusters import (
     scalar_or_array,
     support_groups,
 )
+from paribus.stats.intervals import (
+    BOOTSTRAP_T,
+    EXACT_ZERO,
+    NO_VALUES,
+    NONE,
+    PERCENTILE,
+    Bounds,
+    Methods,
+    settle,
+)
+from paribus.stats.intervals import MIN_CLUSTERS as MIN_CLUSTERS
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
-MIN_CLUSTERS = 6
-"""Below this many clusters there is no interval."""
 PERCENTILE_FROM = 200
 """From this many clusters on the percentile interval of a mean covers; below it, the studentised one is needed. Where a
 fifth of the clusters respond the percentile interval covers .88 at 40 clusters, .92 at 60 and .93 at 150, the
@@ -47,7 +56,8 @@ class Interval:
     Attributes:
         low: Lower end; a float, or an array where several statistics were asked for; NaN where there is none.
         high: Upper end, likewise.
-        method: ``bootstrap_t``, ``percentile``, ``exact_zero`` or ``none``; an array of these for several.
+        method: How it was made, or ``none: ...`` with the reason why there is none (:mod:`paribus.stats.intervals`);
+            an array of these for several.
     """
 
     low: Any
@@ -55,37 +65,47 @@ class Interval:
     method: Any
 
 
-def interval_methods(sums: ClusterSums) -> np.ndarray[Any, Any]:
+def exactly_zero(sums: ClusterSums) -> BoolArray:
+    """Return which rows are 0 in every context [rows]."""
+    return np.asarray((sums.n > 0) & (sums.sums == 0).all(axis=1) & (np.nan_to_num(sums.sd) == 0), dtype=np.bool_)
+
+
+def interval_methods(sums: ClusterSums) -> Methods:
     """Return the method of each row's interval [rows], by its number of clusters (see :func:`mean_intervals`)."""
     k = sums.n_clusters
-    zero = (k > 0) & (sums.sums == 0).all(axis=1) & (np.nan_to_num(sums.sd) == 0)
     return np.select(
-        [zero, k < MIN_CLUSTERS, k < PERCENTILE_FROM], ["exact_zero", "none", "bootstrap_t"], default="percentile"
+        [exactly_zero(sums), k < MIN_CLUSTERS, k < PERCENTILE_FROM], [EXACT_ZERO, NONE, BOOTSTRAP_T], default=PERCENTILE
     )
 
 
 def mean_intervals(
-    sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, np.ndarray[Any, Any]]:
+    sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, bounds: Bounds | None = None
+) -> tuple[FloatArray, FloatArray, Methods]:
     """Return ``low``, ``high`` and method of the interval of each row's mean (each [rows]).
 
     Below 200 clusters the bootstrap-t (Efron and Tibshirani 1993, ch. 12.5; each resample is studentised by its own
-    cluster-robust standard error), from there on the percentile interval (ch. 13); none below 6. Values that are 0 in
-    every context give [0, 0].
+    cluster-robust standard error), from there on the percentile interval (ch. 13). Values that are 0 in every context
+    give [0, 0]; none below 6 clusters, nor where all clusters show one and the same other value.
+
+    Args:
+        sums: Values by cluster.
+        spec: Resamples and confidence.
+        rng: Draws the resamples.
+        bounds: Range of the mean, to which the ends are cut.
     """
     method = interval_methods(sums)
-    low = np.where(method == "exact_zero", 0.0, np.nan)
+    low = np.where(method == EXACT_ZERO, 0.0, np.nan)
     high = low.copy()
-    large = np.flatnonzero(method == "percentile")
+    large = np.flatnonzero(method == PERCENTILE)
     for start in range(0, len(large), ROWS_AT_ONCE):
         rows = large[start : start + ROWS_AT_ONCE]
         low[rows], high[rows] = _percentile(sums.sums[rows], sums.counts[rows], spec, rng)
-    for rows, clusters in support_groups(sums.counts, np.flatnonzero(method == "bootstrap_t")):
+    for rows, clusters in support_groups(sums.counts, np.flatnonzero(method == BOOTSTRAP_T)):
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = rows[start : start + ROWS_AT_ONCE]
             part = ClusterSums(sums.sums[np.ix_(some, clusters)], sums.counts[np.ix_(some, clusters)], sums.sd[some])
             low[some], high[some] = _studentised(part, spec, rng)
-    return low, high, method
+    return settle(low, high, method, sums.n_clusters, bounds=bounds)
 
 
 def tails(spec: StatsSpec) -> tuple[float, float]:
@@ -110,26 +130,42 @@ def _percentile(
 def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
 
-    A resample's own standard error counts as at least a tenth of ``se`` (see :data:`LEAST_OWN`); where ``se`` is 0, or
-    a resample drew no cluster that supports the row, ``t*`` is 0. All rows share their resamples.
+    All rows share their resamples (see :class:`Studentised`).
     """
-    scores, counts, se = sums.residuals(), sums.counts, np.nan_to_num(sums.standard_errors())
-    size = np.abs(scores).max(axis=1, initial=0.0)
-    size[size == 0] = 1.0
-    scores, unit_se = scores / size[:, None], se / size  # squares of tiny effects must not underflow
-    k = sums.n_clusters
-    factor = k / np.maximum(k - 1, 1)
-    safe = np.where(se > 0, unit_se, 1.0)
-    draws = []
-    for weights in bootstrap_weights(scores.shape[1], n_draws, rng):
+    rows = Studentised(sums)
+    return np.concatenate([rows.t(weights) for weights in bootstrap_weights(sums.sums.shape[1], n_draws, rng)]), rows.se
+
+
+class Studentised:
+    """Means in units of their own standard error, under resampled clusters.
+
+    A resample's own standard error counts as at least a tenth of the sample's (see :data:`LEAST_OWN`); where that is
+    0, or a resample drew no cluster that supports the row, ``t*`` is 0.
+
+    Attributes:
+        se: Cluster-robust standard error of each mean [rows].
+    """
+
+    def __init__(self, sums: ClusterSums) -> None:
+        """Take the rows of ``sums``."""
+        scores, self.se = sums.residuals(), np.nan_to_num(sums.standard_errors())
+        size = np.abs(scores).max(axis=1, initial=0.0)
+        size[size == 0] = 1.0
+        self._scores, unit_se = scores / size[:, None], self.se / size  # squares of tiny effects must not underflow
+        self._counts, k = sums.counts, sums.n_clusters
+        self._factor = k / np.maximum(k - 1, 1)
+        self._least = LEAST_OWN * np.where(self.se > 0, unit_se, 1.0)
+
+    def t(self, weights: FloatArray) -> FloatArray:
+        """Return ``t* = (m* - m) / se*`` [draws, rows] of resampling counts ``weights`` [draws, clusters]."""
+        scores, counts = self._scores, self._counts
         n = weights @ counts.T
         with np.errstate(invalid="ignore", divide="ignore"):
             delta = (weights @ scores.T) / n
             spread = weights @ (scores**2).T - 2 * delta * (weights @ (scores * counts).T)
-            variance = factor * (spread + delta**2 * (weights @ (counts**2).T)) / n**2
-            own = np.sqrt(np.maximum(variance, (LEAST_OWN * safe) ** 2))
-            draws.append(np.where((se > 0) & (n > 0), delta / own, 0.0))
-    return np.concatenate(draws), se
+            variance = self._factor * (spread + delta**2 * (weights @ (counts**2).T)) / n**2
+            own = np.sqrt(np.maximum(variance, self._least**2))
+            return np.where((self.se > 0) & (n > 0), delta / own, 0.0)
 
 
 def _studentised(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -145,6 +181,7 @@ def cluster_interval(
     spec: StatsSpec,
     rng: np.random.Generator,
     statistic: str = "mean",
+    bounds: Bounds | None = None,
 ) -> Interval:
     """Return the interval of the mean (or median) of values that come in clusters.
 
@@ -154,6 +191,7 @@ def cluster_interval(
         spec: Resamples and confidence.
         rng: Draws the resamples.
         statistic: ``mean`` or ``median``.
+        bounds: Range of the mean, to which the ends are cut.
 
     Returns:
         The interval; its fields are floats for [n] and arrays [k] for [n, k].
@@ -165,11 +203,13 @@ def cluster_interval(
     scalar = columns.ndim == 1
     columns = columns[:, None] if scalar else columns
     if statistic == "mean":
-        low, high, method = mean_intervals(reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng)
+        low, high, method = mean_intervals(
+            reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng, bounds=bounds
+        )
     elif statistic == "median":
         found = [_median_interval(column, np.asarray(clusters), spec, rng) for column in columns.T]
         low, high = np.array([i.low for i in found]), np.array([i.high for i in found])
-        method = np.array([i.method for i in found])
+        method = np.array([i.method for i in found], dtype=object)
     else:
         raise ValueError(f"statistic must be 'mean' or 'median', got {statistic!r}")
     return Interval(
@@ -186,7 +226,7 @@ def _median_interval(
     order = np.argsort(values[kept], kind="stable")
     ordered, ids = values[kept][order], clusters[kept][order]
     if not len(ordered):
-        return Interval(float("nan"), float("nan"), "none")
+        return Interval(float("nan"), float("nan"), NO_VALUES)
 
     def median(weights: FloatArray) -> float:
         passed = np.cumsum(weights)
@@ -220,12 +260,17 @@ def cluster_statistic_interval(
         return np.array([[statistic(row)] for row in weights[:, codes]], dtype=np.float64)
 
     low, high, method = weighted_intervals(of_clusters, k, spec=spec, rng=rng)
-    return Interval(float(low[0]), float(high[0]), method)
+    return Interval(float(low[0]), float(high[0]), str(method[0]))
 
 
 def weighted_intervals(
-    statistics: Callable[[FloatArray], FloatArray], n_clusters: int, *, spec: StatsSpec, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, str]:
+    statistics: Callable[[FloatArray], FloatArray],
+    n_clusters: int,
+    *,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+    bounds: Bounds | None = None,
+) -> tuple[FloatArray, FloatArray, Methods]:
     """Return intervals of several smooth statistics of cluster weights.
 
     Below 40 clusters a bootstrap-t whose standard errors come from the jackknife influence values ``U_k`` of the
@@ -237,18 +282,19 @@ def weighted_intervals(
         n_clusters: Number of clusters.
         spec: Resamples and confidence.
         rng: Draws the resamples.
+        bounds: Range of the statistics, to which the ends are cut.
 
     Returns:
-        ``low`` [k], ``high`` [k] and the method.
+        ``low``, ``high`` and method [k] each.
     """
     ones = np.ones((1, n_clusters))
     estimate = statistics(ones)[0]
     if n_clusters < MIN_CLUSTERS:
-        return np.full_like(estimate, np.nan), np.full_like(estimate, np.nan), "none"
+        return settle(np.full_like(estimate, np.nan), np.nan, NONE, n_clusters)
     if n_clusters >= STATISTIC_PERCENTILE_FROM:
         draws = np.concatenate([statistics(w) for w in bootstrap_weights(n_clusters, spec.n_bootstrap, rng)])
         low, high = _quantiles(draws, spec)
-        return low, high, "percentile"
+        return settle(low, high, PERCENTILE, n_clusters, bounds=bounds)
     without = statistics(1.0 - np.eye(n_clusters))
     defined = np.isfinite(without)
     centre = np.where(defined, without, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
@@ -264,7 +310,8 @@ def weighted_intervals(
     with np.errstate(invalid="ignore", divide="ignore"):
         t = np.concatenate(shifts) / np.sqrt(np.maximum(variance, (LEAST_OWN * se) ** 2))
     lower, upper = _quantiles(np.where(se > 0, t, 0.0), spec)
-    return estimate - np.maximum(upper, 0) * se, estimate - np.minimum(lower, 0) * se, "bootstrap_t"
+    low, high = estimate - np.maximum(upper, 0) * se, estimate - np.minimum(lower, 0) * se
+    return settle(low, high, BOOTSTRAP_T, n_clusters, bounds=bounds)
 
 
 def _quantiles(draws: FloatArray, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:

@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 
 from paribus.stats.bootstrap import mean_intervals
 from paribus.stats.clusters import BoolArray, ClusterSums, reduce_to_clusters
+from paribus.stats.intervals import EQUAL_UNITS, Bounds, too_few
 from paribus.stats.multiplicity import adjust
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.permutation import draws_for, sign_flip_rows
+from paribus.stats.simultaneous import adjusted_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +36,14 @@ class Effect:
         std_error: Cluster-robust standard error of the mean.
         n: Contexts that support the level.
         n_clusters: Their clusters.
-        ci_low: Lower end of the interval; NaN below 6 clusters.
+        ci_low: Lower end of the interval; NaN where there is none.
         ci_high: Upper end.
+        ci_adj_low: Lower end of the interval that holds for all rows of the family together; it stands beside
+            ``p_adj``.
+        ci_adj_high: Its upper end.
         p: Sign-flip p of whole clusters.
         p_adj: p adjusted over the family (the table).
-        ci_method: ``bootstrap_t``, ``percentile``, ``exact_zero`` or ``none``.
+        ci_method: ``bootstrap_t``, ``percentile``, ``exact_zero``, or ``none: ...`` with the reason.
         p_method: ``exact``, ``monte_carlo`` or ``none``.
         skewed: Whether p should be read with care: under 50 clusters, and skewed cluster sums.
         null_low: 2.5 % quantile of the named null; NaN without one.
@@ -54,6 +59,8 @@ class Effect:
     n_clusters: int
     ci_low: float
     ci_high: float
+    ci_adj_low: float
+    ci_adj_high: float
     p: float
     p_adj: float
     ci_method: str
@@ -73,6 +80,8 @@ def effect_table(
     rng: np.random.Generator,
     null: ArrayLike | None = None,
     alternative: str = "two-sided",
+    bounds: Bounds | None = None,
+    least: int = 1,
 ) -> pd.DataFrame:
     """Return one effect per row of paired differences; the rows are one family.
 
@@ -84,6 +93,8 @@ def effect_table(
         rng: Draws resamples and flips.
         null: Draws of a named null for the means, [rows, n_null] or [n_null]; adds the four ``null_`` columns.
         alternative: ``two-sided``, ``greater`` or ``less``.
+        bounds: Range of the means, to which intervals are cut.
+        least: Contexts below which a row is not tested: it has neither p nor interval, and is not in the family.
 
     Returns:
         A frame with the fields of :class:`Effect` as columns, in the order of the rows.
@@ -94,11 +105,15 @@ def effect_table(
     import pandas as pd
 
     sums = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
-    low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng)
+    together = rng.spawn(1)[0]
+    low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng, bounds=bounds)
     m = draws_for(len(sums.sums), spec.n_permutations)
     p, p_method = sign_flip_rows(sums.sums, rng=rng, n_permutations=m, alternative=alternative)
-    untested = sums.n == 0
-    p[untested], p_method[untested] = np.nan, "none"
+    untested = sums.n < least
+    p[untested], low[untested], high[untested] = np.nan, np.nan, np.nan
+    p_method[untested] = [too_few(int(n), "context") for n in sums.n[untested]]
+    ci_method[untested] = p_method[untested]
+    adj_low, adj_high = adjusted_intervals(sums, (low, high), ~untested, spec=spec, rng=together, bounds=bounds)
     columns = {
         "mean_delta": sums.means,
         "std_delta": sums.sd,
@@ -107,9 +122,11 @@ def effect_table(
         "n_clusters": sums.n_clusters if sums.joined is None else sums.joined,
         "ci_low": low,
         "ci_high": high,
+        "ci_adj_low": adj_low,
+        "ci_adj_high": adj_high,
         "p": p,
         "p_adj": adjust(p, spec.adjust),
-        "ci_method": ci_method.astype(object),
+        "ci_method": ci_method,
         "p_method": p_method,
         "skewed": skewed(sums),
     }
@@ -134,6 +151,41 @@ def paired_effect(
         raise ValueError(f"differences must be one-dimensional, got shape {np.shape(differences)}")
     table = effect_table(differences, clusters, spec=spec, rng=rng, null=null, alternative=alternative)
     return Effect(**{str(name): values[0] for name, values in table.to_dict("list").items()})
+
+
+def established(
+    table: pd.DataFrame, *, level: float, margin: float = 0.0, value: str = "mean_delta", suffix: str = ""
+) -> BoolArray:
+    """Return which rows of an effect table may be said to differ from 0, or to lie beyond ``margin``, on one side.
+
+    What a sentence rests on: ``p_adj`` within the level, and the interval that holds for all rows together beyond the
+    margin. Where all clusters show one and the same effect there is no interval, and the effect itself has to lie
+    beyond it.
+
+    Args:
+        table: A table with ``p_adj, ci_adj_low, ci_adj_high, ci_method`` and the value.
+        level: Level of the adjusted p.
+        margin: Least effect that counts, in units of the value.
+        value: Name of the column of the effect.
+        suffix: What the names of the other four end with.
+
+    Returns:
+        ``[rows]``; False where a row was not tested.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> shifted = rng.normal(0, 1, (2, 60)) + np.array([[0.0], [2.0]])
+        >>> table = effect_table(shifted, np.arange(60), spec=StatsSpec(), rng=rng)
+        >>> established(table, level=0.05).tolist()
+        [False, True]
+    """
+    low, high = (table[f"ci_adj_{end}{suffix}"].to_numpy(dtype=np.float64) for end in ("low", "high"))
+    equal = (table[f"ci_method{suffix}"] == EQUAL_UNITS).to_numpy() & (
+        np.abs(table[value].to_numpy(dtype=np.float64)) > margin
+    )
+    beyond = (low > margin) | (high < -margin) | equal
+    return np.asarray(beyond & (table[f"p_adj{suffix}"] <= level).to_numpy(), dtype=np.bool_)
 
 
 def skewed(sums: ClusterSums) -> BoolArray:

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from paribus.stats.bootstrap import Interval, weighted_intervals
 from paribus.stats.clusters import FloatArray, IntArray, cluster_codes, scalar_or_array
+from paribus.stats.intervals import EQUAL_UNITS, EXACT_ZERO, SHARE, SHARE_GAP, WILSON_BY_CLASS, settle
+from paribus.stats.shares import mean_of_shares, weighted_shares
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -34,8 +36,9 @@ def score_interval(
 ) -> Interval:
     """Return the interval of a score of one or several columns.
 
-    Bootstrap-t below 40 clusters, percentile from 40 on, none below 6, cut to [0, 1]. A score without any error has
-    an interval of no width: resampling cannot know of errors it never saw.
+    Bootstrap-t below 40 clusters, percentile from 40 on, none below 6, cut to [0, 1]. Resampling cannot know of errors
+    it never saw: where it leaves a (balanced) accuracy no width, Wilson's interval by cluster of each class's recall
+    takes its place (``wilson_by_class``); an AUROC has none then.
 
     Args:
         scores: Predicted classes (``accuracy``, ``balanced_accuracy``) or scores (``auroc``), [n] or [n, columns].
@@ -54,7 +57,23 @@ def score_interval(
     """
     units, k = _units(clusters, rng)
     statistic = _statistic(scores, labels, units, k, metric, weights)
-    return _interval(statistic, k, 0.0, 1.0, scalar=np.ndim(scores) == 1, spec=spec, rng=rng)
+    low, high, method = weighted_intervals(statistic, k, spec=spec, rng=rng, bounds=SHARE)
+    equal = np.flatnonzero(method == EQUAL_UNITS)
+    if len(equal) and metric != "auroc":
+        truth = np.asarray(labels)
+        hits = (np.asarray(scores).reshape(len(truth), -1) == truth[:, None])[:, equal].astype(np.float64)
+        classes = truth if metric == "balanced_accuracy" else np.zeros(len(truth))
+        recalls = [
+            weighted_shares(
+                hits[classes == each],
+                np.asarray(clusters)[classes == each],
+                None if weights is None else np.asarray(weights)[classes == each],
+                confidence=spec.confidence,
+            )
+            for each in np.unique(classes)
+        ]
+        low[equal], high[equal], method[equal] = settle(*mean_of_shares(recalls), WILSON_BY_CLASS, k, bounds=SHARE)
+    return _shaped(low, high, method, scalar=np.ndim(scores) == 1)
 
 
 def score_difference_interval(
@@ -84,7 +103,11 @@ def score_difference_interval(
     a = _statistic(scores_a, labels, units, k, metric, weights)
     b = _statistic(scores_b, labels, units, k, metric, weights)
     scalar = np.ndim(scores_a) == 1 and np.ndim(scores_b) == 1
-    return _interval(lambda w: a(w) - b(w), k, -1.0, 1.0, scalar=scalar, spec=spec, rng=rng)
+    low, high, method = weighted_intervals(lambda w: a(w) - b(w), k, spec=spec, rng=rng, bounds=SHARE_GAP)
+    first, second = (np.asarray(each).reshape(len(units), -1) for each in (scores_a, scores_b))
+    same = (first == second).all(axis=0)
+    low[same], high[same], method[same] = 0.0, 0.0, EXACT_ZERO
+    return _shaped(low, high, method, scalar=scalar)
 
 
 def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[IntArray, int]:
@@ -95,20 +118,9 @@ def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[IntArray, int
     return block[codes].astype(np.int64), MAX_SCORE_UNITS
 
 
-def _interval(
-    statistic: Statistic,
-    k: int,
-    lowest: float,
-    highest: float,
-    *,
-    scalar: bool,
-    spec: StatsSpec,
-    rng: np.random.Generator,
-) -> Interval:
-    low, high, method = weighted_intervals(statistic, k, spec=spec, rng=rng)
-    low, high = np.clip(low, lowest, highest), np.clip(high, lowest, highest)
-    methods: Any = method if scalar else np.full(len(low), method)
-    return Interval(scalar_or_array(low, scalar=scalar), scalar_or_array(high, scalar=scalar), methods)
+def _shaped(low: FloatArray, high: FloatArray, method: Any, *, scalar: bool) -> Interval:
+    named = str(method[0]) if scalar else method
+    return Interval(scalar_or_array(low, scalar=scalar), scalar_or_array(high, scalar=scalar), named)
 
 
 def _statistic(

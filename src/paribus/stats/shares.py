@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.bootstrap import MIN_CLUSTERS
-from paribus.stats.clusters import FloatArray, column_blocks, reduce_to_clusters
+from paribus.stats.clusters import FloatArray, IntArray, cluster_codes, column_blocks, reduce_to_clusters
+from paribus.stats.intervals import NEWCOMBE, SHARE, SHARE_GAP, WILSON, Methods, settle
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 
-def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
-    """Return the interval of each column's share of rows, rows coming in clusters.
+@dataclass(frozen=True)
+class Shares:
+    """Shares of rows with their intervals.
+
+    Attributes:
+        share: The shares ``[k]``.
+        low: Lower ends ``[k]``; NaN where there is none.
+        high: Upper ends ``[k]``.
+        method: ``wilson`` or ``newcombe``, or ``none: ...`` with the reason ``[k]``.
+        n_clusters: Clusters behind each ``[k]``.
+    """
+
+    share: FloatArray
+    low: FloatArray
+    high: FloatArray
+    method: Methods
+    n_clusters: IntArray
+
+
+def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
+    """Return each column's share of rows with its interval, rows coming in clusters.
 
     Wilson's (1927) score interval on the effective number of rows ``n / d`` (Korn and Graubard 1998; Dean
     and Pagano 2015), with ``t`` of ``clusters - 1`` degrees of freedom. The design effect ``d`` is the cluster-robust
@@ -27,38 +48,93 @@ def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -
         clusters: Cluster id of each row ``[n]``.
         spec: Confidence.
 
-    Returns:
-        ``low`` and ``high`` ``[k]``; NaN below 6 clusters.
-
     Raises:
         ValueError: If shapes disagree, or a value is neither 0 nor 1.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> found = shares(np.ones((20, 1)), np.arange(20), spec=StatsSpec())
+        >>> found.share[0], round(float(found.low[0]), 2), found.high[0], found.method[0]
+        (1.0, 0.82, 1.0, 'wilson')
     """
     columns = np.asarray(holds)
     if columns.ndim != 2:
         raise ValueError(f"shares are taken of columns [n, k], got shape {columns.shape}")
     parts = [_wilson(some.astype(np.float64), clusters, spec.confidence) for some in column_blocks(columns)]
-    low, high = np.concatenate(parts, axis=1)
-    return low, high
+    share, low, high, k = (np.concatenate(each) for each in zip(*parts, strict=True))
+    low, high, method = settle(low, high, WILSON, k, bounds=SHARE)
+    return Shares(share, low, high, method, k.astype(np.int64))
 
 
-def _wilson(columns: FloatArray, clusters: ArrayLike, confidence: float) -> tuple[FloatArray, FloatArray]:
-    """Return low and high of a few columns ``[n, k]``."""
-    from scipy.stats import t as student
+def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
+    """Return ``low`` and ``high`` of :func:`shares` ``[k]``."""
+    found = shares(holds, clusters, spec=spec)
+    return found.low, found.high
 
+
+def _wilson(
+    columns: FloatArray, clusters: ArrayLike, confidence: float
+) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+    """Return share, low, high and clusters of a few columns ``[n, k]``."""
     if not np.isin(columns[~np.isnan(columns)], (0.0, 1.0)).all():
         raise ValueError("shares are of rows that hold something or not: every value must be 0, 1 or NaN")
     sums = reduce_to_clusters(columns.T, clusters)
-    n, k, share = sums.n, sums.n_clusters, sums.means
+    n, share = sums.n, sums.means
     with np.errstate(invalid="ignore", divide="ignore"):
         most = (sums.counts**2).sum(axis=1) / n
         found = sums.standard_errors() ** 2 * n / (share * (1 - share))
         effect = np.where((share > 0) & (share < 1), np.clip(found, 1.0, most), most)
-        quantile = student.ppf((1 + confidence) / 2, np.maximum(k - 1, 1))
-        squared = effect * quantile**2 / n  # t^2 over the effective number of rows
-        centre = (share + squared / 2) / (1 + squared)
-        half = np.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
-        low, high = np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
-    return np.where(k >= MIN_CLUSTERS, low, np.nan), np.where(k >= MIN_CLUSTERS, high, np.nan)
+        low, high = _score_interval(share, n, effect, sums.n_clusters, confidence)
+    return share, low, high, sums.n_clusters
+
+
+def _score_interval(
+    share: FloatArray, n: FloatArray, effect: FloatArray, k: IntArray, confidence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return Wilson's interval of shares of ``n / effect`` rows, with t of ``k - 1`` degrees of freedom."""
+    from scipy.stats import t as student
+
+    quantile = student.ppf((1 + confidence) / 2, np.maximum(k - 1, 1))
+    squared = effect * quantile**2 / n  # t^2 over the effective number of rows
+    centre = (share + squared / 2) / (1 + squared)
+    half = np.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+    return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+
+
+def weighted_shares(
+    holds: FloatArray, clusters: ArrayLike, weights: ArrayLike | None, *, confidence: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return share, low and high of columns ``[n, k]`` whose rows all agree, each row with a weight.
+
+    Wilson's interval on ``(sum_k W_k)^2 / sum_k W_k^2`` effective rows, ``W_k`` being a cluster's weight: the number
+    of independent rows that clusters of like rows are worth (Kish 1965).
+    """
+    codes, k = cluster_codes(clusters)
+    rows = np.ones(len(codes)) if weights is None else np.asarray(weights, dtype=np.float64)
+    of_clusters = np.bincount(codes, weights=rows, minlength=k)
+    total = np.full(holds.shape[1], of_clusters.sum())
+    effect = (of_clusters**2).sum() / total
+    share = np.clip(rows @ holds / rows.sum(), 0.0, 1.0)
+    return share, *_score_interval(share, total, effect, np.full(holds.shape[1], k), confidence)
+
+
+def mean_of_shares(parts: Sequence[tuple[FloatArray, FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+    """Return low and high of the mean of several shares, each given as share, low and high ``[k]``.
+
+    Square-and-add, as Newcombe's for a difference (Zou and Donner 2008), for shares of different rows.
+    """
+    share, low, high = (np.stack(each) for each in zip(*parts, strict=True))
+    mean = share.mean(axis=0)
+    below, above = (np.sqrt(((share - end) ** 2).sum(axis=0)) / len(share) for end in (low, high))
+    return mean - below, mean + above
+
+
+def share_gap(first: Shares, second: Shares) -> Shares:
+    """Return the difference of two shares of different rows, with the interval of :func:`gap_interval`."""
+    both = (first.share, second.share), (first.low, second.low), (first.high, second.high)
+    k = np.minimum(first.n_clusters, second.n_clusters)
+    low, high, method = settle(*gap_interval(*both), NEWCOMBE, k, bounds=SHARE_GAP)
+    return Shares(first.share - second.share, low, high, method, k)
 
 
 def gap_interval(
