@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from paribus.stats.effects import effect_table, paired_effect, skew_warnings
+from paribus.stats.effects import effect_table, established, paired_effect, skew_warnings, skewed
 from paribus.stats.spec import StatsSpec
 
 SPEC = StatsSpec(n_bootstrap=500, n_permutations=999)
@@ -22,7 +22,8 @@ def test_columns_come_in_the_promised_order_with_one_row_per_row():
     table = effect_table(rng().normal(size=(3, 50)), np.arange(50), spec=SPEC, rng=rng(1), null=np.zeros(10))
     assert list(table.columns) == [
         "mean_delta", "std_delta", "std_error", "n", "n_clusters", "ci_low", "ci_high", "ci_adj_low",
-        "ci_adj_high", "p", "p_adj", "ci_method", "p_method", "skewed", "null_low", "null_median", "null_high", "null_percentile",
+        "ci_adj_high", "p", "p_adj", "ci_method", "p_method", "skewed", "null_low",
+        "null_median", "null_high", "null_percentile",
     ]  # fmt: skip
     assert len(table) == 3
 
@@ -206,3 +207,53 @@ def test_scaling_and_mirroring_differences_does_the_same_to_the_effect(values, s
     assert a.ci_low <= a.mean_delta + tolerance
     assert a.ci_high >= a.mean_delta - tolerance
     assert 0 < a.p <= 1
+
+
+def test_what_is_established_has_a_simultaneous_interval_beyond_the_margin():
+    shifts = np.array([0.0, 0.3, 1.0, 3.0])[:, None]
+    values = rng().normal(size=(4, 60)) + shifts
+    values = np.concatenate([values, np.full((1, 60), 0.5), np.zeros((1, 60))])
+    table = effect_table(values, np.arange(60), spec=SPEC, rng=rng(1))
+    for margin, expected in ((0.0, [3, 4]), (0.6, [2, 3]), (0.4, [2, 3, 4])):
+        found = np.flatnonzero(established(table, level=0.05, margin=margin))
+        assert set(expected) <= set(found)
+        inside = (table.ci_adj_low <= margin) & (table.ci_adj_high >= -margin)
+        assert not inside[found].any() and (table.p_adj[found] <= 0.05).all()
+    renamed = table.rename(
+        columns={name: f"own_{name}" for name in ("ci_adj_low", "ci_adj_high", "ci_method", "p_adj")}
+    )
+    again = established(renamed, level=0.05, names="own_{}")
+    assert again.tolist() == established(table, level=0.05).tolist()
+    table["p_adj"] = 0.06
+    assert not established(table, level=0.05).any()
+
+
+def test_the_interval_beside_an_adjusted_p_contains_the_rows_own_and_covers_all_rows():
+    missed, singly = 0, 0
+    for seed in range(100):
+        values = rng(seed).normal(size=(8, 40))
+        values[4:, 8:] = np.nan  # rows of few clusters among rows of many
+        table = effect_table(values, np.arange(40), spec=StatsSpec(n_bootstrap=400, n_permutations=99), rng=rng(seed))
+        assert (table.ci_adj_low <= table.ci_low).all() and (table.ci_adj_high >= table.ci_high).all()
+        missed += bool(((table.ci_adj_low > 0) | (table.ci_adj_high < 0)).any())
+        singly += bool(((table.ci_low > 0) | (table.ci_high < 0)).any())
+    assert missed <= 11 < singly
+
+
+def test_a_family_of_one_keeps_its_interval_and_rows_that_are_not_tested_do_not_count():
+    values = rng().normal(size=(3, 60))
+    values[1:, 20:] = np.nan
+    table = effect_table(values, np.arange(60), spec=SPEC, rng=rng(1), least=30)
+    assert (table.ci_adj_low[0], table.ci_adj_high[0]) == (table.ci_low[0], table.ci_high[0])
+    assert table.loc[1:, ["p", "p_adj", "ci_low", "ci_adj_low"]].isna().all(axis=None)
+    assert table.ci_method.tolist()[1:] == table.p_method.tolist()[1:] == ["none: 20 contexts"] * 2
+    assert table.p_adj[0] == table.p[0]
+
+
+def test_intervals_of_bounded_effects_stay_within_their_range():
+    values = np.zeros((1, 8))
+    values[0, :7] = [1, 1, 1, 1, 1, 1, 0]
+    free = effect_table(values, np.arange(8), spec=SPEC, rng=rng(1))
+    cut = effect_table(values, np.arange(8), spec=SPEC, rng=rng(1), bounds=(-1, 1))
+    assert free.ci_high[0] > 1 == cut.ci_high[0] == cut.ci_adj_high[0]
+    assert cut.ci_low[0] == max(free.ci_low[0], -1)

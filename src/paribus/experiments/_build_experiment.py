@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from paribus.stats.row_sums import RowSums
     from paribus.subjects.builds.states import States
 
+    Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
 
 LEAST_TESTED = 30
 """Contexts below which a level gets no test and no interval."""
+
+TESTED_COLUMNS = ("ci_low", "ci_high", "ci_method", "ci_adj_low", "ci_adj_high", "p", "p_method", "p_adj")
+"""Interval and test of one row, as any table of effects holds them."""
 
 EFFECT_COLUMNS: Mapping[str, str] = {
     "mean_activation": "mean activation f over the contexts of the row",
@@ -131,6 +135,13 @@ def effect_rows(
     ):
         recorder.warn(warning)
     return table
+
+
+def beyond_least(setup: BuildSetup, table: pd.DataFrame) -> Bools:
+    """Return which rows of a table of effects are established to lie beyond the least effect that counts ``[rows]``."""
+    from paribus.stats.effects import established
+
+    return established(table, level=1 - setup.stats.confidence, margin=setup.stats.min_effect * setup.sd)
 
 
 def row_sums(setup: BuildSetup, n_rows: int) -> RowSums:

@@ -24,13 +24,6 @@ RESOLUTION = 1e-5
 LABELS = "synergy, redundancy, output_nonlinearity, third_order, none, or untested (too few contexts)"
 
 
-def established(table: pd.DataFrame, sd: float, alpha: float) -> Bools:
-    """Return which rows of an effect table differ from 0: by their interval, by adjusted p, and beyond rounding."""
-    apart = (table["ci_low"] > 0) | (table["ci_high"] < 0)
-    large = table["mean_delta"].abs() > RESOLUTION * sd
-    return np.asarray(apart & large & (table["p_adj"] <= alpha), bool)
-
-
 def directions(found: InteractionSums) -> Floats:
     """Return whether each pair moves the activation up (+1) or down (-1), by ``f(a) + f(b) + f(ab) - 3 f(neither)``.
 
@@ -91,7 +84,7 @@ def pair_labels(
 def turning(setup: BuildSetup, found: InteractionSums, tested: Bools) -> Bools:
     """Return, for each triple's pairs, whether the interaction has one sign without the third and the other with it.
 
-    Both signs must be established by their intervals.
+    Both signs must be established, all of these tests being one family.
 
     Args:
         setup: Gives the settings of the statistics.
@@ -101,7 +94,7 @@ def turning(setup: BuildSetup, found: InteractionSums, tested: Bools) -> Bools:
     Returns:
         ``[triples, 3]`` for the pairs ab, ac, bc.
     """
-    from paribus.stats.bootstrap import mean_intervals
+    from paribus.stats.effects import effect_table, established
 
     out = np.zeros((len(found.triples), 3), bool)
     triples = np.flatnonzero(tested)
@@ -109,8 +102,8 @@ def turning(setup: BuildSetup, found: InteractionSums, tested: Bools) -> Bools:
         return out
     rows = (3 * triples[:, None] + np.arange(3)).ravel()
     both = [part.rows(rows) for part in (found.absent, found.present)]
-    low, high, _ = mean_intervals(joined(both), spec=setup.stats, rng=setup.rng("turning"))
-    margin = RESOLUTION * setup.sd
-    sign = ((low > margin).astype(int) - (high < -margin).astype(int)).reshape(2, len(triples), 3)
+    table = effect_table(joined(both), setup.cluster, spec=setup.stats, rng=setup.rng("turning"))
+    real = established(table, level=1 - setup.stats.confidence, margin=RESOLUTION * setup.sd)
+    sign = (real * np.sign(table["mean_delta"].to_numpy())).reshape(2, len(triples), 3)
     out[triples] = sign[0] * sign[1] < 0
     return out

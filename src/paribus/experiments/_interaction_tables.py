@@ -9,17 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from paribus.experiments._build_experiment import EFFECT_COLUMNS, effect_rows
+from paribus.experiments._build_experiment import EFFECT_COLUMNS, TESTED_COLUMNS, effect_rows
 from paribus.experiments._interaction_labels import (
     LABELS,
+    RESOLUTION,
     directions,
-    established,
     pair_labels,
     parts,
     turning,
 )
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
+from paribus.stats.effects import established
 
 if TYPE_CHECKING:
     from paribus.experiments._candidates import Candidate, Choice
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-KEPT = ("ci_low", "ci_high", "p", "p_adj", "n", "n_clusters", "std_error", "std_delta")
+KEPT = (*TESTED_COLUMNS, "n", "n_clusters", "std_error", "std_delta")
 NULLS = ("null_low", "null_median", "null_high", "null_percentile")
 
 
@@ -65,9 +66,11 @@ def tested_rows(
     table_z = effect_rows(setup, recorder, z, f"{stream}/z", labels=labels)
     out = table[["mean_delta", *KEPT, *NULLS]].rename(columns={"mean_delta": names[0]})
     out.insert(1, names[1], table_z["mean_delta"])
-    for name in ("ci_low", "ci_high", "p", "p_adj"):
+    for name in TESTED_COLUMNS:
         out[f"{name}_z"] = table_z[name]
-    return out, established(table, setup.sd, alpha), established(table_z, setup.sd_z, alpha), table
+    in_f = established(table, level=alpha, margin=RESOLUTION * setup.sd)
+    in_z = established(table_z, level=alpha, margin=RESOLUTION * setup.sd_z)
+    return out, in_f, in_z, table
 
 
 def interaction_table(
@@ -191,7 +194,7 @@ def candidate_table(choice: Choice) -> Table:
 
 
 PAIR_COLUMNS = {
-    **{name: EFFECT_COLUMNS[name] for name in ("n", "n_clusters", "p", *NULLS)},
+    **{name: EFFECT_COLUMNS[name] for name in (*TESTED_COLUMNS, "n", "n_clusters", *NULLS)},
     "interaction_activation": "f(a,b) - f(a) - f(b) + f(neither) in the same context, or the Shapley interaction index",
     "interaction_preactivation": "the same on the pre-activation z",
     "label": LABELS,
@@ -210,7 +213,7 @@ PAIR_COLUMNS = {
 """What the columns of pairs mean."""
 
 TRIPLE_COLUMNS = {
-    **{name: EFFECT_COLUMNS[name] for name in ("n", "n_clusters", "p", *NULLS)},
+    **{name: EFFECT_COLUMNS[name] for name in (*TESTED_COLUMNS, "n", "n_clusters", *NULLS)},
     "third_difference": "interaction of two with the third there, minus without it; the same whichever is the third",
     "third_difference_z": "the same on the pre-activation z",
     "label": "third_order: established in f and z, and the sign of a pair's interaction turns with the third; "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments._build_experiment import (
     EFFECT_COLUMNS,
+    TESTED_COLUMNS,
     BuildExperiment,
     EffectVector,
     base_numbers,
@@ -104,6 +105,8 @@ class BinaryPresenceEffect(BuildExperiment):
         """Measure the effects, the conditional ones, and what the corpus alone would suggest."""
         import numpy as np
 
+        from paribus.stats.effects import established
+
         setup.describe(recorder)
         abilities = self.chosen(setup)
         frame = self.effects(setup, recorder, abilities)
@@ -159,7 +162,7 @@ class BinaryPresenceEffect(BuildExperiment):
         effects = frame["mean_delta"].dropna()
         largest = frame.to_dict("records")[int(np.argmax(frame["mean_delta"].abs().fillna(-1.0)))]
         recorder.metric("max_effect", float(largest["mean_delta"]))
-        level = 1 - setup.stats.confidence
+        own = established(added, level=1 - setup.stats.confidence, value="own_delta", names="own_{}")
         return Aggregates(
             mean_delta=float(effects.mean()) if len(effects) else None,
             std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
@@ -170,8 +173,8 @@ class BinaryPresenceEffect(BuildExperiment):
                 "strongest": str(largest["ability"]),
                 "strongest_direction": str(largest["direction"]),
                 "strongest_delta": float(largest["mean_delta"]),
-                "enhancing": list(added.loc[(added["own_p_adj"] <= level) & (added["own_ci_low"] > 0), "ability"]),
-                "suppressing": list(added.loc[(added["own_p_adj"] <= level) & (added["own_ci_high"] < 0), "ability"]),
+                "enhancing": list(added.loc[own & (added["own_delta"] > 0), "ability"]),
+                "suppressing": list(added.loc[own & (added["own_delta"] < 0), "ability"]),
             },
         )
 
@@ -198,9 +201,9 @@ class BinaryPresenceEffect(BuildExperiment):
         alone = _differences(measured.f)
         alone[::2][np.stack(displaced)] = np.nan
         own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=labels)
-        for name, source in (("own_delta", "mean_delta"), ("own_ci_low", "ci_low"), ("own_ci_high", "ci_high")):
-            table[name] = own[source]
-        table["own_p_adj"] = own["p_adj"]
+        table["own_delta"] = own["mean_delta"]
+        for name in TESTED_COLUMNS:
+            table[f"own_{name}"] = own[name]
         table.insert(0, "ability", names)
         table.insert(1, "direction", directions)
         table.insert(2, "mean_activation", row_means(measured.f[1:]))
@@ -278,7 +281,7 @@ _COLUMNS = {
     "direction": "add: measured where the ability was absent; remove: where it was there",
     "n_displaced": "contexts in which adding took another ability of the same piece away",
     "own_delta": "the same where nothing was displaced: what the ability itself does (with own_ci_low, own_ci_high)",
-    "own_p_adj": "adjusted p of own_delta; the aggregates name abilities by it",
+    "own_p_adj": "adjusted p of own_delta; the aggregates name abilities by it and by own_ci_adj_low, own_ci_adj_high",
     "n_observed": "contexts of the corpus slice that hold the ability",
     "observational_delta": "difference of means between contexts that hold it and those that do not",
     "p_observational": "p of that difference, whole source builds exchanged",

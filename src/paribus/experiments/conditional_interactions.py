@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.experiments._build_experiment import EFFECT_COLUMNS, BuildExperiment, EffectVector, base_numbers, row_means
+from paribus.experiments._build_experiment import (
+    EFFECT_COLUMNS,
+    TESTED_COLUMNS,
+    BuildExperiment,
+    EffectVector,
+    base_numbers,
+    row_means,
+)
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -151,18 +158,20 @@ class ConditionalInteractions(BuildExperiment):
 
         from paribus.experiments._interaction_labels import RESOLUTION
         from paribus.experiments._interaction_tables import tested_rows
+        from paribus.stats.effects import established
 
         pairs = [f"{a} x {b}" for a, b in zip(absent["token_a"], absent["token_b"], strict=True)]
         names = ("third_difference", "third_difference_z")
         frame, in_f, in_z, plain = tested_rows(
             setup, recorder, found.f3, found.z3, "third_differences", names=names, labels=pairs, null=found.null3
         )
-        margin = RESOLUTION * setup.sd
+        value, level = "interaction_activation", 1 - setup.stats.confidence
         signs = [
-            (table["ci_low"] > margin).astype(int) - (table["ci_high"] < -margin).astype(int)
+            established(table, level=level, margin=RESOLUTION * setup.sd, value=value)
+            * np.sign(table[value].to_numpy())
             for table in (absent, present)
         ]
-        turns = (signs[0] * signs[1] < 0).to_numpy()
+        turns = signs[0] * signs[1] < 0
         label = np.full(len(frame), "none", dtype=object)
         label[in_f & ~in_z] = "output_nonlinearity"
         label[in_f & in_z] = "modulated"
@@ -175,8 +184,8 @@ class ConditionalInteractions(BuildExperiment):
         for name, table in (("absent", absent), ("present", present)):
             frame[f"interaction_{name}"] = table["interaction_activation"]
             frame[f"interaction_{name}_z"] = table["interaction_preactivation"]
-            frame[f"ci_low_{name}"] = table["ci_low"]
-            frame[f"ci_high_{name}"] = table["ci_high"]
+            for column in ("ci_low", "ci_high", "ci_method", "ci_adj_low", "ci_adj_high"):
+                frame[f"{column}_{name}"] = table[column]
         frame["turns"] = turns
         return frame
 
@@ -224,7 +233,8 @@ class ConditionalInteractions(BuildExperiment):
 
 
 _COLUMNS = {
-    **{name: EFFECT_COLUMNS[name] for name in ("n", "n_clusters", "p", "null_percentile", "null_low", "null_high")},
+    **{name: EFFECT_COLUMNS[name] for name in (*TESTED_COLUMNS, "n", "n_clusters")},
+    **{name: EFFECT_COLUMNS[name] for name in ("null_percentile", "null_low", "null_high")},
     "third_difference": "interaction in f with the modulator there, minus without it",
     "third_difference_z": "the same on the pre-activation z",
     "ci_low": "lower end of the cluster-bootstrap interval of third_difference",

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments._build_experiment import EFFECT_COLUMNS, BuildExperiment, EffectVector, base_numbers
+from paribus.experiments._build_experiment import (
+    EFFECT_COLUMNS,
+    BuildExperiment,
+    EffectVector,
+    base_numbers,
+    beyond_least,
+)
 from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, token_units
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
@@ -148,7 +154,7 @@ class CoreCoverageAnalysis(BuildExperiment):
         return frame
 
     def confirmed(self, setup: BuildSetup, recorder: Recorder, units: list[Unit], frame: pd.DataFrame) -> list[str]:
-        """Set each driver and marker, and return the names whose effect is beyond 0.1 sd with its interval."""
+        """Set each driver and marker, and return the names whose effect is established beyond min_effect sd."""
         stands_out = (frame["is_primary_driver"] | frame["is_tail_marker"]).to_numpy()
         chosen = [unit for unit, out in zip(units, stands_out, strict=True) if out]
         if not chosen:
@@ -164,9 +170,7 @@ class CoreCoverageAnalysis(BuildExperiment):
                 {**EFFECT_COLUMNS, "mean_delta": "mean of f with it minus f without it, paired within contexts"},
             )
         )
-        margin = setup.stats.min_effect * setup.sd
-        beyond = (effects["ci_low"] > margin) | (effects["ci_high"] < -margin)
-        return list(effects.loc[beyond, "token"])
+        return list(effects.loc[beyond_least(setup, effects), "token"])
 
     def draw(self, recorder: Recorder, frame: pd.DataFrame) -> None:
         """Declare the figure of shares."""

@@ -11,6 +11,7 @@ from paribus.experiments._build_experiment import (
     BuildExperiment,
     EffectVector,
     base_numbers,
+    beyond_least,
     effect_rows,
     row_means,
 )
@@ -169,6 +170,8 @@ class Family1dSweep(BuildExperiment):
         import numpy as np
         import pandas as pd
 
+        from paribus.stats.intervals import EXACT_ZERO, REFERENCE
+
         plan = swept.plan
         labels = [_label(level) for level in plan.levels]
         table = effect_rows(
@@ -181,8 +184,9 @@ class Family1dSweep(BuildExperiment):
             labels=labels[1:],
         )
         first: dict[str, Any] = dict.fromkeys(table.columns, np.nan)
-        first |= dict.fromkeys(("mean_delta", "ci_low", "ci_high", "mean_delta_z"), 0.0)
-        first |= {"skewed": False, "ci_method": "none", "p_method": "none", "n": int(plan.support[0].sum())}
+        zero = ("mean_delta", "ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "mean_delta_z")
+        first |= dict.fromkeys(zero, 0.0)
+        first |= {"skewed": False, "ci_method": EXACT_ZERO, "p_method": REFERENCE, "n": int(plan.support[0].sum())}
         first["n_clusters"] = len(np.unique(setup.cluster[plan.support[0]]))
         frame = pd.concat([pd.DataFrame([first]), table], ignore_index=True)
         frame.insert(0, "rung", [level or 0 for level in plan.levels])
@@ -203,19 +207,15 @@ class Family1dSweep(BuildExperiment):
         import numpy as np
 
         from paribus.stats.dose_response import isotonic_fit, logistic_fit
-        from paribus.stats.simultaneous import max_t_interval
 
         doses = frame["rung"].to_numpy(dtype=float)
         means, n = frame["mean_activation"].to_numpy(), frame["n"].to_numpy(dtype=float)
         use = swept.plan.ordered()
-        low, high = max_t_interval(swept.delta, setup.cluster, spec=setup.stats, rng=setup.rng("threshold"))
-        margin = setup.stats.min_effect * setup.sd
-        tested = frame["n"].to_numpy()[1:] >= LEAST_TESTED
-        beyond = np.flatnonzero(tested & ((low > margin) | (high < -margin)))
+        beyond = np.flatnonzero(beyond_least(setup, frame))
         found = swept.ranks.trend(rng=setup.rng("trend"), n_permutations=setup.stats.n_permutations)
         fit = logistic_fit(doses[use], means[use], n[use])
         return {
-            "threshold_rung": None if not len(beyond) else int(doses[1:][beyond[0]]),
+            "threshold_rung": None if not len(beyond) else int(doses[beyond[0]]),
             "trend_rho": found.rho,
             "trend_p": found.p,
             "isotonic_r2": isotonic_fit(doses[use], means[use], n[use]).r2,
@@ -232,14 +232,17 @@ class Family1dSweep(BuildExperiment):
         """
         from paribus.stats.effects import effect_table
 
-        names = ("slope_per_ap", "slope_per_ap_low", "slope_per_ap_high", "slope_per_ap_p")
+        names = ("slope_per_ap", "slope_per_ap_low", "slope_per_ap_high", "slope_per_ap_method", "slope_per_ap_p")
         if swept.slope is None or swept.slope.n[0] < LEAST_TESTED:
             return {**dict.fromkeys(names), "slope_up_to": None}
         row = effect_table(swept.slope, setup.cluster, spec=setup.stats, rng=setup.rng("slope")).iloc[0]
-        values = (float(row[name]) for name in ("mean_delta", "ci_low", "ci_high", "p"))
+        values = [row[name] for name in ("mean_delta", "ci_low", "ci_high", "ci_method", "p")]
         ordered = swept.plan.ordered()
         reach = max(level or 0 for level, of_curve in zip(swept.plan.levels, ordered, strict=True) if of_curve)
-        return {**dict(zip(names, values, strict=True)), "slope_up_to": reach}
+        return {
+            **{name: each if isinstance(each, str) else float(each) for name, each in zip(names, values, strict=True)},
+            "slope_up_to": reach,
+        }
 
     def draw(self, setup: BuildSetup, recorder: Recorder, frame: pd.DataFrame, shape: dict[str, Any]) -> None:
         """Declare the dose-response figure and the curve."""

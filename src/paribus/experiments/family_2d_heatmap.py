@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments._build_experiment import (
+    EFFECT_COLUMNS,
     LEAST_TESTED,
+    TESTED_COLUMNS,
     BuildExperiment,
     EffectVector,
     base_numbers,
@@ -134,6 +136,7 @@ class Family2dHeatmap(BuildExperiment):
         import numpy as np
 
         from paribus.experiments._heatmap_sums import add_up, additive_r2, compared_cells, corners
+        from paribus.stats.effects import established
 
         setup.describe(recorder)
         xs, ys = self.axes(setup)
@@ -169,7 +172,9 @@ class Family2dHeatmap(BuildExperiment):
                 "max_interaction": None if largest is None else _cell(frame, largest, "interaction"),
                 "additive_r2": additive_r2(found.common, compared, len(ys)) if common.sum() >= self.min_n else None,
                 "blank_cells": int((frame["n"] == 0).sum()),
-                "significant_interactions": int((frame["p_adj"] <= 1 - setup.stats.confidence).sum()),
+                "significant_interactions": int(
+                    established(frame, level=1 - setup.stats.confidence, value="interaction").sum()
+                ),
                 "largest_abs_interaction_z": float(
                     np.abs(frame["interaction_z"].dropna()).max() if len(effects) else 0.0
                 ),
@@ -180,6 +185,8 @@ class Family2dHeatmap(BuildExperiment):
         """Return one row per cell: its mean, and its interaction on the contexts that support all four corners."""
         import numpy as np
         import pandas as pd
+
+        from paribus.stats.intervals import REFERENCE
 
         crossed = [(i, j) for i in range(1, len(xs)) for j in range(1, len(ys))]
         table = effect_rows(
@@ -194,11 +201,11 @@ class Family2dHeatmap(BuildExperiment):
         )
         table_z = effect_rows(setup, recorder, found.interaction_z, "interactions_z", least=self.min_n)
         renamed = {"mean_delta": "interaction", "std_error": "interaction_std_error", "n": "n_interaction"}
-        kept = ["ci_low", "ci_high", "p", "p_adj", "null_low", "null_high", "null_percentile"]
+        kept = [*TESTED_COLUMNS, "null_low", "null_high", "null_percentile"]
         table = table.rename(columns=renamed)[[*renamed.values(), *kept]]
-        for name, source in (("interaction_z", "mean_delta"), ("ci_low_z", "ci_low"), ("ci_high_z", "ci_high")):
-            table[name] = table_z[source]
-        table["p_adj_z"] = table_z["p_adj"]
+        table["interaction_z"] = table_z["mean_delta"]
+        for name in TESTED_COLUMNS:
+            table[f"{name}_z"] = table_z[name]
         table.index = pd.Index([i * len(ys) + j for i, j in crossed])
         frame = pd.DataFrame(
             {
@@ -211,7 +218,9 @@ class Family2dHeatmap(BuildExperiment):
                 "mean_preactivation": found.z.means,
             }
         )
-        return frame.join(table)
+        frame = frame.join(table)
+        methods = ["ci_method", "p_method", "ci_method_z", "p_method_z"]
+        return frame.fillna(dict.fromkeys(methods, REFERENCE))
 
     def draw(self, recorder: Recorder) -> None:
         """Declare the pair of heatmaps."""
@@ -248,6 +257,9 @@ _COLUMNS = {
     "interaction": "f(x,y) - f(x,0) - f(0,y) + f(0,0), paired within the contexts that support all four",
     "n_interaction": "contexts that support all four corners",
     "interaction_z": "the same on the pre-activation: an interaction in f alone may be the output nonlinearity",
+    **{name: EFFECT_COLUMNS[name] for name in TESTED_COLUMNS},
+    "ci_low": "lower end of the cluster-bootstrap interval of the interaction",
+    "p": "sign-flip p of the interaction",
     "p_adj": "sign-flip p of the interaction, adjusted over the cells",
     "null_percentile": "place of the interaction among like features; not a p",
 }

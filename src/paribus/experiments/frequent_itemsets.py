@@ -11,6 +11,7 @@ from paribus.experiments._build_experiment import (
     BuildExperiment,
     EffectVector,
     base_numbers,
+    beyond_least,
     contrast,
     effect_rows,
     firing_rates,
@@ -191,7 +192,9 @@ class FrequentItemsets(BuildExperiment):
         frame.insert(2, "firing_rate", firing_rates(measured.f[1:]))
         frame["observational_lift"] = observed["lift"].to_numpy()[: len(sets)]
         frame["observational_p_adj"] = observed["p_adj"].to_numpy()[: len(sets)]
-        frame["confirmed"] = _beyond(frame, setup)
+        frame["confirmed"] = beyond_least(setup, frame) & (
+            (frame["mean_delta"] > 0) == (frame["observational_lift"] > 1)
+        )
         recorder.table(
             Table(
                 "confirmed",
@@ -202,7 +205,8 @@ class FrequentItemsets(BuildExperiment):
                     **EFFECT_COLUMNS,
                     "observational_lift": "lift of the set in the corpus, which may be confounded",
                     "observational_p_adj": "family-wise p of that lift",
-                    "confirmed": "the effect has the sign of the lift and its interval lies beyond min_effect sd",
+                    "confirmed": "the effect has the sign of the lift, and its p_adj and simultaneous interval put it "
+                    "beyond min_effect sd",
                 },
             )
         )
@@ -241,12 +245,6 @@ class FrequentItemsets(BuildExperiment):
                 {"max_rows": self.top, "sort": "none"},
             )
         )
-
-
-def _beyond(frame: pd.DataFrame, setup: BuildSetup) -> pd.Series[bool]:
-    margin = setup.stats.min_effect * setup.sd
-    up = (frame["ci_low"] > margin) & (frame["observational_lift"] > 1)
-    return up | ((frame["ci_high"] < -margin) & (frame["observational_lift"] < 1))
 
 
 def _verdicts(confirmed: pd.DataFrame | None, setup: BuildSetup) -> dict[str, Any]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paribus.experiments._build_experiment import EFFECT_COLUMNS, EffectVector, base_numbers, row_means
+from paribus.experiments._build_experiment import (
+    EFFECT_COLUMNS,
+    EffectVector,
+    base_numbers,
+    beyond_least,
+    row_means,
+)
 from paribus.experiments._weapon_groups import (
     GROUP_COLUMNS,
     GROUP_SWAP_COLUMNS,
@@ -124,8 +130,7 @@ class KitSweep(WeaponExperiment):
         """Return (and record) the observational and the interventional table of one sort of group."""
         name, word = TABLES[groups.of], WORDS[groups.of]
         swapped = group_swaps(setup, recorder, groups, swaps, f"{name}_swaps")
-        margin = setup.stats.min_effect * setup.sd
-        swapped["beyond"] = (swapped["ci_low"] > margin) | (swapped["ci_high"] < -margin)
+        swapped["beyond"] = beyond_least(setup, swapped)
         swapped = swapped.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True)
         observed = group_table(setup, groups, means, n, f"{name}_stats")
         done = dict(zip(swapped[groups.of], swapped["delta_to_rest"], strict=True))
@@ -152,7 +157,7 @@ class KitSweep(WeaponExperiment):
                 {
                     **EFFECT_COLUMNS,
                     **GROUP_SWAP_COLUMNS,
-                    "beyond": "whether the interval lies beyond min_effect sd of the feature",
+                    "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
                 },
             )
         )

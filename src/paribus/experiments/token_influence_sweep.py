@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.experiments._build_experiment import EFFECT_COLUMNS, BuildExperiment, EffectVector, base_numbers
+from paribus.experiments._build_experiment import (
+    EFFECT_COLUMNS,
+    TESTED_COLUMNS,
+    BuildExperiment,
+    EffectVector,
+    base_numbers,
+    beyond_least,
+)
 from paribus.experiments._high_group import check_fraction, high_group
 from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, token_units
 from paribus.results.evidence import Evidence
@@ -79,14 +86,11 @@ class TokenInfluenceSweep(BuildExperiment):
                 _INFLUENCE,
             )
         )
-        level, margin = 1 - setup.stats.confidence, setup.stats.min_effect * setup.sd
-        beyond = (influence["ci_low"] > margin) | (influence["ci_high"] < -margin)
-        moves = (influence["p_adj"] <= level) & beyond
+        moves = beyond_least(setup, influence)
         observed["causal_delta"] = influence["mean_delta"].to_numpy()
-        observed["causal_ci_low"] = influence["ci_low"].to_numpy()
-        observed["causal_ci_high"] = influence["ci_high"].to_numpy()
-        observed["causal_p_adj"] = influence["p_adj"].to_numpy()
-        observed["moves_feature"] = moves.to_numpy()
+        for name in TESTED_COLUMNS:
+            observed[f"causal_{name}"] = influence[name].to_numpy()
+        observed["moves_feature"] = moves
         self.tables(recorder, observed)
         self.draw(recorder)
         driving = influence[moves].sort_values("mean_delta", key=abs, ascending=False)
@@ -198,7 +202,7 @@ _OBSERVED = {
     "p_adj": "family-wise adjusted p (step-down maximum)",
     "role": "enhancer or suppressor where the interval of the log-odds excludes 0; a correlation",
     "causal_delta": "effect of really setting it, from the table influence (interventional)",
-    "moves_feature": "whether that effect is beyond 0.1 sd with its interval and its adjusted p",
+    "moves_feature": "whether that effect is beyond min_effect sd with its simultaneous interval and adjusted p",
 }
 _INFLUENCE = {
     **EFFECT_COLUMNS,

@@ -9,6 +9,7 @@ from paribus.experiments._build_experiment import (
     EFFECT_COLUMNS,
     EffectVector,
     base_numbers,
+    beyond_least,
     effect_rows,
     firing_rates,
     row_means,
@@ -107,8 +108,7 @@ class WeaponSweep(WeaponExperiment):
         frame.insert(1, "mean_activation", row_means(swaps.f))
         frame.insert(2, "firing_rate", firing_rates(swaps.f))
         frame["reference"] = swaps.ordinary
-        margin = setup.stats.min_effect * setup.sd
-        frame["beyond"] = (frame["ci_low"] > margin) | (frame["ci_high"] < -margin)
+        frame["beyond"] = beyond_least(setup, frame)
         used = np.bincount(setup.contexts.weapon, minlength=len(labels)).astype(np.float64)
         frame["delta_to_rest"] = row_means(against(swaps.f, used > 0, used))
         frame = frame.merge(
@@ -250,7 +250,7 @@ _COLUMNS = {
     "mean_delta": "mean difference of f to the mean over the ordinary weapons in the same build",
     "reference": "whether it is one of the ordinary weapons: of middle mean activation in the other half of the source "
     "builds; such a one is compared with the others",
-    "beyond": "whether the interval lies beyond min_effect sd of the feature",
+    "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
     "delta_to_rest": "mean difference to all other weapons in the same build, weighted by how often each is used",
     "observational_delta": "difference of the contexts that hold the weapon to those that hold others (weapon_stats)",
     "confounding_gap": "observational_delta - delta_to_rest: what comes with the weapon but is not done by it",

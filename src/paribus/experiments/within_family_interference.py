@@ -10,6 +10,7 @@ from paribus.experiments._build_experiment import (
     BuildExperiment,
     EffectVector,
     base_numbers,
+    beyond_least,
     effect_rows,
     row_means,
     row_sums,
@@ -168,9 +169,7 @@ class WithinFamilyInterference(BuildExperiment):
                 {"xlabel": "token taken away (AP)", "ylabel": "", "diverging": True},
             )
         )
-        level, margin = 1 - setup.stats.confidence, setup.stats.min_effect * setup.sd
-        beyond = (frame["ci_low"] > margin) | (frame["ci_high"] < -margin)
-        found = frame[(frame["p_adj"] <= level) & beyond]
+        found = frame[beyond_least(setup, frame)]
         effects = frame["mean_delta"].dropna()
         largest = float(effects.abs().max()) if len(effects) else 0.0
         recorder.metric("max_effect", largest)

@@ -203,9 +203,7 @@ def cluster_interval(
     scalar = columns.ndim == 1
     columns = columns[:, None] if scalar else columns
     if statistic == "mean":
-        low, high, method = mean_intervals(
-            reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng, bounds=bounds
-        )
+        low, high, method = mean_intervals(reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng, bounds=bounds)
     elif statistic == "median":
         found = [_median_interval(column, np.asarray(clusters), spec, rng) for column in columns.T]
         low, high = np.array([i.low for i in found]), np.array([i.high for i in found])

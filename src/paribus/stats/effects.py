@@ -154,7 +154,7 @@ def paired_effect(
 
 
 def established(
-    table: pd.DataFrame, *, level: float, margin: float = 0.0, value: str = "mean_delta", suffix: str = ""
+    table: pd.DataFrame, *, level: float, margin: float = 0.0, value: str = "mean_delta", names: str = "{}"
 ) -> BoolArray:
     """Return which rows of an effect table may be said to differ from 0, or to lie beyond ``margin``, on one side.
 
@@ -167,7 +167,7 @@ def established(
         level: Level of the adjusted p.
         margin: Least effect that counts, in units of the value.
         value: Name of the column of the effect.
-        suffix: What the names of the other four end with.
+        names: How the other four columns are named, e.g. ``own_{}``.
 
     Returns:
         ``[rows]``; False where a row was not tested.
@@ -180,12 +180,12 @@ def established(
         >>> established(table, level=0.05).tolist()
         [False, True]
     """
-    low, high = (table[f"ci_adj_{end}{suffix}"].to_numpy(dtype=np.float64) for end in ("low", "high"))
-    equal = (table[f"ci_method{suffix}"] == EQUAL_UNITS).to_numpy() & (
+    low, high = (table[names.format(f"ci_adj_{end}")].to_numpy(dtype=np.float64) for end in ("low", "high"))
+    equal = (table[names.format("ci_method")] == EQUAL_UNITS).to_numpy() & (
         np.abs(table[value].to_numpy(dtype=np.float64)) > margin
     )
     beyond = (low > margin) | (high < -margin) | equal
-    return np.asarray(beyond & (table[f"p_adj{suffix}"] <= level).to_numpy(), dtype=np.bool_)
+    return np.asarray(beyond & (table[names.format("p_adj")] <= level).to_numpy(), dtype=np.bool_)
 
 
 def skewed(sums: ClusterSums) -> BoolArray:
