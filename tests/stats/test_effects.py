@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from paribus.stats.effects import effect_table, established, paired_effect, skew_warnings, skewed
+from paribus.stats.effects import effect_table, established, paired_effect, skew_warnings
 from paribus.stats.spec import StatsSpec
 
 SPEC = StatsSpec(n_bootstrap=500, n_permutations=999)
