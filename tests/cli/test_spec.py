@@ -32,7 +32,7 @@ def spec_of(**changes):
 
 def request_of(*extra, rungs=words.DEFAULT_RUNGS, **changes):
     spec = document.parse(json.dumps(spec_of(**changes)).encode())
-    return words.request(spec, extra=extra, rungs=rungs)
+    return words.request(spec, extra=extra, known=words.Known(rungs))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_printed_line_equals_the_spec(path, composer):
     assert job.experiment.type == tree["type"]
     assert job.nodes["feature"].id == tree["feature_id"]
     assert job.nodes["slice"].sample_size == 120
-    assert job.nodes["slice"].weapon_exclude == ["2030"]
+    assert job.nodes["slice"].weapon_exclude == ["weapon_id_2030"]
     assert not job.nodes["slice"].on_outcome
     assert job.nodes["constraints"].valid_gear_combinations == "hard"
     tags = job.nodes["tracking"].tags
@@ -119,7 +119,7 @@ def test_family_mode_collapses_tokens(composer):
 
 
 def test_a_base_weapon_narrows_the_contexts(composer):
-    given = {"family_x": "QR", "family_y": "SS", "base_weapon": 2030}
+    given = {"family_x": "QR", "family_y": "SS", "base_weapon": "2030"}
     job = composer.job(request_of(type="family_2d_heatmap", variables=given).words)
     assert job.nodes["slice"].weapon_filter == ["2030"]
 
@@ -183,6 +183,7 @@ def test_rungs_are_those_of_the_vocabulary_that_a_real_model_brings(folder):
 
     tokens = Vocabulary.default((3, 10, 20, 30, 40, 50, 57)).tokens
     (folder / "vocab.json").write_text(json.dumps({name: i for i, name in enumerate(tokens)}))
+    (folder / "weapon_vocab.json").write_text(json.dumps({"weapon_id_40": 0, "weapon_id_50": 1}))
     given = {"family": "SSU", "rungs": [3, 20]}
     path = Path(write(folder, model_type="full", variables=given))
     _, made = mapped(path, [f"model.path={folder}"], ())
@@ -223,23 +224,32 @@ WRONG = {
     "half a character": (dict(rationale="\ud800"), "U\\+D800"),
     "long text": (dict(rationale="x" * 6000), "6000 characters"),
     "no counterpart": (
-        dict(type="token_influence_sweep", variables={"enhancer_threshold": 1.2}),
-        "enhancer_threshold: is not supported: .* intervals",
+        dict(type="frequent_itemsets", variables={"condition_on": "comeback"}),
+        "condition_on: is not supported: .*family_filter",
     ),
     "several rungs where one is taken": (
         dict(type="within_family_interference", variables={"family": "SSU", "rungs": [3, 6]}),
         "one value a run",
     ),
-    "a percent where a fraction belongs": (
-        dict(type="token_influence_sweep", variables={"high_percentile": 99.5}),
-        "fraction",
+    "a percent that may mean either end": (
+        dict(type="token_influence_sweep", variables={"high_percentile": 10}),
+        "a fraction such as 0.9 or a percent above 50",
+    ),
+    "a percent of the other end": (
+        dict(type="weapon_group_analysis", variables={"high_percentile": 90}),
+        "a share of the contexts in percent, above 0 and at most 50",
+    ),
+    "an index that is none": (dict(dataset_slice={"weapon_filter": [2030]}), "no index of .* 0 to 129; a game id"),
+    "a token to check that is none": (
+        dict(type="core_coverage_analysis", variables={"tokens_to_check": ["swim_speed"]}),
+        "experiment.tokens: no ability token 'swim_speed'.* did you mean",
     ),
     "target without a vector": (
         dict(type="split_half", variables={"target": "decoder_output_analysis"}),
         "declares no effect vector",
     ),
     "target that is none": (dict(type="split_half", variables={"target": "nothing"}), "variables.target: no such type"),
-    "metric": (dict(type="split_half", variables={"metric": "pagerank_correlation"}), "metric: .* is not supported"),
+    "metric": (dict(type="split_half", variables={"metric": "rank_overlap"}), "metric: .* is not supported"),
 }
 
 

@@ -93,3 +93,27 @@ def test_an_experiment_on_builds_chooses_builds(option, composer):
     choices = composer._base([f"experiment={option.name}"])[0].choices
     assert choices["data"].startswith("builds")
     assert all(choices[group] for group in ("slice", "constraints") if group in option.load().needs)
+
+
+NAMED = {
+    "data": "builds_tokenized", "model": "splatgpt", "feature": "latent", "slice": "sample", "constraints": "lenient",
+    "training": "grokking", "device": "cpu", "stats": "quick", "tracking": "off",
+}  # fmt: skip
+VALUES = ("data.path=F", "model.path=F", "feature.id=3", "slice.sample_size=9", "training.epochs=2", "stats.n_null=9")
+
+
+def chosen(composer, *words):
+    return dict(composer._base(words)[0].choices)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["experiment=split_half"], ["experiment=train_sae"], ["study=shortcut_digits"]],
+    ids=lambda words: words[0],
+)
+def test_options_that_choose_data_or_a_model_leave_what_the_line_names(words, composer):
+    """Values never change a choice, and neither an experiment nor a study beats a choice on the line."""
+    alone = chosen(composer, *words)
+    assert chosen(composer, *words, *VALUES) == alone
+    named = chosen(composer, *words, *(f"{group}={name}" for group, name in NAMED.items()))
+    assert named == alone | NAMED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from paribus.errors import ConfigError
@@ -41,3 +42,22 @@ def test_the_null_feature_has_neither_core_nor_tail(planted_run):
 def test_a_core_needs_a_width():
     with pytest.raises(ConfigError, match="core_low"):
         CoreCoverageAnalysis(core_low=0.8, core_high=0.7)
+
+
+def test_named_tokens_and_families_have_the_rows_they_have_among_all(planted_run):
+    names = ["SSU_12", "comeback", "quick_respawn", "swim_speed_up_12"]
+    result, _ = planted_run(CoreCoverageAnalysis(tokens=names), "dose", n_builds=300)
+    frame = result.tables["core_coverage"].frame
+    assert frame["token"].tolist() == ["swim_speed_up_12", "comeback", "quick_respawn"]
+    tokens = planted_run(CoreCoverageAnalysis(), "dose", n_builds=300)[0].tables["core_coverage"].frame
+    families = planted_run(CoreCoverageAnalysis(unit="family"), "dose", n_builds=300)[0].tables["core_coverage"].frame
+    for among, name in ((tokens, "swim_speed_up_12"), (tokens, "comeback"), (families, "quick_respawn")):
+        one = frame[frame["token"] == name].reset_index(drop=True)
+        pd.testing.assert_frame_equal(one, among[among["token"] == name].reset_index(drop=True))
+    assert result.aggregates.n_conditions == 3
+
+
+@pytest.mark.parametrize("names", [["swim_speed"], ["SSU_5"], []])
+def test_names_that_are_none_are_refused(planted_run, names):
+    with pytest.raises(ConfigError, match="experiment.tokens"):
+        planted_run(CoreCoverageAnalysis(tokens=names), "dose", n_builds=40)

@@ -70,6 +70,38 @@ def family_units(setup: BuildSetup) -> list[Unit]:
     return units
 
 
+def named_units(setup: BuildSetup, names: Sequence[str], where: str) -> list[Unit]:
+    """Return the units of these names, each once, in their order: tokens ("at least so much AP") or whole families.
+
+    Args:
+        setup: Whose vocabulary knows them.
+        names: Names or abbreviations of tokens and families, e.g. ``SSU_12`` or ``comeback`` or ``swim_speed_up``.
+        where: The field that holds them, for messages.
+
+    Raises:
+        ConfigError: If one is unknown, or none is given.
+    """
+    from paribus.errors import ConfigError
+    from paribus.subjects.builds.families import BY_NAME, BY_SHORT
+
+    if not names:
+        raise ConfigError(f"{where}: is empty; name tokens or families, or say null for all")
+    tokens = {unit.name: unit for unit in token_units(setup)}
+    families = {unit.name: unit for unit in family_units(setup)}
+    found: dict[str, Unit] = {}
+    for name in names:
+        family = BY_NAME.get(name) or BY_SHORT.get(name)
+        try:
+            if family is not None:
+                unit = families[setup.vocabulary.family(name).name]
+            else:
+                unit = tokens[setup.vocabulary.token_name(setup.vocabulary.token(name))]
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        found[unit.name] = unit
+    return list(found.values())
+
+
 def held_matrix(setup: BuildSetup, units: Sequence[Unit], states: States) -> Bools:
     """Return which states hold each unit ``[n, units]``."""
     import numpy as np

@@ -13,7 +13,14 @@ from paribus.experiments._build_experiment import (
     base_numbers,
     beyond_least,
 )
-from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, token_units
+from paribus.experiments._presence import (
+    Unit,
+    family_units,
+    held_matrix,
+    named_units,
+    presence_effects,
+    token_units,
+)
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -43,6 +50,9 @@ class CoreCoverageAnalysis(BuildExperiment):
     summary: ClassVar[str] = "tokens of the middle of the range against tokens of its end; confirm=true sets them"
 
     unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
+    tokens: list[str] | None = field(
+        None, unstated=None, help="Only these tokens and families, whatever `unit` says; null: all of the vocabulary's."
+    )
     core_low: float = field(0.25, low=0.0, high=1.0, help="Where the core starts, as a share of the effective maximum.")
     core_high: float = field(0.75, low=0.0, high=1.0, help="Where it ends, and the tail starts.")
     max_quantile: float = field(0.995, above=0.5, high=1.0, help="Quantile of positive f: the effective maximum.")
@@ -59,6 +69,29 @@ class CoreCoverageAnalysis(BuildExperiment):
         if self.core_low >= self.core_high:
             raise ConfigError(f"experiment.core_low ({self.core_low}) must be less than core_high ({self.core_high})")
 
+    def units(self, setup: BuildSetup) -> list[Unit]:
+        """Return what is looked at: the named tokens and families, or all of the kind.
+
+        Raises:
+            ConfigError: If a name is unknown.
+        """
+        if self.tokens is not None:
+            return named_units(setup, self.tokens, "experiment.tokens")
+        return KIND_OF[self.unit](setup)
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the named tokens.
+
+        Raises:
+            ConfigError: If one is unknown.
+        """
+        self.units(setup)
+
+    @property
+    def row_of(self) -> str:
+        """What a row of the tables is."""
+        return self.unit if self.tokens is None else "named token or family"
+
     def groups(self, f: Floats) -> tuple[Bools, Bools, float]:
         """Return core and tail contexts ``[n]`` and the effective maximum (NaN where the feature is never active)."""
         import numpy as np
@@ -73,7 +106,7 @@ class CoreCoverageAnalysis(BuildExperiment):
         """Return core share minus base rate of every unit; observational."""
         import numpy as np
 
-        units = KIND_OF[self.unit](setup)
+        units = self.units(setup)
         held = held_matrix(setup, units, setup.contexts.states())
         core, tail, _ = self.groups(setup.observed.f)
         either = core | tail
@@ -83,14 +116,14 @@ class CoreCoverageAnalysis(BuildExperiment):
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
         """Count in core and tail; with ``confirm``, set what stands out."""
         setup.describe(recorder)
-        units = KIND_OF[self.unit](setup)
+        units = self.units(setup)
         core, tail, top = self.groups(setup.observed.f)
         frame = self.coverage(setup, recorder, units, core, tail)
         recorder.table(
             Table(
                 "core_coverage",
-                f"One row per {self.unit}: the share of core contexts ({self.core_low:g} to {self.core_high:g} of the "
-                "effective maximum) and of tail contexts that hold it, against its base rate.",
+                f"One row per {self.row_of}: the share of core contexts ({self.core_low:g} to {self.core_high:g} of "
+                "the effective maximum) and of tail contexts that hold it, against its base rate.",
                 Evidence.OBSERVATIONAL,
                 frame,
                 _COLUMNS,
@@ -164,7 +197,7 @@ class CoreCoverageAnalysis(BuildExperiment):
         recorder.table(
             Table(
                 "confirm_effects",
-                f"One row per {self.unit} that stands out: each context with it minus the same context without it.",
+                f"One row per {self.row_of} that stands out: each context with it minus the same context without it.",
                 Evidence.INTERVENTIONAL,
                 effects,
                 {**EFFECT_COLUMNS, "mean_delta": "mean of f with it minus f without it, paired within contexts"},

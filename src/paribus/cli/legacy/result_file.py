@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,15 +31,20 @@ def prepare(folder: Path) -> None:
         raise ConfigError(f"--output-dir {folder}: cannot be written to")
 
 
-def write(result: Result, spec: LegacySpec, folder: Path) -> Path:
+def write(result: Result, spec: LegacySpec, folder: Path, *, source: Path, notes: Sequence[str] = ()) -> Path:
     """Write the parts that the spec asks for; a file or link of that name is replaced, never followed.
+
+    Args:
+        result: What was found.
+        spec: The spec.
+        folder: Where the file goes.
+        source: The spec's own file.
+        notes: What was mapped or ignored; stands first among the warnings.
 
     Raises:
         ExperimentError: If it cannot be written; the run itself is kept.
     """
-    from paribus.results.io import to_json
-
-    text = to_json(chosen(result, spec))
+    text = content(chosen(result, spec, notes), spec, source)
     path = folder / spec.file_name
     try:
         number, name = tempfile.mkstemp(prefix=f".{spec.id}.", suffix=".partial", dir=folder)
@@ -54,11 +61,22 @@ def write(result: Result, spec: LegacySpec, folder: Path) -> Path:
     return path
 
 
-def chosen(result: Result, spec: LegacySpec) -> Result:
+def content(result: Result, spec: LegacySpec, source: Path) -> str:
+    """Return the file's text: that of a result, with ``feature_id`` and ``spec_path`` beside ``spec_id``."""
+    from paribus.results.io import to_tree
+
+    tree = dict(to_tree(result))
+    named = {"spec_id": tree.pop("spec_id"), "spec_path": str(source.absolute()), "feature_id": spec.feature_id}
+    first = {"format": tree.pop("format"), **named}
+    return json.dumps({**first, **tree}, ensure_ascii=False, allow_nan=False, indent=1)
+
+
+def chosen(result: Result, spec: LegacySpec, notes: Sequence[str] = ()) -> Result:
     """Return the result under the spec's id, without the parts that it switches off."""
     from paribus.results.schema import Aggregates, Diagnostics
 
-    result = replace(result, spec_id=spec.id)
+    warnings = (*notes, *result.diagnostics.warnings)
+    result = replace(result, spec_id=spec.id, diagnostics=replace(result.diagnostics, warnings=warnings))
     if not spec.outputs["aggregates"]:
         result = replace(result, aggregates=Aggregates(), metrics={}, curves=())
     if not spec.outputs["tables"]:

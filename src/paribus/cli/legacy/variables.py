@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paribus.cli.legacy.document import MAX_NAME, TYPES, shown
-from paribus.cli.legacy.rules import RULES
+from paribus.cli.legacy.rules import JOINED, RULES, Mapped
 from paribus.cli.legacy.rungs import Rungs
 from paribus.config import catalogue
 from paribus.config.check import build_settings
@@ -34,7 +34,7 @@ class Variables:
     values: Mapping[str, Any]
     target: str | None = None
     target_values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    base_weapon: str | None = None
+    base_weapon: int | str | None = None
 
 
 def mapped(kind: str, given: Mapping[str, Any], rungs: Rungs, notes: list[str]) -> Variables:
@@ -82,20 +82,26 @@ def _validation(kind: str, given: dict[str, Any], rungs: Rungs, notes: list[str]
 def _values(kind: str, given: Mapping[str, Any], rungs: Rungs, notes: list[str]) -> dict[str, Any]:
     given = dict(given)
     fields = {f.name: f for f in dataclasses.fields(spec_class(kind)) if f.init and f.name != "target"}
-    rules = RULES[kind]
+    rules, joined = RULES[kind], JOINED.get(kind, {})
     family_mode = given.pop("family_mode", None) if kind.endswith("_interactions") else None
     values: dict[str, Any] = {}
+    together = [name for names in joined for name in names]
+    known = [*fields, *rules, *together]
+    made: list[tuple[str, Mapped]] = []
+    for names, rule in joined.items():
+        if here := {name: given[name] for name in names if given.get(name) is not None}:
+            made.append((next(iter(here)), rule(here)))
     for name, value in given.items():
-        if name not in rules and name not in fields:
-            raise ConfigError(
-                f"variables.{name[:MAX_NAME]}: unknown; {nearest(name[:MAX_NAME], [*fields, *rules], show=20)}"
-            )
-        if value is None:
-            continue
-        for new, one in (rules[name](name, value) if name in rules else {name: value}).items():
-            if new in values and values[new] != one:
+        if name not in known:
+            raise ConfigError(f"variables.{name[:MAX_NAME]}: unknown; {nearest(name[:MAX_NAME], known, show=20)}")
+        if value is not None and name not in together:
+            made.append((name, rules[name](name, value) if name in rules else Mapped({name: value})))
+    for name, one in made:
+        notes += [one.note] if one.note is not None else []
+        for new, value in one.values.items():
+            if new in values and values[new] != value:
                 raise ConfigError(f"variables.{name}: {new} is given twice, with different values")
-            values[new] = one
+            values[new] = value
     for name, value in values.items():
         if str(fields[name].type).startswith("list") and isinstance(value, str | int) and not isinstance(value, bool):
             values[name] = [value]
@@ -116,12 +122,12 @@ def _family_mode(wanted: Any, values: dict[str, Any], notes: list[str]) -> None:
         notes.append("variables.family_mode: without candidates, families are chosen, not single tokens")
 
 
-def _base_weapon(value: Any) -> str | None:
+def _base_weapon(value: Any) -> int | str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ConfigError(f"variables.base_weapon: wants a weapon's id or name, got {shown(value)}")
-    return str(value)
+        raise ConfigError(f"variables.base_weapon: wants a weapon's index or name, got {shown(value)}")
+    return value
 
 
 def spec_class(kind: str) -> type[Spec]:

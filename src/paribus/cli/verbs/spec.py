@@ -13,7 +13,7 @@ from paribus.errors import ConfigError
 
 if TYPE_CHECKING:
     from paribus.cli.legacy.document import LegacySpec
-    from paribus.cli.legacy.words import Request
+    from paribus.cli.legacy.words import Known, Request
     from paribus.config.job import Job
 
 SUMMARY = "a JSON spec of the older format: prints the override line that equals it, and runs it"
@@ -27,7 +27,8 @@ spec's own values.
 id, type, feature_id   name of the result file; one of the sixteen types; number of the latent
 model_type             full or ultra (add model.path=FOLDER), or planted, set_completion, set_completion_small,
                        splatgpt, tracked
-dataset_slice          the slice group; a percentile of 0 or 100 leaves nothing out
+dataset_slice          the slice group; a percentile of 0 or 100 leaves nothing out; a number as weapon_filter is an
+                       index of the weapon vocabulary, a text a name or game id
 variables              those of the experiment (paribus list TYPE), also under their older names
 rungs                  "nearest" maps rungs that do not exist to the nearest one, here or among the variables
 constraints            names are enforced as hard, others keep their level; or an object of levels
@@ -37,6 +38,7 @@ parent_hypothesis, description, rationale, created_at: tags of the run
 --dry-run              validate completely, run nothing
 """
 DEFAULT_FOLDER = "multirun/specs"
+_ABOUT = ("model=", "model.", "data=", "data.")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -66,11 +68,11 @@ def run(arguments: Sequence[str]) -> int:
     if asked.dry_run or job.dry_run:
         print("Valid. Nothing was run.")
         return 0
-    return execute(spec, job, Path(asked.output_dir).expanduser())
+    return execute(spec, made, job, Path(asked.output_dir).expanduser(), Path(asked.file))
 
 
 def mapped(path: Path, extra: Sequence[str], config_dirs: Sequence[str]) -> tuple[LegacySpec, Request]:
-    """Read a spec and map it, with the rungs of the vocabulary that its model brings.
+    """Read a spec and map it, with the rungs and weapons of the vocabulary that its model or data bring.
 
     Raises:
         ConfigError: If it is wrong.
@@ -78,11 +80,7 @@ def mapped(path: Path, extra: Sequence[str], config_dirs: Sequence[str]) -> tupl
     from paribus.cli.legacy import document, words
 
     spec = document.read(path)
-    chosen = [word for word in words.model_words(spec, extra) if word.startswith("model")]
-    own = [word for word in extra if word.startswith(("model=", "model."))]
-    rungs = _rungs([*chosen, *own], config_dirs) if spec.model_type in (*words.REAL, "splatgpt") or own else None
-    known = {} if rungs is None else {"rungs": rungs}
-    return spec, words.request(spec, extra=extra, **known)
+    return spec, words.request(spec, extra=extra, known=_known(spec, extra, config_dirs))
 
 
 def checked(made: Request, config_dirs: Sequence[str]) -> Job:
@@ -99,7 +97,7 @@ def checked(made: Request, config_dirs: Sequence[str]) -> Job:
     return job
 
 
-def execute(spec: LegacySpec, job: Job, folder: Path) -> int:
+def execute(spec: LegacySpec, made: Request, job: Job, folder: Path, source: Path) -> int:
     """Run a validated spec and write its result file.
 
     Raises:
@@ -112,19 +110,40 @@ def execute(spec: LegacySpec, job: Job, folder: Path) -> int:
     result_file.prepare(folder)
     with signals.raising():
         result = run_job(job)
-        path = result_file.write(result, spec, folder)
+        path = result_file.write(result, spec, folder, source=source, notes=made.notes)
     look = f"; paribus show {result.run_id[:8]} tells about the run" if result.run_id else ""
     print(f"Result: {path}{look}")
     return 0
 
 
-def _rungs(model: Sequence[str], config_dirs: Sequence[str]) -> tuple[int, ...] | None:
+def _known(spec: LegacySpec, extra: Sequence[str], config_dirs: Sequence[str]) -> Known:
+    """Return the rungs and weapons of the model's vocabulary files, else those of the data.
+
+    Raises:
+        ConfigError: If model or data are wrong.
+    """
+    from paribus.cli.legacy import overrides, words
     from paribus.config.compose import Composer
     from paribus.subjects.builds.vocabulary import Vocabulary
+    from paribus.subjects.builds.weapons import Weapons
 
-    node = Composer(config_dirs).node("model", model)
-    files = getattr(node, "vocabulary_files", None)
-    return Vocabulary.read(files()[0]).rungs if callable(files) else None
+    chosen = words.model_words(spec, extra)
+    model = overrides.option([*chosen, *extra], "model")
+    told = any(overrides.sets(extra, key) or overrides.option(extra, key) for key in words.TELLING)
+    if model == words.TRAINED_ELSEWHERE:
+        return words.Known(weapons=None)
+    if model != words.FROM_FOLDER and not told:
+        return words.Known()
+    composer = Composer(config_dirs)
+    line = [f"experiment={spec.type}", *chosen, *(word for word in extra if word.lstrip("+").startswith(_ABOUT))]
+    files = getattr(composer.node("model", line), "vocabulary_files", None)
+    if callable(files):
+        tokens, weapons = files()
+        return words.Known(Vocabulary.read(tokens).rungs, Weapons.read(weapons))
+    data = composer.node("data", line)
+    if not hasattr(data, "vocabulary") or not hasattr(data, "weapons"):
+        return words.Known()
+    return words.Known(data.vocabulary().rungs, data.weapons())
 
 
 def _exists(name: str) -> bool:
