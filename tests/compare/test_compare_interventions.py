@@ -229,11 +229,53 @@ def test_where_restricts_by_parameters_also_when_they_were_logged_as_text():
             for seed in range(3):
                 made = model_runs(condition, seed, raw=0.5 + strength / 10, params={"data.strength": str(strength)})
                 runs += [replace(x, run_id=f"{x.run_id}{strength}", identity=f"{x.identity}{strength}") for x in made]
-    result, _ = compared(runs)
-    assert any("differ in data.strength" in line for line in result.diagnostics.warnings)
     result, _ = compared(runs, where=["data.strength=0"])
     effects = result.tables["run_effects"].frame
     assert effects.loc[effects["endpoint"] == "raw_ood_accuracy", "value"].tolist() == pytest.approx([0.5] * 6)
+
+
+SITES = [{"experiment.site": "auto", "checkpoint": "all"}, {"experiment.site": "layer2", "checkpoint": "all"}]
+OWN_SEEDS = [{"own_seed": 0}, {"own_seed": 5}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "fields", "offered"),
+    [
+        ("subspace_ablation", SITES, [{}, {}], "experiment.where=[experiment.site=layer2]"),
+        ("activation_steering", SITES, [{}, {}], "experiment.where=[experiment.site=layer2]"),
+        ("domain_swap", [{}, {}], OWN_SEEDS, "experiment.where=[own_seed=0]"),
+        ("domain_swap", [{}, {}], [{}, {}], "experiment.runs="),
+    ],
+)
+def test_two_runs_of_one_model_that_differ_are_refused_with_what_decides(kind, params, fields, offered):
+    """The one that happened to be later is no better an answer to the question that was asked."""
+    runs = study({"standard": range(3), "grokking": range(3)})
+    everywhere = [replace(run, params=params[0], **fields[0]) for run in runs]
+    measured = next(run for run in everywhere if run.experiment_type == kind)
+    again = replace(measured, run_id="0a1b2c3d4e", identity="other", params=params[1], **fields[1])
+    compared(everywhere)
+    with pytest.raises(ExperimentError, match="1 trained model was measured by runs that differ") as caught:
+        compared([*everywhere, again])
+    message = str(caught.value)
+    assert "0a1b2c3d" in message and "\n" not in message
+    if kind == "domain_swap":
+        assert offered in message
+    else:
+        wanted = [{**params[1]} for run in everywhere]
+        both = [replace(run, run_id=f"{run.run_id}b", identity=f"{run.identity}b", params=p)
+                for run, p in zip(everywhere, wanted, strict=True)]  # fmt: skip
+        with pytest.raises(ExperimentError) as caught:
+            compared([*everywhere, *both])
+        assert offered in str(caught.value)
+        where = offered.removeprefix("experiment.where=[").removesuffix("]")
+        effects = compared([*everywhere, *both], where=[where])[0].tables["run_effects"].frame
+        assert effects["run_id"].str.endswith("b").all()
+
+
+def test_the_same_measurement_made_twice_is_read_once():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    again = replace(runs[1], run_id="later", started_at="2026-01-01")
+    assert len(compared([*runs, again])[0].tables["run_effects"].frame) == 30
 
 
 def test_nested_runs_inherit_condition_and_seed_from_their_parent():

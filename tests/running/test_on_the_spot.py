@@ -28,7 +28,8 @@ def test_a_model_made_from_a_model_is_taken_on(store, job, seq):
     assert result.metrics["measure.mean"] == pytest.approx(plain * 60), "weights 3 and 3, ten times"
     later = run_job(job("Measure", model=TRACKED))
     assert later.aggregates.mean_delta == pytest.approx(plain * 60), "the latest model is the refined one"
-    assert later.config["model"] == TRACKED
+    refine = result.tables["steps"].frame["run_id"].tolist()[1]
+    assert later.config["model"] == {**TRACKED, "run": refine}, "it says which one the latest was"
     refined = run_job(job("Refine", model=TRACKED))
     assert run_job(job("Measure", model={**TRACKED, "run": refined.run_id})).aggregates.mean_delta == pytest.approx(
         plain * 600

@@ -141,8 +141,26 @@ def test_a_sweep_ends_with_the_comparison_of_what_finished(store, job, seq, node
     assert kept.status == "FINISHED" and kept.tags["sweep"] == "s1" and Path("swept/comparison/report.html").exists()
     ended = [outcome(run_job(each, sweep="s2")) for each in jobs[:2]]
     again = sweep_end.finish(jobs[:2], "s2", output_dir=Path("swept2"), ended=ended)[0]
-    assert again.run_id == result.run_id, "the same runs give the same comparison"
-    assert "2 jobs: 2 reused" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 jobs: 2 reused" in shown and "2 means compared" in shown, "the job that failed in s1 is none of s2"
+    once_more = sweep_end.finish(jobs[:2], "s2", output_dir=Path("swept3"), ended=ended)[0]
+    assert once_more.run_id == again.run_id, "the same runs give the same comparison"
+
+
+def test_a_sweeps_comparison_is_made_from_its_own_jobs_reused_ones_included(store, job, seq, node):
+    def study(seed, epochs):
+        steps = {"train": node("Train", epochs=epochs), "measure": "Measure"}
+        return job(seq(comparison=node("Compare"), **steps), seed=seed)
+
+    for earlier in (study(0, 3), study(1, 3), study(0, 2), study(7, 2)):
+        run_job(earlier, sweep="before")
+    run_job(job("Measure", seed=9))
+    mine = [study(seed, 3) for seed in (0, 1, 2)]
+    ended = [outcome(run_job(each, sweep="now")) for each in mine]
+    (result,) = sweep_end.finish(mine, "now", output_dir=Path("swept"), ended=ended)
+    runs = result.tables["runs"].frame
+    assert sorted(runs.loc[runs["type"] == "toy_measure", "seed"]) == [0, 1, 2]
+    assert len(runs) == 6, "a training and a measurement of each of the three jobs"
 
 
 def test_an_interrupted_sweep_leaves_no_run_running_and_compares_nothing(store, job, seq, node, capsys):

@@ -9,6 +9,11 @@ from typing import Any
 
 from paribus.experiments.setup_runs import FINISHED, CollectedRun
 
+FIELDS = (
+    "seed", "own_seed", "model_run", "n_train", "experiment_type", "sweep", "code_version", "run_id", "parent",
+)  # fmt: skip
+"""What runs have beside params and numbers, by the names that restrict and group."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -70,11 +75,12 @@ def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun
 def value_of(run: CollectedRun, name: str) -> Any:
     """Return what a name stands for in a run: a field of its own, a param, an aggregate or a metric; else None.
 
-    ``training`` and ``condition`` are the training condition; a param may be named by its last part if that is unique.
+    ``training`` and ``condition`` are the training condition, ``seed`` is the trained model's and ``own_seed`` the
+    run's; a param may be named by its last part if that is unique.
     """
     if name in ("training", "condition"):
         return run.condition
-    if name in ("seed", "n_train", "experiment_type", "sweep", "code_version", "run_id", "parent"):
+    if name in FIELDS:
         return getattr(run, name)
     for source in (run.params, run.aggregates, run.metrics):
         if name in source:

@@ -45,6 +45,11 @@ class Compare(Experiment):
     )
     reference: str = field("", help="Group that the others are compared with; empty: every pair of groups.")
     where: list[str] = field([], help="Params a run must have, each as name=value, e.g. data.strength=0.9.")
+    runs: list[str] = field(
+        [],
+        science=False,
+        help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
+    )
     missing_units: str = field("flag", choices=("flag", "refuse"), help="What to do when a group lacks units.")
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
 

@@ -62,6 +62,11 @@ class CompareInterventions(Experiment):
         help="Params whose main effects are tested where their full factorial was run.",
     )
     where: list[str] = field([], help="Params a run must have, each as name=value, e.g. data.strength=0.9.")
+    runs: list[str] = field(
+        [],
+        science=False,
+        help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
+    )
     missing_seeds: str = field("flag", choices=("flag", "refuse"), help="What to do when one arm lacks seeds.")
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
     accuracy_limits: list[float] | None = field(None, low=0.0, high=1.0, help="Limits of the accuracy axes.")
@@ -95,7 +100,7 @@ class CompareInterventions(Experiment):
 
         runs = self._select(setup.runs, recorder)
         choice = Choice(self.method, self.direction, self.layer, chosen_epochs(runs, self.at))
-        effects, notes = run_effects(runs, self.endpoints, choice, self.reference)
+        effects = run_effects(runs, self.endpoints, choice, self.reference)
         curves = ablation_curves(runs, choice), steering_curves(runs, choice)
         if effects.empty and all(curve.empty for curve in curves):
             raise ExperimentError(
@@ -109,7 +114,7 @@ class CompareInterventions(Experiment):
         factors = factor_table(effects, runs, self.endpoints, self.factors, spec=setup.stats, rng=rng)
         if missing and self.missing_seeds == "refuse":
             raise ExperimentError(f"compare_interventions: {missing[0]} missing_seeds=flag compares what is there")
-        for line in (*notes, *missing):
+        for line in missing:
             recorder.warn(line)
         _hand_over(recorder, effects, conditions, tests, factors, curves)
         self._figures(recorder, effects, tests)

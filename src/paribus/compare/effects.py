@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ from paribus.compare.endpoints import (
     steering_rows,
     unit,
 )
+from paribus.compare.several import one_each
 from paribus.experiments.setup_runs import CollectedRun
 
 EFFECT_COLUMNS = (
@@ -48,17 +49,18 @@ def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[tuple[Any, Any,
 
 def run_effects(
     runs: Sequence[CollectedRun], endpoints: Sequence[str], choice: Choice, reference: str = ""
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return one row per run and endpoint, and sentences about models with several runs of one endpoint.
+) -> pd.DataFrame:
+    """Return one row per trained model and endpoint.
 
-    Endpoints stand as declared, the ``reference`` condition first. Where several runs measured the same endpoint of the
-    same (condition, size, seed), the latest is used.
+    Endpoints stand as declared, the ``reference`` condition first.
+
+    Raises:
+        ExperimentError: If two runs measured the same of one model (condition, size, seed) and differ in a setting.
     """
     rows: list[dict[str, Any]] = []
-    notes: list[str] = []
     for name in endpoints:
         endpoint = ENDPOINTS[name]
-        latest: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
+        read: dict[str, dict[str, Any]] = {}
         sources: dict[tuple[Any, Any, Any], list[CollectedRun]] = {}
         for run in sorted(runs, key=lambda each: each.started_at or ""):
             if run.experiment_type != endpoint.experiment_type or run.condition is None:
@@ -67,7 +69,7 @@ def run_effects(
             if reading is None or not math.isfinite(reading.value):
                 continue
             sources.setdefault(unit(run), []).append(run)
-            latest[unit(run)] = {
+            read[run.run_id] = {
                 "endpoint": name,
                 "label": endpoint.label,
                 "training": run.condition,
@@ -82,59 +84,61 @@ def run_effects(
                 "experiment_type": run.experiment_type,
                 "code_version": run.code_version,
             }
-        rows.extend(latest.values())
-        notes.extend(_several(name, sources))
+        rows.extend(read[run_id] for run_id in one_each(name, sources, runs))
     table = pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
     table = table.sort_values(["n_train", "seed"], kind="stable").sort_values("training", kind="stable")
     ranks = {name: index for index, name in enumerate(endpoints)}
     order = table["endpoint"].map(ranks).astype(float) * 2 + (table["training"] != reference)
-    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True), notes
-
-
-def _several(endpoint: str, sources: Mapping[tuple[Any, Any, Any], list[CollectedRun]]) -> list[str]:
-    crowded = [runs for runs in sources.values() if len(runs) > 1]
-    if not crowded:
-        return []
-    keys = sorted({key for runs in crowded for run in runs for key in run.params})
-    differing = [k for k in keys if any(len({str(run.params.get(k)) for run in runs}) > 1 for runs in crowded)]
-    inwhat = f", which differ in {', '.join(differing[:5])}" if differing else ""
-    return [
-        f"{endpoint}: {len(crowded)} of the trained models have several runs{inwhat}; the latest was used. "
-        "Restrict with `where` to compare one setting."
-    ]
+    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
 
 
 def ablation_curves(runs: Sequence[CollectedRun], choice: Choice) -> pd.DataFrame:
-    """Return raw and ablated OOD accuracy over epochs of every run of ``subspace_ablation``."""
-    pieces = []
-    for run in _of(runs, "subspace_ablation"):
+    """Return raw and ablated OOD accuracy over epochs of every trained model with a run of ``subspace_ablation``.
+
+    Raises:
+        ExperimentError: If two runs measured it on one model and differ in a setting.
+    """
+
+    def curve(run: CollectedRun) -> pd.DataFrame:
         rows = ablation_rows(run, choice.method, "ood")
         names = {"head_acc_raw": "raw", "head_acc_ablated": "ablated"}
         if rows.empty:
             rows = run.tables.get("trajectory", pd.DataFrame())
             names = {"head_ood_acc_raw": "raw", "head_ood_acc_ablated": "ablated"}
-        if not rows.empty and {"epoch", *names} <= set(rows.columns):
-            pieces.append(_curve(run, rows.rename(columns=names)[["epoch", "raw", "ablated"]]))
-    return _joined(pieces, ABLATION_COLUMNS, "epoch")
+        if rows.empty or not {"epoch", *names} <= set(rows.columns):
+            return pd.DataFrame()
+        return rows.rename(columns=names)[["epoch", "raw", "ablated"]]
+
+    return _joined(_curves(runs, "subspace_ablation", curve), ABLATION_COLUMNS, "epoch")
 
 
 def steering_curves(runs: Sequence[CollectedRun], choice: Choice) -> pd.DataFrame:
-    """Return OOD accuracy over alpha of every run of ``activation_steering``, at the chosen checkpoint."""
-    pieces = []
-    for run in _of(runs, "activation_steering"):
+    """Return OOD accuracy over alpha of every model with a run of ``activation_steering``, at the chosen checkpoint.
+
+    Raises:
+        ExperimentError: If two runs measured it on one model and differ in a setting.
+    """
+
+    def curve(run: CollectedRun) -> pd.DataFrame:
         rows = at_epoch(steering_rows(run, choice.direction), run, choice)
-        if not rows.empty and {"alpha", "head_ood_acc"} <= set(rows.columns):
-            pieces.append(_curve(run, rows.rename(columns={"head_ood_acc": "accuracy"})[["alpha", "accuracy"]]))
-    return _joined(pieces, STEERING_COLUMNS, "alpha")
+        if rows.empty or not {"alpha", "head_ood_acc"} <= set(rows.columns):
+            return pd.DataFrame()
+        return rows.rename(columns={"head_ood_acc": "accuracy"})[["alpha", "accuracy"]]
+
+    return _joined(_curves(runs, "activation_steering", curve), STEERING_COLUMNS, "alpha")
 
 
-def _of(runs: Sequence[CollectedRun], experiment_type: str) -> list[CollectedRun]:
-    """Return the latest run of a type for every trained model."""
-    latest = {}
+def _curves(
+    runs: Sequence[CollectedRun], experiment_type: str, read: Callable[[CollectedRun], pd.DataFrame]
+) -> list[pd.DataFrame]:
+    """Return the curve of every trained model with a run of a type that holds one."""
+    curves: dict[str, pd.DataFrame] = {}
+    sources: dict[tuple[Any, Any, Any], list[CollectedRun]] = {}
     for run in sorted(runs, key=lambda each: each.started_at or ""):
-        if run.experiment_type == experiment_type and run.condition is not None:
-            latest[unit(run)] = run
-    return list(latest.values())
+        if run.experiment_type == experiment_type and run.condition is not None and not (rows := read(run)).empty:
+            curves[run.run_id] = _curve(run, rows)
+            sources.setdefault(unit(run), []).append(run)
+    return [curves[run_id] for run_id in one_each(f"the curve of {experiment_type}", sources, runs)]
 
 
 def _curve(run: CollectedRun, rows: pd.DataFrame) -> pd.DataFrame:

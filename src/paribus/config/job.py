@@ -37,6 +37,8 @@ class Job:
         checkpoint: Which checkpoints of a trained model to work on.
         reuse: Whether a finished run of the same identity is taken instead of running again.
         dry_run: Whether the request is only to be validated.
+        named: Groups whose option a word of the request names; a default, an option of another group and a study
+            name nothing.
     """
 
     overrides: tuple[str, ...]
@@ -47,6 +49,7 @@ class Job:
     checkpoint: str = "peak_val"
     reuse: str = "auto"
     dry_run: bool = False
+    named: frozenset[str] = frozenset()
 
     @property
     def experiment(self) -> Any:

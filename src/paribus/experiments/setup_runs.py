@@ -24,7 +24,10 @@ class CollectedRun:
         experiment_type: What was run.
         status: ``FINISHED``, ``FAILED``, ``KILLED`` or ``RUNNING``.
         condition: Training condition of the model, if one was trained.
-        seed: Seed of the run; the independent unit of every test.
+        seed: Seed of the trained model that the run is about, of the run itself where none was trained; the
+            independent unit of every test.
+        own_seed: Seed of the run itself.
+        model_run: The run that trained the model; that run's own id in a training.
         n_train: Size of the training set.
         experiment_version: Declared version of the experiment type; numbers of different versions differ in meaning.
         params: Flattened configuration (``training.weight_decay``, ...), values as they were logged or typed.
@@ -53,6 +56,8 @@ class CollectedRun:
     parent: str | None = None
     sweep: str | None = None
     started_at: str | None = None
+    own_seed: int | None = None
+    model_run: str | None = None
 
 
 class RunReader(Protocol):

@@ -139,9 +139,7 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
         if resolved.source is None:
             found["model_digest"] = weights_digest(model)
     if resolved.source is not None:
-        found["model_run"] = resolved.source.run_id
-        found["model_identity"] = resolved.source.identity
-        found["resolved"] = plain(resolved.source.tree)
+        found |= plain(resolved.source.origin())
     for name in ("site", "positive"):
         if hasattr(resolved.request.experiment, name):
             found[name] = plain(getattr(resolved.request.experiment, name))
@@ -170,7 +168,7 @@ def _bytes_type() -> Any:
 def _data_name(resolved: Resolved) -> str:
     """Return the chosen option; for data as the model was trained on, what those were."""
     node, chosen = resolved.request.nodes.get("data"), resolved.request.choices.get("data")
-    return chosen if chosen and chosen != "as_trained" else getattr(node, "target", None) or type(node).__name__
+    return chosen or getattr(node, "target", None) or type(node).__name__
 
 
 def _device(name: str) -> str:

@@ -113,7 +113,7 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     if request.experiment.subject == "runs":
         from paribus.running.subjects.runs import runs_digest
 
-        runs = runs_digest(store)
+        runs = runs_digest(store, request.runs)
     elif resolved.given:
         from paribus.running.subjects.results import results_digest
 
@@ -186,7 +186,7 @@ def live(
     try:
         with SignalsHeld():
             living = begin(resolved, store, folder, identity=identity, parent=parent)
-        living.run.config(resolved.request.tree, resolved.request.choices)
+        living.run.config(resolved.request.tree, resolved.request.choices, described(resolved))
         living.result = living.complete(work(living))
         living.result = keeping.keep(living.result, living.run)
         keeping.seal(living.result, living.run)
@@ -276,6 +276,12 @@ def end_badly(living: Living, error: BaseException) -> bool:
         found = living.result or living.partial()
         keeping.keep_partial(living.complete(found, error=message), run)
     return False
+
+
+def described(resolved: Resolved) -> dict[str, Any]:
+    """Return the nodes that a run's params show beside its configuration: what the trained model it takes is."""
+    architecture = resolved.source.tree.get("model") if resolved.source is not None else None
+    return {"model": architecture} if architecture else {}
 
 
 def spec_id(resolved: Resolved, identity: str) -> str:

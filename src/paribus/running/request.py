@@ -27,6 +27,8 @@ class Request:
         seed: Seed of the run.
         checkpoint: Which checkpoints of a trained model to work on.
         reuse: ``auto``, ``always`` or ``never``.
+        named: Groups whose option the words of the request name.
+        runs: Of a comparison: ids of the runs it is made from; empty for all of the study.
         study: The study bundle the job belongs to.
         sweep: Id of the sweep the job belongs to.
         step: Name of the step, where it is one of a sequence.
@@ -40,6 +42,8 @@ class Request:
     seed: int
     checkpoint: str
     reuse: str
+    named: frozenset[str] = frozenset()
+    runs: tuple[str, ...] = ()
     study: str | None = None
     sweep: str | None = None
     step: str | None = None
@@ -58,6 +62,15 @@ class Request:
     def with_nodes(self, **nodes: Any) -> Request:
         """Return the request with other specs in some groups."""
         return replace(self, nodes={**self.nodes, **nodes})
+
+    def changed(self, **groups: tuple[Any, Any, str | None]) -> Request:
+        """Return the request with other groups: of each the spec, its configuration node, and the option's name."""
+        return replace(
+            self,
+            nodes={**self.nodes, **{group: spec for group, (spec, _, _) in groups.items()}},
+            tree={**self.tree, **{group: node for group, (_, node, _) in groups.items()}},
+            choices={**self.choices, **{group: option for group, (_, _, option) in groups.items()}},
+        )
 
     def for_step(self, name: str, experiment: Experiment, node: Any) -> Request:
         """Return the request of one step of a sequence.
@@ -98,6 +111,8 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
         seed=job.seed,
         checkpoint=job.checkpoint,
         reuse=job.reuse,
+        named=job.named,
+        runs=tuple(getattr(experiment, "runs", ())),
         study=job.study,
         sweep=sweep,
     )

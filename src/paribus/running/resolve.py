@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from paribus.config.check import TARGET
 from paribus.errors import ConfigError
 from paribus.models.tracked import LATEST, Tracked
 from paribus.running import on_the_spot
@@ -73,17 +74,40 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
     if source is None:
         if isinstance(request.nodes.get("data"), AsTrained):
             raise ConfigError("data=as_trained: only a tracked model was trained on something; use model=tracked")
-        return Resolved(request, None)
+        return Resolved(without_training(request), None)
     found = with_source(request, source)
     return Resolved(found.request, found.source, asked)
 
 
+def without_training(request: Request) -> Request:
+    """Return a request that trains nothing and takes no trained model without the training that stood in its defaults.
+
+    A training that its words name stays: it says how weights from a file were made.
+    """
+    if trains(request.experiment) or "training" in request.named:
+        return request
+    return request.changed(training=(None, None, None))
+
+
 def with_source(request: Request, source: ModelSource) -> Resolved:
-    """Return the request on a trained model: with its architecture and training, and its data where they are asked."""
-    nodes = {"model": source.architecture, "training": source.training}
+    """Return the request on a trained model: with its architecture and training, and its data where they are asked.
+
+    Its configuration says the same, and names the run instead of ``latest``.
+    """
+    changes = {
+        "model": (source.architecture, request.tree.get("model"), request.choices.get("model")),
+        "training": (source.training, source.tree.get("training"), source.options.get("training")),
+    }
+    if isinstance(request.nodes.get("model"), Tracked) and source.run_id is not None:
+        changes["model"] = (source.architecture, tracked_node(source.run_id), request.choices.get("model"))
     if isinstance(request.nodes.get("data"), AsTrained):
-        nodes["data"] = source.data
-    return Resolved(request.with_nodes(**nodes), source)
+        changes["data"] = (source.data, source.tree.get("data"), source.options.get("data"))
+    return Resolved(request.changed(**changes), source)
+
+
+def tracked_node(run_id: str) -> dict[str, Any]:
+    """Return the configuration node of the model that a run trained."""
+    return {TARGET: f"{Tracked.__module__}.{Tracked.__qualname__}", "run": run_id}
 
 
 def from_store(node: Tracked, store: Store, subject: str) -> ModelSource:

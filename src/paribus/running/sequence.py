@@ -85,16 +85,26 @@ def run_sequence(request: Request, store: Store, folder: Path) -> Result:
         KeyboardInterrupt: If a signal came; step and parent are KILLED.
     """
     from paribus.running.life import live, reusable
-    from paribus.running.resolve import Resolved
 
     identity = sequence_identity(request, store)
     if request.reuses and (found := reusable(store, identity)) is not None:
         return found
 
     def work(living: Living) -> Result:
-        return _work(living, store, folder)
+        return _work(living, step_requests(request), store, folder)
 
-    return live(Resolved(request, None), store, folder, identity=identity, parent=None, work=work)
+    return live(_about(request, store), store, folder, identity=identity, parent=None, work=work)
+
+
+def _about(request: Request, store: Store) -> Resolved:
+    """Return what the parent of a sequence is about: the model that its steps take, if none of them trains one."""
+    from paribus.running.resolve import Resolved, trains, with_source, without_training
+
+    steps = planned(request, store)
+    if any(trains(step.request.experiment) for step, _ in steps):
+        return Resolved(request, None)
+    taken = next((step.source for step, _ in steps if step.source is not None), None)
+    return with_source(request, taken) if taken is not None else Resolved(without_training(request), None)
 
 
 def planned(request: Request, store: Store) -> list[tuple[Resolved, str]]:
@@ -140,14 +150,13 @@ def step_requests(request: Request) -> list[Request]:
     return [request.for_step(name, step, nodes.get(name, {})) for name, step in experiment.steps.items()]
 
 
-def _work(living: Living, store: Store, folder: Path) -> Result:
+def _work(living: Living, steps: list[Request], store: Store, folder: Path) -> Result:
     """Run the steps and return the parent's result.
 
     Raises:
         ExperimentError: If a step failed.
     """
     progress = _Progress(living, store, folder)
-    steps = step_requests(living.resolved.request)
     later = choosing.waiting(steps)
     for step in steps:
         if step.step not in later:

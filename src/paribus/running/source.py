@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paribus.config.check import build
+from paribus.config.check import TARGET, build
 from paribus.errors import CheckpointError, ConfigError, DataError
 from paribus.running.workspace import SUFFIX, read_state
 
@@ -44,7 +44,9 @@ class ModelSource:
         names: The kept checkpoints, sorted.
         locate: Returns the file of a checkpoint.
         tree: The configuration nodes of model, training and data.
-        option: Name of the chosen architecture.
+        options: Names of the options chosen for them, where they are known.
+        network_seed: Seed of the run that built the network; another one where that run took a trained model.
+        trained_on: Configuration nodes of all data that its weights were fitted to, the latest last.
         planned: Whether it is only going to be trained, so that nothing but its identity is known.
     """
 
@@ -59,13 +61,27 @@ class ModelSource:
     names: tuple[str, ...]
     locate: Callable[[str], Path]
     tree: Mapping[str, Any] = field(default_factory=dict)
-    option: str | None = None
+    options: Mapping[str, str | None] = field(default_factory=dict)
+    network_seed: int = 0
+    trained_on: tuple[Any, ...] = ()
     planned: bool = False
 
     @property
     def label(self) -> str:
         """What it is called in results."""
         return f"run {self.run_id[:8]}" if self.run_id else f"trained {self.identity[:8]}"
+
+    def origin(self) -> dict[str, Any]:
+        """Return what the provenance of a run on this model says of it; :func:`from_result` reads it back."""
+        return {
+            "model_run": self.run_id,
+            "model_identity": self.identity,
+            "model_seed": self.seed,
+            "network_seed": self.network_seed,
+            "resolved": dict(self.tree),
+            "resolved_options": dict(self.options),
+            "trained_on": list(self.trained_on),
+        }
 
     def state(self, name: str) -> dict[str, Any]:
         """Return what was kept under the name of a checkpoint (tensors and plain values).
@@ -119,7 +135,7 @@ def from_run(store: Store, run: KeptRun) -> ModelSource:
         DataError: If its files are missing.
     """
     if run.tags.get("produces_model") != "true":
-        trained = [step for step in _steps(store, run) if step.tags.get("produces_model") == "true"]
+        trained = [step for step in steps_of(store, run) if step.tags.get("produces_model") == "true"]
         if not trained:
             raise ConfigError(
                 f"model.run={run.run_id[:8]}: a run of {run.experiment_type or 'another program'}, which trains "
@@ -135,11 +151,11 @@ def from_run(store: Store, run: KeptRun) -> ModelSource:
         identity=run.identity or run.run_id,
         names=tuple(sorted(files)),
         locate=lambda name: store.download(run.run_id, files[name]),
-        option=option if (option := run.params.get("model")) != "tracked" else None,
+        options={group: run.params.get(group) for group in GROUPS},
     )
 
 
-def _steps(store: Store, run: KeptRun) -> list[KeptRun]:
+def steps_of(store: Store, run: KeptRun) -> list[KeptRun]:
     """Return the runs of a sequence's steps, also those that it took over from an earlier one."""
     if run.experiment_type != "sequence":
         return []
@@ -171,30 +187,45 @@ def from_result(
     identity: str,
     names: tuple[str, ...],
     locate: Callable[[str], Path],
-    option: str | None = None,
+    options: Mapping[str, str | None] | None = None,
 ) -> ModelSource:
     """Return the model of a training run from its result and its checkpoint files.
 
-    A training that itself took a trained model says in its provenance what that was (``resolved``).
+    A training that itself took a trained model says in its provenance what that was; its own data and, where it
+    depends on one, its own training are what stood in its configuration.
     """
-    tree = {group: result.config.get(group) for group in GROUPS} | dict(result.provenance.get("resolved") or {})
-    if "training" not in result.provenance.get("needs", GROUPS):
-        tree["training"] = None  # it stood in the configuration, but that training was not made by it
+    taken = result.provenance
+    before = dict(taken.get("resolved") or {})
+    chosen = dict(taken.get("resolved_options") or {})
+    tree = {group: result.config.get(group) for group in GROUPS}
+    named = {group: (options or {}).get(group) for group in GROUPS}
+    trains = "training" in taken.get("needs", GROUPS)  # else it stood in the configuration, but made nothing
+    for group in GROUPS:
+        if _stands_for_another(tree[group]) or (group == "model" and before) or (group == "training" and not trains):
+            tree[group], named[group] = before.get(group), chosen.get(group)
     nodes = {group: build(node, group) if node is not None else None for group, node in tree.items()}
+    seed = int(result.config.get("seed", 0))
     return ModelSource(
         identity=identity,
         run_id=result.run_id,
         architecture=nodes["model"],
         training=nodes["training"],
         data=nodes["data"],
-        seed=int(result.config.get("seed", 0)),
+        seed=seed,
         history=result.tables["history"].frame if "history" in result.tables else None,
         best=_best(result),
         names=names,
         locate=locate,
         tree=tree,
-        option=option,
+        options=named,
+        network_seed=int(taken.get("network_seed", seed)),
+        trained_on=(*(taken.get("trained_on") or ([before["data"]] if before.get("data") else [])), tree["data"]),
     )
+
+
+def _stands_for_another(node: Any) -> bool:
+    """Return whether a configuration node says only that something is as in another run."""
+    return isinstance(node, Mapping) and str(node.get(TARGET, "")).endswith((".AsTrained", ".Tracked"))
 
 
 def _best(result: Result) -> dict[str, int]:
@@ -224,7 +255,8 @@ def planned(request: Request, identity: str) -> ModelSource:
         best={},
         names=(),
         locate=_not_yet,
-        option=request.choices.get("model"),
+        options={group: request.choices.get(group) for group in GROUPS},
+        network_seed=request.seed,
         planned=True,
     )
 

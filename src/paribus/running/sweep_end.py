@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence as Many
 from pathlib import Path
@@ -11,7 +12,7 @@ from paribus.errors import ExperimentError, ParibusError
 from paribus.running import summary
 from paribus.running.life import run_experiment
 from paribus.running.request import Request, from_job
-from paribus.running.resolve import Resolved
+from paribus.running.resolve import Resolved, without_training
 from paribus.running.run import single_folder
 from paribus.running.sequence import Sequence
 from paribus.sweep.outcome import Outcome, counts
@@ -65,7 +66,7 @@ def finish(
         comparison = getattr(request.experiment, COMPARISON, None)
         if comparison is not None:
             try:
-                result = compare(request, store, folder / COMPARISON)
+                result = compare(request, store, folder / COMPARISON, job_runs(store, sweep, ended))
             except ParibusError as error:
                 problems.append(f"{comparison.type}: {error}")
             else:
@@ -79,13 +80,36 @@ def finish(
     return results
 
 
-def compare(request: Request, store: Store, folder: Path) -> Result:
-    """Make the comparison that a study declares, as a run of its own."""
-    experiment = request.experiment
-    assert isinstance(experiment, Sequence) and experiment.comparison is not None
-    node = request.tree.get("experiment", {}).get(COMPARISON) or {}
-    asked = request.for_step(COMPARISON, experiment.comparison, node)
-    return run_experiment(Resolved(asked.with_nodes(training=None), None), store, folder)
+def compare(request: Request, store: Store, folder: Path, runs: tuple[str, ...]) -> Result:
+    """Make the comparison that a study declares, as a run of its own.
+
+    Args:
+        request: A job of the study.
+        store: Where its runs are kept.
+        folder: Where the comparison's files go.
+        runs: Ids of the runs it is made from.
+
+    Raises:
+        ExperimentError: If there is none.
+    """
+    if not runs:
+        raise ExperimentError("no job of this sweep left a run to compare")
+    declared = request.experiment
+    assert isinstance(declared, Sequence) and declared.comparison is not None
+    experiment, node = declared.comparison, request.tree.get("experiment", {}).get(COMPARISON) or {}
+    if "runs" in {field.name for field in dataclasses.fields(experiment)}:
+        experiment, node = dataclasses.replace(experiment, runs=list(runs)), {**node, "runs": list(runs)}
+    asked = dataclasses.replace(request.for_step(COMPARISON, experiment, node), runs=runs)
+    return run_experiment(Resolved(without_training(asked), None), store, folder)
+
+
+def job_runs(store: Store, sweep: str, ended: Many[Outcome]) -> tuple[str, ...]:
+    """Return the ids of the runs that the jobs of a sweep stand for: begun in it, or taken from an earlier one."""
+    kept = {run.run_id: run for run in reversed(store.runs())}
+    own = [run.run_id for run in kept.values() if run.tags.get("sweep") == sweep and run.parent is None]
+    taken = [outcome.run_id for outcome in ended if outcome.run_id in kept]
+    ids = dict.fromkeys(str(run_id) for run_id in (*taken, *own))
+    return tuple(run_id for run_id in ids if kept[run_id].tags.get("step") != COMPARISON)
 
 
 def _by_store(requests: list[Request]) -> list[Request]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from paribus.config.foreign import Foreign
+from paribus.config.foreign import Foreign, parameters
 from paribus.tracking.kept import MODEL_TAG
 
 if TYPE_CHECKING:
@@ -26,11 +26,45 @@ def condition(resolved: Resolved) -> str | None:
     return str(named) if named else None
 
 
-def run_name(resolved: Resolved) -> str:
-    """Return e.g. ``subspace_ablation grokking s0``."""
+def n_train(resolved: Resolved) -> int | None:
+    """Return how many examples the model was trained on, or is trained on, where its data say so."""
+    if resolved.source is not None:
+        return stated_size(resolved.source.data)
     request = resolved.request
+    return stated_size(request.nodes.get("data")) if "data" in request.experiment.needs else None
+
+
+def stated_size(node: Any) -> int | None:
+    """Return the training-set size that a data spec, or the arguments of a foreign one, state."""
+    if isinstance(node, Foreign):
+        declared = parameters(node.function)[0].get("n_train")
+        size = node.arguments.get("n_train", declared.default if declared is not None else None)
+    else:
+        size = getattr(node, "n_train", None)
+    return size if isinstance(size, int) and not isinstance(size, bool) else None
+
+
+def model_seed(resolved: Resolved) -> int | None:
+    """Return the seed that the model was trained with, or is being trained with."""
+    if resolved.source is not None:
+        return resolved.source.seed
+    return resolved.request.seed if getattr(resolved.request.experiment, "produces_model", False) else None
+
+
+def run_name(resolved: Resolved) -> str:
+    """Return e.g. ``train_classifier grokking s3``, or ``subspace_ablation grokking n600 s3 of 1a2b3c4d``.
+
+    The seed is that of the model; an experiment's own is added where it is another one.
+    """
+    request, source = resolved.request, resolved.source
     head = request.study if request.study and not request.step and request.experiment.type == "sequence" else None
-    parts = [head or request.experiment.type, feature_label(resolved), condition(resolved), f"s{request.seed}"]
+    parts = [head or request.experiment.type, feature_label(resolved), condition(resolved)]
+    if source is None:
+        parts.append(f"s{request.seed}")
+    else:
+        parts += [f"n{size}" if (size := n_train(resolved)) is not None else None, f"s{source.seed}"]
+        parts.append(f"of {source.run_id[:8]}" if source.run_id else None)
+        parts.append(f"seed {request.seed}" if request.seed != source.seed else None)
     return " ".join(part for part in parts if part)
 
 
@@ -51,7 +85,7 @@ def model_label(resolved: Resolved) -> str | None:
         return None
     architecture = _label(request.nodes.get("model"), request.choices.get("model"))
     if resolved.source is not None:
-        architecture = resolved.source.option or architecture
+        architecture = resolved.source.options.get("model") or architecture
         return f"{architecture} ({resolved.source.label})" if architecture else resolved.source.label
     return architecture
 
@@ -74,7 +108,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "evidence": experiment.evidence.value,
         "subject": experiment.subject,
         "training": condition(resolved),
-        "n_train": getattr(request.nodes.get("data"), "n_train", None) if "data" in experiment.needs else None,
+        "n_train": n_train(resolved),
         "feature": feature_label(resolved),
         "seed": request.seed,
         "identity": identity,
@@ -83,6 +117,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "step": request.step,
         "model": model_label(resolved),
         "model_run": resolved.source.run_id if resolved.source else None,
+        "model_seed": model_seed(resolved),
         "code_version": code_version(provenance),
         MODEL_TAG: "true" if getattr(experiment, "produces_model", False) else None,
         "paribus.version": provenance.get("paribus"),

@@ -62,14 +62,26 @@ class FileRun:
         for name in (RESULT_FILE, PARTIAL_FILE, TRACEBACK_FILE):
             (folder / name).unlink(missing_ok=True)
 
-    def config(self, tree: Mapping[str, Any], choices: Mapping[str, str | None] | None = None) -> None:
-        """Keep the complete, typed configuration as ``config.yaml``; its leaves and the chosen options as params."""
+    def config(
+        self,
+        tree: Mapping[str, Any],
+        choices: Mapping[str, str | None] | None = None,
+        described: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep the complete, typed configuration as ``config.yaml``; its leaves and the chosen options as params.
+
+        Args:
+            tree: The configuration.
+            choices: Option chosen in each group.
+            described: Further nodes for the params alone, by place: what something that is only named is made of.
+        """
         import yaml
 
         text = yaml.safe_dump(json.loads(json.dumps(tree, default=str)), sort_keys=False, allow_unicode=True)
         self.text(CONFIG_FILE, text)
         chosen = {group: option for group, option in (choices or {}).items() if option and group.isidentifier()}
-        self._params({param_key(name): to_text(value) for name, value in {**chosen, **flatten(tree)}.items()})
+        leaves = {**chosen, **flatten(described or {}), **flatten(tree)}
+        self._params({param_key(name): to_text(value) for name, value in leaves.items()})
 
     def text(self, name: str, text: str) -> None:
         """Keep a text file under ``name``."""

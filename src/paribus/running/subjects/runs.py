@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.setup_runs import FINISHED, CollectedRun, RunsSetup
 from paribus.running.setup import basics
+from paribus.running.source import steps_of
 from paribus.tracking.identity import digest
+from paribus.tracking.kept import MODEL_TAG
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -32,22 +34,64 @@ def validate(resolved: Resolved, store: Store) -> None:
 
 def setup(resolved: Resolved, store: Store, *, identity: str) -> RunsSetup:
     """Collect the runs of the MLflow experiment; their tables are read when they are asked for."""
-    return RunsSetup(**basics(resolved), runs=collect(store))
+    return RunsSetup(**basics(resolved), runs=collect(store, resolved.request.runs))
 
 
-def collect(store: Store) -> list[CollectedRun]:
-    """Return all runs that may be compared, of every status, the earliest first."""
-    return [collected(store, run) for run in reversed(store.runs()) if run.tags.get("evidence") not in NOT_COMPARED]
+def collect(store: Store, among: Iterable[str] = ()) -> list[CollectedRun]:
+    """Return the runs that may be compared, of every status, the earliest first.
+
+    Args:
+        store: Where runs are kept.
+        among: Ids, or their first digits; that of a sequence stands for its steps. All runs of the study if empty.
+
+    Raises:
+        ConfigError: If there is no such run, or it stands in another MLflow experiment.
+    """
+    kept = {run.run_id: run for run in reversed(store.runs())}
+    ids = _among(store, kept, tuple(among))
+    return [
+        collected(store, run, kept.get)
+        for run in kept.values()
+        if run.tags.get("evidence") not in NOT_COMPARED and (ids is None or run.run_id in ids)
+    ]
 
 
-def runs_digest(store: Store) -> str:
+def _among(store: Store, kept: Mapping[str, KeptRun], named: tuple[str, ...]) -> set[str] | None:
+    """Return the ids of the named runs, of what is nested in them, and of the steps that they took over."""
+    if not named:
+        return None
+    found: set[str] = set()
+    for name in named:
+        run = kept.get(name) or store.get(name)
+        if run.run_id not in kept:
+            raise ConfigError(
+                f"experiment.runs: run {name} stands in MLflow experiment {run.experiment!r}, not in this"
+            )
+        found |= {run.run_id, *(step.run_id for step in steps_of(store, run))}
+    while nested := {run.run_id for run in kept.values() if run.parent in found} - found:
+        found |= nested
+    return found
+
+
+def runs_digest(store: Store, among: Iterable[str] = ()) -> str:
     """Return a digest of the finished runs that a comparison would be made from."""
-    finished = sorted(run.run_id for run in collect(store) if run.status == FINISHED)
+    finished = sorted(run.run_id for run in collect(store, among) if run.status == FINISHED)
     return digest({"runs": finished})
 
 
-def collected(store: Store, run: KeptRun) -> CollectedRun:
-    """Return a kept run as a comparison sees it."""
+def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None] = lambda run_id: None) -> CollectedRun:
+    """Return a kept run as a comparison sees it.
+
+    Args:
+        store: Where it is kept.
+        run: The run.
+        known: Returns another run of the study by its id, for what a run on its model does not say itself.
+    """
+    model = run.tags.get("model_run")
+    trained = known(model) if model else None
+    size: Any = run.tags.get("n_train")
+    if size is None:
+        size = trained.tags.get("n_train") if trained is not None else run.params.get("data.n_train")
     results = _Once(lambda: store.result(run.run_id))
     aggregates = Lazy(lambda: _flat_aggregates(results()))
     return CollectedRun(
@@ -56,8 +100,8 @@ def collected(store: Store, run: KeptRun) -> CollectedRun:
         experiment_type=run.experiment_type or "",
         status=run.status,
         condition=run.tags.get("training"),
-        seed=_integer(run.tags.get("seed")),
-        n_train=_integer(run.tags.get("n_train", run.params.get("data.n_train"))),
+        seed=_model_seed(run, trained),
+        n_train=_integer(size),
         experiment_version=_integer(run.tags.get("experiment_version")) or 1,
         params=run.params,
         metrics=run.metrics,
@@ -67,7 +111,16 @@ def collected(store: Store, run: KeptRun) -> CollectedRun:
         parent=run.parent,
         sweep=run.tags.get("sweep"),
         started_at=run.started_at.isoformat(),
+        own_seed=_integer(run.tags.get("seed")),
+        model_run=model or (run.run_id if run.tags.get(MODEL_TAG) == "true" else None),
     )
+
+
+def _model_seed(run: KeptRun, trained: KeptRun | None) -> int | None:
+    """Return the seed of the model; runs that do not tell it say which run trained the model."""
+    if trained is not None and "model_seed" not in run.tags:
+        return _integer(trained.tags.get("model_seed", trained.tags.get("seed")))
+    return _integer(run.tags.get("model_seed", run.tags.get("seed")))
 
 
 class Lazy(Mapping[str, Any]):
