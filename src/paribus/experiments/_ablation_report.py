@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError
 from paribus.experiments._shortcut_experiment import SPLIT_NAMES
-from paribus.experiments._split_effects import add_effects
+from paribus.experiments._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.stats.intervals import SHARE_GAP
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from paribus.experiments.subspace_ablation import SubspaceAblation
 
 COLUMNS = {
+    **MEANINGS,
     "selected_on_ood": "whether the checkpoint was selected by its accuracy on the OOD split",
     "rank": "dimension of the removed subspace",
     "head_acc_raw": "accuracy of the model",
@@ -54,6 +56,7 @@ def report(experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, 
         spec=setup.stats,
         rng=setup.rng("effects"),
         recorder=recorder,
+        bounds=SHARE_GAP,
     )
     recorder.table(
         Table("ablation", "One row per checkpoint, method and split.", Evidence.INTERVENTIONAL, table, COLUMNS)

@@ -144,7 +144,7 @@ class AblationRows:
         truth = (view.labels == readout.positive).astype(np.int64)
         correct = view.logits.argmax(axis=1) == view.labels
         raw_margin, edited_margin = margin(view.logits, readout.positive), margin(outputs, readout.positive)
-        change, low, high = auroc_change(
+        change, low, high, method = auroc_change(
             raw_margin, edited_margin, truth, view.clusters, spec=self.setup.stats, rng=self.setup.rng("auroc")
         )
         raw_auroc = float(auroc(raw_margin, truth)) if len(np.unique(truth)) > 1 else NAN
@@ -169,6 +169,7 @@ class AblationRows:
                 "auroc_delta": float(change[number]),
                 "auroc_ci_low": float(low[number]),
                 "auroc_ci_high": float(high[number]),
+                "auroc_ci_method": str(method[number]),
                 "margin_shift": float((edited_margin[number] - raw_margin).mean()),
                 **probes.of(edited),
                 "distortion": distortion(view.h, edited),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paribus.experiments._split_effects import add_effects
+from paribus.experiments._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paribus.experiments.setup_images import ImageSetup
 
 STYLE_COLUMNS = {
+    **MEANINGS,
     "style": "domain in whose style the contents are shown",
     "paired_class": "class that the style goes with in training",
     "head_acc": "accuracy on the contents in this style",
@@ -28,6 +29,7 @@ STYLE_COLUMNS = {
     "flipped": "share of contents whose prediction differs from the one in the first training domain's style",
 }
 SIGNED_COLUMNS = {
+    **MEANINGS,
     "split": "split the contents are from; `all` pools the splits",
     "delta": "margin shift towards the class that a style is paired with, averaged over the paired styles",
     "in_sd": "the same in standard deviations of the margin over contents and training styles",
@@ -79,7 +81,9 @@ def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) ->
             "signed_swap_effect": float(last["delta"]),
             "signed_swap_effect_ci_low": float(last["ci_low"]),
             "signed_swap_effect_ci_high": float(last["ci_high"]),
+            "signed_swap_effect_ci_method": str(last["ci_method"]),
             "signed_swap_effect_p": float(last["p"]),
+            "signed_swap_effect_p_method": str(last["p_method"]),
             "signed_swap_effect_in_sd": float(last["in_sd"]),
             "margin_range_over_styles": float(by_style.max() - by_style.min()),
             "accuracy_range_over_styles": float(at_last["delta_acc"].max() - at_last["delta_acc"].min()),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paribus.experiments._shortcut_experiment import SPLIT_NAMES
-from paribus.experiments._split_effects import add_effects
+from paribus.experiments._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.stats.intervals import SHARE_GAP
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from paribus.experiments.setup_images import ImageSetup
 
 COLUMNS = {
+    **MEANINGS,
     "selected_on_ood": "whether the checkpoint was selected by its accuracy on the OOD split",
     "ranking": "order of the units: by the domain probe (shortcut), by the label probe, or random",
     "ablation": "what the units are set to: zero, their training mean, or another row's value",
@@ -52,6 +54,7 @@ def report(experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder, me
         rng=setup.rng("effects"),
         recorder=recorder,
         family=[int(epoch) for epoch in table["epoch"]],
+        bounds=SHARE_GAP,
     )
     description = "One row per checkpoint, ranking, ablation, number of units and split."
     recorder.table(Table("k_sweep", description, Evidence.INTERVENTIONAL, table, COLUMNS))

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paribus.experiments._split_effects import add_effects
+from paribus.experiments._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 from paribus.stats.bootstrap import cluster_interval
+from paribus.stats.intervals import EQUAL_UNITS, SHARE_GAP
 from paribus.stats.trend import trend
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ COLUMNS = {
     "alpha": "shift in sd of training features along the direction",
     "sigma": "that sd, in units of the features",
     "head_ood_acc": "accuracy on the OOD split, with ci_low and ci_high; head_id_acc and head_val_acc likewise",
+    "ci_low": "lower end of the interval of head_ood_acc (Wilson's, by cluster)",
+    "ci_high": "upper end of it",
+    "delta_ci_low": MEANINGS["ci_low"],
+    "delta_ci_high": MEANINGS["ci_high"],
+    "delta_ci_method": MEANINGS["ci_method"],
+    "delta_ci_adj_low": MEANINGS["ci_adj_low"],
+    "delta_ci_adj_high": MEANINGS["ci_adj_high"],
+    "p": MEANINGS["p"],
+    "p_method": MEANINGS["p_method"],
     "auroc": "of the OOD margins; cannot move where all margins shift alike",
     "mean_margin": "mean OOD margin (logit)",
     "flipped_to_positive": "share of OOD contexts whose prediction became the positive class",
@@ -95,7 +105,7 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
 
 
 def _table(rows: pd.DataFrame, setup: ImageSetup, recorder: Recorder, measured: SteeringRows) -> pd.DataFrame:
-    own = rows[["ci_low", "ci_high"]]
+    own = {name: rows[name] for name in ("ci_low", "ci_high", "ci_method")}
     with_effects = add_effects(
         rows.assign(split="ood"),
         measured.differences,
@@ -103,20 +113,22 @@ def _table(rows: pd.DataFrame, setup: ImageSetup, recorder: Recorder, measured: 
         spec=setup.stats,
         rng=setup.rng("effects"),
         recorder=recorder,
+        bounds=SHARE_GAP,
     )
-    renamed = with_effects.rename(columns={"ci_low": "delta_ci_low", "ci_high": "delta_ci_high"}).drop(columns="split")
-    at = list(rows.columns).index("ci_low")
-    renamed = renamed[[c for c in renamed.columns if not c.startswith("delta_ci")] + ["delta_ci_low", "delta_ci_high"]]
-    renamed.insert(at, "ci_low", own["ci_low"])
-    renamed.insert(at + 1, "ci_high", own["ci_high"])
+    of_delta = {name: f"delta_{name}" for name in with_effects.columns if name.startswith("ci_")}
+    renamed = with_effects.rename(columns=of_delta).drop(columns="split")
+    renamed = renamed[[c for c in renamed.columns if c not in of_delta.values()] + list(of_delta.values())]
+    for place, (name, values) in enumerate(own.items(), start=list(rows.columns).index("ci_low")):
+        renamed.insert(place, name, values)
     return renamed
 
 
 def _summary(sweep: Sweep, alphas: list[float], clusters: Any, setup: ImageSetup) -> dict[str, Any]:
     tested = trend(sweep.correct, clusters, alphas, rng=setup.rng("trend"), n_permutations=setup.stats.n_permutations)
     steps = np.diff(sweep.correct, axis=1)
-    around = cluster_interval(steps, clusters, spec=setup.stats, rng=setup.rng("steps"))
-    low, high = np.asarray(around.low), np.asarray(around.high)
+    around = cluster_interval(steps, clusters, spec=setup.stats, rng=setup.rng("steps"), bounds=SHARE_GAP)
+    equal = np.where(around.method == EQUAL_UNITS, steps.mean(axis=0), np.nan)
+    low, high = (np.where(np.isnan(end), equal, end) for end in (around.low, around.high))
     opposed = bool((high < 0).any() if tested.rho > 0 else (low > 0).any())
     return {
         "sigma": sweep.sigma,

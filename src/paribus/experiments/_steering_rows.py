@@ -12,8 +12,8 @@ from paribus.experiments._margin import margin
 from paribus.experiments._probe_scores import FrozenProbes, fit_frozen
 from paribus.experiments._shortcut_readout import FloatArray, ShortcutReadout, SplitView
 from paribus.experiments._subspace_nulls import KINDS, null_columns, score_draws
-from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.scores import auroc
+from paribus.stats.shares import shares
 
 if TYPE_CHECKING:
     from paribus.engine.intervention import Intervention
@@ -100,7 +100,7 @@ class SteeringRows:
         outputs = {prefix: by_split[split] for prefix, split in SPLIT_OF.items()}
         ood, margins = views["head_ood"], margin(outputs["head_ood"], readout.positive)
         correct = {p: (outputs[p].argmax(axis=-1) == view.labels).astype(np.float64) for p, view in views.items()}
-        intervals = {p: self._intervals(correct[p], view) for p, view in views.items()}
+        intervals = {p: shares(correct[p].T, view.clusters, spec=self.setup.stats) for p, view in views.items()}
         truth = (ood.labels == readout.positive).astype(np.int64)
         areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(edits), np.nan)
         nulls = {kind: self._null(readout, ood, kind, sigma) for kind in KINDS}
@@ -113,8 +113,9 @@ class SteeringRows:
             row: dict[str, Any] = {**self.experiment.head(readout), "direction": name, "alpha": alpha, "sigma": sigma}
             for prefix in SPLIT_OF:
                 row[f"{prefix}_acc"] = float(correct[prefix][number].mean())
-                row["ci_low" if prefix == "head_ood" else f"{prefix}_ci_low"] = float(intervals[prefix][0][number])
-                row["ci_high" if prefix == "head_ood" else f"{prefix}_ci_high"] = float(intervals[prefix][1][number])
+                head, found = "" if prefix == "head_ood" else f"{prefix}_", intervals[prefix]
+                row[f"{head}ci_low"], row[f"{head}ci_high"] = float(found.low[number]), float(found.high[number])
+                row[f"{head}ci_method"] = str(found.method[number])
             row.update(
                 n=len(ood.labels),
                 auroc=float(areas[number]),
@@ -143,11 +144,6 @@ class SteeringRows:
                 correct=correct["head_ood"].T,
             )
         )
-
-    def _intervals(self, correct: FloatArray, view: SplitView) -> tuple[FloatArray, FloatArray]:
-        rng = self.setup.rng(f"intervals/{view.name}")
-        found = cluster_interval(correct.T, view.clusters, spec=self.setup.stats, rng=rng)
-        return np.asarray(found.low), np.asarray(found.high)
 
     def _null(self, readout: ShortcutReadout, view: SplitView, kind: str, sigma: float) -> FloatArray:
         """Return accuracies [alphas, n_null] along random directions, moved as far as the direction itself is."""

@@ -123,17 +123,17 @@ class SwapMeasurements:
         self, head: dict[str, Any], members: IntArray, margins: FloatArray, right: FloatArray, predicted: IntArray
     ) -> None:
         from paribus.stats.bootstrap import cluster_interval
+        from paribus.stats.intervals import SHARE_GAP
+        from paribus.stats.shares import shares
 
         data, stats = self.setup.data, self.setup.stats
         against = right - right[self.trained].mean(axis=0)
         rng = self.setup.rng(f"domain_swap/accuracy/{head['epoch']}/{head['split']}")
-        ends = cluster_interval(
-            np.concatenate([right, against]).T, data.clusters[self.rows[members]], spec=stats, rng=rng
-        )
-        low, high = np.asarray(ends.low), np.asarray(ends.high)
+        clusters = data.clusters[self.rows[members]]
+        accuracies = shares(right.T, clusters, spec=stats)
+        changes = cluster_interval(against.T, clusters, spec=stats, rng=rng, bounds=SHARE_GAP)
         for number, style in enumerate(self.swap.styles):
             paired = self.swap.paired_class.get(style)
-            other = number + len(self.swap.styles)
             self.styles.append(
                 {
                     **head,
@@ -141,11 +141,13 @@ class SwapMeasurements:
                     "paired_class": "" if paired is None else data.class_names[paired],
                     "n": len(members),
                     "head_acc": right[number].mean(),
-                    "head_acc_ci_low": low[number],
-                    "head_acc_ci_high": high[number],
+                    "head_acc_ci_low": accuracies.low[number],
+                    "head_acc_ci_high": accuracies.high[number],
+                    "head_acc_ci_method": accuracies.method[number],
                     "delta_acc": against[number].mean(),
-                    "delta_acc_ci_low": low[other],
-                    "delta_acc_ci_high": high[other],
+                    "delta_acc_ci_low": changes.low[number],
+                    "delta_acc_ci_high": changes.high[number],
+                    "delta_acc_ci_method": changes.method[number],
                     "mean_margin": margins[number].mean(),
                     "flipped": (predicted[number] != predicted[self.trained[0]]).mean(),
                 }

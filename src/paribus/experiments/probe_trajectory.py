@@ -180,6 +180,7 @@ class _Held:
             "balanced_accuracy": balanced,
             "ci_low": float(interval.low),
             "ci_high": float(interval.high),
+            "ci_method": str(interval.method),
             "chance": 1.0 / len(probe.classes),
             "control_accuracy": controlled,
             "selectivity": balanced - controlled,
