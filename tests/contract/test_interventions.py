@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paribus.engine import interventions, replacements
+from paribus.engine import interventions, parts, replacements
 from paribus.engine.evaluation import Engine
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import (
@@ -21,6 +21,7 @@ from paribus.engine.interventions import (
     ProjectOut,
     Steer,
 )
+from paribus.engine.parts import Together, Within
 from paribus.engine.replacements import Graft, Resample, SetFeature
 
 ROWS = 13
@@ -154,6 +155,11 @@ def _graft(features: Tensor) -> Intervention:
     return Graft(torch.tensor([4, 0]), features[:, [4, 0]].flip(0) + 1.0)
 
 
+def _own_positions(features: Tensor) -> np.ndarray:
+    size = int(np.prod(features.shape[2:]))
+    return np.random.default_rng(11).integers(0, size, (len(features), 1))
+
+
 INTERVENTIONS: dict[str, Callable[[Tensor], Intervention]] = {
     "identity": lambda h: Identity(),
     "project out": lambda h: ProjectOut(_basis(2), _vector(1)),
@@ -166,8 +172,26 @@ INTERVENTIONS: dict[str, Callable[[Tensor], Intervention]] = {
     "resample": lambda h: Resample([0, 3], np.random.default_rng(9).permutation(ROWS)),
     "graft": _graft,
     "set feature": lambda h: SetFeature(_vector(5), 0.1, _vector(6) / 2, 2.0, clamp=3.0),
+    "set one of k features": lambda h: SetFeature(
+        *(_vector(5), 0.1, _vector(6) / 2, 2.0),
+        rivals=np.random.default_rng(10).standard_normal((8, WIDTH)),
+        rival_biases=np.zeros(8),
+        top_k=3,
+    ),
+    "steer some channels": lambda h: Within(Steer(_vector(3)[:4], -1.5), channels=[5, 0, 2, 3]),
+    "project out of some channels": lambda h: Within(
+        ProjectOut(np.linalg.qr(_vector(7)[:3, None])[0], _vector(1)[:3]), channels=[4, 1, 0]
+    ),
+    "zero at the last position": lambda h: Within(AblateUnits([1, 5]), positions=[-1]),
+    "steer at own positions": lambda h: Within(Steer(_vector(3), 0.5), positions=_own_positions(h)),
+    "resample a head at the first position": lambda h: Within(
+        Resample([0, 1], np.random.default_rng(9).permutation(ROWS)), channels=[2, 3], positions=[0]
+    ),
 }
-IDEMPOTENT = ("identity", "project out", "project out nothing", "zero units", "zero no unit", "mean units", "graft")
+IDEMPOTENT = (
+    *("identity", "project out", "project out nothing", "zero units", "zero no unit", "mean units", "graft"),
+    "zero at the last position",
+)
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 every_intervention = pytest.mark.parametrize("make", INTERVENTIONS.values(), ids=INTERVENTIONS.keys())
@@ -194,9 +218,10 @@ def n_hooks(model: nn.Module) -> int:
 def test_every_intervention_stands_in_this_suite():
     offered = {
         one
-        for module in (interventions, replacements)
+        for module in (interventions, replacements, parts)
         for _, one in inspect.getmembers(module, inspect.isclass)
-        if issubclass(one, Intervention) and one is not Intervention
+        if issubclass(one, Intervention)
+        and one not in (Intervention, Together)  # Together: tests/engine/test_course.py
     }
     h = torch.randn(ROWS, WIDTH)
     assert offered == {type(make(h)) for make in INTERVENTIONS.values()}
@@ -337,7 +362,7 @@ def test_the_pull_back_is_what_forward_does(make):
     h = torch.randn(ROWS, WIDTH, dtype=torch.float64)
     one = make(h).to("cpu", torch.float64)
     if one.family is None:
-        assert isinstance(one, Resample | Graft | SetFeature)
+        assert isinstance(one, Resample | Graft | SetFeature | Within)
         return
     weight = torch.randn(3, WIDTH, dtype=torch.float64)
     pulled = type(one).pull_back([one, one], weight)

@@ -349,21 +349,56 @@ def test_a_tuple_at_the_site_means_its_first_element():
     close(found.outputs[0], model.eval()(x).detach().numpy())
 
 
-def test_an_output_that_is_no_tensor_needs_a_readout():
-    class Dict(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 2)
+class Several(nn.Module):
+    """Returns what it is told to: a mapping, a tuple or something else."""
 
-        def forward(self, x: Tensor) -> dict[str, Tensor]:
-            return {"logits": self.b(torch.tanh(self.a(x)))}
+    def __init__(self, pack) -> None:
+        super().__init__()
+        self.pack = pack
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 2)
 
+    def forward(self, x: Tensor):
+        hidden = torch.tanh(self.a(x))
+        return self.pack(self.b(hidden), hidden)
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda out, hidden: {"hidden": hidden, "logits": out},
+        lambda out, hidden: {"scores": out},
+        lambda out, hidden: (out,),
+        lambda out, hidden: [None, out],
+    ],
+)
+def test_the_output_is_the_tensor_called_logits_or_the_only_one(pack):
     x = torch.randn(20, 4)
-    with pytest.raises(ConfigError, match="returns a dict"):
-        Engine(Dict(), "a").logits(x)
-    found = Engine(Dict(), "a", readout=lambda output: output["logits"]).evaluate(x, some(4))
+    model = Several(pack)
+    found = Engine(model, "a").evaluate(x, some(4))
+    close(found.outputs[0], model.b(torch.tanh(model.a(x))).detach().numpy())
     assert found.report.strategy == "suffix"
     assert found.outputs.shape == (len(some(4)), 20, 2)
+
+
+@pytest.mark.parametrize(
+    ("pack", "words"),
+    [
+        (lambda out, hidden: {"hidden": hidden, "scores": out}, "returns a dict with 2 tensors; name the one"),
+        (lambda out, hidden: (out, hidden), "returns a tuple with 2 tensors"),
+        (lambda out, hidden: "logits", "returns a str"),
+    ],
+)
+def test_an_output_that_is_not_clear_needs_a_readout(pack, words):
+    x = torch.randn(20, 4)
+    with pytest.raises(ConfigError, match=words):
+        Engine(Several(pack), "a").logits(x)
+
+
+def test_a_readout_names_the_tensor_that_counts():
+    x = torch.randn(20, 4)
+    model = Several(lambda out, hidden: (out, hidden))
+    found = Engine(model, "a", readout=lambda output: output[1]).logits(x)
+    close(found, torch.tanh(model.a(x)).detach().numpy())
 
 
 def test_examples_must_come_first():

@@ -21,6 +21,8 @@ from paribus.errors import ConfigError
         ("blocks.2.input@2", Site("blocks.2", "input", 2)),
         ("output", Site("output", "output")),
         (" avgpool ", Site("avgpool", "output")),
+        ("relu:2", Site("relu", "output", None, 2)),
+        ("encoder.relu.input:1@-1", Site("encoder.relu", "input", -1, 1)),
     ],
 )
 def test_text_is_read_and_written_back(text, site):
@@ -28,7 +30,10 @@ def test_text_is_read_and_written_back(text, site):
     assert Site.parse(str(site)) == site
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "empty"), ("fc@x", "whole number"), ("fc@0", "axis 0")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "empty"), ("fc@x", "whole number"), ("fc@0", "axis 0"), ("fc:x", "whole number"), ("fc:0", "counted from 1")],
+)
 def test_bad_text_is_refused(text, words):
     with pytest.raises(ConfigError, match=words):
         Site.parse(text)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from paribus.engine.course import Course
 from paribus.engine.evaluation import Engine
 from paribus.engine.hooks import at_rest
 from paribus.engine.interventions import AblateUnits, ProjectOut, Steer
@@ -40,7 +41,7 @@ def test_a_batch_norm_is_folded_into_a_copy():
     weight = conv.weight.clone()
     model = nn.Sequential(nn.Conv2d(3, 3, 1), conv, norm, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 9, 2)).train()
     with at_rest(model):
-        split = split_at(model, Site("0"), 1, coarse=False)
+        split = split_at(model, Course(Site("0")), (None,), coarse=False)
         called = [split.suffix.get_submodule(n.target) for n in split.suffix.graph.nodes if n.op == "call_module"]
         assert [type(part) for part in called] == [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear]
         x = torch.randn(5, 3, 5, 5)

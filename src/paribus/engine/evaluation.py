@@ -16,22 +16,24 @@ from torch import Tensor, nn
 
 from paribus.engine.batches import Batches, number_format
 from paribus.engine.cache import FeatureCache
+from paribus.engine.course import Course, Readout, Score
+from paribus.engine.given import Given, given
 from paribus.engine.hooks import at_rest
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
-from paribus.engine.plan import Inputs, Plan, Planner, Readout, Strategy, agrees, difference, tolerance
+from paribus.engine.parts import edits_of
+from paribus.engine.plan import Plan, Planner, Strategy, agrees, difference, tolerance
 from paribus.engine.readout import LinearReadout
 from paribus.engine.site_values import SiteValues
 from paribus.engine.sites import Site
 from paribus.engine.streaming import OutputStream
-from paribus.errors import ConfigError, DataError, ExperimentError, nearest
+from paribus.errors import ConfigError, ExperimentError, nearest
 
 log = logging.getLogger(__name__)
 
-# Rows and interventions of the parity check: few, because each costs a plain forward pass.
+# Rows of the parity check: few, because each costs a plain forward pass for every kind of edit in a call.
 PARITY_ROWS = (2, 8)
 ROWS_PER_PARITY_ROW = 1000
-PARITY_INTERVENTIONS = 3
 
 _FORMATS = {
     "float32": torch.float32,
@@ -64,7 +66,7 @@ class Evaluation:
     """Outputs under interventions.
 
     Attributes:
-        outputs: ``[n_interventions, n, *output]``.
+        outputs: ``[n_interventions, n, *output]``, of each output what the engine's score keeps.
         report: How they were computed.
     """
 
@@ -73,13 +75,22 @@ class Evaluation:
 
 
 class Engine:
-    """Evaluates interventions at one site of one model, in evaluation mode, without gradients, leaving no trace.
+    """Evaluates interventions at one or several sites of one model, in evaluation mode, without gradients or trace.
 
-    Activations have their channels on axis 1: ``[n, d]`` or ``[n, d, *positions]``, also for token sites.
+    Activations have their channels on axis 1: ``[n, d]`` or ``[n, d, *positions]``, also for token sites. Inputs are a
+    tensor, a tuple of them (passed by position) or a mapping (passed by keyword).
 
     Attributes:
-        site: Where.
+        site: Where; the first of the sites.
+        course: All sites that are edited and the one that is read.
         report: How the last :meth:`evaluate` or :meth:`reduce` was done; None before.
+
+    Example:
+        >>> from paribus.engine.interventions import AblateUnits
+        >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> found = Engine(net, "1").evaluate(torch.ones(5, 3), [Identity(), AblateUnits([0, 2])])
+        >>> found.outputs.shape, found.report.strategy
+        ((2, 5, 2), 'closed_form')
     """
 
     def __init__(
@@ -94,6 +105,9 @@ class Engine:
         key: str | None = None,
         readout: Readout | None = None,
         strategy: Strategy | None = None,
+        also: Sequence[Site | str] = (),
+        read: Site | str | None = None,
+        score: Score | None = None,
     ) -> None:
         """Prepare; nothing is run yet.
 
@@ -107,22 +121,29 @@ class Engine:
                 private one.
             key: What identifies the weights (a checkpoint's digest or path and epoch): engines with the same key, site
                 and inputs share what was computed.
-            readout: The tensor ``[n, ...]`` in what the model returns; None where it returns a tensor.
+            readout: The tensor ``[n, ...]`` in what the model returns; None where it returns a tensor, one called
+                ``logits`` or only one.
             strategy: Only this way, or :class:`ConfigError`; None for the cheapest exact one.
+            also: Further sites that :class:`~paribus.engine.parts.Together` edits in the same pass, all after ``site``.
+            read: The site whose value is the output, in its own layout, with all edits; the pass ends there. None for
+                what the model returns.
+            score: What is kept of the outputs ``[n_rows, *output]`` of the rows of a slice: ``[n_rows, ...]``, such as
+                the loss at their targets, so that whole outputs of large vocabularies are never held.
 
         Raises:
-            ConfigError: If the model has no such module or the number format is unknown.
+            ConfigError: If the model has no such module, a site is named twice or the number format is unknown.
         """
-        self.site = Site.parse(site) if isinstance(site, str) else site
+        self.course = Course(_site(site), tuple(map(_site, also)), None if read is None else _site(read), readout)
+        self.site = self.course.site
         self.device = torch.device(device)
         self._model = model.to(self.device)
-        self.site.validate(model)
+        self.course.modules(model)
         own = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
         if isinstance(dtype, str) and dtype not in _FORMATS:
             raise ConfigError(f"dtype: no such number format {dtype!r}; {nearest(dtype, _FORMATS)}")
         self._dtype = own if dtype is None else _FORMATS[dtype] if isinstance(dtype, str) else dtype
         self._weights_dtype = self._dtype if self._dtype in (torch.float32, torch.float64) else own
-        self._readout: Readout = readout or (lambda output: output)
+        self._score = score
         self._wanted = strategy
         self._key = key
         if cache is None:
@@ -138,8 +159,8 @@ class Engine:
 
     def features(self, inputs: Any) -> Tensor:
         """Return the activations at the site ``[n, d, *positions]``, on the engine's device (do not write to them)."""
-        with self._ready(inputs) as (plan, given):
-            return self._values.features(plan, given)
+        with self._ready(inputs) as (plan, passed):
+            return self._values.features(plan, passed)
 
     def pooled(self, inputs: Any) -> np.ndarray:
         """Return the channel vectors ``[n, d]``: the activations' means over positions."""
@@ -147,10 +168,10 @@ class Engine:
         return _numpy(h.flatten(2).mean(2) if h.ndim > 2 else h)
 
     def logits(self, inputs: Any) -> np.ndarray:
-        """Return the model's outputs ``[n, *output]`` without any intervention."""
+        """Return the outputs ``[n, *output]`` without any intervention."""
         found: list[Tensor] = []
-        with self._ready(inputs) as (plan, given):
-            self._stream.run(plan, given, [Identity()], lambda index, output: found.append(output.clone()))
+        with self._ready(inputs) as (plan, passed):
+            self._stream.run(plan, passed, [Identity()], lambda index, output: found.append(output.clone()))
         return _numpy(found[0])
 
     def evaluate(self, inputs: Any, interventions: Sequence[Intervention]) -> Evaluation:
@@ -220,23 +241,26 @@ class Engine:
         same = own == self._weights_dtype
         self._running = self._model if same else copy.deepcopy(self._model).to(self._weights_dtype)
         key = self._key if self._key is not None else f"private {next(_private_keys)}"
-        names = (str(self._dtype), str(self.device))
+        rest = (*map(str, self.course.also), str(self.course.read))
+        names = (str(self._dtype), str(self.device), rest)
         self._values = SiteValues(self._running, self.site, self._cache, key, self._batches, names)
-        self._stream = OutputStream(self._values, self._readout)
+        self._stream = OutputStream(self._values, self.course, self._score)
 
     @contextlib.contextmanager
-    def _ready(self, inputs: Any) -> Iterator[tuple[Plan, Inputs]]:
-        given = _as_inputs(inputs)
+    def _ready(self, inputs: Any) -> Iterator[tuple[Plan, Given]]:
+        passed = given(inputs)
         self._refresh()
         with at_rest(self._model, self._running), number_format(self.device, self._dtype):
-            yield self._plan(given), given
+            yield self._plan(passed), passed
 
-    def _plan(self, inputs: Inputs) -> Plan:
-        signature = tuple((tuple(one.shape[1:]), one.dtype) for one in inputs)
-        if signature not in self._plans:
-            planner = Planner(self._running, self.site, self._readout, self._wanted, self._allowed)
-            self._plans[signature] = planner.plan(self._values.rows(inputs, slice(0, 3)))
-        return self._plans[signature]
+    def _plan(self, inputs: Given) -> Plan:
+        if inputs.signature not in self._plans:
+            self._plans[inputs.signature] = self._planned(inputs, self._wanted)
+        return self._plans[inputs.signature]
+
+    def _planned(self, inputs: Given, wanted: Strategy | None) -> Plan:
+        planner = Planner(self._running, self.course, self._score, wanted, self._allowed)
+        return planner.plan(self._values.rows(inputs, slice(0, 3)))
 
     # ---------------------------------------------------------------- evaluation
 
@@ -245,10 +269,12 @@ class Engine:
     ) -> EvaluationReport:
         if not interventions:
             raise ExperimentError("no interventions to evaluate")
-        with self._ready(inputs) as (plan, given):
-            n = len(given[0])
+        with self._ready(inputs) as (plan, passed):
+            n = len(passed)
             for one in interventions:
-                one.check(plan.feature_shape[0], n)
+                for layout, edit in zip(plan.layouts, edits_of(one, len(plan.layouts)), strict=True):
+                    if edit is not None:
+                        edit.check(layout.shape[0], n)
             moved = [one.to(self.device, self._weights_dtype) for one in interventions]
             rows, chosen = _parity_sample(n, interventions)
             sampled: dict[int, Tensor] = {}
@@ -258,40 +284,31 @@ class Engine:
                     sampled[index] = output[rows].clone()
                 keep(index, output)
 
-            self._stream.run(plan, given, moved, watch)
-            expected = self._stream.reference(plan, given, rows, [moved[index] for index in chosen])
+            self._stream.run(plan, passed, moved, watch)
+            expected = self._stream.reference(plan, passed, rows, [moved[index] for index in chosen])
             got = torch.stack([sampled[index] for index in chosen])
             if not agrees(got, expected, self._allowed) and plan.strategy != "hooks":
                 off = difference(got, expected)
                 log.warning("site %s: %s is off by %.3g; using hooks instead", self.site, plan.strategy, off)
-                planner = Planner(self._running, self.site, self._readout, "hooks", self._allowed)
-                signature = next(reversed([name for name, kept in self._plans.items() if kept is plan]))
-                plan = self._plans[signature] = planner.plan(self._values.rows(given, slice(0, 3)))
-                self._stream.run(plan, given, moved, watch)
+                plan = self._plans[passed.signature] = self._planned(passed, "hooks")
+                self._stream.run(plan, passed, moved, watch)
                 got = torch.stack([sampled[index] for index in chosen])
             total = n * len(interventions)
             self.report = EvaluationReport(plan.strategy, total, total, difference(got, expected))
         return self.report
 
 
-def _as_inputs(inputs: Any) -> Inputs:
-    given = tuple(torch.as_tensor(one) for one in (inputs if isinstance(inputs, tuple | list) else (inputs,)))
-    if not given or any(one.ndim == 0 for one in given) or len({len(one) for one in given}) != 1:
-        raise DataError(
-            f"inputs must be tensors of equally many rows, got shapes {[tuple(one.shape) for one in given]}"
-        )
-    if not len(given[0]):
-        raise DataError("inputs have no rows; there is nothing to evaluate")
-    return given
+def _site(site: Site | str) -> Site:
+    return Site.parse(site) if isinstance(site, str) else site
 
 
 def _parity_sample(n: int, interventions: Sequence[Intervention]) -> tuple[slice, list[int]]:
-    """Choose a few rows from the middle, and of every kind of intervention the last one."""
+    """Choose a few rows from the middle, and of every kind of edit the last one."""
     least, most = PARITY_ROWS
     size = min(n, max(least, min(most, n // ROWS_PER_PARITY_ROW)))
     start = (n - size) // 2
-    kinds = {type(one): index for index, one in enumerate(interventions)}
-    return slice(start, start + size), sorted(kinds.values())[:PARITY_INTERVENTIONS]
+    kinds = {one.kind: index for index, one in enumerate(interventions)}
+    return slice(start, start + size), sorted(kinds.values())
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Reading and editing one place of a model for the length of one forward pass, and leaving no trace."""
+"""Reading and editing a site of a model for the length of one forward pass, and leaving no trace."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -39,7 +40,8 @@ class Visitor:
 
     Attributes:
         value: What stood at the site in the last pass, before any edit; a copy unless ``stop``.
-        calls: How often the site was passed since the start.
+        calls: How often the site's module was passed since the start.
+        log: Where the site is noted down when it is reached.
     """
 
     def __init__(self, site: Site, edit: Edit | None, *, stop: bool) -> None:
@@ -47,14 +49,19 @@ class Visitor:
         self.site, self.edit, self.stop = site, edit, stop
         self.value: Tensor | None = None
         self.calls = 0
+        self.log: list[Site] | None = None
 
     def visit(self, value: Any) -> Any:
         """Take note of ``value`` (or its first element) and return what goes on instead, or None for no change."""
-        tensor = value[0] if isinstance(value, tuple | list) and value else value
+        self.calls += 1
+        if self.site.call is not None and self.calls != self.site.call:
+            return None
+        tensor = first_of(value)
         if not isinstance(tensor, Tensor) or tensor.is_nested:
             kind = "nested tensor" if isinstance(tensor, Tensor) else type(value).__name__
             raise ConfigError(f"site {self.site}: its value is a {kind}, not a tensor")
-        self.calls += 1
+        if self.log is not None:
+            self.log.append(self.site)
         if self.stop:
             self.value = tensor
             raise Reached
@@ -62,10 +69,7 @@ class Visitor:
             # Later in-place operations (ReLU(inplace=True), +=) must not reach what was read.
             self.value = tensor.clone()
             return None
-        edited = self.edit(tensor)
-        if isinstance(value, tuple | list):
-            return type(value)((edited, *value[1:]))
-        return edited
+        return with_first(value, self.edit(tensor))
 
     def attach(self, module: nn.Module) -> RemovableHandle:
         """Register on ``module``."""
@@ -103,11 +107,36 @@ def visiting(model: nn.Module, site: Site, edit: Edit | None = None, *, stop: bo
         handle.remove()
 
 
-def check_visited_once(site: Site, calls: int) -> None:
-    """Raise :class:`ConfigError` unless one forward pass came through the site exactly once."""
+def first_of(value: Any) -> Any:
+    """Return the tensor that counts in what a module takes or returns: itself, or the first of a tuple or mapping."""
+    if isinstance(value, Mapping):
+        return next((one for one in value.values() if isinstance(one, Tensor)), value)
+    return value[0] if isinstance(value, tuple | list) and value else value
+
+
+def with_first(value: Any, edited: Tensor) -> Any:
+    """Return ``value`` with the tensor that :func:`first_of` finds in it exchanged; ``value`` itself stays as it is."""
+    if isinstance(value, Mapping):
+        name = next(key for key, one in value.items() if isinstance(one, Tensor))
+        changed: Any = copy.copy(value)
+        assert isinstance(changed, MutableMapping)
+        changed[name] = edited
+        return changed
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # a named tuple takes its fields one by one
+        return type(value)(edited, *value[1:])
+    if isinstance(value, tuple | list):
+        return type(value)((edited, *value[1:]))
+    return edited
+
+
+def check_visited(site: Site, calls: int) -> None:
+    """Raise :class:`ConfigError` unless one forward pass came through the site: once, or often enough for its call."""
     if calls == 0:
         raise ConfigError(f"site {site}: the forward pass does not run this module; choose one that it runs")
-    if calls > 1:
+    if site.call is None and calls > 1:
         raise ConfigError(
-            f"site {site}: the forward pass runs this module {calls} times; choose a module that it runs once"
+            f"site {site}: the forward pass runs this module {calls} times; say which of them is meant, "
+            f"{site.module}.{site.port}:1 to {site.module}.{site.port}:{calls}"
         )
+    if site.call is not None and calls < site.call:
+        raise ConfigError(f"site {site}: the forward pass runs this module {calls} times only")

@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -48,13 +48,17 @@ def stacked(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Intervention(ABC):
-    """Base of all interventions.
+    """Base of all interventions."""
 
-    Class attributes:
-        needs_rows: Whether the edit of a row depends on which row it is, so that :meth:`at` must be asked first.
-    """
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the edit of a row depends on which row it is, so that :meth:`at` must be asked first."""
+        return False
 
-    needs_rows: ClassVar[bool] = False
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What kind of edit it is; of every kind in a call one is held against the plain model."""
+        return (type(self),)
 
     @abstractmethod
     def forward(self, h: Tensor) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,7 +14,9 @@ from torch import Tensor, nn
 
 from paribus.engine.affine import is_affine
 from paribus.engine.batches import full_precision
-from paribus.engine.hooks import Visitor, check_visited_once, visiting
+from paribus.engine.course import Course, Score
+from paribus.engine.given import Given
+from paribus.engine.hooks import Edit, check_visited, visiting
 from paribus.engine.readout import ClosedForm, closed_form
 from paribus.engine.sites import Site
 from paribus.engine.split import Split, last_module_split, run_suffix, split_at
@@ -21,8 +25,6 @@ from paribus.errors import ConfigError
 log = logging.getLogger(__name__)
 
 Strategy = Literal["closed_form", "suffix", "hooks"]
-Inputs = tuple[Tensor, ...]
-Readout = Callable[[Any], Tensor]
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,27 @@ class Boundary:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How a site's value is laid out.
+
+    Attributes:
+        axis: The axis of the channels.
+        shape: ``(d, *positions)``.
+    """
+
+    axis: int
+    shape: tuple[int, ...]
+
+    def channels_second(self, value: Tensor) -> Tensor:
+        """Return a raw value as ``[n, d, *positions]``."""
+        return value if self.axis == 1 else value.movedim(self.axis, 1)
+
+    def raw(self, h: Tensor) -> Tensor:
+        """Return ``[n, d, *positions]`` in the site's own layout."""
+        return h if self.axis == 1 else h.movedim(1, self.axis)
+
+
+@dataclass(frozen=True)
 class Plan:
     """How to evaluate interventions for inputs of one shape.
 
@@ -48,9 +71,9 @@ class Plan:
         split: The two parts of the network, where it can be split.
         closed: The matrix of the part after the site, where that is affine.
         boundary: What else the suffix needs.
-        axis: The axis of the channels in the raw site value.
-        feature_shape: ``(d, *positions)``.
+        layouts: Of each site that is edited: the axis of the channels in its raw value, and ``(d, *positions)``.
         output_shape: The axes of the output after the first.
+        kept_shape: The same of what is kept of it.
         row_bytes: Bytes of cached values per example.
     """
 
@@ -58,34 +81,48 @@ class Plan:
     split: Split | None
     closed: ClosedForm | None
     boundary: tuple[Boundary, ...]
-    axis: int
-    feature_shape: tuple[int, ...]
+    layouts: tuple[Layout, ...]
     output_shape: tuple[int, ...]
+    kept_shape: tuple[int, ...]
     row_bytes: int
 
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """``(d, *positions)`` at the first site."""
+        return self.layouts[0].shape
+
     def channels_second(self, value: Tensor) -> Tensor:
-        """Return a raw site value as ``[n, d, *positions]``."""
-        return value if self.axis == 1 else value.movedim(self.axis, 1)
+        """Return a raw value of the first site as ``[n, d, *positions]``."""
+        return self.layouts[0].channels_second(value)
 
     def raw(self, h: Tensor) -> Tensor:
-        """Return ``[n, d, *positions]`` in the site's own layout."""
-        return h if self.axis == 1 else h.movedim(1, self.axis)
+        """Return ``[n, d, *positions]`` in the first site's own layout."""
+        return self.layouts[0].raw(h)
 
-    def before(self, inputs: Inputs) -> tuple[Tensor, ...]:
+    def before(self, inputs: Given) -> tuple[Tensor, ...]:
         """Return the site's raw value and the boundary values that go by rows."""
         assert self.split is not None
-        value, *rest = self.split.prefix(*inputs)
+        value, *rest = self.split.prefix(*inputs.tensors)
         return (value, *(one for one, kind in zip(rest, self.boundary, strict=True) if kind.kind == "rows"))
 
-    def after(self, value: Tensor, by_rows: tuple[Tensor, ...]) -> Any:
-        """Return the model's output for a raw site value."""
+    def after(self, value: Tensor, by_rows: tuple[Tensor, ...], edits: Mapping[int, Edit] | None = None) -> Any:
+        """Return what the pass gives in the end for a raw value of the first site.
+
+        Args:
+            value: The value.
+            by_rows: The boundary values that go by rows.
+            edits: What is done at further sites, by their place in the course (from 1).
+        """
         assert self.split is not None
         rows = iter(by_rows)
         needed = [
             next(rows) if one.kind == "rows" else len(value) if one.kind == "batch" else one.value
             for one in self.boundary
         ]
-        return run_suffix(self.split, value, tuple(needed))
+        with contextlib.ExitStack() as stack:
+            for index, edit in (edits or {}).items():
+                stack.enter_context(visiting(self.split.suffix, self.split.also[index - 1], edit))
+            return run_suffix(self.split, value, tuple(needed))
 
 
 def tolerance(dtype: torch.dtype, device: torch.device) -> float:
@@ -119,88 +156,91 @@ def agrees(a: Tensor, b: Tensor, allowed: float) -> bool:
 
 
 class Planner:
-    """Makes plans for one model and site; to be called in evaluation mode without gradients."""
+    """Makes plans for one model and course; to be called in evaluation mode without gradients."""
 
-    def __init__(self, model: nn.Module, site: Site, readout: Readout, wanted: Strategy | None, allowed: float) -> None:
+    def __init__(
+        self, model: nn.Module, course: Course, score: Score | None, wanted: Strategy | None, allowed: float
+    ) -> None:
         """Prepare.
 
         Args:
             model: The network.
-            site: Where to intervene.
-            readout: The tensor ``[n, ...]`` in what the model returns.
+            course: Where to intervene, and where to read.
+            score: What is kept of the outputs; None for all of them.
             wanted: Use this way only; None for the cheapest exact one.
             allowed: Relative difference from the plain model that still counts as rounding.
         """
-        self.model, self.site, self.readout, self.wanted, self.allowed = model, site, readout, wanted, allowed
-        self.module = site.validate(model)
+        self.model, self.course, self.score, self.wanted, self.allowed = model, course, score, wanted, allowed
+        self.site = course.site
+        self.owner = type(model).__name__
+        self.modules = course.modules(model)
 
-    def plan(self, inputs: Inputs) -> Plan:
+    def plan(self, inputs: Given) -> Plan:
         """Choose for inputs shaped like ``inputs`` (1 row or more).
 
         Raises:
-            ConfigError: If the site is not passed exactly once, has no feature axis, does not go by rows, or the
-                wanted way is not possible.
+            ConfigError: If a site is not passed as it says, has no feature axis, does not go by rows, is reached before
+                the first one, or the wanted way is not possible.
         """
-        two, three = (tuple(one[torch.arange(size) % len(one)] for one in inputs) for size in (2, 3))
-        output, visitor, is_last = self._reference(three)
-        value = visitor.value
-        assert value is not None
-        axis = self.site.channel_axis(self.module, value.ndim)
-        if len(value) != 3:
-            raise ConfigError(
-                f"site {self.site}: its value has shape {tuple(value.shape)} for 3 examples; axis 0 must be theirs"
-            )
-        shape = tuple(value.movedim(axis, 1).shape[1:])
-        row_bytes = value[0].numel() * value.element_size()
-        base = Plan("hooks", None, None, (), axis, shape, tuple(output.shape[1:]), row_bytes)
+        two, three = (inputs.take(torch.arange(size) % len(inputs)) for size in (2, 3))
+        output, values, is_last = self._reference(three)
+        layouts = tuple(self._layout(site, value) for site, value in zip(self.course.sites, values, strict=True))
+        row_bytes = values[0][0].numel() * values[0].element_size()
+        n = min(3, len(inputs))
+        kept = output if self.score is None else self.score(output[:n], slice(0, n))
+        base = Plan("hooks", None, None, (), layouts, tuple(output.shape[1:]), tuple(kept.shape[1:]), row_bytes)
         if self.wanted == "hooks":
             return base
         best = None
-        for split in self._splits(len(inputs), is_last):
+        for split in self._splits(three.names, is_last):
             best = self._tried(base, split, two, three)
             if best is not None:
                 break
         if self.wanted is not None and (best is None or best.strategy != self.wanted):
             if best is None or self.wanted == "closed_form":
-                raise ConfigError(f"site {self.site}: {type(self.model).__name__} cannot be evaluated by {self.wanted}")
+                raise ConfigError(f"site {self.site}: {self.owner} cannot be evaluated by {self.wanted}")
             best = replace(best, strategy="suffix", closed=None)
         return best or base
 
-    def _reference(self, inputs: Inputs) -> tuple[Tensor, Visitor, bool]:
-        """Run the plain model and look at the site; say whether the model returns its module's output."""
+    def _layout(self, site: Site, value: Tensor) -> Layout:
+        axis = site.channel_axis(site.validate(self.model), value.ndim)
+        if len(value) != 3:
+            raise ConfigError(
+                f"site {site}: its value has shape {tuple(value.shape)} for 3 examples; axis 0 must be theirs"
+            )
+        return Layout(axis, tuple(value.movedim(axis, 1).shape[1:]))
+
+    def _reference(self, inputs: Given) -> tuple[Tensor, list[Tensor], bool]:
+        """Run the plain model and look at the sites; say whether the model returns the first one's module's output."""
         outputs: list[Any] = []
-        handle = self.module.register_forward_hook(lambda module, args, output: outputs.append(output))
-        try:
-            with visiting(self.model, self.site) as visitor:
-                raw = self.model(*inputs)
-        finally:
-            handle.remove()
-        check_visited_once(self.site, visitor.calls)
-        return self._read(raw, len(inputs[0])), visitor, bool(outputs) and outputs[-1] is raw
+        order: list[Site] = []
+        with contextlib.ExitStack() as stack:
+            visitors = [stack.enter_context(visiting(self.model, site)) for site in self.course.sites]
+            for visitor in visitors:
+                visitor.log = order
+            handle = self.modules[0].register_forward_hook(lambda module, args, output: outputs.append(output))
+            stack.callback(handle.remove)
+            raw = self.course.follow(self.model, lambda: inputs.call(self.model), {})
+        for visitor in visitors:
+            check_visited(visitor.site, visitor.calls)
+        if order[0] != self.site:
+            raise ConfigError(f"site {self.site}: the forward pass comes to {order[0]} first; name that site first")
+        values = [visitor.value for visitor in visitors if visitor.value is not None]
+        return self._read(raw, len(inputs)), values, bool(outputs) and outputs[-1] is raw and self.site.call is None
 
     def _read(self, raw: Any, n_rows: int) -> Tensor:
-        output = self.readout(raw)
-        if not isinstance(output, Tensor):
-            raise ConfigError(
-                f"{type(self.model).__name__} returns a {type(output).__name__}; name its tensor with the readout"
-            )
-        if not output.ndim or len(output) != n_rows:
-            raise ConfigError(
-                f"{type(self.model).__name__} returns shape {tuple(output.shape)} for {n_rows} examples; "
-                "the first axis must be theirs"
-            )
-        return output
+        return self.course.output(raw, n_rows, self.owner)
 
-    def _splits(self, n_inputs: int, is_last: bool) -> list[Split]:
-        found = [split_at(self.model, self.site, n_inputs, coarse=coarse) for coarse in (False, True)]
-        if is_last:
-            found.append(last_module_split(self.model, self.site))
+    def _splits(self, names: tuple[str | None, ...], is_last: bool) -> list[Split]:
+        found = [split_at(self.model, self.course, names, coarse=coarse) for coarse in (False, True)]
+        if is_last and not self.course.also and self.course.read is None:
+            found.append(last_module_split(self.model, self.site, names))
         return [split for split in found if split is not None]
 
-    def _tried(self, base: Plan, split: Split, two: Inputs, three: Inputs) -> Plan | None:
-        """Return the plan of ``split`` if it does what the plain model does, as it is and under an edit."""
+    def _tried(self, base: Plan, split: Split, two: Given, three: Given) -> Plan | None:
+        """Return the plan of ``split`` if it does what the plain model does, as it is and under edits."""
         try:
-            first, second = split.prefix(*two), split.prefix(*three)
+            first, second = split.prefix(*two.tensors), split.prefix(*three.tensors)
             kinds = tuple(map(_boundary, first[1:], second[1:]))
             if any(kind is None for kind in kinds):
                 return None
@@ -216,10 +256,11 @@ class Planner:
             )
             by_rows = plan.before(three)[1:]
             for edit in (torch.clone, _stirred):
-                with visiting(self.model, self.site, edit):
-                    expected = self._read(self.model(*three), 3)
-                got = self._read(plan.after(edit(value), by_rows), 3)
-                if not agrees(got.float(), expected.float(), self.allowed):
+                further = dict.fromkeys(range(1, len(self.course.sites)), edit)
+                edits = dict.fromkeys(self.course.sites, edit)
+                raw = self.course.follow(self.model, partial(three.call, self.model), edits)
+                got = self._read(plan.after(edit(value), by_rows, further), 3)
+                if not agrees(got.float(), self._read(raw, 3).float(), self.allowed):
                     return None
         except Exception as error:  # a wrong trace can fail in any way; the plain forward remains
             log.debug("site %s: split refused: %s", self.site, error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,12 +27,16 @@ class Resample(Intervention):
 
     units: Tensor
     donors: Tensor
-    needs_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Take arrays and lists too."""
         object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
         object.__setattr__(self, "donors", as_tensor(self.donors, integer=True).reshape(-1))
+
+    @property
+    def needs_rows(self) -> bool:
+        """Every row has its donor."""
+        return True
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``h`` (all rows) with the units taken from the donors."""
@@ -66,12 +69,16 @@ class Graft(Intervention):
 
     units: Tensor
     values: Tensor
-    needs_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Take arrays and lists too."""
         object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
         object.__setattr__(self, "values", as_tensor(self.values))
+
+    @property
+    def needs_rows(self) -> bool:
+        """Every row has its values."""
+        return True
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``h`` with the units overwritten."""
@@ -104,6 +111,9 @@ class SetFeature(Intervention):
         value: What the feature is set to.
         threshold: Pre-activation below which the feature is off (0 for ReLU, more for JumpReLU).
         clamp: Largest activation, or None.
+        rivals: In a top-k autoencoder, the encoder rows of the other features ``[F - 1, d]``: they compete with it.
+        rival_biases: Their biases ``[F - 1]``, with the input centring folded in.
+        top_k: How many features stay active in a top-k autoencoder; None elsewhere.
     """
 
     encoder: Tensor
@@ -112,15 +122,36 @@ class SetFeature(Intervention):
     value: float
     threshold: float = 0.0
     clamp: float | None = None
+    rivals: Tensor | None = None
+    rival_biases: Tensor | None = None
+    top_k: int | None = None
 
     def __post_init__(self) -> None:
-        """Take arrays too."""
+        """Take arrays too.
+
+        Raises:
+            ExperimentError: If a top-k feature is given without its rivals, or rivals without k.
+        """
         object.__setattr__(self, "encoder", as_tensor(self.encoder))
         object.__setattr__(self, "decoder", as_tensor(self.decoder))
+        given = [one is not None for one in (self.rivals, self.rival_biases, self.top_k)]
+        if any(given) and not all(given):
+            raise ExperimentError("SetFeature: rivals, rival_biases and top_k belong together (a top-k autoencoder)")
+        if self.rivals is not None and self.rival_biases is not None:
+            object.__setattr__(self, "rivals", as_tensor(self.rivals))
+            object.__setattr__(self, "rival_biases", as_tensor(self.rival_biases))
 
     def read(self, h: Tensor) -> Tensor:
-        """Return the feature's activation ``[n, *positions]``."""
+        """Return the feature's activation ``[n, *positions]``; in a top-k autoencoder 0 where k others are larger."""
         z = torch.tensordot(h, self.encoder.to(h), dims=([1], [0])) + self.bias
+        active = self._activation(z)
+        if self.rivals is not None and self.rival_biases is not None and self.top_k is not None:
+            others = torch.tensordot(h, self.rivals.to(h), dims=([1], [1])) + self.rival_biases.to(h)
+            larger = (self._activation(others) > active.unsqueeze(-1)).sum(-1)
+            active = torch.where(larger < self.top_k, active, torch.zeros_like(active))
+        return active
+
+    def _activation(self, z: Tensor) -> Tensor:
         active = torch.where(z > self.threshold, z, torch.zeros_like(z))
         return active if self.clamp is None else active.clamp(max=self.clamp)
 
@@ -132,3 +163,5 @@ class SetFeature(Intervention):
         """Compare both vectors with the site."""
         self.check_width("encoder", len(self.encoder), width)
         self.check_width("decoder", len(self.decoder), width)
+        if self.rivals is not None:
+            self.check_width("rivals", self.rivals.shape[1], width)

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from paribus.engine.batches import Batches, to_device
 from paribus.engine.cache import FeatureCache, InputDigests
+from paribus.engine.given import Given
 from paribus.engine.hooks import Reached, visiting
-from paribus.engine.plan import Inputs, Plan
+from paribus.engine.plan import Plan
 from paribus.engine.sites import Site
 
 # Bytes that enter one pass on the CPU. ResNet-18 at 96 px was within 10 % of its fastest from the image, after layer1,
@@ -35,7 +36,7 @@ class SiteValues:
             cache: Where values are kept.
             key: What identifies the weights.
             batches: How many rows at once.
-            names: What else the values depend on (number format, device).
+            names: What else the values depend on (number format, device, the rest of the course).
         """
         self.model, self.site, self.batches = model, site, batches
         self._cache, self._key, self._names = cache, key, names
@@ -43,10 +44,10 @@ class SiteValues:
         self.device, self.dtype = weight.device, weight.dtype if weight.is_floating_point() else torch.float32
         self._digests = InputDigests()
 
-    def rows(self, inputs: Inputs, rows: slice) -> Inputs:
+    def rows(self, inputs: Given, rows: slice) -> Given:
         """Return rows of the inputs on the device, in the model's number format."""
-        moved = tuple(to_device(one[rows], self.device) for one in inputs)
-        return tuple(one.to(self.dtype) if one.is_floating_point() else one for one in moved)
+        moved = tuple(to_device(one[rows], self.device) for one in inputs.tensors)
+        return Given(tuple(one.to(self.dtype) if one.is_floating_point() else one for one in moved), inputs.names)
 
     def rows_at_once(self, values: tuple[Tensor, ...]) -> int:
         """Return how many rows of ``values`` go through (a part of) the network together, memory permitting."""
@@ -61,10 +62,10 @@ class SiteValues:
         size = max(1, self._cache.limit_bytes // 4 // plan.row_bytes)
         return [slice(start, min(n, start + size)) for start in range(0, n, size)]
 
-    def values(self, plan: Plan, inputs: Inputs, block: slice) -> tuple[Tensor, ...]:
+    def values(self, plan: Plan, inputs: Given, block: slice) -> tuple[Tensor, ...]:
         """Return the raw site values of ``block`` and the boundary values that go by rows."""
-        kind = ("hooks" if plan.split is None else "split", len(plan.boundary))
-        digest = self._digests.of(inputs)
+        kind = ("hooks" if plan.split is None else "split", len(plan.boundary), inputs.names)
+        digest = self._digests.of(inputs.tensors)
         key = (self._key, str(self.site), kind, self._names, digest, block.start, block.stop)
         found = self._cache.get(key)
         if found is None:
@@ -72,13 +73,13 @@ class SiteValues:
             self._cache.put(key, found)
         return found
 
-    def features(self, plan: Plan, inputs: Inputs) -> Tensor:
+    def features(self, plan: Plan, inputs: Given) -> Tensor:
         """Return the activations of all rows, ``[n, d, *positions]``, at least in single precision."""
-        parts = [self.values(plan, inputs, block)[0] for block in self.blocks(plan, len(inputs[0]))]
+        parts = [self.values(plan, inputs, block)[0] for block in self.blocks(plan, len(inputs))]
         h = plan.channels_second(parts[0] if len(parts) == 1 else torch.cat(parts))
         return h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
 
-    def _computed(self, plan: Plan, inputs: Inputs, block: slice) -> tuple[Tensor, ...]:
+    def _computed(self, plan: Plan, inputs: Given, block: slice) -> tuple[Tensor, ...]:
         kept: list[Tensor] = []
 
         def step(rows: slice) -> None:
@@ -89,11 +90,11 @@ class SiteValues:
             for whole, part in zip(kept, values, strict=True):
                 whole[rows.start - block.start : rows.stop - block.start] = part
 
-        self.batches.run(block.start, block.stop, step, at_most=self.rows_at_once(inputs))
+        self.batches.run(block.start, block.stop, step, at_most=self.rows_at_once(inputs.tensors))
         return tuple(kept)
 
-    def _seen(self, batch: Inputs) -> Tensor:
+    def _seen(self, batch: Given) -> Tensor:
         with visiting(self.model, self.site, stop=True) as visitor, contextlib.suppress(Reached):
-            self.model(*batch)
+            batch.call(self.model)
         assert visitor.value is not None
         return visitor.value

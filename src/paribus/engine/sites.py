@@ -35,53 +35,60 @@ _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, 
 class Site:
     """A place in a model: a dotted module name and its input or output.
 
-    Written ``module``, ``module.output``, ``module.input``, each optionally followed by ``@axis``. A module that is
-    itself called ``output`` or ``input`` is written with its port: ``encoder.output.output``.
+    Written ``module``, ``module.output``, ``module.input``, each optionally followed by ``:call`` and ``@axis``. A
+    module that is itself called ``output`` or ``input`` is written with its port: ``encoder.output.output``.
 
     Attributes:
         module: Dotted name as in ``model.named_modules()``.
         port: Whether the module's output or its first input is meant.
         axis: The axis that holds the channels. None decides by the module: axis 1 for ``[n, d]`` and for images, and
             for ``[n, a, b]`` axis 1 after convolutions and the last axis elsewhere (tokens).
+        call: Which of its calls in one forward pass, from 1, where a module runs several times (a shared activation, a
+            recurrent block). None for a module that runs once.
+
+    Example:
+        >>> Site.parse("encoder.relu:2")
+        Site(module='encoder.relu', port='output', axis=None, call=2)
     """
 
     module: str
     port: Port = "output"
     axis: int | None = None
+    call: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an empty name, an unknown port and the batch axis."""
+        """Refuse an empty name, an unknown port, the batch axis and a call before the first."""
         if not self.module:
             raise ConfigError("site: empty; write a dotted module name such as 'avgpool' or 'output_layer.input'")
         if self.port not in _PORTS:
             raise ConfigError(f"site {self.module}: no such port {self.port!r}; {nearest(self.port, _PORTS)}")
         if self.axis == 0:
             raise ConfigError(f"site {self.module}: axis 0 holds the examples; the channels stand in another")
+        if self.call is not None and self.call < 1:
+            raise ConfigError(f"site {self.module}: calls are counted from 1, got {self.call}")
 
     @classmethod
     def parse(cls, text: str) -> Site:
-        """Read a site from text such as ``avgpool``, ``layer3.output``, ``output_layer.input`` or ``blocks.2@-1``.
+        """Read a site from text such as ``avgpool``, ``output_layer.input``, ``blocks.2@-1`` or ``relu:2``.
 
         Raises:
-            ConfigError: If the text is empty or the axis is no whole number.
+            ConfigError: If the text is empty, or axis or call is no whole number.
         """
-        name, _, axis_text = text.strip().partition("@")
-        axis: int | None = None
-        if axis_text:
-            try:
-                axis = int(axis_text)
-            except ValueError:
-                raise ConfigError(f"site {text!r}: the axis after '@' must be a whole number") from None
+        rest, _, axis_text = text.strip().partition("@")
+        name, _, call_text = rest.partition(":")
+        axis = _whole(axis_text, f"site {text!r}: the axis after '@'")
+        call = _whole(call_text, f"site {text!r}: the call after ':'")
         head, _, last = name.rpartition(".")
         if head and last == "input":
-            return cls(head, "input", axis)
+            return cls(head, "input", axis, call)
         if head and last == "output":
-            return cls(head, "output", axis)
-        return cls(name, "output", axis)
+            return cls(head, "output", axis, call)
+        return cls(name, "output", axis, call)
 
     def __str__(self) -> str:
         """Return the text :meth:`parse` reads back."""
-        return f"{self.module}.{self.port}" + ("" if self.axis is None else f"@{self.axis}")
+        call = "" if self.call is None else f":{self.call}"
+        return f"{self.module}.{self.port}{call}" + ("" if self.axis is None else f"@{self.axis}")
 
     def validate(self, model: nn.Module) -> nn.Module:
         """Return the module of this site.
@@ -117,3 +124,11 @@ class Site:
             return 2
         decisive = leaves[-1 if self.port == "output" else 0]
         return 1 if isinstance(decisive, _CHANNELS_FIRST) else 2
+
+
+def _whole(text: str, what: str) -> int | None:
+    """Return the whole number in ``text``, None where it is empty."""
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise ConfigError(f"{what} must be a whole number") from None

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from paribus.engine.course import Course
+from paribus.engine.given import Given, arguments
 from paribus.engine.hooks import Reached, visiting
 from paribus.engine.sites import Site
 
@@ -22,14 +24,16 @@ class Split:
     """A network in two parts.
 
     Attributes:
-        prefix: Inputs to ``(site value, *boundary values)``.
-        suffix: ``(site value, *boundary values)`` to the model's output.
+        prefix: The tensors of a call to ``(site value, *boundary values)``.
+        suffix: ``(site value, *boundary values)`` to the model's output, or to the value at the site that is read.
         n_boundary: How many values besides the site's the suffix needs (skip connections, masks).
+        also: The further sites of the course, as the suffix counts their calls.
     """
 
     prefix: Callable[..., tuple[Any, ...]]
     suffix: fx.GraphModule
     n_boundary: int
+    also: tuple[Site, ...] = ()
 
 
 class _WritableProxy(fx.Proxy):
@@ -40,19 +44,19 @@ class _WritableProxy(fx.Proxy):
 
 
 class _SiteTracer(fx.Tracer):
-    """Traces for a fixed number of inputs (the others keep their defaults) and never looks into the site's module.
+    """Traces for fixed arguments (the others keep their defaults) and never looks into the modules of sites.
 
-    With ``coarse`` it looks into no module but those around the site, so that their control flow does not matter.
+    With ``coarse`` it looks into no module but those around the sites, so that their control flow does not matter.
     """
 
-    def __init__(self, site_module: nn.Module, n_inputs: int, *, coarse: bool) -> None:
+    def __init__(self, site_modules: tuple[nn.Module, ...], names: tuple[str | None, ...], *, coarse: bool) -> None:
         super().__init__()
-        self.site_module, self.n_inputs, self.coarse = site_module, n_inputs, coarse
+        self.site_modules, self.names, self.coarse = site_modules, names, coarse
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if m is self.site_module:
+        if any(m is one for one in self.site_modules):
             return True
-        if any(inner is self.site_module for inner in m.modules()):
+        if any(inner is one for inner in m.modules() for one in self.site_modules):
             return False
         return self.coarse or super().is_leaf_module(m, module_qualified_name)
 
@@ -65,34 +69,67 @@ class _SiteTracer(fx.Tracer):
         is_module: bool,
         concrete_args: dict[str, Any] | tuple[Any, ...] | None = None,
     ) -> tuple[Callable[..., Any], list[Any]]:
-        inputs = [self.create_proxy("placeholder", f"input_{i}", (), {}) for i in range(self.n_inputs)]
-        return root_fn, [self.root, *inputs]
+        def by_name(root: Any, *values: Any) -> Any:
+            positional, named = arguments(values, self.names)
+            return root_fn(root, *positional, **named)
+
+        inputs = [self.create_proxy("placeholder", f"input_{i}", (), {}) for i in range(len(self.names))]
+        return by_name, [self.root, *inputs]
 
 
-def split_at(model: nn.Module, site: Site, n_inputs: int, *, coarse: bool) -> Split | None:
-    """Cut ``model`` at ``site`` with symbolic tracing; None where that is impossible.
+def split_at(model: nn.Module, course: Course, names: tuple[str | None, ...], *, coarse: bool) -> Split | None:
+    """Cut ``model`` at the first site of ``course`` with symbolic tracing; None where that is impossible.
 
     Call it in evaluation mode: the flags are baked into the trace. The model itself is not changed; the suffix works
     on the model's own parameters.
 
     Args:
         model: The network.
-        site: Where to cut.
-        n_inputs: The number of tensors the model is called with.
-        coarse: Trace only through the modules around the site.
+        course: Where to cut, what else is edited, and where the pass is read.
+        names: The keyword of each tensor the model is called with, None where it is passed by position.
+        coarse: Trace only through the modules around the sites.
     """
-    module = site.validate(model)
     try:
-        graph = _SiteTracer(module, n_inputs, coarse=coarse).trace(model)
+        graph = _SiteTracer(course.modules(model), names, coarse=coarse).trace(model)
     except Exception:  # tracing runs the model's own code on symbols: it may fail in any way
         return None
-    calls = [n for n in graph.nodes if n.op == "call_module" and model.get_submodule(str(n.target)) is module]
-    if len(calls) != 1 or (site.port == "input" and not (calls[0].args and isinstance(calls[0].args[0], fx.Node))):
+    if course.read is not None and not _end_at(graph, model, course.read):
         return None
-    return _cut(model, graph, calls[0], site)
+    call = _call_of(graph, model, course.site)
+    if call is None:
+        return None
+    return _cut(model, graph, call, course)
 
 
-def _cut(model: nn.Module, graph: fx.Graph, call: fx.Node, site: Site) -> Split | None:
+def _calls(graph: fx.Graph, model: nn.Module, module: nn.Module) -> list[fx.Node]:
+    """Return the calls of a module, in the order of the forward pass."""
+    return [n for n in graph.nodes if n.op == "call_module" and model.get_submodule(str(n.target)) is module]
+
+
+def _call_of(graph: fx.Graph, model: nn.Module, site: Site) -> fx.Node | None:
+    """Return the call that a site means; None where it is not the only one and not named, or takes no tensor."""
+    calls = _calls(graph, model, site.validate(model))
+    if (site.call is None and len(calls) != 1) or (site.call is not None and len(calls) < site.call):
+        return None
+    call = calls[(site.call or 1) - 1]
+    return None if site.port == "input" and not (call.args and isinstance(call.args[0], fx.Node)) else call
+
+
+def _end_at(graph: fx.Graph, model: nn.Module, read: Site) -> bool:
+    """End the graph at a site, as a pass that is read there ends; say whether that is possible."""
+    call = _call_of(graph, model, read)
+    if call is None:
+        return False
+    nodes = list(graph.nodes)
+    nodes[-1].args = (call if read.port == "output" else call.args[0],)
+    first_gone = nodes.index(call) + (read.port == "output")
+    for node in reversed(nodes[first_gone:-1]):
+        graph.erase_node(node)
+    return True
+
+
+def _cut(model: nn.Module, graph: fx.Graph, call: fx.Node, course: Course) -> Split | None:
+    site = course.site
     value = call if site.port == "output" else call.args[0]
     after = {call} if site.port == "input" else set()
     for node in graph.nodes:
@@ -100,6 +137,9 @@ def _cut(model: nn.Module, graph: fx.Graph, call: fx.Node, site: Site) -> Split 
             after.add(node)
     output = next(node for node in graph.nodes if node.op == "output")
     if output not in after or not isinstance(value, fx.Node) or value.op == "get_attr":
+        return None
+    also = _counted_after(model, graph, after, course.also)
+    if also is None:
         return None
 
     suffix, copies = fx.Graph(), {}
@@ -135,7 +175,22 @@ def _cut(model: nn.Module, graph: fx.Graph, call: fx.Node, site: Site) -> Split 
     before = fx.GraphModule(model, prefix)
     before.graph.eliminate_dead_code()
     before.recompile()
-    return Split(before, own_modules(fx.GraphModule(model, suffix)), len(boundary))
+    after_it = own_modules(fx.GraphModule(model, suffix), keep={one.module for one in also})
+    return Split(before, after_it, len(boundary), also)
+
+
+def _counted_after(
+    model: nn.Module, graph: fx.Graph, after: set[fx.Node], sites: tuple[Site, ...]
+) -> tuple[Site, ...] | None:
+    """Return sites with their calls counted among those after the cut; None where one lies before it."""
+    found: list[Site] = []
+    for site in sites:
+        call = _call_of(graph, model, site)
+        if call is None or call not in after:
+            return None
+        later = [one for one in _calls(graph, model, site.validate(model)) if one in after]
+        found.append(replace(site, module=str(call.target), call=later.index(call) + 1))
+    return tuple(found)
 
 
 def _read(node: fx.Node, call: fx.Node, site: Site) -> list[fx.Node]:
@@ -146,12 +201,12 @@ def _read(node: fx.Node, call: fx.Node, site: Site) -> list[fx.Node]:
     return found
 
 
-def own_modules(suffix: fx.GraphModule) -> fx.GraphModule:
+def own_modules(suffix: fx.GraphModule, keep: Collection[str] = ()) -> fx.GraphModule:
     """Make the suffix safe for cached values and cheap: no in-place operation on them, batch norms folded away.
 
     An in-place module keeps that only behind a module or operation that makes a fresh tensor. A batch norm right
     after a convolution (evaluation mode) is merged into a copy of it, in double precision, which is exact up to
-    rounding. The model's own modules stay as they are.
+    rounding. The model's own modules stay as they are, and so do those named in ``keep``, which are looked into.
     """
     uses: dict[str, int] = {}
     for node in suffix.graph.nodes:
@@ -164,6 +219,8 @@ def own_modules(suffix: fx.GraphModule) -> fx.GraphModule:
         if getattr(module, "inplace", False) and not _makes_fresh(suffix, source):
             _replace(suffix, str(node.target), _out_of_place(module))
         if not isinstance(module, nn.modules.batchnorm._BatchNorm) or not isinstance(source, fx.Node):
+            continue
+        if str(node.target) in keep or str(source.target) in keep:
             continue
         before: Any = suffix.get_submodule(str(source.target)) if source.op == "call_module" else None
         if (
@@ -225,7 +282,7 @@ class _ReturnSite(nn.Module):
         return site
 
 
-def last_module_split(model: nn.Module, site: Site) -> Split | None:
+def last_module_split(model: nn.Module, site: Site, names: tuple[str | None, ...]) -> Split | None:
     """Cut a model whose forward cannot be traced, where the site is its last module's input or output.
 
     The caller must have seen that the model returns exactly this module's output.
@@ -241,7 +298,7 @@ def last_module_split(model: nn.Module, site: Site) -> Split | None:
 
     def prefix(*inputs: Tensor) -> tuple[Tensor, ...]:
         with visiting(model, site, stop=True) as visitor, contextlib.suppress(Reached):
-            model(*inputs)
+            Given(inputs, names).call(model)
         assert visitor.value is not None
         return (visitor.value,)
 

@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 
 from paribus.engine.batches import full_precision
-from paribus.engine.hooks import visiting
+from paribus.engine.course import Course, Score
+from paribus.engine.given import Given
+from paribus.engine.hooks import Edit
 from paribus.engine.intervention import Intervention
-from paribus.engine.plan import Inputs, Plan, Readout
+from paribus.engine.parts import edits_of
+from paribus.engine.plan import Layout, Plan
 from paribus.engine.site_values import SiteValues
+from paribus.errors import ExperimentError
 
 # Bytes of outputs (and of pulled-back weights) held at once.
 OUTPUT_BUDGET = 64 << 20
@@ -23,109 +27,147 @@ Keep = Callable[[int, Tensor], None]
 class OutputStream:
     """Computes outputs under interventions by a given plan. Use it in evaluation mode without gradients."""
 
-    def __init__(self, values: SiteValues, readout: Readout) -> None:
-        """Take site values from ``values`` and the output tensor by ``readout``."""
-        self.values, self.readout = values, readout
+    def __init__(self, values: SiteValues, course: Course, score: Score | None) -> None:
+        """Take site values from ``values``, follow ``course``, and keep of the outputs what ``score`` says."""
+        self.values, self.course, self.score = values, course, score
+        self._owner = type(values.model).__name__
 
-    def run(self, plan: Plan, inputs: Inputs, interventions: Sequence[Intervention], keep: Keep) -> None:
-        """Hand the output ``[n, *output]`` of every intervention to ``keep(index, output)``, in any order."""
-        n = len(inputs[0])
+    def run(self, plan: Plan, inputs: Given, interventions: Sequence[Intervention], keep: Keep) -> None:
+        """Hand what is kept ``[n, *kept]`` of every intervention to ``keep(index, output)``, in any order."""
+        n = len(inputs)
         size = self.values.dtype.itemsize
-        per_output = max(1, n * math.prod(plan.output_shape) * size)
+        per_output = max(1, n * math.prod(plan.kept_shape) * size)
         todo = list(range(len(interventions)))
         if plan.closed is not None:
-            at_once = max(1, OUTPUT_BUDGET // max(per_output, plan.closed.weight.numel() * size))
+            whole = max(1, n * math.prod(plan.output_shape) * size)
+            at_once = max(1, OUTPUT_BUDGET // max(whole, plan.closed.weight.numel() * size))
             for members in _families(interventions).values():
                 for group in _groups(members, at_once):
                     outputs = self._pulled_back(plan, inputs, [interventions[index] for index in group])
                     for index, output in zip(group, outputs, strict=True):
-                        keep(index, output.reshape(n, *plan.output_shape))
+                        keep(index, output)
             todo = [index for index in todo if interventions[index].family is None]
         for group in _groups(todo, max(1, OUTPUT_BUDGET // per_output)):
             outputs = self._one_by_one(plan, inputs, [interventions[index] for index in group])
             for index, output in zip(group, outputs, strict=True):
                 keep(index, output)
 
-    def reference(self, plan: Plan, inputs: Inputs, rows: slice, interventions: Sequence[Intervention]) -> Tensor:
-        """Return ``[n_interventions, n_rows, *output]`` from one plain forward pass with a hook."""
+    def reference(self, plan: Plan, inputs: Given, rows: slice, interventions: Sequence[Intervention]) -> Tensor:
+        """Return ``[n_interventions, n_rows, *kept]`` from one plain forward pass with hooks."""
         bound = [self._bound(plan, inputs, rows, one) for one in interventions]
-        batch = tuple(torch.cat([one] * len(bound)) for one in self.values.rows(inputs, rows))
+        output = self._hooked(plan, self.values.rows(inputs, rows).repeated(len(bound)), bound)
+        return self._kept(plan, output.reshape(len(bound), rows.stop - rows.start, *plan.output_shape), rows)
 
-        def edit(value: Tensor) -> Tensor:
-            parts = zip(value.chunk(len(bound)), bound, strict=True)
-            return torch.cat([self._edited(plan, part, one) for part, one in parts])
+    def _kept(self, plan: Plan, outputs: Tensor, rows: slice) -> Tensor:
+        """Return of outputs ``[F, n_rows, *output]`` what is kept, ``[F, n_rows, *kept]``."""
+        outputs = outputs.to(self.values.dtype)
+        if self.score is None:
+            return outputs
+        scored = torch.stack([self.score(one, rows) for one in outputs])
+        if scored.shape[1:] != (outputs.shape[1], *plan.kept_shape):
+            raise ExperimentError(
+                f"score: gave shape {tuple(scored.shape[1:])} for {outputs.shape[1]} rows, and {plan.kept_shape} a row "
+                "before; it must give the same for every row"
+            )
+        return scored
 
-        output = self._hooked(batch, edit).to(self.values.dtype)
-        return output.reshape(len(bound), rows.stop - rows.start, *plan.output_shape)
-
-    def _pulled_back(self, plan: Plan, inputs: Inputs, family: Sequence[Intervention]) -> Tensor:
+    def _pulled_back(self, plan: Plan, inputs: Given, family: Sequence[Intervention]) -> Tensor:
         assert plan.closed is not None
         parts = []
-        for block in self.values.blocks(plan, len(inputs[0])):
+        for block in self.values.blocks(plan, len(inputs)):
             value = self.values.values(plan, inputs, block)[0]
             with full_precision(value.device):
-                parts.append(plan.closed.outputs(plan.closed.compact(plan.channels_second(value)), family))
+                found = plan.closed.outputs(plan.closed.compact(plan.channels_second(value)), family)
+                parts.append(self._kept(plan, found.reshape(len(family), len(value), *plan.output_shape), block))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    def _one_by_one(self, plan: Plan, inputs: Inputs, interventions: Sequence[Intervention]) -> Tensor:
-        n = len(inputs[0])
-        shape = (len(interventions), n, *plan.output_shape)
+    def _one_by_one(self, plan: Plan, inputs: Given, interventions: Sequence[Intervention]) -> Tensor:
+        n = len(inputs)
+        shape = (len(interventions), n, *plan.kept_shape)
         outputs = torch.empty(shape, dtype=self.values.dtype, device=self.values.device)
         for block in self.values.blocks(plan, n):
             self._fill(plan, inputs, block, interventions, outputs)
         return outputs
 
     def _fill(
-        self, plan: Plan, inputs: Inputs, block: slice, interventions: Sequence[Intervention], outputs: Tensor
+        self, plan: Plan, inputs: Given, block: slice, interventions: Sequence[Intervention], outputs: Tensor
     ) -> None:
         """Compute the rows of ``block`` for all ``interventions`` while their values are at hand."""
         values = () if plan.strategy == "hooks" else self.values.values(plan, inputs, block)
-        at_most = self.values.rows_at_once(inputs if plan.strategy == "hooks" else values)
+        at_most = self.values.rows_at_once(inputs.tensors if plan.strategy == "hooks" else values)
 
         def step(rows: slice) -> None:
             local = slice(rows.start - block.start, rows.stop - block.start)
-            batch = self.values.rows(inputs, rows) if plan.strategy == "hooks" else tuple(one[local] for one in values)
             together = 1
             if plan.strategy == "suffix":  # few rows: several interventions fill one pass
                 together = max(1, min(at_most, self.values.batches.limit) // (rows.stop - rows.start))
             for group in _groups(range(len(interventions)), together):
                 bound = [self._bound(plan, inputs, rows, interventions[index]) for index in group]
-                found = self._outputs(plan, batch, bound)
-                outputs[group[0] : group[-1] + 1, rows] = found.reshape(len(bound), -1, *plan.output_shape)
+                if plan.strategy == "hooks":
+                    found = self._hooked(plan, self.values.rows(inputs, rows), bound)
+                else:
+                    found = self._continued(plan, tuple(one[local] for one in values), bound)
+                found = found.reshape(len(bound), -1, *plan.output_shape)
+                outputs[group[0] : group[-1] + 1, rows] = self._kept(plan, found, rows)
 
         self.values.batches.run(block.start, block.stop, step, at_most=at_most)
 
-    def _bound(self, plan: Plan, inputs: Inputs, rows: slice, intervention: Intervention) -> Intervention:
+    def _bound(self, plan: Plan, inputs: Given, rows: slice, intervention: Intervention) -> Intervention:
         if not intervention.needs_rows:
             return intervention
         return intervention.at(rows, lambda: self.values.features(plan, inputs))
 
-    def _outputs(self, plan: Plan, batch: tuple[Tensor, ...], interventions: Sequence[Intervention]) -> Tensor:
-        """Return the outputs of a batch (of inputs for hooks, else of site values), one intervention after another."""
-        if plan.strategy == "hooks":
-            (one,) = interventions
-            return self._hooked(batch, lambda value: self._edited(plan, value, one))
-        value, *by_rows = batch
-        if plan.closed is not None:
+    def _continued(self, plan: Plan, values: tuple[Tensor, ...], interventions: Sequence[Intervention]) -> Tensor:
+        """Return the outputs for a batch of site values, one intervention after another."""
+        value, *by_rows = values
+        edits = self._edits(plan, interventions)
+        edits.pop(0, None)
+        if plan.closed is not None and not edits:
             (one,) = interventions
             with full_precision(value.device):
                 return plan.closed.direct(one.forward(plan.channels_second(value).to(plan.closed.weight)))
-        edited = [self._edited(plan, value, one) for one in interventions]
-        if len(edited) == 1:
-            return self.readout(plan.after(edited[0], tuple(by_rows)))
-        repeated = tuple(torch.cat([one] * len(edited)) for one in by_rows)
-        return self.readout(plan.after(torch.cat(edited), repeated))
+        n = len(interventions)
+        first = [_edited(plan.layouts[0], value, edits_of(one, len(plan.layouts))[0]) for one in interventions]
+        edited = first[0] if n == 1 else torch.cat(first)
+        rest = tuple(by_rows) if n == 1 else tuple(torch.cat([one] * n) for one in by_rows)
+        return self.course.output(plan.after(edited, rest, edits), len(edited), self._owner)
 
-    def _hooked(self, batch: Inputs, edit: Callable[[Tensor], Tensor]) -> Tensor:
-        with visiting(self.values.model, self.values.site, edit):
-            return self.readout(self.values.model(*batch))
+    def _hooked(self, plan: Plan, batch: Given, interventions: Sequence[Intervention]) -> Tensor:
+        """Return the outputs of plain forward passes of ``batch``, which holds the rows of one after another."""
+        edits = {self.course.sites[index]: edit for index, edit in self._edits(plan, interventions).items()}
+        model = self.values.model
+        return self.course.output(self.course.follow(model, lambda: batch.call(model), edits), len(batch), self._owner)
 
-    def _edited(self, plan: Plan, value: Tensor, intervention: Intervention) -> Tensor:
-        """Return a raw site value under an intervention; half formats are edited in single precision."""
-        h = plan.channels_second(value)
-        half = h.dtype in (torch.bfloat16, torch.float16)
-        with full_precision(h.device):
-            return plan.raw(intervention.forward(h.float() if half else h).to(value.dtype))
+    def _edits(self, plan: Plan, interventions: Sequence[Intervention]) -> dict[int, Edit]:
+        """Return what is done at each site (by its place in the course) to the rows of one after another."""
+        by_site = list(zip(*(edits_of(one, len(self.course.sites)) for one in interventions), strict=True))
+        return {
+            index: _edit(plan.layouts[index], here)
+            for index, here in enumerate(by_site)
+            if any(one is not None for one in here)
+        }
+
+
+def _edit(layout: Layout, interventions: Sequence[Intervention | None]) -> Edit:
+    """Return an edit of a raw value that holds the rows of one intervention after another."""
+
+    def edit(value: Tensor) -> Tensor:
+        if len(interventions) == 1:
+            return _edited(layout, value, interventions[0])
+        parts = zip(value.chunk(len(interventions)), interventions, strict=True)
+        return torch.cat([_edited(layout, part, one) for part, one in parts])
+
+    return edit
+
+
+def _edited(layout: Layout, value: Tensor, intervention: Intervention | None) -> Tensor:
+    """Return a raw value under an intervention; half formats are edited in single precision."""
+    if intervention is None:
+        return value
+    h = layout.channels_second(value)
+    half = h.dtype in (torch.bfloat16, torch.float16)
+    with full_precision(h.device):
+        return layout.raw(intervention.forward(h.float() if half else h).to(value.dtype))
 
 
 def _families(interventions: Sequence[Intervention]) -> dict[tuple[Any, ...], list[int]]:

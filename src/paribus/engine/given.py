@@ -1,0 +1,80 @@
+"""What a model is called with: tensors of equally many rows, each by its position or by a keyword."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from paribus.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The arguments of a forward pass; axis 0 of every tensor holds the examples.
+
+    Attributes:
+        tensors: The arguments.
+        names: The keyword that each is passed by, None for those passed by position (which come first).
+    """
+
+    tensors: tuple[Tensor, ...]
+    names: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.tensors[0])
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What must agree for two calls to be evaluated by one plan."""
+        return tuple(
+            (name, tuple(one.shape[1:]), one.dtype) for name, one in zip(self.names, self.tensors, strict=True)
+        )
+
+    def take(self, rows: slice | Tensor) -> Given:
+        """Return the given rows of every argument."""
+        return Given(tuple(one[rows] for one in self.tensors), self.names)
+
+    def repeated(self, times: int) -> Given:
+        """Return all rows ``times`` times, one copy after the other."""
+        return Given(tuple(torch.cat([one] * times) for one in self.tensors), self.names)
+
+    def call(self, model: nn.Module) -> Any:
+        """Return what ``model`` returns."""
+        positional, named = arguments(self.tensors, self.names)
+        return model(*positional, **named)
+
+
+def arguments(values: tuple[Any, ...], names: tuple[str | None, ...]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the values passed by position and those passed by keyword."""
+    pairs = list(zip(names, values, strict=True))
+    return [value for name, value in pairs if name is None], {name: value for name, value in pairs if name is not None}
+
+
+def given(inputs: Any) -> Given:
+    """Return ``inputs`` as arguments: a tensor (or array), a tuple of them by position, or a mapping by keyword.
+
+    Raises:
+        DataError: If there are none, or they have no rows or different numbers of them.
+
+    Example:
+        >>> given({"input_ids": torch.zeros(3, 5), "attention_mask": torch.ones(3, 5)}).names
+        ('input_ids', 'attention_mask')
+    """
+    if isinstance(inputs, Mapping):
+        names: tuple[str | None, ...] = tuple(map(str, inputs))
+        values = list(inputs.values())
+    else:
+        values = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
+        names = (None,) * len(values)
+    tensors = tuple(torch.as_tensor(one) for one in values)
+    if not tensors or any(one.ndim == 0 for one in tensors) or len({len(one) for one in tensors}) != 1:
+        shapes = [tuple(one.shape) for one in tensors]
+        raise DataError(f"inputs must be tensors of equally many rows, got shapes {shapes}")
+    if not len(tensors[0]):
+        raise DataError("inputs have no rows; there is nothing to evaluate")
+    return Given(tensors, names)
