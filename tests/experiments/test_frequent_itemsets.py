@@ -13,7 +13,7 @@ from paribus.subjects.builds.states import States
 from paribus.subjects.builds.tokens import decode_build, encode_tokens
 from paribus.subjects.builds.vocabulary import Vocabulary
 
-CONFIRM = {"confirm": True, "confirm_contexts": 120, "top": 12}
+CONFIRM = {"confirm": True, "confirm_contexts": 300, "top": 12}
 
 
 def test_the_threshold_is_first_and_only_its_rung_does_anything(planted_run):

@@ -10,7 +10,7 @@ from paribus.experiments.token_influence_sweep import TokenInfluenceSweep
 
 
 def test_what_moves_the_feature_is_told_from_what_goes_with_it(planted_run):
-    experiment = TokenInfluenceSweep(unit="family", high_quantile=0.9, influence_contexts=150)
+    experiment = TokenInfluenceSweep(unit="family", high_quantile=0.9, influence_contexts=300)
     result, _ = planted_run(experiment, "dose", n_builds=400)
     influence = result.tables["influence"].frame.set_index("token")
     assert influence.loc["swim_speed_up", "mean_delta"] > 0.2

@@ -144,6 +144,24 @@ def beyond_least(setup: BuildSetup, table: pd.DataFrame) -> Bools:
     return established(table, level=1 - setup.stats.confidence, margin=setup.stats.min_effect * setup.sd)
 
 
+def standings_of(setup: BuildSetup, frame: pd.DataFrame) -> list[str]:
+    """Return what each row of an effect table on f may be called (see :mod:`~paribus.experiments._standing`)."""
+    from paribus.experiments._standing import standings
+
+    return standings(
+        frame,
+        margin=setup.stats.min_effect * setup.sd,
+        spread=activation_range(setup),
+        level=1 - setup.stats.confidence,
+    )
+
+
+def activation_range(setup: BuildSetup) -> float:
+    """Return the largest minus the smallest activation over the contexts as observed."""
+    f = setup.observed.f
+    return float(f.max() - f.min())
+
+
 def row_sums(setup: BuildSetup, n_rows: int) -> RowSums:
     """Return sums over source builds of ``n_rows`` rows, to which blocks of the setup's contexts are added.
 

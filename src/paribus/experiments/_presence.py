@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paribus.experiments._build_experiment import contrast, effect_rows, firing_rates, row_means
+from paribus.experiments._build_experiment import contrast, effect_rows, firing_rates, row_means, standings_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,6 +116,8 @@ def presence_effects(
     units: Sequence[Unit],
     n_contexts: int,
     stream: str,
+    *,
+    sample: str | None = None,
 ) -> pd.DataFrame:
     """Return the effect of each unit's presence: every context with it minus the same context without it.
 
@@ -129,6 +131,7 @@ def presence_effects(
         units: What is set.
         n_contexts: A seeded sample of so many contexts is used.
         stream: Name of the stream of randomness.
+        sample: Name of the stream that the contexts are drawn with; ``<stream>_sample`` by default.
 
     Returns:
         One row per unit: the columns of an effect table on f, with ``mean_delta_z``, ``add_delta`` (in contexts
@@ -143,7 +146,7 @@ def presence_effects(
     part = setup
     if len(setup.contexts) > n_contexts:
         part = setup.restrict(
-            np.sort(setup.rng(f"{stream}_sample").choice(len(setup.contexts), n_contexts, replace=False))
+            np.sort(setup.rng(sample or f"{stream}_sample").choice(len(setup.contexts), n_contexts, replace=False))
         )
 
     def design(states: States) -> States:
@@ -169,4 +172,35 @@ def presence_effects(
     frame["remove_delta"] = -row_means(np.where(there, f, np.nan))
     frame["mean_activation"] = row_means(measured.f[::2])
     frame["firing_rate"] = firing_rates(measured.f[::2])
+    return frame
+
+
+def rung_effects(
+    setup: BuildSetup,
+    recorder: Recorder,
+    experiment: BuildExperiment,
+    units: Sequence[Unit],
+    n_contexts: int,
+    stream: str,
+) -> pd.DataFrame:
+    """Return the effect of the families of ``units`` at every rung against their absence, in the same contexts.
+
+    A family that is set to the rung builds usually show of it can do nothing there and much at a higher one.
+
+    Returns:
+        The columns of :func:`presence_effects` with ``family``, ``rung`` and ``standing``; one row per stacking family
+        and rung.
+    """
+    rungs = [
+        Unit(f"{unit.family.name} at {ap} AP", unit.family, ap, 0)
+        for unit in units
+        if not unit.family.main_only
+        for ap in setup.edits.levels(unit.family)
+    ]
+    frame = presence_effects(
+        setup, recorder, experiment, rungs, n_contexts, f"{stream}_rungs", sample=f"{stream}_sample"
+    )
+    frame.insert(0, "family", [unit.family.name for unit in rungs])
+    frame.insert(1, "rung", [unit.with_ap for unit in rungs])
+    frame["standing"] = standings_of(setup, frame)
     return frame

@@ -12,6 +12,7 @@ from paribus.experiments._build_experiment import (
     EffectVector,
     base_numbers,
     beyond_least,
+    standings_of,
 )
 from paribus.experiments._presence import (
     Unit,
@@ -19,8 +20,10 @@ from paribus.experiments._presence import (
     held_matrix,
     named_units,
     presence_effects,
+    rung_effects,
     token_units,
 )
+from paribus.experiments._standing import BEYOND, STANDINGS, UNDECIDED, UNMEASURED, over_rungs, with_n
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -130,7 +133,7 @@ class CoreCoverageAnalysis(BuildExperiment):
             )
         )
         self.draw(recorder, frame)
-        confirmed = self.confirmed(setup, recorder, units, frame) if self.confirm else None
+        confirmed = self.confirmed(setup, recorder, units, frame) if self.confirm else dict.fromkeys(_CONFIRMED)
         gaps = frame["core_tail_gap"].dropna()
         custom: dict[str, Any] = {
             "effective_maximum": top,
@@ -138,7 +141,7 @@ class CoreCoverageAnalysis(BuildExperiment):
             "n_tail": int(tail.sum()),
             "primary_drivers": list(frame.loc[frame["is_primary_driver"], "token"]),
             "tail_markers": list(frame.loc[frame["is_tail_marker"], "token"]),
-            "confirmed_drivers": confirmed,
+            **confirmed,
         }
         recorder.metric("n_primary_drivers", len(custom["primary_drivers"]))
         return Aggregates(
@@ -186,24 +189,40 @@ class CoreCoverageAnalysis(BuildExperiment):
         frame["is_primary_driver"] = (frame["core_lift_low"] > 1) & ~frame["is_tail_marker"]
         return frame
 
-    def confirmed(self, setup: BuildSetup, recorder: Recorder, units: list[Unit], frame: pd.DataFrame) -> list[str]:
-        """Set each driver and marker, and return the names whose effect is established beyond min_effect sd."""
+    def confirmed(
+        self, setup: BuildSetup, recorder: Recorder, units: list[Unit], frame: pd.DataFrame
+    ) -> dict[str, list[str] | None]:
+        """Set each driver and marker, and return those established beyond min_effect sd and those left undecided."""
         stands_out = (frame["is_primary_driver"] | frame["is_tail_marker"]).to_numpy()
         chosen = [unit for unit, out in zip(units, stands_out, strict=True) if out]
         if not chosen:
-            return []
+            return {name: [] for name in _CONFIRMED}
         effects = presence_effects(setup, recorder, self, chosen, self.confirm_contexts, "confirm")
         effects.insert(0, "token", [unit.name for unit in chosen])
+        effects["standing"] = standings_of(setup, effects)
+        if self.unit == "family" and self.tokens is None:
+            rungs = rung_effects(setup, recorder, self, chosen, self.confirm_contexts, "confirm")
+            own = effects[["standing"]].assign(family=effects["token"], ap=[unit.with_ap for unit in chosen])
+            effects["standing"], effects["standing_at"] = over_rungs(own, rungs)
         recorder.table(
             Table(
                 "confirm_effects",
                 f"One row per {self.row_of} that stands out: each context with it minus the same context without it.",
                 Evidence.INTERVENTIONAL,
                 effects,
-                {**EFFECT_COLUMNS, "mean_delta": "mean of f with it minus f without it, paired within contexts"},
+                {
+                    **EFFECT_COLUMNS,
+                    "mean_delta": "mean of f with it minus f without it, paired within contexts",
+                    "standing_at": "AP that standing speaks of: the family's own rung, or one at which more is found",
+                    "standing": f"what may be said of the effect: {STANDINGS}",
+                },
             )
         )
-        return list(effects.loc[beyond_least(setup, effects), "token"])
+        beyond = beyond_least(setup, effects)
+        rest = effects[~beyond]
+        undecided = with_n(rest[rest["standing"].isin([UNDECIDED, UNMEASURED])], "token")
+        elsewhere = [f"{row['token']} at {row['standing_at']} AP" for _, row in rest.iterrows() if _moves(row)]
+        return dict(zip(_CONFIRMED, (list(effects.loc[beyond, "token"]), elsewhere, undecided), strict=True))
 
     def draw(self, recorder: Recorder, frame: pd.DataFrame) -> None:
         """Declare the figure of shares."""
@@ -233,6 +252,11 @@ class CoreCoverageAnalysis(BuildExperiment):
         )
 
 
+def _moves(row: pd.Series) -> bool:
+    return "standing_at" in row and row["standing"] == BEYOND
+
+
+_CONFIRMED = ("confirmed_drivers", "confirmed_at_another_rung", "undecided_drivers")
 _ENDS = ("core_low", "tail_low", "gap_low", "core_high", "tail_high", "gap_high")
 
 

@@ -16,9 +16,11 @@ from paribus.experiments._build_experiment import (
     effect_rows,
     firing_rates,
     row_means,
+    standings_of,
 )
 from paribus.experiments._high_group import check_fraction, high_group
 from paribus.experiments._itemsets import GearSet, associations, gear_sets, insertion_design, presence_of
+from paribus.experiments._standing import ABSENT, BEYOND, NONZERO, STANDINGS, UNDECIDED, UNMEASURED, WITHIN, with_n
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -195,6 +197,7 @@ class FrequentItemsets(BuildExperiment):
         frame["confirmed"] = beyond_least(setup, frame) & (
             (frame["mean_delta"] > 0) == (frame["observational_lift"] > 1)
         )
+        frame["standing"] = standings_of(part, frame)
         recorder.table(
             Table(
                 "confirmed",
@@ -205,6 +208,7 @@ class FrequentItemsets(BuildExperiment):
                     **EFFECT_COLUMNS,
                     "observational_lift": "lift of the set in the corpus, which may be confounded",
                     "observational_p_adj": "family-wise p of that lift",
+                    "standing": f"what may be said of the effect: {STANDINGS}",
                     "confirmed": "the effect has the sign of the lift, and its p_adj and simultaneous interval put it "
                     "beyond min_effect sd",
                 },
@@ -250,11 +254,16 @@ class FrequentItemsets(BuildExperiment):
 def _verdicts(confirmed: pd.DataFrame | None, setup: BuildSetup) -> dict[str, Any]:
     if confirmed is None:
         return {"confirmed": None}
-    significant = confirmed["observational_p_adj"] <= 1 - setup.stats.confidence
+    along = confirmed[confirmed["observational_p_adj"] <= 1 - setup.stats.confidence]
+    rest = along[~along["confirmed"]]
+    by_standing = rest.groupby("standing")["itemset"].apply(list)
     return {
-        "n_confirmed": int((significant & confirmed["confirmed"]).sum()),
-        "only_correlated": [str(s) for s in confirmed.loc[significant & ~confirmed["confirmed"], "itemset"]],
-        "confirmed": [str(s) for s in confirmed.loc[significant & confirmed["confirmed"], "itemset"]],
+        "n_confirmed": int(along["confirmed"].sum()),
+        "only_correlated": by_standing.get(ABSENT, []),
+        "moves_little": [*by_standing.get(WITHIN, []), *by_standing.get(NONZERO, [])],
+        "against_the_correlation": by_standing.get(BEYOND, []),
+        "undecided": with_n(rest[rest["standing"].isin([UNDECIDED, UNMEASURED])], "itemset"),
+        "confirmed": along.loc[along["confirmed"], "itemset"].tolist(),
     }
 
 

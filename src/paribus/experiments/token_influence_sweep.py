@@ -10,20 +10,37 @@ from paribus.experiments._build_experiment import (
     TESTED_COLUMNS,
     BuildExperiment,
     EffectVector,
+    activation_range,
     base_numbers,
     beyond_least,
+    standings_of,
 )
 from paribus.experiments._high_group import check_fraction, high_group
-from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, token_units
+from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, rung_effects, token_units
+from paribus.experiments._standing import (
+    ABSENT,
+    BEYOND,
+    NONZERO,
+    STANDINGS,
+    UNDECIDED,
+    UNMEASURED,
+    WITHIN,
+    over_rungs,
+    with_n,
+)
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+
+    Bools = npt.NDArray[np.bool_]
 
 KIND_OF = {"token": token_units, "family": family_units}
 
@@ -77,6 +94,10 @@ class TokenInfluenceSweep(BuildExperiment):
         influence = presence_effects(setup, recorder, self, units, self.influence_contexts, "influence")
         influence.insert(0, "token", [unit.name for unit in units])
         influence.insert(1, "family", [unit.family.name for unit in units])
+        influence.insert(2, "step_from", [unit.without_ap for unit in units])
+        influence["standing"] = standings_of(setup, influence)
+        if self.unit == "family":
+            self.over_rungs(setup, recorder, units, influence)
         recorder.table(
             Table(
                 "influence",
@@ -91,10 +112,12 @@ class TokenInfluenceSweep(BuildExperiment):
         for name in TESTED_COLUMNS:
             observed[f"causal_{name}"] = influence[name].to_numpy()
         observed["moves_feature"] = moves
+        observed["causal_standing"] = influence["standing"].to_numpy()
         self.tables(recorder, observed)
         self.draw(recorder)
         driving = influence[moves].sort_values("mean_delta", key=abs, ascending=False)
-        only = observed[observed["role"].ne("none") & ~observed["moves_feature"]]
+        along = influence[observed["role"].ne("none").to_numpy()]
+        only = along[along["standing"] == ABSENT]
         effects = influence["mean_delta"].dropna()
         recorder.metric("max_effect", float(effects.abs().max()) if len(effects) else 0.0)
         return Aggregates(
@@ -107,8 +130,36 @@ class TokenInfluenceSweep(BuildExperiment):
                 "n_high": int(observed.attrs["n_high"]),
                 "drivers": list(driving.loc[driving["mean_delta"] > 0, "token"])[:20],
                 "inhibitors": list(driving.loc[driving["mean_delta"] < 0, "token"])[:20],
+                "moves_little": list(influence.loc[influence["standing"].isin([WITHIN, NONZERO]), "token"])[:20],
+                **self.elsewhere(influence, moves),
                 "only_correlated": list(only["token"])[:20],
+                "undecided": with_n(along[along["standing"].isin([UNDECIDED, UNMEASURED])], "token")[:20],
+                "activation_range": activation_range(setup),
             },
+        )
+
+    def elsewhere(self, influence: pd.DataFrame, moves: Bools) -> dict[str, list[str]]:
+        """Return the families that move the feature at another rung than the one they are usually set to."""
+        if self.unit != "family":
+            return {}
+        other = influence[(influence["standing"] == BEYOND) & ~moves]
+        named = [f"{name} at {ap} AP" for name, ap in zip(other["token"], other["standing_at"], strict=True)]
+        return {"drivers_at_another_rung": named}
+
+    def over_rungs(self, setup: BuildSetup, recorder: Recorder, units: list[Unit], influence: pd.DataFrame) -> None:
+        """Set the families to every rung as well, and let what is found there count in ``standing``."""
+        rungs = rung_effects(setup, recorder, self, units, self.influence_contexts, "influence")
+        own = influence[["family", "standing"]].assign(ap=[unit.with_ap for unit in units])
+        influence["standing"], influence["standing_at"] = over_rungs(own, rungs)
+        recorder.table(
+            Table(
+                "family_rungs",
+                "One row per family and rung: each context with the family at that rung minus the same context without "
+                "the family.",
+                Evidence.INTERVENTIONAL,
+                rungs,
+                {**_INFLUENCE, "rung": "AP that the family is set to"},
+            )
         )
 
     def observed(self, setup: BuildSetup, recorder: Recorder, units: list[Unit]) -> pd.DataFrame:
@@ -187,7 +238,7 @@ class TokenInfluenceSweep(BuildExperiment):
                 | {"x_high": "log_odds_high", "low": "causal_ci_low", "high": "causal_ci_high"},
                 "What goes together with the feature, and what moves it",
                 "Right of 0: more frequent among high activations (observational). Above 0: raises the feature when "
-                "set (interventional). Points on the horizontal line only correlate.",
+                "set (interventional). Points on the horizontal line are not seen to move it.",
                 {"xlabel": "log-odds at high activation", "ylabel": "effect of setting it", "hline": 0, "vline": 0},
             )
         )
@@ -203,10 +254,14 @@ _OBSERVED = {
     "role": "enhancer or suppressor where the interval of the log-odds excludes 0; a correlation",
     "causal_delta": "effect of really setting it, from the table influence (interventional)",
     "moves_feature": "whether that effect is beyond min_effect sd with its simultaneous interval and adjusted p",
+    "causal_standing": f"what may be said of that effect: {STANDINGS}",
 }
 _INFLUENCE = {
     **EFFECT_COLUMNS,
-    "mean_delta": "mean of f with it minus f without it, paired within contexts",
+    "mean_delta": "mean of f with it minus f without it, paired within contexts; a token answers for its own step",
+    "step_from": "AP of the next lower rung, which the token is compared with; 0 is absent",
+    "standing_at": "AP that standing speaks of: the family's own rung, or another one at which more is established",
+    "standing": f"what may be said of the effect: {STANDINGS}",
     "mean_activation": "mean activation with it",
     "add_delta": "the same in contexts that lacked it (added)",
     "remove_delta": "f without it minus f with it, in contexts that held it (removed)",
