@@ -100,6 +100,28 @@ def test_a_dry_run_validates_and_leaves_nothing(program):
     assert program.log() == [] and program.left_behind() == []
 
 
+def test_a_signal_that_comes_when_the_run_is_finished_leaves_a_job_that_is_done(program):
+    assert program("-m", "seed=1,2", "experiment.do=late_signal") == 130
+    (folder,) = job_folders(program.folder)
+    assert (outcomes.read(folder).status, outcomes.read(folder).run_id) == (outcomes.DONE, "run1")
+    assert program.log()[-1].startswith("finish 2") and program.log()[-1].endswith("True")
+
+
+def test_a_full_disk_does_not_stop_the_sweep(program, monkeypatch):
+    """The outcome cannot be written: the job counts as one that left none, and the others go on."""
+    write = Outcome.write
+
+    def full(self, folder):
+        if folder.name == "0":
+            raise OSError(28, "No space left on device")
+        write(self, folder)
+
+    monkeypatch.setattr(Outcome, "write", full)
+    assert program("-m", "seed=1,2") == 1
+    assert [line for line in program.log() if line.startswith("end")] == ["end 1", "end 2"]
+    assert "1 left no outcome" in program.err
+
+
 def test_own_output_folders_with_odd_names(program):
     assert program("hydra.run.dir='here (it is) = me'") == 0
     assert [f.name for f in job_folders(program.folder)] == ["here (it is) = me"]

@@ -52,3 +52,17 @@ def test_the_failure_table_names_what_differs_and_what_is_lost():
     assert "2 of 3 jobs" in outcomes.failure_table([done, failed], expected=3)
     assert "1 left no outcome" in outcomes.failure_table([done, failed], expected=3)
     assert "1 of 1 jobs" in outcomes.failure_table([], expected=1)
+
+
+def test_jobs_are_counted_by_how_they_ended():
+    ended = [
+        Outcome(outcomes.DONE, (), "s", run_id="a"),
+        Outcome(outcomes.DONE, (), "s", run_id="b", reused=True),
+        Outcome(outcomes.DONE, (), "s", run_id="b", reused=True),
+        Outcome(outcomes.FAILED, (), "s"),
+        Outcome(outcomes.INTERRUPTED, (), "s"),
+        Outcome(outcomes.REFUSED, (), "s"),
+    ]
+    counted = "7 jobs: 1 FAILED, 1 FINISHED, 1 KILLED, 1 refused, 2 reused, 1 without an outcome"
+    assert outcomes.counts(ended, expected=7) == counted
+    assert outcomes.counts(ended[:1], expected=1) == "1 job: 1 FINISHED"

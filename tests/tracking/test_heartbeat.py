@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from paribus.tracking import heartbeat
@@ -38,6 +39,76 @@ def test_a_killed_process_is_reaped_and_a_living_one_is_not(tracked_workdir):
     assert kept["doomed"].status == "KILLED" and f"process {child.pid}" in kept["doomed"].tags["error_message"]
     assert kept["alive"].status == "RUNNING"
     alive.finish("FINISHED")
+
+
+def test_a_process_that_nobody_buries_is_dead(tracked_workdir):
+    """In a container without an init process the dead stay as zombies."""
+    child = subprocess.Popen([sys.executable, "-c", START], stdout=subprocess.PIPE, text=True)
+    doomed = child.stdout.readline().strip()
+    child.kill()
+    deadline = time.monotonic() + 10
+    while heartbeat.process_started(child.pid) and heartbeat.process_alive(child.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    store = open_store(SPEC)
+    assert heartbeat.process_started(child.pid), "it is still in the table of processes"
+    assert store.reap() == [doomed]
+    child.wait()
+
+
+def test_a_run_that_finishes_while_it_is_looked_at_stays_finished(tracked_workdir, monkeypatch):
+    """The search found it RUNNING; then it finished and its process went."""
+    store = open_store(SPEC)
+    ids = []
+    for name in ("reaped", "swept"):
+        run = store.start(name, folder=tracked_workdir / name, tags={"sweep": "s1", heartbeat.BORN_TAG: "1"})
+        ids.append(run.run_id)
+        run._heartbeat.stop()
+    running = store.runs(where="attributes.status = 'RUNNING'")
+    found = store.client.search_runs([store.experiment_id()], "attributes.status = 'RUNNING'")
+    for run_id in ids:
+        store.client.set_terminated(run_id, "FINISHED")
+    monkeypatch.setattr(store.client, "search_runs", lambda *args, **kwargs: found)
+    assert store.reap() == []
+    monkeypatch.undo()
+    monkeypatch.setattr(store, "runs", lambda **kwargs: running)
+    assert store.mark_killed("s1", "stopped") == []
+    monkeypatch.undo()
+    assert [(run.status, "error_message" in run.tags) for run in store.runs()] == [("FINISHED", False)] * 2
+
+
+def test_however_many_are_left_all_are_closed(tracked_workdir, monkeypatch):
+    monkeypatch.setattr(heartbeat, "PAGE", 2)
+    store = open_store(SPEC)
+    for number in range(5):
+        store.start(f"r{number}", folder=tracked_workdir / "o", tags={heartbeat.BORN_TAG: "1"})._heartbeat.stop()
+    assert len(store.reap()) == 5 and {run.status for run in store.runs()} == {"KILLED"}
+
+
+def test_no_beat_comes_after_the_end(tracked_workdir, monkeypatch):
+    """A beat that is under way when the run finishes is waited for, however slow the store is."""
+    store = open_store(SPEC)
+    run = store.start("r", folder=tracked_workdir / "o")
+    order, beating, original = [], threading.Event(), store.client.set_tag
+
+    def slow(run_id, key, value):
+        beating.set()
+        time.sleep(1.0)
+        order.append("beat")
+        original(run_id, key, value)
+
+    monkeypatch.setattr(threading.Thread, "join", _impatient(threading.Thread.join))
+    monkeypatch.setattr(store.client, "set_tag", slow)
+    assert beating.wait(10)
+    run.finish("FINISHED")
+    order.append("finished")
+    time.sleep(1.3)
+    assert order == ["beat", "finished"]
+
+
+def _impatient(join):
+    """Let a join with a limit give up at once, so that the test need not be slower than the limit."""
+    return lambda self, timeout=None: join(self, None if timeout is None else 0.0)
 
 
 def test_a_process_number_that_was_given_again_does_not_keep_a_run_alive(tracked_workdir):

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -292,6 +293,36 @@ def test_a_sweeps_running_runs_are_marked_killed(tracked_workdir):
     assert store.mark_killed("s1", "the sweep was stopped") == [mine.run_id]
     assert {run.name: run.status for run in store.runs()} == {"mine": "KILLED", "other": "RUNNING"}
     other.finish("FINISHED")
+
+
+def test_what_a_killed_creation_left_is_not_played_into_the_new_database(workdir, migrated_database):
+    shutil.copy2(migrated_database, workdir / "mlflow.db.partial")
+    code = "import sqlite3,os,sys; c=sqlite3.connect('mlflow.db.partial'); c.execute('pragma cache_size=1');"
+    code += "c.execute('begin'); c.execute('create table lost (x)');"
+    code += "c.executemany('insert into lost values (?)', [('y'*500,) for _ in range(9000)]); os._exit(9)"
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert (workdir / "mlflow.db.partial-journal").exists()
+    local.prepare(workdir)
+    assert sorted(p.name for p in workdir.glob("mlflow.db*")) == ["mlflow.db"]
+    with sqlite3.connect(workdir / "mlflow.db") as connection:
+        assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
+
+
+def test_artifacts_appear_in_one_step(tracked_workdir, monkeypatch):
+    store = open_store(LOCAL)
+    run = store.start("r", folder=tracked_workdir / "out")
+    run.text("note.txt", "old")
+    kept = store.download(run.run_id, "note.txt")
+
+    def half(source, target):
+        Path(target).write_text("ne")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", half)
+    with pytest.raises(OSError, match="No space"):
+        run.text("note.txt", "new")
+    assert kept.read_text() == "old" and os.listdir(kept.parent) == ["note.txt"]
+    run.finish("FAILED")
 
 
 def test_the_database_stands_where_mlflow_looks_for_it(tracked_workdir):

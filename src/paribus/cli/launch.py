@@ -85,7 +85,8 @@ def run(words: Words, asked: Sequence[Job]) -> int:
         sweep=sweep,
         parent=os.getpid(),
         workers_are_children="joblib" in launcher,
-        config_dirs=words.config_dirs,
+        config_dirs=tuple(os.path.abspath(folder) for folder in words.config_dirs),
+        start=Path.cwd(),
     )
     if words.multirun:
         open_stores(asked)

@@ -33,13 +33,15 @@ class Surroundings:
         sweep: Identifier of the sweep, None for a single run.
         parent: Process id of the entrypoint.
         workers_are_children: Whether worker processes are started by the entrypoint itself and must not outlive it.
-        config_dirs: The user's folders of options.
+        config_dirs: The user's folders of options, absolute.
+        start: The folder that the program was started in: every relative path of a request means a place in it.
     """
 
     sweep: str | None
     parent: int
     workers_are_children: bool
     config_dirs: tuple[str, ...]
+    start: Path
 
 
 def make_task(surroundings: Surroundings) -> Callable[[DictConfig], None]:
@@ -54,6 +56,9 @@ def make_task(surroundings: Surroundings) -> Callable[[DictConfig], None]:
 def run_here(config: DictConfig, surroundings: Surroundings) -> None:
     """Run the job that Hydra composed, in this process, and write its outcome into its output folder.
 
+    With ``hydra.job.chdir=true`` Hydra has gone to the job's folder by now. Store, data and model files are where they
+    were when the request was checked, so the job goes back, and only the experiment's own work is done there.
+
     Raises:
         Interrupted: If a signal ended it; its outcome is written all the same.
     """
@@ -66,10 +71,14 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
     watch = None
     if in_worker and surroundings.workers_are_children:
         watch = signals.watch_parent(surroundings.parent)
-    with signals.raising():
+    inside = folder if hydra.job.chdir else None
+    with signals.raising(), contextlib.chdir(surroundings.start):
         try:
             ended = attempt(
-                lambda: _job(config, words, hydra.runtime.choices, surroundings), surroundings.sweep, folder
+                lambda: _job(config, words, hydra.runtime.choices, surroundings),
+                surroundings.sweep,
+                folder,
+                inside=inside,
             )
         except KeyboardInterrupt as error:
             _write(_stopped(error, words, surroundings.sweep), folder)
@@ -101,20 +110,21 @@ def _job(config: DictConfig, words: Sequence[str], choices: Any, surroundings: S
     return Composer(surroundings.config_dirs).from_config(config, words, choices)
 
 
-def attempt(make: Callable[[], Job], sweep: str | None, folder: Path) -> Outcome:
+def attempt(make: Callable[[], Job], sweep: str | None, folder: Path, *, inside: Path | None = None) -> Outcome:
     """Run a job and return how it ended; only a signal comes out as an exception.
 
     Args:
         make: Makes the job.
         sweep: Identifier of the sweep, None for a single run.
         folder: The job's output folder; a traceback is kept there as ``traceback.txt``.
+        inside: The folder that the experiment works in; None: where the program was started.
     """
     from paribus.running.run import run_job
 
     started = time.monotonic()
     ended = Outcome(outcomes.DONE, (), sweep)
     try:
-        result = run_job(make(), sweep=sweep, output_dir=folder)
+        result = run_job(make(), sweep=sweep, output_dir=folder, inside=inside)
         ended = replace(ended, run_id=result.run_id, reused=result.reused)
         if not result.success:
             ended = replace(ended, status=outcomes.FAILED, message=result.error_message or "failed")

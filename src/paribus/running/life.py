@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ from paribus.tracking.provenance import provenance
 from paribus.tracking.run import FINISHED, TRACEBACK_FILE
 
 if TYPE_CHECKING:
+    from paribus.experiments.base import Setup
+    from paribus.running.request import Request
     from paribus.running.resolve import Resolved
     from paribus.tracking.interface import Store
     from paribus.tracking.run import FileRun
@@ -126,16 +128,30 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     def work(living: Living) -> Result:
         setup = builder(request.experiment.subject).setup(resolved, store, identity=identity)
         living.origin |= keeping.inputs_of(resolved, setup)
-        return perform(
-            request.experiment,
-            setup,
-            living.recorder,
-            spec_id=spec_id(resolved, identity),
-            feature=getattr(setup, "feature_name", None),
-            model=model_label(resolved),
-        )
+        with inside(request, setup):
+            return perform(
+                request.experiment,
+                setup,
+                living.recorder,
+                spec_id=spec_id(resolved, identity),
+                feature=getattr(setup, "feature_name", None),
+                model=model_label(resolved),
+            )
 
     return live(resolved, store, folder, identity=identity, parent=parent, work=work)
+
+
+@contextlib.contextmanager
+def inside(request: Request, setup: Setup) -> Iterator[None]:
+    """Let an experiment work in the folder that was asked for; what it reads has been read by then."""
+    if request.inside is None:
+        yield
+        return
+    if "feature" in request.experiment.needs:
+        getattr(setup, "reader", None)  # may come from a file whose path is relative
+    request.inside.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(request.inside):
+        yield
 
 
 def reusable(store: Store, identity: str, check: Callable[[Result], None] | None = None) -> Result | None:

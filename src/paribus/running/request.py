@@ -10,6 +10,8 @@ from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paribus.config.job import Job
     from paribus.tracking.spec import TrackingSpec
 
@@ -32,6 +34,7 @@ class Request:
         study: The study bundle the job belongs to.
         sweep: Id of the sweep the job belongs to.
         step: Name of the step, where it is one of a sequence.
+        inside: The folder that the experiment works in; None: the working folder.
     """
 
     experiment: Experiment
@@ -47,6 +50,7 @@ class Request:
     study: str | None = None
     sweep: str | None = None
     step: str | None = None
+    inside: Path | None = None
 
     @property
     def tracking(self) -> TrackingSpec:

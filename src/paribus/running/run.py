@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,26 +22,33 @@ if TYPE_CHECKING:
 _reaped: set[str] = set()
 
 
-def run_job(job: Job, *, sweep: str | None = None, output_dir: Path | None = None) -> Result:
+def run_job(
+    job: Job, *, sweep: str | None = None, output_dir: Path | None = None, inside: Path | None = None
+) -> Result:
     """Run one job and return its result.
 
     Args:
         job: A composed and checked job; :func:`paribus.running.validate.validate` looks its names up beforehand.
         sweep: Id of the sweep it belongs to; in a sweep, ``reuse=auto`` takes finished runs of the same identity.
         output_dir: Where its files go; by default ``multirun/single/<date>/<time>``.
+        inside: The folder that the experiment works in, where its own code may write; by default the working folder.
 
     Raises:
         ExperimentError: If the experiment failed; the run is FAILED, and the error's ``run_id`` names it.
         ParibusError: If it turned out only now that the request is wrong.
         KeyboardInterrupt: If a signal came; the run is KILLED.
     """
-    request = from_job(job, sweep=sweep)
+    request = replace(from_job(job, sweep=sweep), inside=inside)
     store = open_store(request.tracking)
-    _reap_once(store, request.tracking)
-    folder = Path(output_dir) if output_dir is not None else single_folder()
-    if isinstance(request.experiment, Sequence):
-        return run_sequence(request, store, folder)
-    return run_experiment(resolve(request, store), store, folder)
+    key = _reap_once(store, request.tracking)
+    folder = (Path(output_dir) if output_dir is not None else single_folder()).absolute()
+    try:
+        if isinstance(request.experiment, Sequence):
+            return run_sequence(request, store, folder)
+        return run_experiment(resolve(request, store), store, folder)
+    except BaseException:
+        _reaped.discard(key)  # it may have left a run behind that only the next look finds
+        raise
 
 
 def single_folder(now: datetime | None = None) -> Path:
@@ -49,9 +57,10 @@ def single_folder(now: datetime | None = None) -> Path:
     return Path("multirun") / "single" / moment.strftime("%Y-%m-%d") / moment.strftime("%H-%M-%S-%f")
 
 
-def _reap_once(store: Store, spec: TrackingSpec) -> None:
-    """Close the runs that dead processes left RUNNING, once per store in the life of this process."""
+def _reap_once(store: Store, spec: TrackingSpec) -> str:
+    """Close the runs that were left RUNNING, once per store as long as all goes well; return the store's key."""
     key = f"{spec.kind}/{spec.uri}/{Path(spec.folder).absolute()}"
     if key not in _reaped:
         _reaped.add(key)
         store.reap()
+    return key

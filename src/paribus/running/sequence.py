@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paribus.errors import ConfigError, ExperimentError
+from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.experiments.base import Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Result, Table
 from paribus.running import choosing
 from paribus.spec import field
+from paribus.tracking.run import FINISHED
 
 if TYPE_CHECKING:
     from paribus.running.life import Living
@@ -87,7 +88,7 @@ def run_sequence(request: Request, store: Store, folder: Path) -> Result:
     from paribus.running.life import live, reusable
 
     identity = sequence_identity(request, store)
-    if request.reuses and (found := reusable(store, identity)) is not None:
+    if request.reuses and (found := reusable(store, identity, lambda result: _check_steps(result, store))) is not None:
         return found
 
     def work(living: Living) -> Result:
@@ -105,6 +106,22 @@ def _about(request: Request, store: Store) -> Resolved:
         return Resolved(request, None)
     taken = next((step.source for step, _ in steps if step.source is not None), None)
     return with_source(request, taken) if taken is not None else Resolved(without_training(request), None)
+
+
+def _check_steps(result: Result, store: Store) -> None:
+    """Check that the steps of a finished sequence are still there and whole.
+
+    Raises:
+        DataError: If not.
+    """
+    for row in result.tables["steps"].frame.to_dict("records"):
+        try:
+            step = store.get(str(row["run_id"]))
+            if step.status != FINISHED:
+                raise DataError(f"its run is {step.status}")
+            store.complete(step.run_id)
+        except (ConfigError, DataError) as error:
+            raise DataError(f"step {row['step']}: {error}") from None
 
 
 def planned(request: Request, store: Store) -> list[tuple[Resolved, str]]:

@@ -33,6 +33,7 @@ class FileWorkspace:
         from filelock import FileLock, Timeout
 
         self._publish = publish
+        root = root.absolute()  # the experiment may go to another folder while it works
         self.folder = root / identity
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root / f"{identity}.lock")

@@ -115,7 +115,8 @@ def _create(folder: Path) -> None:
     """Create and migrate the database (about two seconds); it appears under its name only when it is complete."""
     quiet()
     partial = folder / f"{DATABASE}.partial"
-    partial.unlink(missing_ok=True)
+    for left in folder.glob(f"{partial.name}*"):  # its journal too: sqlite would play that back into the new one
+        left.unlink()
     with no_deprecations():
         from mlflow.store.tracking import sqlalchemy_store
 

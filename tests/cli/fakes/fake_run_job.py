@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from paribus.cli.signals import Interrupted
 from paribus.errors import DataError, ExperimentError
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Result
@@ -16,7 +17,7 @@ def note(*words: object) -> None:
         file.write(" ".join(map(str, words)) + "\n")
 
 
-def run_job(job, *, sweep=None, output_dir=None):
+def run_job(job, *, sweep=None, output_dir=None, inside=None):
     do = job.experiment.do
     note("start", job.seed, sweep, os.getpid())
     try:
@@ -28,6 +29,10 @@ def run_job(job, *, sweep=None, output_dir=None):
             raise DataError("img_7.png is corrupted")
         if do == "sleep":
             time.sleep(job.experiment.seconds)
+        if do == "late_signal":
+            late = Interrupted(15)
+            late.finished, late.run_id = True, f"run{job.seed}"
+            raise late
         if do == "die":
             os._exit(9)
     except KeyboardInterrupt:

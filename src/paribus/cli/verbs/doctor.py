@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, database, tracking_spec
+from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
 from paribus.cli.columns import aligned
 from paribus.errors import ParibusError
 
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     if asked.reap:
         from paribus.tracking.store import open_store
 
-        closed = open_store(spec, writing=False).reap()
+        closed = open_store(spec, writing=False).reap() if has_runs(spec) else []
         print(f"{len(closed)} runs marked as KILLED{': ' + ', '.join(r[:8] for r in closed) if closed else ''}.")
     if asked.relocate or asked.reap:
         return 0
