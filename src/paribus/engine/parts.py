@@ -28,6 +28,7 @@ class Within(Intervention):
             own; None for all.
 
     Example:
+        >>> from paribus.engine.interventions import AblateUnits
         >>> h = torch.ones(2, 4, 3)
         >>> Within(AblateUnits([0, 1]), channels=[2, 3], positions=[-1]).forward(h)[0]
         tensor([[1., 1., 1.],

@@ -54,8 +54,8 @@ def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
     Example:
         >>> from paribus.stats.spec import StatsSpec
         >>> found = shares(np.ones((20, 1)), np.arange(20), spec=StatsSpec())
-        >>> found.share[0], round(float(found.low[0]), 2), found.high[0], found.method[0]
-        (1.0, 0.82, 1.0, 'wilson')
+        >>> [round(float(one[0]), 2) for one in (found.share, found.low, found.high)], found.method[0]
+        ([1.0, 0.82, 1.0], 'wilson')
     """
     columns = np.asarray(holds)
     if columns.ndim != 2:
