@@ -80,7 +80,7 @@ def test_a_weapon_that_dominates_by_its_builds_alone_is_said_to_do_nothing(plant
     names += [weapon.name for weapon in Weapons.default().weapons if weapon.kind == "Splatling"]
     data = {"confounding": 1.0, "spread": 0.0}
     slicing = SliceSpec(weapon_filter=names)
-    result, _ = planted_run(WeaponSweep(swap_contexts=40), "dose", n_builds=6000, data=data, slicing=slicing)
+    result, _ = planted_run(WeaponSweep(swap_contexts=200), "dose", n_builds=6000, data=data, slicing=slicing)
     custom = result.aggregates.custom
     assert custom["dominant_weapon_detected"]
     assert set(custom["dominant_weapons"]) <= set(names[:2])
@@ -88,6 +88,34 @@ def test_a_weapon_that_dominates_by_its_builds_alone_is_said_to_do_nothing(plant
     said = [w for w in result.diagnostics.warnings if w.startswith("DOMINANT WEAPON")]
     assert len(said) == 1
     assert "changes next to nothing" in said[0]
+
+
+def test_a_gate_by_class_names_the_class_and_not_one_of_its_equal_weapons(planted_run, hard):
+    result, _ = planted_run(WeaponSweep(swap_contexts=60), "class_gate", model=hard.MODEL, n_builds=2000)
+    custom = result.aggregates.custom
+    (said,) = [w for w in result.diagnostics.warnings if w.startswith("DOMINANT WEAPON")]
+    assert said.startswith(f"DOMINANT WEAPON class {hard.CLASS}: ") and f"its {len(hard.OF_CLASS)} weapons" in said
+    assert "changes the activation by 2 in every source build" in said
+    assert not any(name in said for name in hard.OF_CLASS)
+    assert custom["dominant_classes"] == custom["classes_beyond"] == [hard.CLASS]
+    assert set(custom["weapons_beyond"]) == set(hard.OF_CLASS)
+    frame = result.tables["class_swaps"].frame
+    assert frame["kind"].iloc[0] == hard.CLASS and frame["mean_delta"].iloc[0] == pytest.approx(2.0)
+    assert frame["p_adj"].iloc[0] < 0.05 and frame["p_kit_adj"].iloc[0] < 0.05
+    assert (frame.loc[1:, ["mean_delta", "ci_low", "ci_high"]] == 0).all(axis=None) and (frame.loc[1:, "p"] == 1).all()
+    assert result.tables["class_swaps"].evidence == "interventional"
+
+
+def test_weapons_in_too_few_builds_are_undecided_and_not_without_effect(planted_run, hard):
+    """The class acts beside a family at 29 AP only, which few builds hold."""
+    result, setup = planted_run(WeaponSweep(swap_contexts=60), "joint_gate", model=hard.MODEL, n_builds=600)
+    frame = result.tables["class_swaps"].frame.set_index("kind")
+    assert frame.loc[hard.CLASS, "standing"] == "undecided, n too small"
+    table = result.tables["weapon_swaps"].frame
+    assert set(table.loc[table["weapon"].isin(hard.OF_CLASS), "standing"]) == {"undecided, n too small"}
+    conditioned = WeaponSweep(swap_contexts=60, condition_family="SCU", condition_rung=29, min_examples=1)
+    result, _ = planted_run(conditioned, "joint_gate", model=hard.MODEL, n_builds=600)
+    assert result.aggregates.custom["classes_beyond"] == [hard.CLASS]
 
 
 def test_the_null_feature_has_no_weapon(planted_run):
@@ -108,7 +136,7 @@ def test_noise_by_build_gives_no_weapon(planted_run):
     assert (result.tables["weapon_swaps"].frame["mean_delta"] == 0).all()
 
 
-@pytest.mark.parametrize(("level", "tables"), [("hard", 0), ("soft", 4), ("off", 4)])
+@pytest.mark.parametrize(("level", "tables"), [("hard", 0), ("soft", 5), ("off", 5)])
 def test_a_silent_feature_is_warned_about_or_skipped(planted_run, level, tables):
     constraints = ConstraintsSpec(no_weapon_gating_if_relu_floor=level)
     result, _ = planted_run(WeaponSweep(swap_contexts=10), "weapon_gate", n_builds=120, constraints=constraints)

@@ -105,6 +105,23 @@ def interval(frame: pd.DataFrame, *, joint: bool) -> tuple[Floats, Floats]:
     return np.where(equal, mean, low), np.where(equal, mean, high)
 
 
+def effect_text(row: pd.Series, unit: float = 1.0, form: str = ".3g", word: str = "") -> str:
+    """Return an effect with its interval as text: ``0.31 [0.2, 0.4]``; one number where all source builds agree.
+
+    Args:
+        row: A row of an effect table.
+        unit: What one unit of the text is in units of the activation.
+        form: How numbers are written.
+        word: Name of the unit.
+    """
+    value = f"{row['mean_delta'] / unit:{form}}" + (f" {word}" if word else "")
+    if row.get("ci_method") == EQUAL_UNITS:
+        return f"{value} in every source build"
+    if np.isnan(row["ci_low"]):
+        return f"{value} without an interval"
+    return f"{value} [{row['ci_low'] / unit:{form}}, {row['ci_high'] / unit:{form}}]"
+
+
 def with_n(frame: pd.DataFrame, column: str) -> list[str]:
     """Return the names of rows with the number of contexts that each rests on."""
     return [f"{name} (n {int(n)})" for name, n in zip(frame[column], frame["n"], strict=True)]

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from paribus.experiments._build_experiment import (
     EFFECT_COLUMNS,
     EffectVector,
+    activation_range,
     base_numbers,
     beyond_least,
     effect_rows,
     firing_rates,
     row_means,
+    standings_of,
+)
+from paribus.experiments._standing import STANDINGS
+from paribus.experiments._weapon_classes import (
+    class_swaps,
+    classes_beyond,
+    dominant,
+    dominant_classes,
+    warnings_of,
 )
 from paribus.experiments._weapon_groups import (
     GROUP_COLUMNS,
@@ -32,7 +42,6 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
 
-DOMINANT_RATIO = 2.0
 CORRELATIONAL = ["weapon_stats", "class_stats"]
 
 
@@ -86,9 +95,17 @@ class WeaponSweep(WeaponExperiment):
                 _COLUMNS,
             )
         )
-        recorder.table(self.classes(part, swaps))
+        classes, swapped = self.classes(part, swaps), class_swaps(part, recorder, swaps)
+        recorder.table(classes)
+        recorder.table(swapped)
         self.draw(recorder, stats, frame)
-        return self.sum_up(setup, recorder, stats, frame, swaps)
+        for line in warnings_of(stats, classes.frame, frame, swapped.frame):
+            recorder.warn(line)
+        named = {
+            "dominant_classes": dominant_classes(stats, classes.frame),
+            "classes_beyond": classes_beyond(swapped.frame, 1 - setup.stats.confidence),
+        }
+        return self.sum_up(setup, recorder, stats, frame, swaps, named)
 
     def swap_table(self, setup: BuildSetup, recorder: Recorder, swaps: Swaps, stats: pd.DataFrame) -> pd.DataFrame:
         """Return one row per weapon, largest effect first, with the observational difference and the gap."""
@@ -109,6 +126,7 @@ class WeaponSweep(WeaponExperiment):
         frame.insert(2, "firing_rate", firing_rates(swaps.f))
         frame["reference"] = swaps.ordinary
         frame["beyond"] = beyond_least(setup, frame)
+        frame["standing"] = standings_of(setup, frame)
         used = np.bincount(setup.contexts.weapon, minlength=len(labels)).astype(np.float64)
         frame["delta_to_rest"] = row_means(against(swaps.f, used > 0, used))
         frame = frame.merge(
@@ -182,27 +200,18 @@ class WeaponSweep(WeaponExperiment):
         )
 
     def sum_up(
-        self, setup: BuildSetup, recorder: Recorder, stats: pd.DataFrame, frame: pd.DataFrame, swaps: Swaps
+        self,
+        setup: BuildSetup,
+        recorder: Recorder,
+        stats: pd.DataFrame,
+        frame: pd.DataFrame,
+        swaps: Swaps,
+        named: dict[str, list[str]],
     ) -> Aggregates:
         """Tell dominance, the top of both tables and the largest gap."""
         import numpy as np
 
-        dominant = stats[stats["ratio_low"] > DOMINANT_RATIO].sort_values("ratio", ascending=False)
-        swapped = frame.set_index("weapon")
-        if len(dominant):
-            name, ratio = str(dominant["weapon"].iloc[0]), float(dominant["ratio"].iloc[0])
-            row = swapped.loc[name]
-            said = (
-                f"swapping it into the same builds changes the activation by {row['mean_delta']:.3g} "
-                f"[{row['ci_low']:.3g}, {row['ci_high']:.3g}]"
-                if row["beyond"]
-                else "swapping it into the same builds changes next to nothing, so this is what comes with the weapon"
-            )
-            others = f" (and {len(dominant) - 1} more)" if len(dominant) > 1 else ""
-            recorder.warn(
-                f"DOMINANT WEAPON {name}{others}: mean activation {ratio:.3g} times that of all others (observed); "
-                f"{said}; follow up with kit_sweep"
-            )
+        found, swapped = dominant(stats), frame.set_index("weapon")
         gaps = frame["confounding_gap"].abs()
         largest = None if gaps.isna().all() else int(np.nanargmax(gaps))
         top = frame.iloc[0]
@@ -215,10 +224,11 @@ class WeaponSweep(WeaponExperiment):
             **base_numbers(setup),
             custom={
                 "skipped": False,
-                "dominant_weapon_detected": bool(len(dominant)),
-                "dominant_weapons": [str(name) for name in dominant["weapon"]],
-                "dominant_weapons_confirmed": [str(n) for n in dominant["weapon"] if swapped.loc[n, "beyond"]],
-                "recommended_followup": "kit_sweep" if len(dominant) else None,
+                "dominant_weapon_detected": bool(len(found)),
+                "dominant_weapons": [str(name) for name in found["weapon"]],
+                "dominant_weapons_confirmed": [str(n) for n in found["weapon"] if swapped.loc[n, "beyond"]],
+                "recommended_followup": "kit_sweep" if len(found) or named["dominant_classes"] else None,
+                **named,
                 **_top(stats, self.top_k_weapons),
                 "top_swap_weapon": str(top["weapon"]) if top["mean_delta"] else None,
                 "top_swap_delta": float(top["mean_delta"]),
@@ -227,6 +237,7 @@ class WeaponSweep(WeaponExperiment):
                 "largest_confounding_gap": None if largest is None else float(frame["confounding_gap"].iloc[largest]),
                 "largest_gap_weapon": None if largest is None else str(frame["weapon"].iloc[largest]),
                 "n_swap_contexts": swaps.f.shape[1],
+                "activation_range": activation_range(setup),
                 "correlational": CORRELATIONAL,
             },
         )
@@ -251,6 +262,7 @@ _COLUMNS = {
     "reference": "whether it is one of the ordinary weapons: of middle mean activation in the other half of the source "
     "builds; such a one is compared with the others",
     "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
+    "standing": f"what may be said of the effect: {STANDINGS}",
     "delta_to_rest": "mean difference to all other weapons in the same build, weighted by how often each is used",
     "observational_delta": "difference of the contexts that hold the weapon to those that hold others (weapon_stats)",
     "confounding_gap": "observational_delta - delta_to_rest: what comes with the weapon but is not done by it",
