@@ -10,7 +10,7 @@ run: $(STAMP)  ## the shortcut study: 2 conditions x 3 seeds, every intervention
 	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)'
 
 test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## style, types, and the import contracts of the house
 	$(BIN)/ruff check src tests benchmarks

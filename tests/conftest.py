@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -27,6 +29,26 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (folder / local.DATABASE).exists():
             local.prepare(folder)
     return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_collections() -> None:
+    """Keep the garbage collector from walking over every imported module again and again.
+
+    A full collection in a process that has imported everything takes a second, and some of what is tested asks for
+    many (``multipletests``, batches after memory ran out). What stands at the start of a test file stays out of them.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def plain_figures() -> Iterator[None]:
+    """Write figures as empty files: for tests that make many runs and look at numbers only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paribus.figures.save.png_bytes", lambda figure: b"\x89PNG\r\n\x1a\n")
+        patch.setattr("paribus.figures.save.pdf_bytes", lambda figure: b"%PDF-1.4")
+        yield
 
 
 @pytest.fixture

@@ -27,14 +27,21 @@ STEPS = [
     "experiment.steps.steering.alphas=[-1,0,1]",
     "experiment.steps.neurons.ks=[0,4]",
 ]
-BUILDS = ["stats=quick", "data.n_builds=200"]
 BUILDS_STUDY = [
-    "data.n_builds=400",
-    "slice.sample_size=150",
+    "data.n_builds=200",
+    "slice.sample_size=60",
     "stats.n_null=10",
     "stats.n_bootstrap=100",
     "stats.n_permutations=99",
     "experiment.steps.survey.n_features=1",
+    "experiment.steps.survey.screen_contexts=60",
+    "experiment.steps.tokens.influence_contexts=60",
+    "experiment.steps.weapons.swap_contexts=10",
+    "experiment.steps.kits.swap_contexts=10",
+    "experiment.steps.sweep.placebo_contexts=20",
+    "experiment.steps.sweep_second.placebo_contexts=20",
+    "experiment.steps.decoder.max_contexts=60",
+    "experiment.steps.cores.max_contexts=20",
     "experiment.steps.split_half.n_splits=10",
     "experiment.steps.split_half.n_shuffles=39",
     "experiment.steps.shuffle_null.n_shuffles=39",
@@ -43,7 +50,7 @@ SMALLER: list[tuple[str, list[str]]] = [
     (r"study=shortcut", [*IMAGES, *TRAINING, *STEPS]),
     (r"study=shortcut.*range", ["seed=range(2)"]),
     (r"experiment=(subspace_ablation|activation_steering|neuron_ablation|probe_trajectory)", ["stats=quick"]),
-    (r"study=builds", ["stats=quick", "data.n_builds=200"]),
+    (r"study=builds", ["stats=quick", *BUILDS_STUDY]),
     (
         r"(data=builds_generated|model=planted|experiment=(family|minimal|pairwise))",
         ["stats=quick", "data.n_builds=200"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from paribus.cli.main import main
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
@@ -73,11 +75,26 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "paribus", *words, *TINY]
 
 
-def paribus(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command(*words), cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+@pytest.fixture
+def paribus(folder: Path, monkeypatch, capfd):
+    """Return ``paribus(*words)``: the command line in this process, with its exit code and what it printed."""
+    monkeypatch.syspath_prepend(str(folder))
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def run(*words: str) -> subprocess.CompletedProcess:
+        capfd.readouterr()
+        code = main([*words, *TINY])
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    yield run
+    sys.modules.pop("own_fragile", None)
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def runs(folder: Path):
@@ -86,8 +103,8 @@ def runs(folder: Path):
     return store, {int(run.tags["seed"]): run for run in store.runs()}
 
 
-def test_a_loss_that_is_no_number_fails_the_run_and_the_sweep_goes_on(folder):
-    done = paribus(folder, "-m", "experiment=train_classifier", "training.batch_size=64", "training.lr=1e30,0.001")
+def test_a_loss_that_is_no_number_fails_the_run_and_the_sweep_goes_on(folder, paribus):
+    done = paribus("-m", "experiment=train_classifier", "training.batch_size=64", "training.lr=1e30,0.001")
     assert done.returncode == 1, done.stderr
     store = open_store(TrackingSpec(experiment="failing"), writing=False)
     by_rate = {run.params["training.lr"]: run for run in store.runs()}
@@ -105,9 +122,9 @@ def test_a_loss_that_is_no_number_fails_the_run_and_the_sweep_goes_on(folder):
     assert "traceback.txt" in store.artifacts(broken.run_id)
 
 
-def test_an_exception_in_an_experiment_keeps_the_tables_it_had(folder):
+def test_an_exception_in_an_experiment_keeps_the_tables_it_had(folder, paribus):
     words = ["-m", "experiment=fragile", "--config-dir", "my_conf", "seed=1", "experiment.do=raise,finish"]
-    done = paribus(folder, *words)
+    done = paribus(*words)
     assert done.returncode == 1, done.stderr
     store = open_store(TrackingSpec(experiment="failing"), writing=False)
     by_what = {run.params["experiment.do"]: run for run in store.runs()}
@@ -125,21 +142,21 @@ def test_an_exception_in_an_experiment_keeps_the_tables_it_had(folder):
     assert message in store.download(broken.run_id, "report.html").read_text()
     assert f"experiment.do=raise: {message} (run {broken.run_id})" in done.stderr
     # the run that failed is not taken for a finished one, the other is, and is named
-    again = paribus(folder, *words)
+    again = paribus(*words)
     assert again.returncode == 1
     assert f"reused run {by_what['finish'].run_id[:8]}" in again.stdout
     assert sorted(run.status for run in store.runs()) == ["FAILED", "FAILED", "FINISHED"]
 
 
-def test_a_folder_of_artifacts_that_cannot_be_written_fails_the_run(folder):
+def test_a_folder_of_artifacts_that_cannot_be_written_fails_the_run(folder, paribus):
     """A file stands where the artifacts belong, which stops even the superuser."""
-    assert paribus(folder, "experiment=fragile", "--config-dir", "my_conf", "seed=0").returncode == 0
+    assert paribus("experiment=fragile", "--config-dir", "my_conf", "seed=0").returncode == 0
     store, by_seed = runs(folder)
     assert by_seed[0].status == "FINISHED"
     artifacts = folder / "mlruns" / "failing"
     artifacts.rename(folder / "mlruns" / "moved")
     artifacts.write_text("a file")
-    done = paribus(folder, "-m", "experiment=fragile", "--config-dir", "my_conf", "seed=1,2")
+    done = paribus("-m", "experiment=fragile", "--config-dir", "my_conf", "seed=1,2")
     assert done.returncode == 1, done.stderr
     _, by_seed = runs(folder)
     for seed in (1, 2):
