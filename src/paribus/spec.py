@@ -7,12 +7,17 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from paribus.errors import ConfigError, nearest
 
 ALWAYS_STATED = object()
 """The ``unstated`` of a field that has been there from the start: no value of it stays out of the identity."""
+
+OWN = "paribus"
+_kinds: dict[str, str] = {}
+"""Which class has which reserved kind, so that no two can share one."""
 
 
 def field(
@@ -26,6 +31,7 @@ def field(
     choices: Sequence[str] | None = None,
     science: bool = True,
     unstated: Any = ALWAYS_STATED,
+    file: bool = False,
 ) -> Any:
     """Declare a field of a :class:`Spec`.
 
@@ -41,6 +47,8 @@ def field(
         unstated: For a field that is added to a type later: the value that does what was done before there was the
             field. With it the field stays out of the identity, so that runs made before are found again; with any
             other value it belongs to it. It need not be the default.
+        file: Whether the value is the path of a file or folder that is read. Its content belongs to the run's
+            identity (see :meth:`Spec.input_files`), the path does not.
     """
     metadata = {
         "help": help,
@@ -51,6 +59,7 @@ def field(
         "choices": tuple(choices) if choices else None,
         "science": science,
         "unstated": unstated,
+        "file": file,
     }
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)
@@ -66,9 +75,28 @@ class Spec:
     Field types are limited to what a YAML node can hold: ``int, float, str, bool, list[...], dict[str, ...]``,
     ``Any`` and their optional forms. Checks that need several fields go into a ``check`` method of the subclass.
 
+    A class of Paribus itself declares the name under which it enters identities, ``class SmallCNN(Spec,
+    kind="small_cnn")``: reserved, and the same wherever its file moves. All others enter by module and qualified name.
+
     Raises:
         ConfigError: If a field lies outside its declared range or choices.
     """
+
+    def __init_subclass__(cls, *, kind: str | None = None, **others: Any) -> None:
+        """Reserve the kind of a class.
+
+        Raises:
+            TypeError: If a class from outside asks for one, or another class has it.
+        """
+        super().__init_subclass__(**others)
+        if kind is None:
+            return
+        place = f"{cls.__module__}:{cls.__qualname__}"
+        if not is_own(cls.__module__):
+            raise TypeError(f"{place}: kinds are reserved for the classes of Paribus itself")
+        if _kinds.setdefault(kind, place) != place:
+            raise TypeError(f"{place}: the kind {kind!r} belongs to {_kinds[kind]}")
+        setattr(cls, _KIND, kind)
 
     def __post_init__(self) -> None:
         """Check every declared range, then the subclass's own rules."""
@@ -78,6 +106,41 @@ class Spec:
 
     def check(self) -> None:
         """Check rules that involve several fields; raise :class:`ConfigError` when one is broken."""
+
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the files that it reads, by a name that says what each is for and not where it stands.
+
+        By default those of the fields declared with ``file=True``; a folder there stands for all files in it. A class
+        that reads others, or not all of them, overrides this. Files of nested specs are theirs to name.
+        """
+        found: dict[str, Path] = {}
+        for declared in dataclasses.fields(self):
+            value = getattr(self, declared.name)
+            if declared.metadata.get("file") and isinstance(value, str) and value:
+                found[declared.name] = Path(value).expanduser()
+        return found
+
+
+_KIND = "_declared_kind"
+
+
+def is_own(module: str) -> bool:
+    """Return whether a module belongs to Paribus itself."""
+    return module == OWN or module.startswith(f"{OWN}.")
+
+
+def kind_of(cls: type[Any]) -> str:
+    """Return the name under which a class enters identities: its reserved kind, or ``module:qualified name``.
+
+    Raises:
+        TypeError: If a class of Paribus itself declares no kind.
+    """
+    declared: str | None = cls.__dict__.get(_KIND)
+    if declared is not None:
+        return declared
+    if is_own(cls.__module__):
+        raise TypeError(f"{cls.__module__}.{cls.__qualname__}: declares no kind, so it cannot be part of an identity")
+    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def check_value(where: str, value: Any, metadata: Mapping[str, Any]) -> None:

@@ -146,5 +146,6 @@ def test_files_that_are_no_autoencoder(tmp_path):
     torch.save(filled().state_dict(), tmp_path / "x.pth")
     with pytest.raises(CheckpointError, match="reads vectors of 6, the model gives 7"):
         SAE(path=str(tmp_path / "x.pth")).build(7, generator())
-    assert len(SAE(path=str(tmp_path / "x.pth")).fingerprint()) == 64 and SAE().fingerprint() == ""
+    assert SAE(path=str(tmp_path / "x.pth")).input_files() == {"sae": tmp_path / "x.pth"} and not SAE().input_files()
+    assert set(SAE(path=str(tmp_path)).input_files()) == {"sae_weights", "sae_settings"}
     assert random_sae(D, F, generator()).encode(torch.randn(2, D))[0].shape == (2, F)

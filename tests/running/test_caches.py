@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from paribus.running import caches
+from paribus.running.contents import fingerprint
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.statink import BuildsStatink
 from paribus.subjects.images.digits_scanners import DigitsScanners
@@ -28,8 +29,8 @@ def empty():
     ],
 )
 def test_other_parameters_are_another_data_set(spec, change):
-    assert caches.fingerprint(spec) != caches.fingerprint(replace(spec, **change))
-    assert caches.fingerprint(spec) == caches.fingerprint(replace(spec))
+    assert fingerprint(spec) != fingerprint(replace(spec, **change))
+    assert fingerprint(spec) == fingerprint(replace(spec))
 
 
 def test_a_file_is_known_by_its_content_and_by_how_it_is_read(tmp_path):
@@ -37,9 +38,9 @@ def test_a_file_is_known_by_its_content_and_by_how_it_is_read(tmp_path):
     for file in (first, moved):
         file.write_text("x,y\n1,2\n")
     spec = BuildsStatink(path=str(first))
-    assert caches.fingerprint(spec) == caches.fingerprint(replace(spec, path=str(moved)))
+    assert fingerprint(spec) == fingerprint(replace(spec, path=str(moved)))
     moved.write_text("x,y\n1,3\n")
-    assert caches.fingerprint(spec) != caches.fingerprint(replace(spec, path=str(moved)))
+    assert fingerprint(spec) != fingerprint(replace(spec, path=str(moved)))
 
 
 def test_jobs_of_one_process_with_other_data_get_other_data():

@@ -102,10 +102,11 @@ def test_a_cache_is_bounded_and_forgets_the_oldest():
 
 def test_data_without_a_fingerprint_are_known_by_what_makes_them():
     from paribus.config.check import build
+    from paribus.running.contents import fingerprint
 
     one = build({"_target_": "collections.Counter", "a": 1}, "data")
     two = build({"_target_": "collections.Counter", "a": 2}, "data")
-    assert caches.fingerprint(one) == caches.fingerprint(one) != caches.fingerprint(two)
+    assert fingerprint(one) == fingerprint(one) != fingerprint(two)
 
 
 def result(**custom):

@@ -17,9 +17,9 @@ SCIENCE = {
 INPUTS = {"data": "d1" * 8, "model": "ü"}
 
 GOLDEN = {
-    ("activation_steering", 1): "2d6ffe07ebf74608740f7b9f268d1110",
-    ("activation_steering", 2): "e579f8ca5385c46b1c08e03d0d32f47d",
-    ("subspace_ablation", 1): "4764a846321cdeb6685d6d419491c93e",
+    ("activation_steering", 1): "daa5675bb01c221a69c8a542dd221c6b",
+    ("activation_steering", 2): "b48c614b03d272ca007bca032bc76e1a",
+    ("subspace_ablation", 1): "10161661a7122572361e420f30d6c0fd",
 }
 
 
@@ -29,9 +29,9 @@ def test_golden(request_, expected):
 
 
 def test_golden_of_the_smallest_and_the_oddest_request():
-    assert identity("x", 1, {}) == "a1f01807a6cf593a31eba49064dac98e"
+    assert identity("x", 1, {}) == "8fcb3bec2ef492fb217b38b3184dad32"
     odd = {"a": math.inf, "b": math.nan, "c": -0.0, "d": 1e-300, "e": 2**60, "f": "\ud7ff\n", "g": [[], {}]}
-    assert identity("x", 1, odd) == "f05fd0778257bc05987e2c30ebb2a9f0"
+    assert identity("x", 1, odd) == "7cd25d7e2506b0648d08935b3b4a6a08"
 
 
 def test_order_and_number_type_do_not_matter():

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
+import types
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from paribus.errors import ConfigError, nearest
 
+_PATH = re.compile(r"\b(Path|PathLike)\b")
 PROVIDED: Mapping[str, tuple[str, ...]] = {
     "model": ("in_channels", "n_classes", "image_size", "generator"),
     "data": (),
@@ -29,6 +36,25 @@ class Foreign:
     target: str
     arguments: Mapping[str, Any]
     function: Callable[..., Any] = field(repr=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """Its name in identities: module and qualified name, the target where these would not single it out."""
+        module = getattr(self.function, "__module__", None)
+        name = getattr(self.function, "__qualname__", None)
+        if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
+            return self.target
+        return f"{module}:{name}"
+
+    @cached_property
+    def files(self) -> Mapping[str, Path]:
+        """The arguments that name files or folders to read: those whose parameter is annotated as a path."""
+        names = path_parameters(self.function)
+        return {
+            key: Path(value).expanduser()
+            for key, value in self.arguments.items()
+            if key in names and isinstance(value, str) and value
+        }
 
     def call(self, **provided: Any) -> Any:
         """Call it with its configured arguments, and with those of ``provided`` that it takes and were not given.
@@ -80,3 +106,17 @@ def parameters(function: Callable[..., Any]) -> tuple[dict[str, inspect.Paramete
     found = {name: p for name, p in signature.parameters.items() if p.kind in by_keyword}
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
     return found, takes_any
+
+
+def path_parameters(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the parameters annotated as a path (``Path``, ``str | Path``, ``os.PathLike[str]``, ...)."""
+    return frozenset(name for name, parameter in parameters(function)[0].items() if _is_path(parameter.annotation))
+
+
+def _is_path(annotation: Any) -> bool:
+    if isinstance(annotation, str):  # the names in it may be imported for type checkers only
+        return _PATH.search(annotation) is not None
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return any(_is_path(arm) for arm in typing.get_args(annotation))
+    plain = typing.get_origin(annotation) or annotation
+    return isinstance(plain, type) and issubclass(plain, os.PathLike)

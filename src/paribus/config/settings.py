@@ -13,7 +13,7 @@ _EPOCH = re.compile(r"epoch:\d+")
 
 
 @dataclass(frozen=True)
-class Settings(Spec):
+class Settings(Spec, kind="settings"):
     """What every run has, whatever it does."""
 
     seed: int = field(0, low=0, help="Seed of the run; every stream of randomness is derived from it by name.")

@@ -9,14 +9,13 @@ from paribus.spec import Spec, field
 
 
 @dataclass(frozen=True)
-class DeviceSpec(Spec):
-    """The device, its number format, and how much goes through it at once. None of it changes a run's identity."""
+class DeviceSpec(Spec, kind="device"):
+    """The device, its number format, and how much goes through it at once; only the format counts in identities."""
 
     name: str = field("auto", choices=("auto", "cpu", "cuda"), science=False, help="Where to compute.")
     dtype: str = field(
         "float32",
         choices=("float32", "float64", "bfloat16", "float16"),
-        science=False,
         help="Number format of forward passes; bfloat16 and float16 on CUDA only.",
     )
     batch_limit: int = field(512, low=1, science=False, help="The most rows in one forward pass.")

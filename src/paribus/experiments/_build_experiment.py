@@ -76,6 +76,7 @@ class BuildExperiment(Experiment):
 
     subject: ClassVar[str] = "builds"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
+    takes_dtype: ClassVar[bool] = True
     vector_evidence: ClassVar[Evidence | None] = None
     """Evidence of the effect vector, where it is another than the type's own."""
 

@@ -38,7 +38,6 @@ class BuildObjects(Setup):
         feature: Spec of the feature (``reader(model, vocabulary, generator)``); None for training experiments.
         slicing: Which contexts experiments work on.
         constraint_spec: What edited states must satisfy.
-        dtype: Number format of forward passes.
         activations: f and z of the whole corpus ``[2, n]`` where they are given, not measured (shuffle nulls).
         rows: Rows of the corpus to work on, overriding ``slicing``.
     """
@@ -48,7 +47,6 @@ class BuildObjects(Setup):
     feature: Any = None
     slicing: SliceSpec = field(default_factory=SliceSpec)
     constraint_spec: ConstraintsSpec = field(default_factory=ConstraintsSpec)
-    dtype: str = "float32"
     activations: Floats | None = None
     rows: Ints | None = None
 

@@ -33,6 +33,7 @@ class ShortcutExperiment(Experiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     subject: ClassVar[str] = "images"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
+    takes_dtype: ClassVar[bool] = True
 
     site: str = field(
         "auto", help="Where to edit: a module's input or output; auto is the input of the last linear layer."

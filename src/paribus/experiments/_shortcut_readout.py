@@ -98,6 +98,7 @@ class ShortcutReadout:
             self.site,
             device=setup.device,
             batch_limit=setup.batch_limit,
+            dtype=setup.dtype,
             cache=setup.cache,
             key=checkpoint.key,
         )

@@ -33,6 +33,7 @@ class Validation(Experiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     subject: ClassVar[str] = "builds"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
+    takes_dtype: ClassVar[bool] = True
 
     target: Any = field(help="The experiment to validate: experiment@experiment.target=TYPE, and its variables.")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from paribus import seeds
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Diagnostics, EngineReport, Figure, Result, Table
-from paribus.spec import Spec
+from paribus.spec import Spec, is_own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,12 +70,14 @@ class Setup:
         stats: Settings of the statistics.
         device: The torch device to compute on, as a string (``cpu``, ``cuda``).
         batch_limit: The most rows in one forward pass.
+        dtype: Number format of forward passes (``float32``, ``float64``, ``bfloat16``, ``float16``).
     """
 
     seed: int
     stats: StatsSpec
     device: str = "cpu"
     batch_limit: int = 512
+    dtype: str = "float32"
 
     def rng(self, name: str) -> np.random.Generator:
         """Return the numpy generator of the stream ``name``."""
@@ -97,6 +99,8 @@ class Experiment(Spec):
         version: Raised whenever the meaning of a number changes; part of every run's identity.
         summary: One line for ``paribus list``.
         needs: The config groups its numbers depend on; only these enter the identity.
+        takes_dtype: Whether it runs the model in the number format of its setup (``setup.dtype``), so that
+            ``device.dtype`` takes effect. Where it is False, only float32 is accepted.
     """
 
     type: ClassVar[str]
@@ -105,6 +109,12 @@ class Experiment(Spec):
     version: ClassVar[int] = 1
     summary: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
+    takes_dtype: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **others: Any) -> None:
+        """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""
+        own = cls.__dict__.get("type") if is_own(cls.__module__) else None
+        super().__init_subclass__(kind=f"experiment/{own}" if isinstance(own, str) else None, **others)
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
         """Run the experiment on ``setup``; hand tables, figures and metrics to ``recorder`` as they are finished."""

@@ -46,6 +46,8 @@ class Checkpoints:
         history: One row per evaluation (``epoch, val_acc, ood_acc``, ...), or None.
         best: Epoch by choice (``peak_val``, ``peak_ood``) as training recorded it; what is missing here is looked up
             in the history among the epochs kept, the earliest of equals.
+        content: Returns a digest of the weights at an epoch and of what they are loaded into, so that weights which
+            were replaced are known by another key; None where ``key`` says it all.
     """
 
     loader: Callable[[int], Mapping[str, Any]]
@@ -53,6 +55,7 @@ class Checkpoints:
     key: str
     history: pd.DataFrame | None = None
     best: Mapping[str, int] = field(default_factory=dict)
+    content: Callable[[int], str] | None = None
 
     def __post_init__(self) -> None:
         """Sort the epochs.
@@ -89,9 +92,10 @@ class Checkpoints:
 
     def _checkpoint(self, epoch: int, choice: str) -> Checkpoint:
         loader = self.loader
+        content = "" if self.content is None else f"/{self.content(epoch)}"
         return Checkpoint(
             epoch=epoch,
-            key=f"{self.key}/epoch{epoch}",
+            key=f"{self.key}/epoch{epoch}{content}",
             load=lambda: loader(epoch),
             chosen_by=choice,
             on_reported_split=choice == "peak_ood",

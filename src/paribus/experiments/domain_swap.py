@@ -34,6 +34,7 @@ class DomainSwap(Experiment):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
+    takes_dtype: ClassVar[bool] = True
 
     splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Splits whose contents are shown.")
     positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")
@@ -164,6 +165,7 @@ class SwapMeasurements:
             _any_site(model),
             device=self.setup.device,
             batch_limit=self.setup.batch_limit,
+            dtype=self.setup.dtype,
             cache=self.setup.cache,
             key=checkpoint.key,
         )

@@ -36,6 +36,7 @@ class FeatureSurvey(Experiment):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "rank all latents of an autoencoder and choose those that a study works on"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "slice", "constraints")
+    takes_dtype: ClassVar[bool] = True
     chooses_features: ClassVar[bool] = True
     """In a sequence, the steps after it that need a feature are run once for each row of its table ``chosen``."""
 

@@ -37,6 +37,7 @@ class ProbeTrajectory(Experiment):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
+    takes_dtype: ClassVar[bool] = True
 
     layers: list[str] = field([], help="Modules to probe, e.g. [layer1,avgpool]; empty for the model's stages.")
     fit_balance: bool = field(True, help="Fit and score with inverse domain x class weights.")
@@ -112,6 +113,7 @@ def _features(
             layer,
             device=setup.device,
             batch_limit=setup.batch_limit,
+            dtype=setup.dtype,
             cache=setup.cache,
             key=checkpoint.key,
         )

@@ -58,9 +58,10 @@ class BuildSetup(BuildMeasurement):
         """Return the logits ``[m, V]`` of vectors at the autoencoder's site ``[m, d]`` (the last layer alone)."""
         import torch
 
+        evaluator = self.evaluator  # puts the network into its number format
         layer = self.model.network.get_submodule("output_layer")
         weight = next(layer.parameters())
-        with torch.inference_mode():
+        with torch.inference_mode(), evaluator.number_format():
             logits: torch.Tensor = layer(torch.as_tensor(x, dtype=weight.dtype, device=weight.device))
         return logits.float().cpu().numpy()
 

@@ -29,6 +29,7 @@ class ImageSetup(Setup):
         checkpoints: The checkpoints of its training; None for a model with only its present weights.
         checkpoint: Which of them to work on: ``peak_val``, ``final``, ``epoch:N``, ``all`` or ``peak_ood``.
         cache: Where features are kept between experiments; None for the cache that the process shares.
+        network_key: What tells the network from another with the same weights (a digest of its spec and code).
     """
 
     data: ImageData
@@ -38,6 +39,7 @@ class ImageSetup(Setup):
     checkpoints: Checkpoints | None = None
     checkpoint: str = "peak_val"
     cache: FeatureCache | None = None
+    network_key: str = ""
 
     def selected(self) -> list[Checkpoint]:
         """Return the chosen checkpoints, by ascending epoch; a model without any counts as its only one.
@@ -47,7 +49,8 @@ class ImageSetup(Setup):
         """
         if self.checkpoints is None:
             state = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-            self.checkpoints = index.only(state)
+            # equal weights in another network are another model
+            self.checkpoints = index.only(state, key=f"{index.state_digest(state)}/{self.network_key}")
         return self.checkpoints.select(self.checkpoint)
 
     def at(self, checkpoint: Checkpoint) -> nn.Module:

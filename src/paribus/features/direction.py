@@ -20,11 +20,11 @@ N_RANDOM = 400
 
 
 @dataclass(frozen=True)
-class Direction(Spec):
+class Direction(Spec, kind="feature/direction"):
     """The projection on a unit vector; its null population is random directions (isotropic)."""
 
     values: list[float] = field([], help="The vector itself.")
-    path: str | None = field(None, help="A .npy file with the vector.")
+    path: str | None = field(None, file=True, help="A .npy file with the vector.")
     token: str | None = field(None, help="The output weights of this token, centred over all tokens.")
     site: str = field(SAE_SITE, help="Module whose output (or with .input its input) is read.")
 
@@ -70,7 +70,7 @@ class Direction(Spec):
 
         if self.path:
             try:
-                return torch.as_tensor(np.load(Path(self.path), allow_pickle=False), dtype=torch.float32)
+                return torch.as_tensor(np.load(Path(self.path).expanduser(), allow_pickle=False), dtype=torch.float32)
             except (OSError, ValueError) as error:
                 raise DataError(f"feature.path={self.path}: no readable .npy vector ({error})") from None
         if self.token:

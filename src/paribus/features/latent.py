@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Latent(Spec):
+class Latent(Spec, kind="feature/latent"):
     """One latent of the sparse autoencoder, by its id."""
 
     id: int = field(0, low=0, help="Number of the latent, from 0.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Logit(Spec):
+class Logit(Spec, kind="feature/logit"):
     """The output for one token; its null population is the outputs for all other tokens."""
 
     token: str = field("swim_speed_up_12", help="Name of the token.")

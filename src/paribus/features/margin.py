@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Margin(Spec):
+class Margin(Spec, kind="feature/margin"):
     """The logit of one token minus the mean of all other logits."""
 
     token: str = field("swim_speed_up_12", help="Name of the token.")

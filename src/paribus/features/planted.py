@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PlantedFeature(Spec):
+class PlantedFeature(Spec, kind="feature/planted"):
     """One feature of the planted model, by name."""
 
     name: str = field("threshold", help="Name of the planted feature.")

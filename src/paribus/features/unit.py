@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Unit(Spec):
+class Unit(Spec, kind="feature/unit"):
     """One unit of the vector at a site (positions of a sequence are averaged over real tokens)."""
 
     id: int = field(0, low=0, help="Number of the unit, from 0.")

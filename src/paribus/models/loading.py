@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paribus import digests
 from paribus.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def load_state(path: str | Path) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: If the file is missing, of another kind, damaged, holds code, or holds no weights.
     """
-    file = Path(path)
+    file = Path(path).expanduser()
     if not file.is_file():
         raise CheckpointError(f"checkpoint {file}: no such file")
     if file.suffix not in SUFFIXES:
@@ -105,8 +105,7 @@ def file_digest(path: str | None) -> str:
     if path is None:
         return ""
     try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digests.file_digest(Path(path).expanduser())
     except OSError as error:
         raise CheckpointError(f"checkpoint {path}: cannot be read ({error.strerror})") from None
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MLP(Spec):
+class MLP(Spec, kind="model/mlp"):
     """A multi-layer perceptron on flattened images; its sites are ``hidden1``, ``hidden2``, ... and ``fc``."""
 
     widths: list[int] = field([128, 64], low=1, help="Units of each hidden layer.")
-    weights: str | None = field(None, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
 
     def check(self) -> None:
         """Check that there is a hidden layer.
@@ -42,7 +42,3 @@ class MLP(Spec):
         model = construct(lambda: MLPNet(in_channels * image_size**2, n_classes, tuple(self.widths)), generator)
         loading.start_from(model, self.weights)
         return model
-
-    def fingerprint(self) -> str:
-        """Return the digest of the checkpoint file, empty where there is none."""
-        return loading.file_digest(self.weights)

@@ -16,7 +16,7 @@ PLANTED_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Planted(Spec):
+class Planted(Spec, kind="model/planted"):
     """A model whose features are known functions of the token set, for tests and for teaching."""
 
     seed: int = field(0, low=0, help="Seed of the random features that nulls are drawn from.")

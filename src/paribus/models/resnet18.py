@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ResNet18(Spec):
+class ResNet18(Spec, kind="model/resnet18"):
     """ResNet-18 with the parameter names of torchvision and timm."""
 
     width: int = field(64, low=1, help="Channels of the first stage (64 in the paper).")
@@ -23,7 +23,7 @@ class ResNet18(Spec):
         choices=("imagenet", "small"),
         help="First layers: 7x7 stride 2 and max pooling, or 3x3 stride 1 for images below 64 pixels.",
     )
-    weights: str | None = field(None, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -37,7 +37,3 @@ class ResNet18(Spec):
         model = construct(lambda: ResNet18Net(in_channels, n_classes, self.width, self.stem), generator)
         loading.start_from(model, self.weights)
         return model
-
-    def fingerprint(self) -> str:
-        """Return the digest of the checkpoint file, empty where there is none."""
-        return loading.file_digest(self.weights)

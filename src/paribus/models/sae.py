@@ -23,10 +23,10 @@ LENS_KINDS = ("standard", "jumprelu", "topk")
 
 
 @dataclass(frozen=True)
-class SAE(Spec):
+class SAE(Spec, kind="model/sae"):
     """A sparse autoencoder on the vector before the last layer; without a path its weights are random."""
 
-    path: str | None = field(None, help="State dict (.pt, .pth, .safetensors) or a SAELens folder.")
+    path: str | None = field(None, file=True, help="State dict (.pt, .pth, .safetensors) or a SAELens folder.")
     n_features: int = field(256, low=1, help="Number of features, where there is no path.")
     clamp: float | None = field(6.0, above=0.0, help="Upper bound of the activation; null for none.")
 
@@ -43,12 +43,17 @@ class SAE(Spec):
             raise CheckpointError(f"sae {self.path}: reads vectors of {sae.width}, the model gives {width}")
         return sae
 
-    def fingerprint(self) -> str:
-        """Return the digest of the weights' file, empty where there is none."""
-        if self.path is None:
-            return ""
-        path = Path(self.path)
-        return loading.file_digest(str(path / LENS_WEIGHTS if path.is_dir() else path))
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the file, or the two of a SAELens folder."""
+        return {} if self.path is None else sae_files(self.path)
+
+
+def sae_files(path: str | Path) -> dict[str, Path]:
+    """Return the files that an autoencoder is read from: the state dict, or weights and settings of a folder."""
+    place = Path(path).expanduser()
+    if not place.is_dir():
+        return {"sae": place}
+    return {"sae_weights": place / LENS_WEIGHTS, "sae_settings": place / LENS_CONFIG}
 
 
 def random_sae(
@@ -75,7 +80,7 @@ def load_sae(path: str | Path, *, clamp: float | None) -> SparseAutoencoder:
     Raises:
         CheckpointError: If something is missing, unsafe, damaged or of a kind that is not known.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     return _load_lens(path) if path.is_dir() else sae_from_state(loading.load_state(path), clamp=clamp, where=str(path))
 
 

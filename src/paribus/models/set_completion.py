@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SetCompletion(Spec):
+class SetCompletion(Spec, kind="model/set_completion"):
     """A set transformer over ability tokens and a weapon; it scores every token of the whole set."""
 
     embedding: int = field(32, low=1, help="Width of token and weapon embeddings.")
@@ -27,7 +27,9 @@ class SetCompletion(Spec):
     n_heads: int = field(8, low=1, help="Attention heads.")
     n_inducing: int = field(32, low=1, help="Inducing points and seeds of each layer.")
     use_layer_norm: bool = field(True, help="Layer norms in the attention blocks.")
-    weights: str | None = field(None, help="Checkpoint file (.pt, .pth or .safetensors); null: random weights.")
+    weights: str | None = field(
+        None, file=True, help="Checkpoint file (.pt, .pth or .safetensors); null: random weights."
+    )
     sae: Any = field(None, help="Its sparse autoencoder (_target_: paribus.models.sae.SAE), or null.")
 
     trained_by: ClassVar[tuple[str, ...]] = ()
@@ -111,14 +113,9 @@ class SetCompletion(Spec):
             sae = self.sae.build(self.hidden, torch.Generator().manual_seed(0))
         return SetModel(net.eval(), sae, name=name)
 
-    def fingerprint(self) -> str:
-        """Return the digests of the checkpoint files, empty where there are none."""
-        own = loading.file_digest(self.weights)
-        return own + (self.sae.fingerprint() if self.sae is not None else "")
-
 
 @dataclass(frozen=True)
-class SetCompletionSmall(SetCompletion):
+class SetCompletionSmall(SetCompletion, kind="model/set_completion_small"):
     """A small one, trained on the spot in about half a minute on a CPU and reused from then on."""
 
     embedding: int = field(32, low=1, help="Width of token and weapon embeddings.")

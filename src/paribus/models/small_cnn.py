@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SmallCNN(Spec):
+class SmallCNN(Spec, kind="model/small_cnn"):
     """Three convolutional stages, average pooling and a linear head; made for images of 16 to 32 pixels."""
 
     width: int = field(16, low=1, help="Channels of the first stage; later ones have 2 and 4 times as many.")
     norm: str = field("none", choices=("batch", "group", "none"), help="Normalisation after each convolution.")
-    weights: str | None = field(None, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -33,7 +33,3 @@ class SmallCNN(Spec):
         model = construct(lambda: SmallCNNNet(in_channels, n_classes, self.width, self.norm), generator)
         loading.start_from(model, self.weights)
         return model
-
-    def fingerprint(self) -> str:
-        """Return the digest of the checkpoint file, empty where there is none."""
-        return loading.file_digest(self.weights)

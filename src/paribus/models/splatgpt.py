@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import CheckpointError, ConfigError
 from paribus.models import loading
+from paribus.models.sae import sae_files
 from paribus.models.set_completion import check_vocabulary, fit
 from paribus.models.set_model import SetModel
 from paribus.spec import Spec, field
@@ -22,13 +23,15 @@ HEAD_NAMES = ("num_heads", "n_heads", "nhead", "heads")
 
 
 @dataclass(frozen=True)
-class SplatGPT(Spec):
+class SplatGPT(Spec, kind="model/splatgpt"):
     """A folder with ``model[_ultra].pth``, ``model_params.json``, vocabularies and ``sae_model[_ultra].pth``."""
 
-    path: str = field(help="The folder.")
+    path: str = field(file=True, help="The folder.")
     variant: str = field("ultra", choices=("full", "ultra"), help="Which of the two models.")
     n_heads: int | None = field(None, low=1, help="Attention heads, where neither width nor model_params.json tells.")
-    sae: str | None = field(None, help="Autoencoder file or SAELens folder; by default the variant's in the folder.")
+    sae: str | None = field(
+        None, file=True, help="Autoencoder file or SAELens folder; by default the variant's in the folder."
+    )
     clamp: float | None = field(6.0, above=0.0, help="Upper bound of the autoencoder's activations; null for none.")
 
     def check(self) -> None:
@@ -86,14 +89,21 @@ class SplatGPT(Spec):
             )
         return SetModel(net.eval(), sae, name=f"splatgpt {self.variant}")
 
-    def fingerprint(self) -> str:
-        """Return the digests of weights, autoencoder and vocabularies."""
-        digests = [loading.file_digest(str(self.model_file()))]
-        digests += [loading.file_digest(str(file)) for file in self.vocabulary_files()]
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the files of the folder that belong to this variant, and those of the autoencoder.
+
+        Raises:
+            CheckpointError: If there is no such folder.
+        """
+        vocabulary, weapons = self.vocabulary_files()
+        found = {"model": self.model_file(), "vocabulary": vocabulary, "weapon_vocabulary": weapons}
+        if self._params_file().is_file():
+            found["params"] = self._params_file()
         file = self.sae_file()
-        if file is not None and file.is_file():
-            digests.append(loading.file_digest(str(file)))
-        return "".join(digests)
+        return found if file is None else {**found, **sae_files(file)}
+
+    def _params_file(self) -> Path:
+        return self.folder() / "model_params.json"
 
     def _heads(self, state: Mapping[str, torch.Tensor], where: str) -> int:
         hidden = state["output_layer.weight"].shape[1]
@@ -107,7 +117,7 @@ class SplatGPT(Spec):
 
     def _params(self) -> Mapping[str, Any]:
         """Read ``model_params.json``, which may be missing or empty."""
-        path = self.folder() / "model_params.json"
+        path = self._params_file()
         try:
             text = path.read_text(encoding="utf-8").strip()
             content = json.loads(text) if text else {}

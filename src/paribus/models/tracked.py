@@ -12,7 +12,7 @@ LATEST = "latest"
 
 
 @dataclass(frozen=True)
-class Tracked(Spec):
+class Tracked(Spec, kind="model/tracked"):
     """The model that a tracked run trained, with its checkpoints and history."""
 
     run: str = field(

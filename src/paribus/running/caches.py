@@ -7,9 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from paribus.config.foreign import Foreign
-from paribus.config.science import science
-from paribus.results.values import plain
-from paribus.tracking.identity import canonical, digest
+from paribus.running.contents import fingerprint
 
 
 class Latest:
@@ -45,29 +43,11 @@ models = Latest(4)
 
 
 def load_data(node: Any) -> Any:
-    """Return the data set that a spec or a foreign callable of the ``data`` group stands for, loaded once."""
+    """Return the data set that a spec or a foreign callable of the ``data`` group stands for, loaded once.
+
+    It is known by what decides it: a file that was replaced, or a function that was changed, makes another one.
+    """
     return data_sets.get(fingerprint(node), node.call if isinstance(node, Foreign) else node.load)
-
-
-def fingerprint(node: Any) -> str:
-    """Return what decides a data set: its science fields, and what it says of its files or its generator itself."""
-    own = getattr(node, "fingerprint", None)
-    stated = {"science": canonical(plain(science(node))), "source": source_of(node)}
-    if own is not None and not isinstance(node, Foreign):
-        stated["own"] = str(own())
-    return digest(stated)
-
-
-def source_of(node: Any) -> str:
-    """Return the source text of a foreign callable, so that a change of it is a change of identity; else empty."""
-    import inspect
-
-    if not isinstance(node, Foreign):
-        return ""
-    try:
-        return inspect.getsource(node.function)
-    except (OSError, TypeError):
-        return ""
 
 
 def clear() -> None:

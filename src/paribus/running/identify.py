@@ -2,56 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.science import science
-from paribus.running.caches import fingerprint, source_of
+from paribus.running.contents import InputFile, contents, without_start
 from paribus.tracking.identity import identity
 
 if TYPE_CHECKING:
     from paribus.running.resolve import Resolved
 
 
-def identify(resolved: Resolved, *, runs: str | None = None) -> str:
-    """Return the identity of a resolved request.
+@dataclass(frozen=True)
+class Identified:
+    """A request that is known by what decides its numbers.
 
-    It covers the experiment with its version, the seed, and the groups that the experiment needs: data by their
-    fingerprint, a trained model by the identity of the run that made it (and the choice of its checkpoint), a model
-    file by its digest, everything else by its science fields.
+    Attributes:
+        identity: The hash.
+        files: The files whose content is in it, by group and by what each is for.
+        code: Digests of the foreign code in it, by ``module NAME`` and ``distribution NAME``.
+    """
+
+    identity: str
+    files: Mapping[str, InputFile] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+
+
+def identify(resolved: Resolved, *, runs: str | None = None) -> str:
+    """Return the identity of a resolved request; see :func:`identified`."""
+    return identified(resolved, runs=runs).identity
+
+
+def identified(resolved: Resolved, *, runs: str | None = None) -> Identified:
+    """Return the identity of a resolved request with the files and the code that it covers.
+
+    It covers the experiment with its version, the seed, the number format, and the groups that the experiment needs:
+    their science fields, the files that they read by content, and foreign code. A trained model is the identity of the
+    run that made it (and the choice of its checkpoint), with what is read and run anew to set it up.
 
     Args:
         resolved: The request, with the model it takes.
         runs: For a comparison or a report: a digest of the runs it is made from.
+
+    Raises:
+        ParibusError: If a file is missing or cannot be read.
     """
     request, source = resolved.request, resolved.source
     experiment = request.experiment
-    stated: dict[str, Any] = {"seed": request.seed, "experiment": science(experiment)}
+    stated: dict[str, Any] = {"seed": request.seed}
+    nodes: dict[str, Any] = {"experiment": experiment}
     inputs: dict[str, str] = {}
     if runs is not None:
         inputs["runs"] = runs
     for group in experiment.needs:
         node = request.nodes.get(group)
-        if group == "data" and node is not None:
-            inputs[group] = fingerprint(node)
-        elif group in ("model", "training") and source is not None:
-            inputs["model"] = source.identity
+        if group in ("model", "training") and source is not None:
+            inputs["source"] = source.identity
             stated["checkpoint"] = request.checkpoint
-        elif group == "model":
-            stated[group] = without_files(science(node), node)
-            inputs[group] = file_digest(node)
+            nodes["model"] = without_start(source.architecture)
         else:
-            stated[group] = science(node)
-    return identity(experiment.type, experiment.version, stated, {k: v for k, v in inputs.items() if v})
-
-
-def file_digest(node: Any) -> str:
-    """Return what a model spec says about its file, or the source of a foreign one; empty for neither."""
-    own = getattr(node, "fingerprint", None)
-    return str(own()) if own is not None else source_of(node)
-
-
-def without_files(stated: Any, node: Any) -> Any:
-    """Leave out where a model's file stands: its digest is among the inputs, and a file that is moved is the same."""
-    if isinstance(stated, dict) and getattr(node, "fingerprint", None) is not None:
-        return {name: value for name, value in stated.items() if name != "weights"}
-    return stated
+            nodes[group] = node
+    if experiment.takes_dtype:
+        nodes["device"] = request.nodes["device"]
+    files: dict[str, InputFile] = {}
+    code: dict[str, str] = {}
+    for group, node in nodes.items():
+        stated[group] = science(node)
+        found = contents(node)
+        inputs[group] = found.digest()
+        files |= {f"{group}.{name}": file for name, file in found.files.items()}
+        code |= found.code
+    known = identity(experiment.type, experiment.version, stated, {k: v for k, v in inputs.items() if v})
+    return Identified(known, files, code)

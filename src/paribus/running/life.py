@@ -21,7 +21,7 @@ from paribus.running.holding import SignalsHeld
 from paribus.running.identify import identify
 from paribus.running.on_the_spot import trained
 from paribus.running.recorder import TrackedRecorder
-from paribus.running.setup import builder
+from paribus.running.setup import builder, refuse_format
 from paribus.running.tags import model_label, run_name, run_tags
 from paribus.running.workspace import FileWorkspace, discard
 from paribus.tracking.provenance import provenance
@@ -111,6 +111,7 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
         KeyboardInterrupt: If a signal came; the run is KILLED.
     """
     request = resolved.request
+    refuse_format(request.experiment, request.nodes["device"], step=request.step)
     runs = None
     if request.experiment.subject == "runs":
         from paribus.running.subjects.runs import runs_digest

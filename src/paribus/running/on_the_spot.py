@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
+from paribus.running.setup import DEFAULT_DTYPE
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
@@ -78,7 +79,9 @@ def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
 def _training(request: Request, name: str) -> Request:
     """Return the request of one training run, which is reused whenever it is there."""
     experiment = experiment_named(name)
-    return replace(request.for_step(name, experiment, _node(experiment)), step=None, reuse="always")
+    step = replace(request.for_step(name, experiment, _node(experiment)), step=None, reuse="always")
+    # the same model for every number format that it is measured in
+    return step.with_nodes(device=replace(request.nodes["device"], dtype=DEFAULT_DTYPE))
 
 
 def experiment_named(name: str) -> Experiment:

@@ -10,7 +10,7 @@ import paribus.running.subjects
 from paribus.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from paribus.experiments.base import Setup
+    from paribus.experiments.base import Experiment, Setup
     from paribus.running.resolve import Resolved
     from paribus.tracking.interface import Store
 
@@ -25,6 +25,9 @@ class SetupBuilder(Protocol):
         """Load what the experiment works on."""
 
 
+DEFAULT_DTYPE = "float32"
+WITHOUT_MODEL = ("runs", "results")
+"""Subjects whose experiments run no model."""
 _registered: dict[str, Any] = {}
 
 
@@ -55,8 +58,33 @@ def builder(subject: str) -> SetupBuilder:
     return shipped
 
 
+def refuse_format(experiment: Experiment, device: Any, *, step: str | None = None) -> None:
+    """Refuse a number format that would have no effect on an experiment.
+
+    Args:
+        experiment: The experiment.
+        device: The ``device`` group.
+        step: Its name, where it is a step of a sequence; there, one that runs no model at all may stand beside others.
+
+    Raises:
+        ConfigError: If another format than float32 is asked for and the experiment does not run the model in it.
+    """
+    if device.dtype == DEFAULT_DTYPE or experiment.takes_dtype:
+        return
+    trains = bool(getattr(experiment, "produces_model", False))
+    if step is not None and not trains and experiment.subject in WITHOUT_MODEL:
+        return
+    why = (
+        "trains in float32; train the model by itself and measure it with model=tracked in this format"
+        if trains
+        else "does not run a model in the format that is asked for"
+    )
+    where = f"step {step}: " if step is not None else ""
+    raise ConfigError(f"device.dtype={device.dtype}: {where}{experiment.type} {why}; use device.dtype={DEFAULT_DTYPE}")
+
+
 def basics(resolved: Resolved) -> dict[str, Any]:
-    """Return the arguments that every setup takes: seed, statistics, device and batch limit."""
+    """Return the arguments that every setup takes: seed, statistics, device, batch limit and number format."""
     request = resolved.request
     device = request.nodes["device"]
     return {
@@ -64,4 +92,5 @@ def basics(resolved: Resolved) -> dict[str, Any]:
         "stats": request.nodes["stats"],
         "device": device.resolve(),
         "batch_limit": device.batch_limit,
+        "dtype": device.dtype,
     }

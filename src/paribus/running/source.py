@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paribus import digests
 from paribus.config.check import TARGET, build
 from paribus.errors import CheckpointError, ConfigError, DataError
+from paribus.running.contents import fingerprint, without_start
 from paribus.running.workspace import SUFFIX, read_state
 
 if TYPE_CHECKING:
@@ -112,14 +114,24 @@ class ModelSource:
         from paribus.experiments.checkpoints import Checkpoints
 
         epochs = self._epochs()
+        network = fingerprint(without_start(self.architecture))
 
         def load(epoch: int) -> Mapping[str, Any]:
             weights: Mapping[str, Any] = self.epoch_state(epoch)["model"]
             return weights
 
         best = {choice: epoch for choice, epoch in self.best.items() if epoch in epochs}
+
+        def content(epoch: int) -> str:
+            try:
+                weights = digests.file_digest(self.locate(epochs[epoch]))
+            except OSError as error:
+                raise CheckpointError(f"{self.label}: checkpoint of epoch {epoch} cannot be read ({error})") from None
+            return f"{weights}/{network}"
+
         return Checkpoints(
             loader=load,
+            content=content,
             epochs=tuple(epochs),
             history=self.history,
             best=best,

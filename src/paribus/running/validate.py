@@ -10,7 +10,7 @@ from paribus.running.choosing import waiting
 from paribus.running.request import from_job
 from paribus.running.resolve import Resolved, resolve
 from paribus.running.sequence import Sequence, planned, step_requests
-from paribus.running.setup import builder
+from paribus.running.setup import builder, refuse_format
 from paribus.tracking import local
 from paribus.tracking.store import open_store
 
@@ -33,13 +33,17 @@ def validate(job: Job) -> None:
     request.nodes["device"].resolve()
     store = _existing_store(request.tracking) if takes_tracked(job) else _no_store(request.tracking)
     if isinstance(request.experiment, Sequence):
-        later = waiting(step_requests(request))
+        steps = step_requests(request)
+        for step in steps:
+            refuse_format(step.experiment, request.nodes["device"], step=step.step)
+        later = waiting(steps)
         for resolved, _ in planned(request, store):
             if resolved.request.step not in later:
                 _validate(resolved, store)
         if request.experiment.comparison is not None:
             _validate(Resolved(request.for_step("comparison", request.experiment.comparison, {}), None), store)
     else:
+        refuse_format(request.experiment, request.nodes["device"])
         _validate(resolve(request, store), store)
 
 

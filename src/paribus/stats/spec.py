@@ -8,7 +8,7 @@ from paribus.spec import Spec, field
 
 
 @dataclass(frozen=True)
-class StatsSpec(Spec):
+class StatsSpec(Spec, kind="stats"):
     """How intervals, tests and nulls are computed."""
 
     n_bootstrap: int = field(2000, low=100, help="Cluster-bootstrap resamples of every interval.")

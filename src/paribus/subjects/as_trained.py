@@ -8,5 +8,5 @@ from paribus.spec import Spec
 
 
 @dataclass(frozen=True)
-class AsTrained(Spec):
+class AsTrained(Spec, kind="data/as_trained"):
     """The data set of the run that trained the model; needs ``model=tracked``."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from paribus.results.values import float_text, plain
 
-IDENTITY_VERSION = 1
+IDENTITY_VERSION = 2
 """Raised when the same request must no longer be taken for the same run."""
 DIGITS = 32
 

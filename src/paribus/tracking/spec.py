@@ -11,7 +11,7 @@ SERVER_SCHEMES = ("http://", "https://", "databricks", "postgresql", "mysql", "m
 
 
 @dataclass(frozen=True)
-class TrackingSpec(Spec):
+class TrackingSpec(Spec, kind="tracking"):
     """Which MLflow store runs go to. None of it changes a run's identity."""
 
     kind: str = field(

@@ -9,7 +9,7 @@ from paribus.spec import Spec, field
 
 
 @dataclass(frozen=True)
-class TrainingSpec(Spec):
+class TrainingSpec(Spec, kind="training"):
     """Cross-entropy with AdamW, the three factors of grokking, and when to evaluate and keep checkpoints.
 
     The weight decay and the init scale of the grokking conditions are this project's own choice: the study that

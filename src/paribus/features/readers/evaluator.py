@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +79,12 @@ class Evaluator:
             arrays.append(np.ascontiguousarray(source))
         return tuple(to_device(torch.from_numpy(array), self.device) for array in arrays)
 
+    def number_format(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context in which the network, or a part of it, runs in the format that was asked for."""
+        if self._half is None:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self._half)
+
     @torch.inference_mode()
     def run(self, codes: Codes, source: Ints, visit: Visit) -> None:
         """Run the network on states ``[n, 16]`` and hand vectors and logits over, batch by batch."""
@@ -85,11 +93,8 @@ class Evaluator:
             def step(rows: slice) -> None:
                 seen.clear()
                 inputs = self.inputs(codes[rows], source[rows])
-                if self._half is None:
+                with self.number_format():
                     logits = self.model.network(*inputs)
-                else:
-                    with torch.autocast(self.device.type, dtype=self._half):
-                        logits = self.model.network(*inputs)
                 vectors = pooled(seen[-1], inputs[2]) if self.site else logits
                 if self._half is not None:
                     vectors, logits = vectors.float(), logits.float()

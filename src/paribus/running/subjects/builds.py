@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from paribus import seeds
 from paribus.config.foreign import Foreign
-from paribus.config.science import science
 from paribus.errors import ConfigError, DataError
 from paribus.results.values import plain
-from paribus.running.caches import data_sets, fingerprint, models
+from paribus.running.caches import data_sets, models
+from paribus.running.contents import fingerprint
 from paribus.running.setup import basics
 from paribus.tracking.identity import canonical, digest
 
 if TYPE_CHECKING:
+    from paribus.experiments.checkpoints import Checkpoint
     from paribus.experiments.setup_builds import BuildSetup
     from paribus.models.set_model import SetModel
     from paribus.running.resolve import Resolved
@@ -58,7 +59,7 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> BuildSetup:
         seed=arguments["seed"],
         stats=arguments["stats"],
         device=arguments["device"],
-        dtype=nodes["device"].dtype,
+        dtype=arguments["dtype"],
         batch_limit=arguments["batch_limit"],
     )
 
@@ -76,13 +77,13 @@ def load(resolved: Resolved) -> Corpus:
     node, model = resolved.request.nodes.get("data"), resolved.request.nodes.get("model")
     if node is None:
         raise ConfigError(f"data: {resolved.request.experiment.type} needs a corpus, e.g. data=builds_generated")
-    files = getattr(model, "vocabulary_files", None)
-    vocabulary = files() if callable(files) else None
 
     def make() -> Any:
         return node.call() if isinstance(node, Foreign) else load_corpus(node, model)
 
-    corpus = data_sets.get((fingerprint(node), vocabulary), make)
+    # a model that brings its vocabulary decides on the corpus too
+    reads_in = fingerprint(model) if callable(getattr(model, "vocabulary_files", None)) else None
+    corpus = data_sets.get((fingerprint(node), reads_in), make)
     if not isinstance(corpus, Corpus):
         raise DataError(
             f"data: gave a {type(corpus).__name__}, but {resolved.request.experiment.type} needs "
@@ -120,8 +121,8 @@ def set_model(resolved: Resolved, corpus: Corpus) -> SetModel:
         except TypeError:
             raise ConfigError(f"model: {type(node).__name__} is no model of sets; try model=planted") from None
 
-    trained = [source.identity, source.run_id, request.checkpoint] if source is not None else None
-    stated = {"model": plain(science(node)), "seed": request.seed, "tokens": list(arguments["tokens"]), "from": trained}
+    trained = chosen(resolved, source).key if source is not None else None
+    stated = {"model": fingerprint(node), "seed": request.seed, "from": trained, **plain(arguments)}
     # a training changes its network in place, so it never gets a shared one
     shared = not isinstance(node, Foreign) and not getattr(request.experiment, "produces_model", False)
     model = models.get(digest({"stated": canonical(stated)}), make) if shared else make()
@@ -140,8 +141,13 @@ def restored(resolved: Resolved, source: ModelSource, arguments: dict[str, Any])
     restore = getattr(source.architecture, "restore", None)
     if restore is None:
         raise ConfigError(f"model: {source.label} trained no model of sets")
-    index = source.checkpoints()
-    choice = resolved.request.checkpoint if resolved.request.checkpoint != "all" else "peak_val"
-    (chosen,) = index.select(choice)
-    model: SetModel = restore(source.epoch_state(chosen.epoch), **arguments, name=source.label)
+    epoch = chosen(resolved, source).epoch
+    model: SetModel = restore(source.epoch_state(epoch), **arguments, name=source.label)
     return model
+
+
+def chosen(resolved: Resolved, source: ModelSource) -> Checkpoint:
+    """Return the checkpoint that an experiment on sets works on: one, also where all are asked for."""
+    choice = resolved.request.checkpoint if resolved.request.checkpoint != "all" else "peak_val"
+    (found,) = source.checkpoints().select(choice)
+    return found

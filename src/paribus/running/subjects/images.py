@@ -10,6 +10,7 @@ from paribus.config.foreign import Foreign
 from paribus.errors import ConfigError, DataError
 from paribus.results.values import plain
 from paribus.running.caches import load_data
+from paribus.running.contents import contents, fingerprint, without_start
 from paribus.running.setup import basics
 from paribus.tracking.identity import canonical, digest
 
@@ -66,6 +67,7 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup:
         checkpoints=None if source is None else source.checkpoints(),
         checkpoint=request.checkpoint,
         cache=FeatureCache.shared(),
+        network_key=fingerprint(without_start(request.nodes["model"])),
     )
 
 
@@ -144,6 +146,7 @@ def _key(resolved: Resolved) -> str:
         "type": request.experiment.type,
         "data": _stated(request.nodes.get("data")),
         "model": _stated(request.nodes.get("model")),
+        "contents": [contents(request.nodes.get(group)).digest() for group in ("data", "model")],
         "sites": fields,
         "source": source.identity if source else None,
         "checkpoint": request.checkpoint,

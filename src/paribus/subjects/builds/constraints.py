@@ -24,7 +24,7 @@ MAX_AP_DOUBLED = 66
 
 
 @dataclass(frozen=True)
-class ConstraintsSpec(Spec):
+class ConstraintsSpec(Spec, kind="constraints"):
     """Level of every constraint. Soft: counted and warned about. Hard: the state is not evaluated."""
 
     one_rung_per_family: str = field("hard", choices=LEVELS, help="No state holds two capstones of one family.")

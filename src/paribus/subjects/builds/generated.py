@@ -94,7 +94,7 @@ ARCHETYPES = (
 
 
 @dataclass(frozen=True)
-class BuildsGenerated(Spec):
+class BuildsGenerated(Spec, kind="data/builds_generated"):
     """Legal builds drawn from archetypes; weapons prefer archetypes, so weapon and abilities are confounded."""
 
     n_builds: int = field(2000, low=1, high=5_000_000, help="Whole builds to draw.")

@@ -21,7 +21,7 @@ N_STRATA = 10
 
 
 @dataclass(frozen=True)
-class SliceSpec(Spec):
+class SliceSpec(Spec, kind="slice"):
     """Filters on weapon and family first, then on the activation, then a sample. Everything empty takes all."""
 
     percentile_min: float | None = field(None, low=0.0, high=100.0, help="Keep activations from this percentile on.")

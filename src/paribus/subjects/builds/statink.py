@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -34,14 +33,16 @@ MAX_FAMILY_AP = 66.0
 
 
 @dataclass(frozen=True)
-class BuildsStatink(Spec):
+class BuildsStatink(Spec, kind="data/builds_statink"):
     """Builds from stat.ink battle CSV files: one day's file, a folder of them, or a zip of them."""
 
-    path: str = field(help="A .csv file, a .zip of such files, or a folder of both.", science=False)
+    path: str = field(file=True, help="A .csv file, a .zip of such files, or a folder of both.")
     players: str = field("all", choices=("all", "uploader"), help="All eight players of a battle, or its uploader.")
-    vocab: str | None = field(None, help="Token vocabulary; by default the model's, else the built-in one.")
-    weapon_vocab: str | None = field(None, help="Weapon vocabulary; by default the model's, else the built-in one.")
-    kits: str | None = field(None, help="CSV of kits that overrides the built-in table.")
+    vocab: str | None = field(None, file=True, help="Token vocabulary; by default the model's, else the built-in one.")
+    weapon_vocab: str | None = field(
+        None, file=True, help="Weapon vocabulary; by default the model's, else the built-in one."
+    )
+    kits: str | None = field(None, file=True, help="CSV of kits that overrides the built-in table.")
     contexts_per_build: int = field(1, low=1, high=1000, help="Partial builds drawn from each build.")
     partial: bool = field(True, help="Contexts are partial builds, tokens removed as in training.")
     keep_empty: bool = field(False, help="Keep contexts without any token.")
@@ -79,13 +80,14 @@ class BuildsStatink(Spec):
         kits = tuple(read_kits(self.kits).values()) if self.kits else ()
         return Weapons(Weapons.default().names, kits)
 
-    def fingerprint(self) -> str:
-        """Return the digest of the files."""
-        total = hashlib.sha256()
-        for file in self.files():
-            with file.open("rb") as stream:
-                total.update(hashlib.file_digest(stream, "sha256").digest())
-        return total.hexdigest()
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the exports in the order they are read, and the vocabularies and kits that are given.
+
+        Raises:
+            DataError: If there are no exports.
+        """
+        given = {name: path for name, path in super().input_files().items() if name != "path"}
+        return given | {f"export {number}": file for number, file in enumerate(self.files())}
 
     def load(self, vocabulary: Vocabulary | None = None, weapons: Weapons | None = None) -> Corpus:
         """Read the corpus, row by row.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +25,15 @@ COLUMNS = ("ability_tags", "weapon_id")
 
 
 @dataclass(frozen=True)
-class BuildsTokenized(Spec):
+class BuildsTokenized(Spec, kind="data/builds_tokenized"):
     """Builds as token ids: columns ``ability_tags`` (JSON list of ids) and ``weapon_id`` (index), tab-separated."""
 
-    path: str = field(help="The file (``tokenized_data.csv``), or the folder it lies in.")
-    vocab: str | None = field(None, help="Token vocabulary; by default vocab.json beside the file.")
-    weapon_vocab: str | None = field(None, help="Weapon vocabulary; by default weapon_vocab.json beside the file.")
-    kits: str | None = field(None, help="CSV of kits that overrides the built-in table.")
+    path: str = field(file=True, help="The file (``tokenized_data.csv``), or the folder it lies in.")
+    vocab: str | None = field(None, file=True, help="Token vocabulary; by default vocab.json beside the file.")
+    weapon_vocab: str | None = field(
+        None, file=True, help="Weapon vocabulary; by default weapon_vocab.json beside the file."
+    )
+    kits: str | None = field(None, file=True, help="CSV of kits that overrides the built-in table.")
     contexts_per_build: int = field(1, low=1, high=1000, help="Partial builds drawn from each row.")
     partial: bool = field(True, help="Contexts are partial builds, tokens removed as in training.")
     keep_empty: bool = field(False, help="Keep contexts without any token.")
@@ -58,16 +59,27 @@ class BuildsTokenized(Spec):
 
     def vocabulary(self) -> Vocabulary:
         """Return the vocabulary the ids belong to."""
-        return Vocabulary.read(self.vocab or self.file().parent / "vocab.json")
+        return Vocabulary.read(self.vocabulary_files()[0])
 
     def weapons(self) -> Weapons:
         """Return the weapons the indices belong to."""
-        return Weapons.read(self.weapon_vocab or self.file().parent / "weapon_vocab.json", self.kits)
+        return Weapons.read(self.vocabulary_files()[1], self.kits)
 
-    def fingerprint(self) -> str:
-        """Return the digest of the file."""
-        with self.file().open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+    def vocabulary_files(self) -> tuple[Path, Path]:
+        """Return the files of token and weapon vocabulary that the ids belong to."""
+        beside = self.file().parent
+        vocabulary, weapons = self.vocab or beside / "vocab.json", self.weapon_vocab or beside / "weapon_vocab.json"
+        return Path(vocabulary).expanduser(), Path(weapons).expanduser()
+
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the table, both vocabularies, and the kits where they are given.
+
+        Raises:
+            DataError: If the table is not there.
+        """
+        vocabulary, weapons = self.vocabulary_files()
+        found = {"rows": self.file(), "vocabulary": vocabulary, "weapon_vocabulary": weapons}
+        return found if self.kits is None else {**found, "kits": Path(self.kits).expanduser()}
 
     def load(self, vocabulary: Vocabulary | None = None, weapons: Weapons | None = None) -> Corpus:
         """Read the corpus; the ids are those of its own vocabulary, which must be the model's.

@@ -25,14 +25,14 @@ REQUIRED = ("images", "labels", "domains")
 
 
 @dataclass(frozen=True)
-class Arrays(Spec):
+class Arrays(Spec, kind="data/arrays"):
     """An ``.npz`` file with ``images, labels, domains`` and, if there are, ``clusters, domain_names, class_names``.
 
     Images are uint8, or floats in [0, 1], of shape ``[n, H, W]``, ``[n, H, W, C]`` or ``[n, C, H, W]`` with one or
     three channels. Labels and domains are numbers from 0, or names. Without ``clusters`` every image is its own.
     """
 
-    path: str = field(help="The .npz file.", science=False)
+    path: str = field(file=True, help="The .npz file.")
     ood_domain: str = field(help="Domain that is only reported, by name or number.")
     train_domains: list[str] = field([], help="Names or numbers of the training domains; empty for all others.")
     val_domain: str | None = field(None, help="Domain for every choice; null holds out clusters of the training ones.")
@@ -43,7 +43,7 @@ class Arrays(Spec):
     balance: bool = field(True, help="Whether draws are balanced over domain x class.")
     seed: int = field(0, help="Draws held-out clusters and rows.")
 
-    def fingerprint(self) -> str:
+    def content(self) -> str:
         """Return a hash of the file's content and the parameters.
 
         Raises:
@@ -87,7 +87,7 @@ class Arrays(Spec):
             return torch.from_numpy(pixels[rows])
 
         chosen = choose(catalogue, roles, draws, where)
-        return assemble(catalogue, roles, chosen, read, fingerprint=self.fingerprint())
+        return assemble(catalogue, roles, chosen, read, fingerprint=self.content())
 
     def _keep_classes(
         self,

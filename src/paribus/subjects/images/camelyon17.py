@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,17 +25,18 @@ OOD_CENTER, VAL_CENTER = 2, 1
 """The test and the validation hospital, in the numbering from 0 that WILDS uses."""
 COLUMNS = ("patient", "node", "x_coord", "y_coord", "tumor", "slide", "center", "split")
 PATCH_SIZE = 96
+METADATA = "metadata.csv"
 
 
 @dataclass(frozen=True)
-class Camelyon17(Spec):
+class Camelyon17(Spec, kind="data/camelyon17"):
     """Patches of lymph nodes from five hospitals, label tumour; a cluster is a slide.
 
     The hospitals have the roles that WILDS gives them: three are trained on, one is for every choice, one is only
     reported. Draws are balanced over hospital x class.
     """
 
-    path: str = field(help="The folder with metadata.csv and patches/.", science=False)
+    path: str = field(file=True, help="The folder with metadata.csv and patches/.")
     n_train: int | None = field(1000, low=2, help="Training patches; null for all.")
     n_eval: int | None = field(2000, low=2, help="Most patches of each other split; null for all.")
     id_val: str = field(
@@ -47,8 +49,19 @@ class Camelyon17(Spec):
     image_size: int = field(96, low=8, high=96, help="Height and width; smaller than 96 is resized.")
     seed: int = field(0, help="Draws held-out slides and patches.")
 
-    def fingerprint(self) -> str:
+    def content(self) -> str:
         """Return a hash of the metadata, of the chosen patches' contents, and of the parameters.
+
+        Raises:
+            DataError: If the folder has not the layout, or a chosen patch is missing.
+        """
+        root = Path(self.path)
+        files = self.input_files()
+        patches = digest_of_files([file for name, file in files.items() if name != METADATA], root)
+        return of_files(self, file_digest(files[METADATA]) + patches)
+
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the metadata and the chosen patches, by their places below the folder.
 
         Raises:
             DataError: If the folder has not the layout, or a chosen patch is missing.
@@ -57,8 +70,8 @@ class Camelyon17(Spec):
         chosen = choose(catalogue, roles, self._draws(), self._where())
         rows = np.unique(np.concatenate(list(chosen.values())))
         root = Path(self.path)
-        patches = digest_of_files(patch_files(root, frame, rows), root)
-        return of_files(self, file_digest(root / "metadata.csv") + patches)
+        patches = patch_files(root, frame, rows)
+        return {METADATA: root / METADATA, **{file.relative_to(root).as_posix(): file for file in patches}}
 
     def load(self) -> ImageData:
         """Read the chosen patches.
@@ -73,7 +86,7 @@ class Camelyon17(Spec):
             files = patch_files(Path(self.path), frame, rows)
             return read_images(files, size=self.image_size, channels=3, description="patches")
 
-        return assemble(catalogue, roles, chosen, read, fingerprint=self.fingerprint())
+        return assemble(catalogue, roles, chosen, read, fingerprint=self.content())
 
     def _where(self) -> str:
         return f"camelyon17 {self.path}"
@@ -116,7 +129,7 @@ def read_metadata(root: Path, where: str) -> pd.DataFrame:
 
     if not root.is_dir():
         raise DataError(f"{where}: no such folder")
-    file = root / "metadata.csv"
+    file = root / METADATA
     if not file.is_file():
         raise DataError(f"{where}: has no metadata.csv; a folder in the layout of WILDS is needed")
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus import seeds
+from paribus.config.science import is_stated
 from paribus.errors import ConfigError
 from paribus.spec import Spec, field
 from paribus.subjects.images import scanners
@@ -23,7 +24,7 @@ TRAIN_SCANNERS, VAL_SCANNER, OOD_SCANNER = (0, 1, 2), 3, 4
 
 
 @dataclass(frozen=True)
-class DigitsScanners(Spec):
+class DigitsScanners(Spec, kind="data/digits_scanners"):
     """The digits that scikit-learn ships, label ``digit >= 5``, in the styles of five scanners.
 
     In the training and in-distribution validation splits scanner ``k`` shows the positive class with probability
@@ -55,9 +56,16 @@ class DigitsScanners(Spec):
             )
 
     def fingerprint(self) -> str:
+        """Return what decides the images besides the parameters: the generator's version."""
+        return f"digits_scanners/{GENERATOR_VERSION}"
+
+    def content(self) -> str:
         """Return a hash of the parameters and the generator's version."""
-        stated = json.dumps({"digits_scanners": GENERATOR_VERSION, **dataclasses.asdict(self)}, sort_keys=True)
-        return hashlib.sha256(stated.encode()).hexdigest()
+        stated = {
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if is_stated(f, getattr(self, f.name))
+        }
+        text = json.dumps({"digits_scanners": GENERATOR_VERSION, **stated}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def load(self) -> ImageData:
         """Render the images."""
@@ -99,7 +107,7 @@ class DigitsScanners(Spec):
             domain_names=tuple(name for name, _ in scanners.SCANNERS),
             class_names=("0-4", "5-9"),
             splits=splits,
-            digest=content_digest(self.fingerprint(), labels, domains, digits),
+            digest=content_digest(self.content(), labels, domains, digits),
             train_domains=TRAIN_SCANNERS,
             rerender=rerender,
             paired_class={k: {1: 1, -1: 0}.get(int(a)) for k, a in enumerate(pairing)},

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from paribus import digests
 from paribus.errors import DataError
 
 if TYPE_CHECKING:
@@ -75,24 +75,17 @@ def read_image(file: Path, size: int, channels: int) -> NDArray[np.uint8]:
 
 
 def file_digest(file: Path) -> str:
-    """Return the SHA-256 of a file; kept for as long as its size and time of change stay the same.
+    """Return the SHA-256 of a file; kept for as long as it stays what it is.
 
     Raises:
         DataError: If it cannot be read.
     """
     try:
-        status = file.stat()
-        return _digest(str(file.resolve()), status.st_mtime_ns, status.st_size)
+        return digests.file_digest(file)
     except FileNotFoundError:
         raise DataError(f"{file}: no such file") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-
-
-@lru_cache(maxsize=200_000)
-def _digest(path: str, changed: int, size: int) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest_of_files(files: Sequence[Path], root: Path) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 
+from paribus.config.science import is_stated
 from paribus.spec import Spec
 
 
@@ -14,7 +15,7 @@ def of_files(spec: Spec, content: str) -> str:
     stated = {
         declared.name: getattr(spec, declared.name)
         for declared in dataclasses.fields(spec)
-        if declared.metadata.get("science", True)
+        if is_stated(declared, getattr(spec, declared.name))
     }
     text = json.dumps([type(spec).__name__, stated, content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

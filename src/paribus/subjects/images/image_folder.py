@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ImageFolder(Spec):
+class ImageFolder(Spec, kind="data/image_folder"):
     """A folder with one folder per domain, in each of them one per class; every image is a cluster of its own."""
 
-    path: str = field(help="The folder that holds the domains' folders.", science=False)
+    path: str = field(file=True, help="The folder that holds the domains' folders.")
     ood_domain: str = field(help="Domain that is only reported.")
     train_domains: list[str] = field([], help="Names of the training domains; empty for all others.")
     val_domain: str | None = field(None, help="Domain for every choice; null holds out images of the training ones.")
@@ -37,14 +38,22 @@ class ImageFolder(Spec):
     balance: bool = field(True, help="Whether draws are balanced over domain x class.")
     seed: int = field(0, help="Draws held-out images and rows.")
 
-    def fingerprint(self) -> str:
+    def content(self) -> str:
         """Return a hash of all files' names and contents and the parameters.
 
         Raises:
             DataError: If there is no such folder, or it has not the layout.
         """
-        files, _, _, _, _ = self._listed()
-        return of_files(self, digest_of_files(files, Path(self.path)))
+        return of_files(self, digest_of_files(list(self.input_files().values()), Path(self.path)))
+
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the images by their places below the folder: those of the chosen classes.
+
+        Raises:
+            DataError: If there is no such folder, or it has not the layout.
+        """
+        files, *_ = self._listed()
+        return {file.relative_to(self.path).as_posix(): file for file in files}
 
     def load(self) -> ImageData:
         """Read the images.
@@ -71,7 +80,7 @@ class ImageFolder(Spec):
             return read_images(chosen, size=self.image_size, channels=channels, description="images")
 
         chosen = choose(catalogue, roles, draws, where)
-        return assemble(catalogue, roles, chosen, read, fingerprint=self.fingerprint())
+        return assemble(catalogue, roles, chosen, read, fingerprint=self.content())
 
     def _listed(self) -> tuple[list[Path], IntArray, IntArray, tuple[str, ...], tuple[str, ...]]:
         """Return files, labels, domains, and both kinds of names, in the order of the names."""

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from paribus import seeds
+from paribus.config.science import is_stated
 from paribus.errors import CheckpointError, ExperimentError
 from paribus.models.loading import fit_state
 from paribus.subjects.images.data import SPLITS, ImageData
@@ -256,7 +257,7 @@ def _science(spec: TrainingSpec) -> dict[str, Any]:
     return {
         declared.name: getattr(spec, declared.name)
         for declared in dataclasses.fields(spec)
-        if declared.metadata.get("science", True)
+        if is_stated(declared, getattr(spec, declared.name))
     }
 
 

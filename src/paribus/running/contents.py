@@ -1,0 +1,144 @@
+"""What decides a part of a request besides its values: the files it reads, and the code that came from outside."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from paribus import digests
+from paribus.config.foreign import Foreign
+from paribus.config.own_code import code_of
+from paribus.config.science import science
+from paribus.errors import DataError
+from paribus.results.values import plain
+from paribus.spec import Spec, is_own
+from paribus.tracking.identity import canonical, digest
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that is read.
+
+    Attributes:
+        path: Where it stands.
+        digest: SHA-256 of its content.
+    """
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What decides a node besides its fields.
+
+    Attributes:
+        files: The files it reads, by what each is for.
+        code: Digests of foreign code, by ``module NAME`` and ``distribution NAME``.
+        versions: What specs say themselves by ``fingerprint()``: the version of a generator, for example.
+    """
+
+    files: Mapping[str, InputFile] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return one hash of all of it, empty where there is nothing; where files stand does not matter."""
+        if not (self.files or self.code or self.versions):
+            return ""
+        files = {name: file.digest for name, file in self.files.items()}
+        return digest({"files": files, "code": dict(self.code), "versions": dict(self.versions)})
+
+
+def contents(node: Any) -> Contents:
+    """Return what decides a node of the configuration besides its fields; nested nodes are looked into.
+
+    Raises:
+        ParibusError: If a file is missing or cannot be read.
+    """
+    paths: dict[str, Path] = {}
+    versions: dict[str, str] = {}
+    things: list[Any] = []
+    targets: list[str] = []
+    for name, part in _parts(node, ""):
+        if isinstance(part, Foreign):
+            paths |= {f"{name}{key}": path for key, path in part.files.items()}
+            things.append(part.function)
+            targets += _prefixes(part.target)
+            continue
+        paths |= {f"{name}{key}": path for key, path in part.input_files().items()}
+        own = getattr(part, "fingerprint", None)
+        if own is not None:
+            versions[name] = str(own())
+        if not is_own(type(part).__module__):
+            things.append(type(part))
+    code = code_of(things, targets) if things or targets else {}
+    return Contents(_digested(paths), code, versions)
+
+
+def fingerprint(node: Any) -> str:
+    """Return what decides everything that a node makes: its science fields and its contents."""
+    stated = {"science": canonical(plain(science(node))), "contents": contents(node).digest()}
+    return digest(stated)
+
+
+def without_start(architecture: Any) -> Any:
+    """Return the spec of a trained model without the file its training started from, which decides nothing any more."""
+    if not dataclasses.is_dataclass(architecture) or not hasattr(architecture, "weights"):
+        return architecture
+    return dataclasses.replace(architecture, weights=None)  # type: ignore[type-var]
+
+
+def _parts(node: Any, name: str) -> Iterator[tuple[str, Spec | Foreign]]:
+    """Yield every spec and foreign callable in a node with the prefix of its names."""
+    if isinstance(node, Spec):
+        yield name, node
+        inside = {declared.name: getattr(node, declared.name) for declared in dataclasses.fields(node)}
+    elif isinstance(node, Foreign):
+        yield name, node
+        inside = dict(node.arguments)
+    elif isinstance(node, Mapping):
+        inside = {str(key): value for key, value in node.items()}
+    elif isinstance(node, list | tuple):
+        inside = {str(place): value for place, value in enumerate(node)}
+    else:
+        return
+    for key, value in inside.items():
+        yield from _parts(value, f"{name}{key}.")
+
+
+def _prefixes(target: str) -> list[str]:
+    """Return the names in a dotted target that can be modules."""
+    parts = target.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts) - 1)]
+
+
+def _digested(paths: Mapping[str, Path]) -> dict[str, InputFile]:
+    """Return the files with their digests; a folder stands for the files in it.
+
+    Raises:
+        DataError: If one is missing or cannot be read.
+    """
+    files: dict[str, Path] = {}
+    for name, path in paths.items():
+        if path.is_dir():
+            files |= {f"{name}/{file.relative_to(path).as_posix()}": file for file in digests.files_below(path)}
+        else:
+            files[name] = path
+    try:
+        found = digests.file_digests(list(files.values()))
+    except OSError as error:
+        raise DataError(_cannot(files, error)) from None
+    return {
+        name: InputFile(path.absolute(), content) for (name, path), content in zip(files.items(), found, strict=True)
+    }
+
+
+def _cannot(files: Mapping[str, Path], error: OSError) -> str:
+    if error.filename is None:
+        return str(error)
+    name = next((name for name, path in files.items() if str(path) == str(error.filename)), "file")
+    return f"{name} {error.filename}: cannot be read ({error.strerror})"
