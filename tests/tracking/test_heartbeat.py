@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 from paribus.tracking import heartbeat
+from paribus.tracking.life_mark import OLD_TAGS, life_mark
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
 SPEC = TrackingSpec(heartbeat_seconds=0.1)
+GONE = replace(heartbeat.sign_of_life(0.1), started="1")
+"""The mark of a process that had our number before us."""
 
 START = """
 import time
@@ -61,9 +65,10 @@ def test_a_run_that_finishes_while_it_is_looked_at_stays_finished(tracked_workdi
     store = open_store(SPEC)
     ids = []
     for name in ("reaped", "swept"):
-        run = store.start(name, folder=tracked_workdir / name, tags={"sweep": "s1", heartbeat.BORN_TAG: "1"})
+        run = store.start(name, folder=tracked_workdir / name, tags={"sweep": "s1"})
         ids.append(run.run_id)
         run._heartbeat.stop()
+        run.tags(GONE.tags())
     running = store.runs(where="attributes.status = 'RUNNING'")
     found = store.client.search_runs([store.experiment_id()], "attributes.status = 'RUNNING'")
     for run_id in ids:
@@ -81,7 +86,9 @@ def test_however_many_are_left_all_are_closed(tracked_workdir, monkeypatch):
     monkeypatch.setattr(heartbeat, "PAGE", 2)
     store = open_store(SPEC)
     for number in range(5):
-        store.start(f"r{number}", folder=tracked_workdir / "o", tags={heartbeat.BORN_TAG: "1"})._heartbeat.stop()
+        run = store.start(f"r{number}", folder=tracked_workdir / "o")
+        run._heartbeat.stop()
+        run.tags(GONE.tags())
     assert len(store.reap()) == 5 and {run.status for run in store.runs()} == {"KILLED"}
 
 
@@ -115,7 +122,7 @@ def test_a_process_number_that_was_given_again_does_not_keep_a_run_alive(tracked
     store = open_store(SPEC)
     run = store.start("old", folder=tracked_workdir / "o")
     run._heartbeat.stop()
-    run.tags({heartbeat.BORN_TAG: "1"})
+    run.tags(GONE.tags())
     assert store.reap() == [run.run_id]
 
 
@@ -126,7 +133,7 @@ def test_on_another_host_only_long_silence_counts(tracked_workdir):
     foreign = store.client.create_run(store.experiment_id(), run_name="made by plain mlflow")
     for run, age in ((recent, 60), (silent, 4000)):
         run._heartbeat.stop()
-        run.tags({heartbeat.HOST_TAG: "elsewhere", heartbeat.BEAT_TAG: str(int(time.time()) - age)})
+        run.tags(replace(heartbeat.sign_of_life(0.1), host="elsewhere", beat=time.time() - age).tags())
     assert store.reap() == [silent.run_id]
     assert store.client.get_run(foreign.info.run_id).info.status == "RUNNING"
     recent.finish("FINISHED")
@@ -135,15 +142,46 @@ def test_on_another_host_only_long_silence_counts(tracked_workdir):
 def test_the_heart_beats_until_the_run_ends(tracked_workdir):
     store = open_store(SPEC)
     run = store.start("r", folder=tracked_workdir / "o")
-    run.tags({heartbeat.BEAT_TAG: "0"})
+    silent = replace(heartbeat.sign_of_life(0.1), beat=0.0).tags()
+    run.tags(silent)
     deadline = time.monotonic() + 10
-    while store.runs()[0].tags[heartbeat.BEAT_TAG] == "0":
+    while life_mark(store.runs()[0].tags).beat == 0:
         assert time.monotonic() < deadline, "no beat within ten seconds"
         time.sleep(0.05)
     run.finish("FINISHED")
-    store.client.set_tag(run.run_id, heartbeat.BEAT_TAG, "0")
+    ((key, text),) = silent.items()
+    store.client.set_tag(run.run_id, key, text)
     time.sleep(0.3)
-    assert store.runs()[0].tags[heartbeat.BEAT_TAG] == "0"
+    assert life_mark(store.runs()[0].tags).beat == 0
+
+
+def test_of_all_tags_the_ui_shows_none_about_processes(tracked_workdir):
+    """It shows every tag but those that begin with ``mlflow.``."""
+    store = open_store(SPEC)
+    run = store.start("r", folder=tracked_workdir / "o", tags={"experiment_type": "domain_swap"})
+    time.sleep(0.3)  # a beat
+    run.finish("FINISHED")
+    shown = [name for name in store.runs()[0].tags if not name.startswith("mlflow.")]
+    assert shown == ["experiment_type"]
+    of_experiment = store.client.get_experiment(store.experiment_id()).tags
+    assert not [name for name in of_experiment if not name.startswith("mlflow.")]
+
+
+def test_runs_that_an_earlier_version_left_are_reaped_too(tracked_workdir):
+    store = open_store(SPEC)
+    for name, host, started, beat in (
+        ("gone", heartbeat.here(), "1", time.time()),
+        ("alive", heartbeat.here(), heartbeat.process_started(os.getppid()), 0),
+        ("silent", "elsewhere", "1", time.time() - 4000),
+        ("heard", "elsewhere", "1", time.time() - 60),
+    ):
+        values = {"host": host, "pid": os.getppid(), "started": started, "beat": int(beat), "every": 30}
+        tags = {OLD_TAGS[key]: str(value) for key, value in values.items()}
+        store.client.create_run(store.experiment_id(), tags=tags, run_name=name)
+    store.reap()
+    assert {run.name: run.status for run in store.runs()} == {
+        "gone": "KILLED", "alive": "RUNNING", "silent": "KILLED", "heard": "RUNNING",
+    }  # fmt: skip
 
 
 def test_a_process_knows_itself():

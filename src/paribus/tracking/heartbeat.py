@@ -9,15 +9,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paribus.tracking.life_mark import LIFE_TAG, LifeMark, life_mark
+
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-HOST_TAG = "paribus.host"
-PID_TAG = "paribus.pid"
-BORN_TAG = "paribus.process_started"
-BEAT_TAG = "paribus.heartbeat"
-EVERY_TAG = "paribus.heartbeat_seconds"
 MISSED_BEATS = 20
 """A run on another host counts as dead after this many missed beats, and ten minutes at least."""
 LEAST_SILENCE = 600.0
@@ -27,16 +24,10 @@ _living: set[str] = set()
 """Runs that go on in this process; one that bears its marks and is not among them was lost while it began."""
 
 
-def life_tags(heartbeat_seconds: float) -> dict[str, str]:
-    """Return the tags that say which process a run lives in."""
+def sign_of_life(heartbeat_seconds: float) -> LifeMark:
+    """Return the mark of this process, now."""
     pid = os.getpid()
-    return {
-        HOST_TAG: here(),
-        PID_TAG: str(pid),
-        BORN_TAG: process_started(pid),
-        BEAT_TAG: str(int(time.time())),
-        EVERY_TAG: f"{heartbeat_seconds:g}",
-    }
+    return LifeMark(here(), pid, process_started(pid), int(time.time()), heartbeat_seconds)
 
 
 def here() -> str:
@@ -109,7 +100,7 @@ class Heartbeat:
     def _beat(self, client: MlflowClient, run_id: str, seconds: float) -> None:
         while not self._stopped.wait(seconds):
             try:
-                client.set_tag(run_id, BEAT_TAG, str(int(time.time())))
+                client.set_tag(run_id, LIFE_TAG, sign_of_life(seconds).tags()[LIFE_TAG])
             except Exception:  # a missed beat is no reason to end a run; the next may succeed
                 continue
 
@@ -120,19 +111,14 @@ def is_dead(run: Run, *, now: float) -> bool:
     On this host the process itself is looked at; on another one, long silence decides. A run without our tags is
     never judged.
     """
-    tags = run.data.tags
-    if HOST_TAG not in tags or not tags.get(PID_TAG, "").isdigit():
+    mark = life_mark(run.data.tags)
+    if mark is None:
         return False
-    if tags[HOST_TAG] == here():
-        pid = int(tags[PID_TAG])
-        if not process_alive(pid, tags.get(BORN_TAG, "")):
+    if mark.host == here():
+        if not process_alive(mark.pid, mark.started):
             return True
-        return pid == os.getpid() and run.info.run_id not in _living
-    try:
-        last, every = float(tags[BEAT_TAG]), float(tags[EVERY_TAG])
-    except (KeyError, ValueError):
-        return False
-    return now - last > max(MISSED_BEATS * every, LEAST_SILENCE)
+        return mark.pid == os.getpid() and run.info.run_id not in _living
+    return now - mark.beat > max(MISSED_BEATS * mark.every, LEAST_SILENCE)
 
 
 def reap(client: MlflowClient, experiment_ids: list[str]) -> list[str]:
@@ -142,10 +128,10 @@ def reap(client: MlflowClient, experiment_ids: list[str]) -> list[str]:
         return reaped
     now = time.time()
     for run in _running(client, experiment_ids):
-        tags = run.data.tags
-        if is_dead(run, now=now) and close(
-            client, run.info.run_id, f"its process {tags[PID_TAG]} on {tags[HOST_TAG]} is gone"
-        ):
+        mark = life_mark(run.data.tags)
+        if mark is None or not is_dead(run, now=now):
+            continue
+        if close(client, run.info.run_id, f"its process {mark.pid} on {mark.host} is gone"):
             reaped.append(run.info.run_id)
     return reaped
 
@@ -164,11 +150,10 @@ def close(client: MlflowClient, run_id: str, message: str) -> bool:
 
 def wait_for_end(run: Run, *, seconds: float) -> None:
     """Wait until the process of a run is gone, at most so long; one of another host, or our own, is not waited for."""
-    tags = run.data.tags
+    mark = life_mark(run.data.tags)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        own = tags.get(PID_TAG) == str(os.getpid())
-        if own or tags.get(HOST_TAG) != here() or is_dead(run, now=time.time()):
+        if mark is None or mark.pid == os.getpid() or mark.host != here() or is_dead(run, now=time.time()):
             return
         time.sleep(_POLL)
 

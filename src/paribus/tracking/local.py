@@ -17,7 +17,9 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
 LOCK = ".paribus.lock"
 LOCK_SECONDS = 300.0
-FOLDER_TAG = "paribus.folder"
+FOLDER_TAG = "mlflow.paribus.folder"
+"""The tag of an MLflow experiment that says where its store was; the UI does not show it."""
+OLD_FOLDER_TAG = "paribus.folder"
 
 
 def database_uri(folder: Path) -> str:
@@ -137,9 +139,9 @@ def moved_from(folder: Path) -> Path | None:
         return None
     here = folder.resolve()
     query = "select e.experiment_id, e.artifact_location, t.value from experiments e left join experiment_tags t "
-    query += "on t.experiment_id = e.experiment_id and t.key = ?"
+    query += "on t.experiment_id = e.experiment_id and t.key in (?, ?)"
     with closing(sqlite3.connect(database, timeout=20.0)) as connection:
-        rows = connection.execute(query, (FOLDER_TAG,)).fetchall()
+        rows = connection.execute(query, (FOLDER_TAG, OLD_FOLDER_TAG)).fetchall()
     for _, location, recorded in rows:
         if recorded is not None and Path(recorded) != here:
             return Path(recorded)

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from paribus.errors import DataError
-from paribus.tracking.local import DATABASE, FOLDER_TAG, locked, moved_from
+from paribus.tracking.local import DATABASE, FOLDER_TAG, OLD_FOLDER_TAG, locked, moved_from
 
 COLUMNS = (
     ("experiments", "artifact_location"),
@@ -60,7 +60,8 @@ def _rewrite(database: Path, old: Path, new: Path) -> int:
                 )
                 changed += cursor.rowcount
         cursor = connection.execute(
-            "update experiment_tags set value = ? where key = ? and value = ?", (str(new), FOLDER_TAG, str(old))
+            "update experiment_tags set value = ? where key in (?, ?) and value = ?",
+            (str(new), FOLDER_TAG, OLD_FOLDER_TAG, str(old)),
         )
         changed += cursor.rowcount
     return changed

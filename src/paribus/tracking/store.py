@@ -68,7 +68,7 @@ class MlflowStore:
         """Begin a run, marked as living in this process."""
         folder.mkdir(parents=True, exist_ok=True)  # before the run exists: what cannot be written leaves none
         every = self._spec.heartbeat_seconds
-        marks = {**self._spec.tags, **(tags or {}), **heartbeat.life_tags(every)}
+        marks = {**self._spec.tags, **(tags or {}), **heartbeat.sign_of_life(every).tags()}
         if parent is not None:
             marks[PARENT_TAG] = parent
         run = self._client.create_run(self.experiment_id(), tags=marks, run_name=name)
