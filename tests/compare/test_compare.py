@@ -89,4 +89,4 @@ def test_a_single_group_is_described_without_a_test():
 
 def test_its_figure_can_be_drawn():
     result = compared(runs(a=0.5, b=0.7))
-    assert draw(result.figures[0], {"runs": result.tables["runs"].frame}).axes
+    assert draw(result.figures[0], {name: table.frame for name, table in result.tables.items()}).axes

@@ -19,19 +19,32 @@ STATS = StatsSpec(n_bootstrap=300, n_permutations=199)
 EPOCHS = (1, 10, 100)
 
 
-def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, rng=None, params=None):
+def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, ranking=None, rng=None, params=None):
     """Return the five runs of one trained model, noise from ``rng``."""
     noise = (lambda: float(rng.normal(0, 0.01))) if rng is not None else (lambda: 0.0)
     raw_values = {e: raw + noise() for e in EPOCHS}
     ablation = pd.DataFrame(
         [
             {"epoch": e, "method": m, "split": s, "head_acc_raw": raw_values[e],
-             "head_acc_ablated": raw_values[e] + delta + noise()}
-            for e in EPOCHS for m in ("probe", "inlp") for s in ("id_val", "ood")
+             "head_acc_raw_ci_low": raw_values[e] - 0.1, "head_acc_raw_ci_high": raw_values[e] + 0.1,
+             "head_acc_ablated": raw_values[e] + change, "delta": change, "ci_low": change - 0.1,
+             "ci_high": change + 0.1, "auroc_delta": auroc, "auroc_ci_low": auroc - 0.05, "auroc_ci_high": auroc + 0.05}
+            for e in EPOCHS for m in ("mean_difference", "inlp") for s in ("id_val", "ood")
+            for change in [delta + noise()] for auroc in [0.0 if ranking is None else ranking + noise()]
         ]
     )  # fmt: skip
     alphas = np.linspace(-3, 3, 5)
-    sweep = pd.DataFrame({"alpha": alphas, "head_ood_acc": raw + 0.01 * alphas + noise()})
+    along = {"epoch": EPOCHS[1], "direction": "between_domain_pc"}
+    sweep = pd.DataFrame({**along, "alpha": alphas, "head_ood_acc": raw + 0.01 * alphas + noise()})
+    responses = pd.DataFrame(
+        [{**along, "slope_in_sd": 0.5 + noise(), "slope_ci_low": 0.4, "slope_ci_high": 0.6, "accuracy_area": 0.1 + noise(),
+          "accuracy_area_ci_low": 0.05, "accuracy_area_ci_high": 0.15, "auroc_area": 0.0, "auroc_area_ci_low": 0.0,
+          "auroc_area_ci_high": 0.0}]
+    )  # fmt: skip
+    swap = pd.DataFrame(
+        [{"epoch": EPOCHS[1], "split": s, "delta": 5.0, "in_sd": 0.5 + noise(), "in_sd_ci_low": 0.3, "in_sd_ci_high": 0.7}
+         for s in ("val", "all")]
+    )  # fmt: skip
     probes = pd.DataFrame(
         [
             {"epoch": e, "layer": layer, "target": t, "balanced_accuracy": 0.7 + noise(), "ci_low": 0.6, "ci_high": 0.8}
@@ -41,11 +54,11 @@ def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, rng=None, pa
     common = {"condition": condition, "seed": seed, "n_train": n_train, "params": params or {}, "code_version": "abc"}
     name = f"{condition}-{n_train}-{seed}"
     kinds = {
-        "train_classifier": {"aggregates": {"peak_val_epoch": 10}},
+        "train_classifier": {"aggregates": {"peak_val_epoch": 10, "final_epoch": 100}},
         "subspace_ablation": {"tables": {"ablation": ablation}},
-        "activation_steering": {"tables": {"sweep": sweep}},
+        "activation_steering": {"tables": {"sweep": sweep, "responses": responses}},
         "probe_trajectory": {"tables": {"probes": probes}},
-        "domain_swap": {"aggregates": {"mean_delta": 0.5 + noise()}},
+        "domain_swap": {"tables": {"signed_swap": swap}},
     }
     return [
         CollectedRun(run_id=f"{name}-{kind}", identity=f"{name}-{kind}", experiment_type=kind, **common, **content)
@@ -131,7 +144,8 @@ def test_the_chosen_checkpoint_is_the_one_best_on_validation():
 
 def test_a_swap_over_training_is_read_at_the_chosen_checkpoint():
     runs = study({"standard": range(3), "grokking": range(3)})
-    swaps = pd.DataFrame([{"epoch": e, "split": s, "delta": e / 10} for e in EPOCHS for s in ("val", "all")])
+    ends = {"in_sd_ci_low": 0.0, "in_sd_ci_high": 2.0}
+    swaps = pd.DataFrame([{"epoch": e, "split": s, "in_sd": e / 10, **ends} for e in EPOCHS for s in ("val", "all")])
     runs = [replace(r, tables={"signed_swap": swaps}) if r.experiment_type == "domain_swap" else r for r in runs]
     effects = compared(runs)[0].tables["run_effects"].frame
     assert effects.loc[effects["endpoint"] == "swap_effect", "value"].tolist() == [1.0] * 6

@@ -120,7 +120,7 @@ def test_aggregates_hold_trajectory_and_concentration(single):
     assert custom["top_eigenvalue_share"] == pytest.approx(1)
     assert custom["participation_ratio"] == pytest.approx(1)
     assert 60 < custom["principal_angles"][0] <= 90
-    assert custom["headline_method"] == "probe"
+    assert custom["headline_method"] == "mean_difference"
     assert single[0].mean_delta == pytest.approx(single[1].metrics["ood_delta"])
 
 

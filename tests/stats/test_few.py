@@ -7,9 +7,6 @@ import pytest
 from scipy import stats as scipy_stats
 
 from paribus.stats import few
-from paribus.stats.spec import StatsSpec
-
-SPEC = StatsSpec(n_bootstrap=1000)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -110,29 +107,43 @@ def test_hedges_g_is_unbiased_where_cohens_d_is_not():
     assert np.isnan(few.hedges_g([1, 1], [1, 1]))
 
 
-@pytest.mark.parametrize(("n", "most"), [(3, 0.99), (5, 0.985), (8, 0.975)])
-def test_intervals_of_differences_between_arms_cover(n, most):
-    draw, covered = rng(n), []
-    for _ in range(500):
-        a, b = draw.normal(size=n), draw.normal(size=n) + 1
-        found = few.stratified_interval([a, b], contrast=(1, -1), spec=StatsSpec(n_bootstrap=300), rng=draw)
-        covered.append(found.low <= -1 <= found.high)
-    assert 0.92 <= np.mean(covered) <= most
+@pytest.mark.parametrize(("n", "interval"), [(3, False), (4, True), (5, True), (9, True)])
+def test_t_intervals_are_scipys_and_need_four_runs(n, interval):
+    draw = rng(n)
+    a, b = draw.normal(size=n) + 1, 3 * draw.normal(size=n + 2)
+    found = few.student_interval(a, 0.9), few.welch_interval(a, b, 0.9)
+    if not interval:
+        assert [each.method for each in found] == ["none", "none"]
+        return
+    theirs = (
+        scipy_stats.ttest_1samp(a, 0).confidence_interval(0.9),
+        scipy_stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.9),
+    )
+    for ours, other, name in zip(found, theirs, ("student_t", "welch_t"), strict=True):
+        assert (ours.low, ours.high, ours.method) == (pytest.approx(other.low), pytest.approx(other.high), name)
 
 
-def test_strata_are_weighed_alike_and_their_offsets_do_not_widen():
-    draw = rng()
-    groups = [draw.normal(size=10), 100 + draw.normal(size=20)]
-    found = few.stratified_interval(groups, spec=SPEC, rng=rng(1))
-    assert found.low < np.mean([g.mean() for g in groups]) < found.high
-    assert found.high - found.low < 2
+def test_there_is_no_interval_without_width():
+    assert few.student_interval([0.3] * 5, 0.95).method == "none"
+    assert few.welch_interval([0.1 + 0.2] * 4, [0.3] * 6, 0.95).method == "none"
+    assert few.welch_interval([0.1] * 4, [0.3, 0.3, 0.3, 0.4], 0.95).method == "welch_t"
 
 
-def test_too_few_runs_have_no_interval():
-    assert few.stratified_interval([[1, 2], [3, 4, 5, 6]], spec=SPEC, rng=rng()).method == "none"
-    assert few.stratified_interval([[1, 2, 3]], spec=SPEC, rng=rng()).method == "none"
-    constant = few.stratified_interval([[1, 1, 1], [3, 3, 3]], contrast=(1, -1), spec=SPEC, rng=rng())
-    assert (constant.low, constant.high) == (-2, -2)
+def test_shares_of_runs_keep_their_interval_within_what_is_possible():
+    found = few.newcombe_interval(6, 6, 1, 6, 0.95)
+    assert found.method == "newcombe" and 0 < found.low < 5 / 6 < found.high <= 1
+    assert few.newcombe_interval(3, 3, 0, 6, 0.95).method == "none"
+
+
+def test_the_smallest_p_of_drawn_arrangements_is_that_of_the_draws():
+    draw = rng(3)
+    a, b = draw.normal(size=30), draw.normal(size=30)
+    for found in (
+        few.label_permutation(a, b, rng=draw, n_permutations=199),
+        few.mann_whitney(a, b, rng=draw, n_permutations=199),
+        few.paired_sign_flip(a, rng=draw, n_permutations=199),
+    ):
+        assert found.smallest_p == 1 / 200
 
 
 def test_wrong_requests_are_refused():
@@ -146,5 +157,3 @@ def test_wrong_requests_are_refused():
         few.smallest_p("fisher", 3)
     with pytest.raises(ValueError, match="alternative"):
         few.fisher(1, 3, 0, 3, alternative="both")
-    with pytest.raises(ValueError, match="does not fit 1 groups"):
-        few.stratified_interval([[1, 2, 3]], contrast=(1, -1), spec=SPEC, rng=rng())

@@ -1,23 +1,57 @@
-"""Two arms of runs: which test fits their seeds, how far apart they are, and what the design could show at best."""
+"""Arms of runs: which test fits their seeds, how far apart they are, and what the design could show at best."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from paribus.stats import few
-from paribus.stats.multiplicity import adjust
+from paribus.stats.bootstrap import Interval
+from paribus.stats.multiplicity import adjust, holm_confidences
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 Unit = Any
-"""What is independent: a seed."""
+"""What is independent: the trained model of one seed."""
+
+Intervals = Callable[[float], Interval]
+"""From a confidence to the interval of a row."""
+
+NONE = Interval(math.nan, math.nan, "none")
+T_METHODS = ("student_t", "welch_t")
+"""Intervals of arms too few for their test to reject at this level: no statement rests on them."""
+UNBOUNDED = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm.
+
+    Attributes:
+        smallest_p: The smallest p that as many runs can reach; NaN where nothing is tested.
+        n: Runs with a value.
+        mean: Their mean.
+        ci_low: Lower end of its interval; NaN where there is none.
+        ci_high: Upper end.
+        ci_method: ``sign_flip``, ``student_t`` or ``none``.
+        p: Two-sided p against 0; NaN where nothing is tested.
+        intervals: The interval at any confidence, from the same test.
+    """
+
+    smallest_p: float
+    n: int
+    mean: float
+    ci_low: float
+    ci_high: float
+    ci_method: str
+    p: float
+    intervals: Intervals
 
 
 @dataclass(frozen=True)
@@ -34,11 +68,13 @@ class ArmComparison:
         difference: ``mean - mean_reference``.
         ci_low: Lower end of its interval; NaN where there is none.
         ci_high: Upper end.
-        ci_method: How the interval was made.
+        ci_method: The design, where the interval inverts its test; ``newcombe`` for shares; ``student_t`` or
+            ``welch_t`` where the runs are too few for the test to reject; ``none``.
         hedges_g: Standardised difference.
         p: Two-sided p of ``design``; NaN where nothing could be tested.
         p_mann_whitney: Exact Mann-Whitney p of unpaired arms; NaN for pairs.
         missing: Units that only one arm has, as text.
+        intervals: The interval at any confidence, from the same test.
     """
 
     smallest_p: float
@@ -55,61 +91,127 @@ class ArmComparison:
     p: float
     p_mann_whitney: float
     missing: str
+    intervals: Intervals
+
+
+COLUMNS = tuple(f.name for f in fields(ArmComparison) if f.name not in ("smallest_p", "missing", "intervals"))
+"""Columns of a table of comparisons after those that say what is compared."""
 
 
 def compare_arms(
-    a: Mapping[Unit, float], b: Mapping[Unit, float], *, spec: StatsSpec, rng: np.random.Generator, yes_no: bool = False
+    a: Mapping[Unit, float],
+    b: Mapping[Unit, float],
+    *,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+    yes_no: bool = False,
+    bounds: tuple[float, float] = UNBOUNDED,
 ) -> ArmComparison:
     """Compare two arms of runs, each a mapping from unit (seed) to its outcome.
 
     The design follows from the seeds alone, never from the outcomes: the same seeds in both arms are paired; otherwise
-    labels are permuted over all runs and the seeds that only one arm has are named.
+    labels are permuted over all runs and the seeds that only one arm has are named. The interval inverts the test that
+    gives ``p``, so that it leaves 0 out exactly where ``p`` is at most ``1 - confidence``.
 
     Args:
         a: Outcomes of the arm by seed; values that are not finite are left out.
         b: Outcomes of the reference arm.
         spec: Settings of the intervals and tests.
-        rng: Randomness of the bootstrap (and of permutations where they cannot be enumerated).
+        rng: Randomness of permutations where they cannot be enumerated.
         yes_no: Outcomes are 0 or 1 and compared by Fisher's exact test.
+        bounds: Least and largest value that an outcome can have; intervals stay within their differences.
     """
     a, b = _finite(a), _finite(b)
     x, y = np.array(list(a.values())), np.array(list(b.values()))
-    missing = _missing(a, b)
     mean = float(x.mean()) if len(x) else math.nan
     reference = float(y.mean()) if len(y) else math.nan
-    design, floor, p, p_rank = "none", math.nan, math.nan, math.nan
-    low, high, how, g = math.nan, math.nan, "none", math.nan
-    if min(len(x), len(y)) >= 1 and len(x) + len(y) >= 3:
-        design, floor, p, p_rank = _test(a, b, spec, rng, yes_no)
-        low, high, how = _interval(a, b, spec, rng)
-        g = few.hedges_g(x, y)
+    if min(len(x), len(y)) < 1 or len(x) + len(y) < 3:
+        return ArmComparison(
+            math.nan, "none", len(x), len(y), mean, reference, mean - reference, math.nan, math.nan, "none",
+            math.nan, math.nan, math.nan, _missing(a, b), lambda _: NONE,
+        )  # fmt: skip
+    found, p_rank = _test(a, b, spec, rng, yes_no)
+    widest = bounds[1] - bounds[0]
+    intervals = _within((-widest, widest), _intervals_of_arms(found, a, b))
+    around = intervals(spec.confidence)
     return ArmComparison(
-        floor, design, len(x), len(y), mean, reference, mean - reference, low, high, how, g, p, p_rank, missing
-    )
+        found.smallest_p, found.test, len(x), len(y), mean, reference, mean - reference,
+        around.low, around.high, around.method, few.hedges_g(x, y), found.p, p_rank, _missing(a, b), intervals,
+    )  # fmt: skip
 
 
-def one_arm(values: Sequence[float], *, spec: StatsSpec, rng: np.random.Generator) -> tuple[float, float, float, str]:
-    """Return mean and interval of the outcomes of one arm: bootstrap from six runs on, Student's t from two."""
+def one_arm(
+    values: Sequence[float],
+    *,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+    against_zero: bool = False,
+    bounds: tuple[float, float] = UNBOUNDED,
+) -> ArmSummary:
+    """Return mean and interval of the outcomes of one arm, which inverts their sign-flip test.
+
+    Args:
+        values: One outcome per unit; values that are not finite are left out.
+        spec: Settings of the intervals and tests.
+        rng: Randomness of flips where they cannot be enumerated.
+        against_zero: Whether 0 means no effect; only then is there a p.
+        bounds: Least and largest value that an outcome can have; the interval stays within.
+    """
     found = np.array([v for v in values if math.isfinite(v)])
     if not len(found):
-        return math.nan, math.nan, math.nan, "none"
-    interval = few.stratified_interval([found], spec=spec, rng=rng)
-    if interval.method == "none":
-        return float(found.mean()), *_student(found, spec.confidence)
-    return float(found.mean()), float(interval.low), float(interval.high), str(interval.method)
+        return ArmSummary(math.nan, 0, math.nan, math.nan, math.nan, "none", math.nan, lambda _: NONE)
+    test = few.paired_sign_flip(found, rng=rng, n_permutations=spec.n_permutations)
+
+    def intervals(confidence: float) -> Interval:
+        inverted = test.interval(confidence)
+        if inverted.method != "none":
+            return Interval(inverted.low, inverted.high, "sign_flip")
+        return few.student_interval(found, confidence) if _too_few(test, confidence) else NONE
+
+    bounded = _within(bounds, intervals)
+    around = bounded(spec.confidence)
+    p, floor = (test.p, test.smallest_p) if against_zero else (math.nan, math.nan)
+    return ArmSummary(floor, len(found), float(found.mean()), around.low, around.high, around.method, p, bounded)
 
 
-def holm(table: pd.DataFrame, column: str = "p") -> pd.DataFrame:
-    """Return ``table`` with ``p_adj`` (Holm over all its rows) after ``column``, and the floor of ``p_adj``.
+def holm(table: pd.DataFrame, intervals: Sequence[Intervals], *, confidence: float) -> pd.DataFrame:
+    """Return ``table`` with what adjustment by Holm over all its rows adds to ``p`` and to the interval.
 
-    ``smallest_p_adj`` is what the design could reach after adjustment, were all other rows unremarkable.
+    ``p_adj`` stands after ``p``; ``smallest_p_adj``, what the design could reach after adjustment were all other rows
+    unremarkable, after ``smallest_p``; ``ci_adj_low, ci_adj_high`` and ``ci_adj_method``, at the level at which Holm
+    judged the row, after ``ci_method``. They agree: 0 lies outside ``ci_adj_*`` exactly where
+    ``p_adj <= 1 - confidence``. There is none at a level that the design cannot reach: a t interval could contradict
+    ``p_adj``.
+
+    Args:
+        table: Rows with ``smallest_p``, ``p`` and ``ci_method``.
+        intervals: For each row its interval at any confidence.
+        confidence: Of the family.
     """
-    tested = int(table[column].notna().sum())
     table = table.copy()
-    table.insert(list(table.columns).index(column) + 1, "p_adj", adjust(table[column].to_numpy(float), "holm"))
-    floors = (table["smallest_p"] * max(1, tested)).clip(upper=1.0)
-    table.insert(list(table.columns).index("smallest_p") + 1, "smallest_p_adj", floors)
+    p = table["p"].to_numpy(float)
+    tested = int(np.isfinite(p).sum())
+    adjusted = [
+        NONE if math.isnan(level) else _adjusted(make(level))
+        for make, level in zip(intervals, holm_confidences(p, confidence), strict=True)
+    ]
+    _after(table, "p", "p_adj", adjust(p, "holm"))
+    _after(table, "smallest_p", "smallest_p_adj", (table["smallest_p"] * max(1, tested)).clip(upper=1.0))
+    for name, values in (
+        ("ci_adj_method", [each.method for each in adjusted]),
+        ("ci_adj_high", np.array([each.high for each in adjusted], dtype=np.float64)),
+        ("ci_adj_low", np.array([each.low for each in adjusted], dtype=np.float64)),
+    ):
+        _after(table, "ci_method", name, values)
     return table
+
+
+def _adjusted(interval: Interval) -> Interval:
+    return NONE if interval.method in T_METHODS else interval
+
+
+def _after(table: pd.DataFrame, column: str, name: str, values: Any) -> None:
+    table.insert(list(table.columns).index(column) + 1, name, values)
 
 
 def _finite(values: Mapping[Unit, float]) -> dict[Unit, float]:
@@ -130,55 +232,49 @@ def _missing(a: Mapping[Unit, float], b: Mapping[Unit, float]) -> str:
 
 def _test(
     a: Mapping[Unit, float], b: Mapping[Unit, float], spec: StatsSpec, rng: np.random.Generator, yes_no: bool
-) -> tuple[str, float, float, float]:
+) -> tuple[few.FewTest, float]:
+    """Return the test of the design, and for unpaired arms the p of the ranks."""
     x, y = np.array(list(a.values())), np.array(list(b.values()))
     if yes_no:
-        found = few.fisher(int(x.sum()), len(x), int(y.sum()), len(y))
-        return found.test, found.smallest_p, found.p, math.nan
+        return few.fisher(int(x.sum()), len(x), int(y.sum()), len(y)), math.nan
     if set(a) == set(b):
-        found = few.paired_sign_flip([a[u] - b[u] for u in a], rng=rng, n_permutations=spec.n_permutations)
-        return found.test, found.smallest_p, found.p, math.nan
+        return few.paired_sign_flip([a[u] - b[u] for u in a], rng=rng, n_permutations=spec.n_permutations), math.nan
     found = few.label_permutation(x, y, rng=rng, n_permutations=spec.n_permutations)
-    ranks = few.mann_whitney(x, y, rng=rng, n_permutations=spec.n_permutations)
-    return found.test, found.smallest_p, found.p, ranks.p
+    return found, few.mann_whitney(x, y, rng=rng, n_permutations=spec.n_permutations).p
 
 
-def _interval(
-    a: Mapping[Unit, float], b: Mapping[Unit, float], spec: StatsSpec, rng: np.random.Generator
-) -> tuple[float, float, str]:
+def _intervals_of_arms(test: few.FewTest, a: Mapping[Unit, float], b: Mapping[Unit, float]) -> Intervals:
     x, y = np.array(list(a.values())), np.array(list(b.values()))
-    paired = set(a) == set(b)
-    differences = np.array([a[u] - b[u] for u in a if u in b])
-    if paired and len(differences) >= 6:
-        interval = few.stratified_interval([differences], spec=spec, rng=rng)
-    elif paired:
-        # Too few pairs to resample: Student's t over the differences is the interval that still covers.
-        return _student(differences, spec.confidence)
-    else:
-        interval = few.stratified_interval([x, y], contrast=(1.0, -1.0), spec=spec, rng=rng)
-    if interval.method != "none":
-        return float(interval.low), float(interval.high), str(interval.method)
-    return _welch(x, y, spec.confidence)
+
+    def of_means(confidence: float) -> Interval:
+        inverted = test.interval(confidence)
+        if inverted.method != "none" or not _too_few(test, confidence):
+            return inverted
+        if test.test == "paired_sign_flip":
+            return few.student_interval([a[unit] - b[unit] for unit in a], confidence)
+        return few.welch_interval(x, y, confidence)
+
+    def of_shares(confidence: float) -> Interval:
+        around = few.newcombe_interval(int(x.sum()), len(x), int(y.sum()), len(y), confidence)
+        rejected = test.p <= 1 - confidence + 1e-12
+        # Two methods: where they disagree about 0, neither interval is right beside this p.
+        return NONE if (around.low <= 0 <= around.high) == rejected else around
+
+    return of_shares if test.test == "fisher" else of_means
 
 
-def _student(values: np.ndarray[Any, Any], confidence: float) -> tuple[float, float, str]:
-    from scipy import stats
-
-    if len(values) < 2:
-        return math.nan, math.nan, "none"
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half), "student_t"
+def _too_few(test: few.FewTest, confidence: float) -> bool:
+    """Return whether the test cannot reject at this level, whatever the data."""
+    return test.smallest_p > 1 - confidence + 1e-12
 
 
-def _welch(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], confidence: float) -> tuple[float, float, str]:
-    from scipy import stats
+def _within(bounds: tuple[float, float], intervals: Intervals) -> Intervals:
+    """Return the same intervals, cut to what is possible."""
 
-    if min(len(x), len(y)) < 2:
-        return math.nan, math.nan, "none"
-    vx, vy = x.var(ddof=1) / len(x), y.var(ddof=1) / len(y)
-    if vx + vy <= 0:
-        return math.nan, math.nan, "none"
-    freedom = (vx + vy) ** 2 / (vx**2 / (len(x) - 1) + vy**2 / (len(y) - 1))
-    half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(vx + vy)
-    centre = float(x.mean() - y.mean())
-    return float(centre - half), float(centre + half), "welch_t"
+    def cut(confidence: float) -> Interval:
+        found = intervals(confidence)
+        if found.method == "none":
+            return NONE
+        return Interval(max(found.low, bounds[0]), min(found.high, bounds[1]), found.method)
+
+    return cut

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,6 +33,7 @@ class Compare(Experiment):
     evidence: ClassVar[Evidence] = Evidence.COMPARISON
     subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = "Compare any metrics over finished runs grouped by any parameters."
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ()
 
     metrics: list[str] = field(
@@ -73,21 +74,26 @@ class Compare(Experiment):
         runs = self._select(setup.runs, recorder)
         values = self._values(runs, recorder)
         rng = setup.rng("compare")
-        groups = _group_table(values, spec=setup.stats, rng=rng)
+        units = _unit_table(values)
+        groups = _group_table(units, spec=setup.stats, rng=rng)
         tests = self._tests(values, recorder, spec=setup.stats, rng=rng)
         kind = Evidence.COMPARISON
         recorder.table(Table("runs", "One row per run and metric.", kind, values))
+        recorder.table(Table("units", "One row per metric, group and unit: the mean over its runs.", kind, units))
         recorder.table(Table("groups", "Mean of each metric in each group, over units.", kind, groups))
         recorder.table(Table("tests", "Pairs of groups, Holm over all rows; the floor of p first.", kind, tests))
         recorder.figure(
             Figure(
-                "metrics_by_group", "strip", ("runs",), {"x": "group", "y": "value", "pair": "unit", "panel": "metric"},
+                "metrics_by_group", "strip", ("units", "groups"),
+                {"x": "group", "y": "value", "pair": "unit", "panel": "metric", "mean": "mean", "low": "ci_low",
+                 "high": "ci_high"},
                 f"{', '.join(self.metrics)} by {', '.join(self.group_by)}",
-                "One point per run, grey lines join equal units; bars are means with Student's t intervals.",
-                {"ylabel": ""},
+                "One point per unit; grey lines join units that several groups share. Bars: mean over units with the "
+                "interval of the table `groups`.",
+                {"ylabel": "", "confidence": setup.stats.confidence},
             )
         )  # fmt: skip
-        return _aggregates(values, groups, tests)
+        return _aggregates(values, groups, tests, setup.stats.confidence)
 
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
         from paribus.compare.collect import select
@@ -110,15 +116,20 @@ class Compare(Experiment):
         from paribus.compare.collect import number_of, value_of
 
         rows: list[dict[str, Any]] = []
+        unread: Counter[str] = Counter()
         for run in runs:
             parts = [value_of(run, name) for name in (*self.group_by, *self.unit)]
-            if any(part is None for part in parts):
+            absent = [n for n, part in zip((*self.group_by, *self.unit), parts, strict=True) if part is None]
+            if absent:
+                unread[f"without {', '.join(absent)}"] += 1
                 continue
             group = ", ".join(map(str, parts[: len(self.group_by)]))
             unit = ", ".join(map(str, parts[len(self.group_by) :]))
             for metric in self.metrics:
                 value, yes_no = number_of(run, metric)
-                if not math.isnan(value):
+                if not math.isfinite(value):
+                    unread[f"whose {metric} is {'infinite' if math.isinf(value) else 'missing'}"] += 1
+                else:
                     rows.append({"metric": metric, "group": group, "unit": unit, "value": value, "yes_no": yes_no,
                                  "run_id": run.run_id, "identity": run.identity})  # fmt: skip
         if not rows:
@@ -127,6 +138,8 @@ class Compare(Experiment):
                 f"compare: none of {len(runs)} finished runs of {self.experiment_type!r} has {', '.join(self.metrics)} "
                 f"and all of {', '.join((*self.group_by, *self.unit))}; {nearest(self.metrics[0], names)}"
             )
+        for why, n in sorted(unread.items()):
+            recorder.warn(f"{n} {'run' if n == 1 else 'runs'} of {self.experiment_type} {why} left out.")
         table = pd.DataFrame(rows)
         repeated = int(table.duplicated(["metric", "group", "unit"]).sum())
         if repeated:
@@ -140,7 +153,7 @@ class Compare(Experiment):
     ) -> pd.DataFrame:
         import pandas as pd
 
-        from paribus.compare.arms import ArmComparison, compare_arms, holm
+        from paribus.compare.arms import COLUMNS, Intervals, compare_arms, holm
 
         names = list(pd.unique(values["group"]))
         if self.reference and self.reference not in names:
@@ -151,23 +164,27 @@ class Compare(Experiment):
             else [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
         )
         rows = []
+        intervals: list[Intervals] = []
         for metric in self.metrics:
             mine = values[values["metric"] == metric]
             for group, reference in pairs:
                 a, b = _units(mine, group), _units(mine, reference)
-                yes_no = bool(len(mine)) and bool(mine["yes_no"].all())
+                # A unit of several runs may be half a yes: that is a number.
+                whole = all(value in (0.0, 1.0) for value in (*a.values(), *b.values()))
+                yes_no = bool(len(mine)) and bool(mine["yes_no"].all()) and whole
                 found = compare_arms(a, b, spec=spec, rng=rng, yes_no=yes_no)
+                intervals.append(found.intervals)
                 if found.missing:
                     line = f"{metric}, {group} against {reference}: units {found.missing}."
                     if self.missing_units == "refuse":
                         raise ExperimentError(f"compare: {line} missing_units=flag compares what is there")
                     recorder.warn(line)
-                rest = {k: v for k, v in dataclasses.asdict(found).items() if k not in ("smallest_p", "missing")}
+                rest = {name: getattr(found, name) for name in COLUMNS}
                 first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": metric, "training": group}
                 rows.append({**first, "reference": reference, **rest, "flag": found.missing})
-        fields = [f.name for f in dataclasses.fields(ArmComparison) if f.name not in ("smallest_p", "missing")]
-        columns = ["smallest_p", "endpoint", "label", "training", "reference", *fields, "flag"]
-        return holm(pd.DataFrame(rows, columns=columns)).rename(columns={"training": "group"})
+        columns = ["smallest_p", "endpoint", "label", "training", "reference", *COLUMNS, "flag"]
+        table = holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence)
+        return table.rename(columns={"training": "group"})
 
 
 def _units(rows: pd.DataFrame, group: str) -> dict[str, float]:
@@ -175,37 +192,41 @@ def _units(rows: pd.DataFrame, group: str) -> dict[str, float]:
     return {str(unit): float(value) for unit, value in means.items()}
 
 
-def _group_table(values: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
+def _unit_table(values: pd.DataFrame) -> pd.DataFrame:
+    means = values.groupby(["metric", "group", "unit"], sort=False)["value"].agg(["mean", "size"]).reset_index()
+    return means.rename(columns={"mean": "value", "size": "n_runs"})
+
+
+def _group_table(units: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
     import pandas as pd
 
     from paribus.compare.arms import one_arm
 
     rows = []
-    for (metric, group), part in values.groupby(["metric", "group"], sort=False):
-        units = _units(part, str(group))
-        mean, low, high, method = one_arm(list(units.values()), spec=spec, rng=rng)
-        rows.append({"metric": metric, "group": group, "n_units": len(units), "mean": mean, "ci_low": low,
-                     "ci_high": high, "ci_method": method})  # fmt: skip
+    for (metric, group), part in units.groupby(["metric", "group"], sort=False):
+        found = one_arm(part["value"].tolist(), spec=spec, rng=rng)
+        rows.append({"metric": metric, "group": group, "n_units": found.n, "mean": found.mean, "ci_low": found.ci_low,
+                     "ci_high": found.ci_high, "ci_method": found.ci_method})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _aggregates(values: pd.DataFrame, groups: pd.DataFrame, tests: pd.DataFrame) -> Aggregates:
+def _aggregates(values: pd.DataFrame, groups: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> Aggregates:
     from paribus.compare import sentences
 
     named = tests.rename(columns={"group": "training"})
-    lines = sentences.reach(named)
+    lines = sentences.reach(named, confidence)
     lines += [
         f"{row['group']}: {row['metric']} {sentences.number(float(row['mean']))} "
-        f"({sentences.interval(float(row['ci_low']), float(row['ci_high']))}; n = {int(row['n_units'])})."
+        f"({sentences.interval(row, confidence)}; n = {int(row['n_units'])})."
         for _, row in groups.iterrows()
     ]
-    lines += [sentences.contrast_line(row) for _, row in named.iterrows()]
+    lines += [sentences.contrast_line(row, confidence) for _, row in named.iterrows()]
     return Aggregates(
         n_samples=int(values["run_id"].nunique()),
         n_conditions=int(values["group"].nunique()),
         custom={
             "summary": lines,
-            "n_established": int((tests["p_adj"] <= 0.05).sum()) if len(tests) else 0,
+            "n_established": sum(sentences.is_established(row, confidence) for _, row in tests.iterrows()),
             "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
         },
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from paribus.compare.declared import ENDPOINTS
 from paribus.compare.where import check_where, fits
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.base import Experiment, Recorder
@@ -18,23 +19,37 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TYPES = ("train_classifier", "probe_trajectory", "subspace_ablation", "activation_steering", "domain_swap")
-DECLARED = ["raw_ood_accuracy", "ablation_delta_ood", "steering_delta_acc", "swap_effect", "domain_probe_accuracy"]
+DEFAULT = [
+    "raw_ood_accuracy", "ablation_delta_ood", "steering_margin_slope", "swap_effect", "domain_probe_accuracy",
+]  # fmt: skip
 
 EFFECTS: Mapping[str, str] = {
+    "unit": "unit of value",
     "value": "the endpoint in this run",
     "ci_low": "lower end of the run's own interval, over its contexts; missing where the run gives none",
     "ci_high": "upper end",
+    "auroc_change": "change of the AUROC by the same edit, where the endpoint is an accuracy that a threshold moves",
     "epoch": "checkpoint it was read at",
+}
+UNITS: Mapping[str, str] = {
+    "value": "mean over the training-set sizes that all seeds of the condition have",
+    "n_sizes": "how many sizes that are",
 }
 TESTS: Mapping[str, str] = {
     "smallest_p": "smallest p the design can reach, whatever the data",
     "smallest_p_adj": "the same after Holm, were all other tests unremarkable",
     "design": "paired_sign_flip where both arms have the same seeds, label_permutation otherwise",
     "difference": "mean of the condition minus mean of the reference, over seeds",
-    "ci_method": "bootstrap_t or percentile (stratified over runs), student_t or welch_t where runs are too few",
+    "ci_low": "lower end of the interval that inverts the test of p: 0 is outside exactly where p <= 1 - confidence",
+    "ci_method": "how: sign_flip or paired_sign_flip, label_permutation; student_t or welch_t where the test cannot "
+    "reject with so few runs, and no claim rests on it; none below four runs or where all units are equal",
+    "ci_adj_low": "lower end at the level at which Holm judged the row: 0 is outside exactly where p_adj <= "
+    "1 - confidence; none where the design cannot reach that level",
     "p": "two-sided, exact where it can be enumerated",
     "p_adj": "Holm over this table",
     "p_mann_whitney": "exact Mann-Whitney p of unpaired arms, beside the p that is adjusted",
+    "auroc_change": "the AUROC beside an accuracy, over the same units, with auroc_ci_low, auroc_ci_high and auroc_p; "
+    "not adjusted. Where accuracy moves and the AUROC does not, the threshold moved",
     "flag": "seeds or sizes that one arm lacks",
 }
 
@@ -49,11 +64,18 @@ class CompareInterventions(Experiment):
     summary: ClassVar[str] = "Compare training conditions over all finished runs: one figure, exact tests over seeds."
     needs: ClassVar[tuple[str, ...]] = ()
 
+    version: ClassVar[int] = 2
+
     endpoints: list[str] = field(
-        DECLARED, choices=DECLARED, help="Declared endpoints; the tests are adjusted over exactly these."
+        DEFAULT,
+        choices=tuple(ENDPOINTS),
+        help="Endpoints that the experiments declare; the tests are adjusted over exactly these.",
     )
     reference: str = field("standard", help="Training condition that the others are compared with.")
-    method: str = field("probe", help="Eraser whose ablation is compared.")
+    method: str = field(
+        "mean_difference",
+        help="Eraser whose ablation is compared; the probe's rows leave most of the domain's effect standing.",
+    )
     direction: str = field("between_domain_pc", help="Steering direction that is compared.")
     layer: str = field("", help="Probed layer of the domain-probe endpoint; empty: the last one.")
     at: str = field("peak_val", help="Checkpoint read where runs hold several: peak_val, final or epoch:N.")
@@ -95,30 +117,35 @@ class CompareInterventions(Experiment):
             ExperimentError: If there is nothing to compare, or something the settings refuse.
         """
         from paribus.compare.contrasts import condition_table, contrast_table, factor_table
-        from paribus.compare.effects import ablation_curves, chosen_epochs, run_effects, steering_curves
+        from paribus.compare.effects import ablation_curves, chosen_epochs, described, run_effects, steering_curves
         from paribus.compare.endpoints import Choice
+        from paribus.compare.units import units_of
 
         runs = self._select(setup.runs, recorder)
-        choice = Choice(self.method, self.direction, self.layer, chosen_epochs(runs, self.at))
-        effects = run_effects(runs, self.endpoints, choice, self.reference)
-        curves = ablation_curves(runs, choice), steering_curves(runs, choice)
+        choice = Choice(self.method, self.direction, self.layer, self.at, chosen_epochs(runs, self.at))
+        effects, notes = run_effects(runs, self.endpoints, choice, self.reference)
+        steered, unread = steering_curves(runs, choice)
+        curves = ablation_curves(runs, choice), steered
         if effects.empty and all(curve.empty for curve in curves):
+            said = f"; {notes[0]}" if notes else ""
             raise ExperimentError(
                 "compare_interventions: no finished run to compare; it reads runs of "
-                f"{', '.join(TYPES[1:])} that name their training condition, and found {len(setup.runs)} runs in all"
+                f"{', '.join(TYPES[1:])} that name their training condition, and found {len(setup.runs)} runs in "
+                f"all{said}"
             )
-        rng = setup.rng("compare_interventions")
-        conditions = condition_table(effects, spec=setup.stats, rng=rng)
+        rng, spec = setup.rng("compare_interventions"), setup.stats
+        units, uneven = units_of(effects)
+        conditions = condition_table(units, spec=spec, rng=rng)
         self._reference(effects, recorder)
-        tests, missing = contrast_table(effects, self.endpoints, self.reference, spec=setup.stats, rng=rng)
-        factors = factor_table(effects, runs, self.endpoints, self.factors, spec=setup.stats, rng=rng)
+        tests, missing = contrast_table(effects, self.endpoints, self.reference, spec=spec, rng=rng)
+        factors, crowded = factor_table(effects, runs, self.endpoints, self.factors, spec=spec, rng=rng)
         if missing and self.missing_seeds == "refuse":
             raise ExperimentError(f"compare_interventions: {missing[0]} missing_seeds=flag compares what is there")
-        for line in missing:
+        for line in dict.fromkeys((*notes, *unread, *uneven, *missing, *crowded)):
             recorder.warn(line)
-        _hand_over(recorder, effects, conditions, tests, factors, curves)
-        self._figures(recorder, effects, tests)
-        return self._aggregates(effects, conditions, tests, factors, recorder)
+        _hand_over(recorder, effects, units, conditions, tests, factors, curves)
+        self._figures(recorder, effects, tests, described(runs), spec.confidence)
+        return self._aggregates(effects, conditions, tests, factors, recorder, spec.confidence)
 
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
         from paribus.compare.collect import select
@@ -143,8 +170,10 @@ class CompareInterventions(Experiment):
         elif len(present) == 1:
             recorder.warn(f"Only the condition {present[0]!r} has finished runs: nothing could be tested.")
 
-    def _figures(self, recorder: Recorder, effects: pd.DataFrame, tests: pd.DataFrame) -> None:
-        options: dict[str, Any] = {"conditions": self._order(effects)}
+    def _figures(
+        self, recorder: Recorder, effects: pd.DataFrame, tests: pd.DataFrame, what: str, confidence: float
+    ) -> None:
+        options: dict[str, Any] = {"conditions": self._order(effects), "confidence": confidence}
         if self.chance is not None:
             options["hline"] = self.chance
         if self.accuracy_limits is not None:
@@ -156,32 +185,35 @@ class CompareInterventions(Experiment):
                 ("ablation_curves", "steering_curves"),
                 {"condition": "training", "n_train": "n_train", "seed": "seed", "epoch": "epoch", "raw": "raw",
                  "ablated": "ablated", "alpha": "alpha", "accuracy": "accuracy"},
-                "The shortcut under intervention, by training condition",
+                f"The shortcut under intervention, by training condition: {what}eraser {self.method}",
                 f"Top: OOD accuracy over training, unedited (solid) and with the {self.method} subspace projected out "
                 f"(dashed). Bottom: OOD accuracy along {self.direction}; where the site feeds a linear head this is "
-                "the threshold curve of the margins. One thin curve per run; the mean over runs with its 95 % t band.",
+                "the threshold curve of the margins. One thin curve per run; mean and t band only where every run of "
+                "the group was measured.",
                 options,
             )
         )  # fmt: skip
         if not effects.empty:
             recorder.figure(
                 Figure(
-                    "endpoints", "strip", ("run_effects",),
-                    {"x": "training", "y": "value", "pair": "seed", "panel": "label"},
-                    "Declared endpoints, one point per run",
-                    "Grey lines join runs of one seed; bars are means with Student's t intervals over runs.",
-                    {"ylabel": ""},
+                    "endpoints", "strip", ("units", "conditions"),
+                    {"x": "training", "y": "value", "pair": "seed", "panel": "label", "mean": "mean",
+                     "low": "ci_low", "high": "ci_high"},
+                    "Declared endpoints, one point per seed",
+                    "Grey lines join seeds that several conditions share; a seed's training-set sizes are averaged. "
+                    "Bars: mean over seeds with the interval of the table `conditions`.",
+                    {"ylabel": "", "confidence": confidence},
                 )
             )  # fmt: skip
         if tests["difference"].notna().any():
             recorder.figure(
                 Figure(
                     "differences", "forest", ("tests",),
-                    {"label": "training", "value": "difference", "low": "ci_low", "high": "ci_high", "panel": "label",
-                     "p": "p_adj"},
+                    {"label": "training", "value": "difference", "low": "ci_adj_low", "high": "ci_adj_high",
+                     "panel": "label", "p": "p_adj"},
                     f"Difference from {self.reference}, over seeds",
-                    "Mean difference with its interval over seeds (the table says how it was made); p adjusted "
-                    "by Holm over all endpoints and conditions.",
+                    "Mean difference with the interval at the level of Holm's adjustment over all endpoints and "
+                    "conditions, as p is; none where so few seeds cannot reach that level.",
                     {"xlabel": "difference"},
                 )
             )  # fmt: skip
@@ -197,14 +229,15 @@ class CompareInterventions(Experiment):
         tests: pd.DataFrame,
         factors: pd.DataFrame,
         recorder: Recorder,
+        confidence: float,
     ) -> Aggregates:
         from paribus.compare import sentences
 
-        lines = sentences.reach(tests)
-        lines += [sentences.condition_line(row) for _, row in conditions.iterrows()]
-        lines += [sentences.contrast_line(row) for _, row in tests.iterrows()]
-        lines += [sentences.factor_line(row) for _, row in factors.iterrows()]
-        established = tests[tests["p_adj"] <= 0.05] if not tests.empty else tests
+        lines = sentences.reach(tests, confidence)
+        lines += [sentences.condition_line(row, confidence) for _, row in conditions.iterrows()]
+        lines += [sentences.contrast_line(row, confidence) for _, row in tests.iterrows()]
+        lines += [sentences.factor_line(row, confidence) for _, row in factors.iterrows()]
+        established = [row for _, row in tests.iterrows() if sentences.is_established(row, confidence)]
         for _, row in tests.iterrows():
             if row["difference"] == row["difference"]:
                 recorder.metric(
@@ -217,7 +250,7 @@ class CompareInterventions(Experiment):
                 "summary": lines,
                 "n_seeds": {str(c): int(rows["seed"].nunique()) for c, rows in effects.groupby("training")},
                 "n_established": len(established),
-                "established": [f"{r['endpoint']}: {r['training']}" for _, r in established.iterrows()],
+                "established": [f"{row['endpoint']}: {row['training']}" for row in established],
                 "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
             },
         )
@@ -226,6 +259,7 @@ class CompareInterventions(Experiment):
 def _hand_over(
     recorder: Recorder,
     effects: pd.DataFrame,
+    units: pd.DataFrame,
     conditions: pd.DataFrame,
     tests: pd.DataFrame,
     factors: pd.DataFrame,
@@ -233,9 +267,9 @@ def _hand_over(
 ) -> None:
     kind = Evidence.COMPARISON
     recorder.table(Table("run_effects", "One row per run and declared endpoint.", kind, effects, EFFECTS))
-    recorder.table(
-        Table("conditions", "Each endpoint within each condition, over seeds; p against no effect.", kind, conditions)
-    )
+    recorder.table(Table("units", "One row per endpoint, condition and seed.", kind, units, UNITS))
+    within = "Each endpoint within each condition, over seeds; p against no effect."
+    recorder.table(Table("conditions", within, kind, conditions, TESTS))
     recorder.table(Table("tests", "Each condition against the reference, Holm over all rows.", kind, tests, TESTS))
     if not factors.empty:
         recorder.table(Table("factors", "Main effects within seed and the other factors, Holm.", kind, factors, TESTS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,53 +9,63 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from paribus.compare.arms import ArmComparison, compare_arms, holm, one_arm
+from paribus.compare.arms import COLUMNS, Intervals, compare_arms, holm, one_arm
 from paribus.compare.collect import value_of
-from paribus.compare.endpoints import ENDPOINTS, unit
+from paribus.compare.declared import ENDPOINTS
+from paribus.compare.endpoints import unit
+from paribus.compare.units import arms_of
 from paribus.experiments.setup_runs import CollectedRun
-from paribus.stats import few
+from paribus.results.endpoint import CHANGE, Endpoint
 from paribus.stats.factorial import main_effects
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
+RANKING = ("auroc_change", "auroc_ci_low", "auroc_ci_high", "auroc_p")
+"""What the AUROC does beside an endpoint of accuracy: its mean (difference), interval and p, not adjusted."""
 
-def arm(effects: pd.DataFrame, endpoint: str, condition: str, sizes: Sequence[Any] | None) -> dict[Any, float]:
-    """Return the outcome of every seed of a condition: the mean over its training-set sizes in ``sizes``.
 
-    Runs that share a seed are not independent, so the seed is the unit.
+def condition_table(units: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
+    """Return each endpoint's mean and interval in each condition; where 0 means no effect, tested against 0.
+
+    Args:
+        units: One row per endpoint, condition and seed (see :func:`paribus.compare.units.units_of`).
+        spec: Settings of the statistics.
+        rng: Randomness of flips.
     """
-    rows = effects[(effects["endpoint"] == endpoint) & (effects["training"] == condition)]
-    if sizes is not None:
-        rows = rows[rows["n_train"].isin(list(sizes))]
-    means = rows.groupby("seed", dropna=False)["value"].mean()
-    return {seed: float(value) for seed, value in means.items()}
+    rows: list[dict[str, Any]] = []
+    intervals: list[Intervals] = []
+    for (endpoint, condition), mine in units.groupby(["endpoint", "training"], sort=False):
+        declared = ENDPOINTS[str(endpoint)]
+        found = one_arm(mine["value"].tolist(), spec=spec, rng=rng, against_zero=declared.zero, bounds=declared.bounds)
+        intervals.append(found.intervals)
+        rows.append(
+            {
+                "endpoint": endpoint,
+                "label": declared.label,
+                "unit": declared.unit,
+                "training": condition,
+                "n_seeds": found.n,
+                "mean": found.mean,
+                "ci_low": found.ci_low,
+                "ci_high": found.ci_high,
+                "ci_method": found.ci_method,
+                "smallest_p": found.smallest_p,
+                "p": found.p,
+                **_ranking(mine["auroc_change"].tolist(), declared, spec, rng),
+            }
+        )
+    columns = ["endpoint", "label", "unit", "training", "n_seeds", "mean", "ci_low", "ci_high", "ci_method",
+               "smallest_p", "p", *RANKING]  # fmt: skip
+    return holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence)
 
 
-def condition_table(effects: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
-    """Return each endpoint's mean and interval in each condition; where 0 means no effect, tested against 0."""
-    rows = []
-    for (endpoint, condition), _ in effects.groupby(["endpoint", "training"], sort=False):
-        values = arm(effects, str(endpoint), str(condition), None)
-        mean, low, high, method = one_arm(list(values.values()), spec=spec, rng=rng)
-        row: dict[str, Any] = {
-            "endpoint": endpoint,
-            "label": ENDPOINTS[str(endpoint)].label,
-            "training": condition,
-            "n_seeds": len(values),
-            "mean": mean,
-            "ci_low": low,
-            "ci_high": high,
-            "ci_method": method,
-            "smallest_p": math.nan,
-            "p": math.nan,
-        }
-        if ENDPOINTS[str(endpoint)].zero and values:
-            found = few.paired_sign_flip(list(values.values()), rng=rng, n_permutations=spec.n_permutations)
-            row.update(smallest_p=found.smallest_p, p=found.p)
-        rows.append(row)
-    columns = ["endpoint", "label", "training", "n_seeds", "mean", "ci_low", "ci_high", "ci_method", "smallest_p", "p"]
-    return holm(pd.DataFrame(rows, columns=columns))
+def _ranking(changes: list[float], declared: Endpoint, spec: StatsSpec, rng: np.random.Generator) -> dict[str, float]:
+    """Return what the AUROC does beside an endpoint, over the same units: not adjusted, and no test of its own."""
+    if declared.ranking is None:
+        return dict.fromkeys(RANKING, math.nan)
+    arm = one_arm(changes, spec=spec, rng=rng, against_zero=declared.zero, bounds=CHANGE)
+    return dict(zip(RANKING, (arm.mean, arm.ci_low, arm.ci_high, arm.p), strict=True))
 
 
 def contrast_table(
@@ -64,42 +73,37 @@ def contrast_table(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return every condition against ``reference`` for every declared endpoint, Holm over all of them.
 
-    Training-set sizes that only one arm has are left out of that row.
-
     Returns:
         The table and sentences about missing seeds and sizes.
     """
     conditions = [c for c in pd.unique(effects["training"]) if c != reference]
     rows: list[dict[str, Any]] = []
+    intervals: list[Intervals] = []
     notes: list[str] = []
     for endpoint in endpoints:
-        mine = effects[effects["endpoint"] == endpoint]
+        mine, declared = effects[effects["endpoint"] == endpoint], ENDPOINTS[endpoint]
         for condition in conditions:
-            sizes, dropped = _common_sizes(mine, condition, reference)
-            a, b = arm(mine, endpoint, condition, sizes), arm(mine, endpoint, reference, sizes)
-            found = compare_arms(a, b, spec=spec, rng=rng)
-            flags = [found.missing] if found.missing else []
-            if dropped:
-                flags.append(f"sizes in one arm only left out: {', '.join(map(str, dropped))}")
+            arms = arms_of(mine, str(condition), reference)
+            found = compare_arms(arms.a, arms.b, spec=spec, rng=rng, bounds=declared.bounds)
+            intervals.append(found.intervals)
+            flags = [text for text in (found.missing, arms.left_out) if text]
             if found.design == "none":
                 flags.append("no runs to compare")
-            first = {"smallest_p": found.smallest_p, "endpoint": endpoint, "label": ENDPOINTS[endpoint].label,
-                     "training": condition, "reference": reference}  # fmt: skip
-            rest = {k: v for k, v in dataclasses.asdict(found).items() if k not in ("smallest_p", "missing")}
-            rows.append({**first, **rest, "flag": "; ".join(flags)})
-            if found.missing:
-                notes.append(f"{endpoint}, {condition} against {reference}: seeds {found.missing}.")
-    fields = [f.name for f in dataclasses.fields(ArmComparison) if f.name not in ("smallest_p", "missing")]
-    columns = ["smallest_p", "endpoint", "label", "training", "reference", *fields, "flag"]
-    return holm(pd.DataFrame(rows, columns=columns)), notes
-
-
-def _common_sizes(rows: pd.DataFrame, condition: str, reference: str) -> tuple[list[Any] | None, list[Any]]:
-    """Return the sizes both arms have (None where a size is unknown) and those that only one has."""
-    if rows["n_train"].isna().any():
-        return None, []
-    a, b = (set(rows.loc[rows["training"] == c, "n_train"]) for c in (condition, reference))
-    return sorted(a & b), sorted(a ^ b) if a and b else []
+            first = {"smallest_p": found.smallest_p, "endpoint": endpoint, "label": declared.label,
+                     "unit": declared.unit, "training": condition, "reference": reference}  # fmt: skip
+            rest = {name: getattr(found, name) for name in COLUMNS}
+            beside = dict.fromkeys(RANKING, math.nan)
+            if declared.ranking is not None:
+                ranked = arms_of(mine, str(condition), reference, "auroc_change")
+                other = compare_arms(ranked.a, ranked.b, spec=spec, rng=rng, bounds=CHANGE)
+                ends = (other.difference, other.ci_low, other.ci_high, other.p)
+                beside = dict(zip(RANKING, ends, strict=True))
+            rows.append({**first, **rest, **beside, "flag": "; ".join(flags)})
+            where = f"{endpoint}, {condition} against {reference}"
+            notes += [f"{where}: seeds {found.missing}."] if found.missing else []
+            notes += [f"{where}: {arms.left_out}."] if arms.left_out else []
+    columns = ["smallest_p", "endpoint", "label", "unit", "training", "reference", *COLUMNS, *RANKING, "flag"]
+    return holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence), notes
 
 
 def factor_table(
@@ -110,10 +114,13 @@ def factor_table(
     *,
     spec: StatsSpec,
     rng: np.random.Generator,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[str]]:
     """Return the main effect of every factor on every endpoint where the full factorial was run; else no rows.
 
     A factor is a param with exactly two levels. Pairs differ in one factor only, within seed and training-set size.
+
+    Returns:
+        The table, and a sentence for each endpoint whose factorial was complete and could not be tested.
     """
     by_id = {run.run_id: run for run in runs}
     known: dict[str, dict[Any, Any]] = {name: {} for name in factors}
@@ -121,24 +128,46 @@ def factor_table(
         for name in factors:
             if (value := value_of(run, name)) is not None:
                 known[name][unit(run)] = value
-    columns = ["smallest_p", "endpoint", "factor", "low", "high", "effect", "p", "n_pairs", "n_unpaired"]
-    pieces = []
+    columns = ["smallest_p", "endpoint", "label", "unit", "factor", "low", "high", "effect", "ci_low", "ci_high",
+               "ci_method", "p", "n_pairs", "n_unpaired"]  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    intervals: list[Intervals] = []
+    notes: list[str] = []
     for endpoint in endpoints:
-        mine = effects[effects["endpoint"] == endpoint]
+        mine, declared = effects[effects["endpoint"] == endpoint], ENDPOINTS[endpoint]
         levels = {name: [_hashable(known[name].get(unit(by_id[i]))) for i in mine["run_id"]] for name in factors}
         if mine.empty or not _complete(levels):
             continue
         units = [f"{n}/{s}" for n, s in zip(mine["n_train"], mine["seed"], strict=True)]
         try:
-            found = main_effects(
-                mine["value"].to_numpy(float), levels, units, rng=rng, n_permutations=spec.n_permutations
-            )
-        except ValueError:
+            found = main_effects(mine["value"].to_numpy(float), levels, units)
+        except ValueError as problem:
             # Two runs share seed and all factors, so the conditions differ in something else: no factorial.
+            notes.append(f"{endpoint}: no main effects of {', '.join(factors)}: {problem}.")
             continue
-        pieces.append(found.drop(columns="p_adj").assign(endpoint=endpoint))
-    table = pd.concat(pieces, ignore_index=True)[columns] if pieces else pd.DataFrame(columns=columns)
-    return holm(table)
+        widest = declared.bounds[1] - declared.bounds[0]
+        for effect in found:
+            arm = one_arm(effect.differences.tolist(), spec=spec, rng=rng, against_zero=True, bounds=(-widest, widest))
+            intervals.append(arm.intervals)
+            rows.append(
+                {
+                    "smallest_p": arm.smallest_p,
+                    "endpoint": endpoint,
+                    "label": declared.label,
+                    "unit": declared.unit,
+                    "factor": effect.factor,
+                    "low": effect.low,
+                    "high": effect.high,
+                    "effect": arm.mean,
+                    "ci_low": arm.ci_low,
+                    "ci_high": arm.ci_high,
+                    "ci_method": arm.ci_method,
+                    "p": arm.p,
+                    "n_pairs": arm.n,
+                    "n_unpaired": effect.n_unpaired,
+                }
+            )
+    return holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence), notes
 
 
 def _hashable(value: Any) -> Any:

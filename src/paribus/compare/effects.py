@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from paribus.compare.collect import value_of
-from paribus.compare.endpoints import (
-    ENDPOINTS,
-    Choice,
-    ablation_rows,
-    at_epoch,
-    steering_rows,
-    unit,
-)
+from paribus.compare.declared import ENDPOINTS, TYPE_OF
+from paribus.compare.endpoints import Choice, Reading, Unit, Unread, at_epoch, chosen_rows, read, unit
 from paribus.compare.several import one_each
 from paribus.experiments.setup_runs import CollectedRun
 
 EFFECT_COLUMNS = (
-    "endpoint", "label", "training", "n_train", "seed", "value", "ci_low", "ci_high", "epoch", "run_id", "identity",
-    "experiment_type", "code_version",
+    "endpoint", "label", "unit", "training", "n_train", "seed", "value", "ci_low", "ci_high", "auroc_change", "epoch",
+    "run_id", "identity", "experiment_type", "code_version",
 )  # fmt: skip
 ABLATION_COLUMNS = ("training", "n_train", "seed", "epoch", "raw", "ablated", "run_id")
 STEERING_COLUMNS = ("training", "n_train", "seed", "alpha", "accuracy", "run_id")
+EPOCH_OF = {"peak_val": "peak_val_epoch", "final": "final_epoch"}
+"""What a training run calls the epoch that a rule chooses."""
 
 
-def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[tuple[Any, Any, Any], float]:
-    """Return the epoch of the chosen checkpoint of every trained model.
+def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[Unit, float]:
+    """Return the epoch of the chosen checkpoint of every trained model whose training run is among ``runs``.
 
     Args:
-        runs: Runs of the study; training runs know their ``peak_val_epoch``.
-        at: ``peak_val``, ``final`` (then nothing is chosen and the last epoch is used), or ``epoch:N``.
+        runs: Runs of the study; training runs know their ``peak_val_epoch`` and ``final_epoch``.
+        at: ``peak_val``, ``final``, or ``epoch:N``.
     """
-    if at == "final":
-        return {}
     if at.startswith("epoch:"):
         return {unit(run): float(at.removeprefix("epoch:")) for run in runs}
     found = {}
     for run in (each for each in runs if each.experiment_type == "train_classifier"):
-        epoch = value_of(run, "peak_val_epoch")
+        epoch = value_of(run, EPOCH_OF[at])
         if epoch is not None:
             found[unit(run)] = float(epoch)
     return found
@@ -49,8 +43,8 @@ def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[tuple[Any, Any,
 
 def run_effects(
     runs: Sequence[CollectedRun], endpoints: Sequence[str], choice: Choice, reference: str = ""
-) -> pd.DataFrame:
-    """Return one row per trained model and endpoint.
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return one row per trained model and endpoint, and sentences about what was not read, or not as asked.
 
     Endpoints stand as declared, the ``reference`` condition first.
 
@@ -58,38 +52,51 @@ def run_effects(
         ExperimentError: If two runs measured the same of one model (condition, size, seed) and differ in a setting.
     """
     rows: list[dict[str, Any]] = []
+    notes: list[str] = []
     for name in endpoints:
-        endpoint = ENDPOINTS[name]
-        read: dict[str, dict[str, Any]] = {}
-        sources: dict[tuple[Any, Any, Any], list[CollectedRun]] = {}
-        for run in sorted(runs, key=lambda each: each.started_at or ""):
-            if run.experiment_type != endpoint.experiment_type or run.condition is None:
+        rows_of: dict[str, dict[str, Any]] = {}
+        sources: dict[Unit, list[CollectedRun]] = {}
+        unread: Counter[str] = Counter()
+        remarks: Counter[str] = Counter()
+        for run in _of_type(runs, TYPE_OF[name]):
+            if run.condition is None:
+                unread["they do not name their training condition"] += 1
                 continue
-            reading = endpoint.read(run, choice)
-            if reading is None or not math.isfinite(reading.value):
+            found = read(ENDPOINTS[name], run, choice)
+            if isinstance(found, Unread):
+                unread[found.reason] += 1
                 continue
+            remarks[found.remark] += 1
             sources.setdefault(unit(run), []).append(run)
-            read[run.run_id] = {
-                "endpoint": name,
-                "label": endpoint.label,
-                "training": run.condition,
-                "n_train": run.n_train,
-                "seed": run.seed,
-                "value": reading.value,
-                "ci_low": reading.low,
-                "ci_high": reading.high,
-                "epoch": reading.epoch,
-                "run_id": run.run_id,
-                "identity": run.identity,
-                "experiment_type": run.experiment_type,
-                "code_version": run.code_version,
-            }
-        rows.extend(read[run_id] for run_id in one_each(name, sources, runs))
+            rows_of[run.run_id] = _row(name, run, found)
+        rows += [rows_of[run_id] for run_id in one_each(name, sources, runs)]
+        notes += [f"{name}: {_runs(n)} of {TYPE_OF[name]} left out: {why}." for why, n in sorted(unread.items())]
+        notes += [f"{name}: {_runs(n)} {how}." for how, n in sorted(remarks.items()) if how]
     table = pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
     table = table.sort_values(["n_train", "seed"], kind="stable").sort_values("training", kind="stable")
     ranks = {name: index for index, name in enumerate(endpoints)}
     order = table["endpoint"].map(ranks).astype(float) * 2 + (table["training"] != reference)
-    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+    return table.iloc[order.argsort(kind="stable")].reset_index(drop=True), notes
+
+
+def _row(name: str, run: CollectedRun, found: Reading) -> dict[str, Any]:
+    return {
+        "endpoint": name,
+        "label": ENDPOINTS[name].label,
+        "unit": ENDPOINTS[name].unit,
+        "training": run.condition,
+        "n_train": run.n_train,
+        "seed": run.seed,
+        "value": found.value,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "auroc_change": found.ranking,
+        "epoch": found.epoch,
+        "run_id": run.run_id,
+        "identity": run.identity,
+        "experiment_type": run.experiment_type,
+        "code_version": run.code_version,
+    }
 
 
 def ablation_curves(runs: Sequence[CollectedRun], choice: Choice) -> pd.DataFrame:
@@ -98,47 +105,77 @@ def ablation_curves(runs: Sequence[CollectedRun], choice: Choice) -> pd.DataFram
     Raises:
         ExperimentError: If two runs measured it on one model and differ in a setting.
     """
+    columns = ("split", "method", "epoch", "head_acc_raw", "head_acc_ablated")
 
-    def curve(run: CollectedRun) -> pd.DataFrame:
-        rows = ablation_rows(run, choice.method, "ood")
-        names = {"head_acc_raw": "raw", "head_acc_ablated": "ablated"}
-        if rows.empty:
-            rows = run.tables.get("trajectory", pd.DataFrame())
-            names = {"head_ood_acc_raw": "raw", "head_ood_acc_ablated": "ablated"}
-        if rows.empty or not {"epoch", *names} <= set(rows.columns):
-            return pd.DataFrame()
-        return rows.rename(columns=names)[["epoch", "raw", "ablated"]]
+    def curve(run: CollectedRun) -> pd.DataFrame | Unread:
+        rows = chosen_rows(run, "ablation", {"split": "ood", "method": choice.method}, columns)
+        if isinstance(rows, Unread):
+            return rows
+        return rows.rename(columns={"head_acc_raw": "raw", "head_acc_ablated": "ablated"})[["epoch", "raw", "ablated"]]
 
-    return _joined(_curves(runs, "subspace_ablation", curve), ABLATION_COLUMNS, "epoch")
+    found, _ = _curves(runs, "subspace_ablation", curve)  # why one is not there, its endpoints say
+    return _joined(found, ABLATION_COLUMNS, "epoch")
 
 
-def steering_curves(runs: Sequence[CollectedRun], choice: Choice) -> pd.DataFrame:
+def steering_curves(runs: Sequence[CollectedRun], choice: Choice) -> tuple[pd.DataFrame, list[str]]:
     """Return OOD accuracy over alpha of every model with a run of ``activation_steering``, at the chosen checkpoint.
+
+    Returns:
+        The curves, and sentences about runs that could not be read.
 
     Raises:
         ExperimentError: If two runs measured it on one model and differ in a setting.
     """
+    columns = ("direction", "epoch", "alpha", "head_ood_acc")
 
-    def curve(run: CollectedRun) -> pd.DataFrame:
-        rows = at_epoch(steering_rows(run, choice.direction), run, choice)
-        if rows.empty or not {"alpha", "head_ood_acc"} <= set(rows.columns):
-            return pd.DataFrame()
+    def curve(run: CollectedRun) -> pd.DataFrame | Unread:
+        rows = chosen_rows(run, "sweep", {"direction": choice.direction}, columns)
+        rows = rows if isinstance(rows, Unread) else at_epoch(rows, run, choice)[0]
+        if isinstance(rows, Unread):
+            return rows
         return rows.rename(columns={"head_ood_acc": "accuracy"})[["alpha", "accuracy"]]
 
-    return _joined(_curves(runs, "activation_steering", curve), STEERING_COLUMNS, "alpha")
+    found, unread = _curves(runs, "activation_steering", curve)
+    notes = [f"steering curves: {_runs(n)} left out: {why}." for why, n in sorted(unread.items())]
+    return _joined(found, STEERING_COLUMNS, "alpha"), notes
 
 
 def _curves(
-    runs: Sequence[CollectedRun], experiment_type: str, read: Callable[[CollectedRun], pd.DataFrame]
-) -> list[pd.DataFrame]:
-    """Return the curve of every trained model with a run of a type that holds one."""
+    runs: Sequence[CollectedRun], experiment_type: str, read: Callable[[CollectedRun], pd.DataFrame | Unread]
+) -> tuple[list[pd.DataFrame], Counter[str]]:
+    """Return the curve of every trained model with a run of a type that holds one, and why others hold none."""
     curves: dict[str, pd.DataFrame] = {}
-    sources: dict[tuple[Any, Any, Any], list[CollectedRun]] = {}
-    for run in sorted(runs, key=lambda each: each.started_at or ""):
-        if run.experiment_type == experiment_type and run.condition is not None and not (rows := read(run)).empty:
-            curves[run.run_id] = _curve(run, rows)
-            sources.setdefault(unit(run), []).append(run)
-    return [curves[run_id] for run_id in one_each(f"the curve of {experiment_type}", sources, runs)]
+    sources: dict[Unit, list[CollectedRun]] = {}
+    unread: Counter[str] = Counter()
+    for run in (each for each in _of_type(runs, experiment_type) if each.condition is not None):
+        rows = read(run)
+        if isinstance(rows, Unread):
+            unread[rows.reason] += 1
+            continue
+        curves[run.run_id] = _curve(run, rows)
+        sources.setdefault(unit(run), []).append(run)
+    return [curves[run_id] for run_id in one_each(f"the curve of {experiment_type}", sources, runs)], unread
+
+
+def described(runs: Sequence[CollectedRun]) -> str:
+    """Return data set and site of the runs, for a heading: ``digits_scanners, site fc.input, ``."""
+    read = [run for run in runs if run.experiment_type in ("subspace_ablation", "activation_steering")]
+    named = []
+    for key, word in (("data", ""), ("experiment.site", "site ")):
+        found = sorted({str(run.params[key]) for run in read if run.params.get(key) is not None})
+        if found:
+            named.append(f"{word}{' and '.join(found)}")
+    return "".join(f"{each}, " for each in named)
+
+
+def _of_type(runs: Sequence[CollectedRun], experiment_type: str) -> list[CollectedRun]:
+    """Return the runs of a type, the earliest first."""
+    mine = [run for run in runs if run.experiment_type == experiment_type]
+    return sorted(mine, key=lambda each: each.started_at or "")
+
+
+def _runs(n: int) -> str:
+    return "1 run" if n == 1 else f"{n} runs"
 
 
 def _curve(run: CollectedRun, rows: pd.DataFrame) -> pd.DataFrame:

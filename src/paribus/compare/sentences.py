@@ -7,24 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-
-def number(value: float, signed: bool = False) -> str:
-    """Return a number to three digits after the point, with its sign if asked."""
-    text = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return text.replace("-", "−")
-
-
-def interval(low: float, high: float) -> str:
-    """Return ``95 % CI a to b``, or that there are too few runs for one."""
-    if math.isnan(low) or math.isnan(high):
-        return "too few runs for a CI"
-    return f"95 % CI {number(low)} to {number(high)}"
-
-
-def p_text(value: float) -> str:
-    """Return ``p = 0.031`` or ``p < 0.0001``."""
-    return "p < 0.0001" if value < 1e-4 else f"p = {value:.3g}"
-
+from paribus.compare.arms import T_METHODS
 
 DESIGNS = {
     "paired_sign_flip": "same seeds in both arms, paired sign-flip",
@@ -32,9 +15,44 @@ DESIGNS = {
     "mann_whitney": "different seeds, Mann-Whitney",
     "fisher": "yes/no, Fisher's exact test",
 }
+ROUNDING = 1e-12
 
 
-def reach(tests: pd.DataFrame) -> list[str]:
+def number(value: float, signed: bool = False) -> str:
+    """Return a number to three digits after the point, with its sign if asked."""
+    text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    return text.replace("-", "−")
+
+
+def interval(row: pd.Series[Any], confidence: float, *, name: str = "ci", signed: bool = False) -> str:
+    """Return ``95 % CI a to b`` of a row, that it is Student's t on which nothing rests, or that there is none.
+
+    Args:
+        row: A row with ``<name>_low``, ``<name>_high`` and, if it is known how they were made, ``<name>_method``.
+        confidence: Of the interval.
+        name: ``ci`` or ``ci_adj``.
+        signed: Whether the ends show their sign.
+    """
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    if math.isnan(low) or math.isnan(high):
+        return "no interval"
+    ends = f"{number(low, signed)} to {number(high, signed)}"
+    if row.get(f"{name}_method") in T_METHODS:
+        return f"{100 * confidence:g} % t interval {ends}, too few runs for a claim to rest on it"
+    return f"{100 * confidence:g} % CI {ends}"
+
+
+def p_text(value: float) -> str:
+    """Return ``p = 0.031`` or ``p < 0.0001``."""
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.3g}"
+
+
+def is_established(row: pd.Series[Any], confidence: float) -> bool:
+    """Return whether a row's adjusted p is at most ``1 - confidence``."""
+    return float(row["p_adj"]) <= 1 - confidence + ROUNDING
+
+
+def reach(tests: pd.DataFrame, confidence: float) -> list[str]:
     """Return one sentence per design: how many runs, and the smallest p it can reach before and after adjustment."""
     lines = []
     tested = tests[tests["p"].notna()]
@@ -42,39 +60,79 @@ def reach(tests: pd.DataFrame) -> list[str]:
         floor, adjusted = float(rows["smallest_p"].min()), float(rows["smallest_p_adj"].min())
         text = (
             f"Smallest p that {n} against {m} seeds can reach ({DESIGNS.get(str(design), str(design))}): {floor:.3g}; "
-            f"after Holm over {len(tested)} tests {adjusted:.3g}."
+            f"after Holm over {len(tested)} {'test' if len(tested) == 1 else 'tests'} {adjusted:.3g}."
         )
-        if adjusted > 0.05:
-            text += " No single difference can be established at 0.05 with these runs, whatever its size."
+        if adjusted > 1 - confidence + ROUNDING:
+            text += (
+                f" No single difference can be established at {1 - confidence:.3g} with these runs, whatever its size."
+            )
         lines.append(text)
     return lines
 
 
-def condition_line(row: pd.Series[Any]) -> str:
+def condition_line(row: pd.Series[Any], confidence: float) -> str:
     """Return a sentence about one endpoint within one condition."""
     signed = not math.isnan(float(row["p"]))
-    text = f"{row['training']}: {row['label']} {number(float(row['mean']), signed)} "
-    text += f"({interval(float(row['ci_low']), float(row['ci_high']))}; n = {int(row['n_seeds'])}"
-    return text + (f"; {p_text(float(row['p']))}, adjusted {float(row['p_adj']):.3g})." if signed else ").")
+    text = f"{row['training']}: {row['label']} {_amount(float(row['mean']), row, signed)} "
+    text += f"({interval(row, confidence, signed=signed)}; n = {int(row['n_seeds'])}"
+    if not signed:
+        return text + ")." + _threshold(row, confidence, moves=True)
+    text += f"; {p_text(float(row['p']))}; {_adjusted(row, confidence)})."
+    return text + _threshold(row, confidence, moves=is_established(row, confidence))
 
 
-def contrast_line(row: pd.Series[Any]) -> str:
+def contrast_line(row: pd.Series[Any], confidence: float) -> str:
     """Return a sentence about one difference between conditions."""
     head = f"{row['training']} against {row['reference']}, {row['label']}: "
     if math.isnan(float(row["p"])):
         return f"{head}not tested ({row['flag'] or 'no runs'})."
-    text = f"{head}{number(float(row['difference']), True)} ({interval(float(row['ci_low']), float(row['ci_high']))}; "
+    text = f"{head}{_amount(float(row['difference']), row, True)} ({interval(row, confidence, signed=True)}; "
     g = float(row["hedges_g"])
     text += f"Hedges g {g:.2f}; ".replace("-", "−") if not math.isnan(g) else ""
-    text += f"{p_text(float(row['p']))}, adjusted {float(row['p_adj']):.3g})"
-    verdict = "established" if float(row["p_adj"]) <= 0.05 else "not established after adjustment"
-    return f"{text}: {verdict}." + (f" Seeds {row['flag']}." if row["flag"] else "")
+    text += f"{p_text(float(row['p']))}; {_adjusted(row, confidence)})"
+    verdict = "established" if is_established(row, confidence) else "not established after adjustment"
+    return (
+        f"{text}: {verdict}."
+        + _threshold(row, confidence, moves=is_established(row, confidence))
+        + (f" Seeds {row['flag']}." if row["flag"] else "")
+    )
 
 
-def factor_line(row: pd.Series[Any]) -> str:
+def factor_line(row: pd.Series[Any], confidence: float) -> str:
     """Return a sentence about one main effect."""
-    text = f"Main effect of {row['factor']} ({row['high']} instead of {row['low']}) on {row['endpoint']}: "
+    text = f"Main effect of {row['factor']} ({row['high']} instead of {row['low']}) on {row['label']}: "
     if math.isnan(float(row["p"])):
         return f"{text}no complete pairs."
-    text += f"{number(float(row['effect']), True)} over {int(row['n_pairs'])} pairs "
-    return f"{text}({p_text(float(row['p']))}, adjusted {float(row['p_adj']):.3g})."
+    n = int(row["n_pairs"])
+    text += f"{_amount(float(row['effect']), row, True)} over {n} {'pair' if n == 1 else 'pairs'} "
+    text += f"({interval(row, confidence, signed=True)}; {p_text(float(row['p']))}; {_adjusted(row, confidence)}): "
+    return f"{text}{'established' if is_established(row, confidence) else 'not established after adjustment'}."
+
+
+def _amount(value: float, row: pd.Series[Any], signed: bool) -> str:
+    unit = str(row.get("unit", ""))
+    return f"{number(value, signed)} {unit}" if unit.startswith("sd ") else number(value, signed)
+
+
+def _adjusted(row: pd.Series[Any], confidence: float) -> str:
+    text = f"adjusted {p_text(float(row['p_adj']))}"
+    if row["ci_adj_method"] == "none":
+        return text
+    return f"{text}, {interval(row, confidence, name='ci_adj', signed=True)}"
+
+
+def _threshold(row: pd.Series[Any], confidence: float, *, moves: bool) -> str:
+    """Return what the AUROC says about an accuracy that moves; nothing where none is measured."""
+    change = float(row.get("auroc_change", math.nan))
+    if not moves or math.isnan(change):
+        return ""
+    low, high, p = (float(row[f"auroc_{name}"]) for name in ("ci_low", "ci_high", "p"))
+    if change == 0 and (math.isnan(p) or p == 1):
+        return " The AUROC does not move: this is a shift of the threshold."
+    if math.isnan(p) or p <= 1 - confidence + ROUNDING:
+        return ""
+    around = "" if math.isnan(low) else f", {100 * confidence:g} % CI {number(low, True)} to {number(high, True)}"
+    return (
+        f" No change of the AUROC is established beside it ({number(change, True)}{around}): "
+        "as far as these runs show, a shift of the threshold."
+    )

@@ -23,7 +23,7 @@ COLUMNS = {
     **MEANINGS,
     "selected_on_ood": "whether the checkpoint was selected by its accuracy on the OOD split",
     "rank": "dimension of the removed subspace",
-    "head_acc_raw": "accuracy of the model",
+    "head_acc_raw": "accuracy of the model, with head_acc_raw_ci_low and _ci_high (Wilson by cluster)",
     "head_acc_ablated": "accuracy of the model on edited features",
     "delta": "mean paired difference of correctness, ablated - raw; p_adj is adjusted over all rows of this table",
     "auroc_delta": "change of the AUROC of the margin; does not move with a threshold",

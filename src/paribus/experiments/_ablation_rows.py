@@ -14,6 +14,7 @@ from paribus.experiments._shortcut_readout import FloatArray, IntArray, Shortcut
 from paribus.experiments._split_effects import auroc_change
 from paribus.experiments._subspace_nulls import KINDS, NullDraws, null_columns, score_draws
 from paribus.stats.scores import auroc, balanced_accuracy
+from paribus.stats.shares import shares
 
 if TYPE_CHECKING:
     from paribus.engine.intervention import Intervention
@@ -148,6 +149,7 @@ class AblationRows:
             raw_margin, edited_margin, truth, view.clusters, spec=self.setup.stats, rng=self.setup.rng("auroc")
         )
         raw_auroc = float(auroc(raw_margin, truth)) if len(np.unique(truth)) > 1 else NAN
+        around_raw = shares(correct[:, None], view.clusters, spec=self.setup.stats)
         probes = _ProbeColumns(view, frozen, self.experiment.refit_probes, self.setup.rng(f"halves/{view.name}"))
         for number, eraser in enumerate(erasers):
             predicted = outputs[number].argmax(axis=1)
@@ -161,6 +163,9 @@ class AblationRows:
                 "split": view.name,
                 "n": len(view.labels),
                 "head_acc_raw": float(correct.mean()),
+                "head_acc_raw_ci_low": float(around_raw.low[0]),
+                "head_acc_raw_ci_high": float(around_raw.high[0]),
+                "head_acc_raw_ci_method": str(around_raw.method[0]),
                 "head_acc_ablated": float((predicted == view.labels).mean()),
                 "balanced_acc_raw": float(balanced_accuracy(view.logits.argmax(axis=1), view.labels)),
                 "balanced_acc_ablated": float(balanced_accuracy(predicted, view.labels)),
@@ -180,7 +185,7 @@ class AblationRows:
             else:
                 row.update(dict.fromkeys(("swap_effect_raw", "swap_effect_ablated", "swap_remaining"), NAN))
             for kind in KINDS:
-                draws = nulls.get((kind, eraser.rank), NullDraws(np.empty(0), np.empty(0)))
+                draws = nulls.get((kind, eraser.rank), NullDraws(np.empty(0), np.empty(0), np.empty(0)))
                 accuracy = draws.accuracy - correct.mean()
                 row.update(null_columns(float(difference.mean()), accuracy, NULL_PREFIX[kind]))
                 ranked = null_columns(float(change[number]), draws.auroc - raw_auroc, "auroc")["auroc_percentile"]

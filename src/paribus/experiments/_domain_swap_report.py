@@ -32,7 +32,8 @@ SIGNED_COLUMNS = {
     **MEANINGS,
     "split": "split the contents are from; `all` pools the splits",
     "delta": "margin shift towards the class that a style is paired with, averaged over the paired styles",
-    "in_sd": "the same in standard deviations of the margin over contents and training styles",
+    "in_sd": "the same in standard deviations of the margin over contents and training styles, with in_sd_ci_low and "
+    "in_sd_ci_high; to be compared between models, whose logits differ in scale",
 }
 
 
@@ -60,6 +61,7 @@ def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) ->
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         signed["in_sd"] = signed["delta"] / signed["margin_sd"]
+    signed = signed.join(pd.DataFrame(measured.signed_in_sd))
     _hand_over(styles, signed, recorder)
     pooled = signed[signed["split"] == measured.pooled_name]
     last = pooled.iloc[-1]
@@ -85,6 +87,8 @@ def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) ->
             "signed_swap_effect_p": float(last["p"]),
             "signed_swap_effect_p_method": str(last["p_method"]),
             "signed_swap_effect_in_sd": float(last["in_sd"]),
+            "signed_swap_effect_in_sd_ci_low": float(last["in_sd_ci_low"]),
+            "signed_swap_effect_in_sd_ci_high": float(last["in_sd_ci_high"]),
             "margin_range_over_styles": float(by_style.max() - by_style.min()),
             "accuracy_range_over_styles": float(at_last["delta_acc"].max() - at_last["delta_acc"].min()),
             "headline_epoch": int(last["epoch"]),

@@ -46,6 +46,17 @@ COLUMNS = {
     "drawn with the features' covariance)",
     "null_percentile": "where head_ood_acc stands among them, 0 to 100; not a p",
 }
+RESPONSE_COLUMNS = {
+    "margin_slope": "slope of the mean OOD margin (logit) per alpha",
+    "slope_in_sd": "the same in sd of the unsteered OOD margins, with slope_ci_low and slope_ci_high; every direction "
+    "is turned so that the margin rises along it, so read it beside its null",
+    "accuracy_area": "area between the OOD accuracy over alpha and its value at 0, both sides counted, per unit of "
+    "alpha; not 0 where the curve peaks in the middle; never negative",
+    "auroc_area": "the same of the AUROC; 0 where all margins shift alike (threshold_only)",
+    "slope_null_low": "2.5 % quantile of slope_in_sd along random isotropic directions, turned and moved alike "
+    "(slope_null_covariance_*: drawn with the features' covariance); accuracy_area_null_* likewise",
+    "slope_null_percentile": "where slope_in_sd stands among them, 0 to 100; not a p",
+}
 MOST_PANELS = 9
 
 
@@ -58,6 +69,16 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
     recorder.table(
         Table("sweep", "One row per checkpoint, direction and alpha.", Evidence.INTERVENTIONAL, table, COLUMNS)
     )
+    responses = pd.DataFrame([sweep.response for sweep in measured.sweeps])
+    recorder.table(
+        Table(
+            "responses",
+            "One row per checkpoint and direction: what sums its curves up.",
+            Evidence.INTERVENTIONAL,
+            responses,
+            RESPONSE_COLUMNS,
+        )
+    )
     _figure(recorder, table)
     last = [sweep for sweep in measured.sweeps if sweep.epoch == measured.sweeps[-1].epoch]
     found = {sweep.direction: _summary(sweep, measured.alphas, clusters, setup) for sweep in last}
@@ -67,7 +88,7 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
         values = tuple(float(value) for value in rows[column])
         recorder.curve(Curve(column, tuple(measured.alphas), values, "alpha"))
     summary = found[headline.direction]
-    for name in ("delta_acc", "margin_shift_per_alpha", "cos_head"):
+    for name in ("delta_acc", "margin_shift_per_alpha", "cos_head", "margin_slope_in_sd", "accuracy_area"):
         recorder.metric(name, summary[name])
     recorder.metric("head_ood_acc_raw", float(headline.correct[:, measured.alphas.index(0.0)].mean()))
     if headline.threshold_only:
@@ -136,6 +157,14 @@ def _summary(sweep: Sweep, alphas: list[float], clusters: Any, setup: ImageSetup
         "cos_head": sweep.cos_head,
         "margin_shift_per_alpha": sweep.margin_shift_per_alpha,
         "threshold_only": sweep.threshold_only,
+        "margin_slope_in_sd": sweep.response["slope_in_sd"],
+        "margin_slope_in_sd_ci_low": sweep.response["slope_ci_low"],
+        "margin_slope_in_sd_ci_high": sweep.response["slope_ci_high"],
+        **{
+            f"{name}{end}": sweep.response[f"{name}{end}"]
+            for name in ("accuracy_area", "auroc_area")
+            for end in ("", "_ci_low", "_ci_high")
+        },
         "delta_acc": float((sweep.correct[:, -1] - sweep.correct[:, 0]).mean()),
         "trend_rho": tested.rho,
         "trend_p": tested.p,

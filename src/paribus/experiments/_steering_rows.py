@@ -10,8 +10,11 @@ import numpy as np
 from paribus.experiments._concentration_report import concentration_aggregates
 from paribus.experiments._margin import margin
 from paribus.experiments._probe_scores import FrozenProbes, fit_frozen
+from paribus.experiments._responses import Summed, area, area_interval, in_sd, slopes
 from paribus.experiments._shortcut_readout import FloatArray, ShortcutReadout, SplitView
+from paribus.experiments._split_effects import auroc_influence
 from paribus.experiments._subspace_nulls import KINDS, null_columns, score_draws
+from paribus.stats.intervals import ONE_CLASS
 from paribus.stats.scores import auroc
 from paribus.stats.shares import shares
 
@@ -38,6 +41,7 @@ class Sweep:
         threshold_only: Whether every margin shifts alike.
         margin_shift_per_alpha: Slope of the mean margin on alpha.
         correct: Whether each OOD context is classified right at each alpha [n, alphas].
+        response: Its row of the table ``responses``.
     """
 
     epoch: int
@@ -48,6 +52,20 @@ class Sweep:
     threshold_only: bool
     margin_shift_per_alpha: float
     correct: FloatArray
+    response: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SweepNull:
+    """What random directions do.
+
+    Attributes:
+        accuracy: OOD accuracy [alphas, n_null].
+        margin: Mean OOD margin [alphas, n_null].
+    """
+
+    accuracy: FloatArray
+    margin: FloatArray
 
 
 class SteeringRows:
@@ -127,7 +145,7 @@ class SteeringRows:
                 relative_norm=float(np.mean(abs(alpha) * sigma / size[size > 0])) if (size > 0).any() else float("nan"),
             )
             for kind in KINDS:
-                row.update(null_columns(row["head_ood_acc"], nulls[kind][number], NULL_PREFIX[kind]))
+                row.update(null_columns(row["head_ood_acc"], nulls[kind].accuracy[number], NULL_PREFIX[kind]))
             self.rows.append(row)
             self.differences.append(correct["head_ood"][number] - correct["head_ood"][zero])
         gradient = readout.gradient
@@ -142,24 +160,92 @@ class SteeringRows:
                 threshold_only=readout.is_affine,
                 margin_shift_per_alpha=float(np.polyfit(self.alphas, margins.mean(axis=1), 1)[0]),
                 correct=correct["head_ood"].T,
+                response=self._response(readout, name, sigma, correct["head_ood"], margins, nulls),
             )
         )
 
-    def _null(self, readout: ShortcutReadout, view: SplitView, kind: str, sigma: float) -> FloatArray:
-        """Return accuracies [alphas, n_null] along random directions, moved as far as the direction itself is."""
+    def _response(
+        self,
+        readout: ShortcutReadout,
+        name: str,
+        sigma: float,
+        correct: FloatArray,
+        margins: FloatArray,
+        nulls: dict[str, SweepNull],
+    ) -> dict[str, Any]:
+        """Return what sums the curves of one direction up: the slope of the margin, the areas, and their nulls."""
+        view, spec, zero = readout.view("ood"), self.setup.stats, self.alphas.index(0.0)
+        steep = slopes(self.alphas, margins)
+        rng = self.setup.rng(f"responses/{name}")
+        slope = in_sd(steep, margins[zero][None], view.clusters, spec=spec, rng=rng)
+        spread = float(margins[zero].std())
+        moved = (correct - correct[zero]).T
+        found = {
+            "accuracy_area": area_interval(
+                self.alphas, moved.mean(axis=0), moved - moved.mean(axis=0), view.clusters, spec=spec, rng=rng
+            ),
+            "auroc_area": self._auroc_area(readout, margins, rng),
+        }
+        row: dict[str, Any] = {
+            **self.experiment.head(readout),
+            "direction": name,
+            "sigma": sigma,
+            "n": len(view.labels),
+            "n_clusters": len(np.unique(view.clusters)),
+            "threshold_only": readout.is_affine,
+            "margin_sd": spread,
+            "margin_slope": float(steep.mean()),
+            "slope_in_sd": slope.value,
+            **slope.ends("slope"),
+        }
+        for response, summed in found.items():
+            row.update({response: summed.value, **summed.ends(response)})
+        for kind, null in nulls.items():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                drawn = slopes(self.alphas, null.margin) / spread if null.margin.size else np.empty(0)
+            row.update(null_columns(row["slope_in_sd"], drawn, f"slope_{NULL_PREFIX[kind]}"))
+            areas = area(self.alphas, (null.accuracy - null.accuracy[zero]).T) if null.accuracy.size else np.empty(0)
+            row.update(null_columns(row["accuracy_area"], areas, f"accuracy_area_{NULL_PREFIX[kind]}"))
+        return row
+
+    def _auroc_area(self, readout: ShortcutReadout, margins: FloatArray, rng: np.random.Generator) -> Summed:
+        view, zero = readout.view("ood"), self.alphas.index(0.0)
+        truth = (view.labels == readout.positive).astype(np.int64)
+        if len(np.unique(truth)) < 2:
+            return Summed(float("nan"), float("nan"), float("nan"), ONE_CLASS)
+        # A shift of all margins alike leaves the AUROC as it is, also where rounding makes or breaks a tie.
+        level = margins[zero][None] if readout.is_affine else margins
+        level = np.broadcast_to(level, margins.shape)
+        areas, influence = np.asarray(auroc(level.T, truth)), auroc_influence(level.T, truth)
+        return area_interval(
+            self.alphas,
+            areas - areas[zero],
+            influence - influence[:, [zero]],
+            view.clusters,
+            spec=self.setup.stats,
+            rng=rng,
+        )
+
+    def _null(self, readout: ShortcutReadout, view: SplitView, kind: str, sigma: float) -> SweepNull:
+        """Return what random directions do that are moved as far as the direction itself is."""
         from paribus.engine.interventions import Steer
         from paribus.subspace.bases import covariance_root
         from paribus.subspace.directions import orient, random_directions
 
         train, n = readout.view("train").h, self.setup.stats.n_null
         if not n:
-            return np.empty((len(self.alphas), 0))
+            return SweepNull(np.empty((len(self.alphas), 0)), np.empty((len(self.alphas), 0)))
         rng = self.setup.rng(f"null/{kind}")
         drawn = random_directions(n, train.shape[1], kind=kind, rng=rng, root=covariance_root(train))
         turned = orient(drawn, readout.gradient)
         moved = [alpha for alpha in self.alphas if alpha]
         draws: list[Intervention] = [Steer(v, alpha * sigma) for alpha in moved for v in turned]
         scored = score_draws(readout, (view.name,), draws, with_auroc=False)[view.name]
-        found = scored.accuracy.reshape(len(moved), n)
         unmoved = float((view.logits.argmax(axis=1) == view.labels).mean())
-        return np.stack([found[moved.index(alpha)] if alpha else np.full(n, unmoved) for alpha in self.alphas])
+        level = float(margin(view.logits, readout.positive).mean())
+
+        def by_alpha(found: FloatArray, at_zero: float) -> FloatArray:
+            rows = found.reshape(len(moved), n)
+            return np.stack([rows[moved.index(alpha)] if alpha else np.full(n, at_zero) for alpha in self.alphas])
+
+        return SweepNull(by_alpha(scored.accuracy, unmoved), by_alpha(scored.margin, level))

@@ -24,10 +24,12 @@ class NullDraws:
     Attributes:
         accuracy: Accuracy under each draw [n_null].
         auroc: AUROC of the margin under each draw [n_null], NaN where the view has one class; empty if not asked for.
+        margin: Mean margin under each draw [n_null].
     """
 
     accuracy: FloatArray
     auroc: FloatArray
+    margin: FloatArray
 
 
 def score_draws(
@@ -35,14 +37,14 @@ def score_draws(
 ) -> dict[str, NullDraws]:
     """Evaluate random interventions on ``splits``; returned by split."""
     if not draws:
-        return {split: NullDraws(np.empty(0), np.empty(0)) for split in splits}
+        return {split: NullDraws(np.empty(0), np.empty(0), np.empty(0)) for split in splits}
     found = {}
     for split, (accuracy, margins) in readout.scores(splits, draws).items():
         truth = (readout.view(split).labels == readout.positive).astype(np.int64)
         areas = np.empty(0)
         if with_auroc:
             areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(draws), np.nan)
-        found[split] = NullDraws(accuracy, areas)
+        found[split] = NullDraws(accuracy, areas, margins.mean(axis=1))
     return found
 
 

@@ -8,12 +8,41 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments._shortcut_experiment import ShortcutExperiment
 from paribus.experiments.base import Recorder
+from paribus.results.endpoint import SHARE, Companion, Endpoint
 from paribus.results.schema import Aggregates
 from paribus.spec import field
 
 if TYPE_CHECKING:
     from paribus.experiments.setup_images import ImageSetup
 
+ENDPOINTS = (
+    Endpoint(
+        name="steering_margin_slope",
+        label="margin moved per sd of steering",
+        table="responses",
+        value="slope_in_sd",
+        low="slope_ci_low",
+        high="slope_ci_high",
+        unit="sd of the margin per sd of features",
+        zero=False,  # every direction is turned so that the margin rises along it
+        choices=("direction",),
+    ),
+    Endpoint(
+        name="steering_area_acc",
+        label="area between the steering curve and its value at α = 0",
+        table="responses",
+        value="accuracy_area",
+        low="accuracy_area_ci_low",
+        high="accuracy_area_ci_high",
+        unit="accuracy",
+        zero=False,  # an area is never negative
+        bounds=SHARE,
+        choices=("direction",),
+        ranking=Companion("auroc_area", "auroc_area_ci_low", "auroc_area_ci_high"),
+    ),
+)
+"""What comparisons over runs read from the table ``responses``; not ``acc(+max) - acc(-max)``, which is 0 where the
+curve peaks in the middle."""
 DIRECTIONS = ("between_domain_pc", "mean_difference", "probe", "lda", "random")
 
 
@@ -27,8 +56,9 @@ class ActivationSteering(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "activation_steering"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Moves features along the domain's direction (M5): accuracy and margin over alpha, nulls."
+    declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
 
     directions: list[str] = field(
         ["between_domain_pc", "mean_difference"], choices=DIRECTIONS, help="Directions; the first one is the headline."
@@ -54,7 +84,7 @@ class ActivationSteering(ShortcutExperiment):
         return sorted({float(alpha) for alpha in self.alphas} | {0.0})
 
     def run(self, setup: ImageSetup, recorder: Recorder) -> Aggregates:
-        """Run on every chosen checkpoint; hand over the table ``sweep``, its figure and curves.
+        """Run on every chosen checkpoint; hand over the tables ``sweep`` and ``responses``, figure and curves.
 
         Raises:
             ConfigError: If site, class or checkpoint do not exist.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from paribus import seeds
+from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Diagnostics, EngineReport, Figure, Result, Table
 from paribus.spec import Spec, is_own
@@ -101,6 +102,7 @@ class Experiment(Spec):
         needs: The config groups its numbers depend on; only these enter the identity.
         takes_dtype: Whether it runs the model in the number format of its setup (``setup.dtype``), so that
             ``device.dtype`` takes effect. Where it is False, only float32 is accepted.
+        declares: The endpoints: numbers of its tables that comparisons over runs may be about.
     """
 
     type: ClassVar[str]
@@ -110,6 +112,7 @@ class Experiment(Spec):
     summary: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     takes_dtype: ClassVar[bool] = False
+    declares: ClassVar[tuple[Endpoint, ...]] = ()
 
     def __init_subclass__(cls, **others: Any) -> None:
         """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""

@@ -10,6 +10,7 @@ import numpy as np
 from paribus.errors import ConfigError, DataError
 from paribus.experiments._margin import margin, positive_class
 from paribus.experiments.base import Experiment, Recorder
+from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, EngineReport
 from paribus.spec import field
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 SPLITS = ("train", "id_val", "val", "ood")
 ALL = "all"
 """Name of the contents of all splits together."""
+ENDPOINTS = (
+    Endpoint(
+        name="swap_effect",
+        label="margin shift by the domain swap",
+        table="signed_swap",
+        value="in_sd",
+        low="in_sd_ci_low",
+        high="in_sd_ci_high",
+        unit="sd of the margin",
+        zero=True,
+        rows={"split": ALL},
+    ),
+)
+"""What comparisons over runs read from the table ``signed_swap``: in sd of the margin, as logits differ in scale."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +46,9 @@ class DomainSwap(Experiment):
     type: ClassVar[str] = "domain_swap"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     subject: ClassVar[str] = "images"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
+    declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
 
@@ -96,6 +112,7 @@ class SwapMeasurements:
         self.style_shifts: list[FloatArray] = []
         self.signed: list[dict[str, Any]] = []
         self.signed_shifts: list[FloatArray] = []
+        self.signed_in_sd: list[dict[str, Any]] = []
 
     def add(self, checkpoint: Checkpoint) -> None:
         """Run one checkpoint on all renderings."""
@@ -117,8 +134,16 @@ class SwapMeasurements:
             spread = float(margins[self.trained][:, members].std())
             self.signed.append({**head, "n": len(members), "margin_sd": spread})
             self.signed_shifts.append(toward[members])
+            self.signed_in_sd.append(self._in_sd(toward[members], margins[self.trained][:, members], name, head))
             if name != ALL:
                 self._add_styles(head, members, margins[:, members], right[:, members], predicted[:, members])
+
+    def _in_sd(self, shifts: FloatArray, margins: FloatArray, name: str, head: dict[str, Any]) -> dict[str, Any]:
+        """Return the interval of the mean shift in sd of the margin, as columns."""
+        from paribus.experiments._responses import in_sd
+
+        rng = self.setup.rng(f"domain_swap/in_sd/{head['epoch']}/{name}")
+        return in_sd(shifts, margins, self.clusters[name], spec=self.setup.stats, rng=rng).ends("in_sd")
 
     def _add_styles(
         self, head: dict[str, Any], members: IntArray, margins: FloatArray, right: FloatArray, predicted: IntArray

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import Experiment, Recorder
+from paribus.results.endpoint import SHARE, Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
 from paribus.spec import field
@@ -25,6 +26,22 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 TARGETS = ("domain", "label")
+ENDPOINTS = (
+    Endpoint(
+        name="domain_probe_accuracy",
+        label="domain probe, balanced accuracy",
+        table="probes",
+        value="balanced_accuracy",
+        low="ci_low",
+        high="ci_high",
+        unit="balanced accuracy",
+        zero=False,
+        bounds=SHARE,
+        rows={"target": "domain"},
+        choices=("layer",),
+    ),
+)
+"""What comparisons over runs read from the table ``probes``."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class ProbeTrajectory(Experiment):
     subject: ClassVar[str] = "images"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
+    declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
 

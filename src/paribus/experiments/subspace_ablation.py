@@ -8,12 +8,43 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments._shortcut_experiment import SPLITS, ShortcutExperiment
 from paribus.experiments.base import Recorder
+from paribus.results.endpoint import CHANGE, SHARE, Companion, Endpoint
 from paribus.results.schema import Aggregates
 from paribus.spec import field
 
 if TYPE_CHECKING:
     from paribus.experiments.setup_images import ImageSetup
 
+ENDPOINTS = (
+    Endpoint(
+        name="raw_ood_accuracy",
+        label="OOD accuracy, unedited",
+        table="ablation",
+        value="head_acc_raw",
+        low="head_acc_raw_ci_low",
+        high="head_acc_raw_ci_high",
+        unit="accuracy",
+        zero=False,
+        bounds=SHARE,
+        rows={"split": "ood"},
+        choices=("method",),
+    ),
+    Endpoint(
+        name="ablation_delta_ood",
+        label="change of OOD accuracy by ablation",
+        table="ablation",
+        value="delta",
+        low="ci_low",
+        high="ci_high",
+        unit="change of accuracy",
+        zero=True,
+        bounds=CHANGE,
+        rows={"split": "ood"},
+        choices=("method",),
+        ranking=Companion("auroc_delta", "auroc_ci_low", "auroc_ci_high"),
+    ),
+)
+"""What comparisons over runs read from the table ``ablation``."""
 METHODS = ("probe", "mean_difference", "between_domain_pc", "inlp", "lda", "leace", "splince", "random")
 
 
@@ -26,13 +57,14 @@ class SubspaceAblation(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "subspace_ablation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
+    declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
 
     methods: list[str] = field(
-        ["probe", "mean_difference", "between_domain_pc", "inlp", "leace", "splince", "random"],
+        ["mean_difference", "probe", "between_domain_pc", "inlp", "leace", "splince", "random"],
         choices=METHODS,
-        help="Erasers; the first one is the headline.",
+        help="Erasers; the first one is the headline. The probe's rows leave most of the domain's effect.",
     )
     splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Where the edit is evaluated.")
     rank: int | None = field(None, low=1, help="Most directions a projection removes; null for each method's own.")

@@ -37,8 +37,10 @@ histogram                value*(several) group panel                   bins, den
 scatter                  x* y* low high x_low x_high label group size  label_top, identity, hline, vline, logx, logy,
                          panel                                         trend (a least-squares line)
 volcano                  x*(effect) p*(p or adjusted p) label group    alpha (.05), min_effect, label_top
-strip                    x*(category) y* pair(joined by a line) group  interval ("t" or "none"), hline, null_label
-                         panel null_low null_high
+strip                    x*(category) y* pair(joined by a line from    interval ("t" or "none"), confidence, hline,
+                         category to category) group panel null_low    null_label
+                         null_high; second table: mean low high (with
+                         the same x and panel)
 interaction_matrix       a* b* value* p label(short word in the cell)  alpha, symmetric (true), value_label, max_rows,
                          panel                                         annotate, format, order
 dose_response            x* y* low high null null_low null_high        baseline (mean at the baseline level),
@@ -52,7 +54,8 @@ validation_histogram     value* group(e.g. observed, shuffled) panel   observed 
                                                                        null_group (drawn grey), p, bins
 intervention_comparison  first table: condition* n_train seed epoch*   conditions (order of the columns), hline
                          raw* ablated*; second table: alpha* accuracy* (chance), min_runs_for_band, epoch_label,
-                         (with the same condition, n_train, seed)      alpha_label, accuracy_label, logx, max_legend
+                         (with the same condition, n_train, seed)      alpha_label, accuracy_label, logx, max_legend,
+                                                                       confidence
 ======================== ============================================= =============================================
 
 ``hline``/``vline``: a number, a list of numbers, or a mapping such as ``{"chance": 0.5}``; labels go into the legend.

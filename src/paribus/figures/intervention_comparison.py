@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,12 +14,13 @@ from matplotlib.patches import Patch
 
 from paribus.figures import _panels, style
 from paribus.figures._request import FloatArray, Request, levels, numbers
-from paribus.figures.strip import mean_interval
+from paribus.figures.strip import LEAST_RUNS, mean_interval
 
 REQUIRED = ("condition", "epoch", "raw", "ablated", "alpha", "accuracy")
 OPTIONAL = ("n_train", "seed")
 OPTIONS = (
     "conditions", "hline", "min_runs_for_band", "epoch_label", "alpha_label", "accuracy_label", "logx", "max_legend",
+    "confidence",
 )  # fmt: skip
 TABLES_OF = {
     "condition": (0, 1), "n_train": (0, 1), "seed": (0, 1), "epoch": (0,), "raw": (0,), "ablated": (0,),
@@ -27,10 +29,15 @@ TABLES_OF = {
 DRAWS_EMPTY = True
 
 DASHED = (0, (4, 2))
+BoolArray = npt.NDArray[np.bool_]
 
 
 def draw(request: Request) -> Figure:
-    """Draw the 2 x conditions panels; runs thin and coloured, the mean over runs black with its 95 % t band."""
+    """Draw the 2 x conditions panels: runs thin and coloured; black, the mean over runs with its t band.
+
+    Mean and band stand only where every run of the panel was measured, and are joined only where no run was measured in
+    between; nothing is interpolated.
+    """
     ablation = request.frames[0]
     steering = request.frames[1] if len(request.frames) > 1 else pd.DataFrame()
     conditions = _conditions(request, (ablation, steering))
@@ -99,6 +106,22 @@ def _finish(request: Request, axes: Any, frames: tuple[pd.DataFrame, pd.DataFram
             ax.set_xlim(float(limits[0]), float(limits[1]))
 
 
+def on_grid(curves: list[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+    """Return every place where some curve was measured [k], and the curves there [curves, k]: NaN where one was not."""
+    grid = np.unique(np.concatenate([at for at, _ in curves]))
+    stacked = np.full((len(curves), len(grid)), np.nan)
+    for row, (at, values) in zip(stacked, curves, strict=True):
+        row[np.searchsorted(grid, at)] = values
+    return grid, stacked
+
+
+def _band(index: int, colour: str) -> dict[str, Any]:
+    """Return the look of the band of raw (0: filled) or ablated (1: hatched) accuracy."""
+    if index == 0:
+        return {"facecolor": colour, "alpha": 0.16, "linewidth": 0}
+    return {"facecolor": "none", "edgecolor": colour, "alpha": 0.45, "hatch": "////", "linewidth": 0}
+
+
 class _Runs:
     """Every run's colour and name, the same in all panels."""
 
@@ -111,7 +134,7 @@ class _Runs:
                 keys |= set(frame[self.columns].itertuples(index=False, name=None))
         self.keys = sorted(keys, key=lambda key: tuple((str(type(v)), v) for v in key))
         self.sizes = list(dict.fromkeys(key[0] for key in self.keys)) if len(self.columns) == 2 else [None]
-        self.band = False
+        self.bands: set[int] = set()
         self.dashed = False
         self.mean = False
 
@@ -159,20 +182,31 @@ class _Runs:
     def _mean(self, ax: Axes, size: Any, index: int, curves: list[tuple[FloatArray, FloatArray]]) -> None:
         if len(curves) < 2:
             return
+        grid, stacked = on_grid(curves)
+        complete: BoolArray = np.asarray(np.isfinite(stacked).all(axis=0))
+        if not complete.any():
+            return
         self.mean = True
-        grid = np.unique(np.concatenate([at for at, _ in curves]))
-        stacked = np.array([np.interp(grid, at, values, left=np.nan, right=np.nan) for at, values in curves])
-        least = int(self.request.option("min_runs_for_band", 3))
-        enough = np.isfinite(stacked).sum(axis=0) >= min(2, len(curves))
-        triples = np.array([mean_interval(stacked[:, k]) for k in range(len(grid))])
-        triples[~enough] = np.nan
-        triples[np.isfinite(stacked).sum(axis=0) < least, 1:] = np.nan
+        confidence = float(self.request.option("confidence", 0.95))
+        triples = np.full((len(grid), 3), np.nan)
+        triples[complete] = [mean_interval(stacked[:, k], confidence) for k in np.flatnonzero(complete)]
+        if len(curves) < int(self.request.option("min_runs_for_band", LEAST_RUNS)):
+            triples[:, 1:] = np.nan
         shade = style.INK if size is None else style.colour(self.sizes.index(size))
-        ax.plot(grid, triples[:, 0], color=shade, linewidth=2.3, linestyle=DASHED if index else "-", zorder=4)
-        if np.isfinite(triples[:, 1]).any():
-            self.band = True
-            low, high = np.clip(triples[:, 1], 0.0, 1.0), np.clip(triples[:, 2], 0.0, 1.0)
-            _panels.band(ax, grid, low, high, shade if size is not None else "#555555", 0.16 if index == 0 else 0.09)
+        alone = complete & ~np.r_[False, complete[:-1]] & ~np.r_[complete[1:], False]
+        ax.plot(
+            grid, triples[:, 0], color=shade, linewidth=2.3, linestyle=DASHED if index else "-", zorder=4,
+            marker="_", markersize=11, markeredgewidth=2.3, markevery=np.flatnonzero(alone).tolist(),
+        )  # fmt: skip
+        low, high = np.clip(triples[:, 1], 0.0, 1.0), np.clip(triples[:, 2], 0.0, 1.0)
+        there = np.isfinite(low) & np.isfinite(high)
+        if there.any():
+            self.bands.add(index)
+            colour = shade if size is not None else "#555555"
+            ax.fill_between(grid, low, high, where=(there & ~alone).tolist(), zorder=1.8, **_band(index, colour))
+            dashes = DASHED if index else "-"
+            ax.vlines(grid[there & alone], low[there & alone], high[there & alone], color=colour, linewidth=1.6,
+                      linestyle=dashes, zorder=3)  # fmt: skip
 
     def handles(self) -> list[Any]:
         most = int(self.request.option("max_legend", 24))
@@ -184,8 +218,10 @@ class _Runs:
             made.append(Line2D([], [], linestyle="None", label=f"and {len(self.keys) - most} more runs"))
         if self.mean:
             made.append(Line2D([], [], color=style.INK, linewidth=2.3, label="mean over runs (thick)"))
-        if self.band:
-            made.append(Patch(facecolor="#555555", alpha=0.2, linewidth=0, label="95 % (t, over runs)"))
+        percent = f"{100 * float(self.request.option('confidence', 0.95)):g} % (t, over runs)"
+        for index in sorted(self.bands):
+            text = f"{percent}, ablated" if index else percent
+            made.append(Patch(label=text, **_band(index, "#555555")))
         if self.dashed:
             made.append(Line2D([], [], color=style.QUIET, linewidth=1.2, label="raw"))
             made.append(Line2D([], [], color=style.QUIET, linewidth=1.2, linestyle=DASHED, label="ablated"))

@@ -15,12 +15,15 @@ from paribus.figures import _panels, style
 from paribus.figures._request import FloatArray, Request, levels, numbers, parts
 
 REQUIRED = ("x", "y")
-OPTIONAL = ("pair", "group", "panel", "null_low", "null_high")
-OPTIONS = ("interval", "hline", "null_label")
+OPTIONAL = ("pair", "group", "panel", "null_low", "null_high", "mean", "low", "high")
+OPTIONS = ("interval", "confidence", "hline", "null_label")
+TABLES_OF = {"x": (0, 1), "panel": (0, 1), "mean": (1,), "low": (1,), "high": (1,)}
+LEAST_RUNS = 4
+"""Below this many values there is no interval."""
 
 
 def draw(request: Request) -> Figure:
-    """Draw one panel per value of ``panel``; in it a column of points per category."""
+    """Draw one panel per value of ``panel``; in it a column of points per category, beside it their mean."""
     sections = parts(request.frame, request.one("panel"))
     notes: list[str] = []
     _panels.capped(notes, len(sections), _panels.MAX_PANELS, "panels", "the first ones")
@@ -30,13 +33,14 @@ def draw(request: Request) -> Figure:
     fig, axes = _panels.grid(request, len(sections), panel_size=size)
     handles: dict[str, Any] = {}
     for (key, rows), ax in zip(sections, axes, strict=True):
-        _panel(request, ax, rows, categories, handles)
+        _panel(request, ax, rows, _bars(request, rows, key, categories), categories, handles)
         if key is not None:
             _panels.panel_title(ax, request.shown(key, 90))
     axes[0].set_ylabel(request.label("ylabel", "y"))
     if request.option("interval", "t") == "t":
+        made = "" if request.one("mean") else " (t)"
         handles["mean"] = Line2D([], [], color=style.INK, marker="_", markersize=11, linewidth=1.6,
-                                 label="mean, 95 % (t)")  # fmt: skip
+                                 label=f"mean, {100 * _confidence(request):g} %{made}")  # fmt: skip
     _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
     for text in notes:
         _panels.note(fig, text)
@@ -44,18 +48,58 @@ def draw(request: Request) -> Figure:
 
 
 def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return mean and Student's t interval of independent values; the interval is NaN below three values."""
+    """Return mean and Student's t interval of independent values; no interval below four, or where all are equal."""
     values = values[np.isfinite(values)]
     if values.size == 0:
         return float("nan"), float("nan"), float("nan")
     mean = float(values.mean())
-    if values.size < 3:
+    if values.size < LEAST_RUNS or float(np.ptp(values)) <= 1e-9 * float(np.abs(values).max()):
         return mean, float("nan"), float("nan")
     half = float(stats.t.ppf((1 + confidence) / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
     return mean, mean - half, mean + half
 
 
-def _panel(request: Request, ax: Axes, rows: pd.DataFrame, categories: list[Any], handles: dict[str, Any]) -> None:
+def _confidence(request: Request) -> float:
+    return float(request.option("confidence", 0.95))
+
+
+def _bars(
+    request: Request, rows: pd.DataFrame, key: Any, categories: list[Any]
+) -> dict[int, tuple[float, float, float]]:
+    """Return mean and interval by category: of the second table where it gives them, else Student's t of the points."""
+    x = request.need("x")
+    if (mean := request.one("mean")) is None:
+        y = numbers(rows, request.need("y"))
+        assert y is not None
+        here = rows[x].to_numpy()
+        return {c: mean_interval(y[here == each], _confidence(request)) for c, each in enumerate(categories)}
+    table = request.frames[1] if len(request.frames) > 1 else pd.DataFrame()
+    if table.empty:
+        return {}
+    if (panel := request.one("panel")) is not None:
+        table = table[table[panel] == key]
+    columns = [numbers(table, column) for column in (mean, request.one("low"), request.one("high"))]
+    means, low, high = (np.full(len(table), np.nan) if each is None else each for each in columns)
+    places = [categories.index(each) if each in categories else -1 for each in table[x]]
+    return {c: (means[i], low[i], high[i]) for i, c in enumerate(places) if c >= 0}
+
+
+def _joins(ax: Axes, places: FloatArray, y: FloatArray, at: FloatArray) -> None:
+    """Join the points of one pair from category to category; where a category has several, none of them is joined."""
+    alone = [c for c in np.unique(at[np.isfinite(at)]) if (at == c).sum() == 1]
+    chosen = np.array([int(np.flatnonzero(at == c)[0]) for c in alone], dtype=np.int64)
+    if len(chosen) > 1:
+        ax.plot(places[chosen], y[chosen], color="#B8B8B8", linewidth=0.8, zorder=2)
+
+
+def _panel(
+    request: Request,
+    ax: Axes,
+    rows: pd.DataFrame,
+    bars: dict[int, tuple[float, float, float]],
+    categories: list[Any],
+    handles: dict[str, Any],
+) -> None:
     y = numbers(rows, request.need("y"))
     assert y is not None
     if not np.isfinite(y).any():
@@ -73,8 +117,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, categories: list[Any]
         keys = pair if group is None else [pair, group]
         for _, members in rows.reset_index(drop=True).groupby(keys).groups.items():
             found = np.asarray(members, dtype=np.int64)
-            chosen = found[np.argsort(at[found], kind="stable")]
-            ax.plot(place[chosen], y[chosen], color="#B8B8B8", linewidth=0.8, zorder=2)
+            _joins(ax, place[found], y[found], at[found])
     for index, each in enumerate(groups):
         mask = np.ones(len(rows), dtype=bool) if group is None else (rows[group] == each).to_numpy(bool)
         shades = [style.colour(int(a)) if group is None and np.isfinite(a) else style.colour(index) for a in at[mask]]
@@ -85,10 +128,9 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, categories: list[Any]
             handles[text] = Line2D([], [], linestyle="None", color=style.colour(index), marker=style.marker(index),
                                    label=text)  # fmt: skip
     if request.option("interval", "t") == "t":
-        for c in range(len(categories)):
-            mean, low, high = mean_interval(y[at == c])
+        for c, (mean, low, high) in bars.items():
             ax.plot([c + 0.26, c + 0.42], [mean, mean], color=style.INK, linewidth=2.0, zorder=4)
-            if np.isfinite(low):
+            if np.isfinite(low) and np.isfinite(high):
                 ax.vlines(c + 0.34, low, high, color=style.INK, linewidth=1.3, zorder=4)
     _null(request, ax, rows, handles)
     for line in _panels.reference_lines(ax, request.option("hline"), "y"):

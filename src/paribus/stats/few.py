@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.bootstrap import LEAST_OWN, MIN_CLUSTERS, STATISTIC_PERCENTILE_FROM, Interval, tails
+from paribus.stats.bootstrap import Interval
 from paribus.stats.clusters import FloatArray, chunk_sizes
+from paribus.stats.inversion import (
+    EQUAL,
+    TOLERANCE,
+    Shifts,
+    drawn_label_shifts,
+    drawn_sign_flip_shifts,
+    label_shifts,
+    sign_flip_shifts,
+)
 from paribus.stats.permutation import ALTERNATIVES, as_extreme, sign_flip_rows
+from paribus.stats.shares import gap_interval
 
-if TYPE_CHECKING:
-    from paribus.stats.spec import StatsSpec
-
+LEAST_RUNS = 4
+"""Below this many runs of an arm (or pairs) there is no interval over runs."""
 EXACT_PAIRS = 20
 EXACT_LABELLINGS = 200_000
 DESIGNS = ("paired_sign_flip", "label_permutation", "mann_whitney", "fisher")
@@ -36,6 +44,7 @@ class FewTest:
         alternative: ``two-sided``, ``greater`` or ``less``.
         n_a: Runs in the first arm, or pairs.
         n_b: Runs in the second arm, or pairs.
+        shifts: The same test of every shift, where it is two-sided and of a mean; None otherwise.
     """
 
     smallest_p: float
@@ -46,6 +55,17 @@ class FewTest:
     alternative: str
     n_a: int
     n_b: int
+    shifts: Shifts | None = field(default=None, repr=False, compare=False)
+
+    def interval(self, confidence: float) -> Interval:
+        """Return the interval that inverts this very test: it holds 0 exactly where ``p > 1 - confidence``.
+
+        Returns:
+            Method ``none`` where the test has no shifts, cannot reject at this level, or all units are equal.
+        """
+        if self.shifts is None:
+            return Interval(math.nan, math.nan, "none")
+        return self.shifts.interval(confidence, self.test)
 
 
 def smallest_p(design: str, n_a: int, n_b: int | None = None, *, alternative: str = "two-sided") -> float:
@@ -93,29 +113,23 @@ def paired_sign_flip(
         ValueError: If a difference is missing, there is none, or there are more than 20 and no generator.
     """
     values = _complete(differences, "differences")
+    _known(alternative)
     n, exact = len(values), len(values) <= EXACT_PAIRS
-    if exact:
-        totals = np.zeros(1)
-        for value in values:
-            totals = np.concatenate([totals + value, totals - value])
-        tolerance = np.array([1e-10 * np.abs(values).sum()])
-        p = float(as_extreme(totals[:, None], totals[:1], tolerance, alternative)[0] / len(totals))
+    shifts = None
+    if alternative == "two-sided":
+        drawn = None if exact else _needed(rng, n)
+        shifts = sign_flip_shifts(values) if drawn is None else drawn_sign_flip_shifts(values, n_permutations, drawn)
+        p = shifts.p
+    elif exact:
+        p = _one_sided_flips(values, alternative)
     else:
         found, _ = sign_flip_rows(
             values[None], rng=_needed(rng, n), n_permutations=n_permutations, alternative=alternative
         )
         p = float(found[0])
-    floor = smallest_p("paired_sign_flip", n, alternative=alternative)
-    return FewTest(
-        floor if exact else max(floor, 1 / (n_permutations + 1)),
-        p,
-        float(values.mean()),
-        "paired_sign_flip",
-        "exact" if exact else "monte_carlo",
-        alternative,
-        n,
-        n,
-    )
+    method = "exact" if exact else "monte_carlo"
+    floor = _reachable(smallest_p("paired_sign_flip", n, alternative=alternative), method, n_permutations)
+    return FewTest(floor, p, float(values.mean()), "paired_sign_flip", method, alternative, n, n, shifts)
 
 
 def label_permutation(
@@ -142,8 +156,23 @@ def label_permutation(
         ValueError: If an arm is empty or incomplete, or a generator is needed and missing.
     """
     first, second = _complete(a, "a"), _complete(b, "b")
-    p, method = _label_test(np.concatenate([first, second]), len(first), alternative, rng, n_permutations)
-    return _two_arms("label_permutation", p, method, first.mean() - second.mean(), first, second, alternative)
+    _known(alternative)
+    difference = first.mean() - second.mean()
+    floor = smallest_p("label_permutation", len(first), len(second), alternative=alternative)
+    shifts = None
+    if alternative != "two-sided":
+        p, method = _label_test(np.concatenate([first, second]), len(first), alternative, rng, n_permutations)
+    elif math.comb(len(first) + len(second), len(first)) <= EXACT_LABELLINGS:
+        shifts, method = label_shifts(first, second), "exact"
+        p = shifts.p
+    else:
+        drawn = _needed(rng, len(first) + len(second))
+        shifts, method = drawn_label_shifts(first, second, n_permutations, drawn), "monte_carlo"
+        p = shifts.p
+    floor = _reachable(floor, method, n_permutations)
+    return FewTest(
+        floor, p, float(difference), "label_permutation", method, alternative, len(first), len(second), shifts
+    )
 
 
 def mann_whitney(
@@ -164,7 +193,9 @@ def mann_whitney(
     ranks = rankdata(np.concatenate([first, second])).astype(np.float64)
     p, method = _label_test(ranks, len(first), alternative, rng, n_permutations)
     u = float(ranks[: len(first)].sum() - len(first) * (len(first) + 1) / 2)
-    return _two_arms("mann_whitney", p, method, u, first, second, alternative)
+    floor = smallest_p("mann_whitney", len(first), len(second), alternative=alternative)
+    floor = _reachable(floor, method, n_permutations)
+    return FewTest(floor, p, u, "mann_whitney", method, alternative, len(first), len(second))
 
 
 def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "two-sided") -> FewTest:
@@ -202,49 +233,73 @@ def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
     return float(correction * (first.mean() - second.mean()) / math.sqrt(squares / m))
 
 
-def stratified_interval(
-    groups: Sequence[ArrayLike],
-    *,
-    spec: StatsSpec,
-    rng: np.random.Generator,
-    contrast: Sequence[float] | None = None,
-) -> Interval:
-    """Return the interval of a contrast of group means, runs resampled within each group.
+def student_interval(values: ArrayLike, confidence: float) -> Interval:
+    """Return Student's t interval of the mean of independent runs, method ``student_t``.
 
-    Stratified bootstrap over runs (Agarwal et al. 2021), studentised below 40 runs as percentile intervals of few
-    runs are too short; none below 6 runs in all or with fewer than 3 in a group.
+    For arms and pairs too few for a permutation test to reject at this level; no statement may rest on it.
 
-    Args:
-        groups: Outcomes of the runs of each group (arm, task, condition).
-        spec: Resamples and confidence.
-        rng: Draws the resamples.
-        contrast: Weight of each group's mean; by default their average. ``(1, -1)`` is the difference of two arms.
-
-    Raises:
-        ValueError: If the contrast does not fit the groups, or a value is missing.
+    Returns:
+        Method ``none`` below four runs, or where all are equal.
     """
-    arms = [_complete(group, f"group {i}") for i, group in enumerate(groups)]
-    weights = np.full(len(arms), 1 / max(1, len(arms))) if contrast is None else np.asarray(contrast, dtype=np.float64)
-    if len(weights) != len(arms):
-        raise ValueError(f"a contrast of {len(weights)} weights does not fit {len(arms)} groups")
-    total = sum(len(arm) for arm in arms)
-    if total < MIN_CLUSTERS or min(len(arm) for arm in arms) < 3:
-        return Interval(float("nan"), float("nan"), "none")
-    estimate = float(sum(c * arm.mean() for c, arm in zip(weights, arms, strict=True)))
-    shift, variance, own = np.zeros(spec.n_bootstrap), 0.0, np.zeros(spec.n_bootstrap)
-    for c, arm in zip(weights, arms, strict=True):
-        drawn = arm[rng.integers(0, len(arm), size=(spec.n_bootstrap, len(arm)))]
-        shift += c * (drawn.mean(axis=1) - arm.mean())
-        variance += float(c**2 * arm.var(ddof=1) / len(arm))
-        own += c**2 * drawn.var(axis=1, ddof=1) / len(arm)
-    if total >= STATISTIC_PERCENTILE_FROM:
-        low, high = estimate + np.quantile(shift, tails(spec))
-        return Interval(float(low), float(high), "percentile")
-    se = math.sqrt(variance)
-    if se == 0:
-        return Interval(estimate, estimate, "bootstrap_t")
-    lower, upper = np.quantile(shift / np.sqrt(np.maximum(own, (LEAST_OWN * se) ** 2)), tails(spec))
-    return Interval(estimate - max(float(upper), 0.0) * se, estimate - min(float(lower), 0.0) * se, "bootstrap_t")
+    from scipy import stats
+
+    found = _complete(values, "values")
+    if len(found) < LEAST_RUNS or _alike(found):
+        return Interval(math.nan, math.nan, "none")
+    around = stats.ttest_1samp(found, 0.0).confidence_interval(confidence)
+    return Interval(float(around.low), float(around.high), "student_t")
+
+
+def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float) -> Interval:
+    """Return Welch's t interval of the difference of means ``a - b`` of independent arms, method ``welch_t``.
+
+    Degrees of freedom by Satterthwaite (1946). For arms as in :func:`student_interval`.
+
+    Returns:
+        Method ``none`` below four runs in an arm, or where each arm's runs are equal.
+    """
+    from scipy import stats
+
+    first, second = _complete(a, "a"), _complete(b, "b")
+    if min(len(first), len(second)) < LEAST_RUNS or (_alike(first) and _alike(second)):
+        return Interval(math.nan, math.nan, "none")
+    around = stats.ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
+    return Interval(float(around.low), float(around.high), "welch_t")
+
+
+def newcombe_interval(yes_a: int, n_a: int, yes_b: int, n_b: int, confidence: float) -> Interval:
+    """Return Newcombe's (1998, method 10) interval of the difference of two shares of runs, method ``newcombe``.
+
+    Returns:
+        Method ``none`` below four runs in an arm.
+    """
+    from scipy import stats
+
+    if min(n_a, n_b) < LEAST_RUNS:
+        return Interval(math.nan, math.nan, "none")
+    shares = (np.array([yes_a / n_a]), np.array([yes_b / n_b]))
+    wilson = [
+        stats.binomtest(yes, n).proportion_ci(confidence, method="wilson") for yes, n in ((yes_a, n_a), (yes_b, n_b))
+    ]
+    low, high = gap_interval(shares, (wilson[0].low, wilson[1].low), (wilson[0].high, wilson[1].high))
+    return Interval(float(low[0]), float(high[0]), "newcombe")
+
+
+def _alike(values: FloatArray) -> bool:
+    return bool(np.ptp(values) <= EQUAL * np.abs(values).max())
+
+
+def _reachable(floor: float, method: str, n_permutations: int) -> float:
+    """Return the smallest p: of the design, and with drawn arrangements not below ``1 / (draws + 1)``."""
+    return floor if method == "exact" else max(floor, 1 / (n_permutations + 1))
+
+
+def _one_sided_flips(values: FloatArray, alternative: str) -> float:
+    totals = np.zeros(1)
+    for value in values:
+        totals = np.concatenate([totals + value, totals - value])
+    tolerance = np.array([TOLERANCE * np.abs(values).sum()])
+    return float(as_extreme(totals[:, None], totals[:1], tolerance, alternative)[0] / len(totals))
 
 
 def _complete(values: ArrayLike, name: str) -> FloatArray:
@@ -265,20 +320,13 @@ def _needed(rng: np.random.Generator | None, n: int) -> np.random.Generator:
     return rng
 
 
-def _two_arms(
-    test: str, p: float, method: str, statistic: float, a: FloatArray, b: FloatArray, alternative: str
-) -> FewTest:
-    floor = smallest_p(test, len(a), len(b), alternative=alternative)
-    return FewTest(floor, p, float(statistic), test, method, alternative, len(a), len(b))
-
-
 def _label_test(
     values: FloatArray, n_a: int, alternative: str, rng: np.random.Generator | None, m: int
 ) -> tuple[float, str]:
     n = len(values)
     # The mean difference is a rising function of the first arm's sum, centred on its expectation.
     centred = values - values.mean()
-    observed, tolerance = centred[:n_a].sum(keepdims=True), np.array([1e-10 * np.abs(centred).sum()])
+    observed, tolerance = centred[:n_a].sum(keepdims=True), np.array([TOLERANCE * np.abs(centred).sum()])
     if math.comb(n, n_a) <= EXACT_LABELLINGS:
         chosen = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(n), n_a)), dtype=np.int64)
         sums = centred[chosen.reshape(-1, n_a)].sum(axis=1)

@@ -37,3 +37,32 @@ def adjust(p: ArrayLike, method: str = "bh") -> FloatArray:
     adjusted = np.full(raw.shape, np.nan)
     adjusted[~np.isnan(raw)] = back
     return adjusted
+
+
+def holm_confidences(p: ArrayLike, confidence: float) -> FloatArray:
+    """Return for each p the confidence of the interval that agrees with Holm's decision on it.
+
+    Holm compares the ``i``-th smallest of ``m`` with ``(1 - confidence) / (m - i + 1)`` and stops at the first that is
+    larger. What it rejected gets the level it was rejected at (equal p-values the strictest of theirs), all others the
+    level at which it stopped. An interval that inverts the test of ``p`` at this confidence leaves 0 out if and only if
+    the adjusted p is at most ``1 - confidence``. The intervals do not cover all at once; for that, every one would
+    need ``1 - (1 - confidence) / m``.
+
+    Args:
+        p: Raw p-values, any shape; NaN (no test was made) stays NaN and does not count in the family.
+        confidence: Of the family.
+    """
+    raw = np.asarray(p, dtype=np.float64)
+    tested = raw[~np.isnan(raw)]
+    m, alpha = len(tested), 1 - confidence
+    order = np.argsort(tested, kind="stable")
+    levels = alpha / (m - np.arange(m))
+    kept = np.flatnonzero(tested[order] > levels + 1e-12)
+    stopped = int(kept[0]) if len(kept) else m
+    own = np.empty(m)
+    own[order] = np.where(np.arange(m) < stopped, levels, levels[min(stopped, m - 1)] if m else alpha)
+    for value in np.unique(tested):
+        own[tested == value] = own[tested == value].min()
+    found = np.full(raw.shape, np.nan)
+    found[~np.isnan(raw)] = 1 - own
+    return found

@@ -1,0 +1,70 @@
+"""Endpoints: the numbers of a result that comparisons over runs are about, declared beside their tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SHARE = (0.0, 1.0)
+"""Bounds of an accuracy or another share."""
+CHANGE = (-1.0, 1.0)
+"""Bounds of a change of a share."""
+ANY = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Companion:
+    """The same edit's effect on the ranking of contexts, which a mere shift of the threshold leaves as it is.
+
+    Attributes:
+        value: Column of the change of AUROC.
+        low: Column of the lower end of its interval.
+        high: Column of the upper end.
+    """
+
+    value: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One number per trained model and checkpoint, with its interval over contexts.
+
+    Attributes:
+        name: The name used in configs.
+        label: What it is, for tables, figures and sentences.
+        table: The table that holds it.
+        value: Column of its value.
+        low: Column of the lower end of its interval over contexts.
+        high: Column of the upper end.
+        unit: Unit of its axis.
+        zero: Whether 0 means "no effect", so that it is tested against 0 within a condition.
+        bounds: Least and largest value it can have.
+        rows: Column to the value it has in the rows meant.
+        choices: Columns whose value the comparison chooses (``method``, ``direction``, ``layer``).
+        epoch: Column of the checkpoint.
+        ranking: What the AUROC does beside it, where accuracy may move by the threshold alone.
+    """
+
+    name: str
+    label: str
+    table: str
+    value: str
+    low: str
+    high: str
+    unit: str
+    zero: bool
+    bounds: tuple[float, float] = ANY
+    rows: Mapping[str, str] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
+    epoch: str = "epoch"
+    ranking: Companion | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that must be there to read it."""
+        ranking = self.ranking
+        beside = () if ranking is None else (ranking.value, ranking.low, ranking.high)
+        return (*self.rows, *self.choices, self.epoch, self.value, self.low, self.high, *beside)
