@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from paribus.compare.compare_interventions import CompareInterventions
+from paribus.compare.declared import ENDPOINTS
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -37,12 +38,14 @@ def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, ranking=None
     along = {"epoch": EPOCHS[1], "direction": "between_domain_pc"}
     sweep = pd.DataFrame({**along, "alpha": alphas, "head_ood_acc": raw + 0.01 * alphas + noise()})
     responses = pd.DataFrame(
-        [{**along, "slope_in_sd": 0.5 + noise(), "slope_ci_low": 0.4, "slope_ci_high": 0.6, "accuracy_area": 0.1 + noise(),
-          "accuracy_area_ci_low": 0.05, "accuracy_area_ci_high": 0.15, "auroc_area": 0.0, "auroc_area_ci_low": 0.0,
+        [{**along, "slope_in_sd": 0.5 + noise(), "slope_ci_low": 0.4, "slope_ci_high": 0.6,
+          "accuracy_area": 0.1 + noise(), "accuracy_area_ci_low": 0.05, "accuracy_area_ci_high": 0.15,
+          "auroc_area": 0.0, "auroc_area_ci_low": 0.0,
           "auroc_area_ci_high": 0.0}]
     )  # fmt: skip
     swap = pd.DataFrame(
-        [{"epoch": EPOCHS[1], "split": s, "delta": 5.0, "in_sd": 0.5 + noise(), "in_sd_ci_low": 0.3, "in_sd_ci_high": 0.7}
+        [{"epoch": EPOCHS[1], "split": s, "delta": 5.0, "in_sd": 0.5 + noise(), "in_sd_ci_low": 0.3,
+          "in_sd_ci_high": 0.7}
          for s in ("val", "all")]
     )  # fmt: skip
     probes = pd.DataFrame(
@@ -310,6 +313,117 @@ def test_every_figure_can_be_drawn():
     assert result.figures[0].name == "figure_intervention_comparison"
     for figure in result.figures:
         assert draw(figure, frames).axes
+
+
+def test_every_endpoint_carries_the_interval_of_its_run():
+    result, _ = compared(study({"standard": range(2), "grokking": range(2)}), endpoints=list(ENDPOINTS))
+    effects = result.tables["run_effects"].frame
+    assert set(effects["endpoint"]) == set(ENDPOINTS)
+    assert effects[["ci_low", "ci_high"]].notna().all(axis=None)
+
+
+def test_the_swap_effect_is_compared_in_sd_of_the_margin():
+    effects = compared(study({"standard": range(3)}))[0].tables["run_effects"].frame
+    swaps = effects[effects["endpoint"] == "swap_effect"]
+    assert swaps["value"].between(0.4, 0.6).all() and set(swaps["unit"]) == {"sd of the margin"}
+
+
+def test_intervals_and_p_of_every_row_agree_before_and_after_adjustment():
+    both = {"standard": range(8), "grokking": range(8)}
+    for seed in range(3):
+        result, _ = compared(study(both, delta=0.02, effect=0.05, rng_seed=seed))
+        for table in ("tests", "conditions"):
+            for _, row in result.tables[table].frame.dropna(subset=["p"]).iterrows():
+                assert (row["p"] <= 0.05) == (not row["ci_low"] <= 0 <= row["ci_high"])
+                if row["ci_adj_method"] != "none":
+                    assert (row["p_adj"] <= 0.05) == (not row["ci_adj_low"] <= 0 <= row["ci_adj_high"])
+
+
+def test_with_five_pairs_nothing_rests_on_the_t_interval():
+    result, tests = compared(study({"standard": range(5), "grokking": range(5)}, delta=0.3))
+    row = tests.loc["ablation_delta_ood"]
+    assert row["ci_method"] == "student_t" and row["ci_low"] > 0 and np.isnan(row["ci_adj_low"])
+    line = next(x for x in result.aggregates.custom["summary"] if "against standard, change of OOD accuracy by" in x)
+    assert "too few runs for a claim to rest on it" in line and line.count("not established") == 1
+    assert result.aggregates.custom["n_established"] == 0
+
+
+def test_sentences_name_the_confidence_that_was_asked_for():
+    runs = study({"standard": range(8), "grokking": range(8)}, delta=0.1)
+    recorder, spec = MemoryRecorder(), StatsSpec(n_bootstrap=300, n_permutations=199, confidence=0.9)
+    result = perform(CompareInterventions(), RunsSetup(seed=0, stats=spec, runs=runs), recorder)
+    said = " ".join(result.aggregates.custom["summary"])
+    assert "90 % CI" in said and "95 %" not in said
+
+
+@pytest.mark.parametrize(
+    ("ranking", "words"),
+    [
+        (None, "The AUROC does not move: this is a shift of the threshold."),
+        (0.0, "as far as these runs show, a shift of the threshold."),
+        (0.2, ""),
+    ],
+)
+def test_where_accuracy_moves_and_the_ranking_does_not_the_sentence_says_threshold(ranking, words):
+    rng = np.random.default_rng(4)
+    runs = [r for s in range(8) for r in model_runs("standard", s, delta=0.2, ranking=ranking, rng=rng)]
+    said = compared(runs)[0].aggregates.custom["summary"]
+    line = next(x for x in said if "change of OOD accuracy by ablation" in x)
+    assert ("threshold" in line) == bool(words) and line.endswith(words or ").")
+
+
+def test_points_and_bars_of_the_endpoints_figure_are_those_of_its_table():
+    runs = [r for c in ("standard", "grokking") for n in (300, 600) for s in range(6)
+            for r in model_runs(c, s, n_train=n, raw=0.5 + s / 50 + n / 1e4)]  # fmt: skip
+    result, _ = compared(runs)
+    figure = next(f for f in result.figures if f.name == "endpoints")
+    points, bars = (result.tables[name].frame for name in figure.tables)
+    assert not points.duplicated(["endpoint", "training", "seed"]).any()
+    means = points.groupby(["endpoint", "training"])["value"].mean()
+    assert bars.set_index(["endpoint", "training"])["mean"].to_dict() == pytest.approx(means.to_dict())
+
+
+def test_a_run_that_cannot_be_read_is_named_with_the_reason():
+    runs = study({"standard": range(3), "grokking": range(3)})
+    other = runs[1]
+    assert other.experiment_type == "subspace_ablation"
+    table = other.tables["ablation"]
+    for tables, reason in (
+        ({}, "its table 'ablation' is not there"),
+        ({"ablation": table.drop(columns="delta")}, "its table 'ablation' has no column delta"),
+        ({"ablation": table[table["method"] == "inlp"]}, "no row with method=mean_difference (it has inlp)"),
+        ({"ablation": table[table["epoch"] != 10]}, "it measured epochs 1, 100, not 10, which is peak_val"),
+        ({"ablation": pd.concat([table, table])}, "2 rows of its table 'ablation' fit, not one"),
+    ):
+        result, tests = compared([replace(r, tables=tables) if r is other else r for r in runs])
+        assert tests.loc["ablation_delta_ood", "n_reference"] == 2
+        assert any("1 run of subspace_ablation left out" in w and reason in w for w in result.diagnostics.warnings)
+
+
+def test_a_model_whose_training_is_not_there_is_not_read_at_its_last_epoch():
+    runs = [r for r in study({"standard": range(3), "grokking": range(3)}) if r.experiment_type != "train_classifier"]
+    result, tests = compared(runs)
+    assert "raw_ood_accuracy" not in set(result.tables["run_effects"].frame["endpoint"])
+    assert any("so that peak_val is not known" in line for line in result.diagnostics.warnings)
+    effects = compared(runs, at="final")[0].tables["run_effects"].frame
+    assert set(effects.loc[effects["endpoint"] == "raw_ood_accuracy", "epoch"]) == {100}
+
+
+def test_the_only_checkpoint_of_a_run_is_read_and_said_to_be_another():
+    runs = study({"standard": range(3)})
+    alone = [
+        replace(r, tables={"ablation": r.tables["ablation"].query("epoch == 100")})
+        if r.experiment_type == "subspace_ablation" else r for r in runs
+    ]  # fmt: skip
+    result, _ = compared(alone)
+    said = "3 runs read at the only checkpoint it measured, epoch 100, peak_val being epoch 10"
+    assert any(said in line for line in result.diagnostics.warnings)
+
+
+def test_the_default_eraser_is_one_that_removes_the_effect():
+    from paribus.experiments.subspace_ablation import SubspaceAblation
+
+    assert CompareInterventions().method == SubspaceAblation().methods[0] == "mean_difference"
 
 
 @pytest.mark.parametrize(

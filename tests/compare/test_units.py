@@ -11,7 +11,7 @@ from paribus.compare.units import arms_of, units_of
 def effects(values):
     """Return one row per (condition, size, seed): value."""
     rows = [
-        {"endpoint": "e", "label": "an endpoint", "unit": "accuracy", "training": c, "n_train": n, "seed": s, "value": v,
+        {"endpoint": "e", "label": "e", "unit": "accuracy", "training": c, "n_train": n, "seed": s, "value": v,
          "auroc_change": v / 10}
         for (c, n, s), v in values.items()
     ]  # fmt: skip

@@ -13,7 +13,10 @@ import re
 import pytest
 
 import paribus
+from paribus.compare.declared import DECLARING
+from paribus.compare.endpoints import Choice, Reading, read
 from paribus.config import catalogue
+from paribus.experiments.setup_runs import CollectedRun
 from paribus.results.evidence import Evidence
 from paribus.results.io import from_json, to_json
 
@@ -160,6 +163,26 @@ class TestEveryExperiment:
         row = runs[runs["run_id"] == result.run_id]
         assert len(row) == 1
         assert row["status"].item() == "FINISHED"
+
+
+@pytest.mark.parametrize("name", sorted(cls.type for cls in DECLARING))
+def test_endpoints_are_read_with_their_interval_from_the_tables_that_declare_them(name, results):
+    """Nothing is guessed: column names of every endpoint are those that the experiment really writes."""
+    result = results(name)
+    run = CollectedRun("r", "r", name, tables={key: table.frame for key, table in result.tables.items()})
+    choice = Choice("mean_difference", "between_domain_pc", "", "final", {})
+    for endpoint in IMAGE_TYPES[name].declares:
+        found = read(endpoint, run, choice)
+        assert isinstance(found, Reading), found
+        assert endpoint.bounds[0] <= found.value <= endpoint.bounds[1]
+        assert found.low <= found.value <= found.high and found.low < found.high, endpoint.name
+        assert math.isfinite(found.low) and math.isfinite(found.high)
+        assert math.isfinite(found.ranking) == (endpoint.ranking is not None)
+
+
+def test_every_experiment_that_declares_endpoints_is_compared():
+    assert {name for name, cls in IMAGE_TYPES.items() if cls.declares} == {cls.type for cls in DECLARING}
+    assert not any(cls.declares for cls in BUILD_TYPES.values())
 
 
 @pytest.mark.parametrize("name", ["family_1d_sweep", "within_family_interference"])

@@ -185,10 +185,11 @@ def test_rows_can_be_sorted_by_size():
     assert labels == order
 
 
-def runs(conditions, seeds=3):
+def runs(conditions, seeds=4):
     rng = np.random.default_rng(0)
     rows = [
-        {"training": c, "n_train": 600, "seed": s, "epoch": e, "raw": 0.6 + rng.normal(0, 0.01), "ablated": 0.7,
+        {"training": c, "n_train": 600, "seed": s, "epoch": e, "raw": 0.6 + rng.normal(0, 0.01),
+         "ablated": 0.7 + rng.normal(0, 0.01),
          "alpha": float(i), "accuracy": 0.6}
         for c in conditions for s in range(seeds) for i, e in enumerate((1, 10, 100))
     ]  # fmt: skip
@@ -205,7 +206,7 @@ def test_the_comparison_has_a_curve_per_run_a_mean_and_a_band():
     made = drawn("intervention_comparison", runs(["standard", "grokking"]), RUNS)
     assert [ax.get_title(loc="left").split(":")[0] for ax in made.axes] == ["standard", "grokking"] * 2
     top = made.axes[0]
-    assert len(top.lines) == 3 * 2 + 2
+    assert len(top.lines) == 4 * 2 + 2
     assert len({each.get_linestyle() for each in top.lines}) == 2
     assert len(top.collections) == 2
     assert {"n=600 s0", "n=600 s1", "n=600 s2", "raw", "ablated"} <= set(texts(made))

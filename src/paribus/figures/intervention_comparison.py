@@ -205,6 +205,8 @@ class _Runs:
             colour = shade if size is not None else "#555555"
             ax.fill_between(grid, low, high, where=(there & ~alone).tolist(), zorder=1.8, **_band(index, colour))
             dashes = DASHED if index else "-"
+            if not (there & alone).any():
+                return
             ax.vlines(grid[there & alone], low[there & alone], high[there & alone], color=colour, linewidth=1.6,
                       linestyle=dashes, zorder=3)  # fmt: skip
 
