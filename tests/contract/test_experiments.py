@@ -40,6 +40,7 @@ NEEDS = {
     "feature_survey": ["model=planted"],
     "minimal_cores": ["feature=and"],
 }
+pytestmark = pytest.mark.usefixtures("plain_figures")  # each is drawn below
 OTHERS = {"sequence", "compare", "compare_interventions", "train_classifier", "train_set_completion", "train_sae"}
 
 
