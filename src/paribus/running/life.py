@@ -122,9 +122,45 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
 
         runs = results_digest(resolved.given)
     identity = identify(resolved, runs=runs)
-    if request.reuses and (found := reusable(store, identity)) is not None:
+
+    def measure() -> Result:
+        return _measured(trained(resolved, store, folder), store, folder, identity=identity, parent=parent)
+
+    return once(request, store, identity, measure)
+
+
+def once(
+    request: Request,
+    store: Store,
+    identity: str,
+    measure: Callable[[], Result],
+    check: Callable[[Result], None] | None = None,
+) -> Result:
+    """Take a finished run where the request allows it; else measure, in one process only where several want the same.
+
+    Args:
+        request: What is asked.
+        store: Where runs are kept.
+        identity: Its identity.
+        measure: Makes the run.
+        check: As for :func:`reusable`.
+    """
+    if not request.reuses:
+        return measure()
+    found = reusable(store, identity, check)
+    if found is not None:
         return found
-    resolved = trained(resolved, store, folder)
+
+    def busy() -> None:
+        log.info("%s: another process is at it; waiting for its result", request.experiment.type)
+
+    with store.claim(identity, busy):
+        return reusable(store, identity, check) or measure()
+
+
+def _measured(resolved: Resolved, store: Store, folder: Path, *, identity: str, parent: str | None) -> Result:
+    """Set an experiment up and perform it, as a run of its own."""
+    request = resolved.request
 
     def work(living: Living) -> Result:
         setup = builder(request.experiment.subject).setup(resolved, store, identity=identity)

@@ -85,16 +85,17 @@ def run_sequence(request: Request, store: Store, folder: Path) -> Result:
         ExperimentError: If a step failed.
         KeyboardInterrupt: If a signal came; step and parent are KILLED.
     """
-    from paribus.running.life import live, reusable
+    from paribus.running.life import live, once
 
     identity = sequence_identity(request, store)
-    if request.reuses and (found := reusable(store, identity, lambda result: _check_steps(result, store))) is not None:
-        return found
 
     def work(living: Living) -> Result:
         return _work(living, step_requests(request), store, folder)
 
-    return live(_about(request, store), store, folder, identity=identity, parent=None, work=work)
+    def measure() -> Result:
+        return live(_about(request, store), store, folder, identity=identity, parent=None, work=work)
+
+    return once(request, store, identity, measure, lambda result: _check_steps(result, store))
 
 
 def _about(request: Request, store: Store) -> Resolved:

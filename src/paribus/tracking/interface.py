@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,6 +32,9 @@ class Store(Protocol):
 
     def finished(self, identity: str) -> list[KeptRun]:
         """Return the finished runs of this identity, the latest first."""
+
+    def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
+        """Be the only one to measure an identity; wait while another does, having called ``busy`` once."""
 
     def latest_model(self, subject: str) -> KeptRun | None:
         """Return the latest finished run that produced a model."""
@@ -90,6 +94,10 @@ class FileStore:
     def finished(self, identity: str) -> list[KeptRun]:
         """Return no run."""
         return []
+
+    def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
+        """Claim nothing: no run is found again, so that each is measured."""
+        return nullcontext()
 
     def latest_model(self, subject: str) -> KeptRun | None:
         """Return None."""

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, read, read_partial
 from paribus.tracking import heartbeat, local, manifest, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
+from paribus.tracking.claims import Claims
 from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
 from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, KeptRun, kept
@@ -128,6 +129,15 @@ class MlflowStore:
     def finished(self, identity: str) -> list[KeptRun]:
         """Return the finished runs of this identity in the MLflow experiment, the latest first."""
         return self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'")
+
+    def claim(self, identity: str, busy: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+        """Be the only process to measure an identity; wait while another does, having called ``busy`` once.
+
+        Only an embedded store has claims.
+        """
+        if self._root is None:
+            return contextlib.nullcontext()
+        return Claims.of(self._root / local.ARTIFACTS).hold(identity, busy)
 
     def latest_model(self, subject: str) -> KeptRun | None:
         """Return the latest finished run of the MLflow experiment that produced a model for a subject."""

@@ -1,0 +1,106 @@
+"""Claims: of several processes that want the same run at once, one measures it and the others wait for it.
+
+A claim on the embedded store is a lock on one byte of one file, which the kernel gives to one process and takes back
+when that process ends, however it ends. So there is no sign of life to write, no clock to compare, nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+fcntl: Any = None
+with contextlib.suppress(ImportError):  # without byte-range locks (Windows) there are no claims, as with tracking=off
+    import fcntl
+
+FILE = ".paribus.claims"
+POLL_SECONDS = 0.1
+_BYTES_FROM = 15
+"""Hexadecimal digits of an identity that say which byte is its own: 60 bits, so that two hardly ever share one."""
+
+
+class Claims:
+    """The claims of one store. One object for each file and process, because closing the file would drop every lock."""
+
+    _open: dict[tuple[int, str], Claims] = {}
+    _opening = threading.Lock()
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; :meth:`of` gives the object that this process shares."""
+        self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._changed = threading.Condition()
+        self._held: dict[str, tuple[int, int]] = {}
+
+    @classmethod
+    def of(cls, folder: Path) -> Claims:
+        """Return this process's claims on the store whose artifacts stand in ``folder``.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        path = folder.resolve() / FILE
+        key = (os.getpid(), str(path))  # a forked process inherits the object, but none of its locks
+        with cls._opening:
+            if key not in cls._open:
+                cls._open[key] = cls(path)
+            return cls._open[key]
+
+    @contextlib.contextmanager
+    def hold(self, identity: str, busy: Callable[[], None]) -> Iterator[None]:
+        """Hold the claim on an identity; wait while another process or thread holds it.
+
+        Args:
+            identity: Identity of a run, 32 hexadecimal digits.
+            busy: Called once, before waiting.
+        """
+        told = False
+        while not self.take(identity):
+            if not told:
+                busy()
+                told = True
+            time.sleep(POLL_SECONDS)
+        try:
+            yield
+        finally:
+            self.release(identity)
+
+    def take(self, identity: str) -> bool:
+        """Take the claim if nobody holds it, and say whether it is ours; a thread may take its own again."""
+        me = threading.get_ident()
+        with self._changed:
+            owner, times = self._held.get(identity, (me, 0))
+            if owner != me:
+                return False
+            if times == 0 and not self._lock(identity):
+                return False
+            self._held[identity] = (me, times + 1)
+            return True
+
+    def release(self, identity: str) -> None:
+        """Give back what :meth:`take` took."""
+        with self._changed:
+            owner, times = self._held[identity]
+            if times > 1:
+                self._held[identity] = (owner, times - 1)
+                return
+            del self._held[identity]
+            if fcntl is not None and not any(_byte(other) == _byte(identity) for other in self._held):
+                fcntl.lockf(self._number, fcntl.LOCK_UN, 1, _byte(identity))
+
+    def _lock(self, identity: str) -> bool:
+        if fcntl is None:
+            return True
+        try:
+            fcntl.lockf(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(identity))
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _byte(identity: str) -> int:
+    return int(identity[:_BYTES_FROM], 16)

@@ -1,0 +1,34 @@
+"""Several processes that want the same run at the same moment make one."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+
+from paribus.running.run import run_job
+
+
+def _work(job, barrier, found):
+    barrier.wait()
+    result = run_job(job, sweep="s")
+    found.put((result.run_id, result.reused))
+
+
+@pytest.mark.parametrize("kind", ["one", "steps"])
+def test_one_of_several_processes_measures(store, job, seq, kind):
+    made = job(seq(first="Train", second="Measure")) if kind == "steps" else job("Measure")
+    context = multiprocessing.get_context("fork")
+    barrier, found = context.Barrier(3), context.Queue()
+    workers = [context.Process(target=_work, args=(made, barrier, found)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    results = [found.get(timeout=60) for _ in workers]
+    for worker in workers:
+        worker.join(60)
+    runs = store.runs()
+    assert len(runs) == {"one": 1, "steps": 3}[kind]
+    assert {run.status for run in runs} == {"FINISHED"}
+    assert sorted(reused for _, reused in results) == [False, True, True]
+    (made_by_all,) = {run_id for run_id, _ in results}
+    assert made_by_all in {run.run_id for run in runs if run.parent is None}
