@@ -100,9 +100,11 @@ def test_weapons_of_unknown_kit_are_named_and_left_out(planted_run):
 def test_kits_are_permuted_exactly_over_weapons(planted_run):
     """Two groups of two among four weapons: 2 of the 6 arrangements are as extreme."""
     _, setup = planted_run(KitSweep(swap_contexts=5), "dose", n_builds=60)
-    p = kit_p(setup, np.array([0.0, 1, 10, 11]), np.array([0, 0, 1, 1]), "x")
+    p, method = kit_p(setup, np.array([0.0, 1, 10, 11]), np.array([0, 0, 1, 1]), "x")
     np.testing.assert_allclose(p, 2 / 6, atol=0.05)
-    assert np.isnan(kit_p(setup, np.array([0.0, 1]), np.array([0, 0]), "x")).all()
+    assert set(method) == {"monte_carlo"}
+    p, method = kit_p(setup, np.array([0.0, 1]), np.array([0, 0]), "x")
+    assert np.isnan(p).all() and set(method) == {"none: one group only"}
 
 
 def test_the_effect_vector_holds_subs_and_specials(planted_run):

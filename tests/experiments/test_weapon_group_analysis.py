@@ -49,10 +49,11 @@ def test_fisher_looks_at_one_context_of_each_build(planted_run):
     rows, high = experiment.groups(setup)
     present = setup.contexts.weapon[rows, None] == np.arange(setup.weapons.size)
     apart = np.arange(len(rows))
-    p = experiment.p_values(setup, None, present, high[rows], apart)
+    p, method = experiment.p_values(setup, None, present, high[rows], apart)
     own = int(present.sum(0).argmax())
     table = [[(present[:, own] == w)[high[rows] == h].sum() for w in (True, False)] for h in (True, False)]
     assert p[own] == pytest.approx(fisher_exact(table).pvalue)
+    assert set(method) == {"exact"}
 
 
 @pytest.mark.parametrize("test", ["permutation", "fisher"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.setup_builds import BuildSetup
     from paribus.stats.clusters import ClusterSums
+    from paribus.stats.intervals import Bounds
     from paribus.stats.row_sums import RowSums
     from paribus.subjects.builds.states import States
 
@@ -102,6 +103,7 @@ def effect_rows(
     null: Floats | None = None,
     labels: Sequence[object] | None = None,
     least: int = LEAST_TESTED,
+    bounds: Bounds | None = None,
 ) -> pd.DataFrame:
     """Return one effect per row of paired differences; rows with fewer than ``least`` contexts are not tested.
 
@@ -114,6 +116,7 @@ def effect_rows(
         null: Mean effects of the null features ``[rows, n_null]``.
         labels: Names of the rows, for warnings.
         least: Least number of contexts of a test.
+        bounds: Range of the mean differences, to which intervals are cut.
     """
     import numpy as np
 
@@ -123,7 +126,7 @@ def effect_rows(
     if null is not None and null.shape[1] == 0:
         null = None
     rng = setup.rng(stream)
-    table = effect_table(differences, setup.cluster, spec=setup.stats, rng=rng, null=null, least=least)
+    table = effect_table(differences, setup.cluster, spec=setup.stats, rng=rng, null=null, least=least, bounds=bounds)
     untested = table["p"].isna().to_numpy()
     if null is None:
         for name in ("null_low", "null_median", "null_high", "null_percentile"):

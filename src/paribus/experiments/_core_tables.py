@@ -14,7 +14,8 @@ from paribus.features.readers.nulls import Contrasts
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
 from paribus.stats.bootstrap import cluster_interval
-from paribus.stats.shares import share_intervals
+from paribus.stats.intervals import AT_LEAST_0
+from paribus.stats.shares import shares
 from paribus.subjects.builds.edits import families_present
 from paribus.subjects.builds.states import States, concatenate
 
@@ -51,9 +52,11 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
     is_core = (~np.isnan(retention)).astype(float)
     spec = setup.stats
     kept = (
-        cluster_interval(retention, clusters[told], spec=spec, rng=setup.rng("cores/retention")) if len(order) else None
+        cluster_interval(retention, clusters[told], spec=spec, rng=setup.rng("cores/retention"), bounds=AT_LEAST_0)
+        if len(order)
+        else None
     )
-    covered = share_intervals(is_core, clusters[told], spec=spec) if len(order) else (np.zeros(0), np.zeros(0))
+    covered = shares(is_core, clusters[told], spec=spec) if len(order) else None
     holding = [int(held[told][:, _places(masks[core])].all(1).sum()) for core in order]
     bits = units_as_bits(held)
     frame = pd.DataFrame(
@@ -63,11 +66,13 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
             "n_contexts": counts[order].astype(np.int64),
             "n_holding": np.array(holding, np.int64),
             "coverage": is_core.mean(0) if len(told) else np.zeros(0),
-            "coverage_low": covered[0],
-            "coverage_high": covered[1],
+            "coverage_low": covered.low if covered else np.zeros(0),
+            "coverage_high": covered.high if covered else np.zeros(0),
+            "coverage_method": covered.method if covered else [],
             "mean_retention": row_means(retention.T),
             "ci_low": kept.low if kept else np.zeros(0),
             "ci_high": kept.high if kept else np.zeros(0),
+            "ci_method": kept.method if kept else [],
             "exhaustive": [
                 bool(found.exhaustive[told][(bits[told] & masks[core]) == masks[core]].all()) for core in order
             ],
@@ -89,6 +94,7 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
             "mean_retention": "mean of f(core alone) / f(complete context)",
             "ci_low": "lower end of the cluster-bootstrap interval of mean_retention",
             "ci_high": "upper end of it",
+            "ci_method": "how it was made; none: why there is none",
             "exhaustive": "whether every subset of every context that holds the core was looked at",
         },
     )
@@ -105,15 +111,16 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
     shown = np.flatnonzero(held[told].any(0))
     member = np.where(held[told][:, shown], (some[told, None] >> shown & 1).astype(float), np.nan)
     needed = np.where(held[told][:, shown], (every[told, None] >> shown & 1).astype(float), np.nan)
-    low, high = share_intervals(member, clusters[told], spec=setup.stats)
+    around = shares(member, clusters[told], spec=setup.stats)
     frame = pd.DataFrame(
         {
             "family": [UNIT_NAMES[i] for i in shown],
             "n_holding": (~np.isnan(member)).sum(0),
             "n_in_core": np.nansum(member, 0).astype(np.int64),
             "frequency": row_means(member.T),
-            "ci_low": low,
-            "ci_high": high,
+            "ci_low": around.low,
+            "ci_high": around.high,
+            "ci_method": around.method,
             "in_every_core": row_means(needed.T),
         }
     ).sort_values(["frequency", "n_holding"], ascending=False, ignore_index=True)
@@ -128,6 +135,7 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
             "frequency": "n_in_core / n_holding",
             "ci_low": "lower end of the interval of frequency (Wilson's, by source build)",
             "ci_high": "upper end of it",
+            "ci_method": "how it was made; none: why there is none",
             "in_every_core": "share of n_holding in which every minimal core holds it: nothing else stands in for it",
         },
     )

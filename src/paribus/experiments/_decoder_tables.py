@@ -80,6 +80,7 @@ def interventions(setup: BuildSetup, base: Base, done: list[SetTo], top_k: int) 
     import pandas as pd
 
     from paribus.stats.bootstrap import cluster_interval
+    from paribus.stats.intervals import SHARE
 
     before = top_tokens(base.logits, top_k)
     rows = []
@@ -88,7 +89,7 @@ def interventions(setup: BuildSetup, base: Base, done: list[SetTo], top_k: int) 
         overlap = (before & after).sum(1) / np.minimum(before.sum(1), after.sum(1))
         first = (base.logits + each.measured).argmax(1) != base.logits.argmax(1)
         interval = cluster_interval(
-            overlap, setup.cluster, spec=setup.stats, rng=setup.rng(f"top_k_overlap_{each.name}")
+            overlap, setup.cluster, spec=setup.stats, rng=setup.rng(f"top_k_overlap_{each.name}"), bounds=SHARE
         )
         rows.append(
             {
@@ -106,6 +107,7 @@ def interventions(setup: BuildSetup, base: Base, done: list[SetTo], top_k: int) 
                 "top_k_overlap": float(overlap.mean()),
                 "ci_low": interval.low,
                 "ci_high": interval.high,
+                "ci_method": interval.method,
                 "top_1_changed": float(first.mean()),
             }
         )
@@ -144,6 +146,8 @@ def top_k_changes(
     import numpy as np
     import pandas as pd
 
+    from paribus.stats.intervals import SHARE_GAP
+
     names = np.array(setup.vocabulary.ability_tokens)
     before = top_tokens(base.logits, top_k).astype(np.float64)
     parts, rows = [], []
@@ -167,7 +171,7 @@ def top_k_changes(
         )
     frame = pd.concat(parts, ignore_index=True)
     labels = (frame["set_to"] + " " + frame["token"]).tolist()
-    table = effect_rows(setup, recorder, np.concatenate(rows), "top_k_changes", labels=labels)
+    table = effect_rows(setup, recorder, np.concatenate(rows), "top_k_changes", labels=labels, bounds=SHARE_GAP)
     return pd.concat([frame, table], axis=1)
 
 
@@ -180,7 +184,7 @@ def described(name: str, description: str, frame: pd.DataFrame) -> Table:
     evidence = Evidence.WEIGHTS if name in ("token_effects", "family_effects") else Evidence.INTERVENTIONAL
     meanings = {**EFFECT_COLUMNS, **_COLUMNS}
     if name == "interventions":
-        meanings |= {"ci_low": "lower end of the interval of top_k_overlap", "ci_high": "upper end of that interval"}
+        meanings |= {"ci_low": "lower end of the interval of top_k_overlap"}
     if evidence is Evidence.WEIGHTS:
         meanings |= _NULLS
     return Table(name, description, evidence, frame, {c: meanings[c] for c in frame.columns if c in meanings})

@@ -135,11 +135,14 @@ def associations(present: Bools, high: Bools, clusters: Ints, spec: StatsSpec) -
     import numpy as np
     import pandas as pd
 
+    from paribus.stats.intervals import EXACT_ZERO
     from paribus.stats.odds import association_table
 
     if high.any() and not high.all():
+        held = present.sum(0)
+        family = int(((held > 0) & (held < len(present))).sum())
         parts = [
-            association_table(present[:, start : start + COLUMNS_AT_ONCE], high, clusters, spec=spec)
+            association_table(present[:, start : start + COLUMNS_AT_ONCE], high, clusters, spec=spec, family=family)
             for start in range(0, present.shape[1], COLUMNS_AT_ONCE)
         ]
         return pd.concat(parts, ignore_index=True)
@@ -147,8 +150,17 @@ def associations(present: Bools, high: Bools, clusters: Ints, spec: StatsSpec) -
     ones = np.ones(present.shape[1])
     frame = {"support": support, "support_high": support, "support_rest": support, "n_present": present.sum(0)}
     frame["n_high_present"] = np.zeros(present.shape[1], np.int64)
-    names = ("lift", "lift_low", "lift_high", "odds_ratio", "odds_low", "odds_high")
-    return pd.DataFrame(frame | dict.fromkeys(names, ones))
+    for value, name in (("lift", "lift"), ("odds_ratio", "odds")):
+        frame[value] = ones
+        frame |= {f"{name}_{end}": ones for end in ("low", "high", "adj_low", "adj_high")}
+        frame[f"{name}_method"] = np.full(len(ones), EXACT_ZERO, dtype=object)
+    return pd.DataFrame(frame)
+
+
+def associated(table: pd.DataFrame, level: float) -> pd.Series[bool]:
+    """Return which rows of a table of associations are established: by ``p_adj`` and the simultaneous interval."""
+    apart = (table["odds_adj_low"] > 1) | (table["odds_adj_high"] < 1)
+    return apart & (table["p_adj"] <= level)
 
 
 def insertion_design(setup: BuildSetup, sets: Sequence[GearSet], states: States) -> States:

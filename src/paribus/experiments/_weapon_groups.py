@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from paribus.experiments._weapon_swaps import Swaps
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.stats.intervals import Methods
 
     Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
@@ -71,9 +72,11 @@ def group_table(setup: BuildSetup, groups: WeaponGroups, means: Floats, n: Ints,
 
     use = groups.known & ~np.isnan(means)
     if not use.any():
-        return pd.DataFrame(columns=[groups.of, "n_weapons", "n", "mean_activation", *POOLED_COLUMNS, "p", "p_adj"])
+        tested = ("p", "p_method", "p_adj")
+        return pd.DataFrame(columns=[groups.of, "n_weapons", "n", "mean_activation", *POOLED_COLUMNS, *tested])
     codes, weapon = groups.codes[use], np.flatnonzero(use)
-    found = pooled(means[use], codes, weapon, setup.stats)
+    found = pooled(means[use], codes, weapon, setup.stats, unit="weapon")
+    p, method = kit_p(setup, means[use], codes, stream)
     code = found["group"].to_numpy()
     frame = pd.DataFrame(
         {
@@ -82,27 +85,30 @@ def group_table(setup: BuildSetup, groups: WeaponGroups, means: Floats, n: Ints,
             "n": [int(n[use][codes == i].sum()) for i in code],
             "mean_activation": found["mean"],
             **{name: found[name] for name in POOLED_COLUMNS},
-            "p": kit_p(setup, means[use], codes, stream),
+            "p": p,
+            "p_method": method,
         }
     )
     frame["p_adj"] = adjust(frame["p"].to_numpy(), setup.stats.adjust)
     return frame
 
 
-def kit_p(setup: BuildSetup, values: Floats, codes: Ints, stream: str) -> Floats:
-    """Return the p of each group (ascending codes) against the rest, with the kits permuted over the weapons."""
+def kit_p(setup: BuildSetup, values: Floats, codes: Ints, stream: str) -> tuple[Floats, Methods]:
+    """Return p and method of each group (ascending codes) against the rest, with the kits permuted over the weapons."""
     import numpy as np
 
+    from paribus.stats.intervals import ONE_GROUP
     from paribus.stats.levels import level_permutation
-    from paribus.stats.permutation import draws_for
+    from paribus.stats.permutation import EXACT, draws_for
 
     n_groups = len(np.unique(codes))
     if n_groups < 2:
-        return np.full(n_groups, np.nan)
+        return np.full(n_groups, np.nan), np.full(n_groups, ONE_GROUP, dtype=object)
     if np.ptp(values) == 0:
-        return np.ones(n_groups)
+        return np.ones(n_groups), np.full(n_groups, EXACT, dtype=object)
     draws = draws_for(n_groups, setup.stats.n_permutations)
-    return level_permutation(values, codes, np.arange(len(codes)), rng=setup.rng(stream), n_permutations=draws).p
+    test = level_permutation(values, codes, np.arange(len(codes)), rng=setup.rng(stream), n_permutations=draws)
+    return test.p, test.method
 
 
 def group_effects(groups: WeaponGroups, effects: Floats) -> Floats:
@@ -138,7 +144,7 @@ def group_swaps(setup: BuildSetup, recorder: Recorder, groups: WeaponGroups, swa
     frame.insert(1, "n_weapons", [int(rows.sum()) for rows in inside])
     frame.insert(2, "mean_activation", row_means(group_effects(groups, swaps.f)))
     frame.insert(3, "firing_rate", group_effects(groups, firing_rates(swaps.f)[:, None])[:, 0])
-    frame["p_kit"] = kit_p(setup, means[known], groups.codes[known], f"{stream}_kit")
+    frame["p_kit"], frame["p_kit_method"] = kit_p(setup, means[known], groups.codes[known], f"{stream}_kit")
     frame["p_kit_adj"] = adjust(frame["p_kit"].to_numpy(), setup.stats.adjust)
     others = [known & ~rows for rows in inside]
     frame["delta_to_rest"] = [

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 POOLED_COLUMNS = (
-    "pooled_mean", "ci_low", "ci_high", "shrinkage", "rest_mean", "delta", "delta_low", "delta_high", "ratio",
-    "ratio_low", "ratio_high",
+    "pooled_mean", "ci_low", "ci_high", "ci_method", "shrinkage", "rest_mean", "delta", "delta_low", "delta_high",
+    "delta_method", "delta_adj_low", "delta_adj_high", "ratio", "ratio_low", "ratio_high", "ratio_method",
+    "ratio_adj_low", "ratio_adj_high",
 )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
             "std_error": found["std_error"],
             **{name: found[name] for name in POOLED_COLUMNS},
             "p": test.p,
+            "p_method": test.method,
         }
     )
     frame = frame[frame["n"] >= min_examples].copy()
@@ -92,20 +94,65 @@ def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
     return frame.sort_values("pooled_mean", ascending=False, kind="stable", ignore_index=True)
 
 
-def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec) -> pd.DataFrame:
-    """Return group means with partial pooling; plain means without intervals where nothing can be pooled."""
+def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec, *, unit: str = "cluster") -> pd.DataFrame:
+    """Return group means with partial pooling; plain means without intervals where nothing can be pooled.
+
+    Groups of fewer than 6 clusters have no interval. ``delta_adj`` and ``ratio_adj`` hold for all groups together
+    (Bonferroni).
+
+    Args:
+        values: Values ``[n]``.
+        groups: Group of each ``[n]``.
+        clusters: Cluster of each ``[n]``.
+        spec: Confidence.
+        unit: What a cluster is, in words.
+    """
+    import dataclasses
+
+    import numpy as np
+
+    from paribus.stats import intervals
+    from paribus.stats.multiplicity import together
+    from paribus.stats.pooling import pool_groups
+
+    if np.ptp(values) > 0:
+        try:
+            frame = pool_groups(values, groups, clusters, spec=spec).table
+        except ValueError:  # a single group, or each seen in one cluster only: variance within groups is unknown
+            frame = _unpooled(values, groups, clusters)
+            wide = frame
+        else:
+            several = int((frame["n_clusters"] >= intervals.MIN_CLUSTERS).sum())
+            adjusted = dataclasses.replace(spec, confidence=together(spec.confidence, several))
+            wide = pool_groups(values, groups, clusters, spec=adjusted).table
+    else:
+        frame = wide = _unpooled(values, groups, clusters)
+    single = len(frame) == 1
+    made_by = {"ci": intervals.EMPIRICAL_BAYES, "delta": intervals.WELCH, "ratio": intervals.FIELLER}
+    for name, method in made_by.items():
+        if single:
+            method = intervals.ONE_GROUP
+        elif name == "delta" and not np.ptp(values):
+            method = intervals.EXACT_ZERO
+        for table, head in ((frame, name), (wide, f"{name}_adj")):
+            low, high, named = intervals.settle(
+                table[f"{name}_low"], table[f"{name}_high"], method, frame["n_clusters"], unit=unit
+            )
+            if name == "ratio":
+                named[named == intervals.NO_VALUES] = intervals.NEAR_ZERO
+            frame[f"{head}_low"], frame[f"{head}_high"] = low, high
+            if head == name:
+                frame[f"{name}_method"] = named
+    return frame.drop(columns=["ci_adj_low", "ci_adj_high"])
+
+
+def _unpooled(values: Floats, groups: Ints, clusters: Ints) -> pd.DataFrame:
+    """Return plain group means in the columns of pooled ones, without intervals; equal values differ by exactly 0."""
     import numpy as np
     import pandas as pd
 
-    from paribus.stats.pooling import pool_groups
-
-    names = np.unique(groups)
-    if np.ptp(values) > 0:
-        try:
-            return pool_groups(values, groups, clusters, spec=spec).table
-        except ValueError:  # a single group, or each seen in one cluster only: variance within groups is unknown
-            pass
     rows = []
+    names = np.unique(groups)
     for name in names:
         inside = groups == name
         own = float(values[inside].mean())
@@ -133,9 +180,14 @@ WEAPON_COLUMNS = {
     "pooled_mean": "mean with partial pooling: drawn towards the other weapons by as much as it is uncertain",
     "ci_low": "lower end of the interval of pooled_mean",
     "ci_high": "upper end",
+    "ci_method": "how it was made; none: why there is none; delta_method, ratio_method likewise",
     "shrinkage": "0 not pooled, 1 fully",
     "rest_mean": "mean over all contexts that hold another weapon",
     "delta": "mean_activation - rest_mean, not pooled",
+    "delta_low": "lower end of its interval (t with Welch's degrees of freedom)",
+    "delta_adj_low": "lower end of the interval of delta that holds for all rows together (Bonferroni); beside p_adj",
+    "ratio_adj_low": "lower end of the interval of ratio that holds for all rows together",
+    "p_method": "monte_carlo, or exact where nothing varies",
     "ratio": "pooled_mean / rest_mean",
     "ratio_low": "lower end of its interval (Fieller); blank where the rest may be 0",
     "p": "weapons permuted over whole source builds: does this weapon's mean differ from the rest?",

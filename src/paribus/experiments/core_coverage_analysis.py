@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.stats.intervals import Methods
 
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
@@ -160,6 +161,7 @@ class CoreCoverageAnalysis(BuildExperiment):
         import numpy as np
         import pandas as pd
 
+        from paribus.stats.intervals import ONE_GROUP
         from paribus.stats.odds import association_table
 
         states = setup.contexts.states()
@@ -173,20 +175,20 @@ class CoreCoverageAnalysis(BuildExperiment):
             )
         frame["core_share"] = held[core].mean(0) if core.any() else np.nan
         frame["tail_share"] = held[tail].mean(0) if tail.any() else np.nan
-        ends = _share_intervals(held, core, tail, setup) if enough else dict.fromkeys(_ENDS, np.nan)
-        for name in _ENDS:
-            frame[name] = ends[name]
+        for name, values in _share_intervals(held, core, tail, setup, enough=bool(enough)).items():
+            frame[name] = values
         frame["core_tail_gap"] = frame["core_share"] - frame["tail_share"]
         judged = enough and not core.all()
         odds = association_table(held, core, setup.cluster, spec=setup.stats) if judged else None
-        for name in ("lift", "lift_low", "lift_high"):
-            frame[f"core_{name}"] = np.nan if odds is None else odds[name]
+        for name in ("lift", "lift_low", "lift_high", "lift_method", "lift_adj_low", "lift_adj_high"):
+            unknown = ONE_GROUP if name == "lift_method" else np.nan
+            frame[f"core_{name}"] = unknown if odds is None else odds[name]
         both = enough and tail.sum() >= LEAST_GROUP
         if enough and not both:
             recorder.warn(f"only {int(tail.sum())} contexts lie in the tail: no tail markers (at least {LEAST_GROUP})")
-        rarer = (frame["gap_high"] < 0) if both else pd.Series(False, frame.index)
+        rarer = (frame["gap_adj_high"] < 0) if both else pd.Series(False, frame.index)
         frame["is_tail_marker"] = rarer & (frame["core_share"] < self.coverage_threshold)
-        frame["is_primary_driver"] = (frame["core_lift_low"] > 1) & ~frame["is_tail_marker"]
+        frame["is_primary_driver"] = (frame["core_lift_adj_low"] > 1) & ~frame["is_tail_marker"]
         return frame
 
     def confirmed(
@@ -257,20 +259,41 @@ def _moves(row: pd.Series) -> bool:
 
 
 _CONFIRMED = ("confirmed_drivers", "confirmed_at_another_rung", "undecided_drivers")
-_ENDS = ("core_low", "tail_low", "gap_low", "core_high", "tail_high", "gap_high")
 
 
-def _share_intervals(held: Bools, core: Bools, tail: Bools, setup: BuildSetup) -> dict[str, Floats]:
-    """Return intervals of core share, tail share and their difference by source build ``[units]`` each."""
+def _share_intervals(
+    held: Bools, core: Bools, tail: Bools, setup: BuildSetup, *, enough: bool
+) -> dict[str, Floats | Methods]:
+    """Return intervals of core share, tail share and their difference by source build, by column ``[units]``."""
+    import dataclasses
+
     import numpy as np
 
-    from paribus.stats.shares import gap_interval, share_intervals
+    from paribus.stats.intervals import too_few
+    from paribus.stats.multiplicity import together
+    from paribus.stats.shares import share_gap, shares
 
-    shares = [held[rows].mean(0) if rows.any() else np.full(held.shape[1], np.nan) for rows in (core, tail)]
-    ends = [share_intervals(held[rows], setup.cluster[rows], spec=setup.stats) for rows in (core, tail)]
-    (core_low, core_high), (tail_low, tail_high) = ends
-    gap_low, gap_high = gap_interval((shares[0], shares[1]), (core_low, tail_low), (core_high, tail_high))
-    return dict(zip(_ENDS, (core_low, tail_low, gap_low, core_high, tail_high, gap_high), strict=True))
+    groups = {"core": core, "tail": tail}
+    if not enough:
+        nothing, why = np.full(held.shape[1], np.nan), too_few(int(core.sum()), "context")
+        names = ("core", "tail", "gap", "gap_adj")
+        ends: dict[str, Floats | Methods] = {f"{name}_{end}": nothing for end in ("low", "high") for name in names}
+        return ends | {f"{name}_method": np.full(len(nothing), why, dtype=object) for name in ("core", "tail", "gap")}
+    known = held.any(0) & ~held.all(0)
+    spec, clusters = setup.stats, setup.cluster
+    wide = dataclasses.replace(spec, confidence=together(spec.confidence, int(known.sum())))
+    own, adjusted = (
+        {name: shares(held[rows], clusters[rows], spec=each) for name, rows in groups.items()} for each in (spec, wide)
+    )
+    found = {**own, "gap": share_gap(own["core"], own["tail"])}
+    gap = share_gap(adjusted["core"], adjusted["tail"])
+    return {
+        **{f"{name}_low": each.low for name, each in found.items()},
+        **{f"{name}_high": each.high for name, each in found.items()},
+        **{f"{name}_method": each.method for name, each in found.items()},
+        "gap_adj_low": gap.low,
+        "gap_adj_high": gap.high,
+    }
 
 
 _COLUMNS = {
@@ -278,7 +301,11 @@ _COLUMNS = {
     "core_share": "share of core contexts that hold it, with its interval core_low to core_high (Wilson's, by build)",
     "tail_share": "share of tail contexts that hold it, with its interval tail_low to tail_high",
     "core_tail_gap": "core_share - tail_share, with its interval gap_low to gap_high (Newcombe's)",
+    "gap_adj_low": "lower end of the interval of the gap that holds for all rows together (Bonferroni)",
+    "gap_adj_high": "upper end of it",
+    "core_lift_adj_low": "lower end of the interval of core_lift that holds for all rows together (Bonferroni)",
+    "core_method": "how the interval was made; none: why there is none; tail_method, gap_method, core_lift_method too",
     "core_lift": "core_share over base_rate, smoothed, with its interval",
-    "is_tail_marker": "rarer in the core than in the tail (interval excludes 0) and below the coverage threshold",
-    "is_primary_driver": "core_lift's interval lies above 1, and it is no tail marker; a correlation unless confirmed",
+    "is_tail_marker": "rarer in the core than in the tail (gap_adj_high below 0) and below the coverage threshold",
+    "is_primary_driver": "core_lift_adj_low lies above 1, and it is no tail marker; a correlation unless confirmed",
 }

@@ -218,6 +218,7 @@ class Family1dSweep(BuildExperiment):
             "threshold_rung": None if not len(beyond) else int(doses[beyond[0]]),
             "trend_rho": found.rho,
             "trend_p": found.p,
+            "trend_method": found.method,
             "isotonic_r2": isotonic_fit(doses[use], means[use], n[use]).r2,
             "logistic_fit": None if fit is None else dataclasses.asdict(fit),
             **self.slope(setup, swept),

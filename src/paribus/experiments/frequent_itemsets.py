@@ -19,7 +19,7 @@ from paribus.experiments._build_experiment import (
     standings_of,
 )
 from paribus.experiments._high_group import check_fraction, high_group
-from paribus.experiments._itemsets import GearSet, associations, gear_sets, insertion_design, presence_of
+from paribus.experiments._itemsets import GearSet, associated, associations, gear_sets, insertion_design, presence_of
 from paribus.experiments._standing import ABSENT, BEYOND, NONZERO, STANDINGS, UNDECIDED, UNMEASURED, WITHIN, with_n
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
@@ -108,7 +108,7 @@ class FrequentItemsets(BuildExperiment):
         )
         confirmed = self.confirmed(setup, recorder, sets[: self.top], frame) if self.confirm else None
         self.draw(recorder, frame, confirmed)
-        significant = frame["p_adj"] <= 1 - setup.stats.confidence
+        significant = associated(frame, 1 - setup.stats.confidence)
         recorder.metric("top_lift", float(frame["lift"].iloc[0]))
         return Aggregates(
             mean_delta=None if confirmed is None else float(confirmed["mean_delta"].mean()),
@@ -134,6 +134,7 @@ class FrequentItemsets(BuildExperiment):
         import numpy as np
 
         from paribus.stats.max_statistic import enrichment
+        from paribus.stats.permutation import EXACT
 
         present = presence_of(sets, setup.edits, setup.contexts.states())
         frame = associations(present, high, setup.cluster, setup.stats)
@@ -149,11 +150,11 @@ class FrequentItemsets(BuildExperiment):
                 alternative=self.alternative,
                 unit=self.unit,
             )
-            frame["z"], frame["p"], frame["p_adj"] = found.z, found.p, found.p_adj
+            frame["z"], frame["p"], frame["p_method"], frame["p_adj"] = found.z, found.p, found.method, found.p_adj
             if found.n_exchangeable < found.n / 4 and self.unit == "block":
                 recorder.warn("few source builds have another one of their size to change places with; try unit=row")
         else:
-            frame["z"], frame["p"], frame["p_adj"] = 0.0, 1.0, 1.0
+            frame["z"], frame["p"], frame["p_method"], frame["p_adj"] = 0.0, 1.0, EXACT, 1.0
             recorder.warn("the feature is constant over these contexts: none is higher than the others")
         by = (np.arange(len(frame)), -frame["z"].abs().fillna(0.0), frame["p_adj"].fillna(2.0))
         order = np.lexsort(by)
@@ -225,8 +226,9 @@ class FrequentItemsets(BuildExperiment):
             "Lift of the sets that stand out most, with interval; filled: family-wise p below the level. Observed."
         )
         if confirmed is not None:
-            for name, source in (("delta", "mean_delta"), ("low", "ci_low"), ("high", "ci_high")):
-                shown[f"inserted_{name}"] = confirmed[source].to_numpy()
+            shown["inserted_delta"] = confirmed["mean_delta"].to_numpy()
+            for name in ("low", "high", "method"):
+                shown[f"inserted_{name}"] = confirmed[f"ci_{name}"].to_numpy()
             columns |= {"effect": "inserted_delta", "effect_low": "inserted_low", "effect_high": "inserted_high"}
             caption += " Right: change of the activation when the set is inserted into contexts that lack it."
         recorder.table(
@@ -276,7 +278,10 @@ _COLUMNS = {
     "lift": "share among the high contexts over the share among all, half counts added",
     "lift_low": "lower end of its interval by source build",
     "lift_high": "upper end",
+    "lift_method": "how it was made; none: why there is none",
+    "lift_adj_low": "lower end of the interval that holds for all sets of the table together (Bonferroni)",
     "odds_ratio": "odds of the set among high contexts over the odds among the others, half counts added",
+    "odds_adj_low": "lower end of the interval that holds for all sets of the table together; beside p_adj",
     "z": "hypergeometric z of the number of high contexts that hold it",
     "p": "permutation p of whole source builds, for this set alone",
     "p_adj": "family-wise p over all sets of the table (Westfall and Young's step-down maximum)",

@@ -167,6 +167,8 @@ class KitSweep(WeaponExperiment):
         """Declare one figure per sort of group: as used on the left, as swapped on the right."""
         import pandas as pd
 
+        from paribus.stats.intervals import NO_VALUES
+
         name = TABLES[sort]
         ranked = [
             *observed.loc[observed["delta"].abs().sort_values(ascending=False, kind="stable").index, sort][
@@ -177,14 +179,15 @@ class KitSweep(WeaponExperiment):
             *swapped[sort],
         ]
         names = list(dict.fromkeys(ranked))[: self.top_k_groups]
-        columns = ["group", "source", "delta", "low", "high", "null_low", "null_high", "n_weapons"]
+        columns = ["group", "source", "delta", "low", "high", "method", "null_low", "null_high", "n_weapons"]
         seen = observed.set_index(sort).reindex(names).rename_axis("group").reset_index()
         seen = seen.assign(source=_OBSERVED, null_low=float("nan"), null_high=float("nan"))
-        seen = seen.rename(columns={"delta_low": "low", "delta_high": "high"})[columns]
+        seen = seen.rename(columns={f"delta_{end}": end for end in ("low", "high", "method")})[columns]
         done = swapped.set_index(sort).reindex(names).rename_axis("group").reset_index().assign(source=_SWAPPED)
-        done = done.rename(columns={"mean_delta": "delta", "ci_low": "low", "ci_high": "high"})[columns]
+        done = done.rename(columns={"mean_delta": "delta"} | {f"ci_{end}": end for end in ("low", "high", "method")})
         order = {group: i for i, group in enumerate(done.sort_values("delta", ascending=False, kind="stable")["group"])}
-        both = pd.concat([part.sort_values("group", key=lambda c: c.map(order)) for part in (seen, done)])
+        both = pd.concat([part.sort_values("group", key=lambda c: c.map(order)) for part in (seen, done[columns])])
+        both = both.fillna({"method": NO_VALUES})
         recorder.table(
             Table(
                 f"{name}_contrast",

@@ -45,6 +45,7 @@ class ShuffleNull(Validation):
         from paribus.errors import ConfigError
         from paribus.experiments._shuffles import flipped_means, gathered, judged
         from paribus.stats.nulls import null_percentile
+        from paribus.stats.permutation import MONTE_CARLO
 
         n_clusters = len(np.unique(setup.cluster))
         if n_clusters < FEW_BUILDS:
@@ -75,6 +76,7 @@ class ShuffleNull(Validation):
                 "observed": found.observed[self.statistic],
                 "null_percentile": float(null_percentile(found.observed[self.statistic], found.drawn[:, place])),
                 "p": found.p_of[self.statistic],
+                "p_method": MONTE_CARLO,
                 "passed": bool(found.p_of[self.statistic] <= level),
                 "n_entries": len(kept),
                 "n_left_out": len(vector.values) - len(kept),
@@ -102,6 +104,7 @@ class ShuffleNull(Validation):
         from paribus.experiments._shuffles import STATISTICS
         from paribus.stats.multiplicity import adjust
         from paribus.stats.nulls import null_percentile, null_quantiles
+        from paribus.stats.permutation import MONTE_CARLO
 
         def placed(values: Floats, null: Floats) -> dict[str, Floats]:
             low, median, high = null_quantiles(null)
@@ -111,9 +114,9 @@ class ShuffleNull(Validation):
         p = np.array([found.p_of[name] for name in STATISTICS])
         observed = np.array([found.observed[name] for name in STATISTICS])
         summary = pd.DataFrame({"statistic": STATISTICS, "observed": observed, **placed(observed, found.drawn.T)})
-        summary["p"], summary["p_adj"] = p, adjust(p, setup.stats.adjust)
+        summary["p"], summary["p_method"], summary["p_adj"] = p, MONTE_CARLO, adjust(p, setup.stats.adjust)
         entries = pd.DataFrame({"entry": labels, "effect": found.values, **placed(found.values, found.null.T)})
-        entries["p"], entries["p_adj"] = found.p, found.p_adj
+        entries["p"], entries["p_method"], entries["p_adj"] = found.p, MONTE_CARLO, found.p_adj
         draws = pd.DataFrame(found.drawn, columns=list(STATISTICS))
         draws.insert(0, "draw", np.arange(len(draws)))
         null = {
@@ -149,6 +152,7 @@ class ShuffleNull(Validation):
                 {
                     "observed": found.observed[self.statistic],
                     "p": found.p_of[self.statistic],
+                    "p_method": MONTE_CARLO,
                     "xlabel": f"{self.statistic} of the effects",
                 },
             )

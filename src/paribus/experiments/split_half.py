@@ -45,6 +45,7 @@ class SplitHalf(Validation):
 
         from paribus.errors import ConfigError
         from paribus.experiments._agreement import split_clusters
+        from paribus.stats.permutation import MONTE_CARLO
 
         n_clusters = len(np.unique(setup.cluster))
         if n_clusters < FEW_BUILDS:
@@ -74,6 +75,7 @@ class SplitHalf(Validation):
                 "null_mean_r": float(np.nanmean(found.null)) if np.isfinite(found.null).any() else float("nan"),
                 "null_percentile": _percentile(found),
                 "p": found.p,
+                "p_method": MONTE_CARLO,
                 "alternative": "greater",
                 "passed": bool(defined and found.p <= level and found.mean_r > 0),
                 "n_entries": len(kept),

@@ -167,6 +167,7 @@ class TokenInfluenceSweep(BuildExperiment):
         import numpy as np
         import pandas as pd
 
+        from paribus.stats.intervals import ONE_GROUP, too_few
         from paribus.stats.max_statistic import enrichment
         from paribus.stats.odds import association_table
 
@@ -177,8 +178,9 @@ class TokenInfluenceSweep(BuildExperiment):
             recorder.warn("the activation does not vary over the contexts: nothing can be high, log-odds are left out")
             for name in ("support", "support_high", "support_rest", "n_present", "n_high_present"):
                 frame[name] = np.nan
-            for name in ("log_odds", "log_odds_low", "log_odds_high", "p", "p_adj"):
+            for name in ("log_odds", *_LOG_ODDS_ENDS, "p", "p_adj"):
                 frame[name] = np.nan
+            frame["log_odds_method"], frame["p_method"] = ONE_GROUP, ONE_GROUP
             frame["role"] = "none"
             frame.attrs["n_high"] = 0
             return frame
@@ -190,12 +192,15 @@ class TokenInfluenceSweep(BuildExperiment):
         counted = ["support", "support_high", "support_rest", "n_present", "n_high_present"]
         frame = frame.join(odds[counted])
         enough = (odds["n_present"] >= self.min_count) & (odds["n_present"] <= len(f) - self.min_count)
-        for name, source in (("log_odds", "odds_ratio"), ("log_odds_low", "odds_low"), ("log_odds_high", "odds_high")):
-            frame[name] = np.log(odds[source]).where(enough)
-        frame["p"], frame["p_adj"] = test.p, test.p_adj
-        frame["role"] = np.select(
-            [frame["log_odds_low"] > 0, frame["log_odds_high"] < 0], ["enhancer", "suppressor"], "none"
-        )
+        frame["log_odds"] = np.log(odds["odds_ratio"]).where(enough)
+        for name in _LOG_ODDS_ENDS:
+            frame[name] = np.log(odds[name.removeprefix("log_")]).where(enough)
+        rare = odds["n_present"].clip(upper=len(f) - odds["n_present"]).map(lambda n: too_few(n, "context"))
+        frame["log_odds_method"] = odds["odds_method"].where(enough, rare)
+        frame["p"], frame["p_method"], frame["p_adj"] = test.p, test.method, test.p_adj
+        known = frame["p_adj"] <= 1 - setup.stats.confidence
+        roles = [known & (frame["log_odds_adj_low"] > 0), known & (frame["log_odds_adj_high"] < 0)]
+        frame["role"] = np.select(roles, ["enhancer", "suppressor"], "none")
         frame.attrs["n_high"] = int(high.sum())
         return frame
 
@@ -209,7 +214,7 @@ class TokenInfluenceSweep(BuildExperiment):
                 Table(
                     name,
                     f"One row per {self.unit}: log-odds of its presence in {says}"
-                    + ("." if role is None else "; only those whose interval excludes 0."),
+                    + ("." if role is None else "; only those whose adjusted p and simultaneous interval exclude 0."),
                     Evidence.OBSERVATIONAL,
                     rows.reset_index(drop=True),
                     _OBSERVED,
@@ -244,14 +249,17 @@ class TokenInfluenceSweep(BuildExperiment):
         )
 
 
+_LOG_ODDS_ENDS = ("log_odds_low", "log_odds_high", "log_odds_adj_low", "log_odds_adj_high")
 _OBSERVED = {
     "support_high": "share of high contexts that hold it",
     "support_rest": "share of all other contexts that hold it",
     "log_odds": "log odds ratio of presence, high against all others, half counts added",
     "log_odds_low": "lower end of its interval by source build",
+    "log_odds_method": "how it was made; none: why there is none",
+    "log_odds_adj_low": "lower end of the interval that holds for all rows together (Bonferroni); beside p_adj",
     "p": "permutation p: membership exchanged between source builds of equal size",
     "p_adj": "family-wise adjusted p (step-down maximum)",
-    "role": "enhancer or suppressor where the interval of the log-odds excludes 0; a correlation",
+    "role": "enhancer or suppressor where p_adj and the simultaneous interval of the log-odds exclude 0; a correlation",
     "causal_delta": "effect of really setting it, from the table influence (interventional)",
     "moves_feature": "whether that effect is beyond min_effect sd with its simultaneous interval and adjusted p",
     "causal_standing": f"what may be said of that effect: {STANDINGS}",

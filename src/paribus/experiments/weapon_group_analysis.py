@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from paribus.experiments._build_experiment import BuildExperiment, EffectVector, base_numbers
 from paribus.experiments._high_group import check_fraction, high_group, low_group
-from paribus.experiments._itemsets import associations
+from paribus.experiments._itemsets import associated, associations
 from paribus.experiments._weapon_stats import weapon_labels
 from paribus.experiments._weapon_swaps import skipped
 from paribus.results.evidence import Evidence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    from paribus.stats.intervals import Methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ class WeaponGroupAnalysis(BuildExperiment):
             )
         )
         self.draw(recorder, frame)
-        found = frame["p_adj"] <= 1 - setup.stats.confidence
+        found = associated(frame, 1 - setup.stats.confidence)
         more, less = found & (frame["odds_ratio"] > 1), found & (frame["odds_ratio"] < 1)
         if len(frame):
             recorder.metric("max_log_odds", float(np.log(frame["odds_ratio"]).abs().max()))
@@ -150,37 +151,41 @@ class WeaponGroupAnalysis(BuildExperiment):
             }
         )
         if not len(wanted):
-            return frame.assign(**{name: [] for name in ("lift", "odds_ratio", "odds_low", "odds_high", "p", "p_adj")})
+            tested = ("p", "p_method", "p_adj")
+            ends = [f"odds_{end}" for end in ("low", "high", "method", "adj_low", "adj_high")]
+            return frame.assign(**{name: [] for name in ("lift", "odds_ratio", *ends, *tested)})
         present = weapon[:, None] == wanted
         table = associations(present, high[rows], cluster, setup.stats)
         table = table.drop(columns=["support", "n_present"]).rename(
             columns={"support_high": "share_high", "support_rest": "share_low", "n_high_present": "n_high"}
         )
         frame = pd.concat([frame, table], axis=1)
-        frame["p"] = self.p_values(setup, recorder, present, high[rows], cluster)
+        frame["p"], frame["p_method"] = self.p_values(setup, recorder, present, high[rows], cluster)
         frame["p_adj"] = adjust(frame["p"].to_numpy(), setup.stats.adjust)
         order = np.lexsort((-np.abs(np.log(frame["odds_ratio"])), frame["p"].fillna(2.0)))
         return frame.iloc[order].reset_index(drop=True)
 
-    def p_values(self, setup: BuildSetup, recorder: Recorder, present: Bools, high: Bools, cluster: Ints) -> Floats:
-        """Return the p of each weapon, with source builds as the units."""
+    def p_values(
+        self, setup: BuildSetup, recorder: Recorder, present: Bools, high: Bools, cluster: Ints
+    ) -> tuple[Floats, Methods]:
+        """Return p and method of each weapon, with source builds as the units."""
         import numpy as np
 
         from paribus.stats.blocks import one_row_per_cluster
         from paribus.stats.max_statistic import enrichment
-        from paribus.stats.permutation import draws_for
+        from paribus.stats.permutation import EXACT, draws_for
 
         if not high.any() or high.all():
-            return np.ones(present.shape[1])
+            return np.ones(present.shape[1]), np.full(present.shape[1], EXACT, dtype=object)
         rng = setup.rng("weapon_enrichment")
         if self.test == "fisher":
             kept = one_row_per_cluster(cluster, rng)
-            return _fisher(present[kept], high[kept])
+            return _fisher(present[kept], high[kept]), np.full(present.shape[1], EXACT, dtype=object)
         draws = draws_for(present.shape[1], setup.stats.n_permutations)
         found = enrichment(present, high, cluster, rng=rng, n_permutations=draws)
         if found.n_exchangeable < found.n / 4:
             recorder.warn("few source builds have another one of their size to change places with; try test=fisher")
-        return found.p
+        return found.p, found.method
 
     def draw(self, recorder: Recorder, frame: pd.DataFrame) -> None:
         """Declare the forest of odds ratios."""
@@ -240,6 +245,9 @@ _COLUMNS = {
     "odds_ratio": "odds of the weapon among high contexts over its odds among low ones, half counts added",
     "odds_low": "lower end of its interval by source build",
     "odds_high": "upper end",
+    "odds_method": "how it was made; none: why there is none",
+    "odds_adj_low": "lower end of the interval that holds for all weapons of the table together; beside p_adj",
+    "p_method": "exact, or monte_carlo",
     "p": "permutation of whole source builds, or Fisher's exact test on one context of each",
     "p_adj": "p adjusted over the rows of this table",
 }

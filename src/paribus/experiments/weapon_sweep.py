@@ -162,19 +162,21 @@ class WeaponSweep(WeaponExperiment):
         """Declare the forest of the weapons that stand out in either table, side by side."""
         import pandas as pd
 
+        from paribus.stats.intervals import NO_VALUES
+
         by_use = stats.loc[stats["delta"].abs().sort_values(ascending=False, kind="stable").index, "weapon"]
         moved = frame.loc[frame["mean_delta"] != 0, "weapon"]
         ranked = [*by_use[: self.top_k_weapons // 2], *moved, *by_use, *frame["weapon"]]
         names = list(dict.fromkeys(ranked))[: self.top_k_weapons]
         observed = stats.set_index("weapon").reindex(names)
         swapped = frame.set_index("weapon").reindex(names)
-        columns = ["weapon", "source", "delta", "low", "high", "null_low", "null_high"]
+        columns = ["weapon", "source", "delta", "low", "high", "method", "null_low", "null_high"]
         seen = observed.reset_index().assign(source=_OBSERVED, null_low=float("nan"), null_high=float("nan"))
-        seen = seen.rename(columns={"delta_low": "low", "delta_high": "high"})[columns]
+        seen = seen.rename(columns={f"delta_{end}": end for end in ("low", "high", "method")})[columns]
         done = swapped.reset_index().assign(source=_SWAPPED)
-        done = done.rename(columns={"mean_delta": "delta", "ci_low": "low", "ci_high": "high"})[columns]
+        done = done.rename(columns={"mean_delta": "delta"} | {f"ci_{end}": end for end in ("low", "high", "method")})
         order = swapped["mean_delta"].sort_values(ascending=False, kind="stable").index
-        both = pd.concat([seen, done], ignore_index=True)
+        both = pd.concat([seen, done[columns]], ignore_index=True).fillna({"method": NO_VALUES})
         both = both.sort_values("weapon", key=lambda column: column.map({w: i for i, w in enumerate(order)}))
         recorder.table(
             Table(

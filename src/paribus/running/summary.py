@@ -36,7 +36,7 @@ def numbers(values: Mapping[str, Any]) -> list[str]:
         text = f"{name} = {_number(value)}"
         for low, high in _ENDS:
             if f"{name}{low}" in values and f"{name}{high}" in values:
-                text += f" [{_number(values[f'{name}{low}'])}, {_number(values[f'{name}{high}'])}]"
+                text += f" {_interval(values, name, low, high)}"
                 break
         shown.append(text)
     return shown
@@ -50,6 +50,15 @@ def ui_line(spec: TrackingSpec) -> str:
         return f"Look at the runs: {spec.uri} (MLflow experiment {spec.experiment!r})"
     there = "" if spec.folder == "." else f"  (in {spec.folder})"
     return f"Look at the runs: paribus ui{there}   or plainly: mlflow ui   (MLflow experiment {spec.experiment!r})"
+
+
+def _interval(values: Mapping[str, Any], name: str, low: str, high: str) -> str:
+    """Return ``[low, high]``, or why there is none where that is said."""
+    ends = [values[f"{name}{end}"] for end in (low, high)]
+    method = values.get(f"{name}{low.removesuffix('low')}method")
+    if isinstance(method, str) and method.startswith("none: "):
+        return f"(no interval: {method.removeprefix('none: ')})"
+    return f"[{_number(ends[0])}, {_number(ends[1])}]"
 
 
 def _number(value: Any) -> str:

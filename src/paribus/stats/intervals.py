@@ -27,6 +27,8 @@ NONE = "none"
 NO_VALUES = f"{NONE}: nothing measured"
 EQUAL_UNITS = f"{NONE}: units are equal"
 ONE_CLASS = f"{NONE}: one class only"
+ONE_GROUP = f"{NONE}: one group only"
+NEAR_ZERO = f"{NONE}: the denominator may be 0"
 REFERENCE = f"{NONE}: the reference itself"
 
 Methods = np.ndarray[Any, Any]
@@ -62,6 +64,7 @@ def settle(
     n_clusters: ArrayLike,
     *,
     bounds: Bounds | None = None,
+    unit: str = "cluster",
 ) -> tuple[FloatArray, FloatArray, Methods]:
     """Return ends and method as they may be shown.
 
@@ -74,6 +77,7 @@ def settle(
         method: How each was made ``[rows]``, or one name for all.
         n_clusters: Clusters that each rests on ``[rows]``, or one number for all.
         bounds: Range of the quantity; None where it has none.
+        unit: What the clusters are, for the reason.
 
     Example:
         >>> low, high, method = settle([-0.1, 1.0, 0.2], [0.4, 1.0, 0.6], "bootstrap_t", [9, 9, 5], bounds=SHARE)
@@ -88,7 +92,7 @@ def settle(
     zero = named == EXACT_ZERO
     narrow = ~zero & (upper - lower <= EQUAL * np.maximum(np.abs(lower), np.abs(upper)))
     for place in np.argwhere(~zero & (k < MIN_CLUSTERS)):
-        named[tuple(place)] = too_few(int(k[tuple(place)]))
+        named[tuple(place)] = too_few(int(k[tuple(place)]), unit)
     named[narrow & (k >= MIN_CLUSTERS)] = EQUAL_UNITS
     unknown = ~zero & ~narrow & ~is_none(named) & (np.isnan(lower) | np.isnan(upper))
     named[unknown & (k >= MIN_CLUSTERS)] = NO_VALUES

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from paribus.stats.blocks import exchangeable_blocks
 from paribus.stats.clusters import FloatArray, IntArray, cluster_codes
 from paribus.stats.exchange import Exchange
+from paribus.stats.intervals import ONE_GROUP, REFERENCE, Methods
 from paribus.stats.level_sums import LevelSums
-from paribus.stats.permutation import as_extreme
+from paribus.stats.permutation import MONTE_CARLO, as_extreme
 
 TIES = 1e-9
 """Relative difference below which two statistics tie."""
@@ -33,6 +34,7 @@ class LevelPermutation:
         unit: ``cluster`` (each cluster has one level; labels move over clusters) or ``block`` (level patterns move
             between clusters of equal size).
         n_exchangeable: Clusters that had another one to exchange with.
+        method: ``monte_carlo``, or ``none: ...`` for the baseline and where there is no other level [levels].
     """
 
     levels: np.ndarray[Any, Any]
@@ -43,6 +45,7 @@ class LevelPermutation:
     p_any: float
     unit: str
     n_exchangeable: int
+    method: Methods
 
 
 def level_permutation(
@@ -91,6 +94,9 @@ def level_permutation(
     sums = _sums(y, units, codes, len(names), base, constant=constant)
     effects, t = (found[0] for found in sums.effects(sums.in_place()))
     tested = np.isfinite(effects)
+    method = np.where(tested, MONTE_CARLO, ONE_GROUP).astype(object)
+    if base is not None:
+        method[base] = REFERENCE
     p, p_any = np.full(len(names), np.nan), float("nan")
     if tested.any():
         hits, hits_any = _extreme(exchange.draws(sums, n_permutations, rng), sums, t, alternative)
@@ -105,6 +111,7 @@ def level_permutation(
         p_any=p_any,
         unit="cluster" if constant else "block",
         n_exchangeable=exchange.n_exchangeable,
+        method=method,
     )
 
 

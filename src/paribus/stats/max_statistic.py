@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from paribus.stats.blocks import block_permutations, exchangeable_blocks, one_row_per_cluster
 from paribus.stats.clusters import FloatArray
-from paribus.stats.permutation import ALTERNATIVES
+from paribus.stats.intervals import ONE_GROUP, Methods
+from paribus.stats.permutation import ALTERNATIVES, MONTE_CARLO
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Enrichment:
         p_adj: Family-wise adjusted p over the items [items] (step-down max-statistic).
         n: Rows used.
         n_exchangeable: Clusters that had another one of their size to exchange with.
+        method: ``monte_carlo``, or ``none: ...`` for items in no or in every row [items].
     """
 
     z: FloatArray
@@ -29,6 +31,7 @@ class Enrichment:
     p_adj: FloatArray
     n: int
     n_exchangeable: int
+    method: Methods
 
 
 def enrichment(
@@ -75,10 +78,11 @@ def enrichment(
     expected = n_high * support / max(n, 1)
     sd = np.sqrt(expected * (1 - support / max(n, 1)) * (n - n_high) / max(n - 1, 1))
     tested = np.flatnonzero(sd > 0)
+    method = np.where(sd > 0, MONTE_CARLO, ONE_GROUP).astype(object)
     z, p, p_adj = (np.full(items.shape[1], np.nan) for _ in range(3))
     moving = sum(len(rows) for rows in exchangeable_blocks(ids) if len(rows) > 1)
     if not len(tested):
-        return Enrichment(z, p, p_adj, n, moving)
+        return Enrichment(z, p, p_adj, n, moving, method)
     matrix = np.ascontiguousarray(items[:, tested], dtype=np.float32)
     observed = ((group.astype(np.float32) @ matrix) - expected[tested]) / sd[tested]
     order = np.argsort(-_signed(observed, alternative), kind="stable")
@@ -95,7 +99,7 @@ def enrichment(
     z[back] = observed[order]
     p[back] = (b_own + 1) / (n_permutations + 1)
     p_adj[back] = np.maximum.accumulate((b_max + 1) / (n_permutations + 1))
-    return Enrichment(z, p, p_adj, n, moving)
+    return Enrichment(z, p, p_adj, n, moving, method)
 
 
 def _signed(z: FloatArray, alternative: str) -> FloatArray:

@@ -8,6 +8,18 @@ from numpy.typing import ArrayLike
 from paribus.stats.clusters import FloatArray
 
 
+def together(confidence: float, rows: int) -> float:
+    """Return the confidence of each of ``rows`` intervals that hold together with ``confidence`` (Bonferroni).
+
+    Right under any dependence of the rows; :mod:`paribus.stats.simultaneous` uses theirs where rows share resamples.
+
+    Example:
+        >>> round(together(0.95, 10), 4), together(0.95, 0)
+        (0.995, 0.95)
+    """
+    return 1 - (1 - confidence) / max(1, rows)
+
+
 def adjust(p: ArrayLike, method: str = "bh") -> FloatArray:
     """Return adjusted p-values over one family, in the given order.
 

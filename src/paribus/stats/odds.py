@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paribus.stats.clusters import FloatArray, IntArray, cluster_codes, column_blocks
+from paribus.stats.intervals import AT_LEAST_0, LINEARISED, Methods, settle
+from paribus.stats.multiplicity import together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +54,9 @@ def odds_ratio(
     return OddsRatio(*(float(x) for x in ends)) if np.ndim(log) == 0 else OddsRatio(*ends)
 
 
-def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> pd.DataFrame:
+def association_table(
+    present: ArrayLike, high: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec, family: int | None = None
+) -> pd.DataFrame:
     """Return support, lift and odds ratio of each column's presence in the high rows, with intervals by cluster.
 
     Log odds ratio and log lift are linearised: each cluster's influence is summed and their variance taken over
@@ -64,11 +68,14 @@ def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, 
         high: Whether each row belongs to the high group [n]; all others, zeros included, are the rest.
         clusters: Cluster id of each row [n].
         spec: Confidence.
+        family: Number of items that ``adj`` intervals hold for together; by default those that some rows hold and some
+            do not.
 
     Returns:
         One row per item: ``support`` (share of all rows), ``support_high, support_rest, n_present, n_high_present,
         lift`` (share of high rows with the item over the share of all rows with it), ``lift_low, lift_high,
-        odds_ratio, odds_low, odds_high``. Intervals are NaN below 6 clusters.
+        odds_ratio, odds_low, odds_high``; both with ``_method``, ``_adj_low`` and ``_adj_high``. Intervals are NaN
+        below 6 clusters.
 
     Raises:
         ValueError: If shapes disagree, or no row is high, or none is not.
@@ -81,19 +88,21 @@ def association_table(present: ArrayLike, high: ArrayLike, clusters: ArrayLike, 
         raise ValueError(f"present {items.shape}, high {group.shape} and {len(codes)} cluster ids do not fit")
     if group.all() or not group.any():
         raise ValueError(f"{int(group.sum())} of {len(group)} rows are high; both groups need rows")
-    parts = [_associations(some, group, codes, k, spec.confidence) for some in column_blocks(items)]
+    if family is None:
+        held = items.sum(axis=0)
+        family = int(((held > 0) & (held < len(items))).sum())
+    levels = (spec.confidence, together(spec.confidence, family))
+    parts = [_associations(some, group, codes, k, levels) for some in column_blocks(items)]
     return pd.concat(parts, ignore_index=True)
 
 
 def _associations(
-    items: np.ndarray[Any, Any], group: np.ndarray[Any, Any], codes: IntArray, k: int, confidence: float
+    items: np.ndarray[Any, Any], group: np.ndarray[Any, Any], codes: IntArray, k: int, levels: tuple[float, float]
 ) -> pd.DataFrame:
     """Return the rows of :func:`association_table` of some of the items ``[n, few]``."""
     import pandas as pd
     from scipy.sparse import csr_array
     from scipy.stats import t as student
-
-    from paribus.stats.bootstrap import MIN_CLUSTERS
 
     def by_cluster(rows: np.ndarray[Any, Any]) -> FloatArray:
         index = np.flatnonzero(rows)
@@ -103,11 +112,11 @@ def _associations(
     in_high, in_rest = by_cluster(group), by_cluster(~group)
     size_high = np.bincount(codes[group], minlength=k).astype(np.float64)[:, None]
     size_rest = np.bincount(codes[~group], minlength=k).astype(np.float64)[:, None]
-    quantile = float(student.ppf((1 + confidence) / 2, k - 1)) if k >= MIN_CLUSTERS else float("nan")
+    reach = [float(student.ppf((1 + level) / 2, max(k - 1, 1))) for level in levels]
     cells = [in_high, size_high - in_high, in_rest, size_rest - in_rest]
-    odds = _interval(cells, [1, -1, -1, 1], quantile)
+    odds = _intervals(cells, [1, -1, -1, 1], reach, k, "odds")
     everything = [in_high, size_high + 0 * in_high, in_high + in_rest, size_high + size_rest + 0 * in_high]
-    lift = _interval(everything, [1, -1, -1, 1], quantile)
+    lift = _intervals(everything, [1, -1, -1, 1], reach, k, "lift")
     n, n_high = len(group), int(group.sum())
     a, total = in_high.sum(axis=0), (in_high + in_rest).sum(axis=0)
     return pd.DataFrame(
@@ -117,18 +126,16 @@ def _associations(
             "support_rest": (total - a) / (n - n_high),
             "n_present": total.astype(np.int64),
             "n_high_present": a.astype(np.int64),
-            "lift": lift[0],
-            "lift_low": lift[1],
-            "lift_high": lift[2],
-            "odds_ratio": odds[0],
-            "odds_low": odds[1],
-            "odds_high": odds[2],
+            **lift,
+            **{"odds_ratio" if name == "odds" else name: values for name, values in odds.items()},
         }
     )
 
 
-def _interval(counts: list[FloatArray], signs: list[int], quantile: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return ``exp(sum_i sign_i log(N_i + 1/2))`` per column with its interval over clusters.
+def _intervals(
+    counts: list[FloatArray], signs: list[int], reach: list[float], k: int, name: str
+) -> dict[str, FloatArray | Methods]:
+    """Return ``exp(sum_i sign_i log(N_i + 1/2))`` per column with its intervals over clusters, by column name.
 
     ``counts`` holds each cluster's share [clusters, items] of each total. The half counts enter the variance as in
     Woolf's formula (``1/(N + s) = N/(N + s)^2 + s/(N + s)^2``), so empty cells do not look certain.
@@ -136,8 +143,11 @@ def _interval(counts: list[FloatArray], signs: list[int], quantile: float) -> tu
     totals = [part.sum(axis=0) + SMOOTHING for part in counts]
     log = np.sum([sign * np.log(total) for sign, total in zip(signs, totals, strict=True)], axis=0)
     influence = np.sum([sign * part / total for sign, part, total in zip(signs, counts, totals, strict=True)], axis=0)
-    k = len(influence)
     influence = influence - influence.mean(axis=0)
     variance = (influence**2).sum(axis=0) * k / max(k - 1, 1) + sum(SMOOTHING / total**2 for total in totals)
-    half = quantile * np.sqrt(variance)
-    return np.exp(log), np.exp(log - half), np.exp(log + half)
+    se = np.sqrt(variance)
+    own, adjusted = (
+        settle(np.exp(log - t * se), np.exp(log + t * se), LINEARISED, k, bounds=AT_LEAST_0) for t in reach
+    )
+    ends = {"low": own[0], "high": own[1], "method": own[2], "adj_low": adjusted[0], "adj_high": adjusted[1]}
+    return {name: np.exp(log), **{f"{name}_{end}": values for end, values in ends.items()}}

@@ -19,6 +19,7 @@ from paribus.stats.clusters import (
 EXACT_FLIPS = 1 << 14
 """All sign patterns are enumerated up to this many (14 clusters), or up to the Monte Carlo draws asked for."""
 ALTERNATIVES = ("two-sided", "greater", "less")
+EXACT, MONTE_CARLO = "exact", "monte_carlo"
 
 
 @dataclass(frozen=True)
