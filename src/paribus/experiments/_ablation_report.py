@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError
+from paribus.experiments._headline import estimate
 from paribus.experiments._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
@@ -104,10 +105,13 @@ def _by_method(table: pd.DataFrame, last: Any, column: str) -> dict[str, float]:
 
 
 def _metrics(recorder: Recorder, table: pd.DataFrame, last: Any, shown: str) -> None:
-    recorder.metric(f"head_{shown}_acc_raw", last["head_acc_raw"])
+    for name, column, ends in (
+        (f"head_{shown}_acc_raw", "head_acc_raw", "head_acc_raw_ci"),
+        (f"{shown}_delta", "delta", "ci"),
+        (f"{shown}_auroc_delta", "auroc_delta", "auroc_ci"),
+    ):
+        estimate(recorder, name, last[column], last[f"{ends}_low"], last[f"{ends}_high"])
     recorder.metric(f"head_{shown}_acc_ablated", last["head_acc_ablated"])
-    recorder.metric(f"{shown}_delta", last["delta"])
-    recorder.metric(f"{shown}_auroc_delta", last["auroc_delta"])
     if last["swap_remaining"] == last["swap_remaining"]:
         recorder.metric("swap_remaining", last["swap_remaining"])
     known = table[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from paribus.experiments._headline import estimate
 from paribus.experiments._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
@@ -90,7 +91,7 @@ def report(experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder, me
     most = headline[headline["k"] == _headline_k(levels, first.get("first_k"), measured.width)].iloc[0]
     recorder.metric(f"head_{shown}_acc_raw", float(headline["head_acc_raw"].iloc[0]))
     recorder.metric(f"head_{shown}_acc_ablated", float(most["head_acc"]))
-    recorder.metric(f"{shown}_delta", float(most["delta"]))
+    estimate(recorder, f"{shown}_delta", most["delta"], most["ci_low"], most["ci_high"])
     if first.get("first_k") is not None:
         recorder.metric("first_k", float(first["first_k"]))
     return Aggregates(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from paribus.experiments._headline import estimate
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 
@@ -40,7 +41,8 @@ def report(frame: pd.DataFrame, layers: list[str], recorder: Recorder) -> Aggreg
         custom[f"{target}_balanced_accuracy"] = float(last.loc[target, "balanced_accuracy"])
         custom[f"{target}_selectivity"] = float(last.loc[target, "selectivity"])
         custom[f"{target}_first_read_epoch"] = int(read["epoch"].iloc[0]) if len(read) else None
-        recorder.metric(f"{target}_probe_balanced_accuracy", custom[f"{target}_balanced_accuracy"])
+        name, row = f"{target}_probe_balanced_accuracy", last.loc[target]
+        estimate(recorder, name, row["balanced_accuracy"], row["ci_low"], row["ci_high"])
         for layer, group in frame[frame["target"] == target].groupby("layer", sort=False):
             group = group.sort_values("epoch")
             recorder.curve(

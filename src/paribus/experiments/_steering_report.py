@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paribus.experiments._headline import estimate
 from paribus.experiments._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
@@ -90,7 +91,8 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
     summary = found[headline.direction]
     for name in ("delta_acc", "margin_shift_per_alpha", "cos_head", "margin_slope_in_sd", "accuracy_area"):
         recorder.metric(name, summary[name])
-    recorder.metric("head_ood_acc_raw", float(headline.correct[:, measured.alphas.index(0.0)].mean()))
+    raw = rows[rows["alpha"] == 0.0].iloc[0]
+    estimate(recorder, "head_ood_acc_raw", raw["head_ood_acc"], raw["ci_low"], raw["ci_high"])
     if headline.threshold_only:
         recorder.warn(
             "everything after the site is affine: the steering curve is the threshold curve of the unsteered margins, "

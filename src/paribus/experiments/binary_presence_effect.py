@@ -17,6 +17,7 @@ from paribus.experiments._build_experiment import (
     row_means,
 )
 from paribus.experiments._confounding import observed_presence
+from paribus.experiments._headline import largest as largest_effect
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -161,7 +162,7 @@ class BinaryPresenceEffect(BuildExperiment):
         added = frame[frame["direction"] == "add"]
         effects = frame["mean_delta"].dropna()
         largest = frame.to_dict("records")[int(np.argmax(frame["mean_delta"].abs().fillna(-1.0)))]
-        recorder.metric("max_effect", float(largest["mean_delta"]))
+        largest_effect(recorder, "max_effect", largest)
         own = established(added, level=1 - setup.stats.confidence, value="own_delta", names="own_{}")
         return Aggregates(
             mean_delta=float(effects.mean()) if len(effects) else None,

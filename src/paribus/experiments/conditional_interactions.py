@@ -13,6 +13,7 @@ from paribus.experiments._build_experiment import (
     base_numbers,
     row_means,
 )
+from paribus.experiments._headline import largest as largest_effect
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -127,6 +128,7 @@ class ConditionalInteractions(BuildExperiment):
         self.draw(recorder, modulator)
         values = frame["third_difference"]
         largest = frame.iloc[int(np.argmax(values.abs().fillna(-1.0)))]
+        largest_effect(recorder, "largest_third_difference", largest, "third_difference")
         known = values.dropna()
         return Aggregates(
             mean_delta=float(known.mean()),

@@ -16,6 +16,7 @@ from paribus.experiments._build_experiment import (
     row_means,
 )
 from paribus.experiments._confounding import observed_by_rung
+from paribus.experiments._headline import largest as largest_effect
 from paribus.experiments._placebo import placebo_table
 from paribus.experiments._sweep import SweepPlan, Swept, add_up, supported
 from paribus.results.evidence import Evidence
@@ -149,7 +150,7 @@ class Family1dSweep(BuildExperiment):
         self.draw(setup, recorder, frame, shape)
         effects = frame["mean_delta"].to_numpy()[1:]
         largest = int(np.nanargmax(np.abs(effects))) if np.isfinite(effects).any() else 0
-        recorder.metric("max_effect", float(effects[largest]))
+        largest_effect(recorder, "max_effect", frame.iloc[1 + largest])
         return Aggregates(
             mean_delta=float(np.nanmean(effects)),
             std_delta=float(np.nanstd(effects, ddof=1)) if np.isfinite(effects).sum() > 1 else 0.0,

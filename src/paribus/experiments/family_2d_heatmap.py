@@ -16,6 +16,7 @@ from paribus.experiments._build_experiment import (
     effect_rows,
     row_means,
 )
+from paribus.experiments._headline import largest as largest_effect
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -160,7 +161,7 @@ class Family2dHeatmap(BuildExperiment):
         largest = int(np.argmax(cross.fillna(-1.0))) if cross.notna().any() else None
         effects = frame["interaction"].dropna()
         if largest is not None:
-            recorder.metric("max_interaction", float(frame["interaction"].iloc[largest]))
+            largest_effect(recorder, "max_interaction", frame.iloc[largest], "interaction")
         return Aggregates(
             mean_delta=float(effects.mean()) if len(effects) else None,
             std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,

@@ -12,6 +12,7 @@ from paribus.experiments._build_experiment import (
     beyond_least,
     row_means,
 )
+from paribus.experiments._headline import largest as largest_effect
 from paribus.experiments._weapon_groups import (
     GROUP_COLUMNS,
     GROUP_SWAP_COLUMNS,
@@ -88,7 +89,7 @@ class KitSweep(WeaponExperiment):
         swaps = self.swaps(setup, recorder)
         custom: dict[str, Any] = {"skipped": False}
         n_groups = 0
-        headline: list[float] = []
+        headline: list[pd.Series[Any]] = []
         for sort in self.sorts():
             groups = WeaponGroups.read(setup, sort)
             if not groups.known.any():
@@ -97,16 +98,16 @@ class KitSweep(WeaponExperiment):
             observed, swapped = self.tables(part, recorder, groups, means, n, swaps)
             self.draw(recorder, sort, observed, swapped)
             custom |= _top(TABLES[sort], sort, observed, swapped, 1 - setup.stats.confidence)
-            headline.append(float(custom[f"top_{TABLES[sort]}_swap_delta"]))
+            headline.append(swapped.iloc[0])
             n_groups += len(swapped)
         unknown = int((~WeaponGroups.read(setup, "kit").known).sum())
         if unknown:
             recorder.warn(f"{unknown} weapon(s) of unknown kit are left out of the groups")
-        strongest = max(headline, key=abs, default=None)
+        strongest = max(headline, key=lambda row: abs(row["mean_delta"]), default=None)
         if strongest is not None:
-            recorder.metric("max_kit_effect", strongest)
+            largest_effect(recorder, "max_kit_effect", strongest)
         return Aggregates(
-            mean_delta=strongest,
+            mean_delta=None if strongest is None else float(strongest["mean_delta"]),
             n_samples=len(setup.contexts),
             n_conditions=n_groups,
             **base_numbers(setup),

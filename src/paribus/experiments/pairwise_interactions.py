@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments._build_experiment import BuildExperiment, EffectVector, base_numbers, row_means
+from paribus.experiments._headline import largest as largest_effect
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure
 from paribus.spec import field
@@ -141,10 +142,15 @@ class PairwiseInteractions(BuildExperiment):
         recorder.table(tables.subset(pairs, "synergy", "synergies"))
         recorder.table(tables.subset(pairs, "redundancy", "redundancies"))
         self.draw(recorder, triples)
-        return self.aggregates(setup, part, pairs.frame, triples)
+        return self.aggregates(setup, recorder, part, pairs.frame, triples)
 
     def aggregates(
-        self, setup: BuildSetup, part: BuildSetup, pairs: pd.DataFrame, triples: pd.DataFrame | None
+        self,
+        setup: BuildSetup,
+        recorder: Recorder,
+        part: BuildSetup,
+        pairs: pd.DataFrame,
+        triples: pd.DataFrame | None,
     ) -> Aggregates:
         """Return the largest interaction and how many pairs have each label."""
         import numpy as np
@@ -152,6 +158,7 @@ class PairwiseInteractions(BuildExperiment):
         values = pairs["interaction_activation"]
         largest = int(np.argmax(values.abs().fillna(-1.0)))
         row = pairs.iloc[largest]
+        largest_effect(recorder, "largest_interaction", row, "interaction_activation")
         counts = pairs["label"].value_counts()
         kinds = ("synergy", "redundancy", "output_nonlinearity", "third_order", "none", "untested")
         known = values.dropna()

@@ -15,6 +15,7 @@ from paribus.experiments._build_experiment import (
     beyond_least,
     standings_of,
 )
+from paribus.experiments._headline import largest_size
 from paribus.experiments._high_group import check_fraction, high_group
 from paribus.experiments._presence import Unit, family_units, held_matrix, presence_effects, rung_effects, token_units
 from paribus.experiments._standing import (
@@ -119,7 +120,10 @@ class TokenInfluenceSweep(BuildExperiment):
         along = influence[observed["role"].ne("none").to_numpy()]
         only = along[along["standing"] == ABSENT]
         effects = influence["mean_delta"].dropna()
-        recorder.metric("max_effect", float(effects.abs().max()) if len(effects) else 0.0)
+        if len(effects):
+            largest_size(recorder, "max_effect", influence.iloc[int(influence["mean_delta"].abs().argmax())])
+        else:
+            recorder.metric("max_effect", 0.0)
         return Aggregates(
             mean_delta=float(effects.mean()) if len(effects) else None,
             std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,

@@ -16,6 +16,7 @@ from paribus.experiments._build_experiment import (
     row_means,
     standings_of,
 )
+from paribus.experiments._headline import largest as largest_effect
 from paribus.experiments._standing import STANDINGS
 from paribus.experiments._weapon_classes import (
     class_swaps,
@@ -217,7 +218,7 @@ class WeaponSweep(WeaponExperiment):
         gaps = frame["confounding_gap"].abs()
         largest = None if gaps.isna().all() else int(np.nanargmax(gaps))
         top = frame.iloc[0]
-        recorder.metric("max_swap_effect", float(top["mean_delta"]))
+        largest_effect(recorder, "max_swap_effect", top)
         return Aggregates(
             mean_delta=float(top["mean_delta"]),
             std_delta=float(frame["mean_delta"].std(ddof=1)) if len(frame) > 1 else 0.0,

@@ -15,6 +15,7 @@ from paribus.experiments._build_experiment import (
     row_means,
     row_sums,
 )
+from paribus.experiments._headline import largest_size
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -172,7 +173,10 @@ class WithinFamilyInterference(BuildExperiment):
         found = frame[beyond_least(setup, frame)]
         effects = frame["mean_delta"].dropna()
         largest = float(effects.abs().max()) if len(effects) else 0.0
-        recorder.metric("max_effect", largest)
+        if len(effects):
+            largest_size(recorder, "max_effect", frame.iloc[int(frame["mean_delta"].abs().argmax())])
+        else:
+            recorder.metric("max_effect", 0.0)
         return Aggregates(
             mean_delta=float(effects.mean()) if len(effects) else None,
             std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
