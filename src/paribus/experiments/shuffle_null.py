@@ -152,7 +152,6 @@ class ShuffleNull(Validation):
                 {
                     "observed": found.observed[self.statistic],
                     "p": found.p_of[self.statistic],
-                    "p_method": MONTE_CARLO,
                     "xlabel": f"{self.statistic} of the effects",
                 },
             )
