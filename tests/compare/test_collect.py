@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from paribus.compare.collect import select, value_of
+from paribus.compare.collect import select
+from paribus.compare.values import value_of
 from paribus.experiments.setup_runs import CollectedRun
 
 

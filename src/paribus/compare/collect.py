@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from paribus.compare.where import fits
 from paribus.experiments.setup_runs import FINISHED, CollectedRun
-
-FIELDS = (
-    "seed", "own_seed", "model_run", "n_train", "experiment_type", "sweep", "code_version", "run_id", "parent",
-)  # fmt: skip
-"""What runs have beside params and numbers, by the names that restrict and group."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +25,28 @@ class Selection:
     mixed: tuple[str, ...]
 
 
-def select(runs: Iterable[CollectedRun], experiment_types: Sequence[str] | None = None) -> Selection:
+def candidates(runs: Iterable[CollectedRun], experiment_types: Sequence[str] | None = None) -> list[CollectedRun]:
+    """Return the runs of some types (all if None), each with what it does not carry itself taken from its parents."""
+    everything = {run.run_id: run for run in runs}
+    known = [inherited(run, everything) for run in everything.values()]
+    return [run for run in known if experiment_types is None or run.experiment_type in experiment_types]
+
+
+def select(
+    runs: Iterable[CollectedRun], experiment_types: Sequence[str] | None = None, where: Sequence[str] = ()
+) -> Selection:
     """Return the comparable runs.
 
     Condition, seed, training-set size and params that a nested run does not carry are taken from its parents.
     Runs that did not finish are left out; of one identity the latest stays; of each experiment type the newest version,
-    because numbers of different versions do not mean the same.
+    because numbers of different versions do not mean the same. What is said is about the runs that were asked for.
 
     Args:
         runs: Runs of every status.
         experiment_types: Types to keep; all if None.
+        where: Conditions that a run must fulfil (see :mod:`paribus.compare.where`).
     """
-    everything = {run.run_id: run for run in runs}
-    known = [inherited(run, everything) for run in everything.values()]
-    if experiment_types is not None:
-        known = [run for run in known if run.experiment_type in experiment_types]
+    known = [run for run in candidates(runs, experiment_types) if fits(run, where)]
     notes = [*_unfinished(known)]
     finished = [run for run in known if run.status == FINISHED]
     unique, repeated = _latest(finished)
@@ -70,32 +72,6 @@ def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun
         )
         parent = above.parent
     return run
-
-
-def value_of(run: CollectedRun, name: str) -> Any:
-    """Return what a name stands for in a run: a field of its own, a param, an aggregate or a metric; else None.
-
-    ``training`` and ``condition`` are the training condition, ``seed`` is the trained model's and ``own_seed`` the
-    run's; a param may be named by its last part if that is unique.
-    """
-    if name in ("training", "condition"):
-        return run.condition
-    if name in FIELDS:
-        return getattr(run, name)
-    for source in (run.params, run.aggregates, run.metrics):
-        if name in source:
-            return source[name]
-    ends = [key for key in run.params if key.rpartition(".")[2] == name]
-    return run.params[ends[0]] if len(ends) == 1 else None
-
-
-def number_of(run: CollectedRun, metric: str) -> tuple[float, bool]:
-    """Return a metric or aggregate of a run as a number (NaN if it has none) and whether it is a yes or no."""
-    for source in (run.aggregates, run.metrics):
-        value = source.get(metric)
-        if isinstance(value, bool | int | float):
-            return float(value), isinstance(value, bool)
-    return float("nan"), False
 
 
 def _unfinished(runs: Sequence[CollectedRun]) -> list[str]:

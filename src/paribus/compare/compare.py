@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paribus.compare.where import check_where, fits
+from paribus.compare.where import check_names, check_where
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.base import Experiment, Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -45,7 +45,9 @@ class Compare(Experiment):
         ["seed"], help="Params that make an independent unit; equal units in two groups are paired."
     )
     reference: str = field("", help="Group that the others are compared with; empty: every pair of groups.")
-    where: list[str] = field([], help="Params a run must have, each as name=value, e.g. data.strength=0.9.")
+    where: list[str] = field(
+        [], help="Conditions on the runs: n_train=300, seed=0..7, training=a|b, tag.sweep=ID, started>=2026-11-20."
+    )
     runs: list[str] = field(
         [],
         science=False,
@@ -64,6 +66,16 @@ class Compare(Experiment):
             if not getattr(self, name):
                 raise ConfigError(f"Compare.{name}: name at least one")
         check_where("Compare", self.where)
+
+    def check_runs(self, runs: Sequence[CollectedRun]) -> None:
+        """Check the restriction against the runs that there are.
+
+        Raises:
+            ConfigError: If it names something that none of them has, or leaves none.
+        """
+        from paribus.compare.collect import candidates
+
+        check_names("Compare", self.where, candidates(runs, (self.experiment_type,)))
 
     def run(self, setup: RunsSetup, recorder: Recorder) -> Aggregates:
         """Compare the runs of ``setup``.
@@ -103,17 +115,18 @@ class Compare(Experiment):
             raise ExperimentError(
                 f"compare: no run of {self.experiment_type!r}; {nearest(self.experiment_type, known)}"
             )
-        selection = select(runs, (self.experiment_type,))
+        self.check_runs(runs)
+        selection = select(runs, (self.experiment_type,), self.where)
         if selection.mixed and self.mixed_code == "refuse":
             raise ExperimentError(f"compare: {selection.mixed[0]} mixed_code=flag compares them anyway")
         for line in (*selection.left_out, *selection.mixed):
             recorder.warn(line)
-        return [r for r in selection.runs if fits(r, self.where)]
+        return list(selection.runs)
 
     def _values(self, runs: Sequence[CollectedRun], recorder: Recorder) -> pd.DataFrame:
         import pandas as pd
 
-        from paribus.compare.collect import number_of, value_of
+        from paribus.compare.values import number_of, value_of
 
         rows: list[dict[str, Any]] = []
         unread: Counter[str] = Counter()

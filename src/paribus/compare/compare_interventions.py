@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from paribus.compare.declared import ENDPOINTS
-from paribus.compare.where import check_where, fits
+from paribus.compare.where import check_names, check_where
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.base import Experiment, Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -83,7 +83,9 @@ class CompareInterventions(Experiment):
         ["training.weight_decay", "training.init_scale", "training.grokfast"],
         help="Params whose main effects are tested where their full factorial was run.",
     )
-    where: list[str] = field([], help="Params a run must have, each as name=value, e.g. data.strength=0.9.")
+    where: list[str] = field(
+        [], help="Conditions on the runs: n_train=300, seed=0..7, training=a|b, tag.sweep=ID, started>=2026-11-20."
+    )
     runs: list[str] = field(
         [],
         science=False,
@@ -109,6 +111,16 @@ class CompareInterventions(Experiment):
         if not self.endpoints or len(set(self.endpoints)) < len(self.endpoints):
             raise ConfigError("CompareInterventions.endpoints: name each endpoint once, at least one")
         check_where("CompareInterventions", self.where)
+
+    def check_runs(self, runs: Sequence[CollectedRun]) -> None:
+        """Check the restriction against the runs that there are.
+
+        Raises:
+            ConfigError: If it names something that none of them has, or leaves none.
+        """
+        from paribus.compare.collect import candidates
+
+        check_names("CompareInterventions", self.where, candidates(runs, TYPES))
 
     def run(self, setup: RunsSetup, recorder: Recorder) -> Aggregates:
         """Compare the runs of ``setup`` and hand over tables, tests and the figure.
@@ -150,15 +162,15 @@ class CompareInterventions(Experiment):
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
         from paribus.compare.collect import select
 
-        selection = select(runs, TYPES)
+        self.check_runs(runs)
+        selection = select(runs, TYPES, self.where)
         for line in selection.left_out:
             recorder.warn(line)
-        chosen = [run for run in selection.runs if fits(run, self.where)]
         if selection.mixed and self.mixed_code == "refuse":
             raise ExperimentError(f"compare_interventions: {selection.mixed[0]} mixed_code=flag compares them anyway")
         for line in selection.mixed:
             recorder.warn(line)
-        return chosen
+        return list(selection.runs)
 
     def _reference(self, effects: pd.DataFrame, recorder: Recorder) -> None:
         present = sorted(set(effects["training"]))

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare.arms import COLUMNS, Intervals, compare_arms, holm, one_arm
-from paribus.compare.collect import value_of
 from paribus.compare.declared import ENDPOINTS
 from paribus.compare.endpoints import unit
 from paribus.compare.units import arms_of
+from paribus.compare.values import value_of
 from paribus.experiments.setup_runs import CollectedRun
 from paribus.results.endpoint import CHANGE, Endpoint
 from paribus.stats.factorial import main_effects

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from paribus.compare.collect import value_of
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
 from paribus.compare.endpoints import Choice, Reading, Unit, Unread, at_epoch, chosen_rows, read, unit
 from paribus.compare.several import one_each
+from paribus.compare.values import value_of
 from paribus.experiments.setup_runs import CollectedRun
 
 EFFECT_COLUMNS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from paribus.compare.collect import value_of
+from paribus.compare.values import value_of
 from paribus.compare.where import fits
 from paribus.errors import ExperimentError
 from paribus.experiments.setup_runs import CollectedRun

@@ -13,6 +13,7 @@ from paribus.config.check import build, build_settings
 from paribus.config.expand import expand
 from paribus.config.job import GROUPS, Job
 from paribus.config.locate import conf_dir, target_object
+from paribus.config.quoting import quoted
 from paribus.config.refusal import refused
 from paribus.config.settings import Settings
 from paribus.errors import ConfigError, nearest
@@ -45,6 +46,7 @@ def jobs(overrides: Sequence[str], *, multirun: bool = False, config_dirs: Seque
         ConfigError: At the first job that is wrong; the message names the place and the valid names.
     """
     composer = Composer(config_dirs)
+    overrides = [quoted(word) for word in overrides]
     lists = composer.expand(overrides) if multirun else [tuple(overrides)]
     made = []
     for number, words in enumerate(lists, start=1):

@@ -38,6 +38,7 @@ class CollectedRun:
         parent: Id of the run that this one is nested under.
         sweep: Id of the sweep.
         started_at: ISO time; the latest of several runs of one identity is used.
+        tags: Tags as they were kept.
     """
 
     run_id: str
@@ -58,6 +59,7 @@ class CollectedRun:
     started_at: str | None = None
     own_seed: int | None = None
     model_run: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunReader(Protocol):

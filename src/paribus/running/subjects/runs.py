@@ -26,10 +26,13 @@ def validate(resolved: Resolved, store: Store) -> None:
     """Check that there can be runs to compare.
 
     Raises:
-        ConfigError: If runs are not tracked.
+        ConfigError: If runs are not tracked, or the comparison asks for something that none of them has.
     """
+    experiment = resolved.request.experiment
     if resolved.request.tracking.kind == "off":
-        raise ConfigError(f"tracking=off: {resolved.request.experiment.type} compares kept runs, and none are kept")
+        raise ConfigError(f"tracking=off: {experiment.type} compares kept runs, and none are kept")
+    if getattr(experiment, "where", ()) and hasattr(experiment, "check_runs"):
+        experiment.check_runs(collect(store, resolved.request.runs))
 
 
 def setup(resolved: Resolved, store: Store, *, identity: str) -> RunsSetup:
@@ -113,6 +116,7 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
         started_at=run.started_at.isoformat(),
         own_seed=_integer(run.tags.get("seed")),
         model_run=model or (run.run_id if run.tags.get(MODEL_TAG) == "true" else None),
+        tags=run.tags,
     )
 
 

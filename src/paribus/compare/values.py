@@ -1,0 +1,51 @@
+"""What a name stands for in a run: a field of its own, a param, a tag, a metric or an aggregate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from paribus.experiments.setup_runs import CollectedRun
+
+FIELDS = (
+    "seed", "own_seed", "model_run", "n_train", "experiment_type", "sweep", "code_version", "run_id", "parent",
+)  # fmt: skip
+"""What runs have beside params and numbers, by the names that restrict and group."""
+
+
+def value_of(run: CollectedRun, name: str) -> Any:
+    """Return what a name stands for in a run: a field of its own, a param, an aggregate or a metric; else None.
+
+    ``training`` and ``condition`` are the training condition, ``seed`` is the trained model's and ``own_seed`` the
+    run's, ``started`` when it began, ``tag.NAME`` a tag; a param may be named by its last part if that is unique.
+    """
+    if name in ("training", "condition"):
+        return run.condition
+    if name == "started":
+        return run.started_at
+    if name in FIELDS:
+        return getattr(run, name)
+    if name.startswith("tag."):
+        return run.tags.get(name.removeprefix("tag."))
+    if name in run.params:
+        return run.params[name]
+    ends = [key for key in run.params if key.rpartition(".")[2] == name]
+    if len(ends) == 1:
+        return run.params[ends[0]]
+    # Aggregates last: they are read from the files of the run.
+    return run.metrics[name] if name in run.metrics else run.aggregates.get(name)
+
+
+def names_of(runs: Sequence[CollectedRun]) -> list[str]:
+    """Return all names that a restriction or a grouping may use, those that need no file of a run."""
+    found = {key for run in runs for key in (*run.params, *run.metrics, *(f"tag.{tag}" for tag in run.tags))}
+    return [*sorted(found), "training", "started", *FIELDS]
+
+
+def number_of(run: CollectedRun, metric: str) -> tuple[float, bool]:
+    """Return a metric or aggregate of a run as a number (NaN if it has none) and whether it is a yes or no."""
+    for source in (run.aggregates, run.metrics):
+        value = source.get(metric)
+        if isinstance(value, bool | int | float):
+            return float(value), isinstance(value, bool)
+    return float("nan"), False
