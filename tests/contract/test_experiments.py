@@ -186,6 +186,40 @@ def test_every_experiment_that_declares_endpoints_is_compared():
     assert not any(cls.declares for cls in BUILD_TYPES.values())
 
 
+def test_a_comparison_alone_says_what_it_concludes(results, capfd):
+    """Words as a shell passes them; what stands there is what the end of a sweep prints."""
+    from paribus.cli.main import main
+
+    for cls in DECLARING:
+        results(cls.type)
+    words = ["experiment=compare_interventions", "experiment.at=final", "stats=quick"]
+    assert main([*words, "experiment.where=[seed=0..3,training=standard|grokking,started>=2026-01-01]"]) == 0
+    said = capfd.readouterr().out
+    assert "compare_interventions:\n" in said and "standard: OOD accuracy, unedited 0." in said
+    assert "(no interval; n = 1)" in said and "figure_intervention_comparison.png" in said
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("[trainig=standard]", "none of 5 runs has 'trainig'; did you mean 'training'"),
+        ("[seed=7..9]", "seed=7..9 fits none of 5 runs; seed is 0"),
+        ("[seed=1,seed=2]", "seed=1 and seed=2 contradict each other"),
+        ("[seed]", "cannot read 'seed'; a condition is NAME=VALUE"),
+    ],
+)
+def test_a_restriction_that_fits_nothing_is_refused_and_leaves_nothing(where, words, results, capfd):
+    from paribus.cli.main import main
+
+    for cls in DECLARING:
+        results(cls.type)
+    before = len(paribus.load_runs())
+    assert main(["experiment=compare_interventions", f"experiment.where={where}", "stats=quick"]) == 2
+    said = capfd.readouterr().err
+    assert words in said and said.count("\n") == 1
+    assert len(paribus.load_runs()) == before
+
+
 @pytest.mark.parametrize("name", ["family_1d_sweep", "within_family_interference"])
 def test_the_same_request_gives_the_same_numbers(name, results):
     """A run draws from named streams only, and leaves the global random state alone."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.cli import signals
 from paribus.errors import ExperimentError, ParibusError
+from paribus.results.evidence import Evidence
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.outcome import Outcome
 
@@ -119,6 +120,7 @@ def attempt(make: Callable[[], Job], sweep: str | None, folder: Path, *, inside:
         folder: The job's output folder; a traceback is kept there as ``traceback.txt``.
         inside: The folder that the experiment works in; None: where the program was started.
     """
+    from paribus.running import summary
     from paribus.running.run import run_job
 
     started = time.monotonic()
@@ -126,6 +128,8 @@ def attempt(make: Callable[[], Job], sweep: str | None, folder: Path, *, inside:
     try:
         result = run_job(make(), sweep=sweep, output_dir=folder, inside=inside)
         ended = replace(ended, run_id=result.run_id, reused=result.reused)
+        if sweep is None and result.evidence is Evidence.COMPARISON and result.success:
+            print(summary.conclusions(result, folder))
         if not result.success:
             ended = replace(ended, status=outcomes.FAILED, message=result.error_message or "failed")
     except ParibusError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,18 @@ def lines(result: Result) -> list[str]:
     if isinstance(said, list | tuple) and said:
         return [str(sentence) for sentence in said]
     return numbers({**result.metrics, **result.aggregates.custom})[:MOST]
+
+
+def conclusions(result: Result, folder: Path) -> str:
+    """Return what a comparison concluded and where its figures are, as a sweep and a single run print it.
+
+    Args:
+        result: The comparison.
+        folder: Its output folder; figures that are not there (those of a reused run) are not named.
+    """
+    drawn = [folder / "figures" / f"{figure.name}.png" for figure in result.figures]
+    figures = [f"figure: {path}" for path in drawn if path.exists()]
+    return "\n".join([f"{result.experiment_type}:", *(f"  {line}" for line in (*lines(result), *figures))])
 
 
 def numbers(values: Mapping[str, Any]) -> list[str]:

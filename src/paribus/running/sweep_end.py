@@ -71,9 +71,7 @@ def finish(
                 problems.append(f"{comparison.type}: {error}")
             else:
                 results.append(result)
-                print("\n".join([f"{comparison.type}:", *(f"  {line}" for line in summary.lines(result))]))
-                drawn = [folder / COMPARISON / "figures" / f"{figure.name}.png" for figure in result.figures]
-                print("".join(f"  figure: {path}\n" for path in drawn if path.exists()), end="")
+                print(summary.conclusions(result, folder / COMPARISON))
         print(summary.ui_line(request.tracking))
     if problems:
         raise ExperimentError("; ".join(problems))
