@@ -31,7 +31,12 @@ def validate(job: Job) -> None:
     request = from_job(job)
     validate_store(request.tracking)
     request.nodes["device"].resolve()
-    store = _existing_store(request.tracking) if takes_tracked(job) else _no_store(request.tracking)
+    if takes_tracked(job):
+        store = _existing_store(request.tracking)
+    elif restricts_runs(job) and _is_there(request.tracking):
+        store = open_store(request.tracking, writing=False)
+    else:
+        store = _no_store(request.tracking)
     if isinstance(request.experiment, Sequence):
         steps = step_requests(request)
         for step in steps:
@@ -65,6 +70,19 @@ def takes_tracked(job: Job) -> bool:
     from paribus.models.tracked import Tracked
 
     return isinstance(job.nodes.get("model"), Tracked)
+
+
+def restricts_runs(job: Job) -> bool:
+    """Return whether a job says by name which kept runs it works on."""
+    experiment = job.nodes["experiment"]
+    return experiment.subject == "runs" and bool(getattr(experiment, "where", ()) or getattr(experiment, "runs", ()))
+
+
+def _is_there(spec: TrackingSpec) -> bool:
+    """Return whether there is a store to look into; a server is taken to be there."""
+    return spec.kind == "server" or (
+        spec.kind == "local" and (Path(spec.folder).expanduser().absolute() / local.DATABASE).is_file()
+    )
 
 
 def _validate(resolved: Resolved, store: Store) -> None:

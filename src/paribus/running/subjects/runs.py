@@ -31,8 +31,10 @@ def validate(resolved: Resolved, store: Store) -> None:
     experiment = resolved.request.experiment
     if resolved.request.tracking.kind == "off":
         raise ConfigError(f"tracking=off: {experiment.type} compares kept runs, and none are kept")
-    if getattr(experiment, "where", ()) and hasattr(experiment, "check_runs"):
-        experiment.check_runs(collect(store, resolved.request.runs))
+    # The comparison of a study is made from runs that are not there yet.
+    check: Callable[[list[CollectedRun]], None] | None = getattr(experiment, "check_runs", None)
+    if resolved.request.step is None and check is not None and getattr(experiment, "where", None):
+        check(collect(store, resolved.request.runs))
 
 
 def setup(resolved: Resolved, store: Store, *, identity: str) -> RunsSetup:
