@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def planted_run():
-    """Return ``run(experiment, feature, **changes)``: an experiment performed on the planted model."""
+    """Return ``run(experiment, feature, **changes)``: an experiment performed on the planted model; ``run.setup``."""
     from paribus.experiments.base import MemoryRecorder, perform
     from paribus.experiments.setup_builds import build_setup
     from paribus.features.planted import PlantedFeature
@@ -15,8 +15,8 @@ def planted_run():
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.generated import BuildsGenerated
 
-    def run(experiment, feature, *, n_builds=250, seed=1, data=None, stats=None, model=None, **changes):
-        setup = build_setup(
+    def setup(feature, *, n_builds=250, seed=1, data=None, stats=None, model=None, **changes):
+        return build_setup(
             data=BuildsGenerated(n_builds=n_builds, seed=seed, **(data or {})),
             model=Planted() if model is None else model,
             feature=PlantedFeature(feature),
@@ -24,9 +24,12 @@ def planted_run():
             stats=StatsSpec(**({"n_bootstrap": 200, "n_permutations": 999, "n_null": 50} | (stats or {}))),
             **changes,
         )
-        result = perform(experiment, setup, MemoryRecorder())
-        return result, setup
 
+    def run(experiment, feature, **changes):
+        made = setup(feature, **changes)
+        return perform(experiment, made, MemoryRecorder()), made
+
+    run.setup = setup
     return run
 
 

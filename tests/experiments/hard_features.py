@@ -27,6 +27,8 @@ EXTRA = {
     "joint_gate": lambda g: 2.0 * g.has("special_charge_up", 29) * _open(g),
     # The class alone.
     "class_gate": lambda g: 0.2 + 2.0 * _open(g),
+    # Two families, and only with the weapons of the class.
+    "class_and": lambda g: 2.0 * g.has("intensify_action") * g.has("quick_super_jump") * _open(g),
     # Stands in 11 of the 4,000 contexts of 2,000 builds drawn with seed 1, and only both together act.
     "rare_pair": lambda g: 2.0 * g.has("object_shredder") * g.has("intensify_action"),
     # Rises by a little with every rung, up to the highest.

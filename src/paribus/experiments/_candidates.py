@@ -12,6 +12,7 @@ import numpy.typing as npt
 from paribus.errors import ConfigError, nearest
 from paribus.experiments._moves import Move
 from paribus.experiments._screen import Screened, sample, screen
+from paribus.experiments._weapon_factors import FORM, is_weapon_factor, weapon_factor
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import N_STACKING, States
 from paribus.subjects.builds.tokens import capstones
@@ -52,22 +53,24 @@ class Candidate:
 
     Attributes:
         name: As it was asked for, or the family's name.
-        family: Its family.
+        family: Its family; None for a weapon or a class of weapons.
         level: AP that the family has when it is there.
         is_token: Whether a token was asked for (else a family).
-        there: The edit that puts it there.
-        gone: The edit that takes its whole family away.
+        there: Edits whose mean is "there": the one that puts it there, or one for each weapon of a class.
+        gone: Edits whose mean is "absent": the one that takes its whole family away, or one for each other weapon.
     """
 
     name: str
-    family: Family
-    level: int
+    family: Family | None
+    level: int | None
     is_token: bool
-    there: Move
-    gone: Move
+    there: tuple[Move, ...]
+    gone: tuple[Move, ...]
 
     def excludes(self, other: Candidate) -> bool:
-        """Return whether the two cannot stand together: one family, or main-only abilities of one piece."""
+        """Return whether the two cannot stand together: one family, one piece's main-only abilities, or two weapons."""
+        if self.family is None or other.family is None:
+            return self.family is other.family
         one_piece = self.family.piece is not None and self.family.piece == other.family.piece
         return self.family == other.family or one_piece
 
@@ -90,12 +93,15 @@ class Choice:
 
 
 def parse(setup: BuildSetup, name: str, rung: int | None) -> Candidate:
-    """Return the candidate of a token (its capstone) or of a family (at ``rung``, or its usual one).
+    """Return the candidate of a token (its capstone), a family (at ``rung``, or its usual one) or a weapon or class.
 
     Raises:
-        ConfigError: If there is no such token or family, or the family lacks the rung.
+        ConfigError: If there is no such token, family, weapon or class, or the family lacks the rung.
     """
     vocabulary = setup.vocabulary
+    if is_weapon_factor(name):
+        weapon = weapon_factor(setup, name, where="experiment.candidates")
+        return Candidate(weapon.name, None, None, False, weapon.there, weapon.gone)
     if name in BY_NAME or name in BY_SHORT:
         family = vocabulary.family(name)
         level = usual_level(setup, family) if rung is None or family.main_only else rung
@@ -104,7 +110,7 @@ def parse(setup: BuildSetup, name: str, rung: int | None) -> Candidate:
     stem = name.rpartition("_")[0]
     if stem not in BY_NAME and stem not in BY_SHORT:
         valid = [*(family.name for family in vocabulary.families()), *vocabulary.ability_tokens]
-        raise ConfigError(f"no ability token or family {name!r}; {nearest(name, valid)}")
+        raise ConfigError(f"no ability token or family {name!r}; {nearest(name, valid)}; weapons: {FORM}")
     ref = vocabulary.token(name)
     return _candidate(setup, vocabulary.token_name(ref), ref.family, vocabulary.rungs[ref.rung], is_token=True)
 
@@ -122,7 +128,24 @@ def usual_level(setup: BuildSetup, family: Family) -> int:
 def _candidate(setup: BuildSetup, name: str, family: Family, level: int, *, is_token: bool) -> Candidate:
     there = Move.of(lambda states: setup.edits.set_rung(states, family, level))
     gone = Move.of(lambda states: setup.edits.set_rung(states, family, None))
-    return Candidate(name, family, level, is_token, there, gone)
+    return Candidate(name, family, level, is_token, (there,), (gone,))
+
+
+def given(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Family] = ()) -> tuple[Candidate, ...]:
+    """Return the candidates that are named; none where they are to be chosen. Nothing is measured.
+
+    Raises:
+        ConfigError: If a name is unknown, given twice, barred, or no two candidates can stand together.
+    """
+    if experiment.candidates is None:
+        return ()
+    named = tuple(parse(setup, name, experiment.rung) for name in experiment.candidates)
+    _check(named, _barred(setup, experiment, without))
+    return named
+
+
+def _barred(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Family]) -> set[Family]:
+    return {*without, *(family for family, _ in setup.edits.requested(experiment.stable_tokens))}
 
 
 def choose(
@@ -143,12 +166,10 @@ def choose(
     Raises:
         ConfigError: If a name is unknown, given twice, or no two candidates can stand together.
     """
-    everything = np.arange(len(setup.contexts))
-    barred = {*without, *(family for family, _ in setup.edits.requested(experiment.stable_tokens))}
-    if experiment.candidates is not None:
-        given = tuple(parse(setup, name, experiment.rung) for name in experiment.candidates)
-        _check(given, barred)
-        return Choice(given, (), everything, 0)
+    named = given(setup, experiment, without)
+    if named:
+        return Choice(named, (), np.arange(len(setup.contexts)), 0)
+    barred = _barred(setup, experiment, without)
     families = [family for family in setup.vocabulary.families() if family not in barred]
     clusters = np.unique(setup.cluster)
     first = setup.rng("candidate_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
@@ -206,17 +227,21 @@ def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Scr
         recorder.warn(f"{passed} of {len(chosen)} candidates move the feature {by} at their rung; the others fill up")
 
 
-def _check(given: Sequence[Candidate], barred: set[Family]) -> None:
-    names = [candidate.name for candidate in given]
+def _check(named: Sequence[Candidate], barred: set[Family]) -> None:
+    names = [candidate.name for candidate in named]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"experiment.candidates names {', '.join(twice)} twice")
-    held = sorted({candidate.name for candidate in given if candidate.family in barred})
+    held = sorted({candidate.name for candidate in named if candidate.family in barred})
     if held:
         raise ConfigError(f"experiment.candidates: {', '.join(held)} is held (stable_tokens) or the modulator itself")
-    if len(given) < 2:
+    if len(named) < 2:
         raise ConfigError("experiment.candidates needs at least two tokens or families")
-    if all(a.excludes(b) for i, a in enumerate(given) for b in given[i + 1 :]):
-        a, b = given[:2]
-        why = "one family" if a.family == b.family else f"both need the main slot of the {a.family.piece} piece"
+    if all(a.excludes(b) for i, a in enumerate(named) for b in named[i + 1 :]):
+        a, b = named[:2]
+        why = "two weapons" if a.family is None else _why(a.family, b.family)
         raise ConfigError(f"experiment.candidates: {a.name} and {b.name} cannot stand together ({why})")
+
+
+def _why(first: Family, second: Family | None) -> str:
+    return "one family" if first == second else f"both need the main slot of the {first.piece} piece"

@@ -12,6 +12,7 @@ from paribus.experiments._build_experiment import contrast, row_sums
 from paribus.stats.row_sums import LevelTotals
 
 if TYPE_CHECKING:
+    from paribus.experiments._level_means import LevelMeans
     from paribus.experiments.setup_builds import BuildSetup
     from paribus.features.readers.measure import MeasuredBlocks
     from paribus.stats.clusters import ClusterSums
@@ -43,24 +44,27 @@ class HeatmapSums:
     common: Floats
 
 
-def add_up(setup: BuildSetup, stream: MeasuredBlocks, weights: Floats, common: Bools) -> HeatmapSums:
+def add_up(setup: BuildSetup, stream: MeasuredBlocks, weights: Floats, common: Bools, means: LevelMeans) -> HeatmapSums:
     """Measure all blocks and return their sums.
 
     Args:
         setup: The contexts ``[n]``.
-        stream: Measures the cells ``[x * y]``.
+        stream: Measures the states of the cells.
         weights: Of the interactions ``[inner cells, x * y]``.
         common: The contexts an additive model is fitted on ``[n]``.
+        means: Which states make up each cell.
     """
     sums = [row_sums(setup, n) for n in weights.shape[::-1] for _ in range(2)]
     everywhere, compared = LevelTotals(weights.shape[1]), LevelTotals(weights.shape[1])
     for columns, f, z in stream:
+        firing = means.of(np.where(np.isnan(f), np.nan, f > 0))
+        f, z = means.of(f), means.of(z)
         for kept, values in zip(sums, (f, z, contrast(weights, f), contrast(weights, z)), strict=True):
             kept.add(values, columns)
-        everywhere.add(f)
+        everywhere.add(firing)
         compared.add(f[:, common[columns]])
     cells_f, cells_z, inner_f, inner_z = (kept.result() for kept in sums)
-    return HeatmapSums(cells_f, cells_z, everywhere.shares_above, inner_f, inner_z, stream.null, compared.means)
+    return HeatmapSums(cells_f, cells_z, everywhere.means, inner_f, inner_z, stream.null, compared.means)
 
 
 def corners(n_x: int, n_y: int) -> Floats:

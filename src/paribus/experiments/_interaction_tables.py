@@ -171,8 +171,8 @@ def candidate_table(choice: Choice) -> Table:
     frame = pd.DataFrame(
         {
             "token": [candidate.name for candidate in choice.candidates],
-            "family": [candidate.family.name for candidate in choice.candidates],
-            "ap": [candidate.level for candidate in choice.candidates],
+            "family": ["weapon" if c.family is None else c.family.name for c in choice.candidates],
+            "ap": [np.nan if c.level is None else c.level for c in choice.candidates],
             "single_effect_rms": [found.rms for found in choice.screened] or np.nan,
             "largest_effect_rms": [found.largest for found in choice.screened] or np.nan,
             "largest_at": [found.largest_at or np.nan for found in choice.screened] or np.nan,
@@ -185,7 +185,7 @@ def candidate_table(choice: Choice) -> Table:
         Evidence.INTERVENTIONAL,
         frame,
         {
-            "ap": "AP that the family is set to when it is there",
+            "ap": "AP that the family is set to when it is there; blank for weapons",
             "single_effect_rms": "root mean square over contexts of f(there) - f(gone); blank where they were given",
             "largest_effect_rms": "the largest such effect over all rungs, contexts that cannot wear one counting as 0",
             "largest_at": "AP of that rung; blank where there is no effect at any",

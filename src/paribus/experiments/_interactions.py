@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from paribus.experiments._build_experiment import contrast
+from paribus.experiments._level_means import LevelMeans
 from paribus.experiments._moves import Move, apply_moves, combine
 from paribus.features.readers.nulls import Contrasts
 
@@ -95,15 +96,16 @@ class Measuring(Protocol):
 
 @dataclass(frozen=True)
 class Layout:
-    """Levels of a design as moves, and the contrasts that make interactions of them.
+    """States of a design as moves, and the contrasts that make interactions of their levels.
 
     Attributes:
-        moves: The edit of each level.
+        moves: The edit of each state.
         pair: Weights of the interaction of each pair ``[pairs, levels]``.
         first: Weights of the first candidate's effect.
         second: Weights of the second one's.
         triple: Weights of each third difference ``[triples, levels]``.
         absent: Weights of each triple's pairs with the third absent ``[3 * triples, levels]``.
+        means: Which states make up each level.
     """
 
     moves: tuple[Move, ...]
@@ -112,6 +114,7 @@ class Layout:
     second: Floats
     triple: Floats
     absent: Floats
+    means: LevelMeans
 
 
 def pairs_of(candidates: Sequence[Candidate]) -> tuple[Pair, ...]:
@@ -128,34 +131,39 @@ def triples_of(candidates: Sequence[Candidate]) -> tuple[Triple, ...]:
 def difference_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], triples: Sequence[Triple]) -> Layout:
     """Return a design in which the members of each pair or triple are all taken away, then put in all combinations."""
     moves: list[Move] = []
-
-    def corners(members: Sequence[int]) -> int:
-        start = len(moves)
-        for subset in range(1 << len(members)):
-            moves.append(
-                combine(
-                    [candidates[m].gone for m in members]
-                    + [candidates[m].there for i, m in enumerate(members) if subset >> i & 1]
-                )
-            )
-        return start
-
+    sizes: list[int] = []
     rows: dict[str, list[tuple[int, list[float]]]] = {"pair": [], "first": [], "second": [], "triple": [], "absent": []}
     for pair in pairs:
-        start = corners(pair)
+        start = _corners(candidates, pair, moves, sizes)
         rows["pair"].append((start, [1, -1, -1, 1]))
         rows["first"].append((start, [-1, 1, 0, 0]))
         rows["second"].append((start, [-1, 0, 1, 0]))
     for triple in triples:
-        start = corners(triple)
+        start = _corners(candidates, triple, moves, sizes)
         rows["triple"].append((start, [-1, 1, 1, -1, 1, -1, -1, 1]))
         rows["absent"] += [(start, [1, -1, -1, 1]), (start, [1, -1, 0, 0, -1, 1]), (start, [1, 0, -1, 0, -1, 0, 1])]
     weights = {}
     for name, entries in rows.items():
-        weights[name] = np.zeros((len(entries), len(moves)))
+        weights[name] = np.zeros((len(entries), len(sizes)))
         for row, (start, values) in enumerate(entries):
             weights[name][row, start : start + len(values)] = values
-    return Layout(tuple(moves), **weights)
+    return Layout(tuple(moves), **weights, means=LevelMeans.of_sizes(sizes))
+
+
+def _corners(candidates: Sequence[Candidate], members: Sequence[int], moves: list[Move], sizes: list[int]) -> int:
+    """Add the states in which each subset of the members is there, and their numbers; return the first level's place.
+
+    A subset is one state, or, where a weapon or a class is among the members, one for each weapon that stands for it or
+    for its absence.
+    """
+    away = [move for m in members for move in candidates[m].gone[:1]]
+    start = len(sizes)
+    for subset in range(1 << len(members)):
+        options = [candidates[m].there if subset >> i & 1 else candidates[m].gone for i, m in enumerate(members)]
+        made = [combine([*away, *chosen]) for chosen in product(*options)]
+        moves += made
+        sizes.append(len(made))
+    return start
 
 
 class Differences:
@@ -189,13 +197,15 @@ class Differences:
         self._layout, self._tested = layout, np.concatenate([layout.pair, layout.triple])
         self._possible = np.concatenate([possible, np.ones(len(triples), bool)])[:, None]
         support = np.broadcast_to(self._possible, (len(self._tested), len(setup.contexts)))
-        self._stream = stream_moves(setup, experiment, layout.moves, self._tested, support, recorder)
+        weights = layout.means.spread(self._tested)
+        self._stream = stream_moves(setup, experiment, layout.moves, weights, support, recorder)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks."""
         layout, cut = self._layout, len(self.pairs)
         singles = np.concatenate([layout.first, layout.second])
-        for columns, values_f, values_z in self._stream:
+        for columns, *measured in self._stream:
+            values_f, values_z = map(layout.means.of, measured)
             f, z = (np.where(self._possible, contrast(self._tested, v), np.nan) for v in (values_f, values_z))
             lost = np.isnan(f)
             single = np.where(np.tile(lost[:cut], (2, 1)), np.nan, contrast(singles, values_f))

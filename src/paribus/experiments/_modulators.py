@@ -13,8 +13,10 @@ from paribus.errors import ConfigError, nearest
 from paribus.experiments._build_experiment import contrast
 from paribus.experiments._candidates import parse
 from paribus.experiments._interactions import Block, Pair, difference_layout, stream_moves
+from paribus.experiments._level_means import LevelMeans
 from paribus.experiments._moves import Move, combine
 from paribus.experiments._removable_units import reference_weapons
+from paribus.experiments._weapon_factors import CLASS, is_weapon_factor, weapon_factor
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 
 if TYPE_CHECKING:
@@ -32,17 +34,17 @@ class Modulator:
 
     Attributes:
         name: What it is called.
-        kind: ``family``, ``token`` or ``weapon``.
+        kind: ``family``, ``token``, ``weapon`` or ``weapon_class``.
         family: Its family; None for a weapon.
         absent: Edits whose mean is "absent": its family taken away, or each of the reference weapons.
-        present: The edit that puts it there.
+        present: Edits whose mean is "there": the one that puts it there, or one for each weapon of the class.
     """
 
     name: str
     kind: str
     family: Family | None
     absent: tuple[Move, ...]
-    present: Move
+    present: tuple[Move, ...]
 
 
 def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: int) -> Modulator:
@@ -54,20 +56,23 @@ def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: in
     stem = name.rpartition("_")[0]
     if name in BY_NAME or name in BY_SHORT or stem in BY_NAME or stem in BY_SHORT:
         found = parse(setup, name, rung)
-        return Modulator(found.name, "token" if found.is_token else "family", found.family, (found.gone,), found.there)
+        return Modulator(found.name, "token" if found.is_token else "family", found.family, found.gone, found.there)
+    if is_weapon_factor(name):
+        factor = weapon_factor(setup, name, n_weapons, where="experiment.modulator")
+        return Modulator(factor.name, factor.kind, None, factor.gone, factor.there)
     weapon = setup.weapons.find(name)
     if weapon is None:
         valid = [*(f.name for f in setup.vocabulary.families()), *setup.vocabulary.ability_tokens]
         raise ConfigError(
             f"experiment.modulator={name!r} is no family, token or weapon; "
-            f"{nearest(name, [*valid, *setup.weapons.labels()])}"
+            f"{nearest(name, [*valid, *setup.weapons.labels()])}; classes: {CLASS}:NAME"
         )
 
     def swap(index: int) -> Move:
         return Move.of(lambda states: setup.edits.swap_weapon(states, index))
 
     others = reference_weapons(setup, n_weapons, without=[weapon])
-    return Modulator(setup.weapons.labels()[weapon], "weapon", None, tuple(map(swap, others.tolist())), swap(weapon))
+    return Modulator(setup.weapons.labels()[weapon], "weapon", None, tuple(map(swap, others.tolist())), (swap(weapon),))
 
 
 class ModulatedInteractions:
@@ -96,23 +101,25 @@ class ModulatedInteractions:
         self.null: Floats | None = None
         self.null3: Floats | None = None
         layout = difference_layout(candidates, pairs, ())
-        states = (*modulator.absent, modulator.present)
+        states = (*modulator.absent, *modulator.present)
         moves = [combine([state, move]) for state in states for move in layout.moves]
-        share = np.array([*[1.0 / len(modulator.absent)] * len(modulator.absent), 0.0])
-        there = np.eye(len(states))[-1]
-        without, with_it = (np.kron(row, layout.pair) for row in (share, there))
+        self._means = _crossed(layout.means, (len(modulator.absent), len(modulator.present)))
+        sides = np.eye(2)
+        without, with_it = (np.kron(row, layout.pair) for row in sides)
         self._tested = np.concatenate([without, with_it, with_it - without])
         self._singles = [
-            np.concatenate([np.kron(row, part) for row in (share, there)]) for part in (layout.first, layout.second)
+            np.concatenate([np.kron(row, part) for row in sides]) for part in (layout.first, layout.second)
         ]
         self._possible = np.array([_can_join(candidates[a], candidates[b], modulator.family) for a, b in pairs])
         support = np.broadcast_to(np.tile(self._possible, 3)[:, None], (len(self._tested), len(setup.contexts)))
-        self._stream = stream_moves(setup, experiment, moves, self._tested, support, recorder)
+        weights = self._means.spread(self._tested)
+        self._stream = stream_moves(setup, experiment, moves, weights, support, recorder)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks."""
         cut = len(self.pairs)
-        for columns, values_f, values_z in self._stream:
+        for columns, *measured in self._stream:
+            values_f, values_z = map(self._means.of, measured)
             f, z = (contrast(self._tested, values) for values in (values_f, values_z))
             lost = np.isnan(f[cut:]) | ~self._possible[:, None]
             f, z = (np.where(np.tile(lost, (3, 1)), np.nan, values) for values in (f, z))
@@ -127,10 +134,21 @@ class ModulatedInteractions:
             self.null, self.null3 = null[:cut], null[cut:]
 
 
+def _crossed(corners: LevelMeans, sides: tuple[int, ...]) -> LevelMeans:
+    """Return the levels of every corner without and with the modulator, whose states vary slowest."""
+    groups, start = [], 0
+    for n_states in sides:
+        steps = [start + state * corners.n_states for state in range(n_states)]
+        groups += [tuple(step + place for step in steps for place in group) for group in corners.groups]
+        start += n_states * corners.n_states
+    return LevelMeans(tuple(groups))
+
+
 def _can_join(a: Candidate, b: Candidate, modulator: Family | None) -> bool:
     if a.excludes(b):
         return False
     if modulator is None:
         return True
-    one_piece = [c.family.piece is not None and c.family.piece == modulator.piece for c in (a, b)]
-    return modulator not in (a.family, b.family) and not any(one_piece)
+    families = [candidate.family for candidate in (a, b) if candidate.family is not None]
+    one_piece = [family.piece is not None and family.piece == modulator.piece for family in families]
+    return modulator not in families and not any(one_piece)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from paribus.experiments._interactions import Block, Differences, Layout, Pair, Places, Triple
 from paribus.experiments._lattice import interaction_weights
+from paribus.experiments._level_means import LevelMeans
 from paribus.experiments._moves import combine
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], triples: Sequence[Triple]) -> Layout:
     """Return a design in which any of the candidates are taken away, with the weights of Shapley interactions."""
     k = len(candidates)
-    moves = tuple(combine([c.gone for i, c in enumerate(candidates) if not s >> i & 1]) for s in range(1 << k))
+    moves = tuple(combine([c.gone[0] for i, c in enumerate(candidates) if not s >> i & 1]) for s in range(1 << k))
     inside = [pair for a, b, c in triples for pair in ((a, b), (a, c), (b, c))]
     thirds = [third for a, b, c in triples for third in (c, b, a)]
     return Layout(
@@ -34,6 +35,7 @@ def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], tripl
         interaction_weights(k, [(b,) for _, b in pairs]),
         interaction_weights(k, triples),
         interaction_weights(k, inside, absent=thirds),
+        LevelMeans.of_sizes([1] * len(moves)),
     )
 
 
@@ -67,12 +69,13 @@ class ShapleyInteractions:
         self.null: Floats | None = None
         self.null3: Floats | None = None
         self._setup, self._experiment, self._recorder, self._candidates = setup, experiment, recorder, candidates
+        self._families = np.array([c.family.index for c in candidates if c.family is not None], np.int64)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks of every set of players."""
         setup = self._setup
         held = self._experiment.hold(setup, setup.contexts.states())
-        shown = setup.edits.families_present(held)[:, [c.family.index for c in self._candidates]]
+        shown = setup.edits.families_present(held)[:, self._families]
         players, group = np.unique(shown, axis=0, return_inverse=True)
         nulls = WeightedMeans(len(self.pairs)), WeightedMeans(len(self.triples))
         for number in np.flatnonzero(players.sum(1) >= 2):

@@ -48,6 +48,17 @@ class WeaponExperiment(BuildExperiment):
                 f"experiment.condition_rung={self.condition_rung} needs a family: set experiment.condition_family"
             )
 
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the conditioning family and its rung before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown.
+        """
+        if self.condition_family is not None:
+            family = setup.vocabulary.family(self.condition_family)
+            if self.condition_rung:
+                setup.vocabulary.rung_index(family, self.condition_rung)
+
     def observed_part(self, setup: BuildSetup) -> BuildSetup:
         """Return the setup on the contexts that show the conditioning family (at the rung, where one is given).
 

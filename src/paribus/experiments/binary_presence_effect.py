@@ -71,6 +71,28 @@ class BinaryPresenceEffect(BuildExperiment):
                 )
         return found
 
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the abilities, the primary family and its rungs before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown.
+        """
+        self.chosen(setup)
+        if self.primary_family is not None:
+            self.levels(setup, self.primary_family)
+
+    def levels(self, setup: BuildSetup, primary: str) -> list[int]:
+        """Return the rungs of the primary family.
+
+        Raises:
+            ConfigError: If the vocabulary lacks the family or a rung.
+        """
+        family = setup.vocabulary.family(primary)
+        rungs = sorted(set(setup.edits.levels(family) if self.rungs is None else self.rungs))
+        for rung in rungs:
+            setup.vocabulary.rung_index(family, rung)
+        return rungs
+
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the effect of adding and of removing each ability."""
         abilities = self.chosen(setup)
@@ -231,10 +253,7 @@ class BinaryPresenceEffect(BuildExperiment):
         from paribus.features.readers.nulls import Contrasts
         from paribus.subjects.builds.states import stack
 
-        family = setup.vocabulary.family(primary)
-        rungs = sorted(set(setup.edits.levels(family) if self.rungs is None else self.rungs))
-        for rung in rungs:
-            setup.vocabulary.rung_index(family, rung)
+        family, rungs = setup.vocabulary.family(primary), self.levels(setup, primary)
         levels: list[int | None] = [None, *rungs]
         others = [ability for ability in abilities if ability != family]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from paribus.experiments._candidates import Choice
+    from paribus.experiments._candidates import Candidate, Choice
     from paribus.experiments._interaction_sums import InteractionSums
     from paribus.experiments._modulators import ModulatedInteractions, Modulator
     from paribus.experiments.base import Recorder
@@ -41,13 +41,20 @@ class ConditionalInteractions(BuildExperiment):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "whether a family, token or weapon changes how pairs interact"
 
-    modulator: str = field(help="A family, token or weapon by name; absent weapon: the mean over reference weapons.")
+    modulator: str = field(
+        help="A family, token or weapon by name, or weapon_class:NAME; absent weapon: the mean over reference weapons."
+    )
     candidates: list[str] | None = field(
-        None, help="Tokens or families, by name or abbreviation; null: the families with the largest single effects."
+        None,
+        help="Tokens or families, by name or abbreviation, weapon:NAME or weapon_class:NAME; null: the families with "
+        "the largest single effects.",
     )
     n_candidates: int = field(8, low=2, high=16, help="How many families are chosen where none are given.")
     rung: int | None = field(
-        None, low=1, help="AP that families are set to; null: the median rung that the corpus shows of each."
+        None,
+        low=1,
+        help="AP that families are set to; null: the median rung that the corpus shows of each, or, for one that is "
+        "chosen and does next to nothing there, the lowest at which it acts.",
     )
     n_reference_weapons: int = field(20, low=1, help="Weapons that stand for another weapon than the modulator.")
 
@@ -62,10 +69,37 @@ class ConditionalInteractions(BuildExperiment):
         from paribus.experiments._modulators import ModulatedInteractions, find_modulator
 
         modulator = find_modulator(setup, self.modulator, self.rung, self.n_reference_weapons)
-        barred = [] if modulator.family is None else [modulator.family]
-        choice = choose(setup, self, recorder, without=barred)
+        choice = choose(setup, self, recorder, without=[] if modulator.family is None else [modulator.family])
+        self.refuse_two_weapons(choice.candidates, modulator)
         pairs, part = pairs_of(choice.candidates), setup.restrict(choice.rows)
         return ModulatedInteractions(part, self, choice.candidates, pairs, modulator, recorder), modulator, choice
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the modulator and the candidates that are named before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown, or they cannot be crossed.
+        """
+        from paribus.experiments._candidates import given
+        from paribus.experiments._modulators import find_modulator
+
+        modulator = find_modulator(setup, self.modulator, self.rung, self.n_reference_weapons)
+        barred = [] if modulator.family is None else [modulator.family]
+        self.refuse_two_weapons(given(setup, self, barred), modulator)
+
+    def refuse_two_weapons(self, candidates: tuple[Candidate, ...], modulator: Modulator) -> None:
+        """Check that a weapon is crossed with families only.
+
+        Raises:
+            ConfigError: If the modulator and a candidate are both weapons.
+        """
+        from paribus.errors import ConfigError
+
+        weapons = [candidate.name for candidate in candidates if candidate.family is None]
+        if modulator.family is None and weapons:
+            raise ConfigError(
+                f"experiment.candidates: {weapons[0]} and the modulator {modulator.name} are both weapons"
+            )
 
     def require(self, setup: BuildSetup, choice: Choice, modulator: Modulator, supported: Bools) -> None:
         """Check that some context supports some pair without and with the modulator.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from paribus.experiments._heatmap_axes import Grid
     from paribus.experiments._heatmap_sums import HeatmapSums
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from paribus.subjects.builds.states import States
 
     Bools = npt.NDArray[np.bool_]
-    Levels = list[int | None]
+    Levels = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,10 @@ class Family2dHeatmap(BuildExperiment):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
 
-    family_x: str = field(help="The family along x, by name or abbreviation (main-only ones too).")
-    family_y: str = field(help="The family along y.")
+    family_x: str = field(
+        help="The family along x, by name or abbreviation (main-only ones too); or weapon:NAME or weapon_class:NAME."
+    )
+    family_y: str = field(help="The family along y, likewise; one of the two may be a weapon or a class of weapons.")
     rungs_x: list[int] | None = field(None, low=0, help="Rungs along x in AP; null: all of the vocabulary's.")
     rungs_y: list[int] | None = field(None, low=0, help="Rungs along y in AP; null: all of the vocabulary's.")
     min_n: int = field(LEAST_TESTED, low=2, help="Contexts below which a cell is not tested and cannot be the peak.")
@@ -59,65 +62,53 @@ class Family2dHeatmap(BuildExperiment):
         """
         self.axes(setup)
 
-    def axis(self, setup: BuildSetup, family: str, rungs: list[int] | None) -> Levels:
-        """Return the levels along one axis, absent first.
+    def axes(self, setup: BuildSetup) -> Grid:
+        """Return the cells of x and y.
 
         Raises:
-            ConfigError: If the vocabulary lacks the family or a rung.
-        """
-        found = setup.vocabulary.family(family)
-        known = setup.edits.levels(found)
-        wanted = sorted({rung for rung in (known if rungs is None else rungs) if rung})
-        for rung in wanted:
-            setup.vocabulary.rung_index(found, rung)
-        return [None, *wanted]
-
-    def axes(self, setup: BuildSetup) -> tuple[Levels, Levels]:
-        """Return the levels along x and y.
-
-        Raises:
-            ConfigError: If both are one family, or a name or rung is unknown.
+            ConfigError: If both are one family or both are weapons, or a name or rung is unknown.
         """
         from paribus.errors import ConfigError
+        from paribus.experiments._heatmap_axes import Grid, axis
 
-        xs = self.axis(setup, self.family_x, self.rungs_x)
-        ys = self.axis(setup, self.family_y, self.rungs_y)
-        x, y = setup.vocabulary.family(self.family_x), setup.vocabulary.family(self.family_y)
-        if x == y:
+        grid = Grid(
+            axis(setup, self.family_x, self.rungs_x, "x"),
+            axis(setup, self.family_y, self.rungs_y, "y"),
+        )
+        x, y = grid.x.family, grid.y.family
+        if x is None and y is None:
+            raise ConfigError(f"experiment.family_x and family_y are both weapons; cross {grid.x.name} with a family")
+        if x is not None and y is not None and x == y:
             raise ConfigError(f"experiment.family_x and family_y are both {x.name}; choose two families")
-        if x.piece is not None and x.piece == y.piece:
+        if x is not None and y is not None and x.piece is not None and x.piece == y.piece:
             raise ConfigError(
                 f"{x.name} and {y.name} both need the main slot of the {x.piece} piece: no cell joins them"
             )
-        return xs, ys
+        return grid
 
-    def prepare(
-        self, setup: BuildSetup, recorder: Recorder | None, xs: Levels, ys: Levels
-    ) -> tuple[MeasuredBlocks, Bools]:
-        """Return what measures all cells ``[x * y]``, x varying slowest, and the contexts that can wear each.
+    def prepare(self, setup: BuildSetup, recorder: Recorder | None, grid: Grid) -> tuple[MeasuredBlocks, Bools]:
+        """Return what measures all states of the cells, x varying slowest, and the contexts that can wear each cell.
 
         Raises:
             ConfigError: If no context can wear both families.
         """
         from paribus.experiments._heatmap_sums import corners
         from paribus.features.readers.nulls import Contrasts
-        from paribus.subjects.builds.states import concatenate
 
         def design(states: States) -> States:
-            held = self.hold(setup, states)
-            columns = [setup.edits.set_rung(held, self.family_x, x) for x in xs]
-            return concatenate([setup.edits.sweep(column, self.family_y, ys) for column in columns])
+            return grid.states(self.hold(setup, states))
 
-        n_levels = len(xs) * len(ys)
-        feasible = setup.feasible(design, recorder, n_levels=n_levels)
-        joint = [i * len(ys) + j for i in range(1, len(xs)) for j in range(1, len(ys))]
+        ok = setup.feasible(design, recorder, n_levels=grid.means.n_states)
+        feasible, n_x, n_y = grid.means.supported(ok), len(grid.x.levels), len(grid.y.levels)
+        joint = [i * n_y + j for i in range(1, n_x) for j in range(1, n_y)]
         setup.require(feasible[joint], f"{self.family_x} and {self.family_y} together at any of the rungs")
+        weights = grid.means.spread(corners(n_x, n_y))
         stream = setup.stream_design(
             design,
             recorder,
-            n_levels=n_levels,
-            contrasts=Contrasts(corners(len(xs), len(ys))) if recorder is not None else None,
-            ok=feasible,
+            n_levels=grid.means.n_states,
+            contrasts=Contrasts(weights) if recorder is not None else None,
+            ok=ok,
             description=f"{self.family_x} x {self.family_y}",
         )
         return stream, feasible
@@ -126,9 +117,11 @@ class Family2dHeatmap(BuildExperiment):
         """Return the interaction of every cell."""
         from paribus.experiments._heatmap_sums import corners
 
-        xs, ys = self.axes(setup)
-        stream, feasible = self.prepare(setup, None, xs, ys)
-        differences = contrast(corners(len(xs), len(ys)), stream.collected(*feasible.shape).f)
+        grid = self.axes(setup)
+        stream, _ = self.prepare(setup, None, grid)
+        xs, ys = grid.x.levels, grid.y.levels
+        f = stream.collected(grid.means.n_states, len(setup.contexts)).f
+        differences = contrast(corners(len(xs), len(ys)), grid.means.of(f))
         labels = tuple(f"{x}/{y}" for x in xs[1:] for y in ys[1:])
         return EffectVector(labels, row_means(differences), differences)
 
@@ -140,10 +133,11 @@ class Family2dHeatmap(BuildExperiment):
         from paribus.stats.effects import established
 
         setup.describe(recorder)
-        xs, ys = self.axes(setup)
-        stream, feasible = self.prepare(setup, recorder, xs, ys)
+        grid = self.axes(setup)
+        xs, ys = grid.x.levels, grid.y.levels
+        stream, feasible = self.prepare(setup, recorder, grid)
         compared, common = compared_cells(feasible, self.min_n)
-        found = add_up(setup, stream, corners(len(xs), len(ys)), common)
+        found = add_up(setup, stream, corners(len(xs), len(ys)), common, grid.means)
         frame = self.cells(setup, recorder, found, xs, ys)
         recorder.table(
             Table(
@@ -154,7 +148,7 @@ class Family2dHeatmap(BuildExperiment):
                 _COLUMNS,
             )
         )
-        self.draw(recorder)
+        self.draw(recorder, grid)
         enough = frame["n"] >= self.min_n
         peak = int(np.argmax(frame["mean_activation"].where(enough, -np.inf))) if enough.any() else None
         cross = frame["interaction"].abs().where(frame["n_interaction"] >= self.min_n)
@@ -210,8 +204,8 @@ class Family2dHeatmap(BuildExperiment):
         table.index = pd.Index([i * len(ys) + j for i, j in crossed])
         frame = pd.DataFrame(
             {
-                "x": np.repeat([x or 0 for x in xs], len(ys)),
-                "y": np.tile([y or 0 for y in ys], len(xs)),
+                "x": np.repeat(xs, len(ys)),
+                "y": np.tile(ys, len(xs)),
                 "mean_activation": found.f.means,
                 "std_error": found.f.standard_errors(),
                 "n": found.f.n.astype(np.int64),
@@ -223,7 +217,7 @@ class Family2dHeatmap(BuildExperiment):
         methods = ["ci_method", "p_method", "ci_method_z", "p_method_z"]
         return frame.fillna(dict.fromkeys(methods, REFERENCE))
 
-    def draw(self, recorder: Recorder) -> None:
+    def draw(self, recorder: Recorder, grid: Grid) -> None:
         """Declare the pair of heatmaps."""
         recorder.figure(
             Figure(
@@ -235,8 +229,8 @@ class Family2dHeatmap(BuildExperiment):
                 "Left: mean activation with both families set. Right: what the pair does beyond the sum of the two, on "
                 "the contexts that support all four corners. Blank cells cannot be worn.",
                 {
-                    "xlabel": f"{self.family_x} (AP)",
-                    "ylabel": f"{self.family_y} (AP)",
+                    "xlabel": grid.x.label,
+                    "ylabel": grid.y.label,
                     "diverging": [False, True],
                     "value_label": ["mean activation", "interaction"],
                 },
@@ -250,8 +244,8 @@ def _cell(frame: pd.DataFrame, at: int, value: str) -> dict[str, float]:
 
 
 _COLUMNS = {
-    "x": "AP of the family along x; 0 is absent",
-    "y": "AP of the family along y; 0 is absent",
+    "x": "AP of the family along x; 0 is absent; of a weapon: 1 is there, 0 the mean over reference weapons",
+    "y": "AP of the family along y; 0 is absent; of a weapon likewise",
     "mean_activation": "mean f of the contexts that can wear the cell; blank where none can",
     "std_error": "cluster-robust standard error of mean_activation",
     "n": "contexts that can wear the cell",

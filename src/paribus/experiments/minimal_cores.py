@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.setup_builds import BuildSetup
+    from paribus.subjects.builds.families import Family
     from paribus.subjects.builds.states import States
 
     Ints = npt.NDArray[np.int64]
@@ -55,14 +56,20 @@ class MinimalCores(BuildExperiment):
         held = self.hold(setup, states)
         return setup.edits.remove_units(held, self.exclude_families) if self.exclude_families else held
 
-    def units(self, setup: BuildSetup, complete: States) -> Bools:
-        """Return which units each complete context has ``[n, 27]``: families shown, and the weapon if asked.
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the families before anything is run.
 
         Raises:
-            ConfigError: If a family is unknown, or both excluded and clamped or held.
+            ConfigError: If one is unknown, or named twice.
         """
-        import numpy as np
+        self.clamped(setup)
 
+    def clamped(self, setup: BuildSetup) -> set[Family]:
+        """Return the families that are never taken away.
+
+        Raises:
+            ConfigError: If one is unknown, or excluded as well.
+        """
         from paribus.errors import ConfigError
 
         clamped = {setup.vocabulary.family(name) for name in self.clamp_families}
@@ -71,6 +78,17 @@ class MinimalCores(BuildExperiment):
         if both:
             names = ", ".join(sorted(family.name for family in both))
             raise ConfigError(f"experiment.exclude_families names {names}, which is clamped or held; choose one")
+        return clamped
+
+    def units(self, setup: BuildSetup, complete: States) -> Bools:
+        """Return which units each complete context has ``[n, 27]``: families shown, and the weapon if asked.
+
+        Raises:
+            ConfigError: If a family is unknown, or both excluded and clamped or held.
+        """
+        import numpy as np
+
+        clamped = self.clamped(setup)
         present = setup.edits.families_present(complete)
         present[:, [family.index for family in clamped]] = False
         return np.concatenate([present, np.full((len(present), 1), self.include_weapon)], axis=1)

@@ -34,11 +34,16 @@ class PairwiseInteractions(BuildExperiment):
     summary: ClassVar[str] = "pairs and triples: synergy, redundancy, third order, or only the output's nonlinearity"
 
     candidates: list[str] | None = field(
-        None, help="Tokens or families, by name or abbreviation; null: the families with the largest single effects."
+        None,
+        help="Tokens or families, by name or abbreviation, weapon:NAME or weapon_class:NAME; null: the families with "
+        "the largest single effects.",
     )
     n_candidates: int = field(8, low=2, high=16, help="How many families are chosen where none are given.")
     rung: int | None = field(
-        None, low=1, help="AP that families are set to; null: the median rung that the corpus shows of each."
+        None,
+        low=1,
+        help="AP that families are set to; null: the median rung that the corpus shows of each, or, for one that is "
+        "chosen and does next to nothing there, the lowest at which it acts.",
     )
     method: str = field(
         "second_difference",
@@ -53,20 +58,39 @@ class PairwiseInteractions(BuildExperiment):
         Raises:
             ConfigError: If a candidate is unknown, or the method cannot take it.
         """
-        from paribus.errors import ConfigError
         from paribus.experiments._candidates import choose
 
         choice = choose(setup, self, recorder)
-        if self.method == "sii":
-            tokens = [candidate.name for candidate in choice.candidates if candidate.is_token]
-            if tokens:
-                raise ConfigError(
-                    f"experiment.method=sii takes families as they are shown, not tokens: {', '.join(tokens)}; "
-                    "name their families, or use method=second_difference"
-                )
-            if len(choice.candidates) > 16:
-                raise ConfigError(f"experiment.method=sii is exact up to 16 players, got {len(choice.candidates)}")
+        self.refuse_players(choice.candidates)
         return choice
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the candidates that are named before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown, or the method cannot take it.
+        """
+        from paribus.experiments._candidates import given
+
+        self.refuse_players(given(setup, self))
+
+    def refuse_players(self, candidates: tuple[Candidate, ...]) -> None:
+        """Check that the method can take the candidates.
+
+        Raises:
+            ConfigError: If it cannot.
+        """
+        from paribus.errors import ConfigError
+
+        if self.method == "sii":
+            others = [c.name for c in candidates if c.is_token or c.family is None]
+            if others:
+                raise ConfigError(
+                    f"experiment.method=sii takes families as they are shown, not tokens or weapons: "
+                    f"{', '.join(others)}; name their families, or use method=second_difference"
+                )
+            if len(candidates) > 16:
+                raise ConfigError(f"experiment.method=sii is exact up to 16 players, got {len(candidates)}")
 
     def measuring(self, setup: BuildSetup, candidates: tuple[Candidate, ...], recorder: Recorder | None) -> Measuring:
         """Return what measures all pairs and triples on the contexts of ``setup``."""

@@ -73,6 +73,14 @@ class WithinFamilyInterference(BuildExperiment):
             raise ConfigError(f"experiment.rung={self.rung}: no lower rung to take away below it")
         return found
 
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the families and the rung before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown.
+        """
+        self.pairs(setup)
+
     def prepare(
         self, setup: BuildSetup, recorder: Recorder | None
     ) -> tuple[MeasuredBlocks, list[tuple[Family, int]], Bools]:
