@@ -7,11 +7,12 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.cli import signals
-from paribus.cli.task import Surroundings, make_task, one_line
+from paribus.cli.task import Surroundings, make_task, may_add, one_line
 from paribus.cli.words import Words
 from paribus.config import _compatibility as hydra_parts
 from paribus.config.compose import Composer, jobs
@@ -87,7 +88,10 @@ def run(words: Words, asked: Sequence[Job]) -> int:
         workers_are_children="joblib" in launcher,
         config_dirs=tuple(os.path.abspath(folder) for folder in words.config_dirs),
         start=Path.cwd(),
+        added=any(type(job.nodes["data"]).__name__ == "AsTrained" for job in asked),
     )
+    if surroundings.added:
+        words = replace(words, overrides=tuple(may_add(word) for word in words.overrides))
     if words.multirun:
         open_stores(asked)
     interrupted = False

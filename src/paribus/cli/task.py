@@ -36,6 +36,8 @@ class Surroundings:
         workers_are_children: Whether worker processes are started by the entrypoint itself and must not outlive it.
         config_dirs: The user's folders of options, absolute.
         start: The folder that the program was started in: every relative path of a request means a place in it.
+        added: Whether words that set values of ``data`` were handed to Hydra as ones that may add them
+            (:func:`paribus.cli.launch.run`).
     """
 
     sweep: str | None
@@ -43,6 +45,7 @@ class Surroundings:
     workers_are_children: bool
     config_dirs: tuple[str, ...]
     start: Path
+    added: bool = False
 
 
 def make_task(surroundings: Surroundings) -> Callable[[DictConfig], None]:
@@ -67,7 +70,7 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    words = tuple(hydra.overrides.task)
+    words = tuple(_as_written(word) if surroundings.added else word for word in hydra.overrides.task)
     in_worker = os.getpid() != surroundings.parent
     watch = None
     if in_worker and surroundings.workers_are_children:
@@ -75,8 +78,9 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
     inside = folder if hydra.job.chdir else None
     with signals.raising(), contextlib.chdir(surroundings.start):
         try:
+            hydra_words = tuple(hydra.overrides.hydra)
             ended = attempt(
-                lambda: _job(config, words, hydra.runtime.choices, surroundings),
+                lambda: _job(config, words, hydra.runtime.choices, surroundings, hydra_words),
                 surroundings.sweep,
                 folder,
                 inside=inside,
@@ -105,10 +109,25 @@ def _write(outcome: Outcome, folder: Path) -> None:
         log.error("%s: the job's outcome could not be written (%s)", folder, error.strerror or error)
 
 
-def _job(config: DictConfig, words: Sequence[str], choices: Any, surroundings: Surroundings) -> Job:
+def may_add(word: str) -> str:
+    """Return a word that sets a value of ``data`` as one that Hydra takes also where its own data have no such key."""
+    return f"++{word}" if word.startswith("data.") else f"+{word}" if word.startswith("+data.") else word
+
+
+def _as_written(word: str) -> str:
+    return word.removeprefix("++") if word.startswith("++data.") else word
+
+
+def _job(
+    config: DictConfig,
+    words: Sequence[str],
+    choices: Any,
+    surroundings: Surroundings,
+    hydra_words: Sequence[str],
+) -> Job:
     from paribus.config.compose import Composer
 
-    return Composer(surroundings.config_dirs).from_config(config, words, choices)
+    return Composer(surroundings.config_dirs).from_config(config, words, choices, hydra_words)
 
 
 def attempt(make: Callable[[], Job], sweep: str | None, folder: Path, *, inside: Path | None = None) -> Outcome:

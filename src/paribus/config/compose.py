@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ FIXED = {
     "training": "paribus.training.spec.TrainingSpec",
 }
 """The class whose instances a group holds, where there is only one."""
+
+
+TRACKED, AS_TRAINED = "paribus.models.tracked.Tracked", "paribus.subjects.as_trained.AsTrained"
+"""A model that comes with the data it was trained on, unless the words of a request name others; and those data."""
 
 
 def jobs(overrides: Sequence[str], *, multirun: bool = False, config_dirs: Sequence[str | Path] = ()) -> list[Job]:
@@ -84,6 +88,7 @@ class Composer:
             if not folder.is_dir():
                 raise ConfigError(f"--config-dir {folder}: there is no such folder")
         self._loader = hydra_parts.Loader(conf or conf_dir(), folders)
+        self._folders = tuple(str(folder) for folder in config_dirs)
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._repositories: dict[tuple[str, ...], Any] = {}
         self._is_group: dict[tuple[str, tuple[str, ...]], bool] = {}
@@ -128,15 +133,33 @@ class Composer:
         with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
             config = hydra_parts.apply_values(base.frozen, values)
             tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return self._checked(tuple(overrides), base.choices, tree)
+        return self._checked(tuple(overrides), base.choices, tree, self._named(overrides, _hydra_words(overrides)))
 
-    def from_config(self, config: DictConfig, overrides: Sequence[str], choices: Mapping[str, Any]) -> Job:
-        """Return the job of a configuration that Hydra itself composed, checked in the same way."""
+    def from_config(
+        self,
+        config: DictConfig,
+        overrides: Sequence[str],
+        choices: Mapping[str, Any],
+        hydra_overrides: Sequence[str] = (),
+    ) -> Job:
+        """Return the job of a configuration that Hydra itself composed, checked in the same way.
+
+        Hydra knows nothing of data that come with a trained model, so such a job is composed anew.
+
+        Args:
+            config: The configuration without Hydra's own part.
+            overrides: The words of the job.
+            choices: The option chosen in each group.
+            hydra_overrides: The words about Hydra itself, which may add folders of options.
+        """
         from omegaconf import OmegaConf
 
+        named = self._named(overrides, tuple(hydra_overrides))
+        if _target(config, "data") == AS_TRAINED or (_target(config, "model") == TRACKED and "data" not in named):
+            return replace(self.job((*overrides, *hydra_overrides)), overrides=tuple(overrides))
         with refused(self, overrides, config):
             tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return self._checked(tuple(overrides), _own(choices), tree)
+        return self._checked(tuple(overrides), _own(choices), tree, named)
 
     def node(self, group: str, overrides: Sequence[str]) -> Any:
         """Compose and build the node of one group alone; no experiment need be chosen.
@@ -167,6 +190,15 @@ class Composer:
 
         found: list[str] = self._repository(()).get_group_options("", results_filter=ObjectType.GROUP)
         return sorted(name for name in found if name != "hydra")
+
+    def _named(self, overrides: Sequence[str], hydra_words: tuple[str, ...]) -> frozenset[str]:
+        """Return the groups whose option the words name."""
+        parsed = [self._parse(text) for text in overrides]
+        return frozenset(
+            str(override.key_or_group)
+            for override in parsed
+            if not override.is_hydra_override() and override.package is None and self._chooses(override, hydra_words)
+        )
 
     def _parse(self, text: str) -> Override:
         with refused(self, [text]):
@@ -218,7 +250,23 @@ class Composer:
         if words not in self._bases:
             self._bases[words] = self._compose(words)
             self._refuse_study_with_other_experiment(groups, words)
-        return self._bases[words], values
+        base = self._bases[words]
+        if _target(base.config, "model") == TRACKED and not any(_names(g, "data") for g in groups):
+            words = (*words, "data=as_trained")  # a default, a study or an experiment names no data for it
+            if words not in self._bases:
+                self._bases[words] = self._compose(words)
+            base = self._bases[words]
+        if _target(base.config, "data") == AS_TRAINED:
+            values = [self._onto_own_data(value) for value in values]
+        return base, values
+
+    def _onto_own_data(self, value: Override) -> Override:
+        """Return a word that sets a value of ``data`` as one that sets it over the data of the trained model."""
+        key = str(value.key_or_group)
+        if not key.startswith("data.") or key == "data.changes" or key.startswith("data.changes."):
+            return value
+        said = str(value.input_line).lstrip("+").removeprefix("data.")
+        return self._parse(f"++data.changes.{said}")
 
     def _compose(self, words: tuple[str, ...]) -> _Base:
         from omegaconf import open_dict
@@ -247,7 +295,9 @@ class Composer:
                 f"{named[-1].input_line}; leave one of the two out"
             )
 
-    def _checked(self, overrides: tuple[str, ...], choices: Mapping[str, str | None], tree: Any) -> Job:
+    def _checked(
+        self, overrides: tuple[str, ...], choices: Mapping[str, str | None], tree: Any, named: frozenset[str]
+    ) -> Job:
         declared = Settings.__dataclass_fields__
         for key in tree:
             if key not in declared and key not in GROUPS:
@@ -255,7 +305,9 @@ class Composer:
         settings = build_settings(Settings, {key: tree[key] for key in declared if key in tree})
         nodes = {group: self._node(group, tree.get(group)) for group in GROUPS}
         self._refuse_unmet_needs(nodes)
-        return Job(overrides, choices, tree, nodes, **dataclasses.asdict(settings))
+        return Job(
+            overrides, choices, tree, nodes, **dataclasses.asdict(settings), named=named, config_dirs=self._folders
+        )
 
     def _refuse_unmet_needs(self, nodes: Mapping[str, Any]) -> None:
         experiment = nodes["experiment"]
@@ -284,6 +336,21 @@ def _built_node(group: str, node: Any) -> Any:
     if group == "experiment" and not all(hasattr(made, name) for name in ("type", "evidence", "run")):
         raise ConfigError(f"{group}._target_: {node['_target_']} is no experiment type (paribus.experiments.base)")
     return made
+
+
+def _target(config: Any, group: str) -> Any:
+    """Return what a group of a composed configuration is an instance of, None where it is empty."""
+    node = config.get(group)
+    return node.get("_target_") if hasattr(node, "get") else None
+
+
+def _names(override: Override, group: str) -> bool:
+    return bool(override.key_or_group == group and override.package is None)
+
+
+def _hydra_words(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return the words about Hydra itself."""
+    return tuple(word for word in overrides if word.lstrip("+").startswith(("hydra.", "hydra/")))
 
 
 def _searchpath(words: Sequence[str]) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ class Job:
         dry_run: Whether the request is only to be validated.
         named: Groups whose option a word of the request names; a default, an option of another group and a study
             name nothing.
+        config_dirs: The user's folders of options it was composed with.
     """
 
     overrides: tuple[str, ...]
@@ -50,6 +51,7 @@ class Job:
     reuse: str = "auto"
     dry_run: bool = False
     named: frozenset[str] = frozenset()
+    config_dirs: tuple[str, ...] = ()
 
     @property
     def experiment(self) -> Any:

@@ -20,6 +20,7 @@ from paribus.running import keeping
 from paribus.running.holding import SignalsHeld
 from paribus.running.identify import identify
 from paribus.running.on_the_spot import trained
+from paribus.running.other_data import sentence
 from paribus.running.recorder import TrackedRecorder
 from paribus.running.setup import builder, refuse_format
 from paribus.running.tags import model_label, run_name, run_tags
@@ -163,7 +164,10 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, identity: str, 
     request = resolved.request
 
     def work(living: Living) -> Result:
-        setup = builder(request.experiment.subject).setup(resolved, store, identity=identity)
+        preparing = builder(request.experiment.subject)
+        setup = preparing.setup(resolved, store, identity=identity)
+        for line in getattr(preparing, "notes", _no_notes)(resolved, setup):
+            living.recorder.warn(line)
         living.origin |= keeping.inputs_of(resolved, setup)
         with inside(request, setup):
             return perform(
@@ -329,6 +333,11 @@ def end_badly(living: Living, error: BaseException) -> bool:
         found = living.result or living.partial()
         keeping.keep_partial(living.complete(found, error=message), run)
     return False
+
+
+def _no_notes(resolved: Resolved, setup: Setup) -> tuple[str, ...]:
+    """Return what is to be said of what an experiment is set up with, for a subject that says nothing."""
+    return (sentence(resolved),) if resolved.other is not None else ()
 
 
 def described(resolved: Resolved) -> dict[str, Any]:

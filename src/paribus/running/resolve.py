@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from paribus.config.check import TARGET
+from paribus.config.check import TARGET, build
 from paribus.errors import ConfigError
 from paribus.models.tracked import LATEST, Tracked
-from paribus.running import on_the_spot
+from paribus.running import on_the_spot, other_data
 from paribus.running import source as sources
 from paribus.running.source import ModelSource
 from paribus.subjects.as_trained import AsTrained
@@ -29,12 +29,14 @@ class Resolved:
         source: The trained model, None where the model is built anew or read from a file.
         asked: The request as it was before, where the model is to be trained on the spot.
         given: Results of the steps before, for a report about them.
+        other: What is measured on, where it is not what the model was trained on: another data set, or its own changed.
     """
 
     request: Request
     source: ModelSource | None
     asked: Request | None = None
     given: tuple[Result, ...] = ()
+    other: str | None = None
 
 
 def trains(experiment: Experiment) -> bool:
@@ -69,14 +71,15 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
         source = None
     elif isinstance(node, Tracked) and source is None:
         source = from_store(node, store, experiment.subject)
+    elif source is None and on_the_spot.recipe(request) and isinstance(request.nodes.get("data"), AsTrained):
+        raise ConfigError("data=as_trained: the model is trained where it is needed; say on what with data=NAME")
     elif source is None and (source := on_the_spot.planned(request)) is not None:
         asked = request
     if source is None:
         if isinstance(request.nodes.get("data"), AsTrained):
             raise ConfigError("data=as_trained: only a tracked model was trained on something; use model=tracked")
         return Resolved(without_training(request), None)
-    found = with_source(request, source)
-    return Resolved(found.request, found.source, asked)
+    return replace(with_source(request, source), asked=asked)
 
 
 def without_training(request: Request) -> Request:
@@ -100,9 +103,30 @@ def with_source(request: Request, source: ModelSource) -> Resolved:
     }
     if isinstance(request.nodes.get("model"), Tracked) and source.run_id is not None:
         changes["model"] = (source.architecture, tracked_node(source.run_id), request.choices.get("model"))
-    if isinstance(request.nodes.get("data"), AsTrained):
-        changes["data"] = (source.data, source.tree.get("data"), source.options.get("data"))
-    return Resolved(request.changed(**changes), source)
+    own = request.nodes.get("data")
+    if isinstance(own, AsTrained):
+        changes["data"] = (*_own_data(own, source), source.options.get("data"))
+    changed = request.changed(**changes)
+    return Resolved(changed, source, other=None if source.planned else other_data.named(changed, source))
+
+
+def _own_data(asked: AsTrained, source: ModelSource) -> tuple[Any, Any]:
+    """Return spec and configuration node of the data that a model was trained on, with the changes asked for.
+
+    Raises:
+        ConfigError: If it is not known what it was trained on, or a change does not fit that data set.
+    """
+    node = source.tree.get("data")
+    if node is None:
+        raise ConfigError(f"data: nothing says what the model of {source.label} was trained on; name data (data=NAME)")
+    if not asked.changes:
+        return source.data, node
+    changed = asked.over(node)
+    try:
+        return build(changed, "data"), changed
+    except ConfigError as error:
+        what = other_data.label(source.data, source.options.get("data"))
+        raise ConfigError(f"{error} (the model of {source.label} was trained on {what})") from error
 
 
 def tracked_node(run_id: str) -> dict[str, Any]:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class SetupBuilder(Protocol):
-    """What ``paribus.running.subjects.<subject>`` offers; a module with these two functions is one."""
+    """What ``paribus.running.subjects.<subject>`` offers; a module with these two functions is one.
+
+    It may also offer ``notes(resolved, setup)``, which returns warnings that a result is to carry.
+    """
 
     def validate(self, resolved: Resolved, store: Store) -> None:
         """Look up what the request names: files, layers, checkpoints; raise a ``ParibusError`` where one is wrong."""

@@ -48,6 +48,7 @@ class ModelSource:
         tree: The configuration nodes of model, training and data.
         options: Names of the options chosen for them, where they are known.
         network_seed: Seed of the run that built the network; another one where that run took a trained model.
+        data_digest: Digest of the data as that run loaded them, where it is known.
         trained_on: Configuration nodes of all data that its weights were fitted to, the latest last.
         planned: Whether it is only going to be trained, so that nothing but its identity is known.
     """
@@ -65,6 +66,7 @@ class ModelSource:
     tree: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, str | None] = field(default_factory=dict)
     network_seed: int = 0
+    data_digest: str | None = None
     trained_on: tuple[Any, ...] = ()
     planned: bool = False
 
@@ -215,7 +217,11 @@ def from_result(
     for group in GROUPS:
         if _stands_for_another(tree[group]) or (group == "model" and before) or (group == "training" and not trains):
             tree[group], named[group] = before.get(group), chosen.get(group)
-    nodes = {group: build(node, group) if node is not None else None for group, node in tree.items()}
+    try:
+        nodes = {group: build(node, group) if node is not None else None for group, node in tree.items()}
+    except ConfigError as error:
+        label = f"run {result.run_id[:8]}" if result.run_id else f"the training {identity[:8]}"
+        raise ConfigError(f"{error} (so the model of {label} was made)") from error
     seed = int(result.config.get("seed", 0))
     return ModelSource(
         identity=identity,
@@ -231,6 +237,7 @@ def from_result(
         tree=tree,
         options=named,
         network_seed=int(taken.get("network_seed", seed)),
+        data_digest=taken.get("data_digest"),
         trained_on=(*(taken.get("trained_on") or ([before["data"]] if before.get("data") else [])), tree["data"]),
     )
 

@@ -65,6 +65,7 @@ def run_name(resolved: Resolved) -> str:
         parts += [f"n{size}" if (size := n_train(resolved)) is not None else None, f"s{source.seed}"]
         parts.append(f"of {source.run_id[:8]}" if source.run_id else None)
         parts.append(f"seed {request.seed}" if request.seed != source.seed else None)
+        parts.append(f"on {resolved.other}" if resolved.other else None)
     return " ".join(part for part in parts if part)
 
 
@@ -118,6 +119,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "model": model_label(resolved),
         "model_run": resolved.source.run_id if resolved.source else None,
         "model_seed": model_seed(resolved),
+        "measured_on": resolved.other,
         "code_version": code_version(provenance),
         MODEL_TAG: "true" if getattr(experiment, "produces_model", False) else None,
         "paribus.version": provenance.get("paribus"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from paribus import seeds
+from paribus.config.check import build
 from paribus.config.foreign import Foreign
-from paribus.errors import ConfigError, DataError
+from paribus.errors import ConfigError, DataError, ParibusError
 from paribus.results.values import plain
 from paribus.running.caches import data_sets, models
 from paribus.running.contents import fingerprint
+from paribus.running.other_data import refuse_changed, sentence
 from paribus.running.setup import basics
+from paribus.subjects.builds.overlap import shared_builds
 from paribus.tracking.identity import canonical, digest
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> BuildSetup:
 
     nodes = resolved.request.nodes
     corpus = load(resolved)
+    refuse_changed(resolved, corpus.digest)
     arguments = basics(resolved)
     return build_setup(
         data=corpus,
@@ -62,6 +67,31 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> BuildSetup:
         dtype=arguments["dtype"],
         batch_limit=arguments["batch_limit"],
     )
+
+
+def notes(resolved: Resolved, setup: BuildSetup) -> tuple[str, ...]:
+    """Return what is to be said where a trained model is measured on builds that it was not trained on.
+
+    Builds have no held-out split: a corpus that shares some with the training is named, not refused.
+    """
+    source = resolved.source
+    if source is None or resolved.other is None:
+        return ()
+    lines = []
+    for node in source.trained_on:
+        trained = replace(resolved, request=resolved.request.with_nodes(data=build(node, "data")))
+        try:
+            shared = shared_builds(load(trained), setup.corpus)
+        except ParibusError as error:
+            lines.append(f"What the model of {source.label} was trained on cannot be loaded any more ({error}).")
+        else:
+            if shared is None:
+                lines.append(f"The model of {source.label} was trained in another vocabulary.")
+            elif shared:
+                lines.append(
+                    f"{shared} of {len(setup.corpus.builds)} builds are among those that the model was trained on."
+                )
+    return (sentence(resolved), *dict.fromkeys(lines))
 
 
 def load(resolved: Resolved) -> Corpus:

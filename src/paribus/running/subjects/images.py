@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paribus import seeds
 from paribus.config.foreign import Foreign
-from paribus.errors import ConfigError, DataError
+from paribus.errors import CheckpointError, ConfigError, DataError
 from paribus.results.values import plain
 from paribus.running.caches import load_data
 from paribus.running.contents import contents, fingerprint, without_start
+from paribus.running.other_data import label, refuse_changed, sentence, trained_on
 from paribus.running.setup import basics
+from paribus.subjects.images.overlap import overlap, unlike
 from paribus.tracking.identity import canonical, digest
 
 if TYPE_CHECKING:
@@ -47,7 +50,11 @@ def validate(resolved: Resolved, store: Store) -> None:
         from paribus.models.loading import fit_state
 
         chosen = resolved.source.checkpoints().select(resolved.request.checkpoint)
-        fit_state(model, dict(chosen[-1].load()))
+        try:
+            fit_state(model, dict(chosen[-1].load()))
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; {_what_it_saw(resolved, data)}") from None
+    _refuse_training_rows(resolved, data)
     _validated.add(key)
 
 
@@ -58,6 +65,7 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup:
 
     request, source = resolved.request, resolved.source
     data = images(resolved)
+    _refuse_training_rows(resolved, data)
     return ImageSetup(
         **basics(resolved),
         data=data,
@@ -68,6 +76,54 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup:
         checkpoint=request.checkpoint,
         cache=FeatureCache.shared(),
         network_key=fingerprint(without_start(request.nodes["model"])),
+    )
+
+
+def notes(resolved: Resolved, setup: ImageSetup) -> tuple[str, ...]:
+    """Return what is to be said where a trained model is measured on images that it was not trained on."""
+    if resolved.source is None or resolved.other is None:
+        return ()
+    known, missing = trained_on(resolved.source)
+    lines = [line for own in known[-1:] for line in unlike(own, setup.data)]
+    for own in known:
+        if related := overlap(own, setup.data).related:
+            lines.append(f"Held-out images share clusters with training images: {_counted(related, setup.data)}.")
+    return (sentence(resolved), *lines, *missing)
+
+
+def _refuse_training_rows(resolved: Resolved, data: ImageData) -> None:
+    """Check that nothing a model was trained on stands among the held-out images it is measured on.
+
+    Raises:
+        DataError: If something does, or the data that the model brings are not what they were.
+    """
+    source = resolved.source
+    refuse_changed(resolved, data.digest)
+    if source is None or resolved.other is None or data.digest == source.data_digest:
+        return
+    for own in trained_on(source)[0]:
+        found = overlap(own, data)
+        if found.same:
+            raise DataError(
+                f"data: the model of {source.label} was trained on images or clusters that {resolved.other} holds out "
+                f"({_counted(found.same, data)}); "
+                "measured there it would look better than it is. Leave data out to measure on its own held-out "
+                "images, or name data that share none with its training"
+            )
+
+
+def _counted(counts: Mapping[str, int], data: ImageData) -> str:
+    return ", ".join(f"{count} of {len(data.rows(split))} of {split}" for split, count in counts.items())
+
+
+def _what_it_saw(resolved: Resolved, data: ImageData) -> str:
+    """Return what a model was trained on and what it is measured on, where the two do not fit."""
+    source = resolved.source
+    assert source is not None
+    now = label(resolved.request.nodes.get("data"), resolved.request.choices.get("data"))
+    return (
+        f"the model of {source.label} was trained on {label(source.data, source.options.get('data'))}, this request "
+        f"measures it on {now} ({data.in_channels} channels, {data.n_classes} classes, {data.image_size} pixels)"
     )
 
 
@@ -98,6 +154,8 @@ def images(resolved: Resolved) -> ImageData:
 def network(resolved: Resolved, data: ImageData) -> nn.Module:
     """Return the network with its starting weights, drawn from the run's seed where no file gives them.
 
+    That of a trained model is built as in its training: what it draws besides its weights is the same again.
+
     Raises:
         ConfigError: If no model is chosen, or what it makes is none.
         CheckpointError: If its file is missing, unsafe or does not fit.
@@ -108,12 +166,14 @@ def network(resolved: Resolved, data: ImageData) -> nn.Module:
     if node is None:
         raise ConfigError(f"model: {resolved.request.experiment.type} needs a model, e.g. model=small_cnn")
     shapes = {"in_channels": data.in_channels, "n_classes": data.n_classes, "image_size": data.image_size}
-    generator = seeds.torch_rng(resolved.request.seed, "model")
+    source = resolved.source
+    seed = resolved.request.seed if source is None else source.network_seed  # what a state dict does not hold
+    generator = seeds.torch_rng(seed, "model")
     if isinstance(node, Foreign):
         import torch
 
         with torch.random.fork_rng(devices=[]):  # a foreign constructor draws from the global state
-            torch.manual_seed(seeds.derive(resolved.request.seed, "model"))
+            torch.manual_seed(seeds.derive(seed, "model"))
             model = node.call(**shapes, generator=generator)
     elif hasattr(node, "build"):
         try:
@@ -149,6 +209,7 @@ def _key(resolved: Resolved) -> str:
         "contents": [contents(request.nodes.get(group)).digest() for group in ("data", "model")],
         "sites": fields,
         "source": source.identity if source else None,
+        "other": resolved.other,
         "checkpoint": request.checkpoint,
     }
     return digest({"stated": canonical(plain(stated))})

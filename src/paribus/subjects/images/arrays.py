@@ -87,7 +87,8 @@ class Arrays(Spec, kind="data/arrays"):
             return torch.from_numpy(pixels[rows])
 
         chosen = choose(catalogue, roles, draws, where)
-        return assemble(catalogue, roles, chosen, read, fingerprint=self.content())
+        space = f"arrays {file_digest(Path(self.path))}"
+        return assemble(catalogue, roles, chosen, read, fingerprint=self.content(), cluster_space=space)
 
     def _keep_classes(
         self,

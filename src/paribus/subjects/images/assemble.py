@@ -124,6 +124,7 @@ def assemble(
     read: Callable[[IntArray], torch.Tensor],
     *,
     fingerprint: str,
+    cluster_space: str = "",
 ) -> ImageData:
     """Read the chosen images and put the data set together; rows are numbered anew, without those not chosen.
 
@@ -133,6 +134,7 @@ def assemble(
         chosen: Rows of the catalogue by split.
         read: Returns uint8 ``[m, C, H, W]`` of catalogue rows.
         fingerprint: Fingerprint of the data set.
+        cluster_space: What its cluster ids number, where others number the same (:class:`ImageData`).
     """
     kept = np.unique(np.concatenate(list(chosen.values())))
     splits = {name: np.searchsorted(kept, rows) for name, rows in chosen.items()}
@@ -149,6 +151,7 @@ def assemble(
         splits=splits,
         digest=content_digest(fingerprint, kept, *(splits[name] for name in SPLITS)),
         train_domains=roles.train,
+        cluster_space=cluster_space,
     )
 
 

@@ -86,7 +86,8 @@ class Camelyon17(Spec, kind="data/camelyon17"):
             files = patch_files(Path(self.path), frame, rows)
             return read_images(files, size=self.image_size, channels=3, description="patches")
 
-        return assemble(catalogue, roles, chosen, read, fingerprint=self.content())
+        made = self.content()
+        return assemble(catalogue, roles, chosen, read, fingerprint=made, cluster_space="slides of Camelyon17")
 
     def _where(self) -> str:
         return f"camelyon17 {self.path}"

@@ -68,6 +68,8 @@ class ImageData:
             None where a data set cannot do that.
         paired_class: For each training domain the class that its style is paired with, None where it is not; empty
             where it is not known.
+        cluster_space: What the cluster ids number: data sets that give the same text mean the same by the same id;
+            empty where ids mean nothing outside of this data set.
     """
 
     inputs: Any
@@ -81,6 +83,7 @@ class ImageData:
     train_domains: tuple[int, ...]
     rerender: Callable[[IntArray, int], torch.Tensor] | None = None
     paired_class: Mapping[int, int | None] = field(default_factory=dict)
+    cluster_space: str = ""
 
     def __post_init__(self) -> None:
         """Check that the parts fit together and that there is something to learn.

@@ -110,6 +110,7 @@ class DigitsScanners(Spec, kind="data/digits_scanners"):
             digest=content_digest(self.content(), labels, domains, digits),
             train_domains=TRAIN_SCANNERS,
             rerender=rerender,
+            cluster_space="digits of scikit-learn",
             paired_class={k: {1: 1, -1: 0}.get(int(a)) for k, a in enumerate(pairing)},
         )
 

@@ -80,7 +80,8 @@ class ImageFolder(Spec, kind="data/image_folder"):
             return read_images(chosen, size=self.image_size, channels=channels, description="images")
 
         chosen = choose(catalogue, roles, draws, where)
-        return assemble(catalogue, roles, chosen, read, fingerprint=self.content())
+        space = f"image_folder {digest_of_files(files, Path(self.path))} {list(class_names)}"
+        return assemble(catalogue, roles, chosen, read, fingerprint=self.content(), cluster_space=space)
 
     def _listed(self) -> tuple[list[Path], IntArray, IntArray, tuple[str, ...], tuple[str, ...]]:
         """Return files, labels, domains, and both kinds of names, in the order of the names."""

@@ -1,0 +1,80 @@
+"""Whether images that a model was trained on stand among those that another data set holds out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, IntArray
+
+HELD_OUT = tuple(split for split in SPLITS if split != "train")
+AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Held-out images of one data set that another one was trained on.
+
+    Attributes:
+        same: By split, how many are training images themselves, or others of the same cluster.
+        related: By split, how many only share a cluster with one where the trained data set itself holds out images of
+            its training clusters (patches of one slide, say).
+    """
+
+    same: Mapping[str, int]
+    related: Mapping[str, int]
+
+
+def overlap(trained_on: ImageData, measured_on: ImageData) -> Overlap:
+    """Return how many images of each held-out split share their content or a cluster with a training image.
+
+    Cluster ids count where both data sets number the same things (``cluster_space``), content always: that of the
+    stored bytes where images are kept as bytes, since their normalisation depends on the draw.
+
+    Args:
+        trained_on: What the model was trained on; its split ``train`` is meant.
+        measured_on: What it is to be measured on.
+    """
+    rows = trained_on.rows("train")
+    comparable = tuple(trained_on.inputs.shape[1:]) == tuple(measured_on.inputs.shape[1:])
+    seen = set(contents(trained_on, rows)) if comparable else set()
+    one_space = bool(trained_on.cluster_space) and trained_on.cluster_space == measured_on.cluster_space
+    trained = np.unique(trained_on.clusters[rows])
+    same, related = {}, {}
+    for split in HELD_OUT:
+        mine = measured_on.rows(split)
+        alike = np.array([each in seen for each in contents(measured_on, mine)] if seen else [False] * len(mine), bool)
+        shared = np.isin(measured_on.clusters[mine], trained) if one_space else np.zeros(len(mine), bool)
+        by_design = one_space and bool(np.isin(trained_on.clusters[trained_on.rows(split)], trained).any())
+        same[split] = int((alike if by_design else alike | shared).sum())
+        related[split] = int((shared & ~alike).sum()) if by_design else 0
+    return Overlap(*({split: n for split, n in counts.items() if n} for counts in (same, related)))
+
+
+def unlike(trained_on: ImageData, measured_on: ImageData) -> list[str]:
+    """Return sentences about what the two data sets do not have in common and a network need not notice."""
+    lines = []
+    if trained_on.class_names != measured_on.class_names:
+        names = (", ".join(map(str, each.class_names[:6])) for each in (measured_on, trained_on))
+        lines.append("Its classes are ({}); those that the model was trained on are ({}).".format(*names))
+    if trained_on.image_size != measured_on.image_size:
+        lines.append(
+            f"Its images have {measured_on.image_size} pixels; those that the model was trained on have "
+            f"{trained_on.image_size}."
+        )
+    return lines
+
+
+def contents(data: ImageData, rows: IntArray) -> list[bytes]:
+    """Return a digest of the content of each image."""
+    stored: Any = data.inputs.pixels if isinstance(data.inputs, EightBitImages) else data.inputs
+    found: list[bytes] = []
+    for start in range(0, len(rows), AT_ONCE):
+        part: NDArray[Any] = stored[rows[start : start + AT_ONCE]].contiguous().numpy()
+        found += [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in part]
+    return found
