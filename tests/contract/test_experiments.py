@@ -33,14 +33,21 @@ NEEDS = {
     "pairwise_interactions": ["feature=and", "experiment.n_candidates=3"],
     "split_half": ["feature=dose", "experiment.target.family=swim_speed_up"],
     "shuffle_null": ["feature=dose", "experiment.target.family=swim_speed_up"],
-    "weapon_sweep": ["feature=weapon_gate", "experiment.swap_contexts=20"],
-    "kit_sweep": ["feature=weapon_gate", "experiment.swap_contexts=20"],
-    "token_influence_sweep": ["feature=dose", "experiment.high_quantile=0.9", "experiment.influence_contexts=20"],
+    "weapon_sweep": ["feature=weapon_gate", "experiment.swap_contexts=40"],
+    "kit_sweep": ["feature=weapon_gate", "experiment.swap_contexts=40"],
+    "token_influence_sweep": ["feature=dose", "experiment.high_quantile=0.9", "experiment.influence_contexts=40"],
     "within_family_interference": ["feature=dose", "experiment.families=[SSU]"],
     "feature_survey": ["model=planted"],
     "minimal_cores": ["feature=and"],
 }
 pytestmark = pytest.mark.usefixtures("plain_figures")  # each is drawn below
+ESTABLISHED = {
+    "{}": ("mean_delta", "interaction", "interaction_activation", "third_difference", "delta"),
+    "{}_z": ("interaction_z", "interaction_preactivation", "third_difference_z"),
+    "own_{}": ("own_delta",),
+    "causal_{}": ("causal_delta",),
+}
+"""How the columns are named that a verdict is read from, and what it is about."""
 OTHERS = {"sequence", "compare", "compare_interventions", "train_classifier", "train_set_completion", "train_sae"}
 
 
@@ -139,6 +146,24 @@ class TestEveryExperiment:
                 assert (rows["ci_low"] <= rows["ci_high"]).all(), table.name
             if "null_percentile" in frame.columns:
                 assert frame["null_percentile"].dropna().between(0, 100).all()
+
+    def test_every_interval_and_p_says_how_it_was_made_and_stays_in_range(self, name, results, rules):
+        result = results(name)
+        assert [line for table in result.tables.values() for line in rules.problems(table)] == []
+        assert rules.kept_numbers(result.aggregates.custom) == []
+
+    def test_what_is_established_has_an_adjusted_p_and_a_simultaneous_interval(self, name, results, rules):
+        for table in results(name).tables.values():
+            for names, value in ESTABLISHED.items():
+                if {names.format(each) for each in ("ci_adj_low", "p_adj")} <= set(table.frame):
+                    of = next((each for each in value if each in table.frame), None)
+                    if of is not None and len(table.frame):
+                        assert rules.unsound(table.frame, 0.05, names=names, value=of).empty, table.name
+
+    def test_sentences_name_no_share_outside_its_range(self, name, results, rules):
+        result = results(name)
+        text = " ".join([*map(str, result.aggregates.custom.get("summary", [])), *result.diagnostics.warnings])
+        assert all(0 <= share <= 100 for share in rules.shares_in(text)), text
 
     def test_draws_every_figure_it_declares(self, name, results):
         from paribus.figures.draw import draw

@@ -89,6 +89,7 @@ def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) ->
             "signed_swap_effect_in_sd": float(last["in_sd"]),
             "signed_swap_effect_in_sd_ci_low": float(last["in_sd_ci_low"]),
             "signed_swap_effect_in_sd_ci_high": float(last["in_sd_ci_high"]),
+            "signed_swap_effect_in_sd_ci_method": str(last["in_sd_ci_method"]),
             "margin_range_over_styles": float(by_style.max() - by_style.min()),
             "accuracy_range_over_styles": float(at_last["delta_acc"].max() - at_last["delta_acc"].min()),
             "headline_epoch": int(last["epoch"]),

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from paribus.stats.bootstrap import weighted_intervals
 from paribus.stats.clusters import FloatArray, IntArray, cluster_codes
-from paribus.stats.intervals import NO_VALUES, SHARE
+from paribus.stats.intervals import EXACT_ZERO, NO_VALUES, SHARE
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -114,10 +114,12 @@ def area_interval(
         rng: Draws the resamples.
 
     Returns:
-        NaN where the curve is unknown somewhere.
+        NaN where the curve is unknown somewhere; exactly 0 where nothing moves any context.
     """
     if not np.isfinite(differences).all():
         return Summed(float("nan"), float("nan"), float("nan"), NO_VALUES)
+    if not differences.any() and not influence.any():
+        return Summed(0.0, 0.0, 0.0, EXACT_ZERO)
     codes, k = cluster_codes(clusters)
     sums, size = _sums(influence.T, codes, k), np.bincount(codes, minlength=k).astype(np.float64)
 

@@ -162,10 +162,11 @@ def _summary(sweep: Sweep, alphas: list[float], clusters: Any, setup: ImageSetup
         "margin_slope_in_sd": sweep.response["slope_in_sd"],
         "margin_slope_in_sd_ci_low": sweep.response["slope_ci_low"],
         "margin_slope_in_sd_ci_high": sweep.response["slope_ci_high"],
+        "margin_slope_in_sd_ci_method": sweep.response["slope_ci_method"],
         **{
             f"{name}{end}": sweep.response[f"{name}{end}"]
             for name in ("accuracy_area", "auroc_area")
-            for end in ("", "_ci_low", "_ci_high")
+            for end in ("", "_ci_low", "_ci_high", "_ci_method")
         },
         "delta_acc": float((sweep.correct[:, -1] - sweep.correct[:, 0]).mean()),
         "trend_rho": tested.rho,
