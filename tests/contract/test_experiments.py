@@ -221,7 +221,7 @@ def test_a_comparison_alone_says_what_it_concludes(results, capfd):
     assert main([*words, "experiment.where=[seed=0..3,training=standard|grokking,started>=2026-01-01]"]) == 0
     said = capfd.readouterr().out
     assert "compare_interventions:\n" in said and "standard: OOD accuracy, unedited 0." in said
-    assert "(no interval; n = 1)" in said and "figure_intervention_comparison.png" in said
+    assert "(no interval: 1 run; n = 1)" in said and "figure_intervention_comparison.png" in said
 
 
 @pytest.mark.parametrize(

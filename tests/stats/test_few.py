@@ -113,7 +113,7 @@ def test_t_intervals_are_scipys_and_need_four_runs(n, interval):
     a, b = draw.normal(size=n) + 1, 3 * draw.normal(size=n + 2)
     found = few.student_interval(a, 0.9), few.welch_interval(a, b, 0.9)
     if not interval:
-        assert [each.method for each in found] == ["none", "none"]
+        assert [each.method for each in found] == ["none: 3 runs", "none: 3 runs"]
         return
     theirs = (
         scipy_stats.ttest_1samp(a, 0).confidence_interval(0.9),
@@ -124,15 +124,15 @@ def test_t_intervals_are_scipys_and_need_four_runs(n, interval):
 
 
 def test_there_is_no_interval_without_width():
-    assert few.student_interval([0.3] * 5, 0.95).method == "none"
-    assert few.welch_interval([0.1 + 0.2] * 4, [0.3] * 6, 0.95).method == "none"
+    assert few.student_interval([0.3] * 5, 0.95).method == "none: units are equal"
+    assert few.welch_interval([0.1 + 0.2] * 4, [0.3] * 6, 0.95).method == "none: units are equal"
     assert few.welch_interval([0.1] * 4, [0.3, 0.3, 0.3, 0.4], 0.95).method == "welch_t"
 
 
 def test_shares_of_runs_keep_their_interval_within_what_is_possible():
     found = few.newcombe_interval(6, 6, 1, 6, 0.95)
     assert found.method == "newcombe" and 0 < found.low < 5 / 6 < found.high <= 1
-    assert few.newcombe_interval(3, 3, 0, 6, 0.95).method == "none"
+    assert few.newcombe_interval(3, 3, 0, 6, 0.95).method == "none: 3 runs"
 
 
 def test_the_smallest_p_of_drawn_arrangements_is_that_of_the_draws():

@@ -12,6 +12,8 @@ import pandas as pd
 
 from paribus.stats import few
 from paribus.stats.bootstrap import Interval
+from paribus.stats.intervals import NONE
+from paribus.stats.inversion import UNREACHED
 from paribus.stats.multiplicity import adjust, holm_confidences
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ Unit = Any
 Intervals = Callable[[float], Interval]
 """From a confidence to the interval of a row."""
 
-NONE = Interval(math.nan, math.nan, "none")
+NOTHING = Interval(math.nan, math.nan, NONE)
 T_METHODS = ("student_t", "welch_t")
 """Intervals of arms too few for their test to reject at this level: no statement rests on them."""
 UNBOUNDED = (-math.inf, math.inf)
@@ -39,7 +41,7 @@ class ArmSummary:
         mean: Their mean.
         ci_low: Lower end of its interval; NaN where there is none.
         ci_high: Upper end.
-        ci_method: ``sign_flip``, ``student_t`` or ``none``.
+        ci_method: ``sign_flip``, ``student_t``, or ``none: ...`` with the reason.
         p: Two-sided p against 0; NaN where nothing is tested.
         intervals: The interval at any confidence, from the same test.
     """
@@ -69,7 +71,7 @@ class ArmComparison:
         ci_low: Lower end of its interval; NaN where there is none.
         ci_high: Upper end.
         ci_method: The design, where the interval inverts its test; ``newcombe`` for shares; ``student_t`` or
-            ``welch_t`` where the runs are too few for the test to reject; ``none``.
+            ``welch_t`` where the runs are too few for the test to reject; or ``none: ...`` with the reason.
         hedges_g: Standardised difference.
         p: Two-sided p of ``design``; NaN where nothing could be tested.
         p_mann_whitney: Exact Mann-Whitney p of unpaired arms; NaN for pairs.
@@ -128,7 +130,7 @@ def compare_arms(
     if min(len(x), len(y)) < 1 or len(x) + len(y) < 3:
         return ArmComparison(
             math.nan, "none", len(x), len(y), mean, reference, mean - reference, math.nan, math.nan, "none",
-            math.nan, math.nan, math.nan, _missing(a, b), lambda _: NONE,
+            math.nan, math.nan, math.nan, _missing(a, b), lambda _: NOTHING,
         )  # fmt: skip
     found, p_rank = _test(a, b, spec, rng, yes_no)
     widest = bounds[1] - bounds[0]
@@ -159,14 +161,14 @@ def one_arm(
     """
     found = np.array([v for v in values if math.isfinite(v)])
     if not len(found):
-        return ArmSummary(math.nan, 0, math.nan, math.nan, math.nan, "none", math.nan, lambda _: NONE)
+        return ArmSummary(math.nan, 0, math.nan, math.nan, math.nan, "none", math.nan, lambda _: NOTHING)
     test = few.paired_sign_flip(found, rng=rng, n_permutations=spec.n_permutations)
 
     def intervals(confidence: float) -> Interval:
         inverted = test.interval(confidence)
-        if inverted.method != "none":
+        if not is_none(inverted):
             return Interval(inverted.low, inverted.high, "sign_flip")
-        return few.student_interval(found, confidence) if _too_few(test, confidence) else NONE
+        return few.student_interval(found, confidence) if _too_few(test, confidence) else inverted
 
     bounded = _within(bounds, intervals)
     around = bounded(spec.confidence)
@@ -192,7 +194,7 @@ def holm(table: pd.DataFrame, intervals: Sequence[Intervals], *, confidence: flo
     p = table["p"].to_numpy(float)
     tested = int(np.isfinite(p).sum())
     adjusted = [
-        NONE if math.isnan(level) else _adjusted(make(level))
+        NOTHING if math.isnan(level) else _adjusted(make(level))
         for make, level in zip(intervals, holm_confidences(p, confidence), strict=True)
     ]
     _after(table, "p", "p_adj", adjust(p, "holm"))
@@ -207,7 +209,8 @@ def holm(table: pd.DataFrame, intervals: Sequence[Intervals], *, confidence: flo
 
 
 def _adjusted(interval: Interval) -> Interval:
-    return NONE if interval.method in T_METHODS else interval
+    """Return an interval at an adjusted level; Student's t, which could contradict the adjusted p, is none."""
+    return Interval(math.nan, math.nan, UNREACHED) if interval.method in T_METHODS else interval
 
 
 def _after(table: pd.DataFrame, column: str, name: str, values: Any) -> None:
@@ -248,7 +251,7 @@ def _intervals_of_arms(test: few.FewTest, a: Mapping[Unit, float], b: Mapping[Un
 
     def of_means(confidence: float) -> Interval:
         inverted = test.interval(confidence)
-        if inverted.method != "none" or not _too_few(test, confidence):
+        if not is_none(inverted) or not _too_few(test, confidence):
             return inverted
         if test.test == "paired_sign_flip":
             return few.student_interval([a[unit] - b[unit] for unit in a], confidence)
@@ -258,7 +261,9 @@ def _intervals_of_arms(test: few.FewTest, a: Mapping[Unit, float], b: Mapping[Un
         around = few.newcombe_interval(int(x.sum()), len(x), int(y.sum()), len(y), confidence)
         rejected = test.p <= 1 - confidence + 1e-12
         # Two methods: where they disagree about 0, neither interval is right beside this p.
-        return NONE if (around.low <= 0 <= around.high) == rejected else around
+        if is_none(around) or (around.low <= 0 <= around.high) != rejected:
+            return around
+        return Interval(math.nan, math.nan, f"{NONE}: its method and the test disagree about 0")
 
     return of_shares if test.test == "fisher" else of_means
 
@@ -268,13 +273,18 @@ def _too_few(test: few.FewTest, confidence: float) -> bool:
     return test.smallest_p > 1 - confidence + 1e-12
 
 
+def is_none(interval: Interval) -> bool:
+    """Return whether an interval is none; its method says why."""
+    return str(interval.method).startswith(NONE)
+
+
 def _within(bounds: tuple[float, float], intervals: Intervals) -> Intervals:
     """Return the same intervals, cut to what is possible."""
 
     def cut(confidence: float) -> Interval:
         found = intervals(confidence)
-        if found.method == "none":
-            return NONE
+        if is_none(found):
+            return found
         return Interval(max(found.low, bounds[0]), min(found.high, bounds[1]), found.method)
 
     return cut

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from paribus.compare.arms import T_METHODS
+from paribus.stats.intervals import NONE
 
 DESIGNS = {
     "paired_sign_flip": "same seeds in both arms, paired sign-flip",
@@ -35,7 +36,8 @@ def interval(row: pd.Series[Any], confidence: float, *, name: str = "ci", signed
     """
     low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
     if math.isnan(low) or math.isnan(high):
-        return "no interval"
+        why = str(row.get(f"{name}_method", NONE)).removeprefix(NONE).removeprefix(": ")
+        return f"no interval: {why}" if why else "no interval"
     ends = f"{number(low, signed)} to {number(high, signed)}"
     if row.get(f"{name}_method") in T_METHODS:
         return f"{100 * confidence:g} % t interval {ends}, too few runs for a claim to rest on it"
@@ -116,7 +118,7 @@ def _amount(value: float, row: pd.Series[Any], signed: bool) -> str:
 
 def _adjusted(row: pd.Series[Any], confidence: float) -> str:
     text = f"adjusted {p_text(float(row['p_adj']))}"
-    if row["ci_adj_method"] == "none":
+    if str(row["ci_adj_method"]).startswith(NONE):
         return text
     return f"{text}, {interval(row, confidence, name='ci_adj', signed=True)}"
 

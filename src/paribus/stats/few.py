@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from paribus.stats.bootstrap import Interval
 from paribus.stats.clusters import FloatArray, chunk_sizes
+from paribus.stats.intervals import EQUAL_UNITS, NONE, too_few
 from paribus.stats.inversion import (
     EQUAL,
     TOLERANCE,
@@ -61,10 +62,10 @@ class FewTest:
         """Return the interval that inverts this very test: it holds 0 exactly where ``p > 1 - confidence``.
 
         Returns:
-            Method ``none`` where the test has no shifts, cannot reject at this level, or all units are equal.
+            Method ``none: ...`` where the test has no shifts, cannot reject at this level, or all units are equal.
         """
         if self.shifts is None:
-            return Interval(math.nan, math.nan, "none")
+            return Interval(math.nan, math.nan, NONE)
         return self.shifts.interval(confidence, self.test)
 
 
@@ -239,13 +240,13 @@ def student_interval(values: ArrayLike, confidence: float) -> Interval:
     For arms and pairs too few for a permutation test to reject at this level; no statement may rest on it.
 
     Returns:
-        Method ``none`` below four runs, or where all are equal.
+        Method ``none: ...`` below four runs, or where all are equal.
     """
     from scipy import stats
 
     found = _complete(values, "values")
     if len(found) < LEAST_RUNS or _alike(found):
-        return Interval(math.nan, math.nan, "none")
+        return _none(len(found))
     around = stats.ttest_1samp(found, 0.0).confidence_interval(confidence)
     return Interval(float(around.low), float(around.high), "student_t")
 
@@ -256,13 +257,13 @@ def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float) -> Interval:
     Degrees of freedom by Satterthwaite (1946). For arms as in :func:`student_interval`.
 
     Returns:
-        Method ``none`` below four runs in an arm, or where each arm's runs are equal.
+        Method ``none: ...`` below four runs in an arm, or where each arm's runs are equal.
     """
     from scipy import stats
 
     first, second = _complete(a, "a"), _complete(b, "b")
     if min(len(first), len(second)) < LEAST_RUNS or (_alike(first) and _alike(second)):
-        return Interval(math.nan, math.nan, "none")
+        return _none(min(len(first), len(second)))
     around = stats.ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
     return Interval(float(around.low), float(around.high), "welch_t")
 
@@ -271,18 +272,23 @@ def newcombe_interval(yes_a: int, n_a: int, yes_b: int, n_b: int, confidence: fl
     """Return Newcombe's (1998, method 10) interval of the difference of two shares of runs, method ``newcombe``.
 
     Returns:
-        Method ``none`` below four runs in an arm.
+        Method ``none: ...`` below four runs in an arm.
     """
     from scipy import stats
 
     if min(n_a, n_b) < LEAST_RUNS:
-        return Interval(math.nan, math.nan, "none")
+        return _none(min(n_a, n_b))
     shares = (np.array([yes_a / n_a]), np.array([yes_b / n_b]))
     wilson = [
         stats.binomtest(yes, n).proportion_ci(confidence, method="wilson") for yes, n in ((yes_a, n_a), (yes_b, n_b))
     ]
     low, high = gap_interval(shares, (wilson[0].low, wilson[1].low), (wilson[0].high, wilson[1].high))
     return Interval(float(low[0]), float(high[0]), "newcombe")
+
+
+def _none(n: int) -> Interval:
+    """Return that there is no interval, of too few runs or of runs that are all equal."""
+    return Interval(math.nan, math.nan, too_few(n, "run") if n < LEAST_RUNS else EQUAL_UNITS)
 
 
 def _alike(values: FloatArray) -> bool:

@@ -10,7 +10,9 @@ import numpy as np
 
 from paribus.stats.bootstrap import Interval
 from paribus.stats.clusters import BoolArray, FloatArray, IntArray, chunk_sizes, random_bits
+from paribus.stats.intervals import EQUAL_UNITS, NONE
 
+UNREACHED = f"{NONE}: too few runs for this level"
 TOLERANCE = 1e-10
 """Sums that differ by less than this share of the summed sizes are ties: rounding never makes a p smaller."""
 EQUAL = 1e-9
@@ -64,14 +66,14 @@ class Shifts:
         """Return the shifts whose p is above ``1 - confidence``: 0 is among them if and only if p is.
 
         Returns:
-            Method ``none`` where the design cannot reject at this level, or all units are equal.
+            Method ``none: ...`` where the design cannot reject at this level, or all units are equal.
         """
         needed = math.floor((1 - confidence) * self.total + 1e-9) + 1 - self.always
         if needed <= 0:
-            return Interval(math.nan, math.nan, "none")
+            return Interval(math.nan, math.nan, UNREACHED)
         low, high = float(self.low[needed - 1]), float(self.high[needed - 1])
         if high - low <= EQUAL * max(abs(low), abs(high)):
-            return Interval(math.nan, math.nan, "none")
+            return Interval(math.nan, math.nan, EQUAL_UNITS)
         return Interval(low, high, method)
 
 
