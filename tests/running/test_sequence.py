@@ -184,3 +184,18 @@ def test_a_sweep_without_comparison_just_counts(store, job, capsys):
     ended = [outcome(run_job(each, sweep="s2")) for each in [jobs[0], job("Measure", seed=7)]]
     assert sweep_end.finish(jobs, "s2", ended=ended) == []
     assert "2 jobs: 1 FINISHED, 1 reused" in capsys.readouterr().out
+
+
+def test_params_of_a_step_name_what_the_step_works_with_and_nothing_else(store, job, seq, node):
+    """A filter such as ``params.feature = 'dose'`` must not find runs that never looked at a feature."""
+    feature = {"_target_": "paribus.features.latent.Latent", "id": 4}
+    run_job(job(seq(train="Train", alone=node("Measure", factor=2.0)), feature=feature))
+    runs = by_type(store)
+    for run in runs.values():
+        assert not [name for name in run.params if name.startswith("feature")]
+    assert runs["toy_train"].params["training.condition"] == "grokking"
+    run_job(job("Measure", feature=feature, training={"_target_": "paribus.training.spec.TrainingSpec"}))
+    untrained = store.runs()[0].params  # built anew: no training made it
+    assert not [name for name in untrained if name.startswith(("training", "feature"))]
+    config = store.download(store.runs()[0].run_id, "config.yaml").read_text()
+    assert "training:" in config and "feature:" in config

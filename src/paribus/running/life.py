@@ -24,6 +24,7 @@ from paribus.running.other_data import sentence
 from paribus.running.recorder import TrackedRecorder
 from paribus.running.setup import builder, refuse_format
 from paribus.running.tags import model_label, run_name, run_tags
+from paribus.running.used import unused
 from paribus.running.workspace import FileWorkspace, discard
 from paribus.tracking.provenance import provenance
 from paribus.tracking.run import FINISHED, TRACEBACK_FILE
@@ -243,7 +244,8 @@ def live(
     try:
         with SignalsHeld():
             living = begin(resolved, store, folder, identity=identity, parent=parent)
-        living.run.config(resolved.request.tree, resolved.request.choices, described(resolved))
+        request = resolved.request
+        living.run.config(request.tree, request.choices, described(resolved), leave_out=unused(resolved))
         living.result = living.complete(work(living))
         living.result = keeping.keep(living.result, living.run)
         keeping.seal(living.result, living.run)

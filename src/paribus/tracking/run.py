@@ -67,6 +67,7 @@ class FileRun:
         tree: Mapping[str, Any],
         choices: Mapping[str, str | None] | None = None,
         described: Mapping[str, Any] | None = None,
+        leave_out: frozenset[str] = frozenset(),
     ) -> None:
         """Keep the complete, typed configuration as ``config.yaml``; its leaves and the chosen options as params.
 
@@ -74,6 +75,7 @@ class FileRun:
             tree: The configuration.
             choices: Option chosen in each group.
             described: Further nodes for the params alone, by place: what something that is only named is made of.
+            leave_out: Groups that the run does not work with; they stand in ``config.yaml`` and not among the params.
         """
         import yaml
 
@@ -81,7 +83,8 @@ class FileRun:
         self.text(CONFIG_FILE, text)
         chosen = {group: option for group, option in (choices or {}).items() if option and group.isidentifier()}
         leaves = {**chosen, **flatten(described or {}), **flatten(tree)}
-        self._params({param_key(name): to_text(value) for name, value in leaves.items()})
+        shown = {name: value for name, value in leaves.items() if name.partition(".")[0] not in leave_out}
+        self._params({param_key(name): to_text(value) for name, value in shown.items()})
 
     def text(self, name: str, text: str) -> None:
         """Keep a text file under ``name``."""
