@@ -1,0 +1,1 @@
+"""Fault injection: a command is stopped at every point of its runs' lives and started again."""
