@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 from benchmarks.faults.points import FAULTS
-from benchmarks.faults.trial import Command, Verdict, steps, trial
+from benchmarks.faults.trial import Command, Verdict, steps, trial, warm_up
 
 CONF = str(Path(__file__).with_name("conf"))
 BUILDS = ("experiment=family_1d_sweep", "experiment.family=swim_speed_up", "data=builds_generated", "data.n_builds=60",
@@ -55,6 +55,7 @@ def main() -> int:
 def _case(name: str, command: Command, faults: list[str], every: int) -> int:
     """Try every point of a command with every fault; return how many trials went wrong."""
     started = time.monotonic()
+    warm_up(command)
     names, expected = steps(command)
     chosen = _chosen(names, every, requests=command.server is not None)
     print(f"\n{name}: {len(names)} points, {len(chosen)} tried; {len(expected.finished)} runs", flush=True)

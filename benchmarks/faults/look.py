@@ -15,6 +15,8 @@ from urllib.parse import unquote, urlparse
 RUNS = """select r.run_uuid, r.name, r.status, r.artifact_uri from runs r
 join experiments e on e.experiment_id = r.experiment_id where e.name = ? order by r.start_time, r.run_uuid"""
 TAGS = "select key, value from tags where run_uuid = ?"
+RESUMED = "taken up again"
+"""A training that was killed goes on where it was, and says so: that is the one thing that may differ."""
 METRICS = "select key, step, value from metrics where run_uuid = ? order by key, step, timestamp"
 
 
@@ -92,6 +94,9 @@ def _numbers(tree: dict[str, Any], metrics: list[tuple[str, int, float]]) -> str
     """Return a hash over everything that a run says about numbers, without ids and times of day."""
     named = ("aggregates", "metrics", "tables", "curves", "figures", "feature", "subject", "diagnostics")
     numbers = {name: tree[name] for name in named}
+    numbers["aggregates"]["custom"].pop("resumed_from", None)
+    warnings = numbers["diagnostics"]["warnings"]
+    numbers["diagnostics"]["warnings"] = [text for text in warnings if RESUMED not in text]
     for table in numbers["tables"].values():
         table["rows"] = [{k: v for k, v in row.items() if not _of_this_run(k)} for row in table["rows"]]
     histories: dict[str, list[tuple[int, float]]] = defaultdict(list)
@@ -103,4 +108,4 @@ def _numbers(tree: dict[str, Any], metrics: list[tuple[str, int, float]]) -> str
 
 
 def _of_this_run(name: str) -> bool:
-    return name.endswith(("run_id", "seconds", "started_at"))
+    return name.endswith(("run_id", "seconds", "started_at", "resumed_from"))

@@ -65,6 +65,17 @@ class Verdict:
     problems: tuple[str, ...]
 
 
+def warm_up(command: Command) -> None:
+    """Run a command once in this process, so that the forked ones find everything imported and set up."""
+    here = Path.cwd()
+    with _folder(command) as folder, contextlib.redirect_stdout(io.StringIO()):
+        os.chdir(folder)
+        try:
+            command.run()
+        finally:
+            os.chdir(here)
+
+
 def steps(command: Command) -> tuple[list[str], Seen]:
     """Run a command undisturbed; return the names of its points, and what stands there then.
 

@@ -121,6 +121,8 @@ class Train(Toy):
 
         kept = recorder.workspace.load("resume") or {"epoch": 0, "w": torch.zeros(2)}
         first, w = int(kept["epoch"]), kept["w"]
+        for epoch in range(1, first + 1):
+            recorder.metric("val_acc", epoch / 10, step=epoch)
         for epoch in range(first + 1, self.epochs + 1):
             w = w + epoch
             recorder.metric("val_acc", epoch / 10, step=epoch)
