@@ -28,12 +28,13 @@ bench: $(STAMP)  ## performance, side by side with a naive loop and with bare fo
 	$(BIN)/python -m benchmarks.planted --quick
 	$(BIN)/python -m benchmarks.calibration --quick
 
-soak: $(STAMP)  ## long runs: calibration and planted truths at full size
+soak: $(STAMP)  ## long runs: calibration and planted truths at full size, faults at every point of a run's life
 	$(BIN)/python -m benchmarks.statistics
 	$(BIN)/python -m benchmarks.planted
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks.legality
 	$(BIN)/python -m benchmarks.builds
+	$(BIN)/python -m benchmarks.faults
 
 docs: $(STAMP)  ## regenerate the reference from the dataclasses
 	$(BIN)/python -m docs.generate
