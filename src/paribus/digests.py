@@ -32,10 +32,11 @@ def signature(path: str | os.PathLike[str]) -> Signature:
     Raises:
         OSError: If there is no such file.
     """
-    return _signature(os.stat(path))
+    return signature_of(os.stat(path))
 
 
-def _signature(found: os.stat_result) -> Signature:
+def signature_of(found: os.stat_result) -> Signature:
+    """Return the signature in what ``os.stat`` said."""
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
@@ -50,12 +51,12 @@ def file_digest(path: str | os.PathLike[str]) -> str:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(f"{path}: not a regular file")
-            before = _signature(status)
+            before = signature_of(status)
             known = _kept(before)
             if known is not None:
                 return known
             found = hashlib.file_digest(stream, "sha256").hexdigest()
-            if _signature(os.fstat(stream.fileno())) == before:
+            if signature_of(os.fstat(stream.fileno())) == before:
                 _keep(before, found)
                 return found
     raise OSError(f"{path}: changes while it is read")

@@ -7,7 +7,10 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
+from paribus.config.aliases import today
+from paribus.config.opened import watch
 from paribus.errors import ConfigError, nearest
+from paribus.spec import is_own
 
 
 def places() -> tuple[Path, ...]:
@@ -44,7 +47,9 @@ def target_object(target: Any, where: str) -> Any:
     here = f"{where}._target_"
     if not isinstance(target, str) or "." not in target or not all(p.isidentifier() for p in target.split(".")):
         raise ConfigError(f"{here}: wants a dotted name such as my_package.build, got {target!r}")
-    first, *rest = target.split(".")
+    first, *rest = today(target).split(".")
+    if not is_own(first):
+        watch()  # what own modules read when they are imported counts too
     found: Any = _import(first, here)
     path = first
     for name in rest:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from paribus.digests import file_digest
 from paribus.results.schema import Artifact
 
 PARTIAL = ".partial"
-_CHUNK = 1 << 20
-_CLOCK_TICK = 50_000_000
-"""Nanoseconds in which a file system may give two changes the same time: so young a file is read again."""
-_digests: dict[tuple[int, int, int, int, int], str] = {}
-"""Digests by device, inode, size and times of change: a file that did not change is read once per process."""
 
 
 @contextlib.contextmanager
@@ -73,18 +67,7 @@ def describe(path: Path) -> Artifact:
     Raises:
         OSError: If it cannot be read.
     """
-    stat = path.stat()
-    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    known = _digests.get(key)
-    if known is None:
-        hashed = hashlib.sha256()
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                hashed.update(chunk)
-        known = hashed.hexdigest()
-        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _CLOCK_TICK:
-            _digests[key] = known
-    return Artifact(size=stat.st_size, digest=known)
+    return Artifact(size=path.stat().st_size, digest=file_digest(path))
 
 
 def _sync(path: Path) -> None:

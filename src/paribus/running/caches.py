@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from paribus.config.foreign import Foreign
+from paribus.config.opened import Opened, again, recording
 from paribus.running.contents import fingerprint
 
 
@@ -16,15 +17,18 @@ class Latest:
     def __init__(self, size: int) -> None:
         """Start empty."""
         self._size = size
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Any, Opened]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what is kept under ``key``; made, if it is not there."""
+        """Return what is kept under ``key``, made where it is not; the files it was made from count as read anyhow."""
         if key in self._kept:
             self._kept.move_to_end(key)
-            return self._kept[key]
-        value = make()
-        self._kept[key] = value
+            value, opened = self._kept[key]
+            again(opened)
+            return value
+        with recording() as opened:
+            value = make()
+        self._kept[key] = (value, opened)
         while len(self._kept) > self._size:
             self._kept.popitem(last=False)
         return value

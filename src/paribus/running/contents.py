@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from paribus import digests
 from paribus.config.foreign import Foreign
+from paribus.config.opened import name_path
 from paribus.config.own_code import code_of
 from paribus.config.science import science
 from paribus.errors import DataError
@@ -66,6 +68,7 @@ def contents(node: Any) -> Contents:
     for name, part in _parts(node, ""):
         if isinstance(part, Foreign):
             paths |= {f"{name}{key}": path for key, path in part.files.items()}
+            _name_paths(part.arguments)
             things.append(part.function)
             targets += _prefixes(part.target)
             continue
@@ -75,6 +78,7 @@ def contents(node: Any) -> Contents:
             versions[name] = str(own())
         if not is_own(type(part).__module__):
             things.append(type(part))
+            _name_paths({declared.name: getattr(part, declared.name) for declared in dataclasses.fields(part)})
     code = code_of(things, targets) if things or targets else {}
     return Contents(_digested(paths), code, versions)
 
@@ -108,6 +112,14 @@ def _parts(node: Any, name: str) -> Iterator[tuple[str, Spec | Foreign]]:
         return
     for key, value in inside.items():
         yield from _parts(value, f"{name}{key}.")
+
+
+def _name_paths(values: Mapping[str, Any]) -> None:
+    """Tell which files a request names itself, declared or not."""
+    for value in values.values():
+        for text in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(text, str) and text and os.path.exists(os.path.expanduser(text)):
+                name_path(text)
 
 
 def _prefixes(target: str) -> list[str]:

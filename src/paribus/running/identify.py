@@ -59,6 +59,7 @@ def identified(resolved: Resolved, *, runs: str | None = None) -> Identified:
         node = request.nodes.get(group)
         if group in ("model", "training") and source is not None:
             inputs["source"] = source.identity
+            inputs["source_read"] = source.read
             stated["checkpoint"] = request.checkpoint
             nodes["model"] = without_start(source.architecture)
         else:

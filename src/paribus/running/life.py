@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paribus.config.opened import recording
 from paribus.errors import DataError, ExperimentError, ParibusError
 from paribus.experiments.base import perform
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
-from paribus.running import keeping
+from paribus.running import inputs, keeping
 from paribus.running.holding import SignalsHeld
-from paribus.running.identify import identify
+from paribus.running.identify import Identified, identified
 from paribus.running.on_the_spot import trained
 from paribus.running.other_data import sentence
 from paribus.running.recorder import TrackedRecorder
@@ -123,12 +124,12 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
         from paribus.running.subjects.results import results_digest
 
         runs = results_digest(resolved.given)
-    identity = identify(resolved, runs=runs)
+    known = identified(resolved, runs=runs)
 
     def measure() -> Result:
-        return _measured(trained(resolved, store, folder), store, folder, identity=identity, parent=parent)
+        return _measured(trained(resolved, store, folder), store, folder, known=known, parent=parent)
 
-    return once(request, store, identity, measure)
+    return once(request, store, known.identity, measure, lambda result: inputs.check_run(result, store, resolved))
 
 
 def once(
@@ -160,25 +161,30 @@ def once(
         return reusable(store, identity, check) or measure()
 
 
-def _measured(resolved: Resolved, store: Store, folder: Path, *, identity: str, parent: str | None) -> Result:
-    """Set an experiment up and perform it, as a run of its own."""
-    request = resolved.request
+def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identified, parent: str | None) -> Result:
+    """Set an experiment up and perform it, as a run of its own; what it read is kept with it."""
+    request, identity = resolved.request, known.identity
 
     def work(living: Living) -> Result:
+        own = inputs.own_places(living.run.folder, living.workspace.folder.parent, request.tracking)
         preparing = builder(request.experiment.subject)
-        setup = preparing.setup(resolved, store, identity=identity)
-        for line in getattr(preparing, "notes", _no_notes)(resolved, setup):
-            living.recorder.warn(line)
-        living.origin |= keeping.inputs_of(resolved, setup)
-        with inside(request, setup):
-            return perform(
-                request.experiment,
-                setup,
-                living.recorder,
-                spec_id=spec_id(resolved, identity),
-                feature=getattr(setup, "feature_name", None),
-                model=model_label(resolved),
-            )
+        with recording() as opened:
+            setup = preparing.setup(resolved, store, identity=identity)
+            for line in getattr(preparing, "notes", _no_notes)(resolved, setup):
+                living.recorder.warn(line)
+            living.origin |= keeping.inputs_of(resolved, setup)
+            living.workspace.made_from(inputs.read_by(known, opened, own).digest())
+            with inside(request, setup):
+                result = perform(
+                    request.experiment,
+                    setup,
+                    living.recorder,
+                    spec_id=spec_id(resolved, identity),
+                    feature=getattr(setup, "feature_name", None),
+                    model=model_label(resolved),
+                )
+        living.origin |= inputs.keep(inputs.read_by(known, opened, own), living.run)
+        return result
 
     return live(resolved, store, folder, identity=identity, parent=parent, work=work)
 

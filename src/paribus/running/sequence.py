@@ -13,7 +13,7 @@ from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.experiments.base import Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Result, Table
-from paribus.running import choosing
+from paribus.running import choosing, inputs
 from paribus.spec import field
 from paribus.tracking.run import FINISHED
 
@@ -120,7 +120,7 @@ def _check_steps(result: Result, store: Store) -> None:
             step = store.get(str(row["run_id"]))
             if step.status != FINISHED:
                 raise DataError(f"its run is {step.status}")
-            store.complete(step.run_id)
+            inputs.check_unchanged(inputs.kept(store.complete(step.run_id), store))
         except (ConfigError, DataError) as error:
             raise DataError(f"step {row['step']}: {error}") from None
 

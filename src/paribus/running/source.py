@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus import digests
+from paribus.config.aliases import today
 from paribus.config.check import TARGET, build
 from paribus.errors import CheckpointError, ConfigError, DataError
+from paribus.results.files import describe
+from paribus.running import inputs
 from paribus.running.contents import fingerprint, without_start
 from paribus.running.workspace import SUFFIX, read_state
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 GROUPS = ("model", "training", "data")
 """The config groups that say what a trained model is."""
+_STAND_INS = tuple(today(f"paribus.{name}") for name in ("subjects.as_trained.AsTrained", "models.tracked.Tracked"))
 _EPOCH = re.compile(r"checkpoint_e(\d+)")
 
 
@@ -51,6 +55,7 @@ class ModelSource:
         data_digest: Digest of the data as that run loaded them, where it is known.
         trained_on: Configuration nodes of all data that its weights were fitted to, the latest last.
         planned: Whether it is only going to be trained, so that nothing but its identity is known.
+        read: A digest of what its training read that its identity does not know of; empty where there is nothing.
     """
 
     identity: str
@@ -69,6 +74,7 @@ class ModelSource:
     data_digest: str | None = None
     trained_on: tuple[Any, ...] = ()
     planned: bool = False
+    read: str = ""
 
     @property
     def label(self) -> str:
@@ -233,7 +239,8 @@ def from_result(
         history=result.tables["history"].frame if "history" in result.tables else None,
         best=_best(result),
         names=names,
-        locate=locate,
+        locate=_unchanged(locate, result),
+        read=inputs.undeclared(result),
         tree=tree,
         options=named,
         network_seed=int(taken.get("network_seed", seed)),
@@ -242,9 +249,26 @@ def from_result(
     )
 
 
+def _unchanged(locate: Callable[[str], Path], result: Result) -> Callable[[str], Path]:
+    """Return ``locate`` with a check that a checkpoint is still the one that the run finished with.
+
+    Raises:
+        CheckpointError: By what is returned, if it is not.
+    """
+
+    def checked(name: str) -> Path:
+        path = locate(name)
+        kept = result.artifacts.get(f"{CHECKPOINTS}/{name}{SUFFIX}")
+        if kept is not None and describe(path).digest != kept.digest:
+            raise CheckpointError(f"{path}: was changed after the training run finished; so it is not its model")
+        return path
+
+    return checked
+
+
 def _stands_for_another(node: Any) -> bool:
     """Return whether a configuration node says only that something is as in another run."""
-    return isinstance(node, Mapping) and str(node.get(TARGET, "")).endswith((".AsTrained", ".Tracked"))
+    return isinstance(node, Mapping) and today(str(node.get(TARGET, ""))) in _STAND_INS
 
 
 def _best(result: Result) -> dict[str, int]:

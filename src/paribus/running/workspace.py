@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ from paribus.tracking.heartbeat import process_alive
 
 ROOT = Path("multirun") / ".work"
 SUFFIX = ".pt"
+INPUTS = "inputs"
+log = logging.getLogger("paribus")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -60,6 +63,19 @@ class FileWorkspace:
         """
         path = self._path(name)
         return read_state(path) if path.is_file() else None
+
+    def made_from(self, inputs: str) -> None:
+        """Forget what an earlier attempt kept, where that read other files than this one does.
+
+        Args:
+            inputs: A digest of what this attempt read besides what its identity knows.
+        """
+        mark = self.folder / INPUTS
+        if self.names() and (mark.read_text(encoding="utf-8") if mark.is_file() else inputs) != inputs:
+            log.warning("%s: files it read have changed since it was stopped; it begins anew", self.folder.name[:8])
+            for kept in self.folder.glob(f"*{SUFFIX}"):
+                kept.unlink()
+        mark.write_text(inputs, encoding="utf-8")
 
     def names(self) -> tuple[str, ...]:
         """Return the names kept so far, sorted."""

@@ -44,4 +44,4 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> ResultsSetup:
 
 def results_digest(results: Sequence[Result]) -> str:
     """Return a digest of the results that a report would be made from."""
-    return digest({"results": [result.spec_id for result in results]})
+    return digest({"results": [[result.spec_id, result.run_id or ""] for result in results]})

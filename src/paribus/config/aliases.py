@@ -1,0 +1,82 @@
+"""Where the classes stand now that kept runs name by the place they had then.
+
+Every ``_target_`` that Paribus ever wrote into a run is in one table. Who moves or renames a class adds a line to what
+was moved, and every kept run still finds it. Nothing else says where something used to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MOVED: Mapping[str, str] = {}
+"""From the place that runs hold to the place of today, for what is not where it was."""
+
+STORED = (
+    "paribus.compare.compare.Compare",
+    "paribus.compare.compare_interventions.CompareInterventions",
+    "paribus.engine.device.DeviceSpec",
+    "paribus.experiments.activation_steering.ActivationSteering",
+    "paribus.experiments.binary_presence_effect.BinaryPresenceEffect",
+    "paribus.experiments.conditional_interactions.ConditionalInteractions",
+    "paribus.experiments.core_coverage_analysis.CoreCoverageAnalysis",
+    "paribus.experiments.decoder_output_analysis.DecoderOutputAnalysis",
+    "paribus.experiments.domain_swap.DomainSwap",
+    "paribus.experiments.family_1d_sweep.Family1dSweep",
+    "paribus.experiments.family_2d_heatmap.Family2dHeatmap",
+    "paribus.experiments.feature_report.FeatureReport",
+    "paribus.experiments.feature_survey.FeatureSurvey",
+    "paribus.experiments.frequent_itemsets.FrequentItemsets",
+    "paribus.experiments.kit_sweep.KitSweep",
+    "paribus.experiments.minimal_cores.MinimalCores",
+    "paribus.experiments.neuron_ablation.NeuronAblation",
+    "paribus.experiments.pairwise_interactions.PairwiseInteractions",
+    "paribus.experiments.probe_trajectory.ProbeTrajectory",
+    "paribus.experiments.shuffle_null.ShuffleNull",
+    "paribus.experiments.split_half.SplitHalf",
+    "paribus.experiments.subspace_ablation.SubspaceAblation",
+    "paribus.experiments.token_influence_sweep.TokenInfluenceSweep",
+    "paribus.experiments.train_classifier.TrainClassifier",
+    "paribus.experiments.train_sae.TrainSAE",
+    "paribus.experiments.train_set_completion.TrainSetCompletion",
+    "paribus.experiments.weapon_group_analysis.WeaponGroupAnalysis",
+    "paribus.experiments.weapon_sweep.WeaponSweep",
+    "paribus.experiments.within_family_interference.WithinFamilyInterference",
+    "paribus.features.direction.Direction",
+    "paribus.features.latent.Latent",
+    "paribus.features.logit.Logit",
+    "paribus.features.margin.Margin",
+    "paribus.features.planted.PlantedFeature",
+    "paribus.features.unit.Unit",
+    "paribus.models.mlp.MLP",
+    "paribus.models.planted.Planted",
+    "paribus.models.resnet18.ResNet18",
+    "paribus.models.sae.SAE",
+    "paribus.models.set_completion.SetCompletion",
+    "paribus.models.set_completion.SetCompletionSmall",
+    "paribus.models.small_cnn.SmallCNN",
+    "paribus.models.splatgpt.SplatGPT",
+    "paribus.models.tracked.Tracked",
+    "paribus.running.sequence.Sequence",
+    "paribus.stats.spec.StatsSpec",
+    "paribus.subjects.as_trained.AsTrained",
+    "paribus.subjects.builds.constraints.ConstraintsSpec",
+    "paribus.subjects.builds.generated.BuildsGenerated",
+    "paribus.subjects.builds.slices.SliceSpec",
+    "paribus.subjects.builds.statink.BuildsStatink",
+    "paribus.subjects.builds.tokenized.BuildsTokenized",
+    "paribus.subjects.images.arrays.Arrays",
+    "paribus.subjects.images.camelyon17.Camelyon17",
+    "paribus.subjects.images.digits_scanners.DigitsScanners",
+    "paribus.subjects.images.image_folder.ImageFolder",
+    "paribus.tracking.spec.TrackingSpec",
+    "paribus.training.spec.TrainingSpec",
+)
+"""Every place that runs may hold, as it was when it was first written."""
+
+PLACES: Mapping[str, str] = {stored: MOVED.get(stored, stored) for stored in (*STORED, *MOVED)}
+"""The table: what a run holds, and where that is today."""
+
+
+def today(target: str) -> str:
+    """Return where a stored target stands today; a name that is not in the table stays as it is."""
+    return PLACES.get(target, target)

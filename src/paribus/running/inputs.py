@@ -1,0 +1,268 @@
+"""What a run read: kept with it, checked when it ends, and compared with today before it is taken again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus import digests
+from paribus.config.normal_source import normalised
+from paribus.config.opened import Opened, hidden
+from paribus.errors import DataError, ExperimentError
+from paribus.tracking.identity import digest
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+    from paribus.running.identify import Identified
+    from paribus.running.resolve import Resolved
+    from paribus.tracking.interface import Store
+    from paribus.tracking.run import FileRun
+    from paribus.tracking.spec import TrackingSpec
+
+INPUTS_FILE = "inputs.json"
+MOST_NAMED = 100
+"""Of more files than this the result holds only number and digest; each one stands in ``inputs.json``."""
+KEY = "files"
+GONE = "gone"
+PRODUCTS = ("multirun", "mlruns", "mlflow.db", "outputs", "__pycache__")
+"""What runs themselves put into a working folder; no listing of it counts them."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a run, by path, with a digest each.
+
+    Attributes:
+        declared: Those whose content is part of the identity, by what each is for: path and digest.
+        opened: Further files that were opened.
+        listed: Folders that were listed: a digest of the names in them.
+        absent: Paths that were opened in vain.
+        sources: Python sources that were imported on the way, by what they mean.
+    """
+
+    declared: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    opened: Mapping[str, str] = field(default_factory=dict)
+    listed: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Return whether there is any."""
+        return bool(self.declared or self.found_out)
+
+    @property
+    def found_out(self) -> bool:
+        """Whether anything was read that no identity knows of."""
+        return bool(self.opened or self.listed or self.absent or self.sources)
+
+    def digest(self) -> str:
+        """Return a hash of what was read that no identity knows of, empty where there is nothing."""
+        if not self.found_out:
+            return ""
+        found = {name: part for name, part in self.plain().items() if name != "declared"}
+        return digest({"read": found})
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        declared = {name: {"path": path, "digest": content} for name, (path, content) in self.declared.items()}
+        every = {
+            "declared": declared,
+            "opened": dict(self.opened),
+            "listed": dict(self.listed),
+            "absent": list(self.absent),
+            "sources": dict(self.sources),
+        }
+        return {name: value for name, value in every.items() if value}
+
+    @classmethod
+    def from_plain(cls, kept: Mapping[str, Any]) -> Inputs:
+        """Return what :meth:`plain` wrote."""
+        return cls(
+            {name: (one["path"], one["digest"]) for name, one in kept.get("declared", {}).items()},
+            kept.get("opened", {}),
+            kept.get("listed", {}),
+            tuple(kept.get("absent", ())),
+            kept.get("sources", {}),
+        )
+
+
+def read_by(identified: Identified, opened: Opened, own: tuple[Path, ...] = ()) -> Inputs:
+    """Return what a run read, and check that it is still what the identity says.
+
+    Args:
+        identified: The run's identity with the files that are part of it.
+        opened: What was opened while it was set up and run.
+        own: Folders of the run itself and of the store: what stands in them is no input.
+
+    Raises:
+        ExperimentError: If a file was changed or replaced in the meantime, so that nobody knows which one was read.
+    """
+    modules = [name.removeprefix("module ") for name in identified.code if name.startswith("module ")]
+    opened.add(hidden(modules))
+    opened = opened.without(os.path.abspath(place) for place in own)
+    declared = {name: (str(file.path), file.digest) for name, file in identified.files.items()}
+    for name, (path, content) in declared.items():
+        if _today(path) != content:
+            raise _changed(path, f"which the run's identity knows as {name}")
+    places = {os.path.realpath(path) for path, _ in declared.values()}
+    files: dict[str, str] = {}
+    absent = []
+    for path, known in sorted(opened.files.items()):
+        now = _signature(path)
+        if path in opened.written:
+            continue
+        if known is None:
+            absent += [path] if now is None else []
+        elif now is not None and now != known:
+            raise _changed(path, "while the run went on")
+        elif now is not None and os.path.realpath(path) not in places:
+            files[path] = _today(path)
+    return Inputs(declared, files, dict(_listed(opened, places)), tuple(absent), dict(_sources(opened.code)))
+
+
+def _changed(path: str, when: str) -> ExperimentError:
+    return ExperimentError(f"{path}: was changed or replaced {when}; what was measured is not kept, run it again")
+
+
+def _listed(opened: Opened, places: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield listed folders with a digest of their names: those seen, and what the run itself put there."""
+    for folder, names in sorted(opened.folders.items()):
+        declared = any(place.startswith(f"{os.path.realpath(folder)}{os.sep}") for place in places)
+        if os.path.isdir(folder) and not declared:
+            put = {os.path.relpath(path, folder).split(os.sep)[0] for path in opened.written if _is_in(path, folder)}
+            yield folder, digests.names_digest(_shown({*names, *put}))
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder.rstrip(os.sep)}{os.sep}") and os.path.exists(path)
+
+
+def _shown(names: set[str]) -> frozenset[str]:
+    return frozenset(name for name in names if not name.startswith((".", "mlflow.db")) and name not in PRODUCTS)
+
+
+def _sources(code: set[str]) -> Iterator[tuple[str, str]]:
+    for path in sorted(code):
+        if os.path.isfile(path):
+            yield path, _meaning(path)
+
+
+def _meaning(path: str) -> str:
+    try:
+        return normalised(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return GONE
+
+
+def _signature(path: str) -> digests.Signature | None:
+    try:
+        return digests.signature(path)
+    except OSError:
+        return None
+
+
+def _today(path: str) -> str:
+    try:
+        return digests.file_digest(path)
+    except OSError:
+        return GONE
+
+
+def keep(inputs: Inputs, run: FileRun) -> dict[str, Any]:
+    """Keep what a run read; return what goes into its provenance."""
+    import json
+
+    if not inputs:
+        return {}
+    every = inputs.plain()
+    number = sum(len(part) for part in every.values())
+    if number <= MOST_NAMED:
+        return {KEY: every}
+    run.text(INPUTS_FILE, json.dumps(every, ensure_ascii=False, indent=0))
+    return {KEY: {"number": number, "digest": digest({"files": every}), "file": INPUTS_FILE}}
+
+
+def kept(result: Result, store: Store | None = None) -> Inputs:
+    """Return what a finished run read.
+
+    Raises:
+        DataError: If its list is missing or unreadable.
+    """
+    import json
+
+    noted = result.provenance.get(KEY) or {}
+    if "file" not in noted:
+        return Inputs.from_plain(noted)
+    if store is None or result.run_id is None:
+        raise DataError("the list of the files it read is not at hand")
+    try:
+        every = json.loads(store.download(result.run_id, INPUTS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"the list of the files it read cannot be read ({error})") from None
+    if digest({"files": every}) != noted["digest"]:
+        raise DataError("the list of the files it read is not the one it was finished with")
+    return Inputs.from_plain(every)
+
+
+def undeclared(result: Result) -> str:
+    """Return a digest of what a finished run read that its identity does not know of, empty where there is nothing.
+
+    Of a run that read very many files it is one of all of them.
+    """
+    noted = result.provenance.get(KEY) or {}
+    return str(noted["digest"]) if "file" in noted else Inputs.from_plain(noted).digest()
+
+
+def check_unchanged(inputs: Inputs) -> None:
+    """Compare the files that a finished run opened with those of today.
+
+    Those that are part of its identity need no comparison: a change of them is another identity.
+
+    Raises:
+        DataError: At the first difference; the message names the file.
+    """
+    for path, content in inputs.opened.items():
+        _compare(path, content, _today(path))
+    for path, content in inputs.sources.items():
+        _compare(path, content, _meaning(path))
+    for path, content in inputs.listed.items():
+        if not os.path.isdir(path):
+            raise DataError(f"{path}, which it listed, is gone")
+        if digests.names_digest(_shown(set(os.listdir(path)))) != content:
+            raise DataError(f"{path}, which it listed, has other files in it now")
+    for path in inputs.absent:
+        if os.path.exists(path):
+            raise DataError(f"{path}, which it looked for in vain, is there now")
+
+
+def check_run(result: Result, store: Store, resolved: Resolved) -> None:
+    """Compare what a finished run read with today; where its model is trained on the spot, what that training read too.
+
+    Raises:
+        DataError: At the first difference.
+    """
+    check_unchanged(kept(result, store))
+    made = result.provenance.get("model_run")
+    if resolved.source is None or not resolved.source.planned or not made:
+        return
+    training = store.result(str(made))
+    try:
+        check_unchanged(kept(training, store))
+    except DataError as error:
+        raise DataError(f"the training of its model: {error}") from None
+
+
+def own_places(folder: Path, workspace: Path, tracking: TrackingSpec) -> tuple[Path, ...]:
+    """Return where a run and the store write: what is read there is no input."""
+    store = Path(tracking.folder).expanduser()
+    return (folder, workspace, *(store / name for name in ("mlruns", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")))
+
+
+def _compare(path: str, before: str, now: str) -> None:
+    if now == GONE:
+        raise DataError(f"{path}, which it read, is gone")
+    if now != before:
+        raise DataError(f"{path}, which it read, has changed since")

@@ -1,0 +1,55 @@
+"""A run that an earlier version kept: its model is still taken, its identity is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import paribus
+from paribus.config import aliases, catalogue, locate
+from paribus.config.check import build
+from paribus.spec import Spec
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
+
+KEPT = Path(__file__).with_name("kept_run_of_version_1")
+OOD_ACCURACY = 0.535
+"""What the version that trained the model measured on it."""
+
+
+@pytest.fixture
+def kept_run(tracked_workdir):
+    """The run in a store of today, with the tags and files it had."""
+    store = open_store(TrackingSpec(experiment="old"))
+    tags = json.loads((KEPT / "tags.json").read_text())
+    run = store.client.create_run(store.experiment_id(), tags=tags, run_name="train_classifier standard s0")
+    store.client.log_artifact(run.info.run_id, str(KEPT / "result.json"))
+    store.client.log_artifacts(run.info.run_id, str(KEPT / "checkpoints"), "checkpoints")
+    store.client.set_terminated(run.info.run_id, "FINISHED")
+    return run.info.run_id
+
+
+def test_a_model_that_an_earlier_version_trained_is_taken_with_its_numbers(kept_run):
+    words = ["experiment=subspace_ablation", "model=tracked", f"model.run={kept_run}", "checkpoint=final"]
+    result = paribus.run([*words, "stats=quick", "stats.n_null=2", "device=cpu", "tracking.experiment=old"])
+    assert result.success and result.provenance["model_run"] == kept_run
+    assert result.metrics["head_ood_acc_raw"] == OOD_ACCURACY
+
+
+def test_every_place_that_runs_hold_leads_to_a_class():
+    for stored in aliases.PLACES:
+        assert issubclass(locate.target_object(stored, "here"), Spec), stored
+
+
+def test_every_shipped_class_is_in_the_table():
+    targets = {option.target for group in catalogue.groups() for option in catalogue.options(group) if option.target}
+    assert targets <= set(aliases.PLACES) | set(aliases.PLACES.values())
+
+
+def test_a_class_that_moved_is_found_by_its_old_place(monkeypatch):
+    old = "paribus.attic.small_cnn.SmallCNN"
+    monkeypatch.setattr(aliases, "PLACES", {**aliases.PLACES, old: "paribus.models.small_cnn.SmallCNN"})
+    made = build({"_target_": old, "width": 3}, "model")
+    assert made == build({"_target_": "paribus.models.small_cnn.SmallCNN", "width": 3}, "model")
