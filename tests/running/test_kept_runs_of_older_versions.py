@@ -25,7 +25,8 @@ def kept_run(tracked_workdir):
     store = open_store(TrackingSpec(experiment="old"))
     tags = json.loads((KEPT / "tags.json").read_text())
     run = store.client.create_run(store.experiment_id(), tags=tags, run_name="train_classifier standard s0")
-    store.client.log_artifact(run.info.run_id, str(KEPT / "result.json"))
+    result = {**json.loads((KEPT / "result.json").read_text()), "run_id": run.info.run_id}
+    store.client.log_text(run.info.run_id, json.dumps(result), "result.json")
     store.client.log_artifacts(run.info.run_id, str(KEPT / "checkpoints"), "checkpoints")
     store.client.set_terminated(run.info.run_id, "FINISHED")
     return run.info.run_id
