@@ -23,8 +23,9 @@ COMMON: Mapping[str, str] = {
     "special": "its special weapon",
     "label": "name of the row",
     "ci_method": "how the interval was made: bootstrap_t (6 to 199 source builds), percentile (200 and more), "
-    "exact_zero (every difference is 0), none",
-    "p_method": "how p was made: exact, monte_carlo, none",
+    "exact_zero (every difference is 0), or none and why",
+    "p_method": "how p was made: exact, monte_carlo, or none and why",
+    "method": "how the interval was made, or none and why",
     "skewed": "true where p is to be read with care: under 50 source builds, with skewed sums; prefer the interval",
     "std_error": "cluster-robust standard error of the row's effect",
     "std_delta": "sample sd over contexts of the row's effect",
@@ -145,12 +146,20 @@ def meanings(result: Result, name: str) -> dict[str, str]:
 
 
 def _end(column: str) -> str | None:
-    """Return what a column such as ``gap_low`` is: the end of an interval of another one."""
-    match = re.fullmatch(r"(?:ci_)?(low|high)_(\w+)|(\w+?)_(?:ci_)?(low|high)", column)
+    """Return what a column such as ``gap_low`` is: the end of an interval of another one, or how it was made."""
+    if match := re.fullmatch(r"(?:(\w+)_)?p(?:_(\w+))?_method|(?:(\w+)_)?p_method(?:_(\w+))?", column):
+        return f"how the p of `{next(each for each in match.groups() if each)}` was made, or none and why"
+    if match := re.fullmatch(r"(?:(\w+)_)?p", column):
+        return f"p of `{match[1]}`: is it zero?"
+    ends = r"(?:ci_)?(adj_)?(low|high|method)"
+    match = re.fullmatch(rf"{ends}_(\w+)|(\w+?)_{ends}", column)
     if match is None:
         return None
-    which, of = (match[1], match[2]) if match[1] else (match[4], match[3])
-    return f"{'lower' if which == 'low' else 'upper'} end of the interval of `{of}`"
+    adjusted, which, of = match.group(1, 2, 3) if match[3] else match.group(5, 6, 4)
+    if which == "method":
+        return f"how the interval of `{of}` was made, or none and why"
+    together = " that holds for all rows of the table together" if adjusted else ""
+    return f"{'lower' if which == 'low' else 'upper'} end of the interval of `{of}`{together}"
 
 
 def filled(text: str, result: Result) -> str:

@@ -92,3 +92,13 @@ def test_a_column_that_nothing_explains_is_refused(modules):
     assert columns.meanings(result, "rows")["gap_low"] == "lower end of the interval of `gap`"
     filled = columns.filled(f"a\n{columns.BEGIN}\nold\n{columns.END}\nb", result)
     assert filled.startswith(f"a\n{columns.BEGIN}") and filled.endswith(f"{columns.END}\nb") and "old" not in filled
+    for column, meaning in {
+        "gap_adj_high": "upper end of the interval of `gap` that holds for all rows of the table together",
+        "ci_adj_low_absent": "lower end of the interval of `absent` that holds for all rows of the table together",
+        "own_ci_method": "how the interval of `own` was made, or none and why",
+        "p_kit_method": "how the p of `kit` was made, or none and why",
+        "p_method_z": "how the p of `z` was made, or none and why",
+        "own_p": "p of `own`: is it zero?",
+    }.items():
+        frame[column] = 1.0
+        assert columns.meanings(result, "rows")[column] == meaning
