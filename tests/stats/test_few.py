@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -27,6 +29,31 @@ def rng(seed: int = 0) -> np.random.Generator:
 )
 def test_the_smallest_reachable_p(design, n_a, n_b, floor):
     assert few.smallest_p(design, n_a, n_b) == pytest.approx(floor)
+
+
+@pytest.mark.parametrize("side", ["two-sided", "greater", "less"])
+@pytest.mark.parametrize(("n_a", "n_b"), [(1, 1), (2, 1), (2, 2), (3, 2), (3, 3), (2, 4), (4, 5)])
+def test_no_data_reach_a_smaller_p_than_the_floor_and_some_reach_it(n_a, n_b, side):
+    """Over all arrangements of well separated values, and over all tables of a yes/no outcome."""
+    values = 3.0 ** np.arange(n_a + n_b)
+    arrangements = [np.isin(np.arange(n_a + n_b), chosen) for chosen in itertools.combinations(range(n_a + n_b), n_a)]
+    for name, test in (("label_permutation", few.label_permutation), ("mann_whitney", few.mann_whitney)):
+        found = [test(values[mask], values[~mask], alternative=side) for mask in arrangements]
+        smallest = few.smallest_p(name, n_a, n_b, alternative=side)
+        assert min(each.p for each in found) == pytest.approx(smallest), name
+        assert {each.smallest_p for each in found} == {smallest}
+    tables = [few.fisher(a, n_a, b, n_b, alternative=side) for a in range(n_a + 1) for b in range(n_b + 1)]
+    assert min(each.p for each in tables) == pytest.approx(few.smallest_p("fisher", n_a, n_b, alternative=side))
+
+
+@pytest.mark.parametrize("side", ["two-sided", "greater", "less"])
+@pytest.mark.parametrize("n", range(1, 7))
+def test_no_pairs_reach_a_smaller_p_than_the_floor_and_some_reach_it(n, side):
+    sizes = 3.0 ** np.arange(n)
+    found = [few.paired_sign_flip(sizes * signs, alternative=side) for signs in itertools.product((1, -1), repeat=n)]
+    smallest = few.smallest_p("paired_sign_flip", n, alternative=side)
+    assert min(each.p for each in found) == pytest.approx(smallest)
+    assert {each.smallest_p for each in found} == {smallest}
 
 
 @pytest.mark.parametrize(("n_a", "n_b"), [(5, 3), (4, 4), (3, 6)])
