@@ -420,6 +420,25 @@ def test_the_only_checkpoint_of_a_run_is_read_and_said_to_be_another():
     assert any(said in line for line in result.diagnostics.warnings)
 
 
+def test_runs_compared_across_settings_are_named():
+    """A condition measured at another site, or on other data, is no arm of the same comparison."""
+    runs = []
+    for condition, site in (("standard", "auto"), ("grokking", "layer2")):
+        for seed in range(3):
+            runs += model_runs(condition, seed, params={"experiment.site": site, "data.seed": seed})
+    said = compared(runs)[0].diagnostics.warnings
+    assert "The compared runs of subspace_ablation differ in experiment.site: auto (3), layer2 (3)." in said
+    assert not any("data.seed" in line for line in said)
+    assert compared(runs, where=["site=auto"])[0].diagnostics.warnings != said
+
+
+def test_the_heading_names_data_site_and_eraser():
+    runs = [replace(r, params={"data": "digits"}, aggregates={**r.aggregates, "site": "fc.input"})
+            for r in study({"standard": range(2)})]  # fmt: skip
+    title = compared(runs)[0].figures[0].title
+    assert title.endswith(": digits, site fc.input, eraser mean_difference")
+
+
 def test_the_default_eraser_is_one_that_removes_the_effect():
     from paribus.experiments.subspace_ablation import SubspaceAblation
 

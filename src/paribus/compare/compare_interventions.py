@@ -209,12 +209,12 @@ class CompareInterventions(Experiment):
             recorder.figure(
                 Figure(
                     "endpoints", "strip", ("units", "conditions"),
-                    {"x": "training", "y": "value", "pair": "seed", "panel": "label", "mean": "mean",
-                     "low": "ci_low", "high": "ci_high"},
+                    {"x": "training", "y": "value", "pair": "seed", "panel": "label", "unit": "unit",
+                     "mean": "mean", "low": "ci_low", "high": "ci_high"},
                     "Declared endpoints, one point per seed",
                     "Grey lines join seeds that several conditions share; a seed's training-set sizes are averaged. "
                     "Bars: mean over seeds with the interval of the table `conditions`.",
-                    {"ylabel": "", "confidence": confidence},
+                    {"confidence": confidence},
                 )
             )  # fmt: skip
         if tests["difference"].notna().any():
@@ -222,7 +222,7 @@ class CompareInterventions(Experiment):
                 Figure(
                     "differences", "forest", ("tests",),
                     {"label": "training", "value": "difference", "low": "ci_adj_low", "high": "ci_adj_high",
-                     "panel": "label", "p": "p_adj"},
+                     "panel": "label", "unit": "unit", "p": "p_adj"},
                     f"Difference from {self.reference}, over seeds",
                     "Mean difference with the interval at the level of Holm's adjustment over all endpoints and "
                     "conditions, as p is; none where so few seeds cannot reach that level.",

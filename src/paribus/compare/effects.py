@@ -20,6 +20,10 @@ EFFECT_COLUMNS = (
 )  # fmt: skip
 ABLATION_COLUMNS = ("training", "n_train", "seed", "epoch", "raw", "ablated", "run_id")
 STEERING_COLUMNS = ("training", "n_train", "seed", "alpha", "accuracy", "run_id")
+SETTINGS = ("experiment.", "data.", "model.")
+"""What runs must have in common to be compared; training is what they are compared in."""
+UNIT_SETTINGS = ("data.seed", "data.n_train", "data.path", "model.run", "model.weights")
+"""Settings that tell the units apart, or say where something lies."""
 EPOCH_OF = {"peak_val": "peak_val_epoch", "final": "final_epoch"}
 """What a training run calls the epoch that a rule chooses."""
 
@@ -69,7 +73,9 @@ def run_effects(
             remarks[found.remark] += 1
             sources.setdefault(unit(run), []).append(run)
             rows_of[run.run_id] = _row(name, run, found)
-        rows += [rows_of[run_id] for run_id in one_each(name, sources, runs)]
+        chosen = one_each(name, sources, runs)
+        rows += [rows_of[run_id] for run_id in chosen]
+        notes += _mixed_settings(TYPE_OF[name], [run for run in runs if run.run_id in chosen])
         notes += [f"{name}: {_runs(n)} of {TYPE_OF[name]} left out: {why}." for why, n in sorted(unread.items())]
         notes += [f"{name}: {_runs(n)} {how}." for how, n in sorted(remarks.items()) if how]
     table = pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
@@ -77,6 +83,19 @@ def run_effects(
     ranks = {name: index for index, name in enumerate(endpoints)}
     order = table["endpoint"].map(ranks).astype(float) * 2 + (table["training"] != reference)
     return table.iloc[order.argsort(kind="stable")].reset_index(drop=True), notes
+
+
+def _mixed_settings(experiment_type: str, runs: Sequence[CollectedRun]) -> list[str]:
+    """Return a sentence for every setting in which runs differ that are compared as if they measured the same."""
+    notes = []
+    for name in sorted({key for run in runs for key in run.params}):
+        if not name.startswith(SETTINGS) or name in UNIT_SETTINGS:
+            continue
+        counts = Counter(str(run.params[name]) if name in run.params else "not said" for run in runs)
+        if len(counts) > 1:
+            listed = ", ".join(f"{value} ({n})" for value, n in counts.most_common(4))
+            notes.append(f"The compared runs of {experiment_type} differ in {name}: {listed}.")
+    return notes
 
 
 def _row(name: str, run: CollectedRun, found: Reading) -> dict[str, Any]:
@@ -158,13 +177,11 @@ def _curves(
 
 
 def described(runs: Sequence[CollectedRun]) -> str:
-    """Return data set and site of the runs, for a heading: ``digits_scanners, site fc.input, ``."""
-    read = [run for run in runs if run.experiment_type in ("subspace_ablation", "activation_steering")]
-    named = []
-    for key, word in (("data", ""), ("experiment.site", "site ")):
-        found = sorted({str(run.params[key]) for run in read if run.params.get(key) is not None})
-        if found:
-            named.append(f"{word}{' and '.join(found)}")
+    """Return data set and site of the runs, for a heading: ``digits_scanners, site fc input, ``."""
+    edited = [run for run in runs if run.experiment_type in ("subspace_ablation", "activation_steering")]
+    data = sorted({str(run.params["data"]) for run in edited if run.params.get("data")})
+    sites = sorted({str(run.aggregates["site"]) for run in edited if run.aggregates.get("site")})
+    named = [*([" and ".join(data)] if data else []), *([f"site {' and '.join(sites)}"] if sites else [])]
     return "".join(f"{each}, " for each in named)
 
 

@@ -80,6 +80,7 @@ def report(experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, 
         n_samples=int(last["n"]),
         n_conditions=len(table),
         custom={
+            "site": measured.site,
             "headline_method": headline,
             "headline_split": shown,
             "headline_epoch": int(last["epoch"]),

@@ -40,6 +40,7 @@ class AblationRows:
     """Collects the rows of all checkpoints.
 
     Attributes:
+        site: Where the edits are made, as it was found.
         rows: One mapping per checkpoint x method x split, without effects.
         differences: For each row, the change of correctness of each context (-1, 0, 1).
         clusters: Cluster ids by split.
@@ -50,6 +51,7 @@ class AblationRows:
     def __init__(self, experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, swap: Swap | None) -> None:
         """Start without rows."""
         self.experiment, self.setup, self.recorder, self.swap = experiment, setup, recorder, swap
+        self.site = ""
         self.rows: list[dict[str, Any]] = []
         self.differences: list[FloatArray] = []
         self.clusters: dict[str, IntArray] = {}
@@ -59,6 +61,7 @@ class AblationRows:
 
     def measure(self, readout: ShortcutReadout) -> None:
         """Add the rows of one checkpoint."""
+        self.site = str(readout.site)
         frozen = fit_frozen(readout, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
         self.concentration[readout.checkpoint.epoch] = concentration_aggregates(readout, frozen)
         erasers = self._erasers(readout, frozen)

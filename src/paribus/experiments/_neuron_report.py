@@ -100,6 +100,7 @@ def report(experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder, me
         n_samples=int(most["n"]),
         n_conditions=len(table),
         custom={
+            "site": measured.site,
             "headline_ranking": ranking,
             "headline_ablation": ablation,
             "headline_split": shown,

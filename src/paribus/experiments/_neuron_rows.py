@@ -27,6 +27,7 @@ class NeuronRows:
     """Collects the rows of all checkpoints.
 
     Attributes:
+        site: Where the edits are made, as it was found.
         rows: One mapping per checkpoint x ranking x ablation x K x split, without effects.
         differences: For each row, the change of correctness of each context.
         clusters: Cluster ids by split.
@@ -39,6 +40,7 @@ class NeuronRows:
     def __init__(self, experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder) -> None:
         """Start without rows."""
         self.experiment, self.setup, self.recorder = experiment, setup, recorder
+        self.site = ""
         self.rows: list[dict[str, Any]] = []
         self.differences: list[FloatArray] = []
         self.clusters: dict[str, IntArray] = {}
@@ -48,6 +50,7 @@ class NeuronRows:
 
     def measure(self, readout: ShortcutReadout) -> None:
         """Add the rows of one checkpoint."""
+        self.site = str(readout.site)
         experiment = self.experiment
         frozen = fit_frozen(readout, balance=experiment.fit_balance, rng=self.setup.rng("probes"))
         self.chance = frozen.chance

@@ -105,6 +105,7 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
         n_samples=len(ends),
         n_conditions=len(table),
         custom={
+            "site": measured.site,
             "headline_direction": headline.direction,
             "headline_epoch": headline.epoch,
             **summary,

@@ -72,6 +72,7 @@ class SteeringRows:
     """Collects the rows of all checkpoints.
 
     Attributes:
+        site: Where the edits are made, as it was found.
         rows: One mapping per checkpoint x direction x alpha, without effects.
         differences: For each row, the change of correctness of each OOD context against alpha 0.
         sweeps: One entry per checkpoint x direction, in order.
@@ -82,6 +83,7 @@ class SteeringRows:
         """Start without rows."""
         self.experiment, self.setup, self.recorder = experiment, setup, recorder
         self.alphas = experiment.levels()
+        self.site = ""
         self.rows: list[dict[str, Any]] = []
         self.differences: list[FloatArray] = []
         self.sweeps: list[Sweep] = []
@@ -89,6 +91,7 @@ class SteeringRows:
 
     def measure(self, readout: ShortcutReadout) -> None:
         """Add the rows of one checkpoint."""
+        self.site = str(readout.site)
         from paribus.subspace.directions import find_direction, orient, projected_sd
 
         frozen = fit_frozen(readout, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))

@@ -28,7 +28,7 @@ heatmap                  x* y* value*(several: one panel each) panel   diverging
                                                                        annotate (true/false/"auto"), format,
                                                                        x_order, y_order, share_scale, min_n
 forest                   label* value* low high group panel null       reference (0), null_label, sort ("none",
-                         null_low null_high n p                        "value", "abs"), logx, max_rows
+                         null_low null_high n p unit(axis of a panel)  "value", "abs"), logx, max_rows
 bars                     label* value*(several) low high group panel   reference (0), null_label, sort, horizontal
                          null null_low null_high                       (true/false/"auto"), labels, max_rows, logx
 histogram                value*(several) group panel                   bins, density, lines (mapping of label to
@@ -39,8 +39,8 @@ scatter                  x* y* low high x_low x_high label group size  label_top
 volcano                  x*(effect) p*(p or adjusted p) label group    alpha (.05), min_effect, label_top
 strip                    x*(category) y* pair(joined by a line from    interval ("t" or "none"), confidence, hline,
                          category to category) group panel null_low    null_label
-                         null_high; second table: mean low high (with
-                         the same x and panel)
+                         null_high unit(axis label of a panel); second
+                         table: mean low high (same x and panel)
 interaction_matrix       a* b* value* p label(short word in the cell)  alpha, symmetric (true), value_label, max_rows,
                          panel                                         annotate, format, order
 dose_response            x* y* low high null null_low null_high        baseline (mean at the baseline level),

@@ -14,7 +14,7 @@ from paribus.figures import _panels, _rows, style
 from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("label", "value")
-OPTIONAL = ("low", "high", "group", "panel", "null", "null_low", "null_high", "n", "p")
+OPTIONAL = ("low", "high", "group", "panel", "null", "null_low", "null_high", "n", "p", "unit")
 OPTIONS = ("reference", "null_label", "sort", "logx", "max_rows")
 
 
@@ -34,7 +34,10 @@ def draw(request: Request) -> Figure:
         has_null |= _panel(request, ax, rows, labels, groups)
         if key is not None:
             _panels.panel_title(ax, request.shown(key, 90))
-        ax.set_xlabel(request.label("xlabel", "value"))
+        text = request.label("xlabel", "value")
+        if (unit := request.one("unit")) is not None and len(rows):
+            text = f"{text} ({request.shown(rows[unit].iloc[0], 60)})"
+        ax.set_xlabel(text)
     if request.options.get("ylabel"):
         axes[0].set_ylabel(str(request.options["ylabel"]))
     handles: list[Any] = [] if group is None else [_handle(request, i, each) for i, each in enumerate(groups)]

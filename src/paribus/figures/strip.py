@@ -15,7 +15,7 @@ from paribus.figures import _panels, style
 from paribus.figures._request import FloatArray, Request, levels, numbers, parts
 
 REQUIRED = ("x", "y")
-OPTIONAL = ("pair", "group", "panel", "null_low", "null_high", "mean", "low", "high")
+OPTIONAL = ("pair", "group", "panel", "null_low", "null_high", "unit", "mean", "low", "high")
 OPTIONS = ("interval", "confidence", "hline", "null_label")
 TABLES_OF = {"x": (0, 1), "panel": (0, 1), "mean": (1,), "low": (1,), "high": (1,)}
 LEAST_RUNS = 4
@@ -36,7 +36,10 @@ def draw(request: Request) -> Figure:
         _panel(request, ax, rows, _bars(request, rows, key, categories), categories, handles)
         if key is not None:
             _panels.panel_title(ax, request.shown(key, 90))
-    axes[0].set_ylabel(request.label("ylabel", "y"))
+        if (unit := request.one("unit")) is not None and len(rows):
+            ax.set_ylabel(request.shown(rows[unit].iloc[0], 60))
+    if request.one("unit") is None:
+        axes[0].set_ylabel(request.label("ylabel", "y"))
     if request.option("interval", "t") == "t":
         made = "" if request.one("mean") else " (t)"
         handles["mean"] = Line2D([], [], color=style.INK, marker="_", markersize=11, linewidth=1.6,
