@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test lint ui bench soak docs clean install
+.PHONY: run test lint ui bench mutants soak docs clean install
 run: $(STAMP)  ## the shortcut study: 2 conditions x 3 seeds, every intervention, the comparison figure
 	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)'
 
@@ -28,7 +28,10 @@ bench: $(STAMP)  ## performance, side by side with a naive loop and with bare fo
 	$(BIN)/python -m benchmarks.planted --quick
 	$(BIN)/python -m benchmarks.calibration --quick
 
-soak: $(STAMP)  ## long runs: calibration and planted truths at full size, faults at every point of a run's life
+mutants: $(STAMP)  ## single changes of the numeric rooms: do the tests notice?
+	$(BIN)/python -m benchmarks.mutants
+
+soak: mutants  ## long runs: calibration and planted truths at full size, faults at every point of a run's life
 	$(BIN)/python -m benchmarks.statistics
 	$(BIN)/python -m benchmarks.planted
 	$(BIN)/python -m benchmarks.calibration

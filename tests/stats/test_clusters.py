@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import sem
 
 from paribus.stats.blocks import block_permutations, exchangeable_blocks, one_row_per_cluster
 from paribus.stats.clusters import (
@@ -103,3 +105,18 @@ def test_each_row_of_a_cluster_may_be_the_one():
     rng = np.random.default_rng(0)
     chosen = {int(one_row_per_cluster([0, 0, 0], rng)[0]) for _ in range(50)}
     assert chosen == {0, 1, 2}
+
+
+@pytest.mark.parametrize("k", [2, 3, 40])
+def test_the_standard_error_of_single_rows_is_that_of_the_textbook(k):
+    values = np.random.default_rng(k).normal(size=k)
+    assert reduce_to_clusters(values, np.arange(k)).standard_errors()[0] == pytest.approx(sem(values))
+
+
+def test_the_standard_error_of_clusters_is_that_of_a_cluster_robust_regression():
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(9), rng.integers(1, 6, 9))
+    values = rng.normal(size=9)[clusters] + rng.normal(size=len(clusters))
+    theirs = sm.OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": clusters})
+    assert reduce_to_clusters(values, clusters).standard_errors()[0] == pytest.approx(theirs.bse[0])
+    assert np.isnan(reduce_to_clusters(values, np.zeros(len(values))).standard_errors()[0])

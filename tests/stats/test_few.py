@@ -184,3 +184,12 @@ def test_wrong_requests_are_refused():
         few.smallest_p("fisher", 3)
     with pytest.raises(ValueError, match="alternative"):
         few.fisher(1, 3, 0, 3, alternative="both")
+
+
+@pytest.mark.parametrize("side", ["greater", "less"])
+def test_one_sided_flips_agree_with_scipy(side):
+    values = rng(5).normal(size=8) + 0.3
+    theirs = scipy_stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative=side
+    )
+    assert few.paired_sign_flip(values, alternative=side).p == pytest.approx(theirs.pvalue)

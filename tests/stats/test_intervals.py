@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from paribus.stats.bootstrap import cluster_interval
-from paribus.stats.intervals import SHARE, is_none, settle, too_few
+from paribus.stats.intervals import SHARE, SHARE_GAP, is_none, settle, too_few
 from paribus.stats.shares import shares
 from paribus.stats.spec import StatsSpec
 
@@ -60,3 +60,8 @@ def test_shares_have_a_width_and_a_range_wherever_they_have_an_interval(holds, c
     ):
         assert is_none(method) == np.isnan(low) == (k < 6)
         assert is_none(method) or 0 <= low <= share + 1e-12 and share - 1e-12 <= high <= 1 and high - low > 0.01
+
+
+def test_a_gap_of_shares_lies_between_minus_one_and_one():
+    low, high, _ = settle([-1.5, 0.2], [0.1, 1.7], "newcombe", 50, bounds=SHARE_GAP)
+    assert low.tolist() == [-1, 0.2] and high.tolist() == [0.1, 1]

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paribus.stats import few
-from paribus.stats.inversion import UNREACHED
+from paribus.stats.inversion import (
+    UNREACHED,
+    drawn_label_shifts,
+    drawn_sign_flip_shifts,
+    label_shifts,
+    sign_flip_shifts,
+)
 from paribus.stats.multiplicity import adjust, holm_confidences
 
 TIED = st.integers(-4, 4).map(lambda v: v / 10)
@@ -152,3 +158,22 @@ def test_holms_levels_are_those_of_its_steps():
     # .001 <= .05/4 and .015 <= .05/3 are rejected; .04 > .05/2 stops, and what is left is judged there.
     assert 1 - holm_confidences([0.04, 0.001, 0.5, 0.015], 0.95) == pytest.approx([0.025, 0.0125, 0.025, 0.05 / 3])
     assert 1 - holm_confidences([0.001, 0.001], 0.95) == pytest.approx([0.025, 0.025])
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.6])
+def test_drawn_arrangements_give_the_interval_of_all_of_them(shift):
+    draw = np.random.default_rng(2)
+    a, b = draw.normal(size=9) + shift, draw.normal(size=7)
+    pairs = (sign_flip_shifts(a), drawn_sign_flip_shifts(a, 20_000, draw))
+    arms = (label_shifts(a, b), drawn_label_shifts(a, b, 20_000, draw))
+    for exact, drawn in (pairs, arms):
+        assert drawn.p == pytest.approx(exact.p, abs=0.015)
+        all_of_them, found = exact.interval(0.9, "x"), drawn.interval(0.9, "x")
+        assert (found.low, found.high) == pytest.approx((all_of_them.low, all_of_them.high), abs=0.06)
+
+
+def test_holm_gives_what_it_rejects_the_level_of_its_step_and_all_others_the_one_at_which_it_stopped():
+    level = 1 - holm_confidences([0.5, 0.01, np.nan, 0.02, 0.6], 0.95)
+    assert level == pytest.approx([0.05 / 3, 0.05 / 4, np.nan, 0.05 / 3, 0.05 / 3], nan_ok=True)
+    assert 1 - holm_confidences([0.001, 0.002], 0.9) == pytest.approx([0.05, 0.1])
+    assert np.isnan(holm_confidences([np.nan], 0.95)).all()

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from paribus.stats.level_sums import LevelSums
 from paribus.stats.levels import level_permutation
 
 
@@ -125,3 +126,42 @@ def test_many_clusters_shifted_in_groups_give_the_p_of_free_permutations(constan
     free = level_permutation(values, levels, clusters, rng=rng(6), n_permutations=4000, baseline=0)
     assert shifted.p[1:] == pytest.approx(free.p[1:], abs=0.06)
     assert shifted.effects.tolist()[1:] == free.effects.tolist()[1:]
+
+
+def by_hand(values, levels, clusters, level, base):
+    """A level's difference and its t, from the scores of whole clusters."""
+    here = levels == level
+    there = ~here if base is None else levels == base
+    ids = np.unique(clusters)
+
+    def side(rows):
+        sizes = np.array([(rows & (clusters == c)).sum() for c in ids])
+        mean = values[rows].mean()
+        scores = np.array([(values[rows & (clusters == c)] - mean).sum() for c in ids])
+        k = np.count_nonzero(sizes)
+        df, spread = max(k - 1, 0), (sizes**2).sum() / rows.sum() ** 2
+        return mean, scores, df, spread, (scores**2).sum() / (sizes**2).sum() * k / df if df else 0.0
+
+    (a, u, df_a, spread_a, unit_a), (b, v, df_b, spread_b, unit_b) = side(here), side(there)
+    common = (df_a * unit_a + df_b * unit_b) / (df_a + df_b)
+    apart = spread_a * (2 * common + df_a * unit_a) / (2 + df_a) + spread_b * (2 * common + df_b * unit_b) / (2 + df_b)
+    shared = (u * v).sum() / (here.sum() * there.sum())
+    return a - b, (a - b) / np.sqrt(max(apart - 2 * shared, 0.01 * apart))
+
+
+@pytest.mark.parametrize("base", [None, 1])
+def test_differences_and_their_t_are_those_of_whole_clusters(base):
+    draw = rng(11)
+    clusters = np.repeat(np.arange(14), draw.integers(1, 6, 14))
+    levels = np.where(draw.random(len(clusters)) < 0.3, clusters % 3, draw.integers(0, 3, len(clusters)))
+    levels[clusters < 2] = 2  # some clusters have rows of one level only
+    values = draw.normal(size=14)[clusters] + draw.normal(size=len(clusters)) + 0.4 * levels
+    values -= values.mean()
+    sums = LevelSums.of(values, np.ones(len(values)), clusters, levels, 3, base)
+    effects, t = sums.effects(sums.in_place())
+    for level in range(3):
+        if level == base:
+            assert np.isnan(effects[0, level])
+        else:
+            expected = by_hand(values, levels, clusters, level, base)
+            assert (effects[0, level], t[0, level]) == pytest.approx(expected)

@@ -31,3 +31,9 @@ def test_rows_have_their_own_or_a_shared_null():
     assert own.tolist()[:2] == [0, 50]
     assert np.isnan(own[2])
     assert np.isnan(null_percentile(1.0, np.array([np.nan])))
+
+
+def test_quantiles_of_a_table_of_nulls_keep_its_shape():
+    null = np.random.default_rng(1).normal(size=(2, 3, 41))
+    for found, q in zip(null_quantiles(null), (0.025, 0.5, 0.975), strict=True):
+        np.testing.assert_allclose(found, np.quantile(null, q, axis=-1))

@@ -91,3 +91,11 @@ def test_a_family_gets_forty_draws_a_row():
 def test_unknown_alternatives_are_refused():
     with pytest.raises(ValueError, match="'both'"):
         sign_flip([1.0, 2.0], [0, 1], rng=rng(), alternative="both")
+
+
+def test_everything_is_enumerated_up_to_the_limit_and_drawn_above_it():
+    values = rng(3).normal(size=(1, 15)) + 0.2
+    _, method = sign_flip_rows(values[:, :14], rng=rng(), n_permutations=99)
+    assert method.tolist() == ["exact"]
+    p, method = sign_flip_rows(values, rng=rng(), n_permutations=99)
+    assert method.tolist() == ["monte_carlo"] and p[0] * 100 == pytest.approx(round(p[0] * 100))

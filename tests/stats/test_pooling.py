@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.stats import sem
+from scipy.stats import t as student
 
 from paribus.stats.pooling import pool_groups
 from paribus.stats.spec import StatsSpec
@@ -88,3 +91,46 @@ def test_wrong_requests_are_refused():
         pool_groups([1.0, 2], ["a", "a"], [0, 1], spec=SPEC)
     with pytest.raises(ValueError, match="two clusters"):
         pool_groups([1.0, 2, 3], ["a", "a", "b"], [0, 0, 1], spec=SPEC)
+
+
+def test_every_column_is_what_its_source_says():
+    draw = np.random.default_rng(4)
+    groups, clusters = (
+        np.repeat([0, 1, 2, 3, 4], [3, 8, 9, 5, 1]),
+        np.array([0, 0, 1, *range(2, 10), *([10] * 3)] + [*range(11, 23)]),
+    )
+    values = draw.normal(size=26) + np.array([0.0, 0.5, 1.5, 3.0, 1.0])[groups]
+    found = pool_groups(values, groups, clusters, spec=SPEC)
+    table = found.table
+    unit, spread, df, means = [], [], [], []
+    for group in range(5):
+        rows = groups == group
+        ids = np.unique(clusters[rows])
+        scores = np.array([(values[rows & (clusters == c)] - values[rows].mean()).sum() for c in ids])
+        sizes = np.array([(rows & (clusters == c)).sum() for c in ids])
+        k = len(ids)
+        means.append(values[rows].mean())
+        df.append(k - 1)
+        spread.append((sizes**2).sum() / rows.sum() ** 2)
+        unit.append((scores**2).sum() / (sizes**2).sum() * k / (k - 1) if k > 1 else 0.0)
+    means, df, spread, unit = map(np.array, (means, df, spread, unit))
+    common = (df * unit).sum() / df.sum()
+    variance = spread * (4 * common + df * unit) / (4 + df)
+    known = np.minimum(4 + df, df.sum())
+
+    def excess(tau2):  # Paule and Mandel (1982)
+        weights = 1 / (variance + tau2)
+        return (weights * (means - (weights * means).sum() / weights.sum()) ** 2).sum() - 4
+
+    assert found.tau**2 == pytest.approx(brentq(excess, 0, 100), rel=1e-6)
+    assert table.std_error[1] == pytest.approx(sem(values[groups == 1]))
+    for group in range(5):
+        rest = groups != group
+        ids = np.unique(clusters[rest])
+        scores = np.array([(values[rest & (clusters == c)] - values[rest].mean()).sum() for c in ids])
+        other, other_df = (scores**2).sum() / rest.sum() ** 2 * len(ids) / (len(ids) - 1), len(ids) - 1
+        both = variance[group] + other
+        welch = both**2 / (variance[group] ** 2 / known[group] + other**2 / other_df)
+        reach = student.ppf(0.975, welch) * np.sqrt(both)
+        row, delta = table.loc[group], means[group] - values[rest].mean()
+        assert (row.delta, row.delta_low, row.delta_high) == pytest.approx((delta, delta - reach, delta + reach))

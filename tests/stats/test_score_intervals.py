@@ -89,3 +89,11 @@ def test_intervals_stay_in_range_and_are_refused_below_six_clusters():
     assert np.isnan(score_interval(wrong, labels, clusters % 5, metric="accuracy", spec=SPEC, rng=rng()).low)
     with pytest.raises(ValueError, match="'f1'"):
         score_interval(wrong, labels, clusters, metric="f1", spec=SPEC, rng=rng())
+
+
+def test_one_score_has_one_method_and_columns_have_one_each():
+    scores, labels, clusters = sample(20, 3, 0)
+    one = score_interval(scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng())
+    several = score_interval(scores[:, None], labels, clusters, metric="auroc", spec=SPEC, rng=rng())
+    assert isinstance(one.method, str) and several.method.tolist() == [one.method]
+    assert isinstance(one.low, float) and several.low.tolist() == [one.low]

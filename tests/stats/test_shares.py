@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
-from paribus.stats.shares import gap_interval, share_intervals
+from paribus.stats.shares import gap_interval, mean_of_shares, share_intervals, weighted_shares
 from paribus.stats.spec import StatsSpec
 
 SPEC = StatsSpec()
@@ -84,3 +86,40 @@ def test_columns_in_blocks_give_the_same_intervals(monkeypatch):
     whole = share_intervals(holds, np.arange(60) // 2, spec=SPEC)
     monkeypatch.setattr("paribus.stats.clusters.CHUNK_ELEMENTS", 2 * 60)
     np.testing.assert_array_equal(share_intervals(holds, np.arange(60) // 2, spec=SPEC), whole)
+
+
+def ends(share, n, df):
+    """The shares from which the observed one is t standard errors away."""
+    away = student.ppf(0.975, df)
+
+    def excess(p):
+        return (share - p) ** 2 - away**2 * p * (1 - p) / n
+
+    inside = 1e-9  # of shares 0 and 1 the share itself is a root, too
+    low = brentq(excess, 0, share - inside) if share > 0 else 0.0
+    return low, (brentq(excess, share + inside, 1) if share < 1 else 1.0)
+
+
+@pytest.mark.parametrize(("n", "hits"), [(6, 2), (10, 4), (25, 24)])
+def test_few_independent_rows_have_the_score_interval_with_t(n, hits):
+    low, high = share_intervals((np.arange(n) < hits)[:, None], np.arange(n), spec=SPEC)
+    assert (low[0], high[0]) == pytest.approx(ends(hits / n, n, n - 1))
+
+
+def test_rows_that_agree_count_as_many_as_their_weights_are_worth():
+    weights, clusters = np.array([1.0, 2, 1, 4, 1, 1, 0.5]), np.array([0, 0, 1, 2, 3, 4, 5])
+    holds = np.stack([np.ones(7), np.zeros(7)], axis=1)
+    of_clusters = np.array([3, 1, 4, 1, 1, 0.5])
+    worth = of_clusters.sum() ** 2 / (of_clusters**2).sum()
+    share, low, high = weighted_shares(holds, clusters, weights, confidence=0.95)
+    assert share.tolist() == [1, 0]
+    assert (low[0], high[0]) == pytest.approx(ends(1.0, worth, 5))
+    assert (low[1], high[1]) == pytest.approx(ends(0.0, worth, 5))
+
+
+def test_the_mean_of_two_shares_is_half_of_their_gap_turned_round():
+    one, other = (np.array([each]) for each in (0.7, 0.4))
+    low, high = mean_of_shares([(one, one - 0.1, one + 0.2), (other, other - 0.3, other + 0.1)])
+    # 1 - x turns the second share round; the gap of Newcombe is then the sum of both, less one
+    gap = gap_interval((one, 1 - other), (one - 0.1, 0.9 - other), (one + 0.2, 1.3 - other))
+    assert (2 * low[0] - 1, 2 * high[0] - 1) == pytest.approx((gap[0][0], gap[1][0]))

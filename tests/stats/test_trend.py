@@ -94,3 +94,10 @@ def test_blocks_of_contexts_add_up_to_the_same_test():
     assert found.n == whole.n == 58 and found.n_clusters == whole.n_clusters == 20
     assert (found.statistic, found.rho, found.p) == pytest.approx((whole.statistic, whole.rho, whole.p))
     assert PageSums(clusters, levels).trend(rng=rng(1)).method == "none"
+
+
+def test_clusters_that_do_not_move_leave_the_test_exact():
+    values = np.concatenate([np.ones((40, 4)), rng(6).normal(size=(2, 4)) + np.arange(4)])
+    found = trend(values, np.arange(42), np.arange(4), rng=rng(), alternative="greater")
+    alone = trend(values[40:], np.arange(2), np.arange(4), rng=rng(), alternative="greater")
+    assert (found.method, found.p) == ("exact", pytest.approx(alone.p))

@@ -1,0 +1,1 @@
+"""Single changes of the code that the tests should notice."""

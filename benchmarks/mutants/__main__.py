@@ -1,0 +1,141 @@
+"""Do the tests notice when the code is wrong?
+
+    OMP_NUM_THREADS=1 python -m benchmarks.mutants [--rooms stats,engine] [--files stats/few.py] [--list]
+
+A seeded sample of single changes of the numeric rooms is tried, one by one, in copies of the checkout; what must fail
+are the tests that mirror the changed file, or those that are known to run the changed function. Printed is one line for
+every survivor, and a summary. Exit code 1 if fewer than 90 % of the changes that are not called equivalent
+(``equivalents.yaml``, with reasons) are noticed, or more than 15 % are called equivalent. Two processes need about
+half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.mutants import equivalents
+from benchmarks.mutants.changes import Change
+from benchmarks.mutants.equivalents import Equivalent
+from benchmarks.mutants.mirror import mirror, test_files
+from benchmarks.mutants.overlay import Overlay, preload
+from benchmarks.mutants.sample import ONE_IN, ROOMS, SEED, sample
+from benchmarks.mutants.trial import WIDER_SECONDS, Ran, Verdict, measure, try_changes
+
+ROOT = Path(__file__).parents[2]
+LEAST_KILLED = 0.9
+MOST_EQUIVALENT = 0.15
+LEAST_TRIED = 200
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the tool; see the module."""
+    asked = _parser().parse_args(words)
+    package = ROOT / "src" / "paribus"
+    chosen = sample(package, rooms=asked.rooms.split(","), seed=asked.seed, one_in=asked.one_in)
+    if asked.files:
+        chosen = [change for change in chosen if change.file in asked.files.split(",")]
+    if asked.list:
+        for change in chosen:
+            print(line(change))
+        return 0
+    known = equivalents.read()
+    called = [change for change in chosen if any(entry.covers(change) for entry in known)]
+    tried = chosen if asked.equivalents_too else [change for change in chosen if change not in called]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="paribus_mutants_") as folder:
+        copies = [Overlay(ROOT, Path(folder) / str(number)) for number in range(asked.jobs)]
+        preload()
+        gc.freeze()
+        names = _tests(tried, mirror_only=asked.mirror_only)
+        ran = measure(names, copies, Path(folder))
+        _say_failing(ran)
+        print(
+            f"{len(ran)} tests in {len(names)} files run without a change, {time.monotonic() - began:.0f} s", flush=True
+        )
+        done = try_changes(
+            tried, copies, ran, told=_tell, wider_seconds=asked.wider_seconds, stop_after_mirror=asked.mirror_only
+        )
+    whole = asked.rooms == ",".join(ROOMS) and not asked.files
+    return summary(done, called, known if whole else [], seconds=time.monotonic() - began, whole=whole)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks.mutants", description="Tries single changes of the code.")
+    parser.add_argument("--rooms", default=",".join(ROOMS), help="rooms, joined by commas")
+    parser.add_argument("--files", default="", help="only these source files of the sample")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--one-in", type=int, default=ONE_IN, help="one of so many possible changes is tried")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--wider-seconds", type=float, default=WIDER_SECONDS, help="bound of tests beyond the mirror")
+    parser.add_argument("--mirror-only", action="store_true", help="only the tests that mirror the file")
+    parser.add_argument("--equivalents-too", action="store_true", help="try what is called equivalent, too")
+    parser.add_argument("--list", action="store_true", help="print the sample and try nothing")
+    return parser
+
+
+def _tests(tried: Sequence[Change], *, mirror_only: bool) -> list[str]:
+    tests = ROOT / "tests"
+    mirrored = [name for file in dict.fromkeys(change.file for change in tried) for name in mirror(file, tests)]
+    return list(dict.fromkeys(mirrored if mirror_only else [*mirrored, *test_files(tests)]))
+
+
+def line(change: Change) -> str:
+    """Return a change in one line."""
+    return f"{change.file}:{change.line} {change.function} ({change.kind})  {change.before}  ->  {change.after}"
+
+
+def _tell(verdict: Verdict) -> None:
+    if not verdict.killed:
+        print(f"survived  {line(verdict.change)}", flush=True)
+
+
+def _say_failing(ran: Sequence[Ran]) -> None:
+    for test in ran:
+        if not test.passed:
+            print(f"left out, it fails without a change: {test.node}", flush=True)
+
+
+def summary(
+    done: Sequence[Verdict], called: Sequence[Change], known: Sequence[Equivalent], *, seconds: float, whole: bool
+) -> int:
+    """Print what became of the sample, and return the exit code.
+
+    Args:
+        done: What became of the changes that were tried.
+        called: Changes of the sample that are called equivalent.
+        known: Every kept equivalent, to say which no longer stand in the code's sample.
+        seconds: How long it took.
+        whole: Whether the whole sample was tried, so that it must be large enough.
+    """
+    for verdict in done:
+        if verdict.killed and verdict.change in called:
+            print(f"called equivalent, but noticed  {line(verdict.change)}")
+    for entry in known:
+        if not any(entry.covers(change) for change in called):
+            print(f"no longer in the sample  {entry.file} {entry.function}: {entry.before} -> {entry.after}")
+    counted = [verdict for verdict in done if verdict.change not in called]
+    killed = [verdict for verdict in counted if verdict.killed]
+    n = len(counted) + len(called)
+    by = ", ".join(f"{count} by {name}" for name, count in Counter(verdict.by for verdict in killed).most_common())
+    for room in ROOMS:
+        own = [verdict for verdict in counted if verdict.change.file.startswith(f"{room}/")]
+        if own:
+            print(f"{room:<16} {sum(verdict.killed for verdict in own):>4} of {len(own):>4} noticed")
+    share = len(killed) / len(counted) if counted else 1.0
+    print(f"{n} changes: {len(called)} called equivalent ({len(called) / max(n, 1):.1%}); of the other {len(counted)}")
+    print(f"{len(killed)} noticed ({share:.1%}; {by}), {len(counted) - len(killed)} not; {seconds / 60:.1f} minutes")
+    enough = n >= LEAST_TRIED or not whole
+    if not enough:
+        print(f"at least {LEAST_TRIED} changes should be tried: choose a smaller ONE_IN")
+    return 0 if share >= LEAST_KILLED and len(called) <= MOST_EQUIVALENT * n and enough else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

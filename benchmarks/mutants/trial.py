@@ -1,0 +1,239 @@
+"""Trying changes: each is written into a copy of the checkout, and tests run until one fails.
+
+First the tests that mirror the file, then, if all of them pass, the others that are known to run the changed function
+(or any function of the file, for a change outside of functions), the quickest first.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.mutants.changes import MODULE, Change
+from benchmarks.mutants.mirror import mirror
+from benchmarks.mutants.overlay import Fork, Outcome, Overlay
+from benchmarks.mutants.profile import Profile
+
+PAUSE = 0.02
+SOURCE = "src/paribus"
+WIDER_SECONDS = 60.0
+"""The tests beyond the mirror together take at most this long (on code that is not changed)."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One test on the code as it is.
+
+    Attributes:
+        node: Its pytest id.
+        seconds: How long it took.
+        passed: Whether it passed.
+        functions: ``file:function`` of everything it ran.
+    """
+
+    node: str
+    seconds: float
+    passed: bool
+    functions: frozenset[str]
+
+    @property
+    def file(self) -> str:
+        """The test's file."""
+        return self.node.partition("::")[0]
+
+    @property
+    def case(self) -> tuple[str, str]:
+        """Its file and the name of its case: tests of one case share what the first of them measured."""
+        return self.file, self.node.partition("[")[2]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a change.
+
+    Attributes:
+        change: The change.
+        killed: Whether a test noticed.
+        by: ``mirror``, ``wider`` or ``time`` (the tests no longer ended); empty if none did.
+        seconds: How long it took.
+    """
+
+    change: Change
+    killed: bool
+    by: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Request:
+    """Tests that are to run in a copy.
+
+    Attributes:
+        tests: Test files or ids.
+        limit: Seconds after which they are killed.
+        plugins: Makes pytest plugins inside the fork.
+        changed: Whether a change is in place.
+    """
+
+    tests: Sequence[str]
+    limit: float
+    plugins: Callable[[], list[Any]] = list
+    changed: bool = True
+
+
+Task = Callable[[Overlay], Generator[Request, Outcome, None]]
+
+
+def run(tasks: Iterable[Task], copies: Sequence[Overlay]) -> None:
+    """Work tasks off, one at a time in each copy."""
+    waiting = iter(tasks)
+    busy: dict[int, tuple[Generator[Request, Outcome, None], Request, Fork]] = {}
+    left = True
+    while left or busy:
+        for number, copy in enumerate(copies):
+            if number not in busy:
+                left = _begin(waiting, copy, number, busy) if left else False
+                continue
+            task, request, fork = busy[number]
+            outcome = fork.ended(request.limit)
+            if outcome is not None:
+                del busy[number]
+                _go_on(task, outcome, copy, number, busy)
+        time.sleep(PAUSE)
+
+
+def _begin(waiting: Any, copy: Overlay, number: int, busy: dict[int, Any]) -> bool:
+    task = next(waiting, None)
+    if task is None:
+        return False
+    _go_on(task(copy), None, copy, number, busy)
+    return True
+
+
+def _go_on(task: Generator[Request, Any, None], outcome: Any, copy: Overlay, number: int, busy: dict[int, Any]) -> None:
+    try:
+        request = task.send(outcome)
+    except StopIteration:
+        return
+    busy[number] = (task, request, copy.start(request.tests, plugins=request.plugins, changed=request.changed))
+
+
+def measure(
+    tests: Sequence[str], copies: Sequence[Overlay], folder: Path, *, source: str = SOURCE, limit: float = 900.0
+) -> list[Ran]:
+    """Run test files on the code as it is, and return what each test ran.
+
+    Args:
+        tests: Test files.
+        copies: Where they run.
+        folder: Where what they ran is written to.
+        source: The package's folder in a copy.
+        limit: Seconds that a file may take.
+
+    Raises:
+        RuntimeError: If a file cannot be run to its end.
+    """
+    found: list[Ran] = []
+
+    def task(name: str) -> Task:
+        def steps(copy: Overlay) -> Generator[Request, Outcome, None]:
+            out = folder / f"{name.replace('/', '.')}.json"
+            package = copy.folder / source
+            outcome = yield Request([name], limit, lambda: [Profile(package, out)], changed=False)
+            if outcome.code not in (0, 1, 5) or not out.exists():
+                raise RuntimeError(f"{name} does not run to its end:\n{outcome.output[-2000:]}")
+            found.extend(_ran(json.loads(out.read_text())))
+
+        return steps
+
+    run([task(name) for name in tests], copies)
+    return found
+
+
+def _ran(kept: dict[str, Any]) -> list[Ran]:
+    found = []
+    for node, test in kept["tests"].items():
+        shared = kept["shared"].get(node.partition("::")[0], [])
+        functions = frozenset([*test["ran"], *shared])
+        found.append(Ran(node, float(test["seconds"]), test["outcome"] in ("passed", "skipped"), functions))
+    return found
+
+
+def wider(change: Change, ran: Sequence[Ran], *, without: Sequence[str], seconds: float) -> list[Ran]:
+    """Return the tests beyond ``without`` that run the changed function, the quickest first, within ``seconds``."""
+    inside = "<lambda>" not in change.function and change.function != MODULE
+    name = f"{change.file}:{change.function}"
+    whole = not any(name in test.functions for test in ran) or not inside
+    hit = [test for test in ran if _runs(test, change.file if whole else name, whole)]
+    cases = {test.case for test in hit if test.case[1]}
+    chosen = [test for test in ran if test in set(hit) or test.case in cases]
+    taken, spent = [], 0.0
+    for test in sorted(chosen, key=lambda test: test.seconds):
+        spent += test.seconds
+        if test.file not in without and spent <= seconds:
+            taken.append(test)
+    return taken
+
+
+def _runs(test: Ran, name: str, whole: bool) -> bool:
+    return any(function.startswith(f"{name}:") for function in test.functions) if whole else name in test.functions
+
+
+def try_changes(
+    chosen: Sequence[Change],
+    copies: Sequence[Overlay],
+    ran: Sequence[Ran],
+    *,
+    told: Callable[[Verdict], None],
+    wider_seconds: float = WIDER_SECONDS,
+    source: str = SOURCE,
+    stop_after_mirror: bool = False,
+) -> list[Verdict]:
+    """Try changes and return what became of them.
+
+    Args:
+        chosen: The changes.
+        copies: Where they are tried, each one at a time.
+        ran: What the tests run; tests that fail without a change are left out.
+        told: Is told of each as soon as it is known.
+        wider_seconds: Bound of the tests beyond the mirror.
+        source: The package's folder in a copy.
+        stop_after_mirror: Leave out the tests beyond the mirror.
+    """
+    good = [test for test in ran if test.passed]
+    verdicts: list[Verdict] = []
+
+    def task(change: Change) -> Task:
+        def steps(copy: Overlay) -> Generator[Request, Outcome, None]:
+            began = time.monotonic()
+            path = f"{source}/{change.file}"
+            before = (copy.folder / path).read_bytes()
+            mirrored = mirror(change.file, copy.folder / "tests")
+            first = [test for test in good if test.file in mirrored]
+            stages = [("mirror", first)]
+            if not stop_after_mirror:
+                stages.append(("wider", wider(change, good, without=mirrored, seconds=wider_seconds)))
+            copy.write(path, change.apply(before))
+            by = ""
+            for name, tests in stages:
+                if not tests or by:
+                    continue
+                outcome = yield Request([test.node for test in tests], limit(tests))
+                by = "time" if outcome.code is None else name if outcome.code else ""
+            copy.write(path, before)
+            verdicts.append(Verdict(change, bool(by), by, time.monotonic() - began))
+            told(verdicts[-1])
+
+        return steps
+
+    run([task(change) for change in chosen], copies)
+    return verdicts
+
+
+def limit(tests: Sequence[Ran]) -> float:
+    """Return after how many seconds tests that do not end are killed: what they need thrice over, and a minute."""
+    return 60.0 + 3 * sum(test.seconds for test in tests)
