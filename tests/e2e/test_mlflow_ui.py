@@ -113,7 +113,8 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("looked_at")
     words = [
         "-m", "experiment=activation_steering", "data=digits_scanners", "data.n_train=60", "data.n_eval=40",
-        "model=mlp", "stats=quick", "device=cpu", f"tracking.experiment={STUDY}", f"seed={','.join(map(str, SEEDS))}",
+        "model=mlp", "model.untrained=true",
+        "stats=quick", "device=cpu", f"tracking.experiment={STUDY}", f"seed={','.join(map(str, SEEDS))}",
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(

@@ -300,3 +300,47 @@ def test_values_over_own_data_go_through_the_command_line_and_its_sweeps(tracked
     outcomes = [json.loads(path.read_text()) for path in Path("multirun").glob("*/*/?/outcome.json")]
     written = {word for outcome in outcomes for word in outcome["overrides"] if "data" in word}
     assert written == {"data.n=150", "data.n=160"}, "as they were written"
+
+
+DIGITS = ["data.n_train=60", "data.n_eval=30", "data.eval_renderings=1", "data.image_size=8"]
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["experiment=accuracy", *DIGITS], "model.untrained=true"),
+        (["experiment=accuracy", "model=mlp", *DIGITS], "model.weights=FILE"),
+        (["experiment=family_1d_sweep", "model=set_completion", "feature=margin", "experiment.family=SCU"], "model"),
+        (["experiment=train_sae", "model=set_completion"], "model.untrained=true"),
+    ],
+)
+def test_random_weights_are_refused_where_nobody_asked_for_them(folder, capsys, words, place):
+    said = refused(capsys, *words)
+    assert "random weights" in said and "model=tracked" in said and place in said
+
+
+def test_random_weights_that_are_asked_for_are_said_everywhere(folder):
+    result = run("experiment=accuracy", "model.untrained=true", "model.width=2", *DIGITS)
+    row = kept(result)
+    assert row["tags.weights"] == "untrained" and row["name"] == "accuracy untrained s0"
+    assert "untrained" in result.diagnostics.warnings[0] and result.model == "small_cnn (untrained)"
+    assert row.get("tags.training") is None and "params.training.condition" not in row
+    assert result.provenance["weights"] == "untrained"
+
+
+def test_weights_of_a_users_factory_are_recorded_as_such(folder):
+    row = kept(run("experiment=accuracy", "model=net", "data=dots"))
+    assert row["tags.weights"] == "as the factory gave them" and row.get("tags.model_seed") is None
+
+
+def test_random_parts_of_a_model_are_found_by_place():
+    from paribus.models.planted import Planted
+    from paribus.models.sae import SAE
+    from paribus.models.set_completion import SetCompletion, SetCompletionSmall
+    from paribus.models.untrained import unasked
+
+    assert unasked(SetCompletion(sae=SAE())) == ("model", "model.sae")
+    assert unasked(SetCompletion(weights="w.pt", sae=SAE())) == ("model.sae",)
+    assert unasked(SetCompletion(weights="w.pt", sae=SAE()), sae=False) == ()
+    assert unasked(SetCompletion(weights="w.pt", sae=SAE(untrained=True))) == ()
+    assert unasked(SetCompletionSmall(untrained=True, sae=SAE())) == () == unasked(Planted())

@@ -25,6 +25,7 @@ DIGITS = {
     "image_size": 8,
 }
 CNN = {"_target_": "paribus.models.small_cnn.SmallCNN", "width": 4}
+RANDOM = {**CNN, "untrained": True}
 TRAIN = {"_target_": "paribus.experiments.train_classifier.TrainClassifier"}
 ABLATE = {"_target_": "paribus.experiments.subspace_ablation.SubspaceAblation"}
 TRACKED = {"_target_": "paribus.models.tracked.Tracked"}
@@ -51,7 +52,13 @@ def nothing_validated():
         (TRAIN, {"data": DIGITS}, ConfigError, "ToyModel is no network for images"),
         (TRAIN, {"model": CNN}, DataError, "ToyData gave a ndarray"),
         (TRAIN, {"data": CNN, "model": CNN}, ConfigError, "SmallCNN is no data set"),
-        (ABLATE | {"site": "no_such_layer"}, {"data": DIGITS, "model": CNN}, ConfigError, "experiment.site: .*valid"),
+        (
+            ABLATE | {"site": "no_such_layer"},
+            {"data": DIGITS, "model": RANDOM},
+            ConfigError,
+            "experiment.site: .*valid",
+        ),
+        (ABLATE, {"data": DIGITS, "model": CNN}, ConfigError, "random weights.*model=tracked.*model.untrained=true"),
         (ABLATE, {"data": DIGITS, "model": {**CNN, "weights": "gone.pt"}}, ParibusError, "gone.pt"),
         (ABLATE, {"data": DIGITS, "model": {"_target_": "builtins.dict"}}, ConfigError, "made a dict, not a torch"),
     ],
@@ -64,7 +71,7 @@ def test_a_wrong_request_is_refused_in_one_line_and_leaves_nothing(workdir, job,
 
 def test_a_right_request_leaves_nothing_either(workdir, job, seq):
     validate(job("Measure"))
-    validate(job(ABLATE, data=DIGITS, model=CNN))
+    validate(job(ABLATE, data=DIGITS, model=RANDOM))
     validate(job(seq(train=TRAIN, ablate=ABLATE), data=DIGITS, model=CNN))
     assert os.listdir(workdir) == []
 

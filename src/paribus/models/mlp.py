@@ -20,6 +20,9 @@ class MLP(Spec, kind="model/mlp"):
 
     widths: list[int] = field([128, 64], low=1, help="Units of each hidden layer.")
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    untrained: bool = field(
+        False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
+    )
 
     def check(self) -> None:
         """Check that there is a hidden layer.

@@ -24,6 +24,9 @@ class ResNet18(Spec, kind="model/resnet18"):
         help="First layers: 7x7 stride 2 and max pooling, or 3x3 stride 1 for images below 64 pixels.",
     )
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    untrained: bool = field(
+        False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
+    )
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.

@@ -29,6 +29,9 @@ class SAE(Spec, kind="model/sae"):
     path: str | None = field(None, file=True, help="State dict (.pt, .pth, .safetensors) or a SAELens folder.")
     n_features: int = field(256, low=1, help="Number of features, where there is no path.")
     clamp: float | None = field(6.0, above=0.0, help="Upper bound of the activation; null for none.")
+    untrained: bool = field(
+        False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
+    )
 
     def build(self, width: int, generator: torch.Generator) -> SparseAutoencoder:
         """Return the autoencoder for vectors of ``width``.

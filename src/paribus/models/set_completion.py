@@ -31,6 +31,9 @@ class SetCompletion(Spec, kind="model/set_completion"):
         None, file=True, help="Checkpoint file (.pt, .pth or .safetensors); null: random weights."
     )
     sae: Any = field(None, help="Its sparse autoencoder (_target_: paribus.models.sae.SAE), or null.")
+    untrained: bool = field(
+        False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
+    )
 
     trained_by: ClassVar[tuple[str, ...]] = ()
     """Experiment types that, one after the other, make the weights where neither a file nor a run gives them."""

@@ -20,6 +20,9 @@ class SmallCNN(Spec, kind="model/small_cnn"):
     width: int = field(16, low=1, help="Channels of the first stage; later ones have 2 and 4 times as many.")
     norm: str = field("none", choices=("batch", "group", "none"), help="Normalisation after each convolution.")
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    untrained: bool = field(
+        False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
+    )
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.

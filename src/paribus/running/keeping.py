@@ -12,6 +12,7 @@ from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, to_json
 from paribus.results.values import plain
 from paribus.running.holding import SignalsHeld
 from paribus.running.summary import lines
+from paribus.running.tags import weights
 from paribus.tracking.run import FINISHED
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
         found["model_class"] = type(model).__name__
         if resolved.source is None:
             found["model_digest"] = weights_digest(model)
+            found["weights"] = weights(resolved)
     if resolved.source is not None:
         found |= plain(resolved.source.origin())
     for name in ("site", "positive"):

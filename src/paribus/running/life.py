@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from paribus.config.opened import recording
 from paribus.errors import DataError, ExperimentError, ParibusError
 from paribus.experiments.base import perform
+from paribus.models.untrained import UNTRAINED
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
 from paribus.running import inputs, keeping
@@ -24,7 +25,7 @@ from paribus.running.on_the_spot import trained
 from paribus.running.other_data import sentence
 from paribus.running.recorder import TrackedRecorder
 from paribus.running.setup import builder, refuse_format
-from paribus.running.tags import model_label, run_name, run_tags
+from paribus.running.tags import model_label, run_name, run_tags, weights
 from paribus.running.used import unused
 from paribus.running.workspace import FileWorkspace, discard
 from paribus.tracking.provenance import provenance
@@ -172,6 +173,8 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
             setup = preparing.setup(resolved, store, identity=identity)
             for line in getattr(preparing, "notes", _no_notes)(resolved, setup):
                 living.recorder.warn(line)
+            if weights(resolved) == UNTRAINED:
+                living.recorder.warn("The model, or a part of it, is untrained: weights are drawn from the run's seed.")
             living.origin |= keeping.inputs_of(resolved, setup)
             living.workspace.made_from(inputs.read_by(known, opened, own).digest())
             with inside(request, setup):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
+from paribus.models.untrained import UNTRAINED
 from paribus.running.setup import DEFAULT_DTYPE
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def recipe(request: Request) -> tuple[Request, ...]:
     """
     node = request.nodes.get("model")
     types: tuple[str, ...] = getattr(node, "trained_by", ())
-    if not types or getattr(node, "weights", None) or "model" not in request.experiment.needs:
+    made = bool(getattr(node, "weights", None)) or bool(getattr(node, UNTRAINED, False))
+    if not types or made or "model" not in request.experiment.needs:
         return ()
     if request.experiment.type in types:
         types = types[: types.index(request.experiment.type)]

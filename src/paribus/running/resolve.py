@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.check import TARGET, build
 from paribus.errors import ConfigError
+from paribus.features.latent import Latent
 from paribus.models.tracked import LATEST, Tracked
+from paribus.models.untrained import unasked
 from paribus.running import on_the_spot, other_data
 from paribus.running import source as sources
 from paribus.running.source import ModelSource
@@ -78,8 +80,31 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
     if source is None:
         if isinstance(request.nodes.get("data"), AsTrained):
             raise ConfigError("data=as_trained: only a tracked model was trained on something; use model=tracked")
+        refuse_untrained(request)
         return Resolved(without_training(request), None)
     return replace(with_source(request, source), asked=asked)
+
+
+def refuse_untrained(request: Request) -> None:
+    """Check that an experiment that examines a model is not given one with random weights unasked.
+
+    Raises:
+        ConfigError: If it is.
+    """
+    experiment, node = request.experiment, request.nodes.get("model")
+    if "model" not in experiment.needs or not takes(experiment):
+        return
+    feature = request.nodes.get("feature")
+    parts = unasked(node, sae=feature is None or isinstance(feature, Latent))
+    if not parts:
+        return
+    place = parts[0]
+    option = request.choices.get("model") or type(node).__name__
+    file = f"{place}.weights=FILE" if place == "model" else f"{place}.path=FILE"
+    raise ConfigError(
+        f"{place}: {option} has random weights here, and {experiment.type} examines what was learned; take a model "
+        f"that a run trained (model=tracked), name a file ({file}), or ask for chance ({place}.untrained=true)"
+    )
 
 
 def without_training(request: Request) -> Request:

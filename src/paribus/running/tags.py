@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.foreign import Foreign, parameters
+from paribus.models.untrained import UNTRAINED, random_parts
 from paribus.tracking.kept import MODEL_TAG
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def model_seed(resolved: Resolved) -> int | None:
     return resolved.request.seed if getattr(resolved.request.experiment, "produces_model", False) else None
 
 
+AS_GIVEN = "as the factory gave them"
+
+
+def weights(resolved: Resolved) -> str | None:
+    """Return where the weights of an examined model come from where no training run and no file says so."""
+    experiment, node = resolved.request.experiment, resolved.request.nodes.get("model")
+    takes = getattr(experiment, "takes_model", not getattr(experiment, "produces_model", False))
+    if resolved.source is not None or not takes or "model" not in experiment.needs:
+        return None
+    if isinstance(node, Foreign):
+        return AS_GIVEN
+    return UNTRAINED if random_parts(node) else None
+
+
 def run_name(resolved: Resolved) -> str:
     """Return e.g. ``train_classifier grokking s3``, or ``subspace_ablation grokking n600 s3 of 1a2b3c4d``.
 
@@ -60,6 +75,7 @@ def run_name(resolved: Resolved) -> str:
     head = request.study if request.study and not request.step and request.experiment.type == "sequence" else None
     parts = [head or request.experiment.type, feature_label(resolved), condition(resolved)]
     if source is None:
+        parts.append(UNTRAINED if weights(resolved) == UNTRAINED else None)
         parts.append(f"s{request.seed}")
     else:
         parts += [f"n{size}" if (size := n_train(resolved)) is not None else None, f"s{source.seed}"]
@@ -88,7 +104,7 @@ def model_label(resolved: Resolved) -> str | None:
     if resolved.source is not None:
         architecture = resolved.source.options.get("model") or architecture
         return f"{architecture} ({resolved.source.label})" if architecture else resolved.source.label
-    return architecture
+    return f"{architecture} ({UNTRAINED})" if weights(resolved) == UNTRAINED else architecture
 
 
 def _label(node: Any, choice: str | None) -> str | None:
@@ -120,6 +136,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "model_run": resolved.source.run_id if resolved.source else None,
         "model_seed": model_seed(resolved),
         "measured_on": resolved.other,
+        "weights": weights(resolved),
         "code_version": code_version(provenance),
         MODEL_TAG: "true" if getattr(experiment, "produces_model", False) else None,
         "paribus.version": provenance.get("paribus"),

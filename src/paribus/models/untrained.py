@@ -1,0 +1,38 @@
+"""Weights that nothing gives: whether a model, or its autoencoder, would be drawn at random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+UNTRAINED = "untrained"
+"""Field by which a request says that random weights are meant."""
+
+
+def random_parts(node: Any, *, sae: bool = True) -> tuple[str, ...]:
+    """Return the dotted places of a model spec whose weights are drawn at random, asked for or not.
+
+    A spec with a field ``untrained`` has random weights where its ``weights`` (an autoencoder's ``path``) name no file;
+    a spec without one has weights of its own.
+
+    Args:
+        node: Spec of the ``model`` group.
+        sae: Whether its autoencoder counts.
+    """
+    parts = ["model"] if _is_random(node) else []
+    inner = getattr(node, "sae", None)
+    if sae and _is_random(inner):
+        parts.append("model.sae")
+    return tuple(parts)
+
+
+def unasked(node: Any, *, sae: bool = True) -> tuple[str, ...]:
+    """Return those of :func:`random_parts` that the request does not ask for; the model's word covers all of it."""
+    if getattr(node, UNTRAINED, False):
+        return ()
+    inner = getattr(node, "sae", None)
+    asked = {"model.sae"} if getattr(inner, UNTRAINED, False) else set()
+    return tuple(part for part in random_parts(node, sae=sae) if part not in asked)
+
+
+def _is_random(node: Any) -> bool:
+    return hasattr(node, UNTRAINED) and getattr(node, "weights", None) is None and getattr(node, "path", None) is None
