@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from paribus.cli import signals
-from paribus.errors import ConfigError, ExperimentError
+from paribus.errors import CheckpointError, ConfigError, ExperimentError
 from paribus.results import io
 from paribus.running import holding
 from paribus.running import run as running
@@ -190,6 +190,27 @@ def test_a_result_names_every_other_file_of_its_run(store, job, tracked_workdir)
     assert store.complete(result.run_id).artifacts == result.artifacts
 
 
+def test_a_checkpoint_that_was_changed_is_not_taken_for_the_trained_model(store, job):
+    trained = run_job(job("Train"))
+    tracked = {"_target_": "paribus.models.tracked.Tracked", "run": trained.run_id}
+    import torch
+
+    file = store.download(trained.run_id, "checkpoints/checkpoint_e00002.pt")
+    torch.save({"model": {"w": torch.full((2,), 1e6)}, "epoch": 2}, file)
+    with pytest.raises(CheckpointError, match=r"checkpoint_e00002\.pt: was changed after the training run finished"):
+        run_job(job("Measure", model=tracked))
+    assert run_job(job("Measure", model=tracked, checkpoint="epoch:1")).success, "the others are as they were"
+
+
+def test_a_comparison_says_which_run_it_cannot_read(store, job, node, caplog):
+    first, second = run_job(job("Measure")), run_job(job("Measure", seed=1))
+    shorten(store.download(second.run_id, "result.json"))
+    compared = run_job(job(node("Compare")))
+    assert compared.aggregates.custom["summary"] == ["1 means compared"]
+    assert f"run {second.run_id[:8]} (toy_measure s1): not a readable result.json" in caplog.text
+    assert first.run_id[:8] not in caplog.text
+
+
 def test_a_finished_run_is_not_written_to(store, job):
     run = store.start("r", folder=Path("out"))
     run.metric("loss", 1.0, 1)
@@ -211,11 +232,12 @@ def test_a_finished_run_is_not_written_to(store, job):
     assert store.runs()[0] == before and store.artifacts(run.run_id) == []
 
 
-def test_metrics_that_a_signal_found_on_their_way_arrive_once(store, job, after):
+@pytest.mark.parametrize("before", [True, False])
+def test_metrics_that_a_signal_found_on_their_way_arrive_once(store, job, after, before):
     run = store.start("r", folder=Path("out"))
     for step in range(30):
         run.metric("loss", step / 7, step)
-    after(store, "log_batch", refuse_connection)
+    after(store, "log_batch", refuse_connection, before=before)
     with pytest.raises(ConnectionError):
         run.flush()
     run.finish("KILLED", "interrupted")

@@ -62,7 +62,7 @@ def copy(path: Path, target: Path) -> Path:
 
 
 def describe(path: Path) -> Artifact:
-    """Return size and digest of a file (SHA-256); one that did not change is not read again.
+    """Return size and digest of a file (SHA-256).
 
     Raises:
         OSError: If it cannot be read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
 
+log = logging.getLogger("paribus")
 NOT_COMPARED = ("comparison",)
 
 
@@ -98,7 +100,7 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
     if size is None:
         size = trained.tags.get("n_train") if trained is not None else run.params.get("data.n_train")
     results = _Once(lambda: store.result(run.run_id))
-    aggregates = Lazy(lambda: _flat_aggregates(results()))
+    aggregates = Lazy(lambda: _flat_aggregates(results()), f"run {run.run_id[:8]} ({run.name})")
     return CollectedRun(
         run_id=run.run_id,
         identity=run.identity or run.run_id,
@@ -111,7 +113,10 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
         params=run.params,
         metrics=run.metrics,
         aggregates=aggregates,
-        tables=Lazy(lambda: {name: table.frame for name, table in results().tables.items()}),
+        tables=Lazy(
+            lambda: {name: table.frame for name, table in results().tables.items()},
+            f"run {run.run_id[:8]} ({run.name})",
+        ),
         code_version=run.tags.get("code_version"),
         parent=run.parent,
         sweep=run.tags.get("sweep"),
@@ -130,18 +135,20 @@ def _model_seed(run: KeptRun, trained: KeptRun | None) -> int | None:
 
 
 class Lazy(Mapping[str, Any]):
-    """A mapping that is made when it is first looked into; empty where its files are gone."""
+    """A mapping that is made when it is first looked into; empty where its files are gone, which is said."""
 
-    def __init__(self, make: Callable[[], Mapping[str, Any]]) -> None:
-        """Remember how to make it."""
+    def __init__(self, make: Callable[[], Mapping[str, Any]], whose: str = "") -> None:
+        """Remember how to make it, and whose it is."""
         self._make = make
+        self._whose = whose
         self._made: Mapping[str, Any] | None = None
 
     def _get(self) -> Mapping[str, Any]:
         if self._made is None:
             try:
                 self._made = self._make()
-            except DataError:
+            except DataError as error:
+                log.warning("%s: %s; nothing is taken from it", self._whose, error)
                 self._made = {}
         return self._made
 
