@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -46,11 +47,11 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     Raises:
         OSError: If it cannot be read, is no regular file, or changes while it is read.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # asked before it is opened: a pipe would wait for a writer
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     for _ in range(ATTEMPTS):
         with open(path, "rb") as stream:
             status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(f"{path}: not a regular file")
             before = signature_of(status)
             known = _kept(before)
             if known is not None:
@@ -59,7 +60,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
             if signature_of(os.fstat(stream.fileno())) == before:
                 _keep(before, found)
                 return found
-    raise OSError(f"{path}: changes while it is read")
+    raise OSError(errno.EBUSY, "changes while it is read", str(path))
 
 
 def file_digests(paths: Sequence[str | os.PathLike[str]]) -> list[str]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
+import struct
 import subprocess
 import sys
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,6 +147,33 @@ REQUESTS = {
     "unknown family": w(f"{SWEEP} experiment.family=special_charge", "did you mean 'special_charge_up'"),
     "rung outside the vocabulary": w(f"{SWEEP} experiment.rungs=[3,13]", "13"),
     "unknown constraint option": w(f"{SWEEP} constraints=strct", "did you mean 'strict'"),
+    # what would hang, take all memory or break a library
+    "range with a step of nothing": w(f"{TRAIN} seed=range(0,1,0)", "seed=range(0,1,0)", multirun=True),
+    "more resamples than can be": w(f"{SWEEP} stats.n_bootstrap=1000000000000", "stats.n_bootstrap: must be at most"),
+    "a server that does not answer": w(f"{TRAIN} tracking=server tracking.uri=http://127.0.0.1:9", "no answer"),
+    "a file for a folder of runs": w(f"{TRAIN} tracking.folder={{files}}/text.pt", "runs cannot be kept here"),
+    "a database that is none": w(f"{TRAIN} tracking.folder={{files}}/garbage", "not a readable database"),
+    "an output folder under a file": w(
+        f"{SWEEP} hydra.run.dir={{files}}/text.pt/x", "hydra.run.dir", "cannot be written"
+    ),
+    "a sweep's folder under a file": w(
+        f"{SWEEP} seed=1,2 hydra.sweep.dir={{files}}/text.pt/x", "hydra.sweep.dir", "cannot be written", multirun=True
+    ),
+    "nothing to compare": w("experiment=compare_interventions", "there are no runs to compare yet"),
+    "nothing to compare by a metric": w("experiment=compare", "there are no runs to compare yet"),
+    "experiment with a plus": w("+experiment=train_classifier", "leave out the +"),
+    "two experiments": w(f"{TRAIN} +experiment=domain_swap", "experiment is chosen twice"),
+    "a factory that raises": w(
+        f"--config-dir {{files}}/conf {TRAIN} model=raises", "runpy.run_path: raised FileNotFoundError", "nowhere.py"
+    ),
+    "a pipe for weights": w(f"{ABLATE} model.weights={{files}}/pipe.pt", "pipe.pt", "not a regular file"),
+    "a pipe for arrays": w(f"{ARRAYS} data.path={{files}}/pipe.npz", "pipe.npz", "not a regular file"),
+    "a device for arrays": w(f"{ARRAYS} data.path=/dev/zero", "/dev/zero"),
+    "a pipe among images": w(f"{FOLDER} data.path={{files}}/piped", "0.png"),
+    "arrays that claim more than they hold": w(f"{ARRAYS} data.path={{files}}/claims.npz", "images says", "holds"),
+    "names that claim more than they hold": w(f"{ARRAYS} data.path={{files}}/names.npz", "labels says", "holds"),
+    "more classes than can be": w(f"{ARRAYS} data.path={{files}}/classes.npz", "labels go up to 1099511627776"),
+    "an image of many pixels": w(f"{FOLDER} data.path={{files}}/bomb", "bomb.png", "pixels, more than"),
     "percent outside its range": w(f"{SWEEP} slice.percentile_min=110", "slice.percentile_min"),
 }
 
@@ -191,7 +223,35 @@ def files(tmp_path_factory) -> Path:
     model = SmallCNN().build(in_channels=3, n_classes=2, image_size=16, generator=torch.Generator().manual_seed(0))
     torch.save({"model": model.state_dict()}, folder / "right.pt")
     (folder / "evil.pt").write_bytes(pickle.dumps(Evil(folder / "code_ran")))
+    (folder / "conf" / "model").mkdir(parents=True)
+    (folder / "conf" / "model" / "raises.yaml").write_text("_target_: runpy.run_path\npath_name: nowhere.py\n")
+    (folder / "garbage").mkdir()
+    (folder / "garbage" / "mlflow.db").write_text("this is no database" * 99)
+    for pipe in ("pipe.pt", "pipe.npz"):
+        os.mkfifo(folder / pipe)
+    others = {"labels": np.arange(24) % 2, "domains": domains, "clusters": np.arange(24)}
+    np.savez(folder / "classes.npz", images=images, **{**others, "labels": np.arange(24) + 2**40 - 23})
+    claimed(folder / "claims.npz", "images", (10**18, 8, 8, 3), "|u1", others)
+    claimed(folder / "names.npz", "labels", (24,), f"<U{2**28}", {**others, "images": images})
+    for place in ("piped", "bomb"):
+        for domain in "abcde":
+            for kind in ("cat", "dog"):
+                picture(folder / place / domain / kind / "1.png")
+    os.mkfifo(folder / "piped" / "a" / "cat" / "0.png")
+    header = struct.pack(">IIBBBBB", 13000, 13000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(64))), (b"IEND", b"")]
+    png = b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    (folder / "bomb" / "a" / "cat" / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
     return folder
+
+
+def claimed(path: Path, name: str, shape: tuple[int, ...], dtype: str, others: dict[str, np.ndarray]) -> None:
+    """Write an archive in which the header of one array claims what is not there."""
+    np.savez(path, **{key: value for key, value in others.items() if key != name})
+    entry = io.BytesIO()
+    np.lib.format.write_array_header_2_0(entry, {"descr": dtype, "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{name}.npy", entry.getvalue() + bytes(100))
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -71,4 +71,7 @@ def database(spec: TrackingSpec) -> Path:
 
 def has_runs(spec: TrackingSpec) -> bool:
     """Return whether there can be runs to look at: looking must not create a store."""
-    return spec.kind == "server" or (spec.kind == "local" and database(spec).is_file())
+    if spec.kind == "local":
+        path = database(spec)
+        return path.is_file() and path.stat().st_size > 0  # an empty file is what any look with sqlite leaves
+    return spec.kind == "server"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -92,6 +93,7 @@ def run(words: Words, asked: Sequence[Job]) -> int:
     )
     if surroundings.added:
         words = replace(words, overrides=tuple(may_add(word) for word in words.overrides))
+    _refuse_unwritable(folder, multirun=words.multirun)
     if words.multirun:
         open_stores(asked)
     interrupted = False
@@ -188,6 +190,23 @@ def _output_folder(hydra: object, *, multirun: bool) -> Path:
             return Path(str(OmegaConf.select(hydra, key, throw_on_missing=True))).absolute()
     except Exception as error:
         raise ConfigError(f"{key}: cannot be resolved before the jobs start: {' '.join(str(error).split())}") from error
+
+
+def _refuse_unwritable(folder: Path, *, multirun: bool) -> None:
+    """Refuse an output folder that cannot be written, before anything starts.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is not a folder")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{key}={folder}: cannot be written ({error.strerror or error})") from None
 
 
 def _job_folders(folder: Path, *, multirun: bool) -> list[Path]:

@@ -30,7 +30,10 @@ def expand(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
             raise ConfigError(
                 f"{override.input_line}: an interval has no list of values; use choices (a,b) or range(0,1,0.1)"
             )
-        values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        try:
+            values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        except ValueError as error:  # a range with a step of 0
+            raise ConfigError(f"{override.input_line}: is no list of values ({error})") from None
         if not values[key]:
             raise ConfigError(f"{override.input_line}: is a sweep over nothing, so there is no job to run")
     return list(itertools.product(*values.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import traceback
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paribus.errors import ConfigError, nearest
+from paribus.errors import ConfigError, ParibusError, nearest
 
 _PATH = re.compile(r"\b(Path|PathLike)\b")
 PROVIDED: Mapping[str, tuple[str, ...]] = {
@@ -60,11 +61,27 @@ class Foreign:
         """Call it with its configured arguments, and with those of ``provided`` that it takes and were not given.
 
         Nested foreign callables are called first, without further arguments.
+
+        Raises:
+            ConfigError: If it raises anything but an error of Paribus; its own error and place are named.
         """
         given = {key: called(value) for key, value in self.arguments.items()}
         names, takes_any = parameters(self.function)
         extra = {key: value for key, value in provided.items() if key not in given and (takes_any or key in names)}
-        return self.function(**given, **extra)
+        try:
+            return self.function(**given, **extra)
+        except ParibusError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{self.target}: raised {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    """Return an error with the place in the user's code where it was raised."""
+    text = " ".join(str(error).split())[:300]
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
 def called(value: Any) -> Any:

@@ -129,7 +129,13 @@ def _composition(error: Exception, composer: Composer, overrides: Sequence[str])
         return f"{key}: there is no such group; {nearest(key.split('@')[0], composer.groups())}"
     if message.startswith("Multiple values for "):
         group = message.removeprefix("Multiple values for ").split(".")[0]
-        return f"{words}: {group} is chosen twice; leave out the + or one of the two"
+        chosen = [word for word in overrides if word.lstrip("+").split("=")[0].split("@")[0] == group]
+        if len(chosen) > 1:
+            return f"{' '.join(chosen)}: {group} is chosen twice; leave one of the two out"
+        return f"{' '.join(chosen) or words}: {group} is there already; leave out the +"
+    if message.endswith("appears more than once in the final defaults list"):
+        group = message.split()[0]
+        return f"{words}: {group} is chosen twice; leave one of the two out"
     if message.startswith("Could not append to config."):
         key = message.split("'")[1]
         return f"+{key}: is there already; leave out the +"

@@ -11,7 +11,7 @@ from paribus.running.request import from_job
 from paribus.running.resolve import Resolved, resolve
 from paribus.running.sequence import Sequence, planned, step_requests
 from paribus.running.setup import builder, refuse_format
-from paribus.tracking import local
+from paribus.tracking import local, server
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def validate(job: Job) -> None:
     validate_store(request.tracking)
     request.nodes["device"].resolve()
     if takes_tracked(job):
-        store = _existing_store(request.tracking)
-    elif restricts_runs(job) and _is_there(request.tracking):
-        store = open_store(request.tracking, writing=False)
+        store = _existing_store(request.tracking, "model=tracked: there is no run to take a model from yet")
+    elif job.nodes["experiment"].subject == "runs":
+        store = _existing_store(request.tracking, f"{job.experiment.type}: there are no runs to compare yet")
     else:
         store = _no_store(request.tracking)
     if isinstance(request.experiment, Sequence):
@@ -53,16 +53,20 @@ def validate(job: Job) -> None:
 
 
 def validate_store(spec: TrackingSpec) -> None:
-    """Refuse a folder that runs cannot be kept in; nothing is created.
+    """Refuse a folder that runs cannot be kept in, and a server that does not answer; nothing is created.
 
     Raises:
-        ConfigError: If an old file store lies there, or the store was moved.
+        ConfigError: If an old file store lies there, the store was moved, or the server is not to be reached.
+        DataError: If the folder cannot be written, or its database is damaged.
     """
     if spec.kind == "local":
         folder = Path(spec.folder).expanduser().absolute()
         local.database_uri(folder)
+        local.refuse_unwritable(folder)
         local.refuse_file_store(folder)
         local.refuse_moved(folder)
+    elif spec.kind == "server":
+        server.refuse_silent(str(spec.uri))
 
 
 def takes_tracked(job: Job) -> bool:
@@ -72,33 +76,20 @@ def takes_tracked(job: Job) -> bool:
     return isinstance(job.nodes.get("model"), Tracked)
 
 
-def restricts_runs(job: Job) -> bool:
-    """Return whether a job says by name which kept runs it works on."""
-    experiment = job.nodes["experiment"]
-    return experiment.subject == "runs" and bool(getattr(experiment, "where", ()) or getattr(experiment, "runs", ()))
-
-
-def _is_there(spec: TrackingSpec) -> bool:
-    """Return whether there is a store to look into; a server is taken to be there."""
-    return spec.kind == "server" or (
-        spec.kind == "local" and (Path(spec.folder).expanduser().absolute() / local.DATABASE).is_file()
-    )
-
-
 def _validate(resolved: Resolved, store: Store) -> None:
     builder(resolved.request.experiment.subject).validate(resolved, store)
 
 
-def _existing_store(spec: TrackingSpec) -> Store:
-    """Open the store that a tracked model is looked up in; one that is not there is not created.
+def _existing_store(spec: TrackingSpec, otherwise: str) -> Store:
+    """Open the store that runs are looked up in; one that is not there is not created.
 
     Raises:
-        ConfigError: If there is no store.
+        ConfigError: If there is no store; the message begins with ``otherwise``.
     """
     if spec.kind == "local":
         database = Path(spec.folder).expanduser().absolute() / local.DATABASE
-        if not database.is_file():
-            raise ConfigError(f"model=tracked: there is no run to take a model from yet: no {database}")
+        if not database.is_file() or not database.stat().st_size:
+            raise ConfigError(f"{otherwise}: no {database}")
     return open_store(spec, writing=False)
 
 

@@ -11,9 +11,11 @@ from paribus.spec import Spec, field
 class StatsSpec(Spec, kind="stats"):
     """How intervals, tests and nulls are computed."""
 
-    n_bootstrap: int = field(2000, low=100, help="Cluster-bootstrap resamples of every interval.")
+    n_bootstrap: int = field(2000, low=100, high=1_000_000, help="Cluster-bootstrap resamples of every interval.")
     confidence: float = field(0.95, above=0.5, below=1.0, help="Coverage asked of every interval.")
-    n_permutations: int = field(9999, low=99, help="Least number of Monte Carlo sign flips or permutations.")
-    n_null: int = field(200, low=0, help="Draws of each named null (random directions, units, features).")
+    n_permutations: int = field(
+        9999, low=99, high=10_000_000, help="Least number of Monte Carlo sign flips or permutations."
+    )
+    n_null: int = field(200, low=0, high=100_000, help="Draws of each named null (random directions, units, features).")
     adjust: str = field("bh", choices=("bh", "holm"), help="Adjustment over a table: Benjamini-Hochberg or Holm.")
     min_effect: float = field(0.1, low=0.0, help="Smallest effect that counts, in sd of the feature.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -82,6 +84,24 @@ def prepare(folder: Path) -> str:
     return uri
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse a folder that no file can be written to; nothing is created, a folder that is not there included.
+
+    Raises:
+        DataError: If it, or the nearest folder above it, cannot be written.
+    """
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(there))
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"{folder}: runs cannot be kept here ({error.strerror or error}); use tracking.folder=..."
+        ) from None
+
+
 def refuse_file_store(folder: Path) -> None:
     """Refuse a folder in which MLflow's own default would flip to a file store and fail.
 
@@ -133,9 +153,12 @@ def moved_from(folder: Path) -> Path | None:
 
     MLflow stores artifact paths absolute: after a move, artifacts list as empty and new runs write to the old place,
     without an error.
+
+    Raises:
+        DataError: If the database is damaged or not MLflow's.
     """
     database = folder / DATABASE
-    if not database.is_file():
+    if not _usable(database):
         return None
     here = folder.resolve()
     query = "select e.experiment_id, e.artifact_location, t.value from experiments e left join experiment_tags t "

@@ -33,10 +33,17 @@ def validate(resolved: Resolved, store: Store) -> None:
     experiment = resolved.request.experiment
     if resolved.request.tracking.kind == "off":
         raise ConfigError(f"tracking=off: {experiment.type} compares kept runs, and none are kept")
-    # The comparison of a study is made from runs that are not there yet.
+    if resolved.request.step is not None:  # the comparison of a study is made from runs that are not there yet
+        return
+    found = collect(store, resolved.request.runs)
+    if not any(run.status == FINISHED for run in found):
+        raise ConfigError(
+            f"{experiment.type}: there is no finished run to compare in MLflow experiment "
+            f"{resolved.request.tracking.experiment!r}; name the study's: tracking.experiment=STUDY"
+        )
     check: Callable[[list[CollectedRun]], None] | None = getattr(experiment, "check_runs", None)
-    if resolved.request.step is None and check is not None and getattr(experiment, "where", None):
-        check(collect(store, resolved.request.runs))
+    if check is not None and getattr(experiment, "where", None):
+        check(found)
 
 
 def setup(resolved: Resolved, store: Store, *, identity: str) -> RunsSetup:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from paribus.subjects.images.selection import resolve_roles
 if TYPE_CHECKING:
     import torch
 
+MOST_NAMES = 100_000
 REQUIRED = ("images", "labels", "domains")
 
 
@@ -119,6 +122,7 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
             raise DataError(f"arrays {file}: a single array; an .npz archive with {', '.join(REQUIRED)} is needed")
         if not zipfile.is_zipfile(file):
             raise zipfile.BadZipFile
+        _refuse_false_sizes(file)
         with np.load(file, allow_pickle=False) as archive:
             missing = [name for name in REQUIRED if name not in archive]
             if missing:
@@ -135,6 +139,29 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
 def _is_single_array(file: Path) -> bool:
     with file.open("rb") as stream:
         return stream.read(6) == b"\x93NUMPY"
+
+
+def _refuse_false_sizes(file: Path) -> None:
+    """Refuse an archive before memory is taken for it: arrays that are not there, or more than this machine holds.
+
+    Raises:
+        DataError: If a header claims another size than its entry has, or all entries do not fit in memory.
+    """
+    total = 0
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            total += entry.file_size
+            with archive.open(entry) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(stream)
+                held = entry.file_size - stream.tell()
+            if not dtype.hasobject and math.prod(shape) * dtype.itemsize != held:
+                name = entry.filename.removesuffix(".npy")
+                raise DataError(f"arrays {file}: {name} says {shape} of {dtype}, but holds {held} bytes")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    if total > memory:
+        raise DataError(f"arrays {file}: holds {total / 1e9:.0f} GB, more than the memory of this machine")
 
 
 def as_bytes(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
@@ -181,6 +208,8 @@ def coded(
     if n and numbers.min() < 0:
         raise DataError(f"{where}: {what} must count from 0, got {numbers.min()}")
     count = int(numbers.max()) + 1 if n else 0
+    if count > MOST_NAMES:
+        raise DataError(f"{where}: {what} go up to {count - 1}, more than can be told apart ({MOST_NAMES})")
     if names is None:
         return numbers, tuple(str(k) for k in range(count))
     if count > len(names):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 THREADS = 4
 AT_ONCE = 256
+MOST_PIXELS = 50_000_000
+"""An image of more is refused before it is decoded: a small file can claim any size."""
 
 
 def read_images(files: Sequence[Path], *, size: int, channels: int, description: str) -> torch.Tensor:
@@ -60,11 +62,18 @@ def read_image(file: Path, size: int, channels: int) -> NDArray[np.uint8]:
     """
     from PIL import Image
 
+    if file.exists() and not file.is_file():
+        raise DataError(f"image {file}: not a regular file")
     try:
         with Image.open(file) as opened:
+            width, height = opened.size
+            if width * height > MOST_PIXELS:
+                raise DataError(f"image {file}: {width} x {height} pixels, more than {MOST_PIXELS // 10**6} million")
             image = opened.convert("RGB" if channels == 3 else "L")
     except FileNotFoundError:
         raise DataError(f"image {file}: no such file") from None
+    except DataError:
+        raise
     except Exception as error:  # a decoder can fail in any way on a damaged file
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"image {file}: damaged or not an image ({said})") from None
