@@ -53,7 +53,18 @@ COUNTERPARTS = {
     "logical_and": "logical_or",
 }
 COUNTERPARTS |= {after: before for before, after in COUNTERPARTS.items() if before != "sum"} | {"max": "min"}
-SYMMETRIC = {"min", "max", "minimum", "maximum", "union", "intersection", "allclose", "logical_and", "logical_or"}
+SYMMETRIC = {
+    "broadcast_shapes",
+    "min",
+    "max",
+    "minimum",
+    "maximum",
+    "union",
+    "intersection",
+    "allclose",
+    "logical_and",
+    "logical_or",
+}
 LOGS = {"debug", "info", "warning", "error", "exception", "log", "warn", "print"}
 UNTOUCHED = (ast.Import, ast.ImportFrom, ast.Assert, ast.Global, ast.Nonlocal)
 ORDERED = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)

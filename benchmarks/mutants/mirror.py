@@ -9,22 +9,27 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 _RUNS = ("tests/tracking/test_store.py", "tests/running/test_run.py")
-_INTERVENTIONS = ("tests/contract/test_interventions.py", "tests/engine/test_evaluation.py")
+_INTERVENTIONS = (
+    *("tests/contract/test_interventions.py", "tests/engine/test_evaluation.py", "tests/engine/test_split.py"),
+    *("tests/engine/test_parts.py", "tests/engine/test_course.py"),
+)
 NAMED: dict[str, tuple[str, ...]] = {
     "compare/contrasts.py": ("tests/compare/test_compare_interventions.py",),
     "compare/effects.py": ("tests/compare/test_compare_interventions.py",),
     "compare/endpoints.py": ("tests/compare/test_compare_interventions.py",),
     "compare/sentences.py": ("tests/compare/test_compare_interventions.py", "tests/compare/test_compare.py"),
     "compare/several.py": ("tests/compare/test_compare_interventions.py",),
-    "engine/given.py": ("tests/engine/test_evaluation.py",),
+    "engine/course.py": _INTERVENTIONS,
+    "engine/given.py": _INTERVENTIONS,
     "engine/hooks.py": _INTERVENTIONS,
     "engine/intervention.py": _INTERVENTIONS,
     "engine/interventions.py": _INTERVENTIONS,
     "engine/plan.py": _INTERVENTIONS,
     "engine/readout.py": _INTERVENTIONS,
     "engine/replacements.py": _INTERVENTIONS,
-    "engine/site_values.py": ("tests/engine/test_evaluation.py",),
-    "engine/streaming.py": ("tests/engine/test_evaluation.py",),
+    "engine/site_values.py": _INTERVENTIONS,
+    "engine/split.py": _INTERVENTIONS,
+    "engine/streaming.py": _INTERVENTIONS,
     "results/files.py": ("tests/results/test_io.py",),
     "results/frames.py": ("tests/results/test_io.py",),
     "results/schema.py": ("tests/results/test_io.py",),
@@ -32,6 +37,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "stats/blocks.py": ("tests/stats/test_clusters.py",),
     "stats/level_sums.py": ("tests/stats/test_levels.py",),
     "stats/multiplicity.py": ("tests/stats/test_inversion.py",),
+    "subjects/builds/constraints.py": ("tests/subjects/builds/test_edits.py",),
     "subjects/builds/contexts.py": ("tests/subjects/builds/test_slices.py", "tests/subjects/builds/test_corpora.py"),
     "subjects/builds/families.py": ("tests/subjects/builds/test_vocabulary.py",),
     "subjects/builds/generated.py": ("tests/subjects/builds/test_corpora.py",),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from paribus.engine.interventions import AblateUnits, Identity, Steer
+from paribus.engine.interventions import AblateUnits, Identity, ProjectOut, Steer
 from paribus.engine.parts import Together, Within
 from paribus.engine.replacements import Resample, SetFeature
 from paribus.errors import ExperimentError
@@ -102,3 +102,28 @@ def test_a_feature_among_rivals_is_off_where_k_others_are_larger():
 def test_rivals_and_k_belong_together():
     with pytest.raises(ExperimentError, match="belong together"):
         SetFeature(np.ones(3), 0.0, np.ones(3), 1.0, top_k=2)
+
+
+@pytest.mark.parametrize("channels", [None, [4, 0, 2]])
+def test_affine_edits_of_channels_are_pulled_back_into_the_readout(channels):
+    draw = torch.Generator().manual_seed(0)
+    h, weight = torch.randn(5, 6, generator=draw), torch.randn(2, 6, generator=draw)
+    width = 6 if channels is None else 3
+    basis = torch.linalg.qr(torch.randn(width, 2, generator=draw)).Q
+    mean = torch.randn(width, generator=draw)
+    for edits in ([ProjectOut(basis, mean), ProjectOut(basis.flip(0), -mean)], [Steer(mean, 0.5), Steer(mean, -2.0)]):
+        parts = [Within(edit, channels=channels) for edit in edits]
+        assert len({part.family for part in parts}) == 1 and parts[0].family is not None
+        pulled = Within.pull_back(parts, weight)
+        for number, part in enumerate(parts):
+            rows = weight if pulled.weights is None else pulled.weights[number]
+            torch.testing.assert_close(h @ rows.T + pulled.offsets[number], part.forward(h) @ weight.T)
+    assert Within(edits[0], channels=channels, positions=[0]).family is None
+    assert Within(Resample([0], [0, 1]), channels=channels).family is None
+
+
+@pytest.mark.parametrize("units", [[-1], [0, 6], [6]])
+def test_units_that_do_not_exist_are_refused(units):
+    with pytest.raises(ExperimentError, match=r"units must lie in 0..5"):
+        AblateUnits(units).check(6, 3)
+    AblateUnits([0, 5]).check(6, 3)

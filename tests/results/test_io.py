@@ -258,3 +258,9 @@ def test_records_of_an_empty_table_keep_columns_and_types():
     restored = io.from_json(io.to_json(make(tables={"effects": table(frame)}))).tables["effects"].frame
     pd.testing.assert_frame_equal(restored, frame)
     assert to_records(frame) == [] and from_records([], [], {}).empty
+
+
+def test_a_result_of_nothing_says_that_nothing_was_measured():
+    found = Diagnostics()
+    assert (found.n_contexts_tested, found.n_contexts_skipped) == (0, 0)
+    assert not found.constraint_violations and not found.warnings

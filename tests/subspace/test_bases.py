@@ -62,3 +62,13 @@ def test_a_covariance_of_low_rank_still_gives_a_basis():
 def test_wrong_requests_are_refused(kind, rank):
     with pytest.raises(ConfigError):
         random_subspaces(1, 7, rank, kind=kind, rng=np.random.default_rng(0))
+
+
+def test_random_subspaces_know_no_unit():
+    root = np.random.default_rng(0).standard_normal((20, 5)) * [5.0, 3.0, 1.0, 0.5, 0.2]
+    for scale in (1e-7, 1e7):
+        plain, other = (
+            random_subspaces(3, 5, 2, kind="covariance", rng=np.random.default_rng(1), root=factor * root)
+            for factor in (1.0, scale)
+        )
+        np.testing.assert_allclose(other @ other.transpose(0, 2, 1), plain @ plain.transpose(0, 2, 1), atol=1e-6)

@@ -41,3 +41,7 @@ def test_unfit_weights_are_refused(weights):
 def test_a_group_without_weight_is_refused():
     with pytest.raises(ExperimentError, match="has no weight"):
         group_means(np.eye(2), [0, 1], np.array([1.0, 0.0]))
+
+
+def test_without_weights_all_rows_count_alike():
+    assert as_weights(None, 4).tolist() == [0.25] * 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from paribus.errors import ExperimentError
+from paribus.subspace._logistic import _two_loops
 from paribus.subspace.probes import LinearProbe, balance_weights, fit_one_vs_rest, fit_probe, grouped_folds
 
 
@@ -137,3 +140,20 @@ def test_folds_keep_clusters_whole_and_classes_spread(seed, n_folds, n_clusters)
         names = {name: folds[cluster == name][0] for name in set(cluster[y == label])}
         per_fold = np.bincount(list(names.values()), minlength=n_folds)
         assert per_fold.max() - per_fold.min() <= 1
+
+
+def test_directions_are_those_of_the_inverse_hessian_that_bfgs_keeps():
+    r = rng(3)
+    root = r.standard_normal((5, 5))
+    hessian = root @ root.T + np.eye(5)
+    kept: deque[tuple[np.ndarray, np.ndarray, float]] = deque()
+    for _ in range(4):
+        step = r.standard_normal(5)
+        kept.append((step, hessian @ step, 1.0 / float(step @ hessian @ step)))
+    step, change, inverse = kept[-1]
+    dense = np.eye(5) / (inverse * float(change @ change))
+    for step, change, inverse in kept:  # Nocedal and Wright (2006), equation 6.17
+        left = np.eye(5) - inverse * np.outer(step, change)
+        dense = left @ dense @ left.T + inverse * np.outer(step, step)
+    gradient = r.standard_normal(5)
+    assert np.allclose(_two_loops(gradient, kept), -dense @ gradient)

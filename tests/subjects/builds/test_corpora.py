@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import io
 import json
 import zipfile
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from paribus.errors import ConfigError, DataError
 from paribus.subjects.builds.contexts import removal_probabilities, remove_some
 from paribus.subjects.builds.edits import Edits
-from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.generated import GENERATOR_VERSION, BuildsGenerated
 from paribus.subjects.builds.legality import legal
 from paribus.subjects.builds.statink import PLAYERS, BuildsStatink
 from paribus.subjects.builds.tokenized import BuildsTokenized
@@ -20,6 +21,7 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
 VOCABULARY = Vocabulary.default()
+GOLDEN = (0, 1, ["100ce86e98805148", "aac825e905d305b4"])
 
 
 # Removal of tokens ----------------------------------------------------------------------------------------------------
@@ -275,3 +277,19 @@ def test_missing_damaged_and_empty_exports(tmp_path):
     (tmp_path / "day.csv").write_text(statink_csv([("sshooter", "")]), newline="")
     with pytest.raises(DataError, match="no build with known abilities"):
         BuildsStatink(path=str(tmp_path / "day.csv")).load()
+
+
+def test_a_version_of_the_generator_is_one_corpus_bit_by_bit():
+    """Raise GENERATOR_VERSION with these: runs on generated builds are told apart by it."""
+    found = [BuildsGenerated(n_builds=300, seed=seed).load() for seed in (0, 1)]
+    digests = [
+        hashlib.sha256(
+            corpus.builds.astype("<u2").tobytes() + corpus.contexts.codes.astype("<u2").tobytes()
+        ).hexdigest()
+        for corpus in found
+    ]
+    assert (found[0].n_empty, GENERATOR_VERSION, [digest[:16] for digest in digests]) == GOLDEN
+
+
+def test_the_rungs_of_a_generated_corpus_are_those_of_the_game():
+    assert tuple(BuildsGenerated().rungs) == VOCABULARY.rungs == (3, 6, 12, 15, 21, 29, 38, 51, 57)

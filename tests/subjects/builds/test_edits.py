@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from paribus.subjects.builds.edits import Edits
 from paribus.subjects.builds.families import FAMILIES, MAIN_ONLY, STACKING
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.legality import legal
-from paribus.subjects.builds.states import States, stack
+from paribus.subjects.builds.states import States, concatenate, stack
 from paribus.subjects.builds.tokens import capstones, decode_build, encode_tokens, token_names
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
@@ -225,3 +227,13 @@ def test_a_hundred_thousand_random_edits_and_none_illegal():
         codes = np.where(edited.ok[:, None], edited.codes, states.codes)  # go on from what was legal
         states = States.of(codes, states.source)
     assert kept > 40_000
+
+
+def test_states_that_are_joined_keep_every_field():
+    codes = np.arange(5 * 16, dtype=np.uint16).reshape(5, 16)
+    whole = States(codes, np.arange(5), np.arange(5) != 1, np.arange(5) == 3, True)
+    parts = [whole[:2], whole[2:]]
+    found = concatenate(parts)
+    for name in ("codes", "source", "ok", "clash", "checked"):
+        assert np.array_equal(getattr(found, name), getattr(whole, name)), name
+    assert not concatenate([parts[0], replace(parts[1], checked=False)]).checked

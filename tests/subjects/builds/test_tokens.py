@@ -84,3 +84,10 @@ def test_unknown_names_are_refused():
         encode_build({"swim": 3}, VOCABULARY, 0)
     with pytest.raises(ConfigError, match="no ability token"):
         encode_tokens(["swim_speed_up_5x"], VOCABULARY, 0)
+
+
+def test_every_bit_of_a_family_is_a_place():
+    codes = np.zeros((16, 16), np.uint16)
+    codes[:, 3] = 1 << np.arange(16)
+    assert capstones(codes)[:, 3].tolist() == list(range(16))
+    assert (np.delete(capstones(codes), 3, axis=1) == -1).all()

@@ -71,3 +71,12 @@ def test_kits_group_sub_and_special():
     groups, names = DEFAULT.codes("kit")
     assert len(groups) == 130
     assert names[groups[DEFAULT.index("Splattershot")]] == "Suction Bomb / Trizooka"
+
+
+def test_replicas_are_those_of_the_game():
+    """A replica's id ends in 5 and has the base's other digits; the Splattershot has two more, 46 and 47."""
+    further = {46: 40, 47: 41}
+    assert {skin: RESKINS[skin] for skin in further} == further
+    assert all(skin % 10 == 5 and base == skin - 5 for skin, base in RESKINS.items() if skin not in further)
+    assert sorted(RESKINS.values()) == sorted(RESKIN_KEYS.values())
+    assert RESKIN_KEYS["octoshooter_replica"] == RESKINS[47]
