@@ -40,7 +40,7 @@ class Opened:
         files: Files with their signatures when they were first opened; None for one that was not there.
         folders: Folders that were listed, with the names in them.
         code: Python sources that were imported.
-        written: What was opened for writing, and so is no input.
+        written: What was opened for writing; what was not read before that is no input.
     """
 
     files: dict[str, digests.Signature | None] = field(default_factory=dict)
@@ -159,7 +159,7 @@ def _see_open(path: Any, mode: Any, flags: Any) -> None:
         if not stat.S_ISREG(status.st_mode):
             return
         known = digests.signature_of(status)
-    _note(frame, lambda one: one.files.setdefault(place, known))
+    _note(frame, lambda one: None if place in one.written else one.files.setdefault(place, known))
 
 
 def _see_listing(path: Any) -> None:

@@ -112,11 +112,9 @@ def read_by(identified: Identified, opened: Opened, own: tuple[Path, ...] = ()) 
     absent = []
     for path, known in sorted(opened.files.items()):
         now = _signature(path)
-        if path in opened.written:
-            continue
         if known is None:
             absent += [path] if now is None else []
-        elif now is not None and now != known:
+        elif now is not None and now != known and path not in opened.written:
             raise _changed(path, "while the run went on")
         elif now is not None and os.path.realpath(path) not in places:
             files[path] = _today(path)
