@@ -11,10 +11,10 @@ from scipy import stats as scipy_stats
 
 from paribus.compare.arms import compare_arms, holm, one_arm
 from paribus.stats import few
-from paribus.stats.inversion import UNREACHED
 from paribus.stats.spec import StatsSpec
 
 STATS = StatsSpec(n_permutations=99)
+UNREACHED = "none: too few runs for this level"
 VALUES = st.lists(st.floats(-5, 5).map(lambda v: round(v, 3)), min_size=3, max_size=6)
 
 
@@ -49,6 +49,16 @@ def test_values_that_are_not_finite_are_missing_runs():
 def test_one_run_against_one_is_not_tested():
     found = arms({0: 1.0}, {0: 2.0})
     assert found.design == "none" and np.isnan(found.p) and found.difference == -1.0
+
+
+@given(st.integers(0, 10_000), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_zero_lies_outside_the_interval_exactly_where_p_is_small(seed, paired):
+    draw = np.random.default_rng(seed)
+    n = int(draw.integers(6, 9))
+    a, b = draw.exponential(size=n) + draw.uniform(0, 2), draw.exponential(size=n)
+    found = arms(named(a), named(b, 0 if paired else 100))
+    assert (found.p <= 0.05) == (not found.ci_low <= 0 <= found.ci_high)
 
 
 @pytest.mark.parametrize("n", [6, 9])

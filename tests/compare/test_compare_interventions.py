@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from paribus.compare.compare_interventions import CompareInterventions
-from paribus.compare.declared import ENDPOINTS
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -316,9 +315,10 @@ def test_every_figure_can_be_drawn():
 
 
 def test_every_endpoint_carries_the_interval_of_its_run():
-    result, _ = compared(study({"standard": range(2), "grokking": range(2)}), endpoints=list(ENDPOINTS))
+    every = [*CompareInterventions().endpoints, "steering_area_acc"]
+    result, _ = compared(study({"standard": range(2), "grokking": range(2)}), endpoints=every)
     effects = result.tables["run_effects"].frame
-    assert set(effects["endpoint"]) == set(ENDPOINTS)
+    assert set(effects["endpoint"]) == set(every)
     assert effects[["ci_low", "ci_high"]].notna().all(axis=None)
 
 
@@ -341,11 +341,11 @@ def test_intervals_and_p_of_every_row_agree_before_and_after_adjustment():
 
 def test_with_five_pairs_nothing_rests_on_the_t_interval():
     result, tests = compared(study({"standard": range(5), "grokking": range(5)}, delta=0.3))
-    row = tests.loc["ablation_delta_ood"]
-    assert row["ci_method"] == "student_t" and row["ci_low"] > 0 and np.isnan(row["ci_adj_low"])
     line = next(x for x in result.aggregates.custom["summary"] if "against standard, change of OOD accuracy by" in x)
     assert "too few runs for a claim to rest on it" in line and line.count("not established") == 1
     assert result.aggregates.custom["n_established"] == 0
+    row = tests.loc["ablation_delta_ood"]
+    assert row["ci_method"] == "student_t" and row["ci_low"] > 0 and np.isnan(row["ci_adj_low"])
 
 
 def test_sentences_name_the_confidence_that_was_asked_for():

@@ -13,8 +13,6 @@ import re
 import pytest
 
 import paribus
-from paribus.compare.declared import DECLARING
-from paribus.compare.endpoints import Choice, Reading, read
 from paribus.config import catalogue
 from paribus.experiments.setup_runs import CollectedRun
 from paribus.results.evidence import Evidence
@@ -60,6 +58,8 @@ def experiment_types(subject):
     return found
 
 
+COMPARED = ("activation_steering", "domain_swap", "probe_trajectory", "subspace_ablation")
+"""Types with endpoints that comparisons over runs are about."""
 BUILD_TYPES, IMAGE_TYPES = experiment_types("builds"), experiment_types("images")
 
 
@@ -191,9 +191,26 @@ class TestEveryExperiment:
         assert row["status"].item() == "FINISHED"
 
 
-@pytest.mark.parametrize("name", sorted(cls.type for cls in DECLARING))
+@pytest.fixture(scope="module")
+def compared(results):
+    """The comparison of what the image experiments found."""
+    for name in COMPARED:
+        results(name)
+    return paribus.run(["experiment=compare_interventions", "experiment.at=final", "stats=quick"])
+
+
+def test_a_comparison_reads_every_endpoint_with_its_interval_over_contexts(compared):
+    rows = compared.tables["run_effects"].frame
+    assert len(rows) == 5 and rows["value"].notna().all()
+    unknown = rows.loc[rows[["ci_low", "ci_high"]].isna().any(axis=1), "endpoint"].tolist()
+    assert not unknown, f"no interval of {unknown}"
+
+
+@pytest.mark.parametrize("name", COMPARED)
 def test_endpoints_are_read_with_their_interval_from_the_tables_that_declare_them(name, results):
     """Nothing is guessed: column names of every endpoint are those that the experiment really writes."""
+    from paribus.compare.endpoints import Choice, Reading, read
+
     result = results(name)
     run = CollectedRun("r", "r", name, tables={key: table.frame for key, table in result.tables.items()})
     choice = Choice("mean_difference", "between_domain_pc", "", "final", {})
@@ -207,21 +224,28 @@ def test_endpoints_are_read_with_their_interval_from_the_tables_that_declare_the
 
 
 def test_every_experiment_that_declares_endpoints_is_compared():
+    from paribus.compare.declared import DECLARING
+
+    assert sorted(cls.type for cls in DECLARING) == sorted(COMPARED)
     assert {name for name, cls in IMAGE_TYPES.items() if cls.declares} == {cls.type for cls in DECLARING}
     assert not any(cls.declares for cls in BUILD_TYPES.values())
 
 
-def test_a_comparison_alone_says_what_it_concludes(results, capfd):
-    """Words as a shell passes them; what stands there is what the end of a sweep prints."""
+def test_a_comparison_alone_says_what_it_concludes(compared, capfd):
+    """What stands there is what the end of a sweep prints."""
     from paribus.cli.main import main
 
-    for cls in DECLARING:
-        results(cls.type)
-    words = ["experiment=compare_interventions", "experiment.at=final", "stats=quick"]
-    assert main([*words, "experiment.where=[seed=0..3,training=standard|grokking,started>=2026-01-01]"]) == 0
+    assert main(["experiment=compare_interventions", "experiment.at=final", "stats=quick"]) == 0
     said = capfd.readouterr().out
     assert "compare_interventions:\n" in said and "standard: OOD accuracy, unedited 0." in said
     assert "(no interval: 1 run; n = 1)" in said and "figure_intervention_comparison.png" in said
+
+
+def test_a_restriction_passes_hydra_without_inner_quotes(compared):
+    from paribus.cli.main import main
+
+    where = "[seed=0..3,training=standard|grokking,started>=2026-01-01]"
+    assert main(["experiment=compare_interventions", f"experiment.where={where}", "stats=quick"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -233,11 +257,9 @@ def test_a_comparison_alone_says_what_it_concludes(results, capfd):
         ("[seed]", "cannot read 'seed'; a condition is NAME=VALUE"),
     ],
 )
-def test_a_restriction_that_fits_nothing_is_refused_and_leaves_nothing(where, words, results, capfd):
+def test_a_restriction_that_fits_nothing_is_refused_and_leaves_nothing(where, words, compared, capfd):
     from paribus.cli.main import main
 
-    for cls in DECLARING:
-        results(cls.type)
     before = len(paribus.load_runs())
     assert main(["experiment=compare_interventions", f"experiment.where={where}", "stats=quick"]) == 2
     said = capfd.readouterr().err
