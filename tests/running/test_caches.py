@@ -48,3 +48,162 @@ def test_jobs_of_one_process_with_other_data_get_other_data():
     first = caches.load_data(small)
     assert caches.load_data(replace(small)) is first
     assert len(caches.load_data(large).contexts) > len(first.contexts)
+
+
+# Models and features --------------------------------------------------------------------------------------------------
+
+
+def resolved(experiment, **nodes):
+    from paribus.engine.device import DeviceSpec
+    from paribus.running.request import Request
+    from paribus.running.resolve import Resolved
+    from paribus.stats.spec import StatsSpec
+
+    stats = StatsSpec(n_bootstrap=100, n_permutations=99, n_null=4)
+    given = {"device": DeviceSpec(name="cpu"), "stats": stats, **nodes}
+    return Resolved(Request(experiment, given, {}, (), {}, 0, "peak_val", "auto"), None)
+
+
+def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
+    import os
+
+    import torch
+
+    from paribus.experiments.binary_presence_effect import BinaryPresenceEffect
+    from paribus.models.set_completion import SetCompletionSmall
+    from paribus.running.subjects import builds
+
+    data = BuildsGenerated(n_builds=30)
+    spec = SetCompletionSmall(weights=str(tmp_path / "weights.pt"))
+    corpus = caches.load_data(data)
+    sizes = (len(corpus.vocabulary.tokens), len(corpus.weapons.weapons))
+    expected = []
+    for seed in range(2):
+        state = spec.network(*sizes, torch.Generator().manual_seed(seed)).state_dict()
+        torch.save(state, tmp_path / "new.pt")
+        os.replace(tmp_path / "new.pt", spec.weights)
+        expected.append(state["output_layer.weight"])
+        asked = resolved(BinaryPresenceEffect(), data=data, model=spec)
+        model = builds.set_model(asked, builds.load(asked))
+        assert torch.equal(model.network.output_layer.weight, expected[-1])
+    assert not torch.equal(*expected)
+
+
+def test_another_kit_table_is_another_model_that_reads_it(tmp_path):
+    """The planted model knows the specials of the weapons, which come from the data's kits."""
+    from paribus.experiments.binary_presence_effect import BinaryPresenceEffect
+    from paribus.models.planted import Planted
+    from paribus.running.subjects import builds
+
+    class Kits:
+        def __init__(self, corpus, special):
+            self.vocabulary = corpus.vocabulary
+            kits = tuple(replace(weapon, special=special) for weapon in corpus.weapons.weapons)
+            self.weapons = replace(corpus.weapons, kits=kits)
+
+    corpus = caches.load_data(BuildsGenerated(n_builds=30))
+    asked = resolved(BinaryPresenceEffect(), model=Planted())
+    made = [builds.set_model(asked, Kits(corpus, special)) for special in ("one", "two", "one")]
+    assert made[0] is not made[1] and made[0] is made[2]
+
+
+NETWORK = """
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, power):
+        super().__init__()
+        self.power = power
+        self.inner = nn.Linear(3 * 16 * 16, 4)
+        self.act = nn.Identity()
+        self.fc = nn.Linear(4, 2)
+    def forward(self, x):
+        return self.fc(self.act(self.inner(x.flatten(1)) ** self.power))
+def build(power):
+    return Net(power)
+"""
+
+
+def test_equal_weights_in_another_network_share_no_features(own):
+    import numpy as np
+    import torch
+
+    from paribus.config.check import build
+    from paribus.engine.evaluation import Engine
+    from paribus.experiments.subspace_ablation import SubspaceAblation
+    from paribus.running.subjects import images
+
+    own("own_net").write("net", NETWORK)
+    data = DigitsScanners(n_train=60, n_eval=24, eval_renderings=1)
+    for power in (1, 2):
+        node = build({"_target_": "own_net.net.build", "power": power}, "model")
+        setup = images.setup(resolved(SubspaceAblation(), data=data, model=node), None, identity="")
+        (checkpoint,) = setup.selected()
+        model = setup.at(checkpoint)
+        shown = setup.data.take(np.arange(5))
+        found = Engine(model, "act", cache=setup.cache, key=checkpoint.key).pooled(shown)
+        with torch.no_grad():
+            assert np.allclose(found, (model.inner(shown.flatten(1)) ** power).numpy(), atol=1e-6)
+
+
+def image_types():
+    from paribus.config import catalogue
+
+    found = [option.load() for option in catalogue.options("experiment")]
+    return [cls for cls in found if cls.subject == "images" and cls.takes_dtype]
+
+
+@pytest.mark.parametrize("kind", image_types(), ids=lambda kind: kind.type)
+def test_image_experiments_run_in_the_number_format_that_is_asked_for(kind, monkeypatch):
+    from paribus.engine import evaluation
+    from paribus.engine.device import DeviceSpec
+    from paribus.experiments.base import MemoryRecorder, perform
+    from paribus.models.small_cnn import SmallCNN
+    from paribus.running.subjects import images
+
+    seen = []
+    original = evaluation.Engine.__init__
+
+    def watched(self, *args, **given):
+        original(self, *args, **given)
+        seen.append(str(self._dtype))
+
+    monkeypatch.setattr(evaluation.Engine, "__init__", watched)
+    data = DigitsScanners(n_train=60, n_eval=40, eval_renderings=1)
+    numbers = {}
+    for dtype in ("float32", "float64"):
+        seen.clear()
+        asked = resolved(kind(), data=data, model=SmallCNN(width=2), device=DeviceSpec(name="cpu", dtype=dtype))
+        result = perform(kind(), images.setup(asked, None, identity=""), MemoryRecorder())
+        assert set(seen) == {f"torch.{dtype}"}
+        numbers[dtype] = [
+            frame[name].to_numpy(dtype=float)
+            for frame in (table.frame for table in result.tables.values())
+            for name in frame.select_dtypes("float").columns
+        ]
+    import numpy as np
+
+    pairs = list(zip(*numbers.values(), strict=True))
+    moved = any(not np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+    assert moved or kind.type == "probe_trajectory", "its accuracies are shares of rows, which a rounding does not move"
+
+
+def test_experiments_on_sets_run_in_the_number_format_that_is_asked_for():
+    import torch
+
+    from paribus.engine.device import DeviceSpec
+    from paribus.experiments.binary_presence_effect import BinaryPresenceEffect
+    from paribus.features.unit import Unit
+    from paribus.models.set_completion import SetCompletionSmall
+    from paribus.running.subjects import builds
+
+    data, model, kept = BuildsGenerated(n_builds=30), SetCompletionSmall(), {}
+    for dtype in ("float64", "float32"):
+        device = DeviceSpec(name="cpu", dtype=dtype)
+        asked = resolved(BinaryPresenceEffect(), data=data, model=model, feature=Unit(), device=device)
+        setup = builds.setup(asked, None, identity="")
+        x, logits = setup.vectors(setup.contexts.states())
+        assert setup.model.network.output_layer.weight.dtype is getattr(torch, dtype)
+        kept[dtype] = setup.corpus_measured.z, setup.readout(x)
+    for wide, single in zip(kept["float64"], kept["float32"], strict=True):
+        assert (wide != single).any() and abs(wide - single).max() < 1e-4
