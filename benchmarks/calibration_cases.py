@@ -208,13 +208,13 @@ CASES = (
             Check("weapon_stats", "n", **_OBSERVED_BY),
             Check("class_stats", "n", **_OBSERVED_BY),
         ),
-        n_builds=45,
+        n_builds=150,
     ),
     Case(
         WeaponSweep(min_examples=4, swap_contexts=5),
         (Check("weapon_stats", "n", **_OBSERVED_BY), Check("class_stats", "n", **_OBSERVED_BY)),
         feature="source",
-        n_builds=45,
+        n_builds=150,
     ),
     Case(
         WeaponGroupAnalysis(min_examples=4, high_quantile=0.7),
@@ -230,7 +230,7 @@ CASES = (
             Check("sub_stats", "n", **_OBSERVED_BY),
             Check("special_stats", "n", **_OBSERVED_BY),
         ),
-        n_builds=45,
+        n_builds=300,
     ),
     Case(
         TokenInfluenceSweep(unit="family", high_quantile=0.7),
