@@ -43,8 +43,11 @@ def classes_beyond(swapped: pd.DataFrame, level: float) -> list[str]:
 
 
 def dominant(stats: pd.DataFrame) -> pd.DataFrame:
-    """Return the weapons whose observed mean is surely more than twice that of all others, the highest first."""
-    return stats[stats["ratio_low"] > DOMINANT_RATIO].sort_values("ratio", ascending=False)
+    """Return the weapons whose observed mean is surely more than twice that of all others, the highest first.
+
+    Surely: by the interval that holds for all weapons together, however many were looked through.
+    """
+    return stats[stats["ratio_adj_low"] > DOMINANT_RATIO].sort_values("ratio", ascending=False)
 
 
 def dominant_classes(stats: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
@@ -53,13 +56,13 @@ def dominant_classes(stats: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
     Either the class itself does, or several of its weapons, which are at least half of it, do.
 
     Args:
-        stats: One row per weapon, with kind and ratio_low.
-        classes: One row per class, with kind, mean_activation and ratio_low.
+        stats: One row per weapon, with kind and ratio_adj_low.
+        classes: One row per class, with kind, mean_activation and ratio_adj_low.
     """
     leading = dominant(stats)["kind"].tolist()
     known = stats["kind"].tolist()
     several = [k for k in set(leading) if 1 < leading.count(k) >= MOST_OF_A_CLASS * known.count(k)]
-    whole = classes["kind"].isin(several) | (classes["ratio_low"] > DOMINANT_RATIO)
+    whole = classes["kind"].isin(several) | (classes["ratio_adj_low"] > DOMINANT_RATIO)
     return [str(kind) for kind in classes[whole].sort_values("mean_activation", ascending=False)["kind"]]
 
 
