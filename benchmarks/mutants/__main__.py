@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.mutants import equivalents
@@ -26,7 +27,7 @@ from benchmarks.mutants.equivalents import Equivalent
 from benchmarks.mutants.mirror import mirror, test_files
 from benchmarks.mutants.overlay import Overlay, preload
 from benchmarks.mutants.sample import ONE_IN, ROOMS, SEED, sample
-from benchmarks.mutants.trial import WIDER_SECONDS, Ran, Verdict, measure, try_changes
+from benchmarks.mutants.trial import WIDER_SECONDS, Ran, Verdict, measure, mirrored, try_changes, wider
 
 ROOT = Path(__file__).parents[2]
 LEAST_KILLED = 0.9
@@ -53,15 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
         copies = [Overlay(ROOT, Path(folder) / str(number)) for number in range(asked.jobs)]
         preload()
         gc.freeze()
-        names = _tests(tried, mirror_only=asked.mirror_only)
-        ran = measure(names, copies, Path(folder))
-        _say_failing(ran)
-        print(
-            f"{len(ran)} tests in {len(names)} files run without a change, {time.monotonic() - began:.0f} s", flush=True
-        )
-        done = try_changes(
-            tried, copies, ran, told=_tell, wider_seconds=asked.wider_seconds, stop_after_mirror=asked.mirror_only
-        )
+        done = _tried(tried, copies, Path(folder), mirror_only=asked.mirror_only, seconds=asked.wider_seconds)
     whole = asked.rooms == ",".join(ROOMS) and not asked.files
     return summary(done, called, known if whole else [], seconds=time.monotonic() - began, whole=whole)
 
@@ -80,10 +73,42 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tests(tried: Sequence[Change], *, mirror_only: bool) -> list[str]:
+def _tried(
+    chosen: Sequence[Change], copies: Sequence[Overlay], folder: Path, *, mirror_only: bool, seconds: float
+) -> list[Verdict]:
+    """Try changes, first with the tests that mirror the file, then what is left with all others."""
     tests = ROOT / "tests"
-    mirrored = [name for file in dict.fromkeys(change.file for change in tried) for name in mirror(file, tests)]
-    return list(dict.fromkeys(mirrored if mirror_only else [*mirrored, *test_files(tests)]))
+    names = dict.fromkeys(name for change in chosen for name in mirror(change.file, tests))
+    ran = _measured(list(names), copies, folder)
+    done = try_changes(
+        chosen,
+        copies,
+        lambda change: mirrored(change, ran, tests),
+        by="mirror",
+        told=partial(_tell, "passes its mirror"),
+    )
+    left = [verdict.change for verdict in done if not verdict.killed]
+    if mirror_only or not left:
+        return done
+    ran += _measured([name for name in test_files(tests) if name not in names], copies, folder)
+    again = try_changes(
+        left,
+        copies,
+        lambda change: wider(change, ran, tests, seconds=seconds),
+        by="wider",
+        told=partial(_tell, "survived"),
+    )
+    return [*(verdict for verdict in done if verdict.killed), *again]
+
+
+def _measured(names: Sequence[str], copies: Sequence[Overlay], folder: Path) -> list[Ran]:
+    began = time.monotonic()
+    ran = measure(names, copies, folder)
+    for test in ran:
+        if not test.passed:
+            print(f"left out, it fails without a change: {test.node}", flush=True)
+    print(f"{len(ran)} tests ran without a change, {time.monotonic() - began:.0f} s", flush=True)
+    return ran
 
 
 def line(change: Change) -> str:
@@ -91,15 +116,9 @@ def line(change: Change) -> str:
     return f"{change.file}:{change.line} {change.function} ({change.kind})  {change.before}  ->  {change.after}"
 
 
-def _tell(verdict: Verdict) -> None:
+def _tell(what: str, verdict: Verdict) -> None:
     if not verdict.killed:
-        print(f"survived  {line(verdict.change)}", flush=True)
-
-
-def _say_failing(ran: Sequence[Ran]) -> None:
-    for test in ran:
-        if not test.passed:
-            print(f"left out, it fails without a change: {test.node}", flush=True)
+        print(f"{what}  {line(verdict.change)}", flush=True)
 
 
 def summary(

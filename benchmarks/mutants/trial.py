@@ -1,7 +1,7 @@
 """Trying changes: each is written into a copy of the checkout, and tests run until one fails.
 
-First the tests that mirror the file, then, if all of them pass, the others that are known to run the changed function
-(or any function of the file, for a change outside of functions), the quickest first.
+First the tests that mirror the file; for what passes them, the others that are known to run the changed function (or
+any function of the file, for a change outside of functions), the quickest first.
 """
 
 from __future__ import annotations
@@ -163,8 +163,9 @@ def _ran(kept: dict[str, Any]) -> list[Ran]:
     return found
 
 
-def wider(change: Change, ran: Sequence[Ran], *, without: Sequence[str], seconds: float) -> list[Ran]:
-    """Return the tests beyond ``without`` that run the changed function, the quickest first, within ``seconds``."""
+def wider(change: Change, ran: Sequence[Ran], tests: Path, *, seconds: float = WIDER_SECONDS) -> list[Ran]:
+    """Return the tests beyond the mirror that run the changed function, the quickest first, within ``seconds``."""
+    without = mirror(change.file, tests)
     inside = "<lambda>" not in change.function and change.function != MODULE
     name = f"{change.file}:{change.function}"
     whole = not any(name in test.functions for test in ran) or not inside
@@ -183,49 +184,45 @@ def _runs(test: Ran, name: str, whole: bool) -> bool:
     return any(function.startswith(f"{name}:") for function in test.functions) if whole else name in test.functions
 
 
+def mirrored(change: Change, ran: Sequence[Ran], tests: Path) -> list[Ran]:
+    """Return the tests that mirror the changed file."""
+    files = mirror(change.file, tests)
+    return [test for test in ran if test.file in files]
+
+
 def try_changes(
     chosen: Sequence[Change],
     copies: Sequence[Overlay],
-    ran: Sequence[Ran],
+    tests_of: Callable[[Change], Sequence[Ran]],
     *,
+    by: str,
     told: Callable[[Verdict], None],
-    wider_seconds: float = WIDER_SECONDS,
     source: str = SOURCE,
-    stop_after_mirror: bool = False,
 ) -> list[Verdict]:
     """Try changes and return what became of them.
 
     Args:
         chosen: The changes.
         copies: Where they are tried, each one at a time.
-        ran: What the tests run; tests that fail without a change are left out.
+        tests_of: Returns the tests of a change; those that fail without a change are left out.
+        by: What these tests are called.
         told: Is told of each as soon as it is known.
-        wider_seconds: Bound of the tests beyond the mirror.
         source: The package's folder in a copy.
-        stop_after_mirror: Leave out the tests beyond the mirror.
     """
-    good = [test for test in ran if test.passed]
     verdicts: list[Verdict] = []
 
     def task(change: Change) -> Task:
         def steps(copy: Overlay) -> Generator[Request, Outcome, None]:
-            began = time.monotonic()
-            path = f"{source}/{change.file}"
-            before = (copy.folder / path).read_bytes()
-            mirrored = mirror(change.file, copy.folder / "tests")
-            first = [test for test in good if test.file in mirrored]
-            stages = [("mirror", first)]
-            if not stop_after_mirror:
-                stages.append(("wider", wider(change, good, without=mirrored, seconds=wider_seconds)))
-            copy.write(path, change.apply(before))
-            by = ""
-            for name, tests in stages:
-                if not tests or by:
-                    continue
+            began, path = time.monotonic(), f"{source}/{change.file}"
+            tests = [test for test in tests_of(change) if test.passed]
+            how = ""
+            if tests:
+                before = (copy.folder / path).read_bytes()
+                copy.write(path, change.apply(before))
                 outcome = yield Request([test.node for test in tests], limit(tests))
-                by = "time" if outcome.code is None else name if outcome.code else ""
-            copy.write(path, before)
-            verdicts.append(Verdict(change, bool(by), by, time.monotonic() - began))
+                how = "time" if outcome.code is None else by if outcome.code else ""
+                copy.write(path, before)
+            verdicts.append(Verdict(change, bool(how), how, time.monotonic() - began))
             told(verdicts[-1])
 
         return steps
