@@ -51,7 +51,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "tracking/life_mark.py": ("tests/tracking/test_heartbeat.py",),
     "tracking/local.py": _RUNS,
     "tracking/manifest.py": _RUNS,
-    "tracking/metrics.py": _RUNS,
+    "tracking/metrics.py": ("tests/tracking/test_params.py",),
     "tracking/query.py": _RUNS,
     "tracking/relocate.py": _RUNS,
     "tracking/run.py": _RUNS,

@@ -129,3 +129,24 @@ def test_of_many_processes_one_does_the_work(tmp_path):
         worker.join(60)
     assert [worker.exitcode for worker in workers] == [0] * processes
     assert sorted(map(int, path.read_text().split())) == list(range(rounds))
+
+
+def test_a_thread_gives_back_as_often_as_it_took(tmp_path):
+    claims, seen = Claims.of(tmp_path), []
+
+    def other():
+        taken = claims.take(ONE)
+        seen.append(taken)
+        if taken:
+            claims.release(ONE)
+
+    assert claims.take(ONE) and claims.take(ONE)
+    for _ in range(2):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        claims.release(ONE)
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert seen == [False, False, True]

@@ -59,3 +59,9 @@ def test_what_is_no_plain_value_is_refused():
     with pytest.raises(TypeError, match="plain value"):
         identity("t", 1, {"a": object()})
     assert canonical({1: -0.0, "x": (1.0, 2.5)}) == {"1": 0, "x": [1, 2.5]}
+
+
+def test_whole_numbers_are_whole_up_to_where_they_are_exact():
+    exact, beyond = canonical(2.0**53 - 1), canonical(2.0**53)
+    assert (type(exact), exact) == (int, 2**53 - 1)
+    assert type(beyond) is float and type(canonical(-(2.0**53))) is float

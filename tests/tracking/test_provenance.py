@@ -45,3 +45,8 @@ def test_it_is_plain_complete_and_collected_once(workdir):
     before = provenance._process.cache_info().misses
     provenance.provenance()
     assert provenance._process.cache_info().misses == before == 1
+
+
+def test_the_command_is_what_was_typed_with_the_programs_name(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/some/where/paribus", "-m", "seed=range(3)", "a b"])
+    assert provenance._process.__wrapped__()["command"] == "paribus -m 'seed=range(3)' 'a b'"

@@ -21,6 +21,7 @@ from paribus.results.schema import Curve, Table
 from paribus.tracking import local
 from paribus.tracking.query import load_runs
 from paribus.tracking.relocate import relocate
+from paribus.tracking.run import MAX_TAG
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
@@ -327,3 +328,19 @@ def test_artifacts_appear_in_one_step(tracked_workdir, monkeypatch):
 
 def test_the_database_stands_where_mlflow_looks_for_it(tracked_workdir):
     assert local.database_uri(tracked_workdir) == f"sqlite:///{tracked_workdir.resolve()}/mlflow.db"
+
+
+def test_long_tags_are_cut_to_what_the_store_takes_and_many_go_in_batches(tracked_workdir):
+    store = open_store(LOCAL)
+    run = store.start("tagged", folder=tracked_workdir / "out")
+    run.tags(
+        {f"t{number}": str(number) for number in range(250)} | {"long": "x" * (MAX_TAG + 7), "full": "y" * MAX_TAG}
+    )
+    run.finish("FINISHED")
+    tags = store.get(run.run_id).tags
+    assert tags["long"] == "x" * (MAX_TAG - 3) + "..." and tags["full"] == "y" * MAX_TAG
+    assert [tags[f"t{number}"] for number in range(250)] == [str(number) for number in range(250)]
+    other = TrackingSpec(experiment="other")
+    assert load_runs("my study/1", tracking=other)["name"].tolist() == ["tagged"]
+    assert load_runs(tracking=other)["name"].tolist() == ["tagged"]
+    assert store.runs() and not open_store(other).runs() and open_store(other).runs(everywhere=True)
