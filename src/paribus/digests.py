@@ -47,15 +47,12 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     Raises:
         OSError: If it cannot be read, is no regular file, or changes while it is read.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # asked before it is opened: a pipe would wait for a writer
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    known = known_digest(path)
+    if known is not None:
+        return known
     for _ in range(ATTEMPTS):
         with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            before = signature_of(status)
-            known = _kept(before)
-            if known is not None:
-                return known
+            before = signature_of(os.fstat(stream.fileno()))
             found = hashlib.file_digest(stream, "sha256").hexdigest()
             if signature_of(os.fstat(stream.fileno())) == before:
                 _keep(before, found)
@@ -69,10 +66,24 @@ def file_digests(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     Raises:
         OSError: As :func:`file_digest`.
     """
-    if len(paths) < THREADS:
-        return [file_digest(path) for path in paths]
+    found = [known_digest(path) for path in paths]
+    unknown = [place for place, digest in enumerate(found) if digest is None]
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(file_digest, paths))
+        for place, digest in zip(unknown, pool.map(lambda place: file_digest(paths[place]), unknown), strict=True):
+            found[place] = digest
+    return [digest for digest in found if digest is not None]
+
+
+def known_digest(path: str | os.PathLike[str]) -> str | None:
+    """Return the digest of a file that was read before and is as it was then; None otherwise.
+
+    Raises:
+        OSError: If there is no such file, or it is no regular one.
+    """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # asked before it is opened: a pipe would wait for a writer
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return _kept(signature_of(status))
 
 
 def names_digest(names: Iterable[str]) -> str:
