@@ -24,7 +24,7 @@ from paribus.running.identify import Identified, identified
 from paribus.running.on_the_spot import trained
 from paribus.running.other_data import sentence
 from paribus.running.recorder import TrackedRecorder
-from paribus.running.setup import builder, refuse_format
+from paribus.running.setup import builder, refuse_default_format, refuse_format
 from paribus.running.tags import model_label, run_name, run_tags, weights
 from paribus.running.used import unused
 from paribus.running.workspace import FileWorkspace, discard
@@ -116,6 +116,7 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     """
     request = resolved.request
     refuse_format(request.experiment, request.nodes["device"], step=request.step)
+    refuse_default_format()
     runs = None
     if request.experiment.subject == "runs":
         from paribus.running.subjects.runs import runs_digest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 import paribus.running.subjects
@@ -84,6 +85,22 @@ def refuse_format(experiment: Experiment, device: Any, *, step: str | None = Non
     )
     where = f"step {step}: " if step is not None else ""
     raise ConfigError(f"device.dtype={device.dtype}: {where}{experiment.type} {why}; use device.dtype={DEFAULT_DTYPE}")
+
+
+def refuse_default_format() -> None:
+    """Refuse to work where the process makes all new numbers in another format than float32.
+
+    Networks and arrays would silently be in it, and no identity says so.
+
+    Raises:
+        ConfigError: If ``torch.set_default_dtype`` was called.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_default_dtype() is not torch.float32:
+        raise ConfigError(
+            f"torch.get_default_dtype() is {torch.get_default_dtype()}; set it back to torch.float32 and choose the "
+            "number format with device.dtype"
+        )
 
 
 def basics(resolved: Resolved) -> dict[str, Any]:
