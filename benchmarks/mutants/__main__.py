@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import signal
 import sys
 import tempfile
 import time
@@ -49,6 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     known = equivalents.read()
     called = [change for change in chosen if any(entry.covers(change) for entry in known)]
     tried = chosen if asked.equivalents_too else [change for change in chosen if change not in called]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no test is left running
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="paribus_mutants_") as folder:
         copies = [Overlay(ROOT, Path(folder) / str(number)) for number in range(asked.jobs)]

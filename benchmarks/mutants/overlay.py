@@ -99,6 +99,11 @@ class Fork:
             return Outcome(None, seconds, self._text())
         return Outcome(os.waitstatus_to_exitcode(status), seconds, self._text())
 
+    def end(self) -> None:
+        """End them now."""
+        self._end_group()
+        os.waitpid(self._pid, 0)
+
     def _end_group(self) -> None:
         """End what the tests started and left, too."""
         with suppress(ProcessLookupError, PermissionError):
@@ -112,6 +117,7 @@ def _inside(folder: Path, log: Path, tests: list[str], plugins: Callable[[], lis
     """Run tests in the fork; never returns."""
     code = 3
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
         stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(stream, 1)

@@ -93,17 +93,21 @@ def run(tasks: Iterable[Task], copies: Sequence[Overlay]) -> None:
     waiting = iter(tasks)
     busy: dict[int, tuple[Generator[Request, Outcome, None], Request, Fork]] = {}
     left = True
-    while left or busy:
-        for number, copy in enumerate(copies):
-            if number not in busy:
-                left = _begin(waiting, copy, number, busy) if left else False
-                continue
-            task, request, fork = busy[number]
-            outcome = fork.ended(request.limit)
-            if outcome is not None:
-                del busy[number]
-                _go_on(task, outcome, copy, number, busy)
-        time.sleep(PAUSE)
+    try:
+        while left or busy:
+            for number, copy in enumerate(copies):
+                if number not in busy:
+                    left = _begin(waiting, copy, number, busy) if left else False
+                    continue
+                task, request, fork = busy[number]
+                outcome = fork.ended(request.limit)
+                if outcome is not None:
+                    del busy[number]
+                    _go_on(task, outcome, copy, number, busy)
+            time.sleep(PAUSE)
+    finally:
+        for _, _, fork in busy.values():
+            fork.end()
 
 
 def _begin(waiting: Any, copy: Overlay, number: int, busy: dict[int, Any]) -> bool:
@@ -185,9 +189,11 @@ def _runs(test: Ran, name: str, whole: bool) -> bool:
 
 
 def mirrored(change: Change, ran: Sequence[Ran], tests: Path) -> list[Ran]:
-    """Return the tests that mirror the changed file."""
+    """Return the tests that mirror the changed file, the quickest file first, and in it the quickest test."""
     files = mirror(change.file, tests)
-    return [test for test in ran if test.file in files]
+    found = [test for test in ran if test.file in files]
+    of_file = {name: sum(test.seconds for test in found if test.file == name) for name in files}
+    return sorted(found, key=lambda test: (of_file[test.file], test.file, test.seconds))
 
 
 def try_changes(
