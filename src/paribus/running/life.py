@@ -258,7 +258,9 @@ def live(
         living.run.config(request.tree, request.choices, described(resolved), leave_out=unused(resolved))
         living.result = living.complete(work(living))
         living.result = keeping.keep(living.result, living.run)
-        keeping.seal(living.result, living.run)
+        with SignalsHeld():
+            keeping.seal(living.result, living.run)
+            living.workspace.remove()
     except BaseException as error:
         if living is None:
             raise
@@ -266,7 +268,6 @@ def live(
         if raised is error:
             raise
         raise raised from error
-    living.workspace.remove()
     log.info("%s: finished in %.1f s", living.recorder.name, living.result.duration_seconds or 0.0)
     return living.result
 
