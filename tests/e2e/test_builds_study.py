@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import paribus
 from paribus.cli.main import main
 
 TINY = [
@@ -51,6 +54,15 @@ def test_the_study_runs_every_type_on_the_chosen_feature_and_tells_what_drives_i
     swept = runs[f"sweep_{number}"]
     assert swept.params["experiment.family"] == LEADS and swept.params["feature.id"] == number
     assert swept.name == f"family_1d_sweep latent {number} s0"
+    assert shlex.split(store.result(runs[f"report_{number}"].run_id).provenance["repeat"])[1:] == TINY, (
+        "a page about steps comes with its study"
+    )
+    for step in ("tokens", "sweep", "split_half", "shuffle_null"):  # with values that the survey filled in
+        line = store.result(runs[f"{step}_{number}"].run_id).provenance["repeat"]
+        again = paribus.run(shlex.split(line)[1:])
+        assert "study=" not in line and store.get(again.run_id).identity == runs[f"{step}_{number}"].identity, line
+        for name, table in store.result(runs[f"{step}_{number}"].run_id).tables.items():
+            pd.testing.assert_frame_equal(again.tables[name].frame, table.frame)
 
     report = store.result(runs[f"report_{number}"].run_id)
     drivers = report.aggregates.custom["drivers"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
+import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import paribus
@@ -97,6 +101,23 @@ OPTIONS = {
     "experiment/accuracy": "_target_: tracked_package.Accuracy\nscale: 1.0\n",
     "experiment/accuracy_on_digits": "defaults:\n  - override /data@_global_.data: digits_scanners\n  - _self_\n"
     "_target_: tracked_package.Accuracy\nscale: 1.0\n",
+    "study/tiny": """# @package _global_
+defaults:
+  - /experiment@experiment.steps.train: train_classifier
+  - /experiment@experiment.steps.right: accuracy
+  - /experiment@experiment.steps.dim: accuracy_on_digits
+  - /experiment@experiment.comparison: compare
+  - _self_
+  - override /experiment: sequence
+  - override /data: dots
+  - override /model: net
+training: {epochs: 2, n_evaluations: 1, n_checkpoints: 1}
+checkpoint: final
+tracking: {experiment: "tiny, it's"}
+experiment:
+  steps: {dim: {scale: 0.5}}
+  comparison: {metrics: [n_samples], experiment_type: accuracy, where: [experiment.scale=1]}
+""",
     "study/digits": "# @package _global_\ndefaults:\n  - override /experiment: accuracy\n"
     "  - override /data: digits_scanners\n  - _self_\n",
 }
@@ -344,3 +365,62 @@ def test_random_parts_of_a_model_are_found_by_place():
     assert unasked(SetCompletion(weights="w.pt", sae=SAE()), sae=False) == ()
     assert unasked(SetCompletion(weights="w.pt", sae=SAE(untrained=True))) == ()
     assert unasked(SetCompletionSmall(untrained=True, sae=SAE())) == () == unasked(Planted())
+
+
+def repeated(run_id, experiment):
+    """Run the line that a report shows under "To repeat it"; return what was kept and what it gave."""
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.store import open_store
+
+    store = open_store(TrackingSpec(experiment=experiment))
+    page = store.download(run_id, "report.html").read_text()
+    (line,) = re.findall(r'To repeat it:</p><pre class="command">(.*?)</pre>', page, re.DOTALL)
+    program, *words = shlex.split(html.unescape(line))
+    assert program == "paribus"
+    folders = [words[i + 1] for i, word in enumerate(words) if word == "--config-dir"]
+    asked = [word for word in words if "=" in word]
+    result = paribus.run(asked, config_dir=folders[0] if folders else None)
+    assert result.run_id != run_id, "measured again, not taken"
+    return store.get(run_id), store.result(run_id), store.get(result.run_id), result
+
+
+def again(run_id, experiment):
+    """Assert that the line of a report gives the same run again: its identity and every table."""
+    before, kept, after, result = repeated(run_id, experiment)
+    assert (after.identity, after.experiment) == (before.identity, before.experiment), before.name
+    assert result.spec_id == kept.spec_id and set(result.tables) == set(kept.tables)
+    for name, table in kept.tables.items():
+        left_out = [column for column in ("run_id", "duration_seconds") if name == "steps"]
+        made = result.tables[name].frame.drop(columns=left_out)
+        pd.testing.assert_frame_equal(made, table.frame.drop(columns=left_out))
+    return result
+
+
+def test_the_line_in_a_report_gives_that_very_run_again(folder, capsys):
+    """Of a sweep's jobs, of their steps, of the comparison at its end and of one asked for alone."""
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.store import open_store
+
+    name = "tiny, it's"
+    words = ["study=tiny", "training=standard,grokking", "seed=4", "data.n=130", "stats=quick"]
+    assert main(["--config-dir", "conf", "-m", *words]) == 0
+    store = open_store(TrackingSpec(experiment=name))
+    runs = store.runs()
+    assert len(runs) == 9 and {each.status for each in runs} == {"FINISHED"}
+    mine = [each for each in runs if each.tags.get("training") != "standard"]
+    assert {each.tags.get("step") for each in mine} == {None, "train", "right", "dim", "comparison"}
+    for each in mine:
+        again(each.run_id, name)
+    ask = [f'tracking.experiment="{name}"', "experiment.metrics=[n_samples]", "experiment.experiment_type=accuracy"]
+    alone = run("experiment=compare", *ask, "experiment.where=[experiment.scale=1]")
+    run("experiment=accuracy", "data=dots", "model=net", f'tracking.experiment="{name}"', "seed=8")
+    assert again(alone.run_id, name).config["experiment"]["runs"], "what came later is none of it"
+    assert alone.config["experiment"]["runs"] == []
+
+
+def test_a_line_names_the_run_that_the_latest_was(folder):
+    made = run("experiment=train_classifier", "model=net", "data=dots", "seed=11", *TRAINING)
+    first = run("experiment=accuracy", "model=tracked", "checkpoint=final", "seed=2")
+    run("experiment=train_classifier", "model=net", "data=dots", "seed=12", *TRAINING)
+    assert f"model.run={made.run_id}" in first.provenance["repeat"]
+    again(first.run_id, "paribus")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 REQUIRED_GROUPS = ("device", "stats", "tracking", "experiment")
 """Groups that cannot be left empty."""
 
+CAN_BE_EMPTY = ("feature", "slice", "constraints")
+"""Groups that ``GROUP=null`` leaves empty, also where an experiment chooses something for them."""
+
 FIXED = {
     "device": "paribus.engine.device.DeviceSpec",
     "stats": "paribus.stats.spec.StatsSpec",
@@ -135,6 +138,21 @@ class Composer:
             tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         return self._checked(tuple(overrides), base.choices, tree, self._named(overrides, _hydra_words(overrides)))
 
+    def choices(self, overrides: Sequence[str]) -> Mapping[str, str | None]:
+        """Return the option that the words choose in each group, by themselves or by what they choose."""
+        return self._base(overrides)[0].choices
+
+    def plain(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """Return what the words compose as plain data, unchecked, with ``???`` where a value is still needed."""
+        from omegaconf import OmegaConf
+
+        base, values = self._base(overrides)
+        with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
+            config = hydra_parts.apply_values(base.frozen, values)
+            found = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+        assert isinstance(found, dict)
+        return {str(name): value for name, value in found.items()}
+
     def from_config(
         self,
         config: DictConfig,
@@ -156,10 +174,12 @@ class Composer:
 
         named = self._named(overrides, tuple(hydra_overrides))
         if _target(config, "data") == AS_TRAINED or (_target(config, "model") == TRACKED and "data" not in named):
-            return replace(self.job((*overrides, *hydra_overrides)), overrides=tuple(overrides))
+            made = self.job((*overrides, *hydra_overrides))
+            return replace(made, overrides=(*overrides, *_searchpath(hydra_overrides)))
         with refused(self, overrides, config):
             tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return self._checked(tuple(overrides), _own(choices), tree, named)
+        words = (*overrides, *_searchpath(hydra_overrides))  # what finds the options belongs to the words of the job
+        return self._checked(words, _own(choices), tree, named)
 
     def node(self, group: str, overrides: Sequence[str]) -> Any:
         """Compose and build the node of one group alone; no experiment need be chosen.
@@ -224,6 +244,8 @@ class Composer:
         value = override.value()
         if isinstance(value, dict) or not self._is_group[known]:
             return False
+        if value is None and override.key_or_group in CAN_BE_EMPTY:
+            return True
         if not isinstance(value, str) or not value:
             raise ConfigError(
                 f"{override.input_line}: {override.key_or_group} wants the name of one option; "

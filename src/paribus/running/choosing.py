@@ -61,7 +61,7 @@ def _filled_step(step: Request, row: Mapping[str, Any]) -> Request:
     made = step.for_step(
         f"{step.step}_{number}", experiment, _filled(step.tree.get("experiment", {}), row, str(step.step))
     ).with_nodes(feature=spec)
-    return replace(made, tree={**made.tree, "feature": node}, choices={**made.choices, "feature": "latent"})
+    return replace(made, tree={**made.tree, "feature": node}, choices={**step.choices, "feature": "latent"})
 
 
 def _filled(value: Any, row: Mapping[str, Any], where: str) -> Any:

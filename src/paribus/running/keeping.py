@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, to_json
 from paribus.results.values import plain
 from paribus.running.holding import SignalsHeld
+from paribus.running.repeating import line
 from paribus.running.summary import lines
 from paribus.running.tags import weights
 from paribus.tracking.run import FINISHED
@@ -18,7 +18,6 @@ from paribus.tracking.run import FINISHED
 if TYPE_CHECKING:
     from paribus.experiments.base import Setup
     from paribus.results.schema import Result
-    from paribus.running.request import Request
     from paribus.running.resolve import Resolved
     from paribus.tracking.run import FileRun
 
@@ -115,11 +114,11 @@ def draw_figures(result: Result, run: FileRun) -> tuple[dict[str, bytes], tuple[
     return drawn, tuple(warnings)
 
 
-def provenance_of(request: Request, process: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provenance of one run: that of the process, the words that repeat it, and its seed."""
-    words = [word for word in request.overrides if not word.startswith(("hydra.", "hydra/"))]
+def provenance_of(resolved: Resolved, process: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of one run: that of the process, the line that repeats it, and its seed."""
+    request = resolved.request
     return {
-        "repeat": "paribus " + shlex.join(words),
+        "repeat": line(resolved),
         "overrides": list(request.overrides),
         "step": request.step,
         "seed": request.seed,

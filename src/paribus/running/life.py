@@ -119,9 +119,11 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     refuse_default_format()
     runs = None
     if request.experiment.subject == "runs":
-        from paribus.running.subjects.runs import runs_digest
+        from paribus.running.subjects.runs import finished, runs_digest
 
-        runs = runs_digest(store, request.runs)
+        made_from = finished(store, request.runs)
+        resolved = replace(resolved, runs=request.runs or made_from.top)
+        runs = runs_digest(made_from.ids)
     elif resolved.given:
         from paribus.running.subjects.results import results_digest
 
@@ -297,7 +299,7 @@ def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, pare
         run=run,
         recorder=TrackedRecorder(run=run, workspace=workspace, name=name),
         workspace=workspace,
-        origin=keeping.provenance_of(resolved.request, process),
+        origin=keeping.provenance_of(resolved, process),
         started=datetime.now(UTC),
         clock=time.perf_counter(),
     )

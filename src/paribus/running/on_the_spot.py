@@ -81,9 +81,11 @@ def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
 def _training(request: Request, name: str) -> Request:
     """Return the request of one training run, which is reused whenever it is there."""
     experiment = experiment_named(name)
-    step = replace(request.for_step(name, experiment, _node(experiment)), step=None, reuse="always")
+    asked = request.for_step(name, experiment, _node(experiment)).with_options_of(f"trained_by.{name}")
     # the same model for every number format that it is measured in
-    return step.with_nodes(device=replace(request.nodes["device"], dtype=DEFAULT_DTYPE))
+    device = replace(request.nodes["device"], dtype=DEFAULT_DTYPE)
+    node = {**(request.tree.get("device") or {}), "dtype": DEFAULT_DTYPE}
+    return replace(asked, step=None, reuse="always").changed(device=(device, node, request.choices.get("device")))
 
 
 def experiment_named(name: str) -> Experiment:

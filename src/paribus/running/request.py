@@ -30,6 +30,8 @@ class Request:
         checkpoint: Which checkpoints of a trained model to work on.
         reuse: ``auto``, ``always`` or ``never``.
         named: Groups whose option the words of the request name.
+        derived: Whether its experiment is not that of the job: a step, a training on the spot, a sweep's comparison.
+        config_dirs: The user's folders of options.
         runs: Of a comparison: ids of the runs it is made from; empty for all of the study.
         study: The study bundle the job belongs to.
         sweep: Id of the sweep the job belongs to.
@@ -46,6 +48,8 @@ class Request:
     checkpoint: str
     reuse: str
     named: frozenset[str] = frozenset()
+    derived: bool = False
+    config_dirs: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     study: str | None = None
     sweep: str | None = None
@@ -91,7 +95,21 @@ class Request:
             tree={**self.tree, "experiment": node},
             choices={**self.choices, "experiment": experiment.type},
             step=name,
+            derived=True,
         )
+
+    def with_options_of(self, place: str) -> Request:
+        """Return a step's request with the options that the job chose for it, by the groups of a job of its own.
+
+        Args:
+            place: Where the step stands in the job's experiment, such as ``steps.train``.
+        """
+        within = f"experiment@experiment.{place}"
+        own: dict[str, str | None] = {"experiment": self.choices.get(within) or self.experiment.type}
+        inner = {key: option for key, option in self.choices.items() if key.startswith(f"{within}.")}
+        own |= {f"experiment@experiment.{key.removeprefix(f'{within}.')}": option for key, option in inner.items()}
+        others = {key: option for key, option in self.choices.items() if not key.startswith("experiment@")}
+        return replace(self, choices={**others, **own})
 
 
 def from_job(job: Job, *, sweep: str | None = None) -> Request:
@@ -116,6 +134,7 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
         checkpoint=job.checkpoint,
         reuse=job.reuse,
         named=job.named,
+        config_dirs=job.config_dirs,
         runs=tuple(getattr(experiment, "runs", ())),
         study=job.study,
         sweep=sweep,

@@ -31,6 +31,7 @@ class Resolved:
         source: The trained model, None where the model is built anew or read from a file.
         asked: The request as it was before, where the model is to be trained on the spot.
         given: Results of the steps before, for a report about them.
+        runs: Of a comparison: ids of the runs that stand for all that it is made from.
         other: What is measured on, where it is not what the model was trained on: another data set, or its own changed.
     """
 
@@ -39,6 +40,7 @@ class Resolved:
     asked: Request | None = None
     given: tuple[Result, ...] = ()
     other: str | None = None
+    runs: tuple[str, ...] = ()
 
 
 def trains(experiment: Experiment) -> bool:

@@ -165,7 +165,10 @@ def step_requests(request: Request) -> list[Request]:
     if not experiment.steps:
         raise ConfigError("experiment.steps: is empty; choose a study, e.g. study=shortcut_digits")
     nodes: Mapping[str, Any] = request.tree.get("experiment", {}).get("steps", {})
-    return [request.for_step(name, step, nodes.get(name, {})) for name, step in experiment.steps.items()]
+    return [
+        request.for_step(name, step, nodes.get(name, {})).with_options_of(f"steps.{name}")
+        for name, step in experiment.steps.items()
+    ]
 
 
 def _work(living: Living, steps: list[Request], store: Store, folder: Path) -> Result:

@@ -97,7 +97,7 @@ def compare(request: Request, store: Store, folder: Path, runs: tuple[str, ...])
     experiment, node = declared.comparison, request.tree.get("experiment", {}).get(COMPARISON) or {}
     if "runs" in {field.name for field in dataclasses.fields(experiment)}:
         experiment, node = dataclasses.replace(experiment, runs=list(runs)), {**node, "runs": list(runs)}
-    asked = dataclasses.replace(request.for_step(COMPARISON, experiment, node), runs=runs)
+    asked = dataclasses.replace(request.for_step(COMPARISON, experiment, node).with_options_of(COMPARISON), runs=runs)
     return run_experiment(Resolved(without_training(asked), None), store, folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
@@ -87,10 +87,35 @@ def _among(store: Store, kept: Mapping[str, KeptRun], named: tuple[str, ...]) ->
     return found
 
 
-def runs_digest(store: Store, among: Iterable[str] = ()) -> str:
-    """Return a digest of the finished runs that a comparison would be made from."""
-    finished = sorted(run.run_id for run in collect(store, among) if run.status == FINISHED)
-    return digest({"runs": finished})
+@dataclass(frozen=True)
+class Finished:
+    """The finished runs that a comparison is made from.
+
+    Attributes:
+        ids: Their ids, sorted.
+        top: The runs that stand for them: those that they are nested in, or themselves.
+    """
+
+    ids: tuple[str, ...]
+    top: tuple[str, ...]
+
+
+def finished(store: Store, among: Iterable[str] = ()) -> Finished:
+    """Return the finished runs that a comparison would be made from; ``among`` as for :func:`collect`."""
+    kept = {run.run_id: run for run in reversed(store.runs())}
+    found = [run.run_id for run in collect(store, among) if run.status == FINISHED]
+    return Finished(tuple(sorted(found)), tuple(dict.fromkeys(_top(run_id, kept) for run_id in found)))
+
+
+def _top(run_id: str, kept: Mapping[str, KeptRun]) -> str:
+    while (parent := kept[run_id].parent) in kept:
+        run_id = str(parent)
+    return run_id
+
+
+def runs_digest(finished: Iterable[str]) -> str:
+    """Return a digest of the finished runs that a comparison is made from."""
+    return digest({"runs": list(finished)})
 
 
 def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None] = lambda run_id: None) -> CollectedRun:

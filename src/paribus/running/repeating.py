@@ -1,0 +1,116 @@
+"""The line that gives a run again: this very one, wherever it stood."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from paribus.config import catalogue
+from paribus.config.check import TARGET
+from paribus.config.compose import AS_TRAINED, Composer
+from paribus.config.job import GROUPS
+from paribus.config.restate import restated, value_text
+from paribus.errors import ParibusError
+from paribus.running.used import unused
+
+if TYPE_CHECKING:
+    from paribus.running.request import Request
+    from paribus.running.resolve import Resolved
+
+SETTINGS = ("seed", "checkpoint")
+RESULTS = "results"
+"""Subject of pages made from the steps before them: the job that they are a step of gives them again."""
+
+
+def line(resolved: Resolved) -> str:
+    """Return the command that gives a run again, for a shell.
+
+    A job is given by its own words, with the run that ``latest`` stood for, and with the runs that a comparison was
+    made from. A step, a training on the spot and a comparison at a sweep's end are asked for as jobs of their own, on
+    the model that they took. What no job of its own can give (a page about steps, a model that was not tracked, an
+    experiment that is no option) is given by the words of the job it was part of.
+    """
+    request = resolved.request
+    flags = ["--config-dir", request.config_dirs[0]] if request.config_dirs else []
+    return shlex.join(["paribus", *flags, *_words(resolved)])
+
+
+def _words(resolved: Resolved) -> tuple[str, ...]:
+    request = resolved.request
+    if request.derived and request.experiment.subject != RESULTS:
+        try:
+            if (words := _alone(resolved)) is not None:
+                return words
+        except ParibusError:
+            pass  # an experiment that only its study can put together
+    return _own(resolved)
+
+
+def _own(resolved: Resolved) -> tuple[str, ...]:
+    """Return the words of the job, with everything named that they leave to what was the latest."""
+    request = resolved.request
+    words = [word for word in request.overrides if not _is_plumbing(word)]
+    if request.derived:
+        return tuple(words)
+    pinned: dict[str, str] = {}
+    source = resolved.source
+    if request.choices.get("model") == "tracked" and source is not None and source.run_id is not None:
+        pinned["model.run"] = value_text(source.run_id)
+    if resolved.runs and _takes_runs(request):
+        pinned["experiment.runs"] = value_text(list(resolved.runs))
+    kept = [word for word in words if word.lstrip("+").partition("=")[0] not in pinned]
+    return (*kept, *(f"{name}={value}" for name, value in pinned.items()))
+
+
+def _alone(resolved: Resolved) -> tuple[str, ...] | None:
+    """Return the words of a job of its own for a part of another one, None where there can be none."""
+    request, source = resolved.request, resolved.source
+    if not _is_option(request):
+        return None
+    left_out = unused(resolved) | {"training"} if source is not None else unused(resolved)
+    groups = [group for group in GROUPS if group not in left_out]
+    nodes: dict[str, Any] = {group: request.tree.get(group) for group in groups}
+    fixed: list[str] = [word for word in request.overrides if word.lstrip("+").startswith("hydra.searchpath=")]
+    chosen = {key: option for key, option in request.choices.items() if key.startswith("experiment")}
+    if source is not None and "model" in groups:
+        if source.run_id is None:
+            return None
+        fixed += ["model=tracked", f"model.run={value_text(source.run_id)}"]
+        del nodes["model"]
+        if resolved.other is None and "data" in groups:
+            nodes["data"] = {TARGET: AS_TRAINED, "changes": {}}
+    if _takes_runs(request):
+        nodes["experiment"] = {**nodes["experiment"], "runs": list(resolved.runs)}
+    for group in groups:
+        if group in nodes and group != "experiment":
+            own = group == "data" and source is not None and resolved.other is None
+            chosen[group] = "as_trained" if own else request.choices.get(group)
+    settings = {name: getattr(request, name) for name in SETTINGS}
+    return restated(_composer(request.config_dirs), chosen, {**settings, **nodes}, fixed)
+
+
+def _is_plumbing(word: str) -> bool:
+    """Return whether a word says how a job was run, and nothing of what."""
+    if word.lstrip("+").startswith("hydra.searchpath="):
+        return False
+    return word.lstrip("+").startswith(("hydra.", "hydra/", "reuse="))
+
+
+def _takes_runs(request: Request) -> bool:
+    return "runs" in {field.name for field in dataclasses.fields(request.experiment)}
+
+
+def _is_option(request: Request) -> bool:
+    return request.choices.get("experiment") in _options(request.config_dirs)
+
+
+@cache
+def _options(config_dirs: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(option.name for option in catalogue.options("experiment", config_dirs))
+
+
+@cache
+def _composer(config_dirs: tuple[str, ...]) -> Composer:
+    return Composer(config_dirs)
