@@ -128,36 +128,41 @@ def spread_out(score: Floats, leading: Ints, n: int) -> list[int]:
     return chosen + [latent for latent in order if latent not in chosen][: n - len(chosen)]
 
 
-def screen(setup: BuildSetup, states: States, latents: Ints, rung: int) -> pd.DataFrame:
+def screen(setup: BuildSetup, states: States, latents: Ints, rung: int | None) -> pd.DataFrame:
     """Return the mean effect of every family on some latents: set to a rung, minus absent, in the same contexts.
 
     Args:
         setup: The model and its edits.
         states: Contexts ``[n]``.
         latents: Which latents.
-        rung: AP that stacking families are set to.
+        rung: AP that stacking families are set to; None: every rung, of which that with the largest effect counts,
+            contexts that cannot wear it counting as unmoved.
+
+    Returns:
+        One row per latent and family: latent, family, rung, mean_delta (in the contexts that can wear it), n.
     """
     import numpy as np
     import pandas as pd
 
-    from paribus.subjects.builds.states import stack
+    families, rows = setup.vocabulary.families(), []
+    for order, family in enumerate(families):
+        levels = _levels(setup, family, rung)
+        edited = setup.enforce(setup.edits.sweep(states, family, [None, *levels]))
+        f = np.full((*edited.shape, len(latents)), np.nan)
+        f[edited.ok] = latents_of(setup, edited[edited.ok], latents)
+        delta = f[1:] - f[:1]
+        n, total = (~np.isnan(delta)).sum(1), np.nansum(delta, axis=1)
+        best = np.abs(total).argmax(0)
+        for place, latent in enumerate(latents.tolist()):
+            level, known = int(best[place]), int(n[best[place], place])
+            mean = float(total[level, place] / known) if known else float("nan")
+            rows.append((place, order, latent, family.name, levels[level], mean, known))
+    columns = ["latent", "family", "rung", "mean_delta", "n"]
+    return pd.DataFrame([row[2:] for row in sorted(rows)], columns=columns)
 
-    families = setup.vocabulary.families()
-    edited = setup.enforce(stack([_set(setup, states, family, level) for family in families for level in (None, rung)]))
-    pairs = edited.reshape(len(families), 2, states.size)
-    both = pairs.ok[:, 0] & pairs.ok[:, 1]
-    f = np.full((*pairs.shape, len(latents)), np.nan)
-    f[pairs.ok] = latents_of(setup, pairs[pairs.ok], latents)
-    rows = []
-    for place, latent in enumerate(latents.tolist()):
-        for index, family in enumerate(families):
-            kept = np.flatnonzero(both[index])
-            delta = f[index, 1, kept, place] - f[index, 0, kept, place]
-            mean = float(delta.mean()) if len(delta) else float("nan")
-            rows.append({"latent": latent, "family": family.name, "mean_delta": mean, "n": len(delta)})
-    return pd.DataFrame(rows)
 
-
-def _set(setup: BuildSetup, states: States, family: Family, rung: int | None) -> States:
-    level = None if rung is None else 10 if family.main_only else setup.vocabulary.nearest_rung(family, rung)
-    return setup.edits.set_rung(states, family, level)
+def _levels(setup: BuildSetup, family: Family, rung: int | None) -> list[int]:
+    known = list(setup.edits.levels(family))
+    if family.main_only or rung is None:
+        return known
+    return [setup.vocabulary.nearest_rung(family, rung)]

@@ -105,7 +105,7 @@ def interval(frame: pd.DataFrame, *, joint: bool) -> tuple[Floats, Floats]:
     return np.where(equal, mean, low), np.where(equal, mean, high)
 
 
-def effect_text(row: pd.Series, unit: float = 1.0, form: str = ".3g", word: str = "") -> str:
+def effect_text(row: pd.Series, unit: float = 1.0, form: str = ".3g", word: str = "", *, joint: bool = False) -> str:
     """Return an effect with its interval as text: ``0.31 [0.2, 0.4]``; one number where all source builds agree.
 
     Args:
@@ -113,13 +113,15 @@ def effect_text(row: pd.Series, unit: float = 1.0, form: str = ".3g", word: str 
         unit: What one unit of the text is in units of the activation.
         form: How numbers are written.
         word: Name of the unit.
+        joint: Whether the interval is the one that holds for all rows of the table together.
     """
     value = f"{row['mean_delta'] / unit:{form}}" + (f" {word}" if word else "")
     if row.get("ci_method") == EQUAL_UNITS:
         return f"{value} in every source build"
-    if np.isnan(row["ci_low"]):
+    low, high = (row[f"{'ci_adj' if joint else 'ci'}_{end}"] for end in ("low", "high"))
+    if np.isnan(low):
         return f"{value} without an interval"
-    return f"{value} [{row['ci_low'] / unit:{form}}, {row['ci_high'] / unit:{form}}]"
+    return f"{value} [{low / unit:{form}}, {high / unit:{form}}]"
 
 
 def with_n(frame: pd.DataFrame, column: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from paribus.experiments._build_experiment import EFFECT_COLUMNS, TESTED_COLUMNS
 from paribus.experiments.base import Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Result, Table
@@ -50,7 +51,7 @@ class FeatureReport(Experiment):
         if sd is None:
             raise ExperimentError("feature_report: needs a family_1d_sweep before it of a feature that is not constant")
         margin = self.min_effect * sd
-        lines = [line for line in self._about(setup) if line]
+        lines = self._about(setup, recorder)
         influence = _first(setup, "token_influence_sweep")
         tokens = None if influence is None else tables.drivers(influence, margin)
         if tokens is not None:
@@ -67,22 +68,29 @@ class FeatureReport(Experiment):
             frame = tables.interactions(found, self.top)
             _hand(recorder, "interactions", "The largest pairs.", Evidence.INTERVENTIONAL, frame)
             lines.append(say.interactions(found, frame, sd))
-        swapped = self._weapons(setup, recorder, margin)
-        if swapped is not None:
-            lines.append(say.weapons(swapped, sd))
+        swapped = self._weapons(setup, recorder, margin, sd, lines)
         if (found := _first(setup, "decoder_output_analysis")) is not None:
-            lines.append(say.output(found))
-        lines.append(say.correlated(tokens, swapped))
+            frame = tables.output(found)
+            _hand(recorder, "output", "Tokens that its weights raise and lower most.", Evidence.WEIGHTS, frame)
+            lines.append(say.output(found, frame))
+        lines += say.correlated(tokens, swapped)
         validated = tables.checks([*setup.of_type("split_half"), *setup.of_type("shuffle_null")])
         _hand(recorder, "checks", "One row per validation.", Evidence.COMPARISON, validated)
-        lines += [*say.checks(validated), *self._chosen(setup)]
+        lines += [*say.checks(validated), *self._chosen(setup), say.HOW_TO_READ]
         self._borrowed(setup, recorder)
         return self._aggregates(setup, recorder, lines, tokens, sd)
 
-    def _about(self, setup: ResultsSetup) -> list[str]:
+    def _about(self, setup: ResultsSetup, recorder: Recorder) -> list[str]:
+        """Return what the survey says of the feature, and hand its row over."""
+        from paribus.experiments._survey_sentences import about
+
         survey = _first(setup, "feature_survey")
-        chosen = [] if survey is None else list(survey.aggregates.custom["summary"])
-        return [line for line in chosen[1:] if line.startswith(f"Latent {setup.feature_id} ")]
+        if survey is None or setup.feature_id is None:
+            return []
+        chosen = survey.tables["chosen"]
+        mine = chosen.frame[chosen.frame["feature_id"] == setup.feature_id].reset_index(drop=True)
+        _hand(recorder, "survey", "The survey's row about this latent.", chosen.evidence, mine)
+        return [about(row, "survey", place) for place, (_, row) in enumerate(mine.iterrows())]
 
     def _chosen(self, setup: ResultsSetup) -> list[str]:
         survey = _first(setup, "feature_survey")
@@ -90,7 +98,8 @@ class FeatureReport(Experiment):
 
     def _drivers(self, recorder: Recorder, tokens: pd.DataFrame) -> None:
         kind = Evidence.INTERVENTIONAL
-        _hand(recorder, "drivers", "One row per token: set, minus absent, in the same contexts.", kind, tokens)
+        says = "One row per token: each context with it minus the same context at the next lower rung."
+        _hand(recorder, "drivers", says, kind, tokens)
         _hand(recorder, "top_drivers", "The tokens of the figure.", kind, tokens.head(self.top))
         recorder.figure(
             Figure(
@@ -100,14 +109,18 @@ class FeatureReport(Experiment):
                 {"label": "token", "value": "mean_delta", "low": "ci_low", "high": "ci_high"}
                 | ({"null_low": "null_low", "null_high": "null_high"} if tokens["null_low"].notna().any() else {}),
                 "What moves it when it is really set",
-                "Each context with the token minus the same context without it, with its interval; grey: the middle "
-                "95 % of the same effect on like features of this model. What lies inside the grey is nothing "
-                "special to this feature.",
+                "Each context with the token minus the same context at the next lower rung, with its interval; grey: "
+                "the middle 95 % of the same effect on like features of this model. What lies inside the grey is "
+                "nothing special to this feature.",
                 {"xlabel": "change of activation"},
             )
         )
 
-    def _weapons(self, setup: ResultsSetup, recorder: Recorder, margin: float) -> pd.DataFrame | None:
+    def _weapons(
+        self, setup: ResultsSetup, recorder: Recorder, margin: float, sd: float, lines: list[str]
+    ) -> pd.DataFrame | None:
+        """Hand over weapons and classes as swapped, and add what they say; None where none were swapped."""
+        from paribus.experiments import _report_sentences as say
         from paribus.experiments import _report_tables as tables
 
         sweep = _first(setup, "weapon_sweep")
@@ -115,6 +128,9 @@ class FeatureReport(Experiment):
             return None
         frame = tables.weapons(sweep, _first(setup, "weapon_group_analysis"), margin)
         _hand(recorder, "weapons", "One row per weapon, swapped and as used.", Evidence.INTERVENTIONAL, frame)
+        classes = tables.classes(sweep, margin)
+        _hand(recorder, "weapon_classes", "One row per weapon class, swapped.", Evidence.INTERVENTIONAL, classes)
+        lines += [*say.weapons(frame, sd), *say.classes(classes, sd)]
         return frame
 
     def _borrowed(self, setup: ResultsSetup, recorder: Recorder) -> None:
@@ -133,6 +149,7 @@ class FeatureReport(Experiment):
         import pandas as pd
 
         from paribus.experiments._report_tables import CORRELATED, DRIVES
+        from paribus.experiments._standing import UNDECIDED, with_n
 
         missing = [kind for kind in READ if not setup.of_type(kind)]
         if missing:
@@ -142,6 +159,7 @@ class FeatureReport(Experiment):
         _hand(recorder, "warnings", "What the steps warned of, one row each.", Evidence.COMPARISON, frame)
         drive: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == DRIVES, "token"].tolist()
         only: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == CORRELATED, "token"].tolist()
+        open_ = None if tokens is None else tokens[tokens["verdict"] == UNDECIDED]
         first = next(result for result in setup.results if result.experiment_type == "family_1d_sweep")
         return Aggregates(
             n_samples=first.aggregates.n_samples,
@@ -152,6 +170,7 @@ class FeatureReport(Experiment):
                 "summary": lines,
                 "drivers": drive[:20],
                 "only_correlated": only[:20],
+                "undecided": [] if open_ is None else with_n(open_, "token")[:20],
                 "sd": sd,
                 "runs": [result.run_id for result in setup.results if result.run_id is not None],
             },
@@ -169,10 +188,12 @@ def _hand(recorder: Recorder, name: str, says: str, kind: Evidence, frame: pd.Da
 
 
 _COLUMNS = {
-    "verdict": "from the interval, the least effect that counts, the place among like features, and the observed p",
+    **{name: EFFECT_COLUMNS[name] for name in TESTED_COLUMNS},
+    "verdict": "from the adjusted p and the interval that holds for all rows, the least effect that counts, the place "
+    "among like features, and the observed p",
+    "step_from": "AP of the next lower rung, which the token is compared with; 0 is absent",
+    "standing_at": "AP at which the most is established of a family",
     "mean_delta": "mean paired change of the activation",
-    "ci_low": "lower end of its interval",
-    "ci_high": "upper end of its interval",
     "null_low": "2.5 % quantile of the same effect on like features",
     "null_high": "97.5 % quantile of it",
     "null_percentile": "place among like features, 0 to 100; not a p",
@@ -183,5 +204,10 @@ _COLUMNS = {
     "observational_delta": "difference of means in the data as they are; a correlation",
     "confounding_gap": "observational_delta - mean_delta: what comes along but is not done by it",
     "threshold_rung": "first AP whose simultaneous interval lies beyond the least effect that counts",
+    "largest_at": "AP of the largest effect that was tested",
+    "slope_per_ap": "mean least-squares slope per AP over the rungs up to slope_up_to, with its interval",
+    "untested": "rungs without a test, and how many contexts can wear them",
     "removal_delta": "mean effect of taking the core away in the other half of the source builds",
+    "p_kit": "classes permuted over the weapons: is it the class?",
+    "centred": "change of the token's logit per unit of activation, without the mean over tokens",
 }

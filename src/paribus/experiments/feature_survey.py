@@ -15,6 +15,7 @@ from paribus.experiments._feature_survey import (
     screen,
     spread_out,
 )
+from paribus.experiments._survey_sentences import about
 from paribus.experiments.base import Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
@@ -43,7 +44,9 @@ class FeatureSurvey(Experiment):
     n_features: int = field(3, low=1, high=100, help="Latents to choose.")
     min_firing: float = field(0.02, low=0.0, high=1.0, help="Least firing rate of a candidate.")
     max_firing: float = field(0.6, low=0.0, high=1.0, help="Largest firing rate of a candidate.")
-    rung: int = field(12, low=1, help="AP that families are set to when the chosen latents' families are screened.")
+    rung: int | None = field(
+        None, low=1, unstated=12, help="AP that the chosen latents' families are screened at; null: every rung."
+    )
     screen_contexts: int = field(200, low=10, help="Contexts of that screening.")
 
     def check(self) -> None:
@@ -108,11 +111,15 @@ class FeatureSurvey(Experiment):
         recorder.table(
             Table(
                 "screened_families",
-                f"One row per chosen latent and family: the latent with the family set to {self.rung} AP minus without "
-                "it, in the same contexts of the first half. For choosing, not for testing.",
+                "One row per chosen latent and family: the latent with the family set to a rung minus without it, in "
+                "the same contexts of the first half. For choosing, not for testing.",
                 Evidence.INTERVENTIONAL,
                 screened,
-                {"mean_delta": "mean paired difference, in sd of the latent", "n": "contexts that can wear both"},
+                {
+                    "rung": "AP that the family is set to: of all rungs the one that moves the latent most",
+                    "mean_delta": "mean paired difference, in sd of the latent",
+                    "n": "contexts that can wear both",
+                },
             )
         )
         recorder.table(
@@ -126,7 +133,10 @@ class FeatureSurvey(Experiment):
             n_samples=len(half),
             n_conditions=len(frame),
             custom={
-                "summary": [self.rule(int(half.sum())), *(_sentence(row) for _, row in named.iterrows())],
+                "summary": [
+                    self.rule(int(half.sum())),
+                    *(about(row, "chosen", place) for place, (_, row) in enumerate(named.iterrows())),
+                ],
                 "features": [int(latent) for latent in named["feature_id"]],
                 "n_candidates": int(frame["candidate"].sum()),
                 "n_dead": int((frame["firing_rate"] == 0).sum()),
@@ -190,7 +200,9 @@ class FeatureSurvey(Experiment):
         rows = []
         for _, row in chosen.iterrows():
             mine = screened[screened["latent"] == row["latent"]].dropna(subset="mean_delta")
-            order = mine.sort_values("mean_delta", key=abs, ascending=False, kind="stable")["family"].tolist()
+            reach = (mine["mean_delta"] * mine["n"]).abs()
+            order = mine.loc[reach.sort_values(ascending=False, kind="stable").index, "family"].tolist()
+            at = mine.set_index("family")
             stacking = [name for name in order if not BY_NAME[name].main_only]
             others = [name for name in order if name not in stacking[:2]]
             rows.append(
@@ -199,6 +211,8 @@ class FeatureSurvey(Experiment):
                     "family_1": stacking[0],
                     "family_2": stacking[1],
                     "modulator": others[0],
+                    **{f"rung_{i + 1}": int(at.loc[name, "rung"]) for i, name in enumerate(stacking[:2])},
+                    **{f"delta_{i + 1}": float(at.loc[name, "mean_delta"]) for i, name in enumerate(stacking[:2])},
                     **{name: row[name] for name in ("leading", *_KEPT)},
                 }
             )
@@ -229,14 +243,6 @@ class FeatureSurvey(Experiment):
         )
 
 
-def _sentence(row: pd.Series) -> str:
-    return (
-        f"Latent {row['feature_id']} fires in {row['firing_rate']:.0%}; {row['leading']} explains "
-        f"{row['selectivity']:.0%} of its variance ({row['selectivity_other_half']:.0%} in the other half); setting "
-        f"{row['family_1']} and {row['family_2']} moves it most."
-    )
-
-
 _KEPT = ("firing_rate", "selectivity", "selectivity_other_half", "logit_effect", "score")
 _COLUMNS = {
     "latent": "number in the autoencoder",
@@ -256,6 +262,10 @@ _CHOSEN = {
     "feature_id": "number of the latent",
     "family_1": "stacking family whose setting moves it most",
     "family_2": "the next one",
+    "rung_1": "AP at which family_1 was set",
+    "rung_2": "AP at which family_2 was set",
+    "delta_1": "mean effect of family_1 there on the half that latents are chosen on, in sd of the latent",
+    "delta_2": "the same of family_2",
     "modulator": "the next of all families, main-only ones included",
     **{name: _COLUMNS[name] for name in ("leading", *_KEPT)},
 }

@@ -89,9 +89,10 @@ def _grid(frame: pd.DataFrame, meanings: Mapping[str, str]) -> str:
         for name, number in zip(frame.columns, numeric, strict=True)
     )
     rows = []
-    for row in zip(*values, strict=True):
+    for number_of, row in enumerate(zip(*values, strict=True), start=1):
         cells = "".join(_cell(value, number) for value, number in zip(row, numeric, strict=True))
-        rows.append(f"<tr>{cells}</tr>")
+        rows.append(f"<tr>{_cell(number_of, True)}{cells}</tr>")
+    heads = f'<th class="number" title="what sentences name a row by"><button>row</button></th>{heads}'
     return (
         f'<div class="scroll"><table class="sortable"><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"

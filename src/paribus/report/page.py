@@ -32,13 +32,20 @@ CLAIMS: Mapping[Evidence, str] = {
         "between two runs is owed to their settings takes several seeds and a comparison."
     ),
     Evidence.COMPARISON: (
-        "Made from other runs. Where runs are compared, the runs are the samples: p and intervals speak about seeds "
-        "of the same recipe, never about images or contexts; with few runs only large and consistent differences "
-        "can be established, and the smallest p that the design can reach is stated. Where one page gathers runs, "
-        "a statement is worth as much as the run it comes from; the tables say which evidence that is."
+        "Made from other runs, which are the samples: p and intervals speak about seeds of the same recipe, never "
+        "about images or contexts; with few runs only large and consistent differences can be established, and the "
+        "smallest p that the design can reach is stated."
     ),
 }
+GATHERED = (
+    "Put together from other runs about one feature of one model; nothing was measured for it. A statement is worth as "
+    "much as the run it comes from, and each table says which evidence that is. p and intervals speak about contexts, "
+    "by source build; they say nothing about other seeds or models."
+)
+"""What is said of a page that gathers results instead of comparing runs."""
 
+GATHERS = "results"
+"""Subject of a result that gathers others."""
 SUMMARY = "summary"
 """Name of the aggregate that holds sentences; they are shown first."""
 
@@ -93,7 +100,7 @@ def _head(result: Result, title: str) -> str:
     return (
         f'<h1>{escape(title)} <span class="badge {evidence}">{evidence}</span></h1><div class="facts">{shown}</div>'
         f'<nav>{links}</nav><p class="claim"><b>What this evidence can and cannot claim.</b> '
-        f"{escape(CLAIMS[result.evidence])}</p>"
+        f"{escape(GATHERED if result.subject == GATHERS else CLAIMS[result.evidence])}</p>"
     )
 
 
