@@ -148,8 +148,9 @@ def test_a_click_sorts_in_a_browser(tmp_path):
     frame = pd.DataFrame({"value": [2.0, np.nan, -10.0, 1.0], "name": ["b", "a", "d", "c"]})
     page = render(result(tables={"t": Table("t", "", Evidence.TRAINING, frame)}), {})
     page = re.sub(r"script-src [^\"]*", "script-src &#x27;unsafe-inline&#x27;", page, count=1)
-    click = """<script>document.querySelector("th:nth-child(2) button").click(); document.title = JSON.stringify(Array.from(
-      document.querySelectorAll("tbody")[1].rows, function (r) { return r.cells[2].textContent; }));</script>"""
+    click = """<script>document.querySelector("th:nth-child(2) button").click();
+      document.title = JSON.stringify(Array.from(document.querySelectorAll("tbody")[1].rows,
+      function (r) { return r.cells[2].textContent; }));</script>"""
     (tmp_path / "page.html").write_text(page.replace("</body>", click + "</body>"))
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
              "--disable-background-networking", "--disable-component-update",

@@ -119,6 +119,8 @@ class TokenInfluenceSweep(BuildExperiment):
         driving = influence[moves].sort_values("mean_delta", key=abs, ascending=False)
         along = influence[observed["role"].ne("none").to_numpy()]
         only = along[along["standing"] == ABSENT]
+        seen = influence["mean_delta"].ne(0) | observed["role"].ne("none").to_numpy()
+        open_ = influence[influence["standing"].isin([UNDECIDED, UNMEASURED]) & seen]
         effects = influence["mean_delta"].dropna()
         if len(effects):
             largest_size(recorder, "max_effect", influence.iloc[int(influence["mean_delta"].abs().argmax())])
@@ -137,7 +139,7 @@ class TokenInfluenceSweep(BuildExperiment):
                 "moves_little": list(influence.loc[influence["standing"].isin([WITHIN, NONZERO]), "token"])[:20],
                 **self.elsewhere(influence, moves),
                 "only_correlated": list(only["token"])[:20],
-                "undecided": with_n(along[along["standing"].isin([UNDECIDED, UNMEASURED])], "token")[:20],
+                "undecided": with_n(open_, "token")[:20],
                 "activation_range": activation_range(setup),
             },
         )
