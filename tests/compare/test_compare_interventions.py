@@ -81,7 +81,7 @@ def study(seeds, *, effect=0.0, delta=0.0, rng_seed=0):
 
 def compared(runs, **settings):
     recorder = MemoryRecorder()
-    experiment = CompareInterventions(**settings)
+    experiment = CompareInterventions(**{"method": "mean_difference", **settings})
     result = perform(experiment, RunsSetup(seed=0, stats=STATS, runs=runs), recorder)
     return result, result.tables["tests"].frame.set_index("endpoint")
 
@@ -325,6 +325,7 @@ def test_every_endpoint_carries_the_interval_of_its_run():
 def test_the_swap_effect_is_compared_in_sd_of_the_margin():
     effects = compared(study({"standard": range(3)}))[0].tables["run_effects"].frame
     swaps = effects[effects["endpoint"] == "swap_effect"]
+    assert len(swaps) == 3
     assert swaps["value"].between(0.4, 0.6).all() and set(swaps["unit"]) == {"sd of the margin"}
 
 
@@ -351,7 +352,8 @@ def test_with_five_pairs_nothing_rests_on_the_t_interval():
 def test_sentences_name_the_confidence_that_was_asked_for():
     runs = study({"standard": range(8), "grokking": range(8)}, delta=0.1)
     recorder, spec = MemoryRecorder(), StatsSpec(n_bootstrap=300, n_permutations=199, confidence=0.9)
-    result = perform(CompareInterventions(), RunsSetup(seed=0, stats=spec, runs=runs), recorder)
+    asked = CompareInterventions(method="mean_difference")
+    result = perform(asked, RunsSetup(seed=0, stats=spec, runs=runs), recorder)
     said = " ".join(result.aggregates.custom["summary"])
     assert "90 % CI" in said and "95 %" not in said
 
@@ -377,8 +379,9 @@ def test_points_and_bars_of_the_endpoints_figure_are_those_of_its_table():
             for r in model_runs(c, s, n_train=n, raw=0.5 + s / 50 + n / 1e4)]  # fmt: skip
     result, _ = compared(runs)
     figure = next(f for f in result.figures if f.name == "endpoints")
-    points, bars = (result.tables[name].frame for name in figure.tables)
+    points = result.tables[figure.tables[0]].frame
     assert not points.duplicated(["endpoint", "training", "seed"]).any()
+    bars = result.tables[figure.tables[1]].frame
     means = points.groupby(["endpoint", "training"])["value"].mean()
     assert bars.set_index(["endpoint", "training"])["mean"].to_dict() == pytest.approx(means.to_dict())
 
