@@ -49,7 +49,8 @@ def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, ranking=None
     )  # fmt: skip
     probes = pd.DataFrame(
         [
-            {"epoch": e, "layer": layer, "target": t, "balanced_accuracy": 0.7 + noise(), "ci_low": 0.6, "ci_high": 0.8}
+            {"epoch": e, "layer": layer, "target": t, "balanced_accuracy": 0.7 + noise(), "ci_low": 0.6, "ci_high": 0.8,
+             "chance": 0.25}
             for e in EPOCHS for layer in ("conv1", "avgpool") for t in ("domain", "label")
         ]
     )  # fmt: skip
@@ -433,6 +434,15 @@ def test_runs_compared_across_settings_are_named():
     assert "The compared runs of subspace_ablation differ in experiment.site: auto (3), layer2 (3)." in said
     assert not any("data.seed" in line for line in said)
     assert compared(runs, where=["site=auto"])[0].diagnostics.warnings != said
+
+
+def test_the_line_of_chance_is_that_of_the_data():
+    """One half is chance only for two classes."""
+    runs = study({"standard": range(2)})
+    assert compared(runs)[0].figures[0].options["hline"] == 0.25
+    assert compared(runs, chance=0.1)[0].figures[0].options["hline"] == 0.1
+    without = [r for r in runs if r.experiment_type != "probe_trajectory"]
+    assert "hline" not in compared(without)[0].figures[0].options
 
 
 def test_the_heading_names_data_site_and_eraser():

@@ -94,7 +94,9 @@ class CompareInterventions(Experiment):
     missing_seeds: str = field("flag", choices=("flag", "refuse"), help="What to do when one arm lacks seeds.")
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
     accuracy_limits: list[float] | None = field(None, low=0.0, high=1.0, help="Limits of the accuracy axes.")
-    chance: float | None = field(0.5, low=0.0, high=1.0, help="Reference line of the figure.")
+    chance: float | None = field(
+        None, low=0.0, high=1.0, help="Reference line of the figure; null: chance as the runs' label probes tell it."
+    )
 
     def check(self) -> None:
         """Check the checkpoint rule, the limits, the endpoints and the restriction.
@@ -129,7 +131,14 @@ class CompareInterventions(Experiment):
             ExperimentError: If there is nothing to compare, or something the settings refuse.
         """
         from paribus.compare.contrasts import condition_table, contrast_table, factor_table
-        from paribus.compare.effects import ablation_curves, chosen_epochs, described, run_effects, steering_curves
+        from paribus.compare.effects import (
+            ablation_curves,
+            chance_of,
+            chosen_epochs,
+            described,
+            run_effects,
+            steering_curves,
+        )
         from paribus.compare.endpoints import Choice
         from paribus.compare.units import units_of
 
@@ -156,7 +165,8 @@ class CompareInterventions(Experiment):
         for line in dict.fromkeys((*notes, *unread, *uneven, *missing, *crowded)):
             recorder.warn(line)
         _hand_over(recorder, effects, units, conditions, tests, factors, curves)
-        self._figures(recorder, effects, tests, described(runs), spec.confidence)
+        line = chance_of(runs) if self.chance is None else self.chance
+        self._figures(recorder, effects, tests, described(runs), line, spec.confidence)
         return self._aggregates(effects, conditions, tests, factors, recorder, spec.confidence)
 
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
@@ -183,11 +193,17 @@ class CompareInterventions(Experiment):
             recorder.warn(f"Only the condition {present[0]!r} has finished runs: nothing could be tested.")
 
     def _figures(
-        self, recorder: Recorder, effects: pd.DataFrame, tests: pd.DataFrame, what: str, confidence: float
+        self,
+        recorder: Recorder,
+        effects: pd.DataFrame,
+        tests: pd.DataFrame,
+        what: str,
+        chance: float | None,
+        confidence: float,
     ) -> None:
         options: dict[str, Any] = {"conditions": self._order(effects), "confidence": confidence}
-        if self.chance is not None:
-            options["hline"] = self.chance
+        if chance is not None:
+            options["hline"] = chance
         if self.accuracy_limits is not None:
             options["ylim"] = list(self.accuracy_limits)
         recorder.figure(

@@ -185,6 +185,16 @@ def described(runs: Sequence[CollectedRun]) -> str:
     return "".join(f"{each}, " for each in named)
 
 
+def chance_of(runs: Sequence[CollectedRun]) -> float | None:
+    """Return the accuracy of guessing the label that the runs' probes tell; None where they tell none, or several."""
+    known: set[float] = set()
+    for run in _of_type(runs, "probe_trajectory"):
+        rows = chosen_rows(run, "probes", {"target": "label"}, ("target", "chance"))
+        if not isinstance(rows, Unread):
+            known |= {float(value) for value in rows["chance"]}
+    return known.pop() if len(known) == 1 else None
+
+
 def _of_type(runs: Sequence[CollectedRun], experiment_type: str) -> list[CollectedRun]:
     """Return the runs of a type, the earliest first."""
     mine = [run for run in runs if run.experiment_type == experiment_type]
