@@ -165,8 +165,8 @@ class CompareInterventions(Experiment):
         for line in dict.fromkeys((*notes, *unread, *uneven, *missing, *crowded)):
             recorder.warn(line)
         _hand_over(recorder, effects, units, conditions, tests, factors, curves)
-        line = chance_of(runs) if self.chance is None else self.chance
-        self._figures(recorder, effects, tests, described(runs), line, spec.confidence)
+        chance = chance_of(runs) if self.chance is None else self.chance
+        self._figures(recorder, effects, tests, described(runs), chance, spec.confidence)
         return self._aggregates(effects, conditions, tests, factors, recorder, spec.confidence)
 
     def _select(self, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:

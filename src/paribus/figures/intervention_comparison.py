@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import ScaledTranslation
 
 from paribus.figures import _panels, style
 from paribus.figures._request import FloatArray, Request, levels, numbers
@@ -122,6 +123,18 @@ def _band(index: int, colour: str) -> dict[str, Any]:
     return {"facecolor": "none", "edgecolor": colour, "alpha": 0.45, "hatch": "////", "linewidth": 0}
 
 
+def _alone(ax: Axes, index: int, at: FloatArray, ends: FloatArray, colour: str) -> None:
+    """Mark means [k] with low and high that no line joins: raw filled, ablated open, side by side."""
+    figure = ax.get_figure()
+    assert figure is not None
+    beside = ax.transData + ScaledTranslation((1 if index else -1) * 4 / 72, 0, figure.dpi_scale_trans)
+    for x, mean, low, high in zip(at, *ends, strict=True):
+        ax.plot([x, x], [low, high], color=colour, linewidth=1.6, linestyle=DASHED if index else "-", zorder=4,
+                transform=beside)  # fmt: skip
+        ax.plot([x], [mean], color=colour, marker="s", markersize=6.5, markeredgewidth=1.6, zorder=4.1,
+                markerfacecolor="white" if index else colour, transform=beside)  # fmt: skip
+
+
 class _Runs:
     """Every run's colour and name, the same in all panels."""
 
@@ -195,8 +208,8 @@ class _Runs:
         shade = style.INK if size is None else style.colour(self.sizes.index(size))
         alone = complete & ~np.r_[False, complete[:-1]] & ~np.r_[complete[1:], False]
         ax.plot(
-            grid, triples[:, 0], color=shade, linewidth=2.3, linestyle=DASHED if index else "-", zorder=4,
-            marker="_", markersize=11, markeredgewidth=2.3, markevery=np.flatnonzero(alone).tolist(),
+            grid, np.where(alone, np.nan, triples[:, 0]), color=shade, linewidth=2.3,
+            linestyle=DASHED if index else "-", zorder=4,
         )  # fmt: skip
         low, high = np.clip(triples[:, 1], 0.0, 1.0), np.clip(triples[:, 2], 0.0, 1.0)
         there = np.isfinite(low) & np.isfinite(high)
@@ -204,11 +217,8 @@ class _Runs:
             self.bands.add(index)
             colour = shade if size is not None else "#555555"
             ax.fill_between(grid, low, high, where=(there & ~alone).tolist(), zorder=1.8, **_band(index, colour))
-            dashes = DASHED if index else "-"
-            if not (there & alone).any():
-                return
-            ax.vlines(grid[there & alone], low[there & alone], high[there & alone], color=colour, linewidth=1.6,
-                      linestyle=dashes, zorder=3)  # fmt: skip
+        if alone.any():
+            _alone(ax, index, grid[alone], np.stack([triples[alone, 0], low[alone], high[alone]]), shade)
 
     def handles(self) -> list[Any]:
         most = int(self.request.option("max_legend", 24))
@@ -219,7 +229,9 @@ class _Runs:
         if len(self.keys) > most:
             made.append(Line2D([], [], linestyle="None", label=f"and {len(self.keys) - most} more runs"))
         if self.mean:
-            made.append(Line2D([], [], color=style.INK, linewidth=2.3, label="mean over runs (thick)"))
+            made.append(
+                Line2D([], [], color=style.INK, linewidth=2.3, marker="s", markersize=5, label="mean over runs (thick)")
+            )
         percent = f"{100 * float(self.request.option('confidence', 0.95)):g} % (t, over runs)"
         for index in sorted(self.bands):
             text = f"{percent}, ablated" if index else percent
