@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("--case", choices=[*CASES, "server"], action="append")
     parser.add_argument("--fault", choices=list(FAULTS), action="append")
     parser.add_argument("--every", type=int, default=1, help="take every n-th point only")
+    parser.add_argument("--first", type=int, default=0, help="begin at this point, to go on with an earlier table")
     asked = parser.parse_args()
     _load()
     bad = 0
@@ -48,16 +49,16 @@ def main() -> int:
         for name in asked.case or [*CASES, "server"]:
             with _command(name, database) as command:
                 faults = asked.fault or (["away", "kill"] if name == "server" else list(FAULTS))
-                bad += _case(name, command, faults, asked.every)
+                bad += _case(name, command, faults, asked.every, asked.first)
     return 1 if bad else 0
 
 
-def _case(name: str, command: Command, faults: list[str], every: int) -> int:
+def _case(name: str, command: Command, faults: list[str], every: int, first: int) -> int:
     """Try every point of a command with every fault; return how many trials went wrong."""
     started = time.monotonic()
     warm_up(command)
     names, expected = steps(command)
-    chosen = _chosen(names, every, requests=command.server is not None)
+    chosen = [at for at in _chosen(names, every, requests=command.server is not None) if at >= first]
     print(f"\n{name}: {len(names)} points, {len(chosen)} tried; {len(expected.finished)} runs", flush=True)
     verdicts: dict[int, list[Verdict]] = defaultdict(list)
     for at in chosen:

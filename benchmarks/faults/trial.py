@@ -66,14 +66,20 @@ class Verdict:
 
 
 def warm_up(command: Command) -> None:
-    """Run a command once in this process, so that the forked ones find everything imported and set up."""
+    """Run a command once in this process, so that the forked ones find everything imported and set up.
+
+    Raises:
+        RuntimeError: If it does not run.
+    """
     here = Path.cwd()
     with _folder(command) as folder, contextlib.redirect_stdout(io.StringIO()):
         os.chdir(folder)
         try:
-            command.run()
+            code = command.run()
         finally:
             os.chdir(here)
+    if code:
+        raise RuntimeError(f"the undisturbed command ended with exit code {code}")
 
 
 def steps(command: Command) -> tuple[list[str], Seen]:

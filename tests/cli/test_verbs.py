@@ -117,6 +117,7 @@ def test_looking_creates_no_store(tmp_path, monkeypatch, capsys):
     assert "there are no runs yet" in output(capsys, "show", "abcd", code=2)
     assert "there are no runs yet" in output(capsys, "ui", code=2)
     assert "No runs yet" in output(capsys, "runs", "tracking=off")
+    assert "0 runs marked as KILLED" in output(capsys, "doctor", "--reap")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -314,20 +314,6 @@ def test_result_json_is_the_last_file(store, job, monkeypatch):
     assert order[0] == "config.yaml" and order[-1] == "result.json" and order.count("result.json") == 1
 
 
-def test_a_full_disk_leaves_no_half_file(workdir, monkeypatch):
-    from paribus.results.files import write_text
-
-    write_text(Path("a.json"), "old")
-
-    def full(source, target):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_text(Path("a.json"), "new")
-    assert os.listdir() == ["a.json"] and Path("a.json").read_text() == "old"
-
-
 def test_held_signals_wait_and_come_afterwards():
     done = []
     with signals.raising():
