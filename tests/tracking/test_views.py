@@ -34,20 +34,35 @@ def test_a_view_fits_into_a_tag():
 
 
 def test_addresses_of_studies_the_latest_first_without_the_deleted(tracked_workdir):
-    for name in ("first", "an other", "gone"):
+    for name, kind in (("first", "train_classifier"), ("an other", "domain_swap"), ("gone", "domain_swap")):
         store = open_store(TrackingSpec(experiment=name))
-        store.start("run", folder=tracked_workdir / name).finish("FINISHED")
+        store.start("run", folder=tracked_workdir / name, tags={"experiment_type": kind}).finish("FINISHED")
     store.client.delete_experiment(store.experiment_id())
     ids = {e.name: e.experiment_id for e in store.client.search_experiments()}
+    other, first = (f"http://host/#/experiments/{ids[name]}/runs" for name in ("an other", "first"))
     found = views.addresses(tracked_workdir / "mlflow.db", "http://host")
-    assert found == {
-        name: f"http://host/#/experiments/{ids[name]}/runs?viewStateShareKey=paribus" for name in ("an other", "first")
-    }
+    assert found == [
+        views.Address("an other", "runs", f"{other}?viewStateShareKey=paribus"),
+        views.Address("first", "runs", f"{first}?viewStateShareKey=paribus"),
+        views.Address("first", "training curves", f"{first}?viewStateShareKey=paribus_training&compareRunsMode=CHART"),
+    ]
+    of_store = open_store(TrackingSpec(experiment="first"), writing=False).addresses("http://host")
+    assert of_store == found[1:]
     with sqlite3.connect(tracked_workdir / "mlflow.db") as connection:
         connection.execute("delete from experiment_tags")
-    assert set(views.addresses(tracked_workdir / "mlflow.db", "http://host").values()) == {
-        f"http://host/#/experiments/{ids[name]}/runs" for name in ("an other", "first")
-    }
+    bare = views.addresses(tracked_workdir / "mlflow.db", "http://host")
+    assert [(each.what, each.url) for each in bare] == [("runs", other), ("runs", first)]
+
+
+def test_views_draw_all_runs_over_the_step_and_filter_by_what_they_show():
+    for view in views.VIEWS.values():
+        state = view.state()
+        assert state["runsHiddenMode"] == "SHOWALL" and state["globalLineChartConfig"]["xAxisKey"] == "step"
+    training = views.VIEWS["paribus_training"]
+    assert training.shows(["train_sae", "kit_sweep"]) and not training.shows(["kit_sweep"])
+    assert training.where == "tags.experiment_type LIKE 'train_%'"
+    nested = [key for key, view in views.VIEWS.items() if not view.flat]
+    assert nested == [views.NESTED]
 
 
 def test_a_run_names_its_data_and_says_what_was_found(tracked_workdir):

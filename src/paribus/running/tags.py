@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.foreign import Foreign, parameters
 from paribus.models.untrained import UNTRAINED, random_parts
+from paribus.running.colour import COLOUR_TAG, colour
 from paribus.tracking.kept import MODEL_TAG
 
 if TYPE_CHECKING:
@@ -138,6 +140,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "measured_on": resolved.other,
         "weights": weights(resolved),
         "code_version": code_version(provenance),
+        COLOUR_TAG: run_colour(resolved),
         MODEL_TAG: "true" if getattr(experiment, "produces_model", False) else None,
         "paribus.version": provenance.get("paribus"),
         "mlflow.source.name": "paribus",
@@ -146,6 +149,13 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "mlflow.user": provenance.get("user"),
     }
     return {name: str(value) for name, value in named.items() if value not in (None, "")}
+
+
+def run_colour(resolved: Resolved) -> str:
+    """Return the run's colour: by what was asked, the model's condition and size, and the seed."""
+    node, seed = resolved.request.tree.get("experiment"), model_seed(resolved)
+    asked = [condition(resolved), n_train(resolved), feature_label(resolved), node]
+    return colour(json.dumps(asked, sort_keys=True, default=str), resolved.request.seed if seed is None else seed)
 
 
 def code_version(provenance: dict[str, Any]) -> str | None:

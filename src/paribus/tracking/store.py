@@ -235,6 +235,15 @@ class MlflowStore:
                 marked.append(run.run_id)
         return marked
 
+    def addresses(self, base: str) -> list[views.Address]:
+        """Return where the UI at ``base`` shows the runs and curves of this MLflow experiment; empty without runs."""
+        number = self._id or self._find_experiment(create=False)
+        if number is None:
+            return []
+        types = sorted({run.experiment_type or "" for run in self.runs()})
+        viewed = f"{views.VIEW_TAG}{views.RUNS}" in self._client.get_experiment(number).tags
+        return views.of_experiment(base, number, self.experiment, types if viewed else None) if types else []
+
     def _experiments(self) -> Sequence[str]:
         """Return the ids of all MLflow experiments, and remember their names."""
         found: list[Any] = []

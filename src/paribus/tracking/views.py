@@ -8,24 +8,44 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 VIEW_TAG = "mlflow.sharedViewState."
 CREATED = 1_750_000_000_000
 """When the views were made, as the UI sorts them by; fixed, so that equal views are equal texts."""
-RUNS, STEERING, NESTED = "paribus", "paribus_steering", "paribus_studies"
-WHAT = ("experiment_type", "evidence", "training", "seed", "model")
-IMAGES = ("head_ood_acc_raw", "head_ood_acc_ablated", "ood_delta", "delta_acc", "signed_swap_effect")
-STEERED = ("head_ood_acc_raw", "delta_acc", "margin_shift_per_alpha", "trend_p", "cos_head")
-STUDY = ("train.ood_acc", "probe.domain_probe_balanced_accuracy", "ablation.ood_delta", "steering.delta_acc",
-         "swap.signed_swap_effect")  # fmt: skip
+RUNS, NESTED = "paribus", "paribus_studies"
+WHAT = ("experiment_type", "evidence", "training", "n_train", "seed", "feature", "model")
+
+
+def with_ends(*names: str, end: str = "ci") -> tuple[str, ...]:
+    """Return metrics, each followed by the ends of its interval.
+
+    >>> with_ends("ood_delta")
+    ('ood_delta', 'ood_delta_ci_low', 'ood_delta_ci_high')
+    """
+    return tuple(f"{name}{suffix}" for name in names for suffix in ("", f"_{end}_low", f"_{end}_high"))
+
+
+ENDS = with_ends("head_ood_acc_raw", "ood_delta", "margin_slope_in_sd", "accuracy_area", "signed_swap_effect",
+                 "domain_probe_balanced_accuracy")  # fmt: skip
+LARGEST = with_ends("max_effect", "max_interaction", "largest_interaction", "max_swap_effect", end="ci_adj")
+STEERED = (*with_ends("head_ood_acc_raw", "margin_slope_in_sd", "accuracy_area"), "delta_acc", "trend_p", "cos_head")
+DOSED = (*with_ends("max_effect", end="ci_adj"), "mean_delta", "max_rung", "threshold_rung", "n_samples")
+TRAINED = ("best_val", "best_ood", "final_ood", "final_id_val", "train_acc", "val_acc", "ood_acc", "best_val_loss",
+           "best_recall", "final_explained_variance")  # fmt: skip
+PROBED = with_ends("domain_probe_balanced_accuracy", "label_probe_balanced_accuracy")
+STUDY = ("train.ood_acc", "probe.domain_probe_balanced_accuracy", *with_ends("ablation.ood_delta"),
+         *with_ends("steering.accuracy_area"), *with_ends("swap.signed_swap_effect"))  # fmt: skip
 LATEST_NESTED = "attributes.start_time"
 LATEST_FLAT = "tags.`mlflow.source.name`"
 """Equal in all runs, so that the latest stands first; the UI nests runs where it sorts by their start itself."""
-WIDTHS = {"tags.`experiment_type`": 190, "tags.`seed`": 70, "attributes.`Description`": 420}
+WIDTHS = {"attributes.`Run Name`": 330, "tags.`experiment_type`": 190, "tags.`seed`": 70, "tags.`n_train`": 80,
+          "attributes.`Description`": 420}  # fmt: skip
+CHART = "&compareRunsMode=CHART"
 
 
 @dataclass(frozen=True)
@@ -34,27 +54,45 @@ class View:
 
     Attributes:
         name: What the UI calls it.
-        where: Which runs, in MLflow's search syntax.
         tags: Tags shown as columns.
-        metrics: Metrics shown as columns.
+        metrics: Metrics shown as columns; those that no run has do not appear.
+        types: Experiment types it shows; one that ends in ``*`` means all that begin so. Empty: all.
         flat: Whether nested runs stand in the list like all others, or under their parents.
+        curves: What its curves are, where it is meant to be opened with its charts; empty otherwise.
     """
 
     name: str
     tags: tuple[str, ...] = WHAT
     metrics: tuple[str, ...] = ()
-    where: str = ""
+    types: str = ""
     flat: bool = True
+    curves: str = ""
 
-    def text(self) -> str:
-        """Return it as the UI reads it."""
+    @property
+    def where(self) -> str:
+        """Which runs, in MLflow's search syntax."""
+        if not self.types:
+            return ""
+        if self.types.endswith("*"):
+            return f"tags.experiment_type LIKE '{self.types[:-1]}%'"
+        return f"tags.experiment_type = '{self.types}'"
+
+    def shows(self, types: Iterable[str]) -> bool:
+        """Return whether there are runs for it where these experiment types were run."""
+        return any(fnmatchcase(kind, self.types or "*") for kind in types)
+
+    def state(self) -> dict[str, object]:
+        """Return it as the state of the UI's page.
+
+        Every run is drawn, not the first ten alone, over the step and not over time.
+        """
         columns = [
             *(f"tags.`{name}`" for name in self.tags),
             *(f"metrics.`{name}`" for name in self.metrics),
             "attributes.`Description`",
             "attributes.`Dataset`",
         ]
-        state = {
+        return {
             "searchFilter": self.where,
             "orderByKey": LATEST_FLAT if self.flat else LATEST_NESTED,
             "orderByAsc": False,
@@ -64,17 +102,40 @@ class View:
             "modelVersionFilter": "All Runs",
             "selectedColumns": columns,
             "columnOrder": ["attributes.`Run Name`", *columns],
-            "columnWidths": WIDTHS,
+            "columnWidths": WIDTHS | {f"metrics.`{name}`": 40 + 8 * len(name) for name in self.metrics},
+            "runsHiddenMode": "SHOWALL",
+            "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
         }
-        envelope = {"name": self.name, "createdAt": CREATED, "updatedAt": CREATED, "state": json.dumps(state)}
-        return json.dumps(envelope)
+
+    def text(self) -> str:
+        """Return it as the UI keeps it in a tag."""
+        state = json.dumps(self.state())
+        return json.dumps({"name": self.name, "createdAt": CREATED, "updatedAt": CREATED, "state": state})
 
 
 VIEWS: Mapping[str, View] = {
-    RUNS: View("All runs", metrics=("mean_delta", "n_samples", *IMAGES)),
-    STEERING: View("Steering", metrics=STEERED, where="tags.experiment_type = 'activation_steering'"),
+    RUNS: View("All runs", metrics=("mean_delta", "n_samples", *ENDS, *LARGEST)),
+    "paribus_steering": View("Steering", metrics=STEERED, types="activation_steering", curves="steering curves"),
+    "paribus_doses": View("Dose-response", metrics=DOSED, types="family_1d_sweep", curves="dose-response curves"),
+    "paribus_training": View("Training", metrics=TRAINED, types="train_*", curves="training curves"),
+    "paribus_probes": View("Probes", metrics=PROBED, types="probe_trajectory", curves="probes over training"),
     NESTED: View("Studies", tags=("study", "training", "seed"), metrics=STUDY, flat=False),
 }
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the UI shows something.
+
+    Attributes:
+        study: Name of the MLflow experiment.
+        what: What is shown: ``runs``, or curves.
+        url: The address.
+    """
+
+    study: str
+    what: str
+    url: str
 
 
 def missing(tags: Mapping[str, str]) -> dict[str, str]:
@@ -83,8 +144,8 @@ def missing(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in wanted.items() if tags.get(name) != text}
 
 
-def addresses(database: Path, base: str) -> dict[str, str]:
-    """Return where the UI shows the runs of each MLflow experiment, by name, the latest first.
+def addresses(database: Path, base: str) -> list[Address]:
+    """Return where the UI shows the runs and the curves of each MLflow experiment, the latest first.
 
     Args:
         database: Path of an embedded store's database, which is only read, without MLflow.
@@ -92,13 +153,34 @@ def addresses(database: Path, base: str) -> dict[str, str]:
     """
     query = (
         "select e.experiment_id, e.name, exists(select 1 from experiment_tags t "
-        "where t.experiment_id = e.experiment_id and t.key = ?) from experiments e "
+        "where t.experiment_id = e.experiment_id and t.key = ?), group_concat(distinct k.value) from experiments e "
         "join runs r on r.experiment_id = e.experiment_id "
-        "where e.lifecycle_stage = 'active' group by e.experiment_id order by max(r.start_time) desc"
+        "left join tags k on k.run_uuid = r.run_uuid and k.key = 'experiment_type' "
+        "where e.lifecycle_stage = 'active' and r.lifecycle_stage = 'active' "
+        "group by e.experiment_id order by max(r.start_time) desc"
     )
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=20.0)) as connection:
         rows = connection.execute(query, (f"{VIEW_TAG}{RUNS}",)).fetchall()
-    return {
-        str(name): f"{base}/#/experiments/{number}/runs" + (f"?viewStateShareKey={RUNS}" if viewed else "")
-        for number, name, viewed in rows
-    }
+    found: list[Address] = []
+    for number, name, viewed, types in rows:
+        found += of_experiment(base, str(number), str(name), str(types or "").split(",") if viewed else None)
+    return found
+
+
+def of_experiment(base: str, number: str, name: str, types: Sequence[str] | None) -> list[Address]:
+    """Return where the UI shows one MLflow experiment.
+
+    Args:
+        base: Where the UI is.
+        number: Id of the MLflow experiment.
+        name: Its name.
+        types: The experiment types of its runs; None where it has no views.
+    """
+    page = f"{base}/#/experiments/{number}/runs"
+    if types is None:
+        return [Address(name, "runs", page)]
+    with_curves = [(key, view) for key, view in VIEWS.items() if view.curves and view.shows(types)]
+    return [
+        Address(name, "runs", f"{page}?viewStateShareKey={RUNS}"),
+        *(Address(name, view.curves, f"{page}?viewStateShareKey={key}{CHART}") for key, view in with_curves),
+    ]

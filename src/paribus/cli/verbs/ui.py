@@ -6,19 +6,28 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
 from paribus.cli.columns import aligned
 from paribus.errors import ConfigError
 
+if TYPE_CHECKING:
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.views import Address
+
 SUMMARY = "the MLflow UI over the runs of this folder, on loopback"
 USAGE = """
 paribus ui [--port 5000] [tracking.folder=DIR]
 
-Starts the MLflow UI at http://127.0.0.1:PORT until it is interrupted, and says where it shows each study's runs.
-With tracking=server it says where the server is.
+Starts the MLflow UI at http://127.0.0.1:PORT until it is interrupted, and says where it shows each study's runs and
+curves. Its run lists begin with the columns that tell runs apart, steps of studies among them; what is chosen in the
+page is kept. With tracking=server it says where the server shows them.
 """
 HOST = "127.0.0.1"
+APP = "paribus"
+"""Our entry point among MLflow's applications."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,8 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     asked = parser.take(arguments)
     spec = tracking_spec(asked.overrides, asked.config_dir)
     if spec.kind == "server":
-        print(f"The runs are on a tracking server, which has its own UI: {spec.uri}")
-        return 0
+        return _on_a_server(spec)
     if not has_runs(spec):
         raise ConfigError(f"ui: there are no runs yet: no {database(spec)}")
     _refuse_taken_port(asked.port)
@@ -44,13 +52,38 @@ def run(arguments: Sequence[str]) -> int:
     quiet()
     base = f"http://{HOST}:{asked.port}"
     print(f"{base}  (Ctrl-C ends it)")
-    rows = [(name, address) for name, address in addresses(database(spec), base).items()]
-    print(aligned(rows, indent="  "), flush=True)
+    print(_listed(addresses(database(spec), base)), flush=True)
     os.chdir(database(spec).parent)
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # nine processes for what no run here uses
     store = f"sqlite:///{database(spec)}"
     words = ["ui", "--backend-store-uri", store, "--host", HOST, "--port", str(asked.port), "--workers", "1"]
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words])
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words, *_with_our_run_lists()])
+
+
+def _listed(found: Sequence[Address]) -> str:
+    """Return the addresses, one a line; the study's name stands before the first of each."""
+    rows = []
+    for number, each in enumerate(found):
+        first = number == 0 or found[number - 1].study != each.study
+        rows.append((each.study if first else "", each.what, each.url))
+    return aligned(rows, indent="  ") if rows else "  no runs yet"
+
+
+def _with_our_run_lists() -> list[str]:
+    """Return the words by which MLflow serves its pages through us, where the installation has made that known."""
+    known = {each.name for each in entry_points(group="mlflow.app")}
+    return ["--app-name", APP] if APP in known else []
+
+
+def _on_a_server(spec: TrackingSpec) -> int:
+    """Say where a tracking server shows the runs; it serves its own pages."""
+    from paribus.tracking.store import MlflowStore, open_store
+
+    print(f"The runs are on a tracking server, which has its own UI: {spec.uri}")
+    store = open_store(spec, writing=False)
+    assert isinstance(store, MlflowStore)
+    print(_listed(store.addresses(str(spec.uri).rstrip("/"))), flush=True)
+    return 0
 
 
 def _refuse_taken_port(port: int) -> None:
