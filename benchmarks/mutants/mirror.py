@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 _RUNS = ("tests/tracking/test_store.py", "tests/running/test_run.py")
 _INTERVENTIONS = (
     *("tests/contract/test_interventions.py", "tests/engine/test_evaluation.py", "tests/engine/test_split.py"),
-    *("tests/engine/test_parts.py", "tests/engine/test_course.py"),
+    *("tests/engine/test_parts.py", "tests/engine/test_course.py", "tests/engine/test_plan.py"),
 )
 NAMED: dict[str, tuple[str, ...]] = {
     "compare/contrasts.py": ("tests/compare/test_compare_interventions.py",),
@@ -47,6 +47,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "subjects/builds/tokenized.py": ("tests/subjects/builds/test_corpora.py",),
     "subspace/_logistic.py": ("tests/subspace/test_probes.py",),
     "tracking/artifacts.py": _RUNS,
+    "tracking/environment.py": _RUNS,
     "tracking/kept.py": _RUNS,
     "tracking/life_mark.py": ("tests/tracking/test_heartbeat.py",),
     "tracking/local.py": _RUNS,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from paribus.stats.multiplicity import adjust
+from paribus.stats.multiplicity import adjust, together
 
 NAMES = {"bh": "fdr_bh", "holm": "holm"}
 
@@ -41,3 +41,8 @@ def test_order_is_kept_and_nothing_gets_smaller(method, p):
     adjusted = adjust(p, method)
     assert (adjusted >= np.array(p)).all()
     assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
+
+
+@pytest.mark.parametrize(("rows", "level"), [(0, 0.05), (1, 0.05), (2, 0.025), (50, 0.001)])
+def test_intervals_that_hold_together_share_the_level(rows, level):
+    assert 1 - together(0.95, rows) == pytest.approx(level)
