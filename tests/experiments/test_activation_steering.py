@@ -90,6 +90,22 @@ def test_one_row_per_direction_and_alpha_with_the_named_columns(found):
     assert not table.duplicated(["epoch", "direction", "alpha"]).any()
 
 
+def test_accuracies_have_the_interval_of_wilson_by_cluster_within_0_and_1(found):
+    """On between as many rows as there are clusters and as there are contexts."""
+    from scipy.stats import t
+
+    table = found[1].tables["sweep"].frame
+    n, k = int(table["n"].iloc[0]), int(table["n_clusters"].iloc[0])
+    for prefix, value in (("", "head_ood_acc"), ("head_id_", "head_id_acc"), ("head_val_", "head_val_acc")):
+        assert (table[f"{prefix}ci_method"] == "wilson").all()
+        low, high, share = table[f"{prefix}ci_low"], table[f"{prefix}ci_high"], table[value]
+        assert ((low >= 0) & (low <= share) & (share <= high) & (high <= 1)).all()
+    for rows, holds in ((n, np.less_equal), (k, np.greater_equal)):
+        share, squared = table["head_ood_acc"], t.ppf(0.975, k - 1) ** 2 / rows
+        half = np.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+        assert holds(2 * half, table["ci_high"] - table["ci_low"] + 1e-9 * (1 if rows == n else -1)).all()
+
+
 def test_the_margin_rises_with_alpha_along_every_direction(found):
     table = found[1].tables["sweep"].frame
     for _, rows in table.groupby("direction"):

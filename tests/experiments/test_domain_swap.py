@@ -65,7 +65,8 @@ def test_the_effects_are_those_of_the_known_function(data):
             assert row["delta"] == pytest.approx(shifts[k].mean(), abs=1e-4)
             assert row["mean_margin"] == pytest.approx(margins[k].mean(), abs=1e-4)
             assert row["head_acc"] == pytest.approx(np.mean((margins[k] > 0) == data.labels[rows]), abs=0.011)
-            assert row["head_acc_ci_low"] <= row["head_acc"] <= row["head_acc_ci_high"]
+            assert 0 <= row["head_acc_ci_low"] <= row["head_acc"] <= row["head_acc_ci_high"] <= 1
+            assert row["head_acc_ci_method"] == "wilson"
         up = next(k for k, paired in data.paired_class.items() if paired == 1)
         down = next(k for k, paired in data.paired_class.items() if paired == 0)
         expected = (shifts[up].mean() - shifts[down].mean()) / 2

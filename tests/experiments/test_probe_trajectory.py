@@ -114,6 +114,7 @@ def test_intervals_hold_the_estimate_and_rows_are_held_out():
     assert (frame["balanced_accuracy"] < 1).all()
     assert (frame["ci_low"] <= frame["balanced_accuracy"]).all()
     assert (frame["balanced_accuracy"] <= frame["ci_high"]).all()
+    assert ((frame["ci_adj_low"] < frame["ci_low"]) & (frame["ci_high"] < frame["ci_adj_high"])).all()
     assert set(frame["n"]) == {len(data.rows("id_val"))}
 
 

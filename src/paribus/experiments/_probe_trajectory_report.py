@@ -23,6 +23,9 @@ COLUMNS = {
     "ci_low": "lower end of the interval of balanced_accuracy by cluster",
     "ci_high": "upper end of it",
     "ci_method": "how it was made: resampled clusters, or Wilson's of each class where there is no error to resample",
+    "ci_adj_low": "lower end of the interval that holds for all rows of this table together (Bonferroni); a target is "
+    "read from the first epoch on at which it lies above chance",
+    "ci_adj_high": "upper end of it",
     "chance": "balanced accuracy of guessing",
     "control_accuracy": "balanced accuracy of probes fitted and scored on permuted targets",
     "selectivity": "balanced accuracy minus that of the control",
@@ -37,7 +40,7 @@ def report(frame: pd.DataFrame, layers: list[str], recorder: Recorder) -> Aggreg
     custom: dict[str, Any] = {"headline_layer": layers[-1], "headline_epoch": int(frame["epoch"].max())}
     for target in TARGETS:
         rows = frame[(frame["target"] == target) & (frame["layer"] == layers[-1])].sort_values("epoch")
-        read = rows[rows["ci_low"] > rows["chance"]]
+        read = rows[rows["ci_adj_low"] > rows["chance"]]
         custom[f"{target}_balanced_accuracy"] = float(last.loc[target, "balanced_accuracy"])
         custom[f"{target}_selectivity"] = float(last.loc[target, "selectivity"])
         custom[f"{target}_first_read_epoch"] = int(read["epoch"].iloc[0]) if len(read) else None

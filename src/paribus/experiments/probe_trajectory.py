@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -78,7 +78,7 @@ class ProbeTrajectory(Experiment):
         if any(checkpoint.on_reported_split for checkpoint in chosen):
             recorder.warn("checkpoint=peak_ood was selected on the OOD split")
         rows: list[dict[str, Any]] = []
-        held = _Held(setup, self)
+        held = _Held(setup, self, n_rows=len(chosen) * len(layers) * len(TARGETS))
         for checkpoint in recorder.progress(chosen, total=len(chosen), description=self.type):
             for layer, train, test in _features(setup, checkpoint, layers, held):
                 for target in TARGETS:
@@ -142,11 +142,11 @@ def _features(
 class _Held:
     """Targets, clusters and weights of the training and the held-out rows; the same for all checkpoints and layers."""
 
-    def __init__(self, setup: ImageSetup, experiment: ProbeTrajectory) -> None:
+    def __init__(self, setup: ImageSetup, experiment: ProbeTrajectory, *, n_rows: int) -> None:
         from paribus.subspace.probes import balance_weights
 
         data = setup.data
-        self.setup = setup
+        self.setup, self.n_rows = setup, n_rows
         self.splits = [data.rows("train"), data.rows("id_val")]
         self.images = [data.take(rows) for rows in self.splits]
         self.clusters = [data.clusters[rows] for rows in self.splits]
@@ -170,6 +170,7 @@ class _Held:
 
     def row(self, train: FloatArray, test: FloatArray, target: str) -> dict[str, Any]:
         """Return the scores of a probe of ``target`` and of its controls."""
+        from paribus.stats.multiplicity import together
         from paribus.stats.score_intervals import score_interval
         from paribus.stats.scores import balanced_accuracy
         from paribus.subspace.probes import fit_probe
@@ -183,14 +184,19 @@ class _Held:
         for (permuted, weights), (permuted_truth, scoring) in self.controls[target]:
             control = fit_probe(train, permuted, clusters=clusters, rng=rng, weights=weights, l2=probe.l2)
             controls.append(float(balanced_accuracy(control.predict(test), permuted_truth, weights=scoring)))
-        interval = score_interval(
-            predicted,
-            truth,
-            self.clusters[1],
-            metric="balanced_accuracy",
-            spec=self.setup.stats,
-            rng=rng,
-            weights=self.weights[1],
+        own = self.setup.stats
+        adjusted = replace(own, confidence=together(own.confidence, self.n_rows))
+        interval, wide = (
+            score_interval(
+                predicted,
+                truth,
+                self.clusters[1],
+                metric="balanced_accuracy",
+                spec=spec,
+                rng=draws,
+                weights=self.weights[1],
+            )
+            for spec, draws in ((own, rng), (adjusted, rng.spawn(1)[0]))
         )
         balanced = float(balanced_accuracy(predicted, truth, weights=self.weights[1]))
         controlled = float(np.mean(controls))
@@ -201,6 +207,8 @@ class _Held:
             "ci_low": float(interval.low),
             "ci_high": float(interval.high),
             "ci_method": str(interval.method),
+            "ci_adj_low": min(float(interval.low), float(wide.low)),
+            "ci_adj_high": max(float(interval.high), float(wide.high)),
             "chance": 1.0 / len(probe.classes),
             "control_accuracy": controlled,
             "selectivity": balanced - controlled,
