@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 
 import pytest
 
@@ -139,8 +140,6 @@ def test_ui_becomes_mlflow_on_loopback(here, capsys, monkeypatch):
 
 
 def test_ui_refuses_a_taken_port(here, capsys):
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -148,7 +147,12 @@ def test_ui_refuses_a_taken_port(here, capsys):
 
 
 def test_ui_of_a_server_is_the_servers(capsys):
-    assert "http://host:5000" in output(capsys, "ui", "tracking=server", "tracking.uri=http://host:5000")
+    """It is named at once, also where it does not answer."""
+    with socket.socket() as taken:  # nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        text = output(capsys, "ui", "tracking=server", f"tracking.uri={address}")
+    assert address in text and "does not answer" in text
 
 
 def test_doctor_finds_everything_in_order(here, capsys):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
 from paribus.cli.columns import aligned
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, ParibusError
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
@@ -26,6 +26,7 @@ curves. Its run lists begin with the columns that tell runs apart, steps of stud
 page is kept. With tracking=server it says where the server shows them.
 """
 HOST = "127.0.0.1"
+ONE_TRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 APP = "paribus"
 """Our entry point among MLflow's applications."""
 
@@ -76,13 +77,21 @@ def _with_our_run_lists() -> list[str]:
 
 
 def _on_a_server(spec: TrackingSpec) -> int:
-    """Say where a tracking server shows the runs; it serves its own pages."""
+    """Say where a tracking server shows the runs; it serves its own pages, whether it answers us now or not."""
     from paribus.tracking.store import MlflowStore, open_store
 
-    print(f"The runs are on a tracking server, which has its own UI: {spec.uri}")
-    store = open_store(spec, writing=False)
-    assert isinstance(store, MlflowStore)
-    print(_listed(store.addresses(str(spec.uri).rstrip("/"))), flush=True)
+    print(f"The runs are on a tracking server, which has its own UI: {spec.uri}", flush=True)
+    before = dict(os.environ)
+    os.environ |= ONE_TRY
+    try:
+        store = open_store(spec, writing=False)
+        assert isinstance(store, MlflowStore)
+        print(_listed(store.addresses(str(spec.uri).rstrip("/"))))
+    except ParibusError:
+        print("  it does not answer, so the pages of its studies are not listed")
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
     return 0
 
 
