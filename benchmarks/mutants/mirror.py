@@ -19,6 +19,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "compare/endpoints.py": ("tests/compare/test_compare_interventions.py",),
     "compare/sentences.py": ("tests/compare/test_compare_interventions.py", "tests/compare/test_compare.py"),
     "compare/several.py": ("tests/compare/test_compare_interventions.py",),
+    "compare/values.py": ("tests/compare/test_where.py", "tests/compare/test_collect.py"),
     "engine/course.py": _INTERVENTIONS,
     "engine/given.py": _INTERVENTIONS,
     "engine/hooks.py": _INTERVENTIONS,
@@ -56,6 +57,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "tracking/query.py": _RUNS,
     "tracking/relocate.py": _RUNS,
     "tracking/run.py": _RUNS,
+    "tracking/store.py": ("tests/running/test_complete.py",),
 }
 """Tests of a file beyond those that are found by name."""
 

@@ -467,3 +467,19 @@ def test_the_default_eraser_is_one_that_removes_the_effect():
 def test_wrong_settings_are_refused(settings):
     with pytest.raises(ConfigError):
         CompareInterventions(**settings)
+
+
+def test_a_reference_line_is_drawn_where_one_is_known():
+    runs = study({"standard": range(2)})
+    for asked, drawn in ((0.4, {"hline": 0.4}), (None, {"hline": 0.25})):
+        figures = compared(runs, chance=asked)[0].figures
+        (figure,) = (each for each in figures if each.name == "figure_intervention_comparison")
+        assert {name: value for name, value in figure.options.items() if name == "hline"} == drawn
+
+
+def test_the_change_of_the_ranking_stands_beside_the_accuracy_it_belongs_to():
+    runs = [r for c, ranking in (("standard", 0.05), ("grokking", 0.2)) for s in range(4)
+            for r in model_runs(c, s, ranking=ranking)]  # fmt: skip
+    _, tests = compared(runs)
+    assert tests.loc["ablation_delta_ood", "auroc_change"] == pytest.approx(0.15)
+    assert tests.loc[["raw_ood_accuracy", "steering_margin_slope"], "auroc_change"].isna().all()

@@ -26,6 +26,7 @@ def test_a_study_gets_its_views_and_keeps_the_users_own(tracked_workdir):
         assert {type(envelope[name]) for name in ("createdAt", "updatedAt")} == {int}
         state = json.loads(envelope["state"])
         assert set(state["columnOrder"]) > set(state["selectedColumns"])
+        assert state["orderByKey"] == (views.LATEST_NESTED if key == views.NESTED else views.LATEST_FLAT)
         store.client.search_runs([number], state["searchFilter"])  # a filter that MLflow takes
 
 
