@@ -96,3 +96,31 @@ def test_a_format_that_has_no_effect_is_refused_before_anything_runs(store, job)
     with pytest.raises(ConfigError, match=r"toy_train trains in float32"):
         run_job(job("Train", device={"dtype": "float64"}))
     assert store.runs() == []
+
+
+def test_a_subject_from_outside_counts_by_its_code(own, monkeypatch):
+    import importlib
+    from typing import ClassVar
+
+    from paribus.running import setup
+
+    class Elsewhere(SubspaceAblation):
+        subject: ClassVar[str] = "elsewhere"
+
+    made = own("own_subject")
+    made.write(
+        "subject",
+        "def validate(resolved, store):\n    return 1\ndef setup(resolved, store, *, identity):\n    return 1\n",
+    )
+
+    def known():
+        made.anew()
+        monkeypatch.setitem(setup._registered, "elsewhere", importlib.import_module("own_subject.subject"))
+        asked = taken(SmallCNN())
+        return identify(replace(asked, request=replace(asked.request, experiment=Elsewhere())))
+
+    first = known()
+    made.change("subject.py", "return 1\ndef setup", "return 1  # a remark\ndef setup")
+    assert known() == first
+    made.change("subject.py", "identity):\n    return 1", "identity):\n    return 2")
+    assert known() != first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -129,7 +130,7 @@ def provenance_of(resolved: Resolved, process: Mapping[str, Any]) -> dict[str, A
 
 def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
     """Return what a run worked on: device, digests of data and model, and the run the model comes from."""
-    found: dict[str, Any] = {"device": _device(setup.device)}
+    found: dict[str, Any] = {"device": _device(setup.device), "dtype": setup.dtype, **_arithmetic()}
     data, model = getattr(setup, "data", None), getattr(setup, "model", None)
     if getattr(data, "digest", None):
         found["data_digest"] = str(getattr(data, "digest"))  # noqa: B009 - not every subject's data have one
@@ -170,6 +171,14 @@ def _data_name(resolved: Resolved) -> str:
     """Return the chosen option; for data as the model was trained on, what those were."""
     node, chosen = resolved.request.nodes.get("data"), resolved.request.choices.get("data")
     return chosen or getattr(node, "target", None) or type(node).__name__
+
+
+def _arithmetic() -> dict[str, Any]:
+    """Return what moves sums by a rounding and so belongs to no identity: threads and how float32 is multiplied."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    return {"threads": torch.get_num_threads(), "matmul_precision": torch.get_float32_matmul_precision()}
 
 
 def _device(name: str) -> str:

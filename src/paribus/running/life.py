@@ -190,6 +190,8 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
                     model=model_label(resolved),
                 )
         living.origin |= inputs.keep(inputs.read_by(known, opened, own), living.run)
+        if known.code:
+            living.origin["code"] = dict(known.code)
         return result
 
     return live(resolved, store, folder, identity=identity, parent=parent, work=work)

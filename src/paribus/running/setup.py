@@ -40,6 +40,12 @@ def register(subject: str, builder: SetupBuilder) -> None:
     _registered[subject] = builder
 
 
+def registered(subject: str) -> SetupBuilder | None:
+    """Return what was registered for a subject from outside, None for one of Paribus's own."""
+    found: SetupBuilder | None = _registered.get(subject)
+    return found
+
+
 def subjects() -> tuple[str, ...]:
     """Return the names of all subjects, sorted."""
     shipped = (module.name for module in pkgutil.iter_modules(paribus.running.subjects.__path__))
