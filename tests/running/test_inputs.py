@@ -234,3 +234,29 @@ def test_a_model_of_another_training_is_another_model_for_what_follows(store, pa
     (package.folder / "hidden.txt").write_text("2.0")
     third, last = follow()
     assert (third.run_id, last.run_id) == (trained.run_id, first.run_id), "the first ones are whole again"
+
+
+def test_what_jobs_share_is_not_changed_by_one_of_them(store, package, job, tmp_path):
+    package.write(
+        "greedy",
+        """
+        from dataclasses import dataclass
+        import paribus_toy
+        @dataclass(frozen=True)
+        class Greedy(paribus_toy.Measure):
+            type = "greedy"
+            spoils: bool = True
+            def run(self, setup, recorder):
+                if self.spoils:
+                    setup.data *= 2.0
+                return super().run(setup, recorder)
+        """,
+    )
+    package.anew()
+    data = {"_target_": "own_reads.things.numbers"}
+    before = run_job(job("Measure", data=data), output_dir=tmp_path / "work" / "a")
+    with pytest.raises(ExperimentError, match="in place"):
+        run_job(job({"_target_": "own_reads.greedy.Greedy"}, data=data))
+    run_job(job({"_target_": "own_reads.greedy.Greedy", "spoils": False}, data=data))
+    after = run_job(job("Measure", data=data))
+    assert after.aggregates.mean_delta == before.aggregates.mean_delta

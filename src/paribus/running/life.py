@@ -18,7 +18,7 @@ from paribus.experiments.base import perform
 from paribus.models.untrained import UNTRAINED
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
-from paribus.running import inputs, keeping
+from paribus.running import caches, inputs, keeping
 from paribus.running.holding import SignalsHeld
 from paribus.running.identify import Identified, identified
 from paribus.running.on_the_spot import trained
@@ -180,7 +180,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
                 living.recorder.warn("The model, or a part of it, is untrained: weights are drawn from the run's seed.")
             living.origin |= keeping.inputs_of(resolved, setup)
             living.workspace.made_from(inputs.read_by(known, opened, own).digest())
-            with inside(request, setup):
+            with inside(request, setup), caches.untouched() if known.code else contextlib.nullcontext():
                 result = perform(
                     request.experiment,
                     setup,
