@@ -14,7 +14,7 @@ def quoted(word: str) -> str:
 
     Example:
         >>> quoted("experiment.where=[n_train=300,seed=0..7]")
-        "experiment.where=['n_train=300','seed=0..7']"
+        'experiment.where=["n_train=300","seed=0..7"]'
         >>> quoted("experiment.alphas=[-1,0,1]")
         'experiment.alphas=[-1,0,1]'
     """
@@ -40,7 +40,7 @@ def _unreadable(element: str) -> bool:
 
 
 def _quote(element: str) -> str:
-    return "'" + element.strip().replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return '"' + element.strip().replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _split(text: str) -> list[str]:
