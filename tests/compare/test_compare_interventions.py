@@ -413,6 +413,18 @@ def test_a_model_whose_training_is_not_there_is_not_read_at_its_last_epoch():
     assert set(effects.loc[effects["endpoint"] == "raw_ood_accuracy", "epoch"]) == {100}
 
 
+def test_the_checkpoint_is_that_of_the_very_training():
+    """Another training of equal condition, size and seed has a best epoch of its own."""
+    runs = [replace(r, model_run=f"{r.condition}{r.seed}") for r in study({"standard": range(3)})]
+    training = next(r for r in runs if r.experiment_type == "train_classifier")
+    later = replace(
+        training, run_id="later", identity="later", model_run="later", started_at="2026-12-01",
+        aggregates={"peak_val_epoch": 100, "final_epoch": 100},
+    )  # fmt: skip
+    effects = compared([*runs, later])[0].tables["run_effects"].frame
+    assert set(effects["epoch"]) == {10}
+
+
 def test_the_only_checkpoint_of_a_run_is_read_and_said_to_be_another():
     runs = study({"standard": range(3)})
     alone = [

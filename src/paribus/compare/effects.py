@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
-from paribus.compare.endpoints import Choice, Reading, Unit, Unread, at_epoch, chosen_rows, read, unit
+from paribus.compare.endpoints import Choice, Reading, Unit, Unread, at_epoch, chosen_rows, model_of, read, unit
 from paribus.compare.several import one_each
 from paribus.compare.values import value_of
 from paribus.experiments.setup_runs import CollectedRun
@@ -28,20 +28,23 @@ EPOCH_OF = {"peak_val": "peak_val_epoch", "final": "final_epoch"}
 """What a training run calls the epoch that a rule chooses."""
 
 
-def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[Unit, float]:
-    """Return the epoch of the chosen checkpoint of every trained model whose training run is among ``runs``.
+def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[Hashable, float]:
+    """Return the epoch of the chosen checkpoint of every trained model (:func:`paribus.compare.endpoints.model_of`).
+
+    Models whose training run is not among ``runs`` are missing. Two trainings may share condition, size and seed and
+    differ in another setting, so that a unit does not tell them apart.
 
     Args:
         runs: Runs of the study; training runs know their ``peak_val_epoch`` and ``final_epoch``.
         at: ``peak_val``, ``final``, or ``epoch:N``.
     """
     if at.startswith("epoch:"):
-        return {unit(run): float(at.removeprefix("epoch:")) for run in runs}
-    found = {}
+        return {model_of(run): float(at.removeprefix("epoch:")) for run in runs}
+    found: dict[Hashable, float] = {}
     for run in (each for each in runs if each.experiment_type == "train_classifier"):
         epoch = value_of(run, EPOCH_OF[at])
         if epoch is not None:
-            found[unit(run)] = float(epoch)
+            found[model_of(run)] = float(epoch)
     return found
 
 

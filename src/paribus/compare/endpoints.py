@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,19 +55,24 @@ class Choice:
         direction: Steering direction.
         layer: Probed layer; the last one if empty.
         at: The rule that chooses the checkpoint: ``peak_val``, ``final`` or ``epoch:N``.
-        epoch: What the rule chooses by unit (condition, n_train, seed), where it is known.
+        epoch: What the rule chooses, by :func:`model_of` where it is known.
     """
 
     method: str
     direction: str
     layer: str
     at: str
-    epoch: Mapping[Unit, float]
+    epoch: Mapping[Hashable, float]
 
 
 def unit(run: CollectedRun) -> Unit:
     """Return what identifies the trained model of a run within a study."""
     return run.condition, run.n_train, run.seed
+
+
+def model_of(run: CollectedRun) -> Hashable:
+    """Return what tells the trained model of a run from all others: the run that trained it, else its unit."""
+    return run.model_run or unit(run)
 
 
 def read(endpoint: Endpoint, run: CollectedRun, choice: Choice) -> Reading | Unread:
@@ -127,7 +132,7 @@ def at_epoch(
     """
     epochs = rows[column].astype(float)
     measured = sorted(set(epochs))
-    wanted = choice.epoch.get(unit(run))
+    wanted = choice.epoch.get(model_of(run))
     if wanted is None and choice.at == "final":
         wanted = measured[-1]
     if wanted is not None and wanted in measured:
