@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -83,3 +85,13 @@ class Documents:
 def documents() -> Documents:
     """Return the pages."""
     return Documents()
+
+
+@pytest.fixture(scope="session")
+def recomputation() -> ModuleType:
+    """Return the module :file:`recomputation.py`."""
+    spec = importlib.util.spec_from_file_location("recomputation", Path(__file__).with_name("recomputation.py"))
+    assert spec is not None and spec.loader is not None
+    module = sys.modules["recomputation"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -80,7 +80,7 @@ def commands(documents, page: Path) -> list[list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_does_what_it_shows(documents, page, tmp_path):
+def test_a_page_does_what_it_shows(documents, page, tmp_path, recomputation):
     shown = commands(documents, page)
     assert {words[0] for words in shown} <= {"paribus"}, "other programs belong into a block without a language"
     for block in documents.blocks(page):
@@ -97,12 +97,50 @@ def test_a_page_does_what_it_shows(documents, page, tmp_path):
             )
     if "runs" in told:
         assert "FINISHED" in told["runs"] and "FAILED" not in told["runs"]
+    if page.name == "README.md":
+        follow_ups_equal_a_recomputation(tmp_path, recomputation)
     scripts = [block.text for block in documents.blocks(page) if block.language == "python"]
     for script in scripts:
         _run_python(documents, script, tmp_path)
     for words in asked:
         if words[0] == "ui":
             _start_and_stop_ui(documents, words, tmp_path)
+
+
+def follow_ups_equal_a_recomputation(folder: Path, by_hand) -> None:
+    """The experiments on the study's tracked model are about its own data: numbers from checkpoint and data alone."""
+    from torch import nn
+
+    from paribus.subjects.images.digits_scanners import DigitsScanners
+
+    trained, training = by_hand.result(folder, "shortcut_digits", "tags.experiment_type = 'train_classifier'")
+    data = DigitsScanners(
+        **{name: value for name, value in training.config["data"].items() if name != "_target_"}
+    ).load()
+
+    def cut(epoch, place):
+        state = by_hand.weights(folder, trained.run_id, epoch)
+        parts: list[nn.Module] = []
+        for stage in ("layer1", "layer2", "layer3"):
+            shape = state[f"{stage}.0.weight"].shape
+            conv = nn.Conv2d(shape[1], shape[0], 3, padding=1)
+            conv.load_state_dict({name: state[f"{stage}.0.{name}"] for name in ("weight", "bias")})
+            parts += [conv, nn.ReLU(), nn.MaxPool2d(2) if stage != "layer3" else nn.Identity()]
+        head = nn.Linear(state["fc.weight"].shape[1], state["fc.weight"].shape[0])
+        head.load_state_dict({name: state[f"fc.{name}"] for name in ("weight", "bias")})
+        parts += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), head]
+        return by_hand.Model(nn.Sequential(*parts[:place]), nn.Sequential(*parts[place:]), data)
+
+    for kind, table, place, check in (
+        ("subspace_ablation", "ablation", 11, by_hand.check_ablation),
+        ("activation_steering", "sweep", 6, by_hand.check_steering),
+    ):
+        where = f"tags.experiment_type = '{kind}' and params.model = 'tracked'"
+        run, found = by_hand.result(folder, "shortcut_digits", where)
+        assert (run.tags["model_run"], run.tags["model_seed"]) == (trained.run_id, trained.tags["seed"])
+        frame = found.tables[table].frame
+        for epoch, rows in frame.groupby("epoch"):
+            assert check(rows, cut(int(epoch), place)) >= 12
 
 
 def _run_python(documents, script: str, folder: Path) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from torch import nn
+
+from paribus import seeds
 
 QUICK = ["stats=quick"]
 
@@ -62,6 +67,56 @@ def test_the_commands_run_as_they_stand(printed, commands):
     for name in ("train_classifier", "subspace_ablation", "activation_steering", "pixel_noise"):
         assert name in runs
     assert runs.count("FINISHED") == len(runs.splitlines()) - 1
+
+
+@pytest.fixture
+def own(printed, folder, monkeypatch, recomputation):
+    """Return ``cut(run, place)``: the network that the page's model is, cut in two, with the page's data."""
+    monkeypatch.syspath_prepend(str(folder))
+    import my_package.images
+
+    trained, training = recomputation.result(folder, "paribus", "tags.experiment_type = 'train_classifier'")
+
+    def cut(run, found, place):
+        assert run.tags["model_run"] == trained.run_id and run.tags["model_seed"] == "0"
+        assert found.config["data"] == training.config["data"] and "seed" in training.config["data"]
+        (epoch,) = set(found.tables[place[0]].frame["epoch"]) if place[0] else {None}
+        history = training.tables["history"].frame
+        marked = training.tables["checkpoints"].frame
+        best = int(marked.loc[marked["peak_val"].astype(bool), "epoch"].iloc[0])
+        kept = history[history["epoch"].isin(marked["epoch"])]
+        assert epoch in (best, None) and kept.loc[kept["epoch"] == best, "val_acc"].item() == kept["val_acc"].max()
+        network = my_package.build(3, 2)
+        network.load_state_dict(recomputation.weights(folder, trained.run_id, best))
+        parts = [*network.features, network.head]
+        return recomputation.Model(
+            nn.Sequential(*parts[: place[1]]), nn.Sequential(*parts[place[1] :]), my_package.images.stripes()
+        )
+
+    return cut
+
+
+def test_the_experiments_on_the_tracked_model_equal_a_recomputation_by_hand(own, folder, recomputation):
+    """From checkpoint and data with plain torch and scikit-learn: they were measured on the page's own stripes."""
+
+    def latest(kind, more=""):
+        return recomputation.result(folder, "paribus", f"tags.experiment_type = '{kind}'{more}")
+
+    run, found = latest("subspace_ablation")
+    model = own(run, found, ("ablation", 6))
+    assert recomputation.check_ablation(found.tables["ablation"].frame, model) == 4 * 3
+    run, found = latest("activation_steering")
+    model = own(run, found, ("sweep", 3))
+    assert recomputation.check_steering(found.tables["sweep"].frame, model) >= 4 * 5
+    for split in recomputation.HELD_OUT:
+        run, found = latest("pixel_noise", f" and params.experiment.split = '{split}'")
+        model = own(run, found, (None, 6))
+        images = model.data.take(model.data.splits[split])
+        noise = torch.randn(images.shape, generator=seeds.torch_rng(0, "noise"))
+        clean = np.diff(model.logits(model.before(images).detach()), axis=1).mean()
+        for row in found.tables["noise"].frame.to_dict("records"):
+            noisy = np.diff(model.logits(model.before(images + row["level"] * noise).detach()), axis=1).mean()
+            assert row["mean_delta"] == pytest.approx(noisy - clean, abs=1e-6)
 
 
 def test_the_notebook_sees_the_same_runs(printed, documents, folder):
