@@ -25,7 +25,7 @@ class Seen:
     """What was seen.
 
     Attributes:
-        finished: Of each identity, experiment type and a hash over all numbers of its finished runs.
+        finished: Of each identity, experiment type and a hash over all numbers of its finished run.
         statuses: Of each run, its name and status.
         problems: What is wrong.
     """
@@ -84,10 +84,14 @@ def _finished(connection: sqlite3.Connection, run_id: str, name: str, where: Pat
             seen.problems.append(f"{name} is FINISHED without {path} as it was")
     for path in sorted(there.keys() - tree["artifacts"].keys() - {"result.json"}):
         seen.problems.append(f"{name}: {path} stands in a finished run")
-    if tags["identity"] in seen.finished:
-        seen.problems.append(f"{name}: two finished runs")
+    kind, key = tags["experiment_type"], tags["identity"]
     metrics = connection.execute(METRICS, (run_id,)).fetchall()
-    seen.finished[tags["identity"]] = (tags["experiment_type"], _numbers(tree, metrics))
+    numbers = _numbers(tree, metrics)
+    if tags["subject"] == "runs":  # its identity is that of the very runs it is made from, and it tells of killed ones
+        key, numbers = kind, json.dumps(tree["metrics"], sort_keys=True)
+    if key in seen.finished:
+        seen.problems.append(f"{name}: two finished runs")
+    seen.finished[key] = (kind, numbers)
 
 
 def _numbers(tree: dict[str, Any], metrics: list[tuple[str, int, float]]) -> str:

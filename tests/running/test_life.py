@@ -63,9 +63,9 @@ def test_a_signal_as_the_run_finishes_waits_until_it_is_finished(store, job, aft
     error = stopped(job("Measure"), sweep="s1", output_dir=Path("out"))
     (kept,) = store.runs()
     assert kept.status == "FINISHED" and "error_message" not in kept.tags
-    assert error.finished is True and error.run_id == kept.run_id
     for result in (store.result(kept.run_id), io.read(Path("out"))):
         assert result.success and result.error_message is None and result.aggregates.mean_delta is not None
+    assert error.finished is True and error.run_id == kept.run_id
     assert "partial.json" not in store.artifacts(kept.run_id)
     assert not list(Path("multirun/.work").iterdir())
     assert run_job(job("Measure"), sweep="s2").run_id == kept.run_id
@@ -76,7 +76,8 @@ def test_an_error_after_the_end_changes_nothing_any_more(store, job, monkeypatch
     with pytest.raises(ConnectionError):
         run_job(job("Measure"), output_dir=Path("out"))
     (kept,) = store.runs()
-    assert kept.status == "FINISHED" and store.complete(kept.run_id).success and io.read(Path("out")).success
+    assert kept.status == "FINISHED" and store.result(kept.run_id).success and io.read(Path("out")).success
+    assert store.complete(kept.run_id).success
 
 
 def test_a_signal_as_the_run_begins_does_not_leave_it_running(store, job, after):
@@ -266,6 +267,7 @@ def test_a_signal_between_a_steps_end_and_its_parents_costs_only_the_parent(stor
     assert {name: run.status for name, run in runs.items()} == {
         "sequence": "KILLED", "toy_train": "FINISHED", "toy_measure": "FINISHED",
     }  # fmt: skip
+    assert store.result(runs["toy_measure"].run_id).success
     assert error.finished is False and error.run_id == runs["sequence"].run_id
     assert "result.json" not in store.artifacts(runs["sequence"].run_id)
     again = run_job(job(study), sweep="s2")
