@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -119,3 +121,13 @@ def own(tmp_path, monkeypatch):
     yield make
     for package in made:
         package.anew()
+
+
+@pytest.fixture(scope="session")
+def rules() -> ModuleType:
+    """Return the module :file:`contract/intervals.py`: what every interval and every p of a result must keep."""
+    spec = importlib.util.spec_from_file_location("rules", Path(__file__).with_name("contract") / "intervals.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -21,6 +21,7 @@ VALUES = {
     "own_ci": ("own_delta",),
     "causal_ci": ("causal_delta",),
     "delta_ci": ("delta",),
+    "removal_ci": ("removal_delta",),
     "head_id_ci": ("head_id_acc",),
     "head_val_ci": ("head_val_acc",),
     "core": ("core_share",),

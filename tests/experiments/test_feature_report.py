@@ -117,9 +117,10 @@ def held(grammar, report, results):
 
 
 @pytest.mark.parametrize("feature", PLANTED)
-def test_every_sentence_about_a_planted_feature_holds(corpus, hard, grammar, feature):
+def test_every_sentence_about_a_planted_feature_holds(corpus, hard, grammar, rules, feature):
     *families, which = PLANTED[feature]
     report, results = reported(corpus, hard.MODEL, PlantedFeature(feature), steps(*families, which))
+    assert [line for table in report.tables.values() for line in rules.problems(table)] == []
     spoken = {FEW: set(), SOME: {"weapons"}, EVERY: {"weapons", "output", "checks"}}
     assert {"drivers", "doses"} | spoken[which] <= set(held(grammar, report, results))
 

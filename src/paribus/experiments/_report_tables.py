@@ -109,7 +109,7 @@ def classes(sweep: Result, margin: float) -> pd.DataFrame:
 
     frame = sweep.tables["class_swaps"].frame
     effects = standings(frame, margin=margin, spread=_spread(sweep), level=LEVEL)
-    frame = frame[["kind", "n_weapons", *INTERVAL, "p_kit", "p_kit_adj"]]
+    frame = frame[["kind", "n_weapons", *INTERVAL, "p_kit", "p_kit_method", "p_kit_adj"]]
     named = verdicts(pd.Series(effects), frame["null_percentile"], pd.Series(float("nan"), frame.index))
     by_class = (frame["p_kit_adj"] <= LEVEL).tolist()
     named = [v if v != DRIVES or own else NOT_BY_CLASS for v, own in zip(named, by_class, strict=True)]
@@ -143,12 +143,19 @@ def doses(sweeps: list[Result]) -> pd.DataFrame:
                 | {name: largest[name] for name in INTERVAL}
                 | {name: custom[name] for name in SLOPE}
                 | {name: largest[name] for name in ("observational_delta", "confounding_gap")}
-                | {"trend_rho": custom["trend_rho"], "trend_p": custom["trend_p"], "untested": "; ".join(why)}
+                | {"trend_rho": custom["trend_rho"], "trend_p": custom["trend_p"]}
+                | {"trend_p_method": custom["trend_method"], "untested": "; ".join(why)}
             )
     return pd.DataFrame(rows)
 
 
-SLOPE = ("slope_per_ap", "slope_per_ap_low", "slope_per_ap_high", "slope_per_ap_p", "slope_up_to")
+SLOPE = (
+    *("slope_per_ap", "slope_per_ap_low", "slope_per_ap_high", "slope_per_ap_method", "slope_per_ap_p"),
+    *("slope_per_ap_p_method", "slope_up_to"),
+)
+
+
+COVERED = ("coverage_low", "coverage_high", "coverage_method")
 
 
 def cores(found: Result) -> pd.DataFrame:
@@ -159,7 +166,7 @@ def cores(found: Result) -> pd.DataFrame:
     names = ["mean_delta", *TESTED_COLUMNS, "n"]
     effects = found.tables["core_effects"].frame[["core", *names]]
     renamed = {name: f"removal_{name.removeprefix('mean_')}" for name in names}
-    kept = frame[["core", "size", "n_contexts", "n_holding", "coverage", "coverage_low", "coverage_high"]]
+    kept = frame[["core", "size", "n_contexts", "n_holding", "coverage", *COVERED]]
     return kept.merge(effects.rename(columns=renamed), on="core", how="left")
 
 
@@ -196,6 +203,7 @@ def checks(results: list[Result]) -> pd.DataFrame:
                 "statistic": "mean r between halves" if halves else str(custom["statistic"]),
                 "value": custom["mean_r" if halves else "observed"],
                 "p": custom["p"],
+                "p_method": custom["p_method"],
                 "passed": bool(custom["passed"]),
             }
         )

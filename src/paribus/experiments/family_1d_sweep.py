@@ -234,11 +234,12 @@ class Family1dSweep(BuildExperiment):
         """
         from paribus.stats.effects import effect_table
 
-        names = ("slope_per_ap", "slope_per_ap_low", "slope_per_ap_high", "slope_per_ap_method", "slope_per_ap_p")
+        ends = ("", "_low", "_high", "_method", "_p", "_p_method")
+        names = [f"slope_per_ap{end}" for end in ends]
         if swept.slope is None or swept.slope.n[0] < LEAST_TESTED:
             return {**dict.fromkeys(names), "slope_up_to": None}
         row = effect_table(swept.slope, setup.cluster, spec=setup.stats, rng=setup.rng("slope")).iloc[0]
-        values = [row[name] for name in ("mean_delta", "ci_low", "ci_high", "ci_method", "p")]
+        values = [row[name] for name in ("mean_delta", "ci_low", "ci_high", "ci_method", "p", "p_method")]
         ordered = swept.plan.ordered()
         reach = max(level or 0 for level, of_curve in zip(swept.plan.levels, ordered, strict=True) if of_curve)
         return {
