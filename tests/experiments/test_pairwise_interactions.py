@@ -185,7 +185,7 @@ def test_candidates_are_looked_for_at_every_rung(planted_run, hard, feature, fam
     first = result.tables["candidates"].frame.iloc[0]
     assert (first["token"], first["ap"]) == (family, rung)
     assert first["single_effect_rms"] == pytest.approx(rms, rel=1e-5)
-    assert any("1 of 3 candidates move the feature" in warning for warning in result.diagnostics.warnings)
+    assert any("of 3 candidates 1 by itself moves the feature" in warning for warning in result.diagnostics.warnings)
     assert first["largest_effect_rms"] > 0 and first["largest_at"] >= first["ap"]
 
 

@@ -13,6 +13,7 @@ from paribus.errors import ConfigError, nearest
 from paribus.experiments._moves import Move
 from paribus.experiments._screen import Screened, sample, screen
 from paribus.experiments._weapon_factors import FORM, is_weapon_factor, weapon_factor
+from paribus.experiments._words import counted
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import N_STACKING, States
 from paribus.subjects.builds.tokens import capstones
@@ -187,8 +188,8 @@ def choose(
     chosen = tuple(screened[i] for i in order)
     if recorder is not None:
         recorder.warn(
-            f"candidates were chosen by their single effects on {len(rows)} contexts and are reported on the "
-            f"{len(rest)} contexts of the other source builds"
+            f"candidates were chosen by their single effects on {counted(len(rows), 'context')} and are "
+            f"reported on the {counted(len(rest), 'context')} of the other source builds"
         )
         _say_what_passed(setup, recorder, chosen, len(rows))
     return Choice(tuple(pool[i] for i in order), chosen, rest, len(rows))
@@ -216,7 +217,7 @@ def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Scr
     """Say so where candidates are none by their own effect: what they show is not what the feature responds to."""
     least = setup.stats.min_effect * setup.sd
     passed = sum(found.rms >= least > 0 for found in chosen)
-    by = f"by {setup.stats.min_effect:g} sd (root mean square over {n} contexts)"
+    by = f"by {setup.stats.min_effect:g} sd (root mean square over {counted(n, 'context')})"
     if not passed:
         recorder.warn(
             f"no family moves the feature {by} at any rung that was looked at: the candidates are the first of equals, "
@@ -224,7 +225,10 @@ def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Scr
             "them a weapon (weapon:NAME) or a class of weapons (weapon_class:NAME)"
         )
     elif passed < len(chosen):
-        recorder.warn(f"{passed} of {len(chosen)} candidates move the feature {by} at their rung; the others fill up")
+        recorder.warn(
+            f"of {counted(len(chosen), 'candidate')} {passed} by {'itself' if passed == 1 else 'themselves'} "
+            f"{'moves' if passed == 1 else 'move'} the feature {by}; the others fill up"
+        )
 
 
 def _check(named: Sequence[Candidate], barred: set[Family]) -> None:

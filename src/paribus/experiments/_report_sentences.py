@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from paribus.experiments._build_experiment import LEAST_TESTED
 from paribus.experiments._report_tables import CORRELATED, DRIVES, LIKE_OTHERS, LITTLE, SOMEHOW
 from paribus.experiments._standing import UNDECIDED, effect_text
+from paribus.experiments._words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,18 +31,13 @@ def cited(text: str, table: str, rows: Iterable[int]) -> str:
     return f"{text} ({table}, {word} {', '.join(numbers)})."
 
 
-def count(n: int, one: str, more: str | None = None) -> str:
-    """Return a number with its noun in singular or plural."""
-    return f"{n} {one if n == 1 else more or f'{one}s'}"
-
-
 def drivers(frame: pd.DataFrame, sd: float) -> list[str]:
     """Say what raises and what lowers the feature, what moves it like others, and what moves it a little."""
     lines = []
     for word, sign in (("Raised", 1), ("Lowered", -1)):
         mine = frame[(frame["verdict"] == DRIVES) & (frame["mean_delta"] * sign > 0)]
         if len(mine):
-            text = f"{word} by {count(len(mine), 'token')}{_steps(mine)}{_beside(mine)}: {_tokens(mine, sd)}"
+            text = f"{word} by {counted(len(mine), 'token')}{_steps(mine)}{_beside(mine)}: {_tokens(mine, sd)}"
             lines.append(cited(text, "drivers", mine.index[:SHOWN]))
     if not lines:
         lines.append(_nothing_drives(frame, sd))
@@ -53,7 +49,7 @@ def drivers(frame: pd.DataFrame, sd: float) -> list[str]:
         mine = frame[frame["verdict"] == verdict]
         if len(mine):
             moves = "moves" if len(mine) == 1 else "move"
-            text = f"{count(len(mine), 'token')} {moves} it{_steps(mine)} {said}: {_tokens(mine, sd)}"
+            text = f"{counted(len(mine), 'token')} {moves} it{_steps(mine)} {said}: {_tokens(mine, sd)}"
             lines.append(cited(text, "drivers", mine.index[:SHOWN]))
     return lines
 
@@ -84,7 +80,7 @@ def _nothing_drives(frame: pd.DataFrame, sd: float) -> str:
 
 
 def _untested(what: str, frame: pd.DataFrame, table: str) -> str:
-    most = count(int(frame["n"].max()), "context")
+    most = counted(int(frame["n"].max()), "context")
     return f"{what} could be tested: {most} at the most, a test needs {LEAST_TESTED} ({table}, rows 1 to {len(frame)})."
 
 
@@ -129,12 +125,12 @@ def cores(frame: pd.DataFrame) -> str:
     if frame.empty:
         return "No set of families alone keeps it active in the contexts where it is highest."
     top = frame.iloc[0]
-    others = count(len(frame) - 1, "other minimal core") if len(frame) > 1 else "no other minimal core"
+    others = counted(len(frame) - 1, "other minimal core") if len(frame) > 1 else "no other minimal core"
     known = not math.isnan(top["coverage_low"])
     within = f"[{top['coverage_low']:.0%}, {top['coverage_high']:.0%}]" if known else "without an interval"
     text = (
         f"Where it is highest, {top['core']} alone keeps it in {top['coverage']:.0%} of "
-        f"{count(int(top['n_holding']), 'context')} {within}; {others}"
+        f"{counted(int(top['n_holding']), 'context')} {within}; {others}"
     )
     return cited(text, "cores", [0])
 
@@ -148,7 +144,7 @@ def interactions(found: Result, frame: pd.DataFrame, sd: float) -> str:
     tested = frame[frame["p"].notna()]
     if tested.empty:
         return "No pair could be tested for an interaction."
-    looked = f"{count(found.aggregates.n_conditions or 0, 'pair')} looked at: {', '.join(counts)}"
+    looked = f"{counted(found.aggregates.n_conditions or 0, 'pair')} looked at: {', '.join(counts)}"
     top = tested.iloc[0]
     effect = top.rename({"interaction_activation": "mean_delta"})
     place = "" if math.isnan(top["null_percentile"]) else f", percentile {top['null_percentile']:.0f} of like features"
@@ -164,7 +160,7 @@ def weapons(frame: pd.DataFrame, sd: float) -> list[str]:
     mine, known = frame[frame["verdict"] == DRIVES], frame[frame["p"].notna()]
     if len(mine):
         moves = "moves" if len(mine) == 1 else "move"
-        text = f"{len(mine)} of {count(len(frame), 'weapon')} {moves} it in the same builds{_beside(mine)}"
+        text = f"{len(mine)} of {counted(len(frame), 'weapon')} {moves} it in the same builds{_beside(mine)}"
         lines = [cited(f"{text}: {_named(mine, 'weapon', sd)}", "weapons", mine.index[:SHOWN])]
     elif known.empty:
         return [_untested("No weapon", frame, "weapons")]
@@ -181,7 +177,7 @@ def weapons(frame: pd.DataFrame, sd: float) -> list[str]:
     weak = frame[frame["verdict"] == LIKE_OTHERS]
     if len(weak):
         moves = "moves" if len(weak) == 1 else "move"
-        text = f"{count(len(weak), 'weapon')} {moves} it no more than like features: {_named(weak, 'weapon', sd)}"
+        text = f"{counted(len(weak), 'weapon')} {moves} it no more than like features: {_named(weak, 'weapon', sd)}"
         lines.append(cited(text, "weapons", weak.index[:SHOWN]))
     return lines
 
@@ -192,11 +188,11 @@ def classes(frame: pd.DataFrame, sd: float) -> list[str]:
     if mine.empty:
         return []
     named = ", ".join(
-        f"{row['kind']} ({count(int(row['n_weapons']), 'weapon')}) {_effect(row, sd)}"
+        f"{row['kind']} ({counted(int(row['n_weapons']), 'weapon')}) {_effect(row, sd)}"
         for _, row in mine.head(SHOWN).iterrows()
     )
     more = f" and {len(mine) - SHOWN} more" if len(mine) > SHOWN else ""
-    text = f"It is the class that does it for {count(len(mine), 'weapon class', 'weapon classes')}: {named}{more}"
+    text = f"It is the class that does it for {counted(len(mine), 'weapon class', 'weapon classes')}: {named}{more}"
     return [cited(text, "weapon_classes", mine.index[:SHOWN])]
 
 
@@ -208,13 +204,12 @@ def correlated(tokens: pd.DataFrame | None, swapped: pd.DataFrame | None) -> lis
             continue
         only = frame[frame["verdict"] == CORRELATED]
         if len(only):
-            one = (
-                f"{count(len(only), column)} {'goes' if len(only) == 1 else 'go'} along with it, an effect that counts"
-            )
+            go = "goes" if len(only) == 1 else "go"
+            one = f"{counted(len(only), column)} {go} along with it, an effect that counts"
             lines.append(cited(f"Only correlation: {one} is excluded: {_list(only, column)}", table, _places(only)))
         open_ = frame[(frame["verdict"] == UNDECIDED) & (frame["observed_p_adj"] <= 0.05)]
         if len(open_):
-            one = f"{count(len(open_), column)} {'goes' if len(open_) == 1 else 'go'} along with it, too few contexts"
+            one = f"{counted(len(open_), column)} {'goes' if len(open_) == 1 else 'go'} along with it, too few contexts"
             text = f"Undecided: {one} to tell whether it is a cause: {_list(open_, column, with_n=True)}"
             lines.append(cited(text, table, _places(open_)))
     return lines or ["Nothing that goes along with it is shown to have no effect that counts."]

@@ -24,6 +24,7 @@ from paribus.experiments._presence import (
     token_units,
 )
 from paribus.experiments._standing import BEYOND, STANDINGS, UNDECIDED, UNMEASURED, over_rungs, with_n
+from paribus.experiments._words import counted
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -171,7 +172,7 @@ class CoreCoverageAnalysis(BuildExperiment):
         enough = core.sum() >= LEAST_GROUP
         if not enough:
             recorder.warn(
-                f"only {int(core.sum())} contexts lie in the core: no interval and no verdict (at least {LEAST_GROUP})"
+                f"the core holds {counted(int(core.sum()), 'context')}: no interval, no verdict ({LEAST_GROUP} needed)"
             )
         frame["core_share"] = held[core].mean(0) if core.any() else np.nan
         frame["tail_share"] = held[tail].mean(0) if tail.any() else np.nan
@@ -185,7 +186,9 @@ class CoreCoverageAnalysis(BuildExperiment):
             frame[f"core_{name}"] = unknown if odds is None else odds[name]
         both = enough and tail.sum() >= LEAST_GROUP
         if enough and not both:
-            recorder.warn(f"only {int(tail.sum())} contexts lie in the tail: no tail markers (at least {LEAST_GROUP})")
+            recorder.warn(
+                f"the tail holds {counted(int(tail.sum()), 'context')}: no tail markers (at least {LEAST_GROUP})"
+            )
         rarer = (frame["gap_adj_high"] < 0) if both else pd.Series(False, frame.index)
         frame["is_tail_marker"] = rarer & (frame["core_share"] < self.coverage_threshold)
         frame["is_primary_driver"] = (frame["core_lift_adj_low"] > 1) & ~frame["is_tail_marker"]

@@ -159,7 +159,10 @@ class FeatureReport(Experiment):
         _hand(recorder, "warnings", "What the steps warned of, one row each.", Evidence.COMPARISON, frame)
         drive: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == DRIVES, "token"].tolist()
         only: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == CORRELATED, "token"].tolist()
-        open_ = None if tokens is None else tokens[tokens["verdict"] == UNDECIDED]
+        open_ = None
+        if tokens is not None:
+            seen = tokens["mean_delta"].ne(0) | (tokens["observed_p_adj"] <= 1 - setup.stats.confidence)
+            open_ = tokens[(tokens["verdict"] == UNDECIDED) & seen]
         first = next(result for result in setup.results if result.experiment_type == "family_1d_sweep")
         return Aggregates(
             n_samples=first.aggregates.n_samples,

@@ -23,6 +23,7 @@ from paribus.experiments._weapon_groups import (
 )
 from paribus.experiments._weapon_stats import weapon_means
 from paribus.experiments._weapon_swaps import Swaps, WeaponExperiment, skipped
+from paribus.experiments._words import counted
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -85,7 +86,9 @@ class KitSweep(WeaponExperiment):
         means, n = weapon_means(part, self.min_examples)
         known = ~np.isnan(means)
         if not known.any():
-            recorder.warn(f"no weapon has {self.min_examples} contexts (min_examples): nothing observed to compare")
+            recorder.warn(
+                f"no weapon has {counted(self.min_examples, 'context')} (min_examples): nothing observed to compare"
+            )
         swaps = self.swaps(setup, recorder)
         custom: dict[str, Any] = {"skipped": False}
         n_groups = 0
@@ -102,7 +105,7 @@ class KitSweep(WeaponExperiment):
             n_groups += len(swapped)
         unknown = int((~WeaponGroups.read(setup, "kit").known).sum())
         if unknown:
-            recorder.warn(f"{unknown} weapon(s) of unknown kit are left out of the groups")
+            recorder.warn(f"left out of the groups: {counted(unknown, 'weapon')} of unknown kit")
         strongest = max(headline, key=lambda row: abs(row["mean_delta"]), default=None)
         if strongest is not None:
             largest_effect(recorder, "max_kit_effect", strongest)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments._build_experiment import BuildExperiment, EffectVector, base_numbers, row_means
+from paribus.experiments._words import counted
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure
 from paribus.spec import field
@@ -196,9 +197,10 @@ class MinimalCores(BuildExperiment):
                 "constraints.keep_empty=true) and were left out"
             )
         if (full > 0).sum() > exhaustive.sum():
+            wide = counted(int((full > 0).sum() - exhaustive.sum()), "context")
             recorder.warn(
-                f"{int((full > 0).sum() - exhaustive.sum())} contexts have more than {self.exact_units} units and were "
-                "searched by greedy deletion and a beam: their cores are not exhaustive"
+                f"more than {self.exact_units} units in {wide}, searched by greedy deletion and a beam: their cores "
+                "are not exhaustive"
             )
         if n > self.max_cores:
             recorder.warn(f"{n} distinct cores were found; the {self.max_cores} most frequent are listed")

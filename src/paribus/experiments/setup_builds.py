@@ -12,6 +12,7 @@ import numpy.typing as npt
 from paribus.errors import DataError
 from paribus.experiments._build_measurement import BuildMeasurement
 from paribus.experiments._build_objects import Floats, Ints
+from paribus.experiments._words import counted
 from paribus.experiments.base import Recorder
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Corpus
@@ -97,9 +98,11 @@ class BuildSetup(BuildMeasurement):
         for warning in self.corpus.warnings:
             recorder.warn(warning)
         if self.corpus.n_empty:
-            recorder.warn(f"{self.corpus.n_empty} contexts without any token were left out")
+            recorder.warn(f"left out: {counted(self.corpus.n_empty, 'context')} without any token")
         if self.corpus.bad_rows:
-            recorder.warn(f"{len(self.corpus.bad_rows)} rows could not be read: {'; '.join(self.corpus.bad_rows[:3])}")
+            recorder.warn(
+                f"not readable: {counted(len(self.corpus.bad_rows), 'row')}: {'; '.join(self.corpus.bad_rows[:3])}"
+            )
         if self.slicing.on_outcome:
             recorder.warn("contexts were chosen by the activation itself, which shrinks effects (slice)")
 

@@ -33,6 +33,7 @@ from paribus.experiments._weapon_groups import (
 )
 from paribus.experiments._weapon_stats import WEAPON_COLUMNS, weapon_labels, weapon_means, weapon_table
 from paribus.experiments._weapon_swaps import Swaps, WeaponExperiment, against, skipped
+from paribus.experiments._words import counted
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.spec import field
@@ -73,7 +74,9 @@ class WeaponSweep(WeaponExperiment):
         part = self.observed_part(setup)
         stats = weapon_table(part, self.min_examples)
         if stats.empty:
-            recorder.warn(f"no weapon has {self.min_examples} contexts (min_examples): nothing observed to compare")
+            recorder.warn(
+                f"no weapon has {counted(self.min_examples, 'context')} (min_examples): nothing observed to compare"
+            )
         recorder.table(
             Table(
                 "weapon_stats",
