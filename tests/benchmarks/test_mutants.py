@@ -41,9 +41,9 @@ def spread(values):
     return max(values) - abs(-values[0])
 
 
-def unused(values):
+def squared(value):
     print("a", 1)
-    return power(values, 2) if values else None
+    return pow(value, 2) if value else None
 '''
 TESTS = """
 import pytest
@@ -59,6 +59,19 @@ def test_of():
 @pytest.mark.parametrize("values", [[3, 1, 2]])
 def test_spread(values):
     assert spread(values) == 2
+"""
+MORE = """
+import pytest
+from toypkg.room.toy import squared
+
+
+@pytest.mark.parametrize("value", [3])
+def test_squared(value):
+    assert squared(value) == 9
+
+
+def test_nothing():
+    pass
 """
 
 
@@ -95,7 +108,7 @@ def test_every_kind_of_change_is_offered_where_it_fits(offered):
     assert after(offered, "spread", "removed statement") == ["pass"]
     assert after(offered, "spread", "sign") == ["return max(values) - abs((values[0]))"]
     assert after(offered, "spread", "counterpart") == ["return min(values) - abs(-values[0])"]
-    assert after(offered, "unused", "swapped arguments") == ["return power(2, values) if values else None"]
+    assert after(offered, "squared", "swapped arguments") == ["return pow(2, value) if value else None"]
 
 
 def test_texts_annotations_imports_and_decorators_are_left_alone(offered):
@@ -171,8 +184,8 @@ from benchmarks.mutants.trial import measure, mirrored, try_changes, wider
 root, work = map(Path, sys.argv[1:])
 copies = [Overlay(root, work / str(number)) for number in range(2)]
 offered = changes((root / "src/toypkg/room/toy.py").read_bytes(), "room/toy.py")
-chosen = [c for c in offered if c.function == "Scale.of" and c.kind == "swapped operands" or c.function == "unused"][:5]
-ran = measure(["tests/room/test_toy.py"], copies, work, source="src/toypkg")
+chosen = [c for c in offered if c.function == "Scale.of" and c.kind == "swapped operands" or c.function == "squared"]
+ran = measure(["tests/room/test_toy.py", "tests/other/test_more.py"], copies, work, source="src/toypkg")
 kinds = {"mirror": lambda c: mirrored(c, ran, root / "tests"), "wider": lambda c: wider(c, ran, root / "tests")}
 told = []
 done = []
@@ -190,14 +203,21 @@ def test_changes_of_a_toy_are_tried_in_copies_and_only_what_is_tested_is_noticed
     tests.mkdir(parents=True)
     (room / "toy.py").write_text(TOY)
     (tests / "test_toy.py").write_text(TESTS)
+    (tests.parent / "other").mkdir()
+    (tests.parent / "other" / "test_more.py").write_text(MORE)
     words = [sys.executable, "-c", TRY, str(tmp_path / "root"), str(tmp_path / "work")]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
     ran, verdicts = (
         json.loads(line.partition(" ")[2]) for line in done.stdout.splitlines() if line.startswith(("RAN ", "DONE "))
     )
-    assert [name.partition("::")[2] for name, passed, _ in ran if passed] == ["test_of", "test_spread[values0]"]
-    assert ran[0][2] == ["room/toy.py:Scale.of"] and ran[1][2] == ["room/toy.py:spread"]
-    assert sorted(verdicts[:5]) == [*[["Scale.of", True, "mirror"]] * 2, *[["unused", False, ""]] * 3]
-    assert not any(killed for _, killed, _ in verdicts[5:]), "there are no tests beyond the mirror"
+    assert {name.partition("::")[2]: functions for name, passed, functions in ran if passed} == {
+        "test_of": ["room/toy.py:Scale.of"],
+        "test_spread[values0]": ["room/toy.py:spread"],
+        "test_squared[3]": ["room/toy.py:squared"],
+        "test_nothing": [],
+    }
+    first, then = sorted(verdicts[:6]), sorted(verdicts[6:])
+    assert first == [*[["Scale.of", True, "mirror"]] * 2, *[["squared", False, ""]] * 4]
+    assert then == [*[["Scale.of", False, ""]] * 2, *[["squared", True, "wider"]] * 4], "by the tests beyond the mirror"
     assert (room / "toy.py").read_text() == TOY, "the checkout is never edited"
