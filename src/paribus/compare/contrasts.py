@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from paribus.compare.arms import COLUMNS, Intervals, compare_arms, holm, one_arm
 from paribus.compare.declared import ENDPOINTS
-from paribus.compare.endpoints import unit
+from paribus.compare.endpoints import model_of
 from paribus.compare.units import arms_of
 from paribus.compare.values import value_of
 from paribus.experiments.setup_runs import CollectedRun
@@ -123,11 +123,7 @@ def factor_table(
         The table, and a sentence for each endpoint whose factorial was complete and could not be tested.
     """
     by_id = {run.run_id: run for run in runs}
-    known: dict[str, dict[Any, Any]] = {name: {} for name in factors}
-    for run in runs:
-        for name in factors:
-            if (value := value_of(run, name)) is not None:
-                known[name][unit(run)] = value
+    known = {name: _levels(runs, name) for name in factors}
     columns = ["smallest_p", "endpoint", "label", "unit", "factor", "low", "high", "effect", "ci_low", "ci_high",
                "ci_method", "p", "n_pairs", "n_unpaired"]  # fmt: skip
     rows: list[dict[str, Any]] = []
@@ -135,7 +131,7 @@ def factor_table(
     notes: list[str] = []
     for endpoint in endpoints:
         mine, declared = effects[effects["endpoint"] == endpoint], ENDPOINTS[endpoint]
-        levels = {name: [_hashable(known[name].get(unit(by_id[i]))) for i in mine["run_id"]] for name in factors}
+        levels = {name: [_hashable(known[name].get(model_of(by_id[i]))) for i in mine["run_id"]] for name in factors}
         if mine.empty or not _complete(levels):
             continue
         units = [f"{n}/{s}" for n, s in zip(mine["n_train"], mine["seed"], strict=True)]
@@ -168,6 +164,15 @@ def factor_table(
                 }
             )
     return holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence), notes
+
+
+def _levels(runs: Sequence[CollectedRun], name: str) -> dict[Hashable, Any]:
+    """Return the level of a factor by trained model: as its training says it, else as a run on it does."""
+    found: dict[Hashable, Any] = {}
+    for run in sorted(runs, key=lambda each: each.experiment_type != "train_classifier"):
+        if (value := value_of(run, name)) is not None:
+            found.setdefault(model_of(run), value)
+    return found
 
 
 def _hashable(value: Any) -> Any:
