@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -90,3 +91,41 @@ def test_a_single_group_is_described_without_a_test():
 def test_its_figure_can_be_drawn():
     result = compared(runs(a=0.5, b=0.7))
     assert draw(result.figures[0], {name: table.frame for name, table in result.tables.items()}).axes
+
+
+def test_runs_that_share_a_unit_are_averaged_and_what_differs_between_them_is_said():
+    both = [replace(r, run_id=f"{r.run_id}{n}", identity=f"{r.identity}{n}", params={**r.params, "data.n_train": n},
+                    aggregates={"score": r.aggregates["score"] + n / 1000})
+            for n in (100, 300) for r in runs(a=0.5, b=0.7)]  # fmt: skip
+    result = compared(both)
+    said = "24 runs share group and unit with another, and differ in data.n_train: their mean stands for the unit."
+    assert said in result.diagnostics.warnings
+    figure = result.figures[0]
+    points, bars = (result.tables[name].frame for name in figure.tables)
+    assert len(points) == 12 and set(points["n_runs"]) == {2}
+    assert points.loc[points["group"] == "a", "value"].tolist() == pytest.approx([0.7 + s / 100 for s in range(6)])
+    assert bars["mean"].tolist() == pytest.approx(points.groupby("group")["value"].mean().tolist())
+
+
+def test_runs_that_cannot_be_grouped_or_hold_no_number_are_counted():
+    some = runs(a=0.5, b=0.7)
+    odd = [
+        replace(some[0], params={}),
+        replace(some[1], aggregates={}),
+        replace(some[2], aggregates={"score": math.inf}),
+    ]
+    warnings = compared([*odd, *some[3:]]).diagnostics.warnings
+    assert "1 run of t without width left out." in warnings
+    assert "1 run of t whose score is missing left out." in warnings
+    assert "1 run of t whose score is infinite left out." in warnings
+
+
+def test_half_a_yes_is_a_number():
+    """Two runs of a unit that disagree make 0.5, which Fisher's counts would cut to 0."""
+    once = runs(a=lambda s: {"score": True}, b=lambda s: {"score": False})
+    again = [
+        replace(r, run_id=f"{r.run_id}x", identity=f"{r.identity}x", aggregates={"score": False}) for r in once[:1]
+    ]
+    row = compared([*once, *again]).tables["tests"].frame.iloc[0]
+    assert row["design"] == "paired_sign_flip"
+    assert row["difference"] == pytest.approx(-(5 + 0.5) / 6)

@@ -25,6 +25,11 @@ def test_sizes_are_averaged_within_a_seed():
     assert not notes
 
 
+def test_one_run_is_a_unit():
+    found, notes = units_of(effects({("a", 100, 0): 1.5}))
+    assert found[["endpoint", "training", "value"]].to_numpy().tolist() == [["e", "a", 1.5]] and not notes
+
+
 def test_a_seed_without_a_size_leaves_that_size_out_for_all_and_says_so():
     found, notes = units_of(effects({("a", 100, 0): 1.0, ("a", 300, 0): 9.0, ("a", 100, 1): 2.0}))
     assert found["value"].tolist() == [1.0, 2.0]

@@ -126,6 +126,7 @@ class Compare(Experiment):
     def _values(self, runs: Sequence[CollectedRun], recorder: Recorder) -> pd.DataFrame:
         import pandas as pd
 
+        from paribus.compare.several import differing
         from paribus.compare.values import number_of, value_of
 
         rows: list[dict[str, Any]] = []
@@ -154,9 +155,19 @@ class Compare(Experiment):
         for why, n in sorted(unread.items()):
             recorder.warn(f"{n} {'run' if n == 1 else 'runs'} of {self.experiment_type} {why} left out.")
         table = pd.DataFrame(rows)
-        repeated = int(table.duplicated(["metric", "group", "unit"]).sum())
-        if repeated:
-            recorder.warn(f"{repeated} runs share group and unit with another: their mean stands for the unit.")
+        repeated = table[table.duplicated(["metric", "group", "unit"], keep=False)]
+        if len(repeated):
+            by_id = {run.run_id: run for run in runs}
+            shared = {
+                (group, None, unit): [by_id[run_id] for run_id in part["run_id"].unique()]
+                for (group, unit), part in repeated.groupby(["group", "unit"])
+            }
+            settings = [name for name in differing(shared) if name not in (*self.group_by, *self.unit)]
+            inwhat = f", and differ in {', '.join(settings[:5])}" if settings else ""
+            recorder.warn(
+                f"{repeated['run_id'].nunique()} runs share group and unit with another{inwhat}: their mean stands for "
+                "the unit."
+            )
         if table["group"].nunique() > MOST_GROUPS:
             raise ExperimentError(f"compare: {table['group'].nunique()} groups, at most {MOST_GROUPS} can be compared")
         return table.sort_values(["metric", "group", "unit"], kind="stable", ignore_index=True)

@@ -39,7 +39,7 @@ def _what(run: CollectedRun) -> str:
 
 
 def _refusal(what: str, crowded: Mapping[Unit, Sequence[CollectedRun]], runs: Sequence[CollectedRun]) -> str:
-    names = _differing(crowded)
+    names = differing(crowded)
     shown = []
     for unit, several in list(crowded.items())[:MOST_SHOWN]:
         condition, n_train, seed = unit
@@ -54,16 +54,16 @@ def _refusal(what: str, crowded: Mapping[Unit, Sequence[CollectedRun]], runs: Se
     )
 
 
-def _differing(crowded: Mapping[Unit, Sequence[CollectedRun]]) -> list[str]:
+def differing(crowded: Mapping[Unit, Sequence[CollectedRun]]) -> list[str]:
     """Return the names of the settings in which runs of one model differ, those of the experiment first."""
     names = {"own_seed", *(key for runs in crowded.values() for run in runs for key in run.params)}
     settings = [name for name in names if name not in NO_SETTING and not name.startswith(NO_SETTING_OF)]
-    differing = [
+    unequal = [
         name
         for name in settings
         if any(len({str(value_of(run, name)) for run in runs}) > 1 for runs in crowded.values())
     ]
-    return sorted(differing, key=lambda name: (not name.startswith("experiment."), name))
+    return sorted(unequal, key=lambda name: (not name.startswith("experiment."), name))
 
 
 def _settings(run: CollectedRun, names: Sequence[str]) -> str:
