@@ -17,7 +17,8 @@ from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
 TINY = [
-    "data=digits_scanners", "data.n_train=60", "data.n_eval=40", "model=mlp", "training.epochs=2",
+    "data=digits_scanners", "data.n_train=60", "data.n_eval=40", "model=mlp", "model.untrained=true",
+    "training.epochs=2",
     "training.n_evaluations=2", "training.n_checkpoints=1", "device=cpu", "tracking.experiment=failing",
 ]  # fmt: skip
 OWN = '''
