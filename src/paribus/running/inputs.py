@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from paribus.running.resolve import Resolved
     from paribus.tracking.interface import Store
     from paribus.tracking.run import FileRun
-    from paribus.tracking.spec import TrackingSpec
 
 INPUTS_FILE = "inputs.json"
 MOST_NAMED = 100
@@ -95,7 +94,7 @@ def read_by(identified: Identified, opened: Opened, own: tuple[Path, ...] = ()) 
     Args:
         identified: The run's identity with the files that are part of it.
         opened: What was opened while it was set up and run.
-        own: Folders of the run itself and of the store: what stands in them is no input.
+        own: Folders of the run itself: what stands in them is no input.
 
     Raises:
         ExperimentError: If a file was changed or replaced in the meantime, so that nobody knows which one was read.
@@ -251,12 +250,6 @@ def check_run(result: Result, store: Store, resolved: Resolved) -> None:
         check_unchanged(kept(training, store))
     except DataError as error:
         raise DataError(f"the training of its model: {error}") from None
-
-
-def own_places(folder: Path, workspace: Path, tracking: TrackingSpec) -> tuple[Path, ...]:
-    """Return where a run and the store write: what is read there is no input."""
-    store = Path(tracking.folder).expanduser()
-    return (folder, workspace, *(store / name for name in ("mlruns", "mlflow.db", "mlflow.db-wal", "mlflow.db-shm")))
 
 
 def _compare(path: str, before: str, now: str) -> None:

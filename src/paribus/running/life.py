@@ -170,7 +170,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
     request, identity = resolved.request, known.identity
 
     def work(living: Living) -> Result:
-        own = inputs.own_places(living.run.folder, living.workspace.folder.parent, request.tracking)
+        own = (living.run.folder, living.workspace.folder)
         preparing = builder(request.experiment.subject)
         with recording() as opened:
             setup = preparing.setup(resolved, store, identity=identity)
