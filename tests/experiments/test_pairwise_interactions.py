@@ -181,7 +181,7 @@ def test_candidates_are_chosen_on_other_builds_than_they_are_reported_on(planted
 def test_candidates_are_looked_for_at_every_rung(planted_run, hard, feature, family, rung, rms, modulator):
     fields = {"modulator": modulator} if modulator else {"triples": False}
     experiment = (ConditionalInteractions if modulator else PairwiseInteractions)(n_candidates=3, **fields)
-    result, _ = planted_run(experiment, feature, model=hard.MODEL)
+    result, _ = planted_run(experiment, feature, model=hard.MODEL, stats={"n_null": 0})
     first = result.tables["candidates"].frame.iloc[0]
     assert (first["token"], first["ap"]) == (family, rung)
     assert first["single_effect_rms"] == pytest.approx(rms, rel=1e-5)
@@ -191,7 +191,7 @@ def test_candidates_are_looked_for_at_every_rung(planted_run, hard, feature, fam
 
 @pytest.mark.parametrize("feature", ["null", "class_gate"])
 def test_where_no_family_moves_the_feature_the_result_says_so(planted_run, hard, feature):
-    result, _ = planted_run(PairwiseInteractions(triples=False), feature, model=hard.MODEL)
+    result, _ = planted_run(PairwiseInteractions(triples=False), feature, model=hard.MODEL, stats={"n_null": 0})
     assert any("no family moves the feature by 0.1 sd" in warning for warning in result.diagnostics.warnings)
     assert result.tables["candidates"].frame["largest_at"].isna().all()
 
