@@ -51,6 +51,14 @@ def test_one_run_against_one_is_not_tested():
     assert found.design == "none" and np.isnan(found.p) and found.difference == -1.0
 
 
+def test_one_run_against_several_is_tested_and_has_no_interval_that_it_cannot_have():
+    found = arms({9: 5.0}, {0: 1.0, 1: 2.0})
+    assert (found.design, found.n, found.n_reference) == ("label_permutation", 1, 2)
+    assert found.p == found.smallest_p == pytest.approx(1 / 3) and found.ci_method == "none: 1 run"
+    assert arms({0: 1.0, 1: 2.0}, {9: 5.0}).p == pytest.approx(1 / 3)
+    assert arms({}, {0: 1.0, 1: 2.0, 2: 3.0}).design == "none"
+
+
 @given(st.integers(0, 10_000), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_zero_lies_outside_the_interval_exactly_where_p_is_small(seed, paired):
