@@ -230,7 +230,7 @@ CASES = (
             Check("sub_stats", "n", **_OBSERVED_BY),
             Check("special_stats", "n", **_OBSERVED_BY),
         ),
-        n_builds=300,
+        n_builds=500,
     ),
     Case(
         TokenInfluenceSweep(unit="family", high_quantile=0.7),
