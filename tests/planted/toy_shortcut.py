@@ -89,6 +89,7 @@ class Toy:
         return ImageSetup(
             seed=3,
             stats=stats,
+            dtype="float64",
             data=data or self.data,
             model=self.model(),
             checkpoints=Checkpoints(states.__getitem__, tuple(states), f"toy{id(self)}", history),
