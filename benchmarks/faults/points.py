@@ -36,6 +36,8 @@ class Points:
         at: Number of the point at which something is done, from 0; -1: never.
         act: What is done, right before the step itself.
         names: What was met so far.
+        away: Whether the store does not answer any more.
+        wrote: The last statement that wrote, until it is committed.
     """
 
     root: Path
@@ -43,15 +45,18 @@ class Points:
     act: Callable[[], None] = lambda: None
     names: list[str] = field(default_factory=list)
     away: bool = False
+    wrote: str = ""
 
     def watch(self) -> None:
         """Set the hooks, for the rest of this process."""
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
+        from sqlalchemy.pool import Pool
 
         sys.addaudithook(self._audit)
         event.listen(Engine, "before_cursor_execute", self._statement)
         event.listen(Engine, "commit", lambda connection: self._meet("commit"))
+        event.listen(Pool, "checkin", self._committed)
 
     def _audit(self, name: str, arguments: tuple[Any, ...]) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -77,9 +82,16 @@ class Points:
             raise _unreachable(statement)
         words = statement.split()
         if words[0] in ("INSERT", "UPDATE", "DELETE"):
-            self._meet(f"{words[0].lower()} {words[1] if words[0] == 'UPDATE' else words[2]}")
+            self.wrote = f"{words[0].lower()} {words[1] if words[0] == 'UPDATE' else words[2]}"
+            self._meet(self.wrote)
             if self.away:
                 raise _unreachable(statement)
+
+    def _committed(self, *_: Any) -> None:
+        """A connection is given back: what it wrote is there, and nothing has been done since."""
+        if self.wrote and threading.current_thread() is threading.main_thread():
+            wrote, self.wrote = self.wrote, ""
+            self._meet(f"after {wrote}")
 
     def _request(self, sent: bytes) -> None:
         line = sent.split(b"\r\n", 1)[0].decode("latin-1")

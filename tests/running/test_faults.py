@@ -22,10 +22,11 @@ POINTS = [
     ("tear", r"write mlruns/.*/result.json \(temporary\)", 0, "half of a result"),
     ("kill", r"rename mlruns/.*/artifacts/result.json", 0, "everything but the result"),
     ("term", "update runs", -1, "between the result and the status"),
+    ("term", "after update runs", 0, "a step's status is set, and nothing done since"),
+    ("int", "after update runs", -1, "the last status is set, and nothing done since"),
     ("away", "update runs", -1, "the store does not take the status"),
     ("full", "update runs", 0, "the database cannot be written"),
     ("kill", r"rmtree multirun/.work/<id>", 0, "finished, and not tidied up"),
-    ("int", r"rmtree multirun/.work/<id>", -1, "a step finished, its parent as well"),
 ]
 
 
