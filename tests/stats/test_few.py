@@ -193,3 +193,12 @@ def test_one_sided_flips_agree_with_scipy(side):
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative=side
     )
     assert few.paired_sign_flip(values, alternative=side).p == pytest.approx(theirs.pvalue)
+
+
+@pytest.mark.parametrize("side", ["greater", "less"])
+def test_one_sided_flips_of_many_pairs_are_drawn(side):
+    values = rng(6).normal(size=30) + 0.25
+    found = few.paired_sign_flip(values, alternative=side, rng=rng(7), n_permutations=9999)
+    signs = rng(8).choice([-1.0, 1.0], size=(100_000, 30)) @ values
+    exact = np.mean(signs >= values.sum()) if side == "greater" else np.mean(signs <= values.sum())
+    assert found.method == "monte_carlo" and found.p == pytest.approx(exact, abs=0.02)

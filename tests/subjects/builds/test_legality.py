@@ -97,3 +97,22 @@ def test_other_vocabularies(rungs):
     for a, b in itertools.product(rungs, repeat=2):
         codes = encode_build({"swim_speed_up": a, "run_speed_up": b, "comeback": 1}, vocabulary, 0)
         assert bool(legal(codes, vocabulary)) == feasible_points((a, b), 2)
+
+
+@pytest.mark.parametrize("doubled", [False, True])
+def test_three_families_fit_up_to_the_last_sub_with_and_without_a_doubler(doubled):
+    """Every way to give away the mains (two beside a doubler) and double subs of 6 AP; the rest takes single subs."""
+    rungs = np.array([0, *VOCABULARY.rungs])
+    asked = np.array(list(itertools.combinations_with_replacement(rungs, 3)))
+    mains, doubles, singles = (2, 3, 6) if doubled else (3, 0, 9)
+    least = np.full(len(asked), 99)
+    for given_mains in itertools.combinations_with_replacement(range(3), mains):
+        for given_doubles in itertools.combinations_with_replacement(range(3), doubles):
+            have = 10 * np.bincount(given_mains, minlength=3) + 6 * np.bincount(given_doubles, minlength=3).astype(int)
+            least = np.minimum(least, np.ceil(np.maximum(asked - have, 0) / 3).sum(1))
+    names = ["swim_speed_up", "run_speed_up", "quick_respawn"]
+    worn = {"ability_doubler": 10} if doubled else {}
+    builds = [{name: int(ap) for name, ap in zip(names, row, strict=True) if ap} | worn for row in asked]
+    codes = np.stack([encode_build(build, VOCABULARY, 0) for build in builds])
+    assert (least == singles).any() and (least == singles + 1).any()
+    assert legal(codes, VOCABULARY).tolist() == (least <= singles).tolist()

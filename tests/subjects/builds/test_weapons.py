@@ -27,7 +27,8 @@ def test_reskins_collapse_to_their_reference():
     table = reference_weapons()
     assert all(base in table and skin not in table for skin, base in RESKINS.items())
     assert all(DEFAULT.index(key) == DEFAULT.index(base) for key, base in RESKIN_KEYS.items())
-    assert DEFAULT.index("weapon_id_45") == DEFAULT.index("Splattershot")
+    for name in ("weapon_id_45", "45", 45):
+        assert DEFAULT.index(name) == DEFAULT.index("Splattershot")
 
 
 def test_an_unknown_weapon_is_refused_with_the_nearest_name():
