@@ -38,6 +38,9 @@ def test_independent_rows_give_nearly_the_textbook_interval():
     assert table.odds_ratio[0] == pytest.approx(expected.ratio)
     assert (table.odds_low[0], table.odds_high[0]) == pytest.approx((expected.low, expected.high), rel=0.01)
     assert table.support_high[0] == pytest.approx(a / high.sum())
+    assert table.support_rest[0] == pytest.approx(c / (~high).sum())
+    assert table.support[0] == pytest.approx((a + c) / 800)
+    assert (table.n_present[0], table.n_high_present[0]) == (a + c, a)
     assert table.lift[0] == pytest.approx((a / high.sum()) / present[:, 0].mean(), rel=0.02)
     assert table.odds_low[1] < 1 < table.odds_high[1]
     assert np.isfinite(table.select_dtypes("number").to_numpy()).all()

@@ -81,3 +81,13 @@ def test_totals_of_levels_are_means_without_missing_values():
     totals.add(values[:, 1:])
     assert totals.means[0] == 1.0 and totals.shares_above[0] == pytest.approx(2 / 3)
     assert np.isnan(totals.means[1]) and np.isnan(totals.shares_above[1])
+
+
+def test_levels_have_their_mean_and_their_share_above_0_however_the_blocks_fall():
+    values = np.array([[1.0, 0.0, np.nan, -1.0], [np.nan] * 4, [0.0, 0.0, 3.0, 2.0]])
+    for cut in range(4):
+        totals = LevelTotals(3)
+        for part in (values[:, :cut], values[:, cut:]):
+            totals.add(part)
+        np.testing.assert_allclose(totals.means, [0.0, np.nan, 1.25])
+        np.testing.assert_allclose(totals.shares_above, [1 / 3, np.nan, 0.5])
