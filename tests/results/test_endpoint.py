@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from paribus.results.endpoint import Companion, Endpoint
+from paribus.results.endpoint import CHANGE, Companion, Endpoint
+from paribus.stats.intervals import SHARE_GAP
 
 PLAIN = Endpoint(
     name="swap",
@@ -25,3 +26,7 @@ def test_every_column_that_is_read_is_named():
     names = [f.name for f in dataclasses.fields(Companion)]
     beside = Companion(**{name: name for name in names})
     assert dataclasses.replace(PLAIN, ranking=beside).columns == (*PLAIN.columns, beside.value, beside.low, beside.high)
+
+
+def test_a_change_of_a_share_has_the_range_of_a_gap_of_shares():
+    assert CHANGE == SHARE_GAP == (-1.0, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from paribus.stats.bootstrap import cluster_interval, cluster_statistic_interval, mean_intervals
+from paribus.stats.bootstrap import cluster_interval, cluster_statistic_interval, mean_intervals, tails
 from paribus.stats.clusters import reduce_to_clusters
 from paribus.stats.spec import StatsSpec
 
@@ -130,3 +130,9 @@ def test_the_median_has_an_interval_too():
     assert 0.88 <= np.mean(covered) <= 0.99
     with pytest.raises(ValueError, match="'mean' or 'median'"):
         cluster_interval(values[0], np.arange(100), spec=SPEC, rng=rng(), statistic="mode")
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_the_tails_of_an_interval_are_equal_and_leave_the_confidence(confidence):
+    low, high = tails(StatsSpec(confidence=confidence))
+    assert (low, high - low) == pytest.approx((1 - high, confidence))

@@ -69,6 +69,7 @@ def test_a_pair_that_never_occurs_together_is_refused(corpus, swept):
     spec = ConstraintsSpec(
         avoid_ood_token_combinations="hard", valid_gear_combinations="off", max_ap_budget="off", keep_empty=True
     )
+    assert Constraints(spec, corpus.vocabulary).enforce(swept).violations == {}, "without a corpus nothing is known"
     seen = pairs_seen(corpus.contexts.codes[:20])
     found = Constraints(spec, corpus.vocabulary, seen).enforce(swept).states
     for place in np.ndindex(swept.shape):
