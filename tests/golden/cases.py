@@ -1,0 +1,88 @@
+"""What is measured for the golden tables: every experiment type on fixed weights, through the public request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WEIGHTS = Path(__file__).parent / "weights"
+SET_MODEL = [
+    "model=set_completion_small",
+    *("model.embedding=12", "model.hidden=24", "model.n_inducing=2"),
+    f"model.weights={WEIGHTS / 'set_model.safetensors'}",
+    f"model.sae={{_target_:paribus.models.sae.SAE,path:{WEIGHTS / 'sae.safetensors'},n_features:256,clamp:6.0}}",
+]
+LATENT = ["feature=latent", "feature.id=52"]
+CLASSIFIER = ["model=small_cnn", "model.width=4"]
+QUICK = [
+    *("stats=quick", "stats.n_null=10", "stats.n_bootstrap=200", "stats.n_permutations=999"),
+    *("tracking=off", "device=cpu", "device.batch_limit=37", "seed=3"),
+]
+BUILDS = [*QUICK, "data.n_builds=150"]
+IMAGES = [*QUICK, "stats.n_null=20", "data.n_train=120", "data.n_eval=60", "data.eval_renderings=1"]
+
+NEEDS: dict[str, list[str]] = {
+    "binary_presence_effect": ["experiment.primary_family=quick_respawn"],
+    "conditional_interactions": ["experiment.modulator=sub_power_up", "experiment.n_candidates=3"],
+    "core_coverage_analysis": ["experiment.confirm=true"],
+    "family_1d_sweep": ["experiment.family=special_charge_up", "experiment.placebo_contexts=20"],
+    "family_2d_heatmap": [
+        *("experiment.family_x=quick_respawn", "experiment.family_y=special_saver"),
+        *("experiment.rungs_x=[3,12]", "experiment.rungs_y=[3,12]"),
+    ],
+    "frequent_itemsets": ["experiment.confirm=true"],
+    "kit_sweep": ["experiment.swap_contexts=20"],
+    "minimal_cores": ["experiment.max_contexts=20", "experiment.include_weapon=true"],
+    "pairwise_interactions": ["experiment.n_candidates=3"],
+    "shuffle_null": ["experiment.target.family=swim_speed_up"],
+    "split_half": ["experiment.target.family=swim_speed_up"],
+    "token_influence_sweep": ["experiment.high_quantile=0.9", "experiment.influence_contexts=20"],
+    "weapon_sweep": ["experiment.swap_contexts=20", "experiment.min_examples=3"],
+    "within_family_interference": ["experiment.families=[SSU,QR]"],
+}
+"""Variables that a type requires, or that make it small."""
+PLANTED: dict[str, str] = {
+    "binary_presence_effect": "noisy",
+    "conditional_interactions": "xor",
+    "family_1d_sweep": "threshold",
+    "family_2d_heatmap": "and",
+    "kit_sweep": "weapon_gate",
+    "minimal_cores": "and",
+    "pairwise_interactions": "relu_sum",
+    "weapon_sweep": "weapon_gate",
+}
+"""The planted feature that a type is measured on; ``dose`` where none is named."""
+BUILD_TYPES = (
+    "binary_presence_effect", "conditional_interactions", "core_coverage_analysis", "decoder_output_analysis",
+    "family_1d_sweep", "family_2d_heatmap", "feature_survey", "frequent_itemsets", "kit_sweep", "minimal_cores",
+    "pairwise_interactions", "shuffle_null", "split_half", "token_influence_sweep", "weapon_group_analysis",
+    "weapon_sweep", "within_family_interference",
+)  # fmt: skip
+SITED_TYPES = ("activation_steering", "neuron_ablation", "subspace_ablation")
+IMAGE_TYPES = (*SITED_TYPES, "domain_swap", "probe_trajectory")
+CHECKPOINTS = {9: WEIGHTS / "classifier_9.safetensors", 24: WEIGHTS / "classifier_24.safetensors"}
+
+
+def builds_words(kind: str, model: str) -> list[str]:
+    """Return the request of one type of experiment on builds, on the ``planted`` or the ``trained`` model."""
+    base = [f"experiment={kind}", *BUILDS, *NEEDS.get(kind, [])]
+    if model == "planted":
+        feature = [] if kind == "feature_survey" else [f"feature={PLANTED.get(kind, 'dose')}"]
+        return [*base, "model=planted", *feature]
+    return [*base, *SET_MODEL, *([] if kind == "feature_survey" else LATENT)]
+
+
+def image_words(kind: str, site: str | None) -> list[str]:
+    """Return the request of one type of experiment on images; both checkpoints are put in by the runner."""
+    ks = ["experiment.ks=[0,2,4,16]"] if kind == "neuron_ablation" else []
+    sited = [f"experiment.site={site}"] if site else []
+    weights = f"model.weights={CHECKPOINTS[24]}"
+    return [f"experiment={kind}", *IMAGES, *CLASSIFIER, weights, *ks, *sited]
+
+
+def cases() -> dict[str, list[str]]:
+    """Return every case by name with the words that ask for it."""
+    found = {f"{kind}.{model}": builds_words(kind, model) for kind in BUILD_TYPES for model in ("planted", "trained")}
+    for kind in IMAGE_TYPES:
+        for site in ("avgpool", "layer2") if kind in SITED_TYPES else (None,):
+            found[f"{kind}.{site or 'images'}"] = image_words(kind, site)
+    return found
