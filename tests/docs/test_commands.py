@@ -47,10 +47,10 @@ BUILDS_STUDY = [
     "experiment.steps.shuffle_null.n_shuffles=39",
 ]
 SMALLER: list[tuple[str, list[str]]] = [
-    (r"study=shortcut", [*IMAGES, *TRAINING, *STEPS]),
-    (r"study=shortcut.*range", ["seed=range(2)"]),
+    (r"(^| )study=shortcut", [*IMAGES, *TRAINING, *STEPS]),
+    (r"(^| )study=shortcut.*range", ["seed=range(2)"]),
     (r"experiment=(subspace_ablation|activation_steering|neuron_ablation|probe_trajectory)", ["stats=quick"]),
-    (r"study=builds", ["stats=quick", *BUILDS_STUDY]),
+    (r"(^| )study=builds", ["stats=quick", *BUILDS_STUDY]),
     (
         r"(data=builds_generated|model=planted|experiment=(family|minimal|pairwise))",
         ["stats=quick", "data.n_builds=200"],

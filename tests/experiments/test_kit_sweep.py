@@ -93,7 +93,7 @@ def test_weapons_of_unknown_kit_are_named_and_left_out(planted_run):
     from paribus.experiments.base import MemoryRecorder, perform
 
     result = perform(experiment, setup, MemoryRecorder())
-    assert any("1 weapon(s) of unknown kit" in w for w in result.diagnostics.warnings)
+    assert any("1 weapon of unknown kit" in w for w in result.diagnostics.warnings)
     assert result.tables["sub_swaps"].frame["n_weapons"].sum() == setup.weapons.size - 1
 
 
