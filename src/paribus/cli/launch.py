@@ -20,6 +20,7 @@ from paribus.config.compose import Composer, jobs
 from paribus.config.locate import conf_dir
 from paribus.config.refusal import refused
 from paribus.errors import ConfigError, ParibusError
+from paribus.subjects.as_trained import AsTrained
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.plan import listing, plan
@@ -89,7 +90,7 @@ def run(words: Words, asked: Sequence[Job]) -> int:
         workers_are_children="joblib" in launcher,
         config_dirs=tuple(os.path.abspath(folder) for folder in words.config_dirs),
         start=Path.cwd(),
-        added=any(type(job.nodes["data"]).__name__ == "AsTrained" for job in asked),
+        added=any(isinstance(job.nodes["data"], AsTrained) for job in asked),
     )
     if surroundings.added:
         words = replace(words, overrides=tuple(may_add(word) for word in words.overrides))
