@@ -165,7 +165,7 @@ WRONG = {
     "empty domain": ({"domain_names": np.array([*"abcde"])}, {"ood_domain": "e"}, "the domain 'e' has no images"),
     "single class": ({"labels": np.zeros(240, dtype=int)}, {}, "the single class 'no'"),
     "unknown class": ({}, {"classes": ["maybe"]}, "no such class 'maybe'"),
-    "too many": ({}, {"n_train": 4000}, r"n_train: 4000 images are asked for, there are \d+"),
+    "too many": ({}, {"n_train": 4000}, r"n_train: 4000 are asked for, there are \d+"),
     "unbalanced": (
         {"labels": (np.arange(240) % 16 == 0).astype(int)},
         {"n_train": 40},

@@ -18,7 +18,7 @@ from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
 from paribus.subjects.images.data import ImageData, IntArray
 from paribus.subjects.images.files import file_digest
 from paribus.subjects.images.fingerprint import of_files
-from paribus.subjects.images.selection import resolve_roles
+from paribus.subjects.selection import resolve_roles
 
 if TYPE_CHECKING:
     import torch

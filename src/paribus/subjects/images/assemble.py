@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from paribus import seeds
 from paribus.errors import DataError
 from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, IntArray, content_digest
-from paribus.subjects.images.selection import Roles, draw, hold_out
+from paribus.subjects.selection import Roles, draw, hold_out
 
 if TYPE_CHECKING:
     import torch

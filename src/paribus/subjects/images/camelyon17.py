@@ -16,7 +16,7 @@ from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
 from paribus.subjects.images.data import ImageData, IntArray
 from paribus.subjects.images.files import digest_of_files, file_digest, read_images
 from paribus.subjects.images.fingerprint import of_files
-from paribus.subjects.images.selection import Roles
+from paribus.subjects.selection import Roles
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,4 @@
-"""Which images play which role: domains by name, held-out clusters, balanced draws."""
+"""Which examples play which role: domains by name, held-out clusters, balanced draws."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from paribus.errors import DataError, nearest
-from paribus.subjects.images.data import IntArray
+
+IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def draw(
     if n is None:
         return rows
     if n > len(rows):
-        raise DataError(f"{where}: {n} images are asked for, there are {len(rows)}")
+        raise DataError(f"{where}: {n} are asked for, there are {len(rows)}")
     if not balance:
         return np.sort(rng.permutation(rows)[:n])
     cells = [

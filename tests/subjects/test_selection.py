@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paribus.errors import DataError
-from paribus.subjects.images.selection import Roles, draw, hold_out, resolve_roles
+from paribus.subjects.selection import Roles, draw, hold_out, resolve_roles
 
 NAMES = ("north", "south", "east", "west")
 
@@ -114,5 +114,5 @@ def test_all_rows_without_a_number():
         "names": ("", ""),
     }
     assert np.array_equal(draw(rows, None, balance=True, **options), rows)
-    with pytest.raises(DataError, match="here: 4 images are asked for, there are 3"):
+    with pytest.raises(DataError, match="here: 4 are asked for, there are 3"):
         draw(rows, 4, balance=False, **options)
