@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DOCS   := $(VENV)/.docs
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: run test lint ui bench mutants soak docs clean install
@@ -39,8 +40,10 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 	$(BIN)/python -m benchmarks.builds
 	$(BIN)/python -m benchmarks.faults
 
-docs: $(STAMP)  ## regenerate the reference from the dataclasses
-	$(BIN)/python -m docs.generate
+docs: $(DOCS)  ## the documentation in site/, with the reference from the dataclasses; a warning or a dead link is an error
+	$(BIN)/python -m docs.generate $(if $(CI),--check)
+	$(BIN)/python -m sphinx -b html -E -q -W --keep-going docs site
+	$(BIN)/python -m docs.links site
 
 install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
@@ -49,7 +52,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	touch $@
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $@
 
 clean:  ## remove the environment, caches and build products; runs are kept
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build site docs/api .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
