@@ -126,7 +126,17 @@ def own(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def rules() -> ModuleType:
     """Return the module :file:`contract/intervals.py`: what every interval and every p of a result must keep."""
-    spec = importlib.util.spec_from_file_location("rules", Path(__file__).with_name("contract") / "intervals.py")
+    return _module("rules", "contract/intervals.py")
+
+
+@pytest.fixture(scope="session")
+def planted_hospitals() -> ModuleType:
+    """Return the module :file:`planted/hospitals.py`: a table of four hospitals whose truth is known."""
+    return _module("planted_hospitals", "planted/hospitals.py")
+
+
+def _module(name: str, place: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / place)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

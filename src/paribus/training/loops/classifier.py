@@ -18,7 +18,8 @@ from paribus import seeds
 from paribus.config.science import is_stated
 from paribus.errors import CheckpointError, ExperimentError
 from paribus.models.loading import fit_state
-from paribus.subjects.images.data import SPLITS, ImageData
+from paribus.subjects.images.data import SPLITS
+from paribus.subjects.labelled import LabelledData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
 from paribus.training.loops.measure import Evaluation, SplitImages, best_epoch, evaluate, memory_format
@@ -64,7 +65,7 @@ class Training:
 
 def train_classifier(
     model: nn.Module,
-    data: ImageData,
+    data: LabelledData,
     spec: TrainingSpec,
     *,
     rng: np.random.Generator,
@@ -80,7 +81,7 @@ def train_classifier(
 
     Args:
         model: The network with its starting weights; ends with those of the last epoch.
-        data: Images with their splits; only ``train`` is learned from.
+        data: Examples with their splits; only ``train`` is learned from.
         spec: How to train, when to evaluate.
         rng: Draws the order of the images; a resumed training must be given an equal one.
         workspace: Where checkpoints (``checkpoint_e00012``) and the ``resume`` state are kept.
@@ -113,7 +114,7 @@ class _Loop:
     def __init__(
         self,
         model: nn.Module,
-        data: ImageData,
+        data: LabelledData,
         spec: TrainingSpec,
         *,
         seed: int,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from paribus.subjects.images.data import SPLITS, ImageData, IntArray
+from paribus.subjects.images.data import SPLITS, IntArray
+from paribus.subjects.labelled import LabelledData
 
 RANK_ROWS = 512
 
@@ -60,7 +61,7 @@ class SplitImages:
 
     def __init__(
         self,
-        data: ImageData,
+        data: LabelledData,
         rows: IntArray,
         device: str,
         memory_format: torch.memory_format,

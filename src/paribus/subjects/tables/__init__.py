@@ -1,0 +1,1 @@
+"""Tables: rows with numeric and categorical columns, a label, and where there are any a domain and a cluster."""

@@ -1,0 +1,200 @@
+"""The rows of a table, encoded for a network, with a label, a domain and a cluster each, split by role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paribus.errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+SPLITS = ("train", "id_val", "val", "ood")
+"""Training rows; held-out rows of the training domains; the rows choices are made on; the domain only reported."""
+MISSING = "(missing)"
+"""Category of a missing value, and what follows a column's name in the name of its indicator."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table and the inputs of the network that hold it.
+
+    Attributes:
+        name: Its name in the file.
+        start: Its first input.
+        categories: Names of its categories, one input each, in the order of the inputs; None for a numeric column.
+        mean: What is taken off a number (that of the training rows, or 0).
+        scale: What it is divided by (standard deviation of the training rows, or 1).
+        indicator: Whether a second input says that the value is missing; numeric columns only.
+    """
+
+    name: str
+    start: int
+    categories: tuple[str, ...] | None = None
+    mean: float = 0.0
+    scale: float = 1.0
+    indicator: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of inputs that hold it."""
+        return len(self.categories) if self.categories is not None else 1 + self.indicator
+
+    @property
+    def slots(self) -> slice:
+        """The inputs that hold it."""
+        return slice(self.start, self.start + self.width)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of its inputs: ``age``, or ``hospital=north``, ``hospital=south``."""
+        if self.categories is not None:
+            return tuple(f"{self.name}={category}" for category in self.categories)
+        return (self.name, f"{self.name} {MISSING}")[: self.width]
+
+    def encode(self, value: Any) -> Floats:
+        """Return the inputs ``[width]`` that stand for a value of the file.
+
+        >>> Column("dose", 0, mean=10.0, scale=2.0).encode(14)
+        array([2.])
+        >>> Column("ward", 0, categories=("a", "b")).encode("b")
+        array([0., 1.])
+
+        Raises:
+            ConfigError: If a numeric column is given no number, or a categorical one a category it does not have.
+        """
+        made = np.zeros(self.width)
+        if self.categories is None:
+            try:
+                made[0] = (float(value) - self.mean) / self.scale
+            except (TypeError, ValueError):
+                raise ConfigError(f"column {self.name}: is numeric, {value!r} is no number") from None
+            if not np.isfinite(made[0]):
+                raise ConfigError(f"column {self.name}: wants a finite number, got {value!r}")
+            return made
+        if str(value) not in self.categories:
+            raise ConfigError(f"column {self.name}: no such category {value!r}; {nearest(str(value), self.categories)}")
+        made[self.categories.index(str(value))] = 1.0
+        return made
+
+    def decode(self, x: Floats) -> NDArray[Any]:
+        """Return the values ``[n]`` that inputs ``[n, width]`` stand for; None where no category or a missing value.
+
+        >>> Column("dose", 0, mean=10.0, scale=2.0).decode(np.array([[2.0], [-1.0]])).tolist()
+        [14.0, 8.0]
+        """
+        found = np.empty(len(x), dtype=object)
+        if self.categories is not None:
+            names = (self.categories[k] for k in x.argmax(axis=1))
+            found[:] = [name if shown else None for name, shown in zip(names, x.max(axis=1) > 0.5, strict=True)]
+            return found
+        found[:] = (x[:, 0] * self.scale + self.mean).tolist()
+        if self.indicator:
+            found[x[:, 1] > 0.5] = None
+        return found
+
+
+@dataclass(frozen=True)
+class TableData:
+    """The rows of a table, ready to be trained on and experimented with.
+
+    Attributes:
+        inputs: The encoded columns ``[n, d]``, float32.
+        columns: What the inputs are, in their order.
+        labels: Class of each row ``[n]``, an index into ``class_names``.
+        domains: Domain of each row ``[n]``, an index into ``domain_names``; a table without domains has the single one
+            ``all``.
+        clusters: What a row shares with others that are not independent of it (a patient) ``[n]``.
+        domain_names: Names of the domains.
+        class_names: Names of the classes; the last one is the positive class of a binary task.
+        splits: Rows of ``train`` and of those of ``id_val, val, ood`` that there are.
+        digest: Hash of all of it.
+        train_domains: Domains of ``train``, ascending.
+        cluster_names: Names of the clusters, by which rows of two tables are known to be of one patient; empty where
+            every row is a cluster of its own.
+        notes: What a reader must know of how it was read.
+    """
+
+    inputs: torch.Tensor
+    columns: tuple[Column, ...]
+    labels: Ints
+    domains: Ints
+    clusters: Ints
+    domain_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    splits: Mapping[str, Ints]
+    digest: str
+    train_domains: tuple[int, ...]
+    cluster_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together and that there is something to learn.
+
+        Raises:
+            DataError: If lengths differ, there is no training row, a split is empty, or there is a single class.
+        """
+        n = len(self.labels)
+        lengths = {"inputs": len(self.inputs), "domains": len(self.domains), "clusters": len(self.clusters)}
+        wrong = {name: length for name, length in lengths.items() if length != n}
+        if wrong:
+            raise DataError(f"table: {n} labels, but {', '.join(f'{v} {k}' for k, v in wrong.items())}")
+        if "train" not in self.splits:
+            raise DataError("table: no split train")
+        for name, rows in self.splits.items():
+            if name not in SPLITS:
+                raise DataError(f"table: no such split {name!r}; {nearest(name, SPLITS)}")
+            if not len(rows):
+                raise DataError(f"table: the split {name!r} has no row")
+        present = np.unique(self.labels[self.splits["train"]])
+        if len(present) < 2:
+            only = self.class_names[int(present[0])]
+            raise DataError(f"table: the training split has the single class {only!r}; a classifier needs at least two")
+
+    def rows(self, split: str) -> Ints:
+        """Return the rows of a split.
+
+        Raises:
+            DataError: If there is no such split.
+        """
+        if split not in self.splits:
+            raise DataError(f"table: no such split {split!r}; {nearest(split, self.splits)}")
+        return self.splits[split]
+
+    def take(self, rows: Ints) -> torch.Tensor:
+        """Return the inputs of ``rows``, float32 ``[len(rows), d]``."""
+        return self.inputs[rows]
+
+    def column(self, name: str) -> Column:
+        """Return a column by name.
+
+        Raises:
+            ConfigError: If there is none; the nearest names are given.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ConfigError(f"no such column {name!r}; {nearest(name, self.column_names)}")
+
+    @property
+    def column_names(self) -> Sequence[str]:
+        """Names of the columns, in the order of the inputs."""
+        return [column.name for column in self.columns]
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def n_features(self) -> int:
+        """Number of inputs of a network."""
+        return int(self.inputs.shape[1])
