@@ -65,6 +65,8 @@ def given(inputs: Any) -> Given:
         >>> given({"input_ids": torch.zeros(3, 5), "attention_mask": torch.ones(3, 5)}).names
         ('input_ids', 'attention_mask')
     """
+    if isinstance(inputs, Given):
+        return inputs
     if isinstance(inputs, Mapping):
         names: tuple[str | None, ...] = tuple(map(str, inputs))
         values = list(inputs.values())

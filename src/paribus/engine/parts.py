@@ -203,3 +203,58 @@ def edits_of(intervention: Intervention, n_sites: int) -> tuple[Intervention | N
     if len(intervention.edits) != n_sites:
         raise ExperimentError(f"Together.edits: {len(intervention.edits)} edits for {n_sites} sites")
     return intervention.edits
+
+
+@dataclass(frozen=True, eq=False)
+class Chain(Intervention):
+    """Several edits of one site, one after the other.
+
+    Attributes:
+        edits: What is done, in this order.
+
+    Example:
+        >>> from paribus.engine.interventions import AblateUnits, Steer
+        >>> Chain((Steer(torch.ones(2), 1.0), AblateUnits([0]))).forward(torch.zeros(1, 2))
+        tensor([[0., 1.]])
+    """
+
+    edits: tuple[Intervention, ...]
+
+    def __post_init__(self) -> None:
+        """Take a list too.
+
+        Raises:
+            ExperimentError: If there are none, or one is an edit of several sites.
+        """
+        object.__setattr__(self, "edits", tuple(self.edits))
+        if not self.edits or any(isinstance(one, Together) for one in self.edits):
+            raise ExperimentError("Chain.edits: must be one or more edits of single sites")
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return what all of them make of ``h``."""
+        for one in self.edits:
+            h = one.forward(h)
+        return h
+
+    @property
+    def needs_rows(self) -> bool:
+        """Where one of them does."""
+        return any(one.needs_rows for one in self.edits)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """The kinds of its edits."""
+        return (Chain, *(one.kind for one in self.edits))
+
+    def at(self, rows: slice, features: Callable[[], Tensor]) -> Intervention:
+        """Return the edits of these rows; donors give the values they have unedited."""
+        return Chain(tuple(one.at(rows, features) if one.needs_rows else one for one in self.edits))
+
+    def check(self, width: int, n_rows: int) -> None:
+        """Compare every edit with the site."""
+        for one in self.edits:
+            one.check(width, n_rows)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """Return a copy whose edits live on ``device``."""
+        return replace(self, edits=tuple(one.to(device, dtype) for one in self.edits))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from paribus import seeds
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Curve, Diagnostics, EngineReport, Figure, Result, Table
+from paribus.results.schema import Aggregates, Curve, Diagnostics, Figure, Result, Table
 from paribus.spec import Spec, is_own
 
 if TYPE_CHECKING:
@@ -209,22 +209,10 @@ def merge_diagnostics(known: Diagnostics, changes: dict[str, Any]) -> Diagnostic
             counts[key] = counts.get(key, 0) + int(count)
         merged["constraint_violations"] = counts
     if "engine" in merged:
-        merged["engine"] = merge_engine(known.engine, merged["engine"])
+        merged["engine"] = known.engine.joined(merged["engine"])
     if "warnings" in merged:
         merged["warnings"] = tuple(dict.fromkeys((*known.warnings, *merged["warnings"])))
     return replace(known, **merged)
-
-
-def merge_engine(a: EngineReport, b: EngineReport) -> EngineReport:
-    """Return one report for two evaluations: strategies are joined, counts add up, the worse parity stays."""
-    strategies = dict.fromkeys(s for report in (a, b) for s in report.strategy.split("+") if s)
-    parities = [p for p in (a.parity_max_abs_diff, b.parity_max_abs_diff) if p is not None]
-    return EngineReport(
-        strategy="+".join(strategies),
-        n_requested=a.n_requested + b.n_requested,
-        n_unique=a.n_unique + b.n_unique,
-        parity_max_abs_diff=max(parities) if parities else None,
-    )
 
 
 def perform(

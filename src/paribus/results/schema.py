@@ -110,6 +110,22 @@ class EngineReport:
     n_unique: int = 0
     parity_max_abs_diff: float | None = None
 
+    def joined(self, other: EngineReport) -> EngineReport:
+        """Return one report for two measurements: strategies joined, counts added, the worse parity.
+
+        Example:
+            >>> EngineReport("inputs", 4, 2).joined(EngineReport("suffix", 3, 3, 1e-7)).strategy
+            'inputs+suffix'
+        """
+        strategies = dict.fromkeys(part for one in (self, other) for part in one.strategy.split("+") if part)
+        parities = [one.parity_max_abs_diff for one in (self, other) if one.parity_max_abs_diff is not None]
+        return EngineReport(
+            strategy="+".join(strategies),
+            n_requested=self.n_requested + other.n_requested,
+            n_unique=self.n_unique + other.n_unique,
+            parity_max_abs_diff=max(parities) if parities else None,
+        )
+
 
 @dataclass(frozen=True)
 class Diagnostics:

@@ -1,0 +1,61 @@
+"""From a question to numbers: contexts, cells, places, readouts, factors, designs, and the executor that runs them."""
+
+from paribus.measure.cells import ArrayCells, Cells, stack
+from paribus.measure.contexts import Contexts
+from paribus.measure.design import Design
+from paribus.measure.executor import Executor
+from paribus.measure.factor import ActFactor, ActUnits, Factor, InputFactor, InputUnits, Units, crossed
+from paribus.measure.nulls import Contrasts, Moments, NullFeatures, matched
+from paribus.measure.place import Place
+from paribus.measure.readout import (
+    Columns,
+    Correctness,
+    Divergence,
+    FeatureReadout,
+    LabelLogit,
+    LogitDifference,
+    Loss,
+    Margin,
+    Outputs,
+    Readout,
+)
+from paribus.measure.stream import Block, Measured, Stream
+from paribus.measure.subject import ArraySubject, Subject
+from paribus.measure.watch import Watch
+
+__all__ = [
+    "ActFactor",
+    "ActUnits",
+    "ArrayCells",
+    "ArraySubject",
+    "Block",
+    "Cells",
+    "Columns",
+    "Contexts",
+    "Contrasts",
+    "Correctness",
+    "Design",
+    "Divergence",
+    "Executor",
+    "Factor",
+    "FeatureReadout",
+    "InputFactor",
+    "InputUnits",
+    "LabelLogit",
+    "LogitDifference",
+    "Loss",
+    "Margin",
+    "Measured",
+    "Moments",
+    "NullFeatures",
+    "Outputs",
+    "Place",
+    "Readout",
+    "Stream",
+    "Subject",
+    "Units",
+    "Watch",
+    "crossed",
+    "matched",
+    "stack",
+]

@@ -1,0 +1,395 @@
+"""The one way from a question to numbers: cells and interventions in, values per context out, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from paribus.engine.batches import Batches, number_format, to_device
+from paribus.engine.cache import FeatureCache
+from paribus.engine.course import output_tensor
+from paribus.engine.evaluation import Engine
+from paribus.engine.given import Given
+from paribus.engine.hooks import at_rest, visiting
+from paribus.engine.intervention import Intervention
+from paribus.engine.sites import Site
+from paribus.errors import ConfigError, ExperimentError
+from paribus.measure.arrays import Bools, Floats, Ints
+from paribus.measure.design import Design
+from paribus.measure.distinct import distinct
+from paribus.measure.nulls import Contrasts, Moments, NullSums, spread
+from paribus.measure.readout import Columns, Readout
+from paribus.measure.stream import Measured, Stream
+from paribus.measure.subject import Subject
+from paribus.measure.watch import Watch
+from paribus.results.schema import EngineReport
+
+_FORMATS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_private_keys = itertools.count()
+Visit = Callable[[slice, Tensor, Any], None]
+"""Receives a range of distinct inputs, the vectors at the place (or the outputs), and what the network returned."""
+
+
+class Executor:
+    """Runs one network (one checkpoint) on the cells of one subject.
+
+    Conditions of inputs alone go through the plain network, each distinct input once, like ones in one batch; edits of
+    activations go through :class:`~paribus.engine.evaluation.Engine`, which finds the cheapest exact way and proves it
+    by parity. Neither ever takes the other's place.
+
+    Attributes:
+        network: The network, on its device, in evaluation mode.
+        subject: What is measured.
+        device: Where it is computed.
+
+    Example:
+        >>> from paribus.measure.contexts import Contexts
+        >>> from paribus.measure.readout import Outputs
+        >>> from paribus.measure.subject import ArraySubject
+        >>> subject = ArraySubject(Contexts(inputs=torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])))
+        >>> found = Executor(nn.Linear(2, 1), subject).stream(Design(), Outputs()).collected(3)
+        >>> found.values.shape, found.report.n_requested, found.report.n_unique
+        ((1, 1, 3), 3, 2)
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        subject: Subject,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        batch_limit: int = 512,
+        cache: FeatureCache | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Move the network to the device, in evaluation mode.
+
+        Args:
+            network: The network.
+            subject: Knows the contexts and makes them inputs.
+            device: Torch device.
+            dtype: ``float32``, ``float64``, or ``bfloat16`` and ``float16`` through autocast.
+            batch_limit: The most rows in one forward pass; halved when memory runs out.
+            cache: Where site values are kept; None for the engine's own choice.
+            key: What identifies the weights; see :class:`~paribus.engine.evaluation.Engine`.
+        """
+        self.subject, self.device = subject, torch.device(device)
+        self._format = _FORMATS[dtype]
+        plain = torch.float64 if dtype == "float64" else torch.float32
+        self.network = network.to(device=self.device, dtype=plain).eval()
+        self._dtype, self._batch_limit = dtype, batch_limit
+        self._cache = FeatureCache() if cache is None and key is None else cache
+        self._key = f"executor {next(_private_keys)}" if key is None else key
+        self.batches = Batches(batch_limit)
+        self._engines: dict[tuple[Any, ...], tuple[Engine, _Score]] = {}
+
+    # ---------------------------------------------------------------- designs
+
+    def feasible(self, design: Design, watch: Watch | None = None) -> Bools:
+        """Return which cells ``[levels, n]`` of a design the subject lets pass, without running the network."""
+        ok = np.zeros((design.n_levels, len(self.subject)), bool)
+        for columns in self.subject.blocks(design.n_levels):
+            ok[:, columns] = self.subject.enforce(self._edited(design, columns), watch).ok
+        return ok
+
+    def stream(
+        self,
+        design: Design,
+        readout: Readout,
+        watch: Watch | None = None,
+        *,
+        ok: Bools | None = None,
+        contrasts: Contrasts | None = None,
+        columns: Ints | None = None,
+    ) -> Stream:
+        """Measure a design on all contexts, block by block as they are asked for.
+
+        Args:
+            design: The conditions.
+            readout: What is read.
+            watch: Gets counts of what is not legal and of evaluations, and shows progress.
+            ok: Which cells ``[levels, n]`` are known to pass (from :meth:`feasible`); None: not yet known.
+            contrasts: Mean effects wanted of the readout's null features.
+            columns: Only these contexts, in one block; None for all.
+
+        Returns:
+            What yields a :class:`~paribus.measure.stream.Block` at a time.
+
+        Raises:
+            ConfigError: If contrasts of null features are asked for in a design that edits activations.
+        """
+        blocks = self.subject.blocks(design.n_conditions) if columns is None else [columns]
+
+        def edited() -> Iterator[tuple[Ints, Any]]:
+            shown = blocks if watch is None else watch.progress(blocks, description=design.description)
+            for some in shown:
+                cells = self._edited(design, some)
+                yield some, self.subject.enforce(cells, watch) if ok is None else cells.only(ok[:, some])
+
+        sums = None
+        if contrasts is not None and readout.nulls is not None:
+            if design.n_acts:
+                raise ConfigError("null features beside edits of activations: measure them as conditions instead")
+            sums = NullSums(contrasts, readout.nulls)
+
+        def measured(some: Ints, cells: Any) -> tuple[Floats, EngineReport]:
+            if design.n_acts:
+                values, report = self.acted(cells, some, design, readout)
+            else:
+                values, report = self.read(cells, some, readout, sums=sums)
+            return readout.finish(values), report
+
+        return Stream(measured, edited(), sums=sums, watch=watch)
+
+    def measure(self, cells: Any, readout: Readout, watch: Watch | None = None) -> Measured:
+        """Measure cells of any shape, legal ones once each: ``[r, *shape]``."""
+        cells = self.subject.enforce(cells, watch)
+        values, report = self.read(cells, None, readout)
+        if watch is not None:
+            watch.diagnose(engine=report)
+        return Measured(values, None, report)
+
+    def _edited(self, design: Design, columns: Ints) -> Any:
+        cells = self.subject.cells(columns)
+        return cells[None] if design.edit is None else design.edit(cells)
+
+    # ---------------------------------------------------------------- inputs alone
+
+    def read(
+        self, cells: Any, columns: Ints | None, readout: Readout, *, sums: NullSums | None = None
+    ) -> tuple[Floats, EngineReport]:
+        """Return what is read of cells ``[*shape]``: ``[r, *shape]``, and how; each distinct input is run once.
+
+        Args:
+            cells: Checked cells.
+            columns: The context of each cell along the last axis; None where the readout does not ask for it.
+            readout: What is read.
+            sums: Gets what the null features show (cells ``[conditions, b]``).
+        """
+        chosen = cells[cells.ok]
+        n = int(cells.ok.sum())
+        if not n:
+            return np.full((len(readout.names), *cells.shape), np.nan), EngineReport("inputs", 0, 0)
+        ctx = np.broadcast_to(columns, cells.shape)[cells.ok] if columns is not None else np.arange(n)
+        first, inverse = distinct(self.subject, chosen, ctx if readout.by_context else None)
+        weights = None
+        if sums is not None:
+            assert columns is not None
+            weights = sums.weights(inverse, len(first), cells.ok, columns)
+        found: list[Floats] = []
+
+        def visit(batch: slice, x: Tensor, _: Any) -> None:
+            values, nulls = readout.read(x, ctx[first[batch]])
+            if not found:
+                found.append(np.empty((len(values), len(first))))
+            found[0][:, batch] = values.double().cpu().numpy()
+            if sums is not None and weights is not None and nulls is not None:
+                sums.add(weights[batch].T @ nulls.double().cpu().numpy(), batch)
+
+        self.run(chosen[first], readout.place, visit)
+        if sums is not None:
+            sums.commit()
+        values = np.full((len(found[0]), *cells.shape), np.nan)
+        values[:, cells.ok] = found[0][:, inverse]
+        return values, EngineReport("inputs", n, len(first))
+
+    def run(self, cells: Any, place: str, visit: Visit) -> None:
+        """Run the network on flat cells ``[m]`` and hand over, batch by batch, vectors at the place and outputs."""
+        site = Site.parse(place) if place else None
+        seen: list[Tensor] = []
+
+        def keep(value: Tensor) -> Tensor:
+            seen.append(value)
+            return value
+
+        def step(rows: slice) -> None:
+            seen.clear()
+            passed = self.moved(self.subject.inputs(cells[rows]))
+            with number_format(self.device, self._format):
+                output = passed.call(self.network)
+            if site is None:
+                vectors = _tensor(output, self.network)
+            elif not seen:
+                raise ConfigError(f"site {site}: the forward pass does not run this module; nothing to read there")
+            else:
+                vectors = self.subject.vectors(seen[-1], passed, site, self.network)
+            if vectors.dtype in (torch.bfloat16, torch.float16):
+                vectors = vectors.float()
+            visit(rows, vectors, output)
+
+        with torch.inference_mode(), at_rest(self.network):
+            if site is None:
+                self.batches.run(0, len(cells.ok), step)
+                return
+            with visiting(self.network, site, keep):
+                self.batches.run(0, len(cells.ok), step)
+
+    def moments(self, cells: Any, columns: Columns, rows: Ints, place: str) -> tuple[Moments, Floats]:
+        """Measure features ``rows`` of ``columns`` on legal cells ``[n]``, in one pass.
+
+        Returns:
+            The moments, and f and z of the first feature ``[2, n]``.
+        """
+        wanted = torch.from_numpy(rows).to(self.device)
+        first, inverse = distinct(self.subject, cells, None)
+        times = torch.from_numpy(np.bincount(inverse, minlength=len(first)).astype(np.float64))
+        done: dict[int, Tensor] = {}
+        own = np.empty((2, len(first)))
+
+        def visit(batch: slice, x: Tensor, _: Any) -> None:
+            f, z = (part.double().cpu() for part in columns.read(x, wanted))
+            weight = times[batch]
+            parts = [weight @ f, weight @ f.square(), weight @ (f > 0).double(), weight @ z, weight @ z.square()]
+            done[batch.start] = torch.stack(parts)
+            own[0, batch], own[1, batch] = f[:, 0].numpy(), z[:, 0].numpy()
+
+        self.run(cells[first], place, visit)
+        total = len(inverse)
+        mean, square, firing, mean_z, square_z = (torch.stack(list(done.values())).sum(0) / total).numpy()
+        return Moments(rows, mean, spread(mean, square), firing, spread(mean_z, square_z)), own[:, inverse]
+
+    def moved(self, passed: Given) -> Given:
+        """Return inputs on the device, in the network's number format."""
+        moved = (to_device(one, self.device) for one in passed.tensors)
+        plain = torch.float64 if self._format is torch.float64 else torch.float32
+        return Given(tuple(one.to(plain) if one.is_floating_point() else one for one in moved), passed.names)
+
+    # ---------------------------------------------------------------- edits of activations
+
+    def _engine(self, sites: tuple[str, ...], readout: Readout) -> tuple[Engine, _Score]:
+        """Return the engine that edits at ``sites`` for a readout, and what it keeps of outputs; made once."""
+        key = (sites, readout)
+        if key not in self._engines:
+            score = _Score(self, readout)
+            engine = Engine(
+                self.network,
+                sites[0],
+                also=sites[1:],
+                read=readout.place or None,
+                device=self.device,
+                batch_limit=self._batch_limit,
+                dtype=self._dtype,
+                cache=self._cache,
+                key=self._key,
+                score=score,
+            )
+            self._engines[key] = engine, score
+        return self._engines[key]
+
+    def acted(self, cells: Any, columns: Ints, design: Design, readout: Readout) -> tuple[Floats, EngineReport]:
+        """Return what is read of cells ``[levels, b]`` under each act: ``[r, levels * acts, b]``, and how."""
+        acts = design.acts_on(columns)
+        if len(acts) != design.n_acts:
+            raise ExperimentError(f"the design speaks of {design.n_acts} acts, its factor made {len(acts)}")
+        levels, b = cells.shape
+        values: Floats | None = None
+        report = EngineReport("", 0, 0)
+        for level in range(levels):
+            some = np.flatnonzero(cells.ok[level])
+            if not len(some):
+                continue
+            found, how = self._acted(cells[level][some], columns[some], some, b, acts, design.sites, readout)
+            if values is None:
+                values = np.full((len(found), levels, len(acts), b), np.nan)
+            values[:, level][:, :, some] = found
+            report = report.joined(how)
+        if values is None:
+            return np.full((len(readout.names), levels * len(acts), b), np.nan), report
+        return values.reshape(len(values), levels * len(acts), b), report
+
+    def _acted(
+        self,
+        cells: Any,
+        ctx: Ints,
+        some: Ints,
+        b: int,
+        acts: Sequence[Intervention],
+        sites: tuple[str, ...],
+        readout: Readout,
+    ) -> tuple[Floats, EngineReport]:
+        """Return ``[r, acts, m]`` of flat legal cells of contexts ``ctx [m]``, which stand at ``some`` of a block."""
+        by_row = any(one.needs_rows for one in acts)
+        if by_row and len(some) != b:
+            raise ExperimentError("interventions that differ by row need every context of a block to be legal")
+        if by_row:
+            first = inverse = np.arange(len(ctx))
+        else:
+            first, inverse = distinct(self.subject, cells, ctx if readout.by_context else None)
+        engine, score = self._engine(sites, readout)
+        score.passed, score.ctx = self.subject.inputs(cells[first]), ctx[first]
+        found = engine.evaluate(score.passed, acts)
+        values = np.moveaxis(np.asarray(found.outputs, dtype=np.float64)[:, inverse], 2, 0)
+        return values, EngineReport(
+            strategy=found.report.strategy,
+            n_requested=len(ctx) * len(acts),
+            n_unique=len(first) * len(acts),
+            parity_max_abs_diff=found.report.parity_max_abs_diff,
+        )
+
+    def vectors(self, site: str, columns: Ints) -> Floats:
+        """Return the vectors ``[b, d]`` that contexts, unedited, have at a site."""
+        cells = self.subject.cells(columns)
+        found: list[Floats] = []
+
+        def visit(batch: slice, x: Tensor, _: Any) -> None:
+            del found[_place_in(found, batch) :]
+            found.append(x.double().cpu().numpy())
+
+        self.run(cells, site, visit)
+        return np.concatenate(found)
+
+    def width(self, site: str) -> int:
+        """Return the number of channels at a site.
+
+        Raises:
+            ConfigError: If the network has no such site, or its value holds no vector.
+        """
+        return int(self.vectors(site, np.arange(1)).shape[1])
+
+
+class _Score:
+    """What an engine keeps of its outputs: what the readout reads, for the inputs and contexts at hand."""
+
+    def __init__(self, executor: Executor, readout: Readout) -> None:
+        self._executor, self._readout = executor, readout
+        self._site = Site.parse(readout.place) if readout.place else None
+        self.passed: Given | None = None
+        self.ctx: Ints = np.empty(0, np.int64)
+
+    def __call__(self, output: Tensor, rows: slice) -> Tensor:
+        """Return ``[n_rows, r]`` of the outputs of ``rows``."""
+        x = output
+        if self._site is not None:
+            assert self.passed is not None
+            there = self._executor.moved(self.passed.take(rows))
+            x = self._executor.subject.vectors(output, there, self._site, self._executor.network)
+        x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+        return self._readout.read(x, self.ctx[rows])[0].T
+
+
+def _place_in(found: list[Floats], batch: slice) -> int:
+    """Return how many of the batches so far lie before ``batch``: a repeated one replaces itself."""
+    total = 0
+    for index, one in enumerate(found):
+        if total >= batch.start:
+            return index
+        total += len(one)
+    return len(found)
+
+
+def _tensor(output: Any, network: nn.Module) -> Tensor:
+    found = output_tensor(output, type(network).__name__)
+    if not isinstance(found, Tensor):
+        raise ConfigError(f"{type(network).__name__} returns a {type(found).__name__}, not a tensor")
+    return found

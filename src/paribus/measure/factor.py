@@ -1,0 +1,190 @@
+"""Factors and units: what is varied, bound to a subject; each becomes the conditions of a design."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import Identity
+from paribus.engine.parts import Chain
+from paribus.errors import ConfigError
+from paribus.measure.arrays import Bools, Ints
+from paribus.measure.design import Design
+
+if TYPE_CHECKING:
+    from paribus.measure.executor import Executor
+
+
+class Factor(ABC):
+    """What is varied and its levels, the baseline first.
+
+    Attributes:
+        name: What it is called.
+        labels: Names of the levels.
+        doses: The levels as numbers, where they are amounts; None where they are kinds.
+        null_name: What its null conditions are (``random directions of the same norm``); empty where it has none.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    doses: tuple[float, ...] | None = None
+    null_name: str = ""
+
+    @property
+    def n_levels(self) -> int:
+        """How many levels there are, the baseline included."""
+        return len(self.labels)
+
+    def fit(self, executor: Executor, rows: Ints) -> Factor:
+        """Return the factor fitted on contexts ``rows`` of one checkpoint (its directions, means, donors).
+
+        What is fitted never sees the contexts that are reported. By default nothing is.
+        """
+        return self
+
+    @abstractmethod
+    def design(self) -> Design:
+        """Return its levels as conditions."""
+
+    def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
+        """Return the conditions of the null: the baseline, then ``n_null`` for each level after it, level by level.
+
+        None where the factor has no null of its own kind.
+        """
+        return None
+
+    def observed(self, columns: Ints) -> Ints | None:
+        """Return the level that contexts ``columns [b]`` show as they are (-1: none of them); None if not known."""
+        return None
+
+
+class InputFactor(Factor):
+    """A factor that changes what the network is given."""
+
+    @abstractmethod
+    def edit(self, cells: Any) -> Any:
+        """Return cells ``[b]`` at every level ``[levels, b]``."""
+
+    def design(self) -> Design:
+        """Return its levels as levels of the inputs."""
+        return Design(self.edit, self.n_levels, description=self.name)
+
+
+class ActFactor(Factor):
+    """A factor that changes activations.
+
+    Attributes:
+        sites: Where: one site, or several that are edited in one pass.
+    """
+
+    sites: tuple[str, ...]
+
+    @abstractmethod
+    def acts(self, columns: Ints) -> Sequence[Intervention]:
+        """Return the intervention of every level on contexts ``columns [b]``; the first does nothing."""
+
+    def design(self) -> Design:
+        """Return its levels as acts."""
+        return Design(acts=self.acts, n_acts=self.n_levels, sites=self.sites, description=self.name)
+
+
+class Units(ABC):
+    """Parts of a context or of a network that are there or not: what cores, interactions and shares are about.
+
+    Attributes:
+        name: What they are called together.
+        names: Names of the units ``[k]``.
+    """
+
+    name: str
+    names: tuple[str, ...]
+
+    def fit(self, executor: Executor, rows: Ints) -> Units:
+        """Return the units fitted on contexts ``rows`` of one checkpoint (what a removed one is set to)."""
+        return self
+
+    def present(self, columns: Ints) -> Bools:
+        """Return which units contexts ``columns [b]`` have ``[k, b]``; by default all."""
+        return np.ones((len(self.names), len(columns)), bool)
+
+    @abstractmethod
+    def design(self, on: Bools) -> Design:
+        """Return one condition for each row of ``on [m, k]``: the units that stay; all others are removed."""
+
+
+class InputUnits(Units):
+    """Units of the input: tokens of a set, columns of a table, patches of an image."""
+
+    @abstractmethod
+    def keep(self, cells: Any, on: Bools) -> Any:
+        """Return cells ``[b]`` with only the units of each row of ``on [m, k]``, ``[m, b]``."""
+
+    def design(self, on: Bools) -> Design:
+        """Return the masks as levels of the inputs."""
+        return Design(lambda cells: self.keep(cells, on), len(on), description=self.name)
+
+
+class ActUnits(Units):
+    """Units of the network: channels, heads, latents.
+
+    Attributes:
+        sites: Where they are.
+    """
+
+    sites: tuple[str, ...]
+
+    @abstractmethod
+    def remove(self, off: Bools, columns: Ints) -> Intervention:
+        """Return the intervention that removes the units ``off [k]`` in contexts ``columns [b]``."""
+
+    def design(self, on: Bools) -> Design:
+        """Return the masks as acts."""
+
+        def acts(columns: Ints) -> Sequence[Intervention]:
+            return [Identity() if row.all() else self.remove(~row, columns) for row in on]
+
+        return Design(acts=acts, n_acts=len(on), sites=self.sites, description=self.name)
+
+
+def crossed(one: Factor, other: Factor) -> Design:
+    """Return all combinations of two factors' levels as conditions, those of ``other`` going fastest.
+
+    Raises:
+        ConfigError: If both edit activations at different places, which is a design of one factor over both.
+    """
+    if isinstance(one, InputFactor) and isinstance(other, InputFactor):
+        first, second = one, other
+
+        def edit(cells: Any) -> Any:
+            outer = first.edit(cells)
+            inner = second.edit(outer)  # [other, one, b]
+            order = np.arange(first.n_levels * second.n_levels).reshape(second.n_levels, first.n_levels).T.ravel()
+            return flattened(inner)[order]
+
+        return Design(edit, one.n_levels * other.n_levels, description=f"{one.name} x {other.name}")
+    if isinstance(one, InputFactor) and isinstance(other, ActFactor):
+        return Design(one.edit, one.n_levels, other.acts, other.n_levels, other.sites, f"{one.name} x {other.name}")
+    if isinstance(one, ActFactor) and isinstance(other, ActFactor) and one.sites == other.sites:
+        before, after = one, other
+
+        def acts(columns: Ints) -> Sequence[Intervention]:
+            return [Chain((a, b)) for a in before.acts(columns) for b in after.acts(columns)]
+
+        return Design(
+            acts=acts, n_acts=one.n_levels * other.n_levels, sites=one.sites, description=f"{one.name} x {other.name}"
+        )
+    raise ConfigError(
+        f"factors {one.name} and {other.name}: give the one that edits inputs first; two that edit activations must be "
+        "at the same place"
+    )
+
+
+def flattened(cells: Any) -> Any:
+    """Return cells ``[m, levels, b]`` as ``[m * levels, b]``."""
+    m, levels, _ = cells.shape
+    index = np.arange(m * levels)
+    return cells[index // levels, index % levels]

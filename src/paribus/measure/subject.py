@@ -1,0 +1,133 @@
+"""Subjects: what kind of data an experiment is about, as a measurement needs to know it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from paribus.engine.given import Given, given
+from paribus.engine.sites import Site
+from paribus.measure.arrays import Ints
+from paribus.measure.cells import ArrayCells
+from paribus.measure.contexts import Contexts
+from paribus.measure.watch import Watch
+
+CHUNK_CELLS = 16_384
+"""Cells that are prepared at once."""
+CHUNK_BYTES = 256 << 20
+"""Bytes of inputs that are prepared at once."""
+
+
+class Subject(ABC):
+    """Contexts of one kind, and how they become inputs of a network.
+
+    Class attributes:
+        name: ``builds``, ``images``, ``tables``, ...
+
+    Attributes:
+        cluster: What contexts share with others that are not independent of them ``[n]``.
+        label: The class of each context ``[n]``, or None.
+        domain: The domain of each context ``[n]``, or None.
+        splits: Rows of each split.
+        output_names: Names of the network's outputs; empty where they have none.
+    """
+
+    name: ClassVar[str]
+    cluster: Ints
+    label: Any = None
+    domain: Any = None
+    splits: Mapping[str, Ints]
+    output_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of contexts."""
+        return len(self.cluster)
+
+    @abstractmethod
+    def cells(self, columns: Ints) -> Any:
+        """Return the contexts ``columns [b]`` as cells, unedited."""
+
+    @abstractmethod
+    def inputs(self, cells: Any) -> Given:
+        """Return what the network is called with for cells ``[m]``, on the CPU."""
+
+    def enforce(self, cells: Any, watch: Watch | None = None) -> Any:
+        """Take out cells that are not legal; counts and warnings go to ``watch``. By default all are."""
+        return cells
+
+    def keys(self, cells: Any) -> np.ndarray | None:
+        """Return whole numbers ``[m, L]`` that are equal where cells ``[m]`` are the same input; None: all differ."""
+        return None
+
+    def cost(self, cells: Any) -> Ints | None:
+        """Return by what cells ``[m]`` are ordered, so that like ones share a batch; None: as they come."""
+        return None
+
+    def vectors(self, value: Tensor, inputs: Given, site: Site, network: nn.Module) -> Tensor:
+        """Return the vector of each row ``[m, d]`` in a raw value at a site: by default its mean over positions."""
+        if value.ndim == 2:
+            return value
+        axis = site.channel_axis(site.validate(network), value.ndim)
+        h = value if axis == 1 else value.movedim(axis, 1)
+        return h.flatten(2).mean(2) if h.ndim > 2 else h
+
+    def blocks(self, n_conditions: int) -> list[Ints]:
+        """Return all contexts in blocks whose cells at ``n_conditions`` fit into memory."""
+        size = max(1, CHUNK_CELLS // max(1, n_conditions))
+        return [np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+
+
+class ArraySubject(Subject):
+    """Contexts whose inputs are arrays: tables, images, token ids, whatever a user hands over.
+
+    Example:
+        >>> import torch
+        >>> subject = ArraySubject(Contexts(inputs=torch.tensor([[1.0, 2.0], [1.0, 2.0]])))
+        >>> cells = subject.cells(np.arange(2))
+        >>> len(np.unique(subject.keys(cells), axis=0)), subject.inputs(cells).tensors[0].shape
+        (1, torch.Size([2, 2]))
+    """
+
+    name = "arrays"
+
+    def __init__(self, contexts: Contexts) -> None:
+        """Hold the contexts."""
+        self.contexts = contexts
+        self.cluster, self.label, self.domain = contexts.cluster, contexts.label, contexts.domain
+        self.splits: Mapping[str, Ints] = contexts.splits
+        self.output_names = contexts.output_names
+
+    def cells(self, columns: Ints) -> ArrayCells:
+        """Return the contexts ``columns [b]`` as cells."""
+        taken = tuple(np.asarray(one[columns].detach().cpu().numpy()) for one in self.contexts.given.tensors)
+        return ArrayCells.of(taken, np.asarray(columns))
+
+    def inputs(self, cells: ArrayCells) -> Given:
+        """Return the arrays as tensors, by the names they were given with."""
+        names = self.contexts.given.names
+        by_name = {name or str(index): one for index, (name, one) in enumerate(zip(names, cells.values, strict=True))}
+        return Given(given(by_name).tensors, names)
+
+    def keys(self, cells: ArrayCells) -> np.ndarray:
+        """Return the bytes of the inputs as whole numbers."""
+        return np.concatenate([_as_integers(one) for one in cells.values], axis=1)
+
+    def blocks(self, n_conditions: int) -> list[Ints]:
+        """Return all contexts in blocks bounded by cells and by bytes."""
+        per_row = sum(one[0].numel() * one.element_size() for one in self.contexts.given.tensors)
+        cells = max(1, min(CHUNK_CELLS, CHUNK_BYTES // max(1, per_row)))
+        size = max(1, cells // max(1, n_conditions))
+        return [np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+
+
+def _as_integers(values: np.ndarray) -> np.ndarray:
+    """Return ``[m, L]`` whole numbers that are equal where rows are equal (0.0 and -0.0 are the same input)."""
+    flat = values.reshape(len(values), -1)
+    if flat.dtype.kind == "f":
+        flat = np.ascontiguousarray(flat + 0.0)
+        return flat.view(np.int64 if flat.dtype.itemsize == 8 else np.int32 if flat.dtype.itemsize == 4 else np.int16)
+    return flat.astype(np.int64)

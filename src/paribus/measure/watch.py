@@ -1,0 +1,19 @@
+"""Who is told how a measurement went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+
+class Watch(Protocol):
+    """Receives counts, warnings and progress; an experiment's recorder is one."""
+
+    def diagnose(self, **changes: Any) -> None:
+        """Set fields of the diagnostics (counts add up, engine reports merge)."""
+
+    def warn(self, message: str) -> None:
+        """Say something the reader must know."""
+
+    def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
+        """Iterate over ``items`` and show how far it got."""

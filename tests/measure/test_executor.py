@@ -1,0 +1,279 @@
+"""The executor against naive loops: inputs, activations, both, nulls, legality, memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from paribus.engine.interventions import AblateUnits, Identity, Steer
+from paribus.engine.parts import Chain
+from paribus.engine.replacements import Graft
+from paribus.errors import ConfigError
+from paribus.measure import (
+    ActFactor,
+    ArrayCells,
+    ArraySubject,
+    Contexts,
+    Contrasts,
+    Correctness,
+    Design,
+    Divergence,
+    Executor,
+    FeatureReadout,
+    InputFactor,
+    Loss,
+    NullFeatures,
+    Outputs,
+    crossed,
+    stack,
+)
+from paribus.measure import subject as subjects
+
+N = 23
+
+
+class Columns:
+    """The outputs as columns."""
+
+    size = 3
+
+    def read(self, x, rows):
+        return x[:, rows].clamp_min(0), x[:, rows]
+
+
+class Shift(InputFactor):
+    """Adds an amount to one column."""
+
+    name = "shift"
+    labels = ("0", "1", "2")
+
+    def edit(self, cells: ArrayCells) -> ArrayCells:
+        out = []
+        for amount in (0.0, 1.0, 2.0):
+            value = cells.values[0].copy()
+            value[..., 1] += amount
+            out.append(cells.with_value(0, value))
+        return stack(out)
+
+
+class Push(ActFactor):
+    """Steers along the first unit."""
+
+    name = "push"
+    labels = ("0", "1")
+
+    def __init__(self, sites=("1",)):
+        self.sites = sites
+
+    def acts(self, columns):
+        return [Identity(), Steer(torch.eye(5)[0], 1.5)]
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3)).eval()
+
+
+@pytest.fixture
+def contexts():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(N, 4)).astype(np.float32)
+    x[5] = x[9]  # one input twice
+    return Contexts(inputs=torch.from_numpy(x), label=rng.integers(0, 3, N), cluster=np.arange(N) // 2)
+
+
+def executor(network, contexts, **more):
+    return Executor(network, ArraySubject(contexts), **more)
+
+
+def outputs_of(network, x):
+    with torch.no_grad():
+        return network(x).double().numpy()
+
+
+@pytest.mark.parametrize("batch_limit", [1, 7, 512])
+def test_levels_of_the_input_equal_a_loop(network, contexts, batch_limit):
+    run = executor(network, contexts, batch_limit=batch_limit)
+    found = run.stream(Shift().design(), Outputs(("a", "b", "c"))).collected(N)
+    x = contexts.given.tensors[0]
+    for level in range(3):
+        moved = x.clone()
+        moved[:, 1] += level
+        np.testing.assert_allclose(found.values[:, level], outputs_of(network, moved).T, atol=1e-6)
+    assert found.report.strategy == "inputs"
+    assert found.report.n_requested == 3 * N and found.report.n_unique == 3 * (N - 1)
+
+
+def test_blocks_of_any_size_give_the_same(network, contexts, monkeypatch):
+    whole = executor(network, contexts).stream(Shift().design(), Outputs()).collected(N)
+    monkeypatch.setattr(subjects, "CHUNK_CELLS", 10)
+    run = executor(network, contexts)
+    blocks = list(run.stream(Shift().design(), Outputs()))
+    assert [len(block.columns) for block in blocks] == [3] * 7 + [2]
+    np.testing.assert_allclose(np.concatenate([block.values for block in blocks], axis=2), whole.values, atol=1e-6)
+
+
+@pytest.mark.parametrize("site", ["1", "3", "2.input"])
+def test_acts_equal_a_hook(network, contexts, site):
+    width = {"1": 5, "3": 6, "2.input": 5}[site]
+    acts = (Identity(), Steer(torch.eye(width)[1], 2.0), AblateUnits([0, 2]))
+    design = Design(acts=acts, n_acts=3, sites=(site,))
+    found = executor(network, contexts).stream(design, Outputs()).collected(N)
+    module = network.get_submodule(site.split(".")[0])
+    for index, act in enumerate(acts):
+        if site.endswith("input"):
+            handle = module.register_forward_pre_hook(lambda _, args, act=act: (act.forward(args[0]),))
+        else:
+            handle = module.register_forward_hook(lambda _, __, out, act=act: act.forward(out))
+        expected = outputs_of(network, contexts.given.tensors[0])
+        handle.remove()
+        np.testing.assert_allclose(found.values[:, index], expected.T, atol=1e-5)
+    assert found.report.parity_max_abs_diff < 1e-4
+    assert found.report.n_requested == 3 * N and found.report.n_unique == 3 * (N - 1)
+
+
+def test_inputs_and_acts_cross_level_by_level(network, contexts):
+    design = crossed(Shift(), Push())
+    found = executor(network, contexts).stream(design, Outputs()).collected(N)
+    assert found.values.shape == (3, 6, N)
+    only = executor(network, contexts).stream(Shift().design(), Outputs()).collected(N)
+    np.testing.assert_allclose(found.values[:, [0, 2, 4]], only.values, atol=1e-5)
+    pushed = crossed(Push(), Push())
+    twice = executor(network, contexts).stream(pushed, Outputs()).collected(N).values
+    chained = Design(acts=(Chain((Push().acts(0)[1], Push().acts(0)[1])),), n_acts=1, sites=("1",))
+    once = executor(network, contexts).stream(chained, Outputs()).collected(N).values
+    np.testing.assert_allclose(twice[:, 3], once[:, 0], atol=1e-6)
+    with pytest.raises(ConfigError, match="at the same place"):
+        crossed(Push(), Push(("3",)))
+
+
+def test_two_inputs_crossed_hold_the_second_fastest(network, contexts):
+    class Scale(InputFactor):
+        name, labels = "scale", ("1", "3")
+
+        def edit(self, cells):
+            return stack([cells, cells.with_value(0, cells.values[0] * 3)])
+
+    found = executor(network, contexts).stream(crossed(Shift(), Scale()), Outputs()).collected(N).values
+    x = contexts.given.tensors[0].clone()
+    x[:, 1] += 2
+    np.testing.assert_allclose(found[:, 5], outputs_of(network, x * 3).T, atol=1e-5)
+    np.testing.assert_allclose(found[:, 4], outputs_of(network, x).T, atol=1e-6)
+
+
+def test_values_inside_are_read_where_they_stand(network, contexts):
+    class Units:
+        size = 5
+
+        def read(self, x, rows):
+            return x[:, rows], x[:, rows]
+
+    found = executor(network, contexts).stream(Design(), FeatureReadout(Units(), 2, place="1")).collected(N)
+    with torch.no_grad():
+        expected = network[:2](contexts.given.tensors[0])[:, 2]
+    np.testing.assert_allclose(found.values[0, 0], expected, atol=1e-6)
+
+
+def test_a_feature_is_read_downstream_of_an_edit(network, contexts):
+    class Units:
+        size = 6
+
+        def read(self, x, rows):
+            return x[:, rows], x[:, rows]
+
+    design = Push().design()
+    found = executor(network, contexts).stream(design, FeatureReadout(Units(), 4, place="3")).collected(N)
+    with torch.no_grad():
+        hidden = network[:2](contexts.given.tensors[0])
+        hidden[:, 0] += 1.5
+        expected = network[2:4](hidden)[:, 4]
+    np.testing.assert_allclose(found.values[0, 1], expected, atol=1e-5)
+
+
+def test_labels_count_in_what_is_distinct(network, contexts):
+    label = contexts.label.copy()
+    label[5], label[9] = 0, 1  # one input, two labels
+    other = Contexts(inputs=contexts.inputs, label=label)
+    logits = outputs_of(network, other.given.tensors[0])
+    for design in (Design(), Design(acts=(Identity(),), n_acts=1, sites=("1",))):
+        found = executor(network, other).stream(design, Correctness(label)).collected(N)
+        np.testing.assert_array_equal(found.values[0, 0], logits.argmax(1) == label)
+        loss = executor(network, other).stream(design, Loss(label)).collected(N).values[0, 0]
+        shifted = logits - logits.max(1, keepdims=True)
+        expected = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(N), label]
+        np.testing.assert_allclose(loss, expected, atol=1e-5)
+
+
+def test_divergence_is_from_the_baseline_of_the_same_context(network, contexts):
+    found = executor(network, contexts).stream(Push().design(), Divergence()).collected(N).values
+    raw = executor(network, contexts).stream(Push().design(), Outputs()).collected(N).values
+    p = np.exp(raw) / np.exp(raw).sum(0)
+    expected = (p[:, 0] * np.log(p[:, 0] / p[:, 1])).sum(0)
+    np.testing.assert_allclose(found[0, 0], 0.0, atol=1e-12)
+    np.testing.assert_allclose(found[0, 1], expected, atol=1e-5)
+
+
+def test_null_features_come_from_the_same_passes(network, contexts):
+    nulls = NullFeatures(np.array([1, 2]), np.array([2.0, 0.5]))
+    weights = np.array([[-1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])
+    support = np.ones((2, N), bool)
+    support[1, :4] = False
+    run = executor(network, contexts)
+    readout = FeatureReadout(Columns(), 0, nulls=nulls)
+    found = run.stream(Shift().design(), readout, contrasts=Contrasts(weights, support)).collected(N)
+    each = [
+        executor(network, contexts).stream(Shift().design(), FeatureReadout(Columns(), row)).collected(N).values[0]
+        for row in (1, 2)
+    ]
+    for row, keep in enumerate(support):
+        for place, scale in enumerate(nulls.scale):
+            effect = (each[place][row + 1] - each[place][0])[keep].mean() * scale
+            assert found.null[row, place] == pytest.approx(effect, abs=1e-6)
+    with pytest.raises(ConfigError, match="measure them as conditions"):
+        run.stream(Push().design(), readout, contrasts=Contrasts(np.array([[-1.0, 1.0]])))
+
+
+def test_cells_taken_out_stay_empty(network, contexts):
+    class Picky(ArraySubject):
+        def enforce(self, cells, watch=None):
+            return cells.only(cells.values[0][..., 1] < 1.0)
+
+    run = Executor(network, Picky(contexts))
+    ok = run.feasible(Shift().design())
+    for design in (Shift().design(), crossed(Shift(), Push())):
+        found = run.stream(design, Outputs()).collected(N).values
+        expected = np.repeat(ok, design.n_conditions // 3, axis=0)
+        np.testing.assert_array_equal(np.isfinite(found[0]), expected)
+    assert 0 < ok.sum() < ok.size
+
+
+def test_rows_have_acts_of_their_own(network, contexts):
+    values = torch.arange(float(N))[:, None]
+
+    def acts(columns):
+        return [Identity(), Graft([3], values[columns])]
+
+    design = Design(acts=acts, n_acts=2, sites=("1",))
+    found = executor(network, contexts).stream(design, Outputs()).collected(N).values
+    with torch.no_grad():
+        hidden = network[:2](contexts.given.tensors[0])
+        hidden[:, 3] = values[:, 0]
+        expected = network[2:](hidden)
+    np.testing.assert_allclose(found[:, 1], expected.T, atol=1e-4)
+
+
+def test_a_measurement_leaves_the_network_as_it_was(network, contexts):
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    run = executor(network, contexts)
+    run.stream(crossed(Shift(), Push()), Outputs()).collected(N)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_half_formats_are_close(network, contexts):
+    exact = executor(network, contexts).stream(Shift().design(), Outputs()).collected(N).values
+    half = executor(network, contexts, dtype="bfloat16").stream(Shift().design(), Outputs()).collected(N).values
+    assert 0 < np.abs(half - exact).max() < 0.1
