@@ -52,7 +52,7 @@ def test_a_run_is_read_back_as_it_was_written(tracked_workdir):
         run.metric("loss", 1.0 / (step + 1), step)
     run.curve(Curve("margin", (-3.0, 0.0, 3.0), (1.0, 2.0, 3.0), "alpha"))
     run.curve(Curve("ood acc", (-0.5, 0.25), (0.1, math.nan), "alpha"))
-    run.figure("sweep", b"png", b"pdf")
+    run.figure("sweep", {"png": b"png", "pdf": b"pdf"})
     run.finish("FINISHED")
 
     (kept,) = store.runs()

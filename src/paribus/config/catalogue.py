@@ -112,8 +112,16 @@ def _option(group: str, file: Path) -> Option:
 
 
 def variables(cls: type[Spec]) -> list[Variable]:
-    """Return the fields of a spec class in order."""
-    return [_variable(declared) for declared in dataclasses.fields(cls) if declared.init]
+    """Return the fields of a spec class in order; a field that holds a spec by default, as the fields of that spec."""
+    found: list[Variable] = []
+    for declared in dataclasses.fields(cls):
+        inner = declared.default
+        if isinstance(inner, Spec):
+            nested = variables(type(inner))
+            found += [dataclasses.replace(each, name=f"{declared.name}.{each.name}") for each in nested]
+        elif declared.init:
+            found.append(_variable(declared))
+    return found
 
 
 def _variable(declared: Any) -> Variable:

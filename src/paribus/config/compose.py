@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from paribus.config.job import GROUPS, Job
 from paribus.config.locate import conf_dir, target_object
 from paribus.config.quoting import quoted
 from paribus.config.refusal import refused
-from paribus.config.settings import Settings
+from paribus.config.settings import OF_A_SWEEP, Settings
 from paribus.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -327,9 +326,9 @@ class Composer:
         settings = build_settings(Settings, {key: tree[key] for key in declared if key in tree})
         nodes = {group: self._node(group, tree.get(group)) for group in GROUPS}
         self._refuse_unmet_needs(nodes)
-        return Job(
-            overrides, choices, tree, nodes, **dataclasses.asdict(settings), named=named, config_dirs=self._folders
-        )
+        kept = {key: value for key, value in tree.items() if key not in OF_A_SWEEP}
+        given = {name: getattr(settings, name) for name in declared}
+        return Job(overrides, choices, kept, nodes, **given, named=named, config_dirs=self._folders)
 
     def _refuse_unmet_needs(self, nodes: Mapping[str, Any]) -> None:
         experiment = nodes["experiment"]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from paribus.config.settings import FigureSettings, SweepSettings
+
 GROUPS = (
     "data",
     "model",
@@ -40,6 +42,9 @@ class Job:
         named: Groups whose option a word of the request names; a default, an option of another group and a study
             name nothing.
         config_dirs: The user's folders of options it was composed with.
+        workers: How many processes share the jobs of its sweep: a number, or ``auto``.
+        sweep: What its sweep does with jobs that failed.
+        figures: What its figures are kept as.
     """
 
     overrides: tuple[str, ...]
@@ -52,6 +57,9 @@ class Job:
     dry_run: bool = False
     named: frozenset[str] = frozenset()
     config_dirs: tuple[str, ...] = ()
+    workers: int | str = 1
+    sweep: SweepSettings = SweepSettings()
+    figures: FigureSettings = FigureSettings()
 
     @property
     def experiment(self) -> Any:

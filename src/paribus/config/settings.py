@@ -9,7 +9,44 @@ from paribus.errors import ConfigError, nearest
 from paribus.spec import Spec, field
 
 CHECKPOINTS = ("peak_val", "final", "all", "peak_ood", "epoch:N")
+PNG, PDF = "png", "pdf"
+AUTO = "auto"
+OF_A_SWEEP = ("sweep", "workers")
+"""Values that say how many jobs are run together and nothing of any one of them; no run keeps them."""
 _EPOCH = re.compile(r"epoch:\d+")
+
+
+@dataclass(frozen=True)
+class SweepSettings(Spec, kind="sweep"):
+    """What a sweep does with jobs that failed."""
+
+    retry: str = field(
+        "killed",
+        choices=("killed", "failed"),
+        science=False,
+        help="Jobs of an earlier sweep to try again: those that were killed, or also those that failed with this code.",
+    )
+    on_error: str = field(
+        "continue",
+        choices=("continue", "stop"),
+        science=False,
+        help="After a job that failed: go on with the others, or start no more.",
+    )
+    equal_errors: int = field(
+        10, low=0, science=False, help="Start no more jobs after so many that failed with the same message; 0: go on."
+    )
+
+
+@dataclass(frozen=True)
+class FigureSettings(Spec, kind="figures"):
+    """What figures are kept as."""
+
+    formats: list[str] | None = field(
+        None,
+        choices=(PNG, PDF),
+        science=False,
+        help="Formats of a run's figures; null: png in sweeps, png and pdf in single runs and comparisons; []: none.",
+    )
 
 
 @dataclass(frozen=True)
@@ -29,9 +66,18 @@ class Settings(Spec, kind="settings"):
         help="Take a finished run of the same identity instead of running again: auto does so in sweeps.",
     )
     dry_run: bool = field(False, science=False, help="Validate the request completely and run nothing.")
+    workers: int | str = field(
+        1,
+        science=False,
+        help="Processes that share the jobs of a sweep: a number, or auto (one for each processor, or each GPU).",
+    )
+    sweep: SweepSettings = field(SweepSettings(), science=False, help="What a sweep does with jobs that failed.")
+    figures: FigureSettings = field(FigureSettings(), science=False, help="What figures are kept as.")
 
     def check(self) -> None:
-        """Check the choice of the checkpoint."""
+        """Check the choice of the checkpoint and the number of workers."""
+        if self.workers != AUTO and (not isinstance(self.workers, int) or self.workers < 1):
+            raise ConfigError(f"Settings.workers: wants a number from 1 on, or auto, got {self.workers!r}")
         if self.checkpoint not in CHECKPOINTS[:-1] and not _EPOCH.fullmatch(self.checkpoint):
             raise ConfigError(
                 f"Settings.checkpoint: no such choice {self.checkpoint!r}; {nearest(self.checkpoint, CHECKPOINTS)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -31,6 +32,17 @@ def pdf_bytes(fig: Figure) -> bytes:
         buffer = io.BytesIO()
         fig.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return buffer.getvalue()
+
+
+def in_formats(fig: Figure, formats: Sequence[str]) -> dict[str, bytes]:
+    """Return ``fig`` as bytes by format, each of ``png`` and ``pdf`` that is asked for.
+
+    >>> from matplotlib.figure import Figure
+    >>> list(in_formats(Figure(), ["png"]))
+    ['png']
+    """
+    made = {"png": png_bytes, "pdf": pdf_bytes}
+    return {name: made[name](fig) for name in formats}
 
 
 def save(fig: Figure, png_path: Path | str, pdf_path: Path | str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from paribus.config.settings import PDF, PNG
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, to_json
 from paribus.results.values import plain
 from paribus.running.holding import SignalsHeld
@@ -24,16 +25,22 @@ if TYPE_CHECKING:
 
 REPORT_FILE = "report.html"
 LINES_IN_NOTE = 6
+BOTH = (PNG, PDF)
 log = logging.getLogger("paribus")
 
 
-def keep(result: Result, run: FileRun) -> Result:
+def keep(result: Result, run: FileRun, formats: Sequence[str] = BOTH) -> Result:
     """Keep everything of a finished result but ``result.json``: that is the last, see :func:`seal`.
+
+    Args:
+        result: What was found.
+        run: The run.
+        formats: What its figures are kept as, of ``png`` and ``pdf``; none are drawn where it is empty.
 
     Returns:
         The result with warnings about figures that could not be drawn, and with the list of the run's files.
     """
-    drawn, warnings = draw_figures(result, run)
+    drawn, warnings = draw_figures(result, run, formats)
     if warnings:
         diagnostics = replace(result.diagnostics, warnings=(*result.diagnostics.warnings, *warnings))
         result = replace(result, diagnostics=diagnostics)
@@ -92,12 +99,17 @@ def headline(result: Result) -> dict[str, float]:
     return {name: float(value) for name, value in numbers.items() if value is not None}
 
 
-def draw_figures(result: Result, run: FileRun) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Draw the declared figures into the run; return PNG bytes by name, and a warning for each that failed."""
-    if not result.figures:
+def draw_figures(
+    result: Result, run: FileRun, formats: Sequence[str] = BOTH
+) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Draw the declared figures into the run; return PNG bytes by name, and a warning for each that failed.
+
+    The page of the run shows every figure as PNG, whatever is kept beside it.
+    """
+    if not result.figures or not formats:
         return {}, ()
     from paribus.figures.draw import draw
-    from paribus.figures.save import pdf_bytes, png_bytes
+    from paribus.figures.save import in_formats
 
     frames = {name: table.frame for name, table in result.tables.items()}
     drawn: dict[str, bytes] = {}
@@ -105,13 +117,13 @@ def draw_figures(result: Result, run: FileRun) -> tuple[dict[str, bytes], tuple[
     for figure in result.figures:
         try:
             made = draw(figure, frames)
-            png, pdf = png_bytes(made), pdf_bytes(made)
+            found = in_formats(made, [*dict.fromkeys((PNG, *formats))])
         except Exception as error:  # a drawing that fails must not cost the numbers
             log.warning("figure %s could not be drawn: %s", figure.name, error)
             warnings.append(f"figure {figure.name} could not be drawn: {type(error).__name__}: {error}")
             continue
-        drawn[figure.name] = png
-        run.figure(figure.name, png, pdf)
+        drawn[figure.name] = found[PNG]
+        run.figure(figure.name, {name: found[name] for name in formats})
     return drawn, tuple(warnings)
 
 

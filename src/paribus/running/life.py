@@ -261,7 +261,7 @@ def live(
         request = resolved.request
         living.run.config(request.tree, request.choices, described(resolved), leave_out=unused(resolved))
         living.result = living.complete(work(living))
-        living.result = keeping.keep(living.result, living.run)
+        living.result = keeping.keep(living.result, living.run, request.figure_formats)
         with SignalsHeld():
             keeping.seal(living.result, living.run)
             living.workspace.remove()

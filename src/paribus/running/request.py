@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from paribus.config.settings import PDF, PNG, FigureSettings
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
 
@@ -37,6 +38,7 @@ class Request:
         sweep: Id of the sweep the job belongs to.
         step: Name of the step, where it is one of a sequence.
         inside: The folder that the experiment works in; None: the working folder.
+        figures: What its figures are kept as.
     """
 
     experiment: Experiment
@@ -55,6 +57,7 @@ class Request:
     sweep: str | None = None
     step: str | None = None
     inside: Path | None = None
+    figures: FigureSettings = FigureSettings()
 
     @property
     def tracking(self) -> TrackingSpec:
@@ -66,6 +69,13 @@ class Request:
     def reuses(self) -> bool:
         """Whether a finished run of the same identity may be taken instead."""
         return self.reuse == "always" or (self.reuse == "auto" and self.sweep is not None)
+
+    @property
+    def figure_formats(self) -> tuple[str, ...]:
+        """What its figures are kept as; where that is not said, PDF is left out in the jobs of a sweep."""
+        if self.figures.formats is not None:
+            return tuple(self.figures.formats)
+        return (PNG,) if self.sweep is not None and self.experiment.subject != "runs" else (PNG, PDF)
 
     def with_nodes(self, **nodes: Any) -> Request:
         """Return the request with other specs in some groups."""
@@ -138,4 +148,5 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
         runs=tuple(getattr(experiment, "runs", ())),
         study=job.study,
         sweep=sweep,
+        figures=job.figures,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -103,11 +104,10 @@ class FileRun:
         if len(frame) <= ROWS_IN_UI:
             self._show_table(f"{TABLE_FOLDER}/{table.name}.json")
 
-    def figure(self, name: str, png: bytes, pdf: bytes) -> None:
-        """Keep a drawn figure."""
-        kept = f"{FIGURE_FOLDER}/{check_name(name)}"
-        self._keep(f"{kept}.png", lambda path: write_bytes(path, png))
-        self._keep(f"{kept}.pdf", lambda path: write_bytes(path, pdf))
+    def figure(self, name: str, drawn: Mapping[str, bytes]) -> None:
+        """Keep a drawn figure, by the formats that it was drawn in (``png``, ``pdf``)."""
+        for ending, content in drawn.items():
+            self._keep(f"{FIGURE_FOLDER}/{check_name(name)}.{ending}", partial(write_bytes, content=content))
 
     def checkpoint(self, path: Path) -> None:
         """Keep a checkpoint file for other runs to load."""

@@ -1,0 +1,87 @@
+"""``paribus figures RUN OUT``: the figures of a finished run, drawn again into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
+from paribus.config.settings import PDF, PNG
+from paribus.errors import ConfigError, DataError, nearest
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+
+SUMMARY = "draws a run's figures again, from its stored tables, into a folder"
+USAGE = """
+paribus figures RUN OUT [--formats png,pdf] [tracking=... tracking.folder=DIR]
+
+RUN is the id of a run, its first digits, or latest. Its figures are drawn into the folder OUT as PNG and PDF; the run
+itself is not touched. A file that is there already is replaced.
+"""
+LATEST = "latest"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Draw them.
+
+    Raises:
+        ParibusError: If there is no such run, it has no figures, or one cannot be drawn or written.
+    """
+    parser = Arguments("figures")
+    parser.add_argument("run", nargs="?")
+    parser.add_argument("out", nargs="?")
+    parser.add_argument("--formats", default=f"{PNG},{PDF}")
+    parser.store_options()
+    asked = parser.take(arguments)
+    if asked.run is None or asked.out is None or "=" in asked.run or "=" in asked.out:
+        raise ConfigError("figures: wants a run and a folder (paribus figures RUN OUT; paribus runs lists the runs)")
+    formats = _formats(asked.formats)
+    spec = tracking_spec(asked.overrides, asked.config_dir)
+    if not has_runs(spec):
+        raise ConfigError(f"figures: there are no runs yet: no {database(spec)}")
+    from paribus.tracking.store import open_store
+
+    store = open_store(spec, writing=False)
+    latest = store.runs(limit=1, everywhere=True) if asked.run == LATEST else [store.get(asked.run)]
+    if not latest:
+        raise ConfigError("figures: there are no runs yet")
+    for path in drawn(store.result(latest[0].run_id), Path(asked.out), formats):
+        print(path)
+    return 0
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    found = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in found:
+        if name not in (PNG, PDF):
+            raise ConfigError(f"figures: --formats {name!r}: {nearest(name, (PNG, PDF))}")
+    if not found:
+        raise ConfigError("figures: --formats wants png, pdf, or both")
+    return found
+
+
+def drawn(result: Result, folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Draw the figures of a result into a folder and return the files.
+
+    Raises:
+        ConfigError: If it has none.
+        ExperimentError: If one cannot be drawn from its tables.
+        DataError: If the folder cannot be written.
+    """
+    from paribus.figures.draw import draw
+    from paribus.figures.save import in_formats
+    from paribus.results.files import write_bytes
+
+    if not result.figures:
+        raise ConfigError(f"figures: run {(result.run_id or '')[:8]} ({result.experiment_type}) has no figures")
+    frames = {name: table.frame for name, table in result.tables.items()}
+    written: list[Path] = []
+    for figure in result.figures:
+        for name, content in in_formats(draw(figure, frames), formats).items():
+            try:
+                written.append(write_bytes(folder / f"{figure.name}.{name}", content))
+            except OSError as error:
+                raise DataError(f"figures: {folder}: cannot be written ({error.strerror or error})") from None
+    return written
