@@ -46,6 +46,11 @@ def _image_folder(folder: Path) -> dict[str, Any]:
     return {"path": str(folder / "set"), "ood_domain": "c"}
 
 
+def _class_folder(folder: Path) -> dict[str, Any]:
+    made = _image_folder(folder)
+    return {"path": f"{made['path']}/a", "layout": "classes", "cluster_file": _plain_file(folder / "set", "clusters")}
+
+
 def _camelyon(folder: Path) -> dict[str, Any]:
     rows = ["patient,node,x_coord,y_coord,tumor,slide,center,split"]
     number = 0
@@ -101,6 +106,7 @@ def _set_completion(folder: Path) -> dict[str, Any]:
 
 LAYOUTS = {
     "data=image_folder": _image_folder,
+    "data=class_folder": _class_folder,
     "data=camelyon17": _camelyon,
     "data=builds_tokenized": _tokenized,
     "data=builds_statink": _statink,
@@ -202,7 +208,7 @@ def test_a_file_that_is_missing_is_one_clear_line(name, tmp_path):
     spec = laid_out(name, tmp_path)
     path = next(iter(contents(spec).files.values())).path
     path.unlink()
-    if name in ("data=image_folder", "data=builds_statink", "data=builds_tokenized"):
+    if name in ("data=image_folder", "data=class_folder", "data=builds_statink", "data=builds_tokenized"):
         return  # a folder with one image or export less is another data set; others say which file they miss
     with pytest.raises(ParibusError) as caught:
         fingerprint(spec)

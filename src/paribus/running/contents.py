@@ -40,7 +40,8 @@ class Contents:
     Attributes:
         files: The files it reads, by what each is for.
         code: Digests of foreign code, by ``module NAME`` and ``distribution NAME``.
-        versions: What specs say themselves by ``fingerprint()``: the version of a generator, for example.
+        versions: What specs say themselves by ``fingerprint()``: the version of a generator, for example; what is
+            empty says nothing.
     """
 
     files: Mapping[str, InputFile] = field(default_factory=dict)
@@ -75,7 +76,9 @@ def contents(node: Any) -> Contents:
         paths |= {f"{name}{key}": path for key, path in part.input_files().items()}
         own = getattr(part, "fingerprint", None)
         if own is not None:
-            versions[name] = str(own())
+            version = str(own())
+            if version:
+                versions[name] = version
         if not is_own(type(part).__module__):
             things.append(type(part))
             _name_paths({declared.name: getattr(part, declared.name) for declared in dataclasses.fields(part)})

@@ -20,16 +20,16 @@ class Roles:
     Attributes:
         train: Domains that are trained on, ascending.
         val: Domain on which choices are made; None takes held-out clusters of the training domains instead.
-        ood: Domain that is only reported.
+        ood: Domain that is only reported; None where there is none.
     """
 
     train: tuple[int, ...]
     val: int | None
-    ood: int
+    ood: int | None
 
 
 def resolve_roles(
-    names: Sequence[str], *, train: Sequence[str], val: str | None, ood: str, counts: IntArray, where: str
+    names: Sequence[str], *, train: Sequence[str], val: str | None, ood: str | None, counts: IntArray, where: str
 ) -> Roles:
     """Find the domains of each role.
 
@@ -37,7 +37,7 @@ def resolve_roles(
         names: Names of all domains.
         train: Names or indices of the training domains; empty for all that play no other role.
         val: Name or index of the validation domain, or None.
-        ood: Name or index of the OOD domain.
+        ood: Name or index of the OOD domain, or None.
         counts: Images of each domain.
         where: The data set, for messages.
 
@@ -56,7 +56,7 @@ def resolve_roles(
         raise DataError(f"{where}: the domain {twice[0]!r} has two roles; train, val and ood must differ")
     if not chosen:
         raise DataError(f"{where}: no domain is left to train on; domains: {', '.join(names)}")
-    return Roles(train=tuple(sorted(set(chosen))), val=held[0] if val else None, ood=held[-1])
+    return Roles(train=tuple(sorted(set(chosen))), val=held[0] if val else None, ood=held[-1] if ood else None)
 
 
 def _index(names: Sequence[str], asked: str, where: str, role: str) -> int:
@@ -79,6 +79,8 @@ def hold_out(
 ) -> IntArray:
     """Return the rows of about ``share`` of the clusters of each domain, at least one; clusters stay whole.
 
+    A cluster that occurs in several domains (a patient seen by two scanners) is held out of all of them.
+
     Args:
         rows: Candidate rows.
         share: Share of the clusters, in (0, 1).
@@ -89,9 +91,9 @@ def hold_out(
         names: Names of the domains.
 
     Raises:
-        DataError: If a domain has a single cluster.
+        DataError: If a domain has a single cluster, or would lose all of its clusters.
     """
-    held: list[IntArray] = []
+    held = np.empty(0, dtype=clusters.dtype)
     for domain in np.unique(domains[rows]):
         of_domain = rows[domains[rows] == domain]
         present = rng.permutation(np.unique(clusters[of_domain]))
@@ -99,9 +101,14 @@ def hold_out(
             raise DataError(
                 f"{where}: the domain {names[domain]!r} has a single cluster, so nothing of it can be held out"
             )
+        known = np.isin(present, held)  # held out in a domain before this one
+        if known.all():
+            raise DataError(f"{where}: all clusters of the domain {names[domain]!r} are held out with other domains")
         n_held = min(max(1, round(share * len(present))), len(present) - 1)
-        held.append(of_domain[np.isin(clusters[of_domain], present[:n_held])])
-    return np.sort(np.concatenate(held))
+        fresh = present[~known][: max(0, n_held - int(known.sum()))]
+        held = np.concatenate([held, fresh])
+    found: IntArray = np.sort(rows[np.isin(clusters[rows], held)])
+    return found
 
 
 def draw(

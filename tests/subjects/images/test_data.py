@@ -37,8 +37,12 @@ def test_shapes_are_told():
 def test_parts_that_do_not_fit_are_refused():
     with pytest.raises(DataError, match="12 labels, but 5 clusters"):
         data(clusters=np.arange(5))
-    with pytest.raises(DataError, match="no split ood"):
-        data(splits={name: np.arange(3) for name in ("train", "id_val", "val")})
+    with pytest.raises(DataError, match="no split train; it has id_val, val"):
+        data(splits={name: np.arange(3) for name in ("id_val", "val")})
+    with pytest.raises(DataError, match="unknown split 'vall'; did you mean 'val'"):
+        data(splits={name: np.arange(3) for name in ("train", "vall")})
+    with pytest.raises(DataError, match="numbers from 0 to 3, but 2 domain_names"):
+        data(domain_names=("a", "b"))
     with pytest.raises(DataError, match="the split 'val' has no image"):
         data(splits={**data().splits, "val": np.arange(0)})
     with pytest.raises(DataError, match="single class 'no'"):
@@ -46,6 +50,20 @@ def test_parts_that_do_not_fit_are_refused():
     with pytest.raises(DataError, match="did you mean 'ood'"):
         data().rows("odd")
     assert replace(data(), digest="y").digest == "y"
+
+
+def test_what_is_not_given_is_filled_in():
+    labels = np.arange(12) % 3
+    splits = {"id_val": np.arange(8, 12), "train": np.arange(8)}
+    plain = ImageData(torch.arange(12.0).view(12, 1, 1, 1).expand(12, 1, 8, 8), labels, splits=splits)
+    assert (plain.present, plain.domain_names, plain.class_names) == (("train", "id_val"), ("all",), ("0", "1", "2"))
+    assert plain.train_domains == (0,) and plain.clusters.tolist() == list(range(12))
+    offers = plain.offers
+    assert offers.splits == {"train": 8, "id_val": 4} and not offers.several_domains("train") and not offers.rendering
+    other = replace(plain, digest="", labels=labels[::-1].copy())
+    assert len({plain.digest, other.digest, replace(plain, digest="", inputs=plain.inputs + 1).digest}) == 3
+    several = replace(plain, domains=np.arange(12) % 2, domain_names=("a", "b"), train_domains=())
+    assert several.train_domains == (0, 1) and several.offers.several_domains("train")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

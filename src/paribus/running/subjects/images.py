@@ -80,15 +80,15 @@ def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup:
 
 
 def notes(resolved: Resolved, setup: ImageSetup) -> tuple[str, ...]:
-    """Return what is to be said where a trained model is measured on images that it was not trained on."""
+    """Return what the data say of themselves, and what is to be said where they are not those of the training."""
     if resolved.source is None or resolved.other is None:
-        return ()
+        return setup.data.notes
     known, missing = trained_on(resolved.source)
     lines = [line for own in known[-1:] for line in unlike(own, setup.data)]
     for own in known:
         if related := overlap(own, setup.data).related:
             lines.append(f"Held-out images share clusters with training images: {_counted(related, setup.data)}.")
-    return (sentence(resolved), *lines, *missing)
+    return (*setup.data.notes, sentence(resolved), *lines, *missing)
 
 
 def _refuse_training_rows(resolved: Resolved, data: ImageData) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,9 @@ from numpy.typing import NDArray
 
 from paribus.errors import DataError, nearest
 from paribus.spec import Spec, field
-from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
-from paribus.subjects.images.data import ImageData, IntArray
+from paribus.subjects.images.assemble import HELD_OUT, Catalogue, Draws, assemble, choose
+from paribus.subjects.images.clusters import ALONE
+from paribus.subjects.images.data import ONE_DOMAIN, SPLITS, ImageData, IntArray
 from paribus.subjects.images.files import file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.selection import resolve_roles
@@ -24,19 +27,20 @@ if TYPE_CHECKING:
     import torch
 
 MOST_NAMES = 100_000
-REQUIRED = ("images", "labels", "domains")
+REQUIRED = ("images", "labels")
 
 
 @dataclass(frozen=True)
 class Arrays(Spec, kind="data/arrays"):
-    """An ``.npz`` file with ``images, labels, domains`` and, if there are, ``clusters, domain_names, class_names``.
+    """An ``.npz`` file with ``images, labels`` and, if there are, ``domains, clusters, domain_names, class_names``.
 
     Images are uint8, or floats in [0, 1], of shape ``[n, H, W]``, ``[n, H, W, C]`` or ``[n, C, H, W]`` with one or
-    three channels. Labels and domains are numbers from 0, or names. Without ``clusters`` every image is its own.
+    three channels. Labels and domains are numbers from 0, or names. Without ``clusters`` every image is its own,
+    without ``domains`` all are of one.
     """
 
     path: str = field(file=True, help="The .npz file.")
-    ood_domain: str = field(help="Domain that is only reported, by name or number.")
+    ood_domain: str | None = field(None, help="Domain that is only reported, by name or number; null for none.")
     train_domains: list[str] = field([], help="Names or numbers of the training domains; empty for all others.")
     val_domain: str | None = field(None, help="Domain for every choice; null holds out clusters of the training ones.")
     classes: list[str] = field([], help="Names of the classes to keep; empty for all.")
@@ -44,7 +48,26 @@ class Arrays(Spec, kind="data/arrays"):
     n_eval: int | None = field(None, low=2, help="Most images of each other split; null for all.")
     id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of the training clusters held out for id_val.")
     balance: bool = field(True, help="Whether draws are balanced over domain x class.")
+    split_array: str | None = field(
+        None, unstated=None, help="Array with the split of each image by name: train, id_val, val or ood."
+    )
+    held_out: list[str] = field(
+        list(HELD_OUT),
+        choices=HELD_OUT,
+        unstated=list(HELD_OUT),
+        help="Splits that are held out of the training images where no array or domain gives them.",
+    )
     seed: int = field(0, help="Draws held-out clusters and rows.")
+
+    def fingerprint(self) -> str:
+        """Return what decides the splits besides fields and file: clusters of several domains are held out of all.
+
+        Empty where no cluster occurs in two domains: there it makes no difference.
+        """
+        file = Path(self.path)
+        if not file.is_file():
+            return ""
+        return _spanning(file, file_digest(file))
 
     def content(self) -> str:
         """Return a hash of the file's content and the parameters.
@@ -67,15 +90,23 @@ class Arrays(Spec, kind="data/arrays"):
         pixels = as_bytes(archive["images"], where)
         n = len(pixels)
         labels, class_names = coded(archive["labels"], archive.get("class_names"), n, "labels", where)
-        domains, domain_names = coded(archive["domains"], archive.get("domain_names"), n, "domains", where)
+        domains = np.zeros(n, dtype=np.int64)
+        domain_names: tuple[str, ...] = (ONE_DOMAIN,)
+        if "domains" in archive:
+            domains, domain_names = coded(archive["domains"], archive.get("domain_names"), n, "domains", where)
         clusters = np.arange(n)
         if "clusters" in archive:
             clusters, _ = coded(archive["clusters"], None, n, "clusters", where)
+        splits = None if self.split_array is None else named_splits(archive, self.split_array, n, where)
         if self.classes:
-            pixels, labels, domains, clusters, class_names = self._keep_classes(
-                pixels, labels, domains, clusters, class_names, where
+            kept, class_names, labels = self._kept_classes(labels, class_names, where)
+            pixels, domains, clusters = pixels[kept], domains[kept], clusters[kept]
+            splits = (
+                None
+                if splits is None
+                else {name: np.searchsorted(kept, rows[np.isin(rows, kept)]) for name, rows in splits.items()}
             )
-        catalogue = Catalogue(labels, domains, clusters, domain_names, class_names)
+        catalogue = Catalogue(labels, domains, clusters, domain_names, class_names, splits=splits)
         roles = resolve_roles(
             domain_names,
             train=self.train_domains,
@@ -84,31 +115,27 @@ class Arrays(Spec, kind="data/arrays"):
             counts=np.bincount(domains, minlength=len(domain_names)),
             where=where,
         )
-        draws = Draws(self.seed, self.n_train, self.n_eval, self.id_val_share, self.balance)
+        draws = Draws(self.seed, self.n_train, self.n_eval, self.id_val_share, self.balance, self.held_out)
 
         def read(rows: IntArray) -> torch.Tensor:
             return torch.from_numpy(pixels[rows])
 
-        chosen = choose(catalogue, roles, draws, where)
+        cut = choose(catalogue, roles, draws, where)
         space = f"arrays {file_digest(Path(self.path))}"
-        return assemble(catalogue, roles, chosen, read, fingerprint=self.content(), cluster_space=space)
+        notes = () if "clusters" in archive else (ALONE,)
+        return assemble(catalogue, roles, cut, read, fingerprint=self.content(), cluster_space=space, notes=notes)
 
-    def _keep_classes(
-        self,
-        pixels: NDArray[np.uint8],
-        labels: IntArray,
-        domains: IntArray,
-        clusters: IntArray,
-        names: tuple[str, ...],
-        where: str,
-    ) -> tuple[NDArray[np.uint8], IntArray, IntArray, IntArray, tuple[str, ...]]:
+    def _kept_classes(
+        self, labels: IntArray, names: tuple[str, ...], where: str
+    ) -> tuple[IntArray, tuple[str, ...], IntArray]:
+        """Return the rows of the chosen classes, the names of these, and the rows' labels among them."""
         for name in self.classes:
             if name not in names:
                 raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, names)}")
         number = np.full(len(names), -1)
         number[[names.index(name) for name in self.classes]] = np.arange(len(self.classes))
-        kept = number[labels] >= 0
-        return pixels[kept], number[labels[kept]], domains[kept], clusters[kept], tuple(self.classes)
+        kept = np.flatnonzero(number[labels] >= 0)
+        return kept, tuple(self.classes), number[labels[kept]]
 
 
 def read_archive(file: Path) -> dict[str, NDArray[Any]]:
@@ -134,6 +161,43 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
         if "allow_pickle" in str(error):
             raise DataError(f"arrays {file}: refused, it holds Python objects; store plain arrays") from None
         raise DataError(f"arrays {file}: damaged or not an .npz archive") from None
+
+
+def named_splits(archive: Mapping[str, NDArray[Any]], name: str, n: int, where: str) -> dict[str, IntArray]:
+    """Return the rows of each split that an array names for every image.
+
+    Raises:
+        DataError: If there is no such array, it is not one name per image, or a name is no split.
+    """
+    if name not in archive:
+        raise DataError(f"{where}: split_array: no array {name!r}; {nearest(name, archive)}")
+    if archive[name].dtype.kind not in "US":
+        raise DataError(
+            f"{where}: split_array: {name} must hold names ({', '.join(SPLITS)}), got {archive[name].dtype}"
+        )
+    numbers, names = coded(archive[name], None, n, name, where)
+    for split in names:
+        if split not in SPLITS:
+            raise DataError(f"{where}: split_array: {split!r} is no split; {nearest(split, SPLITS)}")
+    if "train" not in names:
+        raise DataError(f"{where}: split_array: no image is of train; there are {', '.join(names)}")
+    return {split: np.flatnonzero(numbers == number) for number, split in enumerate(names)}
+
+
+@lru_cache(maxsize=16)
+def _spanning(file: Path, content: str) -> str:
+    """Return a mark where a cluster of the archive occurs in several domains, else an empty text."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if "clusters" not in archive or "domains" not in archive:
+                return ""
+            pairs = [np.unique(archive[name], return_inverse=True)[1].reshape(-1) for name in ("clusters", "domains")]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+        return ""  # said when it is loaded
+    if len(pairs[0]) != len(pairs[1]):
+        return ""
+    several = len(np.unique(np.stack(pairs), axis=1).T) > len(np.unique(pairs[0]))
+    return "clusters of several domains are held out whole" if several else ""
 
 
 def _is_single_array(file: Path) -> bool:

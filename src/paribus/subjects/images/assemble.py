@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from paribus.subjects.selection import Roles, draw, hold_out
 if TYPE_CHECKING:
     import torch
 
+HELD_OUT = ("id_val", "val")
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -29,6 +31,7 @@ class Catalogue:
         domain_names: Names of the domains.
         class_names: Names of the classes.
         in_id_val: Images that the data set itself holds out for id_val [n], or None.
+        splits: Rows by split, where the data set itself cuts them; those it lacks are held out of its training rows.
     """
 
     labels: IntArray
@@ -37,6 +40,7 @@ class Catalogue:
     domain_names: tuple[str, ...]
     class_names: tuple[str, ...]
     in_id_val: NDArray[np.bool_] | None = None
+    splits: Mapping[str, IntArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Draws:
         n_eval: Images of each other split, None for all.
         id_val_share: Share of the training domains' clusters that is held out.
         balance: Whether draws are balanced over domain x class.
+        held_out: Which of ``id_val`` and ``val`` are held out of the training rows, where nothing else gives them.
     """
 
     seed: int
@@ -56,10 +61,32 @@ class Draws:
     n_eval: int | None
     id_val_share: float
     balance: bool
+    held_out: Sequence[str] = HELD_OUT
 
 
-def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> dict[str, IntArray]:
-    """Return the rows of each split, as row numbers of the catalogue.
+@dataclass(frozen=True)
+class Cut:
+    """How a data set is cut.
+
+    Attributes:
+        rows: Rows of the catalogue by split, of the splits there are.
+        notes: What every result on it has to say.
+    """
+
+    rows: Mapping[str, IntArray]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> IntArray:
+        """Rows of the catalogue that stand in any split, ascending."""
+        return np.unique(np.concatenate(list(self.rows.values())))
+
+
+def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> Cut:
+    """Return the rows of each split there is, as row numbers of the catalogue.
+
+    No cluster stands both in the training split and in one that is held out, save where the data set itself holds
+    images out for id_val: rows of the other domains whose cluster is trained on are left out.
 
     Raises:
         DataError: If there are not enough images, a split is empty, the training split has a single class, or a
@@ -67,22 +94,36 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> dict
     """
     rng = seeds.rng(draws.seed, "images/splits")
     domains, clusters = catalogue.domains, catalogue.clusters
-    trained = np.flatnonzero(np.isin(domains, roles.train))
+    given = catalogue.splits or {}
+    trained = given.get("train", np.flatnonzero(np.isin(domains, roles.train)))
 
     def held_out(rows: IntArray) -> IntArray:
         names = catalogue.domain_names
         return hold_out(rows, draws.id_val_share, domains=domains, clusters=clusters, rng=rng, where=where, names=names)
 
-    id_val = held_out(trained) if catalogue.in_id_val is None else trained[catalogue.in_id_val[trained]]
-    train = np.setdiff1d(trained, id_val)
-    if roles.val is None:
-        val = held_out(train)
-        train = np.setdiff1d(train, val)
-    else:
-        val = np.flatnonzero(domains == roles.val)
-    candidates = {"train": train, "id_val": id_val, "val": val, "ood": np.flatnonzero(domains == roles.ood)}
-    chosen = {}
-    for name in SPLITS:
+    train, notes = trained, list[str]()
+    candidates = {name: rows for name, rows in given.items() if name != "train"}
+    if "id_val" not in candidates and (catalogue.in_id_val is not None or "id_val" in draws.held_out):
+        marked = catalogue.in_id_val
+        candidates["id_val"] = held_out(train) if marked is None else train[marked[train]]
+        train = np.setdiff1d(train, candidates["id_val"])
+    if "val" not in candidates and roles.val is None and "val" in draws.held_out:
+        candidates["val"] = held_out(train)
+        train = np.setdiff1d(train, candidates["val"])
+    for name, domain in (("val", roles.val), ("ood", roles.ood)):
+        if domain is not None and name not in candidates:
+            rows = np.flatnonzero(domains == domain)
+            candidates[name] = _apart(rows, train, clusters, f"{where}: {name}")
+            if left := len(rows) - len(candidates[name]):
+                what = f"{left} of {len(rows)} images of the domain {catalogue.domain_names[domain]}"
+                notes.append(f"{what} are left out of {name}: their clusters are trained on.")
+    for name, rows in given.items():
+        shared = int(np.isin(clusters[rows], clusters[train]).sum()) if name != "train" else 0
+        if shared:
+            notes.append(f"{shared} of {len(rows)} images of {name} share a cluster with training images.")
+    candidates["train"] = train
+    chosen: dict[str, IntArray] = {}
+    for name in (split for split in SPLITS if split in candidates):
         rows = candidates[name]
         n = draws.n_train if name == "train" else _at_most(rows, draws.n_eval, catalogue, draws)
         chosen[name] = draw(
@@ -101,7 +142,19 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> dict
     if len(present) < 2:
         only = catalogue.class_names[int(present[0])]
         raise DataError(f"{where}: the training split has the single class {only!r}; a classifier needs at least two")
-    return chosen
+    return Cut(chosen, tuple(notes))
+
+
+def _apart(rows: IntArray, train: IntArray, clusters: IntArray, where: str) -> IntArray:
+    """Return those of ``rows`` whose cluster is not trained on.
+
+    Raises:
+        DataError: If there are none.
+    """
+    apart = rows[~np.isin(clusters[rows], clusters[train])]
+    if len(rows) and not len(apart):
+        raise DataError(f"{where}: every cluster of its domain is trained on, so nothing can be measured there")
+    return apart
 
 
 def _at_most(rows: IntArray, n: int | None, catalogue: Catalogue, draws: Draws) -> int | None:
@@ -120,24 +173,26 @@ def _at_most(rows: IntArray, n: int | None, catalogue: Catalogue, draws: Draws) 
 def assemble(
     catalogue: Catalogue,
     roles: Roles,
-    chosen: dict[str, IntArray],
+    cut: Cut,
     read: Callable[[IntArray], torch.Tensor],
     *,
     fingerprint: str,
     cluster_space: str = "",
+    notes: tuple[str, ...] = (),
 ) -> ImageData:
     """Read the chosen images and put the data set together; rows are numbered anew, without those not chosen.
 
     Args:
         catalogue: What is known of all images.
         roles: The domains by role.
-        chosen: Rows of the catalogue by split.
+        cut: How it is cut.
         read: Returns uint8 ``[m, C, H, W]`` of catalogue rows.
         fingerprint: Fingerprint of the data set.
         cluster_space: What its cluster ids number, where others number the same (:class:`ImageData`).
+        notes: What every result on it has to say.
     """
-    kept = np.unique(np.concatenate(list(chosen.values())))
-    splits = {name: np.searchsorted(kept, rows) for name, rows in chosen.items()}
+    kept = cut.kept
+    splits = {name: np.searchsorted(kept, rows) for name, rows in cut.rows.items()}
     labels = catalogue.labels[kept]
     pixels = read(kept)
     mean, std = channel_statistics(pixels, splits["train"])
@@ -149,9 +204,10 @@ def assemble(
         domain_names=catalogue.domain_names,
         class_names=catalogue.class_names,
         splits=splits,
-        digest=content_digest(fingerprint, kept, *(splits[name] for name in SPLITS)),
+        digest=content_digest(fingerprint, kept, *(splits[name] for name in SPLITS if name in splits)),
         train_domains=roles.train,
         cluster_space=cluster_space,
+        notes=(*notes, *cut.notes),
     )
 
 

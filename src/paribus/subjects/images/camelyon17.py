@@ -42,8 +42,9 @@ class Camelyon17(Spec, kind="data/camelyon17"):
     n_eval: int | None = field(2000, low=2, help="Most patches of each other split; null for all.")
     id_val: str = field(
         "slides",
-        choices=("slides", "official"),
-        help="In-distribution validation: whole slides held out, or the patches that WILDS marks (of training slides).",
+        choices=("slides", "patients", "official"),
+        help="In-distribution validation: whole slides held out, all slides of whole patients (who are the clusters "
+        "then), or the patches that WILDS marks (of training slides).",
     )
     id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of each training hospital's slides held out.")
     balance: bool = field(True, help="Whether draws are balanced over hospital x class.")
@@ -68,8 +69,7 @@ class Camelyon17(Spec, kind="data/camelyon17"):
             DataError: If the folder has not the layout, or a chosen patch is missing.
         """
         frame, catalogue, roles = self._catalogued()
-        chosen = choose(catalogue, roles, self._draws(), self._where())
-        rows = np.unique(np.concatenate(list(chosen.values())))
+        rows = choose(catalogue, roles, self._draws(), self._where()).kept
         root = Path(self.path)
         patches = patch_files(root, frame, rows)
         return {METADATA: root / METADATA, **{file.relative_to(root).as_posix(): file for file in patches}}
@@ -81,14 +81,15 @@ class Camelyon17(Spec, kind="data/camelyon17"):
             DataError: If the folder has not the layout, a hospital has no patches, or a patch is damaged.
         """
         frame, catalogue, roles = self._catalogued()
-        chosen = choose(catalogue, roles, self._draws(), self._where())
+        cut = choose(catalogue, roles, self._draws(), self._where())
 
         def read(rows: IntArray) -> torch.Tensor:
             files = patch_files(Path(self.path), frame, rows)
             return read_images(files, size=self.image_size, channels=3, description="patches")
 
         made = self.content()
-        return assemble(catalogue, roles, chosen, read, fingerprint=made, cluster_space="slides of Camelyon17")
+        space = f"{'patients' if self.id_val == 'patients' else 'slides'} of Camelyon17"
+        return assemble(catalogue, roles, cut, read, fingerprint=made, cluster_space=space)
 
     def _where(self) -> str:
         return f"camelyon17 {self.path}"
@@ -111,10 +112,13 @@ class Camelyon17(Spec, kind="data/camelyon17"):
         trained = tuple(k for k in present if k not in (OOD_CENTER, VAL_CENTER))
         if not trained:
             raise DataError(f"{where}: there are no patches of a training hospital; centers: {present}")
+        clusters = frame["slide"].to_numpy(dtype=np.int64)
+        if self.id_val == "patients":
+            clusters = frame["patient"].str.lstrip("0").replace("", "0").factorize(sort=True)[0].astype(np.int64)
         catalogue = Catalogue(
             labels=frame["tumor"].to_numpy(dtype=np.int64),
             domains=centers,
-            clusters=frame["slide"].to_numpy(dtype=np.int64),
+            clusters=clusters,
             domain_names=names,
             class_names=("normal", "tumor"),
             in_id_val=frame["split"].to_numpy(dtype=np.int64) == 1 if self.id_val == "official" else None,

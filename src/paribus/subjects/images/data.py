@@ -11,14 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paribus.errors import DataError, nearest
+from paribus.subjects.offers import Offers
 
 if TYPE_CHECKING:
     import torch
 
 IntArray = NDArray[np.int64]
+AT_ONCE = 256
 
 SPLITS = ("train", "id_val", "val", "ood")
-"""Training rows; held-out rows of the training domains; the domain choices are made on; the domain only reported."""
+"""Training rows; held-out rows of the training domains; rows choices are made on; rows of a domain only reported."""
+ONE_DOMAIN = "all"
+"""Name of the only domain where a data set tells none apart."""
+
+
+def _not_given() -> IntArray:
+    return np.empty(0, dtype=np.int64)
 
 
 class EightBitImages:
@@ -54,60 +62,126 @@ class EightBitImages:
 class ImageData:
     """A set of images, ready to be trained on and experimented with.
 
+    Only inputs, labels and splits are needed. Experiments that need more (two domains, an OOD split) say so by name.
+
     Attributes:
         inputs: Normalised float32 images ``[n, C, H, W]``; anything indexed by rows that gives such a tensor.
         labels: Class of each image ``[n]``, an index into ``class_names``.
-        domains: Domain of each image ``[n]``, an index into ``domain_names``.
-        clusters: What an image shares with others that are not independent of it (slide, digit) ``[n]``.
-        domain_names: Names of all domains.
-        class_names: Names of all classes; the last one is the positive class of a binary task.
-        splits: Rows of ``train, id_val, val, ood``.
-        digest: Hash of what was loaded and how it was split.
-        train_domains: Domains of ``train`` and ``id_val``, ascending.
+        domains: Domain of each image ``[n]``, an index into ``domain_names``; not given: all images are of one.
+        clusters: What an image shares with others that are not independent of it (slide, digit) ``[n]``; not given:
+            every image is its own.
+        domain_names: Names of all domains; not given: their numbers.
+        class_names: Names of all classes; the last one is the positive class of a binary task; not given: numbers.
+        splits: Rows of ``train`` and of those of ``id_val, val, ood`` that there are.
+        digest: Hash of what was loaded and how it was split; not given: of everything above.
+        train_domains: Domains of ``train`` and ``id_val``, ascending; not given: those that occur in ``train``.
         rerender: Returns the same contents with the same jitter in another domain's style (rows, domain) -> images;
             None where a data set cannot do that.
         paired_class: For each training domain the class that its style is paired with, None where it is not; empty
             where it is not known.
         cluster_space: What the cluster ids number: data sets that give the same text mean the same by the same id;
             empty where ids mean nothing outside of this data set.
+        notes: What every result measured on it has to say of it.
+
+    Example:
+        >>> import torch
+        >>> labels = np.array([0, 1, 0, 1, 0, 1])
+        >>> data = ImageData(torch.zeros(6, 3, 8, 8), labels, splits={"train": np.arange(4), "id_val": np.arange(4, 6)})
+        >>> data.present, data.domain_names, data.class_names, data.take(np.array([0, 5])).shape
+        (('train', 'id_val'), ('all',), ('0', '1'), torch.Size([2, 3, 8, 8]))
     """
 
     inputs: Any
     labels: IntArray
-    domains: IntArray
-    clusters: IntArray
-    domain_names: tuple[str, ...]
-    class_names: tuple[str, ...]
-    splits: Mapping[str, IntArray]
-    digest: str
-    train_domains: tuple[int, ...]
+    domains: IntArray = field(default_factory=_not_given)
+    clusters: IntArray = field(default_factory=_not_given)
+    domain_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    splits: Mapping[str, IntArray] = field(default_factory=dict)
+    digest: str = ""
+    train_domains: tuple[int, ...] = ()
     rerender: Callable[[IntArray, int], torch.Tensor] | None = None
     paired_class: Mapping[int, int | None] = field(default_factory=dict)
     cluster_space: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that the parts fit together and that there is something to learn.
+        """Fill in what was not given, and check that the parts fit together and that there is something to learn.
 
         Raises:
-            DataError: If a split is empty, if training rows have fewer than two classes, or if lengths differ.
+            DataError: If there is no training split, a split is empty or unknown, training rows have fewer than two
+                classes, or lengths differ.
         """
         n = len(self.labels)
+        if not len(self.domains):
+            self._fill("domains", np.zeros(n, dtype=np.int64))
+            self._fill("domain_names", self.domain_names or (ONE_DOMAIN,))
+        if not len(self.clusters):
+            self._fill("clusters", np.arange(n))
         lengths = {"inputs": len(self.inputs), "domains": len(self.domains), "clusters": len(self.clusters)}
         wrong = {name: length for name, length in lengths.items() if length != n}
         if wrong:
             raise DataError(f"images: {n} labels, but {', '.join(f'{v} {k}' for k, v in wrong.items())}")
-        missing = [name for name in SPLITS if name not in self.splits]
-        if missing:
-            raise DataError(f"images: no split {', '.join(missing)}; needed: {', '.join(SPLITS)}")
-        for name in SPLITS:
+        for name in self.splits:
+            if name not in SPLITS:
+                raise DataError(f"images: unknown split {name!r}; {nearest(name, SPLITS)}")
+        if "train" not in self.splits:
+            raise DataError(f"images: no split train; it has {', '.join(self.splits) or 'none'}")
+        for name in self.present:
             if not len(self.splits[name]):
                 raise DataError(f"images: the split {name!r} has no image")
+        self._name("class_names", self.labels)
+        self._name("domain_names", self.domains)
+        if not self.train_domains:
+            self._fill("train_domains", tuple(np.unique(self.domains[self.splits["train"]]).tolist()))
         present = np.unique(self.labels[self.splits["train"]])
         if len(present) < 2:
             only = self.class_names[int(present[0])]
             raise DataError(
                 f"images: the training split has the single class {only!r}; a classifier needs at least two"
             )
+        if not self.digest:
+            self._fill("digest", self._content())
+
+    def _fill(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _name(self, what: str, numbers: IntArray) -> None:
+        """Fill in the names of numbers where there are none.
+
+        Raises:
+            DataError: If a number has no name.
+        """
+        most, names = int(numbers.max()) + 1, getattr(self, what)
+        if not names:
+            self._fill(what, tuple(map(str, range(most))))
+        elif most > len(names) or int(numbers.min()) < 0:
+            raise DataError(f"images: numbers from {numbers.min()} to {most - 1}, but {len(names)} {what}")
+
+    def _content(self) -> str:
+        """Return a hash of images, labels, domains, clusters and splits."""
+        hashed = hashlib.sha256(f"{self.class_names}{self.domain_names}".encode())
+        for start in range(0, len(self.labels), AT_ONCE):
+            hashed.update(self.inputs[start : start + AT_ONCE].contiguous().numpy().tobytes())
+        cut = {name: self.splits[name] for name in self.present}
+        return content_digest(
+            f"{hashed.hexdigest()}{list(cut)}", self.labels, self.domains, self.clusters, *cut.values()
+        )
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The splits that are there, in the order of :data:`SPLITS`."""
+        return tuple(name for name in SPLITS if name in self.splits)
+
+    @property
+    def offers(self) -> Offers:
+        """What the needs of experiments are compared with."""
+        domains = {
+            name: tuple(self.domain_names[k] for k in np.unique(self.domains[self.splits[name]]))
+            for name in self.present
+        }
+        sizes = {name: len(self.splits[name]) for name in self.present}
+        return Offers(sizes, domains, self.rerender is not None, self.n_classes)
 
     def rows(self, split: str) -> IntArray:
         """Return the rows of a split.

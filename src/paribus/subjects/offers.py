@@ -1,0 +1,31 @@
+"""What a data set has to offer, as names and numbers: what the needs of experiments are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Offers:
+    """The splits and domains of a data set.
+
+    Attributes:
+        splits: Number of rows by split, of the splits that are there.
+        domains: Names of the domains that occur in each split.
+        rendering: Whether the same content can be shown in another domain's style.
+        n_classes: Number of classes.
+
+    Example:
+        >>> Offers({"train": 80, "id_val": 20}, {"train": ("a", "b"), "id_val": ("a", "b")}).several_domains("train")
+        True
+    """
+
+    splits: Mapping[str, int]
+    domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rendering: bool = False
+    n_classes: int = 0
+
+    def several_domains(self, split: str) -> bool:
+        """Return whether a split is there and holds two domains or more."""
+        return len(self.domains.get(split, ())) > 1
