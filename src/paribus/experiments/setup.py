@@ -1,0 +1,86 @@
+"""What a generic experiment works on: contexts of any subject, any network, and the checkpoints of its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from paribus.experiments import checkpoints as index
+from paribus.experiments.base import Setup
+from paribus.experiments.checkpoints import Checkpoint, Checkpoints
+from paribus.measure import Executor, Subject
+from paribus.models.loading import fit_state
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from paribus.engine.cache import FeatureCache
+
+
+@dataclass(kw_only=True)
+class NetworkSetup(Setup):
+    """The loaded objects of an experiment that knows no subject: the same for images, builds, tables and a user's own.
+
+    Attributes:
+        contexts: The contexts as the measurement layer knows them (a :class:`~paribus.measure.Subject`): clusters,
+            labels, domains, splits, and how they become inputs.
+        network: The network; its weights are replaced by those of the checkpoint at hand.
+        feature: The option of the ``feature`` group that was chosen; None without. Bound by ``readout=feature``.
+        parts: What else a feature or a factor may need, by name: ``sae`` (the autoencoder), ``vocabulary``.
+        architecture: The model's spec; None for a foreign model or an object handed over.
+        training: How the model was or is to be trained, where that is known.
+        checkpoints: The checkpoints of its training; None for a network with only its present weights.
+        checkpoint: Which of them to work on: ``peak_val``, ``final``, ``epoch:N``, ``all`` or ``peak_ood``.
+        cache: Where site values are kept between experiments; None for the executor's own choice.
+        network_key: What tells the network from another with the same weights (a digest of its spec and code).
+        notes: What every result on these contexts must say (left out rows, unreadable lines).
+    """
+
+    contexts: Subject
+    network: nn.Module
+    feature: Any = None
+    parts: dict[str, Any] = field(default_factory=dict)
+    architecture: Any = None
+    training: Any = None
+    checkpoints: Checkpoints | None = None
+    checkpoint: str = "peak_val"
+    cache: FeatureCache | None = None
+    network_key: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def subject_name(self) -> str:
+        """What kind of data it is: ``images``, ``tables``, ..."""
+        return self.contexts.name
+
+    def selected(self) -> list[Checkpoint]:
+        """Return the chosen checkpoints, by ascending epoch; a network without any counts as its only one.
+
+        Raises:
+            ConfigError: If the choice is unknown or cannot be met.
+        """
+        if self.checkpoints is None:
+            state = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+            # equal weights in another network are another model
+            self.checkpoints = index.only(state, key=f"{index.state_digest(state)}/{self.network_key}")
+        return self.checkpoints.select(self.checkpoint)
+
+    def executor(self, checkpoint: Checkpoint | None = None) -> Executor:
+        """Return what measures the contexts at a checkpoint; None: with the weights the network has.
+
+        The network is one object: an executor is good until that of another checkpoint is made.
+
+        Raises:
+            CheckpointError: If the weights do not fit the network.
+        """
+        if checkpoint is not None:
+            fit_state(self.network, dict(checkpoint.load()))
+        return Executor(
+            self.network,
+            self.contexts,
+            device=self.device,
+            dtype=self.dtype,
+            batch_limit=self.batch_limit,
+            cache=self.cache if checkpoint is not None else None,
+            key=None if checkpoint is None else checkpoint.key,
+        )
