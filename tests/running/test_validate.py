@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from paribus.errors import ConfigError, DataError, ParibusError
-from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Diagnostics, Result
 from paribus.running import caches, summary
 from paribus.running.setup import builder, subjects
 from paribus.running.subjects import images
@@ -114,21 +110,6 @@ def test_data_without_a_fingerprint_are_known_by_what_makes_them():
     one = build({"_target_": "collections.Counter", "a": 1}, "data")
     two = build({"_target_": "collections.Counter", "a": 2}, "data")
     assert fingerprint(one) == fingerprint(one) != fingerprint(two)
-
-
-def result(**custom):
-    return Result("", "t", Evidence.COMPARISON, None, None, "runs", Aggregates(custom=custom), {}, Diagnostics())
-
-
-def test_the_summary_shows_sentences_or_numbers_with_their_intervals():
-    assert summary.lines(result(summary=["one", "two"], x=1)) == ["one", "two"]
-    shown = summary.lines(result(delta=0.123456, delta_ci_low=-1.0, delta_ci_high=float("nan"), name="x", on=True))
-    assert shown == ["delta = 0.1235 [-1, n/a]"]
-
-
-@given(st.dictionaries(st.text(max_size=5), st.one_of(st.floats(), st.integers(), st.none(), st.text()), max_size=6))
-def test_any_aggregates_can_be_summed_up(values):
-    assert all(isinstance(line, str) for line in summary.numbers(values))
 
 
 def test_the_ui_line_names_the_store():

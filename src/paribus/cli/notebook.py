@@ -26,6 +26,7 @@ def run(overrides: Sequence[str], *, config_dir: str | Path | None = None) -> Re
         CheckpointError: If its checkpoint is missing or does not fit.
         ExperimentError: If the experiment failed.
     """
+    from paribus.report.notebook import show_results
     from paribus.running.run import run_job
     from paribus.running.validate import validate
 
@@ -35,4 +36,6 @@ def run(overrides: Sequence[str], *, config_dir: str | Path | None = None) -> Re
     validate(job)
     if job.dry_run:
         raise ConfigError("dry_run=true: the request is valid, but nothing is run, so there is no result to return")
-    return run_job(job)
+    result = run_job(job)
+    show_results()
+    return result

@@ -58,45 +58,49 @@ def _width(png: bytes) -> str:
     return f' width="{int.from_bytes(png[16:20]) * 2 // 3}"' if png[12:16] == b"IHDR" else ""
 
 
-def table(declared: Table) -> str:
-    """Return a table that can be sorted; what is cut off is said."""
+def table(declared: Table, *, most_rows: int = MAX_ROWS, sortable: bool = True) -> str:
+    """Return a table that can be sorted where the page's script runs; what is cut off is said."""
     frame = declared.frame
-    shown = frame.iloc[:MAX_ROWS, :MAX_COLUMNS]
+    shown = frame.iloc[:most_rows, :MAX_COLUMNS]
     heading = f'<h3>{escape(declared.name)} <span class="badge {escape(declared.evidence.value)}">'
     parts = [
         f"{heading}{escape(declared.evidence.value)}</span></h3>",
         f'<p class="quiet">{escape(declared.description)}',
     ]
     parts.append(f" {len(frame):,} rows." if len(frame) != 1 else " One row.")
-    if len(frame) > MAX_ROWS:
-        parts.append(f" The first {MAX_ROWS} are shown; the complete table is an artifact of the run.")
+    if len(frame) > most_rows:
+        parts.append(f" The first {most_rows} are shown; the complete table is an artifact of the run.")
     if len(frame.columns) > MAX_COLUMNS:
         parts.append(f" {MAX_COLUMNS} of {len(frame.columns)} columns are shown.")
     parts.append("</p>")
     if len(frame.columns):
-        parts.append(_grid(shown, declared.columns))
+        parts.append(_grid(shown, declared.columns, sortable))
     if declared.columns:
         entries = "".join(f"<dt>{escape(n)}</dt><dd>{escape(m)}</dd>" for n, m in declared.columns.items())
         parts.append(f"<details><summary>What the columns mean</summary><dl>{entries}</dl></details>")
     return "".join(parts)
 
 
-def _grid(frame: pd.DataFrame, meanings: Mapping[str, str]) -> str:
+def _grid(frame: pd.DataFrame, meanings: Mapping[str, str], sortable: bool) -> str:
     values = [frame.iloc[:, k].tolist() for k in range(len(frame.columns))]
     numeric = [any(map(is_number, v)) and all(is_number(x) or is_missing(x) for x in v) for v in values]
     heads = "".join(
-        f'<th{_class(number)} title="{escape(meanings.get(str(name), ""))}"><button>{escape(name)}</button></th>'
+        f'<th{_class(number)} title="{escape(meanings.get(str(name), ""))}">{_button(name, sortable)}</th>'
         for name, number in zip(frame.columns, numeric, strict=True)
     )
     rows = []
     for number_of, row in enumerate(zip(*values, strict=True), start=1):
         cells = "".join(_cell(value, number) for value, number in zip(row, numeric, strict=True))
         rows.append(f"<tr>{_cell(number_of, True)}{cells}</tr>")
-    heads = f'<th class="number" title="what sentences name a row by"><button>row</button></th>{heads}'
+    heads = f'<th class="number" title="what sentences name a row by">{_button("row", sortable)}</th>{heads}'
+    kind = ' class="sortable"' if sortable else ""
     return (
-        f'<div class="scroll"><table class="sortable"><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="scroll"><table{kind}><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
+
+
+def _button(name: object, sortable: bool) -> str:
+    return f"<button>{escape(name)}</button>" if sortable else escape(name)
 
 
 def _class(number: bool) -> str:

@@ -9,6 +9,7 @@ from paribus.report import _parts
 from paribus.report._look import CSS, SCRIPT, content_security_policy
 from paribus.report._values import escape, is_number, short
 from paribus.results.evidence import Evidence
+from paribus.results.found import SUMMARY
 from paribus.results.schema import Result
 
 CLAIMS: Mapping[Evidence, str] = {
@@ -46,8 +47,6 @@ GATHERED = (
 
 GATHERS = "results"
 """Subject of a result that gathers others."""
-SUMMARY = "summary"
-"""Name of the aggregate that holds sentences; they are shown first."""
 
 
 def render(result: Result, figures: Mapping[str, bytes], *, command: str | None = None) -> str:

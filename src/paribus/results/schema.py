@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from paribus.results import display
 from paribus.results.evidence import Evidence
+from paribus.results.found import lines
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+SHOWN_LINES = 6
+"""Most lines of what was found in the ``repr`` of a result."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,15 @@ class Table:
     evidence: Evidence
     frame: pd.DataFrame
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return name, evidence and size in one line."""
+        n, k = self.frame.shape
+        return f"Table({self.name!r}, {self.evidence.value}, {n} rows, {k} columns)"
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows."""
+        return display.html(self)
 
 
 @dataclass(frozen=True)
@@ -182,3 +197,15 @@ class Result:
     run_id: str | None = None
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     reused: bool = False
+
+    def __repr__(self) -> str:
+        """Return in a few short lines what was found, and where it is."""
+        state = "" if self.success else ", did not finish"
+        run = f", run {self.run_id[:8]}" if self.run_id else ", not tracked"
+        head = f"Result({self.experiment_type}, {self.evidence.value}, {self.subject}{run}{state})"
+        tables = [f"  tables: {', '.join(self.tables)}"] if self.tables else []
+        return "\n".join([head, *(f"  {line}" for line in lines(self)[:SHOWN_LINES]), *tables])
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: headline with intervals, evidence, figures, tables, where it is tracked."""
+        return display.html(self)

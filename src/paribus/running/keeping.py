@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.settings import PDF, PNG
+from paribus.results.found import lines
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, to_json
 from paribus.results.values import plain
 from paribus.running.holding import SignalsHeld
 from paribus.running.repeating import line
-from paribus.running.summary import lines
 from paribus.running.tags import weights
 from paribus.tracking.run import FINISHED
 

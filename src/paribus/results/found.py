@@ -1,0 +1,60 @@
+"""What a result found, in a few lines of plain text: the same in a terminal, in a note of a run, and in a notebook."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+
+SUMMARY = "summary"
+"""Name of the aggregate in which an experiment says in sentences what it found."""
+MOST = 12
+_ENDS = (("_low", "_high"), ("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_high"))
+
+
+def lines(result: Result) -> list[str]:
+    """Return what a result found: its own sentences, else its headline numbers, with intervals where it has them."""
+    said = result.aggregates.custom.get(SUMMARY)
+    if isinstance(said, str):
+        return [said]
+    if isinstance(said, list | tuple) and said:
+        return [str(sentence) for sentence in said]
+    return numbers({**result.metrics, **result.aggregates.custom})[:MOST]
+
+
+def numbers(values: Mapping[str, Any]) -> list[str]:
+    """Return ``name = value [low, high]`` for every number; the bounds are not listed by themselves.
+
+    >>> numbers({"shift": 0.25, "shift_ci_low": 0.1, "shift_ci_high": 0.4, "model": "mlp"})
+    ['shift = 0.25 [0.1, 0.4]']
+    """
+    bounds = {f"{name}{end}" for name in values for ends in _ENDS for end in ends}
+    shown = []
+    for name, value in values.items():
+        if name in bounds or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        text = f"{name} = {_number(value)}"
+        for low, high in _ENDS:
+            if f"{name}{low}" in values and f"{name}{high}" in values:
+                text += f" {_interval(values, name, low, high)}"
+                break
+        shown.append(text)
+    return shown
+
+
+def _interval(values: Mapping[str, Any], name: str, low: str, high: str) -> str:
+    """Return ``[low, high]``, or why there is none where that is said."""
+    ends = [values[f"{name}{end}"] for end in (low, high)]
+    method = values.get(f"{name}{low.removesuffix('low')}method")
+    if isinstance(method, str) and method.startswith("none: "):
+        return f"(no interval: {method.removeprefix('none: ')})"
+    return f"[{_number(ends[0])}, {_number(ends[1])}]"
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, int | float) or math.isnan(value):
+        return "n/a"
+    return f"{value:.4g}"
