@@ -25,20 +25,20 @@ import torch
 from torch import Tensor, nn
 
 from paribus.experiments.base import Experiment, MemoryRecorder, perform
-from paribus.experiments.family_1d_sweep import Family1dSweep
-from paribus.experiments.family_2d_heatmap import Family2dHeatmap
-from paribus.experiments.minimal_cores import MinimalCores
-from paribus.experiments.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.setup_builds import BuildSetup, build_setup
+from paribus.experiments.builds.family_1d_sweep import Family1dSweep
+from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.builds.minimal_cores import MinimalCores
+from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
+from paribus.experiments.builds.setup_builds import BuildSetup, build_setup
 from paribus.features.latent import Latent
-from paribus.features.planted import PlantedFeature
-from paribus.models.planted import Planted
 from paribus.models.sae import SAE
-from paribus.models.set_completion import SetCompletion, SetCompletionSmall
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.contexts import Contexts
 from paribus.subjects.builds.families import STACKING
 from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.models.planted import Planted
+from paribus.subjects.builds.models.set_completion import SetCompletion, SetCompletionSmall
+from paribus.subjects.builds.planted_feature import PlantedFeature
 from paribus.subjects.builds.states import N_COLUMNS
 
 STATS = StatsSpec()

@@ -27,13 +27,13 @@ from scipy.stats import binom
 from benchmarks.calibration_cases import CASES, Case, Check, Reading
 from benchmarks.calibration_planted import recovered
 from paribus.experiments.base import MemoryRecorder, perform
-from paribus.experiments.setup_builds import build_setup
-from paribus.features.planted import PlantedFeature
-from paribus.models.planted import Planted
-from paribus.models.set_model import SetModel
+from paribus.experiments.builds.setup_builds import build_setup
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.contexts import Contexts, Corpus
 from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.models.planted import Planted
+from paribus.subjects.builds.models.set_model import SetModel
+from paribus.subjects.builds.planted_feature import PlantedFeature
 
 LEVEL = 0.05
 COVERAGE = (0.93, 0.97)

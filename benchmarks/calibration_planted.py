@@ -8,28 +8,28 @@ from dataclasses import dataclass
 import pandas as pd
 
 from paribus.experiments.base import Experiment, MemoryRecorder, perform
-from paribus.experiments.binary_presence_effect import BinaryPresenceEffect
-from paribus.experiments.conditional_interactions import ConditionalInteractions
-from paribus.experiments.core_coverage_analysis import CoreCoverageAnalysis
-from paribus.experiments.decoder_output_analysis import DecoderOutputAnalysis
-from paribus.experiments.family_1d_sweep import Family1dSweep
-from paribus.experiments.family_2d_heatmap import Family2dHeatmap
-from paribus.experiments.frequent_itemsets import FrequentItemsets
-from paribus.experiments.kit_sweep import KitSweep
-from paribus.experiments.minimal_cores import MinimalCores
-from paribus.experiments.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.setup_builds import build_setup
-from paribus.experiments.shuffle_null import ShuffleNull
-from paribus.experiments.split_half import SplitHalf
-from paribus.experiments.token_influence_sweep import TokenInfluenceSweep
-from paribus.experiments.weapon_sweep import WeaponSweep
-from paribus.experiments.within_family_interference import WithinFamilyInterference
-from paribus.features.planted import PlantedFeature
-from paribus.models.nets.planted import DRIVERS, GATE_SPECIAL, THRESHOLD_AP
-from paribus.models.set_model import SetModel
+from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
+from paribus.experiments.builds.conditional_interactions import ConditionalInteractions
+from paribus.experiments.builds.core_coverage_analysis import CoreCoverageAnalysis
+from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnalysis
+from paribus.experiments.builds.family_1d_sweep import Family1dSweep
+from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
+from paribus.experiments.builds.kit_sweep import KitSweep
+from paribus.experiments.builds.minimal_cores import MinimalCores
+from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
+from paribus.experiments.builds.setup_builds import build_setup
+from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
+from paribus.experiments.builds.weapon_sweep import WeaponSweep
+from paribus.experiments.builds.within_family_interference import WithinFamilyInterference
+from paribus.experiments.validation.shuffle_null import ShuffleNull
+from paribus.experiments.validation.split_half import SplitHalf
 from paribus.results.schema import Result
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.models.nets.planted import DRIVERS, GATE_SPECIAL, THRESHOLD_AP
+from paribus.subjects.builds.models.set_model import SetModel
+from paribus.subjects.builds.planted_feature import PlantedFeature
 from paribus.subjects.builds.weapons import Weapons
 
 LEVEL = 0.05

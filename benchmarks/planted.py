@@ -23,10 +23,10 @@ from tqdm import tqdm
 from paribus import seeds
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
-from paribus.experiments.domain_swap import DomainSwap
 from paribus.experiments.setup_images import ImageSetup
-from paribus.experiments.subspace_ablation import SubspaceAblation
-from paribus.experiments.train_classifier import TrainClassifier
+from paribus.experiments.shortcut.domain_swap import DomainSwap
+from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
+from paribus.experiments.training.train_classifier import TrainClassifier
 from paribus.models.small_cnn import SmallCNN
 from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.few import paired_sign_flip

@@ -92,11 +92,11 @@ def _load() -> None:
 
     import paribus.cli.launch
     import paribus.compare.compare_interventions
-    import paribus.experiments.family_1d_sweep
-    import paribus.experiments.train_classifier
+    import paribus.experiments.builds.family_1d_sweep
+    import paribus.experiments.training.train_classifier
     import paribus.report.page
     import paribus.running.run
-    import paribus.running.sweep_end  # noqa: F401
+    import paribus.sweep.end  # noqa: F401
 
     torch.set_num_threads(1)
 

@@ -14,7 +14,7 @@ import pytest
 from paribus.cli.main import main
 
 FAKES = Path(__file__).parent / "fakes"
-STAND_INS = {"run": "fake_run_job", "validate": "fake_validate", "sweep_end": "fake_sweep_end"}
+STAND_INS = {"running.run": "fake_run_job", "running.validate": "fake_validate", "sweep.end": "fake_sweep_end"}
 FAKE = ["experiment=fake", "tracking=off", "--config-dir", str(FAKES / "conf")]
 
 
@@ -44,10 +44,10 @@ class Program:
 def program(tmp_path, monkeypatch, capfd):
     monkeypatch.syspath_prepend(str(FAKES))
     for name, stand_in in STAND_INS.items():
-        spec = importlib.util.spec_from_file_location(f"paribus.running.{name}", FAKES / f"{stand_in}.py")
+        spec = importlib.util.spec_from_file_location(f"paribus.{name}", FAKES / f"{stand_in}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        monkeypatch.setitem(sys.modules, f"paribus.running.{name}", module)
+        monkeypatch.setitem(sys.modules, f"paribus.{name}", module)
     folder, log = tmp_path / "work", tmp_path / "log"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -71,7 +71,7 @@ def start(tmp_path):
     def begin(*words: str, fake: bool = True, **environment: str) -> subprocess.Popen:
         variables = {
             **os.environ,
-            "PYTHONPATH": str(FAKES),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(FAKES), os.environ.get("PYTHONPATH")))),
             "FAKE_LOG": str(tmp_path / "log"),
             "OMP_NUM_THREADS": "1",
             **environment,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from paribus.cli.legacy import document, words
 from paribus.cli.main import main
 from paribus.config.compose import Composer
 from paribus.errors import ConfigError
+from paribus.experiments.builds.older import document, words
 from paribus.results.io import from_json
 
 SPECS = sorted((Path(__file__).parent / "specs").glob("*.json"))

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from paribus.cli.legacy import document, words
 from paribus.config.compose import Composer
 from paribus.errors import ConfigError
+from paribus.experiments.builds.older import document, words
 
 SPECS = [json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "specs").glob("*.json"))]
 N_TREES, N_TEXTS, N_COMPOSED = 4500, 1500, 60

@@ -8,10 +8,10 @@ import random
 import numpy as np
 import pytest
 
-from paribus.cli.legacy import document, words
 from paribus.cli.main import main
 from paribus.config.compose import Composer
 from paribus.errors import ConfigError
+from paribus.experiments.builds.older import document, words
 from paribus.results.io import from_json
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons

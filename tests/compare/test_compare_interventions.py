@@ -465,7 +465,7 @@ def test_the_heading_names_data_site_and_eraser():
 
 
 def test_the_default_eraser_is_one_that_removes_the_effect():
-    from paribus.experiments.subspace_ablation import SubspaceAblation
+    from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 
     assert CompareInterventions().method == SubspaceAblation().methods[0] == "mean_difference"
 

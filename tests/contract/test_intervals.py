@@ -103,11 +103,11 @@ def test_five_source_builds_give_no_interval_in_any_table(name, rules):
 
 
 def performed(name, words, **data):
-    from paribus.experiments.setup_builds import build_setup
-    from paribus.features.planted import PlantedFeature
-    from paribus.models.planted import Planted
+    from paribus.experiments.builds.setup_builds import build_setup
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.generated import BuildsGenerated
+    from paribus.subjects.builds.models.planted import Planted
+    from paribus.subjects.builds.planted_feature import PlantedFeature
 
     option = next(each for each in catalogue.options("experiment") if each.load().type == name)
     given = {key: value for key, _, value in (word.partition("=") for word in words)}

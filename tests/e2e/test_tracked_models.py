@@ -354,10 +354,10 @@ def test_weights_of_a_users_factory_are_recorded_as_such(folder):
 
 
 def test_random_parts_of_a_model_are_found_by_place():
-    from paribus.models.planted import Planted
     from paribus.models.sae import SAE
-    from paribus.models.set_completion import SetCompletion, SetCompletionSmall
     from paribus.models.untrained import unasked
+    from paribus.subjects.builds.models.planted import Planted
+    from paribus.subjects.builds.models.set_completion import SetCompletion, SetCompletionSmall
 
     assert unasked(SetCompletion(sae=SAE())) == ("model", "model.sae")
     assert unasked(SetCompletion(weights="w.pt", sae=SAE())) == ("model.sae",)

@@ -9,11 +9,11 @@ import pytest
 def planted_run():
     """Return ``run(experiment, feature, **changes)``: an experiment performed on the planted model; ``run.setup``."""
     from paribus.experiments.base import MemoryRecorder, perform
-    from paribus.experiments.setup_builds import build_setup
-    from paribus.features.planted import PlantedFeature
-    from paribus.models.planted import Planted
+    from paribus.experiments.builds.setup_builds import build_setup
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.generated import BuildsGenerated
+    from paribus.subjects.builds.models.planted import Planted
+    from paribus.subjects.builds.planted_feature import PlantedFeature
 
     def setup(feature, *, n_builds=250, seed=1, data=None, stats=None, model=None, **changes):
         return build_setup(

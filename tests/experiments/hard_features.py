@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from paribus import seeds
-from paribus.models.nets.planted import Gear, PlantedNet
 from paribus.models.nets.sae import identity_autoencoder
-from paribus.models.set_model import SetModel
+from paribus.subjects.builds.models.nets.planted import Gear, PlantedNet
+from paribus.subjects.builds.models.set_model import SetModel
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from paribus.experiments import _headline as headline
+from paribus.experiments import headline as headline
 from paribus.experiments.base import MemoryRecorder
-from paribus.experiments.token_influence_sweep import TokenInfluenceSweep
-from paribus.experiments.weapon_sweep import WeaponSweep
+from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
+from paribus.experiments.builds.weapon_sweep import WeaponSweep
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ def test_weapons_that_only_correlate_have_no_effect(measured):
 
 def gates():
     """Return the weapons whose special opens the gate."""
-    from paribus.models.nets.planted import GATE_SPECIAL
+    from paribus.subjects.builds.models.nets.planted import GATE_SPECIAL
     from paribus.subjects.builds.weapons import Weapons
 
     return GATE_SPECIAL, {weapon.name for weapon in Weapons.default().weapons if weapon.special == GATE_SPECIAL}

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from paribus.compare.compare_interventions import CompareInterventions
-from paribus.experiments.activation_steering import ActivationSteering
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.experiments.shortcut.activation_steering import ActivationSteering
 
 _SPEC = importlib.util.spec_from_file_location("toy_shortcut", Path(__file__).with_name("toy_shortcut.py"))
 toy_shortcut = importlib.util.module_from_spec(_SPEC)

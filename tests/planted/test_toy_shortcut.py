@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from paribus.experiments.activation_steering import ActivationSteering
-from paribus.experiments.neuron_ablation import NeuronAblation
-from paribus.experiments.subspace_ablation import SubspaceAblation
+from paribus.experiments.shortcut.activation_steering import ActivationSteering
+from paribus.experiments.shortcut.neuron_ablation import NeuronAblation
+from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.subspace.erasers import fit_eraser
 from paribus.subspace.moments import balance_weights
 

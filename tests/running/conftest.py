@@ -20,8 +20,6 @@ if "paribus_toy" not in sys.modules:
 import paribus_toy  # noqa: E402
 
 setup.register("toy", paribus_toy)
-for _name in ("toy_train", "toy_refine"):  # as if each stood in a file of its own
-    sys.modules.setdefault(f"paribus.experiments.{_name}", paribus_toy)
 
 BASE = {
     "data": {"_target_": "paribus_toy.ToyData", "seed": 0, "n_train": 10, "broken": False},

@@ -69,9 +69,9 @@ def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
 
     import torch
 
-    from paribus.experiments.binary_presence_effect import BinaryPresenceEffect
-    from paribus.models.set_completion import SetCompletionSmall
+    from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
     from paribus.running.subjects import builds
+    from paribus.subjects.builds.models.set_completion import SetCompletionSmall
 
     data = BuildsGenerated(n_builds=30)
     spec = SetCompletionSmall(weights=str(tmp_path / "weights.pt"))
@@ -91,9 +91,9 @@ def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
 
 def test_another_kit_table_is_another_model_that_reads_it(tmp_path):
     """The planted model knows the specials of the weapons, which come from the data's kits."""
-    from paribus.experiments.binary_presence_effect import BinaryPresenceEffect
-    from paribus.models.planted import Planted
+    from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
     from paribus.running.subjects import builds
+    from paribus.subjects.builds.models.planted import Planted
 
     class Kits:
         def __init__(self, corpus, special):
@@ -130,7 +130,7 @@ def test_equal_weights_in_another_network_share_no_features(own):
 
     from paribus.config.check import build
     from paribus.engine.evaluation import Engine
-    from paribus.experiments.subspace_ablation import SubspaceAblation
+    from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
     from paribus.running.subjects import images
 
     own("own_net").write("net", NETWORK)
@@ -192,10 +192,10 @@ def test_experiments_on_sets_run_in_the_number_format_that_is_asked_for():
     import torch
 
     from paribus.engine.device import DeviceSpec
-    from paribus.experiments.binary_presence_effect import BinaryPresenceEffect
+    from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
     from paribus.features.unit import Unit
-    from paribus.models.set_completion import SetCompletionSmall
     from paribus.running.subjects import builds
+    from paribus.subjects.builds.models.set_completion import SetCompletionSmall
 
     data, model, kept = BuildsGenerated(n_builds=30), SetCompletionSmall(), {}
     for dtype in ("float64", "float32"):

@@ -11,7 +11,7 @@ import pytest
 from paribus.config.check import build
 from paribus.engine.device import DeviceSpec
 from paribus.errors import CheckpointError, ConfigError
-from paribus.experiments.subspace_ablation import SubspaceAblation
+from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.models.small_cnn import SmallCNN
 from paribus.running.identify import identified, identify
 from paribus.running.request import Request

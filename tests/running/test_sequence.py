@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from paribus.errors import ConfigError, ExperimentError
-from paribus.running import sweep_end
 from paribus.running.run import run_job
+from paribus.sweep import end as sweep_end
 from paribus.sweep.outcome import DONE, FAILED, Outcome
 
 

@@ -22,8 +22,8 @@ DIGITS = {
 }
 CNN = {"_target_": "paribus.models.small_cnn.SmallCNN", "width": 4}
 RANDOM = {**CNN, "untrained": True}
-TRAIN = {"_target_": "paribus.experiments.train_classifier.TrainClassifier"}
-ABLATE = {"_target_": "paribus.experiments.subspace_ablation.SubspaceAblation"}
+TRAIN = {"_target_": "paribus.experiments.training.train_classifier.TrainClassifier"}
+ABLATE = {"_target_": "paribus.experiments.shortcut.subspace_ablation.SubspaceAblation"}
 TRACKED = {"_target_": "paribus.models.tracked.Tracked"}
 
 

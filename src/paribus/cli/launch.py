@@ -134,7 +134,7 @@ def open_stores(asked: Sequence[Job]) -> None:
 
 def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool, ended: Sequence[Outcome]) -> int:
     """Do what stands at the end of a sweep (runs left open are closed, a study's comparison is made)."""
-    from paribus.running.sweep_end import finish as finish_sweep
+    from paribus.sweep.end import finish as finish_sweep
 
     try:
         finish_sweep(asked, sweep, output_dir=folder, interrupted=interrupted, ended=ended)

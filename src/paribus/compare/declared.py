@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from paribus.experiments.activation_steering import ActivationSteering
 from paribus.experiments.base import Experiment
-from paribus.experiments.domain_swap import DomainSwap
-from paribus.experiments.probe_trajectory import ProbeTrajectory
-from paribus.experiments.subspace_ablation import SubspaceAblation
+from paribus.experiments.shortcut.activation_steering import ActivationSteering
+from paribus.experiments.shortcut.domain_swap import DomainSwap
+from paribus.experiments.shortcut.probe_trajectory import ProbeTrajectory
+from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.results.endpoint import Endpoint
 
 DECLARING: tuple[type[Experiment], ...] = (SubspaceAblation, ActivationSteering, DomainSwap, ProbeTrajectory)

@@ -8,7 +8,71 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-MOVED: Mapping[str, str] = {}
+_ROOMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (
+        "paribus.experiments",
+        "paribus.experiments.shortcut",
+        (
+            "activation_steering.ActivationSteering",
+            "domain_swap.DomainSwap",
+            "neuron_ablation.NeuronAblation",
+            "probe_trajectory.ProbeTrajectory",
+            "subspace_ablation.SubspaceAblation",
+        ),
+    ),
+    (
+        "paribus.experiments",
+        "paribus.experiments.builds",
+        (
+            "binary_presence_effect.BinaryPresenceEffect",
+            "conditional_interactions.ConditionalInteractions",
+            "core_coverage_analysis.CoreCoverageAnalysis",
+            "decoder_output_analysis.DecoderOutputAnalysis",
+            "family_1d_sweep.Family1dSweep",
+            "family_2d_heatmap.Family2dHeatmap",
+            "feature_report.FeatureReport",
+            "feature_survey.FeatureSurvey",
+            "frequent_itemsets.FrequentItemsets",
+            "kit_sweep.KitSweep",
+            "minimal_cores.MinimalCores",
+            "pairwise_interactions.PairwiseInteractions",
+            "token_influence_sweep.TokenInfluenceSweep",
+            "train_sae.TrainSAE",
+            "train_set_completion.TrainSetCompletion",
+            "weapon_group_analysis.WeaponGroupAnalysis",
+            "weapon_sweep.WeaponSweep",
+            "within_family_interference.WithinFamilyInterference",
+        ),
+    ),
+    (
+        "paribus.experiments",
+        "paribus.experiments.validation",
+        (
+            "shuffle_null.ShuffleNull",
+            "split_half.SplitHalf",
+        ),
+    ),
+    (
+        "paribus.experiments",
+        "paribus.experiments.training",
+        ("train_classifier.TrainClassifier",),
+    ),
+    (
+        "paribus.models",
+        "paribus.subjects.builds.models",
+        (
+            "planted.Planted",
+            "set_completion.SetCompletion",
+            "set_completion.SetCompletionSmall",
+            "splatgpt.SplatGPT",
+        ),
+    ),
+)
+"""What moved with its file from one room to another: from, to, and the names inside."""
+MOVED: Mapping[str, str] = {
+    **{f"{old}.{name}": f"{new}.{name}" for old, new, names in _ROOMS for name in names},
+    "paribus.features.planted.PlantedFeature": "paribus.subjects.builds.planted_feature.PlantedFeature",
+}
 """From the place that runs hold to the place of today, for what is not where it was."""
 
 STORED = (

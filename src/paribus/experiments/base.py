@@ -89,6 +89,10 @@ class Setup:
         return seeds.torch_rng(self.seed, name)
 
 
+_imported: dict[str, type[Experiment]] = {}
+"""The class of every type that is imported; the first one of a name keeps it."""
+
+
 @dataclass(frozen=True)
 class Experiment(Spec):
     """Base of every experiment type. A subclass declares its variables as fields and implements :meth:`run`.
@@ -118,10 +122,17 @@ class Experiment(Spec):
         """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""
         own = cls.__dict__.get("type") if is_own(cls.__module__) else None
         super().__init_subclass__(kind=f"experiment/{own}" if isinstance(own, str) else None, **others)
+        if isinstance(cls.__dict__.get("type"), str):
+            _imported.setdefault(cls.type, cls)
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
         """Run the experiment on ``setup``; hand tables, figures and metrics to ``recorder`` as they are finished."""
         raise NotImplementedError
+
+
+def imported_type(name: str) -> type[Experiment] | None:
+    """Return the experiment class of that type, if its module is imported."""
+    return _imported.get(name)
 
 
 class MemoryWorkspace:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError, DataError
-from paribus.models.set_model import SAE_SITE, SetModel
 from paribus.spec import Spec, field
+from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 
 if TYPE_CHECKING:
     import torch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paribus.models.set_model import SetModel
 from paribus.spec import Spec, field
+from paribus.subjects.builds.models.set_model import SetModel
 
 if TYPE_CHECKING:
     import torch

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paribus.features.logit import ability_row
-from paribus.models.set_model import SetModel
 from paribus.spec import Spec, field
+from paribus.subjects.builds.models.set_model import SetModel
 
 if TYPE_CHECKING:
     import torch

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
-from paribus.models.set_model import SAE_SITE, SetModel
 from paribus.spec import Spec, field
+from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 
 if TYPE_CHECKING:
     import torch

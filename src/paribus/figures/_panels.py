@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from paribus.arrays import Floats
 from paribus.figures import style
-from paribus.figures._request import FloatArray, Request
+from paribus.figures._request import Request
 
 MAX_PANELS = 12
 MAX_ROWS = 40
@@ -121,7 +122,7 @@ def reference_lines(ax: Axes, value: Any, which: str) -> list[Line2D]:
     return handles
 
 
-def band(ax: Axes, x: FloatArray, low: FloatArray | None, high: FloatArray | None, colour: str, alpha: float) -> None:
+def band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colour: str, alpha: float) -> None:
     """Shade an interval over ``x``; nothing where an end is missing. A lone point gets a bar instead."""
     if low is None or high is None:
         return
@@ -145,7 +146,7 @@ def limits(request: Request, ax: Axes) -> None:
         ax.set_ylim(float(y[0]), float(y[1]))
 
 
-def scale(ax: Axes, which: str, wanted: Any, values: FloatArray) -> None:
+def scale(ax: Axes, which: str, wanted: Any, values: Floats) -> None:
     """Make an axis logarithmic where asked, or (``"auto"``) where positive values span more than a factor of 50."""
     finite = values[np.isfinite(values)]
     if wanted in (None, False) or finite.size == 0:

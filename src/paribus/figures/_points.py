@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from paribus.arrays import Floats
 from paribus.figures import style
-from paribus.figures._request import FloatArray
 
 
-def name_points(ax: Axes, x: FloatArray, y: FloatArray, texts: Sequence[str], ranks: FloatArray, most: int) -> None:
+def name_points(ax: Axes, x: Floats, y: Floats, texts: Sequence[str], ranks: Floats, most: int) -> None:
     """Write the texts of the ``most`` highest-ranked points beside them; names of one side are pushed apart.
 
     Args:
@@ -45,7 +45,7 @@ def name_points(ax: Axes, x: FloatArray, y: FloatArray, texts: Sequence[str], ra
             )  # fmt: skip
 
 
-def _apart(heights: FloatArray, gap: float) -> FloatArray:
+def _apart(heights: Floats, gap: float) -> Floats:
     """Return ascending heights at least ``gap`` apart, moved as one block back inside [0, 1]."""
     placed = heights.copy()
     for i in range(1, len(placed)):
@@ -57,7 +57,7 @@ def _apart(heights: FloatArray, gap: float) -> FloatArray:
     return placed
 
 
-def _pairs(x: FloatArray, y: FloatArray) -> FloatArray:
+def _pairs(x: Floats, y: Floats) -> Floats:
     """Return the finite points, [n, 2]."""
     there = np.isfinite(x) & np.isfinite(y)
     return np.column_stack([x[there], y[there]])

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from paribus.arrays import Floats
 from paribus.figures.style import shorten
-
-FloatArray = npt.NDArray[np.float64]
 
 COMMON_OPTIONS = ("xlabel", "ylabel", "xlim", "ylim", "width", "height", "legend", "names", "note")
 
@@ -76,7 +74,7 @@ class Request:
         return columns[0].replace("_", " ") if len(columns) == 1 else ""
 
 
-def numbers(frame: pd.DataFrame, column: str | None) -> FloatArray | None:
+def numbers(frame: pd.DataFrame, column: str | None) -> Floats | None:
     """Return a column as floats; what is not a finite number is NaN. None if there is no such column declared."""
     if column is None:
         return None

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, _rows, style
-from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("label", "value")
 OPTIONAL = ("low", "high", "group", "panel", "null", "null_low", "null_high")
@@ -137,7 +138,7 @@ class _Bars:
             lines(places[there], low[there], high[there], color=style.INK, linewidth=1.3, zorder=4)
         return drawn
 
-    def _null(self, places: FloatArray, part: pd.DataFrame) -> bool:
+    def _null(self, places: Floats, part: pd.DataFrame) -> bool:
         low, high = (numbers(part, self.request.one(role)) for role in ("null_low", "null_high"))
         middle, half = numbers(part, self.request.one("null")), self.thickness * 0.47
         lines = self.ax.vlines if self.lying else self.ax.hlines

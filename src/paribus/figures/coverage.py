@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, _rows, style
-from paribus.figures._request import FloatArray, Request, numbers
+from paribus.figures._request import Request, numbers
 
 REQUIRED = ("label", "core", "tail")
 OPTIONAL = ("base", "core_low", "core_high", "tail_low", "tail_high", "flag")
@@ -65,11 +66,11 @@ def _sorted(request: Request) -> pd.DataFrame:
     return frame if by is None else frame.sort_values(by, ascending=False, kind="stable")
 
 
-def _ends(request: Request, frame: pd.DataFrame, part: str) -> tuple[FloatArray | None, FloatArray | None]:
+def _ends(request: Request, frame: pd.DataFrame, part: str) -> tuple[Floats | None, Floats | None]:
     return numbers(frame, request.one(f"{part}_low")), numbers(frame, request.one(f"{part}_high"))
 
 
-def _series(ax: Axes, values: FloatArray, places: FloatArray, ends: tuple[Any, Any], index: int, text: str) -> Line2D:
+def _series(ax: Axes, values: Floats, places: Floats, ends: tuple[Any, Any], index: int, text: str) -> Line2D:
     low, high = ends
     if low is not None and high is not None:
         shift = (-0.16, 0.16)[index]

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import FloatArray, Request, is_numeric, levels, numbers, parts
+from paribus.figures._request import Request, is_numeric, levels, numbers, parts
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "group", "style", "panel", "null", "null_low", "null_high")
@@ -113,7 +114,7 @@ class _Lines:
             dashes = style.line(primary)
         return {"color": style.colour(primary), "linestyle": dashes, "marker": style.marker(primary)}
 
-    def _line(self, ax: Axes, rows: pd.DataFrame, column: str, k: int, look: dict[str, Any]) -> FloatArray:
+    def _line(self, ax: Axes, rows: pd.DataFrame, column: str, k: int, look: dict[str, Any]) -> Floats:
         lows, highs = self.request.many("low"), self.request.many("high")
         wanted = [column, *(c[k] for c in (lows, highs) if k < len(c))]
         table = pd.DataFrame({name: numbers(rows, name) for name in wanted}, index=rows.index)
@@ -137,7 +138,7 @@ class _Lines:
             y = np.concatenate([y, low, high])
         return np.asarray(y, dtype=np.float64)
 
-    def _positions(self, rows: pd.DataFrame) -> FloatArray:
+    def _positions(self, rows: pd.DataFrame) -> Floats:
         if self.numeric:
             found = numbers(rows, self.x)
             assert found is not None

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import FloatArray, Request, is_numeric, levels, numbers, parts
+from paribus.figures._request import Request, is_numeric, levels, numbers, parts
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "null", "null_low", "null_high", "firing", "n", "support", "group")
@@ -49,7 +50,7 @@ class _Doses:
         self.levels = levels(request.frame, self.column)
         self.sections = parts(request.frame, request.one("group"))[:8]
 
-    def at(self, rows: pd.DataFrame) -> FloatArray:
+    def at(self, rows: pd.DataFrame) -> Floats:
         if self.numeric:
             found = numbers(rows, self.column)
             assert found is not None

@@ -12,8 +12,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("x", "y", "value")
 OPTIONAL = ("panel", "mark", "n")
@@ -65,9 +66,7 @@ def _for_value(option: Any, index: int, otherwise: Any) -> Any:
     return otherwise if option is None else option
 
 
-def _cells(
-    request: Request, rows: pd.DataFrame, column: str, xs: list[Any], ys: list[Any], notes: list[str]
-) -> FloatArray:
+def _cells(request: Request, rows: pd.DataFrame, column: str, xs: list[Any], ys: list[Any], notes: list[str]) -> Floats:
     x, y = request.need("x"), request.need("y")
     table = rows[[x, y]].assign(value=numbers(rows, column))
     counts, least = numbers(rows, request.one("n")), request.option("min_n")
@@ -84,7 +83,7 @@ def _cells(
     return np.asarray(wide.reindex(index=ys, columns=xs).to_numpy(dtype=np.float64))
 
 
-def _norm(request: Request, pool: FloatArray, index: int) -> tuple[Normalize, str]:
+def _norm(request: Request, pool: Floats, index: int) -> tuple[Normalize, str]:
     finite = pool[np.isfinite(pool)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     center = request.option("center")
@@ -101,8 +100,8 @@ def _panel(
     request: Request,
     ax: Axes,
     rows: pd.DataFrame,
-    cells: FloatArray,
-    pool: FloatArray,
+    cells: Floats,
+    pool: Floats,
     orders: tuple[list[Any], list[Any]],
     index: int,
     label: str,
@@ -152,9 +151,7 @@ def _marks(request: Request, rows: pd.DataFrame, xs: list[Any], ys: list[Any]) -
     return found
 
 
-def _annotate(
-    ax: Axes, cells: FloatArray, image: ScalarMappable, pattern: str | None, marks: np.ndarray[Any, Any]
-) -> None:
+def _annotate(ax: Axes, cells: Floats, image: ScalarMappable, pattern: str | None, marks: np.ndarray[Any, Any]) -> None:
     size = 8.0 if cells.shape[1] <= 9 else 6.8
     finite = np.abs(cells[np.isfinite(cells)])
     digits = 2 if finite.size and finite.max() < 1000 else 3

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("value",)
 OPTIONAL = ("group", "panel")
@@ -37,7 +38,7 @@ def draw(request: Request) -> Figure:
     return fig
 
 
-def bin_edges(request: Request, values: list[FloatArray]) -> FloatArray:
+def bin_edges(request: Request, values: list[Floats]) -> Floats:
     """Return common edges of all samples, by Freedman and Diaconis' rule within 8 to 60 bins unless asked."""
     pool = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.empty(0)
     if pool.size == 0:
@@ -54,13 +55,13 @@ def bin_edges(request: Request, values: list[FloatArray]) -> FloatArray:
     return np.linspace(low, high, int(asked) + 1)
 
 
-def _values(rows: pd.DataFrame, column: str) -> FloatArray:
+def _values(rows: pd.DataFrame, column: str) -> Floats:
     found = numbers(rows, column)
     assert found is not None
     return found
 
 
-def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: FloatArray, handles: dict[str, Any]) -> None:
+def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: Floats, handles: dict[str, Any]) -> None:
     group, columns = request.one("group"), request.many("value")
     names = request.option("labels") or [column.replace("_", " ") for column in columns]
     every = levels(request.frame, group)[:8] if group else [None]
@@ -89,7 +90,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: FloatArray, ha
     _panels.limits(request, ax)
 
 
-def draw_one(ax: Axes, values: FloatArray, edges: FloatArray, index: int, request: Request) -> None:
+def draw_one(ax: Axes, values: Floats, edges: Floats, index: int, request: Request) -> None:
     """Draw one sample: a faint fill and an outline whose style differs between groups."""
     weights = np.full(values.size, 1.0)
     shared: dict[str, Any] = {

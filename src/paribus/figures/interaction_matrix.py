@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import FloatArray, Request, numbers, parts
+from paribus.figures._request import Request, numbers, parts
 
 REQUIRED = ("a", "b", "value")
 OPTIONAL = ("p", "label", "panel")
@@ -60,7 +61,7 @@ def _names(request: Request) -> tuple[list[Any], int]:
 
 def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], reach: float) -> None:
     where = {name: i for i, name in enumerate(names)}
-    cells: FloatArray = np.full((len(names), len(names)), np.nan)
+    cells: Floats = np.full((len(names), len(names)), np.nan)
     texts: dict[tuple[int, int], str] = {}
     values, p = numbers(rows, request.need("value")), numbers(rows, request.one("p"))
     assert values is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 
+from paribus.arrays import Bools, Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import FloatArray, Request, levels, numbers
+from paribus.figures._request import Request, levels, numbers
 from paribus.figures.strip import LEAST_RUNS, mean_interval
 
 REQUIRED = ("condition", "epoch", "raw", "ablated", "alpha", "accuracy")
@@ -30,7 +30,6 @@ TABLES_OF = {
 DRAWS_EMPTY = True
 
 DASHED = (0, (4, 2))
-BoolArray = npt.NDArray[np.bool_]
 
 
 def draw(request: Request) -> Figure:
@@ -107,7 +106,7 @@ def _finish(request: Request, axes: Any, frames: tuple[pd.DataFrame, pd.DataFram
             ax.set_xlim(float(limits[0]), float(limits[1]))
 
 
-def on_grid(curves: list[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+def on_grid(curves: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     """Return every place where some curve was measured [k], and the curves there [curves, k]: NaN where one was not."""
     grid = np.unique(np.concatenate([at for at, _ in curves]))
     stacked = np.full((len(curves), len(grid)), np.nan)
@@ -123,7 +122,7 @@ def _band(index: int, colour: str) -> dict[str, Any]:
     return {"facecolor": "none", "edgecolor": colour, "alpha": 0.45, "hatch": "////", "linewidth": 0}
 
 
-def _alone(ax: Axes, index: int, at: FloatArray, ends: FloatArray, colour: str) -> None:
+def _alone(ax: Axes, index: int, at: Floats, ends: Floats, colour: str) -> None:
     """Mark means [k] with low and high that no line joins: raw filled, ablated open, side by side."""
     figure = ax.get_figure()
     assert figure is not None
@@ -171,7 +170,7 @@ class _Runs:
         if rows.empty:
             return False
         groups = rows.groupby(self.columns, sort=False) if self.columns else [((), rows)]
-        lines: dict[tuple[Any, str], list[tuple[FloatArray, FloatArray]]] = {}
+        lines: dict[tuple[Any, str], list[tuple[Floats, Floats]]] = {}
         for key, part in groups:
             key = key if isinstance(key, tuple) else (key,)
             for index, column in enumerate(ys):
@@ -192,11 +191,11 @@ class _Runs:
             self._mean(ax, size, ys.index(column), curves)
         return bool(lines)
 
-    def _mean(self, ax: Axes, size: Any, index: int, curves: list[tuple[FloatArray, FloatArray]]) -> None:
+    def _mean(self, ax: Axes, size: Any, index: int, curves: list[tuple[Floats, Floats]]) -> None:
         if len(curves) < 2:
             return
         grid, stacked = on_grid(curves)
-        complete: BoolArray = np.asarray(np.isfinite(stacked).all(axis=0))
+        complete: Bools = np.asarray(np.isfinite(stacked).all(axis=0))
         if not complete.any():
             return
         self.mean = True

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, _rows, style
-from paribus.figures._request import FloatArray, Request, numbers
+from paribus.figures._request import Request, numbers
 
 REQUIRED = ("label", "lift")
 OPTIONAL = ("low", "high", "support", "p", "effect", "effect_low", "effect_high")
@@ -57,10 +58,10 @@ def draw(request: Request) -> Figure:
 
 def _points(
     ax: Axes,
-    values: FloatArray,
-    ends: tuple[FloatArray | None, FloatArray | None],
+    values: Floats,
+    ends: tuple[Floats | None, Floats | None],
     found: Any,
-    support: FloatArray | None,
+    support: Floats | None,
     shade: str,
 ) -> None:
     places = np.arange(len(values), dtype=np.float64)
@@ -73,7 +74,7 @@ def _points(
     ax.scatter(values, places, s=sizes, c=faces, edgecolors=shade, linewidths=1.1, zorder=3)
 
 
-def _handles(tested: bool, alpha: float, support: FloatArray | None) -> list[Line2D]:
+def _handles(tested: bool, alpha: float, support: Floats | None) -> list[Line2D]:
     if not tested:
         return []
     look: dict[str, Any] = {"linestyle": "None", "marker": "o", "markeredgecolor": style.colour(0)}

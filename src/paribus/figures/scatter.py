@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
 from paribus.figures._points import name_points
-from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "x_low", "x_high", "label", "group", "size", "panel")
@@ -67,7 +68,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, An
         name_points(ax, x, y, texts, far, int(request.option("label_top", 12)))
 
 
-def _sizes(request: Request, rows: pd.DataFrame) -> FloatArray:
+def _sizes(request: Request, rows: pd.DataFrame) -> Floats:
     size = numbers(rows, request.one("size"))
     if size is None:
         return np.full(len(rows), 30.0)
@@ -75,14 +76,12 @@ def _sizes(request: Request, rows: pd.DataFrame) -> FloatArray:
     return np.nan_to_num(12.0 + 130.0 * np.clip(size, 0, None) / (top or 1.0), nan=12.0)
 
 
-def _standard(values: FloatArray) -> FloatArray:
+def _standard(values: Floats) -> Floats:
     spread = float(np.nanstd(values)) or 1.0
     return (values - float(np.nanmean(values))) / spread
 
 
-def _whiskers(
-    request: Request, ax: Axes, rows: pd.DataFrame, mask: Any, x: FloatArray, y: FloatArray, colour: str
-) -> None:
+def _whiskers(request: Request, ax: Axes, rows: pd.DataFrame, mask: Any, x: Floats, y: Floats, colour: str) -> None:
     low, high = numbers(rows, request.one("low")), numbers(rows, request.one("high"))
     if low is not None and high is not None:
         ax.vlines(x[mask], low[mask], high[mask], color=colour, linewidth=0.9, alpha=0.7, zorder=2.5)
@@ -99,7 +98,7 @@ def _identity(ax: Axes, handles: dict[str, Any]) -> None:
         handles["x = y"] = Line2D([], [], color=style.QUIET, linewidth=1.0, linestyle=(0, (4, 3)), label="x = y")
 
 
-def _trend(ax: Axes, x: FloatArray, y: FloatArray, handles: dict[str, Any]) -> None:
+def _trend(ax: Axes, x: Floats, y: Floats, handles: dict[str, Any]) -> None:
     there = np.isfinite(x) & np.isfinite(y)
     if there.sum() < 3 or np.ptp(x[there]) == 0:
         return

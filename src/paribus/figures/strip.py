@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import stats
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import FloatArray, Request, levels, numbers, parts
+from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("pair", "group", "panel", "null_low", "null_high", "unit", "mean", "low", "high")
@@ -50,7 +51,7 @@ def draw(request: Request) -> Figure:
     return fig
 
 
-def mean_interval(values: FloatArray, confidence: float = 0.95) -> tuple[float, float, float]:
+def mean_interval(values: Floats, confidence: float = 0.95) -> tuple[float, float, float]:
     """Return mean and Student's t interval of independent values; no interval below four, or where all are equal."""
     values = values[np.isfinite(values)]
     if values.size == 0:
@@ -87,7 +88,7 @@ def _bars(
     return {c: (means[i], low[i], high[i]) for i, c in enumerate(places) if c >= 0}
 
 
-def _joins(ax: Axes, places: FloatArray, y: FloatArray, at: FloatArray) -> None:
+def _joins(ax: Axes, places: Floats, y: Floats, at: Floats) -> None:
     """Join the points of one pair from category to category; where a category has several, none of them is joined."""
     alone = [c for c in np.unique(at[np.isfinite(at)]) if (at == c).sum() == 1]
     chosen = np.array([int(np.flatnonzero(at == c)[0]) for c in alone], dtype=np.int64)

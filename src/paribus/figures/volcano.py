@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from paribus.arrays import Floats
 from paribus.figures import _panels, style
 from paribus.figures._points import name_points
-from paribus.figures._request import FloatArray, Request, levels, numbers
+from paribus.figures._request import Request, levels, numbers
 
 REQUIRED = ("x", "p")
 OPTIONAL = ("label", "group")
@@ -53,9 +54,7 @@ def draw(request: Request) -> Figure:
     return fig
 
 
-def _points(
-    request: Request, ax: Axes, rows: pd.DataFrame, x: FloatArray, height: FloatArray, found: Any
-) -> list[Line2D]:
+def _points(request: Request, ax: Axes, rows: pd.DataFrame, x: Floats, height: Floats, found: Any) -> list[Line2D]:
     group = request.one("group")
     if group is not None:
         kinds = [

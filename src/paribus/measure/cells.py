@@ -8,8 +8,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError
-from paribus.measure.arrays import Bools, Ints
 
 
 class Cells(Protocol):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from paribus.arrays import Ints
 from paribus.engine.given import Given, given
 from paribus.errors import DataError
-from paribus.measure.arrays import Ints
 
 
 @dataclass(frozen=True, eq=False)

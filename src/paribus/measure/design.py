@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from paribus.arrays import Ints
 from paribus.engine.intervention import Intervention
-from paribus.measure.arrays import Ints
 
 Edit = Callable[[Any], Any]
 """From cells ``[b]`` to cells ``[levels, b]``."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from paribus.arrays import Ints
 from paribus.engine.inputs import unique_rows
-from paribus.measure.arrays import Ints
 from paribus.measure.subject import Subject
 
 

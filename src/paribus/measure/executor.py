@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.batches import Batches, number_format, to_device
 from paribus.engine.cache import FeatureCache
 from paribus.engine.course import output_tensor
@@ -19,7 +20,6 @@ from paribus.engine.hooks import at_rest, visiting
 from paribus.engine.intervention import Intervention
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError, ExperimentError
-from paribus.measure.arrays import Bools, Floats, Ints
 from paribus.measure.design import Design
 from paribus.measure.distinct import distinct
 from paribus.measure.nulls import Contrasts, Moments, NullSums, spread

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paribus.arrays import Bools, Ints
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.engine.parts import Chain
 from paribus.errors import ConfigError
-from paribus.measure.arrays import Bools, Ints
 from paribus.measure.design import Design
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from paribus.measure.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

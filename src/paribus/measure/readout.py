@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
-from paribus.measure.arrays import Floats, Ints
 from paribus.measure.nulls import NullFeatures
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from paribus.arrays import Floats, Ints
 from paribus.errors import ExperimentError
-from paribus.measure.arrays import Floats, Ints
 from paribus.measure.nulls import NullSums
 from paribus.measure.watch import Watch
 from paribus.results.schema import EngineReport

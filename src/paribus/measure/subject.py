@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from paribus.arrays import Ints
 from paribus.engine.given import Given, given
 from paribus.engine.sites import Site
-from paribus.measure.arrays import Ints
 from paribus.measure.cells import ArrayCells
 from paribus.measure.contexts import Contexts
 from paribus.measure.watch import Watch

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paribus.config import catalogue
 from paribus.errors import ConfigError
-from paribus.experiments.base import Experiment
+from paribus.experiments.base import Experiment, imported_type
 from paribus.models.untrained import UNTRAINED
 from paribus.running.setup import DEFAULT_DTYPE
 
@@ -94,14 +93,11 @@ def experiment_named(name: str) -> Experiment:
     Raises:
         ConfigError: If there is no such type.
     """
-    try:
-        module = importlib.import_module(f"paribus.experiments.{name}")
-    except ModuleNotFoundError:
-        raise ConfigError(f"model: is trained by {name!r}, which is no experiment type") from None
-    for _, found in inspect.getmembers(module, inspect.isclass):
-        if issubclass(found, Experiment) and found.__dict__.get("type") == name:
-            made: Experiment = found()
-            return made
+    found = imported_type(name)
+    if found is None:
+        found = next((option.load() for option in catalogue.options("experiment") if option.name == name), None)
+    if found is not None:
+        return found()
     raise ConfigError(f"model: is trained by {name!r}, which is no experiment type")
 
 

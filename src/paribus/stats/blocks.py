@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import IntArray, chunk_sizes, cluster_codes
+from paribus.arrays import Ints
+from paribus.stats.clusters import chunk_sizes, cluster_codes
 
 
-def exchangeable_blocks(clusters: ArrayLike) -> list[IntArray]:
+def exchangeable_blocks(clusters: ArrayLike) -> list[Ints]:
     """Return, for each cluster size that occurs, the row indices of its clusters [clusters of that size, size]."""
     codes, k = cluster_codes(clusters)
     order = np.argsort(codes, kind="stable")
@@ -21,7 +22,7 @@ def exchangeable_blocks(clusters: ArrayLike) -> list[IntArray]:
     ]
 
 
-def block_permutations(clusters: ArrayLike, n_permutations: int, rng: np.random.Generator) -> Iterator[IntArray]:
+def block_permutations(clusters: ArrayLike, n_permutations: int, rng: np.random.Generator) -> Iterator[Ints]:
     """Yield chunks of row permutations [draws, n] that exchange whole clusters with others of the same size.
 
     Row order within a cluster is kept, so ``values[rows]`` puts another cluster's values, in their order, in the
@@ -42,7 +43,7 @@ def block_permutations(clusters: ArrayLike, n_permutations: int, rng: np.random.
         yield permutation
 
 
-def one_row_per_cluster(clusters: ArrayLike, rng: np.random.Generator) -> IntArray:
+def one_row_per_cluster(clusters: ArrayLike, rng: np.random.Generator) -> Ints:
     """Return the index of one random row of each cluster, in the order of the rows: independent rows for a plain test.
 
     Args:

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.clusters import (
-    BoolArray,
     ClusterSums,
-    FloatArray,
-    IntArray,
     bootstrap_weights,
     cluster_codes,
     join_units,
@@ -65,7 +63,7 @@ class Interval:
     method: Any
 
 
-def exactly_zero(sums: ClusterSums) -> BoolArray:
+def exactly_zero(sums: ClusterSums) -> Bools:
     """Return which rows are 0 in every context [rows]."""
     return np.asarray((sums.n > 0) & (sums.sums == 0).all(axis=1) & (np.nan_to_num(sums.sd) == 0), dtype=np.bool_)
 
@@ -80,7 +78,7 @@ def interval_methods(sums: ClusterSums) -> Methods:
 
 def mean_intervals(
     sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, bounds: Bounds | None = None
-) -> tuple[FloatArray, FloatArray, Methods]:
+) -> tuple[Floats, Floats, Methods]:
     """Return ``low``, ``high`` and method of the interval of each row's mean (each [rows]).
 
     Below 200 clusters the bootstrap-t (Efron and Tibshirani 1993, ch. 12.5; each resample is studentised by its own
@@ -113,9 +111,7 @@ def tails(spec: StatsSpec) -> tuple[float, float]:
     return (1 - spec.confidence) / 2, (1 + spec.confidence) / 2
 
 
-def _percentile(
-    sums: FloatArray, counts: FloatArray, spec: StatsSpec, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
+def _percentile(sums: Floats, counts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
     sums, counts = join_units((sums, counts), rng)
     shared = bool((counts == counts[0]).all())
     sizes = counts[:1] if shared else counts
@@ -127,7 +123,7 @@ def _percentile(
     return low, high
 
 
-def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
 
     All rows share their resamples (see :class:`Studentised`).
@@ -156,7 +152,7 @@ class Studentised:
         self._factor = k / np.maximum(k - 1, 1)
         self._least = LEAST_OWN * np.where(self.se > 0, unit_se, 1.0)
 
-    def t(self, weights: FloatArray) -> FloatArray:
+    def t(self, weights: Floats) -> Floats:
         """Return ``t* = (m* - m) / se*`` [draws, rows] of resampling counts ``weights`` [draws, clusters]."""
         scores, counts = self._scores, self._counts
         n = weights @ counts.T
@@ -168,7 +164,7 @@ class Studentised:
             return np.where((self.se > 0) & (n > 0), delta / own, 0.0)
 
 
-def _studentised(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _studentised(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
     t, se = studentised_draws(sums, spec.n_bootstrap, rng)
     lower, upper = np.quantile(t, tails(spec), axis=0)
     return sums.means - np.maximum(upper, 0) * se, sums.means - np.minimum(lower, 0) * se
@@ -218,7 +214,7 @@ def cluster_interval(
 
 
 def _median_interval(
-    values: FloatArray, clusters: np.ndarray[Any, Any], spec: StatsSpec, rng: np.random.Generator
+    values: Floats, clusters: np.ndarray[Any, Any], spec: StatsSpec, rng: np.random.Generator
 ) -> Interval:
     kept = ~np.isnan(values)
     order = np.argsort(values[kept], kind="stable")
@@ -226,7 +222,7 @@ def _median_interval(
     if not len(ordered):
         return Interval(float("nan"), float("nan"), NO_VALUES)
 
-    def median(weights: FloatArray) -> float:
+    def median(weights: Floats) -> float:
         passed = np.cumsum(weights)
         return float(ordered[np.searchsorted(passed, passed[-1] / 2)])
 
@@ -234,7 +230,7 @@ def _median_interval(
 
 
 def cluster_statistic_interval(
-    statistic: Callable[[FloatArray], float],
+    statistic: Callable[[Floats], float],
     clusters: ArrayLike,
     *,
     spec: StatsSpec,
@@ -254,7 +250,7 @@ def cluster_statistic_interval(
     """
     codes, k = cluster_codes(clusters)
 
-    def of_clusters(weights: FloatArray) -> FloatArray:
+    def of_clusters(weights: Floats) -> Floats:
         return np.array([[statistic(row)] for row in weights[:, codes]], dtype=np.float64)
 
     low, high, method = weighted_intervals(of_clusters, k, spec=spec, rng=rng)
@@ -262,13 +258,13 @@ def cluster_statistic_interval(
 
 
 def weighted_intervals(
-    statistics: Callable[[FloatArray], FloatArray],
+    statistics: Callable[[Floats], Floats],
     n_clusters: int,
     *,
     spec: StatsSpec,
     rng: np.random.Generator,
     bounds: Bounds | None = None,
-) -> tuple[FloatArray, FloatArray, Methods]:
+) -> tuple[Floats, Floats, Methods]:
     """Return intervals of several smooth statistics of cluster weights.
 
     Below 40 clusters a bootstrap-t whose standard errors come from the jackknife influence values ``U_k`` of the
@@ -298,8 +294,8 @@ def weighted_intervals(
     centre = np.where(defined, without, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
     influence = (n_clusters - 1) * (centre - np.where(defined, without, centre))
     se = np.sqrt((influence**2).sum(axis=0) / (n_clusters * (n_clusters - 1)))
-    shifts: list[FloatArray] = []
-    own: list[FloatArray] = []
+    shifts: list[Floats] = []
+    own: list[Floats] = []
     for weights in bootstrap_weights(n_clusters, spec.n_bootstrap, rng):
         shifts.append(statistics(weights) - estimate)
         mean = weights @ influence / n_clusters
@@ -312,12 +308,12 @@ def weighted_intervals(
     return settle(low, high, BOOTSTRAP_T, n_clusters, bounds=bounds)
 
 
-def _quantiles(draws: FloatArray, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
-    undefined: BoolArray = ~np.isfinite(draws)
+def _quantiles(draws: Floats, spec: StatsSpec) -> tuple[Floats, Floats]:
+    undefined: Bools = ~np.isfinite(draws)
     if not undefined.any():
         low, high = np.quantile(draws, tails(spec), axis=0)
         return low, high
-    columns: IntArray = np.flatnonzero(~undefined.all(axis=0))
+    columns: Ints = np.flatnonzero(~undefined.all(axis=0))
     low, high = np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
     if not len(columns):
         return low, high

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+from paribus.arrays import Floats, Ints
 
 CHUNK_ELEMENTS = 1 << 21
 """The most elements of a resampling matrix held at once (16 MiB of float64)."""
@@ -31,33 +29,33 @@ class ClusterSums:
         joined: Clusters that support each row [rows], where the units of ``sums`` are joined clusters; else None.
     """
 
-    sums: FloatArray
-    counts: FloatArray
-    sd: FloatArray
-    joined: IntArray | None = None
+    sums: Floats
+    counts: Floats
+    sd: Floats
+    joined: Ints | None = None
 
     @property
-    def n(self) -> FloatArray:
+    def n(self) -> Floats:
         """Number of supported values [rows]."""
         return np.asarray(self.counts.sum(axis=1), dtype=np.float64)
 
     @property
-    def n_clusters(self) -> IntArray:
+    def n_clusters(self) -> Ints:
         """Number of clusters (or joined ones) with at least one supported value [rows]."""
         return np.asarray(np.count_nonzero(self.counts, axis=1), dtype=np.int64)
 
     @property
-    def means(self) -> FloatArray:
+    def means(self) -> Floats:
         """Mean over single values, each context weighing the same [rows]; NaN where nothing is supported."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self.sums.sum(axis=1) / self.n, dtype=np.float64)
 
-    def rows(self, rows: IntArray) -> ClusterSums:
+    def rows(self, rows: Ints) -> ClusterSums:
         """Return some of the rows."""
         of_joined = None if self.joined is None else self.joined[rows]
         return ClusterSums(self.sums[rows], self.counts[rows], self.sd[rows], of_joined)
 
-    def residuals(self) -> FloatArray:
+    def residuals(self) -> Floats:
         """Return ``sums - mean * counts`` [rows, clusters], the cluster scores of the mean; rounding noise is 0."""
         means = np.nan_to_num(self.means)[:, None]
         scores = self.sums - means * self.counts
@@ -65,7 +63,7 @@ class ClusterSums:
         scores[np.abs(scores) <= noise[:, None]] = 0.0
         return scores
 
-    def standard_errors(self) -> FloatArray:
+    def standard_errors(self) -> Floats:
         """Return the cluster-robust standard error of each mean [rows]; NaN below two clusters.
 
         Linearised ratio variance ``K/(K-1) * sum_k (S_k - m C_k)^2 / n^2`` (Liang and Zeger 1986, with the usual
@@ -92,7 +90,7 @@ def joined(parts: Sequence[ClusterSums]) -> ClusterSums:
     )
 
 
-def cluster_codes(clusters: ArrayLike) -> tuple[IntArray, int]:
+def cluster_codes(clusters: ArrayLike) -> tuple[Ints, int]:
     """Return integer codes ``0..K-1`` of cluster ids (numbers or strings) [n], and ``K``.
 
     Raises:
@@ -105,7 +103,7 @@ def cluster_codes(clusters: ArrayLike) -> tuple[IntArray, int]:
     return codes.astype(np.int64), len(unique)
 
 
-def as_rows(values: ArrayLike, clusters: ArrayLike) -> FloatArray:
+def as_rows(values: ArrayLike, clusters: ArrayLike) -> Floats:
     """Return ``values`` as float64 [rows, contexts], checked against ``clusters`` [contexts].
 
     Raises:
@@ -150,9 +148,7 @@ def reduce_to_clusters(values: ArrayLike, clusters: ArrayLike) -> ClusterSums:
     return ClusterSums(sums, counts, sd)
 
 
-def join_units(
-    matrices: tuple[FloatArray, ...], rng: np.random.Generator, *, limit: int = MAX_UNITS
-) -> tuple[FloatArray, ...]:
+def join_units(matrices: tuple[Floats, ...], rng: np.random.Generator, *, limit: int = MAX_UNITS) -> tuple[Floats, ...]:
     """Join clusters at random into ``limit`` blocks of nearly equal size where there are more; else return as given.
 
     Moving blocks of independent clusters is still valid: sign flips and permutations of blocks form a subgroup of
@@ -187,7 +183,7 @@ def column_blocks(matrix: NDArray[Any]) -> Iterator[NDArray[Any]]:
         start += size
 
 
-def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
     """Yield chunks [draws, units] of resampling counts: how often each unit is drawn among ``n_units`` draws."""
     for size in chunk_sizes(n_draws, n_units):
         drawn = rng.integers(0, n_units, size=(size, n_units))
@@ -195,14 +191,14 @@ def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> I
         yield np.bincount(drawn.ravel(), minlength=size * n_units).reshape(size, n_units).astype(np.float64)
 
 
-def random_bits(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+def random_bits(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
     """Yield chunks [draws, units] of fair coin tosses, 0.0 or 1.0."""
     for size in chunk_sizes(n_draws, n_units):
         packed = np.frombuffer(rng.bytes((size * n_units + 7) // 8), dtype=np.uint8)
         yield np.unpackbits(packed, count=size * n_units).reshape(size, n_units).astype(np.float64)
 
 
-def support_groups(counts: FloatArray, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+def support_groups(counts: Floats, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
     """Yield ``(rows, clusters)`` index arrays: the given rows grouped by the set of clusters that support them."""
     groups: dict[bytes, list[int]] = {}
     for row in rows:
@@ -211,6 +207,6 @@ def support_groups(counts: FloatArray, rows: IntArray) -> Iterator[tuple[IntArra
         yield np.array(members, dtype=np.int64), np.flatnonzero(counts[members[0]] > 0)
 
 
-def scalar_or_array(values: FloatArray, *, scalar: bool) -> Any:
+def scalar_or_array(values: Floats, *, scalar: bool) -> Any:
     """Return the only element as a float, or the array."""
     return float(values.ravel()[0]) if scalar else values

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray
+from paribus.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class IsotonicFit:
 
     r2: float
     direction: str
-    fitted: FloatArray
+    fitted: Floats
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LogisticFit:
     r2: float
     slope_at_bound: bool
 
-    def predict(self, levels: ArrayLike) -> FloatArray:
+    def predict(self, levels: ArrayLike) -> Floats:
         """Return the curve at ``levels``."""
         rise = _sigmoid(np.asarray(levels, dtype=np.float64), self.midpoint, self.slope)
         return self.floor + (self.ceiling - self.floor) * rise
@@ -110,7 +110,7 @@ def logistic_fit(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None 
     low = np.array([distinct[0], np.log(1 / span)])
     high = np.array([distinct[-1], np.log(20 / gap)])
 
-    def residuals(shape: FloatArray) -> FloatArray:
+    def residuals(shape: Floats) -> Floats:
         return (y - _project(x, y, w, shape)[0]) * np.sqrt(w)
 
     grid = [
@@ -139,7 +139,7 @@ def logistic_fit(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None 
     )
 
 
-def _curve(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _curve(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
     x, y = np.asarray(levels, dtype=np.float64), np.asarray(means, dtype=np.float64)
     w = np.ones(x.shape) if weights is None else np.asarray(weights, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or x.shape != w.shape:
@@ -150,15 +150,15 @@ def _curve(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None) -> tu
     return x[kept], y[kept], w[kept]
 
 
-def _squares(y: FloatArray, fitted: FloatArray | float, w: FloatArray) -> float:
+def _squares(y: Floats, fitted: Floats | float, w: Floats) -> float:
     return float((w * (y - fitted) ** 2).sum())
 
 
-def _sigmoid(x: FloatArray, midpoint: float, slope: float) -> FloatArray:
+def _sigmoid(x: Floats, midpoint: float, slope: float) -> Floats:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * slope * (x - midpoint))), dtype=np.float64)
 
 
-def _project(x: FloatArray, y: FloatArray, w: FloatArray, shape: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _project(x: Floats, y: Floats, w: Floats, shape: Floats) -> tuple[Floats, Floats]:
     """Return the fitted curve and the best floor and change for a midpoint and a log slope."""
     design = np.stack([np.ones_like(x), _sigmoid(x, float(shape[0]), float(np.exp(shape[1])))], axis=1)
     root = np.sqrt(w)

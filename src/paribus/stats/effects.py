@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paribus.arrays import Bools
 from paribus.stats.bootstrap import mean_intervals
-from paribus.stats.clusters import BoolArray, ClusterSums, reduce_to_clusters
+from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 from paribus.stats.intervals import EQUAL_UNITS, Bounds, too_few
 from paribus.stats.multiplicity import adjust
 from paribus.stats.nulls import null_percentile, null_quantiles
@@ -155,7 +156,7 @@ def paired_effect(
 
 def established(
     table: pd.DataFrame, *, level: float, margin: float = 0.0, value: str = "mean_delta", names: str = "{}"
-) -> BoolArray:
+) -> Bools:
     """Return which rows of an effect table may be said to differ from 0, or to lie beyond ``margin``, on one side.
 
     What a sentence rests on: ``p_adj`` within the level, and the interval that holds for all rows together beyond the
@@ -188,7 +189,7 @@ def established(
     return np.asarray(beyond & (table[names.format("p_adj")] <= level).to_numpy(), dtype=np.bool_)
 
 
-def skewed(sums: ClusterSums) -> BoolArray:
+def skewed(sums: ClusterSums) -> Bools:
     """Return where sign flips are questionable [rows]: under 50 clusters and |skew| of the cluster sums above 1.
 
     The sign-flip test takes cluster sums to be symmetric about 0 under the hypothesis; with many clusters the mean

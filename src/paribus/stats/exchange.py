@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paribus.stats.clusters import FloatArray, IntArray, chunk_sizes
+from paribus.arrays import Floats, Ints
+from paribus.stats.clusters import chunk_sizes
 
 TABLES_FROM = 256
 """From this many clusters on, clusters move by cyclic shifts within random groups, whose sums are tabulated."""
@@ -16,7 +17,7 @@ MAX_BLOCKS = 1024
 HELD_PER_ROW = 8
 """Numbers that sums hold at once for each row and draw."""
 
-Sums = Callable[[IntArray, IntArray, int], FloatArray]
+Sums = Callable[[Ints, Ints, int], Floats]
 """From row permutations ``[draws, n]``, the group of every row's cluster and the number of groups to additive sums
 ``[draws, groups, k]``."""
 
@@ -29,14 +30,14 @@ class Exchange:
         classes: Row numbers of the clusters of each size ``[clusters, size]``; clusters of one class exchange.
     """
 
-    classes: tuple[IntArray, ...]
+    classes: tuple[Ints, ...]
 
     @property
     def n_exchangeable(self) -> int:
         """Clusters that have another one to exchange with."""
         return sum(len(rows) for rows in self.classes if len(rows) > 1)
 
-    def draws(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    def draws(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Yield chunks ``[draws, k]`` of the sums under random exchanges.
 
         Few clusters are permuted freely. Many are put into random groups of 64 blocks, and each group is shifted
@@ -57,7 +58,7 @@ class Exchange:
     def _n(self) -> int:
         return sum(rows.size for rows in self.classes)
 
-    def _free(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    def _free(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
         group = np.zeros(self._n, np.int64)
         for size in chunk_sizes(n_draws, self._n):
             moved = np.empty((size, self._n), np.int64)
@@ -66,7 +67,7 @@ class Exchange:
                 moved[:, rows.ravel()] = rows[order].reshape(size, -1)
             yield sums(moved, group, 1)[:, 0]
 
-    def _shifted(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+    def _shifted(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
         groups = list(self._groups(rng))
         group = np.full(self._n, len(groups), np.int64)  # clusters left over stay where they are
         for i, blocks in enumerate(groups):
@@ -87,7 +88,7 @@ class Exchange:
                 total += table[rng.integers(0, len(blocks), size), i]
             yield total
 
-    def _groups(self, rng: np.random.Generator) -> Iterator[IntArray]:
+    def _groups(self, rng: np.random.Generator) -> Iterator[Ints]:
         """Yield the rows of random groups of blocks of equally many clusters ``[blocks, rows of a block]``."""
         joined = -(-sum(map(len, self.classes)) // MAX_BLOCKS)
         for rows in self.classes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray
+from paribus.arrays import Floats
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class MainEffect:
     factor: str
     low: Any
     high: Any
-    differences: FloatArray
+    differences: Floats
     n_unpaired: int
 
 

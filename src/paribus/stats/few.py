@@ -10,8 +10,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paribus.arrays import Floats
 from paribus.stats.bootstrap import Interval
-from paribus.stats.clusters import FloatArray, chunk_sizes
+from paribus.stats.clusters import chunk_sizes
 from paribus.stats.intervals import EQUAL_UNITS, NONE, too_few
 from paribus.stats.inversion import (
     EQUAL,
@@ -291,7 +292,7 @@ def _none(n: int) -> Interval:
     return Interval(math.nan, math.nan, too_few(n, "run") if n < LEAST_RUNS else EQUAL_UNITS)
 
 
-def _alike(values: FloatArray) -> bool:
+def _alike(values: Floats) -> bool:
     return bool(np.ptp(values) <= EQUAL * np.abs(values).max())
 
 
@@ -300,7 +301,7 @@ def _reachable(floor: float, method: str, n_permutations: int) -> float:
     return floor if method == "exact" else max(floor, 1 / (n_permutations + 1))
 
 
-def _one_sided_flips(values: FloatArray, alternative: str) -> float:
+def _one_sided_flips(values: Floats, alternative: str) -> float:
     totals = np.zeros(1)
     for value in values:
         totals = np.concatenate([totals + value, totals - value])
@@ -308,7 +309,7 @@ def _one_sided_flips(values: FloatArray, alternative: str) -> float:
     return float(as_extreme(totals[:, None], totals[:1], tolerance, alternative)[0] / len(totals))
 
 
-def _complete(values: ArrayLike, name: str) -> FloatArray:
+def _complete(values: ArrayLike, name: str) -> Floats:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
         raise ValueError(f"{name} must be a non-empty list of finite numbers, got {found.tolist()}")
@@ -327,7 +328,7 @@ def _needed(rng: np.random.Generator | None, n: int) -> np.random.Generator:
 
 
 def _label_test(
-    values: FloatArray, n_a: int, alternative: str, rng: np.random.Generator | None, m: int
+    values: Floats, n_a: int, alternative: str, rng: np.random.Generator | None, m: int
 ) -> tuple[float, str]:
     n = len(values)
     # The mean difference is a rising function of the first arm's sum, centred on its expectation.

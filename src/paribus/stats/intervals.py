@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import BoolArray, FloatArray
+from paribus.arrays import Bools, Floats
 
 MIN_CLUSTERS = 6
 """Below this many clusters there is no interval."""
@@ -51,7 +51,7 @@ def too_few(n: int, what: str = "cluster") -> str:
     return NO_VALUES if not n else f"{NONE}: {n} {what}{'s' if n != 1 else ''}"
 
 
-def is_none(method: ArrayLike) -> BoolArray:
+def is_none(method: ArrayLike) -> Bools:
     """Return which methods say that there is no interval, element by element."""
     found = np.asarray(method, dtype=object)
     return np.array([str(each).startswith(NONE) for each in found.ravel()], dtype=np.bool_).reshape(found.shape)
@@ -65,7 +65,7 @@ def settle(
     *,
     bounds: Bounds | None = None,
     unit: str = "cluster",
-) -> tuple[FloatArray, FloatArray, Methods]:
+) -> tuple[Floats, Floats, Methods]:
     """Return ends and method as they may be shown.
 
     NaN below 6 clusters and where the interval has no width (but for effects that are exactly 0 everywhere), cut to

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.bootstrap import Interval
-from paribus.stats.clusters import BoolArray, FloatArray, IntArray, chunk_sizes, random_bits
+from paribus.stats.clusters import chunk_sizes, random_bits
 from paribus.stats.intervals import EQUAL_UNITS, NONE
 
 UNREACHED = f"{NONE}: too few runs for this level"
@@ -46,8 +47,8 @@ class Shifts:
         total: What counts are divided by.
     """
 
-    low: FloatArray
-    high: FloatArray
+    low: Floats
+    high: Floats
     always: int
     total: int
 
@@ -77,7 +78,7 @@ class Shifts:
         return Interval(low, high, method)
 
 
-def sign_flip_shifts(values: FloatArray) -> Shifts:
+def sign_flip_shifts(values: Floats) -> Shifts:
     """Return the exact test of paired differences [n] over all ``2^n`` sign patterns.
 
     A pattern and its mirror image count together, so half of them are looked at: the first sign stays.
@@ -89,7 +90,7 @@ def sign_flip_shifts(values: FloatArray) -> Shifts:
     return Shifts(low, high, always, len(flipped))
 
 
-def drawn_sign_flip_shifts(values: FloatArray, n_draws: int, rng: np.random.Generator) -> Shifts:
+def drawn_sign_flip_shifts(values: Floats, n_draws: int, rng: np.random.Generator) -> Shifts:
     """Return the Monte Carlo test of paired differences [n] over ``n_draws`` sign patterns, one more being added."""
     pieces = []
     for bits in random_bits(len(values), n_draws, rng):
@@ -97,7 +98,7 @@ def drawn_sign_flip_shifts(values: FloatArray, n_draws: int, rng: np.random.Gene
     return _drawn(pieces, n_draws)
 
 
-def label_shifts(first: FloatArray, second: FloatArray) -> Shifts:
+def label_shifts(first: Floats, second: Floats) -> Shifts:
     """Return the exact test of two arms [n_a], [n_b] over all ``C(n_a + n_b, n_a)`` labellings."""
     n, n_a = len(first) + len(second), len(first)
     chosen = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(n), n_a)), dtype=np.int64)
@@ -105,7 +106,7 @@ def label_shifts(first: FloatArray, second: FloatArray) -> Shifts:
     return Shifts(low, high, always, len(chosen) // n_a)
 
 
-def drawn_label_shifts(first: FloatArray, second: FloatArray, n_draws: int, rng: np.random.Generator) -> Shifts:
+def drawn_label_shifts(first: Floats, second: Floats, n_draws: int, rng: np.random.Generator) -> Shifts:
     """Return the Monte Carlo test of two arms over ``n_draws`` labellings, one more being added."""
     n, n_a, pieces = len(first) + len(second), len(first), []
     for size in chunk_sizes(n_draws, n):
@@ -114,12 +115,12 @@ def drawn_label_shifts(first: FloatArray, second: FloatArray, n_draws: int, rng:
     return _drawn(pieces, n_draws)
 
 
-def _drawn(pieces: list[tuple[FloatArray, FloatArray, int]], n_draws: int) -> Shifts:
+def _drawn(pieces: list[tuple[Floats, Floats, int]], n_draws: int) -> Shifts:
     low, high = np.sort(np.concatenate([p[0] for p in pieces])), np.sort(np.concatenate([p[1] for p in pieces]))[::-1]
     return Shifts(low, high, sum(p[2] for p in pieces) + 1, n_draws + 1)
 
 
-def _of_flips(flipped: FloatArray, count: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+def _of_flips(flipped: Floats, count: Floats, values: Floats) -> tuple[Floats, Floats, int]:
     """Return lower and upper numbers and how many patterns always count, from sums and counts of the flipped pairs."""
     total, n = values.sum(), len(values)
     two = (count > 0) & (count < n)
@@ -129,7 +130,7 @@ def _of_flips(flipped: FloatArray, count: FloatArray, values: FloatArray) -> tup
     return *_sorted(ends, extreme), int((~two).sum())
 
 
-def _of_labels(chosen: IntArray, first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray, int]:
+def _of_labels(chosen: Ints, first: Floats, second: Floats) -> tuple[Floats, Floats, int]:
     """Return lower and upper numbers and how many labellings always count; ``chosen`` [labellings, n_a] are indices."""
     n_a, n_b = len(first), len(second)
     centred = np.concatenate([first, second])
@@ -147,7 +148,7 @@ def _of_labels(chosen: IntArray, first: FloatArray, second: FloatArray) -> tuple
     return *_sorted(ends, extreme), int((~two).sum())
 
 
-def _sorted(ends: FloatArray, extreme: BoolArray) -> tuple[FloatArray, FloatArray]:
+def _sorted(ends: Floats, extreme: Bools) -> tuple[Floats, Floats]:
     """Return the lower ends ascending and the upper ones descending; ties by rounding at no shift count as inside."""
     low, high = ends.min(axis=0), ends.max(axis=0)
     low[extreme], high[extreme] = np.minimum(low[extreme], 0.0), np.maximum(high[extreme], 0.0)

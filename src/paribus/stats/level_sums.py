@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paribus.stats.clusters import FloatArray, IntArray
+from paribus.arrays import Floats, Ints
 
 PRIOR_DF = 2.0
 """Weight of the common within-level variance against a level's own, in degrees of freedom (as Smyth 2004)."""
@@ -34,22 +34,22 @@ class LevelSums:
         n_levels: Number of levels.
     """
 
-    values: FloatArray
-    sizes: FloatArray
-    order: IntArray
-    starts: IntArray
-    level: IntArray
-    cluster: tuple[IntArray, IntArray]
+    values: Floats
+    sizes: Floats
+    order: Ints
+    starts: Ints
+    level: Ints
+    cluster: tuple[Ints, Ints]
     base: int | None
     n_levels: int
 
     @classmethod
     def of(
         cls,
-        values: FloatArray,
-        sizes: FloatArray,
-        clusters: IntArray,
-        levels: IntArray,
+        values: Floats,
+        sizes: Floats,
+        clusters: Ints,
+        levels: Ints,
         n_levels: int,
         base: int | None,
     ) -> LevelSums:
@@ -63,11 +63,11 @@ class LevelSums:
         return cls(values, sizes, order, starts, cells % n_levels, (first, place), base, n_levels)
 
     @property
-    def n_clusters(self) -> FloatArray:
+    def n_clusters(self) -> Floats:
         """Clusters with rows at each level ``[levels]``."""
         return np.bincount(self.level, minlength=self.n_levels).astype(np.float64)
 
-    def __call__(self, moved: IntArray, group: IntArray, n_groups: int) -> FloatArray:
+    def __call__(self, moved: Ints, group: Ints, n_groups: int) -> Floats:
         """Return the sums ``[draws, groups, 9 * levels]`` where row ``i`` takes the value of row ``moved[:, i]``.
 
         Args:
@@ -93,12 +93,12 @@ class LevelSums:
             out[:, :, i] = summed.reshape(draws, n_groups, self.n_levels)
         return out.reshape(draws, n_groups, -1)
 
-    def in_place(self) -> FloatArray:
+    def in_place(self) -> Floats:
         """Return the sums of the data as they are ``[1, 9 * levels]``."""
         rows = np.arange(len(self.values))
         return self(rows[None], np.zeros_like(rows), 1)[:, 0]
 
-    def _other(self, cells: FloatArray) -> FloatArray:
+    def _other(self, cells: Floats) -> Floats:
         first, place = self.cluster
         if self.base is None:
             return np.asarray(np.add.reduceat(cells, first, axis=1)[:, place])
@@ -107,7 +107,7 @@ class LevelSums:
         out[:, place[there]] = cells[:, there]
         return out[:, place]
 
-    def effects(self, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def effects(self, sums: Floats) -> tuple[Floats, Floats]:
         """Return differences of means and the same over their standard errors, each ``[draws, levels]``.
 
         Args:
@@ -145,7 +145,7 @@ class LevelSums:
             t = np.where(np.abs(effects) <= ROUNDING * scale, 0.0 * effects, effects / se)
         return effects, t
 
-    def _n_clusters_of_rest(self) -> FloatArray:
+    def _n_clusters_of_rest(self) -> Floats:
         """Return, for each level, the clusters that have rows outside of it ``[levels]``."""
         first, place = self.cluster
         alone = np.bincount(place)[place] == 1
@@ -157,37 +157,37 @@ class LevelSums:
 class Side:
     """One side of a comparison: sums over its cells, each ``[draws, levels]``, and its clusters ``[levels]``."""
 
-    s: FloatArray
-    n: FloatArray
-    ss: FloatArray
-    sn: FloatArray
-    nn: FloatArray
-    k: FloatArray
+    s: Floats
+    n: Floats
+    ss: Floats
+    sn: Floats
+    nn: Floats
+    k: Floats
 
     @property
-    def mean(self) -> FloatArray:
+    def mean(self) -> Floats:
         """Mean of the rows."""
         return self.s / self.n
 
     @property
-    def df(self) -> FloatArray:
+    def df(self) -> Floats:
         """Degrees of freedom of the variance."""
         return np.asarray(np.maximum(self.k - 1, 0.0))
 
     @property
-    def spread(self) -> FloatArray:
+    def spread(self) -> Floats:
         """Variance of the mean where clusters have variance 1 a row."""
         return self.nn / self.n**2
 
     @property
-    def unit_variance(self) -> FloatArray:
+    def unit_variance(self) -> Floats:
         """Cluster-robust variance of the mean over :attr:`spread`; what is left by rounding is 0."""
         square = self.ss - 2 * self.mean * self.sn + self.mean**2 * self.nn
         square = np.where(square <= ROUNDING * self.ss, 0.0, square)
         return np.asarray(np.where(self.df > 0, square / self.nn * self.k / np.maximum(self.df, 1.0), 0.0))
 
 
-def _sum_of_variances(own: Side, other: Side) -> FloatArray:
+def _sum_of_variances(own: Side, other: Side) -> Floats:
     """Return the variance of the difference of independent means, each side's drawn towards that of both together.
 
     The two sides only: a third level that responds like clockwork says nothing about how noisy these two are.

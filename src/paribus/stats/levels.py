@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paribus.arrays import Floats, Ints
 from paribus.stats.blocks import exchangeable_blocks
-from paribus.stats.clusters import FloatArray, IntArray, cluster_codes
+from paribus.stats.clusters import cluster_codes
 from paribus.stats.exchange import Exchange
 from paribus.stats.intervals import ONE_GROUP, REFERENCE, Methods
 from paribus.stats.level_sums import LevelSums
@@ -38,10 +39,10 @@ class LevelPermutation:
     """
 
     levels: np.ndarray[Any, Any]
-    n: FloatArray
-    means: FloatArray
-    effects: FloatArray
-    p: FloatArray
+    n: Floats
+    means: Floats
+    effects: Floats
+    p: Floats
     p_any: float
     unit: str
     n_exchangeable: int
@@ -115,9 +116,7 @@ def level_permutation(
     )
 
 
-def _sums(
-    y: FloatArray, units: IntArray, codes: IntArray, n_levels: int, base: int | None, *, constant: bool
-) -> LevelSums:
+def _sums(y: Floats, units: Ints, codes: Ints, n_levels: int, base: int | None, *, constant: bool) -> LevelSums:
     """Return sums over rows, or where every cluster has one level over clusters, whose totals and sizes move."""
     centred, ones = y - (y.mean() if len(y) else 0.0), np.ones(len(y))
     if not constant:
@@ -128,7 +127,7 @@ def _sums(
     return LevelSums.of(totals, sizes, np.arange(len(totals)), level, n_levels, base)
 
 
-def _extreme(draws: Iterable[FloatArray], sums: LevelSums, t: FloatArray, alternative: str) -> tuple[FloatArray, int]:
+def _extreme(draws: Iterable[Floats], sums: LevelSums, t: Floats, alternative: str) -> tuple[Floats, int]:
     """Return in how many draws each level, and the largest of all, is as extreme as ``t`` ``[levels]``."""
     tolerance = TIES * (1 + np.abs(np.where(np.isfinite(t), t, 0.0)))
     largest = np.nanmax(np.abs(t)) * (1 - TIES)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paribus.arrays import Floats
 from paribus.stats.blocks import block_permutations, exchangeable_blocks, one_row_per_cluster
-from paribus.stats.clusters import FloatArray
 from paribus.stats.intervals import ONE_GROUP, Methods
 from paribus.stats.permutation import ALTERNATIVES, MONTE_CARLO
 
@@ -26,9 +26,9 @@ class Enrichment:
         method: ``monte_carlo``, or ``none: ...`` for items in no or in every row [items].
     """
 
-    z: FloatArray
-    p: FloatArray
-    p_adj: FloatArray
+    z: Floats
+    p: Floats
+    p_adj: Floats
     n: int
     n_exchangeable: int
     method: Methods
@@ -102,6 +102,6 @@ def enrichment(
     return Enrichment(z, p, p_adj, n, moving, method)
 
 
-def _signed(z: FloatArray, alternative: str) -> FloatArray:
+def _signed(z: Floats, alternative: str) -> Floats:
     """Return z so that larger is more extreme."""
     return {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative](z)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray
+from paribus.arrays import Floats
 
 
 def together(confidence: float, rows: int) -> float:
@@ -20,7 +20,7 @@ def together(confidence: float, rows: int) -> float:
     return 1 - (1 - confidence) / max(1, rows)
 
 
-def adjust(p: ArrayLike, method: str = "bh") -> FloatArray:
+def adjust(p: ArrayLike, method: str = "bh") -> Floats:
     """Return adjusted p-values over one family, in the given order.
 
     Args:
@@ -51,7 +51,7 @@ def adjust(p: ArrayLike, method: str = "bh") -> FloatArray:
     return adjusted
 
 
-def holm_confidences(p: ArrayLike, confidence: float) -> FloatArray:
+def holm_confidences(p: ArrayLike, confidence: float) -> Floats:
     """Return for each p the confidence of the interval that agrees with Holm's decision on it.
 
     Holm compares the ``i``-th smallest of ``m`` with ``(1 - confidence) / (m - i + 1)`` and stops at the first that is

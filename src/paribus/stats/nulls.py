@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray
+from paribus.arrays import Floats
 
 QUANTILES = (0.025, 0.5, 0.975)
 
 
-def null_quantiles(null: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+def null_quantiles(null: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Return the 2.5 %, 50 % and 97.5 % quantiles over the last axis of ``null`` [..., n_null].
 
     NaN draws are left out; where no draw is left, the quantiles are NaN.

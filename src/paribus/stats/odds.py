@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray, IntArray, cluster_codes, column_blocks
+from paribus.arrays import Floats, Ints
+from paribus.stats.clusters import cluster_codes, column_blocks
 from paribus.stats.intervals import AT_LEAST_0, LINEARISED, Methods, settle
 from paribus.stats.multiplicity import together
 
@@ -97,14 +98,14 @@ def association_table(
 
 
 def _associations(
-    items: np.ndarray[Any, Any], group: np.ndarray[Any, Any], codes: IntArray, k: int, levels: tuple[float, float]
+    items: np.ndarray[Any, Any], group: np.ndarray[Any, Any], codes: Ints, k: int, levels: tuple[float, float]
 ) -> pd.DataFrame:
     """Return the rows of :func:`association_table` of some of the items ``[n, few]``."""
     import pandas as pd
     from scipy.sparse import csr_array
     from scipy.stats import t as student
 
-    def by_cluster(rows: np.ndarray[Any, Any]) -> FloatArray:
+    def by_cluster(rows: np.ndarray[Any, Any]) -> Floats:
         index = np.flatnonzero(rows)
         select = csr_array((np.ones(len(index)), (codes[index], index)), shape=(k, len(rows)))
         return np.asarray(select @ items.astype(np.float64), dtype=np.float64)
@@ -133,8 +134,8 @@ def _associations(
 
 
 def _intervals(
-    counts: list[FloatArray], signs: list[int], reach: list[float], k: int, name: str
-) -> dict[str, FloatArray | Methods]:
+    counts: list[Floats], signs: list[int], reach: list[float], k: int, name: str
+) -> dict[str, Floats | Methods]:
     """Return ``exp(sum_i sign_i log(N_i + 1/2))`` per column with its intervals over clusters, by column name.
 
     ``counts`` holds each cluster's share [clusters, items] of each total. The half counts enter the variance as in

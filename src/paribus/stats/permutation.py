@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import (
-    FloatArray,
-    chunk_sizes,
-    join_units,
-    random_bits,
-    reduce_to_clusters,
-)
+from paribus.arrays import Floats
+from paribus.stats.clusters import chunk_sizes, join_units, random_bits, reduce_to_clusters
 
 EXACT_FLIPS = 1 << 14
 """All sign patterns are enumerated up to this many (14 clusters), or up to the Monte Carlo draws asked for."""
@@ -44,7 +39,7 @@ def draws_for(n_rows: int, n_permutations: int) -> int:
     return max(n_permutations, 40 * n_rows)
 
 
-def as_extreme(permuted: FloatArray, observed: FloatArray, tolerance: FloatArray, alternative: str) -> FloatArray:
+def as_extreme(permuted: Floats, observed: Floats, tolerance: Floats, alternative: str) -> Floats:
     """Return how many of ``permuted`` [draws, rows] are at least as extreme as ``observed`` [rows], per row.
 
     Ties within ``tolerance`` [rows] count as extreme, so that rounding never makes a p smaller.
@@ -64,8 +59,8 @@ def as_extreme(permuted: FloatArray, observed: FloatArray, tolerance: FloatArray
 
 
 def sign_flip_rows(
-    sums: FloatArray, *, rng: np.random.Generator, n_permutations: int = 9999, alternative: str = "two-sided"
-) -> tuple[FloatArray, np.ndarray[Any, Any]]:
+    sums: Floats, *, rng: np.random.Generator, n_permutations: int = 9999, alternative: str = "two-sided"
+) -> tuple[Floats, np.ndarray[Any, Any]]:
     """Return p and method of the sign-flip test of each row of cluster sums.
 
     The hypothesis is that each cluster's sum is symmetric about 0 (Fisher 1935, ch. III; Winkler et al. 2014 for
@@ -101,11 +96,11 @@ def sign_flip_rows(
     return p, method
 
 
-def _tolerance(sums: FloatArray) -> FloatArray:
+def _tolerance(sums: Floats) -> Floats:
     return np.asarray(1e-10 * np.abs(sums).sum(axis=1), dtype=np.float64)
 
 
-def _monte_carlo(sums: FloatArray, rng: np.random.Generator, m: int, alternative: str) -> FloatArray:
+def _monte_carlo(sums: Floats, rng: np.random.Generator, m: int, alternative: str) -> Floats:
     observed, tolerance = sums.sum(axis=1), _tolerance(sums)
     (units,) = join_units((sums,), rng)
     b = np.zeros(len(sums))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray, IntArray, cluster_codes
+from paribus.arrays import Floats, Ints
+from paribus.stats.clusters import cluster_codes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +69,7 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     if len(names) < 2:
         raise ValueError(f"partial pooling needs at least two groups, got {len(names)}")
     cells, cell = np.unique(code * k + unit, return_inverse=True)
-    owner: IntArray = cells // k
+    owner: Ints = cells // k
     sums, counts = np.bincount(cell, weights=y).astype(np.float64), np.bincount(cell).astype(np.float64)
     n = np.bincount(owner, weights=counts).astype(np.float64)
     n_clusters = np.bincount(owner).astype(np.float64)
@@ -126,14 +127,14 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     return PooledGroups(table, float(grand), float(np.sqrt(tau2)))
 
 
-def _shrink(means: FloatArray, variance: FloatArray, tau2: float) -> tuple[float, float, FloatArray]:
+def _shrink(means: Floats, variance: Floats, tau2: float) -> tuple[float, float, Floats]:
     """Return the grand mean, its variance, and each group's shrinkage; exact means (no variance) are not shrunk."""
     total = np.maximum(variance + tau2, 1e-200)
     weight = 1 / total
     return float(weight @ means / weight.sum()), float(1 / weight.sum()), np.asarray(variance / total)
 
 
-def _between_variance(means: FloatArray, variance: FloatArray) -> float:
+def _between_variance(means: Floats, variance: Floats) -> float:
     """Return the Paule-Mandel estimate: the tau^2 at which the weighted squares equal their expectation."""
 
     def excess(tau2: float) -> float:
@@ -153,8 +154,8 @@ def _between_variance(means: FloatArray, variance: FloatArray) -> float:
 
 
 def _rest(
-    sums: FloatArray, counts: FloatArray, owner: IntArray, *, unit_of_cell: IntArray, n: FloatArray, k: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    sums: Floats, counts: Floats, owner: Ints, *, unit_of_cell: Ints, n: Floats, k: int
+) -> tuple[Floats, Floats, Floats]:
     """Return the mean of all rows outside each group, its cluster-robust variance, and its degrees of freedom."""
     unit_sums = np.bincount(unit_of_cell, weights=sums, minlength=k)
     unit_counts = np.bincount(unit_of_cell, weights=counts, minlength=k)
@@ -173,9 +174,7 @@ def _rest(
     return rest, variance, df
 
 
-def _reach(
-    variance_a: FloatArray, df_a: FloatArray, variance_b: FloatArray, df_b: FloatArray, confidence: float
-) -> FloatArray:
+def _reach(variance_a: Floats, df_a: Floats, variance_b: Floats, df_b: Floats, confidence: float) -> Floats:
     """Return how far an interval of a difference of independent means reaches to either side (Welch 1947)."""
     from scipy.stats import t as student
 
@@ -186,9 +185,7 @@ def _reach(
     return np.asarray(quantile * np.sqrt(variance))
 
 
-def _fieller(
-    a: FloatArray, variance_a: FloatArray, b: FloatArray, variance_b: FloatArray, quantile: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _fieller(a: Floats, variance_a: Floats, b: Floats, variance_b: Floats, quantile: Floats) -> tuple[Floats, Floats]:
     """Return Fieller's (1954) interval of ``a / b`` for independent ``a`` and ``b``; NaN where ``b`` may be 0."""
     denominator = b**2 - quantile**2 * variance_b
     inner = (a * b) ** 2 - (a**2 - quantile**2 * variance_a) * denominator

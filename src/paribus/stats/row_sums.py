@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import MAX_UNITS, BoolArray, ClusterSums, FloatArray, IntArray, cluster_codes
+from paribus.arrays import Bools, Floats, Ints
+from paribus.stats.clusters import MAX_UNITS, ClusterSums, cluster_codes
 
 HELD_COLUMNS = 512
 """Columns that are held before they are summed: adding few at a time would cost a pass over all sums each time."""
@@ -33,11 +34,11 @@ class RowSums:
             unit_of[rng.permutation(k)] = np.arange(k) * MAX_UNITS // k
         self._unit = unit_of[self._cluster]
         self._sums, self._counts = np.zeros((2, n_rows, self._n_units))
-        self._seen: BoolArray | None = np.zeros((n_rows, k), bool) if k > MAX_UNITS else None
+        self._seen: Bools | None = np.zeros((n_rows, k), bool) if k > MAX_UNITS else None
         self._n, self._mean, self._square = np.zeros((3, n_rows))
-        self._held: list[tuple[FloatArray, IntArray]] = []
+        self._held: list[tuple[Floats, Ints]] = []
 
-    def add(self, values: FloatArray, columns: IntArray) -> None:
+    def add(self, values: Floats, columns: Ints) -> None:
         """Add the values ``[rows, b]`` of contexts ``columns [b]``; NaN is not supported and left out.
 
         Raises:
@@ -77,7 +78,7 @@ class RowSums:
             self._seen[np.nonzero(known)[0], self._cluster[columns[np.nonzero(known)[1]]]] = True
         self._spread(values, known)
 
-    def _spread(self, values: FloatArray, known: BoolArray) -> None:
+    def _spread(self, values: Floats, known: Bools) -> None:
         """Merge mean and squares around it (Chan, Golub and LeVeque 1983)."""
         n = known.sum(axis=1)
         mean = values.sum(axis=1) / np.maximum(n, 1)
@@ -96,7 +97,7 @@ class LevelTotals:
         """Start at nothing."""
         self._n, self._total, self._above = np.zeros((3, n_levels))
 
-    def add(self, values: FloatArray) -> None:
+    def add(self, values: Floats) -> None:
         """Add the values ``[levels, b]`` of some contexts; NaN is left out."""
         known = ~np.isnan(values)
         self._n += known.sum(axis=1)
@@ -104,13 +105,13 @@ class LevelTotals:
         self._above += (values > 0).sum(axis=1)
 
     @property
-    def means(self) -> FloatArray:
+    def means(self) -> Floats:
         """Mean of each level; NaN without values."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self._total / self._n)
 
     @property
-    def shares_above(self) -> FloatArray:
+    def shares_above(self) -> Floats:
         """Share of values above 0 of each level; NaN without values."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self._above / self._n)

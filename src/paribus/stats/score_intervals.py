@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paribus.arrays import Floats, Ints
 from paribus.stats.bootstrap import Interval, weighted_intervals
-from paribus.stats.clusters import FloatArray, IntArray, cluster_codes, scalar_or_array
+from paribus.stats.clusters import cluster_codes, scalar_or_array
 from paribus.stats.intervals import EQUAL_UNITS, EXACT_ZERO, SHARE, SHARE_GAP, WILSON_BY_CLASS, settle
 from paribus.stats.shares import mean_of_shares, weighted_shares
 
@@ -20,7 +21,7 @@ MAX_SCORE_UNITS = 512
 """Above this many clusters, random blocks of them are resampled."""
 GROUPS_AT_ONCE = 4096
 
-Statistic = Callable[[FloatArray], FloatArray]
+Statistic = Callable[[Floats], Floats]
 """From weights of units [draws, units] to values [draws, columns]."""
 
 
@@ -110,7 +111,7 @@ def score_difference_interval(
     return _shaped(low, high, method, scalar=scalar)
 
 
-def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[IntArray, int]:
+def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[Ints, int]:
     codes, k = cluster_codes(clusters)
     if k <= MAX_SCORE_UNITS:
         return codes, k
@@ -118,13 +119,13 @@ def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[IntArray, int
     return block[codes].astype(np.int64), MAX_SCORE_UNITS
 
 
-def _shaped(low: FloatArray, high: FloatArray, method: Any, *, scalar: bool) -> Interval:
+def _shaped(low: Floats, high: Floats, method: Any, *, scalar: bool) -> Interval:
     named = str(method[0]) if scalar else method
     return Interval(scalar_or_array(low, scalar=scalar), scalar_or_array(high, scalar=scalar), named)
 
 
 def _statistic(
-    scores: ArrayLike, labels: ArrayLike, units: IntArray, k: int, metric: str, weights: ArrayLike | None
+    scores: ArrayLike, labels: ArrayLike, units: Ints, k: int, metric: str, weights: ArrayLike | None
 ) -> Statistic:
     columns, truth = np.asarray(scores), np.asarray(labels)
     if columns.ndim not in (1, 2) or len(columns) != len(truth) or len(units) != len(truth):
@@ -144,9 +145,9 @@ def _recalls(
     columns: np.ndarray[Any, Any],
     truth: np.ndarray[Any, Any],
     groups: np.ndarray[Any, Any],
-    units: IntArray,
+    units: Ints,
     k: int,
-    rows: FloatArray,
+    rows: Floats,
 ) -> Statistic:
     """Return the mean over ``groups`` of the share of hits, as a function of unit weights."""
     hits = (columns == truth[:, None]) * rows[:, None]
@@ -157,7 +158,7 @@ def _recalls(
         found = np.stack([np.bincount(units[members], weights=hit, minlength=k) for hit in hits[members].T], axis=1)
         parts.append((size, found.astype(np.float64)))
 
-    def statistic(weights: FloatArray) -> FloatArray:
+    def statistic(weights: Floats) -> Floats:
         total, present = np.zeros((len(weights), columns.shape[1])), np.zeros((len(weights), 1))
         for size, found in parts:
             seen = (weights @ size)[:, None]
@@ -169,13 +170,13 @@ def _recalls(
     return statistic
 
 
-def _areas(columns: FloatArray, positive: np.ndarray[Any, Any], units: IntArray, k: int, rows: FloatArray) -> Statistic:
+def _areas(columns: Floats, positive: np.ndarray[Any, Any], units: Ints, k: int, rows: Floats) -> Statistic:
     """Return the AUROC as a quadratic form ``w' A w / (w'P w'N)`` of unit weights."""
     wins = [_pair_wins(column, positive, units, k, rows) for column in columns.T]
     ahead = np.bincount(units, weights=rows * positive, minlength=k).astype(np.float64)
     behind = np.bincount(units, weights=rows * ~positive, minlength=k).astype(np.float64)
 
-    def statistic(weights: FloatArray) -> FloatArray:
+    def statistic(weights: Floats) -> Floats:
         pairs = (weights @ ahead) * (weights @ behind)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.stack([((weights @ matrix) * weights).sum(axis=1) / pairs for matrix in wins], axis=1)
@@ -183,9 +184,7 @@ def _areas(columns: FloatArray, positive: np.ndarray[Any, Any], units: IntArray,
     return statistic
 
 
-def _pair_wins(
-    scores: FloatArray, positive: np.ndarray[Any, Any], units: IntArray, k: int, rows: FloatArray
-) -> FloatArray:
+def _pair_wins(scores: Floats, positive: np.ndarray[Any, Any], units: Ints, k: int, rows: Floats) -> Floats:
     """Return ``A[a, b]``: weighted pairs of a positive of unit ``a`` scoring above a negative of ``b``, ties half."""
     from scipy.sparse import csr_array
 

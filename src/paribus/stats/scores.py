@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray
+from paribus.arrays import Floats
 
 COLUMNS_AT_ONCE = 1 << 22
 """The most scores sorted at once."""
@@ -81,7 +81,7 @@ def auroc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = N
     return _shaped(found, scores, weights)
 
 
-def _auroc(scores: FloatArray, positive: np.ndarray[Any, Any], weights: FloatArray) -> FloatArray:
+def _auroc(scores: Floats, positive: np.ndarray[Any, Any], weights: Floats) -> Floats:
     rows = np.ascontiguousarray(scores.T)
     order = np.argsort(rows, axis=1)
     ordered = np.take_along_axis(rows, order, axis=1)
@@ -105,7 +105,7 @@ def _auroc(scores: FloatArray, positive: np.ndarray[Any, Any], weights: FloatArr
 
 def _checked(
     columns: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], FloatArray]:
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Floats]:
     values, truth = np.asarray(columns), np.asarray(labels)
     w = np.ones(truth.shape[0]) if weights is None else np.asarray(weights, dtype=np.float64)
     if truth.ndim != 1 or values.ndim not in (1, 2) or w.ndim not in (1, 2):
@@ -119,11 +119,11 @@ def _checked(
     return values.reshape(len(values), -1), truth, w.reshape(len(w), -1)
 
 
-def _hits(columns: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> FloatArray:
+def _hits(columns: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> Floats:
     return np.ascontiguousarray((columns == truth[:, None]).T, dtype=np.float64)
 
 
-def _shaped(found: FloatArray, columns: ArrayLike, weights: ArrayLike | None) -> Any:
+def _shaped(found: Floats, columns: ArrayLike, weights: ArrayLike | None) -> Any:
     if np.ndim(columns) == 1:
         found = found[0]
         return float(found[0]) if np.ndim(weights if weights is not None else 0.0) < 2 else found

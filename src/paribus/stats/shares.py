@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import FloatArray, IntArray, cluster_codes, column_blocks, reduce_to_clusters
+from paribus.arrays import Floats, Ints
+from paribus.stats.clusters import cluster_codes, column_blocks, reduce_to_clusters
 from paribus.stats.intervals import NEWCOMBE, SHARE, SHARE_GAP, WILSON, Methods, settle
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ class Shares:
         n_clusters: Clusters behind each ``[k]``.
     """
 
-    share: FloatArray
-    low: FloatArray
-    high: FloatArray
+    share: Floats
+    low: Floats
+    high: Floats
     method: Methods
-    n_clusters: IntArray
+    n_clusters: Ints
 
 
 def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
@@ -66,15 +67,13 @@ def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
     return Shares(share, low, high, method, k.astype(np.int64))
 
 
-def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[FloatArray, FloatArray]:
+def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[Floats, Floats]:
     """Return ``low`` and ``high`` of :func:`shares` ``[k]``."""
     found = shares(holds, clusters, spec=spec)
     return found.low, found.high
 
 
-def _wilson(
-    columns: FloatArray, clusters: ArrayLike, confidence: float
-) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
+def _wilson(columns: Floats, clusters: ArrayLike, confidence: float) -> tuple[Floats, Floats, Floats, Ints]:
     """Return share, low, high and clusters of a few columns ``[n, k]``."""
     if not np.isin(columns[~np.isnan(columns)], (0.0, 1.0)).all():
         raise ValueError("shares are of rows that hold something or not: every value must be 0, 1 or NaN")
@@ -88,9 +87,7 @@ def _wilson(
     return share, low, high, sums.n_clusters
 
 
-def _score_interval(
-    share: FloatArray, n: FloatArray, effect: FloatArray, k: IntArray, confidence: float
-) -> tuple[FloatArray, FloatArray]:
+def _score_interval(share: Floats, n: Floats, effect: Floats, k: Ints, confidence: float) -> tuple[Floats, Floats]:
     """Return Wilson's interval of shares of ``n / effect`` rows, with t of ``k - 1`` degrees of freedom."""
     from scipy.stats import t as student
 
@@ -102,8 +99,8 @@ def _score_interval(
 
 
 def weighted_shares(
-    holds: FloatArray, clusters: ArrayLike, weights: ArrayLike | None, *, confidence: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    holds: Floats, clusters: ArrayLike, weights: ArrayLike | None, *, confidence: float
+) -> tuple[Floats, Floats, Floats]:
     """Return share, low and high of columns ``[n, k]`` whose rows all agree, each row with a weight.
 
     Wilson's interval on ``(sum_k W_k)^2 / sum_k W_k^2`` effective rows, ``W_k`` being a cluster's weight: the number
@@ -118,7 +115,7 @@ def weighted_shares(
     return share, *_score_interval(share, total, effect, np.full(holds.shape[1], k), confidence)
 
 
-def mean_of_shares(parts: Sequence[tuple[FloatArray, FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
+def mean_of_shares(parts: Sequence[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats]:
     """Return low and high of the mean of several shares, each given as share, low and high ``[k]``.
 
     Square-and-add, as Newcombe's for a difference (Zou and Donner 2008), for shares of different rows.
@@ -139,7 +136,7 @@ def share_gap(first: Shares, second: Shares) -> Shares:
 
 def gap_interval(
     shares: tuple[ArrayLike, ArrayLike], low: tuple[ArrayLike, ArrayLike], high: tuple[ArrayLike, ArrayLike]
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Floats, Floats]:
     """Return the interval of the difference of two shares, from the interval of each.
 
     Newcombe's (1998, method 10) square-and-add, which leaves room for doubt where both groups agree. It takes the

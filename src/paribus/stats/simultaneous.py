@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.bootstrap import ROWS_AT_ONCE, Studentised, exactly_zero
-from paribus.stats.clusters import (
-    BoolArray,
-    ClusterSums,
-    FloatArray,
-    IntArray,
-    bootstrap_weights,
-    join_units,
-    reduce_to_clusters,
-)
+from paribus.stats.clusters import ClusterSums, bootstrap_weights, join_units, reduce_to_clusters
 from paribus.stats.intervals import BOOTSTRAP_T, EXACT_ZERO, MIN_CLUSTERS, NONE, Bounds, settle
 
 if TYPE_CHECKING:
@@ -33,7 +26,7 @@ def max_t_interval(
     spec: StatsSpec,
     rng: np.random.Generator,
     bounds: Bounds | None = None,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Floats, Floats]:
     """Return intervals of the mean of every row that hold together with the asked-for confidence.
 
     All rows share their cluster resamples, and the critical value is the quantile of the largest ``|t*|`` of a
@@ -77,13 +70,13 @@ def max_t_interval(
 
 def adjusted_intervals(
     sums: ClusterSums,
-    own: tuple[FloatArray, FloatArray],
-    tested: BoolArray,
+    own: tuple[Floats, Floats],
+    tested: Bools,
     *,
     spec: StatsSpec,
     rng: np.random.Generator,
     bounds: Bounds | None = None,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Floats, Floats]:
     """Return the intervals that stand beside adjusted p-values [rows].
 
     Those of :func:`max_t_interval` over the tested rows, never inside a row's own interval; a family of one keeps its
@@ -105,7 +98,7 @@ def adjusted_intervals(
     return low, high
 
 
-def _critical(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _critical(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Return how many standard errors each row's interval reaches [rows], and these standard errors [rows]."""
     from scipy.special import stdtr, stdtrit
 
@@ -123,7 +116,7 @@ def _critical(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> t
     return np.asarray(-stdtrit(df, tail)[group], dtype=np.float64), np.concatenate([part.se for part in rows])
 
 
-def _raise_to(largest: FloatArray, t: FloatArray, group: IntArray) -> None:
+def _raise_to(largest: Floats, t: Floats, group: Ints) -> None:
     """Raise ``largest`` [draws, groups] to the largest ``t`` [draws, rows] of each group, in place."""
     for each in np.unique(group):
         np.maximum(largest[:, each], t[:, group == each].max(axis=1), out=largest[:, each])

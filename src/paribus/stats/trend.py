@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.stats.clusters import BoolArray, FloatArray, IntArray, chunk_sizes, cluster_codes, join_units
+from paribus.arrays import Bools, Floats, Ints
+from paribus.stats.clusters import chunk_sizes, cluster_codes, join_units
 from paribus.stats.permutation import EXACT_FLIPS, as_extreme
 
 TABLE_ELEMENTS = 1 << 22
@@ -108,10 +109,10 @@ class PageSums:
         self._cluster, k = cluster_codes(clusters)
         self._position, self._n_steps = rankdata(steps), len(np.unique(steps))
         self._sums = np.zeros((k, len(steps)))
-        self._seen: BoolArray = np.zeros(k, dtype=np.bool_)
+        self._seen: Bools = np.zeros(k, dtype=np.bool_)
         self._n, self._l, self._correlations, self._moving = 0, 0.0, 0.0, 0
 
-    def add(self, values: FloatArray, columns: IntArray) -> None:
+    def add(self, values: Floats, columns: Ints) -> None:
         """Add the values ``[b, levels]`` of contexts ``columns [b]``; contexts with NaN are left out."""
         from scipy.stats import rankdata
 
@@ -140,16 +141,14 @@ class PageSums:
         return Trend(self._l, p, method, rho, self._n, k)
 
 
-def _correlation(ranks: FloatArray, position: FloatArray) -> float:
+def _correlation(ranks: Floats, position: Floats) -> float:
     deviation = ranks - ranks.mean()
     scores = np.broadcast_to(position - position.mean(), ranks.shape)
     size = math.sqrt((deviation**2).sum() * (scores**2).sum())
     return float((deviation * scores).sum() / size) if size > 0 else float("nan")
 
 
-def _permute(
-    sums: FloatArray, scores: FloatArray, rng: np.random.Generator, m: int, alternative: str
-) -> tuple[float, str]:
+def _permute(sums: Floats, scores: Floats, rng: np.random.Generator, m: int, alternative: str) -> tuple[float, str]:
     sums = sums - sums.mean(axis=1, keepdims=True)
     size = np.abs(sums).max(axis=1, initial=0.0)
     sums = sums[size > 1e-9 * max(1.0, float(size.max(initial=0.0)))]
@@ -169,13 +168,13 @@ def _permute(
     return (b + 1) / (m + 1), "monte_carlo"
 
 
-def _arrangements(sums: FloatArray, scores: FloatArray) -> FloatArray:
+def _arrangements(sums: Floats, scores: Floats) -> Floats:
     """Return the statistic of each cluster under every arrangement of its levels [clusters, arrangements]."""
     orders = np.array(list(itertools.permutations(range(len(scores)))))
     return np.asarray(sums @ scores[orders].T, dtype=np.float64)
 
 
-def _drawn(sums: FloatArray, scores: FloatArray, rng: np.random.Generator, m: int) -> list[FloatArray]:
+def _drawn(sums: Floats, scores: Floats, rng: np.random.Generator, m: int) -> list[Floats]:
     (units,) = (matrix.T for matrix in join_units((sums.T,), rng, limit=MAX_PERMUTED))
     n_levels = len(scores)
     if n_levels <= 8 and len(units) * math.factorial(n_levels) <= TABLE_ELEMENTS:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Roles:
 
 
 def resolve_roles(
-    names: Sequence[str], *, train: Sequence[str], val: str | None, ood: str | None, counts: IntArray, where: str
+    names: Sequence[str], *, train: Sequence[str], val: str | None, ood: str | None, counts: Ints, where: str
 ) -> Roles:
     """Find the domains of each role.
 
@@ -68,15 +66,15 @@ def _index(names: Sequence[str], asked: str, where: str, role: str) -> int:
 
 
 def hold_out(
-    rows: IntArray,
+    rows: Ints,
     share: float,
     *,
-    domains: IntArray,
-    clusters: IntArray,
+    domains: Ints,
+    clusters: Ints,
     rng: np.random.Generator,
     where: str,
     names: Sequence[str],
-) -> IntArray:
+) -> Ints:
     """Return the rows of about ``share`` of the clusters of each domain, at least one; clusters stay whole.
 
     A cluster that occurs in several domains (a patient seen by two scanners) is held out of all of them.
@@ -107,21 +105,21 @@ def hold_out(
         n_held = min(max(1, round(share * len(present))), len(present) - 1)
         fresh = present[~known][: max(0, n_held - int(known.sum()))]
         held = np.concatenate([held, fresh])
-    found: IntArray = np.sort(rows[np.isin(clusters[rows], held)])
+    found: Ints = np.sort(rows[np.isin(clusters[rows], held)])
     return found
 
 
 def draw(
-    rows: IntArray,
+    rows: Ints,
     n: int | None,
     *,
-    labels: IntArray,
-    domains: IntArray,
+    labels: Ints,
+    domains: Ints,
     balance: bool,
     rng: np.random.Generator,
     where: str,
     names: tuple[Sequence[str], Sequence[str]],
-) -> IntArray:
+) -> Ints:
     """Return ``n`` of ``rows`` (all for None), equally many of each domain and class if ``balance``.
 
     Args:

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paribus.subspace.moments import FloatArray, IntArray
+from paribus.arrays import Floats, Ints
 
 # The step of an intercept in the solver's coordinates; larger ones let it settle in fewer iterations.
 _INTERCEPT_STEP = 2.0
 _MEMORY = 6
 _SUFFICIENT = 1e-4
 
-Objective = Callable[[FloatArray], tuple[float, FloatArray]]
+Objective = Callable[[Floats], tuple[float, Floats]]
 
 
 @dataclass(frozen=True)
 class Fit:
     """Coefficients [k, d] and intercepts [k]; k = 1 for two classes."""
 
-    coef: FloatArray
-    intercept: FloatArray
+    coef: Floats
+    intercept: Floats
 
 
 class LogisticProblem:
@@ -33,7 +33,7 @@ class LogisticProblem:
     weights it is scikit-learn's at ``C = 1 / (n * l2)``.
     """
 
-    def __init__(self, x: FloatArray, y: IntArray, n_classes: int, weights: FloatArray) -> None:
+    def __init__(self, x: Floats, y: Ints, n_classes: int, weights: Floats) -> None:
         """Take the design ``x`` [n, d], class numbers ``y`` [n] and weights [n] that sum to 1."""
         # Examples along the last axis: sums over few classes then run over long contiguous rows.
         self.x = np.vstack([np.ascontiguousarray(x.T), np.full((1, len(x)), _INTERCEPT_STEP)])
@@ -50,7 +50,7 @@ class LogisticProblem:
         penalty = np.full(d + 1, l2)
         penalty[d] = 0.0
 
-        def objective(flat: FloatArray) -> tuple[float, FloatArray]:
+        def objective(flat: Floats) -> tuple[float, Floats]:
             part = flat.reshape(k, d + 1)
             value, residual = self._loss(part @ self.x)
             shrunk = part * penalty
@@ -59,7 +59,7 @@ class LogisticProblem:
         part = minimise(objective, theta.ravel(), tolerance=tolerance, iterations=iterations).reshape(k, d + 1)
         return Fit(coef=np.ascontiguousarray(part[:, :d]), intercept=part[:, d] * _INTERCEPT_STEP)
 
-    def _loss(self, scores: FloatArray) -> tuple[float, FloatArray]:
+    def _loss(self, scores: Floats) -> tuple[float, Floats]:
         """Return the weighted mean log loss and its gradient with respect to the scores [rows, n]."""
         if self.rows == 1:
             soft = np.logaddexp(0.0, scores)
@@ -72,7 +72,7 @@ class LogisticProblem:
         return value, exp * (self.weights / total) - self.target
 
 
-def minimise(objective: Objective, start: FloatArray, *, tolerance: float, iterations: int) -> FloatArray:
+def minimise(objective: Objective, start: Floats, *, tolerance: float, iterations: int) -> Floats:
     """Minimise a smooth convex function by L-BFGS (Nocedal and Wright 2006, algorithm 7.5, with backtracking).
 
     Args:
@@ -82,7 +82,7 @@ def minimise(objective: Objective, start: FloatArray, *, tolerance: float, itera
         iterations: The most steps.
     """
     point, (value, gradient) = start, objective(start)
-    kept: deque[tuple[FloatArray, FloatArray, float]] = deque(maxlen=_MEMORY)
+    kept: deque[tuple[Floats, Floats, float]] = deque(maxlen=_MEMORY)
     for _ in range(iterations):
         steepest = float(np.abs(gradient).max())
         if steepest <= tolerance:
@@ -109,7 +109,7 @@ def minimise(objective: Objective, start: FloatArray, *, tolerance: float, itera
     return point
 
 
-def _two_loops(gradient: FloatArray, kept: deque[tuple[FloatArray, FloatArray, float]]) -> FloatArray:
+def _two_loops(gradient: Floats, kept: deque[tuple[Floats, Floats, float]]) -> Floats:
     direction = -gradient
     if not kept:
         return direction
@@ -125,7 +125,7 @@ def _two_loops(gradient: FloatArray, kept: deque[tuple[FloatArray, FloatArray, f
     return direction
 
 
-def log_losses(fit: Fit, x: FloatArray, y: IntArray) -> FloatArray:
+def log_losses(fit: Fit, x: Floats, y: Ints) -> Floats:
     """Return the log loss [n] of every row under ``fit``."""
     scores = x @ fit.coef.T + fit.intercept
     if scores.shape[1] == 1:

@@ -6,15 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from paribus.arrays import Floats
 from paribus.errors import ConfigError, nearest
-from paribus.subspace.moments import FloatArray, as_weights
+from paribus.subspace.moments import as_weights
 
 RandomKind = Literal["isotropic", "covariance"]
 RANDOM_KINDS = ("isotropic", "covariance")
 RANK_TOLERANCE = 1e-6
 
 
-def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = RANK_TOLERANCE) -> FloatArray:
+def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = RANK_TOLERANCE) -> Floats:
     """Return an orthonormal basis [d, r] of the span of ``rows`` [k, d], strongest direction first.
 
     The rank is the number of singular values above ``tolerance`` times the largest, so that rows which depend on each
@@ -26,15 +27,15 @@ def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = 
     return np.ascontiguousarray(vectors[: found if rank is None else min(found, rank)].T)
 
 
-def covariance_root(h: FloatArray, weights: Any = None) -> FloatArray:
+def covariance_root(h: Floats, weights: Any = None) -> Floats:
     """Return ``R`` [n, d] with ``R.T @ R`` the covariance of the rows of ``h`` under ``weights``."""
     share = as_weights(weights, len(h))
     return np.asarray((h - share @ h) * np.sqrt(share)[:, None], dtype=np.float64)
 
 
 def random_subspaces(
-    n: int, d: int, rank: int, *, kind: str, rng: np.random.Generator, root: FloatArray | None = None
-) -> FloatArray:
+    n: int, d: int, rank: int, *, kind: str, rng: np.random.Generator, root: Floats | None = None
+) -> Floats:
     """Draw orthonormal bases [n, d, rank] of random subspaces.
 
     Args:
@@ -67,7 +68,7 @@ def random_subspaces(
     return np.ascontiguousarray(np.linalg.qr(draws).Q)
 
 
-def explained_share(basis: FloatArray, root: FloatArray) -> float:
+def explained_share(basis: Floats, root: Floats) -> float:
     """Return the share of the features' variance that lies in the span of ``basis`` [d, r]."""
     total = float((root**2).sum())
     return float(((root @ basis) ** 2).sum() / total) if total > 0 else 0.0

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from paribus.arrays import Floats
 from paribus.subspace.bases import orthonormal_basis
-from paribus.subspace.moments import FloatArray, as_features, as_weights, between_groups
+from paribus.subspace.moments import as_features, as_weights, between_groups
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,19 @@ def concentration(h: Any, domains: Any, labels: Any, *, weights: Any = None) -> 
     )
 
 
-def top_eigenvalue_share(eigenvalues: FloatArray) -> float:
+def top_eigenvalue_share(eigenvalues: Floats) -> float:
     """Return the largest eigenvalue's share of the trace; NaN where all are 0."""
     total = float(eigenvalues.sum())
     return float(eigenvalues.max()) / total if total > 0 else float("nan")
 
 
-def participation_ratio(eigenvalues: FloatArray) -> float:
+def participation_ratio(eigenvalues: Floats) -> float:
     """Return ``(sum)^2 / sum of squares``, between 1 and the number of eigenvalues; NaN where all are 0."""
     squares = float((eigenvalues**2).sum())
     return float(eigenvalues.sum()) ** 2 / squares if squares > 0 else float("nan")
 
 
-def principal_angles(a: FloatArray, b: FloatArray) -> list[float]:
+def principal_angles(a: Floats, b: Floats) -> list[float]:
     """Return the principal angles in degrees between the spans of orthonormal ``a`` [d, r] and ``b`` [d, s], ascending.
 
     By sines where the cosine is near 1, so that small angles are exact (Bjoerck and Golub 1973).

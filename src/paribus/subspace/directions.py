@@ -6,29 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from paribus.arrays import Floats
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.subspace.bases import RANDOM_KINDS, covariance_root, random_subspaces
-from paribus.subspace.moments import (
-    FloatArray,
-    as_features,
-    as_weights,
-    between_groups,
-    group_means,
-    within_groups,
-)
+from paribus.subspace.moments import as_features, as_weights, between_groups, group_means, within_groups
 from paribus.subspace.probes import fit_probe
 
 DIRECTIONS = ("between_domain_pc", "mean_difference", "probe", "lda", "random")
 _TOLERANCE = 1e-10
 
 
-def between_domain_pc(h: Any, domains: Any, *, weights: Any = None) -> FloatArray:
+def between_domain_pc(h: Any, domains: Any, *, weights: Any = None) -> Floats:
     """Return the top eigenvector [d] of the covariance between domain means (not LDA: nothing is whitened)."""
     features = as_features(h)
     return _top_row(between_groups(features, domains, as_weights(weights, len(features))))
 
 
-def mean_difference(h: Any, domains: Any, *, weights: Any = None, pair: tuple[Any, Any] | None = None) -> FloatArray:
+def mean_difference(h: Any, domains: Any, *, weights: Any = None, pair: tuple[Any, Any] | None = None) -> Floats:
     """Return the unit difference [d] of two domains' means: second minus first of ``pair``.
 
     Without a pair, of the two domains whose means lie farthest apart.
@@ -47,17 +41,17 @@ def mean_difference(h: Any, domains: Any, *, weights: Any = None, pair: tuple[An
     return _unit(means[high] - means[low])
 
 
-def probe(h: Any, domains: Any, *, clusters: Any, rng: np.random.Generator, weights: Any = None) -> FloatArray:
+def probe(h: Any, domains: Any, *, clusters: Any, rng: np.random.Generator, weights: Any = None) -> Floats:
     """Return the strongest direction [d] of a domain probe's rows in raw feature space."""
     return _top_row(fit_probe(h, domains, clusters=clusters, rng=rng, weights=weights).rows())
 
 
-def lda(h: Any, domains: Any, *, weights: Any = None) -> FloatArray:
+def lda(h: Any, domains: Any, *, weights: Any = None) -> Floats:
     """Return the first discriminant direction [d] of Fisher's linear discriminant analysis."""
     return _unit(lda_rows(h, domains, weights=weights)[0])
 
 
-def lda_rows(h: Any, domains: Any, *, weights: Any = None) -> FloatArray:
+def lda_rows(h: Any, domains: Any, *, weights: Any = None) -> Floats:
     """Return all discriminant directions [k - 1, d], strongest first (Fisher 1936; Rao 1948).
 
     Eigenvectors of the between-domain covariance relative to the pooled within-domain covariance, whose
@@ -78,8 +72,8 @@ def lda_rows(h: Any, domains: Any, *, weights: Any = None) -> FloatArray:
 
 
 def random_directions(
-    n: int, d: int, *, kind: str = "isotropic", rng: np.random.Generator, root: FloatArray | None = None
-) -> FloatArray:
+    n: int, d: int, *, kind: str = "isotropic", rng: np.random.Generator, root: Floats | None = None
+) -> Floats:
     """Return random unit vectors [n, d], ``isotropic`` or drawn with the ``covariance`` ``root.T @ root``."""
     return random_subspaces(n, d, 1, kind=kind, rng=rng, root=root)[:, :, 0]
 
@@ -93,7 +87,7 @@ def find_direction(
     rng: np.random.Generator,
     weights: Any = None,
     random_kind: str = "isotropic",
-) -> FloatArray:
+) -> Floats:
     """Return the unit direction [d] that ``method`` finds for the domain.
 
     Raises:
@@ -114,7 +108,7 @@ def find_direction(
     raise ConfigError(f"direction: no such method {method!r}; {nearest(method, DIRECTIONS)}")
 
 
-def orient(directions: FloatArray, gradient: FloatArray) -> FloatArray:
+def orient(directions: Floats, gradient: Floats) -> Floats:
     """Return ``directions`` [..., d], each turned so that its product with ``gradient`` [d] is not negative.
 
     With the mean gradient of the margin every direction then raises the margin, so that signed amounts can be pooled.
@@ -124,20 +118,20 @@ def orient(directions: FloatArray, gradient: FloatArray) -> FloatArray:
     return np.asarray(turned * sign[..., None])
 
 
-def projected_sd(h: FloatArray, directions: FloatArray, weights: Any = None) -> FloatArray:
+def projected_sd(h: Floats, directions: Floats, weights: Any = None) -> Floats:
     """Return the standard deviation of features [n, d] along each of ``directions`` [..., d]."""
     root = covariance_root(h, weights)
     return np.asarray(np.sqrt(((directions @ root.T) ** 2).sum(axis=-1)))
 
 
-def _top_row(rows: FloatArray) -> FloatArray:
+def _top_row(rows: Floats) -> Floats:
     _, values, vectors = np.linalg.svd(rows, full_matrices=False)
     if not values[0] > 0:
         raise ExperimentError("direction: the domains' means are equal at this site, so nothing tells them apart")
     return np.asarray(vectors[0])
 
 
-def _unit(vector: FloatArray) -> FloatArray:
+def _unit(vector: Floats) -> Floats:
     norm = float(np.linalg.norm(vector))
     if not norm > 0:
         raise ExperimentError("direction: the domains' means are equal at this site, so nothing tells them apart")

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from paribus.arrays import Floats
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.subspace.bases import RANDOM_KINDS, covariance_root, orthonormal_basis, random_subspaces
 from paribus.subspace.directions import lda_rows
 from paribus.subspace.moments import (
-    FloatArray,
     as_features,
     as_weights,
     between_groups,
@@ -49,12 +49,12 @@ class Eraser:
 
     method: str
     kind: Literal["projection", "oblique"]
-    center: FloatArray
+    center: Floats
     rank: int
-    basis: FloatArray | None = None
-    matrix: FloatArray | None = None
+    basis: Floats | None = None
+    matrix: Floats | None = None
 
-    def apply(self, h: Any) -> FloatArray:
+    def apply(self, h: Any) -> Floats:
         """Return the edited features [n, d]."""
         features = np.asarray(h, dtype=np.float64)
         centred = features - self.center
@@ -62,7 +62,7 @@ class Eraser:
             return np.asarray(features - (centred @ self.basis) @ self.basis.T)
         return np.asarray(features - centred @ self.removed().T)
 
-    def removed(self) -> FloatArray:
+    def removed(self) -> Floats:
         """Return the removed part as a matrix [d, d]."""
         if self.matrix is not None:
             return self.matrix
@@ -135,7 +135,7 @@ def fit_eraser(
     return Eraser(method=method, kind="projection", center=center, rank=basis.shape[1], basis=basis)
 
 
-def oblique_matrix(features: FloatArray, domains: Any, keep: Any | None, share: FloatArray) -> tuple[FloatArray, int]:
+def oblique_matrix(features: Floats, domains: Any, keep: Any | None, share: Floats) -> tuple[Floats, int]:
     """Return the removed part ``W^+ A (A'MA)^-1 A'M W`` [d, d] and the rank of ``A``.
 
     ``W = Sigma^(-1/2)`` (pseudo-inverse), ``A`` an orthonormal basis of ``W Sigma_hz``. ``M = I`` gives LEACE (Belrose
@@ -167,14 +167,14 @@ def oblique_matrix(features: FloatArray, domains: Any, keep: Any | None, share: 
 
 
 def _inlp_basis(
-    features: FloatArray,
+    features: Floats,
     domains: Any,
     clusters: Any,
     rng: np.random.Generator,
-    share: FloatArray,
+    share: Floats,
     rank: int | None,
     first: LinearProbe | None,
-) -> FloatArray:
+) -> Floats:
     """Return the directions that probes find one after the other (INLP: Ravfogel et al. 2020, ACL, algorithm 1).
 
     It ends when a probe's balanced accuracy on the rows themselves is within .02 of chance, after 8 rounds, or when

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paribus.arrays import Floats
 from paribus.errors import ExperimentError
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
-
-def as_features(h: Any) -> FloatArray:
+def as_features(h: Any) -> Floats:
     """Return ``h`` as a float64 matrix [n, d].
 
     Raises:
@@ -27,7 +24,7 @@ def as_features(h: Any) -> FloatArray:
     return features
 
 
-def as_weights(weights: Any, n: int) -> FloatArray:
+def as_weights(weights: Any, n: int) -> Floats:
     """Return weights [n] that sum to 1; None weighs all rows alike.
 
     Raises:
@@ -44,7 +41,7 @@ def as_weights(weights: Any, n: int) -> FloatArray:
     return given / total
 
 
-def balance_weights(domains: Any, labels: Any) -> FloatArray:
+def balance_weights(domains: Any, labels: Any) -> Floats:
     """Return weights [n], mean 1, under which every domain x class cell that has rows weighs the same.
 
     Under them a label that goes with a domain goes with it no longer, so a basis fitted for the domain does not take
@@ -57,18 +54,18 @@ def balance_weights(domains: Any, labels: Any) -> FloatArray:
     return np.asarray(weights * (len(cell) / weights.sum()), dtype=np.float64)
 
 
-def weighted_mean(h: FloatArray, weights: FloatArray) -> FloatArray:
+def weighted_mean(h: Floats, weights: Floats) -> Floats:
     """Return the mean [d] of rows under weights that sum to 1."""
     return np.asarray(weights @ h, dtype=np.float64)
 
 
-def covariance(h: FloatArray, weights: FloatArray) -> FloatArray:
+def covariance(h: Floats, weights: Floats) -> Floats:
     """Return the covariance [d, d] (divided by the total weight) under weights that sum to 1."""
     centred = (h - weights @ h) * np.sqrt(weights)[:, None]
     return np.asarray(centred.T @ centred, dtype=np.float64)
 
 
-def group_means(h: FloatArray, groups: Any, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+def group_means(h: Floats, groups: Any, weights: Floats) -> tuple[Floats, Floats]:
     """Return the groups' means [k, d] and their shares of the weight [k], groups in ascending order."""
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     members = np.zeros((len(names), len(h)))
@@ -79,13 +76,13 @@ def group_means(h: FloatArray, groups: Any, weights: FloatArray) -> tuple[FloatA
     return np.asarray(members @ h / shares[:, None], dtype=np.float64), shares
 
 
-def between_groups(h: FloatArray, groups: Any, weights: FloatArray) -> FloatArray:
+def between_groups(h: Floats, groups: Any, weights: Floats) -> Floats:
     """Return ``B`` [k, d] with ``B.T @ B`` the between-group covariance: centred means times root shares."""
     means, shares = group_means(h, groups, weights)
     return _without_rounding((means - shares @ means) * np.sqrt(shares)[:, None], h)
 
 
-def within_groups(h: FloatArray, groups: Any, weights: FloatArray) -> FloatArray:
+def within_groups(h: Floats, groups: Any, weights: Floats) -> Floats:
     """Return the pooled within-group covariance [d, d]."""
     means, _ = group_means(h, groups, weights)
     _, index = np.unique(np.asarray(groups), return_inverse=True)
@@ -93,13 +90,13 @@ def within_groups(h: FloatArray, groups: Any, weights: FloatArray) -> FloatArray
     return np.asarray(centred.T @ centred, dtype=np.float64)
 
 
-def cross_covariance(h: FloatArray, groups: Any, weights: FloatArray) -> FloatArray:
+def cross_covariance(h: Floats, groups: Any, weights: Floats) -> Floats:
     """Return the covariance [d, k] of features with the one-hot coding of the groups."""
     means, shares = group_means(h, groups, weights)
     return _without_rounding(((means - weights @ h) * shares[:, None]).T, h)
 
 
-def _without_rounding(differences: FloatArray, h: FloatArray) -> FloatArray:
+def _without_rounding(differences: Floats, h: Floats) -> Floats:
     """Return differences of means, or zeros where they are no larger than the rounding of ``h``."""
     size = float(np.sqrt((h**2).sum(axis=1).max()))
     if float(np.abs(differences).max(initial=0.0)) <= 1e-12 * size:

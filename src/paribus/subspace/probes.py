@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from paribus.arrays import Floats, Ints
 from paribus.errors import ExperimentError
 from paribus.subspace._logistic import Fit, LogisticProblem, log_losses
-from paribus.subspace.moments import FloatArray, IntArray, as_features, as_weights, balance_weights
+from paribus.subspace.moments import as_features, as_weights, balance_weights
 
 __all__ = ["PENALTIES", "LinearProbe", "balance_weights", "fit_one_vs_rest", "fit_probe", "grouped_folds"]
 
@@ -32,14 +33,14 @@ class LinearProbe:
         l2: The penalty used (of the weighted mean log loss plus ``l2 / 2 * |coef|^2``).
     """
 
-    coef: FloatArray
-    intercept: FloatArray
-    mean: FloatArray
-    scale: FloatArray
+    coef: Floats
+    intercept: Floats
+    mean: Floats
+    scale: Floats
     classes: NDArray[Any]
     l2: float
 
-    def scores(self, h: Any) -> FloatArray:
+    def scores(self, h: Any) -> Floats:
         """Return the scores [n, k] of features [n, d]; one column for two classes."""
         rows = self.rows()
         return np.asarray(np.asarray(h, dtype=np.float64) @ rows.T + (self.intercept - rows @ self.mean))
@@ -50,7 +51,7 @@ class LinearProbe:
         chosen = (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
         return np.asarray(self.classes[chosen])
 
-    def rows(self) -> FloatArray:
+    def rows(self) -> Floats:
         """Return the coefficients in the space of the raw features [k, d]: mapped back through the standardiser."""
         return np.asarray(self.coef / self.scale)
 
@@ -102,7 +103,7 @@ def fit_one_vs_rest(
     rng: np.random.Generator,
     weights: Any = None,
     l2: float | Literal["cv"] = "cv",
-) -> FloatArray:
+) -> Floats:
     """Return the coefficients [k, d] on standardised features of one probe per class against all others.
 
     With two classes the two probes are each other's negative and one row is returned. The penalty is chosen once, on
@@ -120,7 +121,7 @@ def fit_one_vs_rest(
     return np.stack(one_by_one)
 
 
-def grouped_folds(y: IntArray, clusters: Any, n_folds: int, rng: np.random.Generator) -> IntArray:
+def grouped_folds(y: Ints, clusters: Any, n_folds: int, rng: np.random.Generator) -> Ints:
     """Return a fold number [n] per row: clusters stay whole, and each fold gets its part of every class.
 
     Clusters are dealt out in random order within their most frequent class, so folds differ by at most one cluster per
@@ -137,10 +138,10 @@ def grouped_folds(y: IntArray, clusters: Any, n_folds: int, rng: np.random.Gener
 
 
 def _choose_penalty(
-    x: FloatArray, y: IntArray, n_classes: int, share: FloatArray, clusters: Any, rng: np.random.Generator
+    x: Floats, y: Ints, n_classes: int, share: Floats, clusters: Any, rng: np.random.Generator
 ) -> float:
     folds = grouped_folds(y, clusters, _FOLDS, rng)
-    problems: list[tuple[LogisticProblem, IntArray]] = []
+    problems: list[tuple[LogisticProblem, Ints]] = []
     for fold in range(_FOLDS):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         total = share[inside].sum() if len(inside) else 0.0
@@ -162,7 +163,7 @@ def _choose_penalty(
     return best
 
 
-def _coded(y: Any, n: int) -> tuple[NDArray[Any], IntArray]:
+def _coded(y: Any, n: int) -> tuple[NDArray[Any], Ints]:
     names = np.asarray(y)
     if names.shape != (n,):
         raise ExperimentError(f"probe: needs one class per row, got shape {names.shape} for {n} rows")

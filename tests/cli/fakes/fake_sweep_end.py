@@ -1,4 +1,4 @@
-"""Stands in for ``paribus.running.sweep_end``."""
+"""Stands in for ``paribus.sweep.end``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the stand-ins in place of ``paribus.running`` in every process of a test, workers included."""
+"""Puts the stand-ins in place of ``paribus.running`` and a sweep's end in every process of a test, workers included."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 STAND_INS = {
     "paribus.running.run": "fake_run_job.py",
     "paribus.running.validate": "fake_validate.py",
-    "paribus.running.sweep_end": "fake_sweep_end.py",
+    "paribus.sweep.end": "fake_sweep_end.py",
 }
 
 

@@ -12,9 +12,9 @@ from paribus.cli.arguments import Arguments
 from paribus.errors import ConfigError
 
 if TYPE_CHECKING:
-    from paribus.cli.legacy.document import LegacySpec
-    from paribus.cli.legacy.words import Known, Request
     from paribus.config.job import Job
+    from paribus.experiments.builds.older.document import LegacySpec
+    from paribus.experiments.builds.older.words import Known, Request
 
 SUMMARY = "a JSON spec of the older format: prints the override line that equals it, and runs it"
 USAGE = """
@@ -77,7 +77,7 @@ def mapped(path: Path, extra: Sequence[str], config_dirs: Sequence[str]) -> tupl
     Raises:
         ConfigError: If it is wrong.
     """
-    from paribus.cli.legacy import document, words
+    from paribus.experiments.builds.older import document, words
 
     spec = document.read(path)
     return spec, words.request(spec, extra=extra, known=_known(spec, extra, config_dirs))
@@ -104,7 +104,7 @@ def execute(spec: LegacySpec, made: Request, job: Job, folder: Path, source: Pat
         ParibusError: If the run fails.
     """
     from paribus.cli import signals
-    from paribus.cli.legacy import result_file
+    from paribus.experiments.builds.older import result_file
     from paribus.running.run import run_job
 
     result_file.prepare(folder)
@@ -122,8 +122,8 @@ def _known(spec: LegacySpec, extra: Sequence[str], config_dirs: Sequence[str]) -
     Raises:
         ConfigError: If model or data are wrong.
     """
-    from paribus.cli.legacy import overrides, words
     from paribus.config.compose import Composer
+    from paribus.experiments.builds.older import overrides, words
     from paribus.subjects.builds.vocabulary import Vocabulary
     from paribus.subjects.builds.weapons import Weapons
 

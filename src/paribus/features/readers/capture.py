@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
-from paribus.models.set_model import SetModel
+from paribus.subjects.builds.models.set_model import SetModel
 
 
 @contextmanager

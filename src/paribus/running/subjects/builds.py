@@ -18,12 +18,12 @@ from paribus.subjects.builds.overlap import shared_builds
 from paribus.tracking.identity import canonical, digest
 
 if TYPE_CHECKING:
+    from paribus.experiments.builds.setup_builds import BuildSetup
     from paribus.experiments.checkpoints import Checkpoint
-    from paribus.experiments.setup_builds import BuildSetup
-    from paribus.models.set_model import SetModel
     from paribus.running.resolve import Resolved
     from paribus.running.source import ModelSource
     from paribus.subjects.builds.contexts import Corpus
+    from paribus.subjects.builds.models.set_model import SetModel
     from paribus.tracking.interface import Store
 
 
@@ -47,7 +47,7 @@ def validate(resolved: Resolved, store: Store) -> None:
 
 def setup(resolved: Resolved, store: Store, *, identity: str) -> BuildSetup:
     """Load corpus and model, each once per process, and put the setup together."""
-    from paribus.experiments.setup_builds import build_setup
+    from paribus.experiments.builds.setup_builds import build_setup
     from paribus.subjects.builds.constraints import ConstraintsSpec
     from paribus.subjects.builds.slices import SliceSpec
 
@@ -101,7 +101,7 @@ def load(resolved: Resolved) -> Corpus:
         ConfigError: If none is chosen.
         DataError: If it is no corpus of builds.
     """
-    from paribus.experiments.setup_builds import load_corpus
+    from paribus.experiments.builds.setup_builds import load_corpus
     from paribus.subjects.builds.contexts import Corpus
 
     node, model = resolved.request.nodes.get("data"), resolved.request.nodes.get("model")
@@ -129,7 +129,7 @@ def set_model(resolved: Resolved, corpus: Corpus) -> SetModel:
         ConfigError: If no model is chosen, or it is none of sets.
         CheckpointError: If its file is missing, unsafe or does not fit the vocabulary.
     """
-    from paribus.models.set_model import SetModel
+    from paribus.subjects.builds.models.set_model import SetModel
 
     request, source = resolved.request, resolved.source
     node: Any = request.nodes.get("model")

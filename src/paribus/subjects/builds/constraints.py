@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from paribus.arrays import Bools
 from paribus.errors import ExperimentError
 from paribus.spec import Spec, field
 from paribus.subjects.builds.edits import families_present
@@ -15,7 +15,6 @@ from paribus.subjects.builds.legality import legal, total_points
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, Codes, States
 from paribus.subjects.builds.vocabulary import Vocabulary
 
-Bools = npt.NDArray[np.bool_]
 LEVELS = ("hard", "soft", "off")
 EMPTY_SET = "empty_set"
 """Under this name, states left without any token are counted."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from paribus.arrays import Ints
 from paribus.errors import DataError
 from paribus.subjects.builds.legality import legal
 from paribus.subjects.builds.states import WEAPON_COLUMN, Codes, States
@@ -15,7 +16,6 @@ from paribus.subjects.builds.tokens import n_tokens
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
-Ints = npt.NDArray[np.int64]
 REMOVAL_POWER = 1.2
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError
 from paribus.subjects.builds.families import MAIN_AP, MAIN_ONLY, STACKING, Family
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, N_STACKING, WEAPON_COLUMN, Codes, States, stack
@@ -19,8 +19,6 @@ from paribus.subjects.builds.tokens import capstones, closed_mask
 from paribus.subjects.builds.vocabulary import TokenRef, Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 Level = int | bool | None
 """A level of a family: None, 0 or False is absent; otherwise AP (a main-only ability: 10 or True)."""
 

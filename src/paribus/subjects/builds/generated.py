@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paribus import seeds
+from paribus.arrays import Floats, Ints
 from paribus.spec import Spec, field
 from paribus.subjects.builds.contexts import Corpus, corpus_of
 from paribus.subjects.builds.families import BY_SHORT, DOUBLER, FAMILIES, MAIN_ONLY, PIECES, STACKING
@@ -17,8 +18,6 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
 GENERATOR_VERSION = 1
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

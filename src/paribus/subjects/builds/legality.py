@@ -12,12 +12,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from paribus.arrays import Bools
 from paribus.subjects.builds.families import DOUBLER, MAIN_AP, MAIN_ONLY, N_SUBS, PIECES, SUB_AP
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, Codes
 from paribus.subjects.builds.tokens import capstones
 from paribus.subjects.builds.vocabulary import Vocabulary
 
-Bools = npt.NDArray[np.bool_]
 N_MAINS = len(PIECES)
 N_DOUBLE_SUBS = 3
 

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError
 
 Codes = npt.NDArray[np.uint16]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 N_STACKING = 14
 MAIN_ONLY_COLUMN = 14

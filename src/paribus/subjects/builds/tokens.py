@@ -8,12 +8,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from paribus.arrays import Ints
 from paribus.errors import DataError
 from paribus.subjects.builds.families import MAIN_AP, MAIN_ONLY, STACKING, Family, family_named
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, N_COLUMNS, N_STACKING, WEAPON_COLUMN, Codes
 from paribus.subjects.builds.vocabulary import Vocabulary
-
-Ints = npt.NDArray[np.int64]
 
 
 def closed_mask(vocabulary: Vocabulary, family: Family, rung: int) -> int:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.spec import Spec, field
 from paribus.subjects.images.assemble import HELD_OUT, Catalogue, Draws, assemble, choose
 from paribus.subjects.images.clusters import ALONE
-from paribus.subjects.images.data import ONE_DOMAIN, SPLITS, ImageData, IntArray
+from paribus.subjects.images.data import ONE_DOMAIN, SPLITS, ImageData
 from paribus.subjects.images.files import file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.selection import resolve_roles
@@ -117,7 +118,7 @@ class Arrays(Spec, kind="data/arrays"):
         )
         draws = Draws(self.seed, self.n_train, self.n_eval, self.id_val_share, self.balance, self.held_out)
 
-        def read(rows: IntArray) -> torch.Tensor:
+        def read(rows: Ints) -> torch.Tensor:
             return torch.from_numpy(pixels[rows])
 
         cut = choose(catalogue, roles, draws, where)
@@ -125,9 +126,7 @@ class Arrays(Spec, kind="data/arrays"):
         notes = () if "clusters" in archive else (ALONE,)
         return assemble(catalogue, roles, cut, read, fingerprint=self.content(), cluster_space=space, notes=notes)
 
-    def _kept_classes(
-        self, labels: IntArray, names: tuple[str, ...], where: str
-    ) -> tuple[IntArray, tuple[str, ...], IntArray]:
+    def _kept_classes(self, labels: Ints, names: tuple[str, ...], where: str) -> tuple[Ints, tuple[str, ...], Ints]:
         """Return the rows of the chosen classes, the names of these, and the rows' labels among them."""
         for name in self.classes:
             if name not in names:
@@ -163,7 +162,7 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"arrays {file}: damaged or not an .npz archive") from None
 
 
-def named_splits(archive: Mapping[str, NDArray[Any]], name: str, n: int, where: str) -> dict[str, IntArray]:
+def named_splits(archive: Mapping[str, NDArray[Any]], name: str, n: int, where: str) -> dict[str, Ints]:
     """Return the rows of each split that an array names for every image.
 
     Raises:
@@ -255,7 +254,7 @@ def as_bytes(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
 
 def coded(
     values: NDArray[Any], names: NDArray[Any] | None, n: int, what: str, where: str
-) -> tuple[IntArray, tuple[str, ...]]:
+) -> tuple[Ints, tuple[str, ...]]:
     """Return numbers from 0 and their names, from numbers (with or without names) or from names.
 
     Raises:

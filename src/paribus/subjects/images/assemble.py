@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paribus import seeds
+from paribus.arrays import Ints
 from paribus.errors import DataError
-from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, IntArray, content_digest
+from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, content_digest
 from paribus.subjects.selection import Roles, draw, hold_out
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ class Catalogue:
         splits: Rows by split, where the data set itself cuts them; those it lacks are held out of its training rows.
     """
 
-    labels: IntArray
-    domains: IntArray
-    clusters: IntArray
+    labels: Ints
+    domains: Ints
+    clusters: Ints
     domain_names: tuple[str, ...]
     class_names: tuple[str, ...]
     in_id_val: NDArray[np.bool_] | None = None
-    splits: Mapping[str, IntArray] | None = None
+    splits: Mapping[str, Ints] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ class Cut:
         notes: What every result on it has to say.
     """
 
-    rows: Mapping[str, IntArray]
+    rows: Mapping[str, Ints]
     notes: tuple[str, ...] = ()
 
     @property
-    def kept(self) -> IntArray:
+    def kept(self) -> Ints:
         """Rows of the catalogue that stand in any split, ascending."""
         return np.unique(np.concatenate(list(self.rows.values())))
 
@@ -97,7 +98,7 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> Cut:
     given = catalogue.splits or {}
     trained = given.get("train", np.flatnonzero(np.isin(domains, roles.train)))
 
-    def held_out(rows: IntArray) -> IntArray:
+    def held_out(rows: Ints) -> Ints:
         names = catalogue.domain_names
         return hold_out(rows, draws.id_val_share, domains=domains, clusters=clusters, rng=rng, where=where, names=names)
 
@@ -122,7 +123,7 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> Cut:
         if shared:
             notes.append(f"{shared} of {len(rows)} images of {name} share a cluster with training images.")
     candidates["train"] = train
-    chosen: dict[str, IntArray] = {}
+    chosen: dict[str, Ints] = {}
     for name in (split for split in SPLITS if split in candidates):
         rows = candidates[name]
         n = draws.n_train if name == "train" else _at_most(rows, draws.n_eval, catalogue, draws)
@@ -145,7 +146,7 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> Cut:
     return Cut(chosen, tuple(notes))
 
 
-def _apart(rows: IntArray, train: IntArray, clusters: IntArray, where: str) -> IntArray:
+def _apart(rows: Ints, train: Ints, clusters: Ints, where: str) -> Ints:
     """Return those of ``rows`` whose cluster is not trained on.
 
     Raises:
@@ -157,7 +158,7 @@ def _apart(rows: IntArray, train: IntArray, clusters: IntArray, where: str) -> I
     return apart
 
 
-def _at_most(rows: IntArray, n: int | None, catalogue: Catalogue, draws: Draws) -> int | None:
+def _at_most(rows: Ints, n: int | None, catalogue: Catalogue, draws: Draws) -> int | None:
     """Return how many can be drawn for evaluation: ``n``, or as many as there are if these are fewer."""
     if n is None or not len(rows):
         return n
@@ -174,7 +175,7 @@ def assemble(
     catalogue: Catalogue,
     roles: Roles,
     cut: Cut,
-    read: Callable[[IntArray], torch.Tensor],
+    read: Callable[[Ints], torch.Tensor],
     *,
     fingerprint: str,
     cluster_space: str = "",
@@ -211,7 +212,7 @@ def assemble(
     )
 
 
-def channel_statistics(pixels: torch.Tensor, rows: IntArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def channel_statistics(pixels: torch.Tensor, rows: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and standard deviation of each channel over ``rows``, in [0, 1]; the latter at least 1/255."""
     total, squares, count = np.zeros(pixels.shape[1]), np.zeros(pixels.shape[1]), 0
     for part in np.array_split(rows, max(1, len(rows) // 256)):

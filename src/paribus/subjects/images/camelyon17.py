@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paribus.arrays import Ints
 from paribus.errors import DataError
 from paribus.spec import Spec, field
 from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
-from paribus.subjects.images.data import ImageData, IntArray
+from paribus.subjects.images.data import ImageData
 from paribus.subjects.images.files import digest_of_files, file_digest, read_images
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.selection import Roles
@@ -83,7 +84,7 @@ class Camelyon17(Spec, kind="data/camelyon17"):
         frame, catalogue, roles = self._catalogued()
         cut = choose(catalogue, roles, self._draws(), self._where())
 
-        def read(rows: IntArray) -> torch.Tensor:
+        def read(rows: Ints) -> torch.Tensor:
             files = patch_files(Path(self.path), frame, rows)
             return read_images(files, size=self.image_size, channels=3, description="patches")
 
@@ -162,7 +163,7 @@ def read_metadata(root: Path, where: str) -> pd.DataFrame:
     return frame
 
 
-def patch_files(root: Path, frame: pd.DataFrame, rows: IntArray) -> list[Path]:
+def patch_files(root: Path, frame: pd.DataFrame, rows: Ints) -> list[Path]:
     """Return the files of some rows of the metadata."""
     chosen = frame.iloc[rows]
     files = []

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from paribus.arrays import Ints
 from paribus.errors import ConfigError, DataError
-from paribus.subjects.images.data import IntArray
 
 ALONE = (
     "Nothing says which images belong together (one patient, one slide), so every image is a cluster of its own: where "
@@ -41,7 +41,7 @@ def compiled(pattern: str, where: str) -> re.Pattern[str]:
     return found
 
 
-def by_pattern(names: Sequence[str], pattern: str, where: str) -> IntArray:
+def by_pattern(names: Sequence[str], pattern: str, where: str) -> Ints:
     r"""Return cluster numbers [n] of paths: equal where the pattern's group matches the same text.
 
     Args:
@@ -64,7 +64,7 @@ def by_pattern(names: Sequence[str], pattern: str, where: str) -> IntArray:
     return numbered([str(match.group(1)) for match in found if match is not None])
 
 
-def by_table(names: Sequence[str], file: Path, where: str) -> IntArray:
+def by_table(names: Sequence[str], file: Path, where: str) -> Ints:
     """Return cluster numbers [n] of paths from a CSV with the columns ``path`` and ``cluster``.
 
     Raises:
@@ -92,9 +92,9 @@ def by_table(names: Sequence[str], file: Path, where: str) -> IntArray:
     return numbered([known[name] for name in names])
 
 
-def numbered(values: Sequence[str]) -> IntArray:
+def numbered(values: Sequence[str]) -> Ints:
     """Return numbers [n] for texts, equal for equal ones, in the order of the sorted texts."""
-    numbers: IntArray = np.unique(np.asarray(values, dtype=str), return_inverse=True)[1].astype(np.int64)
+    numbers: Ints = np.unique(np.asarray(values, dtype=str), return_inverse=True)[1].astype(np.int64)
     return numbers
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.subjects.offers import Offers
 
 if TYPE_CHECKING:
     import torch
 
-IntArray = NDArray[np.int64]
 AT_ONCE = 256
 
 SPLITS = ("train", "id_val", "val", "ood")
@@ -25,7 +25,7 @@ ONE_DOMAIN = "all"
 """Name of the only domain where a data set tells none apart."""
 
 
-def _not_given() -> IntArray:
+def _not_given() -> Ints:
     return np.empty(0, dtype=np.int64)
 
 
@@ -92,15 +92,15 @@ class ImageData:
     """
 
     inputs: Any
-    labels: IntArray
-    domains: IntArray = field(default_factory=_not_given)
-    clusters: IntArray = field(default_factory=_not_given)
+    labels: Ints
+    domains: Ints = field(default_factory=_not_given)
+    clusters: Ints = field(default_factory=_not_given)
     domain_names: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
-    splits: Mapping[str, IntArray] = field(default_factory=dict)
+    splits: Mapping[str, Ints] = field(default_factory=dict)
     digest: str = ""
     train_domains: tuple[int, ...] = ()
-    rerender: Callable[[IntArray, int], torch.Tensor] | None = None
+    rerender: Callable[[Ints, int], torch.Tensor] | None = None
     paired_class: Mapping[int, int | None] = field(default_factory=dict)
     cluster_space: str = ""
     notes: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ class ImageData:
     def _fill(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
-    def _name(self, what: str, numbers: IntArray) -> None:
+    def _name(self, what: str, numbers: Ints) -> None:
         """Fill in the names of numbers where there are none.
 
         Raises:
@@ -183,7 +183,7 @@ class ImageData:
         sizes = {name: len(self.splits[name]) for name in self.present}
         return Offers(sizes, domains, self.rerender is not None, self.n_classes)
 
-    def rows(self, split: str) -> IntArray:
+    def rows(self, split: str) -> Ints:
         """Return the rows of a split.
 
         Raises:
@@ -193,7 +193,7 @@ class ImageData:
             raise DataError(f"images: no such split {split!r}; {nearest(split, self.splits)}")
         return self.splits[split]
 
-    def take(self, rows: IntArray) -> torch.Tensor:
+    def take(self, rows: Ints) -> torch.Tensor:
         """Return the images of ``rows``, float32 ``[len(rows), C, H, W]``."""
         taken: torch.Tensor = self.inputs[rows]
         return taken

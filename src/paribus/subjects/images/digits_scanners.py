@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus import seeds
+from paribus.arrays import Ints
 from paribus.config.science import is_stated
 from paribus.errors import ConfigError
 from paribus.spec import Spec, field
 from paribus.subjects.images import scanners
-from paribus.subjects.images.data import ImageData, IntArray, content_digest
+from paribus.subjects.images.data import ImageData, content_digest
 
 GENERATOR_VERSION = 1
 """Raised whenever the same parameters would give other images; part of the fingerprint."""
@@ -89,7 +90,7 @@ class DigitsScanners(Spec, kind="data/digits_scanners"):
         content = scanners.place(ink[digits], jitter, self.image_size)
         styles = scanners.gapped_styles(self.style_gap)
 
-        def rerender(rows: IntArray, domain: int) -> torch.Tensor:
+        def rerender(rows: Ints, domain: int) -> torch.Tensor:
             """Return the contents of ``rows``, with their own jitter, as scanner ``domain`` would show them."""
             rows = np.asarray(rows)
             return scanners.scan(content[rows], jitter.rows(rows), styles[domain])
@@ -114,11 +115,11 @@ class DigitsScanners(Spec, kind="data/digits_scanners"):
             paired_class={k: {1: 1, -1: 0}.get(int(a)) for k, a in enumerate(pairing)},
         )
 
-    def pairing(self) -> IntArray:
+    def pairing(self) -> Ints:
         """Return ``a``: for each training scanner +1, -1 or 0, a permutation drawn from the seed."""
         return seeds.rng(self.seed, "digits_scanners/pairing").permutation(np.array([1, -1, 0], dtype=np.int64))
 
-    def _split(self, parity: IntArray) -> tuple[IntArray, IntArray, np.ndarray]:
+    def _split(self, parity: Ints) -> tuple[Ints, Ints, np.ndarray]:
         """Return digit, jitter stream and split name of every image; each split has equally many of both classes."""
         rng = seeds.rng(self.seed, "digits_scanners/split")
         queues = {label: list(rng.permutation(np.flatnonzero(parity == label))) for label in (0, 1)}
@@ -138,7 +139,7 @@ class DigitsScanners(Spec, kind="data/digits_scanners"):
                 names += [name] * size
         return np.array(digits, dtype=np.int64), np.array(streams, dtype=np.int64), np.array(names)
 
-    def _assign(self, labels: IntArray, pairing: IntArray, split: str) -> IntArray:
+    def _assign(self, labels: Ints, pairing: Ints, split: str) -> Ints:
         """Give every image a scanner such that P(y = 1 | scanner k) = 1/2 + a_k * strength / 2, but for rounding.
 
         With equally many of both classes and equally used scanners, Bayes' rule gives
@@ -153,7 +154,7 @@ class DigitsScanners(Spec, kind="data/digits_scanners"):
             assigned[rows] = np.searchsorted(edges, np.arange(len(rows)), side="right").clip(max=2)
         return assigned
 
-    def _jitter(self, digits: IntArray, streams: IntArray) -> scanners.Jitter:
+    def _jitter(self, digits: Ints, streams: Ints) -> scanners.Jitter:
         """Draw every image's jitter from a stream of its own, so that it depends on nothing but digit and stream."""
         drawn = [
             scanners.draw_jitter(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paribus.arrays import Ints
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.spec import Spec, field
 from paribus.subjects.images import clusters
 from paribus.subjects.images.assemble import HELD_OUT, Catalogue, Draws, assemble, choose
-from paribus.subjects.images.data import ONE_DOMAIN, ImageData, IntArray
+from paribus.subjects.images.data import ONE_DOMAIN, ImageData
 from paribus.subjects.images.files import SUFFIXES, digest_of_files, file_digest, read_images
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.selection import Roles, resolve_roles
@@ -46,8 +47,8 @@ class Listing:
     """
 
     names: list[str]
-    labels: IntArray
-    groups: IntArray
+    labels: Ints
+    groups: Ints
     group_names: tuple[str, ...]
     class_names: tuple[str, ...]
 
@@ -142,7 +143,7 @@ class ImageFolder(Spec, kind="data/image_folder"):
         catalogue, roles = self._catalogued(listing, where)
         draws = Draws(self.seed, self.n_train, self.n_eval, self.id_val_share, self.balance, self.held_out)
 
-        def read(rows: IntArray) -> torch.Tensor:
+        def read(rows: Ints) -> torch.Tensor:
             chosen = [root / listing.names[row] for row in rows]
             channels = 1 if self.grayscale else 3
             return read_images(chosen, size=self.image_size, channels=channels, description="images")
@@ -203,8 +204,8 @@ class ImageFolder(Spec, kind="data/image_folder"):
                 raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, found)}")
         classes = list(self.classes) or found
         files: list[str] = []
-        labels: list[IntArray] = []
-        numbers: list[IntArray] = []
+        labels: list[Ints] = []
+        numbers: list[Ints] = []
         for number, group in enumerate(groups):
             for label, name in enumerate(classes):
                 images = _images(root, f"{group}/{name}" if group else name)
@@ -216,13 +217,13 @@ class ImageFolder(Spec, kind="data/image_folder"):
         return Listing(files, np.concatenate(labels), np.concatenate(numbers), tuple(groups), tuple(classes))
 
 
-def _by_split(groups: IntArray, names: tuple[str, ...], where: str) -> dict[str, IntArray]:
+def _by_split(groups: Ints, names: tuple[str, ...], where: str) -> dict[str, Ints]:
     """Return the rows of the split that each folder is.
 
     Raises:
         DataError: If a folder is none, two are the same one, or there is none to train on.
     """
-    rows: dict[str, IntArray] = {}
+    rows: dict[str, Ints] = {}
     for number, name in enumerate(names):
         split = SPLIT_FOLDERS.get(name.lower())
         if split is None:

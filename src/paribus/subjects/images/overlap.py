@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, IntArray
+from paribus.arrays import Ints
+from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData
 
 HELD_OUT = tuple(split for split in SPLITS if split != "train")
 AT_ONCE = 256
@@ -70,7 +71,7 @@ def unlike(trained_on: ImageData, measured_on: ImageData) -> list[str]:
     return lines
 
 
-def contents(data: ImageData, rows: IntArray) -> list[bytes]:
+def contents(data: ImageData, rows: Ints) -> list[bytes]:
     """Return a digest of the content of each image."""
     stored: Any = data.inputs.pixels if isinstance(data.inputs, EightBitImages) else data.inputs
     found: list[bytes] = []

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
     import torch
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 SPLITS = ("train", "id_val", "val", "ood")
 """Training rows; held-out rows of the training domains; the rows choices are made on; the domain only reported."""

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from paribus import seeds
+from paribus.arrays import Floats, Ints
 from paribus.errors import DataError, nearest
 from paribus.subjects.selection import draw, hold_out
-from paribus.subjects.tables.data import MISSING, SPLITS, Column, Floats, Ints, TableData
+from paribus.subjects.tables.data import MISSING, SPLITS, Column, TableData
 from paribus.subjects.tables.files import column_names, read_columns
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from paribus.subjects.images.data import SPLITS, IntArray
+from paribus.arrays import Ints
+from paribus.subjects.images.data import SPLITS
 from paribus.subjects.labelled import LabelledData
 
 RANK_ROWS = 512
@@ -62,7 +63,7 @@ class SplitImages:
     def __init__(
         self,
         data: LabelledData,
-        rows: IntArray,
+        rows: Ints,
         device: str,
         memory_format: torch.memory_format,
         keep_bytes: float = 2**31,
@@ -90,7 +91,7 @@ class SplitImages:
             images = self.kept[positions.to(self.device)]
         return images, self.labels[positions.to(self.device)]
 
-    def _fetch(self, rows: IntArray) -> torch.Tensor:
+    def _fetch(self, rows: Ints) -> torch.Tensor:
         images = self.data.take(rows).to(self.device)
         return images.contiguous(memory_format=self.memory_format) if images.ndim == 4 else images
 

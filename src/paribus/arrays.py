@@ -1,0 +1,18 @@
+"""Names for arrays of one kind of number, for annotations. Importing them loads nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Bools", "Floats", "Ints"]
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+"""Double precision numbers."""
+Ints: TypeAlias = "npt.NDArray[np.int64]"
+"""Whole numbers: counts, positions, rows."""
+Bools: TypeAlias = "npt.NDArray[np.bool_]"
+"""Masks."""

@@ -1,0 +1,1 @@
+"""What drives a feature of a model of builds?"""

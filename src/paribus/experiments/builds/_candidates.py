@@ -1,0 +1,249 @@
+"""What interactions are looked for between: tokens or families, given or chosen by their single effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from paribus.arrays import Ints
+from paribus.errors import ConfigError, nearest
+from paribus.experiments.builds._moves import Move
+from paribus.experiments.builds._screen import Screened, sample, screen
+from paribus.experiments.builds._weapon_factors import FORM, is_weapon_factor, weapon_factor
+from paribus.experiments.builds._words import counted
+from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
+from paribus.subjects.builds.states import N_STACKING, States
+from paribus.subjects.builds.tokens import capstones
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.builds.setup_builds import BuildSetup
+
+
+class AsksForCandidates(Protocol):
+    """An experiment that names candidates or has them chosen."""
+
+    @property
+    def candidates(self) -> list[str] | None:
+        """Names, or None to have them chosen."""
+
+    @property
+    def n_candidates(self) -> int:
+        """How many are chosen."""
+
+    @property
+    def rung(self) -> int | None:
+        """AP that families are set to; None for the usual one."""
+
+    @property
+    def stable_tokens(self) -> list[str]:
+        """Tokens held in every condition."""
+
+    def hold(self, setup: BuildSetup, states: States) -> States:
+        """Hold them."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that is there or not.
+
+    Attributes:
+        name: As it was asked for, or the family's name.
+        family: Its family; None for a weapon or a class of weapons.
+        level: AP that the family has when it is there.
+        is_token: Whether a token was asked for (else a family).
+        there: Edits whose mean is "there": the one that puts it there, or one for each weapon of a class.
+        gone: Edits whose mean is "absent": the one that takes its whole family away, or one for each other weapon.
+    """
+
+    name: str
+    family: Family | None
+    level: int | None
+    is_token: bool
+    there: tuple[Move, ...]
+    gone: tuple[Move, ...]
+
+    def excludes(self, other: Candidate) -> bool:
+        """Return whether the two cannot stand together: one family, one piece's main-only abilities, or two weapons."""
+        if self.family is None or other.family is None:
+            return self.family is other.family
+        one_piece = self.family.piece is not None and self.family.piece == other.family.piece
+        return self.family == other.family or one_piece
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidates, and where they come from.
+
+    Attributes:
+        candidates: The candidates in order.
+        screened: Their single effects where they were chosen by them; empty where they were given.
+        rows: The contexts to report on.
+        n_chosen_on: Contexts (of other source builds) they were chosen on; 0 where they were given.
+    """
+
+    candidates: tuple[Candidate, ...]
+    screened: tuple[Screened, ...]
+    rows: Ints
+    n_chosen_on: int
+
+
+def parse(setup: BuildSetup, name: str, rung: int | None) -> Candidate:
+    """Return the candidate of a token (its capstone), a family (at ``rung``, or its usual one) or a weapon or class.
+
+    Raises:
+        ConfigError: If there is no such token, family, weapon or class, or the family lacks the rung.
+    """
+    vocabulary = setup.vocabulary
+    if is_weapon_factor(name):
+        weapon = weapon_factor(setup, name, where="experiment.candidates")
+        return Candidate(weapon.name, None, None, False, weapon.there, weapon.gone)
+    if name in BY_NAME or name in BY_SHORT:
+        family = vocabulary.family(name)
+        level = usual_level(setup, family) if rung is None or family.main_only else rung
+        vocabulary.rung_index(family, level)
+        return _candidate(setup, family.name, family, level, is_token=False)
+    stem = name.rpartition("_")[0]
+    if stem not in BY_NAME and stem not in BY_SHORT:
+        valid = [*(family.name for family in vocabulary.families()), *vocabulary.ability_tokens]
+        raise ConfigError(f"no ability token or family {name!r}; {nearest(name, valid)}; weapons: {FORM}")
+    ref = vocabulary.token(name)
+    return _candidate(setup, vocabulary.token_name(ref), ref.family, vocabulary.rungs[ref.rung], is_token=True)
+
+
+def usual_level(setup: BuildSetup, family: Family) -> int:
+    """Return the median rung that the corpus' contexts show of a family (its lowest one where none shows it)."""
+    known = setup.vocabulary.family_rungs(family)
+    if family.main_only:
+        return known[0]
+    places = capstones(setup.corpus.contexts.codes[:, :N_STACKING])[:, family.slot]
+    shown = np.sort(places[places >= 0])
+    return setup.vocabulary.rungs[int(shown[(len(shown) - 1) // 2])] if len(shown) else known[0]
+
+
+def _candidate(setup: BuildSetup, name: str, family: Family, level: int, *, is_token: bool) -> Candidate:
+    there = Move.of(lambda states: setup.edits.set_rung(states, family, level))
+    gone = Move.of(lambda states: setup.edits.set_rung(states, family, None))
+    return Candidate(name, family, level, is_token, (there,), (gone,))
+
+
+def given(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Family] = ()) -> tuple[Candidate, ...]:
+    """Return the candidates that are named; none where they are to be chosen. Nothing is measured.
+
+    Raises:
+        ConfigError: If a name is unknown, given twice, barred, or no two candidates can stand together.
+    """
+    if experiment.candidates is None:
+        return ()
+    named = tuple(parse(setup, name, experiment.rung) for name in experiment.candidates)
+    _check(named, _barred(setup, experiment, without))
+    return named
+
+
+def _barred(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Family]) -> set[Family]:
+    return {*without, *(family for family, _ in setup.edits.requested(experiment.stable_tokens))}
+
+
+def choose(
+    setup: BuildSetup, experiment: AsksForCandidates, recorder: Recorder | None, *, without: Sequence[Family] = ()
+) -> Choice:
+    """Return the candidates asked for, or those with the largest single effects.
+
+    Families are looked over at every rung (see :mod:`~paribus.experiments.builds._screen`) on one half of the source
+    builds; interactions are reported on the other. Of main-only abilities of one piece only the strongest is chosen, so
+    that every pair can stand together.
+
+    Args:
+        setup: The contexts.
+        experiment: Says what is asked for.
+        recorder: Gets counts and a note of the split.
+        without: Families that cannot be candidates.
+
+    Raises:
+        ConfigError: If a name is unknown, given twice, or no two candidates can stand together.
+    """
+    named = given(setup, experiment, without)
+    if named:
+        return Choice(named, (), np.arange(len(setup.contexts)), 0)
+    barred = _barred(setup, experiment, without)
+    families = [family for family in setup.vocabulary.families() if family not in barred]
+    clusters = np.unique(setup.cluster)
+    first = setup.rng("candidate_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
+    choosing = np.isin(setup.cluster, first)
+    rows, rest = sample(setup, np.flatnonzero(choosing)), np.flatnonzero(~choosing)
+    if not len(rest):
+        raise ConfigError("all contexts come from one source build; name the candidates: experiment.candidates=[...]")
+    screened = screen(
+        setup.restrict(rows), experiment, [_range(setup, family, experiment.rung) for family in families], recorder
+    )
+    pool = [parse(setup, found.family.name, found.level) for found in screened]
+    order = _strongest(pool, screened)[: experiment.n_candidates]
+    if len(order) < 2:
+        raise ConfigError("fewer than two families can be set in these contexts; name the candidates or a lower rung")
+    chosen = tuple(screened[i] for i in order)
+    if recorder is not None:
+        recorder.warn(
+            f"candidates were chosen by their single effects on {counted(len(rows), 'context')} and are "
+            f"reported on the {counted(len(rest), 'context')} of the other source builds"
+        )
+        _say_what_passed(setup, recorder, chosen, len(rows))
+    return Choice(tuple(pool[i] for i in order), chosen, rest, len(rows))
+
+
+def _range(setup: BuildSetup, family: Family, rung: int | None) -> tuple[Family, tuple[int, ...], int]:
+    """Return a family with the levels it is looked over at, and its usual one: all, or the rung that is asked for."""
+    known = setup.vocabulary.family_rungs(family)
+    if rung in known:
+        return family, (rung,), rung
+    usual = usual_level(setup, family)
+    return family, known if rung is None else (usual,), usual
+
+
+def _strongest(pool: Sequence[Candidate], screened: Sequence[Screened]) -> list[int]:
+    """Return places by falling size, leaving out what cannot stand beside a stronger one (main-only, same piece)."""
+    out: list[int] = []
+    for i in np.argsort([-found.largest for found in screened], kind="stable").tolist():
+        if np.isfinite(screened[i].rms) and not any(pool[i].excludes(pool[j]) for j in out):
+            out.append(i)
+    return out
+
+
+def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Screened], n: int) -> None:
+    """Say so where candidates are none by their own effect: what they show is not what the feature responds to."""
+    least = setup.stats.min_effect * setup.sd
+    passed = sum(found.rms >= least > 0 for found in chosen)
+    by = f"by {setup.stats.min_effect:g} sd (root mean square over {counted(n, 'context')})"
+    if not passed:
+        recorder.warn(
+            f"no family moves the feature {by} at any rung that was looked at: the candidates are the first of equals, "
+            "and nothing here speaks about what drives the feature; name candidates (experiment.candidates), among "
+            "them a weapon (weapon:NAME) or a class of weapons (weapon_class:NAME)"
+        )
+    elif passed < len(chosen):
+        recorder.warn(
+            f"of {counted(len(chosen), 'candidate')} {passed} by {'itself' if passed == 1 else 'themselves'} "
+            f"{'moves' if passed == 1 else 'move'} the feature {by}; the others fill up"
+        )
+
+
+def _check(named: Sequence[Candidate], barred: set[Family]) -> None:
+    names = [candidate.name for candidate in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"experiment.candidates names {', '.join(twice)} twice")
+    held = sorted({candidate.name for candidate in named if candidate.family in barred})
+    if held:
+        raise ConfigError(f"experiment.candidates: {', '.join(held)} is held (stable_tokens) or the modulator itself")
+    if len(named) < 2:
+        raise ConfigError("experiment.candidates needs at least two tokens or families")
+    if all(a.excludes(b) for i, a in enumerate(named) for b in named[i + 1 :]):
+        a, b = named[:2]
+        why = "two weapons" if a.family is None else _why(a.family, b.family)
+        raise ConfigError(f"experiment.candidates: {a.name} and {b.name} cannot stand together ({why})")
+
+
+def _why(first: Family, second: Family | None) -> str:
+    return "one family" if first == second else f"both need the main slot of the {first.piece} piece"

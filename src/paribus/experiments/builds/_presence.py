@@ -1,0 +1,202 @@
+"""The presence of a token or a family, as something one can set: each context with it and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paribus.arrays import Bools
+from paribus.experiments.builds.build_experiment import contrast, effect_rows, firing_rates, row_means, standings_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.builds.build_experiment import BuildExperiment
+    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.subjects.builds.families import Family
+    from paribus.subjects.builds.states import States
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A token or a family whose presence is set.
+
+    Attributes:
+        name: Token or family name.
+        family: The family.
+        with_ap: AP that the family is set to for the unit to be there (main-only: 10).
+        without_ap: AP that it is set to for the unit to be absent; 0 takes the family away.
+    """
+
+    name: str
+    family: Family
+    with_ap: int
+    without_ap: int
+
+    def held(self, setup: BuildSetup, states: States) -> Bools:
+        """Return which states reach the unit ``[...]``: more AP than without the unit."""
+        there: Bools = setup.edits.highest_rung(states, self.family) > self.without_ap
+        return there
+
+
+def token_units(setup: BuildSetup) -> list[Unit]:
+    """Return every ability token: "at least so much AP", against the next lower rung."""
+    units = []
+    for family in setup.vocabulary.families():
+        lower = 0
+        for ap in setup.edits.levels(family):
+            units.append(Unit(family.name if family.main_only else f"{family.name}_{ap}", family, ap, lower))
+            lower = ap
+    return units
+
+
+def family_units(setup: BuildSetup) -> list[Unit]:
+    """Return every family: set to the middle of the rungs the corpus shows of it, against absent."""
+    import numpy as np
+
+    states = setup.corpus.contexts.states()
+    units = []
+    for family in setup.vocabulary.families():
+        shown = setup.edits.highest_rung(states, family)
+        levels = setup.edits.levels(family)
+        typical = int(np.median(shown[shown > 0])) if (shown > 0).any() else levels[0]
+        units.append(Unit(family.name, family, min(levels, key=lambda ap: abs(ap - typical)), 0))
+    return units
+
+
+def named_units(setup: BuildSetup, names: Sequence[str], where: str) -> list[Unit]:
+    """Return the units of these names, each once, in their order: tokens ("at least so much AP") or whole families.
+
+    Args:
+        setup: Whose vocabulary knows them.
+        names: Names or abbreviations of tokens and families, e.g. ``SSU_12`` or ``comeback`` or ``swim_speed_up``.
+        where: The field that holds them, for messages.
+
+    Raises:
+        ConfigError: If one is unknown, or none is given.
+    """
+    from paribus.errors import ConfigError
+    from paribus.subjects.builds.families import BY_NAME, BY_SHORT
+
+    if not names:
+        raise ConfigError(f"{where}: is empty; name tokens or families, or say null for all")
+    tokens = {unit.name: unit for unit in token_units(setup)}
+    families = {unit.name: unit for unit in family_units(setup)}
+    found: dict[str, Unit] = {}
+    for name in names:
+        family = BY_NAME.get(name) or BY_SHORT.get(name)
+        try:
+            if family is not None:
+                unit = families[setup.vocabulary.family(name).name]
+            else:
+                unit = tokens[setup.vocabulary.token_name(setup.vocabulary.token(name))]
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+        found[unit.name] = unit
+    return list(found.values())
+
+
+def held_matrix(setup: BuildSetup, units: Sequence[Unit], states: States) -> Bools:
+    """Return which states hold each unit ``[n, units]``."""
+    import numpy as np
+
+    return np.stack([unit.held(setup, states) for unit in units], axis=-1)
+
+
+def presence_effects(
+    setup: BuildSetup,
+    recorder: Recorder,
+    experiment: BuildExperiment,
+    units: Sequence[Unit],
+    n_contexts: int,
+    stream: str,
+    *,
+    sample: str | None = None,
+) -> pd.DataFrame:
+    """Return the effect of each unit's presence: every context with it minus the same context without it.
+
+    "With" has the unit's family set to the unit, "without" to the next lower level, so that a token answers for its
+    own step and not for those below or above it. All contexts count, and none is compared with another.
+
+    Args:
+        setup: What to measure on.
+        recorder: Gets warnings, counts and progress.
+        experiment: Whose held tokens apply.
+        units: What is set.
+        n_contexts: A seeded sample of so many contexts is used.
+        stream: Name of the stream of randomness.
+        sample: Name of the stream that the contexts are drawn with; ``<stream>_sample`` by default.
+
+    Returns:
+        One row per unit: the columns of an effect table on f, with ``mean_delta_z``, ``add_delta`` (in contexts
+        that lacked it), ``remove_delta`` (minus that, in contexts that held it), ``mean_activation`` and
+        ``firing_rate`` with it.
+    """
+    import numpy as np
+
+    from paribus.subjects.builds.readers.nulls import Contrasts
+    from paribus.subjects.builds.states import concatenate
+
+    part = setup
+    if len(setup.contexts) > n_contexts:
+        part = setup.restrict(
+            np.sort(setup.rng(sample or f"{stream}_sample").choice(len(setup.contexts), n_contexts, replace=False))
+        )
+
+    def design(states: States) -> States:
+        held = experiment.hold(part, states)
+        levels = []
+        for unit in units:
+            levels.append(part.edits.sweep(held, unit.family, [unit.with_ap, unit.without_ap]))
+        return concatenate(levels)
+
+    k = len(units)
+    weights = np.zeros((k, 2 * k))
+    weights[np.arange(k), 2 * np.arange(k)], weights[np.arange(k), 2 * np.arange(k) + 1] = 1.0, -1.0
+    part.require(part.feasible(design, n_levels=2 * k), "any of the tokens added or removed")
+    measured = part.measure_design(
+        design, recorder, n_levels=2 * k, contrasts=Contrasts(weights), description="with and without"
+    )
+    f, z = contrast(weights, measured.f), contrast(weights, measured.z)
+    frame = effect_rows(
+        part, recorder, f, stream, differences_z=z, null=measured.null, labels=[unit.name for unit in units]
+    )
+    there = held_matrix(part, units, experiment.hold(part, part.contexts.states())).T
+    frame["add_delta"] = row_means(np.where(there, np.nan, f))
+    frame["remove_delta"] = -row_means(np.where(there, f, np.nan))
+    frame["mean_activation"] = row_means(measured.f[::2])
+    frame["firing_rate"] = firing_rates(measured.f[::2])
+    return frame
+
+
+def rung_effects(
+    setup: BuildSetup,
+    recorder: Recorder,
+    experiment: BuildExperiment,
+    units: Sequence[Unit],
+    n_contexts: int,
+    stream: str,
+) -> pd.DataFrame:
+    """Return the effect of the families of ``units`` at every rung against their absence, in the same contexts.
+
+    A family that is set to the rung builds usually show of it can do nothing there and much at a higher one.
+
+    Returns:
+        The columns of :func:`presence_effects` with ``family``, ``rung`` and ``standing``; one row per stacking family
+        and rung.
+    """
+    rungs = [
+        Unit(f"{unit.family.name} at {ap} AP", unit.family, ap, 0)
+        for unit in units
+        if not unit.family.main_only
+        for ap in setup.edits.levels(unit.family)
+    ]
+    frame = presence_effects(
+        setup, recorder, experiment, rungs, n_contexts, f"{stream}_rungs", sample=f"{stream}_sample"
+    )
+    frame.insert(0, "family", [unit.family.name for unit in rungs])
+    frame.insert(1, "rung", [unit.with_ap for unit in rungs])
+    frame["standing"] = standings_of(setup, frame)
+    return frame

@@ -1,0 +1,172 @@
+"""Weapons grouped by kit or class. The unit is the weapon: thousands of contexts with two weapons are two weapons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paribus.arrays import Bools, Floats, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.builds._weapon_swaps import Swaps
+    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.stats.intervals import Methods
+
+
+@dataclass(frozen=True)
+class WeaponGroups:
+    """A partition of the weapons.
+
+    Attributes:
+        of: ``sub``, ``special``, ``kit`` or ``kind``.
+        codes: Group of each weapon ``[weapons]``.
+        names: Name of each group.
+        known: Weapons whose group is known ``[weapons]``; the others are left out.
+    """
+
+    of: str
+    codes: Ints
+    names: tuple[str, ...]
+    known: Bools
+
+    @classmethod
+    def read(cls, setup: BuildSetup, of: str) -> WeaponGroups:
+        """Group the weapons of a setup."""
+        import numpy as np
+
+        from paribus.subjects.builds.weapons import UNKNOWN
+
+        codes, names = setup.weapons.codes(of)
+        unknown = [i for i, name in enumerate(names) if UNKNOWN in name.split(" / ")]
+        return cls(of, codes, names, ~np.isin(codes, unknown))
+
+    def present(self) -> list[int]:
+        """Return the groups that hold a weapon."""
+        import numpy as np
+
+        return [int(code) for code in np.unique(self.codes[self.known])]
+
+
+def group_table(setup: BuildSetup, groups: WeaponGroups, means: Floats, n: Ints, stream: str) -> pd.DataFrame:
+    """Return one row per group: the mean over its weapons' observed means against that of all other weapons.
+
+    Args:
+        setup: Gives settings and randomness.
+        groups: Which weapons belong together.
+        means: Observed mean of each weapon ``[weapons]``, NaN where it has too few contexts.
+        n: Contexts of each weapon ``[weapons]``.
+        stream: Name of the stream of randomness.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from paribus.experiments.builds._weapon_stats import POOLED_COLUMNS, pooled
+    from paribus.stats.multiplicity import adjust
+
+    use = groups.known & ~np.isnan(means)
+    if not use.any():
+        tested = ("p", "p_method", "p_adj")
+        return pd.DataFrame(columns=[groups.of, "n_weapons", "n", "mean_activation", *POOLED_COLUMNS, *tested])
+    codes, weapon = groups.codes[use], np.flatnonzero(use)
+    found = pooled(means[use], codes, weapon, setup.stats, unit="weapon")
+    p, method = kit_p(setup, means[use], codes, stream)
+    code = found["group"].to_numpy()
+    frame = pd.DataFrame(
+        {
+            groups.of: [groups.names[i] for i in code],
+            "n_weapons": found["n"],
+            "n": [int(n[use][codes == i].sum()) for i in code],
+            "mean_activation": found["mean"],
+            **{name: found[name] for name in POOLED_COLUMNS},
+            "p": p,
+            "p_method": method,
+        }
+    )
+    frame["p_adj"] = adjust(frame["p"].to_numpy(), setup.stats.adjust)
+    return frame
+
+
+def kit_p(setup: BuildSetup, values: Floats, codes: Ints, stream: str) -> tuple[Floats, Methods]:
+    """Return p and method of each group (ascending codes) against the rest, with the kits permuted over the weapons."""
+    import numpy as np
+
+    from paribus.stats.intervals import ONE_GROUP
+    from paribus.stats.levels import level_permutation
+    from paribus.stats.permutation import EXACT, draws_for
+
+    n_groups = len(np.unique(codes))
+    if n_groups < 2:
+        return np.full(n_groups, np.nan), np.full(n_groups, ONE_GROUP, dtype=object)
+    if np.ptp(values) == 0:
+        return np.ones(n_groups), np.full(n_groups, EXACT, dtype=object)
+    draws = draws_for(n_groups, setup.stats.n_permutations)
+    test = level_permutation(values, codes, np.arange(len(codes)), rng=setup.rng(stream), n_permutations=draws)
+    return test.p, test.method
+
+
+def group_effects(groups: WeaponGroups, effects: Floats) -> Floats:
+    """Return the mean effect over each group's weapons ``[groups present, n]``."""
+    import numpy as np
+
+    inside = [groups.known & (groups.codes == code) for code in groups.present()]
+    return np.stack([effects[rows].mean(0) for rows in inside])
+
+
+def group_swaps(setup: BuildSetup, recorder: Recorder, groups: WeaponGroups, swaps: Swaps, stream: str) -> pd.DataFrame:
+    """Return one row per group: its weapons' swap effects, averaged within each context, with both tests."""
+    import numpy as np
+
+    from paribus.experiments.builds.build_experiment import effect_rows, firing_rates, row_means
+    from paribus.stats.multiplicity import adjust
+
+    effects, null = swaps.effects(), swaps.null_effects()
+    names = [groups.names[code] for code in groups.present()]
+    frame = effect_rows(
+        swaps.setup,
+        recorder,
+        group_effects(groups, effects),
+        stream,
+        differences_z=group_effects(groups, swaps.effects_z()),
+        null=None if null is None else group_effects(groups, null),
+        labels=names,
+    )
+    known = groups.known
+    means = row_means(effects)
+    inside = [known & (groups.codes == code) for code in groups.present()]
+    frame.insert(0, groups.of, names)
+    frame.insert(1, "n_weapons", [int(rows.sum()) for rows in inside])
+    frame.insert(2, "mean_activation", row_means(group_effects(groups, swaps.f)))
+    frame.insert(3, "firing_rate", group_effects(groups, firing_rates(swaps.f)[:, None])[:, 0])
+    frame["p_kit"], frame["p_kit_method"] = kit_p(setup, means[known], groups.codes[known], f"{stream}_kit")
+    frame["p_kit_adj"] = adjust(frame["p_kit"].to_numpy(), setup.stats.adjust)
+    others = [known & ~rows for rows in inside]
+    frame["delta_to_rest"] = [
+        float(means[a].mean() - means[b].mean()) if b.any() else np.nan for a, b in zip(inside, others, strict=True)
+    ]
+    return frame
+
+
+GROUP_COLUMNS = {
+    "n_weapons": "weapons of the group: the unit of every number here",
+    "n": "contexts that hold one of them",
+    "mean_activation": "mean over the weapons' observed means",
+    "pooled_mean": "the same with partial pooling between groups",
+    "rest_mean": "mean over all other weapons' observed means",
+    "delta": "mean_activation - rest_mean, not pooled",
+    "p": "kits permuted over the weapons: does this group differ from the rest?",
+    "p_adj": "p adjusted over the rows of this table",
+    "interventional_delta": "the same contrast between weapons that were swapped into the same builds",
+    "confounding_gap": "delta - interventional_delta: what comes with these weapons but is not done by them",
+}
+
+GROUP_SWAP_COLUMNS = {
+    "n_weapons": "weapons of the group, each swapped into every context",
+    "mean_delta": "mean over the group's weapons of their effect against ordinary weapons in the same build",
+    "p": "sign-flip p of whole source builds: do these very weapons do anything?",
+    "p_kit": "kits permuted over the weapons: is it the kit, or would any weapons so grouped differ as much?",
+    "p_kit_adj": "p_kit adjusted over the rows of this table",
+    "delta_to_rest": "mean swap effect of the group's weapons minus that of all other weapons",
+}

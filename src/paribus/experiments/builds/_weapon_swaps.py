@@ -1,0 +1,243 @@
+"""Swapping the weapon while the build stays as it is, and what each weapon does against ordinary ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from paribus.arrays import Bools, Floats, Ints
+from paribus.errors import ConfigError
+from paribus.experiments.builds.build_experiment import BuildExperiment, row_means
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.subjects.builds.states import States
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeaponExperiment(BuildExperiment):
+    """Base of the experiments that look at weapons and swap them."""
+
+    min_examples: int = field(10, low=1, help="Contexts a weapon needs to stand in the observational tables.")
+    swap_contexts: int = field(200, low=1, help="Random contexts in which every weapon is put in turn.")
+    reference_weapons: int | None = field(
+        20, low=1, help="Ordinary weapons (of middle mean activation) every weapon is compared with; null: all others."
+    )
+    condition_family: str | None = field(None, help="Look only at builds with this family; null: at all.")
+    condition_rung: int | None = field(
+        None, low=0, help="At this rung in AP (0: absent): contexts grouped by it, and set to it before swapping."
+    )
+
+    def check(self) -> None:
+        """Check that a rung comes with a family.
+
+        Raises:
+            ConfigError: If it does not.
+        """
+        if self.condition_rung is not None and self.condition_family is None:
+            raise ConfigError(
+                f"experiment.condition_rung={self.condition_rung} needs a family: set experiment.condition_family"
+            )
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the conditioning family and its rung before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown.
+        """
+        if self.condition_family is not None:
+            family = setup.vocabulary.family(self.condition_family)
+            if self.condition_rung:
+                setup.vocabulary.rung_index(family, self.condition_rung)
+
+    def observed_part(self, setup: BuildSetup) -> BuildSetup:
+        """Return the setup on the contexts that show the conditioning family (at the rung, where one is given).
+
+        Raises:
+            ConfigError: If the family or rung is unknown, or no context shows it.
+        """
+        import numpy as np
+
+        if self.condition_family is None:
+            return setup
+        family = setup.vocabulary.family(self.condition_family)
+        shown = setup.edits.highest_rung(setup.contexts.states(), family)
+        if self.condition_rung:
+            setup.vocabulary.rung_index(family, self.condition_rung)
+        wanted = shown > 0 if self.condition_rung is None else shown == self.condition_rung
+        if not wanted.any():
+            at = "" if self.condition_rung is None else f" at {self.condition_rung} AP"
+            raise ConfigError(
+                f"none of {len(setup.contexts)} contexts shows {family.name}{at}; choose another condition"
+            )
+        return setup.restrict(np.flatnonzero(wanted))
+
+    def base(self, setup: BuildSetup, states: States) -> States:
+        """Return states with tokens held and the conditioning family set."""
+        states = self.hold(setup, states)
+        if self.condition_family is not None and self.condition_rung is not None:
+            states = setup.edits.set_rung(states, self.condition_family, self.condition_rung)
+        return states
+
+    def swaps(self, setup: BuildSetup, recorder: Recorder | None) -> Swaps:
+        """Put every weapon of the vocabulary into a sample of contexts, and measure.
+
+        Raises:
+            ConfigError: If no context supports the condition.
+        """
+        import numpy as np
+
+        from paribus.subjects.builds.readers.nulls import Contrasts
+
+        whole = setup if self.condition_rung is not None else self.observed_part(setup)
+        feasible = whole.feasible(lambda states: self.base(whole, states)[None], n_levels=1)
+        whole.require(feasible, f"{self.condition_family or 'the held tokens'} at {self.condition_rung or 0} AP")
+        rows = np.flatnonzero(feasible[0])
+        if len(rows) > self.swap_contexts:
+            rows = np.sort(setup.rng("swap_contexts").choice(rows, self.swap_contexts, replace=False))
+        part = whole.restrict(rows)
+        n_weapons = setup.weapons.size
+        every = np.arange(n_weapons)[:, None]
+        measured = part.measure_design(
+            lambda states: part.edits.swap_weapon(self.base(part, states)[None], every),
+            recorder,
+            n_levels=n_weapons,
+            contrasts=Contrasts(np.eye(n_weapons)) if recorder is not None else None,
+            description="swapping weapons",
+        )
+        places = np.searchsorted(setup.chosen, part.chosen)
+        return Swaps(part, places, measured.f, measured.z, measured.null, self.reference_weapons)
+
+
+@dataclass(frozen=True)
+class Swaps:
+    """Every weapon in the same contexts.
+
+    Attributes:
+        setup: The setup on those contexts.
+        places: Where they stand among the contexts of the whole setup ``[n]``.
+        f: Activation ``[weapons, n]``.
+        z: Pre-activation ``[weapons, n]``.
+        null: Mean of each null feature with each weapon ``[weapons, n_null]``, in this feature's sd; or None.
+        reference: How many ordinary weapons each is compared with; None for all others.
+    """
+
+    setup: BuildSetup
+    places: Ints
+    f: Floats
+    z: Floats
+    null: Floats | None
+    reference: int | None
+
+    @property
+    def ordinary(self) -> Bools:
+        """The weapons that each is compared with, in either half of the contexts ``[weapons]``."""
+        import numpy as np
+
+        return np.asarray(np.logical_or.reduce([reference for _, reference in self._halves]))
+
+    @property
+    def n_ordinary(self) -> int:
+        """How many weapons each is compared with."""
+        return int(self._halves[0][1].sum())
+
+    def effects(self) -> Floats:
+        """Return f with each weapon minus its mean over the ordinary weapons in the same context ``[weapons, n]``."""
+        return self._against_ordinary(self.f)
+
+    def effects_z(self) -> Floats:
+        """Return the same of z, against the same weapons."""
+        return self._against_ordinary(self.z)
+
+    def _against_ordinary(self, values: Floats) -> Floats:
+        import numpy as np
+
+        out = np.empty_like(values)
+        for columns, reference in self._halves:
+            out[:, columns] = against(values[:, columns], reference)
+        return out
+
+    @cached_property
+    def _halves(self) -> list[tuple[Bools, Bools]]:
+        """Both halves of the source builds' contexts ``[n]``, with the ordinary weapons of the other half.
+
+        Weapons that look ordinary in the very contexts they are compared in would look too alike there.
+        """
+        import numpy as np
+
+        clusters = np.unique(self.setup.cluster)
+        if len(clusters) < 2:
+            return [(np.ones(self.f.shape[1], bool), ordinary_weapons(row_means(self.f), self.reference))]
+        chosen = self.setup.rng("swap_halves").permutation(clusters)[: len(clusters) // 2]
+        first = np.isin(self.setup.cluster, chosen)
+        return [(part, ordinary_weapons(row_means(self.f[:, ~part]), self.reference)) for part in (first, ~first)]
+
+    def null_effects(self) -> Floats | None:
+        """Return the same of each null feature, against its own ordinary weapons ``[weapons, n_null]``."""
+        import numpy as np
+
+        if self.null is None or not self.null.shape[1]:
+            return None
+        columns = [against(m[:, None], ordinary_weapons(m, self.reference)) for m in self.null.T]
+        return np.concatenate(columns, axis=1)
+
+    def scattered(self, differences: Floats, n: int) -> Floats:
+        """Return differences ``[rows, contexts of the sample]`` among all ``n`` contexts, NaN elsewhere."""
+        import numpy as np
+
+        out = np.full((len(differences), n), np.nan)
+        out[:, self.places] = differences
+        return out
+
+
+def ordinary_weapons(means: Floats, count: int | None) -> Bools:
+    """Return the ``count`` weapons whose mean is nearest the median ``[weapons]``; all where ``count`` is None.
+
+    A feature that few weapons drive leaves the ordinary ones exactly where they are, so that the others' effects are
+    exactly 0 and not the small negative numbers that a mean over all weapons would give them.
+    """
+    import numpy as np
+
+    chosen = np.ones(len(means), bool)
+    if count is not None and count < len(means):
+        order = np.argsort(np.abs(means - np.median(means)), kind="stable")
+        chosen[order[count:]] = False
+    return chosen
+
+
+def against(values: Floats, reference: Bools, weights: Floats | None = None) -> Floats:
+    """Return each row minus the weighted mean of the reference rows other than itself ``[rows, n]``.
+
+    Args:
+        values: ``[rows, n]``.
+        reference: Rows to compare with ``[rows]``.
+        weights: Their weights ``[rows]``; None for equal ones.
+    """
+    import numpy as np
+
+    weight = reference.astype(np.float64) if weights is None else np.where(reference, weights, 0.0)
+    shifted = values - values[int(np.argmax(reference))]  # equal rows give exactly 0, with no rounding left
+    total = weight @ shifted
+    left = weight.sum() - weight
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (total - weight[:, None] * shifted) / left[:, None]
+    alone = left <= 1e-12 * weight.sum()
+    means[alone] = shifted[alone]
+    return np.asarray(shifted - means)
+
+
+def skipped(setup: BuildSetup, recorder: Recorder) -> bool:
+    """Apply the constraint on silent features: warn, and return whether the experiment is to be skipped."""
+    rate = setup.floor_rate()
+    verdict = setup.constraints.weapon_gate(rate)
+    if verdict == "go":
+        return False
+    said = f"{rate:.0%} of the contexts lie below 0.1 sd of the feature (no_weapon_gating_if_relu_floor)"
+    if verdict == "warn":
+        recorder.warn(f"{said}: differences between weapons rest on the few others")
+        return False
+    recorder.warn(f"{said}: skipped, a weapon cannot be said to gate a feature that is silent anyway")
+    return True

@@ -1,0 +1,221 @@
+"""B7: a lower rung's token taken away while a higher one of the same family stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.arrays import Bools
+from paribus.experiments.builds.build_experiment import (
+    EFFECT_COLUMNS,
+    BuildExperiment,
+    EffectVector,
+    base_numbers,
+    beyond_least,
+    effect_rows,
+    row_means,
+    row_sums,
+)
+from paribus.experiments.headline import largest_size
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.subjects.builds.families import Family
+    from paribus.subjects.builds.readers.measure import MeasuredBlocks
+    from paribus.subjects.builds.states import States
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithinFamilyInterference(BuildExperiment):
+    """Take a lower rung's token away and leave the higher ones: does the model read the low token by itself?"""
+
+    type: ClassVar[str] = "within_family_interference"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "remove a family's lower token while the higher stays"
+
+    families: list[str] | None = field(None, help="Families to look at; null: all that have rungs.")
+    rung: int | None = field(
+        None, low=0, help="Set each family to this rung (closed) first; null: contexts as they show it."
+    )
+
+    def pairs(self, setup: BuildSetup) -> list[tuple[Family, int]]:
+        """Return family and lower rung of every row.
+
+        Raises:
+            ConfigError: If a family is unknown or main-only, or the vocabulary lacks the rung.
+        """
+        from paribus.errors import ConfigError
+
+        known = [family for family in setup.vocabulary.families() if not family.main_only]
+        chosen = known if self.families is None else [setup.vocabulary.family(name) for name in self.families]
+        for family in chosen:
+            if family.main_only:
+                raise ConfigError(f"experiment.families: {family.name} is main-only and has no lower rung")
+            if self.rung is not None:
+                setup.vocabulary.rung_index(family, self.rung)
+        found = [
+            (family, lower)
+            for family in chosen
+            for lower in setup.edits.levels(family)[:-1]
+            if self.rung is None or lower < self.rung
+        ]
+        if not found:
+            raise ConfigError(f"experiment.rung={self.rung}: no lower rung to take away below it")
+        return found
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the families and the rung before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown.
+        """
+        self.pairs(setup)
+
+    def prepare(
+        self, setup: BuildSetup, recorder: Recorder | None
+    ) -> tuple[MeasuredBlocks, list[tuple[Family, int]], Bools]:
+        """Return what measures baseline and edit of every row ``[2 k, n]``, the rows, and which states are measured.
+
+        Only contexts that show the lower and a higher token count.
+
+        Raises:
+            ConfigError: If there are none.
+        """
+        import numpy as np
+
+        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.subjects.builds.states import stack
+
+        pairs = self.pairs(setup)
+
+        def design(states: States) -> States:
+            held = self.hold(setup, states)
+            levels: list[States] = []
+            for family, lower in pairs:
+                base = held if self.rung is None else setup.edits.set_rung(held, family, self.rung)
+                token = f"{family.name}_{lower}"
+                both = setup.edits.holds(base, token) & (setup.edits.highest_rung(base, family) > lower)
+                levels.extend((base.only(both), setup.edits.remove_tokens(base, [token]).only(both)))
+            return stack(levels)
+
+        n_levels = 2 * len(pairs)
+        feasible = setup.feasible(design, recorder, n_levels=n_levels)
+        setup.require(feasible, "a lower and a higher token of one of the families")
+        weights = np.zeros((len(pairs), n_levels))
+        weights[np.arange(len(pairs)), 2 * np.arange(len(pairs))] = -1.0
+        weights[np.arange(len(pairs)), 2 * np.arange(len(pairs)) + 1] = 1.0
+        contrasts = Contrasts(weights) if recorder is not None else None
+        stream = setup.stream_design(
+            design, recorder, n_levels=n_levels, contrasts=contrasts, ok=feasible, description="lower tokens"
+        )
+        return stream, pairs, feasible
+
+    def effect_vector(self, setup: BuildSetup) -> EffectVector:
+        """Return the effect of taking each lower token away."""
+        stream, pairs, feasible = self.prepare(setup, None)
+        f = stream.collected(*feasible.shape).f
+        differences = f[1::2] - f[::2]
+        return EffectVector(
+            tuple(f"{family.name}_{lower}" for family, lower in pairs), row_means(differences), differences
+        )
+
+    def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+        """Measure every lower token, and how common its absence is in the corpus."""
+        from paribus.stats.row_sums import LevelTotals
+
+        setup.describe(recorder)
+        stream, pairs, _ = self.prepare(setup, recorder)
+        delta, delta_z = (row_sums(setup, len(pairs)) for _ in range(2))
+        base, edited = LevelTotals(len(pairs)), LevelTotals(len(pairs))
+        for columns, f, z in stream:
+            delta.add(f[1::2] - f[::2], columns)
+            delta_z.add(z[1::2] - z[::2], columns)
+            base.add(f[::2])
+            edited.add(f[1::2])
+        frame = effect_rows(
+            setup,
+            recorder,
+            delta.result(),
+            "interference",
+            differences_z=delta_z.result(),
+            null=stream.null,
+            labels=[f"{family.name}_{lower}" for family, lower in pairs],
+        )
+        frame.insert(0, "family", [family.name for family, _ in pairs])
+        frame.insert(1, "lower_rung", [lower for _, lower in pairs])
+        frame.insert(2, "mean_activation", edited.means)
+        frame.insert(3, "base_activation", base.means)
+        frame.insert(4, "firing_rate", edited.shares_above)
+        frame = frame.join(_how_common(setup, pairs))
+        recorder.table(
+            Table(
+                "interference",
+                "One row per lower token: the feature with it taken away while a higher one stays, against with it.",
+                Evidence.INTERVENTIONAL,
+                frame,
+                _COLUMNS,
+            )
+        )
+        recorder.figure(
+            Figure(
+                "interference",
+                "heatmap",
+                ("interference",),
+                {"x": "lower_rung", "y": "family", "value": "mean_delta"},
+                "Taking a lower token away while a higher one stays",
+                "Mean change of the activation. 0 everywhere: the model reads the capstone only. Blank: no context "
+                "shows both tokens.",
+                {"xlabel": "token taken away (AP)", "ylabel": "", "diverging": True},
+            )
+        )
+        found = frame[beyond_least(setup, frame)]
+        effects = frame["mean_delta"].dropna()
+        largest = float(effects.abs().max()) if len(effects) else 0.0
+        if len(effects):
+            largest_size(recorder, "max_effect", frame.iloc[int(frame["mean_delta"].abs().argmax())])
+        else:
+            recorder.metric("max_effect", 0.0)
+        return Aggregates(
+            mean_delta=float(effects.mean()) if len(effects) else None,
+            std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
+            n_samples=len(setup.contexts),
+            n_conditions=int((frame["n"] > 0).sum()),
+            **base_numbers(setup),
+            custom={
+                "interference_detected": bool(len(found)),
+                "interfering_tokens": [f"{f}_{r}" for f, r in zip(found["family"], found["lower_rung"], strict=True)],
+                "largest_abs_delta": largest,
+            },
+        )
+
+
+def _how_common(setup: BuildSetup, pairs: list[tuple[Family, int]]) -> pd.DataFrame:
+    """Return, for each row, how often the corpus shows a higher token of the family without the lower one."""
+    import numpy as np
+    import pandas as pd
+
+    states = setup.corpus.contexts.states()
+    rows = []
+    for family, lower in pairs:
+        higher = setup.edits.highest_rung(states, family) > lower
+        without = higher & ~setup.edits.holds(states, f"{family.name}_{lower}")
+        share = float(without.sum() / higher.sum()) if higher.any() else np.nan
+        rows.append({"n_pattern": int(without.sum()), "pattern_share": share})
+    return pd.DataFrame(rows)
+
+
+_COLUMNS = {
+    **EFFECT_COLUMNS,
+    "lower_rung": "AP of the token taken away; a higher token of the family stays",
+    "mean_activation": "mean activation with the lower token taken away",
+    "base_activation": "mean activation in the same contexts with it",
+    "n_pattern": "corpus contexts that show a higher token of the family but not this one",
+    "pattern_share": "their share among corpus contexts that show a higher token of the family",
+}

@@ -1,0 +1,1 @@
+"""Is the shortcut a removable subspace? Experiments on classifiers of images from several domains."""

@@ -1,0 +1,191 @@
+"""Puts table, figures, metrics and aggregates of the subspace ablation together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ExperimentError
+from paribus.experiments.headline import estimate
+from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
+from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.stats.intervals import SHARE_GAP
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_images import ImageSetup
+    from paribus.experiments.shortcut._ablation_rows import AblationRows
+    from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
+
+COLUMNS = {
+    **MEANINGS,
+    "selected_on_ood": "whether the checkpoint was selected by its accuracy on the OOD split",
+    "rank": "dimension of the removed subspace",
+    "head_acc_raw": "accuracy of the model, with head_acc_raw_ci_low and _ci_high (Wilson by cluster)",
+    "head_acc_ablated": "accuracy of the model on edited features",
+    "delta": "mean paired difference of correctness, ablated - raw; p_adj is adjusted over all rows of this table",
+    "auroc_delta": "change of the AUROC of the margin; does not move with a threshold",
+    "margin_shift": "mean change of the margin (logit)",
+    "domain_probe_frozen_raw": "balanced accuracy of the training domain probe; NaN where the domains are new",
+    "domain_probe_refit_ablated": "of a domain probe fitted on one half of the edited rows and scored on the other",
+    "distortion": "mean |h' - h| / |h|",
+    "swap_remaining": "share of the signed domain-swap effect on the contents of swap_split that survives the edit",
+    "null_low": "2.5 % quantile of delta under random isotropic subspaces of the same rank (null_covariance_*: drawn "
+    "with the features' covariance)",
+    "null_percentile": "where delta stands among those draws, 0 to 100; not a p",
+    "null_auroc_percentile": "where auroc_delta stands among the same draws",
+}
+
+
+def report(experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, measured: AblationRows) -> Aggregates:
+    """Hand everything over and return the aggregates.
+
+    Raises:
+        ExperimentError: If every eraser refused.
+    """
+    import pandas as pd
+
+    if not measured.rows:
+        raise ExperimentError(f"{experiment.type}: every method refused: {'; '.join(measured.refused.values())}")
+    table = add_effects(
+        pd.DataFrame(measured.rows),
+        measured.differences,
+        measured.clusters,
+        spec=setup.stats,
+        rng=setup.rng("effects"),
+        recorder=recorder,
+        bounds=SHARE_GAP,
+    )
+    recorder.table(
+        Table("ablation", "One row per checkpoint, method and split.", Evidence.INTERVENTIONAL, table, COLUMNS)
+    )
+    shown = "ood" if "ood" in experiment.splits else experiment.splits[-1]
+    trajectory = table[table["split"] == shown].reset_index(drop=True)
+    headline = next(method for method in experiment.methods if method in set(table["method"]))
+    _figures(recorder, table, trajectory, shown)
+    of_headline = trajectory[trajectory["method"] == headline].sort_values("epoch")
+    _curves(recorder, of_headline, shown)
+    last = of_headline.iloc[-1]
+    _metrics(recorder, table, last, shown)
+    concentration = measured.concentration[int(last["epoch"])]
+    recorder.metric("top_eigenvalue_share", concentration["top_eigenvalue_share"])
+    recorder.metric("participation_ratio", concentration["participation_ratio"])
+    raw, ablated = f"head_{shown}_acc_raw", f"head_{shown}_acc_ablated"
+    return Aggregates(
+        mean_delta=float(last["delta"]),
+        std_delta=float(last["std_delta"]),
+        n_samples=int(last["n"]),
+        n_conditions=len(table),
+        custom={
+            "site": measured.site,
+            "headline_method": headline,
+            "headline_split": shown,
+            "headline_epoch": int(last["epoch"]),
+            "trajectory": [
+                {"epoch": int(row["epoch"]), raw: row["head_acc_raw"], ablated: row["head_acc_ablated"]}
+                for row in of_headline.to_dict("records")
+            ],
+            "swap_remaining": _by_method(table, last, "swap_remaining"),
+            "delta_by_method": _by_method(trajectory, last, "delta"),
+            **concentration,
+            "concentration_trajectory": [{"epoch": e, **found} for e, found in sorted(measured.concentration.items())],
+            "refused": dict(measured.refused),
+            "selected_on_reported_split": bool(last["selected_on_ood"]),
+            "null_kinds": ["isotropic", "covariance"] if setup.stats.n_null else [],
+            "n_null": setup.stats.n_null,
+        },
+    )
+
+
+def _by_method(table: pd.DataFrame, last: Any, column: str) -> dict[str, float]:
+    rows = table[table["epoch"] == last["epoch"]].drop_duplicates("method")
+    return {str(method): float(value) for method, value in zip(rows["method"], rows[column], strict=True)}
+
+
+def _metrics(recorder: Recorder, table: pd.DataFrame, last: Any, shown: str) -> None:
+    for name, column, ends in (
+        (f"head_{shown}_acc_raw", "head_acc_raw", "head_acc_raw_ci"),
+        (f"{shown}_delta", "delta", "ci"),
+        (f"{shown}_auroc_delta", "auroc_delta", "auroc_ci"),
+    ):
+        estimate(recorder, name, last[column], last[f"{ends}_low"], last[f"{ends}_high"])
+    recorder.metric(f"head_{shown}_acc_ablated", last["head_acc_ablated"])
+    if last["swap_remaining"] == last["swap_remaining"]:
+        recorder.metric("swap_remaining", last["swap_remaining"])
+    known = table[
+        (table["split"] == "id_val") & (table["epoch"] == last["epoch"]) & (table["method"] == last["method"])
+    ]
+    if len(known) and known["domain_probe_refit_ablated"].notna().all():
+        recorder.metric("domain_probe_refit_ablated", float(known["domain_probe_refit_ablated"].iloc[0]))
+
+
+def _curves(recorder: Recorder, rows: pd.DataFrame, shown: str) -> None:
+    if len(rows) < 2:
+        return
+    epochs = tuple(float(epoch) for epoch in rows["epoch"])
+    for column in ("head_acc_raw", "head_acc_ablated"):
+        name = column.replace("head_acc", f"head_{shown}_acc")
+        recorder.curve(Curve(name, epochs, tuple(float(value) for value in rows[column]), "epoch"))
+
+
+def _figures(recorder: Recorder, table: pd.DataFrame, trajectory: pd.DataFrame, shown: str) -> None:
+    null = {"null_low": "null_low", "null_high": "null_high"}
+    if table["epoch"].nunique() > 1:
+        description = f"The rows of ablation on {shown}, by epoch."
+        recorder.table(Table("trajectory", description, Evidence.INTERVENTIONAL, trajectory, COLUMNS))
+        recorder.figure(
+            Figure(
+                name="ablation_trajectory",
+                kind="curve",
+                tables=("trajectory",),
+                columns={"x": "epoch", "y": ["head_acc_raw", "head_acc_ablated"], "panel": "method"},
+                title="Accuracy with and without the domain's subspace",
+                caption="Accuracy moves with the threshold: read the AUROC in the table beside it.",
+                options={"ylabel": f"{SPLIT_NAMES[shown]} accuracy", "labels": ["raw", "ablated"], "logx": "auto"},
+            )
+        )
+        recorder.figure(
+            Figure(
+                name="ablation_effect",
+                kind="curve",
+                tables=("trajectory",),
+                columns={"x": "epoch", "y": "delta", "low": "ci_low", "high": "ci_high", "panel": "method", **null},
+                title="Effect of the ablation against random subspaces of the same rank",
+                caption="Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random isotropic subspaces.",
+                options={
+                    "logx": "auto",
+                    "ylabel": f"change of {SPLIT_NAMES[shown]} accuracy",
+                    "hline": 0,
+                    "null_label": "random subspaces",
+                },
+            )
+        )
+        return
+    recorder.figure(
+        Figure(
+            name="ablation_effect",
+            kind="forest",
+            tables=("ablation",),
+            columns={"label": "method", "value": "delta", "low": "ci_low", "high": "ci_high", "panel": "split", **null},
+            title="Effect of removing the domain's subspace on accuracy",
+            caption="Grey: 2.5 to 97.5 % of random isotropic subspaces of the same rank; a place in it is not a p.",
+            options={"xlabel": "change of accuracy", "reference": 0, "null_label": "random subspaces", "sort": False},
+        )
+    )
+    recorder.figure(
+        Figure(
+            name="ablation_auroc",
+            kind="forest",
+            tables=("ablation",),
+            columns={
+                "label": "method", "value": "auroc_delta", "low": "auroc_ci_low", "high": "auroc_ci_high",
+                "panel": "split",
+            },
+            title="Effect of removing the domain's subspace on the ranking of margins",
+            caption="The AUROC does not move with a threshold.",
+            options={"xlabel": "change of AUROC", "reference": 0, "sort": False},
+        )
+    )  # fmt: skip

@@ -1,0 +1,192 @@
+"""Tables, figures and the summary of a domain swap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Curve, Figure, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_images import ImageSetup
+    from paribus.experiments.shortcut.domain_swap import SwapMeasurements
+
+STYLE_COLUMNS = {
+    **MEANINGS,
+    "style": "domain in whose style the contents are shown",
+    "paired_class": "class that the style goes with in training",
+    "head_acc": "accuracy on the contents in this style",
+    "delta_acc": "change of accuracy against the mean over the training domains' styles, same contents",
+    "mean_margin": "mean margin towards the positive class",
+    "delta": "shift of that margin against its mean over the training domains' styles, same contents",
+    "flipped": "share of contents whose prediction differs from the one in the first training domain's style",
+}
+SIGNED_COLUMNS = {
+    **MEANINGS,
+    "split": "split the contents are from; `all` pools the splits",
+    "delta": "margin shift towards the class that a style is paired with, averaged over the paired styles",
+    "in_sd": "the same in standard deviations of the margin over contents and training styles, with in_sd_ci_low and "
+    "in_sd_ci_high; to be compared between models, whose logits differ in scale",
+}
+
+
+def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) -> Aggregates:
+    """Add intervals and tests to what was measured, hand everything over, and return what it sums up to."""
+    import pandas as pd
+
+    signed = pd.DataFrame(measured.signed)
+    styles = pd.DataFrame(measured.styles)
+    signed = add_effects(
+        signed,
+        measured.signed_shifts,
+        measured.clusters,
+        spec=setup.stats,
+        rng=setup.rng("domain_swap/signed"),
+        recorder=recorder,
+    )
+    styles = add_effects(
+        styles,
+        measured.style_shifts,
+        measured.clusters,
+        spec=setup.stats,
+        rng=setup.rng("domain_swap/styles"),
+        recorder=recorder,
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        signed["in_sd"] = signed["delta"] / signed["margin_sd"]
+    signed = signed.join(pd.DataFrame(measured.signed_in_sd))
+    _hand_over(styles, signed, recorder)
+    pooled = signed[signed["split"] == measured.pooled_name]
+    last = pooled.iloc[-1]
+    at_last = styles[styles["epoch"] == last["epoch"]]
+    recorder.curve(_curve("signed_swap_effect", pooled, "delta"))
+    recorder.metric("signed_swap_effect", float(last["delta"]))
+    recorder.metric("signed_swap_effect_in_sd", float(last["in_sd"]))
+    recorder.diagnose(n_contexts_tested=len(measured.rows))
+    if not measured.swap.is_signed:
+        recorder.warn("no style is paired with a class in this data set, so the swap effect has no sign")
+    trained = at_last[at_last["style"].isin([setup.data.domain_names[k] for k in setup.data.train_domains])]
+    by_style = trained.groupby("style")["mean_margin"].mean()
+    return Aggregates(
+        mean_delta=float(last["delta"]),
+        std_delta=float(last["std_delta"]),
+        n_samples=len(measured.rows),
+        n_conditions=len(measured.swap.styles),
+        custom={
+            "signed_swap_effect": float(last["delta"]),
+            "signed_swap_effect_ci_low": float(last["ci_low"]),
+            "signed_swap_effect_ci_high": float(last["ci_high"]),
+            "signed_swap_effect_ci_method": str(last["ci_method"]),
+            "signed_swap_effect_p": float(last["p"]),
+            "signed_swap_effect_p_method": str(last["p_method"]),
+            "signed_swap_effect_in_sd": float(last["in_sd"]),
+            "signed_swap_effect_in_sd_ci_low": float(last["in_sd_ci_low"]),
+            "signed_swap_effect_in_sd_ci_high": float(last["in_sd_ci_high"]),
+            "signed_swap_effect_in_sd_ci_method": str(last["in_sd_ci_method"]),
+            "margin_range_over_styles": float(by_style.max() - by_style.min()),
+            "accuracy_range_over_styles": float(at_last["delta_acc"].max() - at_last["delta_acc"].min()),
+            "headline_epoch": int(last["epoch"]),
+            "paired_class": {
+                setup.data.domain_names[style]: (None if paired is None else setup.data.class_names[paired])
+                for style, paired in measured.swap.paired_class.items()
+                if style in setup.data.train_domains
+            },
+        },
+    )
+
+
+def _curve(name: str, rows: pd.DataFrame, column: str) -> Curve:
+    return Curve(
+        name=name,
+        levels=tuple(float(epoch) for epoch in rows["epoch"]),
+        values=tuple(float(value) for value in rows[column]),
+        level_name="epoch",
+    )
+
+
+def _hand_over(styles: pd.DataFrame, signed: pd.DataFrame, recorder: Recorder) -> None:
+    recorder.table(
+        Table(
+            name="styles",
+            description="One row per checkpoint, split and style: the same contents as that scanner shows them.",
+            evidence=Evidence.INTERVENTIONAL,
+            frame=styles,
+            columns=STYLE_COLUMNS,
+        )
+    )
+    recorder.table(
+        Table(
+            name="signed_swap",
+            description="One row per checkpoint and split: how far a style pulls the margin to its paired class.",
+            evidence=Evidence.INTERVENTIONAL,
+            frame=signed,
+            columns=SIGNED_COLUMNS,
+        )
+    )
+    for figure in _figures(trajectory=signed["epoch"].nunique() > 1):
+        recorder.figure(figure)
+
+
+def _figures(*, trajectory: bool) -> Sequence[Figure]:
+    what = "Shift of the margin by style alone"
+    seen = "Same contents, same jitter; only the style differs. Zero is the mean over the training domains' styles."
+    if trajectory:
+        return (
+            Figure(
+                name="signed_swap_over_training",
+                kind="curve",
+                tables=("signed_swap",),
+                columns={"x": "epoch", "y": "delta", "low": "ci_low", "high": "ci_high", "group": "split"},
+                title="Signed effect of the domain swap over training",
+                caption="How far a style pulls the margin towards the class it was paired with; 0: no shortcut used.",
+                options={"xlabel": "epoch", "ylabel": "margin shift to the paired class", "hline": 0, "logx": "auto"},
+            ),
+            Figure(
+                name="margin_by_style_over_training",
+                kind="curve",
+                tables=("styles",),
+                columns={
+                    "x": "epoch",
+                    "y": "delta",
+                    "low": "ci_low",
+                    "high": "ci_high",
+                    "group": "style",
+                    "panel": "split",
+                },
+                title=f"{what}, over training",
+                caption=seen,
+                options={"xlabel": "epoch", "ylabel": "margin shift", "hline": 0, "logx": "auto"},
+            ),
+        )
+    return (
+        Figure(
+            name="margin_by_style",
+            kind="forest",
+            tables=("styles",),
+            columns={"label": "style", "value": "delta", "low": "ci_low", "high": "ci_high", "panel": "split"},
+            title=what,
+            caption=seen,
+            options={"xlabel": "margin shift towards the positive class"},
+        ),
+        Figure(
+            name="accuracy_by_style",
+            kind="forest",
+            tables=("styles",),
+            columns={
+                "label": "style",
+                "value": "head_acc",
+                "low": "head_acc_ci_low",
+                "high": "head_acc_ci_high",
+                "panel": "split",
+            },
+            title="Accuracy on the same contents in every style",
+            options={"xlabel": "accuracy", "reference": 0.5},
+        ),
+    )

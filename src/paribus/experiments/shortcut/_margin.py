@@ -1,0 +1,36 @@
+"""The margin: how far the model leans to one class."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from paribus.arrays import Floats
+from paribus.errors import ConfigError
+
+
+def margin(logits: ArrayLike, positive: int) -> Floats:
+    """Return ``logit[positive] - mean of the other logits`` [...] of logits [..., k] (two classes: the difference)."""
+    values = np.asarray(logits, dtype=np.float64)
+    others = (values.sum(axis=-1) - values[..., positive]) / (values.shape[-1] - 1)
+    return np.asarray(values[..., positive] - others)
+
+
+def margin_weights(n_classes: int, positive: int) -> Floats:
+    """Return ``u`` [k] with ``margin = logits @ u``."""
+    weights = np.full(n_classes, -1.0 / (n_classes - 1))
+    weights[positive] = 1.0
+    return weights
+
+
+def positive_class(asked: int | None, n_classes: int) -> int:
+    """Return the class that the margin leans to: the one asked for, or the last.
+
+    Raises:
+        ConfigError: If there is no such class.
+    """
+    if asked is None:
+        return n_classes - 1
+    if not 0 <= asked < n_classes:
+        raise ConfigError(f"experiment.positive: must be between 0 and {n_classes - 1}, got {asked}")
+    return asked

@@ -1,0 +1,111 @@
+"""Domain and label probes of one checkpoint: kept as fitted on training features, or fitted again on edited ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paribus.arrays import Floats, Ints
+from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout, SplitView
+from paribus.stats.scores import balanced_accuracy
+
+if TYPE_CHECKING:
+    from paribus.subspace.probes import LinearProbe
+
+
+@dataclass(frozen=True)
+class FrozenProbes:
+    """Probes fitted on unedited training features.
+
+    Attributes:
+        domain: The domain probe.
+        label: The label probe.
+        weights: Weights of the training rows they were fitted with; None for equal ones.
+        chance: Balanced accuracy of guessing the domain.
+
+    Scores are balanced accuracies. If the probes were fitted with domain x class weights, rows are also weighed so
+    when scoring: on confounded rows the label alone would tell the domain.
+    """
+
+    domain: LinearProbe
+    label: LinearProbe
+    weights: Floats | None
+    chance: float
+
+    def domain_score(self, h: Floats, view: SplitView) -> float:
+        """Return the balanced accuracy of the domain probe on features of ``view``; NaN where there is one domain."""
+        return _score(self.domain, h, view.domains, self.scoring(view.domains, view.labels))
+
+    def label_score(self, h: Floats, view: SplitView) -> float:
+        """Return the balanced accuracy of the label probe; NaN where there is one class."""
+        return _score(self.label, h, view.labels, self.scoring(view.domains, view.labels))
+
+    def scoring(self, domains: Ints, labels: Ints) -> Floats | None:
+        """Return the weights of rows when scoring; None for equal ones."""
+        from paribus.subspace.probes import balance_weights
+
+        return None if self.weights is None else balance_weights(domains, labels)
+
+
+def fit_frozen(readout: ShortcutReadout, *, balance: bool, rng: np.random.Generator) -> FrozenProbes:
+    """Fit both probes on the training features of ``readout``."""
+    from paribus.subspace.probes import balance_weights, fit_probe
+
+    train = readout.view("train")
+    weights = balance_weights(train.domains, train.labels) if balance else None
+    fitted = [
+        fit_probe(train.h, target, clusters=train.clusters, rng=rng, weights=weights)
+        for target in (train.domains, train.labels)
+    ]
+    return FrozenProbes(fitted[0], fitted[1], weights, 1.0 / len(fitted[0].classes))
+
+
+class Refit:
+    """Fits probes on one half of a split's clusters and scores them on the other; the halves stay the same."""
+
+    def __init__(self, view: SplitView, frozen: FrozenProbes, rng: np.random.Generator) -> None:
+        """Halve the clusters of ``view`` within domain x class."""
+        from paribus.subspace.probes import grouped_folds
+
+        self.view, self.frozen = view, frozen
+        _, cell = np.unique(view.domains * (int(view.labels.max()) + 1) + view.labels, return_inverse=True)
+        self.first = grouped_folds(np.asarray(cell, dtype=np.int64), view.clusters, 2, rng) == 0
+        self.weights, self.scoring = (
+            frozen.scoring(view.domains[half], view.labels[half]) if half.any() else None
+            for half in (self.first, ~self.first)
+        )
+
+    def domain_score(self, h: Floats) -> float:
+        """Return the held-out balanced accuracy of a domain probe fitted again on features ``h`` of the split."""
+        return self._score(h, self.view.domains, self.frozen.domain.l2)
+
+    def label_score(self, h: Floats) -> float:
+        """Return the held-out balanced accuracy of a label probe fitted again on features ``h`` of the split."""
+        return self._score(h, self.view.labels, self.frozen.label.l2)
+
+    def _score(self, h: Floats, y: Ints, l2: float) -> float:
+        from paribus.subspace.probes import fit_probe
+
+        inside, outside = self.first, ~self.first
+        if len(np.unique(y[inside])) < 2 or len(np.unique(y[outside])) < 2:
+            return float("nan")
+        # Nothing is drawn at a given penalty, so the generator does not matter.
+        unused = np.random.default_rng(0)
+        probe = fit_probe(
+            h[inside],
+            y[inside],
+            clusters=self.view.clusters[inside],
+            rng=unused,
+            weights=self.weights,
+            l2=l2,
+            tolerance=1e-4,
+        )
+        return _score(probe, h[outside], y[outside], self.scoring)
+
+
+def _score(probe: LinearProbe, h: Floats, y: Ints, weights: Floats | None) -> float:
+    if len(np.unique(y)) < 2:
+        return float("nan")
+    return float(balanced_accuracy(probe.predict(h), y, weights=weights))

@@ -1,0 +1,217 @@
+"""Puts table, figure, curves and aggregates of the steering sweep together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paribus.experiments.headline import estimate
+from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.stats.bootstrap import cluster_interval
+from paribus.stats.intervals import EQUAL_UNITS, SHARE_GAP
+from paribus.stats.trend import trend
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.experiments.base import Recorder
+    from paribus.experiments.setup_images import ImageSetup
+    from paribus.experiments.shortcut._steering_rows import SteeringRows, Sweep
+    from paribus.experiments.shortcut.activation_steering import ActivationSteering
+
+COLUMNS = {
+    "selected_on_ood": "whether the checkpoint was selected by its accuracy on the OOD split",
+    "alpha": "shift in sd of training features along the direction",
+    "sigma": "that sd, in units of the features",
+    "head_ood_acc": "accuracy on the OOD split, with ci_low and ci_high; head_id_acc and head_val_acc likewise",
+    "ci_low": "lower end of the interval of head_ood_acc (Wilson's, by cluster)",
+    "ci_high": "upper end of it",
+    "delta_ci_low": MEANINGS["ci_low"],
+    "delta_ci_high": MEANINGS["ci_high"],
+    "delta_ci_method": MEANINGS["ci_method"],
+    "delta_ci_adj_low": MEANINGS["ci_adj_low"],
+    "delta_ci_adj_high": MEANINGS["ci_adj_high"],
+    "p": MEANINGS["p"],
+    "p_method": MEANINGS["p_method"],
+    "auroc": "of the OOD margins; cannot move where all margins shift alike",
+    "mean_margin": "mean OOD margin (logit)",
+    "flipped_to_positive": "share of OOD contexts whose prediction became the positive class",
+    "domain_probe_frozen": "balanced accuracy of the training domain probe on shifted id_val features",
+    "label_probe_frozen": "balanced accuracy of the training label probe on shifted OOD features",
+    "relative_norm": "mean of |alpha * sigma * v| / |h| over OOD contexts",
+    "delta": "mean paired difference of OOD correctness to alpha = 0; p_adj is adjusted over all rows of this table",
+    "null_low": "2.5 % quantile of head_ood_acc along random isotropic directions, moved as far (null_covariance_*: "
+    "drawn with the features' covariance)",
+    "null_percentile": "where head_ood_acc stands among them, 0 to 100; not a p",
+}
+RESPONSE_COLUMNS = {
+    "margin_slope": "slope of the mean OOD margin (logit) per alpha",
+    "slope_in_sd": "the same in sd of the unsteered OOD margins, with slope_ci_low and slope_ci_high; every direction "
+    "is turned so that the margin rises along it, so read it beside its null",
+    "accuracy_area": "area between the OOD accuracy over alpha and its value at 0, both sides counted, per unit of "
+    "alpha; not 0 where the curve peaks in the middle; never negative",
+    "auroc_area": "the same of the AUROC; 0 where all margins shift alike (threshold_only)",
+    "slope_null_low": "2.5 % quantile of slope_in_sd along random isotropic directions, turned and moved alike "
+    "(slope_null_covariance_*: drawn with the features' covariance); accuracy_area_null_* likewise",
+    "slope_null_percentile": "where slope_in_sd stands among them, 0 to 100; not a p",
+}
+MOST_PANELS = 9
+
+
+def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder, measured: SteeringRows) -> Aggregates:
+    """Hand everything over and return the aggregates."""
+    import pandas as pd
+
+    clusters = setup.data.clusters[setup.data.rows("ood")]
+    table = _table(pd.DataFrame(measured.rows), setup, recorder, measured)
+    recorder.table(
+        Table("sweep", "One row per checkpoint, direction and alpha.", Evidence.INTERVENTIONAL, table, COLUMNS)
+    )
+    responses = pd.DataFrame([sweep.response for sweep in measured.sweeps])
+    recorder.table(
+        Table(
+            "responses",
+            "One row per checkpoint and direction: what sums its curves up.",
+            Evidence.INTERVENTIONAL,
+            responses,
+            RESPONSE_COLUMNS,
+        )
+    )
+    _figure(recorder, table)
+    last = [sweep for sweep in measured.sweeps if sweep.epoch == measured.sweeps[-1].epoch]
+    found = {sweep.direction: _summary(sweep, measured.alphas, clusters, setup) for sweep in last}
+    headline = last[0]
+    rows = table[(table["epoch"] == headline.epoch) & (table["direction"] == headline.direction)]
+    for column in ("head_ood_acc", "auroc", "mean_margin"):
+        values = tuple(float(value) for value in rows[column])
+        recorder.curve(Curve(column, tuple(measured.alphas), values, "alpha"))
+    summary = found[headline.direction]
+    for name in ("delta_acc", "margin_shift_per_alpha", "cos_head", "margin_slope_in_sd", "accuracy_area"):
+        recorder.metric(name, summary[name])
+    raw = rows[rows["alpha"] == 0.0].iloc[0]
+    estimate(recorder, "head_ood_acc_raw", raw["head_ood_acc"], raw["ci_low"], raw["ci_high"])
+    if headline.threshold_only:
+        recorder.warn(
+            "everything after the site is affine: the steering curve is the threshold curve of the unsteered margins, "
+            "whatever the direction; steer at an earlier site for more (experiment.site=...)"
+        )
+    ends = headline.correct[:, -1] - headline.correct[:, 0]
+    return Aggregates(
+        mean_delta=float(ends.mean()),
+        std_delta=float(ends.std(ddof=1)) if len(ends) > 1 else 0.0,
+        n_samples=len(ends),
+        n_conditions=len(table),
+        custom={
+            "site": measured.site,
+            "headline_direction": headline.direction,
+            "headline_epoch": headline.epoch,
+            **summary,
+            "by_direction": found,
+            "trajectory": [
+                {
+                    "epoch": sweep.epoch,
+                    "delta_acc": float((sweep.correct[:, -1] - sweep.correct[:, 0]).mean()),
+                    "margin_shift_per_alpha": sweep.margin_shift_per_alpha,
+                    "cos_head": sweep.cos_head,
+                }
+                for sweep in measured.sweeps
+                if sweep.direction == headline.direction
+            ],
+            **measured.concentration[headline.epoch],
+            "selected_on_reported_split": bool(rows["selected_on_ood"].iloc[0]),
+            "null_kinds": ["isotropic", "covariance"] if setup.stats.n_null else [],
+            "n_null": setup.stats.n_null,
+        },
+    )
+
+
+def _table(rows: pd.DataFrame, setup: ImageSetup, recorder: Recorder, measured: SteeringRows) -> pd.DataFrame:
+    own = {name: rows[name] for name in ("ci_low", "ci_high", "ci_method")}
+    with_effects = add_effects(
+        rows.assign(split="ood"),
+        measured.differences,
+        {"ood": setup.data.clusters[setup.data.rows("ood")]},
+        spec=setup.stats,
+        rng=setup.rng("effects"),
+        recorder=recorder,
+        bounds=SHARE_GAP,
+    )
+    of_delta = {name: f"delta_{name}" for name in with_effects.columns if name.startswith("ci_")}
+    renamed = with_effects.rename(columns=of_delta).drop(columns="split")
+    renamed = renamed[[c for c in renamed.columns if c not in of_delta.values()] + list(of_delta.values())]
+    for place, (name, values) in enumerate(own.items(), start=list(rows.columns).index("ci_low")):
+        renamed.insert(place, name, values)
+    return renamed
+
+
+def _summary(sweep: Sweep, alphas: list[float], clusters: Any, setup: ImageSetup) -> dict[str, Any]:
+    tested = trend(sweep.correct, clusters, alphas, rng=setup.rng("trend"), n_permutations=setup.stats.n_permutations)
+    steps = np.diff(sweep.correct, axis=1)
+    around = cluster_interval(steps, clusters, spec=setup.stats, rng=setup.rng("steps"), bounds=SHARE_GAP)
+    equal = np.where(around.method == EQUAL_UNITS, steps.mean(axis=0), np.nan)
+    low, high = (np.where(np.isnan(end), equal, end) for end in (around.low, around.high))
+    opposed = bool((high < 0).any() if tested.rho > 0 else (low > 0).any())
+    return {
+        "sigma": sweep.sigma,
+        "gradient_along_direction": sweep.gradient_along,
+        "cos_head": sweep.cos_head,
+        "margin_shift_per_alpha": sweep.margin_shift_per_alpha,
+        "threshold_only": sweep.threshold_only,
+        "margin_slope_in_sd": sweep.response["slope_in_sd"],
+        "margin_slope_in_sd_ci_low": sweep.response["slope_ci_low"],
+        "margin_slope_in_sd_ci_high": sweep.response["slope_ci_high"],
+        "margin_slope_in_sd_ci_method": sweep.response["slope_ci_method"],
+        **{
+            f"{name}{end}": sweep.response[f"{name}{end}"]
+            for name in ("accuracy_area", "auroc_area")
+            for end in ("", "_ci_low", "_ci_high", "_ci_method")
+        },
+        "delta_acc": float((sweep.correct[:, -1] - sweep.correct[:, 0]).mean()),
+        "trend_rho": tested.rho,
+        "trend_p": tested.p,
+        "trend_method": tested.method,
+        "monotonic": bool(tested.p <= 0.05 and not opposed),
+    }
+
+
+def _figure(recorder: Recorder, table: pd.DataFrame) -> None:
+    epochs = table["epoch"].nunique()
+    title = "OOD accuracy along the domain's direction"
+    if epochs > MOST_PANELS:
+        recorder.figure(
+            Figure(
+                name="steering",
+                kind="heatmap",
+                tables=("sweep",),
+                columns={"x": "alpha", "y": "epoch", "value": "head_ood_acc", "panel": "direction"},
+                title=title,
+                options={"xlabel": "α (sd along the direction)", "ylabel": "epoch", "value_label": "OOD accuracy"},
+            )
+        )
+        return
+    columns: dict[str, Any] = {
+        "x": "alpha", "y": "head_ood_acc", "low": "ci_low", "high": "ci_high", "group": "direction",
+        "null_low": "null_low", "null_high": "null_high",
+    }  # fmt: skip
+    if epochs > 1:
+        columns["panel"] = "epoch"
+        title += ", by epoch"
+    recorder.figure(
+        Figure(
+            name="steering",
+            kind="curve",
+            tables=("sweep",),
+            columns=columns,
+            title=title,
+            caption="Band: 95 % interval over clusters. Grey: random isotropic directions of the same shift.",
+            options={
+                "xlabel": "α (sd along the direction)",
+                "ylabel": "OOD accuracy",
+                "null_label": "random directions",
+                "vline": 0,
+            },
+        )
+    )

@@ -1,0 +1,58 @@
+"""What random edits of the same size do: the named nulls of the shortcut experiments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paribus.arrays import Floats
+from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout
+from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.scores import auroc
+
+if TYPE_CHECKING:
+    from paribus.engine.intervention import Intervention
+
+KINDS = ("isotropic", "covariance")
+
+
+@dataclass(frozen=True)
+class NullDraws:
+    """Scores of one view under the draws of one null.
+
+    Attributes:
+        accuracy: Accuracy under each draw [n_null].
+        auroc: AUROC of the margin under each draw [n_null], NaN where the view has one class; empty if not asked for.
+        margin: Mean margin under each draw [n_null].
+    """
+
+    accuracy: Floats
+    auroc: Floats
+    margin: Floats
+
+
+def score_draws(
+    readout: ShortcutReadout, splits: tuple[str, ...], draws: list[Intervention], *, with_auroc: bool = True
+) -> dict[str, NullDraws]:
+    """Evaluate random interventions on ``splits``; returned by split."""
+    if not draws:
+        return {split: NullDraws(np.empty(0), np.empty(0), np.empty(0)) for split in splits}
+    found = {}
+    for split, (accuracy, margins) in readout.scores(splits, draws).items():
+        truth = (readout.view(split).labels == readout.positive).astype(np.int64)
+        areas = np.empty(0)
+        if with_auroc:
+            areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(draws), np.nan)
+        found[split] = NullDraws(accuracy, areas, margins.mean(axis=1))
+    return found
+
+
+def null_columns(value: float, null: Floats, prefix: str) -> dict[str, float]:
+    """Return ``<prefix>_low, _median, _high`` (2.5/50/97.5 %) and ``<prefix>_percentile`` of ``value`` among draws."""
+    names = [f"{prefix}_{part}" for part in ("low", "median", "high", "percentile")]
+    if not len(null):
+        return dict.fromkeys(names, float("nan"))
+    quantiles = [float(each) for each in null_quantiles(null)]
+    return dict(zip(names, [*quantiles, float(null_percentile(value, null))], strict=True))

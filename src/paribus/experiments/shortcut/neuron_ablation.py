@@ -1,0 +1,75 @@
+"""A4 (M6): what the network does without the units that carry the domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.base import Recorder
+from paribus.experiments.shortcut._shortcut_experiment import SPLITS, ShortcutExperiment
+from paribus.results.schema import Aggregates
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.setup_images import ImageSetup
+
+RANKINGS = ("shortcut", "label", "random")
+ABLATIONS = ("zero", "mean", "resample")
+
+
+@dataclass(frozen=True)
+class NeuronAblation(ShortcutExperiment):
+    """Ablate the K units that carry most of the domain, and beside them those of the label and random ones.
+
+    Zeroing non-negative units shifts the margin; setting them to their training mean or another row's value does not.
+    """
+
+    type: ClassVar[str] = "neuron_ablation"
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
+
+    ks: list[int] = field(
+        [0, 4, 8, 16, 32, 64, 128, 256], low=0, help="How many units; those beyond the width are left out."
+    )
+    rankings: list[str] = field(
+        ["shortcut", "label", "random"], choices=RANKINGS, help="Orders of the units; the first one is the headline."
+    )
+    ablations: list[str] = field(
+        ["zero", "mean"], choices=ABLATIONS, help="What units are set to; the first one is the headline."
+    )
+    splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Where the ablation is evaluated.")
+    null_splits: list[str] = field(
+        ["ood"], choices=SPLITS, help="Splits on which random sets of units are evaluated too."
+    )
+
+    def check(self) -> None:
+        """Refuse lists that are empty or name something twice."""
+        for name in ("ks", "rankings", "ablations", "splits"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise ConfigError(f"NeuronAblation.{name}: must name at least one, each once, got {values}")
+
+    def levels(self, width: int) -> list[int]:
+        """Return the Ks in ascending order up to ``width``, 0 among them."""
+        return sorted({k for k in self.ks if k <= width} | {0})
+
+    def held_out(self) -> list[str]:
+        """Return the splits that edits are evaluated on."""
+        return self.splits
+
+    def run(self, setup: ImageSetup, recorder: Recorder) -> Aggregates:
+        """Run on every chosen checkpoint; hand over the tables ``k_sweep`` and ``units``, their figures and curves.
+
+        Raises:
+            ConfigError: If site, class or checkpoint do not exist.
+            DataError: If the training split has fewer than two domains.
+        """
+        from paribus.experiments.shortcut._neuron_report import report
+        from paribus.experiments.shortcut._neuron_rows import NeuronRows
+
+        rows = NeuronRows(self, setup, recorder)
+        for readout in self.readouts(setup, recorder):
+            rows.measure(readout)
+        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in self.splits)))
+        return report(self, setup, recorder, rows)

@@ -1,0 +1,1 @@
+"""Training a model as a tracked run."""

@@ -1,0 +1,1 @@
+"""Does a finding hold up? Experiments about the results of experiments."""

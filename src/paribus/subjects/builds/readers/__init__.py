@@ -1,0 +1,1 @@
+"""Reading features of builds: the model is run on states."""
