@@ -1,0 +1,1 @@
+"""Sequences of ids, and the arithmetic on them whose circuits are known."""
