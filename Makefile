@@ -42,6 +42,7 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 
 docs: $(DOCS)  ## the documentation in site/, with the reference from the dataclasses; a warning or a dead link is an error
 	$(BIN)/python -m docs.generate $(if $(CI),--check)
+	rm -rf site
 	$(BIN)/python -m sphinx -b html -E -q -W --keep-going docs site
 	$(BIN)/python -m docs.links site
 

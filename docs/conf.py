@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ import paribus  # noqa: E402
 project = "Paribus"
 author = "The Paribus authors"
 version = release = paribus.__version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "**/__pycache__"]
 html_theme = "furo"
 html_title = "Paribus"
@@ -31,7 +32,6 @@ myst_enable_extensions = ["colon_fence"]
 nb_execution_mode = "off"  # the notebook keeps its results, and a test runs it
 nb_merge_streams = True
 
-autosummary_generate = False
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_typehints = "signature"
@@ -40,6 +40,7 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 100
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Class attributes", "Attributes")]
 napoleon_use_ivar = True
 
 NAVIGATION: dict[str, dict[str, list[str]]] = {
@@ -60,7 +61,7 @@ NAVIGATION: dict[str, dict[str, list[str]]] = {
 
 API = HERE / "api"
 ORDER = ("paribus", "measure", "methods", "factors", "subjects", "features", "models", "training", "engine", "subspace")
-"""The rooms that a reader looks for first; the others follow by name."""
+"""The packages that a reader looks for first; the others follow by name."""
 
 
 def rooms() -> list[str]:
@@ -73,28 +74,46 @@ def rooms() -> list[str]:
     return sorted(found, key=lambda name: (known.get(".".join(name.split(".")[:2]), len(ORDER)), name))
 
 
-def api_page(room: str) -> str:
-    """Return the page of a package: its docstring, a list of its names, and each of them."""
-    offered = importlib.import_module(room)
-    names = [name for name in offered.__all__ if not name.startswith("__")]
-    listed = "\n".join(f"   {name}" for name in names)
-    entries = "\n\n".join(f".. {directive(getattr(offered, name))}:: {room}.{name}" for name in names)
+def homes(rooms: list[str]) -> dict[int, str]:
+    """Return the package that documents each thing, by its identity; the front door documents only what is its own."""
+    offered = [(room, importlib.import_module(room)) for room in rooms]
+    return {id(getattr(module, name)): room for room, module in offered for name in _names(module)}
+
+
+def _names(module: ModuleType) -> list[str]:
+    return [name for name in module.__all__ if not name.startswith("__")]
+
+
+def api_page(room: str, homes: dict[int, str]) -> str:
+    """Return the page of a package: its docstring, a list of its names, and each of them that is at home there."""
+    module = importlib.import_module(room)
+    things = {name: getattr(module, name) for name in _names(module)}
+    listed = "\n".join(
+        f"| {{py:obj}}`~{homes[id(thing)]}.{name}` | {summary(thing)} |" for name, thing in things.items()
+    )
+    own = [(name, thing) for name, thing in things.items() if homes[id(thing)] == room]
+    entries = "\n\n".join(f".. {directive(thing)}:: {room}.{name}" for name, thing in own)
     return f"""# {room}
 
 ```{{eval-rst}}
 .. automodule:: {room}
    :no-members:
 
-.. currentmodule:: {room}
+```
 
-.. autosummary::
-   :nosignatures:
-
+| name | |
+|---|---|
 {listed}
 
+```{{eval-rst}}
 {entries}
 ```
 """
+
+
+def summary(thing: object) -> str:
+    """Return the first line of a thing's docstring, for a cell of a table."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0].replace("|", "\\|")
 
 
 def directive(thing: object) -> str:
@@ -107,7 +126,9 @@ def directive(thing: object) -> str:
 def write_api_pages() -> None:
     """Write a page for each package into ``docs/api``, which git ignores."""
     API.mkdir(exist_ok=True)
-    made = {f"{room}.md": api_page(room) for room in rooms()}
+    found = rooms()
+    at = homes(found)
+    made = {f"{room}.md": api_page(room, at) for room in found}
     listed = "\n".join(Path(name).stem for name in made)
     made["index.md"] = (
         "# API reference\n\nWhat each package offers, from its docstrings. The examples are run by the tests.\n\n"

@@ -7,23 +7,52 @@ from collections.abc import Iterable
 
 
 class ParibusError(Exception):
-    """Base of all errors that are shown to the user as one line."""
+    """Base of all errors that are shown to the user as one line.
+
+    Example:
+        >>> issubclass(ConfigError, ParibusError)
+        True
+    """
 
 
 class ConfigError(ParibusError):
-    """The request itself is wrong: unknown name, wrong type, value out of range (exit code 2)."""
+    """The request itself is wrong: unknown name, wrong type, value out of range (exit code 2).
+
+    Example:
+        >>> try:
+        ...     raise ConfigError("data.n_train: -1 is below 1")
+        ... except ParibusError as error:
+        ...     print(error)
+        data.n_train: -1 is below 1
+    """
 
 
 class DataError(ParibusError):
-    """A data file, folder or corpus is missing, unreadable or unfit (exit code 2)."""
+    """A data file, folder or corpus is missing, unreadable or unfit (exit code 2).
+
+    Example:
+        >>> missing = DataError("data.path: no such folder /data/slides")
+        >>> str(missing)
+        'data.path: no such folder /data/slides'
+    """
 
 
 class CheckpointError(ParibusError):
-    """A checkpoint is missing, unsafe, or does not fit the architecture (exit code 2)."""
+    """A checkpoint is missing, unsafe, or does not fit the architecture (exit code 2).
+
+    Example:
+        >>> isinstance(CheckpointError("no checkpoint of epoch 7; there are 1, 5, 10"), ParibusError)
+        True
+    """
 
 
 class ExperimentError(ParibusError):
-    """An experiment was started and could not be finished (exit code 1)."""
+    """An experiment was started and could not be finished (exit code 1).
+
+    Example:
+        >>> isinstance(ExperimentError("the training diverged at epoch 3"), ParibusError)
+        True
+    """
 
 
 def nearest(name: str, valid: Iterable[str], *, show: int = 12) -> str:
@@ -36,6 +65,10 @@ def nearest(name: str, valid: Iterable[str], *, show: int = 12) -> str:
 
     Returns:
         Text such as ``did you mean 'a'? valid: a, b, c`` (no leading or trailing punctuation).
+
+    Example:
+        >>> nearest("resnet", ["resnet18", "mlp"])
+        "did you mean 'resnet18'? valid: mlp, resnet18"
     """
     choices = sorted(set(map(str, valid)))
     if not choices:

@@ -12,18 +12,34 @@ if TYPE_CHECKING:
 
 
 def derive(seed: int, name: str) -> int:
-    """Return a 63-bit seed for the stream ``name`` of a run seeded with ``seed`` (SHA-256 of both)."""
+    """Return a 63-bit seed for the stream ``name`` of a run seeded with ``seed`` (SHA-256 of both).
+
+    Example:
+        >>> derive(3, "data") == derive(3, "data"), derive(3, "data") == derive(3, "model")
+        (True, False)
+    """
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def rng(seed: int, name: str) -> np.random.Generator:
-    """Return the numpy generator of the stream ``name``."""
+    """Return the numpy generator of the stream ``name``.
+
+    Example:
+        >>> rng(3, "data").random() == rng(3, "data").random()
+        True
+    """
     return np.random.default_rng(derive(seed, name))
 
 
 def torch_rng(seed: int, name: str, device: str = "cpu") -> torch.Generator:
-    """Return the torch generator of the stream ``name`` on ``device``."""
+    """Return the torch generator of the stream ``name`` on ``device``.
+
+    Example:
+        >>> import torch
+        >>> torch.rand(2, generator=torch_rng(3, "noise")).shape
+        torch.Size([2])
+    """
     import torch
 
     return torch.Generator(device=device).manual_seed(derive(seed, name))

@@ -49,6 +49,14 @@ def field(
             other value it belongs to it. It need not be the default.
         file: Whether the value is the path of a file or folder that is read. Its content belongs to the run's
             identity (see :meth:`Spec.input_files`), the path does not.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Sweep(Spec):
+        ...     levels: list[float] = field([0.5, 1.0], low=0.0, help="Levels of the noise.")
+        ...     split: str = field("ood", choices=("val", "ood"), help="The split whose rows are used.")
+        >>> Sweep(split="val").levels
+        [0.5, 1.0]
     """
     metadata = {
         "help": help,
@@ -80,6 +88,18 @@ class Spec:
 
     Raises:
         ConfigError: If a field lies outside its declared range or choices.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Noise(Spec):
+        ...     level: float = field(1.0, low=0.0, help="Standard deviation of the noise.")
+        >>> Noise(level=2.0).level
+        2.0
+        >>> try:
+        ...     Noise(level=-1.0)
+        ... except ConfigError as error:
+        ...     print(error)
+        Noise.level: must be at least 0, got -1.0
     """
 
     def __init_subclass__(cls, *, kind: str | None = None, **others: Any) -> None:

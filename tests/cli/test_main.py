@@ -64,19 +64,6 @@ def test_importing_paribus_imports_nothing_else():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-def test_the_public_names():
-    assert set(paribus.__all__) == {"Result", "__version__", "load_runs", "run"}
-    assert set(paribus.__all__) <= set(dir(paribus))
-    from paribus.results.schema import Result
-    from paribus.tracking.query import load_runs
-
-    assert paribus.Result is Result
-    assert paribus.load_runs is load_runs
-    assert callable(paribus.run)
-    with pytest.raises(AttributeError, match="has no attribute 'nope'"):
-        _ = paribus.nope
-
-
 def test_help_names_every_verb(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out

@@ -42,8 +42,14 @@ def test_every_offered_name_is_on_a_page_of_the_api(docs):
     conf, _ = docs
     rooms = conf.rooms()
     assert rooms[0] == "paribus" and len(rooms) == len(set(rooms))
-    page = conf.api_page("paribus")
-    assert ".. autofunction:: paribus.run\n" in page and ".. autoclass:: paribus.Result\n" in page
+    at = conf.homes(rooms)
+    page = conf.api_page("paribus", at)
+    assert ".. autofunction:: paribus.run\n" in page and ".. autoexception:: paribus.ConfigError\n" in page
+    assert (
+        "| {py:obj}`~paribus.engine.Engine` | Evaluates interventions" in page
+        and "autoclass:: paribus.Engine" not in page
+    )
+    assert "autoclass:: paribus.engine.Engine\n" in conf.api_page("paribus.engine", at)
     assert "__version__" not in page
 
 

@@ -86,6 +86,11 @@ def test_plain_mlflow_finds_the_runs_without_any_setting(tracked_workdir):
     assert done.stdout.strip() == "['seen']"
 
 
+def test_looking_for_runs_creates_no_store(workdir):
+    assert load_runs().empty and load_runs("shortcut_digits").empty
+    assert list(workdir.iterdir()) == []
+
+
 def test_load_runs_gives_typed_columns_and_the_latest_first(tracked_workdir):
     store = open_store(LOCAL)
     for seed in (0, 1):

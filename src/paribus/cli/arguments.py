@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from paribus.errors import ConfigError, nearest
@@ -62,16 +61,3 @@ def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingS
             )
     spec: TrackingSpec = Composer(() if config_dir is None else (config_dir,)).node("tracking", overrides)
     return spec
-
-
-def database(spec: TrackingSpec) -> Path:
-    """Return where the database of an embedded store is, or would be."""
-    return Path(spec.folder).expanduser().absolute() / "mlflow.db"
-
-
-def has_runs(spec: TrackingSpec) -> bool:
-    """Return whether there can be runs to look at: looking must not create a store."""
-    if spec.kind == "local":
-        path = database(spec)
-        return path.is_file() and path.stat().st_size > 0  # an empty file is what any look with sqlite leaves
-    return spec.kind == "server"

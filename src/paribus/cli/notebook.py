@@ -25,6 +25,12 @@ def run(overrides: Sequence[str], *, config_dir: str | Path | None = None) -> Re
         DataError: If its data are missing or unfit.
         CheckpointError: If its checkpoint is missing or does not fit.
         ExperimentError: If the experiment failed.
+
+    Example:
+        >>> words = ["feature=threshold", "data.n_builds=40", "stats=quick", "tracking=off"]
+        >>> result = run(["experiment=family_1d_sweep", "experiment.family=special_charge_up", *words])
+        >>> result.tables["rung_deltas"].frame[["rung", "mean_delta"]].shape
+        (10, 2)
     """
     from paribus.report.notebook import show_results
     from paribus.running.run import run_job

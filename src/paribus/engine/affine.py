@@ -122,7 +122,12 @@ def _affine_step(suffix: fx.GraphModule, node: fx.Node, moving: set[fx.Node]) ->
 
 
 def is_affine_module(module: nn.Module) -> bool:
-    """Return whether a single module is affine in evaluation mode and treats rows separately."""
+    """Return whether a single module is affine in evaluation mode and treats rows separately.
+
+    Example:
+        >>> is_affine_module(nn.Linear(2, 2)), is_affine_module(nn.ReLU())
+        (True, False)
+    """
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
         return module.running_mean is not None
     if isinstance(module, nn.Flatten):

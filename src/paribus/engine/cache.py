@@ -15,7 +15,12 @@ DEFAULT_LIMIT = 1 << 30
 
 
 def tensor_bytes(tensors: Sequence[Tensor]) -> int:
-    """Return the bytes of the values of ``tensors``."""
+    """Return the bytes of the values of ``tensors``.
+
+    Example:
+        >>> tensor_bytes([torch.zeros(10), torch.zeros(2, dtype=torch.float64)])
+        56
+    """
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 

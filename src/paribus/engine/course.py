@@ -107,6 +107,11 @@ def output_tensor(raw: Any, owner: str) -> Any:
 
     Raises:
         ConfigError: If there are several and none is called ``logits``.
+
+    Example:
+        >>> import torch
+        >>> output_tensor({"logits": torch.zeros(3, 2), "loss": 0.5}, "net").shape
+        torch.Size([3, 2])
     """
     if isinstance(raw, Mapping) and isinstance(raw.get(LOGITS), Tensor):
         return raw[LOGITS]

@@ -10,7 +10,12 @@ from paribus.spec import Spec, field
 
 @dataclass(frozen=True)
 class DeviceSpec(Spec, kind="device"):
-    """The device, its number format, and how much goes through it at once; only the format counts in identities."""
+    """The device, its number format, and how much goes through it at once; only the format counts in identities.
+
+    Example:
+        >>> DeviceSpec(name="cpu").resolve()
+        'cpu'
+    """
 
     name: str = field("auto", choices=("auto", "cpu", "cuda"), science=False, help="Where to compute.")
     dtype: str = field(

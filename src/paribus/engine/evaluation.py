@@ -53,6 +53,10 @@ class EvaluationReport:
         n_requested: Interventions times examples.
         n_unique: Of these, the ones computed.
         parity_max_abs_diff: Largest difference from the plain model with a hook, on a sample.
+
+    Example:
+        >>> EvaluationReport("closed_form", n_requested=100, n_unique=100, parity_max_abs_diff=2e-7).strategy
+        'closed_form'
     """
 
     strategy: str
@@ -68,6 +72,12 @@ class Evaluation:
     Attributes:
         outputs: ``[n_interventions, n, *output]``, of each output what the engine's score keeps.
         report: How they were computed.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+        >>> found = Engine(net, "1").evaluate(torch.ones(5, 3), [Identity()])
+        >>> found.outputs.shape, found.report.n_requested
+        ((1, 5, 2), 5)
     """
 
     outputs: np.ndarray

@@ -23,7 +23,16 @@ class Reached(Exception):
 
 @contextlib.contextmanager
 def at_rest(*models: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every submodule's own training flag comes back, also after an exception."""
+    """Evaluation mode without gradients; every submodule's own training flag comes back, also after an exception.
+
+    Example:
+        >>> net = nn.Dropout()
+        >>> with at_rest(net):
+        ...     net.training, torch.is_grad_enabled()
+        (False, False)
+        >>> net.training
+        True
+    """
     training = list({id(one): one for model in models for one in model.modules() if one.training}.values())
     try:
         for module in training:
@@ -97,6 +106,13 @@ def visiting(model: nn.Module, site: Site, edit: Edit | None = None, *, stop: bo
 
     Raises:
         ConfigError: If the model has no such module, or the value there is no tensor.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        >>> with visiting(net, Site("0"), lambda h: h * 0) as visitor:
+        ...     out = net(torch.ones(2, 3))
+        >>> visitor.calls, bool((out == 0).all())
+        (1, True)
     """
     module = site.validate(model)
     visitor = Visitor(site, edit, stop=stop)
@@ -108,14 +124,24 @@ def visiting(model: nn.Module, site: Site, edit: Edit | None = None, *, stop: bo
 
 
 def first_of(value: Any) -> Any:
-    """Return the tensor that counts in what a module takes or returns: itself, or the first of a tuple or mapping."""
+    """Return the tensor that counts in what a module takes or returns: itself, or the first of a tuple or mapping.
+
+    Example:
+        >>> first_of((torch.ones(2), "state"))
+        tensor([1., 1.])
+    """
     if isinstance(value, Mapping):
         return next((one for one in value.values() if isinstance(one, Tensor)), value)
     return value[0] if isinstance(value, tuple | list) and value else value
 
 
 def with_first(value: Any, edited: Tensor) -> Any:
-    """Return ``value`` with the tensor that :func:`first_of` finds in it exchanged; ``value`` itself stays as it is."""
+    """Return ``value`` with the tensor that :func:`first_of` finds in it exchanged; ``value`` itself stays as it is.
+
+    Example:
+        >>> with_first((torch.ones(1), "state"), torch.zeros(1))
+        (tensor([0.]), 'state')
+    """
     if isinstance(value, Mapping):
         name = next(key for key, one in value.items() if isinstance(one, Tensor))
         changed: Any = copy.copy(value)

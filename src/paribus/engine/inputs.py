@@ -40,6 +40,11 @@ def sort_sets(rows: IntArray, *, pad: int | None = None) -> IntArray:
     Args:
         rows: ``[n, L]`` of ids.
         pad: The id that fills up short rows; None where there is none.
+
+    Example:
+        >>> sort_sets(np.array([[3, 0, 1], [1, 3, 0]]), pad=0)
+        array([[1, 3, 0],
+               [1, 3, 0]])
     """
     rows = _checked(rows)
     if not rows.size:
@@ -61,6 +66,11 @@ def row_keys(rows: IntArray, stream: int = 0) -> NDArray[np.uint64]:
 
     The key is linear over the integers modulo 2^64 with fixed random odd coefficients (multiply-shift hashing,
     Dietzfelbinger et al. 1997): two different rows share one with a chance of about 2^-64.
+
+    Example:
+        >>> keys = row_keys(np.array([[1, 2], [1, 2], [2, 1]]))
+        >>> bool(keys[0] == keys[1]), bool(keys[0] == keys[2])
+        (True, False)
     """
     rows = _checked(rows)
     coefficients = np.random.default_rng((20, stream)).integers(0, 1 << 64, rows.shape[1] + 1, dtype=np.uint64) | 1
@@ -79,6 +89,11 @@ def unique_rows(rows: IntArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
     Returns:
         ``first [m]`` in order of appearance, ``codes [n]`` with ``rows[first[codes]] == rows``.
+
+    Example:
+        >>> first, which = unique_rows(np.array([[1, 2], [3, 4], [1, 2]]))
+        >>> first.tolist(), which.tolist()
+        ([0, 1], [0, 1, 0])
     """
     import pandas as pd
 
@@ -102,6 +117,12 @@ def evaluate_unique(rows: IntArray, evaluate: Evaluate, *, batch_limit: int = 51
 
     Raises:
         DataError: If there are no rows, or ``evaluate`` returns another number of values than it got rows.
+
+    Example:
+        >>> rows = np.array([[1, 2], [3, 4], [1, 2]])
+        >>> found = evaluate_unique(rows, lambda part: part.sum(axis=1).astype(float))
+        >>> found.values.tolist(), found.n_unique
+        ([3.0, 7.0, 3.0], 2)
     """
     rows = _checked(rows)
     if not len(rows):

@@ -29,7 +29,12 @@ class Pulled:
 
 
 def as_tensor(value: Any, *, integer: bool = False) -> Tensor:
-    """Return ``value`` (tensor, array or list) as a detached tensor."""
+    """Return ``value`` (tensor, array or list) as a detached tensor.
+
+    Example:
+        >>> as_tensor([1, 2]), as_tensor([1, 2], integer=True)
+        (tensor([1., 2.]), tensor([1, 2]))
+    """
     tensor = value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
     if integer:
         return tensor.to(torch.int64)
@@ -37,7 +42,12 @@ def as_tensor(value: Any, *, integer: bool = False) -> Tensor:
 
 
 def along_channels(vector: Tensor, h: Tensor) -> Tensor:
-    """Return ``vector [d]`` shaped to broadcast over the channel axis of ``h``."""
+    """Return ``vector [d]`` shaped to broadcast over the channel axis of ``h``.
+
+    Example:
+        >>> along_channels(torch.ones(4), torch.zeros(2, 4, 8, 8)).shape
+        torch.Size([1, 4, 1, 1])
+    """
     return vector.to(h).reshape(1, -1, *([1] * (h.ndim - 2)))
 
 
@@ -48,7 +58,15 @@ def stacked(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Intervention(ABC):
-    """Base of all interventions."""
+    """Base of all interventions.
+
+    Example:
+        >>> class Double(Intervention):
+        ...     def forward(self, h):
+        ...         return 2 * h
+        >>> Double().forward(torch.ones(1, 3))
+        tensor([[2., 2., 2.]])
+    """
 
     @property
     def needs_rows(self) -> bool:

@@ -23,7 +23,13 @@ ORTHONORMAL_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Identity(Intervention):
-    """Change nothing: the baseline."""
+    """Change nothing: the baseline.
+
+    Example:
+        >>> h = torch.ones(2, 3)
+        >>> bool((Identity().forward(h) == h).all())
+        True
+    """
 
     def forward(self, h: Tensor) -> Tensor:
         """Return a copy of ``h``."""
@@ -47,6 +53,11 @@ class ProjectOut(Intervention):
     Attributes:
         basis: ``Q [d, r]``, orthonormal columns; ``r`` may be 0.
         center: ``[d]``, where the removed coordinates are put (usually the training mean).
+
+    Example:
+        >>> basis = torch.tensor([[1.0], [0.0], [0.0]])
+        >>> ProjectOut(basis, center=torch.zeros(3)).forward(torch.tensor([[5.0, 1.0, 2.0]]))
+        tensor([[0., 1., 2.]])
     """
 
     basis: Tensor
@@ -105,6 +116,11 @@ class AffineErase(Intervention):
     Attributes:
         matrix: ``P [d, d]``, acting on column vectors.
         center: ``[d]``.
+
+    Example:
+        >>> half = 0.5 * torch.eye(2)
+        >>> AffineErase(half, center=torch.tensor([1.0, 1.0])).forward(torch.tensor([[3.0, 1.0]]))
+        tensor([[2., 1.]])
     """
 
     matrix: Tensor
@@ -150,6 +166,10 @@ class Steer(Intervention):
     Attributes:
         direction: ``v [d]``; not normalised here.
         amount: In units of ``v`` (for alpha in standard deviations: ``alpha * sigma``).
+
+    Example:
+        >>> Steer(torch.tensor([0.0, 1.0]), amount=2.0).forward(torch.zeros(1, 2))
+        tensor([[0., 2.]])
     """
 
     direction: Tensor
@@ -187,6 +207,11 @@ class AblateUnits(Intervention):
     Attributes:
         units: ``[k]`` channel indices; may be empty.
         values: ``[d]`` value of every channel, read at ``units`` (e.g. training means); None for zero.
+
+    Example:
+        >>> h = torch.ones(1, 4)
+        >>> AblateUnits([0, 3]).forward(h), AblateUnits([0], values=torch.full((4,), 0.5)).forward(h)
+        (tensor([[0., 1., 1., 0.]]), tensor([[0.5000, 1.0000, 1.0000, 1.0000]]))
     """
 
     units: Tensor

@@ -147,6 +147,14 @@ class Together(Intervention):
 
     Attributes:
         edits: One for each site of the engine, in its order; None where a site is left as it is.
+
+    Example:
+        >>> from paribus.engine.evaluation import Engine
+        >>> from paribus.engine.interventions import AblateUnits
+        >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+        >>> engine = Engine(net, "0", also=["1"])
+        >>> engine.evaluate(torch.ones(5, 3), [Together((AblateUnits([0]), AblateUnits([1])))]).outputs.shape
+        (1, 5, 2)
     """
 
     edits: tuple[Intervention | None, ...]

@@ -129,6 +129,10 @@ def tolerance(dtype: torch.dtype, device: torch.device) -> float:
     """Return how far two exact ways may differ, relative to the largest output (at least 1).
 
     Convolutions on CUDA use TensorFloat-32 by default, whose rounding depends on the batch.
+
+    Example:
+        >>> tolerance(torch.float64, torch.device("cpu")) < tolerance(torch.float32, torch.device("cpu"))
+        True
     """
     if dtype == torch.float64:
         return 1e-9
@@ -138,7 +142,15 @@ def tolerance(dtype: torch.dtype, device: torch.device) -> float:
 
 
 def difference(a: Tensor, b: Tensor) -> float:
-    """Return the largest absolute difference; two NaN count as equal, NaN against a number as infinite."""
+    """Return the largest absolute difference; two NaN count as equal, NaN against a number as infinite.
+
+    Example:
+        >>> nan = float("nan")
+        >>> difference(torch.tensor([1.0, nan]), torch.tensor([1.5, nan]))
+        0.5
+        >>> difference(torch.tensor([nan]), torch.zeros(1))
+        inf
+    """
     if a.shape != b.shape:
         return float("inf")
     if not a.numel():
@@ -149,7 +161,14 @@ def difference(a: Tensor, b: Tensor) -> float:
 
 
 def agrees(a: Tensor, b: Tensor, allowed: float) -> bool:
-    """Return whether two outputs differ by at most ``allowed`` relative to the largest (at least 1)."""
+    """Return whether two outputs differ by at most ``allowed`` relative to the largest (at least 1).
+
+    Example:
+        >>> agrees(torch.tensor([100.0]), torch.tensor([100.1]), 1e-2)
+        True
+        >>> agrees(torch.tensor([0.0]), torch.tensor([0.1]), 1e-2)
+        False
+    """
     finite = b[b.isfinite()]
     scale = max(1.0, float(finite.abs().max())) if finite.numel() else 1.0
     return difference(a, b) <= allowed * scale

@@ -21,6 +21,13 @@ class LinearReadout:
     Attributes:
         weight: ``[k, d]``.
         bias: ``[k]``.
+
+    Example:
+        >>> from torch import nn
+        >>> from paribus.engine.evaluation import Engine
+        >>> engine = Engine(nn.Sequential(nn.ReLU(), nn.Linear(4, 2)), "1.input")
+        >>> engine.logits(torch.ones(5, 4)).shape, engine.linear_readout.weight.shape
+        ((5, 2), torch.Size([2, 4]))
     """
 
     weight: Tensor
@@ -95,6 +102,11 @@ def closed_form(suffix: Callable[[Tensor], Tensor], example: Tensor, output_shap
         suffix: Site value ``[n, d, *positions]`` to output ``[n, *output_shape]``; rows must not mix.
         example: ``[1 or more, d, *positions]``, for shape, device and number format.
         output_shape: The output's axes after the first.
+
+    Example:
+        >>> read = closed_form(lambda h: h.sum(1, keepdim=True), torch.zeros(1, 3), (1,))
+        >>> read.weight.shape, read.uniform
+        (torch.Size([1, 3, 1]), True)
     """
     k = 1
     for size in output_shape:

@@ -23,6 +23,12 @@ class Resample(Intervention):
     Attributes:
         units: ``[k]`` channel indices.
         donors: ``[n]``: the row each row takes its values from.
+
+    Example:
+        >>> h = torch.tensor([[1.0, 10.0], [2.0, 20.0]])
+        >>> Resample(units=[1], donors=[1, 0]).forward(h)
+        tensor([[ 1., 20.],
+                [ 2., 10.]])
     """
 
     units: Tensor
@@ -65,6 +71,11 @@ class Graft(Intervention):
     Attributes:
         units: ``[k]`` channel indices.
         values: ``[n, k, *positions]``.
+
+    Example:
+        >>> Graft(units=[0], values=[[7.0], [8.0]]).forward(torch.zeros(2, 3))
+        tensor([[7., 0., 0.],
+                [8., 0., 0.]])
     """
 
     units: Tensor
@@ -114,6 +125,11 @@ class SetFeature(Intervention):
         rivals: In a top-k autoencoder, the encoder rows of the other features ``[F - 1, d]``: they compete with it.
         rival_biases: Their biases ``[F - 1]``, with the input centring folded in.
         top_k: How many features stay active in a top-k autoencoder; None elsewhere.
+
+    Example:
+        >>> unit = torch.tensor([1.0, 0.0])
+        >>> SetFeature(encoder=unit, bias=0.0, decoder=unit, value=3.0).forward(torch.tensor([[1.0, 5.0]]))
+        tensor([[3., 5.]])
     """
 
     encoder: Tensor

@@ -95,6 +95,11 @@ class Site:
 
         Raises:
             ConfigError: If the model has no such module; the message names the nearest ones.
+
+        Example:
+            >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+            >>> Site.parse("0.input").validate(net)
+            Linear(in_features=3, out_features=4, bias=True)
         """
         modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
         modules.pop("", None)

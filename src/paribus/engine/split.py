@@ -238,7 +238,14 @@ def own_modules(suffix: fx.GraphModule, keep: Collection[str] = ()) -> fx.GraphM
 
 
 def folded(conv: nn.Module, norm: nn.modules.batchnorm._BatchNorm) -> nn.Module:
-    """Return a convolution that does what ``conv`` followed by ``norm`` in evaluation mode does."""
+    """Return a convolution that does what ``conv`` followed by ``norm`` in evaluation mode does.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+        >>> x = torch.ones(1, 3, 8, 8)
+        >>> torch.allclose(folded(net[0], net[1])(x), net(x), atol=1e-5)
+        True
+    """
     merged: Any = copy.deepcopy(conv).double().eval()
     scaling: Any = copy.deepcopy(norm).double().eval()
     fused: nn.Module = fuse_conv_bn_eval(merged, scaling)

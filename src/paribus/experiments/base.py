@@ -36,7 +36,15 @@ class Workspace(Protocol):
 
 
 class Recorder(Protocol):
-    """Receives what an experiment finds, as it is found; the only way out of an experiment."""
+    """Receives what an experiment finds, as it is found; the only way out of an experiment.
+
+    Example:
+        >>> recorder = MemoryRecorder()
+        >>> recorder.metric("accuracy", 0.9)
+        >>> recorder.warn("3 clusters only")
+        >>> recorder.metrics, recorder.diagnostics.warnings
+        ({'accuracy': 0.9}, ('3 clusters only',))
+    """
 
     workspace: Workspace
 
@@ -72,6 +80,12 @@ class Setup:
         device: The torch device to compute on, as a string (``cpu``, ``cuda``).
         batch_limit: The most rows in one forward pass.
         dtype: Number format of forward passes (``float32``, ``float64``, ``bfloat16``, ``float16``).
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> setup = Setup(seed=3, stats=StatsSpec())
+        >>> setup.rng("noise").random() == setup.rng("noise").random()
+        True
     """
 
     seed: int
@@ -107,6 +121,22 @@ class Experiment(Spec):
         takes_dtype: Whether it runs the model in the number format of its setup (``setup.dtype``), so that
             ``device.dtype`` takes effect. Where it is False, only float32 is accepted.
         declares: The endpoints: numbers of its tables that comparisons over runs may be about.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from paribus.spec import field
+        >>> from paribus.stats.spec import StatsSpec
+        >>> @dataclass(frozen=True)
+        ... class Count(Experiment):
+        ...     type = "count"
+        ...     evidence = Evidence.OBSERVATIONAL
+        ...     subject = "images"
+        ...     summary = "Counts to a number."
+        ...     to: int = field(3, low=1, help="Where to stop.")
+        ...     def run(self, setup, recorder):
+        ...         return Aggregates(n_samples=self.to)
+        >>> perform(Count(to=5), Setup(seed=0, stats=StatsSpec()), MemoryRecorder()).aggregates.n_samples
+        5
     """
 
     type: ClassVar[str]
@@ -162,7 +192,14 @@ class MemoryWorkspace:
 
 @dataclass
 class MemoryRecorder:
-    """Keeps everything in memory; the tracked recorder extends it."""
+    """Keeps everything in memory; the tracked recorder extends it.
+
+    Example:
+        >>> recorder = MemoryRecorder()
+        >>> recorder.metric("accuracy", 0.9)
+        >>> recorder.metrics
+        {'accuracy': 0.9}
+    """
 
     workspace: Workspace = field(default_factory=MemoryWorkspace)
     tables: dict[str, Table] = field(default_factory=dict)

@@ -1,1 +1,32 @@
 """What an experiment hands over: tables, figures as data, aggregates, diagnostics, and the result that holds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paribus.lazy import offered
+
+if TYPE_CHECKING:
+    from paribus.results.endpoint import Companion, Endpoint
+    from paribus.results.evidence import Evidence
+    from paribus.results.io import from_json, read, to_json, write
+    from paribus.results.schema import Aggregates, Artifact, Curve, Diagnostics, EngineReport, Figure, Result, Table
+
+__all__ = [
+    "Aggregates",
+    "Artifact",
+    "Companion",
+    "Curve",
+    "Diagnostics",
+    "Endpoint",
+    "EngineReport",
+    "Evidence",
+    "Figure",
+    "Result",
+    "Table",
+    "from_json",
+    "read",
+    "to_json",
+    "write",
+]
+__getattr__, __dir__ = offered(__name__, __file__, __all__)

@@ -21,6 +21,10 @@ class Companion:
         value: Column of the change of AUROC.
         low: Column of the lower end of its interval.
         high: Column of the upper end.
+
+    Example:
+        >>> Companion("delta_auroc", "auroc_low", "auroc_high").value
+        'delta_auroc'
     """
 
     value: str
@@ -46,6 +50,11 @@ class Endpoint:
         choices: Columns whose value the comparison chooses (``method``, ``direction``, ``layer``).
         epoch: Column of the checkpoint.
         ranking: What the AUROC does beside it, where accuracy may move by the threshold alone.
+
+    Example:
+        >>> drop = Endpoint("ood_drop", "loss of accuracy", "noise", "delta", "low", "high", "accuracy", zero=True)
+        >>> drop.table, drop.zero
+        ('noise', True)
     """
 
     name: str

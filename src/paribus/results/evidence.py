@@ -6,7 +6,12 @@ from enum import StrEnum
 
 
 class Evidence(StrEnum):
-    """How a number was obtained. Every result and every table carries one."""
+    """How a number was obtained. Every result and every table carries one.
+
+    Example:
+        >>> Evidence("interventional") is Evidence.INTERVENTIONAL, f"{Evidence.WEIGHTS}"
+        (True, 'weights')
+    """
 
     INTERVENTIONAL = "interventional"
     """The model was run on edited inputs or with edited activations."""

@@ -28,6 +28,12 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
     Raises:
         OSError: If it cannot be written; nothing is left then, and an older file stays as it was.
+
+    Example:
+        >>> with replacing(Path("table.txt")) as unfinished:
+        ...     _ = unfinished.write_text("rows")
+        >>> Path("table.txt").read_text()
+        'rows'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
@@ -43,19 +49,39 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file in one step (UTF-8)."""
+    """Write a text file in one step (UTF-8).
+
+    Example:
+        >>> from pathlib import Path
+        >>> _ = write_text(Path("note.txt"), "hello")
+        >>> Path("note.txt").read_text()
+        'hello'
+    """
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file in one step."""
+    """Write a file in one step.
+
+    Example:
+        >>> _ = write_bytes(Path("note.bin"), b"hello")
+        >>> Path("note.bin").stat().st_size
+        5
+    """
     with replacing(path) as partial:
         partial.write_bytes(content)
     return path
 
 
 def copy(path: Path, target: Path) -> Path:
-    """Copy a file in one step; the copy is on the disk when it has its name."""
+    """Copy a file in one step; the copy is on the disk when it has its name.
+
+    Example:
+        >>> _ = write_text(Path("a.txt"), "hello")
+        >>> _ = copy(Path("a.txt"), Path("b.txt"))
+        >>> Path("b.txt").read_text()
+        'hello'
+    """
     with replacing(target, durable=True) as partial:
         shutil.copyfile(path, partial)
     return target
@@ -66,6 +92,11 @@ def describe(path: Path) -> Artifact:
 
     Raises:
         OSError: If it cannot be read.
+
+    Example:
+        >>> _ = write_text(Path("note.txt"), "hello")
+        >>> describe(Path("note.txt")).digest[:8]
+        '2cf24dba'
     """
     return Artifact(size=path.stat().st_size, digest=file_digest(path))
 

@@ -21,6 +21,11 @@ def check_frame(name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         ValueError: If column names are not unique strings.
+
+    Example:
+        >>> import pandas as pd
+        >>> check_frame("rows", pd.DataFrame({"a": [1, 2]}, index=[7, 9])).index.tolist()
+        [0, 1]
     """
     names = list(frame.columns)
     if any(not isinstance(column, str) for column in names):
@@ -53,6 +58,11 @@ def encode_column(column: pd.Series[Any]) -> list[Any]:
 
     In numeric columns null is a missing value (NaN) and infinity its name, which ``float()`` and
     ``numpy.asarray(..., float)`` both read. Columns of mixed content are tagged cell by cell.
+
+    Example:
+        >>> import pandas as pd
+        >>> encode_column(pd.Series([1.0, float("inf"), None]))
+        [1.0, 'Infinity', None]
     """
     import pandas as pd
 
@@ -82,7 +92,14 @@ def _float_cell(cell: Any, *, nullable: bool) -> float | str | None:
 
 
 def decode_column(cells: list[Any], dtype: dict[str, Any]) -> pd.Series[Any]:
-    """Restore what :func:`encode_column` and :func:`dtype_of` described."""
+    """Restore what :func:`encode_column` and :func:`dtype_of` described.
+
+    Example:
+        >>> import pandas as pd
+        >>> column = pd.Series([1, 2])
+        >>> decode_column(encode_column(column), dtype_of(column)).tolist()
+        [1, 2]
+    """
     import numpy as np
     import pandas as pd
 
@@ -112,7 +129,13 @@ def decode_column(cells: list[Any], dtype: dict[str, Any]) -> pd.Series[Any]:
 
 
 def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of ``frame`` as JSON objects."""
+    """Return the rows of ``frame`` as JSON objects.
+
+    Example:
+        >>> import pandas as pd
+        >>> to_records(pd.DataFrame({"a": [1, 2], "b": ["x", None]}))
+        [{'a': 1, 'b': 'x'}, {'a': 2, 'b': None}]
+    """
     columns = {name: encode_column(frame[name]) for name in frame.columns}
     return [{name: cells[row] for name, cells in columns.items()} for row in range(len(frame))]
 
@@ -130,6 +153,14 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Write ``frame`` to a parquet file that any reader opens and :func:`read_parquet` restores exactly.
 
     Columns that parquet has no exact type for (mixed content, lists, categories) are kept as JSON text.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"a": [1, 2], "pair": [(1, 2), (3, 4)]})
+        >>> write_parquet(frame, Path("rows.parquet"))
+        >>> read_parquet(Path("rows.parquet")).shape
+        (2, 2)
     """
     import pandas as pd
     import pyarrow as pa
@@ -157,7 +188,15 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Read a frame written by :func:`write_parquet` (or any other parquet file)."""
+    """Read a frame written by :func:`write_parquet` (or any other parquet file).
+
+    Example:
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> write_parquet(pd.DataFrame({"a": [1.0, None]}), Path("rows.parquet"))
+        >>> read_parquet(Path("rows.parquet"))["a"].isna().tolist()
+        [False, True]
+    """
     import pandas as pd
     import pyarrow.parquet as pq
 

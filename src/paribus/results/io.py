@@ -34,6 +34,10 @@ def check_name(name: str) -> str:
 
     Raises:
         ValueError: If it is not.
+
+    Example:
+        >>> check_name("rung_deltas")
+        'rung_deltas'
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a table or figure must be named by [a-z0-9_]+, got {name!r}")
@@ -48,6 +52,15 @@ def to_json(result: Result, *, rows_limit: int | None = None) -> str:
     Args:
         result: The result.
         rows_limit: Leave out the rows of tables longer than this (they then say which file holds them).
+
+    Example:
+        >>> from paribus.results.evidence import Evidence
+        >>> from paribus.results.schema import Aggregates, Diagnostics, Result
+        >>> head = ("abc", "pixel_noise", Evidence.INTERVENTIONAL, None, "mlp", "images")
+        >>> found = Result(*head, Aggregates(mean_delta=float("nan")), {}, Diagnostics())
+        >>> text = to_json(found)
+        >>> from_json(text).aggregates.mean_delta
+        nan
     """
     text = json.dumps(to_tree(result, rows_limit=rows_limit), ensure_ascii=False, allow_nan=False, indent=1)
     body = text.removesuffix("\n}")
@@ -63,6 +76,13 @@ def from_json(text: str, *, folder: Path | None = None) -> Result:
 
     Raises:
         DataError: If it is not the JSON of a result, was changed after it was written, or a table's file is not there.
+
+    Example:
+        >>> try:
+        ...     from_json("{}")
+        ... except DataError as error:
+        ...     print(str(error).partition(":")[0])
+        not a readable result.json
     """
     sealed = _SEAL.search(text, max(0, len(text) - 200))
     if sealed is not None and sealed[1] != _hash(text[: sealed.start()]):
@@ -75,7 +95,18 @@ def from_json(text: str, *, folder: Path | None = None) -> Result:
 
 
 def write(result: Result, folder: Path) -> Path:
-    """Write ``result.json`` and ``tables/<name>.parquet`` under ``folder``; return the path of the former."""
+    """Write ``result.json`` and ``tables/<name>.parquet`` under ``folder``; return the path of the former.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from paribus.results.evidence import Evidence
+        >>> from paribus.results.schema import Aggregates, Diagnostics, Result
+        >>> head = ("abc", "pixel_noise", Evidence.INTERVENTIONAL, None, "mlp", "images")
+        >>> write(Result(*head, Aggregates(mean_delta=0.4), {}, Diagnostics()), Path("run")).name
+        'result.json'
+        >>> read(Path("run")).aggregates.mean_delta
+        0.4
+    """
     for table in result.tables.values():
         write_table(table, folder)
     return write_text(folder / RESULT_FILE, to_json(result, rows_limit=ROWS_IN_JSON))
@@ -86,6 +117,14 @@ def read(folder: Path) -> Result:
 
     Raises:
         DataError: If the folder holds no readable result.
+
+    Example:
+        >>> from pathlib import Path
+        >>> try:
+        ...     read(Path("nothing_here"))
+        ... except DataError as error:
+        ...     print("refused")
+        refused
     """
     if not (folder / RESULT_FILE).is_file() and (folder / PARTIAL_FILE).is_file():
         raise DataError(f"{folder}: holds no {RESULT_FILE}, the run did not finish; {PARTIAL_FILE} has what it found")
@@ -116,7 +155,16 @@ def _hash(text: str) -> str:
 
 
 def write_table(table: Table, folder: Path) -> Path:
-    """Write one table as ``tables/<name>.parquet`` under ``folder`` and return its path."""
+    """Write one table as ``tables/<name>.parquet`` under ``folder`` and return its path.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> from paribus.results.evidence import Evidence
+        >>> table = Table("rows", "One row.", Evidence.WEIGHTS, pd.DataFrame({"a": [1]}))
+        >>> write_table(table, Path("run")).name
+        'rows.parquet'
+    """
     path = folder / TABLE_FOLDER / f"{check_name(table.name)}.parquet"
     with replacing(path) as partial:
         write_parquet(check_frame(table.name, table.frame), partial)

@@ -28,6 +28,13 @@ class Table:
         evidence: How its numbers were obtained.
         frame: The rows.
         columns: What a column means, by name, with its unit; columns left out explain themselves.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"level": [1.0, 2.0], "mean_delta": [0.1, 0.4]})
+        >>> table = Table("noise", "One row per level.", Evidence.INTERVENTIONAL, frame, {"level": "sd of the noise"})
+        >>> table.frame.shape
+        (2, 2)
     """
 
     name: str
@@ -58,6 +65,11 @@ class Figure:
         title: Heading.
         caption: What to see and what it does not show.
         options: Further plain values for the drawing (labels, reference lines, limits).
+
+    Example:
+        >>> shown = {"x": "level", "y": "mean_delta", "low": "ci_low", "high": "ci_high"}
+        >>> Figure("noise", "curve", ("noise",), shown, "What noise does to the margin").kind
+        'curve'
     """
 
     name: str
@@ -78,6 +90,10 @@ class Curve:
         levels: The varied value (alpha, K, epoch, AP), ascending.
         values: The metric at each level.
         level_name: What the levels are, e.g. ``alpha``.
+
+    Example:
+        >>> Curve("margin_shift", levels=(0.5, 1.0), values=(-0.1, -0.4), level_name="noise_sd").level_name
+        'noise_sd'
     """
 
     name: str
@@ -98,6 +114,10 @@ class Aggregates:
         base_activation_mean: Mean of the feature in the unedited contexts, where there is one.
         base_activation_std: Its standard deviation.
         custom: Everything else by name: numbers, strings, booleans, lists of them.
+
+    Example:
+        >>> Aggregates(mean_delta=-0.4, n_samples=200, custom={"threshold_only": True}).custom["threshold_only"]
+        True
     """
 
     mean_delta: float | None = None
@@ -118,6 +138,10 @@ class EngineReport:
         n_requested: Evaluations asked for.
         n_unique: Evaluations made after deduplication.
         parity_max_abs_diff: Largest difference to the plain hooked forward on a sample; None where not applicable.
+
+    Example:
+        >>> EngineReport("suffix", n_requested=400, n_unique=400, parity_max_abs_diff=1e-7).n_unique
+        400
     """
 
     strategy: str = ""
@@ -144,7 +168,12 @@ class EngineReport:
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a reader must know before believing the numbers."""
+    """What a reader must know before believing the numbers.
+
+    Example:
+        >>> Diagnostics(n_contexts_tested=200, warnings=("3 clusters only",)).warnings
+        ('3 clusters only',)
+    """
 
     relu_floor_detected: bool | None = None
     relu_floor_rate: float | None = None
@@ -162,6 +191,13 @@ class Artifact:
     Attributes:
         size: Its length in bytes.
         digest: Hash of its content (SHA-256, hexadecimal).
+
+    Example:
+        >>> from paribus.results import files
+        >>> from pathlib import Path
+        >>> _ = files.write_text(Path("note.txt"), "hello")
+        >>> files.describe(Path("note.txt")).size
+        5
     """
 
     size: int
@@ -174,6 +210,15 @@ class Result:
 
     ``artifacts`` names every other file of the run by its path in it; ``reused`` says that the result was taken from an
     earlier run instead of measured now (it is not stored).
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"level": [1.0], "mean_delta": [0.4]})
+        >>> table = Table("noise", "One row per level.", Evidence.INTERVENTIONAL, frame)
+        >>> what = ("abc", "pixel_noise", Evidence.INTERVENTIONAL)
+        >>> found = Result(*what, None, "mlp", "images", Aggregates(mean_delta=0.4), {"noise": table}, Diagnostics())
+        >>> found.tables["noise"].frame["mean_delta"].tolist(), found.success
+        ([0.4], True)
     """
 
     spec_id: str

@@ -21,6 +21,10 @@ def plain(value: Any) -> Any:
 
     Raises:
         TypeError: If it holds something else.
+
+    Example:
+        >>> plain({"levels": (1, 2), "names": {"b", "a"}})
+        {'levels': [1, 2], 'names': ['a', 'b']}
     """
     if isinstance(value, enum.Enum):
         return plain(value.value)
@@ -56,6 +60,10 @@ def encode(value: Any) -> Any:
 
     A non-finite float becomes ``{"$float": "NaN"}``; a mapping with keys that are not strings, or that start with
     ``$``, becomes ``{"$items": [[key, value], ...]}``; everything else stays what it is.
+
+    Example:
+        >>> encode([1.5, float("nan")])
+        [1.5, {'$float': 'NaN'}]
     """
     value = plain(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -70,7 +78,12 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Restore what :func:`encode` made."""
+    """Restore what :func:`encode` made.
+
+    Example:
+        >>> decode(encode((float("inf"),)))
+        [inf]
+    """
     if isinstance(value, list):
         return [decode(item) for item in value]
     if isinstance(value, dict):
@@ -83,14 +96,24 @@ def decode(value: Any) -> Any:
 
 
 def float_text(value: float) -> str:
-    """Return the name of a non-finite float (``NaN``, ``Infinity``, ``-Infinity``), which ``float()`` reads."""
+    """Return the name of a non-finite float (``NaN``, ``Infinity``, ``-Infinity``), which ``float()`` reads.
+
+    Example:
+        >>> float_text(float("-inf"))
+        '-Infinity'
+    """
     if math.isnan(value):
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"
 
 
 def encode_float(value: float | None) -> float | str | None:
-    """Return a number of a field that is known to be one: non-finite values by name, None as None."""
+    """Return a number of a field that is known to be one: non-finite values by name, None as None.
+
+    Example:
+        >>> encode_float(2.0), encode_float(float("nan")), encode_float(None)
+        (2.0, 'NaN', None)
+    """
     if value is None:
         return None
     number = float(value)
@@ -98,5 +121,10 @@ def encode_float(value: float | None) -> float | str | None:
 
 
 def decode_float(value: float | str | None) -> float | None:
-    """Restore what :func:`encode_float` made."""
+    """Restore what :func:`encode_float` made.
+
+    Example:
+        >>> decode_float("Infinity"), decode_float(2.0)
+        (inf, 2.0)
+    """
     return None if value is None else float(value)

@@ -12,7 +12,12 @@ from paribus.stats.clusters import chunk_sizes, cluster_codes
 
 
 def exchangeable_blocks(clusters: ArrayLike) -> list[Ints]:
-    """Return, for each cluster size that occurs, the row indices of its clusters [clusters of that size, size]."""
+    """Return, for each cluster size that occurs, the row indices of its clusters [clusters of that size, size].
+
+    Example:
+        >>> [rows.tolist() for rows in exchangeable_blocks(["a", "b", "b", "c", "c"])]
+        [[[0]], [[1, 2], [3, 4]]]
+    """
     codes, k = cluster_codes(clusters)
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes, minlength=k)
@@ -32,6 +37,11 @@ def block_permutations(clusters: ArrayLike, n_permutations: int, rng: np.random.
         clusters: Cluster id of each row [n].
         n_permutations: Number of permutations in all.
         rng: Draws them.
+
+    Example:
+        >>> rows = next(block_permutations([0, 0, 1, 1, 2], 3, np.random.default_rng(0)))
+        >>> rows.shape, sorted(rows[0].tolist())
+        ((3, 5), [0, 1, 2, 3, 4])
     """
     blocks = exchangeable_blocks(clusters)
     n = sum(rows.size for rows in blocks)
@@ -49,6 +59,10 @@ def one_row_per_cluster(clusters: ArrayLike, rng: np.random.Generator) -> Ints:
     Args:
         clusters: Cluster id of each row [n].
         rng: Draws the rows.
+
+    Example:
+        >>> len(one_row_per_cluster([0, 0, 1, 1, 2], np.random.default_rng(0)))
+        3
     """
     codes, _ = cluster_codes(clusters)
     order = rng.permutation(len(codes))

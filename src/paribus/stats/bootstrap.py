@@ -56,6 +56,10 @@ class Interval:
         high: Upper end, likewise.
         method: How it was made, or ``none: ...`` with the reason why there is none (:mod:`paribus.stats.intervals`);
             an array of these for several.
+
+    Example:
+        >>> Interval(0.1, 0.4, "bootstrap_t").high
+        0.4
     """
 
     low: Any
@@ -107,7 +111,13 @@ def mean_intervals(
 
 
 def tails(spec: StatsSpec) -> tuple[float, float]:
-    """Return the lower and upper tail probability of an interval."""
+    """Return the lower and upper tail probability of an interval.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> [round(tail, 3) for tail in tails(StatsSpec(confidence=0.95))]
+        [0.025, 0.975]
+    """
     return (1 - spec.confidence) / 2, (1 + spec.confidence) / 2
 
 
@@ -194,6 +204,13 @@ def cluster_interval(
 
     Raises:
         ValueError: If shapes disagree or the statistic is unknown.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> found = cluster_interval(rng.normal(5, 1, 300), np.repeat(np.arange(30), 10), spec=StatsSpec(), rng=rng)
+        >>> found.low < 5 < found.high, found.method
+        (True, 'bootstrap_t')
     """
     columns = np.asarray(values, dtype=np.float64)
     scalar = columns.ndim == 1
@@ -247,6 +264,16 @@ def cluster_statistic_interval(
 
     Returns:
         Bootstrap-t below 40 clusters, percentile from 40 on, none below 6 (see :func:`weighted_intervals`).
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(5, 1, 60)
+        >>> def mean(weights):
+        ...     return (weights * x).sum() / weights.sum()
+        >>> found = cluster_statistic_interval(mean, np.arange(60), spec=StatsSpec(), rng=rng)
+        >>> found.low < 5 < found.high, found.method
+        (True, 'percentile')
     """
     codes, k = cluster_codes(clusters)
 

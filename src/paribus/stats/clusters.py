@@ -27,6 +27,11 @@ class ClusterSums:
         counts: Number of supported (not NaN) values of each cluster [rows, clusters].
         sd: Sample standard deviation over single values (ddof 1) [rows]; NaN below two values.
         joined: Clusters that support each row [rows], where the units of ``sums`` are joined clusters; else None.
+
+    Example:
+        >>> sums = reduce_to_clusters([1.0, 2.0, 4.0], ["a", "a", "b"])
+        >>> sums.sums.tolist(), sums.counts.tolist()
+        ([[3.0, 4.0]], [[2.0, 1.0]])
     """
 
     sums: Floats
@@ -80,7 +85,13 @@ class ClusterSums:
 
 
 def joined(parts: Sequence[ClusterSums]) -> ClusterSums:
-    """Return the rows of several sums over the same clusters, one after the other."""
+    """Return the rows of several sums over the same clusters, one after the other.
+
+    Example:
+        >>> one = reduce_to_clusters([1.0, 2.0], [0, 1])
+        >>> joined([one, one]).sums.shape
+        (2, 2)
+    """
     of_joined = [part.joined for part in parts if part.joined is not None]
     return ClusterSums(
         np.concatenate([part.sums for part in parts]),
@@ -95,6 +106,11 @@ def cluster_codes(clusters: ArrayLike) -> tuple[Ints, int]:
 
     Raises:
         ValueError: If ``clusters`` is not one-dimensional.
+
+    Example:
+        >>> codes, k = cluster_codes(["slide_7", "slide_2", "slide_7"])
+        >>> codes.tolist(), k
+        ([1, 0, 1], 2)
     """
     ids = np.asarray(clusters)
     if ids.ndim != 1:
@@ -108,6 +124,10 @@ def as_rows(values: ArrayLike, clusters: ArrayLike) -> Floats:
 
     Raises:
         ValueError: If the shapes disagree or a value is infinite.
+
+    Example:
+        >>> as_rows([1.0, 2.0], [0, 1]).shape
+        (1, 2)
     """
     rows = np.atleast_2d(np.asarray(values, dtype=np.float64))
     n = np.asarray(clusters).shape[0]
@@ -125,6 +145,10 @@ def reduce_to_clusters(values: ArrayLike, clusters: ArrayLike) -> ClusterSums:
 
     Raises:
         ValueError: If the shapes disagree or a value is infinite.
+
+    Example:
+        >>> reduce_to_clusters(np.ones((2, 6)), [0, 0, 0, 1, 1, 2]).counts.tolist()
+        [[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]
     """
     rows = as_rows(values, clusters)
     codes, k = cluster_codes(clusters)
@@ -159,6 +183,11 @@ def join_units(matrices: tuple[Floats, ...], rng: np.random.Generator, *, limit:
         matrices: Arrays [rows, clusters] that share their clusters.
         rng: Draws the blocks.
         limit: The most units to keep.
+
+    Example:
+        >>> (units,) = join_units((np.ones((1, 1000)),), np.random.default_rng(0), limit=10)
+        >>> units.tolist()
+        [[100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0]]
     """
     k = matrices[0].shape[1]
     if k <= limit:
@@ -169,14 +198,24 @@ def join_units(matrices: tuple[Floats, ...], rng: np.random.Generator, *, limit:
 
 
 def chunk_sizes(total: int, width: int, *, budget: int = CHUNK_ELEMENTS) -> Iterator[int]:
-    """Yield chunk sizes that add up to ``total``, each times ``width`` staying within ``budget`` elements."""
+    """Yield chunk sizes that add up to ``total``, each times ``width`` staying within ``budget`` elements.
+
+    Example:
+        >>> list(chunk_sizes(10, width=4, budget=16))
+        [4, 4, 2]
+    """
     step = max(1, budget // max(1, width))
     for start in range(0, total, step):
         yield min(step, total - start)
 
 
 def column_blocks(matrix: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield a matrix [n, k] a few columns at a time, for what holds numbers for each; at least one block."""
+    """Yield a matrix [n, k] a few columns at a time, for what holds numbers for each; at least one block.
+
+    Example:
+        >>> sum(block.shape[1] for block in column_blocks(np.zeros((10, 7))))
+        7
+    """
     start = 0
     for size in chunk_sizes(max(1, matrix.shape[1]), len(matrix), budget=CHUNK_ELEMENTS):
         yield matrix[:, start : start + size]
@@ -184,7 +223,12 @@ def column_blocks(matrix: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Yield chunks [draws, units] of resampling counts: how often each unit is drawn among ``n_units`` draws."""
+    """Yield chunks [draws, units] of resampling counts: how often each unit is drawn among ``n_units`` draws.
+
+    Example:
+        >>> next(bootstrap_weights(5, 100, np.random.default_rng(0))).sum(axis=1)[:3].tolist()
+        [5.0, 5.0, 5.0]
+    """
     for size in chunk_sizes(n_draws, n_units):
         drawn = rng.integers(0, n_units, size=(size, n_units))
         drawn += np.arange(size)[:, None] * n_units
@@ -192,7 +236,12 @@ def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> I
 
 
 def random_bits(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Yield chunks [draws, units] of fair coin tosses, 0.0 or 1.0."""
+    """Yield chunks [draws, units] of fair coin tosses, 0.0 or 1.0.
+
+    Example:
+        >>> next(random_bits(4, 10, np.random.default_rng(0))).shape
+        (10, 4)
+    """
     for size in chunk_sizes(n_draws, n_units):
         packed = np.frombuffer(rng.bytes((size * n_units + 7) // 8), dtype=np.uint8)
         yield np.unpackbits(packed, count=size * n_units).reshape(size, n_units).astype(np.float64)
@@ -208,5 +257,10 @@ def support_groups(counts: Floats, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
 
 
 def scalar_or_array(values: Floats, *, scalar: bool) -> Any:
-    """Return the only element as a float, or the array."""
+    """Return the only element as a float, or the array.
+
+    Example:
+        >>> scalar_or_array(np.array([2.0]), scalar=True)
+        2.0
+    """
     return float(values.ravel()[0]) if scalar else values

@@ -18,6 +18,10 @@ class IsotonicFit:
         r2: Share of the weighted variance of the means over levels it explains; NaN where they do not vary.
         direction: ``rising`` or ``falling``, whichever fits better.
         fitted: Value of the curve at each level [levels], in the given order.
+
+    Example:
+        >>> isotonic_fit([0, 1, 2], [3.0, 2.0, 1.0]).direction
+        'falling'
     """
 
     r2: float
@@ -36,6 +40,10 @@ class LogisticFit:
         slope: Steepness, 1 / unit of the level, above 0.
         r2: Share of the weighted variance of the means over levels it explains.
         slope_at_bound: Whether the step is steeper than the levels can tell; ``slope`` then means "at least".
+
+    Example:
+        >>> LogisticFit(floor=0.0, ceiling=1.0, midpoint=29.0, slope=0.3, r2=1.0, slope_at_bound=False).midpoint
+        29.0
     """
 
     floor: float
@@ -61,6 +69,11 @@ def isotonic_fit(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None 
 
     Raises:
         ValueError: If shapes disagree or there is no level.
+
+    Example:
+        >>> found = isotonic_fit([0, 1, 2, 3], [0.0, 0.2, 0.1, 0.9])
+        >>> found.direction, [round(float(value), 2) for value in found.fitted]
+        ('rising', [0.0, 0.15, 0.15, 0.9])
     """
     from scipy.optimize import isotonic_regression
 
@@ -98,6 +111,12 @@ def logistic_fit(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None 
 
     Raises:
         ValueError: If shapes disagree or there is no level.
+
+    Example:
+        >>> levels = np.arange(0.0, 60.0, 6.0)
+        >>> found = logistic_fit(levels, 1 / (1 + np.exp(-0.3 * (levels - 29))))
+        >>> round(found.midpoint), round(found.slope, 1)
+        (29, 0.3)
     """
     from scipy.optimize import least_squares
 

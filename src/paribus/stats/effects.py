@@ -51,6 +51,13 @@ class Effect:
         null_median: Its median.
         null_high: Its 97.5 % quantile.
         null_percentile: Where ``mean_delta`` stands in the null, 0 to 100; not a p.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> found = paired_effect(rng.normal(1, 1, 60), np.arange(60), spec=StatsSpec(), rng=rng)
+        >>> found.n_clusters, found.ci_low < found.mean_delta < found.ci_high, found.p < 0.01
+        (60, True, True)
     """
 
     mean_delta: float
@@ -102,6 +109,16 @@ def effect_table(
 
     Raises:
         ValueError: If shapes disagree, or a difference is infinite.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> differences = rng.normal([[0.0], [1.0], [2.0]], 1.0, (3, 80))
+        >>> table = effect_table(differences, np.arange(80) // 2, spec=StatsSpec(), rng=rng)
+        >>> table[["n", "n_clusters"]].values.tolist()
+        [[80, 40], [80, 40], [80, 40]]
+        >>> (table["p_adj"] < 0.05).tolist()
+        [False, True, True]
     """
     import pandas as pd
 
@@ -147,7 +164,15 @@ def paired_effect(
     null: ArrayLike | None = None,
     alternative: str = "two-sided",
 ) -> Effect:
-    """Return the effect of one vector of paired differences [contexts]; a family of one, so ``p_adj`` is ``p``."""
+    """Return the effect of one vector of paired differences [contexts]; a family of one, so ``p_adj`` is ``p``.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> none = paired_effect(np.zeros(40), np.arange(40), spec=StatsSpec(), rng=rng)
+        >>> none.mean_delta, none.p, none.ci_method
+        (0.0, 1.0, 'exact_zero')
+    """
     if np.ndim(differences) != 1:
         raise ValueError(f"differences must be one-dimensional, got shape {np.shape(differences)}")
     table = effect_table(differences, clusters, spec=spec, rng=rng, null=null, alternative=alternative)
@@ -213,6 +238,13 @@ def skew_warnings(table: pd.DataFrame, labels: Sequence[object] | None = None, *
         table: A table of :func:`effect_table`.
         labels: Name of each row; by default the table's index.
         what: What the rows are, for the message.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> table = effect_table(rng.normal(1, 1, (2, 60)), np.arange(60), spec=StatsSpec(), rng=rng)
+        >>> skew_warnings(table)
+        []
     """
     flagged = np.flatnonzero(table["skewed"].to_numpy(dtype=bool))
     if not len(flagged):

@@ -48,6 +48,12 @@ def main_effects(
 
     Raises:
         ValueError: If lengths disagree, a factor has not two levels, or two runs share seed and all factors.
+
+    Example:
+        >>> factors = {"decay": [0, 1, 0, 1], "scale": [1, 1, 8, 8]}
+        >>> effects = main_effects([0.1, 0.5, 0.2, 0.6], factors, seeds=[0, 0, 0, 0])
+        >>> [(one.factor, [round(float(d), 1) for d in one.differences]) for one in effects]
+        [('decay', [0.4, 0.4]), ('scale', [0.1, 0.1])]
     """
     values, names = np.asarray(outcome, dtype=np.float64), list(factors)
     cells = list(zip(seeds, *(factors[name] for name in names), strict=True))

@@ -47,6 +47,11 @@ class FewTest:
         n_a: Runs in the first arm, or pairs.
         n_b: Runs in the second arm, or pairs.
         shifts: The same test of every shift, where it is two-sided and of a mean; None otherwise.
+
+    Example:
+        >>> found = paired_sign_flip([1.0, 2.0, 1.5, 0.5, 1.0])
+        >>> found.smallest_p, found.p
+        (0.0625, 0.0625)
     """
 
     smallest_p: float
@@ -84,6 +89,10 @@ def smallest_p(design: str, n_a: int, n_b: int | None = None, *, alternative: st
 
     Raises:
         ValueError: If the design is unknown or ``n_b`` is missing.
+
+    Example:
+        >>> smallest_p("paired_sign_flip", 5), smallest_p("paired_sign_flip", 6)
+        (0.0625, 0.03125)
     """
     if design not in DESIGNS:
         raise ValueError(f"design must be one of {', '.join(DESIGNS)}, got {design!r}")
@@ -113,6 +122,10 @@ def paired_sign_flip(
 
     Raises:
         ValueError: If a difference is missing, there is none, or there are more than 20 and no generator.
+
+    Example:
+        >>> paired_sign_flip([0.1, 0.3, 0.2, 0.4, 0.2, 0.3]).p
+        0.03125
     """
     values = _complete(differences, "differences")
     _known(alternative)
@@ -156,6 +169,10 @@ def label_permutation(
 
     Raises:
         ValueError: If an arm is empty or incomplete, or a generator is needed and missing.
+
+    Example:
+        >>> round(label_permutation([5, 6, 7, 8], [1, 2, 3, 4]).p, 4)
+        0.0286
     """
     first, second = _complete(a, "a"), _complete(b, "b")
     _known(alternative)
@@ -188,6 +205,11 @@ def mann_whitney(
     """Return the exact Mann-Whitney test, ties included (the permutation distribution of mid-ranks).
 
     Arguments and errors as for :func:`label_permutation`; the statistic is U of ``a``.
+
+    Example:
+        >>> found = mann_whitney([5, 6, 7, 8], [1, 2, 3, 4])
+        >>> found.statistic, round(found.p, 4)
+        (16.0, 0.0286)
     """
     from scipy.stats import rankdata
 
@@ -205,6 +227,10 @@ def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "tw
 
     Raises:
         ValueError: If a count does not fit its arm.
+
+    Example:
+        >>> round(fisher(8, 8, 1, 8).p, 4)
+        0.0014
     """
     from scipy.stats import fisher_exact
 
@@ -223,6 +249,10 @@ def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
 
     The exact factor ``J(m) = G(m/2) / (sqrt(m/2) G((m-1)/2))`` with ``m = n_a + n_b - 2`` (Hedges 1981, eq. 6e).
     NaN below three runs in all or where neither arm varies.
+
+    Example:
+        >>> round(hedges_g([5, 6, 7, 8], [1, 2, 3, 4]), 2)
+        2.69
     """
     first, second = _complete(a, "a"), _complete(b, "b")
     m = len(first) + len(second) - 2
@@ -242,6 +272,11 @@ def student_interval(values: ArrayLike, confidence: float) -> Interval:
 
     Returns:
         Method ``none: ...`` below four runs, or where all are equal.
+
+    Example:
+        >>> found = student_interval([1.0, 2.0, 3.0, 4.0], 0.95)
+        >>> round(found.low, 2), round(found.high, 2), found.method
+        (0.45, 4.55, 'student_t')
     """
     from scipy import stats
 
@@ -259,6 +294,11 @@ def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float) -> Interval:
 
     Returns:
         Method ``none: ...`` below four runs in an arm, or where each arm's runs are equal.
+
+    Example:
+        >>> found = welch_interval([5, 6, 7, 8], [1, 2, 3, 4], 0.95)
+        >>> round(found.low, 2), round(found.high, 2)
+        (1.77, 6.23)
     """
     from scipy import stats
 
@@ -274,6 +314,11 @@ def newcombe_interval(yes_a: int, n_a: int, yes_b: int, n_b: int, confidence: fl
 
     Returns:
         Method ``none: ...`` below four runs in an arm.
+
+    Example:
+        >>> found = newcombe_interval(8, 8, 1, 8, 0.95)
+        >>> round(found.low, 2), round(found.high, 2)
+        (0.4, 0.98)
     """
     from scipy import stats
 

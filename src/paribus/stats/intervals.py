@@ -52,7 +52,12 @@ def too_few(n: int, what: str = "cluster") -> str:
 
 
 def is_none(method: ArrayLike) -> Bools:
-    """Return which methods say that there is no interval, element by element."""
+    """Return which methods say that there is no interval, element by element.
+
+    Example:
+        >>> is_none(["bootstrap_t", "none: 5 clusters"]).tolist()
+        [False, True]
+    """
     found = np.asarray(method, dtype=object)
     return np.array([str(each).startswith(NONE) for each in found.ravel()], dtype=np.bool_).reshape(found.shape)
 

@@ -45,6 +45,11 @@ class Shifts:
         always: Arrangements that count at every shift: the observed one, its mirror image, and in a Monte Carlo test
             the one that is added.
         total: What counts are divided by.
+
+    Example:
+        >>> shifts = sign_flip_shifts(np.array([1.0, 2.0, 1.5, 0.5, 1.0, 1.2]))
+        >>> len(shifts.low), shifts.total
+        (31, 32)
     """
 
     low: Floats
@@ -82,6 +87,10 @@ def sign_flip_shifts(values: Floats) -> Shifts:
     """Return the exact test of paired differences [n] over all ``2^n`` sign patterns.
 
     A pattern and its mirror image count together, so half of them are looked at: the first sign stays.
+
+    Example:
+        >>> sign_flip_shifts(np.array([1.0, 2.0, 4.0])).total
+        4
     """
     flipped, count = np.zeros(1), np.zeros(1)
     for value in values[1:]:
@@ -99,7 +108,12 @@ def drawn_sign_flip_shifts(values: Floats, n_draws: int, rng: np.random.Generato
 
 
 def label_shifts(first: Floats, second: Floats) -> Shifts:
-    """Return the exact test of two arms [n_a], [n_b] over all ``C(n_a + n_b, n_a)`` labellings."""
+    """Return the exact test of two arms [n_a], [n_b] over all ``C(n_a + n_b, n_a)`` labellings.
+
+    Example:
+        >>> label_shifts(np.array([5.0, 6.0]), np.array([1.0, 2.0])).total
+        6
+    """
     n, n_a = len(first) + len(second), len(first)
     chosen = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(n), n_a)), dtype=np.int64)
     low, high, always = _of_labels(chosen.reshape(-1, n_a), first, second)

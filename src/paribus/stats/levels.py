@@ -36,6 +36,13 @@ class LevelPermutation:
             between clusters of equal size).
         n_exchangeable: Clusters that had another one to exchange with.
         method: ``monte_carlo``, or ``none: ...`` for the baseline and where there is no other level [levels].
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> levels = np.repeat([0, 12], 30)
+        >>> found = level_permutation(levels / 6 + rng.normal(0, 1, 60), levels, np.arange(60), rng=rng, baseline=0)
+        >>> found.levels.tolist(), bool(found.p[1] < 0.01), found.unit
+        ([0, 12], True, 'cluster')
     """
 
     levels: np.ndarray[Any, Any]
@@ -81,6 +88,11 @@ def level_permutation(
 
     Raises:
         ValueError: If the shapes disagree or no row has the baseline level.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> level_permutation(rng.normal(0, 1, 40), np.arange(40) % 2, np.arange(40), rng=rng).means.shape
+        (2,)
     """
     y = np.asarray(values, dtype=np.float64)
     kept = ~np.isnan(y)

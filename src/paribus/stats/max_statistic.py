@@ -63,6 +63,13 @@ def enrichment(
 
     Raises:
         ValueError: If shapes disagree, or the unit or alternative is unknown.
+
+    Example:
+        >>> rng = np.random.default_rng(3)
+        >>> present = rng.random((80, 3)) < 0.5
+        >>> found = enrichment(present, present[:, 1], np.arange(80), rng=rng)
+        >>> int(found.z.argmax()), (found.p_adj < 0.05).tolist()
+        (1, [False, True, False])
     """
     items, group, ids = np.asarray(present, dtype=bool), np.asarray(high, dtype=bool), np.asarray(clusters)
     if items.ndim != 2 or len(items) != len(group) or len(group) != len(ids):

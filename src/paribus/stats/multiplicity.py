@@ -30,6 +30,12 @@ def adjust(p: ArrayLike, method: str = "bh") -> Floats:
 
     Raises:
         ValueError: If a p-value lies outside [0, 1] or the method is unknown.
+
+    Example:
+        >>> [round(float(p), 3) for p in adjust([0.01, 0.02, 0.9])]
+        [0.03, 0.03, 0.9]
+        >>> [round(float(p), 3) for p in adjust([0.01, 0.02, 0.9], "holm")]
+        [0.03, 0.04, 0.9]
     """
     raw = np.asarray(p, dtype=np.float64)
     tested = raw[~np.isnan(raw)]
@@ -63,6 +69,10 @@ def holm_confidences(p: ArrayLike, confidence: float) -> Floats:
     Args:
         p: Raw p-values, any shape; NaN (no test was made) stays NaN and does not count in the family.
         confidence: Of the family.
+
+    Example:
+        >>> [round(float(c), 4) for c in holm_confidences([0.001, 0.2, 0.9], 0.95)]
+        [0.9833, 0.975, 0.975]
     """
     raw = np.asarray(p, dtype=np.float64)
     tested = raw[~np.isnan(raw)]

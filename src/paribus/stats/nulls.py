@@ -16,6 +16,11 @@ def null_quantiles(null: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Return the 2.5 %, 50 % and 97.5 % quantiles over the last axis of ``null`` [..., n_null].
 
     NaN draws are left out; where no draw is left, the quantiles are NaN.
+
+    Example:
+        >>> low, median, high = null_quantiles(np.arange(101.0))
+        >>> float(low), float(median), float(high)
+        (2.5, 50.0, 97.5)
     """
     draws = np.asarray(null, dtype=np.float64)
     flat = draws.reshape(-1, draws.shape[-1])
@@ -36,6 +41,10 @@ def null_percentile(value: ArrayLike, null: ArrayLike) -> Any:
 
     Returns:
         A float, or an array [rows]; NaN where the value is NaN or no draw is left.
+
+    Example:
+        >>> null_percentile(3.0, [1.0, 2.0, 3.0, 4.0])
+        62.5
     """
     values = np.asarray(value, dtype=np.float64)
     draws = np.asarray(null, dtype=np.float64)

@@ -23,7 +23,12 @@ SMOOTHING = 0.5
 
 @dataclass(frozen=True)
 class OddsRatio:
-    """An odds ratio with its interval; floats, or arrays of the shape of the counts."""
+    """An odds ratio with its interval; floats, or arrays of the shape of the counts.
+
+    Example:
+        >>> round(float(odds_ratio(20, 20, 20, 20).ratio), 1)
+        1.0
+    """
 
     ratio: Any
     low: Any
@@ -45,6 +50,11 @@ def odds_ratio(
         d: Absent outside.
         confidence: Coverage of the interval.
         smoothing: Added to every count.
+
+    Example:
+        >>> found = odds_ratio(30, 10, 10, 30)
+        >>> round(float(found.ratio), 1), bool(found.low > 1)
+        (8.4, True)
     """
     from statistics import NormalDist
 
@@ -80,6 +90,15 @@ def association_table(
 
     Raises:
         ValueError: If shapes disagree, or no row is high, or none is not.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> present = rng.random((200, 2)) < 0.5
+        >>> high = present[:, 0] | (rng.random(200) < 0.2)
+        >>> table = association_table(present, high, np.arange(200), spec=StatsSpec())
+        >>> (table["odds_low"] > 1).tolist()
+        [True, False]
     """
     import pandas as pd
 

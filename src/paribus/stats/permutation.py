@@ -26,6 +26,10 @@ class PermutationTest:
         p: Its p-value.
         method: ``exact``, ``monte_carlo`` or ``none`` (nothing to test).
         n_permutations: Arrangements looked at.
+
+    Example:
+        >>> sign_flip(np.ones(8), np.arange(8), rng=np.random.default_rng(0)).method
+        'exact'
     """
 
     statistic: float
@@ -35,7 +39,12 @@ class PermutationTest:
 
 
 def draws_for(n_rows: int, n_permutations: int) -> int:
-    """Return the Monte Carlo draws of a family: at least 40 a row, so that an adjusted p can reach .05."""
+    """Return the Monte Carlo draws of a family: at least 40 a row, so that an adjusted p can reach .05.
+
+    Example:
+        >>> draws_for(n_rows=10, n_permutations=9999)
+        9999
+    """
     return max(n_permutations, 40 * n_rows)
 
 
@@ -73,6 +82,11 @@ def sign_flip_rows(
         rng: Draws the flips.
         n_permutations: Monte Carlo draws ``m``, shared by all rows.
         alternative: ``two-sided``, ``greater`` or ``less``.
+
+    Example:
+        >>> p, method = sign_flip_rows(np.ones((2, 8)), rng=np.random.default_rng(0))
+        >>> p.tolist(), method.tolist()
+        ([0.0078125, 0.0078125], ['exact', 'exact'])
     """
     n_rows = len(sums)
     p, method = np.ones(n_rows), np.full(n_rows, "exact", dtype=object)
@@ -128,6 +142,10 @@ def sign_flip(
 
     Returns:
         The test; its statistic is the mean difference. ``p`` is 1 where all differences are 0 and NaN without any.
+
+    Example:
+        >>> sign_flip(np.ones(8), np.arange(8), rng=np.random.default_rng(0)).p == 2 / 2**8
+        True
     """
     reduced = reduce_to_clusters(differences, clusters)
     if not reduced.n[0]:

@@ -59,6 +59,15 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
 
     Raises:
         ValueError: If there are fewer than two groups, or no group has two clusters.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> groups = np.repeat(["brush", "blaster", "roller"], 40)
+        >>> values = rng.normal(0, 1, 120) + 2 * (groups == "brush")
+        >>> found = pool_groups(values, groups, np.arange(120), spec=StatsSpec())
+        >>> found.table["group"].tolist(), (found.table["delta_low"] > 0).tolist()
+        (['blaster', 'brush', 'roller'], [False, True, False])
     """
     import pandas as pd
     from scipy.stats import t as student

@@ -55,6 +55,14 @@ def score_interval(
 
     Raises:
         ValueError: If shapes disagree or the metric is unknown.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.arange(80) % 2
+        >>> scores = labels + rng.normal(0, 1, 80)
+        >>> score_interval(scores, labels, np.arange(80), metric="auroc", spec=StatsSpec(), rng=rng).low > 0.5
+        True
     """
     units, k = _units(clusters, rng)
     statistic = _statistic(scores, labels, units, k, metric, weights)

@@ -27,6 +27,10 @@ def accuracy(predictions: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | 
 
     Raises:
         ValueError: If the shapes disagree.
+
+    Example:
+        >>> accuracy([1, 0, 1, 1], [1, 0, 0, 1])
+        0.75
     """
     columns, truth, w = _checked(predictions, labels, weights)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -38,6 +42,10 @@ def balanced_accuracy(predictions: ArrayLike, labels: ArrayLike, *, weights: Arr
     """Return the mean over the classes of ``labels`` of the share predicted right (mean recall).
 
     Arguments, shapes and errors as for :func:`accuracy`; a class without weight does not count.
+
+    Example:
+        >>> balanced_accuracy([1, 1, 1, 1], [1, 1, 1, 0])
+        0.5
     """
     columns, truth, w = _checked(predictions, labels, weights)
     hits = _hits(columns, truth)
@@ -68,6 +76,10 @@ def auroc(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = N
 
     Raises:
         ValueError: If the shapes disagree or there are more than two labels.
+
+    Example:
+        >>> auroc([0.1, 0.9, 0.8, 0.3], [0, 1, 1, 0])
+        1.0
     """
     columns, truth, w = _checked(scores, labels, weights)
     positive = truth.astype(bool)

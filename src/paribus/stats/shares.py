@@ -27,6 +27,12 @@ class Shares:
         high: Upper ends ``[k]``.
         method: ``wilson`` or ``newcombe``, or ``none: ...`` with the reason ``[k]``.
         n_clusters: Clusters behind each ``[k]``.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> found = shares(np.array([[1], [0], [1], [1], [0], [1], [1]]), np.arange(7), spec=StatsSpec())
+        >>> found.share.round(2).tolist(), found.n_clusters.tolist()
+        ([0.71], [7])
     """
 
     share: Floats
@@ -68,7 +74,14 @@ def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
 
 
 def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[Floats, Floats]:
-    """Return ``low`` and ``high`` of :func:`shares` ``[k]``."""
+    """Return ``low`` and ``high`` of :func:`shares` ``[k]``.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> low, high = share_intervals(np.ones((20, 1)), np.arange(20), spec=StatsSpec())
+        >>> low.round(2).tolist(), high.tolist()
+        ([0.82], [1.0])
+    """
     found = shares(holds, clusters, spec=spec)
     return found.low, found.high
 
@@ -127,7 +140,16 @@ def mean_of_shares(parts: Sequence[tuple[Floats, Floats, Floats]]) -> tuple[Floa
 
 
 def share_gap(first: Shares, second: Shares) -> Shares:
-    """Return the difference of two shares of different rows, with the interval of :func:`gap_interval`."""
+    """Return the difference of two shares of different rows, with the interval of :func:`gap_interval`.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> all_of_them = shares(np.ones((20, 1)), np.arange(20), spec=StatsSpec())
+        >>> none = shares(np.zeros((20, 1)), np.arange(20), spec=StatsSpec())
+        >>> gap = share_gap(all_of_them, none)
+        >>> gap.share.tolist(), gap.low.round(2).tolist()
+        ([1.0], [0.75])
+    """
     both = (first.share, second.share), (first.low, second.low), (first.high, second.high)
     k = np.minimum(first.n_clusters, second.n_clusters)
     low, high, method = settle(*gap_interval(*both), NEWCOMBE, k, bounds=SHARE_GAP)

@@ -9,7 +9,13 @@ from paribus.spec import Spec, field
 
 @dataclass(frozen=True)
 class StatsSpec(Spec, kind="stats"):
-    """How intervals, tests and nulls are computed."""
+    """How intervals, tests and nulls are computed.
+
+    Example:
+        >>> spec = StatsSpec(n_bootstrap=500, confidence=0.9)
+        >>> spec.n_bootstrap, spec.adjust
+        (500, 'bh')
+    """
 
     n_bootstrap: int = field(2000, low=100, high=1_000_000, help="Cluster-bootstrap resamples of every interval.")
     confidence: float = field(0.95, above=0.5, below=1.0, help="Coverage asked of every interval.")

@@ -20,6 +20,10 @@ def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = 
 
     The rank is the number of singular values above ``tolerance`` times the largest, so that rows which depend on each
     other (a softmax probe of three classes has three rows of rank 2) are no trouble. ``rank`` bounds it from above.
+
+    Example:
+        >>> orthonormal_basis([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]).shape
+        (3, 2)
     """
     matrix = np.atleast_2d(np.asarray(rows, dtype=np.float64))
     _, values, vectors = np.linalg.svd(matrix, full_matrices=False)
@@ -28,7 +32,14 @@ def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = 
 
 
 def covariance_root(h: Floats, weights: Any = None) -> Floats:
-    """Return ``R`` [n, d] with ``R.T @ R`` the covariance of the rows of ``h`` under ``weights``."""
+    """Return ``R`` [n, d] with ``R.T @ R`` the covariance of the rows of ``h`` under ``weights``.
+
+    Example:
+        >>> h = np.random.default_rng(0).normal(size=(50, 3))
+        >>> root = covariance_root(h)
+        >>> bool(np.allclose(root.T @ root, np.cov(h.T, bias=True)))
+        True
+    """
     share = as_weights(weights, len(h))
     return np.asarray((h - share @ h) * np.sqrt(share)[:, None], dtype=np.float64)
 
@@ -49,6 +60,10 @@ def random_subspaces(
 
     Raises:
         ConfigError: If the kind is unknown or the rank is not between 1 and ``d``.
+
+    Example:
+        >>> random_subspaces(4, d=6, rank=2, kind="isotropic", rng=np.random.default_rng(0)).shape
+        (4, 6, 2)
     """
     if kind not in RANDOM_KINDS:
         raise ConfigError(f"random subspaces: no such kind {kind!r}; {nearest(kind, RANDOM_KINDS)}")
@@ -69,6 +84,11 @@ def random_subspaces(
 
 
 def explained_share(basis: Floats, root: Floats) -> float:
-    """Return the share of the features' variance that lies in the span of ``basis`` [d, r]."""
+    """Return the share of the features' variance that lies in the span of ``basis`` [d, r].
+
+    Example:
+        >>> round(explained_share(np.eye(3)[:, :1], np.diag([2.0, 1.0, 1.0])), 3)
+        0.667
+    """
     total = float((root**2).sum())
     return float(((root @ basis) ** 2).sum() / total) if total > 0 else 0.0

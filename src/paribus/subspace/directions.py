@@ -17,7 +17,13 @@ _TOLERANCE = 1e-10
 
 
 def between_domain_pc(h: Any, domains: Any, *, weights: Any = None) -> Floats:
-    """Return the top eigenvector [d] of the covariance between domain means (not LDA: nothing is whitened)."""
+    """Return the top eigenvector [d] of the covariance between domain means (not LDA: nothing is whitened).
+
+    Example:
+        >>> h = np.array([[0.0, 1.0], [0.0, -1.0], [4.0, 1.0], [4.0, -1.0]])
+        >>> np.abs(between_domain_pc(h, [0, 0, 1, 1])).round(2).tolist()
+        [1.0, 0.0]
+    """
     features = as_features(h)
     return _top_row(between_groups(features, domains, as_weights(weights, len(features))))
 
@@ -26,6 +32,10 @@ def mean_difference(h: Any, domains: Any, *, weights: Any = None, pair: tuple[An
     """Return the unit difference [d] of two domains' means: second minus first of ``pair``.
 
     Without a pair, of the two domains whose means lie farthest apart.
+
+    Example:
+        >>> mean_difference([[0.0, 1.0], [0.0, -1.0], [4.0, 1.0], [4.0, -1.0]], [0, 0, 1, 1]).tolist()
+        [1.0, 0.0]
     """
     features = as_features(h)
     means, _ = group_means(features, domains, as_weights(weights, len(features)))
@@ -42,12 +52,28 @@ def mean_difference(h: Any, domains: Any, *, weights: Any = None, pair: tuple[An
 
 
 def probe(h: Any, domains: Any, *, clusters: Any, rng: np.random.Generator, weights: Any = None) -> Floats:
-    """Return the strongest direction [d] of a domain probe's rows in raw feature space."""
+    """Return the strongest direction [d] of a domain probe's rows in raw feature space.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> domains = np.arange(60) % 2
+        >>> h = np.outer(domains, [3.0, 0.0, 0.0]) + rng.normal(0, 0.5, (60, 3))
+        >>> v = probe(h, domains, clusters=np.arange(60), rng=rng)
+        >>> v.shape, bool(abs(v[0]) > 0.9)
+        ((3,), True)
+    """
     return _top_row(fit_probe(h, domains, clusters=clusters, rng=rng, weights=weights).rows())
 
 
 def lda(h: Any, domains: Any, *, weights: Any = None) -> Floats:
-    """Return the first discriminant direction [d] of Fisher's linear discriminant analysis."""
+    """Return the first discriminant direction [d] of Fisher's linear discriminant analysis.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> h = rng.normal(0, 1, (60, 3)) + np.outer(np.arange(60) % 2, [0.0, 4.0, 0.0])
+        >>> int(np.abs(lda(h, np.arange(60) % 2)).argmax())
+        1
+    """
     return _unit(lda_rows(h, domains, weights=weights)[0])
 
 
@@ -56,6 +82,10 @@ def lda_rows(h: Any, domains: Any, *, weights: Any = None) -> Floats:
 
     Eigenvectors of the between-domain covariance relative to the pooled within-domain covariance, whose
     pseudo-inverse leaves out directions without variance.
+
+    Example:
+        >>> lda_rows(np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3).shape
+        (2, 5)
     """
     features = as_features(h)
     share = as_weights(weights, len(features))
@@ -74,7 +104,12 @@ def lda_rows(h: Any, domains: Any, *, weights: Any = None) -> Floats:
 def random_directions(
     n: int, d: int, *, kind: str = "isotropic", rng: np.random.Generator, root: Floats | None = None
 ) -> Floats:
-    """Return random unit vectors [n, d], ``isotropic`` or drawn with the ``covariance`` ``root.T @ root``."""
+    """Return random unit vectors [n, d], ``isotropic`` or drawn with the ``covariance`` ``root.T @ root``.
+
+    Example:
+        >>> random_directions(10, 4, rng=np.random.default_rng(0)).shape
+        (10, 4)
+    """
     return random_subspaces(n, d, 1, kind=kind, rng=rng, root=root)[:, :, 0]
 
 
@@ -93,6 +128,13 @@ def find_direction(
     Raises:
         ConfigError: If there is no such method.
         ExperimentError: If the domains cannot be told apart at all (their means are equal).
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> h = rng.normal(0, 1, (60, 3)) + np.outer(np.arange(60) % 2, [5.0, 0.0, 0.0])
+        >>> v = find_direction("mean_difference", h, np.arange(60) % 2, clusters=np.arange(60), rng=rng)
+        >>> bool(v[0] > 0.9), round(float(np.linalg.norm(v)), 6)
+        (True, 1.0)
     """
     if method == "between_domain_pc":
         return between_domain_pc(h, domains, weights=weights)
@@ -112,6 +154,10 @@ def orient(directions: Floats, gradient: Floats) -> Floats:
     """Return ``directions`` [..., d], each turned so that its product with ``gradient`` [d] is not negative.
 
     With the mean gradient of the margin every direction then raises the margin, so that signed amounts can be pooled.
+
+    Example:
+        >>> orient(np.array([[-1.0, 0.0], [0.0, 1.0]]), np.array([2.0, 1.0])).tolist()
+        [[1.0, -0.0], [0.0, 1.0]]
     """
     turned = np.asarray(directions, dtype=np.float64)
     sign = np.where(turned @ gradient < 0, -1.0, 1.0)
@@ -119,7 +165,12 @@ def orient(directions: Floats, gradient: Floats) -> Floats:
 
 
 def projected_sd(h: Floats, directions: Floats, weights: Any = None) -> Floats:
-    """Return the standard deviation of features [n, d] along each of ``directions`` [..., d]."""
+    """Return the standard deviation of features [n, d] along each of ``directions`` [..., d].
+
+    Example:
+        >>> projected_sd(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.eye(2)).tolist()
+        [1.0, 0.0]
+    """
     root = covariance_root(h, weights)
     return np.asarray(np.sqrt(((directions @ root.T) ** 2).sum(axis=-1)))
 

@@ -31,7 +31,12 @@ _INLP_MARGIN = 0.02
 
 
 class ErasureRefused(ExperimentError):
-    """An eraser that would distort the features too much to mean anything."""
+    """An eraser that would distort the features too much to mean anything.
+
+    Example:
+        >>> issubclass(ErasureRefused, ExperimentError)
+        True
+    """
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,14 @@ class Eraser:
         basis: Orthonormal basis of the removed subspace [d, r].
         matrix: The removed part as a matrix [d, d].
         rank: Dimension of the removed subspace.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> domains = np.arange(80) % 2
+        >>> h = rng.normal(0, 1, (80, 3)) + np.outer(domains, [4.0, 0.0, 0.0])
+        >>> found = fit_eraser("mean_difference", h, domains, np.arange(80) % 4 > 1, clusters=np.arange(80), rng=rng)
+        >>> found.kind, found.rank, found.basis.shape
+        ('projection', 1, (3, 1))
     """
 
     method: str
@@ -103,6 +116,16 @@ def fit_eraser(
         ConfigError: If the method is unknown or a rank is given to an oblique eraser.
         ErasureRefused: If ``splince`` would have to distort the features (domain and label directions nearly coincide).
         ExperimentError: If nothing tells the domains apart.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> domains = np.arange(80) % 2
+        >>> h = rng.normal(0, 1, (80, 3)) + np.outer(domains, [4.0, 0.0, 0.0])
+        >>> found = fit_eraser("leace", h, domains, np.arange(80) % 4 > 1, clusters=np.arange(80), rng=rng)
+        >>> edited = h - (h - found.center) @ found.matrix.T
+        >>> gap = edited[domains == 1].mean(0) - edited[domains == 0].mean(0)
+        >>> found.kind, bool(np.abs(gap).max() < 1e-9)
+        ('oblique', True)
     """
     features = as_features(h)
     share = as_weights(weights, len(features))

@@ -31,6 +31,14 @@ class LinearProbe:
         scale: Standard deviations by which they are divided [d]; 1 where a feature is constant.
         classes: The class of each score column, ascending.
         l2: The penalty used (of the weighted mean log loss plus ``l2 / 2 * |coef|^2``).
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> y = np.arange(60) % 2
+        >>> h = rng.normal(0, 1, (60, 4)) + np.outer(y, [3.0, 0.0, 0.0, 0.0])
+        >>> found = fit_probe(h, y, clusters=np.arange(60), rng=rng)
+        >>> found.coef.shape, bool((found.predict(h) == y).mean() > 0.8)
+        ((1, 4), True)
     """
 
     coef: Floats
@@ -81,6 +89,13 @@ def fit_probe(
 
     Raises:
         ExperimentError: If there is only one class, or features are not finite.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> y = np.arange(90) % 3
+        >>> h = rng.normal(0, 0.5, (90, 5)) + 4 * np.eye(5)[y]
+        >>> fit_probe(h, y, clusters=np.arange(90), rng=rng, l2=0.1).coef.shape
+        (3, 5)
     """
     features = as_features(h)
     classes, index = _coded(y, len(features))
@@ -108,6 +123,12 @@ def fit_one_vs_rest(
 
     With two classes the two probes are each other's negative and one row is returned. The penalty is chosen once, on
     the probe of all classes. Arguments and errors as :func:`fit_probe`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> y = np.arange(90) % 3
+        >>> fit_one_vs_rest(rng.normal(size=(90, 5)), y, clusters=np.arange(90), rng=rng, l2=0.1).shape
+        (3, 5)
     """
     classes, _ = _coded(y, len(np.asarray(y)))
     joint = fit_probe(h, y, clusters=clusters, rng=rng, weights=weights, l2=l2)
@@ -126,6 +147,12 @@ def grouped_folds(y: Ints, clusters: Any, n_folds: int, rng: np.random.Generator
 
     Clusters are dealt out in random order within their most frequent class, so folds differ by at most one cluster per
     class.
+
+    Example:
+        >>> clusters = np.repeat(np.arange(6), 10)
+        >>> folds = grouped_folds(clusters % 2, clusters, 3, np.random.default_rng(0))
+        >>> len(set(zip(clusters.tolist(), folds.tolist())))
+        6
     """
     _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
     n_clusters = int(cluster.max()) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.spec import TrackingSpec, has_runs
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -35,12 +35,18 @@ def load_runs(
     Returns:
         One row per run: ``run_id, name, status, experiment, started_at, duration_seconds, parent``, then the
         params (``params.<name>``, typed), metrics (``metrics.<name>``) and tags (``tags.<name>``).
+
+    Example:
+        >>> load_runs("shortcut_digits", where="tags.training = 'grokking'").columns.tolist()[:4]
+        ['run_id', 'name', 'status', 'experiment']
     """
     spec = tracking or TrackingSpec(experiment=experiment or "paribus")
     if experiment is not None and spec.experiment != experiment:
         from dataclasses import replace
 
         spec = replace(spec, experiment=experiment)
+    if not has_runs(spec):  # looking must not create a store
+        return runs_frame([])
     store = open_store(spec, writing=False)
     return runs_frame(store.runs(where=where, limit=limit, everywhere=experiment is None))
 

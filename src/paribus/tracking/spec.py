@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from paribus.errors import ConfigError
 from paribus.spec import Spec, field
@@ -47,3 +48,16 @@ class TrackingSpec(Spec, kind="tracking"):
                 f"TrackingSpec.uri: {self.uri!r} is no server address; write e.g. http://host:5000, "
                 "or use tracking=local for a store in a folder"
             )
+
+
+def database(spec: TrackingSpec) -> Path:
+    """Return where the database of an embedded store is, or would be."""
+    return Path(spec.folder).expanduser().absolute() / "mlflow.db"
+
+
+def has_runs(spec: TrackingSpec) -> bool:
+    """Return whether there can be runs to look at: looking must not create a store."""
+    if spec.kind == "local":
+        path = database(spec)
+        return path.is_file() and path.stat().st_size > 0  # an empty file is what any look with sqlite leaves
+    return spec.kind == "server"

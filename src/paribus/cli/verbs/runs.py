@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
+from paribus.cli.arguments import Arguments, tracking_spec
 from paribus.cli.columns import aligned
 from paribus.errors import ConfigError
+from paribus.tracking.spec import database, has_runs
 
 if TYPE_CHECKING:
     from paribus.tracking.kept import KeptRun

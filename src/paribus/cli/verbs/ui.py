@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
+from paribus.cli.arguments import Arguments, tracking_spec
 from paribus.cli.columns import aligned
 from paribus.errors import ConfigError, ParibusError
+from paribus.tracking.spec import database, has_runs
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
