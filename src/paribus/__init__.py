@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from paribus.engine.sites import Site
     from paribus.errors import CheckpointError, ConfigError, DataError, ExperimentError, ParibusError
     from paribus.experiments.base import Experiment, Recorder
+    from paribus.measure.contexts import Contexts
     from paribus.results.endpoint import Endpoint
     from paribus.results.evidence import Evidence
     from paribus.results.schema import Aggregates, Curve, Figure, Result, Table
@@ -28,6 +29,7 @@ __all__ = [
     "Aggregates",
     "CheckpointError",
     "ConfigError",
+    "Contexts",
     "Curve",
     "DataError",
     "Endpoint",

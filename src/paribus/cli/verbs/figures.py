@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, database, has_runs, tracking_spec
+from paribus.cli.arguments import Arguments, tracking_spec
 from paribus.config.settings import PDF, PNG
 from paribus.errors import ConfigError, DataError, nearest
+from paribus.tracking.spec import database, has_runs
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
