@@ -112,6 +112,7 @@ class Executor:
         ok: Bools | None = None,
         contrasts: Contrasts | None = None,
         columns: Ints | None = None,
+        rows: Ints | None = None,
     ) -> Stream:
         """Measure a design on all contexts, block by block as they are asked for.
 
@@ -122,6 +123,7 @@ class Executor:
             ok: Which cells ``[levels, n]`` are known to pass (from :meth:`feasible`); None: not yet known.
             contrasts: Mean effects wanted of the readout's null features.
             columns: Only these contexts, in one block; None for all.
+            rows: Only these contexts, in blocks that fit into memory; None for all.
 
         Returns:
             What yields a :class:`~paribus.measure.stream.Block` at a time.
@@ -129,7 +131,7 @@ class Executor:
         Raises:
             ConfigError: If contrasts of null features are asked for in a design that edits activations.
         """
-        blocks = self.subject.blocks(design.n_conditions) if columns is None else [columns]
+        blocks = self._blocks(design.n_conditions, rows) if columns is None else [columns]
 
         def edited() -> Iterator[tuple[Ints, Any]]:
             shown = blocks if watch is None else watch.progress(blocks, description=design.description)
@@ -159,6 +161,14 @@ class Executor:
         if watch is not None:
             watch.diagnose(engine=report)
         return Measured(values, None, report)
+
+    def _blocks(self, n_conditions: int, rows: Ints | None) -> list[Ints]:
+        """Return all contexts, or ``rows``, in blocks of the size that the subject chooses."""
+        blocks = self.subject.blocks(n_conditions)
+        if rows is None:
+            return blocks
+        size = max(len(block) for block in blocks)
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
 
     def _edited(self, design: Design, columns: Ints) -> Any:
         cells = self.subject.cells(columns)
@@ -348,6 +358,34 @@ class Executor:
 
         self.run(cells, site, visit)
         return np.concatenate(found)
+
+    def values(self, site: str, columns: Ints) -> Tensor:
+        """Return the whole values ``[b, d, *positions]`` that contexts, unedited, have at a site, on the CPU."""
+        where = Site.parse(site)
+        axis_of = where.validate(self.network)
+        found: dict[int, Tensor] = {}
+        seen: list[Tensor] = []
+
+        def keep(value: Tensor) -> Tensor:
+            seen.append(value)
+            return value
+
+        cells = self.subject.cells(columns)
+
+        def step(rows: slice) -> None:
+            seen.clear()
+            passed = self.moved(self.subject.inputs(cells[rows]))
+            with number_format(self.device, self._format):
+                passed.call(self.network)
+            if not seen:
+                raise ConfigError(f"site {site}: the forward pass does not run this module; nothing to read there")
+            value = seen[-1]
+            axis = where.channel_axis(axis_of, value.ndim)
+            found[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
+
+        with torch.inference_mode(), at_rest(self.network), visiting(self.network, where, keep):
+            self.batches.run(0, len(columns), step)
+        return torch.cat([found[start] for start in sorted(found)])
 
     def width(self, site: str) -> int:
         """Return the number of channels at a site.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paribus.arrays import Bools, Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.engine.parts import Chain
@@ -17,6 +17,9 @@ from paribus.measure.design import Design
 
 if TYPE_CHECKING:
     from paribus.measure.executor import Executor
+
+ALIKE = 20
+"""Among how many units of the nearest size one of a null set is drawn."""
 
 
 class Factor(ABC):
@@ -98,14 +101,57 @@ class Units(ABC):
     Attributes:
         name: What they are called together.
         names: Names of the units ``[k]``.
+        null_name: What the sets of the null are (``random units of like activation``).
     """
 
     name: str
     names: tuple[str, ...]
+    null_name: str = "random sets of other units"
 
     def fit(self, executor: Executor, rows: Ints) -> Units:
         """Return the units fitted on contexts ``rows`` of one checkpoint (what a removed one is set to)."""
         return self
+
+    def pool(self) -> tuple[Units, Ints, Floats]:
+        """Return the units that null sets are drawn from ``[K]``, the place of each own one there, and their sizes.
+
+        Sizes ``[K]`` say which units are alike. By default the units themselves, all alike.
+        """
+        k = len(self.names)
+        return self, np.arange(k), np.zeros(k)
+
+    def like(self, off: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
+        """Return for each set of units ``off [m, k]`` random ones of the pool: ``[n, members]`` each, ``n <= n_null``.
+
+        A set has as many units, none of the set's own, each drawn among those nearest in size to the one it stands for.
+        Equal sets are kept: they are draws. A set with too few others has none.
+
+        Example:
+            >>> class Three(Units):
+            ...     name, names = "three", ("a", "b", "c")
+            ...     def design(self, on):
+            ...         return Design()
+            >>> found = Three().like(np.array([[True, False, False]]), 50, np.random.default_rng(0))
+            >>> sorted(set(found[0].ravel().tolist()))
+            [1, 2]
+        """
+        _, own, sizes = self.pool()
+        found = []
+        for row in off:
+            members = own[np.flatnonzero(row)]
+            others = np.setdiff1d(np.arange(len(sizes)), members)
+            if not len(members) or len(others) < len(members):
+                found.append(np.empty((0, len(members)), np.int64))
+                continue
+            draws = np.empty((n_null, len(members)), np.int64)
+            for draw in draws:
+                left = others
+                for place, member in enumerate(members):
+                    near = left[np.argsort(np.abs(sizes[left] - sizes[member]), kind="stable")[:ALIKE]]
+                    draw[place] = rng.choice(near if np.ptp(sizes) > 0 else left)
+                    left = left[left != draw[place]]
+            found.append(draws)
+        return found
 
     def present(self, columns: Ints) -> Bools:
         """Return which units contexts ``columns [b]`` have ``[k, b]``; by default all."""
