@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
+    from paribus.measure.binding import Binding, FactorSpec
     from paribus.measure.cells import ArrayCells, Cells, stack
     from paribus.measure.contexts import Contexts
     from paribus.measure.design import Design
@@ -35,6 +36,7 @@ __all__ = [
     "ActUnits",
     "ArrayCells",
     "ArraySubject",
+    "Binding",
     "Block",
     "Cells",
     "Columns",
@@ -45,6 +47,7 @@ __all__ = [
     "Divergence",
     "Executor",
     "Factor",
+    "FactorSpec",
     "FeatureReadout",
     "InputFactor",
     "InputUnits",

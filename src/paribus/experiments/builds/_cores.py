@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
-from paribus.experiments.builds._lattice import minimal_sets, robust_sets
 from paribus.experiments.builds._removable_units import AT_ONCE, RemovableUnits
+from paribus.methods.lattice import minimal_sets, robust_sets
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder

@@ -9,9 +9,9 @@ import numpy as np
 
 from paribus.arrays import Floats
 from paribus.experiments.builds._interactions import Block, Differences, Layout, Pair, Places, Triple
-from paribus.experiments.builds._lattice import interaction_weights
 from paribus.experiments.builds._level_means import LevelMeans
 from paribus.experiments.builds._moves import combine
+from paribus.methods.lattice import interaction_weights
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paribus.arrays import Floats, Ints
+from paribus.engine.auto_site import resolve_site
 from paribus.experiments.shortcut._margin import margin, margin_weights, positive_class
-from paribus.experiments.shortcut._site import resolve_site
 from paribus.results.schema import EngineReport
 
 if TYPE_CHECKING:

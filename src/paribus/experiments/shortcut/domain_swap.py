@@ -201,8 +201,8 @@ class SwapMeasurements:
 
 def _any_site(model: Any) -> Any:
     """Return a site to run the model through: the usual one, or, without a linear layer, the last module."""
+    from paribus.engine.auto_site import resolve_site
     from paribus.engine.sites import Site
-    from paribus.experiments.shortcut._site import resolve_site
 
     try:
         return resolve_site("auto", model)

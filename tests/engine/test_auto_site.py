@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from paribus.engine.auto_site import resolve_site
 from paribus.errors import ConfigError
-from paribus.experiments.shortcut._site import resolve_site
 
 
 class Backwards(nn.Module):

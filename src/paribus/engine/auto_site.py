@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import fx, nn
 
+from paribus.engine.sites import Site
 from paribus.errors import ConfigError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from paribus.engine.sites import Site
 
 
 def resolve_site(text: str, model: nn.Module) -> Site:
@@ -17,9 +13,11 @@ def resolve_site(text: str, model: nn.Module) -> Site:
 
     Raises:
         ConfigError: If the model has no such module, or, for ``auto``, no linear layer.
-    """
-    from paribus.engine.sites import Site
 
+    Example:
+        >>> str(resolve_site("auto", nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2))))
+        '2.input'
+    """
     site = Site(last_linear(model), "input") if text == "auto" else Site.parse(text)
     site.validate(model)
     return site
@@ -31,8 +29,6 @@ def last_linear(model: nn.Module) -> str:
     Raises:
         ConfigError: If there is none.
     """
-    from torch import fx, nn
-
     linear = {name for name, module in model.named_modules() if isinstance(module, nn.Linear) and name}
     if not linear:
         raise ConfigError(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paribus.experiments.builds._lattice import (
+from paribus.methods.lattice import (
     interaction_index,
     interaction_weights,
     minimal_sets,
