@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -109,7 +110,10 @@ _imported: dict[str, type[Experiment]] = {}
 
 @dataclass(frozen=True)
 class Experiment(Spec):
-    """Base of every experiment type. A subclass declares its variables as fields and implements :meth:`run`.
+    """Base of every experiment type. A subclass declares its variables as fields and says where its work stands.
+
+    The file of a type is read whenever a configuration is checked, so it imports nothing heavy. Its work stands in
+    another module, with its imports at the top, and is named by ``work``; a small type implements :meth:`run` instead.
 
     Class attributes:
         type: The name users select with ``experiment=``.
@@ -121,6 +125,11 @@ class Experiment(Spec):
         takes_dtype: Whether it runs the model in the number format of its setup (``setup.dtype``), so that
             ``device.dtype`` takes effect. Where it is False, only float32 is accepted.
         declares: The endpoints: numbers of its tables that comparisons over runs may be about.
+        produces_model: Whether it trains a model, which its run keeps as checkpoints.
+        takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
+        chooses_features: Whether its table ``chosen`` names the features that the steps after it work on.
+        work: The module that does the work: its function ``run(experiment, setup, recorder)`` is what :meth:`run`
+            calls. It is imported when the experiment is run, not before.
 
     Example:
         >>> from dataclasses import dataclass
@@ -147,6 +156,10 @@ class Experiment(Spec):
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     takes_dtype: ClassVar[bool] = False
     declares: ClassVar[tuple[Endpoint, ...]] = ()
+    produces_model: ClassVar[bool] = False
+    takes_model: ClassVar[bool | None] = None
+    chooses_features: ClassVar[bool] = False
+    work: ClassVar[str] = ""
 
     def __init_subclass__(cls, **others: Any) -> None:
         """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""
@@ -156,8 +169,35 @@ class Experiment(Spec):
             _imported.setdefault(cls.type, cls)
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
-        """Run the experiment on ``setup``; hand tables, figures and metrics to ``recorder`` as they are finished."""
-        raise NotImplementedError
+        """Run the experiment on ``setup``; hand tables, figures and metrics to ``recorder`` as they are finished.
+
+        Raises:
+            NotImplementedError: If the type neither names a module that does its work nor overrides this.
+        """
+        found: Aggregates = self.work_module().run(self, setup, recorder)
+        return found
+
+    def validate(self, setup: Any) -> None:
+        """Look up in a loaded setup what the fields name; nothing is measured. By default there is nothing to look up.
+
+        Raises:
+            ParibusError: If something is not there.
+        """
+
+    def work_module(self) -> Any:
+        """Return the module that does the work, imported now: the one lazy step of a type.
+
+        Raises:
+            NotImplementedError: If none is named.
+        """
+        if not self.work:
+            raise NotImplementedError(f"{type(self).__name__} declares neither work nor a run method")
+        return importlib.import_module(self.work)
+
+    @property
+    def takes_trained(self) -> bool:
+        """Whether it works on a model that was trained before, if there is one."""
+        return not self.produces_model if self.takes_model is None else self.takes_model
 
 
 def imported_type(name: str) -> type[Experiment] | None:

@@ -24,7 +24,7 @@ PLACEHOLDER = "chosen."
 
 def chooses(experiment: Experiment) -> bool:
     """Return whether an experiment chooses the features that the steps after it work on."""
-    return bool(getattr(experiment, "chooses_features", False))
+    return experiment.chooses_features
 
 
 def waiting(steps: Sequence[Request]) -> frozenset[str]:

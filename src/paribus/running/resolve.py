@@ -45,12 +45,12 @@ class Resolved:
 
 def trains(experiment: Experiment) -> bool:
     """Return whether an experiment produces a model."""
-    return bool(getattr(experiment, "produces_model", False))
+    return experiment.produces_model
 
 
 def takes(experiment: Experiment) -> bool:
     """Return whether an experiment works on a model that was trained before, if there is one."""
-    return bool(getattr(experiment, "takes_model", not trains(experiment)))
+    return experiment.takes_trained
 
 
 def resolve(request: Request, store: Store, source: ModelSource | None = None) -> Resolved:

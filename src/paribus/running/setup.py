@@ -81,7 +81,7 @@ def refuse_format(experiment: Experiment, device: Any, *, step: str | None = Non
     """
     if device.dtype == DEFAULT_DTYPE or experiment.takes_dtype:
         return
-    trains = bool(getattr(experiment, "produces_model", False))
+    trains = experiment.produces_model
     if step is not None and not trains and experiment.subject in WITHOUT_MODEL:
         return
     why = (

@@ -51,7 +51,7 @@ def model_seed(resolved: Resolved) -> int | None:
     """Return the seed that the model was trained with, or is being trained with."""
     if resolved.source is not None:
         return resolved.source.seed
-    return resolved.request.seed if getattr(resolved.request.experiment, "produces_model", False) else None
+    return resolved.request.seed if resolved.request.experiment.produces_model else None
 
 
 AS_GIVEN = "as the factory gave them"
@@ -60,8 +60,7 @@ AS_GIVEN = "as the factory gave them"
 def weights(resolved: Resolved) -> str | None:
     """Return where the weights of an examined model come from where no training run and no file says so."""
     experiment, node = resolved.request.experiment, resolved.request.nodes.get("model")
-    takes = getattr(experiment, "takes_model", not getattr(experiment, "produces_model", False))
-    if resolved.source is not None or not takes or "model" not in experiment.needs:
+    if resolved.source is not None or not experiment.takes_trained or "model" not in experiment.needs:
         return None
     if isinstance(node, Foreign):
         return AS_GIVEN
@@ -141,7 +140,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "weights": weights(resolved),
         "code_version": code_version(provenance),
         COLOUR_TAG: run_colour(resolved),
-        MODEL_TAG: "true" if getattr(experiment, "produces_model", False) else None,
+        MODEL_TAG: "true" if experiment.produces_model else None,
         "paribus.version": provenance.get("paribus"),
         "mlflow.source.name": "paribus",
         "mlflow.source.type": "LOCAL",
