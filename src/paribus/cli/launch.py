@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paribus.cli import signals
 from paribus.cli.task import Surroundings, make_task, may_add, one_line
@@ -64,18 +64,32 @@ def show(words: Words) -> int:
 def validate(asked: Sequence[Job]) -> None:
     """Look up what every job names: files, checkpoints, vocabularies; nothing is written.
 
+    Jobs that differ in their seeds alone name the same things, so of them the first is looked up.
+
     Raises:
         ParibusError: If a name or a file is wrong; the message says in which job of several.
     """
     from paribus.running.validate import validate as validate_job
 
+    seen: set[str] = set()
     for number, job in enumerate(asked, start=1):
+        named = repr((_without_seeds(job.tree), sorted(job.named)))
+        if named in seen:
+            continue
+        seen.add(named)
         try:
             validate_job(job)
         except ParibusError as error:
             if len(asked) == 1:
                 raise
             raise type(error)(f"{error} [job {number} of {len(asked)}: {' '.join(job.overrides)}]") from error
+
+
+def _without_seeds(node: Any) -> Any:
+    """Return a configuration without the values of all seeds in it."""
+    if isinstance(node, dict):
+        return {key: _without_seeds(value) for key, value in node.items() if key != "seed"}
+    return [_without_seeds(value) for value in node] if isinstance(node, list) else node
 
 
 def run(words: Words, asked: Sequence[Job]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -88,6 +89,7 @@ def _placed(message: str, cls: type[Spec], where: str) -> str:
     return message if not where or message.startswith((where, f"{top}.")) else f"{where}: {message}"
 
 
+@functools.cache
 def _hints(cls: type[Spec]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(cls)

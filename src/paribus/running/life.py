@@ -18,7 +18,7 @@ from paribus.experiments.base import perform
 from paribus.models.untrained import UNTRAINED
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
-from paribus.running import caches, inputs, keeping
+from paribus.running import caches, failures, inputs, keeping
 from paribus.running.holding import SignalsHeld
 from paribus.running.identify import Identified, identified
 from paribus.running.on_the_spot import trained
@@ -339,7 +339,7 @@ def end_badly(living: Living, error: BaseException) -> bool:
     message = f"interrupted ({error})" if killed and str(error) else "interrupted" if killed else one_line(error)
     run = living.run
     try:
-        run.finish("KILLED" if killed else "FAILED", message)
+        run.finish("KILLED" if killed else "FAILED", message, failures.kind(error))
     except Exception as problem:
         log.error("%s: its end could not be recorded: %s", living.recorder.name, one_line(problem))
     if run.status is None or run.status == FINISHED:

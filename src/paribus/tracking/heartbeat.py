@@ -106,18 +106,22 @@ class Heartbeat:
 
 
 def is_dead(run: Run, *, now: float) -> bool:
-    """Return whether a RUNNING run's process is gone.
+    """Return whether a RUNNING run's process is gone; see :func:`is_lost`."""
+    return is_lost(run.info.run_id, life_mark(run.data.tags), now=now)
 
-    On this host the process itself is looked at; on another one, long silence decides. A run without our tags is
+
+def is_lost(run_id: str, mark: LifeMark | None, *, now: float) -> bool:
+    """Return whether the process that a RUNNING run lives in is gone.
+
+    On this host the process itself is looked at; on another one, long silence decides. A run without our mark is
     never judged.
     """
-    mark = life_mark(run.data.tags)
     if mark is None:
         return False
     if mark.host == here():
         if not process_alive(mark.pid, mark.started):
             return True
-        return mark.pid == os.getpid() and run.info.run_id not in _living
+        return mark.pid == os.getpid() and run_id not in _living
     return now - mark.beat > max(MISSED_BEATS * mark.every, LEAST_SILENCE)
 
 

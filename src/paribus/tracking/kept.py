@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PARENT_TAG = "mlflow.parentRunId"
 MODEL_TAG = "produces_model"
+FAILURE_TAG = "failure"
+"""The tag of a run that did not finish which says of what kind that was."""
 
 
 @dataclass(frozen=True)

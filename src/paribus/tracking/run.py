@@ -14,6 +14,7 @@ from paribus.results.files import copy, describe, write_bytes, write_text
 from paribus.results.frames import check_frame, encode_column
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, TABLE_FOLDER, check_name, write_table
 from paribus.tracking.heartbeat import Heartbeat
+from paribus.tracking.kept import FAILURE_TAG
 from paribus.tracking.metrics import NON_FINITE_TAG, Point, curve_points, non_finite_tag, split_finite
 from paribus.tracking.params import flatten, param_key, to_text
 
@@ -140,12 +141,13 @@ class FileRun:
     def flush(self) -> None:
         """Send what is still buffered."""
 
-    def finish(self, status: str, message: str | None = None) -> None:
+    def finish(self, status: str, message: str | None = None, failure: str | None = None) -> None:
         """End the run, once.
 
         Args:
             status: ``FINISHED``, ``FAILED`` or ``KILLED``.
             message: What went wrong.
+            failure: Of what kind that was.
 
         Raises:
             ValueError: If there is no such status.
@@ -284,7 +286,7 @@ class TrackedRun(FileRun):
             del self._points[: len(batch)]
         self._flushed = time.monotonic()
 
-    def finish(self, status: str, message: str | None = None) -> None:
+    def finish(self, status: str, message: str | None = None, failure: str | None = None) -> None:
         """End the run, once.
 
         A run that finished is complete by then, so whatever cannot be sent makes it fail. The status of one that did
@@ -308,7 +310,8 @@ class TrackedRun(FileRun):
         try:
             self.flush()
             if message:
-                self.tags({"error_message": message, NOTE_TAG: f"{status}: {message}"})
+                said = {"error_message": message, NOTE_TAG: f"{status}: {message}"}
+                self.tags(said | ({FAILURE_TAG: failure} if failure else {}))
         finally:
             self._end(status)
 

@@ -1,0 +1,137 @@
+"""Which runs the jobs of a sweep are, known before any of them starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from paribus.config.restate import value_text
+from paribus.models.tracked import LATEST, Tracked
+from paribus.running.identify import identify
+from paribus.running.request import Request, from_job
+from paribus.running.resolve import from_store, resolve, takes, trains
+from paribus.running.sequence import Sequence as Steps
+from paribus.running.sequence import sequence_identity, step_requests
+from paribus.tracking import local
+from paribus.tracking.interface import FileStore
+from paribus.tracking.store import open_store
+
+if TYPE_CHECKING:
+    from paribus.config.job import Job
+    from paribus.tracking.interface import Store
+    from paribus.tracking.spec import TrackingSpec
+
+RUNS = "runs"
+"""Subject of the experiments that are made from the runs of others."""
+_ASKED_ONCE = ("get", "latest_model", "result", "artifacts", "children", "download")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A job of a sweep and which run it is.
+
+    Attributes:
+        number: Place in the sweep, from 0, which is also the name of its output folder.
+        job: The job, with the run that ``latest`` stands for named.
+        identity: Identity of its run; None for one that is made from the runs of others.
+        models: Identities of the training runs that it needs and has made where they are missing.
+    """
+
+    number: int
+    job: Job
+    identity: str | None
+    models: tuple[str, ...] = ()
+
+
+class Lookups:
+    """A store that is asked each question once, and opened when the first is asked; nothing is created."""
+
+    def __init__(self, spec: TrackingSpec) -> None:
+        """Open nothing yet."""
+        self._spec = spec
+        self._store: Store | None = None
+        self._asked: dict[str, Callable[..., Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the store has under ``name``."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self._store is None:
+            self._store = open_store(self._spec, writing=False) if is_there(self._spec) else FileStore()
+        found = getattr(self._store, name)
+        if name not in _ASKED_ONCE:
+            return found
+        return self._asked.setdefault(name, cache(found))
+
+
+def is_there(spec: TrackingSpec) -> bool:
+    """Return whether there is a store to look into."""
+    if spec.kind != "local":
+        return spec.kind == "server"
+    database = Path(spec.folder).expanduser().absolute() / local.DATABASE
+    return database.is_file() and database.stat().st_size > 0
+
+
+def known_jobs(jobs: Sequence[Job]) -> list[Known]:
+    """Return which run each job is; what ``latest`` stands for is looked up once and is the same for all.
+
+    Raises:
+        ParibusError: If a tracked model or a file that an identity covers is not there.
+    """
+    stores: dict[str, Store] = {}
+    found = []
+    for number, job in enumerate(jobs):
+        spec = job.nodes["tracking"]
+        store = stores.setdefault(repr(spec), cast("Store", Lookups(spec)))
+        pinned_job = pinned(job, store)
+        request = from_job(pinned_job, sweep="planned")
+        if request.experiment.subject == RUNS or spec.kind == "off":
+            found.append(Known(number, pinned_job, None))
+        elif isinstance(request.experiment, Steps):
+            found.append(Known(number, pinned_job, sequence_identity(request, store)))
+        else:
+            resolved = resolve(request, store)
+            source = resolved.source
+            models = (source.identity,) if source is not None and source.planned else ()
+            found.append(Known(number, pinned_job, identify(resolved), models))
+    return found
+
+
+def pinned(job: Job, store: Store) -> Job:
+    """Return a job that names the run which ``model.run=latest`` stands for now; any other job as it is.
+
+    Raises:
+        ConfigError: If there is no such run.
+    """
+    node = job.nodes.get("model")
+    if not isinstance(node, Tracked) or node.run != LATEST:
+        return job
+    subjects = {request.experiment.subject for request in _takers(from_job(job))}
+    if len(subjects) != 1:
+        return job
+    run_id = from_store(node, store, subjects.pop()).run_id
+    if run_id is None:
+        return job
+    words = [word for word in job.overrides if word.lstrip("+").partition("=")[0] != "model.run"]
+    return replace(
+        job,
+        overrides=(*words, f"model.run={value_text(run_id)}"),
+        nodes={**job.nodes, "model": Tracked(run=run_id)},
+        tree={**job.tree, "model": {**job.tree["model"], "run": run_id}},
+    )
+
+
+def _takers(request: Request) -> list[Request]:
+    """Return the experiments of a job that take the model it was given: itself, or those of its steps."""
+    if not isinstance(request.experiment, Steps):
+        return [request]
+    found = []
+    for step in step_requests(request):
+        if trains(step.experiment):
+            break
+        if takes(step.experiment) and step.experiment.subject != RUNS:
+            found.append(step)
+    return found

@@ -1,0 +1,145 @@
+"""How runs stand, asked at once for a whole study: ten thousand in a tenth of a second, without MLflow.
+
+An embedded store is read with one read-only query over MLflow's own tables; a server is asked through its client.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from paribus.errors import DataError
+from paribus.tracking.artifacts import local_path
+from paribus.tracking.heartbeat import is_lost
+from paribus.tracking.kept import FAILURE_TAG, PARENT_TAG
+from paribus.tracking.life_mark import LIFE_TAG, life_mark
+from paribus.tracking.local import DATABASE
+from paribus.tracking.store import open_store
+
+if TYPE_CHECKING:
+    from paribus.tracking.spec import TrackingSpec
+
+FINISHED, RUNNING, FAILED, KILLED = "FINISHED", "RUNNING", "FAILED", "KILLED"
+_TAGS = (
+    "identity", "experiment_type", "study", "sweep", "error_message", "code_version", FAILURE_TAG, PARENT_TAG, LIFE_TAG,
+)  # fmt: skip
+_SECONDS = 20.0
+"""How long to wait for a database that is being written."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What is known of a run without opening it.
+
+    Attributes:
+        run_id: Its id.
+        name: Its name in the UI.
+        status: ``FINISHED``, ``RUNNING``, ``FAILED`` or ``KILLED``; one whose process is gone counts as KILLED.
+        started: When it began, in seconds since the epoch.
+        seconds: How long it took, None while it goes on.
+        identity: Its identity, empty where it has none.
+        tags: Some of its tags: what it ran, for which study and sweep, why it failed.
+        artifacts: Folder of its files, None where they are not on this machine.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    started: float
+    seconds: float | None
+    identity: str
+    tags: Mapping[str, str]
+    artifacts: Path | None
+
+
+def run_states(spec: TrackingSpec) -> list[RunState]:
+    """Return the runs of an MLflow experiment, the latest first; nothing is created where there is no store.
+
+    Args:
+        spec: Which store, and which MLflow experiment in it.
+
+    Raises:
+        DataError: If the database is not readable.
+        ConfigError: If a server does not answer.
+    """
+    if spec.kind == "off":
+        return []
+    if spec.kind == "server":
+        return _asked(spec)
+    database = Path(spec.folder).expanduser().absolute() / DATABASE
+    if not database.is_file() or not database.stat().st_size:
+        return []
+    return _read(database, spec.experiment)
+
+
+def _read(database: Path, experiment: str) -> list[RunState]:
+    chosen = "select experiment_id from experiments where name = ?"
+    runs = (
+        "select run_uuid, name, status, start_time, end_time, artifact_uri from runs "
+        f"where lifecycle_stage = 'active' and experiment_id in ({chosen}) order by start_time desc, run_uuid"
+    )
+    named = ", ".join("?" for _ in _TAGS)
+    tags = (
+        f"select t.run_uuid, t.key, t.value from tags t join runs r on r.run_uuid = t.run_uuid "
+        f"where r.lifecycle_stage = 'active' and r.experiment_id in ({chosen}) and t.key in ({named})"
+    )
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
+            found: dict[str, dict[str, str]] = {}
+            for run_id, key, value in connection.execute(tags, (experiment, *_TAGS)):
+                found.setdefault(run_id, {})[key] = value
+            rows = connection.execute(runs, (experiment,)).fetchall()
+    except sqlite3.Error as error:
+        raise DataError(f"{database}: cannot be read ({error}); paribus doctor says more") from None
+    now = time.time()
+    return [
+        _state(run_id, name, status, start, end, uri, found.get(run_id, {}), now)
+        for run_id, name, status, start, end, uri in rows
+    ]
+
+
+def _asked(spec: TrackingSpec) -> list[RunState]:
+    now = time.time()
+    return [
+        _state(
+            run.run_id,
+            run.name,
+            run.status,
+            run.started_at.timestamp() * 1000,
+            run.ended_at.timestamp() * 1000 if run.ended_at else None,
+            run.artifact_uri,
+            {key: run.tags[key] for key in _TAGS if key in run.tags},
+            now,
+        )
+        for run in open_store(spec, writing=False).runs()
+    ]
+
+
+def _state(
+    run_id: str,
+    name: str | None,
+    status: str,
+    start: float | None,
+    end: float | None,
+    uri: str | None,
+    tags: Mapping[str, str],
+    now: float,
+) -> RunState:
+    if status == RUNNING and is_lost(run_id, life_mark(tags), now=now):
+        status = KILLED
+    return RunState(
+        run_id=run_id,
+        name=name or "",
+        status=status,
+        started=(start or 0) / 1000,
+        seconds=(end - start) / 1000 if end and start else None,
+        identity=tags.get("identity", ""),
+        tags=tags,
+        artifacts=local_path(uri or ""),
+    )
