@@ -14,7 +14,7 @@ def test_what_is_common_is_said_once():
     made = plan([job("study=a", "seed=0"), job("study=a", "seed=1")])
     assert made.common == ("study=a",)
     assert [(p.number, p.experiment, p.varied) for p in made.jobs] == [(0, "toy", ("seed=0",)), (1, "toy", ("seed=1",))]
-    assert listing(made) == "2 jobs: study=a\n  0  toy  seed=0\n  1  toy  seed=1"
+    assert listing(made) == "2 jobs: study=a\n  varies: seed (2)\n  0  toy  seed=0\n  1  toy  seed=1"
 
 
 def test_one_job_and_none():
@@ -25,4 +25,4 @@ def test_one_job_and_none():
 def test_a_long_plan_is_cut():
     text = listing(plan([job(f"seed={i}") for i in range(120)]), most=5)
     assert text.startswith("120 jobs:") and text.endswith("  ... and 115 more")
-    assert len(text.splitlines()) == 7
+    assert len(text.splitlines()) == 8

@@ -6,8 +6,8 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, cast
 
 from paribus.config.foreign import Foreign, foreign
 from paribus.config.locate import target_object
@@ -62,7 +62,7 @@ def build_settings(cls: type[Spec], given: Mapping[str, Any], where: str = "") -
 
 def _build_spec(cls: type[Spec], given: dict[str, Any], where: str) -> Spec:
     declared = {f.name: f for f in dataclasses.fields(cls) if f.init}
-    hints = _hints(cls)
+    hints = _hints(cast(Hashable, cls))
     dot = f"{where}." if where else ""
     values: dict[str, Any] = {}
     for key, value in given.items():
@@ -90,7 +90,8 @@ def _placed(message: str, cls: type[Spec], where: str) -> str:
 
 
 @functools.cache
-def _hints(cls: type[Spec]) -> dict[str, Any]:
+def _hints(known: Hashable) -> dict[str, Any]:
+    cls = cast(type[Spec], known)
     try:
         return typing.get_type_hints(cls)
     except Exception as error:

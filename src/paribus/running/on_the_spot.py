@@ -38,15 +38,21 @@ def recipe(request: Request) -> tuple[Request, ...]:
 
 def planned(request: Request) -> ModelSource | None:
     """Return the model that the recipe is going to make, before it has; None without a recipe."""
+    made = all_planned(request)
+    return made[-1] if made else None
+
+
+def all_planned(request: Request) -> tuple[ModelSource, ...]:
+    """Return what each training of the recipe is going to make, in order."""
     from paribus.running.identify import identify
     from paribus.running.resolve import Resolved, with_source
     from paribus.running.source import planned as planned_source
 
-    source: ModelSource | None = None
+    found: list[ModelSource] = []
     for training in recipe(request):
-        resolved = with_source(training, source) if source is not None else Resolved(training, None)
-        source = planned_source(resolved.request, identify(resolved))
-    return source
+        resolved = with_source(training, found[-1]) if found else Resolved(training, None)
+        found.append(planned_source(resolved.request, identify(resolved)))
+    return tuple(found)
 
 
 def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from paribus.config.restate import value_text
 from paribus.models.tracked import LATEST, Tracked
 from paribus.running.identify import identify
+from paribus.running.on_the_spot import all_planned
 from paribus.running.request import Request, from_job
 from paribus.running.resolve import from_store, resolve, takes, trains
 from paribus.running.sequence import Sequence as Steps
@@ -95,8 +96,8 @@ def known_jobs(jobs: Sequence[Job]) -> list[Known]:
         else:
             resolved = resolve(request, store)
             source = resolved.source
-            models = (source.identity,) if source is not None and source.planned else ()
-            found.append(Known(number, pinned_job, identify(resolved), models))
+            models = [each.identity for each in all_planned(request)] if source is not None and source.planned else []
+            found.append(Known(number, pinned_job, identify(resolved), tuple(models)))
     return found
 
 

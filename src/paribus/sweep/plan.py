@@ -178,7 +178,9 @@ def summary(made: Plan) -> list[str]:
         lines.append(_time(made))
         idle = sum(job.state == standings.FAILED and not job.again for job in made.jobs)
         if idle:
-            lines.append(f"{idle} failed with this very code and would again: sweep.retry=failed tries them all the same")
+            lines.append(
+                f"{idle} failed with this very code and would again: sweep.retry=failed tries them all the same"
+            )
     if made.comparison:
         lines.append(f"{made.comparison} when all are through")
     return lines

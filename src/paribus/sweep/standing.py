@@ -120,7 +120,7 @@ def standing(identity: str, runs: Runs, *, reuses: bool = True, retry: str = "ki
 def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused: bool) -> list[Standing]:
     """Return how the jobs of a sweep stand.
 
-    A job whose model is missing, and is being trained by another process or by an earlier job of the sweep, waits for it.
+    A job whose model is missing, and is being trained by another process or by an earlier job, waits for it.
 
     Args:
         jobs: The jobs.

@@ -1,0 +1,150 @@
+"""How jobs stand is derived from the runs in the store, and from nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from paribus.config.settings import SweepSettings
+from paribus.errors import ParibusError
+from paribus.running.run import run_job
+from paribus.sweep import standing as standings
+from paribus.sweep.identities import known_jobs
+from paribus.sweep.plan import plan_with_states
+from paribus.sweep.standing import Runs, all_standing, standing
+from paribus.tracking import local
+from paribus.tracking.life_mark import LIFE_TAG
+from paribus.tracking.states import run_states
+
+SPOT = {"_target_": "paribus_toy.SpotModel", "width": 2}
+
+
+def states(jobs, *, reused=True):
+    return [planned.state for planned in plan_with_states(known_jobs(jobs), reused=reused).jobs]
+
+
+def test_a_plan_of_a_store_that_is_not_there_creates_nothing(workdir, job):
+    assert states([job("Measure"), job("Measure", seed=1)]) == ["to do", "to do"]
+    assert list(workdir.iterdir()) == []
+
+
+def test_finished_failed_killed_and_running(store, job, node, monkeypatch):
+    jobs = [job("Measure"), job(node("Fail")), job(node("Fail", how="interrupt")), job("Measure", seed=5)]
+    assert states(jobs) == ["to do"] * 4
+    run_job(jobs[0], sweep="s")
+    with pytest.raises(ParibusError):
+        run_job(jobs[1], sweep="s")
+    with pytest.raises(KeyboardInterrupt):
+        run_job(jobs[2], sweep="s")
+    (known,) = known_jobs([jobs[3]])
+    marks = {run.run_id: run.tags[LIFE_TAG] for run in store.runs()}
+    going = store.client.create_run(
+        store.experiment_id(), tags={"identity": known.identity, LIFE_TAG: _mark_of(os.getppid(), marks)}
+    )
+    assert states(jobs) == ["finished", "failed", "killed", "running"]
+    assert states(jobs, reused=False) == ["to do", "failed", "killed", "running"], "a single run is not reused"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    store.client.set_tag(going.info.run_id, LIFE_TAG, _mark_of(gone.pid, marks))
+    assert states(jobs)[3] == "killed", "its process is gone, whatever the store says"
+
+
+def _mark_of(pid, marks):
+    return json.dumps({**json.loads(next(iter(marks.values()))), "pid": pid, "started": ""})
+
+
+def test_what_failed_is_tried_again_on_demand_or_with_other_code(store, job, node):
+    made = job(node("Fail", how="data"))
+    with pytest.raises(ParibusError):
+        run_job(made, sweep="s")
+    (known,) = known_jobs([made])
+    runs = run_states(made.nodes["tracking"])
+    assert runs[0].tags["failure"] == "data"
+    stands = standing(known.identity, Runs(runs))
+    assert (stands.state, stands.again, stands.why) == ("failed", False, "row 7 is broken")
+    assert standing(known.identity, Runs(runs), retry="failed").again
+    assert standing(known.identity, Runs(runs, today="other code")).again
+    asked = replace(made, sweep=SweepSettings(retry="failed"))
+    assert plan_with_states(known_jobs([asked]), reused=True).jobs[0].again
+    for kind in ("memory", "store", "worker killed", "interrupted"):
+        store.client.set_tag(runs[0].run_id, "failure", kind)
+        assert standing(known.identity, Runs(run_states(made.nodes["tracking"]))).again, kind
+
+
+def test_a_finished_run_whose_result_or_input_has_changed_is_stale(store, job, tmp_path, monkeypatch):
+    made = job("Measure")
+    result = run_job(made, sweep="s")
+    assert states([made]) == ["finished"]
+    path = store.download(result.run_id, "result.json")
+    content = json.loads(path.read_text())
+    other = tmp_path / "read.txt"
+    other.write_text("before")
+    from paribus import digests
+
+    content["provenance"]["files"] = {"opened": {str(other): digests.file_digest(other)}}
+    path.write_text(json.dumps(content))
+    assert states([made]) == ["finished"]
+    other.write_text("after it")
+    (planned,) = plan_with_states(known_jobs([made]), reused=True).jobs
+    assert planned.state == "stale" and planned.again and str(other) in planned.why
+    path.unlink()
+    (planned,) = plan_with_states(known_jobs([made]), reused=True).jobs
+    assert planned.state == "stale" and "result.json is gone" in planned.why
+
+
+def test_jobs_on_one_model_that_is_not_trained_wait_for_the_first(store, job):
+    jobs = [job("Measure", model=SPOT), job("Measure", model=SPOT, checkpoint="final")]
+    assert states(jobs) == ["to do", "after others"]
+    run_job(jobs[0], sweep="s")
+    assert states(jobs) == ["finished", "to do"]
+
+
+def test_latest_is_looked_up_once_and_named(store, job):
+    tracked = {"_target_": "paribus.models.tracked.Tracked", "run": "latest"}
+    first = run_job(job("Train")).run_id
+    (known,) = known_jobs([job("Measure", model=tracked)])
+    assert known.job.nodes["model"].run == first and known.job.overrides[-1].startswith("model.run=")
+    assert known.job.tree["model"]["run"] == first
+    run_job(job("Train", seed=2))
+    (later,) = known_jobs([job("Measure", model=tracked)])
+    assert later.identity != known.identity
+    assert known_jobs([known.job])[0].identity == known.identity
+
+
+def test_a_comparison_comes_after_the_others(store, job):
+    jobs = [job("Measure"), job("Compare")]
+    assert states(jobs) == ["to do", "after others"] and known_jobs(jobs)[1].identity is None
+
+
+def test_times_are_told_by_earlier_runs_of_the_type(store, job):
+    jobs = [job("Measure", seed=seed) for seed in range(5)]
+    before = plan_with_states(known_jobs(jobs), reused=True)
+    assert before.seconds is None
+    run_job(jobs[0], sweep="s")
+    made = plan_with_states(known_jobs(jobs), reused=True, workers=2)
+    (run,) = run_states(jobs[0].nodes["tracking"])
+    assert made.seconds == pytest.approx(2 * run.seconds) and made.counts == {"finished": 1, "to do": 4}
+
+
+def test_the_store_is_asked_once_and_not_changed(store, job, monkeypatch):
+    jobs = [job("Measure", seed=seed) for seed in range(4)]
+    run_job(jobs[0], sweep="s")
+    known = known_jobs(jobs)
+    before = (local.DATABASE, os.stat(local.DATABASE).st_mtime_ns)
+    asked = []
+    import paribus.sweep.plan as plan
+
+    original = plan.run_states
+    monkeypatch.setattr(plan, "run_states", lambda spec: asked.append(spec) or original(spec))
+    plan_with_states(known, reused=True)
+    assert len(asked) == 1 and before[1] == os.stat(local.DATABASE).st_mtime_ns
+
+
+def test_every_state_is_told():
+    assert set(standings.STATES) == {"finished", "running", "failed", "killed", "stale", "after others", "to do"}
+    assert all_standing([], {}, reused=True) == []
