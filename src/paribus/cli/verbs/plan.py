@@ -13,8 +13,8 @@ SUMMARY = "what a sweep would run: its jobs, how each stands, how long it takes;
 USAGE = """
 paribus plan -m KEY=A,B 'seed=range(8)' ... [--all] [--todo] [--json | --commands]
 
-Composes, checks and identifies every job of a sweep (or a single run) without running any, and says of each whether it
-is finished, running, failed, killed, stale (finished, but its result or a file that it read has changed since), waits for
+Composes, checks and identifies every job of a sweep (or a single run) without running any. Says of each whether it is
+finished, running, failed, killed, stale (finished, but its result or a file that it read has changed since), waits for
 others, or is to do; and how long the rest will take, by earlier runs of the same type. Nothing is written.
 
 --all        list every job, not the first 50
