@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from paribus import seeds
+from paribus.experiments.requires import Requires
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Diagnostics, Figure, Result, Table
@@ -124,6 +125,7 @@ class Experiment(Spec):
         needs: The config groups its numbers depend on; only these enter the identity.
         takes_dtype: Whether it runs the model in the number format of its setup (``setup.dtype``), so that
             ``device.dtype`` takes effect. Where it is False, only float32 is accepted.
+        requires: What it needs of a data set (splits, domains, renderings); checked at dry run.
         declares: The endpoints: numbers of its tables that comparisons over runs may be about.
         produces_model: Whether it trains a model, which its run keeps as checkpoints.
         takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
@@ -155,6 +157,7 @@ class Experiment(Spec):
     summary: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     takes_dtype: ClassVar[bool] = False
+    requires: ClassVar[Requires] = Requires()
     declares: ClassVar[tuple[Endpoint, ...]] = ()
     produces_model: ClassVar[bool] = False
     takes_model: ClassVar[bool | None] = None

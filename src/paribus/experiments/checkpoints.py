@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,11 @@ from paribus.errors import ConfigError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from paribus.experiments.base import Recorder
+
 NAMED_CHOICES = ("peak_val", "final", "epoch:N", "all", "peak_ood")
-_HISTORY_COLUMN = {"peak_val": "val_acc", "peak_ood": "ood_acc"}
+_CHOSEN_ON = {"peak_val": ("val", "id_val"), "peak_ood": ("ood",)}
+"""The splits whose accuracy a choice looks at: the first that there is."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Checkpoint:
         load: Returns the model's state dict.
         chosen_by: The choice that selected it, e.g. ``peak_val``.
         on_reported_split: Whether that choice looked at the split that is being reported (``peak_ood``).
+        chosen_on: The split whose accuracy that choice looked at, empty where it looked at none or it is not known.
     """
 
     epoch: int
@@ -33,6 +37,7 @@ class Checkpoint:
     load: Callable[[], Mapping[str, Any]]
     chosen_by: str = "final"
     on_reported_split: bool = False
+    chosen_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,8 @@ class Checkpoints:
         """Return the checkpoints of ``choice``, by ascending epoch.
 
         Args:
-            choice: ``peak_val`` (best accuracy on the validation domain), ``final``, ``epoch:N``, ``all``, or
-                ``peak_ood`` (best on the OOD domain, marked as selected on the reported split).
+            choice: ``peak_val`` (best accuracy on the validation split; in data without one, on id_val), ``final``,
+                ``epoch:N``, ``all``, or ``peak_ood`` (best on the OOD domain, marked as selected on what is reported).
 
         Raises:
             ConfigError: If the choice is unknown, names an epoch that was not kept, or needs a history that is missing.
@@ -86,7 +91,7 @@ class Checkpoints:
             return [self._checkpoint(self.epochs[-1], choice)]
         if choice.startswith("epoch:"):
             return [self._checkpoint(self._epoch(choice), choice)]
-        if choice in _HISTORY_COLUMN:
+        if choice in _CHOSEN_ON:
             return [self._checkpoint(self._peak(choice), choice)]
         raise ConfigError(f"checkpoint: no such choice {choice!r}; {nearest(choice, NAMED_CHOICES)}")
 
@@ -99,7 +104,15 @@ class Checkpoints:
             load=lambda: loader(epoch),
             chosen_by=choice,
             on_reported_split=choice == "peak_ood",
+            chosen_on=self._chosen_on(choice) or "",
         )
+
+    def _chosen_on(self, choice: str) -> str | None:
+        """Return the split whose accuracy a choice looks at, None where the history holds none of it."""
+        if self.history is None:
+            return None
+        known = (split for split in _CHOSEN_ON.get(choice, ()) if f"{split}_acc" in self.history)
+        return next((split for split in known if self.history[f"{split}_acc"].notna().any()), None)
 
     def _epoch(self, choice: str) -> int:
         text = choice.removeprefix("epoch:")
@@ -116,11 +129,13 @@ class Checkpoints:
             return int(self.best[choice])
         if choice == "peak_val" and len(self.epochs) == 1:
             return self.epochs[0]
-        column = _HISTORY_COLUMN[choice]
-        if self.history is None or column not in self.history:
+        split = self._chosen_on(choice)
+        if self.history is None or split is None:
+            wanted = " or ".join(f"{name}_acc" for name in _CHOSEN_ON[choice])
             raise ConfigError(
-                f"checkpoint={choice}: {self.key} has no history with {column}; use checkpoint=final or epoch:N"
+                f"checkpoint={choice}: {self.key} has no history with {wanted}; use checkpoint=final or epoch:N"
             )
+        column = f"{split}_acc"
         kept = self.history[self.history["epoch"].isin(self.epochs)].sort_values("epoch").dropna(subset=[column])
         if kept.empty:
             raise ConfigError(f"checkpoint={choice}: no kept epoch of {self.key} was evaluated; use checkpoint=final")
@@ -129,6 +144,17 @@ class Checkpoints:
     def _not_kept(self) -> str:
         shown = ", ".join(map(str, self.epochs[:12])) + (f", ... {self.epochs[-1]}" if len(self.epochs) > 12 else "")
         return f"not kept; kept: {shown}"
+
+
+def say_choice(chosen: Sequence[Checkpoint], reported: Collection[str], recorder: Recorder) -> None:
+    """Warn where checkpoints were chosen by their accuracy on a split that is reported."""
+    if any(checkpoint.on_reported_split for checkpoint in chosen):
+        recorder.warn("checkpoint=peak_ood was selected on the OOD split that is reported here")
+    if any(checkpoint.chosen_on == "id_val" for checkpoint in chosen) and "id_val" in reported:
+        recorder.warn(
+            "The data have no split val: checkpoint=peak_val was selected by the accuracy on id_val, which is reported "
+            "here and may look better than it is."
+        )
 
 
 def only(state: Mapping[str, Any], *, epoch: int = 0, key: str | None = None) -> Checkpoints:

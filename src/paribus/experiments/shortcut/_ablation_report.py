@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError
 from paribus.experiments.headline import estimate
+from paribus.experiments.requires import headline_split
 from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
@@ -62,7 +63,7 @@ def report(experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, 
     recorder.table(
         Table("ablation", "One row per checkpoint, method and split.", Evidence.INTERVENTIONAL, table, COLUMNS)
     )
-    shown = "ood" if "ood" in experiment.splits else experiment.splits[-1]
+    shown = headline_split(experiment.splits, setup.data.offers)
     trajectory = table[table["split"] == shown].reset_index(drop=True)
     headline = next(method for method in experiment.methods if method in set(table["method"]))
     _figures(recorder, table, trajectory, shown)

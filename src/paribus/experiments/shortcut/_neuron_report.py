@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from paribus.experiments.headline import estimate
+from paribus.experiments.requires import headline_split
 from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence
@@ -68,7 +69,7 @@ def report(experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder, me
             UNIT_COLUMNS,
         )
     )
-    shown = "ood" if "ood" in experiment.splits else experiment.splits[-1]
+    shown = headline_split(experiment.splits, setup.data.offers)
     last_epoch = measured.rows[-1]["epoch"]
     last = table[(table["epoch"] == last_epoch) & (table["split"] == shown)].reset_index(drop=True)
     _figures(recorder, table, last, shown)

@@ -124,7 +124,13 @@ class NeuronRows:
     def _refits(
         self, readout: ShortcutReadout, frozen: FrozenProbes, orders: dict[str, Ints], levels: list[int]
     ) -> dict[tuple[str, int], dict[str, float]]:
-        """Return refit probes on id_val without the top K: what is no longer there cannot be read, however it went."""
+        """Return refit probes on id_val without the top K: what is no longer there cannot be read, however it went.
+
+        NaN in data without id_val: only its rows are held out and of domains that the probe knows.
+        """
+        if "id_val" not in self.setup.data.splits:
+            nothing = {"domain": NAN, "label": NAN}
+            return {(ranking, k): nothing for ranking in orders for k in levels}
         view = readout.view("id_val")
         refit = Refit(view, frozen, self.setup.rng("halves/id_val"))
         found: dict[tuple[str, int], dict[str, float]] = {}

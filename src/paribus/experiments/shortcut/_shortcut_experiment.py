@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from paribus.errors import DataError
 from paribus.experiments.base import Experiment, Recorder
+from paribus.experiments.checkpoints import say_choice
+from paribus.experiments.requires import HELD_OUT, Requires
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -34,6 +33,7 @@ class ShortcutExperiment(Experiment):
     subject: ClassVar[str] = "images"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
+    requires: ClassVar[Requires] = Requires(domains_in=("train",), any_of=HELD_OUT)
 
     site: str = field(
         "auto", help="Where to edit: a module's input or output; auto is the input of the last linear layer."
@@ -42,27 +42,18 @@ class ShortcutExperiment(Experiment):
     fit_balance: bool = field(True, help="Fit probes and bases with inverse domain x class weights.")
 
     def readouts(self, setup: ImageSetup, recorder: Recorder) -> Iterator[ShortcutReadout]:
-        """Yield a readout per chosen checkpoint, after the checks that need data and choice.
-
-        Raises:
-            DataError: If the training split has fewer than two domains.
-        """
+        """Yield a readout per chosen checkpoint."""
         from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout, SplitInputs
 
         chosen = setup.selected()
-        trained_on = np.unique(setup.data.domains[setup.data.splits["train"]])
-        if len(trained_on) < 2:
-            only = setup.data.domain_names[int(trained_on[0])]
-            raise DataError(f"{self.type}: the training split has the single domain {only!r}; a shortcut needs two")
-        if any(checkpoint.on_reported_split for checkpoint in chosen):
-            recorder.warn("checkpoint=peak_ood was selected on the OOD split that is reported here")
+        say_choice(chosen, self.held_out(), recorder)
         inputs = SplitInputs(setup.data)
         for checkpoint in recorder.progress(chosen, total=len(chosen), description=self.type):
             yield ShortcutReadout(setup, checkpoint, inputs, self, recorder)
 
     def held_out(self) -> list[str]:
-        """Return the splits that edits are evaluated on."""
-        return ["id_val", "val", "ood"]
+        """Return the splits that edits are evaluated on, of those that there are."""
+        return list(HELD_OUT)
 
     def head(self, readout: ShortcutReadout) -> dict[str, Any]:
         """Return the columns that every row of a checkpoint starts with."""

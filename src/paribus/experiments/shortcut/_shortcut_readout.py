@@ -101,7 +101,7 @@ class ShortcutReadout:
             key=checkpoint.key,
         )
         self.positive = positive_class(experiment.positive, setup.data.n_classes)
-        self.held_out = tuple(experiment.held_out())
+        self.held_out = tuple(split for split in experiment.held_out() if split in setup.data.splits)
         self._inputs = inputs
         self._views: dict[str, SplitView] = {}
 

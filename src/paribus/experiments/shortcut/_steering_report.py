@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paribus.experiments.headline import estimate
+from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._steering_rows import PREFIX_OF
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 from paribus.stats.bootstrap import cluster_interval
@@ -65,10 +67,17 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
     """Hand everything over and return the aggregates."""
     import pandas as pd
 
-    clusters = setup.data.clusters[setup.data.rows("ood")]
+    clusters = setup.data.clusters[setup.data.rows(measured.shown)]
+    head = PREFIX_OF[measured.shown]
     table = _table(pd.DataFrame(measured.rows), setup, recorder, measured)
     recorder.table(
-        Table("sweep", "One row per checkpoint, direction and alpha.", Evidence.INTERVENTIONAL, table, COLUMNS)
+        Table(
+            "sweep",
+            "One row per checkpoint, direction and alpha.",
+            Evidence.INTERVENTIONAL,
+            table,
+            _meanings(COLUMNS, measured.shown),
+        )
     )
     responses = pd.DataFrame([sweep.response for sweep in measured.sweeps])
     recorder.table(
@@ -77,22 +86,22 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
             "One row per checkpoint and direction: what sums its curves up.",
             Evidence.INTERVENTIONAL,
             responses,
-            RESPONSE_COLUMNS,
+            _meanings(RESPONSE_COLUMNS, measured.shown),
         )
     )
-    _figure(recorder, table)
+    _figure(recorder, table, measured.shown)
     last = [sweep for sweep in measured.sweeps if sweep.epoch == measured.sweeps[-1].epoch]
     found = {sweep.direction: _summary(sweep, measured.alphas, clusters, setup) for sweep in last}
     headline = last[0]
     rows = table[(table["epoch"] == headline.epoch) & (table["direction"] == headline.direction)]
-    for column in ("head_ood_acc", "auroc", "mean_margin"):
+    for column in (f"{head}_acc", "auroc", "mean_margin"):
         values = tuple(float(value) for value in rows[column])
         recorder.curve(Curve(column, tuple(measured.alphas), values, "alpha"))
     summary = found[headline.direction]
     for name in ("delta_acc", "margin_shift_per_alpha", "cos_head", "margin_slope_in_sd", "accuracy_area"):
         recorder.metric(name, summary[name])
     raw = rows[rows["alpha"] == 0.0].iloc[0]
-    estimate(recorder, "head_ood_acc_raw", raw["head_ood_acc"], raw["ci_low"], raw["ci_high"])
+    estimate(recorder, f"{head}_acc_raw", raw[f"{head}_acc"], raw["ci_low"], raw["ci_high"])
     if headline.threshold_only:
         recorder.warn(
             "everything after the site is affine: the steering curve is the threshold curve of the unsteered margins, "
@@ -131,9 +140,9 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
 def _table(rows: pd.DataFrame, setup: ImageSetup, recorder: Recorder, measured: SteeringRows) -> pd.DataFrame:
     own = {name: rows[name] for name in ("ci_low", "ci_high", "ci_method")}
     with_effects = add_effects(
-        rows.assign(split="ood"),
+        rows.assign(split=measured.shown),
         measured.differences,
-        {"ood": setup.data.clusters[setup.data.rows("ood")]},
+        {measured.shown: setup.data.clusters[setup.data.rows(measured.shown)]},
         spec=setup.stats,
         rng=setup.rng("effects"),
         recorder=recorder,
@@ -177,23 +186,37 @@ def _summary(sweep: Sweep, alphas: list[float], clusters: Any, setup: ImageSetup
     }
 
 
-def _figure(recorder: Recorder, table: pd.DataFrame) -> None:
+def _meanings(columns: dict[str, str], shown: str) -> dict[str, str]:
+    """Return what the columns mean where they are about another split than ood."""
+    if shown == "ood":
+        return columns
+    prefix, name = PREFIX_OF[shown], SPLIT_NAMES[shown]
+    found = {
+        column.replace("head_ood", prefix): meaning.replace("head_ood", prefix).replace("OOD", name)
+        for column, meaning in columns.items()
+    }
+    own = f"{prefix}_acc"
+    return {**found, own: f"accuracy on the {name} split, with ci_low and ci_high"} if own in found else found
+
+
+def _figure(recorder: Recorder, table: pd.DataFrame, shown: str) -> None:
     epochs = table["epoch"].nunique()
-    title = "OOD accuracy along the domain's direction"
+    own, accuracy = f"{PREFIX_OF[shown]}_acc", f"{SPLIT_NAMES[shown]} accuracy"
+    title = f"{accuracy[0].upper()}{accuracy[1:]} along the domain's direction"
     if epochs > MOST_PANELS:
         recorder.figure(
             Figure(
                 name="steering",
                 kind="heatmap",
                 tables=("sweep",),
-                columns={"x": "alpha", "y": "epoch", "value": "head_ood_acc", "panel": "direction"},
+                columns={"x": "alpha", "y": "epoch", "value": own, "panel": "direction"},
                 title=title,
-                options={"xlabel": "α (sd along the direction)", "ylabel": "epoch", "value_label": "OOD accuracy"},
+                options={"xlabel": "α (sd along the direction)", "ylabel": "epoch", "value_label": accuracy},
             )
         )
         return
     columns: dict[str, Any] = {
-        "x": "alpha", "y": "head_ood_acc", "low": "ci_low", "high": "ci_high", "group": "direction",
+        "x": "alpha", "y": own, "low": "ci_low", "high": "ci_high", "group": "direction",
         "null_low": "null_low", "null_high": "null_high",
     }  # fmt: skip
     if epochs > 1:
@@ -209,7 +232,7 @@ def _figure(recorder: Recorder, table: pd.DataFrame) -> None:
             caption="Band: 95 % interval over clusters. Grey: random isotropic directions of the same shift.",
             options={
                 "xlabel": "α (sd along the direction)",
-                "ylabel": "OOD accuracy",
+                "ylabel": accuracy,
                 "null_label": "random directions",
                 "vline": 0,
             },

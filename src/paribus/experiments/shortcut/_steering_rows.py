@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paribus.arrays import Floats
+from paribus.experiments.requires import headline_split
 from paribus.experiments.shortcut._concentration_report import concentration_aggregates
 from paribus.experiments.shortcut._margin import margin
 from paribus.experiments.shortcut._probe_scores import FrozenProbes, fit_frozen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from paribus.experiments.shortcut.activation_steering import ActivationSteering
 
 SPLIT_OF = {"head_ood": "ood", "head_id": "id_val", "head_val": "val"}
+PREFIX_OF = {split: prefix for prefix, split in SPLIT_OF.items()}
 NULL_PREFIX = {"isotropic": "null", "covariance": "null_covariance"}
 
 
@@ -41,7 +43,7 @@ class Sweep:
         cos_head: Cosine with the margin's gradient; at a linear head with ``w_positive - mean of the others``.
         threshold_only: Whether every margin shifts alike.
         margin_shift_per_alpha: Slope of the mean margin on alpha.
-        correct: Whether each OOD context is classified right at each alpha [n, alphas].
+        correct: Whether each context of the shown split is classified right at each alpha [n, alphas].
         response: Its row of the table ``responses``.
     """
 
@@ -61,8 +63,8 @@ class SweepNull:
     """What random directions do.
 
     Attributes:
-        accuracy: OOD accuracy [alphas, n_null].
-        margin: Mean OOD margin [alphas, n_null].
+        accuracy: Accuracy on the shown split [alphas, n_null].
+        margin: Mean margin there [alphas, n_null].
     """
 
     accuracy: Floats
@@ -74,8 +76,9 @@ class SteeringRows:
 
     Attributes:
         site: Where the edits are made, as it was found.
+        shown: The split that the sweep is about: ood, or in data without one id_val.
         rows: One mapping per checkpoint x direction x alpha, without effects.
-        differences: For each row, the change of correctness of each OOD context against alpha 0.
+        differences: For each row, the change of correctness of each context of that split against alpha 0.
         sweeps: One entry per checkpoint x direction, in order.
         concentration: The concentration measures by epoch.
     """
@@ -84,6 +87,8 @@ class SteeringRows:
         """Start without rows."""
         self.experiment, self.setup, self.recorder = experiment, setup, recorder
         self.alphas = experiment.levels()
+        held_out = [split for split in experiment.held_out() if split in setup.data.splits]
+        self.shown = headline_split(held_out, setup.data.offers)
         self.site = ""
         self.rows: list[dict[str, Any]] = []
         self.differences: list[Floats] = []
@@ -117,41 +122,43 @@ class SteeringRows:
         from paribus.engine.interventions import Steer
 
         edits: list[Intervention] = [Steer(direction, alpha * sigma) for alpha in self.alphas]  # type: ignore[arg-type]
-        views = {prefix: readout.view(split) for prefix, split in SPLIT_OF.items()}
+        there = {prefix: split for prefix, split in SPLIT_OF.items() if split in readout.held_out}
+        head_of_shown = PREFIX_OF[self.shown]
+        views = {prefix: readout.view(split) for prefix, split in there.items()}
         by_split = readout.held_out_outputs(edits)
-        outputs = {prefix: by_split[split] for prefix, split in SPLIT_OF.items()}
-        ood, margins = views["head_ood"], margin(outputs["head_ood"], readout.positive)
+        outputs = {prefix: by_split[split] for prefix, split in there.items()}
+        shown, margins = views[head_of_shown], margin(outputs[head_of_shown], readout.positive)
         correct = {p: (outputs[p].argmax(axis=-1) == view.labels).astype(np.float64) for p, view in views.items()}
         intervals = {p: shares(correct[p].T, view.clusters, spec=self.setup.stats) for p, view in views.items()}
-        truth = (ood.labels == readout.positive).astype(np.int64)
+        truth = (shown.labels == readout.positive).astype(np.int64)
         areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(edits), np.nan)
-        nulls = {kind: self._null(readout, ood, kind, sigma) for kind in KINDS}
-        size = np.linalg.norm(ood.h, axis=1)
+        nulls = {kind: self._null(readout, shown, kind, sigma) for kind in KINDS}
+        size = np.linalg.norm(shown.h, axis=1)
         zero = self.alphas.index(0.0)
-        base = outputs["head_ood"][zero].argmax(axis=-1) == readout.positive
+        base = outputs[head_of_shown][zero].argmax(axis=-1) == readout.positive
         for number, alpha in enumerate(self.alphas):
-            now = outputs["head_ood"][number].argmax(axis=-1) == readout.positive
+            now = outputs[head_of_shown][number].argmax(axis=-1) == readout.positive
             shift = alpha * sigma * direction
             row: dict[str, Any] = {**self.experiment.head(readout), "direction": name, "alpha": alpha, "sigma": sigma}
-            for prefix in SPLIT_OF:
+            for prefix in there:
                 row[f"{prefix}_acc"] = float(correct[prefix][number].mean())
-                head, found = "" if prefix == "head_ood" else f"{prefix}_", intervals[prefix]
+                head, found = "" if prefix == head_of_shown else f"{prefix}_", intervals[prefix]
                 row[f"{head}ci_low"], row[f"{head}ci_high"] = float(found.low[number]), float(found.high[number])
                 row[f"{head}ci_method"] = str(found.method[number])
             row.update(
-                n=len(ood.labels),
+                n=len(shown.labels),
                 auroc=float(areas[number]),
                 mean_margin=float(margins[number].mean()),
                 flipped_to_positive=float((now & ~base).mean()),
                 flipped_to_negative=float((~now & base).mean()),
-                domain_probe_frozen=frozen.domain_score(views["head_id"].h + shift, views["head_id"]),
-                label_probe_frozen=frozen.label_score(ood.h + shift, ood),
+                domain_probe_frozen=self._domain_score(frozen, views.get("head_id"), shift),
+                label_probe_frozen=frozen.label_score(shown.h + shift, shown),
                 relative_norm=float(np.mean(abs(alpha) * sigma / size[size > 0])) if (size > 0).any() else float("nan"),
             )
             for kind in KINDS:
-                row.update(null_columns(row["head_ood_acc"], nulls[kind].accuracy[number], NULL_PREFIX[kind]))
+                row.update(null_columns(row[f"{head_of_shown}_acc"], nulls[kind].accuracy[number], NULL_PREFIX[kind]))
             self.rows.append(row)
-            self.differences.append(correct["head_ood"][number] - correct["head_ood"][zero])
+            self.differences.append(correct[head_of_shown][number] - correct[head_of_shown][zero])
         gradient = readout.gradient
         steep = float(np.linalg.norm(gradient))
         self.sweeps.append(
@@ -163,10 +170,15 @@ class SteeringRows:
                 cos_head=float(direction @ gradient) / steep if steep > 0 else float("nan"),
                 threshold_only=readout.is_affine,
                 margin_shift_per_alpha=float(np.polyfit(self.alphas, margins.mean(axis=1), 1)[0]),
-                correct=correct["head_ood"].T,
-                response=self._response(readout, name, sigma, correct["head_ood"], margins, nulls),
+                correct=correct[head_of_shown].T,
+                response=self._response(readout, name, sigma, correct[head_of_shown], margins, nulls),
             )
         )
+
+    @staticmethod
+    def _domain_score(frozen: FrozenProbes, view: SplitView | None, shift: Floats) -> float:
+        """Return what the domain probe still reads of shifted id_val features; NaN in data without id_val."""
+        return float("nan") if view is None else frozen.domain_score(view.h + shift, view)
 
     def _response(
         self,
@@ -178,7 +190,7 @@ class SteeringRows:
         nulls: dict[str, SweepNull],
     ) -> dict[str, Any]:
         """Return what sums the curves of one direction up: the slope of the margin, the areas, and their nulls."""
-        view, spec, zero = readout.view("ood"), self.setup.stats, self.alphas.index(0.0)
+        view, spec, zero = readout.view(self.shown), self.setup.stats, self.alphas.index(0.0)
         steep = slopes(self.alphas, margins)
         rng = self.setup.rng(f"responses/{name}")
         slope = in_sd(steep, margins[zero][None], view.clusters, spec=spec, rng=rng)
@@ -213,7 +225,7 @@ class SteeringRows:
         return row
 
     def _auroc_area(self, readout: ShortcutReadout, margins: Floats, rng: np.random.Generator) -> Summed:
-        view, zero = readout.view("ood"), self.alphas.index(0.0)
+        view, zero = readout.view(self.shown), self.alphas.index(0.0)
         truth = (view.labels == readout.positive).astype(np.int64)
         if len(np.unique(truth)) < 2:
             return Summed(float("nan"), float("nan"), float("nan"), ONE_CLASS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
+from paribus.experiments.requires import fitted
 from paribus.experiments.shortcut._shortcut_experiment import ShortcutExperiment
 from paribus.results.endpoint import SHARE, Companion, Endpoint
 from paribus.results.schema import Aggregates
@@ -88,14 +89,16 @@ class ActivationSteering(ShortcutExperiment):
 
         Raises:
             ConfigError: If site, class or checkpoint do not exist.
-            DataError: If the training split has fewer than two domains.
+            DataError: If the training split has fewer than two domains, or nothing is held out.
             ExperimentError: If nothing tells the domains apart at the site.
         """
         from paribus.experiments.shortcut._steering_report import report
         from paribus.experiments.shortcut._steering_rows import SteeringRows
 
+        fitted(self, setup.data.offers, recorder)
         rows = SteeringRows(self, setup, recorder)
         for readout in self.readouts(setup, recorder):
             rows.measure(readout)
-        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in ("id_val", "val", "ood"))))
+        held_out = [split for split in self.held_out() if split in setup.data.splits]
+        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in held_out)))
         return report(self, setup, recorder, rows)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.errors import ConfigError, DataError
+from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment, Recorder
+from paribus.experiments.checkpoints import say_choice
+from paribus.experiments.requires import Requires, fitted
 from paribus.experiments.shortcut._margin import margin, positive_class
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
@@ -52,6 +54,7 @@ class DomainSwap(Experiment):
     declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
+    requires: ClassVar[Requires] = Requires(rendering=True, chosen=("splits",))
 
     splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Splits whose contents are shown.")
     positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")
@@ -71,12 +74,12 @@ class DomainSwap(Experiment):
         from paribus.experiments.shortcut._domain_swap_report import report
 
         positive = positive_class(self.positive, setup.data.n_classes)
-        measured = SwapMeasurements(self, setup, recorder, positive)
+        experiment = fitted(self, setup.data.offers, recorder)
+        measured = SwapMeasurements(experiment, setup, recorder, positive)
         chosen = setup.selected()
         for checkpoint in recorder.progress(chosen, total=len(chosen), description=self.type):
             measured.add(checkpoint)
-        if any(checkpoint.on_reported_split for checkpoint in chosen):
-            recorder.warn("checkpoint=peak_ood was selected on the OOD split that is reported here")
+        say_choice(chosen, experiment.splits, recorder)
         return report(measured, setup, recorder)
 
 
@@ -100,11 +103,7 @@ class SwapMeasurements:
         if self.pooled_name == ALL:
             self.members[ALL] = np.arange(len(self.rows))
         swap = render(data, self.rows, range(len(data.domain_names)))
-        if swap is None:
-            raise DataError(
-                "domain_swap: this data set cannot show its contents in another domain's style; "
-                "only generated ones can, use data=digits_scanners"
-            )
+        assert swap is not None
         self.swap: Swap = swap
         self.trained = [number for number, style in enumerate(swap.styles) if style in data.train_domains]
         self.labels = data.labels[self.rows]

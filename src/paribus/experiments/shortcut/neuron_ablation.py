@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
+from paribus.experiments.requires import Requires, fitted
 from paribus.experiments.shortcut._shortcut_experiment import SPLITS, ShortcutExperiment
 from paribus.results.schema import Aggregates
 from paribus.spec import field
@@ -28,6 +29,7 @@ class NeuronAblation(ShortcutExperiment):
     type: ClassVar[str] = "neuron_ablation"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
+    requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "null_splits"))
 
     ks: list[int] = field(
         [0, 4, 8, 16, 32, 64, 128, 256], low=0, help="How many units; those beyond the width are left out."
@@ -63,13 +65,14 @@ class NeuronAblation(ShortcutExperiment):
 
         Raises:
             ConfigError: If site, class or checkpoint do not exist.
-            DataError: If the training split has fewer than two domains.
+            DataError: If the training split has fewer than two domains, or nothing is held out.
         """
         from paribus.experiments.shortcut._neuron_report import report
         from paribus.experiments.shortcut._neuron_rows import NeuronRows
 
-        rows = NeuronRows(self, setup, recorder)
-        for readout in self.readouts(setup, recorder):
+        experiment = fitted(self, setup.data.offers, recorder)
+        rows = NeuronRows(experiment, setup, recorder)
+        for readout in experiment.readouts(setup, recorder):
             rows.measure(readout)
-        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in self.splits)))
-        return report(self, setup, recorder, rows)
+        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in experiment.splits)))
+        return report(experiment, setup, recorder, rows)

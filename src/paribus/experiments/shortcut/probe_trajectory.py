@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.errors import ConfigError, DataError
+from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment, Recorder
+from paribus.experiments.checkpoints import say_choice
+from paribus.experiments.requires import Requires, fitted
 from paribus.results.endpoint import SHARE, Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
@@ -54,6 +56,7 @@ class ProbeTrajectory(Experiment):
     declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
+    requires: ClassVar[Requires] = Requires(domains_in=("train", "id_val"))
 
     layers: list[str] = field([], help="Modules to probe, e.g. [layer1,avgpool]; empty for the model's stages.")
     fit_balance: bool = field(True, help="Fit and score with inverse domain x class weights.")
@@ -64,17 +67,19 @@ class ProbeTrajectory(Experiment):
 
         Raises:
             ConfigError: If a layer or the checkpoint does not exist.
-            DataError: If the training split has fewer than two domains.
+            DataError: If the training split or id_val has fewer than two domains.
         """
         import pandas as pd
 
         from paribus.experiments.shortcut._probe_trajectory_report import report
 
+        fitted(self, setup.data.offers, recorder)
         layers = self.layers or probe_layers(setup.model)
         _check(setup, layers)
         chosen = setup.selected()
         if any(checkpoint.on_reported_split for checkpoint in chosen):
             recorder.warn("checkpoint=peak_ood was selected on the OOD split")
+        say_choice([one for one in chosen if not one.on_reported_split], ("id_val",), recorder)
         rows: list[dict[str, Any]] = []
         held = _Held(setup, self, n_rows=len(chosen) * len(layers) * len(TARGETS))
         for checkpoint in recorder.progress(chosen, total=len(chosen), description=self.type):
@@ -108,12 +113,6 @@ def _check(setup: ImageSetup, layers: list[str]) -> None:
 
     for layer in layers:
         Site.parse(layer).validate(setup.model)
-    data = setup.data
-    for split in ("train", "id_val"):
-        present = np.unique(data.domains[data.rows(split)])
-        if len(present) < 2:
-            only = data.domain_names[int(present[0])]
-            raise DataError(f"probe_trajectory: the split {split!r} has the single domain {only!r}; a probe needs two")
 
 
 def _features(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
+from paribus.experiments.requires import Requires, fitted
 from paribus.experiments.shortcut._shortcut_experiment import SPLITS, ShortcutExperiment
 from paribus.results.endpoint import CHANGE, SHARE, Companion, Endpoint
 from paribus.results.schema import Aggregates
@@ -60,6 +61,7 @@ class SubspaceAblation(ShortcutExperiment):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
+    requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "swap_split"))
 
     methods: list[str] = field(
         ["mean_difference", "probe", "between_domain_pc", "inlp", "leace", "splince", "random"],
@@ -89,15 +91,16 @@ class SubspaceAblation(ShortcutExperiment):
 
         Raises:
             ConfigError: If site, class or checkpoint do not exist.
-            DataError: If the training split has fewer than two domains.
+            DataError: If the training split has fewer than two domains, or nothing is held out.
         """
         from paribus.experiments.shortcut._ablation_report import report
         from paribus.experiments.shortcut._ablation_rows import AblationRows
         from paribus.experiments.shortcut._domain_swap import render
 
-        swap = render(setup.data, setup.data.rows(self.swap_split))
-        rows = AblationRows(self, setup, recorder, swap if swap is not None and swap.is_signed else None)
-        for readout in self.readouts(setup, recorder):
+        experiment = fitted(self, setup.data.offers, recorder)
+        swap = render(setup.data, setup.data.rows(experiment.swap_split))
+        rows = AblationRows(experiment, setup, recorder, swap if swap is not None and swap.is_signed else None)
+        for readout in experiment.readouts(setup, recorder):
             rows.measure(readout)
-        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in self.splits)))
-        return report(self, setup, recorder, rows)
+        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in experiment.splits)))
+        return report(experiment, setup, recorder, rows)

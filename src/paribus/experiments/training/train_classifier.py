@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +11,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
+from paribus.subjects.images.data import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +22,15 @@ if TYPE_CHECKING:
     from paribus.training.loops.measure import Evaluation
     from paribus.training.spec import TrainingSpec
 
-ACCURACIES = ("train_acc", "id_val_acc", "val_acc", "ood_acc")
+ACCURACIES = {
+    "train_acc": "training",
+    "id_val_acc": "in-distribution validation",
+    "val_acc": "validation domain",
+    "ood_acc": "OOD domain",
+}
+HEADLINES = {"best_ood": "ood_acc", "best_val": "val_acc", "final_ood": "ood_acc", "final_id_val": "id_val_acc"}
+"""Metrics of a training, and the accuracy that each needs."""
+NAN = float("nan")
 HISTORY_COLUMNS = {
     "epoch": "passes over the training images so far",
     "train_loss": "mean cross-entropy over the steps of that epoch",
@@ -60,11 +70,12 @@ class TrainClassifier(Experiment):
         if spec.mixed_precision and setup.device == "cpu":
             recorder.warn("training.mixed_precision has no effect on the CPU: trained in single precision")
         seen: list[Evaluation] = []
+        lacking = {f"{split}_acc" for split in SPLITS if split not in setup.data.splits}
 
         def observe(evaluation: Evaluation) -> None:
             seen.append(evaluation)
             for name, value in dataclasses.asdict(evaluation).items():
-                if name != "epoch":
+                if name != "epoch" and name not in lacking:
                     recorder.metric(name, value, step=evaluation.epoch)
 
         try:
@@ -91,12 +102,14 @@ class TrainClassifier(Experiment):
         _warn_of_scaling(training.scaled, spec, recorder)
         for epoch in training.kept:
             recorder.workspace.publish(checkpoint_name(epoch))
-        for figure in _figures(setup.data.n_classes):
+        for figure in _figures(setup.data.n_classes, lacking):
             recorder.figure(figure)
         summary = summarise(training, spec, n_train=len(setup.data.rows("train")), seed=setup.seed)
         recorder.table(_summary_table(summary))
-        for name in ("best_ood", "best_val", "final_ood", "final_id_val"):
-            recorder.metric(name, float(summary[name]))
+        for name, column in HEADLINES.items():
+            if column not in lacking:
+                recorder.metric(name, float(summary[name]))
+        _say_choice(training, recorder)
         recorder.diagnose(n_contexts_tested=sum(len(rows) for rows in setup.data.splits.values()))
         return Aggregates(n_samples=summary["n_train"], n_conditions=len(training.history), custom=summary)
 
@@ -105,15 +118,17 @@ def summarise(training: Training, spec: TrainingSpec, *, n_train: int, seed: int
     """Return the summary of a training: its condition, its peaks and its end."""
     at = {evaluation.epoch: evaluation for evaluation in training.history}
     last = training.history[-1]
-    peak_val, peak_ood = at[training.peak_val_epoch], at[training.peak_ood_epoch]
+    unknown = dataclasses.replace(last, id_val_acc=NAN, val_acc=NAN, ood_acc=NAN)
+    peaks = (training.peak_val_epoch, training.peak_ood_epoch)
+    peak_val, peak_ood = (unknown if epoch is None else at[epoch] for epoch in peaks)
     return {
         "training": spec.condition,
         "n_train": n_train,
         "seed": seed,
         "best_ood": peak_ood.ood_acc,
-        "peak_ood_epoch": peak_ood.epoch,
+        "peak_ood_epoch": training.peak_ood_epoch,
         "best_val": peak_val.val_acc,
-        "peak_val_epoch": peak_val.epoch,
+        "peak_val_epoch": training.peak_val_epoch,
         "ood_at_peak_val": peak_val.ood_acc,
         "id_val_at_peak_val": peak_val.id_val_acc,
         "final_ood": last.ood_acc,
@@ -122,6 +137,16 @@ def summarise(training: Training, spec: TrainingSpec, *, n_train: int, seed: int
         "final_train": last.train_acc,
         "final_epoch": last.epoch,
     }
+
+
+def _say_choice(training: Training, recorder: Recorder) -> None:
+    column = training.peaks.get("peak_val")
+    if column is None:
+        recorder.warn(
+            "The data have neither val nor id_val: no checkpoint is peak_val; use checkpoint=final or epoch:N."
+        )
+    elif column != "val_acc":
+        recorder.warn("The data have no split val: peak_val is the best accuracy on id_val, which is reported too.")
 
 
 def _history_table(history: tuple[Evaluation, ...] | list[Evaluation]) -> Table:
@@ -197,19 +222,20 @@ def _warn_of_scaling(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec, recor
         )
 
 
-def _figures(n_classes: int) -> list[Figure]:
+def _figures(n_classes: int, lacking: Collection[str]) -> list[Figure]:
+    shown = {column: label for column, label in ACCURACIES.items() if column not in lacking}
     return [
         Figure(
             name="training_curves",
             kind="curve",
             tables=("history",),
-            columns={"x": "epoch", "y": ACCURACIES},
+            columns={"x": "epoch", "y": tuple(shown)},
             title="Accuracy over training",
-            caption="The OOD domain is never trained on and no choice is made on it.",
+            caption="The OOD domain is never trained on and no choice is made on it." if "ood_acc" in shown else "",
             options={
                 "xlabel": "epoch",
                 "ylabel": "accuracy",
-                "labels": ["training", "in-distribution validation", "validation domain", "OOD domain"],
+                "labels": list(shown.values()),
                 "hline": {"chance": 1.0 / n_classes},
                 "logx": "auto",
             },

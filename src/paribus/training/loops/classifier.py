@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,19 @@ from paribus.training.schedule import log_spaced, thinned
 from paribus.training.spec import TrainingSpec
 
 RESUME = "resume"
-_PEAKS = {"val_acc": "peak_val", "ood_acc": "peak_ood"}
+_PEAKS = (("peak_val", ("val", "id_val")), ("peak_ood", ("ood",)))
+"""The best checkpoints, and the splits whose accuracy they are best on: the first that there is."""
+
+
+def peaks_of(splits: Collection[str]) -> dict[str, str]:
+    """Return the column that each of the best checkpoints is best in, without those that no split can tell.
+
+    Example:
+        >>> peaks_of(["train", "id_val"])
+        {'peak_val': 'id_val_acc'}
+    """
+    found = {peak: next((split for split in among if split in splits), None) for peak, among in _PEAKS}
+    return {peak: f"{split}_acc" for peak, split in found.items() if split is not None}
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -45,22 +57,27 @@ class Training:
         kept: Epochs whose weights are kept, ascending.
         scaled: The weights that the init scale touches.
         resumed_from: Epoch at which an interrupted training was taken up, None for one that ran through.
+        peaks: Column of the history that each of the best checkpoints is best in (:func:`peaks_of`).
     """
 
     history: tuple[Evaluation, ...]
     kept: tuple[int, ...]
     scaled: tuple[ScaledTensor, ...]
     resumed_from: int | None
+    peaks: Mapping[str, str]
 
     @property
-    def peak_val_epoch(self) -> int:
-        """Epoch of the best accuracy on the validation domain, the earliest of equals."""
-        return best_epoch(self.history, "val_acc")
+    def peak_val_epoch(self) -> int | None:
+        """Epoch of the best accuracy on val, or on id_val in data without it; the earliest of equals, None without."""
+        return self._best("peak_val")
 
     @property
-    def peak_ood_epoch(self) -> int:
-        """Epoch of the best accuracy on the OOD domain, the earliest of equals (looks at the reported split)."""
-        return best_epoch(self.history, "ood_acc")
+    def peak_ood_epoch(self) -> int | None:
+        """Epoch of the best accuracy on ood, the earliest of equals (looks at the reported split); None without it."""
+        return self._best("peak_ood")
+
+    def _best(self, peak: str) -> int | None:
+        return best_epoch(self.history, self.peaks[peak]) if peak in self.peaks else None
 
 
 def train_classifier(
@@ -105,7 +122,7 @@ def train_classifier(
             observe(loop.evaluate())
         if epoch in loop.evaluations or time.monotonic() - loop.kept_at > spec.resume_seconds:
             loop.keep_state()
-    return Training(tuple(loop.history), loop.finish(), tuple(loop.scaled), resumed_from)
+    return Training(tuple(loop.history), loop.finish(), tuple(loop.scaled), resumed_from, loop.peak_columns)
 
 
 class _Loop:
@@ -127,7 +144,9 @@ class _Loop:
         self.scaled = scale_starting_weights(model, spec.init_scale)
         self.model = model.to(device)
         layout = memory_format(model)
-        self.splits = {name: SplitImages(data, data.rows(name), device, layout) for name in SPLITS}
+        present = [name for name in SPLITS if name in data.splits]
+        self.splits = {name: SplitImages(data, data.rows(name), device, layout) for name in present}
+        self.peak_columns = peaks_of(present)
         decayed = [p for p in model.parameters() if p.ndim >= 2]
         plain = [p for p in model.parameters() if p.ndim < 2]
         self.optimizer = torch.optim.AdamW(
@@ -178,7 +197,7 @@ class _Loop:
         )
         self.history.append(evaluation)
         state: dict[str, torch.Tensor] | None = None
-        for column, peak in _PEAKS.items():
+        for peak, column in self.peak_columns.items():
             if best_epoch(self.history, column) == self.epoch:
                 state = state or self._weights()
                 self.peaks[peak] = state
@@ -189,7 +208,7 @@ class _Loop:
     def finish(self) -> tuple[int, ...]:
         """Keep the best checkpoints and return the epochs kept."""
         kept = set(self.scheduled)
-        for column, peak in _PEAKS.items():
+        for peak, column in self.peak_columns.items():
             epoch = best_epoch(self.history, column)
             if epoch not in kept:
                 self._keep(epoch, self.peaks[peak])

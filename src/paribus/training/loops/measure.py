@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from paribus.arrays import Ints
-from paribus.subjects.images.data import SPLITS
 from paribus.subjects.labelled import LabelledData
 
 RANK_ROWS = 512
@@ -22,7 +21,7 @@ class Evaluation:
     Attributes:
         epoch: Epochs of training behind it.
         train_loss: Mean cross-entropy over the steps of that epoch (train mode).
-        train_acc: Accuracy on the training rows (eval mode, as all that follow).
+        train_acc: Accuracy on the training rows (eval mode, as all that follow; NaN in data without the split).
         id_val_acc: Accuracy on held-out rows of the training domains.
         val_acc: Accuracy on the validation domain.
         ood_acc: Accuracy on the OOD domain.
@@ -99,12 +98,12 @@ class SplitImages:
 def evaluate(
     model: nn.Module, splits: dict[str, SplitImages], *, epoch: int, train_loss: float, batch_limit: int
 ) -> Evaluation:
-    """Measure a model on all splits; its train or eval mode is left as it was."""
+    """Measure a model on the splits there are; its train or eval mode is left as it was."""
     was_training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            accuracies = {name: accuracy(model, splits[name], batch_limit) for name in SPLITS}
+            accuracies = {name: accuracy(model, images, batch_limit) for name, images in splits.items()}
             rank = feature_rank(model, splits["train"], batch_limit)
     finally:
         model.train(was_training)
@@ -113,9 +112,9 @@ def evaluate(
         epoch=epoch,
         train_loss=train_loss,
         train_acc=accuracies["train"],
-        id_val_acc=accuracies["id_val"],
-        val_acc=accuracies["val"],
-        ood_acc=accuracies["ood"],
+        id_val_acc=accuracies.get("id_val", float("nan")),
+        val_acc=accuracies.get("val", float("nan")),
+        ood_acc=accuracies.get("ood", float("nan")),
         weight_norm=float(norm),
         feature_rank=rank,
     )
