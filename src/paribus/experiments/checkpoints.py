@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
 
 NAMED_CHOICES = ("peak_val", "final", "epoch:N", "all", "peak_ood")
-_CHOSEN_ON = {"peak_val": ("val", "id_val"), "peak_ood": ("ood",)}
+CHOSEN_ON = {"peak_val": ("val", "id_val"), "peak_ood": ("ood",)}
 """The splits whose accuracy a choice looks at: the first that there is."""
 
 
@@ -91,7 +91,7 @@ class Checkpoints:
             return [self._checkpoint(self.epochs[-1], choice)]
         if choice.startswith("epoch:"):
             return [self._checkpoint(self._epoch(choice), choice)]
-        if choice in _CHOSEN_ON:
+        if choice in CHOSEN_ON:
             return [self._checkpoint(self._peak(choice), choice)]
         raise ConfigError(f"checkpoint: no such choice {choice!r}; {nearest(choice, NAMED_CHOICES)}")
 
@@ -111,7 +111,7 @@ class Checkpoints:
         """Return the split whose accuracy a choice looks at, None where the history holds none of it."""
         if self.history is None:
             return None
-        known = (split for split in _CHOSEN_ON.get(choice, ()) if f"{split}_acc" in self.history)
+        known = (split for split in CHOSEN_ON.get(choice, ()) if f"{split}_acc" in self.history)
         return next((split for split in known if self.history[f"{split}_acc"].notna().any()), None)
 
     def _epoch(self, choice: str) -> int:
@@ -131,7 +131,7 @@ class Checkpoints:
             return self.epochs[0]
         split = self._chosen_on(choice)
         if self.history is None or split is None:
-            wanted = " or ".join(f"{name}_acc" for name in _CHOSEN_ON[choice])
+            wanted = " or ".join(f"{name}_acc" for name in CHOSEN_ON[choice])
             raise ConfigError(
                 f"checkpoint={choice}: {self.key} has no history with {wanted}; use checkpoint=final or epoch:N"
             )

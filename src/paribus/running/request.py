@@ -66,6 +66,13 @@ class Request:
         return spec
 
     @property
+    def named_fields(self) -> frozenset[str]:
+        """Fields of the experiment that the words of the request name."""
+        place = "experiment." if self.step is None else f"experiment.steps.{self.step}."
+        keys = (word.split("=", 1)[0].lstrip("+~") for word in self.overrides)
+        return frozenset(key.removeprefix(place).split(".")[0] for key in keys if key.startswith(place))
+
+    @property
     def reuses(self) -> bool:
         """Whether a finished run of the same identity may be taken instead."""
         return self.reuse == "always" or (self.reuse == "auto" and self.sweep is not None)

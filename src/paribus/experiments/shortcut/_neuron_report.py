@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from paribus.experiments.fitting import headline_split
 from paribus.experiments.headline import estimate
-from paribus.experiments.requires import headline_split
 from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
 from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
 from paribus.results.evidence import Evidence

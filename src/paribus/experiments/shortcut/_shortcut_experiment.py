@@ -33,7 +33,7 @@ class ShortcutExperiment(Experiment):
     subject: ClassVar[str] = "images"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
-    requires: ClassVar[Requires] = Requires(domains_in=("train",), any_of=HELD_OUT)
+    requires: ClassVar[Requires] = Requires(domains_in=("train",), any_of=HELD_OUT, classes=("positive",))
 
     site: str = field(
         "auto", help="Where to edit: a module's input or output; auto is the input of the last linear layer."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.experiments.requires import headline_split
+from paribus.experiments.fitting import headline_split
 from paribus.experiments.shortcut._concentration_report import concentration_aggregates
 from paribus.experiments.shortcut._margin import margin
 from paribus.experiments.shortcut._probe_scores import FrozenProbes, fit_frozen

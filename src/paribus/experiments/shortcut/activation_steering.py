@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
-from paribus.experiments.requires import fitted
+from paribus.experiments.fitting import fitted
 from paribus.experiments.shortcut._shortcut_experiment import ShortcutExperiment
 from paribus.results.endpoint import SHARE, Companion, Endpoint
 from paribus.results.schema import Aggregates

@@ -11,7 +11,8 @@ from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment, Recorder
 from paribus.experiments.checkpoints import say_choice
-from paribus.experiments.requires import Requires, fitted
+from paribus.experiments.fitting import fitted
+from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._margin import margin, positive_class
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
@@ -54,7 +55,7 @@ class DomainSwap(Experiment):
     declares: ClassVar[tuple[Endpoint, ...]] = ENDPOINTS
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
-    requires: ClassVar[Requires] = Requires(rendering=True, chosen=("splits",))
+    requires: ClassVar[Requires] = Requires(rendering=True, chosen=("splits",), classes=("positive",))
 
     splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Splits whose contents are shown.")
     positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
-from paribus.experiments.requires import Requires, fitted
+from paribus.experiments.fitting import fitted
+from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._shortcut_experiment import SPLITS, ShortcutExperiment
 from paribus.results.schema import Aggregates
 from paribus.spec import field

@@ -12,7 +12,8 @@ from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment, Recorder
 from paribus.experiments.checkpoints import say_choice
-from paribus.experiments.requires import Requires, fitted
+from paribus.experiments.fitting import fitted
+from paribus.experiments.requires import Requires
 from paribus.results.endpoint import SHARE, Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from paribus import seeds
 from paribus.config.foreign import Foreign
 from paribus.errors import CheckpointError, ConfigError, DataError
+from paribus.experiments.fitting import no_choice, refuse_unfit
 from paribus.results.values import plain
 from paribus.running.caches import load_data
 from paribus.running.contents import contents, fingerprint, without_start
@@ -42,6 +43,7 @@ def validate(resolved: Resolved, store: Store) -> None:
     if key in _validated:
         return
     data = images(resolved)
+    _refuse_unmet(resolved, data)
     model = network(resolved, data)
     for name in (f.name for f in dataclasses.fields(resolved.request.experiment)):
         if name in SITE_FIELDS:
@@ -89,6 +91,22 @@ def notes(resolved: Resolved, setup: ImageSetup) -> tuple[str, ...]:
         if related := overlap(own, setup.data).related:
             lines.append(f"Held-out images share clusters with training images: {_counted(related, setup.data)}.")
     return (*setup.data.notes, sentence(resolved), *lines, *missing)
+
+
+def _refuse_unmet(resolved: Resolved, data: ImageData) -> None:
+    """Check that the data have what the experiment needs, and the splits that the request names.
+
+    Raises:
+        DataError: If they have not.
+        ConfigError: If a split, a class or a choice of checkpoint is named that is not there.
+    """
+    request = resolved.request
+    called = f"data={label(request.nodes.get('data'), request.choices.get('data'))}"
+    refuse_unfit(request.experiment, data.offers, request.named_fields, called)
+    if resolved.source is not None and resolved.source.planned:
+        refused = no_choice(request.checkpoint, data.offers, called)
+        if refused is not None:
+            raise ConfigError(refused)
 
 
 def _refuse_training_rows(resolved: Resolved, data: ImageData) -> None:
@@ -201,13 +219,16 @@ def _check_sites(value: Any, name: str, model: nn.Module) -> None:
 def _key(resolved: Resolved) -> str:
     """Return what a request would be validated for again; a seed alone changes no name and no shape."""
     request, source = resolved.request, resolved.source
-    fields = {name: getattr(request.experiment, name) for name in SITE_FIELDS if hasattr(request.experiment, name)}
+    needed = request.experiment.requires
+    names = (*SITE_FIELDS, *needed.chosen, *needed.classes)
+    fields = {name: getattr(request.experiment, name) for name in names if hasattr(request.experiment, name)}
     stated = {
         "type": request.experiment.type,
         "data": _stated(request.nodes.get("data")),
         "model": _stated(request.nodes.get("model")),
         "contents": [contents(request.nodes.get(group)).digest() for group in ("data", "model")],
-        "sites": fields,
+        "fields": fields,
+        "named": sorted(request.named_fields),
         "source": source.identity if source else None,
         "other": resolved.other,
         "checkpoint": request.checkpoint,

@@ -47,11 +47,12 @@ def overlap(trained_on: ImageData, measured_on: ImageData) -> Overlap:
     one_space = bool(trained_on.cluster_space) and trained_on.cluster_space == measured_on.cluster_space
     trained = np.unique(trained_on.clusters[rows])
     same, related = {}, {}
-    for split in HELD_OUT:
+    for split in (split for split in HELD_OUT if split in measured_on.splits):
         mine = measured_on.rows(split)
         alike = np.array([each in seen for each in contents(measured_on, mine)] if seen else [False] * len(mine), bool)
         shared = np.isin(measured_on.clusters[mine], trained) if one_space else np.zeros(len(mine), bool)
-        by_design = one_space and bool(np.isin(trained_on.clusters[trained_on.rows(split)], trained).any())
+        own = trained_on.splits.get(split, np.empty(0, dtype=np.int64))
+        by_design = one_space and bool(np.isin(trained_on.clusters[own], trained).any())
         same[split] = int((alike if by_design else alike | shared).sum())
         related[split] = int((shared & ~alike).sum()) if by_design else 0
     return Overlap(*({split: n for split, n in counts.items() if n} for counts in (same, related)))
