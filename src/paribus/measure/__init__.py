@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
+    from paribus.measure.at_site import AtSite
     from paribus.measure.binding import Binding, FactorSpec
     from paribus.measure.cells import ArrayCells, Cells, stack
     from paribus.measure.contexts import Contexts
@@ -36,6 +37,7 @@ __all__ = [
     "ActUnits",
     "ArrayCells",
     "ArraySubject",
+    "AtSite",
     "Binding",
     "Block",
     "Cells",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,10 +17,11 @@ from paribus.engine.cache import FeatureCache
 from paribus.engine.course import output_tensor
 from paribus.engine.evaluation import Engine
 from paribus.engine.given import Given
-from paribus.engine.hooks import at_rest, visiting
+from paribus.engine.hooks import at_rest, check_visited, visiting
 from paribus.engine.intervention import Intervention
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError, ExperimentError
+from paribus.measure.at_site import AtSite
 from paribus.measure.design import Design
 from paribus.measure.distinct import distinct
 from paribus.measure.nulls import Contrasts, Moments, NullSums, spread
@@ -93,6 +95,7 @@ class Executor:
         self._key = f"executor {next(_private_keys)}" if key is None else key
         self.batches = Batches(batch_limit)
         self._engines: dict[tuple[Any, ...], tuple[Engine, _Score]] = {}
+        self._at: dict[str, AtSite] = {}
 
     # ---------------------------------------------------------------- designs
 
@@ -226,24 +229,22 @@ class Executor:
         def step(rows: slice) -> None:
             seen.clear()
             passed = self.moved(self.subject.inputs(cells[rows]))
-            with number_format(self.device, self._format):
+            with contextlib.ExitStack() as stack:
+                if site is not None:  # a new visit for each pass: calls of a module are counted within one
+                    visitor = stack.enter_context(visiting(self.network, site, keep))
+                stack.enter_context(number_format(self.device, self._format))
                 output = passed.call(self.network)
             if site is None:
                 vectors = _tensor(output, self.network)
-            elif not seen:
-                raise ConfigError(f"site {site}: the forward pass does not run this module; nothing to read there")
             else:
+                check_visited(site, visitor.calls)
                 vectors = self.subject.vectors(seen[-1], passed, site, self.network)
             if vectors.dtype in (torch.bfloat16, torch.float16):
                 vectors = vectors.float()
             visit(rows, vectors, output)
 
         with torch.inference_mode(), at_rest(self.network):
-            if site is None:
-                self.batches.run(0, len(cells.ok), step)
-                return
-            with visiting(self.network, site, keep):
-                self.batches.run(0, len(cells.ok), step)
+            self.batches.run(0, len(cells.ok), step)
 
     def moments(self, cells: Any, columns: Columns, rows: Ints, place: str) -> tuple[Moments, Floats]:
         """Measure features ``rows`` of ``columns`` on legal cells ``[n]``, in one pass.
@@ -276,6 +277,26 @@ class Executor:
         return Given(tuple(one.to(plain) if one.is_floating_point() else one for one in moved), passed.names)
 
     # ---------------------------------------------------------------- edits of activations
+
+    def at(self, site: Site | str) -> AtSite:
+        """Return the network at a site: vectors, outputs with and without edits there, gradients; made once.
+
+        Raises:
+            ConfigError: If the network has no such site.
+        """
+        name = str(Site.parse(site) if isinstance(site, str) else site)
+        if name not in self._at:
+            engine = Engine(
+                self.network,
+                name,
+                device=self.device,
+                batch_limit=self._batch_limit,
+                dtype=self._dtype,
+                cache=self._cache,
+                key=self._key,
+            )
+            self._at[name] = AtSite(engine, self.network, self.subject, moved=self.moved, batches=self.batches)
+        return self._at[name]
 
     def _engine(self, sites: tuple[str, ...], readout: Readout) -> tuple[Engine, _Score]:
         """Return the engine that edits at ``sites`` for a readout, and what it keeps of outputs; made once."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,14 +14,18 @@ from torch import Tensor, nn
 from paribus.arrays import Ints
 from paribus.engine.given import Given, given
 from paribus.engine.sites import Site
+from paribus.errors import ConfigError
 from paribus.measure.cells import ArrayCells
 from paribus.measure.contexts import Contexts
+from paribus.measure.latest import Latest
 from paribus.measure.watch import Watch
 
 CHUNK_CELLS = 16_384
 """Cells that are prepared at once."""
 CHUNK_BYTES = 256 << 20
 """Bytes of inputs that are prepared at once."""
+MOST_HELD = 12
+"""Inputs that are held for later calls: the splits of an experiment and their renderings."""
 
 
 class Subject(ABC):
@@ -34,6 +40,11 @@ class Subject(ABC):
         domain: The domain of each context ``[n]``, or None.
         splits: Rows of each split.
         output_names: Names of the network's outputs; empty where they have none.
+        domain_names: Names of the domains; empty where there are none.
+        styles: Domains in whose style any context can be shown, its content unchanged (see :meth:`in_style`); empty
+            where the subject cannot do that.
+        paired_class: Class that the style of each training domain goes with, by domain; None or absent where it goes
+            with none.
     """
 
     name: ClassVar[str]
@@ -42,10 +53,20 @@ class Subject(ABC):
     domain: Any = None
     splits: Mapping[str, Ints]
     output_names: tuple[str, ...] = ()
+    domain_names: tuple[str, ...] = ()
+    styles: tuple[int, ...] = ()
+    paired_class: Mapping[int, int | None] = MappingProxyType({})
 
     def __len__(self) -> int:
         """Return the number of contexts."""
         return len(self.cluster)
+
+    @property
+    def train_domains(self) -> tuple[int, ...]:
+        """The domains of the split ``train``, ascending; none where domains or that split are not known."""
+        if self.domain is None or "train" not in self.splits:
+            return ()
+        return tuple(np.unique(self.domain[self.splits["train"]]).tolist())
 
     @abstractmethod
     def cells(self, columns: Ints) -> Any:
@@ -54,6 +75,26 @@ class Subject(ABC):
     @abstractmethod
     def inputs(self, cells: Any) -> Given:
         """Return what the network is called with for cells ``[m]``, on the CPU."""
+
+    def held(self, cells: Any) -> Given:
+        """Return the inputs of cells ``[m]``, the same object for the same cells: they are made and hashed once.
+
+        Only the latest few are held, those that whole experiments come back to (a split, a rendering of one).
+        """
+        keys = self.keys(cells)
+        return self.inputs(cells) if keys is None else self._latest.get(keys, lambda: self.inputs(cells))
+
+    @cached_property
+    def _latest(self) -> Latest[Given]:
+        return Latest(MOST_HELD)
+
+    def in_style(self, cells: Any, domain: int) -> Any:
+        """Return the same contents as an example of ``domain`` would look (one of ``styles``).
+
+        Raises:
+            ConfigError: If the subject cannot show contents in another domain's style.
+        """
+        raise ConfigError(f"{self.name}: these contexts cannot be shown in another domain's style")
 
     def enforce(self, cells: Any, watch: Watch | None = None) -> Any:
         """Take out cells that are not legal; counts and warnings go to ``watch``. By default all are."""
@@ -99,7 +140,7 @@ class ArraySubject(Subject):
         self.contexts = contexts
         self.cluster, self.label, self.domain = contexts.cluster, contexts.label, contexts.domain
         self.splits: Mapping[str, Ints] = contexts.splits
-        self.output_names = contexts.output_names
+        self.output_names, self.domain_names = contexts.output_names, contexts.domain_names
 
     def cells(self, columns: Ints) -> ArrayCells:
         """Return the contexts ``columns [b]`` as cells."""
