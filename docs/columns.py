@@ -56,9 +56,75 @@ COMMON: Mapping[str, str] = {
     "entry": "one number of the target's effect vector",
     "effect": "its value on all of the data",
 }
-"""Columns that many tables share and none explains."""
+"""Columns that many tables of experiments on builds share and none explains."""
+
+IMAGES: Mapping[str, str] = {
+    "epoch": "epoch of the checkpoint",
+    "selected_on_ood": "whether the checkpoint was selected by its accuracy on the OOD split",
+    "split": "where the images are from: id_val (domains of the training), val or ood (domains never trained on)",
+    "n": "images measured",
+    "n_clusters": "clusters they come from: images of one cluster are not independent",
+    "std_delta": "sample sd over images of the difference",
+    "std_error": "cluster-robust standard error of delta",
+    "p_adj": "p adjusted over the rows of the table",
+    "ci_method": "how the interval was made, or none and why",
+}
+"""Columns that tables of experiments on images share."""
 
 OWN: Mapping[str, Mapping[str, str]] = {
+    "probe_trajectory": {"n": "held-out images that the probe is scored on"},
+    "subspace_ablation": {
+        "method": "the eraser",
+        "kind": "projection (orthogonal) or oblique",
+        "balanced_acc_raw": "mean recall over the classes, unedited",
+        "balanced_acc_ablated": "the same on edited features",
+        "auroc_raw": "AUROC of the margin, unedited",
+        "auroc_ablated": "the same on edited features",
+        "auroc_ci_low": "lower end of the interval of `auroc_delta`",
+        "auroc_ci_high": "upper end of the interval of `auroc_delta`",
+        "auroc_ci_method": "how the interval of `auroc_delta` was made, or none and why",
+        "domain_probe_frozen_ablated": "the same probe on edited features; at chance it shows nothing by itself",
+        "domain_probe_refit_raw": "of a domain probe fitted on one half of the unedited rows and scored on the other",
+        "label_probe_frozen_raw": "balanced accuracy of the training label probe",
+        "label_probe_frozen_ablated": "the same probe on edited features",
+        "label_probe_refit_raw": "of a label probe fitted on one half of the unedited rows and scored on the other",
+        "label_probe_refit_ablated": "the same on edited features",
+        "swap_effect_raw": "signed effect of the domain swap on the margin, unedited; NaN where nothing can be swapped",
+        "swap_effect_ablated": "the same with the subspace removed",
+        "null_covariance_auroc_percentile": "place of auroc_delta among the draws with the features' covariance",
+        "null_auroc_percentile": "place of auroc_delta among the same draws, 0 to 100; not a p",
+    },
+    "activation_steering": {
+        "direction": "how the direction of the domain was found",
+        "ci_method": "how the interval of head_ood_acc was made, or none and why",
+        "head_id_acc": "accuracy on id_val",
+        "head_id_ci_low": "lower end of the interval of `head_id_acc`",
+        "head_id_ci_high": "upper end of the interval of `head_id_acc`",
+        "head_id_ci_method": "how the interval of `head_id_acc` was made, or none and why",
+        "head_val_ci_low": "lower end of the interval of `head_val_acc`",
+        "head_val_ci_high": "upper end of the interval of `head_val_acc`",
+        "head_val_ci_method": "how the interval of `head_val_acc` was made, or none and why",
+        "slope_ci_low": "lower end of the interval of `slope_in_sd`",
+        "slope_ci_high": "upper end of the interval of `slope_in_sd`",
+        "slope_ci_method": "how the interval of `slope_in_sd` was made, or none and why",
+        "head_val_acc": "accuracy on val",
+        "flipped_to_negative": "share of OOD images whose prediction became another class",
+        "sigma": "sd of training features along the direction, in units of the features",
+        "threshold_only": "whether all margins shift alike, so that the curve is that of a moving threshold",
+        "margin_sd": "sd of the unsteered OOD margins",
+    },
+    "neuron_ablation": {
+        "k": "how many units are ablated, the first in the order",
+        "head_acc_raw": "accuracy with all units",
+        "auroc": "AUROC of the margin without the units",
+        "label_probe_frozen": "balanced accuracy of the training label probe without the units",
+        "label_probe_refit": "of a label probe fitted without the units on one half of id_val, scored on the other",
+        "unit": "number of the unit (channel) at the site",
+        "mean_activation": "its mean over training images",
+        "shortcut_rank": "its place by shortcut_score, 1 the largest",
+        "label_rank": "its place by label_score",
+    },
+    "domain_swap": {"margin_sd": "sd of the margin over contents and the styles of the training domains"},
     "binary_presence_effect": {"rung": "rung of the primary family; 0 is absent"},
     "conditional_interactions": {
         "interaction_absent_z": "interaction in the pre-activation z with the modulator absent",
@@ -133,16 +199,32 @@ def meanings(result: Result, name: str) -> dict[str, str]:
     table = result.tables[name]
     elsewhere = {column: text for other in result.tables.values() for column, text in other.columns.items()}
     own = OWN.get(result.experiment_type, {})
+    common = IMAGES if result.subject == "images" else COMMON
     found: dict[str, str] = {}
     for column in map(str, table.frame.columns):
         meaning = table.columns.get(column) or own.get(f"{name}.{column}") or own.get(column)
-        if meaning is None and column in elsewhere and column not in COMMON:
+        if meaning is None and column in elsewhere and column not in common:
             meaning = elsewhere[column]
-        meaning = meaning or COMMON.get(column) or _end(column)
+        meaning = meaning or common.get(column) or _null(column) or _end(column)
         if meaning is None:
             raise KeyError(f"{result.experiment_type}: {name}.{column} is explained nowhere")
         found[column] = meaning
     return found
+
+
+def _null(column: str) -> str | None:
+    """Return what a column such as ``slope_null_covariance_low`` is: a quantile of a named null, or a place in it."""
+    match = re.fullmatch(r"(?:(\w+)_)?null_(?:(covariance|matched)_)?(?:(\w+)_)?(low|median|high|percentile)", column)
+    if match is None:
+        return None
+    of, kind, sub, which = match.groups()
+    name = "_".join(part for part in (of, "null", kind) if part)
+    what = "2.5 % quantile" if which == "low" else "97.5 % quantile" if which == "high" else "median"
+    if which == "percentile":
+        return (
+            f"where the row's value{f' of {sub}' if sub else ''} stands among the draws of `{name}`, 0 to 100; not a p"
+        )
+    return f"{what} of `{name}`"
 
 
 def _end(column: str) -> str | None:

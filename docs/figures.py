@@ -35,13 +35,15 @@ class Page:
 
     Attributes:
         path: Its file; the stem is the experiment type.
-        words: The overrides of its first ``paribus`` command.
+        words: The overrides of the last ``paribus experiment=...`` command of its first block.
+        before: Those of the commands before it, which make the model.
         figure: The figure it shows: ``![...](../images/TYPE.png "NAME")``; None where it shows none.
     """
 
     path: Path
     words: tuple[str, ...]
     figure: str | None
+    before: tuple[tuple[str, ...], ...] = ()
 
 
 def page(path: Path) -> Page:
@@ -51,18 +53,27 @@ def page(path: Path) -> Page:
         ValueError: If it shows no command.
     """
     text = path.read_text(encoding="utf-8")
-    command = re.search(r"^paribus (experiment=.*?[^\\])$", text, re.MULTILINE | re.DOTALL)
-    if command is None:
+    block = re.search(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = block[1].replace("\\\n", " ").splitlines() if block else []
+    commands = [tuple(shlex.split(line)[1:]) for line in lines if line.startswith("paribus experiment=")]
+    if not commands:
         raise ValueError(f"{path.name} shows no `paribus experiment=...` command")
     figure = re.search(rf'\(\.\./images/{path.stem}\.png "(\w+)"\)', text)
-    return Page(path, tuple(shlex.split(command[1].replace("\\\n", " "))), figure[1] if figure else None)
+    return Page(path, commands[-1], figure[1] if figure else None, tuple(commands[:-1]))
 
 
-def perform(words: Sequence[str], size: Sequence[str] = SIZE) -> Result:
-    """Run a page's command in a temporary folder, at the given size, untracked."""
-    said = {word.split("=")[0] for word in words}
+def perform(found: Page, size: Sequence[str] = SIZE) -> Result:
+    """Run a page's commands in a temporary folder, at the given size, untracked where one is enough."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        return paribus.run([*words, *(word for word in size if word.split("=")[0] not in said)])
+        for words in found.before:
+            paribus.run(list(words))
+        return paribus.run(sized(found.words, () if found.before else size))
+
+
+def sized(words: Sequence[str], size: Sequence[str]) -> list[str]:
+    """Return a command's words with those of ``size`` that it does not say itself."""
+    said = {word.split("=")[0] for word in words}
+    return [*words, *(word for word in size if word.split("=")[0] not in said)]
 
 
 def draw(result: Result, name: str, file: Path) -> None:
@@ -95,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if path.stem == "index" or (asked.type and path.stem not in asked.type):
             continue
         found = page(path)
-        result = perform(found.words)
+        result = perform(found)
         path.write_text(columns.filled(path.read_text(encoding="utf-8"), result), encoding="utf-8")
         if found.figure is not None:
             draw(result, found.figure, IMAGES / f"{path.stem}.png")

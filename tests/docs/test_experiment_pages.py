@@ -1,14 +1,19 @@
-"""Every experiment on builds has a page whose command runs, and which explains every column that comes out."""
+"""Every experiment has a page whose commands run, and which explains every column that comes out."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import paribus
 from paribus.config import catalogue
+from paribus.tracking.relocate import relocate
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "experiments"
@@ -16,15 +21,29 @@ PAGES = sorted(path for path in FOLDER.glob("*.md") if path.stem != "index")
 WITHOUT_PAGE = {
     "train_set_completion",
     "train_sae",
-    "feature_survey",
-}  # they make what the study needs; see the reference
-HEADINGS = ["What it asks", "What it does to the model", "What it cannot tell", "What the columns mean"]
+    "train_classifier",
+}  # they make what the others need; see the reference
+HEADINGS = {
+    "builds": ["What it asks", "What it does to the model", "What it cannot tell", "What the columns mean"],
+    "images": [
+        "What it asks",
+        "What it does to the model",
+        "How to read it",
+        "What it cannot tell",
+        "What the columns mean",
+    ],
+}
 SMALL = {
     "stats": "stats=quick",
     "data.n_builds": "data.n_builds=200",
     "tracking": "tracking=off",
     "experiment.n_shuffles": "experiment.n_shuffles=99",
 }
+
+
+TRAINING = ["data.n_train=200", "data.n_eval=120", "data.image_size=8", "training.epochs=4", "training.n_checkpoints=2"]
+QUICK = {"stats": "stats=quick", "experiment.n_controls": "experiment.n_controls=1"}
+SUBJECTS = {option.name: option.load().subject for option in catalogue.options("experiment")}
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +57,8 @@ def modules():
         sys.path.remove(str(ROOT))
 
 
-def test_every_type_on_builds_has_a_page_and_no_other_thing_has():
-    types = {option.name for option in catalogue.options("experiment") if option.load().subject == "builds"}
+def test_every_type_on_builds_and_images_has_a_page_and_no_other_thing_has():
+    types = {name for name, subject in SUBJECTS.items() if subject in HEADINGS}
     assert types - {path.stem for path in PAGES} <= WITHOUT_PAGE
     assert {path.stem for path in PAGES} <= types
     index = (FOLDER / "index.md").read_text()
@@ -49,20 +68,52 @@ def test_every_type_on_builds_has_a_page_and_no_other_thing_has():
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_says_what_it_should(path):
     text = path.read_text()
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS[SUBJECTS[path.stem]]
     image = ROOT / "docs" / "images" / f"{path.stem}.png"
     assert f"](../images/{image.name} " in text
     assert 1000 < image.stat().st_size < 60_000
     assert len(re.findall(r"^\* ", text, re.MULTILINE)) >= 2
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def on(subject):
+    chosen = [path for path in PAGES if SUBJECTS[path.stem] == subject]
+    return pytest.mark.parametrize("path", chosen, ids=lambda path: path.stem)
+
+
+@on("builds")
 def test_its_command_runs_and_every_column_is_explained(path, modules):
     columns, figures = modules
     page = figures.page(path)
     small = [word for key, word in SMALL.items() if key != "experiment.n_shuffles" or path.stem == "shuffle_null"]
-    kept = [word for word in page.words if word.split("=")[0] not in SMALL]
-    result = figures.perform(kept, small)
+    kept = tuple(word for word in page.words if word.split("=")[0] not in SMALL)
+    check(path, page, figures.perform(replace(page, words=kept), small), columns)
+
+
+@pytest.fixture(scope="module")
+def trained(modules, tmp_path_factory, migrated_database):
+    """Return a folder in which the model of the pages about images is trained, small; all of them train the same."""
+    _, figures = modules
+    pages = [figures.page(path) for path in PAGES if SUBJECTS[path.stem] == "images"]
+    (before,) = {page.before for page in pages}
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copy2(migrated_database, folder / "mlflow.db")
+    relocate(folder)
+    with chdir(folder):
+        for words in before:
+            paribus.run([*words, *TRAINING])
+    return folder
+
+
+@on("images")
+def test_its_commands_run_on_images_and_every_column_is_explained(path, modules, trained):
+    columns, figures = modules
+    page = figures.page(path)
+    quick = [word for key, word in QUICK.items() if key == "stats" or path.stem == "probe_trajectory"]
+    with chdir(trained):
+        check(path, page, paribus.run(figures.sized(page.words, quick)), columns)
+
+
+def check(path, page, result, columns):
     assert page.figure in {figure.name for figure in result.figures}
     text = path.read_text()
     for name, table in result.tables.items():
