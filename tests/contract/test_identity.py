@@ -23,7 +23,7 @@ from paribus.experiments.base import Experiment
 from paribus.running.contents import contents, fingerprint
 from paribus.running.identify import identify
 from paribus.running.request import Request
-from paribus.running.resolve import Resolved
+from paribus.running.resolved import Resolved
 from paribus.spec import Spec, is_own, kind_of
 from paribus.stats.spec import StatsSpec
 from paribus.tracking.spec import TrackingSpec

@@ -59,7 +59,7 @@ def over_checkpoints(words: list[str]) -> Any:
     from paribus.experiments.checkpoints import Checkpoints
     from paribus.models.loading import load_state
     from paribus.running.request import from_job
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.running.setup import builder
 
     (job,) = jobs(words)

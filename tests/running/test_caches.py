@@ -56,7 +56,7 @@ def test_jobs_of_one_process_with_other_data_get_other_data():
 def resolved(experiment, **nodes):
     from paribus.engine.device import DeviceSpec
     from paribus.running.request import Request
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.stats.spec import StatsSpec
 
     stats = StatsSpec(n_bootstrap=100, n_permutations=99, n_null=4)

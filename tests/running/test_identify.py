@@ -14,10 +14,11 @@ from paribus.errors import CheckpointError, ConfigError
 from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.models.small_cnn import SmallCNN
 from paribus.running.identify import identified, identify
+from paribus.running.kept_models import from_run
 from paribus.running.request import Request
-from paribus.running.resolve import Resolved
+from paribus.running.resolved import Resolved
 from paribus.running.run import run_job
-from paribus.running.source import ModelSource, from_run
+from paribus.running.source import ModelSource
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.digits_scanners import DigitsScanners
 

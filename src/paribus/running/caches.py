@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from paribus.config.foreign import Foreign
 from paribus.config.opened import Opened, again, recording
+from paribus.engine.cache import FeatureCache
 from paribus.errors import ExperimentError
 from paribus.running.contents import fingerprint
 
@@ -115,8 +116,6 @@ def _arrays(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, n
 
 def clear() -> None:
     """Forget everything that jobs of this process share, features included."""
-    from paribus.engine.cache import FeatureCache
-
     data_sets.clear()
     models.clear()
     FeatureCache.shared().clear()

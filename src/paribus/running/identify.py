@@ -14,7 +14,7 @@ from paribus.running.setup import registered
 from paribus.tracking.identity import digest, identity
 
 if TYPE_CHECKING:
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from paribus.tracking.identity import digest
 if TYPE_CHECKING:
     from paribus.results.schema import Result
     from paribus.running.identify import Identified
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.tracking.interface import Store
     from paribus.tracking.run import FileRun
 
@@ -170,8 +171,6 @@ def _today(path: str) -> str:
 
 def keep(inputs: Inputs, run: FileRun) -> dict[str, Any]:
     """Keep what a run read; return what goes into its provenance."""
-    import json
-
     if not inputs:
         return {}
     every = inputs.plain()
@@ -188,8 +187,6 @@ def kept(result: Result, store: Store | None = None) -> Inputs:
     Raises:
         DataError: If its list is missing or unreadable.
     """
-    import json
-
     noted = result.provenance.get(KEY) or {}
     if "file" not in noted:
         return Inputs.from_plain(noted)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from paribus.config.settings import PDF, PNG
+from paribus.figures.draw import draw
+from paribus.figures.save import in_formats
+from paribus.report.page import render
 from paribus.results.found import lines
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, to_json
 from paribus.results.values import plain
@@ -20,7 +26,7 @@ from paribus.tracking.run import FINISHED
 if TYPE_CHECKING:
     from paribus.experiments.base import Setup
     from paribus.results.schema import Result
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.tracking.run import FileRun
 
 REPORT_FILE = "report.html"
@@ -75,8 +81,6 @@ def keep_partial(result: Result, run: FileRun) -> None:
 
 def keep_report(result: Result, run: FileRun, drawn: Mapping[str, bytes]) -> None:
     """Write ``report.html``."""
-    from paribus.report.page import render
-
     run.text(REPORT_FILE, render(result, drawn, command=result.provenance.get("repeat")))
 
 
@@ -108,8 +112,6 @@ def draw_figures(
     """
     if not result.figures or not formats:
         return {}, ()
-    from paribus.figures.draw import draw
-    from paribus.figures.save import in_formats
 
     frames = {name: table.frame for name, table in result.tables.items()}
     drawn: dict[str, bytes] = {}
@@ -162,8 +164,6 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
 
 def weights_digest(model: Any) -> str:
     """Return a hash of a model's weights, by name (SHA-256)."""
-    import hashlib
-
     hashed = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         if hasattr(value, "detach"):
@@ -174,7 +174,6 @@ def weights_digest(model: Any) -> str:
 
 
 def _bytes_type() -> Any:
-    import torch
 
     return torch.uint8
 
@@ -196,7 +195,6 @@ def _arithmetic() -> dict[str, Any]:
 def _device(name: str) -> str:
     if not name.startswith("cuda"):
         return name
-    import torch
 
     return f"{name}: {torch.cuda.get_device_name()}"
 

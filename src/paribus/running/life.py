@@ -6,35 +6,27 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paribus.config.opened import recording
 from paribus.errors import DataError, ExperimentError, ParibusError
-from paribus.experiments.base import perform
-from paribus.models.untrained import UNTRAINED
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
-from paribus.running import caches, failures, inputs, keeping
+from paribus.running import failures, keeping
 from paribus.running.holding import SignalsHeld
-from paribus.running.identify import Identified, identified
-from paribus.running.on_the_spot import trained
-from paribus.running.other_data import sentence
 from paribus.running.recorder import TrackedRecorder
-from paribus.running.setup import builder, refuse_default_format, refuse_format
-from paribus.running.tags import model_label, run_name, run_tags, weights
+from paribus.running.tags import model_label, run_name, run_tags
 from paribus.running.used import unused
 from paribus.running.workspace import FileWorkspace, discard
 from paribus.tracking.provenance import provenance
 from paribus.tracking.run import FINISHED, TRACEBACK_FILE
 
 if TYPE_CHECKING:
-    from paribus.experiments.base import Setup
     from paribus.running.request import Request
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.tracking.interface import Store
     from paribus.tracking.run import FileRun
 
@@ -100,42 +92,6 @@ class Living:
         )
 
 
-def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: str | None = None) -> Result:
-    """Run one experiment as a run of its own, or take a finished run of the same identity.
-
-    Args:
-        resolved: What is asked.
-        store: Where runs are kept.
-        folder: The run's output folder.
-        parent: The run it is nested in.
-
-    Raises:
-        ExperimentError: If the experiment failed; the run is FAILED, and the error's ``run_id`` names it.
-        ParibusError: If it turned out only now that the request is wrong.
-        KeyboardInterrupt: If a signal came; the run is KILLED.
-    """
-    request = resolved.request
-    refuse_format(request.experiment, request.nodes["device"], step=request.step)
-    refuse_default_format()
-    runs = None
-    if request.experiment.subject == "runs":
-        from paribus.running.subjects.runs import finished, runs_digest
-
-        made_from = finished(store, request.runs)
-        resolved = replace(resolved, runs=request.runs or made_from.top)
-        runs = runs_digest(made_from.ids)
-    elif resolved.given:
-        from paribus.running.subjects.results import results_digest
-
-        runs = results_digest(resolved.given)
-    known = identified(resolved, runs=runs)
-
-    def measure() -> Result:
-        return _measured(trained(resolved, store, folder), store, folder, known=known, parent=parent)
-
-    return once(request, store, known.identity, measure, lambda result: inputs.check_run(result, store, resolved))
-
-
 def once(
     request: Request,
     store: Store,
@@ -163,51 +119,6 @@ def once(
 
     with store.claim(identity, busy):
         return reusable(store, identity, check) or measure()
-
-
-def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identified, parent: str | None) -> Result:
-    """Set an experiment up and perform it, as a run of its own; what it read is kept with it."""
-    request, identity = resolved.request, known.identity
-
-    def work(living: Living) -> Result:
-        own = (living.run.folder, living.workspace.folder)
-        preparing = builder(request.experiment.subject)
-        with recording() as opened:
-            setup = preparing.setup(resolved, store, identity=identity)
-            for line in getattr(preparing, "notes", _no_notes)(resolved, setup):
-                living.recorder.warn(line)
-            if weights(resolved) == UNTRAINED:
-                living.recorder.warn("The model, or a part of it, is untrained: weights are drawn from the run's seed.")
-            living.origin |= keeping.inputs_of(resolved, setup)
-            living.workspace.made_from(inputs.read_by(known, opened, own).digest())
-            with inside(request, setup), caches.untouched() if known.code else contextlib.nullcontext():
-                result = perform(
-                    request.experiment,
-                    setup,
-                    living.recorder,
-                    spec_id=spec_id(resolved, identity),
-                    feature=getattr(setup, "feature_name", None),
-                    model=model_label(resolved),
-                )
-        living.origin |= inputs.keep(inputs.read_by(known, opened, own), living.run)
-        if known.code:
-            living.origin["code"] = dict(known.code)
-        return result
-
-    return live(resolved, store, folder, identity=identity, parent=parent, work=work)
-
-
-@contextlib.contextmanager
-def inside(request: Request, setup: Setup) -> Iterator[None]:
-    """Let an experiment work in the folder that was asked for; what it reads has been read by then."""
-    if request.inside is None:
-        yield
-        return
-    if "feature" in request.experiment.needs:
-        getattr(setup, "reader", None)  # may come from a file whose path is relative
-    request.inside.mkdir(parents=True, exist_ok=True)
-    with contextlib.chdir(request.inside):
-        yield
 
 
 def reusable(store: Store, identity: str, check: Callable[[Result], None] | None = None) -> Result | None:
@@ -350,11 +261,6 @@ def end_badly(living: Living, error: BaseException) -> bool:
         found = living.result or living.partial()
         keeping.keep_partial(living.complete(found, error=message), run)
     return False
-
-
-def _no_notes(resolved: Resolved, setup: Setup) -> tuple[str, ...]:
-    """Return what is to be said of what an experiment is set up with, for a subject that says nothing."""
-    return (sentence(resolved),) if resolved.other is not None else ()
 
 
 def described(resolved: Resolved) -> dict[str, Any]:

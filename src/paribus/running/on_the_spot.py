@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus.config import catalogue
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment, imported_type
 from paribus.models.untrained import UNTRAINED
+from paribus.running.identify import identify
+from paribus.running.kept_models import planned as planned_source
+from paribus.running.on_model import with_source
+from paribus.running.resolved import Resolved
 from paribus.running.setup import DEFAULT_DTYPE
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
-    from paribus.running.resolve import Resolved
     from paribus.running.source import ModelSource
-    from paribus.tracking.interface import Store
 
 
 def recipe(request: Request) -> tuple[Request, ...]:
@@ -44,43 +45,11 @@ def planned(request: Request) -> ModelSource | None:
 
 def all_planned(request: Request) -> tuple[ModelSource, ...]:
     """Return what each training of the recipe is going to make, in order."""
-    from paribus.running.identify import identify
-    from paribus.running.resolve import Resolved, with_source
-    from paribus.running.source import planned as planned_source
-
     found: list[ModelSource] = []
     for training in recipe(request):
         resolved = with_source(training, found[-1]) if found else Resolved(training, None)
         found.append(planned_source(resolved.request, identify(resolved)))
     return tuple(found)
-
-
-def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
-    """Return a resolved request whose model exists: trained now, or taken from finished runs of the same identity.
-
-    Args:
-        resolved: A request whose model may only be planned.
-        store: Where runs are kept.
-        folder: The run's output folder; files of training runs go under it.
-
-    Raises:
-        ExperimentError: If a training fails.
-    """
-    from paribus.running.life import run_experiment
-    from paribus.running.resolve import Resolved, with_source
-    from paribus.running.source import from_trained
-
-    if resolved.source is None or not resolved.source.planned:
-        return resolved
-    source: ModelSource | None = None
-    for training in recipe(resolved.asked or resolved.request):
-        step = with_source(training, source) if source is not None else Resolved(training, None)
-        place = folder / training.experiment.type
-        result = run_experiment(step, store, place)
-        source = from_trained(result, step, store, place)
-    if source is None:
-        raise ConfigError(f"model: {resolved.source.label} is not trained, and nothing says how to")
-    return replace(with_source(resolved.asked or resolved.request, source), asked=resolved.asked)
 
 
 def _training(request: Request, name: str) -> Request:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from paribus.config.check import build
 from paribus.config.foreign import Foreign
 from paribus.errors import DataError, ParibusError
 from paribus.running.caches import load_data
@@ -13,7 +14,7 @@ from paribus.running.contents import fingerprint
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.running.source import ModelSource
 
 MOST_NAMED = 4
@@ -65,8 +66,6 @@ def sentence(resolved: Resolved) -> str:
 
 def trained_on(source: ModelSource) -> tuple[list[Any], list[str]]:
     """Load all data that a model was fitted to; return them, and a sentence for each that cannot be loaded any more."""
-    from paribus.config.check import build
-
     loaded, notes = [], []
     for node in source.trained_on:
         try:

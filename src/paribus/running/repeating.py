@@ -17,7 +17,7 @@ from paribus.running.used import unused
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
 
 SETTINGS = ("seed", "checkpoint")
 RESULTS = "results"

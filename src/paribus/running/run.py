@@ -7,10 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.running.life import run_experiment
+from paribus.running.experiment import run_experiment
 from paribus.running.request import from_job
 from paribus.running.resolve import resolve
-from paribus.running.sequence import Sequence, run_sequence
+from paribus.running.sequence import Sequence
+from paribus.running.steps import run_sequence
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:

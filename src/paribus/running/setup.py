@@ -12,7 +12,7 @@ from paribus.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Experiment, Setup
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.tracking.interface import Store
 
 

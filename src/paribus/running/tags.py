@@ -13,7 +13,7 @@ from paribus.running.colour import COLOUR_TAG, colour
 from paribus.tracking.kept import MODEL_TAG
 
 if TYPE_CHECKING:
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
 
 
 def condition(resolved: Resolved) -> str | None:

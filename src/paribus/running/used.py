@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from paribus.experiments.base import Experiment
 
 if TYPE_CHECKING:
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
 
 OPTIONAL = ("data", "model", "feature", "slice", "constraints", "training")
 """Groups that hold something in every configuration, whether the experiment looks at it or not."""

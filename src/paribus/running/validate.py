@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
+from paribus.models.tracked import Tracked
 from paribus.running.choosing import waiting
 from paribus.running.request import from_job
-from paribus.running.resolve import Resolved, resolve
-from paribus.running.sequence import Sequence, planned, step_requests
+from paribus.running.resolve import resolve
+from paribus.running.resolved import Resolved
+from paribus.running.sequence import Sequence
 from paribus.running.setup import builder, refuse_format
+from paribus.running.steps import planned, step_requests
 from paribus.tracking import local, server
+from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -71,8 +75,6 @@ def validate_store(spec: TrackingSpec) -> None:
 
 def takes_tracked(job: Job) -> bool:
     """Return whether a job takes its model from a kept run."""
-    from paribus.models.tracked import Tracked
-
     return isinstance(job.nodes.get("model"), Tracked)
 
 
@@ -95,6 +97,4 @@ def _existing_store(spec: TrackingSpec, otherwise: str) -> Store:
 
 def _no_store(spec: TrackingSpec) -> Store:
     """Return a store that is not opened, for requests that look nothing up in it (opening takes two seconds)."""
-    from paribus.tracking.interface import FileStore
-
     return FileStore()

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from filelock import FileLock, Timeout
+
 from paribus.errors import CheckpointError
 from paribus.results.files import replacing
 from paribus.tracking.heartbeat import process_alive
@@ -33,8 +36,6 @@ class FileWorkspace:
             publish: Makes a file an artifact of the run.
             root: Where the folders of all runs stand.
         """
-        from filelock import FileLock, Timeout
-
         self._publish = publish
         root = root.absolute()  # the experiment may go to another folder while it works
         self.folder = root / identity
@@ -50,8 +51,6 @@ class FileWorkspace:
 
     def save(self, name: str, state: dict[str, Any]) -> None:
         """Keep tensors and plain values under ``name``; an older one is replaced when the new one is complete."""
-        import torch
-
         with replacing(self._path(name), durable=True) as partial:
             torch.save(state, partial)
 
@@ -136,8 +135,6 @@ def read_state(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If it is missing, damaged, or holds anything but tensors and plain values.
     """
-    import torch
-
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

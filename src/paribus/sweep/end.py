@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from paribus.errors import ExperimentError, ParibusError
 from paribus.running import summary
-from paribus.running.life import run_experiment
+from paribus.running.experiment import run_experiment
+from paribus.running.on_model import without_training
 from paribus.running.request import Request, from_job
-from paribus.running.resolve import Resolved, without_training
+from paribus.running.resolved import Resolved
 from paribus.running.run import single_folder
 from paribus.running.sequence import Sequence
 from paribus.sweep.outcome import Outcome, counts

@@ -13,9 +13,9 @@ from paribus.models.tracked import LATEST, Tracked
 from paribus.running.identify import identify
 from paribus.running.on_the_spot import all_planned
 from paribus.running.request import Request, from_job
-from paribus.running.resolve import from_store, resolve, takes, trains
+from paribus.running.resolve import from_store, resolve
 from paribus.running.sequence import Sequence as Steps
-from paribus.running.sequence import sequence_identity, step_requests
+from paribus.running.steps import sequence_identity, step_requests
 from paribus.tracking import local
 from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store
@@ -131,8 +131,8 @@ def _takers(request: Request) -> list[Request]:
         return [request]
     found = []
     for step in step_requests(request):
-        if trains(step.experiment):
+        if step.experiment.produces_model:
             break
-        if takes(step.experiment) and step.experiment.subject != RUNS:
+        if step.experiment.takes_trained and step.experiment.subject != RUNS:
             found.append(step)
     return found

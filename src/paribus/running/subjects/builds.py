@@ -20,7 +20,7 @@ from paribus.tracking.identity import canonical, digest
 if TYPE_CHECKING:
     from paribus.experiments.builds.setup_builds import BuildSetup
     from paribus.experiments.checkpoints import Checkpoint
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.running.source import ModelSource
     from paribus.subjects.builds.contexts import Corpus
     from paribus.subjects.builds.models.set_model import SetModel

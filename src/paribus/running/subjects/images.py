@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from paribus.experiments.setup_images import ImageSetup
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.subjects.images.data import ImageData
     from paribus.tracking.interface import Store
 

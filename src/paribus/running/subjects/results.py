@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from paribus.results.schema import Result
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.tracking.interface import Store
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.setup_runs import FINISHED, CollectedRun, RunsSetup
+from paribus.running.kept_models import steps_of
 from paribus.running.setup import basics
-from paribus.running.source import steps_of
 from paribus.tracking.identity import digest
 from paribus.tracking.kept import MODEL_TAG
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
 

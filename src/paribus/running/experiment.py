@@ -1,0 +1,139 @@
+"""One experiment as a run of its own: set up on a model that is trained first where it has to be, and performed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paribus.config.opened import recording
+from paribus.errors import ConfigError
+from paribus.experiments.base import perform
+from paribus.models.untrained import UNTRAINED
+from paribus.running import caches, inputs, keeping
+from paribus.running.identify import Identified, identified
+from paribus.running.kept_models import from_trained
+from paribus.running.life import Living, live, once, spec_id
+from paribus.running.on_model import with_source
+from paribus.running.on_the_spot import recipe
+from paribus.running.other_data import sentence
+from paribus.running.resolved import Resolved
+from paribus.running.setup import builder, refuse_default_format, refuse_format
+from paribus.running.subjects.results import results_digest
+from paribus.running.subjects.runs import finished, runs_digest
+from paribus.running.tags import model_label, weights
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Setup
+    from paribus.results.schema import Result
+    from paribus.running.request import Request
+    from paribus.running.source import ModelSource
+    from paribus.tracking.interface import Store
+
+
+def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: str | None = None) -> Result:
+    """Run one experiment as a run of its own, or take a finished run of the same identity.
+
+    Args:
+        resolved: What is asked.
+        store: Where runs are kept.
+        folder: The run's output folder.
+        parent: The run it is nested in.
+
+    Raises:
+        ExperimentError: If the experiment failed; the run is FAILED, and the error's ``run_id`` names it.
+        ParibusError: If it turned out only now that the request is wrong.
+        KeyboardInterrupt: If a signal came; the run is KILLED.
+    """
+    request = resolved.request
+    refuse_format(request.experiment, request.nodes["device"], step=request.step)
+    refuse_default_format()
+    runs = None
+    if request.experiment.subject == "runs":
+        made_from = finished(store, request.runs)
+        resolved = replace(resolved, runs=request.runs or made_from.top)
+        runs = runs_digest(made_from.ids)
+    elif resolved.given:
+        runs = results_digest(resolved.given)
+    known = identified(resolved, runs=runs)
+
+    def measure() -> Result:
+        return _measured(trained(resolved, store, folder), store, folder, known=known, parent=parent)
+
+    return once(request, store, known.identity, measure, lambda result: inputs.check_run(result, store, resolved))
+
+
+def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
+    """Return a resolved request whose model exists: trained now, or taken from finished runs of the same identity.
+
+    Args:
+        resolved: A request whose model may only be planned.
+        store: Where runs are kept.
+        folder: The run's output folder; files of training runs go under it.
+
+    Raises:
+        ExperimentError: If a training fails.
+    """
+    if resolved.source is None or not resolved.source.planned:
+        return resolved
+    source: ModelSource | None = None
+    for training in recipe(resolved.asked or resolved.request):
+        step = with_source(training, source) if source is not None else Resolved(training, None)
+        place = folder / training.experiment.type
+        result = run_experiment(step, store, place)
+        source = from_trained(result, step, store, place)
+    if source is None:
+        raise ConfigError(f"model: {resolved.source.label} is not trained, and nothing says how to")
+    return replace(with_source(resolved.asked or resolved.request, source), asked=resolved.asked)
+
+
+def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identified, parent: str | None) -> Result:
+    """Set an experiment up and perform it, as a run of its own; what it read is kept with it."""
+    request, identity = resolved.request, known.identity
+
+    def work(living: Living) -> Result:
+        own = (living.run.folder, living.workspace.folder)
+        preparing = builder(request.experiment.subject)
+        with recording() as opened:
+            setup = preparing.setup(resolved, store, identity=identity)
+            for line in getattr(preparing, "notes", _no_notes)(resolved, setup):
+                living.recorder.warn(line)
+            if weights(resolved) == UNTRAINED:
+                living.recorder.warn("The model, or a part of it, is untrained: weights are drawn from the run's seed.")
+            living.origin |= keeping.inputs_of(resolved, setup)
+            living.workspace.made_from(inputs.read_by(known, opened, own).digest())
+            with inside(request, setup), caches.untouched() if known.code else contextlib.nullcontext():
+                result = perform(
+                    request.experiment,
+                    setup,
+                    living.recorder,
+                    spec_id=spec_id(resolved, identity),
+                    feature=getattr(setup, "feature_name", None),
+                    model=model_label(resolved),
+                )
+        living.origin |= inputs.keep(inputs.read_by(known, opened, own), living.run)
+        if known.code:
+            living.origin["code"] = dict(known.code)
+        return result
+
+    return live(resolved, store, folder, identity=identity, parent=parent, work=work)
+
+
+@contextlib.contextmanager
+def inside(request: Request, setup: Setup) -> Iterator[None]:
+    """Let an experiment work in the folder that was asked for; what it reads has been read by then."""
+    if request.inside is None:
+        yield
+        return
+    if "feature" in request.experiment.needs:
+        getattr(setup, "reader", None)  # may come from a file whose path is relative
+    request.inside.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(request.inside):
+        yield
+
+
+def _no_notes(resolved: Resolved, setup: Setup) -> tuple[str, ...]:
+    """Return what is to be said of what an experiment is set up with, for a subject that says nothing."""
+    return (sentence(resolved),) if resolved.other is not None else ()

@@ -1,0 +1,68 @@
+"""A request put on the model that a run trained: its architecture, its training and its data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paribus.config.check import TARGET, build
+from paribus.errors import ConfigError
+from paribus.models.tracked import Tracked
+from paribus.running import other_data
+from paribus.running.resolved import Resolved
+from paribus.subjects.as_trained import AsTrained
+
+if TYPE_CHECKING:
+    from paribus.running.request import Request
+    from paribus.running.source import ModelSource
+
+
+def without_training(request: Request) -> Request:
+    """Return a request that trains nothing and takes no trained model without the training that stood in its defaults.
+
+    A training that its words name stays: it says how weights from a file were made.
+    """
+    if request.experiment.produces_model or "training" in request.named:
+        return request
+    return request.changed(training=(None, None, None))
+
+
+def with_source(request: Request, source: ModelSource) -> Resolved:
+    """Return the request on a trained model: with its architecture and training, and its data where they are asked.
+
+    Its configuration says the same, and names the run instead of ``latest``.
+    """
+    changes = {
+        "model": (source.architecture, request.tree.get("model"), request.choices.get("model")),
+        "training": (source.training, source.tree.get("training"), source.options.get("training")),
+    }
+    if isinstance(request.nodes.get("model"), Tracked) and source.run_id is not None:
+        changes["model"] = (source.architecture, tracked_node(source.run_id), request.choices.get("model"))
+    own = request.nodes.get("data")
+    if isinstance(own, AsTrained):
+        changes["data"] = (*_own_data(own, source), source.options.get("data"))
+    changed = request.changed(**changes)
+    return Resolved(changed, source, other=None if source.planned else other_data.named(changed, source))
+
+
+def _own_data(asked: AsTrained, source: ModelSource) -> tuple[Any, Any]:
+    """Return spec and configuration node of the data that a model was trained on, with the changes asked for.
+
+    Raises:
+        ConfigError: If it is not known what it was trained on, or a change does not fit that data set.
+    """
+    node = source.tree.get("data")
+    if node is None:
+        raise ConfigError(f"data: nothing says what the model of {source.label} was trained on; name data (data=NAME)")
+    if not asked.changes:
+        return source.data, node
+    changed = asked.over(node)
+    try:
+        return build(changed, "data"), changed
+    except ConfigError as error:
+        what = other_data.label(source.data, source.options.get("data"))
+        raise ConfigError(f"{error} (the model of {source.label} was trained on {what})") from error
+
+
+def tracked_node(run_id: str) -> dict[str, Any]:
+    """Return the configuration node of the model that a run trained."""
+    return {TARGET: f"{Tracked.__module__}.{Tracked.__qualname__}", "run": run_id}

@@ -1,0 +1,246 @@
+"""The steps of a sequence as runs nested under one parent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Result, Table
+from paribus.running import choosing, inputs
+from paribus.running.sequence import REPORT, Sequence
+from paribus.tracking.run import FINISHED
+
+if TYPE_CHECKING:
+    from paribus.running.life import Living
+    from paribus.running.request import Request
+    from paribus.running.source import ModelSource
+    from paribus.tracking.interface import Store
+
+from paribus.running.experiment import run_experiment
+from paribus.running.identify import identify
+from paribus.running.kept_models import from_trained
+from paribus.running.kept_models import planned as planned_source
+from paribus.running.life import live, once, one_line
+from paribus.running.on_model import with_source, without_training
+from paribus.running.resolve import resolve
+from paribus.running.resolved import Resolved
+from paribus.tracking.identity import identity
+
+log = logging.getLogger("paribus")
+COLUMNS = {
+    "step": "name in the sequence",
+    "experiment_type": "what was run",
+    "evidence": "what kind of claim its result supports",
+    "status": "FINISHED, FAILED, or SKIPPED where the step before that it depends on failed",
+    "run_id": "id of its run",
+    "duration_seconds": "wall time, of a reused run that of the earlier run",
+    "message": "what went wrong",
+}
+
+
+def run_sequence(request: Request, store: Store, folder: Path) -> Result:
+    """Run the steps as runs nested under one parent, or take a finished parent of the same identity.
+
+    A step that fails is FAILED by itself and the others go on; the parent is FAILED in the end.
+
+    Raises:
+        ExperimentError: If a step failed.
+        KeyboardInterrupt: If a signal came; step and parent are KILLED.
+    """
+    identity = sequence_identity(request, store)
+
+    def work(living: Living) -> Result:
+        return _work(living, step_requests(request), store, folder)
+
+    def measure() -> Result:
+        return live(_about(request, store), store, folder, identity=identity, parent=None, work=work)
+
+    return once(request, store, identity, measure, lambda result: _check_steps(result, store))
+
+
+def _about(request: Request, store: Store) -> Resolved:
+    """Return what the parent of a sequence is about: the model that its steps take, if none of them trains one."""
+    steps = planned(request, store)
+    if any(step.request.experiment.produces_model for step, _ in steps):
+        return Resolved(request, None)
+    taken = next((step.source for step, _ in steps if step.source is not None), None)
+    return with_source(request, taken) if taken is not None else Resolved(without_training(request), None)
+
+
+def _check_steps(result: Result, store: Store) -> None:
+    """Check that the steps of a finished sequence are still there and whole.
+
+    Raises:
+        DataError: If not.
+    """
+    for row in result.tables["steps"].frame.to_dict("records"):
+        try:
+            step = store.get(str(row["run_id"]))
+            if step.status != FINISHED:
+                raise DataError(f"its run is {step.status}")
+            inputs.check_unchanged(inputs.kept(store.complete(step.run_id), store))
+        except (ConfigError, DataError) as error:
+            raise DataError(f"step {row['step']}: {error}") from None
+
+
+def planned(request: Request, store: Store) -> list[tuple[Resolved, str]]:
+    """Return the steps with their identities, as they will be once the model is trained; nothing is loaded.
+
+    Raises:
+        ConfigError: If a step takes a tracked model that is not there.
+    """
+    steps = []
+    source: ModelSource | None = None
+    for step in step_requests(request):
+        resolved = resolve(step, store, source)
+        identity = identify(resolved)
+        steps.append((resolved, identity))
+        if step.experiment.produces_model:
+            source = planned_source(resolved.request, identity)
+    return steps
+
+
+def sequence_identity(request: Request, store: Store) -> str:
+    """Return the identity of a sequence: those of its steps, in order."""
+    steps = [[resolved.request.step, step] for resolved, step in planned(request, store)]
+    return identity(Sequence.type, Sequence.version, {"steps": steps})
+
+
+def step_requests(request: Request) -> list[Request]:
+    """Return one request for each step, in order.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    experiment = request.experiment
+    assert isinstance(experiment, Sequence)
+    if not experiment.steps:
+        raise ConfigError("experiment.steps: is empty; choose a study, e.g. study=shortcut_digits")
+    nodes: Mapping[str, Any] = request.tree.get("experiment", {}).get("steps", {})
+    return [
+        request.for_step(name, step, nodes.get(name, {})).with_options_of(f"steps.{name}")
+        for name, step in experiment.steps.items()
+    ]
+
+
+def _work(living: Living, steps: list[Request], store: Store, folder: Path) -> Result:
+    """Run the steps and return the parent's result.
+
+    Raises:
+        ExperimentError: If a step failed.
+    """
+    progress = _Progress(living, store, folder)
+    later = choosing.waiting(steps)
+    for step in steps:
+        if step.step not in later:
+            progress.step(step)
+        elif progress.chosen is None:
+            progress.skip(step, "no feature was chosen")
+    if progress.chosen is not None:
+        made = [choosing.for_each(step, progress.chosen) for step in steps if step.step in later]
+        for about_one in zip(*made, strict=True):  # everything about one feature, then the next one
+            found = [progress.chosen]
+            for step in about_one:
+                result = progress.step(step, tuple(found) if step.experiment.subject == REPORT else ())
+                found += [result] if result is not None else []
+    return progress.result()
+
+
+class _Progress:
+    """The steps of a sequence that were run so far, and what they leave for the next."""
+
+    def __init__(self, living: Living, store: Store, folder: Path) -> None:
+        """Start with nothing."""
+        self.living, self.store, self.folder = living, store, folder
+        self.rows: list[dict[str, Any]] = []
+        self.results: dict[str, Result] = {}
+        self.source: ModelSource | None = None
+        self.untrained: str | None = None
+        self.chosen: Result | None = None
+
+    def step(self, step: Request, given: tuple[Result, ...] = ()) -> Result | None:
+        """Run a step, or skip it where the training before it failed; return its result if it finished."""
+        if self.untrained is not None and step.experiment.takes_trained:
+            self.skip(step, f"step {self.untrained} trained no model")
+            return None
+        try:
+            result, self.source = _step(
+                step, self.store, self.folder / str(step.step), self.source, self.living.run.run_id, given
+            )
+        except Exception as error:  # the step's own run says FAILED; the other steps go on
+            message = one_line(error)
+            log.error("step %s: %s", step.step, message)
+            self._row(step, status="FAILED", run_id=getattr(error, "run_id", None), message=message)
+            self.untrained = step.step if step.experiment.produces_model else self.untrained
+            return None
+        self.untrained = None if step.experiment.produces_model else self.untrained
+        self.chosen = result if choosing.chooses(step.experiment) else self.chosen
+        self.results[str(step.step)] = result
+        self._row(step, status="FINISHED", run_id=result.run_id, duration_seconds=result.duration_seconds)
+        return result
+
+    def skip(self, step: Request, why: str) -> None:
+        """Note that a step is not run."""
+        self._row(step, status="SKIPPED", message=why)
+
+    def _row(self, step: Request, **values: Any) -> None:
+        experiment = step.experiment
+        self.rows.append(
+            {"step": step.step, "experiment_type": experiment.type, "evidence": experiment.evidence.value} | values
+        )
+
+    def result(self) -> Result:
+        """Return the parent's result.
+
+        Raises:
+            ExperimentError: If a step did not finish.
+        """
+        self.living.recorder.table(_steps_table(self.rows))
+        bad = [row for row in self.rows if row["status"] != "FINISHED"]
+        if bad:
+            listed = "; ".join(f"{row['step']} {row['status']}: {row['message']}" for row in bad)
+            raise ExperimentError(f"{len(bad)} of {len(self.rows)} steps did not finish: {listed}")
+        return _parent_result(self.living, self.results)
+
+
+def _step(
+    step: Request,
+    store: Store,
+    folder: Path,
+    source: ModelSource | None,
+    parent: str | None,
+    given: tuple[Result, ...] = (),
+) -> tuple[Result, ModelSource | None]:
+    """Run one step; return its result, and the model that the next steps take."""
+    resolved = replace(resolve(step, store, source), given=given)
+    result = run_experiment(resolved, store, folder, parent=parent)
+    return result, from_trained(result, resolved, store, folder) if step.experiment.produces_model else source
+
+
+def _steps_table(rows: list[dict[str, Any]]) -> Table:
+
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["duration_seconds"] = frame["duration_seconds"].astype(float)
+    for name in ("run_id", "message"):
+        frame[name] = frame[name].astype("str")
+    return Table("steps", "One row per step of the sequence.", Evidence.COMPARISON, frame, COLUMNS)
+
+
+def _parent_result(living: Living, results: Mapping[str, Result]) -> Result:
+    """Return the result of a sequence whose steps all finished: their metrics, under the steps' names."""
+    partial = living.partial()
+    subjects = {result.subject for result in results.values()}
+    metrics = {f"{name}.{key}": value for name, result in results.items() for key, value in result.metrics.items()}
+    return replace(
+        partial,
+        subject=subjects.pop() if len(subjects) == 1 else Sequence.subject,
+        metrics=metrics,
+        aggregates=Aggregates(n_conditions=len(results)),
+    )
