@@ -4,9 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DOCS   := $(VENV)/.docs
+DEVICE ?= cuda
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test lint ui bench mutants soak docs clean install
+.PHONY: run test lint ui bench gpu mutants soak docs clean install
 run: $(STAMP)  ## the shortcut study: 2 conditions x 3 seeds, every intervention, the comparison figure
 	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)'
 
@@ -28,6 +29,11 @@ bench: $(STAMP)  ## performance, side by side with a naive loop and with bare fo
 	$(BIN)/python -m benchmarks.statistics --quick
 	$(BIN)/python -m benchmarks.planted --quick
 	$(BIN)/python -m benchmarks.calibration --quick
+
+gpu: $(STAMP)  ## on a machine with CUDA: every type beside the CPU, the contract in both formats, the engine (DEVICE=cuda:N)
+	$(BIN)/python -m benchmarks.devices --device $(DEVICE)
+	PARIBUS_TEST_DEVICE=$(DEVICE) $(BIN)/python -m pytest -q -m gpu tests/contract tests/training
+	$(BIN)/python -m benchmarks.engine --device $(DEVICE)
 
 mutants: $(STAMP)  ## single changes of the numeric rooms: do the tests notice?
 	$(BIN)/python -m benchmarks.mutants

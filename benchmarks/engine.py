@@ -36,8 +36,21 @@ from paribus.models.nets.resnet import ResNet18Net
 WIDTHS = {"avgpool": 512, "layer3": 256}
 
 
+DEVICE = torch.device("cpu")
+
+
 def seconds(work: Callable[[], object]) -> float:
-    """Return the processor time of one call: unlike wall time it hardly depends on who else uses the machine."""
+    """Return the time of one call.
+
+    On the CPU it is processor time, which hardly depends on who else uses the machine; on CUDA wall time until the
+    device is done.
+    """
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize(DEVICE)
+        start = time.perf_counter()
+        work()
+        torch.cuda.synchronize(DEVICE)
+        return time.perf_counter() - start
     start = time.process_time()
     work()
     return time.process_time() - start
@@ -76,7 +89,7 @@ def hook_loop(
         for one in interventions:
             with visiting(model, site, one.forward):
                 outputs.append(torch.cat([model(part) for part in images.split(batch)]))
-    return torch.stack(outputs).numpy()
+    return torch.stack(outputs).cpu().numpy()
 
 
 def captum_groups(model: nn.Module, site: Site, images: Tensor, batch: int, n_sets: int = 7) -> int:
@@ -111,7 +124,7 @@ def nnsight_loop(
                     saved = wrapped.output.save()
                 parts.append(saved)
             outputs.append(torch.cat(parts))
-    return torch.stack(outputs).numpy()
+    return torch.stack(outputs).cpu().numpy()
 
 
 def main() -> None:
@@ -121,17 +134,21 @@ def main() -> None:
     parser.add_argument("--peer-rows", type=int, default=64, help="rows for the others, scaled up")
     parser.add_argument("--batch", type=int, default=32, help="rows in one forward pass of the others")
     parser.add_argument("--layer3-rows", type=int, default=128, help="rows for Paribus at layer3, scaled up")
+    parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda or cuda:N")
     options = parser.parse_args()
+    global DEVICE
+    DEVICE = torch.device(options.device)
 
     generator = np.random.default_rng(0)
     torch.manual_seed(0)
-    model = ResNet18Net(3, 2, 64, "imagenet").eval()
+    model = ResNet18Net(3, 2, 64, "imagenet").eval().to(DEVICE)
     images = torch.from_numpy(generator.standard_normal((options.rows, 3, 96, 96), dtype=np.float32))
-    few = images[: options.peer_rows]
+    few = images[: options.peer_rows].to(DEVICE)
     peers = [name for name in ("captum", "nnsight") if importlib.util.find_spec(name) is not None]
+    clock = "processor seconds" if DEVICE.type == "cpu" else f"seconds on {torch.cuda.get_device_name(DEVICE)}"
     print(
         f"ResNet-18, 96 px, {options.rows} rows, {torch.get_num_threads()} thread(s), torch {torch.__version__}, "
-        f"processor seconds.\nHook loop, bare and peers: two interventions on {len(few)} rows, scaled up "
+        f"{clock}.\nHook loop, bare and peers: two interventions on {len(few)} rows, scaled up "
         f"(peers here: {', '.join(peers) or 'none'}).\n"
     )
     edited_inputs(generator)
@@ -183,7 +200,7 @@ def report(
     total = len(images)
     mine = images if site.module == "avgpool" else images[: options.layer3_rows]
     up, peer_up = total / len(mine), total / len(few)
-    engine = Engine(model, site)
+    engine = Engine(model, site, device=DEVICE)
     plan_cost = seconds(lambda: engine.plan(mine))
     feature_cost = seconds(lambda: engine.features(mine)) * up
     sigma = float(engine.features(mine).std())

@@ -371,3 +371,41 @@ def test_the_examples_run(path, folder, capfd):
     assert result.success
     assert result.tables
     assert all(table.evidence for table in result.tables.values())
+
+
+# Saving as an option -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_a_saved_spec_composes_to_the_same_identity(path, folder, capsys):
+    from paribus.config.compose import jobs
+    from paribus.running.identify import identify
+    from paribus.running.request import from_job
+    from paribus.running.resolve import Resolved
+
+    small = ["model=planted", "data.n_builds=40"]
+    assert main(["spec", str(path), "--save", "mine", *small]) == 0
+    line, saved = capsys.readouterr().out.splitlines()[-2:]
+    assert saved == "Saved: conf/study/mine.yaml; paribus --config-dir conf study=mine runs it"
+    (one,), (other,) = jobs(shlex.split(line)[1:]), jobs(["study=mine"], config_dirs=["conf"])
+    assert identify(Resolved(from_job(one), None)) == identify(Resolved(from_job(other), None))
+    assert one.nodes["tracking"].tags == other.nodes["tracking"].tags
+    assert not (folder / "mlruns").exists() and not (folder / "multirun").exists()
+
+
+def test_a_saved_name_stays_in_its_folder_and_replaces_nothing(folder, capsys):
+    spec = write(folder)
+    assert main(["spec", spec, "--save", "../mine"]) == 2
+    assert "letters, digits, _ and - only" in capsys.readouterr().err
+    assert main(["spec", spec, "--save", "mine"]) == 0
+    assert main(["spec", spec, "--save", "mine"]) == 0, "the same again"
+    before = (folder / "conf" / "study" / "mine.yaml").read_text()
+    assert main(["spec", spec, "--save", "mine", "seed=4"]) == 2
+    assert "is there already and says something else" in capsys.readouterr().err
+    assert (folder / "conf" / "study" / "mine.yaml").read_text() == before
+
+
+def test_a_wrong_spec_saves_nothing(folder, capsys):
+    spec = write(folder, variables={"family": "no_such_family"})
+    assert main(["spec", spec, "--save", "mine"]) == 2
+    assert not (folder / "conf").exists()

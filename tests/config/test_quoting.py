@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paribus.config.quoting import quoted
+from paribus.config.quoting import quoted, readable
 
 LINES = [
     ("experiment.where=[n_train=300]", ["n_train=300"]),
@@ -65,3 +65,16 @@ def test_every_element_comes_through_hydra_as_it_was(elements):
     if plain:
         word = quoted(f"w=[{','.join(plain)}]")
         assert OverridesParser.create().parse_overrides([word])[0].value() == plain
+
+
+def test_a_cuda_device_by_its_number_is_an_option_and_a_value():
+    assert readable(["device=cuda:1", "seed=1"]) == ["device=cuda", "device.name=cuda:1", "seed=1"]
+    assert readable(readable(["device=cuda:1"])) == ["device=cuda", "device.name=cuda:1"]
+    assert readable(["device=cuda", "device.name=cuda:0"]) == ["device=cuda", "device.name=cuda:0"]
+
+
+def test_a_cuda_device_by_its_number_reaches_the_job():
+    from paribus.config.compose import jobs
+
+    (job,) = jobs(["experiment=domain_swap", "device=cuda:3"])
+    assert job.nodes["device"].name == "cuda:3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -371,16 +372,57 @@ def test_the_pull_back_is_what_forward_does(make):
         torch.testing.assert_close(h @ weights[index].T + pulled.offsets[index], one.forward(h) @ weight.T)
 
 
+# ------------------------------------------------------------------ the same on another device
+
+DEVICE = os.environ.get("PARIBUS_TEST_DEVICE", "cuda")
+"""The device of this part; ``make gpu`` sets it, and then a missing one is a failure, not a skip."""
+on_cuda = pytest.mark.skipif(
+    "PARIBUS_TEST_DEVICE" not in os.environ and not torch.cuda.is_available(), reason="no CUDA device"
+)
+FORMATS = {"float32": 5e-3, "bfloat16": 1e-1}
+every_format = pytest.mark.parametrize("dtype", FORMATS)
+
+
+def there(kind: Kind, dtype: str, **more) -> Engine:
+    return Engine(network(kind), kind.site, device=DEVICE, dtype=dtype, **more)
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@on_cuda
 @every_kind
-def test_cpu_agrees_with_cuda(kind):
+@every_format
+def test_cpu_agrees_with_cuda(kind, dtype):
     inputs = kind.inputs()
-    on_cpu = Engine(network(kind), kind.site)
+    on_cpu, on_device = Engine(network(kind), kind.site), there(kind, dtype)
     interventions = all_of(on_cpu, inputs)
     expected = on_cpu.evaluate(inputs, interventions)
-    on_cuda = Engine(network(kind), kind.site, device="cuda").evaluate(inputs, interventions)
-    assert on_cuda.report.strategy == expected.report.strategy
-    close(on_cuda.outputs, expected.outputs, 5e-3)
-    half = Engine(network(kind), kind.site, device="cuda", dtype="bfloat16").evaluate(inputs, interventions)
-    close(half.outputs, expected.outputs, 1e-1)
+    found = on_device.evaluate(inputs, interventions)
+    assert found.report.strategy == expected.report.strategy
+    close(found.outputs, expected.outputs, FORMATS[dtype])
+
+
+@pytest.mark.gpu
+@on_cuda
+@every_kind
+@every_format
+def test_on_cuda_all_ways_agree_and_batches_equal_loops(kind, dtype):
+    inputs = kind.inputs()
+    engine = there(kind, dtype)
+    interventions = all_of(Engine(network(kind), kind.site), inputs)
+    together = engine.evaluate(inputs, interventions).outputs
+    hooks = there(kind, dtype, strategy="hooks").evaluate(inputs, interventions).outputs
+    close(together, hooks, FORMATS[dtype])
+    close(there(kind, dtype, batch_limit=4).evaluate(inputs, interventions).outputs, together, FORMATS[dtype])
+    for one, expected in zip(interventions, together, strict=True):
+        close(engine.evaluate(inputs, [one]).outputs[0], expected, FORMATS[dtype])
+
+
+@pytest.mark.gpu
+@on_cuda
+@every_kind
+@every_format
+def test_on_cuda_identity_is_a_no_op_and_no_hook_is_left(kind, dtype):
+    inputs = kind.inputs()
+    engine = there(kind, dtype)
+    close(engine.evaluate(inputs, [Identity()]).outputs[0], engine.logits(inputs), FORMATS[dtype])
+    assert n_hooks(engine._model) == 0

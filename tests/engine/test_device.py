@@ -26,7 +26,11 @@ def test_auto_takes_what_is_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert DeviceSpec().resolve() == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert DeviceSpec().resolve() == "cuda"
+    assert DeviceSpec(name="cuda:1").resolve() == "cuda:1"
+    with pytest.raises(ConfigError, match="device.name=cuda:2: there are 2 CUDA devices, numbered from 0"):
+        DeviceSpec(name="cuda:2").resolve()
     assert DeviceSpec(name="cpu").resolve() == "cpu"
 
 
@@ -34,6 +38,11 @@ def test_what_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="no CUDA device"):
         DeviceSpec(name="cuda").resolve()
+    with pytest.raises(ConfigError, match="no CUDA device"):
+        DeviceSpec(name="cuda:1").resolve()
+    for name in ("gpu", "cuda:", "cuda:x", "cpu:0"):
+        with pytest.raises(ConfigError, match="no such choice"):
+            DeviceSpec(name=name)
     with pytest.raises(ConfigError, match="half formats are for CUDA"):
         DeviceSpec(dtype="bfloat16").resolve()
     with pytest.raises(ConfigError, match="batch_limit"):

@@ -28,11 +28,11 @@ TOLERANCE = 1e-6
 """Relative and absolute, where processor, libraries or kernels are not those of the stored values."""
 
 
-def measure(name: str) -> dict[str, Any]:
+def measure(name: str, device: str = "cpu") -> dict[str, Any]:
     """Run one case in an empty folder and return what came of it as JSON data."""
     from paribus.results.io import to_tree
 
-    words = declared.cases()[name]
+    words = [f"device={device}" if word == "device=cpu" else word for word in declared.cases()[name]]
     kind, _, variant = name.partition(".")
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from paribus.config.quoting import quoted
+from paribus.config.quoting import readable
 from paribus.errors import ConfigError, nearest
 
 _NOT_OURS = ("config_path", "config_name", "experimental_rerun")
@@ -68,7 +68,7 @@ def read(arguments: Sequence[str]) -> Words:
         word.split("=", 1)[1].strip().upper() for word in found.overrides if word.lstrip("+").startswith("hydra.mode=")
     ]
     return Words(
-        overrides=tuple(quoted(word) for word in found.overrides),
+        overrides=tuple(readable(found.overrides)),
         multirun=found.multirun or mode[-1:] == ["MULTIRUN"],
         config_dir=found.config_dir,
         passed_on=tuple(arguments) if shows else (),

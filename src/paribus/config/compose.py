@@ -12,7 +12,7 @@ from paribus.config.check import build, build_settings
 from paribus.config.expand import expand
 from paribus.config.job import GROUPS, Job
 from paribus.config.locate import conf_dir, target_object
-from paribus.config.quoting import quoted
+from paribus.config.quoting import readable
 from paribus.config.refusal import refused
 from paribus.config.settings import OF_A_SWEEP, Settings
 from paribus.errors import ConfigError, nearest
@@ -52,7 +52,7 @@ def jobs(overrides: Sequence[str], *, multirun: bool = False, config_dirs: Seque
         ConfigError: At the first job that is wrong; the message names the place and the valid names.
     """
     composer = Composer(config_dirs)
-    overrides = [quoted(word) for word in overrides]
+    overrides = readable(overrides)
     lists = composer.expand(overrides) if multirun else [tuple(overrides)]
     made = []
     for number, words in enumerate(lists, start=1):
@@ -252,8 +252,12 @@ class Composer:
             )
         return True
 
-    def _base(self, overrides: Sequence[str]) -> tuple[_Base, list[Override]]:
-        """Return the composition of the group choices in ``overrides``, and the value overrides that remain."""
+    def split(self, overrides: Sequence[str]) -> tuple[list[Override], list[Override], tuple[str, ...]]:
+        """Return the words that choose options, those that set values, and those about Hydra itself.
+
+        Raises:
+            ConfigError: If a word cannot be read, or asks for several jobs.
+        """
         parsed = [self._parse(text) for text in overrides]
         hydra_words = tuple(str(p.input_line) for p in parsed if p.is_hydra_override())
         groups: list[Override] = []
@@ -267,6 +271,11 @@ class Composer:
                     f"or write {override.key_or_group}=[...] for a list"
                 )
             (groups if self._chooses(override, hydra_words) else values).append(override)
+        return groups, values, hydra_words
+
+    def _base(self, overrides: Sequence[str]) -> tuple[_Base, list[Override]]:
+        """Return the composition of the group choices in ``overrides``, and the value overrides that remain."""
+        groups, values, hydra_words = self.split(overrides)
         words = (*(str(g.input_line) for g in groups), *hydra_words)
         if words not in self._bases:
             self._bases[words] = self._compose(words)

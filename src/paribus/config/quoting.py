@@ -1,16 +1,33 @@
-"""Lists that Hydra's grammar does not read as people write them: ``where=[n_train=300,started>=2026-11-20]``."""
+"""Words as people write them, where Hydra reads others: ``where=[n_train=300]``, ``device=cuda:1``."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 UNREADABLE = frozenset("=<>!")
 """Characters that Hydra 1.3 reads in no element of a list unless the element is quoted."""
 _OPENING, _CLOSING = "[{(", "]})"
 
 
-def quoted(word: str) -> str:
-    """Return an override with the elements of its lists quoted where Hydra could not read them.
+def readable(words: Iterable[str]) -> list[str]:
+    """Return overrides as Hydra reads them: lists quoted, a CUDA device by its number as an option and a value.
 
     Words that Hydra reads are returned as they are, so that this may be done twice.
+
+    Example:
+        >>> readable(["device=cuda:1", "seed=3"])
+        ['device=cuda', 'device.name=cuda:1', 'seed=3']
+    """
+    out: list[str] = []
+    for word in words:
+        device = re.fullmatch(r"device=(cuda:\d+)", word)
+        out += ["device=cuda", f"device.name={device[1]}"] if device else [quoted(word)]
+    return out
+
+
+def quoted(word: str) -> str:
+    """Return an override with the elements of its lists quoted where Hydra could not read them.
 
     Example:
         >>> quoted("experiment.where=[n_train=300,seed=0..7]")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, nearest
 from paribus.spec import Spec, field
+
+NAMES = ("auto", "cpu", "cuda", "cuda:N")
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,9 @@ class DeviceSpec(Spec, kind="device"):
         'cpu'
     """
 
-    name: str = field("auto", choices=("auto", "cpu", "cuda"), science=False, help="Where to compute.")
+    name: str = field(
+        "auto", science=False, help="Where to compute: auto, cpu, cuda, or cuda:N for the N-th device, from 0."
+    )
     dtype: str = field(
         "float32",
         choices=("float32", "float64", "bfloat16", "float16"),
@@ -25,8 +30,17 @@ class DeviceSpec(Spec, kind="device"):
     )
     batch_limit: int = field(512, low=1, science=False, help="The most rows in one forward pass.")
 
+    def check(self) -> None:
+        """Refuse a name that is none.
+
+        Raises:
+            ConfigError: If it is neither of auto, cpu, cuda, nor cuda and a number.
+        """
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.name):
+            raise ConfigError(f"DeviceSpec.name: no such choice {self.name!r}; {nearest(self.name, NAMES)}")
+
     def resolve(self) -> str:
-        """Return ``cpu`` or ``cuda``.
+        """Return ``cpu``, ``cuda`` or ``cuda:N``.
 
         Raises:
             ConfigError: If CUDA is asked for and not there, or a half format is asked for on the CPU.
@@ -34,10 +48,14 @@ class DeviceSpec(Spec, kind="device"):
         import torch
 
         name = self.name
+        n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("device.name=cuda: no CUDA device here; use device=auto or device=cpu")
+            name = "cuda" if n_devices else "cpu"
+        if name.startswith("cuda") and not n_devices:
+            raise ConfigError(f"device.name={name}: no CUDA device here; use device=auto or device=cpu")
+        number = int(name.partition(":")[2] or 0)
+        if number >= max(1, n_devices):
+            raise ConfigError(f"device.name={name}: there are {n_devices} CUDA devices, numbered from 0")
         if name == "cpu" and self.dtype in ("bfloat16", "float16"):
             raise ConfigError(
                 f"device.dtype={self.dtype}: half formats are for CUDA; use float32 or float64 on the CPU"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "a JSON spec of the older format: prints the override line that equals it, and runs it"
 USAGE = """
-paribus spec FILE.json [--dry-run] [--output-dir DIR] [KEY=VALUE ...]
+paribus spec FILE.json [--dry-run] [--output-dir DIR] [--save NAME] [KEY=VALUE ...]
 
 Prints the paribus line that equals the spec, validates it, runs and tracks it, and writes
 DIR/<id>__f<feature>__<type-with-dashes>.json (DIR is multirun/specs by default). Further overrides go before the
@@ -36,6 +36,8 @@ outputs                which of aggregates, tables, diagnostics, figures the res
 parent_hypothesis, description, rationale, created_at: tags of the run
 
 --dry-run              validate completely, run nothing
+--save NAME            write it as the option study=NAME of the folder --config-dir (conf by default), and run nothing;
+                       paribus --config-dir conf study=NAME is then the same request, of the same identity
 """
 DEFAULT_FOLDER = "multirun/specs"
 _ABOUT = ("model=", "model.", "data=", "data.")
@@ -51,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--output-dir", default=DEFAULT_FOLDER)
     parser.add_argument("--config-dir")
+    parser.add_argument("--save", metavar="NAME")
     parser.add_argument("file", nargs="?")
     parser.add_argument("overrides", nargs="*")
     asked = parser.take(arguments)
@@ -65,6 +68,8 @@ def run(arguments: Sequence[str]) -> int:
     for note in made.notes:
         print(f"paribus: {note}", file=sys.stderr)
     job = checked(made, dirs)
+    if asked.save is not None:
+        return save(made, job, asked.save, Path(asked.config_dir or "conf"), Path(asked.file))
     if asked.dry_run or job.dry_run:
         print("Valid. Nothing was run.")
         return 0
@@ -95,6 +100,27 @@ def checked(made: Request, config_dirs: Sequence[str]) -> Job:
     (job,) = jobs(made.words, config_dirs=config_dirs)
     validate([job])
     return job
+
+
+def save(made: Request, job: Job, name: str, folder: Path, source: Path) -> int:
+    """Write a validated request as an option, and check that the option composes to it.
+
+    Raises:
+        ConfigError: If the name is none or taken, or no option says what the words say.
+    """
+    from paribus.config.compose import Composer
+    from paribus.config.saving import GROUP, as_option
+    from paribus.config.saving import save as write
+
+    dirs = (folder,) if folder.is_dir() else ()
+    path = write(as_option(Composer(dirs), made.words, title=f"The request of {source.name}."), name, folder)
+    again = Composer((folder,)).job((f"{GROUP}={name}",))
+    differing = [key for key in job.tree if key != GROUP and again.tree.get(key) != job.tree[key]]
+    if differing:
+        path.unlink()
+        raise ConfigError(f"--save {name}: an option cannot say {', '.join(differing)} as these words do")
+    print(f"Saved: {path}; paribus --config-dir {folder} {GROUP}={name} runs it")
+    return 0
 
 
 def execute(spec: LegacySpec, made: Request, job: Job, folder: Path, source: Path) -> int:

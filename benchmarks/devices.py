@@ -1,0 +1,117 @@
+"""Does every experiment type find on CUDA what it finds on the CPU? Tables side by side, within stated tolerances.
+
+    python -m benchmarks.devices --device cuda
+
+Every case of the golden tables is measured on the CPU and on the device, in one process. Single precision on CUDA
+multiplies in another order and convolves in TensorFloat-32, so values differ by rounding; what a threshold or a rank
+makes of them differs more. The tolerances say how much is accepted:
+
+* values: relative to the largest of their column, ``VALUES`` (a share of 60 images moves by one of them);
+* p-values and percentiles: ``P`` and ``PERCENTILE``, because a resample or a null draw may change its rank;
+* ends of intervals: ``INTERVALS``, relative to the largest value of their column;
+* texts and counts: equal in all but ``TEXTS`` of the entries (verdicts at a threshold).
+
+Exit code 1 if a case is outside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
+VALUES, INTERVALS, P, PERCENTILE, TEXTS = 2e-2, 3e-2, 0.02, 3.0, 0.02
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The largest difference of one column.
+
+    Attributes:
+        where: Table and column.
+        kind: ``values``, ``intervals``, ``p``, ``percentile`` or ``texts``.
+        size: The difference, in the unit of its tolerance.
+        allowed: The tolerance.
+    """
+
+    where: str
+    kind: str
+    size: float
+    allowed: float
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it is too large."""
+        return self.size > self.allowed
+
+
+def gaps(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[Gap]:
+    """Yield the largest difference of every column of every table of two results (as JSON data)."""
+    for name, table in expected["tables"].items():
+        other = found["tables"].get(name)
+        if other is None or len(other["rows"]) != len(table["rows"]) or other["columns"] != table["columns"]:
+            yield Gap(name, "texts", math.inf, TEXTS)
+            continue
+        for column in table["columns"]:
+            a, b = ([row[column] for row in one["rows"]] for one in (table, other))
+            yield column_gap(f"{name}.{column}", a, b)
+
+
+def column_gap(where: str, a: list[Any], b: list[Any]) -> Gap:
+    """Return the largest difference of two columns of equal length."""
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (*a, *b) if one is not None)
+    real = numbers and any(isinstance(one, float) for one in (*a, *b))
+    if not real:
+        differing = sum(one != other for one, other in zip(a, b, strict=True))
+        return Gap(where, "texts", differing / max(1, len(a)), TEXTS)
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if not (_missing(x) and _missing(y))]
+    if any(_missing(x) != _missing(y) for x, y in pairs):
+        return Gap(where, "texts", sum(_missing(x) != _missing(y) for x, y in pairs) / len(pairs), TEXTS)
+    largest = max((abs(x - y) for x, y in pairs), default=0.0)
+    name = where.rpartition(".")[2]
+    if name == "p" or name.startswith(("p_", "trend_p")):
+        return Gap(where, "p", largest, P)
+    if name.endswith("percentile"):
+        return Gap(where, "percentile", largest, PERCENTILE)
+    scale = max((abs(x) for x, _ in pairs), default=0.0) or 1.0
+    ends = name.endswith(("_low", "_high"))
+    return Gap(where, "intervals" if ends else "values", largest / scale, INTERVALS if ends else VALUES)
+
+
+def main() -> int:
+    """Measure the cases on both devices and print what differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda", help="what the CPU is compared with")
+    parser.add_argument("--case", action="append", help="only this case (may be repeated)")
+    options = parser.parse_args()
+    sys.path.insert(0, str(GOLDEN))
+    golden = importlib.import_module("golden")
+    outside = 0
+    for name in options.case or golden.declared.cases():
+        expected, found = golden.measure(name), golden.measure(name, device=options.device)
+        every = list(gaps(expected, found))
+        wrong = [gap for gap in every if gap.is_outside]
+        worst = {kind: max((g.size for g in every if g.kind == kind), default=0.0) for kind in _KINDS}
+        print(f"{name}: {'outside' if wrong else 'within'}; " + ", ".join(f"{k} {v:.2g}" for k, v in worst.items()))
+        for gap in wrong:
+            print(f"  {gap.where}: {gap.kind} differ by {gap.size:.3g}, allowed {gap.allowed:g}")
+        outside += bool(wrong)
+    print(f"{outside} cases outside")
+    return 1 if outside else 0
+
+
+_KINDS = ("values", "intervals", "p", "percentile", "texts")
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value == "NaN" or (isinstance(value, float) and math.isnan(value))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
