@@ -45,7 +45,7 @@ napoleon_use_ivar = True
 
 NAVIGATION: dict[str, dict[str, list[str]]] = {
     "index": {
-        "Start here": ["concepts"],
+        "Start here": ["tutorial", "concepts"],
         "The studies": ["reading_the_shortcut_study", "experiments/index"],
         "Your own network, data, subject": ["extending", "specs"],
         "How far to trust it": ["calibration", "performance"],
