@@ -84,7 +84,7 @@ def _class_section(group: str, cls: type[Any], options: list[Option]) -> list[st
         heading = [f"## {cls.type}\n", f"{cls.summary}\n", f"Evidence: {cls.evidence}. Subject: {cls.subject}.\n"]
     else:
         heading = [f"## `{group}={options[0].name}`\n" if len(options) == 1 else f"## {cls.__name__}\n"]
-    lines = [*heading, inspect.getdoc(cls) or "", ""]
+    lines = [*heading, (inspect.getdoc(cls) or "").partition("\n\nExample:")[0], ""]  # examples are in the API pages
     if len(options) == 1 and options[0].comment and group != "experiment":
         lines += [options[0].comment, ""]
     variables = catalogue.variables(cls) if issubclass(cls, Spec) else []

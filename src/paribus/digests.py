@@ -1,4 +1,4 @@
-"""Digests of files: each content is read once for as long as the file stays what it was."""
+"""Digests of files: each file is read once while it stays unchanged."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class Spec:
         """Check rules that involve several fields; raise :class:`ConfigError` when one is broken."""
 
     def input_files(self) -> Mapping[str, Path]:
-        """Return the files that it reads, by a name that says what each is for and not where it stands.
+        """Return the files that it reads, by a name that says what each is for and not where it is.
 
         By default those of the fields declared with ``file=True``; a folder there stands for all files in it. A class
         that reads others, or not all of them, overrides this. Files of nested specs are theirs to name.

@@ -29,7 +29,7 @@ class Arguments(argparse.ArgumentParser):
         raise ConfigError(f"{self._verb}: {message}")
 
     def take(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Parse ``arguments``; flags may stand anywhere.
+        """Parse ``arguments``; flags may come anywhere.
 
         Raises:
             ConfigError: If something is unknown or missing.

@@ -93,7 +93,7 @@ def _without_seeds(node: Any) -> Any:
 
 
 def run(words: Words, asked: Sequence[Job]) -> int:
-    """Launch validated jobs, see to what a sweep needs at its end, and return the exit code."""
+    """Launch validated jobs, do what a sweep needs at its end, and return the exit code."""
     sweep = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}" if words.multirun else None
     hydra = Composer(words.config_dirs).hydra(_hydra_words(words.overrides, asked))
     folder = _output_folder(hydra, multirun=words.multirun)
@@ -147,7 +147,7 @@ def open_stores(asked: Sequence[Job]) -> None:
 
 
 def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool, ended: Sequence[Outcome]) -> int:
-    """Do what stands at the end of a sweep (runs left open are closed, a study's comparison is made)."""
+    """Do what belongs to the end of a sweep (runs left open are closed, a study's comparison is made)."""
     from paribus.sweep.end import finish as finish_sweep
 
     try:
@@ -155,7 +155,7 @@ def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool,
     except ParibusError as error:
         print(f"paribus: {one_line(str(error))}", file=sys.stderr)
         return EXIT_FAILED
-    except Exception as error:  # the jobs' own results stand; say what is missing and go on to the failure table
+    except Exception as error:  # the jobs' own results are kept; say what is missing and go on to the failure table
         print(f"paribus: at the end of the sweep: {one_line(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_DONE

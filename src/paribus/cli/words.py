@@ -36,7 +36,7 @@ class Words:
 
 
 def read(arguments: Sequence[str]) -> Words:
-    """Take a command line apart; flags may stand anywhere.
+    """Take a command line apart; flags may come anywhere.
 
     Raises:
         ConfigError: If a flag is unknown, or is one that has no place here.
@@ -63,7 +63,7 @@ def read(arguments: Sequence[str]) -> Words:
     shows = found.cfg is not None or found.info is not None or found.hydra_help or found.shell_completion
     for word in found.overrides:
         if not shows and "=" not in word and not word.startswith("~"):
-            raise ConfigError(f"{word}: wants KEY=VALUE (a verb stands first: paribus {word} ...)")
+            raise ConfigError(f"{word}: wants KEY=VALUE (a verb comes first: paribus {word} ...)")
     mode = [
         word.split("=", 1)[1].strip().upper() for word in found.overrides if word.lstrip("+").startswith("hydra.mode=")
     ]

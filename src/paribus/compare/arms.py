@@ -179,7 +179,7 @@ def one_arm(
 def holm(table: pd.DataFrame, intervals: Sequence[Intervals], *, confidence: float) -> pd.DataFrame:
     """Return ``table`` with what adjustment by Holm over all its rows adds to ``p`` and to the interval.
 
-    ``p_adj`` stands after ``p``; ``smallest_p_adj``, what the design could reach after adjustment were all other rows
+    ``p_adj`` comes after ``p``; ``smallest_p_adj``, what the design could reach after adjustment were all other rows
     unremarkable, after ``smallest_p``; ``ci_adj_low, ci_adj_high`` and ``ci_adj_method``, at the level at which Holm
     judged the row, after ``ci_method``. They agree: 0 lies outside ``ci_adj_*`` exactly where
     ``p_adj <= 1 - confidence``. There is none at a level that the design cannot reach: a t interval could contradict

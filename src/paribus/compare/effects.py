@@ -53,7 +53,7 @@ def run_effects(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return one row per trained model and endpoint, and sentences about what was not read, or not as asked.
 
-    Endpoints stand as declared, the ``reference`` condition first.
+    Endpoints come as declared, the ``reference`` condition first.
 
     Raises:
         ExperimentError: If two runs measured the same of one model (condition, size, seed) and differ in a setting.

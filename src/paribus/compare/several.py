@@ -98,7 +98,7 @@ def _candidates(names: Sequence[str], crowded: Mapping[Unit, Sequence[CollectedR
 
 
 def _plain(value: Any) -> bool:
-    """Return whether a value can stand in a restriction as it is."""
+    """Return whether a value can be written in a restriction as it is."""
     return isinstance(value, bool | int | float) or (
         isinstance(value, str) and value != "" and not set(value) & set(" ,[]{}()'\"\\:$=")
     )

@@ -1,4 +1,4 @@
-"""Where the classes stand now that kept runs name by the place they had then.
+"""Where classes are today that kept runs name by the module they were in then.
 
 Every ``_target_`` that Paribus ever wrote into a run is in one table. Who moves or renames a class adds a line to what
 was moved, and every kept run still finds it. Nothing else says where something used to be.
@@ -142,5 +142,5 @@ PLACES: Mapping[str, str] = {stored: MOVED.get(stored, stored) for stored in (*S
 
 
 def today(target: str) -> str:
-    """Return where a stored target stands today; a name that is not in the table stays as it is."""
+    """Return where a stored target is found today; a name that is not in the table stays as it is."""
     return PLACES.get(target, target)

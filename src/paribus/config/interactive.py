@@ -1,4 +1,4 @@
-"""Code that stands in no file: functions and classes typed into a notebook or a prompt."""
+"""Code that is in no file: functions and classes typed into a notebook or a prompt."""
 
 from __future__ import annotations
 

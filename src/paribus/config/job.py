@@ -20,7 +20,7 @@ GROUPS = (
     "tracking",
     "experiment",
 )
-"""The config groups that stand in every composed configuration, in the order they are composed."""
+"""The config groups of every composed configuration, in the order they are composed."""
 
 
 @dataclass(frozen=True)

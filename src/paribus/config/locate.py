@@ -39,7 +39,7 @@ def target_object(target: Any, where: str) -> Any:
 
     Args:
         target: The value of a ``_target_`` key.
-        where: The node it stands in, for the message.
+        where: The node it is in, for the message.
 
     Raises:
         ConfigError: If it is no dotted name, or its module or the name in it does not exist.

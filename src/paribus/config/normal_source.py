@@ -14,7 +14,7 @@ LEFT_OUT = ("ctx", "type_comment", "type_ignores", "kind")
 def normalised(source: str) -> str:
     """Return a digest of Python source that comments, docstrings, layout and positions do not change.
 
-    A source that cannot be parsed is taken as it stands.
+    A source that cannot be parsed is taken as it is.
     """
     try:
         tree = ast.parse(source)

@@ -56,7 +56,7 @@ class Opened:
         self.written |= other.written
 
     def without(self, named: Iterable[str]) -> Opened:
-        """Return a copy without what stands at or below one of the paths ``named``."""
+        """Return a copy without what lies at or below one of the paths ``named``."""
         places = tuple(named)
         below = tuple(f"{place.rstrip(os.sep)}{os.sep}" for place in places)
 
@@ -81,7 +81,7 @@ _installed = False
 
 
 def watch() -> None:
-    """Begin to look at what is opened; from then on for as long as the process lives."""
+    """Begin to record what is opened, until the process ends."""
     global _installed
     if not _installed:
         _installed = True
@@ -90,7 +90,7 @@ def watch() -> None:
 
 @contextmanager
 def recording() -> Iterator[Opened]:
-    """Collect what is opened in the meantime, by all threads."""
+    """Collect what is opened while the block runs, by all threads."""
     watch()
     found = Opened()
     _recordings.append(found)

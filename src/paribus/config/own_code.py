@@ -32,7 +32,7 @@ def code_of(things: Iterable[Any], modules: Iterable[str] = ()) -> dict[str, str
     turn; installed distributions by name, version and digest of their RECORD.
 
     Args:
-        things: Functions and classes. Where their module is no file (a notebook), their own source stands for it.
+        things: Functions and classes. Where their module is no file (a notebook), their own source is taken.
         modules: Names of further modules to start from, such as the one that a ``_target_`` names.
 
     Returns:
@@ -75,7 +75,7 @@ when the file is edited later. A reload gives a module another spec."""
 
 
 def _start(thing: Any, found: dict[str, str]) -> list[str]:
-    """Return the names of the modules to start from; what stands in no file is added to ``found`` at once."""
+    """Return the names of the modules to start from; what is in no file is added to ``found`` at once."""
     names = []
     for part in thing.__mro__ if isinstance(thing, type) else (thing,):
         name = getattr(part, "__module__", None)

@@ -61,7 +61,7 @@ def _quote(element: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Return the parts of a text between the commas that stand in no bracket and no quotes."""
+    """Return the parts of a text between the commas outside brackets and quotes."""
     parts, depth, start, quote = [], 0, 0, ""
     for place, letter in enumerate(text):
         if quote:

@@ -29,7 +29,7 @@ def as_option(composer: Composer, words: Sequence[str], *, title: str) -> str:
     """
     groups, values, about_hydra = composer.split(words)
     if about_hydra:
-        raise ConfigError(f"{about_hydra[0]}: Hydra's own settings cannot stand in an option")
+        raise ConfigError(f"{about_hydra[0]}: Hydra's own settings cannot be part of an option")
     study = next((one for one in groups if one.key_or_group == GROUP), None)
     if study is not None:
         raise ConfigError(f"{study.input_line}: an option of the group study cannot name another one")

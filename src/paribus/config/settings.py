@@ -1,4 +1,4 @@
-"""The values of a configuration that stand outside the groups."""
+"""The values of a configuration outside the groups."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Course:
         site: The first site that is edited; everything before it is computed once.
         also: Further sites that the same pass edits; the model reaches them after ``site``.
         read: The site whose value is the output; None for what the model returns. The pass ends there.
-        readout: The tensor ``[n, ...]`` in what stands there; None for :func:`output_tensor`.
+        readout: The tensor ``[n, ...]`` in the value there; None for :func:`output_tensor`.
     """
 
     site: Site
@@ -103,7 +103,7 @@ class Course:
 
 
 def output_tensor(raw: Any, owner: str) -> Any:
-    """Return the tensor that a model's output stands for: itself, ``logits`` of a mapping, or the only one there is.
+    """Return the tensor in a model's output: the output itself, ``logits`` of a mapping, or the only one there is.
 
     Raises:
         ConfigError: If there are several and none is called ``logits``.

@@ -83,7 +83,7 @@ def row_keys(rows: IntArray, stream: int = 0) -> NDArray[np.uint64]:
 
 
 def unique_rows(rows: IntArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where each distinct row first stands, and for every row the number of its distinct row.
+    """Return where each distinct row comes first, and for every row the number of its distinct row.
 
     Exact: rows that share a key are compared; should two different ones do so, rows are sorted instead.
 
@@ -171,7 +171,7 @@ class RowEvaluator:
         return values[codes]
 
     def _learn(self, keys: NDArray[np.uint64], values: np.ndarray, place: NDArray[np.intp]) -> None:
-        """Merge new keys, in ascending order, into those known, before which ``place`` says they stand."""
+        """Merge new keys, in ascending order, into those known, at the places ``place``."""
         if self._values is None or self._keys.shape[1] + keys.shape[1] > self._remember:
             self._keys, self._values = keys[:, : self._remember], values[: self._remember]
         else:

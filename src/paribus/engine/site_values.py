@@ -1,4 +1,4 @@
-"""What stands at a site for given inputs: computed once, in batches, and kept."""
+"""The value at a site for given inputs: computed once, in batches, and kept."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Site:
         if self.port not in _PORTS:
             raise ConfigError(f"site {self.module}: no such port {self.port!r}; {nearest(self.port, _PORTS)}")
         if self.axis == 0:
-            raise ConfigError(f"site {self.module}: axis 0 holds the examples; the channels stand in another")
+            raise ConfigError(f"site {self.module}: axis 0 holds the examples; the channels are in another")
         if self.call is not None and self.call < 1:
             raise ConfigError(f"site {self.module}: calls are counted from 1, got {self.call}")
 

@@ -111,9 +111,9 @@ _imported: dict[str, type[Experiment]] = {}
 
 @dataclass(frozen=True)
 class Experiment(Spec):
-    """Base of every experiment type. A subclass declares its variables as fields and says where its work stands.
+    """Base of every experiment type. A subclass declares its variables as fields and says which module does its work.
 
-    The file of a type is read whenever a configuration is checked, so it imports nothing heavy. Its work stands in
+    The file of a type is read whenever a configuration is checked, so it imports nothing heavy. Its work is in
     another module, with its imports at the top, and is named by ``work``; a small type implements :meth:`run` instead.
 
     Class attributes:

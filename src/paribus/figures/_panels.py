@@ -30,7 +30,7 @@ def grid(
     share_x: bool = False,
     share_y: bool = False,
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with ``n`` panels, row by row; at most three stand side by side unless asked."""
+    """Return a figure with ``n`` panels, row by row; at most three side by side unless asked."""
     across = min(n, n_columns or (2 if n == 4 else 3))
     down = math.ceil(n / across)
     width = request.option("width", across * panel_size[0] + (1.6 if n == 1 else 0.8))

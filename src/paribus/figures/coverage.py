@@ -1,4 +1,4 @@
-"""How often a token stands in core and in tail contexts, against its base rate."""
+"""How often a token occurs in core and in tail contexts, against its base rate."""
 
 from __future__ import annotations
 

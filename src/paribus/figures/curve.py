@@ -122,7 +122,7 @@ class _Lines:
         table = table.dropna(subset=["x at"])
         if table["x at"].duplicated().any():
             table = table.groupby("x at", as_index=False).mean()
-            text = "Several rows stand at the same x: their mean is drawn."
+            text = "Several rows have the same x: their mean is drawn."
             if text not in self.notes:
                 self.notes.append(text)
         table = table.sort_values("x at")

@@ -77,7 +77,7 @@ def _cells(request: Request, rows: pd.DataFrame, column: str, xs: list[Any], ys:
             text = f"Cells with n < {least} are left blank."
             notes.extend([text] if text not in notes else [])
     if table.duplicated([x, y]).any():
-        text = "Several rows stand in one cell: their mean is drawn."
+        text = "Several rows fall into one cell: their mean is drawn."
         notes.extend([text] if text not in notes else [])
     wide = table.groupby([y, x], sort=False)["value"].mean().unstack()
     return np.asarray(wide.reindex(index=ys, columns=xs).to_numpy(dtype=np.float64))

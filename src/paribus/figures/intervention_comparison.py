@@ -35,7 +35,7 @@ DASHED = (0, (4, 2))
 def draw(request: Request) -> Figure:
     """Draw the 2 x conditions panels: runs thin and coloured; black, the mean over runs with its t band.
 
-    Mean and band stand only where every run of the panel was measured, and are joined only where no run was measured in
+    Mean and band are drawn only where every run of the panel was measured, and joined only where no run was measured in
     between; nothing is interpolated.
     """
     ablation = request.frames[0]

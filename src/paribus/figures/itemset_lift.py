@@ -1,4 +1,4 @@
-"""How much more often itemsets stand in the high group, and what inserting them does."""
+"""How much more often itemsets occur in the high group, and what inserting them does."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Contexts:
         inputs: What the network is called with: a tensor (or array) ``[n, ...]``, a tuple of them by position, or a
             mapping by keyword.
         cluster: What an example shares with others that are not independent of it (a patient, a slide) ``[n]``, whole
-            numbers or names; None where every example stands alone.
+            numbers or names; None where examples are independent.
         label: The class (whole numbers) or target of each example ``[n]``; None where there is none.
         domain: Where each example comes from ``[n]``, whole numbers or names; None where that is not known.
         splits: Rows of each split by name; one split ``all`` by default.

@@ -124,7 +124,7 @@ class Executor:
             readout: What is read.
             watch: Gets counts of what is not legal and of evaluations, and shows progress.
             ok: Which cells ``[levels, n]`` are known to pass (from :meth:`feasible`); None: not yet known.
-            contrasts: Mean effects wanted of the readout's null features.
+            contrasts: Mean effects asked of the readout's null features.
             columns: Only these contexts, in one block; None for all.
             rows: Only these contexts, in blocks that fit into memory; None for all.
 
@@ -349,7 +349,7 @@ class Executor:
         sites: tuple[str, ...],
         readout: Readout,
     ) -> tuple[Floats, EngineReport]:
-        """Return ``[r, acts, m]`` of flat legal cells of contexts ``ctx [m]``, which stand at ``some`` of a block."""
+        """Return ``[r, acts, m]`` of flat legal cells of contexts ``ctx [m]``, at the places ``some`` of a block."""
         by_row = any(one.needs_rows for one in acts)
         if by_row and len(some) != b:
             raise ExperimentError("interventions that differ by row need every context of a block to be legal")

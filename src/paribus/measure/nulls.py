@@ -12,7 +12,7 @@ from paribus.arrays import Bools, Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class Contrasts:
-    """Mean effects that are wanted of the null features: weighted sums over conditions, averaged over contexts.
+    """Mean effects asked of the null features: weighted sums over conditions, averaged over contexts.
 
     Attributes:
         weights: ``[rows, conditions]``, e.g. +1 at a level and -1 at the baseline, or (+1, -1, -1, +1) for a square.

@@ -1,4 +1,4 @@
-"""Who is told how a measurement went."""
+"""What a measurement reports to while it runs."""
 
 from __future__ import annotations
 

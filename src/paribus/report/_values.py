@@ -41,7 +41,7 @@ def short(value: Any, limit: int = 400) -> str:
 
 
 def _listed(value: Any) -> str:
-    """Return ``a, b, c`` or ``name: a, other: b``; what lies deeper stands in brackets."""
+    """Return ``a, b, c`` or ``name: a, other: b``; what lies deeper is put in brackets."""
     parts = (
         [f"{name}: {_part(item)}" for name, item in value.items()] if isinstance(value, Mapping) else map(_part, value)
     )

@@ -1,4 +1,4 @@
-"""Files that stand under their name only when they are complete, and what tells one from another."""
+"""Files that get their name only when they are complete, and what tells one from another."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ from paribus.results.schema import Aggregates, Artifact, Curve, Diagnostics, Eng
 from paribus.results.values import decode, decode_float, encode, encode_float
 
 RESULT_FILE = "result.json"
-"""Stands in a run that finished; written once, after everything else."""
+"""The file of a run that finished; written once, after everything else."""
 PARTIAL_FILE = "partial.json"
-"""Stands in a run that did not finish: the same, with what it had found by then."""
+"""The file of a run that did not finish: the same, with what it had found by then."""
 TABLE_FOLDER = "tables"
 FORMAT = 1
 ROWS_IN_JSON = 20_000
-"""Larger tables stand in their parquet file alone when a result is written to a folder."""
+"""Larger tables are kept in their parquet file alone when a result is written to a folder."""
 _NAME = re.compile(r"[a-z0-9_]+")
 _SEAL = re.compile(r',\n "digest": "([0-9a-f]{64})"\n}\s*\Z')
 
@@ -47,7 +47,7 @@ def check_name(name: str) -> str:
 def to_json(result: Result, *, rows_limit: int | None = None) -> str:
     """Return ``result`` as one strict JSON text (RFC 8259: no bare NaN or Infinity).
 
-    Its last entry, ``digest``, is the hash of all that stands before (SHA-256), so that a change is noticed.
+    Its last entry, ``digest``, is the hash of all that comes before (SHA-256), so that a change is noticed.
 
     Args:
         result: The result.
@@ -72,7 +72,7 @@ def from_json(text: str, *, folder: Path | None = None) -> Result:
 
     Args:
         text: The JSON text.
-        folder: Where the files of tables whose rows were left out stand.
+        folder: Where the files of tables are whose rows were left out.
 
     Raises:
         DataError: If it is not the JSON of a result, was changed after it was written, or a table's file is not there.
@@ -277,7 +277,7 @@ def _table(node: Mapping[str, Any], folder: Path | None) -> Table:
     elif "file" in node:
         path = None if folder is None else folder / TABLE_FOLDER / f"{check_name(node['name'])}.parquet"
         if path is None or not path.is_file():
-            raise DataError(f"table {node['name']!r}: its rows stand in {node['file']}, which is not here")
+            raise DataError(f"table {node['name']!r}: its rows are in {node['file']}, which is not here")
         frame = read_parquet(path)
     else:
         frame = from_records(node["rows"], node["columns"], node["dtypes"])

@@ -25,7 +25,7 @@ class InputFile:
     """A file that is read.
 
     Attributes:
-        path: Where it stands.
+        path: Where it is.
         digest: SHA-256 of its content.
     """
 
@@ -49,7 +49,7 @@ class Contents:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """Return one hash of all of it, empty where there is nothing; where files stand does not matter."""
+        """Return one hash of all of it, empty where there is nothing; the place of files does not matter."""
         if not (self.files or self.code or self.versions):
             return ""
         files = {name: file.digest for name, file in self.files.items()}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INPUTS_FILE = "inputs.json"
 MOST_NAMED = 100
-"""Of more files than this the result holds only number and digest; each one stands in ``inputs.json``."""
+"""Of more files than this the result holds only number and digest; all of them are in ``inputs.json``."""
 KEY = "files"
 GONE = "gone"
 PRODUCTS = ("multirun", "mlruns", "mlflow.db", "outputs", "__pycache__")
@@ -39,7 +39,7 @@ class Inputs:
         declared: Those whose content is part of the identity, by what each is for: path and digest.
         opened: Further files that were opened.
         listed: Folders that were listed: a digest of the names in them.
-        absent: Paths that were opened in vain.
+        absent: Paths that could not be opened because nothing was there.
         sources: Python sources that were imported on the way, by what they mean.
     """
 
@@ -95,10 +95,10 @@ def read_by(identified: Identified, opened: Opened, own: tuple[Path, ...] = ()) 
     Args:
         identified: The run's identity with the files that are part of it.
         opened: What was opened while it was set up and run.
-        own: Folders of the run itself: what stands in them is no input.
+        own: Folders of the run itself: what is in them is no input.
 
     Raises:
-        ExperimentError: If a file was changed or replaced in the meantime, so that nobody knows which one was read.
+        ExperimentError: If a file was changed or replaced meanwhile, so that nobody knows which one was read.
     """
     modules = [name.removeprefix("module ") for name in identified.code if name.startswith("module ")]
     opened.add(hidden(modules))
@@ -229,7 +229,7 @@ def check_unchanged(inputs: Inputs) -> None:
             raise DataError(f"{path}, which it listed, has other files in it now")
     for path in inputs.absent:
         if os.path.exists(path):
-            raise DataError(f"{path}, which it looked for in vain, is there now")
+            raise DataError(f"{path}, which was not there before, is there now")
 
 
 def check_run(result: Result, store: Store, resolved: Resolved) -> None:

@@ -68,7 +68,7 @@ def steps_of(store: Store, run: KeptRun) -> list[KeptRun]:
 
 
 def from_folder(result: Result, folder: Path, identity: str) -> ModelSource:
-    """Return the model of an untracked training run whose files stand in ``folder``."""
+    """Return the model of an untracked training run whose files are in ``folder``."""
     files = {path.name.removesuffix(SUFFIX): path for path in (folder / CHECKPOINTS).glob(f"*{SUFFIX}")}
     return from_result(result, identity=identity, names=tuple(sorted(files)), locate=lambda name: files[name])
 

@@ -244,7 +244,7 @@ def end_badly(living: Living, error: BaseException) -> bool:
     """Mark a run as failed or killed, and keep what it had found; return whether it turned out to be finished.
 
     The status is set first: whatever goes wrong after that, the run is not left RUNNING. Where the store does not even
-    take that, nothing more is written: nobody can say how the run stands.
+    take that, nothing more is written: nobody can say in which state the run is.
     """
     killed = isinstance(error, KeyboardInterrupt)
     message = f"interrupted ({error})" if killed and str(error) else "interrupted" if killed else one_line(error)

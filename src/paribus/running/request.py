@@ -119,7 +119,7 @@ class Request:
         """Return a step's request with the options that the job chose for it, by the groups of a job of its own.
 
         Args:
-            place: Where the step stands in the job's experiment, such as ``steps.train``.
+            place: Where the step is in the job's experiment, such as ``steps.train``.
         """
         within = f"experiment@experiment.{place}"
         own: dict[str, str | None] = {"experiment": self.choices.get(within) or self.experiment.type}
@@ -133,7 +133,7 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
     """Return the request of a composed job.
 
     Raises:
-        ConfigError: If what stands under ``experiment`` is none.
+        ConfigError: If what is under ``experiment`` is none.
     """
     experiment = job.nodes.get("experiment")
     if not isinstance(experiment, Experiment):

@@ -74,7 +74,7 @@ def refuse_format(experiment: Experiment, device: Any, *, step: str | None = Non
     Args:
         experiment: The experiment.
         device: The ``device`` group.
-        step: Its name, where it is a step of a sequence; there, one that runs no model at all may stand beside others.
+        step: Its name, where it is a step of a sequence; there, one that runs no model at all is allowed.
 
     Raises:
         ConfigError: If another format than float32 is asked for and the experiment does not run the model in it.

@@ -34,7 +34,7 @@ class FileWorkspace:
         Args:
             identity: Identity of the run; the same run started again finds what was kept.
             publish: Makes a file an artifact of the run.
-            root: Where the folders of all runs stand.
+            root: Where the folders of all runs are.
         """
         self._publish = publish
         root = root.absolute()  # the experiment may go to another folder while it works

@@ -50,7 +50,7 @@ class Effect:
         null_low: 2.5 % quantile of the named null; NaN without one.
         null_median: Its median.
         null_high: Its 97.5 % quantile.
-        null_percentile: Where ``mean_delta`` stands in the null, 0 to 100; not a p.
+        null_percentile: Place of ``mean_delta`` in the null, 0 to 100; not a p.
 
     Example:
         >>> from paribus.stats.spec import StatsSpec

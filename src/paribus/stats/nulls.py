@@ -1,4 +1,4 @@
-"""Where a value stands among draws of a named null; this is not a p-value."""
+"""The place of a value among draws of a named null; this is not a p-value."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def adjusted_intervals(
     rng: np.random.Generator,
     bounds: Bounds | None = None,
 ) -> tuple[Floats, Floats]:
-    """Return the intervals that stand beside adjusted p-values [rows].
+    """Return the intervals that go with adjusted p-values [rows].
 
     Those of :func:`max_t_interval` over the tested rows, never inside a row's own interval; a family of one keeps its
     own. Rows that are not tested, and rows without an interval of their own, have none.

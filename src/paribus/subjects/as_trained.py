@@ -15,7 +15,7 @@ class AsTrained(Spec, kind="data/as_trained"):
     """The data set of the run that trained the model, with the same splits; what ``model=tracked`` brings by itself."""
 
     changes: dict[str, Any] = field(
-        {}, help="Values set over those of that data set: data.n_eval=50 on the command line stands here."
+        {}, help="Values set over those of that data set: data.n_eval=50 on the command line comes here."
     )
 
     def check(self) -> None:

@@ -1,1 +1,1 @@
-"""Many jobs asked for at once: what they are, and what became of each."""
+"""Many jobs asked for at once: what they are, and how each ended."""

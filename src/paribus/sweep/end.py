@@ -1,4 +1,4 @@
-"""What stands at the end of a sweep: no run left open, the study's comparison, and a summary."""
+"""The end of a sweep: no run left open, the study's comparison, and a summary."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def finish(
         sweep: Its id.
         output_dir: The sweep's folder; the comparison's files go to ``comparison`` under it.
         interrupted: Whether the sweep was stopped; then nothing is compared.
-        ended: What became of each job.
+        ended: How each job ended.
 
     Returns:
         The comparisons' results.

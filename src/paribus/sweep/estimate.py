@@ -19,7 +19,7 @@ LATEST = 100
 
 
 def kind_of(job: Job) -> Kind:
-    """Return what a job's time is told by."""
+    """Return what a job's time is estimated from."""
     return str(job.experiment.type), job.study or ""
 
 

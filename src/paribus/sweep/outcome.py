@@ -1,4 +1,4 @@
-"""What became of a job, kept as ``outcome.json`` in its output folder so that any launcher's jobs can report."""
+"""How a job ended, kept as ``outcome.json`` in its output folder so that any launcher's jobs can report."""
 
 from __future__ import annotations
 

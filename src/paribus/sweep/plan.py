@@ -1,4 +1,4 @@
-"""What a sweep consists of and how its jobs stand, told before it starts."""
+"""What a sweep consists of and the state of its jobs, said before it starts."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Planned:
         number: Place in the sweep, from 0, which is also the name of its output folder.
         experiment: The experiment type.
         varied: The overrides in which it differs from other jobs of the sweep.
-        state: How it stands, None where that was not asked.
+        state: Its state, None where that was not asked.
         why: What there is to say about that.
         identity: Identity of its run, None where it is made from the runs of others.
-        run_id: The run that says how it stands.
+        run_id: The run that the state is read from.
         again: Whether the sweep would run it.
         seconds: How long it will take, by earlier runs of its type.
     """
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many jobs stand how."""
+        """How many jobs are in each state."""
         found = Counter(job.state for job in self.jobs if job.state is not None)
         return {state: found[state] for state in standings.STATES if state in found}
 
@@ -116,7 +116,7 @@ def plan(jobs: Sequence[Job], *, workers: int = 1) -> Plan:
 
 
 def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1) -> Plan:
-    """Return the plan of jobs with how each stands and how long it will take.
+    """Return the plan of jobs with the state of each and how long it will take.
 
     Args:
         known: The jobs with their identities.
@@ -169,7 +169,7 @@ def listing(made: Plan, *, most: int = MOST) -> str:
 
 
 def summary(made: Plan) -> list[str]:
-    """Return what there is to say of all jobs together; nothing where it was not asked how they stand."""
+    """Return what there is to say of all jobs together; nothing where their states were not asked."""
     lines = []
     if made.varies:
         lines.append(f"varies: {', '.join(f'{key} ({number})' for key, number in made.varies.items())}")

@@ -1,4 +1,4 @@
-"""How the jobs of a sweep stand, derived from the runs in the store; nothing of it is kept."""
+"""The state of each job of a sweep, derived from the runs in the store; nothing of it is kept."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ FINISHED, RUNNING, FAILED, KILLED, STALE, TODO, AFTER = (
     "finished", "running", "failed", "killed", "stale", "to do", "after others",
 )  # fmt: skip
 STATES = (FINISHED, RUNNING, FAILED, KILLED, STALE, AFTER, TODO)
-"""In the order in which they are told."""
+"""In the order in which they are listed."""
 _SAYS_WHAT_IT_READ = tuple(f'"{name}":'.encode() for name in ("opened", "listed", "absent", "sources", "file"))
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a job stands.
+    """The state of a job.
 
     Attributes:
         state: One of :data:`STATES`.
@@ -85,7 +85,7 @@ class Runs:
 
 
 def standing(identity: str, runs: Runs, *, reuses: bool = True, retry: str = "killed", check: bool = True) -> Standing:
-    """Return how a job of this identity stands.
+    """Return the state of a job of this identity.
 
     Args:
         identity: Its identity.
@@ -118,7 +118,7 @@ def standing(identity: str, runs: Runs, *, reuses: bool = True, retry: str = "ki
 
 
 def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused: bool) -> list[Standing]:
-    """Return how the jobs of a sweep stand.
+    """Return the state of each job of a sweep.
 
     A job whose model is missing, and is being trained by another process or by an earlier job, waits for it.
 

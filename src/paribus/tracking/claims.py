@@ -38,7 +38,7 @@ class Claims:
 
     @classmethod
     def of(cls, folder: Path) -> Claims:
-        """Return this process's claims on the store whose artifacts stand in ``folder``.
+        """Return this process's claims on the store whose artifacts are in ``folder``.
 
         Raises:
             OSError: If the file cannot be written.

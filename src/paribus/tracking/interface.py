@@ -70,7 +70,7 @@ class FileStore:
         """Begin a run that only writes files.
 
         Raises:
-            ConfigError: If a finished run stands in the folder: it would be lost.
+            ConfigError: If a finished run is in the folder: it would be lost.
         """
         if (folder / RESULT_FILE).exists():
             raise ConfigError(

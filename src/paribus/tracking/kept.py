@@ -27,7 +27,7 @@ class KeptRun:
         run_id: Its id.
         name: Its name in the UI.
         status: ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
-        experiment: Name of the MLflow experiment it stands in.
+        experiment: Name of the MLflow experiment it is in.
         started_at: When it began (UTC).
         ended_at: When it ended, if it did.
         params: Its params by dotted name, typed.

@@ -15,7 +15,7 @@ def check_folder(folder: Path, artifacts: Mapping[str, Artifact], *, absent_is_f
     """Compare files with what a result says of them: there, as long, with the same content.
 
     Args:
-        folder: Where the run's files stand.
+        folder: Where the run's files are.
         artifacts: What the result names.
         absent_is_fine: Look only at those that are here (copies of some of a server's files).
 

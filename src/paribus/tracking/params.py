@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_VALUE = 6000
-"""MLflow's own limit, in characters; what is longer is cut here, and stands complete in ``config.yaml``."""
+"""MLflow's own limit, in characters; what is longer is cut here, and is complete in ``config.yaml``."""
 MAX_KEY = 250
 CUT = "... (cut; complete in config.yaml)"
 

@@ -23,7 +23,7 @@ def provenance() -> dict[str, Any]:
 
     Keys: ``command, working_folder, python, platform, host, user, cpu, cpu_count, memory_bytes, paribus, packages``,
     and ``git`` of the working folder (``commit, branch, dirty, diff, diff_cut, untracked``; None outside a repository),
-    with ``paribus_git`` beside it where the package itself stands in another repository.
+    with ``paribus_git`` beside it where the package itself is in another repository.
     """
     own = _package_repository()
     here = git(Path.cwd())
@@ -93,7 +93,7 @@ def git(folder: Path) -> dict[str, Any] | None:
 
 
 def _package_repository() -> dict[str, Any] | None:
-    """Return the repository the package stands in, None where it is installed into an environment."""
+    """Return the repository of the package, None where it is installed into an environment."""
     folder = Path(__file__).resolve().parent
     return None if "site-packages" in folder.parts else git(folder)
 

@@ -42,7 +42,7 @@ HEART_STOPS = 5.0
 
 
 class FileRun:
-    """A run whose files stand in its folder and nowhere else (``tracking=off``).
+    """A run whose files are in its folder and nowhere else (``tracking=off``).
 
     A run that is finished is not written to any more: whoever tries gets a RuntimeError.
 
@@ -77,7 +77,7 @@ class FileRun:
             tree: The configuration.
             choices: Option chosen in each group.
             described: Further nodes for the params alone, by place: what something that is only named is made of.
-            leave_out: Groups that the run does not work with; they stand in ``config.yaml`` and not among the params.
+            leave_out: Groups that the run does not work with; they are in ``config.yaml`` and not among the params.
         """
         import yaml
 
@@ -198,7 +198,7 @@ class TrackedRun(FileRun):
             run_id: Its id.
             folder: Its output folder.
             heartbeat_seconds: Seconds between signs of life.
-            artifacts: Where its artifacts stand, if that is a folder of this machine: they are written there in one
+            artifacts: Where its artifacts are, if that is a folder of this machine: they are written there in one
                 step each. Elsewhere the client uploads them.
         """
         super().__init__(folder)
@@ -225,7 +225,7 @@ class TrackedRun(FileRun):
         self._add([Point(point.name, point.value, int(step)) for point in finite])
 
     def metrics(self, metrics: Mapping[str, float]) -> None:
-        """Keep headline metrics; those that are not finite stand in a tag and in ``result.json``."""
+        """Keep headline metrics; those that are not finite go into a tag and into ``result.json``."""
         finite, others = split_finite(metrics)
         self._add(finite)
         if others:
@@ -316,7 +316,7 @@ class TrackedRun(FileRun):
             self._end(status)
 
     def _end(self, status: str) -> None:
-        """Set the status; where the store's answer to ``FINISHED`` is lost, ask what became of it."""
+        """Set the status; where the store's answer to ``FINISHED`` is lost, ask for the run's status."""
         self._in_doubt = status == FINISHED
         try:
             self._client.set_terminated(self.run_id, status)

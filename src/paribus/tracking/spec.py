@@ -22,7 +22,7 @@ class TrackingSpec(Spec, kind="tracking"):
         help="local: mlflow.db beside mlruns/ in the folder; server: the store at uri; off: files only.",
     )
     experiment: str = field(
-        "paribus", science=False, help="MLflow experiment that runs to be compared stand in together (the study)."
+        "paribus", science=False, help="MLflow experiment of all runs that are to be compared (the study)."
     )
     folder: str = field(".", science=False, help="Folder of mlflow.db and mlruns/ (kind local).")
     uri: str | None = field(None, science=False, help="Tracking URI, e.g. http://host:5000 (kind server).")

@@ -1,4 +1,4 @@
-"""How runs stand, asked at once for a whole study: ten thousand in a tenth of a second, without MLflow.
+"""The states of runs, asked at once for a whole study: ten thousand in a tenth of a second, without MLflow.
 
 An embedded store is read with one read-only query over MLflow's own tables; a server is asked through its client.
 """

@@ -42,7 +42,7 @@ STUDY = ("train.ood_acc", "probe.domain_probe_balanced_accuracy", *with_ends("ab
          *with_ends("steering.accuracy_area"), *with_ends("swap.signed_swap_effect"))  # fmt: skip
 LATEST_NESTED = "attributes.start_time"
 LATEST_FLAT = "tags.`mlflow.source.name`"
-"""Equal in all runs, so that the latest stands first; the UI nests runs where it sorts by their start itself."""
+"""Equal in all runs, so that the latest comes first; the UI nests runs where it sorts by their start itself."""
 WIDTHS = {"attributes.`Run Name`": 330, "tags.`experiment_type`": 190, "tags.`seed`": 70, "tags.`n_train`": 80,
           "attributes.`Description`": 420}  # fmt: skip
 CHART = "&compareRunsMode=CHART"
@@ -57,7 +57,7 @@ class View:
         tags: Tags shown as columns.
         metrics: Metrics shown as columns; those that no run has do not appear.
         types: Experiment types it shows; one that ends in ``*`` means all that begin so. Empty: all.
-        flat: Whether nested runs stand in the list like all others, or under their parents.
+        flat: Whether nested runs are in the list like all others, or under their parents.
         curves: What its curves are, where it is meant to be opened with its charts; empty otherwise.
     """
 

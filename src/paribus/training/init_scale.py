@@ -47,7 +47,7 @@ def scale_starting_weights(model: nn.Module, scale: float) -> list[ScaledTensor]
 
 
 def _norm_follows(model: nn.Module, module: nn.Module) -> bool:
-    """Whether a normalisation stands directly after ``module`` in the order in which the model declares its parts."""
+    """Whether a normalisation comes directly after ``module`` in the order in which the model declares its parts."""
     from torch import nn
 
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)

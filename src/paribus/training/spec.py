@@ -37,7 +37,7 @@ class TrainingSpec(Spec, kind="training"):
     )
 
     def check(self) -> None:
-        """Check that every checkpoint can stand at an evaluation.
+        """Check that every checkpoint can be kept at an evaluation.
 
         Raises:
             ConfigError: If more checkpoints than evaluations are asked for.

@@ -1,4 +1,4 @@
-"""``paribus plan -m ...``: what a sweep would run, and how its jobs stand; nothing is run."""
+"""``paribus plan -m ...``: what a sweep would run, and the state of its jobs; nothing is run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from paribus.cli import words as command_line
 from paribus.errors import ConfigError
 
-SUMMARY = "what a sweep would run: its jobs, how each stands, how long it takes; runs nothing"
+SUMMARY = "what a sweep would run: its jobs, the state of each, how long it takes; runs nothing"
 USAGE = """
 paribus plan -m KEY=A,B 'seed=range(8)' ... [--all] [--todo] [--json | --commands]
 

@@ -63,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _listed(found: Sequence[Address]) -> str:
-    """Return the addresses, one a line; the study's name stands before the first of each."""
+    """Return the addresses, one a line; the study's name comes before the first of each."""
     rows = []
     for number, each in enumerate(found):
         first = number == 0 or found[number - 1].study != each.study

@@ -75,7 +75,7 @@ def family_table(weights: Weights, tokens: pd.DataFrame) -> pd.DataFrame:
 
 
 def interventions(setup: BuildSetup, base: Base, done: list[SetTo], top_k: int) -> pd.DataFrame:
-    """Return, for every value set, what became of the latent and of the most probable tokens."""
+    """Return, for every value set, the latent's new value and the most probable tokens."""
     import numpy as np
     import pandas as pd
 

@@ -27,7 +27,7 @@ RESUME = "resume"
 
 @dataclass(frozen=True)
 class SetCompletionRun:
-    """What became of a training; the network ends with the weights of the best epoch.
+    """What a training gave; the network ends with the weights of the best epoch.
 
     Attributes:
         history: One entry per epoch.

@@ -1,1 +1,1 @@
-"""Reading features from activations: what is read, where, and in which population its nulls stand."""
+"""Reading features from activations: what is read, where, and which population gives its nulls."""

@@ -16,7 +16,7 @@ class Population(Protocol):
 
     @property
     def site(self) -> str:
-        """Where the vectors stand; empty for the model's output."""
+        """Where the vectors are read; empty for the model's output."""
 
     @property
     def size(self) -> int:

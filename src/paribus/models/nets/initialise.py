@@ -23,7 +23,7 @@ def construct(make: Callable[[], Module], generator: torch.Generator) -> Module:
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw all weights anew.
+    """Draw all weights again.
 
     Convolutions and linear layers before a ReLU: He normal (He et al. 2015, eq. 10; convolutions by fan-out). The last
     linear layer: uniform within ``1 / sqrt(fan_in)``. Norms: weight 1, bias 0. All other biases: 0.

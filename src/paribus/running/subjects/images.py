@@ -110,7 +110,7 @@ def _refuse_unmet(resolved: Resolved, data: ImageData) -> None:
 
 
 def _refuse_training_rows(resolved: Resolved, data: ImageData) -> None:
-    """Check that nothing a model was trained on stands among the held-out images it is measured on.
+    """Check that nothing a model was trained on is among the held-out images it is measured on.
 
     Raises:
         DataError: If something does, or the data that the model brings are not what they were.

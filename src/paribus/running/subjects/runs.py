@@ -59,7 +59,7 @@ def collect(store: Store, among: Iterable[str] = ()) -> list[CollectedRun]:
         among: Ids, or their first digits; that of a sequence stands for its steps. All runs of the study if empty.
 
     Raises:
-        ConfigError: If there is no such run, or it stands in another MLflow experiment.
+        ConfigError: If there is no such run, or it is in another MLflow experiment.
     """
     kept = {run.run_id: run for run in reversed(store.runs())}
     ids = _among(store, kept, tuple(among))
@@ -78,9 +78,7 @@ def _among(store: Store, kept: Mapping[str, KeptRun], named: tuple[str, ...]) ->
     for name in named:
         run = kept.get(name) or store.get(name)
         if run.run_id not in kept:
-            raise ConfigError(
-                f"experiment.runs: run {name} stands in MLflow experiment {run.experiment!r}, not in this"
-            )
+            raise ConfigError(f"experiment.runs: run {name} is in MLflow experiment {run.experiment!r}, not in this")
         found |= {run.run_id, *(step.run_id for step in steps_of(store, run))}
     while nested := {run.run_id for run in kept.values() if run.parent in found} - found:
         found |= nested

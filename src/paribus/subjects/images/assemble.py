@@ -79,14 +79,14 @@ class Cut:
 
     @property
     def kept(self) -> Ints:
-        """Rows of the catalogue that stand in any split, ascending."""
+        """Rows of the catalogue that are in any split, ascending."""
         return np.unique(np.concatenate(list(self.rows.values())))
 
 
 def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> Cut:
     """Return the rows of each split there is, as row numbers of the catalogue.
 
-    No cluster stands both in the training split and in one that is held out, save where the data set itself holds
+    No cluster is both in the training split and in one that is held out, save where the data set itself holds
     images out for id_val: rows of the other domains whose cluster is trained on are left out.
 
     Raises:

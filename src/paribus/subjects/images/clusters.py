@@ -14,7 +14,7 @@ from paribus.errors import ConfigError, DataError
 
 ALONE = (
     "Nothing says which images belong together (one patient, one slide), so every image is a cluster of its own: where "
-    "some do, images of one may stand in training and held out, and intervals are too narrow."
+    "some do, images of one may be in training and held out, and intervals are too narrow."
 )
 """What every result says on images without clusters."""
 

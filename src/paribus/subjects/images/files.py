@@ -84,7 +84,7 @@ def read_image(file: Path, size: int, channels: int) -> NDArray[np.uint8]:
 
 
 def file_digest(file: Path) -> str:
-    """Return the SHA-256 of a file; kept for as long as it stays what it is.
+    """Return the SHA-256 of a file; kept while the file stays unchanged.
 
     Raises:
         DataError: If it cannot be read.

@@ -1,4 +1,4 @@
-"""What decides a data set that is read from files: their content and the parameters, not where they stand."""
+"""What decides a data set that is read from files: their content and the parameters, not their place."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class ImageFolder(Spec, kind="data/image_folder"):
     """A folder of images: one folder per domain with one per class in it, or without domains.
 
     Clusters (images of one patient, say) stay whole in every random split; they are what a pattern matches in the
-    path, or stand in a table. Without either every image is a cluster of its own.
+    path, or come from a table. Without either every image is a cluster of its own.
     """
 
     path: str = field(file=True, help="The folder that holds the folders.")

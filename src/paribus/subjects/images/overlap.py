@@ -1,4 +1,4 @@
-"""Whether images that a model was trained on stand among those that another data set holds out."""
+"""Whether images that a model was trained on are among those that another data set holds out."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Table(Spec, kind="data/table"):
         """Check that no column has two roles, and that domains are named only where a column says them.
 
         Raises:
-            ConfigError: If one has, or they are named in vain.
+            ConfigError: If one has, or they are named without need.
         """
         roles = {"label": self.label, "domain": self.domain, "cluster": self.cluster, "split": self.split}
         used: dict[str, str] = {}

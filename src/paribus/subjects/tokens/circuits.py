@@ -158,7 +158,7 @@ def circularity(components: Components, n: int = N_COMPONENTS) -> float:
 
 @dataclass(frozen=True)
 class Circle:
-    """Two components of one frequency: the plane in which the numbers stand on a circle.
+    """Two components of one frequency: the plane in which the numbers lie on a circle.
 
     Attributes:
         components: Which two.

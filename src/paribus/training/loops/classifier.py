@@ -50,7 +50,7 @@ def checkpoint_name(epoch: int) -> str:
 
 @dataclass(frozen=True)
 class Training:
-    """What became of a training.
+    """What a training gave.
 
     Attributes:
         history: One entry per evaluation, by ascending epoch.

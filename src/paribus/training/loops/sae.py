@@ -24,7 +24,7 @@ REVIVED_SCALE = 0.2
 
 @dataclass(frozen=True)
 class SAERun:
-    """What became of a training.
+    """What a training gave.
 
     Attributes:
         history: Step and quality on held-out vectors, at every evaluation.

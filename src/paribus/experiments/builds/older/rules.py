@@ -1,4 +1,4 @@
-"""What the variables of the older format are called now, and what became of those that have no counterpart."""
+"""What the variables of the older format are called now, and what is done with those that have no counterpart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paribus.experiments.builds.older.document import shown
 
 @dataclass(frozen=True)
 class Mapped:
-    """What becomes of one old variable.
+    """What is done with one old variable.
 
     Attributes:
         values: Variables of the experiment by name; empty where nothing corresponds to it.
@@ -24,7 +24,7 @@ class Mapped:
 
 
 Rule = Callable[[str, Any], Mapped]
-"""From an old variable's name and value (never null) to what becomes of it."""
+"""From an old variable's name and value (never null) to what is done with it."""
 
 
 def named(new: str) -> Rule:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """Mean effects that are wanted of the null features: weighted sums over levels, averaged over contexts.
+    """Mean effects asked of the null features: weighted sums over levels, averaged over contexts.
 
     Attributes:
         weights: ``[rows, levels]``, e.g. +1 at a level and -1 at the baseline, or (+1, -1, -1, +1) for a square.
