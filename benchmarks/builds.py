@@ -29,7 +29,7 @@ from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup_builds import BuildSetup, build_setup
+from paribus.experiments.builds.setup import BuildSetup, build_setup
 from paribus.features.latent import Latent
 from paribus.models.sae import SAE
 from paribus.stats.spec import StatsSpec

@@ -26,7 +26,7 @@ from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
 from paribus.experiments.builds.kit_sweep import KitSweep
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup_builds import BuildSetup
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_group_analysis import WeaponGroupAnalysis
 from paribus.experiments.builds.weapon_sweep import WeaponSweep

@@ -18,7 +18,7 @@ from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
 from paribus.experiments.builds.kit_sweep import KitSweep
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup_builds import build_setup
+from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_sweep import WeaponSweep
 from paribus.experiments.builds.within_family_interference import WithinFamilyInterference

@@ -1,38 +1,51 @@
-"""The ``latent`` option of the ``feature`` group: one feature of the model's sparse autoencoder."""
+"""The ``latent`` option of the ``feature`` group: one feature of a sparse autoencoder."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.errors import ConfigError
+from paribus.models.sae import sae_files
 from paribus.spec import Spec, field
-from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 
 if TYPE_CHECKING:
     import torch
 
-    from paribus.features.readers.population import Reader
-    from paribus.subjects.builds.vocabulary import Vocabulary
+    from paribus.features.readable import Readable
+    from paribus.features.reader import Reader
 
 
 @dataclass(frozen=True)
 class Latent(Spec, kind="feature/latent"):
-    """One latent of the sparse autoencoder, by its id."""
+    """One latent of a sparse autoencoder, by its id: of the model's own, or of one from a file at any site.
+
+    Example:
+        >>> Latent(id=12, path="layer2_sae.safetensors", site="layer2").id
+        12
+    """
 
     id: int = field(0, low=0, help="Number of the latent, from 0.")
+    path: str | None = field(
+        None, file=True, unstated=None, help="State dict or SAELens folder of an autoencoder; null: the model's own."
+    )
+    site: str | None = field(
+        None, unstated=None, help="Module that the autoencoder reads; null: where the model's own does."
+    )
+    clamp: float | None = field(
+        6.0, above=0.0, unstated=6.0, help="Upper bound of the activation of an autoencoder from a state dict."
+    )
 
-    def reader(self, model: SetModel, vocabulary: Vocabulary, generator: torch.Generator) -> Reader:
+    def reader(self, network: Readable, generator: torch.Generator) -> Reader:
         """Return the reader of this latent.
 
         Raises:
-            ConfigError: If the model has no autoencoder, or not so many latents.
+            ConfigError: If there is no autoencoder, or it has not so many latents.
+            CheckpointError: If the file is missing or unsafe, or reads another width.
         """
-        from paribus.features.readers.population import Latents, Reader
+        return network.latent(self.id, site=self.site, path=self.path, clamp=self.clamp)
 
-        sae = model.require_sae()
-        if self.id >= sae.n_features:
-            last = sae.n_features - 1
-            raise ConfigError(f"feature.id={self.id}: the autoencoder has {last + 1} features, numbered 0 to {last}")
-        known = model.feature_names[self.id] if self.id < len(model.feature_names) else f"latent {self.id}"
-        return Reader(known, Latents(sae, SAE_SITE), self.id, latent=self.id)
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the file, or the two of a SAELens folder."""
+        return {} if self.path is None else sae_files(self.path)

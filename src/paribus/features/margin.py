@@ -1,34 +1,34 @@
-"""The ``margin`` option of the ``feature`` group: one token's output against all others."""
+"""The ``margin`` option of the ``feature`` group: one output against all others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paribus.features.logit import ability_row
 from paribus.spec import Spec, field
-from paribus.subjects.builds.models.set_model import SetModel
 
 if TYPE_CHECKING:
     import torch
 
-    from paribus.features.readers.population import Reader
-    from paribus.subjects.builds.vocabulary import Vocabulary
+    from paribus.features.readable import Readable
+    from paribus.features.reader import Reader
 
 
 @dataclass(frozen=True)
 class Margin(Spec, kind="feature/margin"):
-    """The logit of one token minus the mean of all other logits."""
+    """The logit of one output minus the mean of all other logits.
 
-    token: str = field("swim_speed_up_12", help="Name of the token.")
+    Example:
+        >>> Margin(token="comeback").token
+        'comeback'
+    """
 
-    def reader(self, model: SetModel, vocabulary: Vocabulary, generator: torch.Generator) -> Reader:
+    token: str = field("swim_speed_up_12", help="Name of the token; of another network's output, or its number.")
+
+    def reader(self, network: Readable, generator: torch.Generator) -> Reader:
         """Return the reader of this margin.
 
         Raises:
-            ConfigError: If the vocabulary has no such token.
+            ConfigError: If the network has no such output.
         """
-        from paribus.features.readers.population import Logits, Reader
-
-        name, row, ids = ability_row(self.token, vocabulary)
-        return Reader(f"margin {name}", Logits(ids, against_others=True), row)
+        return network.margin(self.token)

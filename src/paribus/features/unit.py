@@ -5,34 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paribus.errors import ConfigError
 from paribus.spec import Spec, field
-from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 
 if TYPE_CHECKING:
     import torch
 
-    from paribus.features.readers.population import Reader
-    from paribus.subjects.builds.vocabulary import Vocabulary
+    from paribus.features.readable import Readable
+    from paribus.features.reader import Reader
 
 
 @dataclass(frozen=True)
 class Unit(Spec, kind="feature/unit"):
-    """One unit of the vector at a site (positions of a sequence are averaged over real tokens)."""
+    """One unit of the vector at a site (positions are averaged; those of a set over its real tokens).
+
+    Example:
+        >>> Unit(id=3, site="encoder.2").site
+        'encoder.2'
+    """
 
     id: int = field(0, low=0, help="Number of the unit, from 0.")
-    site: str = field(SAE_SITE, help="Module whose output (or with .input its input) is read.")
+    site: str = field("output_layer.input", help="Module whose output (or with .input its input) is read.")
 
-    def reader(self, model: SetModel, vocabulary: Vocabulary, generator: torch.Generator) -> Reader:
+    def reader(self, network: Readable, generator: torch.Generator) -> Reader:
         """Return the reader of this unit.
 
         Raises:
             ConfigError: If there is no such site, or not so many units.
         """
-        from paribus.features.readers.capture import width_at
-        from paribus.features.readers.population import Reader, Units
-
-        width = width_at(model, self.site)
-        if self.id >= width:
-            raise ConfigError(f"feature.id={self.id}: {self.site} has {width} units, numbered 0 to {width - 1}")
-        return Reader(f"unit {self.id} at {self.site}", Units(width, self.site), self.id)
+        return network.unit(self.id, self.site)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -53,6 +54,8 @@ class Executor:
         network: The network, on its device, in evaluation mode.
         subject: What is measured.
         device: Where it is computed.
+        format: Number format of forward passes; a half format through autocast.
+        plain: Number format of the network's weights: ``format``, or float32 where that is a half format.
 
     Example:
         >>> from paribus.measure.contexts import Contexts
@@ -87,15 +90,21 @@ class Executor:
             key: What identifies the weights; see :class:`~paribus.engine.evaluation.Engine`.
         """
         self.subject, self.device = subject, torch.device(device)
-        self._format = _FORMATS[dtype]
-        plain = torch.float64 if dtype == "float64" else torch.float32
-        self.network = network.to(device=self.device, dtype=plain).eval()
+        self.format = _FORMATS[dtype]
+        self.plain = torch.float64 if dtype == "float64" else torch.float32
+        self.network = network.to(device=self.device, dtype=self.plain).eval()
         self._dtype, self._batch_limit = dtype, batch_limit
         self._cache = FeatureCache() if cache is None and key is None else cache
         self._key = f"executor {next(_private_keys)}" if key is None else key
         self.batches = Batches(batch_limit)
         self._engines: dict[tuple[Any, ...], tuple[Engine, _Score]] = {}
         self._at: dict[str, AtSite] = {}
+
+    def on(self, subject: Subject) -> Executor:
+        """Return the same executor for other contexts; network, cache and the batch size that fits are shared."""
+        other = copy.copy(self)
+        other.subject, other._engines, other._at = subject, {}, {}
+        return other
 
     # ---------------------------------------------------------------- designs
 
@@ -232,7 +241,7 @@ class Executor:
             with contextlib.ExitStack() as stack:
                 if site is not None:  # a new visit for each pass: calls of a module are counted within one
                     visitor = stack.enter_context(visiting(self.network, site, keep))
-                stack.enter_context(number_format(self.device, self._format))
+                stack.enter_context(number_format(self.device, self.format))
                 output = passed.call(self.network)
             if site is None:
                 vectors = _tensor(output, self.network)
@@ -273,8 +282,7 @@ class Executor:
     def moved(self, passed: Given) -> Given:
         """Return inputs on the device, in the network's number format."""
         moved = (to_device(one, self.device) for one in passed.tensors)
-        plain = torch.float64 if self._format is torch.float64 else torch.float32
-        return Given(tuple(one.to(plain) if one.is_floating_point() else one for one in moved), passed.names)
+        return Given(tuple(one.to(self.plain) if one.is_floating_point() else one for one in moved), passed.names)
 
     # ---------------------------------------------------------------- edits of activations
 
@@ -396,7 +404,7 @@ class Executor:
         def step(rows: slice) -> None:
             seen.clear()
             passed = self.moved(self.subject.inputs(cells[rows]))
-            with number_format(self.device, self._format):
+            with number_format(self.device, self.format):
                 passed.call(self.network)
             if not seen:
                 raise ConfigError(f"site {site}: the forward pass does not run this module; nothing to read there")

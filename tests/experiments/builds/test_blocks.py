@@ -12,13 +12,13 @@ from paribus.experiments.builds.conditional_interactions import ConditionalInter
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup_builds import build_setup
+from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.within_family_interference import WithinFamilyInterference
 from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds import subject
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.models.planted import Planted
 from paribus.subjects.builds.planted_feature import PlantedFeature
-from paribus.subjects.builds.readers import measure
 
 NAMES = ["QR", "SS", "SSU", "SCU"]
 COSTLY = {
@@ -48,7 +48,7 @@ def _numbers(custom):
 @pytest.mark.parametrize("kind", COSTLY)
 def test_blocks_change_no_table(kind, monkeypatch):
     before = perform(COSTLY[kind], setup_of(150), MemoryRecorder())
-    monkeypatch.setattr(measure, "CHUNK_STATES", 40 * 13)
+    monkeypatch.setattr(subject, "CHUNK_CELLS", 40 * 13)
     after = perform(COSTLY[kind], setup_of(150), MemoryRecorder())
     assert after.diagnostics.engine.n_requested == before.diagnostics.engine.n_requested
     for name, table in before.tables.items():
@@ -61,7 +61,7 @@ def test_blocks_change_no_table(kind, monkeypatch):
     ("kind", "n"), [("sweep", 2000), ("interference", 500), ("heatmap", 500), ("pairs", 500), ("conditional", 500)]
 )
 def test_memory_does_not_grow_with_the_contexts(kind, n, monkeypatch):
-    monkeypatch.setattr(measure, "CHUNK_STATES", measure.CHUNK_STATES // 2)
+    monkeypatch.setattr(subject, "CHUNK_CELLS", subject.CHUNK_CELLS // 2)
     perform(COSTLY[kind], setup_of(60, "and"), MemoryRecorder())  # what is imported or made once is not counted
     peaks = []
     for n_builds in (n, 4 * n):

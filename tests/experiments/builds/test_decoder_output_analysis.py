@@ -9,7 +9,7 @@ import torch
 from paribus.errors import ConfigError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnalysis
-from paribus.experiments.builds.setup_builds import build_setup
+from paribus.experiments.builds.setup import build_setup
 from paribus.features.latent import Latent
 from paribus.features.unit import Unit
 from paribus.models.sae import random_sae

@@ -17,7 +17,7 @@ from paribus.experiments.builds.feature_report import FeatureReport
 from paribus.experiments.builds.feature_survey import FeatureSurvey
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup_builds import build_setup
+from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_group_analysis import WeaponGroupAnalysis
 from paribus.experiments.builds.weapon_sweep import WeaponSweep

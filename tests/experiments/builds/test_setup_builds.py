@@ -6,23 +6,22 @@ import torch
 
 from paribus.errors import CheckpointError, ConfigError, DataError
 from paribus.experiments.base import MemoryRecorder
-from paribus.experiments.builds import setup_builds
-from paribus.experiments.builds.setup_builds import build_setup
+from paribus.experiments.builds.setup import build_setup, load_corpus
 from paribus.features.direction import Direction
 from paribus.features.latent import Latent
 from paribus.features.logit import Logit
 from paribus.features.margin import Margin
 from paribus.features.unit import Unit
+from paribus.measure import Contrasts, Design
 from paribus.models.sae import SAE
 from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds import subject
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Contexts
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.models.planted import Planted
 from paribus.subjects.builds.models.set_completion import SetCompletion
 from paribus.subjects.builds.planted_feature import PlantedFeature
-from paribus.subjects.builds.readers import measure
-from paribus.subjects.builds.readers.nulls import Contrasts
 from paribus.subjects.builds.slices import SliceSpec
 from paribus.subjects.builds.states import stack
 from paribus.subjects.builds.tokens import padded_ids
@@ -73,7 +72,7 @@ def test_measuring_agrees_with_one_by_one(setup):
     assert measured.f.shape == (3, 40) and np.isnan(measured.f[2]).any()
     np.testing.assert_allclose(measured.f, f, atol=2e-6)
     np.testing.assert_allclose(measured.z, z, atol=2e-6)
-    assert measured.n_requested == np.isfinite(f).sum() >= measured.n_unique
+    assert measured.report.n_requested == np.isfinite(f).sum() >= measured.report.n_unique
 
 
 def test_equal_states_are_evaluated_once_unless_the_source_counts():
@@ -82,39 +81,38 @@ def test_equal_states_are_evaluated_once_unless_the_source_counts():
         row = base[np.array([0, 0, 0, 0])]
         states = replace(row, source=np.array([1, 1, 2, 2]))
         measured = setup.measure(states)
-        assert measured.n_requested == 4 and measured.n_unique == unique
+        assert measured.report.n_requested == 4 and measured.report.n_unique == unique
         assert measured.f[0] == measured.f[1]
 
 
 def design(setup, levels=(None, 3, 29, 38)):
-    return lambda contexts: setup.edits.sweep(contexts, "SCU", levels)
+    return Design(lambda contexts: setup.edits.sweep(contexts, "SCU", levels), len(levels))
 
 
 def test_blocks_change_nothing(monkeypatch):
     setup = small()
     weights = np.array([[-1.0, 1, 0, 0], [-1, 0, 0, 1], [1, -1, -1, 1]])
-    whole = setup.measure_design(design(setup), n_levels=4, contrasts=Contrasts(weights))
-    monkeypatch.setattr(measure, "CHUNK_STATES", 4 * 17)
-    parts = small().measure_design(design(setup), n_levels=4, contrasts=Contrasts(weights))
-    np.testing.assert_allclose(whole.f, parts.f, atol=1e-6)
+    whole = setup.measure_design(design(setup), contrasts=Contrasts(weights))
+    monkeypatch.setattr(subject, "CHUNK_CELLS", 4 * 17)
+    parts = small().measure_design(design(setup), contrasts=Contrasts(weights))
+    np.testing.assert_allclose(whole.values, parts.values, atol=1e-6)
     np.testing.assert_allclose(whole.null, parts.null, atol=1e-6)
-    at_once = small().measure(design(setup)(setup.base_states()), contrasts=Contrasts(weights))
-    np.testing.assert_allclose(whole.null, at_once.null, atol=1e-6)
-    np.testing.assert_allclose(whole.f, at_once.f, atol=1e-6)
-    assert (setup.feasible(design(setup), n_levels=4) == np.isfinite(whole.f)).all()
+    at_once = small().measure(design(setup).edit(setup.base_states()))
+    np.testing.assert_allclose(whole.values, [at_once.f, at_once.z], atol=1e-6)
+    assert (setup.feasible(design(setup)) == np.isfinite(whole.values[0])).all()
 
 
 @pytest.mark.parametrize("given", [False, True])
 def test_null_effects_are_those_of_the_null_features(given):
     setup = small()
     weights = np.array([[-1.0, 1, 0, 0], [-1, 0, 0, 1]])
-    ok = setup.feasible(design(setup), n_levels=4)
+    ok = setup.feasible(design(setup))
     support = np.stack([ok[[0, 1]].all(0), ok.all(0)]) if given else None
-    out = setup.measure_design(design(setup), n_levels=4, contrasts=Contrasts(weights, support))
+    out = setup.measure_design(design(setup), contrasts=Contrasts(weights, support))
     used = support if given else np.stack([ok[[0, 1]].all(0), ok[[0, 3]].all(0)])
     for k, latent in enumerate(setup.nulls.rows[:5]):
         other = small(Latent(int(latent)))
-        f = other.measure_design(design(other), n_levels=4).f
+        f = other.measure_design(design(other)).values[0]
         raw = [
             np.sum(weights[r][:, None] * np.where(weights[r][:, None] != 0, f, 0), 0)[used[r]].mean() for r in (0, 1)
         ]
@@ -168,7 +166,7 @@ def test_violations_evaluations_and_the_empty_set_reach_the_diagnostics():
     kept = recorder.diagnostics
     assert kept.constraint_violations["valid_gear_combinations"] == np.isnan(out.f).sum()
     assert kept.constraint_violations["empty_set"] == len(setup.contexts)
-    assert kept.engine.strategy == "inputs" and kept.engine.n_requested == out.n_requested
+    assert kept.engine.strategy == "inputs" and kept.engine.n_requested == out.report.n_requested
     assert np.isfinite(small(constraints=ConstraintsSpec(keep_empty=True)).measure(emptied).f).all()
     setup.describe(recorder)
     assert recorder.diagnostics.n_contexts_tested == len(setup.contexts)
@@ -176,9 +174,9 @@ def test_violations_evaluations_and_the_empty_set_reach_the_diagnostics():
 
 def test_nothing_feasible_is_refused_before_anything_runs():
     setup = small()
-    both = lambda c: setup.edits.set_rung(setup.edits.set_rung(c, "SCU", 57), "SSU", 57)[None]  # noqa: E731
+    both = Design(lambda c: setup.edits.set_rung(setup.edits.set_rung(c, "SCU", 57), "SSU", 57)[None])
     with pytest.raises(ConfigError, match="none of .* contexts can be worn with SCU 57 and SSU 57"):
-        setup.require(setup.feasible(both, n_levels=1), "SCU 57 and SSU 57")
+        setup.require(setup.feasible(both), "SCU 57 and SSU 57")
 
 
 def test_names_are_looked_up_before_anything_runs():
@@ -217,7 +215,6 @@ def test_units_directions_logits_and_margins_are_what_they_say():
     np.testing.assert_allclose(
         small(Logit("SSU_12", True)).measure(base).f, 1 / (1 + np.exp(-logits[:, token])), atol=1e-5
     )
-    np.testing.assert_allclose(small().readout(x), logits, atol=1e-5)
 
 
 def test_a_unit_inside_the_model_is_averaged_over_real_tokens():
@@ -287,7 +284,7 @@ def test_a_part_of_the_contexts_shares_what_was_measured():
     setup = small(slicing=SliceSpec(sample_size=50))
     whole = setup.corpus_measured
     half = setup.restrict(np.arange(0, 50, 2))
-    assert len(half.contexts) == 25 and half.corpus_measured is whole and half.evaluator is setup.evaluator
+    assert len(half.contexts) == 25 and half.corpus_measured is whole and half.instrument is setup.instrument
     np.testing.assert_array_equal(half.observed.f, setup.observed.f[::2])
     quarter = half.restrict(np.arange(5))
     np.testing.assert_array_equal(quarter.contexts.codes, setup.contexts.codes[:10:2])
@@ -316,7 +313,7 @@ def test_the_models_own_vocabulary_rules(tmp_path):
         build_setup(data=BuildsGenerated(n_builds=5), model=spec, seed=0, stats=StatsSpec())
     (tmp_path / "vocab.json").write_text('{"<PAD>": 0, "comeback": 1, "swim_speed_up_3": 2, "swim_speed_up_12": 3}')
     (tmp_path / "weapon_vocab.json").write_text('{"weapon_id_40": 0}')
-    corpus = setup_builds.load_corpus(BuildsGenerated(n_builds=20), spec)
+    corpus = load_corpus(BuildsGenerated(n_builds=20), spec)
     assert corpus.vocabulary.rungs == (3, 12) and corpus.weapons.size == 1
     with pytest.raises(CheckpointError, match="no such file"):
         build_setup(data=corpus, model=spec, seed=0, stats=StatsSpec())

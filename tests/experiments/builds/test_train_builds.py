@@ -4,7 +4,7 @@ import torch
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import MemoryRecorder, perform
-from paribus.experiments.builds.setup_builds import build_setup
+from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.train_sae import TrainSAE
 from paribus.experiments.builds.train_set_completion import TrainSetCompletion
 from paribus.features.latent import Latent

@@ -20,7 +20,7 @@ from paribus.subjects.builds.tokens import capstones
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 class AsksForCandidates(Protocol):

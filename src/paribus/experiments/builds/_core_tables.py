@@ -10,20 +10,21 @@ import pandas as pd
 from paribus.arrays import Bools, Ints
 from paribus.experiments.builds._removable_units import UNIT_NAMES, WEAPON, core_name
 from paribus.experiments.builds.build_experiment import EFFECT_COLUMNS, contrast, effect_rows, firing_rates, row_means
+from paribus.measure.design import Design
+from paribus.measure.nulls import Contrasts
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
 from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.intervals import AT_LEAST_0
 from paribus.stats.shares import shares
 from paribus.subjects.builds.edits import families_present
-from paribus.subjects.builds.readers.nulls import Contrasts
 from paribus.subjects.builds.states import States, concatenate
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._cores import Cores
     from paribus.experiments.builds.minimal_cores import MinimalCores
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *, most: int) -> Table:
@@ -195,7 +196,7 @@ def effects_table(
         level += size
     weights[:, 0] = 1.0
 
-    def design(states: States) -> States:
+    def edited(states: States) -> States:
         held = experiment.complete(setup, states)
         levels = [held[None]]
         for core, swap in zip(family_cores, swaps, strict=True):
@@ -207,13 +208,12 @@ def effects_table(
     complete = experiment.complete(setup, setup.contexts.states())
     present = units_as_bits(_with_weapon(families_present(complete.codes)))
     support = (present[None, :] & cores[:, None]) == cores[:, None]
-    measured = setup.measure_design(
-        design, recorder, n_levels=n_levels, contrasts=Contrasts(weights, support), description="cores taken away"
-    )
-    f, z = (np.where(support, contrast(weights, values), np.nan) for values in (measured.f, measured.z))
+    design = Design(edited, n_levels, description="cores taken away")
+    measured = setup.measure_design(design, recorder, contrasts=Contrasts(weights, support))
+    f, z = (np.where(support, contrast(weights, values), np.nan) for values in measured.values)
     names = [core_name(int(core)) for core in cores]
     table = effect_rows(setup, recorder, f, "core_effects", differences_z=z, null=measured.null, labels=names)
-    whole = np.where(support & ~np.isnan(f), measured.f[0], np.nan)
+    whole = np.where(support & ~np.isnan(f), measured.values[0][0], np.nan)
     table.insert(0, "core", names)
     table.insert(1, "mean_activation", row_means(whole))
     table.insert(2, "firing_rate", firing_rates(whole))

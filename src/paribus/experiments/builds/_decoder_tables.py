@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._decoder import Base, SetTo, Weights
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 def token_table(setup: BuildSetup, weights: Weights) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from paribus.arrays import Bools, Floats, Ints
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.subjects.builds.families import Family
     from paribus.subjects.builds.states import States
 

@@ -15,7 +15,7 @@ from paribus.subjects.builds.families import Family
 from paribus.subjects.builds.states import States, concatenate
 
 if TYPE_CHECKING:
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 Edit = Callable[[States], States]
 

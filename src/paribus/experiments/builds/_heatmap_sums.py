@@ -13,9 +13,9 @@ from paribus.stats.row_sums import LevelTotals
 
 if TYPE_CHECKING:
     from paribus.experiments.builds._level_means import LevelMeans
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.measure.stream import Stream
     from paribus.stats.clusters import ClusterSums
-    from paribus.subjects.builds.readers.measure import MeasuredBlocks
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class HeatmapSums:
     common: Floats
 
 
-def add_up(setup: BuildSetup, stream: MeasuredBlocks, weights: Floats, common: Bools, means: LevelMeans) -> HeatmapSums:
+def add_up(setup: BuildSetup, stream: Stream, weights: Floats, common: Bools, means: LevelMeans) -> HeatmapSums:
     """Measure all blocks and return their sums.
 
     Args:
@@ -53,7 +53,8 @@ def add_up(setup: BuildSetup, stream: MeasuredBlocks, weights: Floats, common: B
     """
     sums = [row_sums(setup, n) for n in weights.shape[::-1] for _ in range(2)]
     everywhere, compared = LevelTotals(weights.shape[1]), LevelTotals(weights.shape[1])
-    for columns, f, z in stream:
+    for block in stream:
+        columns, (f, z) = block.columns, block.values
         firing = means.of(np.where(np.isnan(f), np.nan, f > 0))
         f, z = means.of(f), means.of(z)
         for kept, values in zip(sums, (f, z, contrast(weights, f), contrast(weights, z)), strict=True):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.builds._interaction_sums import InteractionSums
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 RESOLUTION = 1e-5

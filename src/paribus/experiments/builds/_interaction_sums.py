@@ -13,7 +13,7 @@ from paribus.experiments.builds.build_experiment import row_sums
 from paribus.stats.row_sums import LevelTotals
 
 if TYPE_CHECKING:
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.stats.clusters import ClusterSums
 
 

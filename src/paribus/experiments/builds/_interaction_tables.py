@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._candidates import Candidate, Choice
     from paribus.experiments.builds._interaction_sums import InteractionSums
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.stats.clusters import ClusterSums
 
 KEPT = (*TESTED_COLUMNS, "n", "n_clusters", "std_error", "std_delta")

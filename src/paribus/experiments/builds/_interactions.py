@@ -13,14 +13,15 @@ from paribus.arrays import Bools, Floats, Ints
 from paribus.experiments.builds._level_means import LevelMeans
 from paribus.experiments.builds._moves import Move, apply_moves, combine
 from paribus.experiments.builds.build_experiment import contrast
-from paribus.subjects.builds.readers.nulls import Contrasts
+from paribus.measure.design import Design
+from paribus.measure.nulls import Contrasts
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._candidates import Candidate
     from paribus.experiments.builds.build_experiment import BuildExperiment
-    from paribus.experiments.builds.setup_builds import BuildSetup
-    from paribus.subjects.builds.readers.measure import MeasuredBlocks
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.measure.stream import Stream
 
 Pair = tuple[int, int]
 Triple = tuple[int, int, int]
@@ -201,8 +202,8 @@ class Differences:
         """Yield the blocks."""
         layout, cut = self._layout, len(self.pairs)
         singles = np.concatenate([layout.first, layout.second])
-        for columns, *measured in self._stream:
-            values_f, values_z = map(layout.means.of, measured)
+        for measured in self._stream:
+            columns, (values_f, values_z) = measured.columns, map(layout.means.of, measured.values)
             f, z = (np.where(self._possible, contrast(self._tested, v), np.nan) for v in (values_f, values_z))
             lost = np.isnan(f)
             single = np.where(np.tile(lost[:cut], (2, 1)), np.nan, contrast(singles, values_f))
@@ -221,12 +222,10 @@ def stream_moves(
     weights: Floats,
     support: Bools,
     recorder: Recorder | None,
-) -> MeasuredBlocks:
+) -> Stream:
     """Measure every move in every context; ``weights`` and ``support`` are the null features' contrasts."""
-    return setup.stream_design(
-        lambda states: apply_moves(experiment.hold(setup, states), moves),
-        recorder,
-        n_levels=len(moves),
-        contrasts=Contrasts(weights, support) if recorder is not None else None,
-        description="interactions",
+    design = Design(
+        lambda states: apply_moves(experiment.hold(setup, states), moves), len(moves), description="interactions"
     )
+    contrasts = Contrasts(weights, support) if recorder is not None else None
+    return setup.stream(design, recorder, contrasts=contrasts)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.edits import Edits
     from paribus.subjects.builds.families import Family

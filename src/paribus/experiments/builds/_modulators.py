@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._candidates import Candidate
     from paribus.experiments.builds.build_experiment import BuildExperiment
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class ModulatedInteractions:
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks."""
         cut = len(self.pairs)
-        for columns, *measured in self._stream:
-            values_f, values_z = map(self._means.of, measured)
+        for measured in self._stream:
+            columns, (values_f, values_z) = measured.columns, map(self._means.of, measured.values)
             f, z = (contrast(self._tested, values) for values in (values_f, values_z))
             lost = np.isnan(f[cut:]) | ~self._possible[:, None]
             f, z = (np.where(np.tile(lost, (3, 1)), np.nan, values) for values in (f, z))

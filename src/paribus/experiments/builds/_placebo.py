@@ -10,7 +10,7 @@ from paribus.results.schema import Table
 
 if TYPE_CHECKING:
     from paribus.experiments.builds.build_experiment import BuildExperiment
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.subjects.builds.states import States
 
 
@@ -33,6 +33,7 @@ def placebo_table(
     import pandas as pd
 
     from paribus.experiments.builds.build_experiment import row_means
+    from paribus.measure.design import Design
     from paribus.subjects.builds.states import concatenate
 
     if not n_contexts:
@@ -44,11 +45,12 @@ def placebo_table(
         rows = np.sort(setup.rng("placebo").choice(rows, n_contexts, replace=False))
     part = setup.restrict(rows)
 
-    def design(states: States) -> States:
+    def edited(states: States) -> States:
         held = experiment.hold(part, states)
         return concatenate([part.edits.sweep(held, other, levels) for other in families])
 
-    f = part.measure_design(design, n_levels=len(families) * len(levels)).f.reshape(len(families), len(levels), -1)
+    f, _ = part.measure_design(Design(edited, len(families) * len(levels))).values
+    f = f.reshape(len(families), len(levels), -1)
     delta = row_means(f - f[:, :1])
     n = (~np.isnan(f - f[:, :1])).sum(-1)
     frame = pd.DataFrame(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds.build_experiment import BuildExperiment
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.subjects.builds.families import Family
     from paribus.subjects.builds.states import States
 
@@ -136,7 +136,8 @@ def presence_effects(
     """
     import numpy as np
 
-    from paribus.subjects.builds.readers.nulls import Contrasts
+    from paribus.measure.design import Design
+    from paribus.measure.nulls import Contrasts
     from paribus.subjects.builds.states import concatenate
 
     part = setup
@@ -145,7 +146,7 @@ def presence_effects(
             np.sort(setup.rng(sample or f"{stream}_sample").choice(len(setup.contexts), n_contexts, replace=False))
         )
 
-    def design(states: States) -> States:
+    def edited(states: States) -> States:
         held = experiment.hold(part, states)
         levels = []
         for unit in units:
@@ -155,19 +156,19 @@ def presence_effects(
     k = len(units)
     weights = np.zeros((k, 2 * k))
     weights[np.arange(k), 2 * np.arange(k)], weights[np.arange(k), 2 * np.arange(k) + 1] = 1.0, -1.0
-    part.require(part.feasible(design, n_levels=2 * k), "any of the tokens added or removed")
-    measured = part.measure_design(
-        design, recorder, n_levels=2 * k, contrasts=Contrasts(weights), description="with and without"
-    )
-    f, z = contrast(weights, measured.f), contrast(weights, measured.z)
+    design = Design(edited, 2 * k, description="with and without")
+    part.require(part.feasible(design), "any of the tokens added or removed")
+    measured = part.measure_design(design, recorder, contrasts=Contrasts(weights))
+    activation = measured.values[0]
+    f, z = (contrast(weights, values) for values in measured.values)
     frame = effect_rows(
         part, recorder, f, stream, differences_z=z, null=measured.null, labels=[unit.name for unit in units]
     )
     there = held_matrix(part, units, experiment.hold(part, part.contexts.states())).T
     frame["add_delta"] = row_means(np.where(there, np.nan, f))
     frame["remove_delta"] = -row_means(np.where(there, f, np.nan))
-    frame["mean_activation"] = row_means(measured.f[::2])
-    frame["firing_rate"] = firing_rates(measured.f[::2])
+    frame["mean_activation"] = row_means(activation[::2])
+    frame["firing_rate"] = firing_rates(activation[::2])
     return frame
 
 

@@ -14,7 +14,7 @@ from paribus.subjects.builds.states import States
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 WEAPON = len(FAMILIES)

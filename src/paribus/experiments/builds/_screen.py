@@ -11,11 +11,12 @@ import numpy as np
 from paribus.arrays import Floats, Ints
 from paribus.experiments.builds._interaction_labels import RESOLUTION
 from paribus.experiments.builds._moves import Move, apply_moves
+from paribus.measure.design import Design
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._candidates import AsksForCandidates
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.subjects.builds.families import Family
     from paribus.subjects.builds.states import States
 
@@ -80,11 +81,12 @@ def screen(
         gone += [first] * len(levels)
         there += range(first + 1, first + 1 + len(levels))
 
-    def design(states: States) -> States:
+    def edited(states: States) -> States:
         return apply_moves(experiment.hold(setup, states), moves)
 
     total, count = np.zeros((2, len(there)))
-    for _, f, _ in setup.stream_design(design, recorder, n_levels=len(moves), description="single effects"):
+    for block in setup.stream(Design(edited, len(moves), description="single effects"), recorder):
+        f = block.values[0]
         square = (f[there] - f[gone]) ** 2
         known = ~np.isnan(square)
         total += np.where(known, square, 0.0).sum(1)

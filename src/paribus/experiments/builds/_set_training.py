@@ -13,7 +13,7 @@ from paribus.results.schema import Figure, Table
 if TYPE_CHECKING:
     from torch import nn
 
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 def checkpoint_name(epoch: int) -> str:

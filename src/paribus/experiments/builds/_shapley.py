@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._candidates import Candidate
     from paribus.experiments.builds.build_experiment import BuildExperiment
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], triples: Sequence[Triple]) -> Layout:

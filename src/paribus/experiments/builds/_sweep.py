@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from paribus.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.measure.stream import Stream
     from paribus.stats.clusters import ClusterSums
     from paribus.stats.trend import PageSums
-    from paribus.subjects.builds.readers.measure import MeasuredBlocks
 
 
 PREFIX_SHARE = 0.5
@@ -123,7 +123,7 @@ class Swept:
     slope: ClusterSums | None
 
 
-def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
+def add_up(setup: BuildSetup, plan: SweepPlan, stream: Stream) -> Swept:
     """Measure all blocks of ``stream`` (f and z at each level) and return their sums."""
     import numpy as np
 
@@ -138,7 +138,8 @@ def add_up(setup: BuildSetup, plan: SweepPlan, stream: MeasuredBlocks) -> Swept:
     )
     totals = LevelTotals(n_levels)
     weights, slopes = plan.slope_weights(), row_sums(setup, 1)
-    for columns, f, z in stream:
+    for block in stream:
+        columns, (f, z) = block.columns, block.values
         delta.add(plan.differences(f, columns), columns)
         delta_z.add(plan.differences(z, columns), columns)
         values = np.where(plan.support[:, columns], f, np.nan)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._weapon_swaps import Swaps
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 DOMINANT_RATIO = 2.0
 MOST_OF_A_CLASS = 0.5

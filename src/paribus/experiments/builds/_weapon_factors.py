@@ -13,7 +13,7 @@ from paribus.experiments.builds._removable_units import reference_weapons
 from paribus.subjects.builds.weapons import UNKNOWN
 
 if TYPE_CHECKING:
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 WEAPON, CLASS = "weapon", "weapon_class"
 N_WEAPONS = 10

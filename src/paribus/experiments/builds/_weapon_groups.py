@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._weapon_swaps import Swaps
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.stats.intervals import Methods
 
 

@@ -9,7 +9,7 @@ from paribus.arrays import Floats, Ints
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.weapons import Weapons
 

@@ -13,7 +13,7 @@ from paribus.spec import field
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.subjects.builds.states import States
 
 
@@ -90,10 +90,11 @@ class WeaponExperiment(BuildExperiment):
         """
         import numpy as np
 
-        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.measure.design import Design
+        from paribus.measure.nulls import Contrasts
 
         whole = setup if self.condition_rung is not None else self.observed_part(setup)
-        feasible = whole.feasible(lambda states: self.base(whole, states)[None], n_levels=1)
+        feasible = whole.feasible(Design(lambda states: self.base(whole, states)[None]))
         whole.require(feasible, f"{self.condition_family or 'the held tokens'} at {self.condition_rung or 0} AP")
         rows = np.flatnonzero(feasible[0])
         if len(rows) > self.swap_contexts:
@@ -101,15 +102,16 @@ class WeaponExperiment(BuildExperiment):
         part = whole.restrict(rows)
         n_weapons = setup.weapons.size
         every = np.arange(n_weapons)[:, None]
-        measured = part.measure_design(
+        design = Design(
             lambda states: part.edits.swap_weapon(self.base(part, states)[None], every),
-            recorder,
-            n_levels=n_weapons,
-            contrasts=Contrasts(np.eye(n_weapons)) if recorder is not None else None,
+            n_weapons,
             description="swapping weapons",
         )
+        contrasts = Contrasts(np.eye(n_weapons)) if recorder is not None else None
+        measured = part.measure_design(design, recorder, contrasts=contrasts)
+        f, z = measured.values
         places = np.searchsorted(setup.chosen, part.chosen)
-        return Swaps(part, places, measured.f, measured.z, measured.null, self.reference_weapons)
+        return Swaps(part, places, f, z, measured.null, self.reference_weapons)
 
 
 @dataclass(frozen=True)

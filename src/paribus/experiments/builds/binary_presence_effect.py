@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.measure.stream import Measured
     from paribus.subjects.builds.families import Family
-    from paribus.subjects.builds.readers.measure import Measured
     from paribus.subjects.builds.states import States
 
 
@@ -96,17 +96,18 @@ class BinaryPresenceEffect(BuildExperiment):
         abilities = self.chosen(setup)
         measured = self.measure(setup, None, abilities)
         labels = tuple(f"{direction} {a.name}" for a in abilities for direction in DIRECTIONS)
-        differences = _differences(measured.f)
+        differences = _differences(measured.values[0])
         return EffectVector(labels, row_means(differences), differences)
 
     def measure(self, setup: BuildSetup, recorder: Recorder | None, abilities: list[Family]) -> Measured:
         """Measure the contexts as they are, then with each ability added and removed ``[1 + 2 k, n]``."""
         import numpy as np
 
-        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.measure.design import Design
+        from paribus.measure.nulls import Contrasts
         from paribus.subjects.builds.states import stack
 
-        def design(states: States) -> States:
+        def edited(states: States) -> States:
             held = self.hold(setup, states)
             levels = [held]
             for ability in abilities:
@@ -116,11 +117,12 @@ class BinaryPresenceEffect(BuildExperiment):
             return stack(levels)
 
         n_levels = 1 + 2 * len(abilities)
-        setup.require(setup.feasible(design, n_levels=n_levels)[1:], "any of the abilities added or removed")
+        design = Design(edited, n_levels, description="abilities")
+        setup.require(setup.feasible(design)[1:], "any of the abilities added or removed")
         weights = np.eye(n_levels)[1:]
         weights[:, 0] = -1.0
         contrasts = Contrasts(weights) if recorder is not None else None
-        return setup.measure_design(design, recorder, n_levels=n_levels, contrasts=contrasts, description="abilities")
+        return setup.measure_design(design, recorder, contrasts=contrasts)
 
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:
         """Measure the effects, the conditional ones, and what the corpus alone would suggest."""
@@ -204,22 +206,23 @@ class BinaryPresenceEffect(BuildExperiment):
         import numpy as np
 
         measured = self.measure(setup, recorder, abilities)
+        f, z = measured.values
         names = [ability.name for ability in abilities for _ in DIRECTIONS]
         directions = list(DIRECTIONS) * len(abilities)
         labels = [f"{d} {n}" for d, n in zip(directions, names, strict=True)]
         table = effect_rows(
             setup,
             recorder,
-            _differences(measured.f),
+            _differences(f),
             "binary_effects",
-            differences_z=_differences(measured.z),
+            differences_z=_differences(z),
             null=measured.null,
             labels=labels,
         )
         held = self.hold(setup, setup.contexts.states())
         displaced = [setup.edits.displaces(held, ability) for ability in abilities]
-        known = ~np.isnan(measured.f[1:])
-        alone = _differences(measured.f)
+        known = ~np.isnan(f[1:])
+        alone = _differences(f)
         alone[::2][np.stack(displaced)] = np.nan
         own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=labels)
         table["own_delta"] = own["mean_delta"]
@@ -227,8 +230,8 @@ class BinaryPresenceEffect(BuildExperiment):
             table[f"own_{name}"] = own[name]
         table.insert(0, "ability", names)
         table.insert(1, "direction", directions)
-        table.insert(2, "mean_activation", row_means(measured.f[1:]))
-        table.insert(3, "firing_rate", firing_rates(measured.f[1:]))
+        table.insert(2, "mean_activation", row_means(f[1:]))
+        table.insert(3, "firing_rate", firing_rates(f[1:]))
         table.insert(
             4,
             "n_displaced",
@@ -248,14 +251,15 @@ class BinaryPresenceEffect(BuildExperiment):
         import numpy as np
         import pandas as pd
 
-        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.measure.design import Design
+        from paribus.measure.nulls import Contrasts
         from paribus.subjects.builds.states import stack
 
         family, rungs = setup.vocabulary.family(primary), self.levels(setup, primary)
         levels: list[int | None] = [None, *rungs]
         others = [ability for ability in abilities if ability != family]
 
-        def design(states: States) -> States:
+        def edited(states: States) -> States:
             held = self.hold(setup, states)
             cells: list[States] = []
             for level in levels:
@@ -272,15 +276,15 @@ class BinaryPresenceEffect(BuildExperiment):
                 row, start = len(keys), i * width
                 weights[row, start + len(others) + j], weights[row, start + j] = 1.0, -1.0
                 keys.append((ability.name, level or 0))
-        measured = setup.measure_design(
-            design, recorder, n_levels=n_levels, contrasts=Contrasts(weights), description=f"at each {family.name}"
-        )
+        design = Design(edited, n_levels, description=f"at each {family.name}")
+        measured = setup.measure_design(design, recorder, contrasts=Contrasts(weights))
+        f, z = measured.values
         table = effect_rows(
             setup,
             recorder,
-            contrast(weights, measured.f),
+            contrast(weights, f),
             "conditional_effects",
-            differences_z=contrast(weights, measured.z),
+            differences_z=contrast(weights, z),
             null=measured.null,
             labels=[f"{name} at {rung}" for name, rung in keys],
         )

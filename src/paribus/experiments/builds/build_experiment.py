@@ -14,7 +14,7 @@ from paribus.spec import field
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.stats.clusters import ClusterSums
     from paribus.stats.intervals import Bounds
     from paribus.stats.row_sums import RowSums

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from paribus.experiments.builds._candidates import Candidate, Choice
     from paribus.experiments.builds._interaction_sums import InteractionSums
     from paribus.experiments.builds._modulators import ModulatedInteractions, Modulator
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True, kw_only=True)

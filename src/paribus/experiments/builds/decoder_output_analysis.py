@@ -14,7 +14,7 @@ from paribus.spec import field
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 TOLERANCE = 1e-4
 """Largest difference between measured and predicted logit changes, as a share of the largest logit."""

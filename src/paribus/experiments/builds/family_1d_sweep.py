@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
-    from paribus.subjects.builds.readers.measure import MeasuredBlocks
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.measure.stream import Stream
     from paribus.subjects.builds.states import States
 
 
@@ -75,7 +75,7 @@ class Family1dSweep(BuildExperiment):
         """
         self.levels(setup)
 
-    def prepare(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[MeasuredBlocks, SweepPlan]:
+    def prepare(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[Stream, SweepPlan]:
         """Return what measures all levels, and the contexts that each is compared on.
 
         Raises:
@@ -83,27 +83,23 @@ class Family1dSweep(BuildExperiment):
         """
         import numpy as np
 
-        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.measure.design import Design
+        from paribus.measure.nulls import Contrasts
 
         levels = self.levels(setup)
 
-        def design(states: States) -> States:
+        def edited(states: States) -> States:
             return setup.edits.sweep(self.hold(setup, states), self.family, levels)
 
-        feasible = setup.feasible(design, recorder, n_levels=len(levels))
+        design = Design(edited, len(levels), description=self.family)
+        feasible = setup.feasible(design, recorder)
         rungs = [level for level in levels if level is not None]
         setup.require(feasible[-len(rungs) :], f"{self.family} at any of the rungs {rungs}")
         support, kind = supported(feasible, self.support)
         weights = np.eye(len(levels))[1:]
         weights[:, 0] = -1.0
-        stream = setup.stream_design(
-            design,
-            recorder,
-            n_levels=len(levels),
-            contrasts=Contrasts(weights, support[1:]) if recorder is not None else None,
-            ok=feasible,
-            description=self.family,
-        )
+        contrasts = Contrasts(weights, support[1:]) if recorder is not None else None
+        stream = setup.stream(design, recorder, contrasts=contrasts, ok=feasible)
         return stream, SweepPlan(levels, support, kind, feasible.sum(1))
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
@@ -112,7 +108,7 @@ class Family1dSweep(BuildExperiment):
 
         stream, plan = self.prepare(setup, None)
         every = np.arange(len(setup.contexts))
-        differences = plan.differences(stream.collected(len(plan.levels), len(every)).f, every)
+        differences = plan.differences(stream.collected(len(every)).values[0], every)
         return EffectVector(tuple(map(_label, plan.levels[1:])), row_means(differences), differences)
 
     def run(self, setup: BuildSetup, recorder: Recorder) -> Aggregates:

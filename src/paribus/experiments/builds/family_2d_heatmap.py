@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds._heatmap_axes import Grid
     from paribus.experiments.builds._heatmap_sums import HeatmapSums
-    from paribus.experiments.builds.setup_builds import BuildSetup
-    from paribus.subjects.builds.readers.measure import MeasuredBlocks
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.measure.stream import Stream
     from paribus.subjects.builds.states import States
 
     Levels = tuple[int, ...]
@@ -84,31 +84,27 @@ class Family2dHeatmap(BuildExperiment):
             )
         return grid
 
-    def prepare(self, setup: BuildSetup, recorder: Recorder | None, grid: Grid) -> tuple[MeasuredBlocks, Bools]:
+    def prepare(self, setup: BuildSetup, recorder: Recorder | None, grid: Grid) -> tuple[Stream, Bools]:
         """Return what measures all states of the cells, x varying slowest, and the contexts that can wear each cell.
 
         Raises:
             ConfigError: If no context can wear both families.
         """
         from paribus.experiments.builds._heatmap_sums import corners
-        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.measure.design import Design
+        from paribus.measure.nulls import Contrasts
 
-        def design(states: States) -> States:
+        def edited(states: States) -> States:
             return grid.states(self.hold(setup, states))
 
-        ok = setup.feasible(design, recorder, n_levels=grid.means.n_states)
+        design = Design(edited, grid.means.n_states, description=f"{self.family_x} x {self.family_y}")
+        ok = setup.feasible(design, recorder)
         feasible, n_x, n_y = grid.means.supported(ok), len(grid.x.levels), len(grid.y.levels)
         joint = [i * n_y + j for i in range(1, n_x) for j in range(1, n_y)]
         setup.require(feasible[joint], f"{self.family_x} and {self.family_y} together at any of the rungs")
         weights = grid.means.spread(corners(n_x, n_y))
-        stream = setup.stream_design(
-            design,
-            recorder,
-            n_levels=grid.means.n_states,
-            contrasts=Contrasts(weights) if recorder is not None else None,
-            ok=ok,
-            description=f"{self.family_x} x {self.family_y}",
-        )
+        contrasts = Contrasts(weights) if recorder is not None else None
+        stream = setup.stream(design, recorder, contrasts=contrasts, ok=ok)
         return stream, feasible
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
@@ -118,7 +114,7 @@ class Family2dHeatmap(BuildExperiment):
         grid = self.axes(setup)
         stream, _ = self.prepare(setup, None, grid)
         xs, ys = grid.x.levels, grid.y.levels
-        f = stream.collected(grid.means.n_states, len(setup.contexts)).f
+        f = stream.collected(len(setup.contexts)).values[0]
         differences = contrast(corners(len(xs), len(ys)), grid.means.of(f))
         labels = tuple(f"{x}/{y}" for x in xs[1:] for y in ys[1:])
         return EffectVector(labels, row_means(differences), differences)

@@ -24,7 +24,7 @@ from paribus.spec import field
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 VECTOR_SETS = 200
@@ -180,7 +180,8 @@ class FrequentItemsets(BuildExperiment):
         """Insert each set into random contexts that lack it, and return (and record) the paired effects."""
         import numpy as np
 
-        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.measure.design import Design
+        from paribus.measure.nulls import Contrasts
 
         rows = np.arange(len(setup.contexts))
         if len(rows) > self.confirm_contexts:
@@ -188,25 +189,23 @@ class FrequentItemsets(BuildExperiment):
         part = setup.restrict(rows)
         weights = np.eye(1 + len(sets))[1:]
         weights[:, 0] = -1.0
-        measured = part.measure_design(
-            lambda states: insertion_design(part, sets, self.hold(part, states)),
-            recorder,
-            n_levels=1 + len(sets),
-            contrasts=Contrasts(weights),
-            description="inserting",
+        design = Design(
+            lambda states: insertion_design(part, sets, self.hold(part, states)), 1 + len(sets), description="inserting"
         )
+        measured = part.measure_design(design, recorder, contrasts=Contrasts(weights))
+        f, z = measured.values
         frame = effect_rows(
             part,
             recorder,
-            contrast(weights, measured.f),
+            contrast(weights, f),
             "confirm_effects",
-            differences_z=contrast(weights, measured.z),
+            differences_z=contrast(weights, z),
             null=measured.null,
             labels=[each.label for each in sets],
         )
         frame.insert(0, "itemset", [each.label for each in sets])
-        frame.insert(1, "mean_activation", row_means(measured.f[1:]))
-        frame.insert(2, "firing_rate", firing_rates(measured.f[1:]))
+        frame.insert(1, "mean_activation", row_means(f[1:]))
+        frame.insert(2, "firing_rate", firing_rates(f[1:]))
         frame["observational_lift"] = observed["lift"].to_numpy()[: len(sets)]
         frame["observational_p_adj"] = observed["p_adj"].to_numpy()[: len(sets)]
         frame["confirmed"] = beyond_least(setup, frame) & (

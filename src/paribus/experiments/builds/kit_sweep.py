@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 TABLES = {"sub": "sub", "special": "special", "kit": "combo"}
 """Tables are named after what they group by; a kit is the combination of sub and special."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.subjects.builds.families import Family
     from paribus.subjects.builds.states import States
 
@@ -129,18 +129,19 @@ class MinimalCores(BuildExperiment):
         """Return the mean effect of taking away each family, over the contexts that show it."""
         import numpy as np
 
+        from paribus.measure.design import Design
         from paribus.subjects.builds.families import FAMILIES
         from paribus.subjects.builds.states import concatenate
 
         units = self.units(setup, self.complete(setup, setup.contexts.states()))[:, : len(FAMILIES)]
         shown = np.flatnonzero(units.any(0))
 
-        def design(states: States) -> States:
+        def edited(states: States) -> States:
             whole = self.complete(setup, states)
             less = [setup.edits.remove_units(whole, [FAMILIES[i]])[None] for i in shown]
             return concatenate([whole[None], *less])
 
-        f = setup.measure_design(design, n_levels=1 + len(shown)).f
+        f, _ = setup.measure_design(Design(edited, 1 + len(shown))).values
         differences = np.where(units[:, shown].T, f[:1] - f[1:], np.nan)
         return EffectVector(tuple(FAMILIES[i].name for i in shown), row_means(differences), differences)
 

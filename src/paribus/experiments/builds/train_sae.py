@@ -16,7 +16,7 @@ from paribus.spec import field
 if TYPE_CHECKING:
     import torch
 
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.models.nets.sae import SparseAutoencoder
     from paribus.training.loops.sae import SAERun
     from paribus.training.sae import SAEQuality

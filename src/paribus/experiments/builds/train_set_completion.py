@@ -13,7 +13,7 @@ from paribus.spec import field
 
 if TYPE_CHECKING:
     from paribus.experiments.builds._set_completion_training import SetCompletionEpoch
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
 
 HISTORY_COLUMNS = {
     "epoch": "passes over the training builds so far",

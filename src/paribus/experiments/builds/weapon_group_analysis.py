@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.stats.intervals import Methods
 
 

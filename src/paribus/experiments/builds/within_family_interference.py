@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.measure.stream import Stream
     from paribus.subjects.builds.families import Family
-    from paribus.subjects.builds.readers.measure import MeasuredBlocks
     from paribus.subjects.builds.states import States
 
 
@@ -78,9 +78,7 @@ class WithinFamilyInterference(BuildExperiment):
         """
         self.pairs(setup)
 
-    def prepare(
-        self, setup: BuildSetup, recorder: Recorder | None
-    ) -> tuple[MeasuredBlocks, list[tuple[Family, int]], Bools]:
+    def prepare(self, setup: BuildSetup, recorder: Recorder | None) -> tuple[Stream, list[tuple[Family, int]], Bools]:
         """Return what measures baseline and edit of every row ``[2 k, n]``, the rows, and which states are measured.
 
         Only contexts that show the lower and a higher token count.
@@ -90,12 +88,13 @@ class WithinFamilyInterference(BuildExperiment):
         """
         import numpy as np
 
-        from paribus.subjects.builds.readers.nulls import Contrasts
+        from paribus.measure.design import Design
+        from paribus.measure.nulls import Contrasts
         from paribus.subjects.builds.states import stack
 
         pairs = self.pairs(setup)
 
-        def design(states: States) -> States:
+        def edited(states: States) -> States:
             held = self.hold(setup, states)
             levels: list[States] = []
             for family, lower in pairs:
@@ -106,21 +105,20 @@ class WithinFamilyInterference(BuildExperiment):
             return stack(levels)
 
         n_levels = 2 * len(pairs)
-        feasible = setup.feasible(design, recorder, n_levels=n_levels)
+        design = Design(edited, n_levels, description="lower tokens")
+        feasible = setup.feasible(design, recorder)
         setup.require(feasible, "a lower and a higher token of one of the families")
         weights = np.zeros((len(pairs), n_levels))
         weights[np.arange(len(pairs)), 2 * np.arange(len(pairs))] = -1.0
         weights[np.arange(len(pairs)), 2 * np.arange(len(pairs)) + 1] = 1.0
         contrasts = Contrasts(weights) if recorder is not None else None
-        stream = setup.stream_design(
-            design, recorder, n_levels=n_levels, contrasts=contrasts, ok=feasible, description="lower tokens"
-        )
+        stream = setup.stream(design, recorder, contrasts=contrasts, ok=feasible)
         return stream, pairs, feasible
 
     def effect_vector(self, setup: BuildSetup) -> EffectVector:
         """Return the effect of taking each lower token away."""
         stream, pairs, feasible = self.prepare(setup, None)
-        f = stream.collected(*feasible.shape).f
+        f = stream.collected(feasible.shape[1]).values[0]
         differences = f[1::2] - f[::2]
         return EffectVector(
             tuple(f"{family.name}_{lower}" for family, lower in pairs), row_means(differences), differences
@@ -134,7 +132,8 @@ class WithinFamilyInterference(BuildExperiment):
         stream, pairs, _ = self.prepare(setup, recorder)
         delta, delta_z = (row_sums(setup, len(pairs)) for _ in range(2))
         base, edited = LevelTotals(len(pairs)), LevelTotals(len(pairs))
-        for columns, f, z in stream:
+        for block in stream:
+            columns, (f, z) = block.columns, block.values
             delta.add(f[1::2] - f[::2], columns)
             delta_z.add(z[1::2] - z[::2], columns)
             base.add(f[::2])

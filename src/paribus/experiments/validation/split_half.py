@@ -13,7 +13,7 @@ from paribus.spec import field
 if TYPE_CHECKING:
     from paribus.experiments.base import Recorder
     from paribus.experiments.builds.build_experiment import EffectVector
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.experiments.validation._agreement import Agreement
 
 

@@ -18,7 +18,7 @@ from paribus.subjects.builds.overlap import shared_builds
 from paribus.tracking.identity import canonical, digest
 
 if TYPE_CHECKING:
-    from paribus.experiments.builds.setup_builds import BuildSetup
+    from paribus.experiments.builds.setup import BuildSetup
     from paribus.experiments.checkpoints import Checkpoint
     from paribus.running.resolved import Resolved
     from paribus.running.source import ModelSource
@@ -47,7 +47,7 @@ def validate(resolved: Resolved, store: Store) -> None:
 
 def setup(resolved: Resolved, store: Store, *, identity: str) -> BuildSetup:
     """Load corpus and model, each once per process, and put the setup together."""
-    from paribus.experiments.builds.setup_builds import build_setup
+    from paribus.experiments.builds.setup import build_setup
     from paribus.subjects.builds.constraints import ConstraintsSpec
     from paribus.subjects.builds.slices import SliceSpec
 
@@ -101,7 +101,7 @@ def load(resolved: Resolved) -> Corpus:
         ConfigError: If none is chosen.
         DataError: If it is no corpus of builds.
     """
-    from paribus.experiments.builds.setup_builds import load_corpus
+    from paribus.experiments.builds.setup import load_corpus
     from paribus.subjects.builds.contexts import Corpus
 
     node, model = resolved.request.nodes.get("data"), resolved.request.nodes.get("model")

@@ -7,35 +7,37 @@ from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError, nearest
 from paribus.spec import Spec, field
-from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 
 if TYPE_CHECKING:
     import torch
 
-    from paribus.features.readers.population import Reader
-    from paribus.subjects.builds.vocabulary import Vocabulary
+    from paribus.features.readable import Readable
+    from paribus.features.reader import Reader
 
 
 @dataclass(frozen=True)
 class PlantedFeature(Spec, kind="feature/planted"):
-    """One feature of the planted model, by name."""
+    """One feature of the planted model, by name.
+
+    Example:
+        >>> PlantedFeature("dose").name
+        'dose'
+    """
 
     name: str = field("threshold", help="Name of the planted feature.")
 
-    def reader(self, model: SetModel, vocabulary: Vocabulary, generator: torch.Generator) -> Reader:
+    def reader(self, network: Readable, generator: torch.Generator) -> Reader:
         """Return the reader of this feature.
 
         Raises:
             ConfigError: If the model has no feature of that name.
         """
-        from paribus.features.readers.population import Latents, Reader
-
-        if self.name not in model.feature_names:
-            if not model.feature_names:
-                raise ConfigError(
-                    f"feature.name={self.name}: features have names in model=planted only; "
-                    "use feature=latent feature.id=N here"
-                )
-            raise ConfigError(f"no planted feature {self.name!r}; {nearest(self.name, model.feature_names, show=20)}")
-        row = model.feature_names.index(self.name)
-        return Reader(self.name, Latents(model.require_sae(), SAE_SITE), row, latent=row)
+        known = network.latent_names
+        if not known:
+            raise ConfigError(
+                f"feature.name={self.name}: features have names in model=planted only; "
+                "use feature=latent feature.id=N here"
+            )
+        if self.name not in known:
+            raise ConfigError(f"no planted feature {self.name!r}; {nearest(self.name, known, show=20)}")
+        return network.latent(known.index(self.name))

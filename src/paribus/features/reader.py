@@ -1,0 +1,36 @@
+"""The feature under study: one of many columns, read at a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paribus.measure.nulls import NullFeatures
+from paribus.measure.readout import Columns, FeatureReadout
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """The feature under study.
+
+    Attributes:
+        name: What to call it, e.g. ``latent 12``.
+        columns: All features of its kind.
+        row: Its place among them.
+        place: Where it is read; empty for the network's output.
+        latent: Its id in the autoencoder; None for other kinds.
+
+    Example:
+        >>> from paribus.features.columns import Units
+        >>> Reader("unit 2", Units(8), 2, "encoder.0").readout().names
+        ('f', 'z')
+    """
+
+    name: str
+    columns: Columns
+    row: int
+    place: str = ""
+    latent: int | None = None
+
+    def readout(self, nulls: NullFeatures | None = None) -> FeatureReadout:
+        """Return what an executor reads: activation and pre-activation, and ``nulls`` from the same passes."""
+        return FeatureReadout(self.columns, self.row, place=self.place, nulls=nulls)

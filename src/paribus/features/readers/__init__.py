@@ -1,1 +1,0 @@
-"""Reading features from activations: what is read, where, and which population gives its nulls."""

@@ -1,1 +1,0 @@
-"""Reading features of builds: the model is run on states."""

@@ -1,0 +1,154 @@
+"""Builds as the measurement layer knows them: contexts, legality, and what a set model is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from paribus.arrays import Ints
+from paribus.engine.given import Given
+from paribus.engine.sites import Site
+from paribus.errors import ConfigError
+from paribus.features.readable import Outputs, Readable
+from paribus.measure.executor import Executor
+from paribus.measure.subject import CHUNK_CELLS, Subject
+from paribus.measure.watch import Watch
+from paribus.subjects.builds.constraints import Constraints
+from paribus.subjects.builds.contexts import Contexts
+from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
+from paribus.subjects.builds.states import States
+from paribus.subjects.builds.tokens import n_tokens, padded_ids
+from paribus.subjects.builds.vocabulary import Vocabulary
+
+
+class BuildSubject(Subject):
+    """Token sets with a weapon; cells are :class:`~paribus.subjects.builds.states.States`.
+
+    Attributes:
+        contexts: The token sets.
+        constraints: What edited states must satisfy.
+        reads_source: Whether the model also reads the source build, so that equal sets of two sources differ.
+
+    Example:
+        >>> from paribus.subjects.builds.constraints import ConstraintsSpec
+        >>> from paribus.subjects.builds.generated import BuildsGenerated
+        >>> corpus = BuildsGenerated(n_builds=20).load()
+        >>> subject = BuildSubject(corpus.contexts, Constraints(ConstraintsSpec(), corpus.vocabulary))
+        >>> cells = subject.cells(np.arange(3))
+        >>> [tuple(one.shape) for one in subject.inputs(cells).tensors][1]
+        (3, 1)
+    """
+
+    name = "builds"
+
+    def __init__(self, contexts: Contexts, constraints: Constraints, *, reads_source: bool = False) -> None:
+        """Hold the contexts."""
+        self.contexts, self.constraints, self.reads_source = contexts, constraints, reads_source
+        self.cluster = contexts.cluster
+        self.splits: Mapping[str, Ints] = {"all": np.arange(len(contexts))}
+        self.output_names = self.vocabulary.tokens
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the codes mean."""
+        return self.constraints.vocabulary
+
+    def cells(self, columns: Ints) -> States:
+        """Return the contexts ``columns [b]`` as states, unedited."""
+        return self.contexts.rows(columns).states()
+
+    def enforce(self, cells: States, watch: Watch | None = None) -> States:
+        """Take out states that break a hard constraint; counts and warnings go to ``watch``.
+
+        States already checked stay as they are.
+
+        Raises:
+            ExperimentError: If a hard constraint is broken and ``constraints.on_violation`` is ``error``.
+        """
+        enforced = self.constraints.enforce(cells)
+        if watch is not None:
+            if enforced.violations:
+                watch.diagnose(constraint_violations=enforced.violations)
+            for warning in enforced.warnings:
+                watch.warn(warning)
+        return enforced.states
+
+    def keys(self, cells: States) -> np.ndarray:
+        """Return the codes of states ``[m]`` as whole numbers, with the source build where the model reads it."""
+        words = np.ascontiguousarray(cells.codes).view(np.int64)
+        return np.concatenate([words, cells.source[:, None]], axis=1) if self.reads_source else words
+
+    def cost(self, cells: States) -> Ints:
+        """Return the number of tokens of each state: sets of like length share a batch."""
+        return n_tokens(cells.codes)
+
+    def inputs(self, cells: States) -> Given:
+        """Return what the network reads of states ``[m]``: ids, weapon, padding mask (and source build)."""
+        ids, pad = padded_ids(cells.codes, self.vocabulary)
+        arrays: list[Any] = [ids, cells.codes[:, -1:].astype(np.int64), pad]
+        if self.reads_source:
+            arrays.append(np.ascontiguousarray(cells.source))
+        return Given(tuple(torch.from_numpy(one) for one in arrays), (None,) * len(arrays))
+
+    def vectors(self, value: Tensor, inputs: Given, site: Site, network: nn.Module) -> Tensor:
+        """Return ``[m, d]``: the value itself, or its mean over real tokens (over all, where they are no tokens).
+
+        Raises:
+            ConfigError: If the value holds no vector of units.
+        """
+        if value.ndim < 2:
+            raise ConfigError(f"site {site}: it holds no vector of units in this model")
+        if value.ndim == 2:
+            return value
+        pad = inputs.tensors[2]
+        if value.ndim == 3 and value.shape[1] == pad.shape[1]:
+            real = (~pad).to(value.dtype).unsqueeze(-1)
+            return (value * real).sum(1) / real.sum(1).clamp_min(1.0)
+        return value.flatten(1, -2).mean(1)
+
+    def blocks(self, n_conditions: int) -> list[Ints]:
+        """Return contexts in blocks of bounded size; with several, like contexts stand together, to be run once."""
+        size = max(1, CHUNK_CELLS // max(1, n_conditions))
+        if len(self) <= size:
+            return [np.arange(len(self))]
+        order = np.lexsort(np.ascontiguousarray(self.contexts.codes).view(np.int64).T)
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+class Tokens(Outputs):
+    """The outputs for ability tokens, in canonical order; found by any name that the vocabulary knows.
+
+    Example:
+        >>> Tokens(Vocabulary.default()).find("SSU_57") == len(Vocabulary.default().ability_tokens) - 1
+        True
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        """Take the ability tokens of a vocabulary."""
+        names = vocabulary.ability_tokens
+        super().__init__(names, np.array([vocabulary.ids[name] for name in names], np.int64))
+        self._vocabulary = vocabulary
+
+    def find(self, name: str) -> int:
+        """Return the place of a token.
+
+        Raises:
+            ConfigError: If the vocabulary has no such token.
+        """
+        return self.names.index(self._vocabulary.token_name(self._vocabulary.token(name)))
+
+
+def readable(model: SetModel, executor: Executor, vocabulary: Vocabulary) -> Readable:
+    """Return a set model as features read it: outputs by token, and its autoencoder before the last layer."""
+    return Readable(
+        executor,
+        outputs=Tokens(vocabulary),
+        autoencoders={} if model.sae is None else {SAE_SITE: model.sae},
+        latent_names=model.feature_names,
+        usual_site=SAE_SITE,
+        name=model.name,
+    )
