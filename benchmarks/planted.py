@@ -23,6 +23,7 @@ from tqdm import tqdm
 from paribus import seeds
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
+from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_images import ImageSetup
 from paribus.experiments.shortcut.domain_swap import DomainSwap
 from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
@@ -32,6 +33,7 @@ from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.few import paired_sign_flip
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.digits_scanners import DigitsScanners
+from paribus.subjects.images.subject import ImageSubject
 from paribus.training.spec import TrainingSpec
 
 STRONG = 0.9
@@ -91,7 +93,7 @@ class Trained:
     seconds: float
 
 
-def trained_setup(strength: float, seed: int, epochs: int, style_gap: float = 1.0) -> tuple[ImageSetup, dict, float]:
+def trained_setup(strength: float, seed: int, epochs: int, style_gap: float = 1.0) -> tuple[NetworkSetup, dict, float]:
     """Train a network; return what experiments on it work on, the training's summary, and its time in seconds."""
     import torch
 
@@ -115,12 +117,13 @@ def trained_setup(strength: float, seed: int, epochs: int, style_gap: float = 1.
     recorder, start = MemoryRecorder(), time.perf_counter()
     result = perform(TrainClassifier(), setup, recorder)
     seconds = time.perf_counter() - start
-    setup.checkpoints = Checkpoints(
+    checkpoints = Checkpoints(
         loader=lambda epoch: recorder.workspace.load(f"checkpoint_e{epoch:05d}")["model"],
         epochs=tuple(result.tables["checkpoints"].frame["epoch"]),
         history=result.tables["history"].frame,
         key=f"{strength}/{seed}/{style_gap}",
     )
+    setup = NetworkSetup(seed=seed, stats=COARSE, contexts=ImageSubject(data), network=model, checkpoints=checkpoints)
     return setup, dict(result.aggregates.custom), seconds
 
 
@@ -156,7 +159,7 @@ def calibration(plan: Plan) -> np.ndarray:
     from paribus.subspace.probes import balance_weights
 
     setup, _, _ = trained_setup(STRONG, 0, plan.epochs, style_gap=0.0)
-    model, data = setup.at(setup.selected()[0]), setup.data
+    model, data = setup.executor(setup.selected()[0]).network, setup.contexts.data
     train, held = (data.rows(name) for name in ("train", "id_val"))
     engine = Engine(model, "avgpool")
     h, h_held = (engine.pooled(data.take(rows)).astype(np.float64) for rows in (train, held))

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 STILL_IN_CIRCLES = {
-    frozenset({"experiments.shortcut._shortcut_experiment", "experiments.shortcut._shortcut_readout"}),
-    frozenset(f"experiments.shortcut.{name}" for name in ("_ablation_report", "_ablation_rows", "subspace_ablation")),
-    frozenset(f"experiments.shortcut.{name}" for name in ("_steering_report", "_steering_rows", "activation_steering")),
-    frozenset({"experiments.shortcut._domain_swap_report", "experiments.shortcut.domain_swap"}),
-    frozenset(f"experiments.shortcut.{name}" for name in ("_neuron_report", "_neuron_rows", "neuron_ablation")),
     frozenset(
         f"experiments.builds.{name}"
         for name in ("_candidates", "_interaction_labels", "_interaction_sums", "_interactions", "_screen")

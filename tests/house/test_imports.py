@@ -10,7 +10,7 @@ import pytest
 
 MOST = {
     "cli": 48, "compare": 17, "config": 20, "engine": 2, "experiments": 2, "experiments/builds": 320,
-    "experiments/shortcut": 55, "experiments/training": 4, "experiments/validation": 24, "features": 11, "models": 18,
+    "experiments/training": 4, "experiments/validation": 24, "features": 11, "models": 18,
     "results": 11, "running": 14, "seeds": 1, "stats": 22, "subjects/builds": 12, "subjects/images": 10,
     "subjects/tables": 1, "tracking": 14, "training": 4,
 }  # fmt: skip

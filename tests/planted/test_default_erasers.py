@@ -10,7 +10,7 @@ import pytest
 
 from paribus.config import catalogue
 from paribus.config.compose import jobs
-from paribus.experiments.shortcut.subspace_ablation import METHODS, SubspaceAblation
+from paribus.experiments.shortcut.subspace_ablation.spec import METHODS, SubspaceAblation
 
 _SPEC = importlib.util.spec_from_file_location("toy_shortcut", Path(__file__).with_name("toy_shortcut.py"))
 toy_shortcut = importlib.util.module_from_spec(_SPEC)

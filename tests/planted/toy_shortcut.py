@@ -9,9 +9,10 @@ from torch import nn
 from paribus.engine.cache import FeatureCache
 from paribus.experiments.base import MemoryRecorder
 from paribus.experiments.checkpoints import Checkpoints
-from paribus.experiments.setup_images import ImageSetup
+from paribus.experiments.setup import NetworkSetup
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.data import ImageData
+from paribus.subjects.images.subject import ImageSubject
 
 SIZES = {"train": 1.0, "id_val": 0.5, "val": 0.25, "ood": 0.5}
 QUICK = StatsSpec(n_bootstrap=100, n_permutations=199, n_null=20)
@@ -86,12 +87,12 @@ class Toy:
     def setup(self, *, checkpoint="final", weights=None, history=None, stats=QUICK, data=None):
         """A setup whose checkpoints have the head's weight of each epoch (default: one, the toy's own)."""
         states = {epoch: self.state(weight) for epoch, weight in (weights or {5: None}).items()}
-        return ImageSetup(
+        return NetworkSetup(
             seed=3,
             stats=stats,
             dtype="float64",
-            data=data or self.data,
-            model=self.model(),
+            contexts=ImageSubject(data or self.data),
+            network=self.model(),
             checkpoints=Checkpoints(states.__getitem__, tuple(states), f"toy{id(self)}", history),
             checkpoint=checkpoint,
             cache=FeatureCache(),

@@ -129,7 +129,6 @@ def test_equal_weights_in_another_network_share_no_features(own):
     import torch
 
     from paribus.config.check import build
-    from paribus.engine.evaluation import Engine
     from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
     from paribus.running.subjects import images
 
@@ -139,9 +138,9 @@ def test_equal_weights_in_another_network_share_no_features(own):
         node = build({"_target_": "own_net.net.build", "power": power}, "model")
         setup = images.setup(resolved(SubspaceAblation(), data=data, model=node), None, identity="")
         (checkpoint,) = setup.selected()
-        model = setup.at(checkpoint)
-        shown = setup.data.take(np.arange(5))
-        found = Engine(model, "act", cache=setup.cache, key=checkpoint.key).pooled(shown)
+        model, cells = setup.executor(checkpoint).network, setup.contexts.cells(np.arange(5))
+        found = setup.executor(checkpoint).at("act").vectors(cells)
+        shown = setup.contexts.inputs(cells).tensors[0]
         with torch.no_grad():
             assert np.allclose(found, (model.inner(shown.flatten(1)) ** power).numpy(), atol=1e-6)
 

@@ -10,11 +10,32 @@ from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import Experiment, Recorder
 from paribus.experiments.checkpoints import CHOSEN_ON
 from paribus.experiments.requires import HELD_OUT
+from paribus.subjects.offers import Offers
 
 if TYPE_CHECKING:
-    from paribus.subjects.offers import Offers
+    from paribus.measure import Subject
 
 E = TypeVar("E", bound=Experiment)
+
+
+def offers_of(contexts: Subject) -> Offers:
+    """Return what contexts offer to experiments: splits, domains, renderings, classes.
+
+    Example:
+        >>> import numpy as np
+        >>> from paribus.measure import ArraySubject, Contexts
+        >>> contexts = Contexts(np.zeros((4, 2)), label=[0, 1, 0, 1], domain=["a", "b", "a", "b"])
+        >>> offers_of(ArraySubject(contexts))
+        Offers(splits={'all': 4}, domains={'all': ('a', 'b')}, rendering=False, n_classes=2)
+    """
+    splits = {name: len(rows) for name, rows in contexts.splits.items()}
+    domains = {}
+    if contexts.domain is not None:
+        domains = {
+            name: tuple(contexts.domain_names[number] for number in sorted(set(contexts.domain[rows].tolist())))
+            for name, rows in contexts.splits.items()
+        }
+    return Offers(splits, domains, bool(contexts.styles), contexts.n_classes)
 
 
 def why_not(experiment: Experiment, offers: Offers, data: str = "this data set") -> str | None:

@@ -29,7 +29,8 @@ class AtSite:
     """A network at one site, for cells of one subject; computes nothing before it is asked, and nothing twice.
 
     All cells of a call go together, through :class:`~paribus.engine.evaluation.Engine`. The value at the site is kept
-    by the engine's cache, so a second call about the same cells costs only what follows the site.
+    by the engine's cache, so a second call about the same cells costs only what follows the site. Inputs that are at
+    hand already (:class:`~paribus.engine.given.Given`) may be given for cells.
 
     Attributes:
         site: The site.
@@ -63,13 +64,16 @@ class AtSite:
         self._engine, self._network, self._subject = engine, network, subject
         self._moved, self._batches = moved, batches
 
+    def _inputs(self, cells: Any) -> Given:
+        return cells if isinstance(cells, Given) else self._subject.held(cells)
+
     def vectors(self, cells: Any) -> Floats:
         """Return the vectors ``[m, d]`` of cells ``[m]`` at the site: means over positions."""
-        return np.asarray(self._engine.pooled(self._subject.held(cells)), dtype=np.float64)
+        return np.asarray(self._engine.pooled(self._inputs(cells)), dtype=np.float64)
 
     def outputs(self, cells: Any) -> Floats:
         """Return what the unedited network gives for cells ``[m]``: ``[m, *output]``."""
-        return np.asarray(self._engine.logits(self._subject.held(cells)), dtype=np.float64)
+        return np.asarray(self._engine.logits(self._inputs(cells)), dtype=np.float64)
 
     def edited(self, cells: Any, acts: Sequence[Intervention]) -> tuple[np.ndarray, EngineReport]:
         """Return the outputs ``[acts, m, *output]`` of cells ``[m]`` under each intervention, and how they were made.
@@ -77,13 +81,13 @@ class AtSite:
         Raises:
             ExperimentError: If an intervention does not fit the site.
         """
-        found = self._engine.evaluate(self._subject.held(cells), acts)
+        found = self._engine.evaluate(self._inputs(cells), acts)
         how = found.report
         return found.outputs, EngineReport(how.strategy, how.n_requested, how.n_unique, how.parity_max_abs_diff)
 
     def closed_form(self, cells: Any) -> ClosedForm | None:
         """Return the affine map from the site to the outputs of inputs like ``cells``; None if it is not affine."""
-        return self._engine.plan(self._subject.held(cells)).closed
+        return self._engine.plan(self._inputs(cells)).closed
 
     def gradient(self, cells: Any, score: Score) -> Floats:
         """Return the mean gradient ``[d]`` of a score of the output with respect to the vector at the site.
@@ -94,7 +98,7 @@ class AtSite:
             cells: Flat cells ``[m]``.
             score: From outputs to one number per row.
         """
-        passed = self._subject.inputs(cells)
+        passed = cells if isinstance(cells, Given) else self._subject.inputs(cells)
         seen: list[Tensor] = []
         parts: dict[int, Floats] = {}
 

@@ -68,6 +68,13 @@ class Subject(ABC):
             return ()
         return tuple(np.unique(self.domain[self.splits["train"]]).tolist())
 
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are: as many as outputs have names, else as labels go; 0 without either."""
+        if self.output_names:
+            return len(self.output_names)
+        return 0 if self.label is None else int(np.max(self.label)) + 1
+
     @abstractmethod
     def cells(self, columns: Ints) -> Any:
         """Return the contexts ``columns [b]`` as cells, unedited."""

@@ -14,8 +14,8 @@ from torch import nn
 from paribus.errors import ConfigError
 from paribus.experiments.base import MemoryRecorder
 from paribus.experiments.checkpoints import only
-from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout, SplitInputs
-from paribus.experiments.shortcut.activation_steering import DIRECTIONS, ActivationSteering
+from paribus.experiments.shortcut._edited_site import EditedSite
+from paribus.experiments.shortcut.activation_steering.spec import DIRECTIONS, ActivationSteering
 from paribus.figures.draw import draw
 
 _PLACE = Path(__file__).parents[2] / "planted" / "toy_shortcut.py"
@@ -68,8 +68,8 @@ class Bend(nn.Module):
 
 def bent(toy, **changes):
     setup = toy.setup(**changes)
-    setup.model = Bend(toy.d).double()
-    setup.checkpoints = only(setup.model.state_dict())
+    setup.network = Bend(toy.d).double()
+    setup.checkpoints = only(setup.network.state_dict())
     return setup
 
 
@@ -169,17 +169,17 @@ def test_steering_at_an_earlier_site_bends_the_curve(toy):
 def test_the_gradient_of_the_margin_equals_finite_differences(toy):
     setup = bent(toy)
     experiment = ActivationSteering(site="hidden")
-    readout = ShortcutReadout(setup, setup.selected()[0], SplitInputs(toy.data), experiment, MemoryRecorder())
+    site = EditedSite(setup, setup.selected()[0], experiment, MemoryRecorder())
     images = toy.data.take(toy.data.splits["train"])[np.sort(setup.rng("margin_gradient").permutation(600)[:512])]
     with torch.no_grad():
-        hidden = setup.model.hidden(images.flatten(1))
+        hidden = setup.network.hidden(images.flatten(1))
         for unit in range(6):
             step = torch.zeros(6, dtype=torch.float64)
             step[unit] = 1e-6
-            up, down = (setup.model.head(torch.relu(hidden + sign * step)) for sign in (1, -1))
+            up, down = (setup.network.head(torch.relu(hidden + sign * step)) for sign in (1, -1))
             slope = ((up - down)[:, 1] - (up - down)[:, 0]).mean() / 2e-6
-            assert readout.gradient[unit] == pytest.approx(float(slope), abs=1e-5)
-    assert not any(parameter.grad is not None for parameter in setup.model.parameters())
+            assert site.gradient[unit] == pytest.approx(float(slope), abs=1e-5)
+    assert not any(parameter.grad is not None for parameter in setup.network.parameters())
 
 
 def test_the_gradient_sums_over_positions():
@@ -187,8 +187,8 @@ def test_the_gradient_sums_over_positions():
     toy = Toy(n=200, d=16)
     setup = toy.setup()
     layers = [nn.Flatten(), nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1)]
-    setup.model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(3, 2)).double()
-    setup.checkpoints = only(setup.model.state_dict())
+    setup.network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(3, 2)).double()
+    setup.checkpoints = only(setup.network.state_dict())
     experiment = ActivationSteering(site="2", alphas=[-1e-4, 1e-4], directions=["mean_difference"])
     aggregates, recorder = run(experiment, setup)
     table = recorder.tables["sweep"].frame
@@ -215,7 +215,7 @@ def test_the_same_seed_gives_the_same_table(toy):
     ("changes", "words"),
     [
         ({"directions": ["pca"]}, "no such choice"),
-        ({"directions": []}, "at least 1"),
+        ({"directions": []}, "at least one"),
         ({"alphas": [1.0]}, "at least 2"),
         ({"alphas": [1.0, 1.0]}, "each once"),
         ({"alphas": [1.0, 1e6]}, "at most 100"),

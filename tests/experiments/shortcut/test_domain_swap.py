@@ -10,12 +10,13 @@ from torch import nn
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
-from paribus.experiments.setup_images import ImageSetup
+from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut.domain_swap import DomainSwap
 from paribus.figures.draw import draw
 from paribus.results.evidence import Evidence
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.digits_scanners import DigitsScanners
+from paribus.subjects.images.subject import ImageSubject
 
 STATS = StatsSpec(n_bootstrap=200, n_permutations=199, n_null=0)
 
@@ -41,7 +42,7 @@ class Colours(nn.Module):
 
 
 def setup(data, model=None, **fields):
-    return ImageSetup(seed=0, stats=STATS, data=data, model=model or Colours(), **fields)
+    return NetworkSetup(seed=0, stats=STATS, contexts=ImageSubject(data), network=model or Colours(), **fields)
 
 
 def run(data, experiment=None, model=None, **fields):

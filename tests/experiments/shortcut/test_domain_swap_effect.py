@@ -5,23 +5,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from paribus.experiments.shortcut._domain_swap import Swap, render, signed_shift
 from paribus.experiments.shortcut._margin import margin, margin_weights
-
-
-class Rerenderable:
-    train_domains = (0, 1, 2)
-    paired_class = {0: 1, 1: 0, 2: None}
-
-    @staticmethod
-    def rerender(rows, domain):
-        return torch.full((len(rows), 1, 2, 2), float(domain))
+from paribus.experiments.shortcut._styles import Restyled, restyled, signed_shift
+from paribus.measure import ArraySubject, Contexts
+from paribus.subjects.images.data import ImageData
+from paribus.subjects.images.subject import ImageSubject
 
 
 def swap(**changes):
-    inputs = tuple(torch.zeros(4, 1) for _ in range(3))
-    return Swap(
-        **{"rows": np.arange(4), "styles": (0, 1, 2), "inputs": inputs, "paired_class": {0: 1, 1: 0}, **changes}
+    return Restyled(
+        **{"rows": np.arange(4), "styles": (0, 1, 2), "cells": (None,) * 3, "paired_class": {0: 1, 1: 0}, **changes}
     )
 
 
@@ -55,14 +48,23 @@ def test_leading_axes_are_kept():
     assert np.allclose(signed_shift(logits, swap()).mean(axis=1), [2.0, 0.0])
 
 
-def test_render_gives_the_training_styles_or_nothing():
-    made = render(Rerenderable(), np.array([3, 1]))
-    assert made.styles == (0, 1, 2)
-    assert [float(x.mean()) for x in made.inputs] == [0.0, 1.0, 2.0]
-    assert made.is_signed
-    fixed = Rerenderable()
-    fixed.rerender = None
-    assert render(fixed, np.array([0])) is None
+def test_a_subject_shows_contents_in_the_styles_asked_for_or_none():
+    subject = ArraySubject(Contexts(np.zeros((5, 2))))
+    assert restyled(subject, np.array([3, 1]), (0, 1)) is None
+    labels = np.array([0, 1, 0, 1, 0, 1])
+    data = ImageData(
+        torch.zeros(6, 1, 2, 2),
+        labels,
+        domains=np.array([0, 1, 2, 0, 1, 2]),
+        splits={"train": np.arange(6)},
+        rerender=lambda rows, domain: torch.full((len(rows), 1, 2, 2), float(domain)),
+        paired_class={0: 1, 1: 0, 2: None},
+    )
+    images = ImageSubject(data)
+    made = restyled(images, np.array([3, 1]), images.train_domains)
+    assert made.styles == (0, 1, 2) and made.rows.tolist() == [3, 1]
+    assert [float(images.inputs(cells).tensors[0].mean()) for cells in made.cells] == [0.0, 1.0, 2.0]
+    assert made.is_signed and made.only([2]).styles == (2,) and not made.only([2]).is_signed
 
 
 def test_margin_is_the_logit_against_the_mean_of_the_others():

@@ -12,6 +12,7 @@ from torch import nn
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.fitting import headline_split, why_not
+from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_images import ImageSetup
 from paribus.experiments.shortcut.activation_steering import ActivationSteering
 from paribus.experiments.shortcut.domain_swap import DomainSwap
@@ -21,6 +22,7 @@ from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.experiments.training.train_classifier import TrainClassifier
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.data import ImageData
+from paribus.subjects.images.subject import ImageSubject
 from paribus.training.spec import TrainingSpec
 
 STATS = StatsSpec(n_bootstrap=100, n_permutations=99, n_null=5)
@@ -53,7 +55,9 @@ def network():
 
 
 def run(experiment, images, **changes):
-    setup = ImageSetup(seed=0, stats=STATS, data=images, model=network(), batch_limit=64, **changes)
+    setup = NetworkSetup(
+        seed=0, stats=STATS, contexts=ImageSubject(images), network=network(), batch_limit=64, **changes
+    )
     return perform(experiment, setup, MemoryRecorder())
 
 
@@ -109,13 +113,18 @@ def test_splits_that_a_user_names_must_be_there():
 SPEC = TrainingSpec(epochs=3, n_evaluations=3, n_checkpoints=1, lr=0.01)
 
 
+def train(images):
+    setup = ImageSetup(seed=0, stats=STATS, data=images, model=network(), batch_limit=64, training=SPEC)
+    return perform(TrainClassifier(), setup, MemoryRecorder())
+
+
 @pytest.mark.parametrize(
     ("splits", "chosen_by"),
     [(("id_val", "val"), "val_acc"), (("id_val",), "id_val_acc"), (("ood",), None), ((), None)],
     ids=["no ood", "id_val", "ood", "train only"],
 )
 def test_training_chooses_on_what_is_there(splits, chosen_by):
-    result = run(TrainClassifier(), data(*splits), training=SPEC)
+    result = train(data(*splits))
     history, kept = result.tables["history"].frame, result.tables["checkpoints"].frame
     for name in ("id_val", "val", "ood"):
         assert history[f"{name}_acc"].isna().all() == (name not in splits)
@@ -139,7 +148,7 @@ def test_a_choice_on_what_is_reported_is_said():
     from paribus.experiments.checkpoints import Checkpoints
 
     images = data("id_val")
-    training = run(TrainClassifier(), images, training=SPEC)
+    training = train(images)
     state = network().state_dict()
     kept = Checkpoints(loader=lambda _: state, epochs=(1, 2, 3), key="x", history=training.tables["history"].frame)
     assert kept.select("peak_val")[0].chosen_on == "id_val"

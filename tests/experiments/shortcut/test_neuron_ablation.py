@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paribus.errors import ConfigError
-from paribus.experiments.shortcut._unit_rankings import UnitScores, matched_sets, random_sets
 from paribus.experiments.shortcut.neuron_ablation import NeuronAblation
+from paribus.experiments.shortcut.neuron_ablation.units import UnitScores, matched_sets, random_sets
 from paribus.figures.draw import draw
 
 _PLACE = Path(__file__).parents[2] / "planted" / "toy_shortcut.py"

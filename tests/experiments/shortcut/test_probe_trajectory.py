@@ -10,13 +10,15 @@ from torch import nn
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
-from paribus.experiments.setup_images import ImageSetup
-from paribus.experiments.shortcut.probe_trajectory import ProbeTrajectory, permuted_by_cluster, probe_layers
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut.probe_trajectory import ProbeTrajectory
+from paribus.experiments.shortcut.probe_trajectory.work import permuted_by_cluster, probe_layers
 from paribus.figures.draw import draw
 from paribus.models.resnet18 import ResNet18
 from paribus.results.evidence import Evidence
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.data import ImageData
+from paribus.subjects.images.subject import ImageSubject
 
 STATS = StatsSpec(n_bootstrap=200, n_permutations=199, n_null=0)
 N_DOMAINS = 3
@@ -61,7 +63,7 @@ class Net(nn.Module):
 
 
 def run(data, model=None, experiment=None, **fields):
-    setup = ImageSetup(seed=0, stats=STATS, data=data, model=model or Net(), **fields)
+    setup = NetworkSetup(seed=0, stats=STATS, contexts=ImageSubject(data), network=model or Net(), **fields)
     return perform(experiment or ProbeTrajectory(), setup, MemoryRecorder())
 
 

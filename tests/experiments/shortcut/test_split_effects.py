@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paribus.experiments.shortcut._split_effects import add_effects, auroc_change
+from paribus.experiments.shortcut._effects import add_effects, auroc_change
 from paribus.stats.effects import effect_table
 from paribus.stats.intervals import SHARE_GAP
 from paribus.stats.spec import StatsSpec

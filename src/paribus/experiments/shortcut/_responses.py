@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,9 +12,7 @@ from paribus.arrays import Floats, Ints
 from paribus.stats.bootstrap import weighted_intervals
 from paribus.stats.clusters import cluster_codes
 from paribus.stats.intervals import EXACT_ZERO, NO_VALUES, SHARE
-
-if TYPE_CHECKING:
-    from paribus.stats.spec import StatsSpec
+from paribus.stats.spec import StatsSpec
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from paribus import seeds
 from paribus.config.foreign import Foreign
+from paribus.engine.cache import FeatureCache
 from paribus.errors import CheckpointError, ConfigError, DataError
 from paribus.experiments.fitting import no_choice, refuse_unfit
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.setup_images import ImageSetup
 from paribus.results.values import plain
 from paribus.running.caches import load_data
 from paribus.running.contents import contents, fingerprint, without_start
 from paribus.running.other_data import label, refuse_changed, sentence, trained_on
 from paribus.running.setup import basics
 from paribus.subjects.images.overlap import overlap, unlike
+from paribus.subjects.images.subject import ImageSubject
 from paribus.tracking.identity import canonical, digest
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from paribus.experiments.setup_images import ImageSetup
     from paribus.running.resolved import Resolved
     from paribus.subjects.images.data import ImageData
     from paribus.tracking.interface import Store
@@ -60,37 +63,40 @@ def validate(resolved: Resolved, store: Store) -> None:
     _validated.add(key)
 
 
-def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup:
-    """Load data and network; the weights of a tracked model are read when the experiment asks for them."""
-    from paribus.engine.cache import FeatureCache
-    from paribus.experiments.setup_images import ImageSetup
+def setup(resolved: Resolved, store: Store, *, identity: str) -> ImageSetup | NetworkSetup:
+    """Load data and network; the weights of a tracked model are read when the experiment asks for them.
 
+    A training works on the data set, every other experiment on its images as contexts.
+    """
     request, source = resolved.request, resolved.source
     data = images(resolved)
     _refuse_training_rows(resolved, data)
-    return ImageSetup(
+    model = network(resolved, data)
+    common = {
         **basics(resolved),
-        data=data,
-        model=network(resolved, data),
-        architecture=request.nodes["model"],
-        training=request.nodes.get("training"),
-        checkpoints=None if source is None else source.checkpoints(),
-        checkpoint=request.checkpoint,
-        cache=FeatureCache.shared(),
-        network_key=fingerprint(without_start(request.nodes["model"])),
-    )
+        "architecture": request.nodes["model"],
+        "training": request.nodes.get("training"),
+        "checkpoints": None if source is None else source.checkpoints(),
+        "checkpoint": request.checkpoint,
+        "cache": FeatureCache.shared(),
+        "network_key": fingerprint(without_start(request.nodes["model"])),
+    }
+    if request.experiment.produces_model:
+        return ImageSetup(data=data, model=model, **common)
+    return NetworkSetup(contexts=ImageSubject(data), network=model, **common)
 
 
-def notes(resolved: Resolved, setup: ImageSetup) -> tuple[str, ...]:
+def notes(resolved: Resolved, setup: ImageSetup | NetworkSetup) -> tuple[str, ...]:
     """Return what the data say of themselves, and what is to be said where they are not those of the training."""
+    data = setup.data if isinstance(setup, ImageSetup) else images(resolved)
     if resolved.source is None or resolved.other is None:
-        return setup.data.notes
+        return data.notes
     known, missing = trained_on(resolved.source)
-    lines = [line for own in known[-1:] for line in unlike(own, setup.data)]
+    lines = [line for own in known[-1:] for line in unlike(own, data)]
     for own in known:
-        if related := overlap(own, setup.data).related:
-            lines.append(f"Held-out images share clusters with training images: {_counted(related, setup.data)}.")
-    return (*setup.data.notes, sentence(resolved), *lines, *missing)
+        if related := overlap(own, data).related:
+            lines.append(f"Held-out images share clusters with training images: {_counted(related, data)}.")
+    return (*data.notes, sentence(resolved), *lines, *missing)
 
 
 def _refuse_unmet(resolved: Resolved, data: ImageData) -> None:

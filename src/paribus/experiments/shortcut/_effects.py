@@ -1,14 +1,16 @@
-"""Paired effects of the rows of a table whose contexts are the images of different splits."""
+"""Paired effects of the rows of a table whose contexts are those of different splits."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
 
 from paribus.arrays import Floats, Ints
+from paribus.experiments.base import Recorder
 from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 from paribus.stats.effects import effect_table, skew_warnings
@@ -16,12 +18,7 @@ from paribus.stats.intervals import EQUAL_UNITS, EXACT_ZERO, ONE_CLASS, SHARE_GA
 from paribus.stats.multiplicity import adjust
 from paribus.stats.scores import auroc
 from paribus.stats.simultaneous import adjusted_intervals
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-    from paribus.stats.spec import StatsSpec
+from paribus.stats.spec import StatsSpec
 
 NUMBERS = ("std_delta", "std_error", "n_clusters", "ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "p", "p_adj")
 METHODS = ("ci_method", "p_method")
@@ -109,8 +106,6 @@ def auroc_influence(scores: Floats, positive: Ints) -> Floats:
     The placements of DeLong, DeLong and Clarke-Pearson (1988, Biometrics 44): with them the AUROC is, to first order,
     a mean over rows, and can be resampled by cluster.
     """
-    from scipy.stats import rankdata
-
     truth = np.asarray(positive, dtype=bool)
     n, n_pos = len(truth), int(truth.sum())
     n_neg = n - n_pos

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
+
+from paribus.experiments.base import Recorder
 from paribus.experiments.headline import estimate
+from paribus.experiments.shortcut.probe_trajectory.spec import TARGETS
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-
-TARGETS = ("domain", "label")
 CAPTION = "What can be read, not what is used: a network may carry what it never acts on."
 COLUMNS = {
     "layer": "module whose output is probed; maps are averaged over positions",

@@ -1,82 +1,80 @@
-"""Measures what ablating units does at one checkpoint after the other: the rows of the K sweep."""
+"""Ablates units at one checkpoint after the other: the rows of the K sweep."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.experiments.shortcut._concentration_report import concentration_aggregates
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import AblateUnits
+from paribus.engine.replacements import Resample
+from paribus.experiments.base import Recorder
+from paribus.experiments.fitting import fitted, offers_of
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites, n_held_out
 from paribus.experiments.shortcut._margin import margin
-from paribus.experiments.shortcut._probe_scores import FrozenProbes, Refit, fit_frozen
-from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout, SplitView
-from paribus.experiments.shortcut._subspace_nulls import null_columns, score_draws
-from paribus.experiments.shortcut._unit_rankings import UnitScores, matched_sets, random_sets, score_units
+from paribus.experiments.shortcut._nulls import null_columns, score_draws
+from paribus.experiments.shortcut._probes import FrozenProbes, Refit, concentration_aggregates, fit_frozen
+from paribus.experiments.shortcut.neuron_ablation.report import Pruned, report
+from paribus.experiments.shortcut.neuron_ablation.spec import NeuronAblation
+from paribus.experiments.shortcut.neuron_ablation.units import UnitScores, matched_sets, random_sets, score_units
+from paribus.results.schema import Aggregates
 from paribus.stats.scores import auroc
-
-if TYPE_CHECKING:
-    from paribus.engine.intervention import Intervention
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.setup_images import ImageSetup
-    from paribus.experiments.shortcut.neuron_ablation import NeuronAblation
 
 NAN = float("nan")
 
 
-class NeuronRows:
-    """Collects the rows of all checkpoints.
+def run(experiment: NeuronAblation, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Run on every chosen checkpoint; hand over the tables ``k_sweep`` and ``units``, their figures and curves.
 
-    Attributes:
-        site: Where the edits are made, as it was found.
-        rows: One mapping per checkpoint x ranking x ablation x K x split, without effects.
-        differences: For each row, the change of correctness of each context.
-        clusters: Cluster ids by split.
-        units: One mapping per checkpoint x unit: its scores and ranks.
-        concentration: The concentration measures by epoch.
-        chance: Balanced accuracy of guessing the domain.
-        width: How many units the site has.
+    Raises:
+        ConfigError: If site, class or checkpoint do not exist.
+        DataError: If the training split has fewer than two domains, or nothing is held out.
     """
+    experiment = fitted(experiment, offers_of(setup.contexts), recorder)
+    measuring = _Measuring(experiment, setup, recorder)
+    for site in edited_sites(experiment, setup, recorder):
+        measuring.add(site)
+    recorder.diagnose(n_contexts_tested=n_held_out(experiment, setup))
+    return report(experiment, setup, recorder, measuring.found)
 
-    def __init__(self, experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder) -> None:
+
+class _Measuring:
+    """Adds up the rows of all checkpoints in ``found``."""
+
+    def __init__(self, experiment: NeuronAblation, setup: NetworkSetup, recorder: Recorder) -> None:
         """Start without rows."""
         self.experiment, self.setup, self.recorder = experiment, setup, recorder
-        self.site = ""
-        self.rows: list[dict[str, Any]] = []
-        self.differences: list[Floats] = []
-        self.clusters: dict[str, Ints] = {}
-        self.units: list[dict[str, Any]] = []
-        self.concentration: dict[int, dict[str, Any]] = {}
-        self.chance, self.width = NAN, 0
+        self.found = Pruned()
 
-    def measure(self, readout: ShortcutReadout) -> None:
+    def add(self, site: EditedSite) -> None:
         """Add the rows of one checkpoint."""
-        self.site = str(readout.site)
+        self.found.site = site.name
         experiment = self.experiment
-        frozen = fit_frozen(readout, balance=experiment.fit_balance, rng=self.setup.rng("probes"))
-        self.chance = frozen.chance
-        self.concentration[readout.checkpoint.epoch] = concentration_aggregates(readout, frozen)
-        scores = score_units(readout, frozen, self.setup.rng("units"))
+        frozen = fit_frozen(site, balance=experiment.fit_balance, rng=self.setup.rng("probes"))
+        self.found.chance = frozen.chance
+        self.found.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
+        scores = score_units(site, frozen, self.setup.rng("units"))
         orders = {ranking: scores.order(ranking, self.setup.rng("random ranking")) for ranking in experiment.rankings}
-        self._keep_units(readout, scores, orders)
-        self.width = len(scores.shortcut)
-        levels = experiment.levels(self.width)
+        self._keep_units(site, scores, orders)
+        self.found.width = len(scores.shortcut)
+        levels = experiment.levels(self.found.width)
         plan = [(r, a, k) for r in experiment.rankings for a in experiment.ablations for k in levels]
-        refit = self._refits(readout, frozen, orders, levels)
-        means = readout.view("train").h.mean(axis=0)
-        donors = self._donors(readout)
-        together = np.concatenate([donors[split] + start for split, start in self._starts(readout).items()])
+        refit = self._refits(site, frozen, orders, levels)
+        means = site.view("train").h.mean(axis=0)
+        donors = self._donors(site)
+        together = np.concatenate([donors[split] + start for split, start in site.starts().items()])
         edits = [_edit(ablation, orders[ranking][:k], means, together) for ranking, ablation, k in plan]
-        for split, outputs in readout.held_out_outputs(edits).items():
-            view = readout.view(split)
-            self.clusters[split] = view.clusters
+        for split, outputs in site.held_out_outputs(edits).items():
+            view = site.view(split)
+            self.found.clusters[split] = view.clusters
             nulls = (
-                self._nulls(readout, view, scores, orders, levels, donors[split])
+                self._nulls(site, view, scores, orders, levels, donors[split])
                 if split in experiment.null_splits
                 else {}
             )
-            truth = (view.labels == readout.positive).astype(np.int64)
-            margins = margin(outputs, readout.positive)
+            truth = (view.labels == site.positive).astype(np.int64)
+            margins = margin(outputs, site.positive)
             areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(plan), NAN)
             correct = view.logits.argmax(axis=1) == view.labels
             for number, (ranking, ablation, k) in enumerate(plan):
@@ -84,7 +82,7 @@ class NeuronRows:
                 edited = _apply(view.h, ablation, orders[ranking][:k], means, donors[split])
                 known = split in ("train", "id_val")
                 row = {
-                    **experiment.head(readout),
+                    **site.head,
                     "ranking": ranking,
                     "ablation": ablation,
                     "k": k,
@@ -93,7 +91,7 @@ class NeuronRows:
                     "head_acc": float(right.mean()),
                     "head_acc_raw": float(correct.mean()),
                     "auroc": float(areas[number]),
-                    "margin_shift": float((margins[number] - margin(view.logits, readout.positive)).mean()),
+                    "margin_shift": float((margins[number] - margin(view.logits, site.positive)).mean()),
                     "domain_probe_frozen": frozen.domain_score(edited, view) if known else NAN,
                     "domain_probe_refit": refit[ranking, k]["domain"] if split == "id_val" else NAN,
                     "label_probe_frozen": frozen.label_score(edited, view),
@@ -103,15 +101,15 @@ class NeuronRows:
                 for prefix, kind in (("null", "random"), ("null_matched", f"matched {ranking}")):
                     draws = nulls.get((kind, ablation, k), np.empty(0)) - correct.mean()
                     row.update(null_columns(float(difference.mean()), draws, prefix))
-                self.rows.append(row)
-                self.differences.append(difference)
+                self.found.rows.append(row)
+                self.found.differences.append(difference)
 
-    def _keep_units(self, readout: ShortcutReadout, scores: UnitScores, orders: dict[str, Ints]) -> None:
+    def _keep_units(self, site: EditedSite, scores: UnitScores, orders: dict[str, Ints]) -> None:
         places = {f"{ranking}_rank": np.argsort(order) for ranking, order in orders.items() if ranking != "random"}
         for unit in range(len(scores.shortcut)):
-            self.units.append(
+            self.found.units.append(
                 {
-                    "epoch": readout.checkpoint.epoch,
+                    "epoch": site.checkpoint.epoch,
                     "unit": unit,
                     "shortcut_score": float(scores.shortcut[unit]),
                     "label_score": float(scores.label[unit]),
@@ -122,16 +120,16 @@ class NeuronRows:
             )
 
     def _refits(
-        self, readout: ShortcutReadout, frozen: FrozenProbes, orders: dict[str, Ints], levels: list[int]
+        self, site: EditedSite, frozen: FrozenProbes, orders: dict[str, Ints], levels: list[int]
     ) -> dict[tuple[str, int], dict[str, float]]:
         """Return refit probes on id_val without the top K: what is no longer there cannot be read, however it went.
 
         NaN in data without id_val: only its rows are held out and of domains that the probe knows.
         """
-        if "id_val" not in self.setup.data.splits:
+        if "id_val" not in self.setup.contexts.splits:
             nothing = {"domain": NAN, "label": NAN}
             return {(ranking, k): nothing for ranking in orders for k in levels}
-        view = readout.view("id_val")
+        view = site.view("id_val")
         refit = Refit(view, frozen, self.setup.rng("halves/id_val"))
         found: dict[tuple[str, int], dict[str, float]] = {}
         whole = {"domain": refit.domain_score(view.h), "label": refit.label_score(view.h)}
@@ -144,22 +142,16 @@ class NeuronRows:
                 found[ranking, k] = {"domain": refit.domain_score(left), "label": refit.label_score(left)}
         return found
 
-    def _donors(self, readout: ShortcutReadout) -> dict[str, Ints]:
+    def _donors(self, site: EditedSite) -> dict[str, Ints]:
         """Return for every held-out split which of its rows each row takes values from."""
         return {
-            split: np.asarray(self.setup.rng(f"donors/{split}").permutation(len(readout.view(split).labels)))
-            for split in readout.held_out
+            split: np.asarray(self.setup.rng(f"donors/{split}").permutation(len(site.view(split).labels)))
+            for split in site.held_out
         }
-
-    @staticmethod
-    def _starts(readout: ShortcutReadout) -> dict[str, int]:
-        """Return where each held-out split begins when they are evaluated together."""
-        sizes = [len(readout.view(split).labels) for split in readout.held_out]
-        return dict(zip(readout.held_out, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
 
     def _nulls(
         self,
-        readout: ShortcutReadout,
+        site: EditedSite,
         view: SplitView,
         scores: UnitScores,
         orders: dict[str, Ints],
@@ -168,7 +160,7 @@ class NeuronRows:
     ) -> dict[tuple[str, str, int], Floats]:
         """Return accuracies [n_null] by kind of random set, ablation and K."""
         n, d = self.setup.stats.n_null, len(scores.shortcut)
-        means = readout.view("train").h.mean(axis=0)
+        means = site.view("train").h.mean(axis=0)
         found: dict[tuple[str, str, int], Floats] = {}
         # There is only one set of all units, and random ones need no match.
         for k in (level for level in levels if 0 < level < d and n):
@@ -178,7 +170,7 @@ class NeuronRows:
                 sets[f"matched {ranking}"] = matched_sets(scores, order[:k], n, rng)
             for ablation in self.experiment.ablations:
                 draws = [_edit(ablation, units, means, donors) for drawn in sets.values() for units in drawn]
-                scored = score_draws(readout, (view.name,), draws, with_auroc=False)[view.name]
+                scored = score_draws(site, (view.name,), draws, with_auroc=False)[view.name]
                 accuracy = scored.accuracy.reshape(len(sets), n)
                 for number, kind in enumerate(sets):
                     found[kind, ablation, k] = accuracy[number]
@@ -186,9 +178,6 @@ class NeuronRows:
 
 
 def _edit(ablation: str, units: Ints, means: Floats, donors: Ints) -> Intervention:
-    from paribus.engine.interventions import AblateUnits
-    from paribus.engine.replacements import Resample
-
     if ablation == "resample":
         return Resample(units, donors)  # type: ignore[arg-type]
     return AblateUnits(units, means if ablation == "mean" else None)  # type: ignore[arg-type]

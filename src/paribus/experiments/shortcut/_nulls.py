@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout
+from paribus.engine.intervention import Intervention
+from paribus.experiments.shortcut._edited_site import EditedSite
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.scores import auroc
 
-if TYPE_CHECKING:
-    from paribus.engine.intervention import Intervention
-
 KINDS = ("isotropic", "covariance")
+NULL_PREFIX = {"isotropic": "null", "covariance": "null_covariance"}
+"""How the columns of each kind of random edit begin."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,14 @@ class NullDraws:
 
 
 def score_draws(
-    readout: ShortcutReadout, splits: tuple[str, ...], draws: list[Intervention], *, with_auroc: bool = True
+    site: EditedSite, splits: tuple[str, ...], draws: list[Intervention], *, with_auroc: bool = True
 ) -> dict[str, NullDraws]:
     """Evaluate random interventions on ``splits``; returned by split."""
     if not draws:
         return {split: NullDraws(np.empty(0), np.empty(0), np.empty(0)) for split in splits}
     found = {}
-    for split, (accuracy, margins) in readout.scores(splits, draws).items():
-        truth = (readout.view(split).labels == readout.positive).astype(np.int64)
+    for split, (accuracy, margins) in site.scores(splits, draws).items():
+        truth = (site.view(split).labels == site.positive).astype(np.int64)
         areas = np.empty(0)
         if with_auroc:
             areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(draws), np.nan)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.experiments.shortcut._probe_scores import FrozenProbes
-from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout
+from paribus.experiments.shortcut._edited_site import EditedSite
+from paribus.experiments.shortcut._probes import FrozenProbes
+from paribus.subspace.probes import fit_one_vs_rest
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,17 @@ class UnitScores:
         return np.argsort(-(self.shortcut if ranking == "shortcut" else self.label), kind="stable").astype(np.int64)
 
 
-def score_units(readout: ShortcutReadout, frozen: FrozenProbes, rng: np.random.Generator) -> UnitScores:
-    """Score every unit on the training features of ``readout``, at the penalties of the frozen probes."""
-    from paribus.subspace.probes import fit_one_vs_rest
-
-    train = readout.view("train")
+def score_units(site: EditedSite, frozen: FrozenProbes, rng: np.random.Generator) -> UnitScores:
+    """Score every unit on the training features of ``site``, at the penalties of the frozen probes."""
+    train = site.view("train")
     scores = [
         np.abs(
             fit_one_vs_rest(train.h, target, clusters=train.clusters, rng=rng, weights=frozen.weights, l2=probe.l2)
         ).max(axis=0)
         for target, probe in ((train.domains, frozen.domain), (train.labels, frozen.label))
     ]
-    head = readout.engine.linear_readout
-    if head is not None:
-        weight = np.asarray(head.weight.detach().cpu(), dtype=np.float64)
-        norm = np.linalg.norm(weight - weight.mean(axis=0), axis=0)
-    else:
-        norm = np.abs(readout.gradient)
+    weight = site.head_weight
+    norm = np.abs(site.gradient) if weight is None else np.linalg.norm(weight - weight.mean(axis=0), axis=0)
     return UnitScores(scores[0], scores[1], train.h.mean(axis=0), np.asarray(norm))
 
 
@@ -61,7 +56,7 @@ def random_sets(d: int, k: int, n: int, rng: np.random.Generator) -> Ints:
 
 
 def matched_sets(scores: UnitScores, units: Ints, n: int, rng: np.random.Generator) -> Ints:
-    """Draw ``n`` random sets [n, k] of units like ``units`` [k] in mean activation and readout norm.
+    """Draw ``n`` random sets [n, k] of units like ``units`` [k] in mean activation and site norm.
 
     A unit is drawn in proportion to how densely ``units`` lie about it in the plane of the two (standardised ranks,
     Gaussian kernel of bandwidth .15 of their range), relative to how densely all units do; without replacement.

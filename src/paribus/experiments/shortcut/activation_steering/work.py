@@ -1,61 +1,48 @@
-"""Measures what moving along a direction does at one checkpoint after the other: the rows of the steering sweep."""
+"""Moves features along directions at one checkpoint after the other: the rows of the steering sweep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.experiments.fitting import headline_split
-from paribus.experiments.shortcut._concentration_report import concentration_aggregates
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import Steer
+from paribus.experiments.base import Recorder
+from paribus.experiments.fitting import fitted, headline_split, offers_of
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites, n_held_out
+from paribus.experiments.shortcut._effects import auroc_influence
 from paribus.experiments.shortcut._margin import margin
-from paribus.experiments.shortcut._probe_scores import FrozenProbes, fit_frozen
+from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, null_columns, score_draws
+from paribus.experiments.shortcut._probes import FrozenProbes, concentration_aggregates, fit_frozen
 from paribus.experiments.shortcut._responses import Summed, area, area_interval, in_sd, slopes
-from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout, SplitView
-from paribus.experiments.shortcut._split_effects import auroc_influence
-from paribus.experiments.shortcut._subspace_nulls import KINDS, null_columns, score_draws
+from paribus.experiments.shortcut.activation_steering.report import PREFIX_OF, SPLIT_OF, Steered, Sweep, report
+from paribus.experiments.shortcut.activation_steering.spec import ActivationSteering
+from paribus.results.schema import Aggregates
 from paribus.stats.intervals import ONE_CLASS
 from paribus.stats.scores import auroc
 from paribus.stats.shares import shares
-
-if TYPE_CHECKING:
-    from paribus.engine.intervention import Intervention
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.setup_images import ImageSetup
-    from paribus.experiments.shortcut.activation_steering import ActivationSteering
-
-SPLIT_OF = {"head_ood": "ood", "head_id": "id_val", "head_val": "val"}
-PREFIX_OF = {split: prefix for prefix, split in SPLIT_OF.items()}
-NULL_PREFIX = {"isotropic": "null", "covariance": "null_covariance"}
+from paribus.subspace.bases import covariance_root
+from paribus.subspace.directions import find_direction, orient, projected_sd, random_directions
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """One direction at one checkpoint.
+def run(experiment: ActivationSteering, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Run on every chosen checkpoint; hand over the tables ``sweep`` and ``responses``, figure and curves.
 
-    Attributes:
-        epoch: The checkpoint's epoch.
-        direction: Name of the direction.
-        sigma: Standard deviation of training features along it.
-        gradient_along: Mean gradient of the margin along it, after it was turned: not negative.
-        cos_head: Cosine with the margin's gradient; at a linear head with ``w_positive - mean of the others``.
-        threshold_only: Whether every margin shifts alike.
-        margin_shift_per_alpha: Slope of the mean margin on alpha.
-        correct: Whether each context of the shown split is classified right at each alpha [n, alphas].
-        response: Its row of the table ``responses``.
+    Raises:
+        ConfigError: If site, class or checkpoint do not exist.
+        DataError: If the training split has fewer than two domains, or nothing is held out.
+        ExperimentError: If nothing tells the domains apart at the site.
     """
-
-    epoch: int
-    direction: str
-    sigma: float
-    gradient_along: float
-    cos_head: float
-    threshold_only: bool
-    margin_shift_per_alpha: float
-    correct: Floats
-    response: dict[str, Any]
+    experiment = fitted(experiment, offers_of(setup.contexts), recorder)
+    measuring = _Measuring(experiment, setup, recorder)
+    for site in edited_sites(experiment, setup, recorder):
+        measuring.add(site)
+    recorder.diagnose(n_contexts_tested=n_held_out(experiment, setup))
+    return report(setup, recorder, measuring.found)
 
 
 @dataclass(frozen=True)
@@ -71,38 +58,23 @@ class SweepNull:
     margin: Floats
 
 
-class SteeringRows:
-    """Collects the rows of all checkpoints.
+class _Measuring:
+    """Adds up the rows of all checkpoints in ``found``."""
 
-    Attributes:
-        site: Where the edits are made, as it was found.
-        shown: The split that the sweep is about: ood, or in data without one id_val.
-        rows: One mapping per checkpoint x direction x alpha, without effects.
-        differences: For each row, the change of correctness of each context of that split against alpha 0.
-        sweeps: One entry per checkpoint x direction, in order.
-        concentration: The concentration measures by epoch.
-    """
-
-    def __init__(self, experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder) -> None:
+    def __init__(self, experiment: ActivationSteering, setup: NetworkSetup, recorder: Recorder) -> None:
         """Start without rows."""
         self.experiment, self.setup, self.recorder = experiment, setup, recorder
         self.alphas = experiment.levels()
-        held_out = [split for split in experiment.held_out() if split in setup.data.splits]
-        self.shown = headline_split(held_out, setup.data.offers)
-        self.site = ""
-        self.rows: list[dict[str, Any]] = []
-        self.differences: list[Floats] = []
-        self.sweeps: list[Sweep] = []
-        self.concentration: dict[int, dict[str, Any]] = {}
+        held_out = [split for split in experiment.held_out() if split in setup.contexts.splits]
+        self.shown = headline_split(held_out, offers_of(setup.contexts))
+        self.found = Steered(self.shown, self.alphas)
 
-    def measure(self, readout: ShortcutReadout) -> None:
+    def add(self, site: EditedSite) -> None:
         """Add the rows of one checkpoint."""
-        self.site = str(readout.site)
-        from paribus.subspace.directions import find_direction, orient, projected_sd
-
-        frozen = fit_frozen(readout, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
-        self.concentration[readout.checkpoint.epoch] = concentration_aggregates(readout, frozen)
-        train, gradient = readout.view("train"), readout.gradient
+        self.found.site = site.name
+        frozen = fit_frozen(site, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
+        self.found.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
+        train, gradient = site.view("train"), site.gradient
         for name in self.experiment.directions:
             found = find_direction(
                 name,
@@ -114,32 +86,28 @@ class SteeringRows:
             )
             direction = orient(found, gradient)
             sigma = float(projected_sd(train.h, direction))
-            self._sweep(readout, frozen, name, direction, sigma)
+            self._sweep(site, frozen, name, direction, sigma)
 
-    def _sweep(
-        self, readout: ShortcutReadout, frozen: FrozenProbes, name: str, direction: Floats, sigma: float
-    ) -> None:
-        from paribus.engine.interventions import Steer
-
+    def _sweep(self, site: EditedSite, frozen: FrozenProbes, name: str, direction: Floats, sigma: float) -> None:
         edits: list[Intervention] = [Steer(direction, alpha * sigma) for alpha in self.alphas]  # type: ignore[arg-type]
-        there = {prefix: split for prefix, split in SPLIT_OF.items() if split in readout.held_out}
+        there = {prefix: split for prefix, split in SPLIT_OF.items() if split in site.held_out}
         head_of_shown = PREFIX_OF[self.shown]
-        views = {prefix: readout.view(split) for prefix, split in there.items()}
-        by_split = readout.held_out_outputs(edits)
+        views = {prefix: site.view(split) for prefix, split in there.items()}
+        by_split = site.held_out_outputs(edits)
         outputs = {prefix: by_split[split] for prefix, split in there.items()}
-        shown, margins = views[head_of_shown], margin(outputs[head_of_shown], readout.positive)
+        shown, margins = views[head_of_shown], margin(outputs[head_of_shown], site.positive)
         correct = {p: (outputs[p].argmax(axis=-1) == view.labels).astype(np.float64) for p, view in views.items()}
         intervals = {p: shares(correct[p].T, view.clusters, spec=self.setup.stats) for p, view in views.items()}
-        truth = (shown.labels == readout.positive).astype(np.int64)
+        truth = (shown.labels == site.positive).astype(np.int64)
         areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(edits), np.nan)
-        nulls = {kind: self._null(readout, shown, kind, sigma) for kind in KINDS}
+        nulls = {kind: self._null(site, shown, kind, sigma) for kind in KINDS}
         size = np.linalg.norm(shown.h, axis=1)
         zero = self.alphas.index(0.0)
-        base = outputs[head_of_shown][zero].argmax(axis=-1) == readout.positive
+        base = outputs[head_of_shown][zero].argmax(axis=-1) == site.positive
         for number, alpha in enumerate(self.alphas):
-            now = outputs[head_of_shown][number].argmax(axis=-1) == readout.positive
+            now = outputs[head_of_shown][number].argmax(axis=-1) == site.positive
             shift = alpha * sigma * direction
-            row: dict[str, Any] = {**self.experiment.head(readout), "direction": name, "alpha": alpha, "sigma": sigma}
+            row: dict[str, Any] = {**site.head, "direction": name, "alpha": alpha, "sigma": sigma}
             for prefix in there:
                 row[f"{prefix}_acc"] = float(correct[prefix][number].mean())
                 head, found = "" if prefix == head_of_shown else f"{prefix}_", intervals[prefix]
@@ -157,21 +125,21 @@ class SteeringRows:
             )
             for kind in KINDS:
                 row.update(null_columns(row[f"{head_of_shown}_acc"], nulls[kind].accuracy[number], NULL_PREFIX[kind]))
-            self.rows.append(row)
-            self.differences.append(correct[head_of_shown][number] - correct[head_of_shown][zero])
-        gradient = readout.gradient
+            self.found.rows.append(row)
+            self.found.differences.append(correct[head_of_shown][number] - correct[head_of_shown][zero])
+        gradient = site.gradient
         steep = float(np.linalg.norm(gradient))
-        self.sweeps.append(
+        self.found.sweeps.append(
             Sweep(
-                epoch=readout.checkpoint.epoch,
+                epoch=site.checkpoint.epoch,
                 direction=name,
                 sigma=sigma,
                 gradient_along=float(direction @ gradient),
                 cos_head=float(direction @ gradient) / steep if steep > 0 else float("nan"),
-                threshold_only=readout.is_affine,
+                threshold_only=site.is_affine,
                 margin_shift_per_alpha=float(np.polyfit(self.alphas, margins.mean(axis=1), 1)[0]),
                 correct=correct[head_of_shown].T,
-                response=self._response(readout, name, sigma, correct[head_of_shown], margins, nulls),
+                response=self._response(site, name, sigma, correct[head_of_shown], margins, nulls),
             )
         )
 
@@ -182,7 +150,7 @@ class SteeringRows:
 
     def _response(
         self,
-        readout: ShortcutReadout,
+        site: EditedSite,
         name: str,
         sigma: float,
         correct: Floats,
@@ -190,7 +158,7 @@ class SteeringRows:
         nulls: dict[str, SweepNull],
     ) -> dict[str, Any]:
         """Return what sums the curves of one direction up: the slope of the margin, the areas, and their nulls."""
-        view, spec, zero = readout.view(self.shown), self.setup.stats, self.alphas.index(0.0)
+        view, spec, zero = site.view(self.shown), self.setup.stats, self.alphas.index(0.0)
         steep = slopes(self.alphas, margins)
         rng = self.setup.rng(f"responses/{name}")
         slope = in_sd(steep, margins[zero][None], view.clusters, spec=spec, rng=rng)
@@ -200,15 +168,15 @@ class SteeringRows:
             "accuracy_area": area_interval(
                 self.alphas, moved.mean(axis=0), moved - moved.mean(axis=0), view.clusters, spec=spec, rng=rng
             ),
-            "auroc_area": self._auroc_area(readout, margins, rng),
+            "auroc_area": self._auroc_area(site, margins, rng),
         }
         row: dict[str, Any] = {
-            **self.experiment.head(readout),
+            **site.head,
             "direction": name,
             "sigma": sigma,
             "n": len(view.labels),
             "n_clusters": len(np.unique(view.clusters)),
-            "threshold_only": readout.is_affine,
+            "threshold_only": site.is_affine,
             "margin_sd": spread,
             "margin_slope": float(steep.mean()),
             "slope_in_sd": slope.value,
@@ -224,13 +192,13 @@ class SteeringRows:
             row.update(null_columns(row["accuracy_area"], areas, f"accuracy_area_{NULL_PREFIX[kind]}"))
         return row
 
-    def _auroc_area(self, readout: ShortcutReadout, margins: Floats, rng: np.random.Generator) -> Summed:
-        view, zero = readout.view(self.shown), self.alphas.index(0.0)
-        truth = (view.labels == readout.positive).astype(np.int64)
+    def _auroc_area(self, site: EditedSite, margins: Floats, rng: np.random.Generator) -> Summed:
+        view, zero = site.view(self.shown), self.alphas.index(0.0)
+        truth = (view.labels == site.positive).astype(np.int64)
         if len(np.unique(truth)) < 2:
             return Summed(float("nan"), float("nan"), float("nan"), ONE_CLASS)
         # A shift of all margins alike leaves the AUROC as it is, also where rounding makes or breaks a tie.
-        level = margins[zero][None] if readout.is_affine else margins
+        level = margins[zero][None] if site.is_affine else margins
         level = np.broadcast_to(level, margins.shape)
         areas, influence = np.asarray(auroc(level.T, truth)), auroc_influence(level.T, truth)
         return area_interval(
@@ -242,23 +210,19 @@ class SteeringRows:
             rng=rng,
         )
 
-    def _null(self, readout: ShortcutReadout, view: SplitView, kind: str, sigma: float) -> SweepNull:
+    def _null(self, site: EditedSite, view: SplitView, kind: str, sigma: float) -> SweepNull:
         """Return what random directions do that are moved as far as the direction itself is."""
-        from paribus.engine.interventions import Steer
-        from paribus.subspace.bases import covariance_root
-        from paribus.subspace.directions import orient, random_directions
-
-        train, n = readout.view("train").h, self.setup.stats.n_null
+        train, n = site.view("train").h, self.setup.stats.n_null
         if not n:
             return SweepNull(np.empty((len(self.alphas), 0)), np.empty((len(self.alphas), 0)))
         rng = self.setup.rng(f"null/{kind}")
         drawn = random_directions(n, train.shape[1], kind=kind, rng=rng, root=covariance_root(train))
-        turned = orient(drawn, readout.gradient)
+        turned = orient(drawn, site.gradient)
         moved = [alpha for alpha in self.alphas if alpha]
         draws: list[Intervention] = [Steer(v, alpha * sigma) for alpha in moved for v in turned]
-        scored = score_draws(readout, (view.name,), draws, with_auroc=False)[view.name]
+        scored = score_draws(site, (view.name,), draws, with_auroc=False)[view.name]
         unmoved = float((view.logits.argmax(axis=1) == view.labels).mean())
-        level = float(margin(view.logits, readout.positive).mean())
+        level = float(margin(view.logits, site.positive).mean())
 
         def by_alpha(found: Floats, at_zero: float) -> Floats:
             rows = found.reshape(len(moved), n)

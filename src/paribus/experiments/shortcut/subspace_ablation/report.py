@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
+import pandas as pd
+
+from paribus.arrays import Floats, Ints
 from paribus.errors import ExperimentError
-from paribus.experiments.fitting import headline_split
+from paribus.experiments.base import Recorder
+from paribus.experiments.fitting import headline_split, offers_of
 from paribus.experiments.headline import estimate
-from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
-from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._spec import SPLIT_NAMES
+from paribus.experiments.shortcut.subspace_ablation.spec import SubspaceAblation
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 from paribus.stats.intervals import SHARE_GAP
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.setup_images import ImageSetup
-    from paribus.experiments.shortcut._ablation_rows import AblationRows
-    from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 
 COLUMNS = {
     **MEANINGS,
@@ -41,14 +40,33 @@ COLUMNS = {
 }
 
 
-def report(experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, measured: AblationRows) -> Aggregates:
+@dataclass
+class Ablated:
+    """What was measured.
+
+    Attributes:
+        site: Where the edits were made.
+        rows: One mapping per checkpoint x method x split, without effects.
+        differences: For each row, the change of correctness of each context (-1, 0, 1).
+        clusters: Cluster ids by split.
+        concentration: The concentration measures by epoch.
+        refused: Reason by method, for erasers that refused.
+    """
+
+    site: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[Floats] = field(default_factory=list)
+    clusters: dict[str, Ints] = field(default_factory=dict)
+    concentration: dict[int, dict[str, Any]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def report(experiment: SubspaceAblation, setup: NetworkSetup, recorder: Recorder, measured: Ablated) -> Aggregates:
     """Hand everything over and return the aggregates.
 
     Raises:
         ExperimentError: If every eraser refused.
     """
-    import pandas as pd
-
     if not measured.rows:
         raise ExperimentError(f"{experiment.type}: every method refused: {'; '.join(measured.refused.values())}")
     table = add_effects(
@@ -63,7 +81,7 @@ def report(experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, 
     recorder.table(
         Table("ablation", "One row per checkpoint, method and split.", Evidence.INTERVENTIONAL, table, COLUMNS)
     )
-    shown = headline_split(experiment.splits, setup.data.offers)
+    shown = headline_split(experiment.splits, offers_of(setup.contexts))
     trajectory = table[table["split"] == shown].reset_index(drop=True)
     headline = next(method for method in experiment.methods if method in set(table["method"]))
     _figures(recorder, table, trajectory, shown)

@@ -1,86 +1,87 @@
-"""Measures what erasing the domain does at one checkpoint after the other: the rows of the ablation table."""
+"""Erases the domain at one checkpoint after the other: the rows of the ablation table."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from paribus.arrays import Floats, Ints
-from paribus.experiments.shortcut._concentration_report import concentration_aggregates
-from paribus.experiments.shortcut._domain_swap import Swap, signed_shift
+from paribus.arrays import Floats
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import AffineErase, Identity, ProjectOut
+from paribus.experiments.base import Recorder
+from paribus.experiments.fitting import fitted, offers_of
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, distortion, edited_sites, n_held_out
+from paribus.experiments.shortcut._effects import auroc_change
 from paribus.experiments.shortcut._margin import margin
-from paribus.experiments.shortcut._probe_scores import FrozenProbes, Refit, fit_frozen
-from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout, SplitView, distortion
-from paribus.experiments.shortcut._split_effects import auroc_change
-from paribus.experiments.shortcut._subspace_nulls import KINDS, NullDraws, null_columns, score_draws
+from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, NullDraws, null_columns, score_draws
+from paribus.experiments.shortcut._probes import FrozenProbes, Refit, concentration_aggregates, fit_frozen
+from paribus.experiments.shortcut._styles import Restyled, restyled, signed_shift
+from paribus.experiments.shortcut.subspace_ablation.report import Ablated, report
+from paribus.experiments.shortcut.subspace_ablation.spec import SubspaceAblation
+from paribus.results.schema import Aggregates
 from paribus.stats.scores import auroc, balanced_accuracy
 from paribus.stats.shares import shares
+from paribus.subspace.bases import covariance_root, random_subspaces
+from paribus.subspace.erasers import OBLIQUE, Eraser, ErasureRefused, fit_eraser
+from paribus.subspace.moments import as_weights
 
-if TYPE_CHECKING:
-    from paribus.engine.intervention import Intervention
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.setup_images import ImageSetup
-    from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
-    from paribus.subspace.erasers import Eraser
-
-NULL_PREFIX = {"isotropic": "null", "covariance": "null_covariance"}
 NAN = float("nan")
+
+
+def run(experiment: SubspaceAblation, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Run on every chosen checkpoint; hand over the table ``ablation`` and its figures.
+
+    Raises:
+        ConfigError: If site, class or checkpoint do not exist.
+        DataError: If the training split has fewer than two domains, or nothing is held out.
+    """
+    experiment = fitted(experiment, offers_of(setup.contexts), recorder)
+    contexts = setup.contexts
+    shown = restyled(contexts, contexts.splits[experiment.swap_split], contexts.train_domains)
+    measuring = _Measuring(experiment, setup, recorder, shown if shown is not None and shown.is_signed else None)
+    for site in edited_sites(experiment, setup, recorder):
+        measuring.add(site)
+    recorder.diagnose(n_contexts_tested=n_held_out(experiment, setup))
+    return report(experiment, setup, recorder, measuring.found)
 
 
 def as_intervention(eraser: Eraser) -> Intervention:
     """Return the engine's intervention that does what ``eraser`` does."""
-    from paribus.engine.interventions import AffineErase, ProjectOut
-
     if eraser.basis is not None:
         return ProjectOut(eraser.basis, eraser.center)  # type: ignore[arg-type]
     return AffineErase(eraser.removed(), eraser.center)  # type: ignore[arg-type]
 
 
-class AblationRows:
-    """Collects the rows of all checkpoints.
+class _Measuring:
+    """Adds up the rows of all checkpoints in ``found``."""
 
-    Attributes:
-        site: Where the edits are made, as it was found.
-        rows: One mapping per checkpoint x method x split, without effects.
-        differences: For each row, the change of correctness of each context (-1, 0, 1).
-        clusters: Cluster ids by split.
-        concentration: The concentration measures by epoch.
-        refused: Reason by method, for erasers that refused.
-    """
-
-    def __init__(self, experiment: SubspaceAblation, setup: ImageSetup, recorder: Recorder, swap: Swap | None) -> None:
-        """Start without rows."""
-        self.experiment, self.setup, self.recorder, self.swap = experiment, setup, recorder, swap
-        self.site = ""
-        self.rows: list[dict[str, Any]] = []
-        self.differences: list[Floats] = []
-        self.clusters: dict[str, Ints] = {}
-        self.concentration: dict[int, dict[str, Any]] = {}
-        self.refused: dict[str, str] = {}
+    def __init__(
+        self, experiment: SubspaceAblation, setup: NetworkSetup, recorder: Recorder, shown: Restyled | None
+    ) -> None:
+        """Start without rows; ``shown`` are the contents whose domain swap is measured, if they can be shown."""
+        self.experiment, self.setup, self.recorder, self.shown = experiment, setup, recorder, shown
+        self.found = Ablated()
         self._isotropic: dict[tuple[int, int], Floats] = {}
 
-    def measure(self, readout: ShortcutReadout) -> None:
+    def add(self, site: EditedSite) -> None:
         """Add the rows of one checkpoint."""
-        self.site = str(readout.site)
-        frozen = fit_frozen(readout, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
-        self.concentration[readout.checkpoint.epoch] = concentration_aggregates(readout, frozen)
-        erasers = self._erasers(readout, frozen)
+        self.found.site = site.name
+        frozen = fit_frozen(site, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
+        self.found.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
+        erasers = self._erasers(site, frozen)
         edits = [as_intervention(eraser) for eraser in erasers]
         if not edits:
             return
-        swapped = self._swaps(readout, edits)
-        nulls = self._nulls(readout, frozen, sorted({eraser.rank for eraser in erasers}))
-        for split, outputs in readout.held_out_outputs(edits).items():
-            view = readout.view(split)
-            self.clusters[split] = view.clusters
+        swapped = self._swaps(site, edits)
+        nulls = self._nulls(site, frozen, sorted({eraser.rank for eraser in erasers}))
+        for split, outputs in site.held_out_outputs(edits).items():
+            view = site.view(split)
+            self.found.clusters[split] = view.clusters
             own = {kind: draws[split] for kind, draws in nulls.items()}
-            self._split_rows(readout, view, frozen, erasers, outputs, own, swapped)
+            self._split_rows(site, view, frozen, erasers, outputs, own, swapped)
 
-    def _erasers(self, readout: ShortcutReadout, frozen: FrozenProbes) -> list[Eraser]:
-        from paribus.subspace.erasers import OBLIQUE, ErasureRefused, fit_eraser
-
-        train, found = readout.view("train"), []
+    def _erasers(self, site: EditedSite, frozen: FrozenProbes) -> list[Eraser]:
+        train, found = site.view("train"), []
         for method in self.experiment.methods:
             try:
                 eraser = fit_eraser(
@@ -95,21 +96,17 @@ class AblationRows:
                     domain_probe=frozen.domain,
                 )
             except ErasureRefused as refusal:
-                self.refused[method] = str(refusal)
-                self.recorder.warn(f"epoch {readout.checkpoint.epoch}: {refusal}")
+                self.found.refused[method] = str(refusal)
+                self.recorder.warn(f"epoch {site.checkpoint.epoch}: {refusal}")
                 continue
             found.append(eraser)
         return found
 
     def _nulls(
-        self, readout: ShortcutReadout, frozen: FrozenProbes, ranks: list[int]
+        self, site: EditedSite, frozen: FrozenProbes, ranks: list[int]
     ) -> dict[tuple[str, int], dict[str, NullDraws]]:
         """Return by kind and rank, by split, the scores under random subspaces."""
-        from paribus.engine.interventions import ProjectOut
-        from paribus.subspace.bases import covariance_root, random_subspaces
-        from paribus.subspace.moments import as_weights
-
-        train, n = readout.view("train").h, self.setup.stats.n_null
+        train, n = site.view("train").h, self.setup.stats.n_null
         root = covariance_root(train, frozen.weights)
         center = as_weights(frozen.weights, len(train)) @ train
         found = {}
@@ -124,21 +121,19 @@ class AblationRows:
                 if kind == "isotropic":
                     self._isotropic[known] = bases
                 draws: list[Intervention] = [ProjectOut(basis, center) for basis in bases]  # type: ignore[arg-type]
-                found[kind, rank] = score_draws(readout, readout.held_out, draws)
+                found[kind, rank] = score_draws(site, site.held_out, draws)
         return found
 
-    def _swaps(self, readout: ShortcutReadout, edits: list[Intervention]) -> Floats | None:
+    def _swaps(self, site: EditedSite, edits: list[Intervention]) -> Floats | None:
         """Return the mean signed domain-swap effect without and with each edit [1 + edits]; None without renderings."""
-        from paribus.engine.interventions import Identity
-
-        if self.swap is None:
+        if self.shown is None:
             return None
-        outputs = [readout.outputs(rendering, [Identity(), *edits]) for rendering in self.swap.inputs]
-        return np.asarray(signed_shift(np.stack(outputs, axis=1), self.swap).mean(axis=-1))
+        outputs = [site.outputs(cells, [Identity(), *edits]) for cells in self.shown.cells]
+        return np.asarray(signed_shift(np.stack(outputs, axis=1), self.shown).mean(axis=-1))
 
     def _split_rows(
         self,
-        readout: ShortcutReadout,
+        site: EditedSite,
         view: SplitView,
         frozen: FrozenProbes,
         erasers: list[Eraser],
@@ -146,9 +141,9 @@ class AblationRows:
         nulls: dict[tuple[str, int], NullDraws],
         swapped: Floats | None,
     ) -> None:
-        truth = (view.labels == readout.positive).astype(np.int64)
+        truth = (view.labels == site.positive).astype(np.int64)
         correct = view.logits.argmax(axis=1) == view.labels
-        raw_margin, edited_margin = margin(view.logits, readout.positive), margin(outputs, readout.positive)
+        raw_margin, edited_margin = margin(view.logits, site.positive), margin(outputs, site.positive)
         change, low, high, method = auroc_change(
             raw_margin, edited_margin, truth, view.clusters, spec=self.setup.stats, rng=self.setup.rng("auroc")
         )
@@ -160,7 +155,7 @@ class AblationRows:
             difference = (predicted == view.labels).astype(np.float64) - correct
             edited = eraser.apply(view.h)
             row = {
-                **self.experiment.head(readout),
+                **site.head,
                 "method": eraser.method,
                 "kind": eraser.kind,
                 "rank": eraser.rank,
@@ -194,8 +189,8 @@ class AblationRows:
                 row.update(null_columns(float(difference.mean()), accuracy, NULL_PREFIX[kind]))
                 ranked = null_columns(float(change[number]), draws.auroc - raw_auroc, "auroc")["auroc_percentile"]
                 row[f"{NULL_PREFIX[kind]}_auroc_percentile"] = ranked
-            self.rows.append(row)
-            self.differences.append(difference)
+            self.found.rows.append(row)
+            self.found.differences.append(difference)
 
 
 def _share(left: float, whole: float, margins: Floats) -> float:

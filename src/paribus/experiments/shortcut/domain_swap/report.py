@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
+from paribus.arrays import Floats, Ints
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._styles import Restyled
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.setup_images import ImageSetup
-    from paribus.experiments.shortcut.domain_swap import SwapMeasurements
 
 STYLE_COLUMNS = {
     **MEANINGS,
@@ -37,10 +36,35 @@ SIGNED_COLUMNS = {
 }
 
 
-def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) -> Aggregates:
-    """Add intervals and tests to what was measured, hand everything over, and return what it sums up to."""
-    import pandas as pd
+@dataclass
+class Swapped:
+    """What was measured.
 
+    Attributes:
+        shown: The contents in the style of every domain.
+        pooled_name: The split that sums up: all of them together, or the only one.
+        members: Places of each split's contents among all.
+        clusters: Cluster ids by split.
+        styles: One mapping per checkpoint x split x style, without effects.
+        style_shifts: For each of them, the shift of each content's margin.
+        signed: One mapping per checkpoint x split, without effects.
+        signed_shifts: For each of them, each content's shift toward the paired class.
+        signed_in_sd: For each of them, the interval of their mean in sd of the margin.
+    """
+
+    shown: Restyled
+    pooled_name: str
+    members: dict[str, Ints]
+    clusters: dict[str, Ints]
+    styles: list[dict[str, Any]] = field(default_factory=list)
+    style_shifts: list[Floats] = field(default_factory=list)
+    signed: list[dict[str, Any]] = field(default_factory=list)
+    signed_shifts: list[Floats] = field(default_factory=list)
+    signed_in_sd: list[dict[str, Any]] = field(default_factory=list)
+
+
+def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Add intervals and tests to what was measured, hand everything over, and return what it sums up to."""
     signed = pd.DataFrame(measured.signed)
     styles = pd.DataFrame(measured.styles)
     signed = add_effects(
@@ -69,16 +93,16 @@ def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) ->
     recorder.curve(_curve("signed_swap_effect", pooled, "delta"))
     recorder.metric("signed_swap_effect", float(last["delta"]))
     recorder.metric("signed_swap_effect_in_sd", float(last["in_sd"]))
-    recorder.diagnose(n_contexts_tested=len(measured.rows))
-    if not measured.swap.is_signed:
+    recorder.diagnose(n_contexts_tested=len(measured.shown.rows))
+    if not measured.shown.is_signed:
         recorder.warn("no style is paired with a class in this data set, so the swap effect has no sign")
-    trained = at_last[at_last["style"].isin([setup.data.domain_names[k] for k in setup.data.train_domains])]
+    trained = at_last[at_last["style"].isin([setup.contexts.domain_names[k] for k in setup.contexts.train_domains])]
     by_style = trained.groupby("style")["mean_margin"].mean()
     return Aggregates(
         mean_delta=float(last["delta"]),
         std_delta=float(last["std_delta"]),
-        n_samples=len(measured.rows),
-        n_conditions=len(measured.swap.styles),
+        n_samples=len(measured.shown.rows),
+        n_conditions=len(measured.shown.styles),
         custom={
             "signed_swap_effect": float(last["delta"]),
             "signed_swap_effect_ci_low": float(last["ci_low"]),
@@ -94,9 +118,9 @@ def report(measured: SwapMeasurements, setup: ImageSetup, recorder: Recorder) ->
             "accuracy_range_over_styles": float(at_last["delta_acc"].max() - at_last["delta_acc"].min()),
             "headline_epoch": int(last["epoch"]),
             "paired_class": {
-                setup.data.domain_names[style]: (None if paired is None else setup.data.class_names[paired])
-                for style, paired in measured.swap.paired_class.items()
-                if style in setup.data.train_domains
+                setup.contexts.domain_names[style]: (None if paired is None else setup.contexts.output_names[paired])
+                for style, paired in measured.shown.paired_class.items()
+                if style in setup.contexts.train_domains
             },
         },
     )

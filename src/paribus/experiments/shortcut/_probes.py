@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.experiments.shortcut._shortcut_readout import ShortcutReadout, SplitView
+from paribus.experiments.shortcut._edited_site import EditedSite, SplitView
 from paribus.stats.scores import balanced_accuracy
-
-if TYPE_CHECKING:
-    from paribus.subspace.probes import LinearProbe
+from paribus.subspace.concentration import concentration
+from paribus.subspace.probes import LinearProbe, balance_weights, fit_probe, grouped_folds
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,24 @@ class FrozenProbes:
 
     def scoring(self, domains: Ints, labels: Ints) -> Floats | None:
         """Return the weights of rows when scoring; None for equal ones."""
-        from paribus.subspace.probes import balance_weights
-
         return None if self.weights is None else balance_weights(domains, labels)
 
 
-def fit_frozen(readout: ShortcutReadout, *, balance: bool, rng: np.random.Generator) -> FrozenProbes:
-    """Fit both probes on the training features of ``readout``."""
-    from paribus.subspace.probes import balance_weights, fit_probe
+def concentration_aggregates(site: EditedSite, frozen: FrozenProbes) -> dict[str, Any]:
+    """Return top eigenvalue share, participation ratio and angles of the training features, as plain values."""
+    train = site.view("train")
+    found = concentration(train.h, train.domains, train.labels, weights=frozen.weights)
+    return {
+        "top_eigenvalue_share": found.top_eigenvalue_share,
+        "participation_ratio": found.participation_ratio,
+        "principal_angles": list(found.principal_angles),
+        "top_angle": found.top_angle,
+    }
 
-    train = readout.view("train")
+
+def fit_frozen(site: EditedSite, *, balance: bool, rng: np.random.Generator) -> FrozenProbes:
+    """Fit both probes on the training features at ``site``."""
+    train = site.view("train")
     weights = balance_weights(train.domains, train.labels) if balance else None
     fitted = [
         fit_probe(train.h, target, clusters=train.clusters, rng=rng, weights=weights)
@@ -67,8 +74,6 @@ class Refit:
 
     def __init__(self, view: SplitView, frozen: FrozenProbes, rng: np.random.Generator) -> None:
         """Halve the clusters of ``view`` within domain x class."""
-        from paribus.subspace.probes import grouped_folds
-
         self.view, self.frozen = view, frozen
         _, cell = np.unique(view.domains * (int(view.labels.max()) + 1) + view.labels, return_inverse=True)
         self.first = grouped_folds(np.asarray(cell, dtype=np.int64), view.clusters, 2, rng) == 0
@@ -86,8 +91,6 @@ class Refit:
         return self._score(h, self.view.labels, self.frozen.label.l2)
 
     def _score(self, h: Floats, y: Ints, l2: float) -> float:
-        from paribus.subspace.probes import fit_probe
-
         inside, outside = self.first, ~self.first
         if len(np.unique(y[inside])) < 2 or len(np.unique(y[outside])) < 2:
             return float("nan")

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
-from paribus.experiments.fitting import headline_split
+import pandas as pd
+
+from paribus.arrays import Floats, Ints
+from paribus.experiments.base import Recorder
+from paribus.experiments.fitting import headline_split, offers_of
 from paribus.experiments.headline import estimate
-from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
-from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._spec import SPLIT_NAMES
+from paribus.experiments.shortcut.neuron_ablation.spec import NeuronAblation
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 from paribus.stats.intervals import SHARE_GAP
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.setup_images import ImageSetup
-    from paribus.experiments.shortcut._neuron_rows import NeuronRows
-    from paribus.experiments.shortcut.neuron_ablation import NeuronAblation
+from paribus.subspace.concentration import first_k
 
 COLUMNS = {
     **MEANINGS,
@@ -41,12 +41,33 @@ UNIT_COLUMNS = {
 }
 
 
-def report(experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder, measured: NeuronRows) -> Aggregates:
+@dataclass
+class Pruned:
+    """What was measured.
+
+    Attributes:
+        site: Where the edits were made.
+        rows: One mapping per checkpoint x ranking x ablation x K x split, without effects.
+        differences: For each row, the change of correctness of each context.
+        clusters: Cluster ids by split.
+        units: One mapping per checkpoint x unit: its scores and ranks.
+        concentration: The concentration measures by epoch.
+        chance: Balanced accuracy of guessing the domain.
+        width: How many units the site has.
+    """
+
+    site: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[Floats] = field(default_factory=list)
+    clusters: dict[str, Ints] = field(default_factory=dict)
+    units: list[dict[str, Any]] = field(default_factory=list)
+    concentration: dict[int, dict[str, Any]] = field(default_factory=dict)
+    chance: float = float("nan")
+    width: int = 0
+
+
+def report(experiment: NeuronAblation, setup: NetworkSetup, recorder: Recorder, measured: Pruned) -> Aggregates:
     """Hand everything over and return the aggregates."""
-    import pandas as pd
-
-    from paribus.subspace.concentration import first_k
-
     table = pd.DataFrame(measured.rows)
     table = add_effects(
         table,
@@ -69,7 +90,7 @@ def report(experiment: NeuronAblation, setup: ImageSetup, recorder: Recorder, me
             UNIT_COLUMNS,
         )
     )
-    shown = headline_split(experiment.splits, setup.data.offers)
+    shown = headline_split(experiment.splits, offers_of(setup.contexts))
     last_epoch = measured.rows[-1]["epoch"]
     last = table[(table["epoch"] == last_epoch) & (table["split"] == shown)].reset_index(drop=True)
     _figures(recorder, table, last, shown)

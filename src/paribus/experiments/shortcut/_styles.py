@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats, Ints
 from paribus.experiments.shortcut._margin import margin
-
-if TYPE_CHECKING:
-    import torch
-
-    from paribus.subjects.images.data import ImageData
+from paribus.measure import Subject
 
 
 @dataclass(frozen=True)
-class Swap:
-    """Contents rendered in several styles.
+class Restyled:
+    """Contents in several styles.
 
     Attributes:
-        rows: Rows of the data set whose contents these are [n].
-        styles: The domains whose style each rendering has [S].
-        inputs: One rendering of all contents per style, S of [n, C, H, W].
+        rows: Contexts whose contents these are [n].
+        styles: The domains whose style each version has [S].
+        cells: The contents in each style, S of [n].
         paired_class: Class that each style is paired with in training, by domain; None or absent where it is not.
     """
 
     rows: Ints
     styles: tuple[int, ...]
-    inputs: tuple[torch.Tensor, ...]
+    cells: tuple[Any, ...]
     paired_class: Mapping[int, int | None]
 
     @property
@@ -39,25 +35,26 @@ class Swap:
         """Whether any of the styles is paired with a class, so that the effect has a sign."""
         return any(self.paired_class.get(style) is not None for style in self.styles)
 
+    def only(self, numbers: Sequence[int]) -> Restyled:
+        """Return the versions at ``numbers``."""
+        styles, cells = (tuple(part[number] for number in numbers) for part in (self.styles, self.cells))
+        return replace(self, styles=styles, cells=cells)
 
-def render(data: ImageData, rows: Ints, styles: Sequence[int] | None = None) -> Swap | None:
-    """Render the contents of ``rows`` in each of ``styles`` (default: the training domains), jitter unchanged.
 
-    Returns:
-        The renderings, or None where the data set cannot re-render.
-    """
-    if data.rerender is None:
+def restyled(contexts: Subject, rows: Ints, styles: Sequence[int]) -> Restyled | None:
+    """Return the contents of contexts ``rows`` in each of ``styles``; None where the subject cannot show them so."""
+    if not contexts.styles:
         return None
-    chosen = tuple(int(style) for style in (data.train_domains if styles is None else styles))
-    return Swap(
+    cells = contexts.cells(np.asarray(rows))
+    return Restyled(
         rows=np.asarray(rows),
-        styles=chosen,
-        inputs=tuple(data.rerender(np.asarray(rows), style) for style in chosen),
-        paired_class={int(style): data.paired_class.get(style) for style in chosen},
+        styles=tuple(map(int, styles)),
+        cells=tuple(contexts.in_style(cells, style) for style in styles),
+        paired_class={int(style): contexts.paired_class.get(style) for style in styles},
     )
 
 
-def signed_shift(logits: ArrayLike, swap: Swap) -> Floats:
+def signed_shift(logits: ArrayLike, shown: Restyled) -> Floats:
     """Return each content's signed domain-swap effect [..., n]: how far a style pulls the margin to its paired class.
 
     For every style that is paired with a class ``c``: the margin of ``c`` under that style minus its mean over all
@@ -65,16 +62,16 @@ def signed_shift(logits: ArrayLike, swap: Swap) -> Floats:
     them (plus nothing from an unpaired third one).
 
     Args:
-        logits: Outputs [..., S, n, k] for the renderings of ``swap``.
-        swap: What was rendered.
+        logits: Outputs [..., S, n, k] for the versions in ``shown``.
+        shown: The contents in their styles.
 
     Returns:
         NaN where no style is paired.
     """
     values = np.asarray(logits, dtype=np.float64)
     shifts = []
-    for number, style in enumerate(swap.styles):
-        paired = swap.paired_class.get(style)
+    for number, style in enumerate(shown.styles):
+        paired = shown.paired_class.get(style)
         if paired is None:
             continue
         toward = margin(values, paired)

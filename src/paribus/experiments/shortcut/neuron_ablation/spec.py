@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from paribus.errors import ConfigError
-from paribus.experiments.base import Recorder
-from paribus.experiments.fitting import fitted
 from paribus.experiments.requires import Requires
-from paribus.experiments.shortcut._shortcut_experiment import SPLITS, ShortcutExperiment
-from paribus.results.schema import Aggregates
+from paribus.experiments.shortcut._spec import SPLITS, ShortcutExperiment
 from paribus.spec import field
-
-if TYPE_CHECKING:
-    from paribus.experiments.setup_images import ImageSetup
 
 RANKINGS = ("shortcut", "label", "random")
 ABLATIONS = ("zero", "mean", "resample")
@@ -25,11 +18,16 @@ class NeuronAblation(ShortcutExperiment):
     """Ablate the K units that carry most of the domain, and beside them those of the label and random ones.
 
     Zeroing non-negative units shifts the margin; setting them to their training mean or another row's value does not.
+
+    Example:
+        >>> NeuronAblation(ks=[4, 64]).levels(width=16)
+        [0, 4]
     """
 
     type: ClassVar[str] = "neuron_ablation"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
+    work: ClassVar[str] = "paribus.experiments.shortcut.neuron_ablation.work"
     requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "null_splits"))
 
     ks: list[int] = field(
@@ -48,10 +46,7 @@ class NeuronAblation(ShortcutExperiment):
 
     def check(self) -> None:
         """Refuse lists that are empty or name something twice."""
-        for name in ("ks", "rankings", "ablations", "splits"):
-            values = getattr(self, name)
-            if not values or len(set(values)) != len(values):
-                raise ConfigError(f"NeuronAblation.{name}: must name at least one, each once, got {values}")
+        self.each_once("ks", "rankings", "ablations", "splits")
 
     def levels(self, width: int) -> list[int]:
         """Return the Ks in ascending order up to ``width``, 0 among them."""
@@ -60,20 +55,3 @@ class NeuronAblation(ShortcutExperiment):
     def held_out(self) -> list[str]:
         """Return the splits that edits are evaluated on."""
         return self.splits
-
-    def run(self, setup: ImageSetup, recorder: Recorder) -> Aggregates:
-        """Run on every chosen checkpoint; hand over the tables ``k_sweep`` and ``units``, their figures and curves.
-
-        Raises:
-            ConfigError: If site, class or checkpoint do not exist.
-            DataError: If the training split has fewer than two domains, or nothing is held out.
-        """
-        from paribus.experiments.shortcut._neuron_report import report
-        from paribus.experiments.shortcut._neuron_rows import NeuronRows
-
-        experiment = fitted(self, setup.data.offers, recorder)
-        rows = NeuronRows(experiment, setup, recorder)
-        for readout in experiment.readouts(setup, recorder):
-            rows.measure(readout)
-        recorder.diagnose(n_contexts_tested=int(sum(len(setup.data.rows(split)) for split in experiment.splits)))
-        return report(experiment, setup, recorder, rows)

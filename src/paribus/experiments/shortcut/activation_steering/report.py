@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from paribus.arrays import Floats, Ints
+from paribus.experiments.base import Recorder
 from paribus.experiments.headline import estimate
-from paribus.experiments.shortcut._shortcut_experiment import SPLIT_NAMES
-from paribus.experiments.shortcut._split_effects import MEANINGS, add_effects
-from paribus.experiments.shortcut._steering_rows import PREFIX_OF
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._spec import SPLIT_NAMES
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
 from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.intervals import EQUAL_UNITS, SHARE_GAP
 from paribus.stats.trend import trend
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.setup_images import ImageSetup
-    from paribus.experiments.shortcut._steering_rows import SteeringRows, Sweep
-    from paribus.experiments.shortcut.activation_steering import ActivationSteering
-
+SPLIT_OF = {"head_ood": "ood", "head_id": "id_val", "head_val": "val"}
+"""The split that columns which begin so are about."""
+PREFIX_OF = {split: prefix for prefix, split in SPLIT_OF.items()}
 COLUMNS = {
     "selected_on_ood": "whether the checkpoint was selected by its accuracy on the OOD split",
     "alpha": "shift in sd of training features along the direction",
@@ -63,11 +62,59 @@ RESPONSE_COLUMNS = {
 MOST_PANELS = 9
 
 
-def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder, measured: SteeringRows) -> Aggregates:
-    """Hand everything over and return the aggregates."""
-    import pandas as pd
+@dataclass(frozen=True)
+class Sweep:
+    """One direction at one checkpoint.
 
-    clusters = setup.data.clusters[setup.data.rows(measured.shown)]
+    Attributes:
+        epoch: The checkpoint's epoch.
+        direction: Name of the direction.
+        sigma: Standard deviation of training features along it.
+        gradient_along: Mean gradient of the margin along it, after it was turned: not negative.
+        cos_head: Cosine with the margin's gradient; at a linear head with ``w_positive - mean of the others``.
+        threshold_only: Whether every margin shifts alike.
+        margin_shift_per_alpha: Slope of the mean margin on alpha.
+        correct: Whether each context of the shown split is classified right at each alpha [n, alphas].
+        response: Its row of the table ``responses``.
+    """
+
+    epoch: int
+    direction: str
+    sigma: float
+    gradient_along: float
+    cos_head: float
+    threshold_only: bool
+    margin_shift_per_alpha: float
+    correct: Floats
+    response: dict[str, Any]
+
+
+@dataclass
+class Steered:
+    """What was measured.
+
+    Attributes:
+        shown: The split that the sweep is about: ood, or in data without one id_val.
+        alphas: How far features were moved, ascending, 0 among them.
+        site: Where the edits were made.
+        rows: One mapping per checkpoint x direction x alpha, without effects.
+        differences: For each row, the change of correctness of each context of that split against alpha 0.
+        sweeps: One entry per checkpoint x direction, in order.
+        concentration: The concentration measures by epoch.
+    """
+
+    shown: str
+    alphas: list[float]
+    site: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[Floats] = field(default_factory=list)
+    sweeps: list[Sweep] = field(default_factory=list)
+    concentration: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
+def report(setup: NetworkSetup, recorder: Recorder, measured: Steered) -> Aggregates:
+    """Hand everything over and return the aggregates."""
+    clusters = _clusters(setup, measured.shown)
     head = PREFIX_OF[measured.shown]
     table = _table(pd.DataFrame(measured.rows), setup, recorder, measured)
     recorder.table(
@@ -137,12 +184,16 @@ def report(experiment: ActivationSteering, setup: ImageSetup, recorder: Recorder
     )
 
 
-def _table(rows: pd.DataFrame, setup: ImageSetup, recorder: Recorder, measured: SteeringRows) -> pd.DataFrame:
+def _clusters(setup: NetworkSetup, split: str) -> Ints:
+    return np.asarray(setup.contexts.cluster[setup.contexts.splits[split]])
+
+
+def _table(rows: pd.DataFrame, setup: NetworkSetup, recorder: Recorder, measured: Steered) -> pd.DataFrame:
     own = {name: rows[name] for name in ("ci_low", "ci_high", "ci_method")}
     with_effects = add_effects(
         rows.assign(split=measured.shown),
         measured.differences,
-        {measured.shown: setup.data.clusters[setup.data.rows(measured.shown)]},
+        {measured.shown: _clusters(setup, measured.shown)},
         spec=setup.stats,
         rng=setup.rng("effects"),
         recorder=recorder,
@@ -156,7 +207,7 @@ def _table(rows: pd.DataFrame, setup: ImageSetup, recorder: Recorder, measured: 
     return renamed
 
 
-def _summary(sweep: Sweep, alphas: list[float], clusters: Any, setup: ImageSetup) -> dict[str, Any]:
+def _summary(sweep: Sweep, alphas: list[float], clusters: Any, setup: NetworkSetup) -> dict[str, Any]:
     tested = trend(sweep.correct, clusters, alphas, rng=setup.rng("trend"), n_permutations=setup.stats.n_permutations)
     steps = np.diff(sweep.correct, axis=1)
     around = cluster_interval(steps, clusters, spec=setup.stats, rng=setup.rng("steps"), bounds=SHARE_GAP)

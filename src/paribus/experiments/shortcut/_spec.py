@@ -1,0 +1,59 @@
+"""What the experiments on a shortcut in a classifier have in common: what they need, and their shared variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.base import Experiment
+from paribus.experiments.requires import HELD_OUT, Requires
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+SPLITS = ("train", *HELD_OUT)
+SPLIT_NAMES = {
+    "train": "training",
+    "id_val": "in-distribution",
+    "val": "validation-domain",
+    "ood": "OOD",
+}
+
+
+@dataclass(frozen=True)
+class OnClassifier(Experiment):
+    """Base of the experiments on a classifier whose examples have labels, domains and splits."""
+
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    subject: ClassVar[str] = "images"
+    needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
+    takes_dtype: ClassVar[bool] = True
+
+    def each_once(self, *names: str, least: int = 1) -> None:
+        """Check that the lists ``names`` have at least ``least`` values and none twice.
+
+        Raises:
+            ConfigError: If one has fewer, or one twice.
+        """
+        what = "one" if least == 1 else f"{least} different ones"
+        for name in names:
+            values = getattr(self, name)
+            if len(values) < least or len(set(values)) != len(values):
+                raise ConfigError(f"{type(self).__name__}.{name}: must name at least {what}, each once, got {values}")
+
+
+@dataclass(frozen=True)
+class ShortcutExperiment(OnClassifier):
+    """Base of the experiments that fit a domain's trace on training features and edit it away on held-out ones."""
+
+    requires: ClassVar[Requires] = Requires(domains_in=("train",), any_of=HELD_OUT, classes=("positive",))
+
+    site: str = field(
+        "auto", help="Where to edit: a module's input or output; auto is the input of the last linear layer."
+    )
+    positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")
+    fit_balance: bool = field(True, help="Fit probes and bases with inverse domain x class weights.")
+
+    def held_out(self) -> list[str]:
+        """Return the splits that edits are evaluated on, of those that there are."""
+        return list(HELD_OUT)

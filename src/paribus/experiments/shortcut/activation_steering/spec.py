@@ -1,0 +1,52 @@
+"""A3 (M5): what the network does when features are moved along the domain's direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.experiments.shortcut._endpoints import STEERING
+from paribus.experiments.shortcut._spec import ShortcutExperiment
+from paribus.results.endpoint import Endpoint
+from paribus.spec import field
+
+DIRECTIONS = ("between_domain_pc", "mean_difference", "probe", "lda", "random")
+
+
+@dataclass(frozen=True)
+class ActivationSteering(ShortcutExperiment):
+    """Add ``alpha * sigma * v`` to the features at a site and run the rest of the network.
+
+    ``v`` is a unit direction of the domain, turned so that the margin rises along it; ``sigma`` is the standard
+    deviation of training features along it. Random directions, turned by the same rule and moved by the same distance,
+    are the null.
+
+    Example:
+        >>> ActivationSteering(alphas=[2.0, -2.0]).levels()
+        [-2.0, 0.0, 2.0]
+    """
+
+    type: ClassVar[str] = "activation_steering"
+    version: ClassVar[int] = 3
+    summary: ClassVar[str] = "Moves features along the domain's direction (M5): accuracy and margin over alpha, nulls."
+    work: ClassVar[str] = "paribus.experiments.shortcut.activation_steering.work"
+    declares: ClassVar[tuple[Endpoint, ...]] = STEERING
+
+    directions: list[str] = field(
+        ["between_domain_pc", "mean_difference"], choices=DIRECTIONS, help="Directions; the first one is the headline."
+    )
+    alphas: list[float] = field(
+        [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0],
+        low=-100.0,
+        high=100.0,
+        help="How far to move, in sd of training features along the direction; 0 is always included.",
+    )
+
+    def check(self) -> None:
+        """Refuse lists that are empty or name something twice."""
+        self.each_once("directions")
+        self.each_once("alphas", least=2)
+
+    def levels(self) -> list[float]:
+        """Return the alphas in ascending order, 0 among them."""
+        return sorted({float(alpha) for alpha in self.alphas} | {0.0})

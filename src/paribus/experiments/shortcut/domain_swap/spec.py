@@ -1,0 +1,36 @@
+"""A6: the same content in every domain's style, and what the style alone does to the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.experiments.requires import Requires
+from paribus.experiments.shortcut._endpoints import SWAP
+from paribus.experiments.shortcut._spec import SPLITS, OnClassifier
+from paribus.results.endpoint import Endpoint
+from paribus.spec import field
+
+
+@dataclass(frozen=True)
+class DomainSwap(OnClassifier):
+    """Show each held-out content, jitter unchanged, in the style of every domain and run the network.
+
+    Example:
+        >>> DomainSwap(splits=["ood"]).requires.rendering
+        True
+    """
+
+    type: ClassVar[str] = "domain_swap"
+    version: ClassVar[int] = 3
+    summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
+    work: ClassVar[str] = "paribus.experiments.shortcut.domain_swap.work"
+    declares: ClassVar[tuple[Endpoint, ...]] = SWAP
+    requires: ClassVar[Requires] = Requires(rendering=True, chosen=("splits",), classes=("positive",))
+
+    splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Splits whose contents are shown.")
+    positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")
+
+    def check(self) -> None:
+        """Refuse lists that are empty or name something twice."""
+        self.each_once("splits")

@@ -1,0 +1,37 @@
+"""A1 (M1): what linear probes read of domain and label, layer by layer, over training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.experiments.requires import Requires
+from paribus.experiments.shortcut._endpoints import PROBES
+from paribus.experiments.shortcut._spec import OnClassifier
+from paribus.results.endpoint import Endpoint
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+TARGETS = ("domain", "label")
+
+
+@dataclass(frozen=True)
+class ProbeTrajectory(OnClassifier):
+    """Fit linear probes of domain and label on the features of each layer of each checkpoint.
+
+    Example:
+        >>> ProbeTrajectory(layers=["avgpool"]).requires.domains_in
+        ('train', 'id_val')
+    """
+
+    type: ClassVar[str] = "probe_trajectory"
+    evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
+    work: ClassVar[str] = "paribus.experiments.shortcut.probe_trajectory.work"
+    declares: ClassVar[tuple[Endpoint, ...]] = PROBES
+    requires: ClassVar[Requires] = Requires(domains_in=("train", "id_val"))
+
+    layers: list[str] = field([], help="Modules to probe, e.g. [layer1,avgpool]; empty for the model's stages.")
+    fit_balance: bool = field(True, help="Fit and score with inverse domain x class weights.")
+    n_controls: int = field(3, low=1, help="Probes on permuted targets that the control is averaged over.")

@@ -1,0 +1,54 @@
+"""A2 (M4): what the network does without the domain's subspace, and how much of the domain is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from paribus.experiments.requires import Requires
+from paribus.experiments.shortcut._endpoints import ABLATION
+from paribus.experiments.shortcut._spec import SPLITS, ShortcutExperiment
+from paribus.results.endpoint import Endpoint
+from paribus.spec import field
+
+METHODS = ("probe", "mean_difference", "between_domain_pc", "inlp", "lda", "leace", "splince", "random")
+
+
+@dataclass(frozen=True)
+class SubspaceAblation(ShortcutExperiment):
+    """Edit the domain's subspace out of the features at a site and run the rest of the network.
+
+    Bases are fitted on training features; everything reported is held out. Every row stands beside random subspaces
+    of the same rank, isotropic and with the features' covariance.
+
+    Example:
+        >>> SubspaceAblation(methods=["leace"], splits=["ood"]).held_out()
+        ['ood']
+    """
+
+    type: ClassVar[str] = "subspace_ablation"
+    version: ClassVar[int] = 3
+    summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
+    work: ClassVar[str] = "paribus.experiments.shortcut.subspace_ablation.work"
+    declares: ClassVar[tuple[Endpoint, ...]] = ABLATION
+    requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "swap_split"))
+
+    methods: list[str] = field(
+        ["mean_difference", "probe", "between_domain_pc", "inlp", "leace", "splince", "random"],
+        choices=METHODS,
+        help="Erasers; the first one is the headline. The probe's rows leave most of the domain's effect.",
+    )
+    splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Where the edit is evaluated.")
+    rank: int | None = field(None, low=1, help="Most directions a projection removes; null for each method's own.")
+    refit_probes: bool = field(
+        True, help="Also fit probes again on the edited features (one half) and score the other."
+    )
+    swap_split: str = field("id_val", choices=SPLITS, help="Contents whose domain swap is measured before and after.")
+
+    def check(self) -> None:
+        """Refuse lists that are empty or name something twice."""
+        self.each_once("methods", "splits")
+
+    def held_out(self) -> list[str]:
+        """Return the splits that edits are evaluated on."""
+        return self.splits
