@@ -9,7 +9,6 @@ STILL_IN_CIRCLES = {
     ),
     frozenset({"experiments.builds._core_tables", "experiments.builds.minimal_cores"}),
     frozenset({"results.found", "results.schema"}),
-    frozenset({"config.compose", "config.refusal"}),
     frozenset({"subjects.tables.reading", "subjects.tables.table"}),
 }
 """Circles that are left; a line goes when its circle does, and none may come."""

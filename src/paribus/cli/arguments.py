@@ -1,15 +1,12 @@
-"""Reading the arguments of a verb, and finding the store it looks into."""
+"""Reading the arguments of a verb."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from paribus.errors import ConfigError, nearest
-
-if TYPE_CHECKING:
-    from paribus.tracking.spec import TrackingSpec
 
 
 class Arguments(argparse.ArgumentParser):
@@ -44,20 +41,3 @@ class Arguments(argparse.ArgumentParser):
         """Add what all verbs about a store take: ``--config-dir`` and overrides such as ``tracking=server``."""
         self.add_argument("--config-dir")
         self.add_argument("overrides", nargs="*")
-
-
-def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
-    """Return the tracking settings that ``overrides`` ask for (by default the store in the working folder).
-
-    Raises:
-        ConfigError: If a word is no override of the ``tracking`` group, or is wrong.
-    """
-    from paribus.config.compose import Composer
-
-    for word in overrides:
-        if not word.lstrip("+").startswith(("tracking=", "tracking.")):
-            raise ConfigError(
-                f"{word}: only the store can be chosen here, such as tracking=server or tracking.folder=DIR"
-            )
-    spec: TrackingSpec = Composer(() if config_dir is None else (config_dir,)).node("tracking", overrides)
-    return spec

@@ -33,6 +33,6 @@ Exit codes: 0 done; 1 an experiment failed; 2 the request was wrong; 130 interru
 
 def text() -> str:
     """Return the help text."""
-    found = {name: verb.find(name) for name in verb.names()}
+    found = verb.summaries()
     width = max(len(name) for name in found)
-    return _TEXT.format(verbs="\n".join(f"  {name:<{width}}  {one.SUMMARY}" for name, one in found.items()))
+    return _TEXT.format(verbs="\n".join(f"  {name:<{width}}  {line}" for name, line in found.items()))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
+from paribus import __version__
+from paribus.cli.help import text
+from paribus.cli.verb import find, usage
+from paribus.cli.words import read
 from paribus.errors import ExperimentError, ParibusError
 
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -37,27 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     if words and _is_verb(words[0]):
-        from paribus.cli.verb import find
-
-        verb = find(words[0])
         if any(word in ("-h", "--help") for word in words[1:]):
-            print(verb.USAGE.strip())
+            print(usage(words[0]))
             return EXIT_DONE
-        return verb.run(words[1:])
+        return find(words[0]).run(words[1:])
     if not words or any(word in ("-h", "--help") for word in words):
-        from paribus.cli.help import text
-
         print(text())
         return EXIT_DONE
     if "--version" in words:
-        from paribus import __version__
-
         print(f"paribus {__version__}")
         return EXIT_DONE
-    from paribus.cli.launch import launch
-    from paribus.cli.words import read
-
-    return launch(read(words))
+    launching = importlib.import_module("paribus.cli.launch")  # with Hydra; a verb and the help do without
+    return int(launching.launch(read(words)))
 
 
 def _is_verb(word: str) -> bool:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from paribus.config.compose import jobs
 from paribus.errors import ConfigError
+from paribus.report.notebook import show_results
+from paribus.running.run import run_job
+from paribus.running.validate import validate
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -32,10 +35,6 @@ def run(overrides: Sequence[str], *, config_dir: str | Path | None = None) -> Re
         >>> result.tables["rung_deltas"].frame[["rung", "mean_delta"]].shape
         (10, 2)
     """
-    from paribus.report.notebook import show_results
-    from paribus.running.run import run_job
-    from paribus.running.validate import validate
-
     if isinstance(overrides, str):
         raise ConfigError(f"paribus.run wants a list of words, such as [{overrides!r}], got one text")
     (job,) = jobs(list(overrides), config_dirs=() if config_dir is None else (config_dir,))

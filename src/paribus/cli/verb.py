@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from paribus.cli import verbs
@@ -15,9 +17,9 @@ class Verb(Protocol):
     """What a file in ``cli/verbs`` provides."""
 
     SUMMARY: str
-    """One line for ``paribus --help``."""
+    """One line for ``paribus --help``, as a plain string: it is read without importing the file."""
     USAGE: str
-    """How it is called, and what it does, for ``paribus VERB --help``."""
+    """How it is called, and what it does, for ``paribus VERB --help``; read in the same way."""
 
     def run(self, arguments: Sequence[str]) -> int:
         """Do it and return the exit code."""
@@ -34,8 +36,35 @@ def find(name: str) -> Verb:
     Raises:
         ConfigError: If there is none.
     """
+    found: Verb = importlib.import_module(f"{verbs.__name__}.{_known(name)}")
+    return found
+
+
+def summaries() -> dict[str, str]:
+    """Return the one line of every verb."""
+    return {name: _stated(name, "SUMMARY") for name in names()}
+
+
+def usage(name: str) -> str:
+    """Return how a verb is called, and what it does.
+
+    Raises:
+        ConfigError: If there is no such verb.
+    """
+    return _stated(_known(name), "USAGE").strip()
+
+
+def _known(name: str) -> str:
     known = names()
     if name not in known:
         raise ConfigError(f"{name}: there is no such verb; {nearest(name, known)} (an experiment: experiment=NAME)")
-    found: Verb = importlib.import_module(f"{verbs.__name__}.{name}")
-    return found
+    return name
+
+
+def _stated(name: str, constant: str) -> str:
+    """Return a text that the file of a verb states, read from its source: the help loads nothing of what verbs load."""
+    file = Path(verbs.__path__[0]) / f"{name}.py"
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
+            return str(ast.literal_eval(node.value))
+    raise ValueError(f"{file}: states no {constant}")

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobRuntime, setup_globals
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import RunMode
 
 from paribus.errors import ConfigError
 
@@ -28,13 +39,6 @@ class Loader:
 
     def __init__(self, conf: Path, config_dirs: Sequence[Path]) -> None:
         """Make the search path: the shipped folder first, then ``config_dirs``."""
-        from hydra import version
-        from hydra._internal.config_loader_impl import ConfigLoaderImpl
-        from hydra._internal.utils import create_config_search_path
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-        from hydra.core.utils import JobRuntime, setup_globals
-        from hydra.types import RunMode
-
         version.setbase(VERSION_BASE)
         setup_globals()
         JobRuntime.instance().set("name", JOB_NAME)
@@ -73,8 +77,6 @@ def frozen(config: DictConfig) -> bytes:
 
 def apply_values(base: bytes, overrides: Sequence[Override]) -> DictConfig:
     """Return a copy of the :func:`frozen` ``base`` with value overrides applied as Hydra applies them."""
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
     changed: DictConfig = pickle.loads(base)
     ConfigLoaderImpl._apply_overrides_to_config(list(overrides), changed)
     return changed
@@ -83,8 +85,6 @@ def apply_values(base: bytes, overrides: Sequence[Override]) -> DictConfig:
 @contextmanager
 def hydra_node(config: DictConfig) -> Iterator[None]:
     """Let ``${hydra:...}`` interpolations see the ``hydra`` node of ``config``."""
-    from hydra.core.hydra_config import HydraConfig
-
     holder: Any = HydraConfig.instance()
     before = holder.cfg
     holder.cfg = config
@@ -113,10 +113,6 @@ def run_main(task: Callable[[DictConfig], None], words: Sequence[str], conf: Pat
         words: The command line without the program's name.
         conf: The shipped configuration folder.
     """
-    import sys
-
-    import hydra
-
     argv, sys.argv = sys.argv, [JOB_NAME, *words]
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints the exception itself and exits
@@ -137,8 +133,6 @@ def _no_second_check() -> Iterator[None]:
 
     All of them have been composed and checked by then.
     """
-    from hydra.plugins.sweeper import Sweeper
-
     original = Sweeper.validate_batch_is_legal
     Sweeper.validate_batch_is_legal = lambda self, batch: None  # type: ignore[method-assign]
     try:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.object_type import ObjectType
+from omegaconf import OmegaConf, open_dict
+
 from paribus.config import _compatibility as hydra_parts
 from paribus.config.check import build, build_settings
 from paribus.config.expand import expand
@@ -130,7 +133,6 @@ class Composer:
             ConfigError: If anything in it is wrong.
         """
         base, values = self._base(overrides)
-        from omegaconf import OmegaConf
 
         with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
             config = hydra_parts.apply_values(base.frozen, values)
@@ -143,8 +145,6 @@ class Composer:
 
     def plain(self, overrides: Sequence[str]) -> dict[str, Any]:
         """Return what the words compose as plain data, unchecked, with ``???`` where a value is still needed."""
-        from omegaconf import OmegaConf
-
         base, values = self._base(overrides)
         with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
             config = hydra_parts.apply_values(base.frozen, values)
@@ -169,8 +169,6 @@ class Composer:
             choices: The option chosen in each group.
             hydra_overrides: The words about Hydra itself, which may add folders of options.
         """
-        from omegaconf import OmegaConf
-
         named = self._named(overrides, tuple(hydra_overrides))
         if _target(config, "data") == AS_TRAINED or (_target(config, "model") == TRACKED and "data" not in named):
             made = self.job((*overrides, *hydra_overrides))
@@ -186,8 +184,6 @@ class Composer:
         Raises:
             ConfigError: If anything in it is wrong.
         """
-        from omegaconf import OmegaConf
-
         words = [str(self._parse(text).input_line) for text in overrides]
         with refused(self, words):
             whole = self._loader.compose(words, multirun=True)
@@ -205,8 +201,6 @@ class Composer:
 
     def groups(self) -> list[str]:
         """Return the names of all groups, Hydra's own left out."""
-        from hydra.core.object_type import ObjectType
-
         found: list[str] = self._repository(()).get_group_options("", results_filter=ObjectType.GROUP)
         return sorted(name for name in found if name != "hydra")
 
@@ -299,7 +293,6 @@ class Composer:
         return self._parse(f"++data.changes.{said}")
 
     def _compose(self, words: tuple[str, ...]) -> _Base:
-        from omegaconf import open_dict
 
         with refused(self, words):
             whole = self._loader.compose(words)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import yaml
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, MissingMandatoryValue
 
 from paribus.config.job import GROUPS
 from paribus.config.settings import Settings
@@ -13,11 +17,19 @@ from paribus.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from paribus.config.compose import Composer
+
+class Choices(Protocol):
+    """Knows what can be chosen."""
+
+    def groups(self) -> Sequence[str]:
+        """Return the names of all groups."""
+
+    def options(self, group: str) -> Sequence[str]:
+        """Return the options of a group."""
 
 
 @contextmanager
-def refused(composer: Composer, overrides: Sequence[str], config: DictConfig | None = None) -> Iterator[None]:
+def refused(composer: Choices, overrides: Sequence[str], config: DictConfig | None = None) -> Iterator[None]:
     """Turn what the configuration libraries raise inside into a :class:`ConfigError`.
 
     Args:
@@ -33,12 +45,8 @@ def refused(composer: Composer, overrides: Sequence[str], config: DictConfig | N
         raise ConfigError(_line(error, composer, overrides, config)) from error
 
 
-def _line(error: Exception, composer: Composer, overrides: Sequence[str], config: DictConfig | None) -> str:
+def _line(error: Exception, composer: Choices, overrides: Sequence[str], config: DictConfig | None) -> str:
     """Return what was wrong, where, and what would be right."""
-    import yaml
-    from hydra.errors import MissingConfigException, OverrideParseException
-    from omegaconf.errors import ConfigKeyError, InterpolationResolutionError, MissingMandatoryValue
-
     chain = list(_causes(error))
     for cause in chain:
         if isinstance(cause, yaml.YAMLError):
@@ -75,7 +83,7 @@ def _yaml(error: Any) -> str:
     return f"{place}: is no valid YAML: {getattr(error, 'problem', None) or _first(error)}"
 
 
-def _missing_option(error: Any, composer: Composer) -> str:
+def _missing_option(error: Any, composer: Choices) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     message = str(error)
     place = ""
@@ -88,7 +96,7 @@ def _missing_option(error: Any, composer: Composer) -> str:
     return f"{group}={option}: no such option{place}; {nearest(option, valid)}"
 
 
-def _unknown_key(error: Any, composer: Composer, config: DictConfig | None) -> str:
+def _unknown_key(error: Any, composer: Choices, config: DictConfig | None) -> str:
     full = str(error.full_key)
     parent: Any = getattr(error, "parent_node", None)
     top = parent is None or not getattr(parent, "_get_full_key", lambda _: "")(None)
@@ -110,7 +118,7 @@ def _unknown_key(error: Any, composer: Composer, config: DictConfig | None) -> s
     return f"{full}: unknown key; {nearest(full.rsplit('.', 1)[-1], names, show=20)}"
 
 
-def _composition(error: Exception, composer: Composer, overrides: Sequence[str]) -> str:
+def _composition(error: Exception, composer: Choices, overrides: Sequence[str]) -> str:
     message = _first(error)
     words = " ".join(overrides)
     if message.startswith("Could not override '") and "=" not in message:

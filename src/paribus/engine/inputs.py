@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from paribus.engine.batches import Batches
@@ -95,8 +96,6 @@ def unique_rows(rows: IntArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         >>> first.tolist(), which.tolist()
         ([0, 1], [0, 1, 0])
     """
-    import pandas as pd
-
     rows = _checked(rows)
     codes, _ = pd.factorize(row_keys(rows))
     first = _first_places(codes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression, least_squares
 
 from paribus.arrays import Floats
 
@@ -75,8 +76,6 @@ def isotonic_fit(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None 
         >>> found.direction, [round(float(value), 2) for value in found.fitted]
         ('rising', [0.0, 0.15, 0.15, 0.9])
     """
-    from scipy.optimize import isotonic_regression
-
     x, y, w = _curve(levels, means, weights)
     order = np.argsort(x, kind="stable")
     back = np.argsort(order, kind="stable")
@@ -118,8 +117,6 @@ def logistic_fit(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None 
         >>> round(found.midpoint), round(found.slope, 1)
         (29, 0.3)
     """
-    from scipy.optimize import least_squares
-
     x, y, w = _curve(levels, means, weights)
     distinct = np.unique(x)
     total = _squares(y, y @ w / w.sum(), w)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from paribus.arrays import Bools
@@ -19,8 +20,6 @@ from paribus.stats.permutation import draws_for, sign_flip_rows
 from paribus.stats.simultaneous import adjusted_intervals
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from paribus.stats.spec import StatsSpec
 
 SKEW_BELOW_CLUSTERS = 50
@@ -120,8 +119,6 @@ def effect_table(
         >>> (table["p_adj"] < 0.05).tolist()
         [False, True, True]
     """
-    import pandas as pd
-
     sums = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
     together = rng.spawn(1)[0]
     low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng, bounds=bounds)

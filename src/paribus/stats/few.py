@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.stats import fisher_exact, rankdata
 
 from paribus.arrays import Floats
 from paribus.stats.bootstrap import Interval
@@ -211,8 +213,6 @@ def mann_whitney(
         >>> found.statistic, round(found.p, 4)
         (16.0, 0.0286)
     """
-    from scipy.stats import rankdata
-
     first, second = _complete(a, "a"), _complete(b, "b")
     ranks = rankdata(np.concatenate([first, second])).astype(np.float64)
     p, method = _label_test(ranks, len(first), alternative, rng, n_permutations)
@@ -232,8 +232,6 @@ def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "tw
         >>> round(fisher(8, 8, 1, 8).p, 4)
         0.0014
     """
-    from scipy.stats import fisher_exact
-
     if not (0 <= yes_a <= n_a and 0 <= yes_b <= n_b):
         raise ValueError(f"yes counts must lie within their arms, got {yes_a} of {n_a} and {yes_b} of {n_b}")
     _known(alternative)
@@ -278,8 +276,6 @@ def student_interval(values: ArrayLike, confidence: float) -> Interval:
         >>> round(found.low, 2), round(found.high, 2), found.method
         (0.45, 4.55, 'student_t')
     """
-    from scipy import stats
-
     found = _complete(values, "values")
     if len(found) < LEAST_RUNS or _alike(found):
         return _none(len(found))
@@ -300,8 +296,6 @@ def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float) -> Interval:
         >>> round(found.low, 2), round(found.high, 2)
         (1.77, 6.23)
     """
-    from scipy import stats
-
     first, second = _complete(a, "a"), _complete(b, "b")
     if min(len(first), len(second)) < LEAST_RUNS or (_alike(first) and _alike(second)):
         return _none(min(len(first), len(second)))
@@ -320,8 +314,6 @@ def newcombe_interval(yes_a: int, n_a: int, yes_b: int, n_b: int, confidence: fl
         >>> round(found.low, 2), round(found.high, 2)
         (0.4, 0.98)
     """
-    from scipy import stats
-
     if min(n_a, n_b) < LEAST_RUNS:
         return _none(min(n_a, n_b))
     shares = (np.array([yes_a / n_a]), np.array([yes_b / n_b]))

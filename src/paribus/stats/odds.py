@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
+from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.clusters import cluster_codes, column_blocks
@@ -14,8 +18,6 @@ from paribus.stats.intervals import AT_LEAST_0, LINEARISED, Methods, settle
 from paribus.stats.multiplicity import together
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from paribus.stats.spec import StatsSpec
 
 SMOOTHING = 0.5
@@ -56,8 +58,6 @@ def odds_ratio(
         >>> round(float(found.ratio), 1), bool(found.low > 1)
         (8.4, True)
     """
-    from statistics import NormalDist
-
     cells = np.stack(np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (a, b, c, d)))) + smoothing
     log = np.log(cells[0] * cells[3] / (cells[1] * cells[2]))
     half = NormalDist().inv_cdf((1 + confidence) / 2) * np.sqrt((1 / cells).sum(axis=0))
@@ -100,8 +100,6 @@ def association_table(
         >>> (table["odds_low"] > 1).tolist()
         [True, False]
     """
-    import pandas as pd
-
     items, group = np.asarray(present, dtype=bool), np.asarray(high, dtype=bool)
     codes, k = cluster_codes(clusters)
     if items.ndim != 2 or len(items) != len(group) or len(group) != len(codes):
@@ -120,9 +118,6 @@ def _associations(
     items: np.ndarray[Any, Any], group: np.ndarray[Any, Any], codes: Ints, k: int, levels: tuple[float, float]
 ) -> pd.DataFrame:
     """Return the rows of :func:`association_table` of some of the items ``[n, few]``."""
-    import pandas as pd
-    from scipy.sparse import csr_array
-    from scipy.stats import t as student
 
     def by_cluster(rows: np.ndarray[Any, Any]) -> Floats:
         index = np.flatnonzero(rows)

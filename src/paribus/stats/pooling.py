@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.clusters import cluster_codes
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from paribus.stats.spec import StatsSpec
 
 PRIOR_DF = 4.0
@@ -69,9 +69,6 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
         >>> found.table["group"].tolist(), (found.table["delta_low"] > 0).tolist()
         (['blaster', 'brush', 'roller'], [False, True, False])
     """
-    import pandas as pd
-    from scipy.stats import t as student
-
     y, kept = np.asarray(values, dtype=np.float64), ~np.isnan(np.asarray(values, dtype=np.float64))
     names, code = np.unique(np.asarray(groups)[kept], return_inverse=True)
     y, (unit, k) = y[kept], cluster_codes(np.asarray(clusters)[kept])
@@ -185,8 +182,6 @@ def _rest(
 
 def _reach(variance_a: Floats, df_a: Floats, variance_b: Floats, df_b: Floats, confidence: float) -> Floats:
     """Return how far an interval of a difference of independent means reaches to either side (Welch 1947)."""
-    from scipy.stats import t as student
-
     variance = variance_a + variance_b
     with np.errstate(invalid="ignore", divide="ignore"):
         df = variance**2 / (variance_a**2 / df_a + variance_b**2 / df_b)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.bootstrap import Interval, weighted_intervals
@@ -194,8 +195,6 @@ def _areas(columns: Floats, positive: np.ndarray[Any, Any], units: Ints, k: int,
 
 def _pair_wins(scores: Floats, positive: np.ndarray[Any, Any], units: Ints, k: int, rows: Floats) -> Floats:
     """Return ``A[a, b]``: weighted pairs of a positive of unit ``a`` scoring above a negative of ``b``, ties half."""
-    from scipy.sparse import csr_array
-
     if np.isnan(scores).any():
         return np.full((k, k), np.nan)
     values, group = np.unique(scores, return_inverse=True)

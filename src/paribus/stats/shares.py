@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.clusters import cluster_codes, column_blocks, reduce_to_clusters
@@ -102,8 +103,6 @@ def _wilson(columns: Floats, clusters: ArrayLike, confidence: float) -> tuple[Fl
 
 def _score_interval(share: Floats, n: Floats, effect: Floats, k: Ints, confidence: float) -> tuple[Floats, Floats]:
     """Return Wilson's interval of shares of ``n / effect`` rows, with t of ``k - 1`` degrees of freedom."""
-    from scipy.stats import t as student
-
     quantile = student.ppf((1 + confidence) / 2, np.maximum(k - 1, 1))
     squared = effect * quantile**2 / n  # t^2 over the effective number of rows
     centre = (share + squared / 2) / (1 + squared)

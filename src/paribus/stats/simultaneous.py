@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtr, stdtrit
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.bootstrap import ROWS_AT_ONCE, Studentised, exactly_zero
@@ -100,8 +101,6 @@ def adjusted_intervals(
 
 def _critical(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Return how many standard errors each row's interval reaches [rows], and these standard errors [rows]."""
-    from scipy.special import stdtr, stdtrit
-
     df, group = np.unique(np.minimum(sums.n_clusters - 1, LARGEST_DF), return_inverse=True)
     blocks = [np.arange(start, min(start + ROWS_AT_ONCE, len(group))) for start in range(0, len(group), ROWS_AT_ONCE)]
     rows = [Studentised(sums.rows(block)) for block in blocks]

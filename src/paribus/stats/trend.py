@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.clusters import chunk_sizes, cluster_codes, join_units
@@ -69,8 +70,6 @@ def trend(
     Raises:
         ValueError: If shapes disagree or the statistic is unknown.
     """
-    from scipy.stats import rankdata
-
     table, ids, steps = np.asarray(values, dtype=np.float64), np.asarray(clusters), np.asarray(levels, dtype=np.float64)
     if table.ndim != 2 or table.shape != (len(ids), len(steps)):
         raise ValueError(f"values of shape {table.shape} do not fit {len(ids)} contexts and {len(steps)} levels")
@@ -103,8 +102,6 @@ class PageSums:
             clusters: Cluster id of each of all contexts ``[contexts]``.
             levels: Value of each level ``[levels]``; only their order counts.
         """
-        from scipy.stats import rankdata
-
         steps = np.asarray(levels, dtype=np.float64)
         self._cluster, k = cluster_codes(clusters)
         self._position, self._n_steps = rankdata(steps), len(np.unique(steps))
@@ -114,8 +111,6 @@ class PageSums:
 
     def add(self, values: Floats, columns: Ints) -> None:
         """Add the values ``[b, levels]`` of contexts ``columns [b]``; contexts with NaN are left out."""
-        from scipy.stats import rankdata
-
         kept = ~np.isnan(values).any(axis=1)
         if not kept.any():
             return

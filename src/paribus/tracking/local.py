@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from paribus.errors import ConfigError, DataError
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.environment import no_deprecations, quiet
@@ -52,8 +54,6 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         DataError: If the folder cannot be written, or another process holds the lock for minutes.
     """
-    from filelock import FileLock, Timeout
-
     (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ARTIFACTS / LOCK, timeout=LOCK_SECONDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib.metadata
 import os
 import platform
@@ -113,7 +114,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _user() -> str:
-    import getpass
 
     try:
         return getpass.getuser()

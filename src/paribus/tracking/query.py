@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from paribus.tracking.spec import TrackingSpec, has_runs
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from paribus.tracking.kept import KeptRun
 
 INTERNAL_TAGS = ("mlflow.", "paribus.", "non_finite_metrics")
@@ -42,8 +43,6 @@ def load_runs(
     """
     spec = tracking or TrackingSpec(experiment=experiment or "paribus")
     if experiment is not None and spec.experiment != experiment:
-        from dataclasses import replace
-
         spec = replace(spec, experiment=experiment)
     if not has_runs(spec):  # looking must not create a store
         return runs_frame([])
@@ -53,8 +52,6 @@ def load_runs(
 
 def runs_frame(runs: Sequence[KeptRun]) -> pd.DataFrame:
     """Return runs as a table with one row each; a column that only some runs have is empty in the others."""
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     for run in runs:
         duration = (run.ended_at - run.started_at).total_seconds() if run.ended_at else None

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from paribus.errors import ExperimentError
 from paribus.results.files import copy, describe, write_bytes, write_text
 from paribus.results.frames import check_frame, encode_column
@@ -79,8 +81,6 @@ class FileRun:
             described: Further nodes for the params alone, by place: what something that is only named is made of.
             leave_out: Groups that the run does not work with; they are in ``config.yaml`` and not among the params.
         """
-        import yaml
-
         text = yaml.safe_dump(json.loads(json.dumps(tree, default=str)), sort_keys=False, allow_unicode=True)
         self.text(CONFIG_FILE, text)
         chosen = {group: option for group, option in (choices or {}).items() if option and group.isidentifier()}

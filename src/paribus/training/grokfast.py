@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 
@@ -46,6 +47,4 @@ class GrokfastEMA:
 
     def restore(self, averages: Mapping[str, torch.Tensor], like: Mapping[str, torch.Tensor]) -> None:
         """Take up averages kept by :meth:`state`, on the device and in the memory layout of the parameters ``like``."""
-        import torch
-
         self.averages = {name: torch.empty_like(like[name]).copy_(average) for name, average in averages.items()}

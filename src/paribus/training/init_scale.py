@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+import torch
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,6 @@ def scale_starting_weights(model: nn.Module, scale: float) -> list[ScaledTensor]
     Returns:
         What the scale touches, in the order of the model, also where ``scale`` is 1.
     """
-    import torch
-    from torch import nn
-
     modules = dict(model.named_modules())
     touched = []
     for name, module in modules.items():
@@ -48,8 +44,6 @@ def scale_starting_weights(model: nn.Module, scale: float) -> list[ScaledTensor]
 
 def _norm_follows(model: nn.Module, module: nn.Module) -> bool:
     """Whether a normalisation comes directly after ``module`` in the order in which the model declares its parts."""
-    from torch import nn
-
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm2d)
     leaves = [part for part in model.modules() if not list(part.children())]
     position = next(i for i, part in enumerate(leaves) if part is module)

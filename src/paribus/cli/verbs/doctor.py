@@ -9,10 +9,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, tracking_spec
+import torch
+
+from paribus import __version__
+from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
+from paribus.cli.store import tracking_spec
+from paribus.config.locate import conf_dir
 from paribus.errors import ParibusError
+from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import database, has_runs
+from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
@@ -41,13 +48,9 @@ def run(arguments: Sequence[str]) -> int:
     asked = parser.take(arguments)
     spec = tracking_spec(asked.overrides, asked.config_dir)
     if asked.relocate:
-        from paribus.tracking.relocate import relocate
-
         changed = relocate(database(spec).parent)
         print(f"{changed} paths rewritten." if changed else "Nothing to do: the store was not moved.")
     if asked.reap:
-        from paribus.tracking.store import open_store
-
         closed = open_store(spec, writing=False).reap() if has_runs(spec) else []
         print(f"{len(closed)} runs marked as KILLED{': ' + ', '.join(r[:8] for r in closed) if closed else ''}.")
     if asked.relocate or asked.reap:
@@ -58,8 +61,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _installation() -> list[tuple[bool, str, str]]:
-    from paribus import __version__
-    from paribus.config.locate import conf_dir
 
     lines = [
         (True, "paribus", f"{__version__} ({Path(__file__).parents[2]})"),
@@ -71,7 +72,6 @@ def _installation() -> list[tuple[bool, str, str]]:
         lines.append((version is not None, name, version or "is not installed"))
     for name in _LAUNCHERS:
         lines.append((True, name, _version(name) or "is not installed (optional: parallel sweeps)"))
-    import torch
 
     cuda = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no CUDA device, the CPU is used"
     return [*lines, (True, "device", cuda)]
@@ -100,7 +100,6 @@ def _store(spec: TrackingSpec) -> list[tuple[bool, str, str]]:
 
 
 def _opened(spec: TrackingSpec, place: str) -> list[tuple[bool, str, str]]:
-    from paribus.tracking.store import open_store
 
     try:
         store = open_store(spec)

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, tracking_spec
+from paribus.cli.arguments import Arguments
+from paribus.cli.store import tracking_spec
 from paribus.config.settings import PDF, PNG
 from paribus.errors import ConfigError, DataError, nearest
+from paribus.figures.draw import draw
+from paribus.figures.save import in_formats
+from paribus.results.files import write_bytes
 from paribus.tracking.spec import database, has_runs
+from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -42,7 +47,6 @@ def run(arguments: Sequence[str]) -> int:
     spec = tracking_spec(asked.overrides, asked.config_dir)
     if not has_runs(spec):
         raise ConfigError(f"figures: there are no runs yet: no {database(spec)}")
-    from paribus.tracking.store import open_store
 
     store = open_store(spec, writing=False)
     latest = store.runs(limit=1, everywhere=True) if asked.run == LATEST else [store.get(asked.run)]
@@ -71,10 +75,6 @@ def drawn(result: Result, folder: Path, formats: Sequence[str]) -> list[Path]:
         ExperimentError: If one cannot be drawn from its tables.
         DataError: If the folder cannot be written.
     """
-    from paribus.figures.draw import draw
-    from paribus.figures.save import in_formats
-    from paribus.results.files import write_bytes
-
     if not result.figures:
         raise ConfigError(f"figures: run {(result.run_id or '')[:8]} ({result.experiment_type}) has no figures")
     frames = {name: table.frame for name, table in result.tables.items()}

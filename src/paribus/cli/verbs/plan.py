@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paribus.cli import words as command_line
+from paribus.cli.launch import validate
+from paribus.config.compose import jobs
 from paribus.errors import ConfigError
+from paribus.sweep.identities import known_jobs
+from paribus.sweep.plan import command, listing, plan_with_states
+from paribus.sweep.processors import asked_workers
 
 SUMMARY = "what a sweep would run: its jobs, the state of each, how long it takes; runs nothing"
 USAGE = """
@@ -38,11 +43,6 @@ def run(arguments: Sequence[str]) -> int:
     words = command_line.read([word for word in arguments if word not in _OWN])
     if words.passed_on:
         raise ConfigError(f"plan: {words.passed_on[0]} has no place here")
-    from paribus.cli.launch import validate
-    from paribus.config.compose import jobs
-    from paribus.sweep.identities import known_jobs
-    from paribus.sweep.plan import command, listing, plan_with_states
-    from paribus.sweep.processors import asked_workers
 
     asked = jobs(words.overrides, multirun=words.multirun, config_dirs=words.config_dirs)
     validate(asked)

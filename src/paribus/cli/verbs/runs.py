@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, tracking_spec
+from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
+from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError
 from paribus.tracking.spec import database, has_runs
+from paribus.tracking.store import one_line, open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.kept import KeptRun
@@ -44,7 +46,6 @@ def run(arguments: Sequence[str]) -> int:
     if not has_runs(spec):
         print(f"No runs yet: there is no {database(spec)}.")
         return 0
-    from paribus.tracking.store import one_line, open_store
 
     store = open_store(spec, writing=False)
     try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paribus.cli.arguments import Arguments, tracking_spec
+from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
+from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError
 from paribus.tracking.spec import database, has_runs
+from paribus.tracking.store import open_store
 
 SUMMARY = "one run: status, params, metrics, tags, files, nested runs"
 USAGE = """
@@ -33,7 +35,6 @@ def run(arguments: Sequence[str]) -> int:
     spec = tracking_spec(asked.overrides, asked.config_dir)
     if not has_runs(spec):
         raise ConfigError(f"show: there are no runs yet: no {database(spec)}")
-    from paribus.tracking.store import open_store
 
     store = open_store(spec, writing=False)
     one = store.get(asked.run)

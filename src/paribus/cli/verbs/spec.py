@@ -8,8 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paribus.cli import signals
 from paribus.cli.arguments import Arguments
+from paribus.cli.launch import validate
+from paribus.config.compose import Composer, jobs
+from paribus.config.saving import GROUP, as_option
+from paribus.config.saving import save as write
 from paribus.errors import ConfigError
+from paribus.experiments.builds.older import document, overrides, result_file, words
+from paribus.running.run import run_job
+from paribus.subjects.builds.vocabulary import Vocabulary
+from paribus.subjects.builds.weapons import Weapons
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -82,8 +91,6 @@ def mapped(path: Path, extra: Sequence[str], config_dirs: Sequence[str]) -> tupl
     Raises:
         ConfigError: If it is wrong.
     """
-    from paribus.experiments.builds.older import document, words
-
     spec = document.read(path)
     return spec, words.request(spec, extra=extra, known=_known(spec, extra, config_dirs))
 
@@ -94,9 +101,6 @@ def checked(made: Request, config_dirs: Sequence[str]) -> Job:
     Raises:
         ParibusError: If something is wrong.
     """
-    from paribus.cli.launch import validate
-    from paribus.config.compose import jobs
-
     (job,) = jobs(made.words, config_dirs=config_dirs)
     validate([job])
     return job
@@ -108,10 +112,6 @@ def save(made: Request, job: Job, name: str, folder: Path, source: Path) -> int:
     Raises:
         ConfigError: If the name is none or taken, or no option says what the words say.
     """
-    from paribus.config.compose import Composer
-    from paribus.config.saving import GROUP, as_option
-    from paribus.config.saving import save as write
-
     dirs = (folder,) if folder.is_dir() else ()
     path = write(as_option(Composer(dirs), made.words, title=f"The request of {source.name}."), name, folder)
     again = Composer((folder,)).job((f"{GROUP}={name}",))
@@ -129,10 +129,6 @@ def execute(spec: LegacySpec, made: Request, job: Job, folder: Path, source: Pat
     Raises:
         ParibusError: If the run fails.
     """
-    from paribus.cli import signals
-    from paribus.experiments.builds.older import result_file
-    from paribus.running.run import run_job
-
     result_file.prepare(folder)
     with signals.raising():
         result = run_job(job)
@@ -148,11 +144,6 @@ def _known(spec: LegacySpec, extra: Sequence[str], config_dirs: Sequence[str]) -
     Raises:
         ConfigError: If model or data are wrong.
     """
-    from paribus.config.compose import Composer
-    from paribus.experiments.builds.older import overrides, words
-    from paribus.subjects.builds.vocabulary import Vocabulary
-    from paribus.subjects.builds.weapons import Weapons
-
     chosen = words.model_words(spec, extra)
     model = overrides.option([*chosen, *extra], "model")
     told = any(overrides.sets(extra, key) or overrides.option(extra, key) for key in words.TELLING)

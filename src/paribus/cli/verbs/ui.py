@@ -9,10 +9,14 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from paribus.cli.arguments import Arguments, tracking_spec
+from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
+from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError, ParibusError
+from paribus.tracking.environment import quiet
 from paribus.tracking.spec import database, has_runs
+from paribus.tracking.store import MlflowStore, open_store
+from paribus.tracking.views import addresses
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
@@ -48,8 +52,6 @@ def run(arguments: Sequence[str]) -> int:
     if not has_runs(spec):
         raise ConfigError(f"ui: there are no runs yet: no {database(spec)}")
     _refuse_taken_port(asked.port)
-    from paribus.tracking.environment import quiet
-    from paribus.tracking.views import addresses
 
     quiet()
     base = f"http://{HOST}:{asked.port}"
@@ -79,8 +81,6 @@ def _with_our_run_lists() -> list[str]:
 
 def _on_a_server(spec: TrackingSpec) -> int:
     """Say where a tracking server shows the runs; it serves its own pages, whether it answers us now or not."""
-    from paribus.tracking.store import MlflowStore, open_store
-
     print(f"The runs are on a tracking server, which has its own UI: {spec.uri}", flush=True)
     before = dict(os.environ)
     os.environ |= ONE_TRY

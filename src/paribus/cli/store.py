@@ -1,0 +1,27 @@
+"""The store that a verb looks into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from paribus.config.compose import Composer
+from paribus.errors import ConfigError
+
+if TYPE_CHECKING:
+    from paribus.tracking.spec import TrackingSpec
+
+
+def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
+    """Return the tracking settings that ``overrides`` ask for (by default the store in the working folder).
+
+    Raises:
+        ConfigError: If a word is no override of the ``tracking`` group, or is wrong.
+    """
+    for word in overrides:
+        if not word.lstrip("+").startswith(("tracking=", "tracking.")):
+            raise ConfigError(
+                f"{word}: only the store can be chosen here, such as tracking=server or tracking.folder=DIR"
+            )
+    spec: TrackingSpec = Composer(() if config_dir is None else (config_dir,)).node("tracking", overrides)
+    return spec
