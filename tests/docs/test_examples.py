@@ -67,6 +67,11 @@ def test_what_a_package_offers_is_there_and_shown(package):
             assert ">>> " in documentation(thing), f"{package}.{name} has no example"
 
 
+def test_every_room_offers_names():
+    rooms = {f"paribus.{path.parent.name}" for path in ROOT.glob("*/__init__.py")}
+    assert rooms - set(PACKAGES) <= {"paribus.compare", "paribus.running", "paribus.factors"}
+
+
 def documentation(thing: object) -> str:
     """Return the docstring of a function, or those of a class and its methods."""
     if not inspect.isclass(thing):

@@ -79,7 +79,12 @@ def folders(config_dirs: Sequence[str | Path] = ()) -> list[Path]:
 
 
 def groups(config_dirs: Sequence[str | Path] = ()) -> list[str]:
-    """Return the names of all groups."""
+    """Return the names of all groups.
+
+    Example:
+        >>> "experiment" in groups(), "data" in groups()
+        (True, True)
+    """
     found = {p.name for folder in folders(config_dirs) for p in folder.iterdir() if p.is_dir() and p.name != "hydra"}
     return sorted(found)
 
@@ -89,6 +94,10 @@ def options(group: str, config_dirs: Sequence[str | Path] = ()) -> list[Option]:
 
     Raises:
         ConfigError: If there is no such group.
+
+    Example:
+        >>> "subspace_ablation" in [option.name for option in options("experiment")]
+        True
     """
     if group not in groups(config_dirs):
         raise ConfigError(f"{group}: there is no such group; {nearest(group, groups(config_dirs), show=20)}")

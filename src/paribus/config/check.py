@@ -27,6 +27,10 @@ def build(node: Mapping[str, Any], where: str) -> Spec | Foreign:
     Raises:
         ConfigError: If a key is unknown or missing, a value has the wrong type or lies outside its range, or the
             target cannot be imported.
+
+    Example:
+        >>> build({"_target_": "paribus.stats.spec.StatsSpec", "n_bootstrap": 500}, "stats").n_bootstrap
+        500
     """
     if not isinstance(node, Mapping):
         raise ConfigError(f"{where}: wants a node with a {TARGET}, got {node!r}")

@@ -53,6 +53,10 @@ def jobs(overrides: Sequence[str], *, multirun: bool = False, config_dirs: Seque
 
     Raises:
         ConfigError: At the first job that is wrong; the message names the place and the valid names.
+
+    Example:
+        >>> [job.seed for job in jobs(["experiment=domain_swap", "seed=0,1,2"], multirun=True)]
+        [0, 1, 2]
     """
     composer = Composer(config_dirs)
     overrides = readable(overrides)

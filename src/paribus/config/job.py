@@ -45,6 +45,12 @@ class Job:
         workers: How many processes share the jobs of its sweep: a number, or ``auto``.
         sweep: What its sweep does with jobs that failed.
         figures: What its figures are kept as.
+
+    Example:
+        >>> from paribus.config.compose import jobs
+        >>> (job,) = jobs(["experiment=domain_swap", "seed=3"])
+        >>> job.seed, job.choices["experiment"]
+        (3, 'domain_swap')
     """
 
     overrides: tuple[str, ...]

@@ -51,7 +51,12 @@ class FigureSettings(Spec, kind="figures"):
 
 @dataclass(frozen=True)
 class Settings(Spec, kind="settings"):
-    """What every run has, whatever it does."""
+    """What every run has, whatever it does.
+
+    Example:
+        >>> Settings(seed=3).seed
+        3
+    """
 
     seed: int = field(0, low=0, help="Seed of the run; every stream of randomness is derived from it by name.")
     checkpoint: str = field(

@@ -209,7 +209,14 @@ def imported_type(name: str) -> type[Experiment] | None:
 
 
 class MemoryWorkspace:
-    """A workspace that lives in memory, for notebooks and tests."""
+    """A workspace that lives in memory, for notebooks and tests.
+
+    Example:
+        >>> place = MemoryWorkspace()
+        >>> place.save("epoch_1", {"weight": [1.0]})
+        >>> place.names(), place.load("epoch_1")
+        (('epoch_1',), {'weight': [1.0]})
+    """
 
     def __init__(self) -> None:
         """Start empty."""
@@ -315,7 +322,17 @@ def perform(
     feature: str | None = None,
     model: str | None = None,
 ) -> Result:
-    """Run ``experiment`` and put its result together from what it reported."""
+    """Run ``experiment`` and put its result together from what it reported.
+
+    Example:
+        >>> class Nothing(Experiment):
+        ...     type, evidence, subject, summary = "nothing", Evidence.OBSERVATIONAL, "images", "Does nothing."
+        ...     def run(self, setup, recorder):
+        ...         return Aggregates(n_samples=0)
+        >>> from paribus.stats.spec import StatsSpec
+        >>> perform(Nothing(), Setup(seed=0, stats=StatsSpec()), MemoryRecorder()).experiment_type
+        'nothing'
+    """
     aggregates = experiment.run(setup, recorder)
     return Result(
         spec_id=spec_id,

@@ -60,3 +60,15 @@ intervention_comparison  first table: condition* n_train seed epoch*   condition
 
 ``hline``/``vline``: a number, a list of numbers, or a mapping such as ``{"chance": 0.5}``; labels go into the legend.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paribus.lazy import offered
+
+if TYPE_CHECKING:
+    from paribus.figures.draw import kinds
+
+__all__ = ["kinds"]
+__getattr__, __dir__ = offered(__name__, __file__, __all__)

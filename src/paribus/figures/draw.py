@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-import paribus.figures
 from paribus.errors import ExperimentError, nearest
 from paribus.figures import _panels, style
 from paribus.figures._request import COMMON_OPTIONS, Request
@@ -20,8 +20,13 @@ _NOT_KINDS = frozenset({"draw", "save", "style"})
 
 
 def kinds() -> tuple[str, ...]:
-    """Return the names of all kinds of drawing, sorted."""
-    names = (module.name for module in pkgutil.iter_modules(paribus.figures.__path__))
+    """Return the names of all kinds of drawing, sorted.
+
+    Example:
+        >>> "curve" in kinds(), "forest" in kinds()
+        (True, True)
+    """
+    names = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     return tuple(sorted(name for name in names if not name.startswith("_") and name not in _NOT_KINDS))
 
 

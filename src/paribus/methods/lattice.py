@@ -22,6 +22,10 @@ def n_players(values: npt.NDArray[Any]) -> int:
 
     Raises:
         ValueError: If it has another length.
+
+    Example:
+        >>> n_players(np.zeros((8, 2)))
+        3
     """
     k = len(values).bit_length() - 1
     if len(values) != 1 << k:
@@ -30,7 +34,13 @@ def n_players(values: npt.NDArray[Any]) -> int:
 
 
 def halves(values: AnyArray, player: int) -> tuple[AnyArray, AnyArray]:
-    """Return views of the entries without and with a player, in matching order."""
+    """Return views of the entries without and with a player, in matching order.
+
+    Example:
+        >>> without, with_it = halves(np.arange(4.0), 0)
+        >>> without.tolist(), with_it.tolist()
+        ([[0.0], [2.0]], [[1.0], [3.0]])
+    """
     split = values.reshape(len(values) >> (player + 1), 2, 1 << player, *values.shape[1:])
     return split[:, 0], split[:, 1]  # type: ignore[return-value]
 
@@ -40,6 +50,10 @@ def minimal_sets(qualifies: Bools) -> Bools:
 
     Args:
         qualifies: ``[2 ** k, ...]``, C-contiguous; sets that were not measured count as not qualifying.
+
+    Example:
+        >>> minimal_sets(np.array([False, True, False, True])).tolist()
+        [False, True, False, False]
     """
     reached = qualifies.copy()
     for player in range(n_players(qualifies)):
@@ -67,7 +81,12 @@ def robust_sets(qualifies: Bools, known: Bools) -> Bools:
 
 
 def moebius(values: Floats) -> Floats:
-    """Return the Moebius transform ``m(S) = sum over T in S of (-1)^(|S|-|T|) v(T)``, ``[2 ** k, ...]``."""
+    """Return the Moebius transform ``m(S) = sum over T in S of (-1)^(|S|-|T|) v(T)``, ``[2 ** k, ...]``.
+
+    Example:
+        >>> moebius(np.array([0.0, 1.0, 1.0, 3.0])).tolist()
+        [0.0, 1.0, 1.0, 1.0]
+    """
     out = np.array(values, dtype=np.float64, order="C")
     for player in range(n_players(out)):
         without, with_it = halves(out, player)
@@ -103,7 +122,12 @@ def interaction_weights(k: int, sets: Sequence[Sequence[int]], *, absent: Sequen
 
 
 def interaction_index(values: Floats, members: Sequence[int]) -> Floats:
-    """Return the Shapley interaction index of ``members`` in set functions ``[2 ** k, ...]``: ``[...]``."""
+    """Return the Shapley interaction index of ``members`` in set functions ``[2 ** k, ...]``: ``[...]``.
+
+    Example:
+        >>> float(interaction_index(np.array([0.0, 1.0, 1.0, 3.0]), [0, 1]))
+        1.0
+    """
     transformed = moebius(values)
     subsets = np.arange(len(values))
     mask = sum(1 << member for member in members)

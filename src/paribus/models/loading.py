@@ -27,6 +27,12 @@ def load_state(path: str | Path) -> dict[str, torch.Tensor]:
 
     Raises:
         CheckpointError: If the file is missing, of another kind, damaged, holds code, or holds no weights.
+
+    Example:
+        >>> import torch
+        >>> torch.save(torch.nn.Linear(3, 2).state_dict(), "weights.pth")
+        >>> sorted(load_state("weights.pth"))
+        ['bias', 'weight']
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -59,6 +65,14 @@ def fit_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
 
     Raises:
         CheckpointError: If names or shapes differ; the first differences are named.
+
+    Example:
+        >>> from torch import nn
+        >>> net = nn.Linear(3, 2)
+        >>> wrapped = {f"module.{name}": value for name, value in nn.Linear(3, 2).state_dict().items()}
+        >>> fit_state(net, wrapped)
+        >>> bool((net.weight == wrapped["module.weight"]).all())
+        True
     """
     wanted = model.state_dict()
     given = _stripped(dict(state), set(wanted))

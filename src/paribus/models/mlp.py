@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MLP(Spec, kind="model/mlp"):
-    """A multi-layer perceptron on flattened images; its sites are ``hidden1``, ``hidden2``, ... and ``fc``."""
+    """A multi-layer perceptron on flattened images; its sites are ``hidden1``, ``hidden2``, ... and ``fc``.
+
+    Example:
+        >>> MLP(widths=[64, 32]).widths
+        [64, 32]
+    """
 
     widths: list[int] = field([128, 64], low=1, help="Units of each hidden layer.")
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResNet18(Spec, kind="model/resnet18"):
-    """ResNet-18 with the parameter names of torchvision and timm."""
+    """ResNet-18 with the parameter names of torchvision and timm.
+
+    Example:
+        >>> ResNet18().weights is None
+        True
+    """
 
     width: int = field(64, low=1, help="Channels of the first stage (64 in the paper).")
     stem: str = field(

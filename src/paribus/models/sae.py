@@ -24,7 +24,12 @@ LENS_KINDS = ("standard", "jumprelu", "topk")
 
 @dataclass(frozen=True)
 class SAE(Spec, kind="model/sae"):
-    """A sparse autoencoder on the vector before the last layer; without a path its weights are random."""
+    """A sparse autoencoder on the vector before the last layer; without a path its weights are random.
+
+    Example:
+        >>> SAE(n_features=64).n_features
+        64
+    """
 
     path: str | None = field(None, file=True, help="State dict (.pt, .pth, .safetensors) or a SAELens folder.")
     n_features: int = field(256, low=1, help="Number of features, where there is no path.")
@@ -62,7 +67,14 @@ def sae_files(path: str | Path) -> dict[str, Path]:
 def random_sae(
     width: int, n_features: int, generator: torch.Generator, *, clamp: float | None = None
 ) -> SparseAutoencoder:
-    """Return an autoencoder with random unit decoder columns and the encoder tied to them."""
+    """Return an autoencoder with random unit decoder columns and the encoder tied to them.
+
+    Example:
+        >>> import torch
+        >>> sae = random_sae(8, 32, torch.Generator().manual_seed(0))
+        >>> sae.encoder.weight.shape
+        torch.Size([32, 8])
+    """
     import torch
 
     from paribus.models.nets.sae import SparseAutoencoder

@@ -13,7 +13,12 @@ LATEST = "latest"
 
 @dataclass(frozen=True)
 class Tracked(Spec, kind="model/tracked"):
-    """The model that a tracked run trained, with its checkpoints and history."""
+    """The model that a tracked run trained, with its checkpoints and history.
+
+    Example:
+        >>> Tracked().run
+        'latest'
+    """
 
     run: str = field(
         LATEST, help="Id of the run, the first digits of it, or latest: the study's latest finished training run."

@@ -59,6 +59,13 @@ def render(result: Result, figures: Mapping[str, bytes], *, command: str | None 
 
     Returns:
         A complete HTML document without external resources.
+
+    Example:
+        >>> from paribus.results import Aggregates, Diagnostics, Evidence
+        >>> what = ("abc", "noise", Evidence.INTERVENTIONAL, None, "mlp", "images")
+        >>> found = Result(*what, Aggregates(), {}, Diagnostics())
+        >>> render(found, {})[:15]
+        '<!DOCTYPE html>'
     """
     title = f"{result.experiment_type}" + (f": {result.feature}" if result.feature else "")
     sections = [

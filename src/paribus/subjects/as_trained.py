@@ -12,7 +12,12 @@ from paribus.spec import Spec, field
 
 @dataclass(frozen=True)
 class AsTrained(Spec, kind="data/as_trained"):
-    """The data set of the run that trained the model, with the same splits; what ``model=tracked`` brings by itself."""
+    """The data set of the run that trained the model, with the same splits; what ``model=tracked`` brings by itself.
+
+    Example:
+        >>> AsTrained(changes={"n_eval": 50}).over({"n_eval": 500, "n_train": 300})
+        {'n_eval': 50, 'n_train': 300}
+    """
 
     changes: dict[str, Any] = field(
         {}, help="Values set over those of that data set: data.n_eval=50 on the command line comes here."

@@ -66,7 +66,12 @@ def missing(expected: int, outcomes: Sequence[Outcome]) -> int:
 
 
 def counts(outcomes: Sequence[Outcome], *, expected: int) -> str:
-    """Return how the jobs of a sweep ended, in one line, such as ``3 jobs: 1 FAILED, 1 FINISHED, 1 reused``."""
+    """Return how the jobs of a sweep ended, in one line, such as ``3 jobs: 1 FAILED, 1 FINISHED, 1 reused``.
+
+    Example:
+        >>> counts([], expected=3)
+        '3 jobs: 3 without an outcome'
+    """
     found: dict[str, int] = {}
     for outcome in outcomes:
         word = "reused" if outcome.status == DONE and outcome.reused else _WORDS.get(outcome.status, outcome.status)

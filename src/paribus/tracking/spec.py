@@ -13,7 +13,12 @@ SERVER_SCHEMES = ("http://", "https://", "databricks", "postgresql", "mysql", "m
 
 @dataclass(frozen=True)
 class TrackingSpec(Spec, kind="tracking"):
-    """Which MLflow store runs go to. None of it changes a run's identity."""
+    """Which MLflow store runs go to. None of it changes a run's identity.
+
+    Example:
+        >>> TrackingSpec(folder="runs", experiment="shortcut_digits").kind
+        'local'
+    """
 
     kind: str = field(
         "local",
@@ -51,12 +56,22 @@ class TrackingSpec(Spec, kind="tracking"):
 
 
 def database(spec: TrackingSpec) -> Path:
-    """Return where the database of an embedded store is, or would be."""
+    """Return where the database of an embedded store is, or would be.
+
+    Example:
+        >>> database(TrackingSpec(folder="/data/runs")).name
+        'mlflow.db'
+    """
     return Path(spec.folder).expanduser().absolute() / "mlflow.db"
 
 
 def has_runs(spec: TrackingSpec) -> bool:
-    """Return whether there can be runs to look at: looking must not create a store."""
+    """Return whether there can be runs to look at: looking must not create a store.
+
+    Example:
+        >>> has_runs(TrackingSpec(folder="nothing_here"))
+        False
+    """
     if spec.kind == "local":
         path = database(spec)
         return path.is_file() and path.stat().st_size > 0  # an empty file is what any look with sqlite leaves

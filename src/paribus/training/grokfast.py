@@ -20,6 +20,15 @@ class GrokfastEMA:
     Args:
         alpha: Memory of the average, in [0, 1).
         lamb: Weight with which the average is added.
+
+    Example:
+        >>> import torch
+        >>> net = torch.nn.Linear(2, 1, bias=False)
+        >>> slow = GrokfastEMA(alpha=0.98, lamb=2.0)
+        >>> net(torch.ones(1, 2)).sum().backward()
+        >>> slow.amplify(net.named_parameters())
+        >>> net.weight.grad
+        tensor([[3., 3.]])
     """
 
     def __init__(self, alpha: float, lamb: float) -> None:

@@ -29,6 +29,14 @@ def scale_starting_weights(model: nn.Module, scale: float) -> list[ScaledTensor]
 
     Returns:
         What the scale touches, in the order of the model, also where ``scale`` is 1.
+
+    Example:
+        >>> import torch
+        >>> net = torch.nn.Linear(3, 2)
+        >>> before = net.weight.detach().clone()
+        >>> scaled = scale_starting_weights(net, 8.0)
+        >>> len(scaled), torch.allclose(net.weight, 8.0 * before)
+        (1, True)
     """
     modules = dict(model.named_modules())
     touched = []

@@ -14,6 +14,10 @@ class TrainingSpec(Spec, kind="training"):
 
     The weight decay and the init scale of the grokking conditions are this project's own choice: the study that
     the conditions come from does not publish its values.
+
+    Example:
+        >>> TrainingSpec(epochs=20, weight_decay=1.0).epochs
+        20
     """
 
     condition: str = field("standard", help="Name of the training condition; runs are grouped by it.")

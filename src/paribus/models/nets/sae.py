@@ -15,6 +15,13 @@ class SparseAutoencoder(nn.Module):
         top_k: Number of features that stay active (top-k autoencoder); None for all.
         center_input: Whether ``decoder_bias`` is taken off the input.
         unit_norm: Whether the decoder's columns count with norm 1, whatever is stored.
+
+    Example:
+        >>> import torch
+        >>> sae = SparseAutoencoder(4, 16)
+        >>> z = sae.preactivation(torch.zeros(3, 4))
+        >>> z.shape
+        torch.Size([3, 16])
     """
 
     clamp: Tensor | None

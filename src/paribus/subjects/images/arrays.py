@@ -38,6 +38,10 @@ class Arrays(Spec, kind="data/arrays"):
     Images are uint8, or floats in [0, 1], of shape ``[n, H, W]``, ``[n, H, W, C]`` or ``[n, C, H, W]`` with one or
     three channels. Labels and domains are numbers from 0, or names. Without ``clusters`` every image is its own,
     without ``domains`` all are of one.
+
+    Example:
+        >>> Arrays(path="images.npz", train_domains=["a", "b"], val_domain="c", ood_domain="d").path
+        'images.npz'
     """
 
     path: str = field(file=True, help="The .npz file.")

@@ -36,6 +36,10 @@ class Camelyon17(Spec, kind="data/camelyon17"):
 
     The hospitals have the roles that WILDS gives them: three are trained on, one is for every choice, one is only
     reported. Draws are balanced over hospital x class.
+
+    Example:
+        >>> Camelyon17(path="camelyon17", n_train=None).image_size
+        96
     """
 
     path: str = field(file=True, help="The folder with metadata.csv and patches/.")

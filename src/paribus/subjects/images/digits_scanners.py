@@ -32,6 +32,11 @@ class DigitsScanners(Spec, kind="data/digits_scanners"):
     ``1/2 + a_k * strength / 2``, where ``a`` is a permutation of (+1, -1, 0) drawn from the seed. The digits are split
     before anything is rendered, so no handwriting is shared between splits; a cluster is a digit. At strength 0 the
     pairing is only nominal: nothing is planted, and the signed effect of a scanner must be 0 on average over seeds.
+
+    Example:
+        >>> data = DigitsScanners(n_train=24, n_eval=24, image_size=8).load()
+        >>> data.inputs.shape[1:], data.domain_names[0]
+        (torch.Size([3, 8, 8]), 'scanner_a')
     """
 
     seed: int = field(0, help="Draws the split, the pairing of scanners with classes, and every image's jitter.")

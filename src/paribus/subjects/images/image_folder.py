@@ -59,6 +59,10 @@ class ImageFolder(Spec, kind="data/image_folder"):
 
     Clusters (images of one patient, say) stay whole in every random split; they are what a pattern matches in the
     path, or come from a table. Without either every image is a cluster of its own.
+
+    Example:
+        >>> ImageFolder(path="slides", train_domains=["a", "b"], val_domain="c", ood_domain="d").path
+        'slides'
     """
 
     path: str = field(file=True, help="The folder that holds the folders.")

@@ -1,1 +1,13 @@
 """Tables: rows with numeric and categorical columns, a label, and where there are any a domain and a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paribus.lazy import offered
+
+if TYPE_CHECKING:
+    from paribus.subjects.tables.table import Table
+
+__all__ = ["Table"]
+__getattr__, __dir__ = offered(__name__, __file__, __all__)

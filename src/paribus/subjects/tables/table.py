@@ -19,6 +19,10 @@ class Table(Spec, kind="data/table"):
     Numbers are standardised by the training rows. Categories become one input each, in the order of their names; those
     that no training row has leave all inputs of the column at zero. What is learned from the file besides the rows
     themselves (means, spreads, categories) comes from the split ``train``.
+
+    Example:
+        >>> Table(path="patients.csv", label="outcome", domain="hospital", cluster="patient").missing
+        'refuse'
     """
 
     subject: ClassVar[str] = "tables"

@@ -35,7 +35,12 @@ def all_pairs(p: int) -> Tensor:
 
 
 def answers(pairs: Tensor, p: int) -> Tensor:
-    """Return the sums modulo ``p`` ``[n]`` of pairs ``[n, 2]``."""
+    """Return the sums modulo ``p`` ``[n]`` of pairs ``[n, 2]``.
+
+    Example:
+        >>> answers(all_pairs(3), 3).tolist()
+        [0, 1, 2, 1, 2, 0, 2, 0, 1]
+    """
     return pairs.sum(1) % p
 
 
@@ -202,12 +207,24 @@ Form = Callable[[Floats, Floats, Floats, float], Floats]
 
 
 def clock(a: Floats, b: Floats, c: Floats, w: float) -> Floats:
-    """Return ``cos(w (a + b - c))``, the logit of c that the clock computes."""
+    """Return ``cos(w (a + b - c))``, the logit of c that the clock computes.
+
+    Example:
+        >>> import numpy as np
+        >>> float(clock(np.array(1.0), np.array(2.0), np.array(3.0), 0.5))
+        1.0
+    """
     return np.asarray(np.cos(w * (a + b - c)))
 
 
 def pizza(a: Floats, b: Floats, c: Floats, w: float) -> Floats:
-    """Return ``|cos(w (a - b) / 2)| (|cos(w (a + b - c) / 2)| - |sin(w (a + b - c) / 2)|)``, that of the pizza."""
+    """Return ``|cos(w (a - b) / 2)| (|cos(w (a + b - c) / 2)| - |sin(w (a + b - c) / 2)|)``, that of the pizza.
+
+    Example:
+        >>> import numpy as np
+        >>> float(pizza(np.array(1.0), np.array(1.0), np.array(2.0), 0.5))
+        1.0
+    """
     inner = w * (a + b - c) / 2
     return np.asarray(np.abs(np.cos(w * (a - b) / 2)) * (np.abs(np.cos(inner)) - np.abs(np.sin(inner))))
 
