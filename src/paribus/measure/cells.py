@@ -13,7 +13,13 @@ from paribus.errors import ConfigError
 
 
 class Cells(Protocol):
-    """Contexts under edits: ``[b]`` as they are, ``[levels, b]`` at several levels."""
+    """Contexts under edits: ``[b]`` as they are, ``[levels, b]`` at several levels.
+
+    Example:
+        >>> cells = ArrayCells.of((np.zeros((3, 2)),), np.arange(3))
+        >>> cells.only(np.array([True, False, True])).ok.tolist()
+        [True, False, True]
+    """
 
     @property
     def ok(self) -> Bools:
@@ -80,6 +86,11 @@ def stack(cells: Sequence[ArrayCells]) -> ArrayCells:
 
     Raises:
         ConfigError: If there are none.
+
+    Example:
+        >>> cells = ArrayCells.of((np.zeros((3, 2)),), np.arange(3))
+        >>> stack([cells, cells]).shape
+        (2, 3)
     """
     if not cells:
         raise ConfigError("nothing to stack: no levels")

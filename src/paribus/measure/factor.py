@@ -30,6 +30,17 @@ class Factor(ABC):
         labels: Names of the levels.
         doses: The levels as numbers, where they are amounts; None where they are kinds.
         null_name: What its null conditions are (``random directions of the same norm``); empty where it has none.
+
+    Example:
+        >>> from paribus.engine.interventions import Steer
+        >>> import torch
+        >>> class Push(ActFactor):
+        ...     name, labels, sites = "push", ("0", "1"), ("0",)
+        ...     def acts(self, columns):
+        ...         return [Identity(), Steer(torch.ones(3), 1.0)]
+        >>> push = Push()
+        >>> push.n_levels, push.null_design(10, np.random.default_rng(0)) is None
+        (2, True)
     """
 
     name: str
@@ -66,7 +77,17 @@ class Factor(ABC):
 
 
 class InputFactor(Factor):
-    """A factor that changes what the network is given."""
+    """A factor that changes what the network is given.
+
+    Example:
+        >>> from paribus.measure.cells import stack
+        >>> class Add(InputFactor):
+        ...     name, labels, doses = "add", ("0", "1"), (0.0, 1.0)
+        ...     def edit(self, cells):
+        ...         return stack([cells.with_value(0, cells.values[0] + dose) for dose in self.doses])
+        >>> Add().design().n_conditions
+        2
+    """
 
     @abstractmethod
     def edit(self, cells: Any) -> Any:
@@ -82,6 +103,16 @@ class ActFactor(Factor):
 
     Attributes:
         sites: Where: one site, or several that are edited in one pass.
+
+    Example:
+        >>> from paribus.engine.interventions import Steer
+        >>> import torch
+        >>> class Push(ActFactor):
+        ...     name, labels, sites = "push", ("0", "1"), ("0",)
+        ...     def acts(self, columns):
+        ...         return [Identity(), Steer(torch.ones(3), 1.0)]
+        >>> Push().design().n_acts
+        2
     """
 
     sites: tuple[str, ...]
@@ -163,7 +194,16 @@ class Units(ABC):
 
 
 class InputUnits(Units):
-    """Units of the input: tokens of a set, columns of a table, patches of an image."""
+    """Units of the input: tokens of a set, columns of a table, patches of an image.
+
+    Example:
+        >>> class Columns(InputUnits):
+        ...     name, names = "columns", ("age", "weight")
+        ...     def keep(self, cells, on):
+        ...         raise NotImplementedError
+        >>> Columns().design(np.array([[True, True], [True, False]])).n_levels
+        2
+    """
 
     @abstractmethod
     def keep(self, cells: Any, on: Bools) -> Any:
@@ -179,6 +219,16 @@ class ActUnits(Units):
 
     Attributes:
         sites: Where they are.
+
+    Example:
+        >>> from paribus.engine.interventions import AblateUnits
+        >>> class Channels(ActUnits):
+        ...     name, names, sites = "channels", ("0", "1"), ("0",)
+        ...     def remove(self, off, columns):
+        ...         return AblateUnits(np.flatnonzero(off))
+        >>> design = Channels().design(np.array([[True, True], [True, False]]))
+        >>> [type(act).__name__ for act in design.acts_on(np.arange(4))]
+        ['Identity', 'AblateUnits']
     """
 
     sites: tuple[str, ...]
@@ -201,6 +251,16 @@ def crossed(one: Factor, other: Factor) -> Design:
 
     Raises:
         ConfigError: If both edit activations at different places, which is a design of one factor over both.
+
+    Example:
+        >>> from paribus.engine.interventions import Steer
+        >>> import torch
+        >>> class Push(ActFactor):
+        ...     name, labels, sites = "push", ("0", "1"), ("0",)
+        ...     def acts(self, columns):
+        ...         return [Identity(), Steer(torch.ones(3), 1.0)]
+        >>> crossed(Push(), Push()).n_conditions
+        4
     """
     if isinstance(one, InputFactor) and isinstance(other, InputFactor):
         first, second = one, other

@@ -17,6 +17,10 @@ class Contrasts:
     Attributes:
         weights: ``[rows, conditions]``, e.g. +1 at a level and -1 at the baseline, or (+1, -1, -1, +1) for a square.
         support: ``[rows, n]``, the contexts each row averages over; None for all that have every condition it uses.
+
+    Example:
+        >>> Contrasts(np.array([[-1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])).support is None
+        True
     """
 
     weights: Floats
@@ -30,6 +34,10 @@ class NullFeatures:
     Attributes:
         rows: Their places among the columns ``[n_null]``.
         scale: sd of the feature under study over the sd of each ``[n_null]``.
+
+    Example:
+        >>> NullFeatures(rows=np.array([3, 8]), scale=np.array([1.0, 0.5])).rows.tolist()
+        [3, 8]
     """
 
     rows: Ints
@@ -46,6 +54,11 @@ class Moments:
         sd: Standard deviation of the activation, zeros included.
         firing_rate: P(f > 0).
         sd_z: Standard deviation of the pre-activation.
+
+    Example:
+        >>> rates = np.array([0.5, 0.4])
+        >>> Moments(np.arange(2), rates, np.ones(2), rates, np.ones(2)).firing_rate.tolist()
+        [0.5, 0.4]
     """
 
     rows: Ints

@@ -14,7 +14,13 @@ from paribus.measure.nulls import NullFeatures
 
 
 class Columns(Protocol):
-    """Many scalars of one kind that are read together from one value: the latents of an autoencoder, units, outputs."""
+    """Many scalars of one kind that are read together from one value: the latents of an autoencoder, units, outputs.
+
+    Example:
+        >>> from paribus.features.columns import Units
+        >>> Units(3).read(torch.tensor([[1.0, -2.0, 3.0]]), torch.tensor([0, 2]))[0]
+        tensor([[1., 3.]])
+    """
 
     @property
     def size(self) -> int:
@@ -32,6 +38,14 @@ class Readout:
         names: Names of the values per context; effects are about the first.
         by_context: Whether the reading depends on the context (its label, its donor), not on the input alone.
         nulls: Features of the same kind that are read in the same passes; None where there are none.
+
+    Example:
+        >>> class Largest(Readout):
+        ...     names = ("largest",)
+        ...     def read(self, x, ctx):
+        ...         return x.max(1).values[None], None
+        >>> Largest().read(torch.tensor([[1.0, 4.0], [3.0, 2.0]]), np.arange(2))[0]
+        tensor([[4., 3.]])
     """
 
     place: str = ""
@@ -83,7 +97,12 @@ class FeatureReadout(Readout):
 
 
 class Outputs(Readout):
-    """The outputs themselves, flattened: ``r`` values per context."""
+    """The outputs themselves, flattened: ``r`` values per context.
+
+    Example:
+        >>> Outputs().read(torch.tensor([[0.5]]), np.array([0]))[0]
+        tensor([[0.5000]])
+    """
 
     def __init__(self, names: tuple[str, ...] = ()) -> None:
         """Name them, where they have names."""
@@ -173,7 +192,12 @@ class Correctness(_Labelled):
 
 
 class Loss(_Labelled):
-    """The cross-entropy at the context's label, in nats."""
+    """The cross-entropy at the context's label, in nats.
+
+    Example:
+        >>> Loss(np.array([1])).read(torch.tensor([[0.0, 0.0]]), np.array([0]))[0]
+        tensor([[0.6931]])
+    """
 
     names = ("loss",)
 
@@ -183,7 +207,12 @@ class Loss(_Labelled):
 
 
 class LabelLogit(_Labelled):
-    """The logit of the context's own label minus the mean of the others: the margin toward the truth."""
+    """The logit of the context's own label minus the mean of the others: the margin toward the truth.
+
+    Example:
+        >>> LabelLogit(np.array([1])).read(torch.tensor([[0.0, 3.0, 1.0]]), np.array([0]))[0]
+        tensor([[2.5000]])
+    """
 
     names = ("label_margin",)
 
@@ -198,6 +227,12 @@ class Divergence(Readout):
     """The Kullback-Leibler divergence of the output's distribution from that of the unedited network, in nats.
 
     ``KL(base || edited) = sum p_base (log p_base - log p_edited)``; 0 at the baseline.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 1.0], [0.0, 3.0]])
+        >>> read, _ = Divergence().read(logits, np.array([0, 0]))
+        >>> Divergence().finish(read.numpy()[:, :, None]).round(3)[0, :, 0].tolist()
+        [0.0, 0.27300000190734863]
     """
 
     names = ("kl",)

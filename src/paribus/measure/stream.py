@@ -25,6 +25,10 @@ class Block:
     Attributes:
         columns: Which contexts ``[b]``.
         values: ``[r, conditions, b]``, NaN where a cell was taken out.
+
+    Example:
+        >>> Block(columns=np.arange(3), values=np.zeros((1, 2, 3))).values.shape
+        (1, 2, 3)
     """
 
     columns: Ints
@@ -40,6 +44,10 @@ class Measured:
         null: Mean effects of the null features ``[rows, n_null]``, each scaled to the sd of the feature under study;
             None unless contrasts were asked for.
         report: How it was measured.
+
+    Example:
+        >>> Measured(np.zeros((1, 2, 3)), None, EngineReport("inputs", 6, 4)).report.n_unique
+        4
     """
 
     values: Floats
@@ -52,6 +60,12 @@ class Stream:
 
     Attributes:
         report: How the blocks so far were measured: strategy, cells asked for, distinct ones computed, parity.
+
+    Example:
+        >>> def measure(columns, cells):
+        ...     return np.zeros((1, 2, len(columns))), EngineReport("inputs", 2 * len(columns), len(columns))
+        >>> Stream(measure, [(np.arange(2), None), (np.arange(2, 4), None)]).collected(4).values.shape
+        (1, 2, 4)
     """
 
     def __init__(

@@ -45,6 +45,19 @@ class Subject(ABC):
             where the subject cannot do that.
         paired_class: Class that the style of each training domain goes with, by domain; None or absent where it goes
             with none.
+
+    Example:
+        >>> class Numbers(Subject):
+        ...     name = "numbers"
+        ...     def __init__(self, n):
+        ...         self.cluster, self.splits = np.arange(n), {"all": np.arange(n)}
+        ...     def cells(self, columns):
+        ...         return ArrayCells.of((columns[:, None].astype(np.float32),), columns)
+        ...     def inputs(self, cells):
+        ...         return given(cells.values[0])
+        >>> subject = Numbers(5)
+        >>> len(subject), subject.inputs(subject.cells(np.arange(3))).tensors[0].shape
+        (5, torch.Size([3, 1]))
     """
 
     name: ClassVar[str]

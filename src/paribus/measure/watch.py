@@ -7,7 +7,15 @@ from typing import Any, Protocol
 
 
 class Watch(Protocol):
-    """Receives counts, warnings and progress; an experiment's recorder is one."""
+    """Receives counts, warnings and progress; an experiment's recorder is one.
+
+    Example:
+        >>> from paribus.experiments.base import MemoryRecorder
+        >>> watch = MemoryRecorder()
+        >>> watch.diagnose(n_contexts_tested=3)
+        >>> watch.diagnostics.n_contexts_tested
+        3
+    """
 
     def diagnose(self, **changes: Any) -> None:
         """Set fields of the diagnostics (counts add up, engine reports merge)."""
