@@ -1,0 +1,61 @@
+"""Vectors of contexts at a place, from which means, directions and subspaces are fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from paribus.arrays import Floats, Ints
+from paribus.errors import ConfigError, DataError
+from paribus.measure.executor import Executor
+from paribus.measure.place import Place
+
+
+def bound_place(text: str, executor: Executor) -> Place:
+    """Return the place that ``text`` names in the network, its heads as channels.
+
+    Raises:
+        ConfigError: If it does not exist there.
+    """
+    place = Place.parse(text)
+    place.site.validate(executor.network)
+    return place.bind(executor.network, executor.width(str(place.site)))
+
+
+def vectors(executor: Executor, place: Place, rows: Ints) -> Floats:
+    """Return one vector of each context at a bound place ``[n, k]``: the mean over its positions."""
+    if place.positions is None:
+        found = executor.vectors(str(place.site), rows)
+        return found if place.channels is None else found[:, list(place.channels)]
+    part = place.part(executor.values(str(place.site), rows))
+    return np.asarray(part.flatten(2).mean(2).double().numpy() if part.ndim > 2 else part.double().numpy())
+
+
+def classes(executor: Executor, target: str, rows: Ints) -> Any:
+    """Return label or domain of contexts ``[n]``.
+
+    Raises:
+        DataError: If the contexts have none, or only one of them.
+    """
+    known = executor.subject.label if target == "label" else executor.subject.domain
+    if known is None:
+        raise DataError(f"factor: target={target}, but these {executor.subject.name} have no {target}")
+    found = np.asarray(known)[rows]
+    if len(np.unique(found)) < 2:
+        raise DataError(f"factor: target={target}, but the contexts it is fitted on have only one {target}")
+    return found
+
+
+def chosen(ids: Sequence[int], size: int, what: str, place: object) -> tuple[int, ...]:
+    """Return the numbers asked for, all of them where none are.
+
+    Raises:
+        ConfigError: If one does not exist, or is named twice.
+    """
+    if len(set(ids)) != len(ids):
+        raise ConfigError(f"experiment.factor.ids: names a {what} twice")
+    if ids and max(ids) >= size:
+        raise ConfigError(f"experiment.factor.ids: {place} has {size} {what}s, numbered 0 to {size - 1}, got {max(ids)}")
+    return tuple(ids) or tuple(range(size))

@@ -1,0 +1,172 @@
+"""The options of the ``factor`` group that edit activations: the fields, without anything that needs torch."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.measure.binding import Binding, FactorSpec
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.measure.factor import Factor, Units
+
+ABLATIONS = ("zero", "mean", "resample")
+TARGETS = ("label", "domain")
+DIRECTIONS = ("mean_difference", "probe", "between_pc", "pc", "lda", "random", "given")
+ERASERS = ("mean_difference", "probe", "between_domain_pc", "inlp", "lda", "leace", "splince")
+DONORS = ("other_label", "other_domain", "split", "any")
+
+
+@dataclass(frozen=True)
+class NetworkFactor(FactorSpec):
+    """Base of the factors that edit activations at a place; the work stands in the module that ``work`` names."""
+
+    work: ClassVar[str]
+
+    def bind(self, to: Binding) -> Factor | Units:
+        """Look the place up and return what is varied.
+
+        Raises:
+            ConfigError: If no place is named, or it, a unit or a level does not exist.
+        """
+        if not to.place:
+            raise ConfigError(f"experiment.place: {type(self).__name__} edits activations; say where")
+        found: Factor | Units = importlib.import_module(self.work).bind(self, to)
+        return found
+
+
+@dataclass(frozen=True)
+class Units(NetworkFactor, kind="factor/units"):  # type: ignore[no-redef]
+    """Channels of a place (of an image network's layer, a hidden layer, a residual stream), each a unit.
+
+    Example:
+        >>> Units(ids=[0, 3], ablation="mean").ids
+        [0, 3]
+    """
+
+    work: ClassVar[str] = "paribus.factors._units"
+    fitted: ClassVar[bool] = True
+
+    ids: list[int] = field([], low=0, help="Numbers of the channels; empty: all of the place.")
+    ablation: str = field(
+        "mean", choices=ABLATIONS, help="What a unit that is taken away is set to: 0, its mean, another context's value."
+    )
+
+
+@dataclass(frozen=True)
+class Heads(NetworkFactor, kind="factor/heads"):
+    """Attention heads: ranges of channels of equal size at the input of an output projection.
+
+    Example:
+        >>> Heads(ablation="zero").ids
+        []
+    """
+
+    work: ClassVar[str] = "paribus.factors._units"
+    fitted: ClassVar[bool] = True
+
+    ids: list[int] = field([], low=0, help="Numbers of the heads; empty: all.")
+    n_heads: int | None = field(None, low=1, help="How many the site holds; null: as the module around it says.")
+    ablation: str = field("mean", choices=ABLATIONS, help="What a head that is taken away is set to.")
+
+
+@dataclass(frozen=True)
+class Directions(NetworkFactor, kind="factor/directions"):
+    """Moves along one direction by multiples of the sd along it.
+
+    Example:
+        >>> Directions(alphas=[-1, 1]).alphas
+        [-1.0, 1.0]
+    """
+
+    work: ClassVar[str] = "paribus.factors._directions"
+    fitted: ClassVar[bool] = True
+
+    method: str = field("mean_difference", choices=DIRECTIONS, help="How the direction is found.")
+    target: str = field("label", choices=TARGETS, help="What it tells apart.")
+    alphas: list[float] = field([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], help="How far, in sd along it; 0 is the baseline.")
+    values: list[float] = field([], help="The vector itself, for method=given.")
+
+    def __post_init__(self) -> None:
+        """Take whole numbers too."""
+        object.__setattr__(self, "alphas", [float(alpha) for alpha in self.alphas])
+        super().__post_init__()
+
+    def check(self) -> None:
+        """Refuse levels that are none, and a vector that is missing or not asked for."""
+        wanted = [alpha for alpha in self.alphas if alpha]
+        if not wanted or len(set(wanted)) != len(wanted):
+            raise ConfigError(f"Directions.alphas: must name at least one besides 0, each once, got {self.alphas}")
+        if (self.method == "given") != bool(self.values):
+            raise ConfigError("Directions.values: belongs to method=given, which needs it")
+
+
+@dataclass(frozen=True)
+class Erase(NetworkFactor, kind="factor/erase"):
+    """Takes out what tells labels or domains apart, by each of some erasers.
+
+    Example:
+        >>> Erase(methods=["leace"]).target
+        'domain'
+    """
+
+    work: ClassVar[str] = "paribus.factors._erase"
+    fitted: ClassVar[bool] = True
+
+    methods: list[str] = field(["mean_difference", "leace"], choices=ERASERS, help="The erasers, a level each.")
+    target: str = field("domain", choices=TARGETS, help="What is taken out.")
+    fit_balance: bool = field(True, help="Weigh domain x class cells alike when fitting.")
+
+    def check(self) -> None:
+        """Refuse levels that are none."""
+        if not self.methods or len(set(self.methods)) != len(self.methods):
+            raise ConfigError(f"Erase.methods: must name at least one, each once, got {self.methods}")
+
+
+@dataclass(frozen=True)
+class Latent(NetworkFactor, kind="factor/latent"):
+    """Sets a latent of a sparse autoencoder to some values, keeping everything that the autoencoder does not explain.
+
+    Example:
+        >>> Latent(id=7, values=[0.0, 2.0]).id
+        7
+    """
+
+    work: ClassVar[str] = "paribus.factors._latent"
+    fitted: ClassVar[bool] = True
+
+    id: int = field(0, low=0, help="Number of the latent.")
+    values: list[float] = field([0.0, 1.0], low=0.0, help="What it is set to, in its largest activation where fitted.")
+
+    def check(self) -> None:
+        """Refuse levels that are none."""
+        if not self.values or len(set(self.values)) != len(self.values):
+            raise ConfigError(f"Latent.values: must name at least one, each once, got {self.values}")
+
+
+@dataclass(frozen=True)
+class Patch(NetworkFactor, kind="factor/patch"):
+    """Gives a context the value that another one has at the place.
+
+    Example:
+        >>> Patch(donors="split", split="clean").donors
+        'split'
+    """
+
+    work: ClassVar[str] = "paribus.factors._patch"
+
+    donors: str = field(
+        "other_label",
+        choices=DONORS,
+        help="Where values come from: a context at random of another label or domain, or any; split: the context at "
+        "the same place of another split (clean and corrupted pairs).",
+    )
+    split: str | None = field(None, help="The other split, for donors=split.")
+
+    def check(self) -> None:
+        """Refuse a split that is missing or not asked for."""
+        if (self.donors == "split") != (self.split is not None):
+            raise ConfigError("Patch.split: belongs to donors=split, which needs it")

@@ -1,0 +1,127 @@
+"""Cores: the smallest sets of units that keep what is read, in every context by itself, over the whole lattice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from paribus.arrays import Bools, Floats, Ints
+from paribus.errors import ConfigError
+from paribus.measure.executor import Executor
+from paribus.measure.factor import Units
+from paribus.measure.readout import Readout
+from paribus.measure.watch import Watch
+from paribus.methods.lattice import minimal_sets, robust_sets
+
+MOST_UNITS = 12
+"""Above this many units the lattice is not measured."""
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Cored:
+    """Cores of contexts.
+
+    Attributes:
+        sets: The cores that occur, as units chosen ``[c, m]``, by how many contexts have them, the most first.
+        found: Which contexts have each of them ``[c, n]``.
+        told: Contexts in which the units do something that a core can keep ``[n]``: with all of them the readout lies
+            above that with none.
+        retention: Mean share of what all units do that each core keeps, over the contexts that have it ``[c]``.
+        full: The readout with all units ``[n]``.
+        empty: The readout without the chosen ones ``[n]``.
+    """
+
+    sets: Bools
+    found: Bools
+    told: Bools
+    retention: Floats
+    full: Floats
+    empty: Floats
+
+
+def cores(
+    executor: Executor,
+    units: Units,
+    chosen: Sequence[int],
+    readout: Readout,
+    rows: Ints,
+    *,
+    threshold: float = 0.7,
+    robust: bool = True,
+    watch: Watch | None = None,
+) -> Cored:
+    """Measure every subset of the chosen (fitted) units and return each context's cores; all other units stay.
+
+    A set suffices where ``y(S) >= y(none) + threshold * (y(all) - y(none))``; a core is a set that suffices while none
+    of its proper subsets does and, if ``robust``, while all larger sets suffice too.
+
+    Args:
+        executor: The network at one checkpoint.
+        units: The units.
+        chosen: Which of them, at most 12.
+        readout: What is read; more of it is what a core keeps.
+        rows: The contexts that are reported.
+        threshold: Share that a core keeps.
+        robust: Whether larger sets must suffice too.
+        watch: Gets counts and progress.
+
+    Raises:
+        ConfigError: If too many are chosen.
+
+    Example:
+        >>> import torch
+        >>> from paribus.measure import ArraySubject, Contexts, InputUnits, Outputs, stack
+        >>> class Columns(InputUnits):
+        ...     name, names = "columns", ("0", "1", "2")
+        ...     def keep(self, cells, on):
+        ...         return stack([cells.with_value(0, cells.values[0] * row.astype(np.float32)) for row in on])
+        >>> class Both(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x[:, :1] * x[:, 1:2]
+        >>> executor = Executor(Both(), ArraySubject(Contexts(inputs=torch.ones(4, 3))))
+        >>> found = cores(executor, Columns(), [0, 1, 2], Outputs(), np.arange(4))
+        >>> found.sets.tolist(), found.found.mean(1).tolist()
+        ([[True, True, False]], [1.0])
+    """
+    m, k = len(chosen), len(units.names)
+    if not 0 < m <= MOST_UNITS:
+        raise ConfigError(f"cores: takes 1 to {MOST_UNITS} units, got {m}; choose fewer (experiment.n_units)")
+    subsets = np.arange(1 << m)[::-1]  # all units first
+    held = (subsets[:, None] >> np.arange(m) & 1).astype(bool)
+    on = np.ones((1 << m, k), bool)
+    on[:, list(chosen)] = held
+    n = len(rows)
+    place = np.full(len(executor.subject), -1, np.int64)
+    place[rows] = np.arange(n)
+    minimal = np.zeros((1 << m, n), bool)
+    kept, full, empty = np.full((1 << m, n), np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    told = np.zeros(n, bool)
+    for block in executor.stream(units.design(on), readout, watch, rows=rows):
+        at = place[block.columns]
+        values = block.values[0][::-1]  # now subset s stands at s
+        known = ~np.isnan(values)
+        none, every = values[0], values[-1]
+        gain = every - none
+        active = known[0] & known[-1] & (gain > TOLERANCE * np.maximum(1.0, np.abs(every)))
+        least = none + threshold * gain - TOLERANCE * np.maximum(1.0, np.abs(gain))
+        qualifies = np.ascontiguousarray((np.where(known, values, -np.inf) >= least) & active)
+        if robust:
+            qualifies = np.ascontiguousarray(robust_sets(qualifies, known))
+        minimal[:, at] = minimal_sets(qualifies)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            kept[:, at] = (values - none) / gain
+        full[at], empty[at], told[at] = every, none, active
+    times = minimal.sum(1)
+    order = np.argsort(-times, kind="stable")
+    order = order[times[order] > 0]
+    return Cored(
+        sets=(order[:, None] >> np.arange(m) & 1).astype(bool),
+        found=minimal[order],
+        told=told,
+        retention=np.array([kept[one, minimal[one]].mean() for one in order]),
+        full=full,
+        empty=empty,
+    )

@@ -1,0 +1,147 @@
+"""Grid: all combinations of two factors' levels, and how far two changes together differ from the sum of each alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from paribus.arrays import Floats, Ints
+from paribus.measure.executor import Executor
+from paribus.measure.factor import ActFactor, Factor, InputFactor, crossed
+from paribus.measure.readout import Readout
+from paribus.measure.watch import Watch
+from paribus.methods.contrast import contrasted, null_means, to_baseline
+from paribus.stats.clusters import ClusterSums
+
+
+@dataclass(frozen=True)
+class Gridded:
+    """Two factors' combinations measured; cells in the order of the first factor's levels, the second's going fastest.
+
+    Attributes:
+        sums: Differences of every cell but the first to the baseline of both ``[a * b - 1]``, by cluster.
+        means: Mean of the readout in every cell ``[a, b]``.
+        joint: Interactions ``y(i, j) - y(i, 0) - y(0, j) + y(0, 0)`` of the other levels ``[(a - 1) * (b - 1)]``.
+        null: Draws for ``sums``; None without.
+        joint_null: Draws for ``joint``.
+        null_name: What they are.
+    """
+
+    sums: ClusterSums
+    means: Floats
+    joint: ClusterSums
+    null: Floats | None
+    joint_null: Floats | None
+    null_name: str
+
+
+def grid(
+    executor: Executor,
+    one: Factor,
+    other: Factor,
+    readout: Readout,
+    rows: Ints,
+    *,
+    n_null: int,
+    rng: np.random.Generator,
+    watch: Watch | None = None,
+) -> Gridded:
+    """Measure two (fitted) factors' combinations on some contexts; a factor of the inputs comes first.
+
+    Where only the second edits activations, the null crosses the first with that one's null conditions; the null of
+    two factors of the inputs is that of the readout's like features.
+
+    Raises:
+        ConfigError: If the two cannot be crossed.
+
+    Example:
+        >>> import torch
+        >>> from paribus.measure import ArraySubject, Contexts, Outputs, stack
+        >>> class Column(InputFactor):
+        ...     labels = ("0", "1")
+        ...     def __init__(self, at):
+        ...         self.name, self.at = f"column {at}", at
+        ...     def edit(self, cells):
+        ...         changed = cells.values[0].copy()
+        ...         changed[..., self.at] = 1.0
+        ...         return stack([cells, cells.with_value(0, changed)])
+        >>> class Product(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x.prod(1, keepdim=True)
+        >>> executor = Executor(Product(), ArraySubject(Contexts(inputs=torch.zeros(8, 2))))
+        >>> rng = np.random.default_rng(0)
+        >>> found = grid(executor, Column(0), Column(1), Outputs(), np.arange(8), n_null=0, rng=rng)
+        >>> found.means.tolist(), found.joint.means.tolist()
+        ([[0.0, 0.0], [0.0, 1.0]], [1.0])
+    """
+    design = crossed(one, other)
+    a, b = one.n_levels, other.n_levels
+    cells = to_baseline(a * b)
+    squares = interaction_weights(a, b)
+    found = contrasted(executor, design, readout, np.concatenate([cells, squares]), rows, rng, watch=watch)
+    every = np.arange(len(cells) + len(squares))
+    null, name = found.null, "like features" if found.null is not None else ""
+    if null is None and n_null and isinstance(one, InputFactor) and isinstance(other, ActFactor):
+        null, name = _crossed_null(executor, one, other, readout, rows, n_null, rng), other.null_name
+    return Gridded(
+        sums=found.sums.rows(every[: len(cells)]),
+        means=found.means.reshape(a, b),
+        joint=found.sums.rows(every[len(cells) :]),
+        null=None if null is None else null[: len(cells)],
+        joint_null=None if null is None else null[len(cells) :],
+        null_name=name if null is not None else "",
+    )
+
+
+def interaction_weights(a: int, b: int) -> Floats:
+    """Return the weights of all interactions ``[(a - 1) * (b - 1), a * b]``.
+
+    Example:
+        >>> interaction_weights(2, 2).tolist()
+        [[1.0, -1.0, -1.0, 1.0]]
+    """
+    weights = np.zeros(((a - 1) * (b - 1), a, b))
+    for row, (i, j) in enumerate((i, j) for i in range(1, a) for j in range(1, b)):
+        weights[row, 0, 0] = weights[row, i, j] = 1.0
+        weights[row, i, 0] = weights[row, 0, j] = -1.0
+    return weights.reshape(len(weights), a * b)
+
+
+def _crossed_null(
+    executor: Executor,
+    one: InputFactor,
+    other: ActFactor,
+    readout: Readout,
+    rows: Ints,
+    n_null: int,
+    rng: np.random.Generator,
+) -> Floats | None:
+    """Return draws for all cells and then for all interactions: the second factor's null beside the first's levels."""
+    null = other.null_design(n_null, rng)
+    if null is None:
+        return None
+    a, b, m = one.n_levels, other.n_levels, null.n_conditions
+    design = replace(null, edit=one.edit, n_levels=a)
+    draws = 1 + np.arange(m - 1).reshape(b - 1, -1)  # the null condition of each level and draw
+    n = draws.shape[1]
+    weights: list[Floats] = []
+    index = np.full((a * b - 1 + (a - 1) * (b - 1), n), -1, np.int64)
+
+    def add(row: int, draw: int, terms: list[tuple[int, int, float]]) -> None:
+        weight = np.zeros((a, m))
+        for i, at, times in terms:
+            weight[i, at] += times
+        index[row, draw] = len(weights)
+        weights.append(weight.ravel())
+
+    for draw in range(n):
+        for i in range(a):
+            for j in range(b):
+                row, at = i * b + j - 1, int(draws[j - 1, draw]) if j else 0
+                if i or j:
+                    add(row, draw, [(i, at, 1.0), (0, 0, -1.0)])
+                if i and j:
+                    square = [(i, at, 1.0), (i, 0, -1.0), (0, at, -1.0), (0, 0, 1.0)]
+                    add(a * b - 1 + (i - 1) * (b - 1) + j - 1, draw, square)
+    return null_means(executor, design, readout, np.array(weights), index, rows, rng)
