@@ -57,5 +57,7 @@ def chosen(ids: Sequence[int], size: int, what: str, place: object) -> tuple[int
     if len(set(ids)) != len(ids):
         raise ConfigError(f"experiment.factor.ids: names a {what} twice")
     if ids and max(ids) >= size:
-        raise ConfigError(f"experiment.factor.ids: {place} has {size} {what}s, numbered 0 to {size - 1}, got {max(ids)}")
+        raise ConfigError(
+            f"experiment.factor.ids: {place} has {size} {what}s, numbered 0 to {size - 1}, got {max(ids)}"
+        )
     return tuple(ids) or tuple(range(size))

@@ -11,7 +11,7 @@ from paribus.measure.binding import Binding, FactorSpec
 from paribus.spec import field
 
 if TYPE_CHECKING:
-    from paribus.measure.factor import Factor, Units
+    from paribus.measure import factor
 
 ABLATIONS = ("zero", "mean", "resample")
 TARGETS = ("label", "domain")
@@ -26,7 +26,7 @@ class NetworkFactor(FactorSpec):
 
     work: ClassVar[str]
 
-    def bind(self, to: Binding) -> Factor | Units:
+    def bind(self, to: Binding) -> factor.Factor | factor.Units:
         """Look the place up and return what is varied.
 
         Raises:
@@ -34,12 +34,12 @@ class NetworkFactor(FactorSpec):
         """
         if not to.place:
             raise ConfigError(f"experiment.place: {type(self).__name__} edits activations; say where")
-        found: Factor | Units = importlib.import_module(self.work).bind(self, to)
+        found: factor.Factor | factor.Units = importlib.import_module(self.work).bind(self, to)
         return found
 
 
 @dataclass(frozen=True)
-class Units(NetworkFactor, kind="factor/units"):  # type: ignore[no-redef]
+class Units(NetworkFactor, kind="factor/units"):
     """Channels of a place (of an image network's layer, a hidden layer, a residual stream), each a unit.
 
     Example:
@@ -52,7 +52,9 @@ class Units(NetworkFactor, kind="factor/units"):  # type: ignore[no-redef]
 
     ids: list[int] = field([], low=0, help="Numbers of the channels; empty: all of the place.")
     ablation: str = field(
-        "mean", choices=ABLATIONS, help="What a unit that is taken away is set to: 0, its mean, another context's value."
+        "mean",
+        choices=ABLATIONS,
+        help="What a unit that is taken away is set to: 0, its mean, another context's value.",
     )
 
 

@@ -106,6 +106,14 @@ class Executor:
         other.subject, other._engines, other._at = subject, {}, {}
         return other
 
+    @property
+    def rounding(self) -> float:
+        """What the same number, computed in two ways, may be off by, relative to its size: that of 32 or 64 bits.
+
+        Half formats keep 24 bits where sums are taken, and what they lose is the same in all conditions.
+        """
+        return 1e-14 if self._format is torch.float64 else 1e-6
+
     # ---------------------------------------------------------------- designs
 
     def feasible(self, design: Design, watch: Watch | None = None) -> Bools:

@@ -76,7 +76,7 @@ def ablate(
     found = contrasted(executor, units.design(on), readout, to_baseline(len(on)), rows, rng, watch=watch)
     null, name = found.null, "like features" if found.null is not None else ""
     if null is None and n_null:
-        null, name = null_effects(executor, units, off, readout, rows, n_null, rng), units.null_name
+        null, name = null_effects(executor, units, off, readout, rows, n_null, rng, watch), units.null_name
     return Ablated(found.sums, found.means, null, name if null is not None else "")
 
 
@@ -91,7 +91,14 @@ def singles(k: int) -> Bools:
 
 
 def null_effects(
-    executor: Executor, units: Units, off: Bools, readout: Readout, rows: Ints, n_null: int, rng: np.random.Generator
+    executor: Executor,
+    units: Units,
+    off: Bools,
+    readout: Readout,
+    rows: Ints,
+    n_null: int,
+    rng: np.random.Generator,
+    watch: Watch | None = None,
 ) -> Floats | None:
     """Return mean effects of random sets of like units ``[sets, n_null]``; None where no set has any.
 
@@ -109,4 +116,4 @@ def null_effects(
     on = np.ones((1 + len(known), len(pool.names)), bool)
     for members, place in known.items():
         on[1 + place, list(members)] = False
-    return null_means(executor, pool.design(on), readout, to_baseline(len(on)), index, rows, rng)
+    return null_means(executor, pool.design(on), readout, to_baseline(len(on)), index, rows, rng, watch)

@@ -75,7 +75,7 @@ def contrasted(
     stream = executor.stream(design, readout, watch, contrasts=wanted, rows=rows)
     for block in stream:
         values = block.values[0]
-        found = weighted(weights, values)
+        found = weighted(weights, values, executor.rounding)
         if support is not None:
             found[~support[:, block.columns]] = np.nan
         sums.add(found, block.columns)
@@ -97,10 +97,12 @@ def to_baseline(n_conditions: int) -> Floats:
     return weights
 
 
-def weighted(weights: Floats, values: Floats) -> Floats:
+def weighted(weights: Floats, values: Floats, rounding: float = 0.0) -> Floats:
     """Return weighted sums ``[rows, n]`` of conditions ``[conditions, n]``; NaN where a condition it uses is missing.
 
-    Weights of a row add up to 0. The first condition used is taken off all others, so that equal values give exactly 0.
+    Weights of a row add up to 0. The first condition used is taken off all others, so that equal values give exactly 0;
+    so does what is no larger than ``rounding`` times the largest value used: a network that computes the same in two
+    ways is off by its number format, always to the same side, and a test of thousands of contexts would find that.
 
     Example:
         >>> weighted(np.array([[-1.0, 1.0, 0.0]]), np.array([[0.1], [0.1], [np.nan]])).tolist()
@@ -110,6 +112,9 @@ def weighted(weights: Floats, values: Floats) -> Floats:
     for row, weight in enumerate(weights):
         first, *others = np.flatnonzero(weight)
         out[row] = sum(weight[one] * (values[one] - values[first]) for one in others)
+        if rounding:
+            size = np.abs(values[[first, *others]]).max(0) * np.abs(weight).max()
+            out[row][np.abs(out[row]) <= rounding * size] = 0.0
     return out
 
 
@@ -121,6 +126,7 @@ def null_means(
     index: Ints,
     rows: Ints,
     rng: np.random.Generator,
+    watch: Watch | None = None,
 ) -> Floats:
     """Return mean contrasts of a null's conditions, arranged as draws for each row ``[rows, n_null]``.
 
@@ -132,9 +138,13 @@ def null_means(
         index: Which of them each draw of each row is ``[rows, n_null]``; -1 for none.
         rows: Which contexts.
         rng: Joins clusters where there are many.
+        watch: Is told how they were measured.
     """
     sums = RowSums(len(weights), np.zeros(len(executor.subject), np.int64), rng)
-    for block in executor.stream(design, readout, rows=rows):
-        sums.add(weighted(weights, block.values[0]), block.columns)
+    stream = executor.stream(design, readout, rows=rows)
+    for block in stream:
+        sums.add(weighted(weights, block.values[0], executor.rounding), block.columns)
+    if watch is not None:
+        watch.diagnose(engine=stream.report)
     means = np.append(sums.result().means, np.nan)
     return np.asarray(means[index])

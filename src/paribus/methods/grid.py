@@ -83,7 +83,7 @@ def grid(
     every = np.arange(len(cells) + len(squares))
     null, name = found.null, "like features" if found.null is not None else ""
     if null is None and n_null and isinstance(one, InputFactor) and isinstance(other, ActFactor):
-        null, name = _crossed_null(executor, one, other, readout, rows, n_null, rng), other.null_name
+        null, name = _crossed_null(executor, one, other, readout, rows, n_null, rng, watch), other.null_name
     return Gridded(
         sums=found.sums.rows(every[: len(cells)]),
         means=found.means.reshape(a, b),
@@ -116,6 +116,7 @@ def _crossed_null(
     rows: Ints,
     n_null: int,
     rng: np.random.Generator,
+    watch: Watch | None,
 ) -> Floats | None:
     """Return draws for all cells and then for all interactions: the second factor's null beside the first's levels."""
     null = other.null_design(n_null, rng)
@@ -144,4 +145,4 @@ def _crossed_null(
                 if i and j:
                     square = [(i, at, 1.0), (i, 0, -1.0), (0, at, -1.0), (0, 0, 1.0)]
                     add(a * b - 1 + (i - 1) * (b - 1) + j - 1, draw, square)
-    return null_means(executor, design, readout, np.array(weights), index, rows, rng)
+    return null_means(executor, design, readout, np.array(weights), index, rows, rng, watch)

@@ -84,7 +84,7 @@ def interact(
     found = contrasted(executor, units.design(masks), readout, weights, rows, rng, watch=watch)
     null, name = found.null, "like features" if found.null is not None else ""
     if null is None and n_null:
-        null, name = _like(executor, units, members, readout, rows, n_null, rng), units.null_name
+        null, name = _like(executor, units, members, readout, rows, n_null, rng, watch), units.null_name
     return Interacted(members, found.sums, null, name if null is not None else "")
 
 
@@ -120,6 +120,7 @@ def _like(
     rows: Ints,
     n_null: int,
     rng: np.random.Generator,
+    watch: Watch | None,
 ) -> Floats | None:
     """Return interactions of random sets of like units ``[rows, n_null]``."""
     off = np.zeros((len(members), len(units.names)), bool)
@@ -134,4 +135,4 @@ def _like(
     if not known:
         return None
     masks, weights = inclusion_exclusion(list(known), len(pool.names))
-    return null_means(executor, pool.design(masks), readout, weights, index, rows, rng)
+    return null_means(executor, pool.design(masks), readout, weights, index, rows, rng, watch)

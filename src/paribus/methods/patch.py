@@ -94,7 +94,7 @@ def patch(
         if null is not None:
             index = np.arange(null.n_conditions - 1)[None]
             weights = to_baseline(null.n_conditions)
-            draws.append(null_means(executor, null, readout, weights, index, rows, rng)[0])
+            draws.append(null_means(executor, null, readout, weights, index, rows, rng, watch)[0])
     return Patched(
         sums=joined(parts),
         means=np.array(means),

@@ -95,7 +95,7 @@ def sweep(
     if null is not None:
         null = null[: levels - 1]
     elif n_null:
-        null, name = _own_null(executor, factor, readout, rows, n_null, rng), factor.null_name
+        null, name = _own_null(executor, factor, readout, rows, n_null, rng, watch), factor.null_name
     return Swept(
         sums=found.sums.rows(every[: levels - 1]),
         means=found.means,
@@ -107,11 +107,17 @@ def sweep(
 
 
 def _own_null(
-    executor: Executor, factor: Factor, readout: Readout, rows: Ints, n_null: int, rng: np.random.Generator
+    executor: Executor,
+    factor: Factor,
+    readout: Readout,
+    rows: Ints,
+    n_null: int,
+    rng: np.random.Generator,
+    watch: Watch | None,
 ) -> Floats | None:
     design = factor.null_design(n_null, rng)
     if design is None:
         return None
     n = design.n_conditions
     index = np.arange(n - 1).reshape(factor.n_levels - 1, -1)
-    return null_means(executor, design, readout, to_baseline(n), index, rows, rng)
+    return null_means(executor, design, readout, to_baseline(n), index, rows, rng, watch)

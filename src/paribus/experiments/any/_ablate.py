@@ -1,0 +1,81 @@
+"""The work of an ablation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paribus.arrays import Ints
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._ranking import ranked
+from paribus.experiments.any._session import as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any.ablate import Ablate
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.measure.factor import Units
+from paribus.methods.ablate import ablate
+from paribus.results.schema import Aggregates, Figure
+
+COLUMNS = {
+    "k": "units taken away together",
+    "rank": "place of the unit in the order found on contexts that are not reported, from 1; for sets the last of them",
+    "dose": "k, where a row is a set of the strongest",
+}
+
+
+def validate(experiment: Ablate, setup: NetworkSetup) -> None:
+    """Look up everything that is named."""
+    look_up(experiment, setup, factor=as_units)
+
+
+def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Ablate at every checkpoint; hand over ``effects``, its figures, and the headline.
+
+    Raises:
+        ConfigError: If something that is named does not exist.
+        DataError: If no contexts are left to rank on or to report.
+    """
+    rows = rows_of(experiment, setup, fitted=True)
+    parts: list[Part] = []
+    kind, name, base = "", "", float("nan")
+    for at in at_checkpoints(experiment, setup, recorder):
+        units = as_units(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+        units = units.fit(at.executor, rows.fit)
+        order = ranked(setup, at, units, rows)
+        labels, off = _sets(experiment, units, order)
+        n_null, rng = setup.stats.n_null, setup.rng("ablate")
+        found = ablate(at.executor, units, off, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
+        kind, name, base = at.kind, units.name, float(found.means[0])
+        parts.append(Part(at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name))
+    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    frame = effects(to, parts, what=f"One row per checkpoint and set of {name} taken away.")
+    _figure(recorder, name, kind)
+    return summed_up(to, frame, factor=name, baseline_mean=base)
+
+
+def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str, object]], np.ndarray]:
+    """Return what each row is, and the units it takes away ``[rows, k]``: single ones, then the strongest together."""
+    n = len(units.names)
+    single = order[: experiment.n_units]
+    ks = [k for k in sorted(experiment.ks) if k <= n]
+    off = np.zeros((len(single) + len(ks), n), bool)
+    off[np.arange(len(single)), single] = True
+    labels: list[dict[str, object]] = [
+        {"level": units.names[unit], "dose": np.nan, "k": 1, "rank": rank + 1} for rank, unit in enumerate(single)
+    ]
+    for row, k in enumerate(ks, start=len(single)):
+        off[row, order[:k]] = True
+        labels.append({"level": f"strongest {k}", "dose": float(k), "k": k, "rank": k})
+    return labels, off
+
+
+def _figure(recorder: Recorder, name: str, kind: str) -> None:
+    caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of the null that the table names."
+    bands = {"low": "ci_low", "high": "ci_high", "null_low": "null_low", "null_high": "null_high"}
+    recorder.figure(
+        Figure(
+            "ablate", "forest", ("effects",),
+            {"label": "level", "value": "mean_delta", **bands, "group": "epoch"},
+            f"Effect of taking {name} away", caption,
+            {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like units", "max_rows": 40},
+        )
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""The work of minimal cores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools, Floats, Ints
+from paribus.errors import ConfigError
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._ranking import ranked
+from paribus.experiments.any._session import Rows, as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any.cores import LESS_IS_KEPT, Cores
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.methods.ablate import ablate, singles
+from paribus.methods.cores import Cored, cores
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.clusters import bootstrap_weights, cluster_codes
+from paribus.stats.inclusion import DRAWS
+from paribus.stats.shares import shares
+
+COLUMNS = {"in_cores": "share of the contexts in which the units do something whose cores hold this unit"}
+CORES = {
+    "core": "the units that suffice",
+    "size": "how many they are",
+    "n": "contexts in which it is a core",
+    "share": "share of the contexts in which the units do something that a core can keep",
+    "share_low": "lower end of the 95 % interval of share by cluster (Wilson)",
+    "share_high": "upper end of that interval",
+    "share_method": "how it was made; none: why there is none",
+    "retention": "mean share of what all units do that it keeps",
+    "named": "whether its share reaches least_share",
+    "inclusion": f"share of {DRAWS} cluster resamples in which it reaches least_share",
+}
+
+
+def validate(experiment: Cores, setup: NetworkSetup) -> None:
+    """Look up everything that is named."""
+    look_up(experiment, setup, factor=as_units)
+
+
+def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Find cores at every checkpoint; hand over ``cores``, ``effects`` (each unit taken away alone) and a figure.
+
+    Raises:
+        ConfigError: If something that is named does not exist, or less of the readout is better.
+        DataError: If no contexts are left to choose units on or to report.
+    """
+    rows = rows_of(experiment, setup, fitted=True)
+    parts: list[Part] = []
+    tables: list[pd.DataFrame] = []
+    kind, name, told = "", "", 0
+    for at in at_checkpoints(experiment, setup, recorder):
+        if at.kind in LESS_IS_KEPT:
+            raise ConfigError(f"experiment.readout: a core keeps as much as there is; of {at.kind} less is better")
+        units = as_units(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+        units = units.fit(at.executor, rows.fit)
+        chosen = np.sort(ranked(setup, at, units, rows)[: experiment.n_units])
+        found = cores(
+            at.executor,
+            units,
+            chosen.tolist(),
+            at.readout,
+            rows.reported,
+            threshold=experiment.threshold,
+            robust=experiment.robust,
+            watch=recorder,
+        )
+        names = [units.names[one] for one in chosen]
+        kind, name, told = at.kind, units.name, int(found.told.sum())
+        tables.append(_table(experiment, setup, rows, found, names, at.epoch))
+        off = singles(len(units.names))[chosen]
+        alone = ablate(
+            at.executor, units, off, at.readout, rows.reported, n_null=setup.stats.n_null, rng=setup.rng("alone"),
+            watch=recorder,
+        )  # fmt: skip
+        held = [_share(found, unit) for unit in range(len(names))]
+        labels = [{"level": one, "in_cores": share} for one, share in zip(names, held, strict=True)]
+        parts.append(Part(at.epoch, labels, alone.sums, alone.means[1:], alone.null, alone.null_name))
+    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    frame = effects(to, parts, what=f"What taking away each of {name} alone does, one row per checkpoint and unit.")
+    table = pd.concat(tables, ignore_index=True)
+    text = f"The sets of {name} that are a core of some context, one row per checkpoint and set."
+    recorder.table(Table("cores", text, Evidence.INTERVENTIONAL, table, {"epoch": "epoch of the checkpoint", **CORES}))
+    if not told:
+        recorder.warn(f"In no context do {name} raise {kind}; there is nothing that a core could keep.")
+    columns = {"label": "core", "value": "share", "low": "share_low", "high": "share_high", "group": "epoch"}
+    recorder.figure(
+        Figure(
+            "cores", "forest", ("cores",), columns, f"Cores among {name}", "95 % intervals by cluster.",
+            {"xlabel": "share of contexts", "max_rows": 30},
+        )
+    )  # fmt: skip
+    return summed_up(to, frame, factor=name, n_contexts_with_cores=told, n_named=int(table["named"].astype(bool).sum()))
+
+
+def _share(found: Cored, unit: int) -> float:
+    holds = np.asarray(found.found[found.sets[:, unit]].any(axis=0))
+    return float(holds[found.told].mean()) if found.told.any() else float("nan")
+
+
+def _table(
+    experiment: Cores, setup: NetworkSetup, rows: Rows, found: Cored, names: list[str], epoch: int
+) -> pd.DataFrame:
+    holds = found.found[:, found.told]
+    cluster = setup.contexts.cluster[rows.reported][found.told]
+    if not holds.size:
+        return pd.DataFrame(columns=["epoch", *CORES])
+    found_in = shares(holds.T, cluster, spec=setup.stats)
+    again = _again(holds, cluster, experiment.least_share, setup.rng("cores_inclusion"))
+    frame = pd.DataFrame(
+        {
+            "core": [" + ".join(np.array(names, object)[members]) for members in found.sets],
+            "size": found.sets.sum(1),
+            "n": holds.sum(1),
+            "share": found_in.share,
+            "share_low": found_in.low,
+            "share_high": found_in.high,
+            "share_method": found_in.method,
+            "retention": found.retention,
+            "named": found_in.share >= experiment.least_share,
+            "inclusion": again,
+        }
+    )
+    frame.insert(0, "epoch", epoch)
+    return frame
+
+
+def _again(holds: Bools, cluster: Ints, least: float, rng: np.random.Generator) -> Floats:
+    """Return in what share of cluster resamples each core reaches the share ``[cores]``."""
+    codes, k = cluster_codes(cluster)
+    sizes = np.bincount(codes, minlength=k).astype(np.float64)
+    counts = np.array([np.bincount(codes, weights=row, minlength=k) for row in holds])
+    weights = np.concatenate(list(bootstrap_weights(k, DRAWS, rng)))
+    return np.asarray(((weights @ counts.T) / (weights @ sizes)[:, None] >= least).mean(0))

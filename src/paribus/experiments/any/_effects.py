@@ -1,0 +1,188 @@
+"""The canonical table of effects that every generic experiment makes, and what is read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Floats
+from paribus.experiments.any._session import Rows
+from paribus.experiments.base import Recorder
+from paribus.experiments.headline import largest_size
+from paribus.experiments.setup import NetworkSetup
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Table
+from paribus.stats.clusters import ClusterSums, joined
+from paribus.stats.effects import effect_table, established, skew_warnings
+from paribus.stats.inclusion import DRAWS, inclusion
+
+LEAST_TESTED = 6
+"""Contexts below which a row has no test and no interval."""
+
+COLUMNS: Mapping[str, str] = {
+    "epoch": "epoch of the checkpoint",
+    "level": "what was done",
+    "dose": "the level as a number, where it is an amount",
+    "readout": "what was read",
+    "mean_readout": "mean of the readout under it",
+    "mean_delta": "mean paired difference of the readout to the same context's baseline",
+    "std_delta": "sample sd of the paired differences",
+    "std_error": "cluster-robust standard error of mean_delta",
+    "n": "contexts measured",
+    "n_clusters": "clusters they come from",
+    "ci_low": "lower end of the cluster-bootstrap interval of mean_delta",
+    "ci_high": "upper end of that interval",
+    "ci_adj_low": "lower end of the interval that holds for all rows of this table together (max-t); beside p_adj",
+    "ci_adj_high": "upper end of that interval",
+    "ci_method": "how it was made; none: why there is none",
+    "p": "sign-flip p of whole clusters: is the effect zero?",
+    "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
+    "p_adj": "p adjusted over the rows of this table",
+    "null": "what the null is made of; empty where there is none of this kind",
+    "null_low": "2.5 % quantile of the same mean under the null",
+    "null_median": "median of that null",
+    "null_high": "97.5 % quantile of that null",
+    "null_percentile": "place of mean_delta in that null, 0 to 100; not a p",
+    "established": "whether p_adj is within the level and the interval of all rows together leaves out 0",
+    "inclusion": f"share of {DRAWS} cluster resamples in which the row differs from 0 again, adjusted, with its sign",
+}
+"""What the columns mean that tables of effects share."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows measured at one checkpoint.
+
+    Attributes:
+        epoch: Of the checkpoint.
+        rows: What each row is, by column; ``level`` at least.
+        sums: The effects, by cluster.
+        means: Mean of the readout under each row; None where that is no single number.
+        null: Draws of the null ``[rows, n_null]``; None without.
+        null_name: What they are.
+    """
+
+    epoch: int
+    rows: Sequence[Mapping[str, Any]]
+    sums: ClusterSums
+    means: Floats | None = None
+    null: Floats | None = None
+    null_name: str = ""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Where the rows of a table go.
+
+    Attributes:
+        setup: Settings of the statistics, clusters, randomness.
+        recorder: Gets the table.
+        kind: Name of the readout.
+        contexts: Which contexts were reported.
+        columns: What further columns mean.
+    """
+
+    setup: NetworkSetup
+    recorder: Recorder
+    kind: str
+    contexts: Rows
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def effects(
+    to: Reported,
+    parts: Sequence[Part],
+    *,
+    name: str = "effects",
+    what: str,
+    evidence: Evidence = Evidence.INTERVENTIONAL,
+    bounds: tuple[float, float] | None = None,
+) -> pd.DataFrame:
+    """Hand a table of effects over, one family over all checkpoints, and return it.
+
+    Args:
+        to: Where it goes.
+        parts: The rows, checkpoint by checkpoint.
+        name: Name of the table.
+        what: What a row is, in a sentence.
+        evidence: How the numbers were obtained.
+        bounds: Range of the effects, to which intervals are cut.
+    """
+    setup = to.setup
+    sums = joined([part.sums for part in parts])
+    rng = setup.rng(f"{name}_table")
+    null = _nulls(parts)
+    table = effect_table(
+        sums, setup.contexts.cluster, spec=setup.stats, rng=rng, null=null, least=LEAST_TESTED, bounds=bounds
+    )
+    if null is None:
+        for column in ("null_low", "null_median", "null_high", "null_percentile"):
+            table[column] = np.nan
+    table["null"] = [part.null_name for part in parts for _ in part.rows]
+    table["mean_readout"] = np.concatenate(
+        [np.full(len(part.rows), np.nan) if part.means is None else part.means for part in parts]
+    )
+    table["readout"] = to.kind
+    table["established"] = established(table, level=1 - setup.stats.confidence)
+    table["inclusion"] = inclusion(sums, spec=setup.stats, rng=rng)
+    own = pd.DataFrame([{"epoch": part.epoch, **row} for part in parts for row in part.rows])
+    tested = ~table["p"].isna().to_numpy()
+    for warning in skew_warnings(table[tested], list(own["level"].to_numpy()[tested])):
+        to.recorder.warn(warning)
+    order = [column for column in COLUMNS if column in table and column not in own]
+    frame = pd.concat([own, table[order]], axis=1)
+    description = f"{what} Reported on {to.contexts.said}. One family of {len(frame)} rows."
+    to.recorder.table(Table(name, description, evidence, frame, {**COLUMNS, **to.columns}))
+    return frame
+
+
+def _nulls(parts: Sequence[Part]) -> Floats | None:
+    """Return the draws of all rows ``[rows, n_null]``, NaN where a row has none; None where no row has any."""
+    width = max((0 if part.null is None else part.null.shape[1] for part in parts), default=0)
+    if not width:
+        return None
+    out = np.full((sum(len(part.rows) for part in parts), width), np.nan)
+    start = 0
+    for part in parts:
+        if part.null is not None:
+            out[start : start + len(part.rows), : part.null.shape[1]] = part.null
+        start += len(part.rows)
+    return out
+
+
+def summed_up(to: Reported, frame: pd.DataFrame, **custom: Any) -> Aggregates:
+    """Keep the headline, the largest effect of the last checkpoint, as metrics, and return the aggregates.
+
+    Args:
+        to: Where it goes.
+        frame: The canonical table.
+        custom: Further entries of the aggregates.
+    """
+    to.recorder.diagnose(n_contexts_tested=len(to.contexts.reported))
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    known = last[last["mean_delta"].notna()]
+    if not len(known):
+        return Aggregates(n_samples=len(to.contexts.reported), n_conditions=len(frame), custom=custom)
+    row = known.loc[known["mean_delta"].abs().idxmax()]
+    largest_size(to.recorder, "largest_effect", row)
+    to.recorder.metric("n_established", float(known["established"].sum()))
+    return Aggregates(
+        mean_delta=float(row["mean_delta"]),
+        std_delta=float(row["std_delta"]),
+        n_samples=len(to.contexts.reported),
+        n_conditions=len(frame),
+        custom={
+            "readout": to.kind,
+            "headline_level": str(row["level"]),
+            "n_established": int(known["established"].sum()),
+            "n_tested": int(known["p"].notna().sum()),
+            "split": to.contexts.said,
+            "n_fitted_on": len(to.contexts.fit),
+            "p_adj_family": "table",
+            **custom,
+        },
+    )

@@ -1,0 +1,83 @@
+"""The work of a grid."""
+
+from __future__ import annotations
+
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any.grid import Grid
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.measure.factor import Factor, crossed
+from paribus.methods.grid import grid
+from paribus.results.schema import Aggregates, Figure
+
+COLUMNS = {"first": "level of the first factor", "second": "level of the second factor"}
+JOINT = {
+    **COLUMNS,
+    "mean_delta": "mean of y(both) - y(first alone) - y(second alone) + y(neither) over contexts",
+}
+
+
+def validate(experiment: Grid, setup: NetworkSetup) -> None:
+    """Look up everything that is named, and whether the two can be crossed."""
+    look_up(experiment, setup)
+    executor = setup.executor()
+    bound = [bind(name, spec, experiment, setup, executor) for name, spec in experiment.factors().items()]
+    crossed(*(as_factor(one, name) for one, name in zip(bound, experiment.factors(), strict=True)))
+
+
+def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Measure the grid at every checkpoint; hand over ``effects`` (cells), ``interactions`` and their heatmaps.
+
+    Raises:
+        ConfigError: If something that is named does not exist, or the two cannot be crossed.
+        DataError: If no contexts are left to fit on or to report.
+    """
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    cells: list[Part] = []
+    joint: list[Part] = []
+    kind, names, base = "", ("", ""), float("nan")
+    for at in at_checkpoints(experiment, setup, recorder):
+        one, other = (
+            as_factor(bind(name, spec, experiment, setup, at.executor), name).fit(at.executor, rows.fit)
+            for name, spec in experiment.factors().items()
+        )
+        n_null, rng = setup.stats.n_null, setup.rng("grid")
+        found = grid(at.executor, one, other, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
+        kind, names, base = at.kind, (one.name, other.name), float(found.means[0, 0])
+        means = found.means.ravel()[1:]
+        cells.append(Part(at.epoch, _cells(one, other)[1:], found.sums, means, found.null, found.null_name))
+        both = [row for row in _cells(one, other) if row["first"] != one.labels[0] and row["second"] != other.labels[0]]
+        joint.append(Part(at.epoch, both, found.joint, None, found.joint_null, found.null_name))
+    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    title = f"{names[0]} and {names[1]}"
+    frame = effects(to, cells, what=f"One row per checkpoint and combination of {title}, against both baselines.")
+    pairs = effects(
+        Reported(setup, recorder, kind, rows, JOINT),
+        joint,
+        name="interactions",
+        what=f"What {title} do together beyond the sum of each alone, one row per checkpoint and combination.",
+    )
+    for table, heading in (("effects", "Effect of"), ("interactions", "Beyond the sum:")):
+        columns = {"x": "second", "y": "first", "value": "mean_delta", "panel": "epoch"}
+        recorder.figure(
+            Figure(
+                f"grid_{table}", "heatmap", (table,), columns, f"{heading} {title}",
+                "Intervals and tests stand in the table.",
+                {"diverging": True, "value_label": f"change of {kind}", "xlabel": names[1], "ylabel": names[0]},
+            )
+        )  # fmt: skip
+    return summed_up(
+        to,
+        frame,
+        factor=names[0],
+        other=names[1],
+        baseline_mean=base,
+        n_interactions_established=int(pairs["established"].sum()),
+    )
+
+
+def _cells(one: Factor, other: Factor) -> list[dict[str, str]]:
+    """Return what each combination is, the second factor's levels going fastest."""
+    pairs = [(a, b) for a in one.labels for b in other.labels]
+    return [{"level": f"{a} x {b}", "first": a, "second": b} for a, b in pairs]

@@ -1,0 +1,186 @@
+"""The work of patching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from paribus.arrays import Floats
+from paribus.errors import ConfigError, DataError
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, place_of, rows_of
+from paribus.experiments.any.generic import AUTO
+from paribus.experiments.any.patch import Patch
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.factors._patch import Patches
+from paribus.factors.spec import Patch as PatchFactor
+from paribus.measure.executor import Executor
+from paribus.measure.place import Place
+from paribus.methods.patch import Patched, patch
+from paribus.results.schema import Aggregates, Figure
+from paribus.stats.bootstrap import tails
+from paribus.stats.clusters import ClusterSums, bootstrap_weights
+from paribus.stats.intervals import MIN_CLUSTERS
+
+COLUMNS = {
+    "direction": "where values come from, and what they are put into",
+    "site": "the module",
+    "part": "channels, heads or positions there; all where empty",
+    "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
+    "share": "mean_delta / total, a ratio of means; missing where total is not established",
+    "share_low": "lower end of its 95 % interval over clusters",
+    "share_high": "upper end of that interval",
+    "share_method": "how it was made; none: why there is none",
+}
+
+SHARE = ("share", "share_low", "share_high")
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One direction: what is patched with what."""
+
+    factor: PatchFactor
+    rows: Rows
+    name: str
+
+
+def validate(experiment: Patch, setup: NetworkSetup) -> None:
+    """Look up everything that is named, at every place."""
+    look_up(experiment, setup)
+    executor = setup.executor()
+    for way in _ways(experiment, setup):
+        for place in experiment.at():
+            _bound(experiment, setup, executor, way, place)
+
+
+def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Patch at every checkpoint; hand over ``effects`` and its figures.
+
+    Raises:
+        ConfigError: If something that is named does not exist.
+        DataError: If contexts have no donor.
+    """
+    parts: list[Part] = []
+    ways = _ways(experiment, setup)
+    kind, base, n_null = "", float("nan"), min(experiment.n_donors, setup.stats.n_null)
+    for at in at_checkpoints(experiment, setup, recorder):
+        for way in ways:
+            patches = [_bound(experiment, setup, at.executor, way, place) for place in experiment.at()]
+            found = patch(
+                at.executor,
+                patches,
+                patches[0].donors,
+                at.readout,
+                way.rows.reported,
+                n_null=n_null,
+                rng=setup.rng(f"patch {way.name}"),
+                watch=recorder,
+            )
+            kind, base = at.kind, found.base
+            labels = _labels(setup, at, experiment, way, found)
+            parts.append(Part(at.epoch, labels, found.sums, found.means, found.null, found.null_name))
+            _say_unmoved(recorder, labels, found)
+    to = Reported(setup, recorder, kind, ways[0].rows, COLUMNS)
+    frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
+    caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of donors at random."
+    columns = {
+        "label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "null_low": "null_low",
+        "null_high": "null_high", "group": "direction",
+    }  # fmt: skip
+    options = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 60}
+    recorder.figure(Figure("patch", "forest", ("effects",), columns, "Effect of patching", caption, options))
+    if frame["site"].nunique() > 1 and frame["part"].nunique() > 1:
+        cells = {"x": "part", "y": "site", "value": "mean_delta", "panel": "direction"}
+        look = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "part", "ylabel": "site"}
+        recorder.figure(Figure("patch_map", "heatmap", ("effects",), cells, "Effect of patching", caption, look))
+    return summed_up(to, frame, baseline_mean=base)
+
+
+def _ways(experiment: Patch, setup: NetworkSetup) -> list[_Way]:
+    rows = rows_of(experiment, setup, fitted=False)
+    factor = experiment.factor
+    if factor.donors != "split":
+        return [_Way(factor, rows, f"{factor.donors} -> {rows.said}")]
+    if rows.said == factor.split:
+        raise ConfigError(f"experiment.split={rows.said}: donors come from there; name the other split of the pairs")
+    there, here = setup.contexts.splits[factor.split], setup.contexts.splits[rows.said]
+    if len(there) != len(here):
+        raise DataError(
+            f"experiment.factor.split: {factor.split} has {len(there)} contexts, {rows.said} has {len(here)}; pairs "
+            "stand at the same places of both"
+        )
+    ways = [_Way(factor, rows, f"{factor.split} -> {rows.said}")]
+    if experiment.both:
+        back = there[np.isin(here, rows.reported)]
+        reverse = Rows(back, rows.fit, str(factor.split))
+        ways.append(_Way(replace(factor, split=rows.said), reverse, f"{rows.said} -> {factor.split}"))
+    return ways
+
+
+def _bound(experiment: Patch, setup: NetworkSetup, executor: Executor, way: _Way, place: str) -> Patches:
+    """Return the patch at a place; donors are the same at every place."""
+    found = bind("factor", way.factor, experiment, setup, executor, place=place)
+    if not isinstance(found, Patches):
+        raise ConfigError("experiment.factor: has no donors; use factor@experiment.factor=patch")
+    return found
+
+
+def _labels(setup: NetworkSetup, at: At, experiment: Patch, way: _Way, found: Patched) -> list[dict[str, object]]:
+    total, shares = float(found.total.means[0]), _shares(setup, found)
+    labels: list[dict[str, object]] = []
+    for row, text in enumerate(experiment.at()):
+        place = Place.parse(place_of(text, at.executor))
+        part = str(place).removeprefix(str(place.site)).strip("[]")
+        labels.append(
+            {
+                "level": str(place) if text == AUTO else text,
+                "direction": way.name,
+                "site": str(place.site),
+                "part": part,
+                "total": total,
+                **{name: values[row] for name, values in shares.items()},
+            }
+        )
+    return labels
+
+
+def _shares(setup: NetworkSetup, found: Patched) -> dict[str, list[float] | list[str]]:
+    """Return the ratio of each effect to the whole difference, with a percentile interval by cluster."""
+    total, n = found.total, len(found.means)
+    k = int(total.n_clusters[0])
+    se = float(total.standard_errors()[0])
+    nothing: dict[str, list[float] | list[str]] = {
+        name: [float("nan")] * n for name in ("share", "share_low", "share_high")
+    }
+    if k < MIN_CLUSTERS:
+        return {**nothing, "share_method": [f"none: {k} clusters, an interval needs {MIN_CLUSTERS}"] * n}
+    if not abs(float(total.means[0])) > 3 * se:
+        return {**nothing, "share_method": ["none: donors and contexts do not differ in the readout"] * n}
+    draws = _ratios(found.sums, total, setup.stats.n_bootstrap, setup.rng("shares"))
+    low, high = np.quantile(draws, tails(setup.stats), axis=0)
+    share = found.sums.sums.sum(1) / total.sums.sum()
+    return {
+        "share": share.tolist(),
+        "share_low": low.tolist(),
+        "share_high": high.tolist(),
+        "share_method": ["percentile"] * n,
+    }
+
+
+def _ratios(sums: ClusterSums, total: ClusterSums, n_draws: int, rng: np.random.Generator) -> Floats:
+    """Return ratios ``[draws, rows]`` in cluster resamples."""
+    drawn = [
+        (weights @ sums.sums.T) / (weights @ total.sums[0])[:, None]
+        for weights in bootstrap_weights(sums.sums.shape[1], n_draws, rng)
+    ]
+    return np.concatenate(drawn)
+
+
+def _say_unmoved(recorder: Recorder, labels: list[dict[str, object]], found: Patched) -> None:
+    still = (found.sums.means == 0) & (found.sums.sd == 0)
+    if still.any():
+        names = ", ".join(str(label["level"]) for label, flag in zip(labels, still, strict=True) if flag)
+        recorder.warn(f"Patching changes nothing at all at {names}: what is read does not depend on it there.")

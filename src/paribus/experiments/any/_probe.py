@@ -1,0 +1,108 @@
+"""The work of probes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._session import place_of, rows_of
+from paribus.experiments.any.probe import Probe
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.factors._vectors import bound_place, classes, vectors
+from paribus.measure.executor import Executor
+from paribus.methods.probe import probe
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure
+from paribus.stats.clusters import reduce_to_clusters
+from paribus.stats.intervals import SHARE_GAP
+
+NULL = "probes of classes permuted among clusters"
+COLUMNS = {
+    "place": "where vectors are read",
+    "target": "what the probe reads",
+    "mean_readout": "accuracy of the probe",
+    "mean_delta": "accuracy of the probe minus that of always naming the class most frequent where it was fitted",
+    "balanced_accuracy": "mean recall over the classes",
+    "chance": "accuracy of always naming the class most frequent where it was fitted",
+}
+
+
+def validate(experiment: Probe, setup: NetworkSetup) -> None:
+    """Look up places, targets and splits."""
+    rows = rows_of(experiment, setup, fitted=True)
+    executor = setup.executor()
+    for text in experiment.at():
+        bound_place(place_of(text, executor), executor)
+    for target in experiment.targets:
+        classes(executor, target, rows.fit)
+
+
+def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Probe at every checkpoint; hand over ``effects`` and its figure.
+
+    Raises:
+        ConfigError: If a place does not exist.
+        DataError: If contexts have no such target, or none are left to fit on or to report.
+    """
+    rows = rows_of(experiment, setup, fitted=True)
+    parts: list[Part] = []
+    for note in setup.notes:
+        recorder.warn(note)
+    for checkpoint in setup.selected():
+        if checkpoint.on_reported_split:
+            recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
+        executor = setup.executor(checkpoint)
+        for text in experiment.at():
+            parts.append(_at(experiment, setup, executor, checkpoint.epoch, text))
+    to = Reported(setup, recorder, "accuracy", rows, COLUMNS)
+    frame = effects(
+        to,
+        parts,
+        what="One row per checkpoint, place and target: a probe scored on clusters it was not fitted on.",
+        evidence=Evidence.OBSERVATIONAL,
+        bounds=SHARE_GAP,
+    )
+    columns = {
+        "label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "null_low": "null_low",
+        "null_high": "null_high", "group": "epoch",
+    }  # fmt: skip
+    recorder.figure(
+        Figure(
+            "probe", "forest", ("effects",), columns, "What a linear probe reads",
+            "95 % intervals over clusters. Grey: probes of permuted classes. What is read need not be used.",
+            {"xlabel": "accuracy above the most frequent class", "reference": 0, "null_label": "permuted classes"},
+        )
+    )  # fmt: skip
+    return summed_up(to, frame)
+
+
+def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, epoch: int, text: str) -> Part:
+    """Return the rows of one place."""
+    rows, cluster = rows_of(experiment, setup, fitted=True), setup.contexts.cluster
+    place = bound_place(place_of(text, executor), executor)
+    fit, held_out = vectors(executor, place, rows.fit), vectors(executor, place, rows.reported)
+    labels, gains, controls = [], [], []
+    for target in experiment.targets:
+        known = setup.contexts.label if target == "label" else setup.contexts.domain
+        found = probe(
+            (fit, classes(executor, target, rows.fit), cluster[rows.fit]),
+            (held_out, np.asarray(known)[rows.reported]),
+            n_null=min(experiment.n_controls, setup.stats.n_null),
+            rng=setup.rng(f"probe {text} {target}"),
+        )
+        gains.append(found.correct - found.chance)
+        controls.append(found.control)
+        labels.append(
+            {
+                "level": f"{target} at {place}",
+                "place": str(place),
+                "target": target,
+                "balanced_accuracy": found.balanced,
+                "chance": float(found.chance.mean()),
+                "mean_readout": float(found.correct.mean()),
+            }
+        )
+    sums = reduce_to_clusters(np.array(gains), cluster[rows.reported])
+    null = np.array(controls)
+    return Part(epoch, labels, sums, None, null if null.shape[1] else None, NULL if null.shape[1] else "")

@@ -1,0 +1,135 @@
+"""From the name of a readout to what is read, its outputs looked up by name."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from paribus.arrays import Ints
+from paribus.errors import ConfigError, nearest
+from paribus.experiments.any.generic import AUTO, Generic
+from paribus.experiments.setup import NetworkSetup
+from paribus.measure.executor import Executor
+from paribus.measure.readout import (
+    Columns,
+    Correctness,
+    Divergence,
+    FeatureReadout,
+    LabelLogit,
+    LogitDifference,
+    Loss,
+    Margin,
+    Outputs,
+    Readout,
+)
+
+__all__ = ["NEED_LABELS", "readout_of"]
+NEED_LABELS = ("correct", "label_margin", "loss")
+
+
+def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> tuple[str, Readout]:
+    """Return the name of what is read, and the readout.
+
+    Raises:
+        ConfigError: If labels or outputs that it needs are not there, or it is not said which of them is meant.
+    """
+    kind = experiment.readout
+    if kind == "feature" or (kind == AUTO and setup.feature is not None):
+        return _feature(setup, executor)
+    width, flat = _outputs(executor)
+    kind = _chosen(executor, width, flat, bool(experiment.outputs)) if kind == AUTO else kind
+    if kind in NEED_LABELS:
+        label = _labels(executor, kind, width, flat)
+        made: dict[str, type[Correctness | LabelLogit | Loss]] = {
+            "correct": Correctness,
+            "label_margin": LabelLogit,
+            "loss": Loss,
+        }
+        return kind, made[kind](label)
+    if kind == "kl":
+        _refuse(not flat or width < 2, f"readout=kl: needs outputs [n, classes]; the network gives {width} per context")
+        return kind, Divergence()
+    wanted = 2 if kind == "logit_difference" else 1
+    if kind == "output" and width == 1 and not experiment.outputs:
+        return kind, Outputs()
+    names = experiment.outputs
+    if kind == "margin" and width == 2 and not names:
+        names = ["1"] if not executor.subject.output_names else [executor.subject.output_names[1]]
+    _refuse(
+        len(names) != wanted,
+        f"experiment.outputs: readout={kind} needs {wanted} of the network's {width} outputs, got {len(names)}",
+    )
+    found = [_place(name, executor.subject.output_names, width) for name in names]
+    _refuse(wanted == 2 and found[0] == found[1], "experiment.outputs: names one output twice")
+    if kind == "logit_difference":
+        return kind, LogitDifference(*found)
+    return kind, Margin(found[0]) if kind == "margin" else FeatureReadout(_Columns(width), found[0])
+
+
+class _Columns(Columns):
+    """The network's outputs as columns, so that one of them can be read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self._size
+
+    def read(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the outputs ``[n, len(rows)]`` twice."""
+        z = x.flatten(1)[:, rows]
+        return z, z
+
+
+def _feature(setup: NetworkSetup, executor: Executor) -> tuple[str, Readout]:
+    _refuse(setup.feature is None, "experiment.readout=feature: none is chosen; say feature=NAME")
+    raise ConfigError("experiment.readout=feature: not yet")
+
+
+def _outputs(executor: Executor) -> tuple[int, bool]:
+    """Return how many outputs the network has for a context, and whether they are one vector."""
+    shape: list[tuple[int, ...]] = []
+    executor.run(executor.subject.cells(np.arange(1)), "", lambda rows, x, _: shape.append(tuple(x.shape[1:])))
+    return int(np.prod(shape[0])), len(shape[0]) == 1
+
+
+def _chosen(executor: Executor, width: int, flat: bool, named: bool) -> str:
+    label = executor.subject.label
+    if named or width == 1:
+        return "output"
+    if label is not None and flat and _are_classes(label, width):
+        return "label_margin"
+    _refuse(not flat, "experiment.readout: the network's output is no vector per context; name outputs or a feature")
+    return "kl"
+
+
+def _are_classes(label: object, width: int) -> bool:
+    found = np.asarray(label)
+    return bool(found.dtype.kind in "iu" and found.min() >= 0 and found.max() < width)
+
+
+def _labels(executor: Executor, kind: str, width: int, flat: bool) -> Ints:
+    subject = executor.subject
+    _refuse(subject.label is None, f"experiment.readout={kind}: these {subject.name} have no labels")
+    label = np.asarray(subject.label)
+    _refuse(
+        not flat or width < 2 or not _are_classes(label, width),
+        f"experiment.readout={kind}: needs labels that are classes of the network's {width} outputs",
+    )
+    return label.astype(np.int64)
+
+
+def _place(name: str, names: tuple[str, ...], width: int) -> int:
+    if name in names:
+        return names.index(name)
+    if name.isdigit() and int(name) < width:
+        return int(name)
+    known = names or tuple(map(str, range(width)))
+    raise ConfigError(f"experiment.outputs: the network has no output {name!r}; {nearest(name, known)}")
+
+
+def _refuse(wrong: bool, message: str) -> None:
+    if wrong:
+        raise ConfigError(message)

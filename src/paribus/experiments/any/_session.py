@@ -1,0 +1,202 @@
+"""One run of a generic experiment: which contexts, at which checkpoints, with what bound to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from paribus.arrays import Ints
+from paribus.engine.auto_site import resolve_site
+from paribus.errors import ConfigError, DataError, nearest
+from paribus.experiments.any._readouts import readout_of
+from paribus.experiments.any.generic import AUTO, Generic
+from paribus.experiments.base import Recorder
+from paribus.experiments.checkpoints import Checkpoint
+from paribus.experiments.setup import NetworkSetup
+from paribus.measure.binding import Binding, FactorSpec
+from paribus.measure.executor import Executor
+from paribus.measure.factor import Factor, Units
+from paribus.measure.readout import Readout
+
+REPORTED = ("test", "ood", "id_val", "val", "all")
+"""Splits that ``auto`` reports, the first that is there."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which contexts.
+
+    Attributes:
+        reported: The contexts whose effects are reported.
+        fit: Those that factors, probes and choices are fitted on; no cluster stands in both.
+        said: Where they come from, for the reader.
+    """
+
+    reported: Ints
+    fit: Ints
+    said: str
+
+
+@dataclass(frozen=True)
+class At:
+    """A network at one checkpoint.
+
+    Attributes:
+        epoch: Its epoch.
+        executor: Runs it.
+        kind: Name of the readout.
+        readout: What is read.
+        checkpoint: The checkpoint.
+    """
+
+    epoch: int
+    executor: Executor
+    kind: str
+    readout: Readout
+    checkpoint: Checkpoint
+
+
+def at_checkpoints(experiment: Generic, setup: NetworkSetup, recorder: Recorder) -> Iterator[At]:
+    """Yield the network at each chosen checkpoint; what every result must say is said at the first."""
+    for note in setup.notes:
+        recorder.warn(note)
+    for checkpoint in setup.selected():
+        if checkpoint.on_reported_split:
+            recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
+        executor = setup.executor(checkpoint)
+        kind, readout = readout_of(experiment, setup, executor)
+        yield At(checkpoint.epoch, executor, kind, readout, checkpoint)
+
+
+def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
+    """Return the contexts that are reported and those that are fitted on.
+
+    Args:
+        experiment: Says which splits.
+        setup: Has them.
+        fitted: Whether anything is fitted or chosen; if not, all contexts of the split may be reported.
+
+    Raises:
+        ConfigError: If a split does not exist.
+        DataError: If no contexts are left for one of the two.
+    """
+    subject = setup.contexts
+    name = experiment.split if experiment.split != AUTO else _first(REPORTED, subject.splits)
+    reported = _split(subject.splits, name, "split")
+    said = name
+    fit = np.empty(0, np.int64)
+    if fitted:
+        from_split = experiment.fit_split
+        if from_split == AUTO:
+            from_split = "train" if "train" in subject.splits and name != "train" else name
+        fit = _split(subject.splits, from_split, "fit_split")
+        if from_split == name:
+            fit, reported = _halves(fit, subject.cluster, setup.rng("halves"))
+            said = f"half of the clusters of {name}; the other half was fitted on"
+        else:
+            fit = fit[~np.isin(subject.cluster[fit], subject.cluster[reported])]
+        if len(fit) < 2 or not len(reported):
+            raise DataError(
+                f"experiment.fit_split: {len(fit)} contexts to fit on and {len(reported)} to report are left where no "
+                "cluster may stand in both; name another split, or give more clusters"
+            )
+    if experiment.n_contexts and len(reported) > experiment.n_contexts:
+        drawn = setup.rng("contexts").choice(len(reported), experiment.n_contexts, replace=False)
+        reported = reported[np.sort(drawn)]
+    return Rows(np.asarray(reported, np.int64), np.asarray(fit, np.int64), said)
+
+
+def place_of(text: str, executor: Executor) -> str:
+    """Return the place that ``text`` names, ``auto`` being the input of the last linear layer that is run.
+
+    Raises:
+        ConfigError: If there is no linear layer.
+    """
+    return str(resolve_site(AUTO, executor.network)) if text == AUTO else text
+
+
+def bind(
+    name: str,
+    spec: FactorSpec,
+    experiment: Generic,
+    setup: NetworkSetup,
+    executor: Executor,
+    *,
+    place: str | None = None,
+) -> Factor | Units:
+    """Return a factor bound to the network and its contexts, not fitted yet.
+
+    Raises:
+        ConfigError: If something that it names is not there.
+    """
+    text = place_of(place or experiment.place, executor) if spec.subject == "any" else ""
+    return spec.bound(Binding(executor, text, setup.rng(f"{name}_fit"), setup.parts))
+
+
+def needs_fit(experiment: Generic) -> bool:
+    """Return whether a factor is fitted on contexts."""
+    return any(spec.fitted for spec in experiment.factors().values())
+
+
+def as_factor(found: Factor | Units, name: str) -> Factor:
+    """Return a factor, or refuse units.
+
+    Raises:
+        ConfigError: If these are units.
+    """
+    if isinstance(found, Units):
+        raise ConfigError(
+            f"experiment.{name}: {found.name} are there or not and have no levels; use experiment=ablate, interact or "
+            "cores, or another factor"
+        )
+    return found
+
+
+def as_units(found: Factor | Units, name: str) -> Units:
+    """Return units, or refuse a factor.
+
+    Raises:
+        ConfigError: If it has levels.
+    """
+    if isinstance(found, Factor):
+        raise ConfigError(
+            f"experiment.{name}: {found.name} has levels and is no set of units; use experiment=sweep, or "
+            f"factor@experiment.{name}=units"
+        )
+    return found
+
+
+def look_up(experiment: Generic, setup: NetworkSetup, **wanted: Any) -> None:
+    """Look up split, readout and factors without measuring more than one context's shapes.
+
+    Args:
+        experiment: Names them.
+        setup: Has them.
+        wanted: For each factor's field :func:`as_factor` or :func:`as_units`.
+    """
+    rows_of(experiment, setup, fitted=needs_fit(experiment))
+    executor = setup.executor()
+    readout_of(experiment, setup, executor)
+    for name, spec in experiment.factors().items():
+        found = bind(name, spec, experiment, setup, executor)
+        wanted.get(name, as_factor)(found, name)
+
+
+def _first(names: tuple[str, ...], splits: Any) -> str:
+    return next((name for name in names if name in splits), next(iter(splits)))
+
+
+def _split(splits: Any, name: str, field: str) -> Ints:
+    if name not in splits:
+        raise ConfigError(f"experiment.{field}={name}: there is no such split; {nearest(name, splits)}")
+    return np.asarray(splits[name], np.int64)
+
+
+def _halves(rows: Ints, cluster: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Return rows in two halves of whole clusters."""
+    ids = np.unique(cluster[rows])
+    first = np.isin(cluster[rows], rng.permutation(ids)[: len(ids) // 2])
+    return rows[first], rows[~first]

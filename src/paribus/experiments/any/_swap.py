@@ -1,0 +1,105 @@
+"""The work of a swap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.errors import ConfigError
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any.swap import Swap
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.measure.factor import Factor, InputFactor, Units
+from paribus.methods.swap import Swapped, swap
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+
+COLUMNS = {
+    "from": "level that the contexts show themselves; any: whichever of the others",
+    "to": "level swapped in",
+    "mean_readout": "mean of the readout with the level swapped in, over all contexts",
+}
+OBSERVED = {
+    "level": "level that contexts show",
+    "n": "contexts that show it",
+    "mean_observed": "mean of the readout over the contexts that show it, as they are",
+    "mean_swapped_in": "mean of the readout with it swapped into all contexts",
+    "confounding_gap": "mean_observed - mean_swapped_in: what goes along with the level without being it",
+}
+
+
+def validate(experiment: Swap, setup: NetworkSetup) -> None:
+    """Look up everything that is named."""
+    look_up(experiment, setup, factor=as_observed)
+
+
+def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Swap at every checkpoint; hand over ``effects``, ``observed`` and their figure.
+
+    Raises:
+        ConfigError: If something that is named does not exist, or nothing says which level a context shows.
+        ExperimentError: If the contexts show fewer than two levels.
+    """
+    if experiment.readout == "kl":
+        raise ConfigError("experiment.readout=kl: is a distance from one baseline; a swap has one for each context")
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    parts: list[Part] = []
+    observed: list[pd.DataFrame] = []
+    kind, name = "", ""
+    for at in at_checkpoints(experiment, setup, recorder):
+        if at.kind == "kl":
+            raise ConfigError("experiment.readout: say what is read; kl is a distance from one baseline")
+        factor = as_observed(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+        found = swap(at.executor, factor, at.readout, rows.reported, rng=setup.rng("swap"), watch=recorder)
+        kind, name = at.kind, factor.name
+        if found.unknown:
+            recorder.warn(f"{found.unknown} contexts show none of the levels of {name} and are left out.")
+        labels = [_row(factor, int(a), int(b)) for a, b in found.pairs]
+        means = found.means[found.pairs[:, 1]]
+        parts.append(Part(at.epoch, labels, found.sums, means, found.null, found.null_name))
+        observed.append(_observed(at.epoch, factor, found))
+    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    frame = effects(to, parts, what=f"One row per checkpoint and level of {name} swapped in, for all or for one level.")
+    beside = f"One row per checkpoint and level of {name}: what grouping contexts by their own level would say."
+    recorder.table(Table("observed", beside, Evidence.OBSERVATIONAL, pd.concat(observed, ignore_index=True), OBSERVED))
+    columns = {"label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "group": "epoch"}
+    recorder.figure(
+        Figure(
+            "swap", "forest", ("effects",), columns, f"Effect of swapping {name}",
+            "95 % intervals over clusters; each context against itself as it is.",
+            {"xlabel": f"change of {kind}", "reference": 0},
+        )
+    )  # fmt: skip
+    return summed_up(to, frame, factor=name)
+
+
+def as_observed(found: Factor | Units, name: str) -> InputFactor:
+    """Return a factor of the inputs whose level contexts show.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    factor = as_factor(found, name)
+    if not isinstance(factor, InputFactor) or factor.observed(np.arange(1)) is None:
+        raise ConfigError(f"experiment.{name}: contexts show no level of {factor.name}; use experiment=sweep")
+    return factor
+
+
+def _row(factor: Factor, source: int, target: int) -> dict[str, str]:
+    own, to = "any" if source < 0 else factor.labels[source], factor.labels[target]
+    return {"level": f"{own} -> {to}", "from": own, "to": to}
+
+
+def _observed(epoch: int, factor: Factor, found: Swapped) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "epoch": epoch,
+            "level": list(factor.labels),
+            "n": found.shown,
+            "mean_observed": found.observed,
+            "mean_swapped_in": found.means,
+            "confounding_gap": found.observed - found.means,
+        }
+    )

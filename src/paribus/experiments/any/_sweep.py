@@ -1,0 +1,89 @@
+"""The work of a sweep."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.methods.sweep import Swept, sweep
+from paribus.results.schema import Aggregates, Curve, Figure
+
+SLOPE = {"level": "the slope, in units of the readout per unit of the dose"}
+
+
+def validate(experiment: Sweep, setup: NetworkSetup) -> None:
+    """Look up everything that is named."""
+    look_up(experiment, setup)
+
+
+def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Sweep at every checkpoint; hand over ``effects``, for doses ``slope``, their figure and curve.
+
+    Raises:
+        ConfigError: If something that is named does not exist.
+        DataError: If no contexts are left to fit on or to report.
+    """
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    parts: list[Part] = []
+    slopes: list[Part] = []
+    kind, name, found = "", "", None
+    for at in at_checkpoints(experiment, setup, recorder):
+        factor = as_factor(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+        factor = factor.fit(at.executor, rows.fit)
+        found = sweep(
+            at.executor,
+            factor,
+            at.readout,
+            rows.reported,
+            n_null=setup.stats.n_null,
+            n_permutations=setup.stats.n_permutations,
+            rng=setup.rng("sweep"),
+            watch=recorder,
+        )
+        kind, name = at.kind, factor.name
+        doses = factor.doses or (np.nan,) * factor.n_levels
+        labels = [{"level": label, "dose": dose} for label, dose in zip(factor.labels, doses, strict=True)]
+        parts.append(Part(at.epoch, labels[1:], found.sums, found.means[1:], found.null, found.null_name))
+        if found.slope is not None:
+            slopes.append(Part(at.epoch, [{"level": "slope"}], found.slope))
+    assert found is not None
+    to = Reported(setup, recorder, kind, rows)
+    frame = effects(to, parts, what=f"One row per checkpoint and level of {name}.")
+    if slopes:
+        effects(
+            Reported(setup, recorder, kind, rows, SLOPE),
+            slopes,
+            name="slope",
+            what=f"The least-squares slope over the doses of {name} in each context, one row per checkpoint.",
+        )
+        last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("dose")
+        levels = tuple(float(dose) for dose in last["dose"])
+        recorder.curve(Curve("effect", levels, tuple(float(value) for value in last["mean_delta"]), "dose"))
+    recorder.figure(_figure(name, kind, by_dose=bool(slopes)))
+    return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **_trend(found))
+
+
+def _trend(found: Swept) -> dict[str, float | str]:
+    if found.trend is None:
+        return {}
+    return {"trend_rho": found.trend.rho, "trend_p": found.trend.p, "trend_p_method": found.trend.method}
+
+
+def _figure(name: str, kind: str, *, by_dose: bool) -> Figure:
+    caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of the null that the table names."
+    bands = {"low": "ci_low", "high": "ci_high", "null_low": "null_low", "null_high": "null_high"}
+    if by_dose:
+        columns = {"x": "dose", "y": "mean_delta", **bands, "group": "epoch"}
+        return Figure(
+            "sweep", "dose_response", ("effects",), columns, f"Effect of {name}", caption,
+            {"xlabel": name, "ylabel": f"change of {kind}", "hline": 0, "null_label": "null"},
+        )  # fmt: skip
+    columns = {"label": "level", "value": "mean_delta", **bands, "group": "epoch"}
+    return Figure(
+        "sweep", "forest", ("effects",), columns, f"Effect of {name}", caption,
+        {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null"},
+    )  # fmt: skip

@@ -1,0 +1,37 @@
+"""Units taken away one by one, and the strongest together, on any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.any.generic import Generic
+from paribus.measure.binding import FactorSpec
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablate(Generic):
+    """Take units away, each alone and the strongest K together, against random sets of like units.
+
+    The order of the units is found on contexts whose clusters are not reported.
+    """
+
+    type: ClassVar[str] = "ablate"
+    summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
+    work: ClassVar[str] = "paribus.experiments.any._ablate"
+
+    factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
+    ks: list[int] = field([2, 4, 8, 16], low=2, help="How many of the strongest are taken away together.")
+    n_units: int = field(64, low=1, help="The most units that are reported each alone, the strongest first.")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return its units."""
+        return {"factor": self.factor}
+
+    def check(self) -> None:
+        """Refuse a K named twice."""
+        super().check()
+        if len(set(self.ks)) != len(self.ks):
+            raise ConfigError(f"Ablate.ks: names one twice, got {self.ks}")

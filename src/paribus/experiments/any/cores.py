@@ -1,0 +1,40 @@
+"""The smallest sets of units that keep what is read, on any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.any.generic import Generic
+from paribus.measure.binding import FactorSpec
+from paribus.spec import field
+
+LESS_IS_KEPT = ("loss", "kl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cores(Generic):
+    """Which of the strongest units alone keep the readout? Every subset of them is measured in every context."""
+
+    type: ClassVar[str] = "cores"
+    summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
+    work: ClassVar[str] = "paribus.experiments.any._cores"
+
+    factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
+    n_units: int = field(6, low=1, high=12, help="How many of the strongest units are looked at; all others stay.")
+    threshold: float = field(
+        0.7, above=0.0, high=1.0, help="Share of what these units do to the readout that a core keeps."
+    )
+    robust: bool = field(True, help="Whether every larger set must keep it too.")
+    least_share: float = field(0.1, above=0.0, high=1.0, help="Share of contexts from which on a core is named.")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return its units."""
+        return {"factor": self.factor}
+
+    def check(self) -> None:
+        """Refuse a readout of which a core would keep less."""
+        super().check()
+        if self.readout in LESS_IS_KEPT:
+            raise ConfigError(f"Cores.readout: a core keeps as much as there is; of {self.readout} less is better")

@@ -1,0 +1,67 @@
+"""What the experiments on any network share: place, readout, and which contexts are reported or fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.base import Experiment
+from paribus.measure.binding import FactorSpec
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+READOUTS = (
+    "auto", "correct", "margin", "label_margin", "loss", "logit_difference", "output", "kl", "feature",
+)  # fmt: skip
+AUTO = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generic(Experiment):
+    """Base of the experiments on any network."""
+
+    subject: ClassVar[str] = "any"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
+    takes_dtype: ClassVar[bool] = True
+
+    place: str = field(
+        "auto",
+        help="Where activations are edited: a module, its input or output, some of its channels, heads or positions, "
+        "as in blocks.2, fc.input, blocks.2|head:6|pos:-1; auto: the input of the last linear layer.",
+    )
+    readout: str = field(
+        "auto",
+        choices=READOUTS,
+        help="What is read: of the output (correct, loss, label_margin of the own label; margin, logit_difference or "
+        "output of named outputs; kl from the unedited), or the feature chosen in the feature group. auto: the feature "
+        "where one is chosen, else label_margin, output or kl, whatever the network and the labels allow.",
+    )
+    outputs: list[str] = field(
+        [], help="Outputs that the readout is about, by name or number: one for margin and output, two for differences."
+    )
+    split: str = field("auto", help="Which contexts are reported; auto: the last of all, val, id_val, ood, test there.")
+    fit_split: str = field(
+        "auto",
+        help="Which contexts factors are fitted on, without clusters of those reported; auto: train where there is "
+        "one, else half of the clusters of split, and the other half is reported.",
+    )
+    n_contexts: int = field(1000, low=0, help="The most contexts that are reported, drawn at random; 0: all.")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return its factors by field."""
+        return {}
+
+    def validate(self, setup: Any) -> None:
+        """Look up split, place, readout, and everything that the factors name."""
+        self.work_module().validate(self, setup)
+
+    def check(self) -> None:
+        """Refuse factors that are none."""
+        for name, spec in self.factors().items():
+            if not isinstance(spec, FactorSpec):
+                raise ConfigError(
+                    f"{type(self).__name__}.{name}: {type(spec).__name__} is no factor; choose one with "
+                    f"factor@experiment.{name}=NAME"
+                )

@@ -1,0 +1,29 @@
+"""All combinations of two factors' levels on any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.experiments.any.generic import Generic
+from paribus.measure.binding import FactorSpec
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid(Generic):
+    """Measure two factors together, and how far both differ from the sum of each alone.
+
+    A factor of the inputs comes first; two that edit activations must do so at the same place.
+    """
+
+    type: ClassVar[str] = "grid"
+    summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
+    work: ClassVar[str] = "paribus.experiments.any._grid"
+
+    factor: Any = field(help="The first factor (factor@experiment.factor=NAME).")
+    other: Any = field(help="The second factor (factor@experiment.other=NAME).")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return both factors."""
+        return {"factor": self.factor, "other": self.other}

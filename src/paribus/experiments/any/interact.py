@@ -1,0 +1,30 @@
+"""Whether two units together do what each does alone, on any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.experiments.any.generic import Generic
+from paribus.measure.binding import FactorSpec
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interact(Generic):
+    """Take pairs of units away alone and together: what does their joint presence add beyond the sum of both?
+
+    Which units are looked at is found on contexts whose clusters are not reported.
+    """
+
+    type: ClassVar[str] = "interact"
+    summary: ClassVar[str] = "Pairs of units alone and together, against pairs of like units, on any network."
+    work: ClassVar[str] = "paribus.experiments.any._interact"
+
+    factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
+    n_units: int = field(6, low=2, high=40, help="How many of the strongest units are paired.")
+    order: int = field(2, low=2, high=3, help="The largest sets: pairs, or triples too.")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return its units."""
+        return {"factor": self.factor}

@@ -1,0 +1,45 @@
+"""The value at a place from another context, one place after the other, on any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.any.generic import Generic
+from paribus.factors.spec import Patch as PatchFactor
+from paribus.measure.binding import FactorSpec
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch(Generic):
+    """Give every context the value that a donor has at a place, and see how far that brings what is read to the donor.
+
+    Patches of single places need not add up.
+    """
+
+    type: ClassVar[str] = "patch"
+    summary: ClassVar[str] = "Values of other contexts at one place after the other, against donors at random."
+    work: ClassVar[str] = "paribus.experiments.any._patch"
+
+    factor: Any = field(help="Where the values come from (factor@experiment.factor=patch).")
+    places: list[str] = field([], help="The places, a row each; empty: experiment.place.")
+    both: bool = field(True, help="With pairs of two splits: whether to patch both ways.")
+    n_donors: int = field(20, low=0, help="Draws of donors at random for each place (at most stats.n_null).")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return its factor."""
+        return {"factor": self.factor}
+
+    def at(self) -> list[str]:
+        """Return the places."""
+        return self.places or [self.place]
+
+    def check(self) -> None:
+        """Refuse another factor, and a place that is named twice."""
+        super().check()
+        if not isinstance(self.factor, PatchFactor):
+            raise ConfigError(f"Patch.factor: {type(self.factor).__name__} has no donors; use factor=patch")
+        if len(set(self.places)) != len(self.places):
+            raise ConfigError(f"Patch.places: names one twice, got {self.places}")

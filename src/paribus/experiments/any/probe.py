@@ -1,0 +1,40 @@
+"""How well a linear probe reads label or domain at some places of any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.any.generic import Generic
+from paribus.factors.spec import TARGETS
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(Generic):
+    """Fit linear probes on some clusters, score them on others. Nothing is changed: what is read need not be used."""
+
+    type: ClassVar[str] = "probe"
+    evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
+    summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
+    work: ClassVar[str] = "paribus.experiments.any._probe"
+
+    places: list[str] = field([], help="The places, a row each; empty: experiment.place.")
+    targets: list[str] = field(["label"], choices=TARGETS, help="What is read.")
+    n_controls: int = field(20, low=0, help="Probes of permuted classes at each place (at most stats.n_null).")
+
+    def at(self) -> list[str]:
+        """Return the places."""
+        return self.places or [self.place]
+
+    def check(self) -> None:
+        """Refuse rows that are none or named twice."""
+        super().check()
+        for name in ("places", "targets"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values) or (name == "targets" and not values):
+                raise ConfigError(f"Probe.{name}: must name each once, got {values}")
+        if self.readout != "auto":
+            raise ConfigError(f"Probe.readout: a probe reads its targets, not {self.readout}")

@@ -1,0 +1,25 @@
+"""Another context's level of a factor in the same context, on any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.experiments.any.generic import Generic
+from paribus.measure.binding import FactorSpec
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swap(Generic):
+    """Give every context each level that others show, and compare with its own; beside it what grouping would say."""
+
+    type: ClassVar[str] = "swap"
+    summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
+    work: ClassVar[str] = "paribus.experiments.any._swap"
+
+    factor: Any = field(help="What is swapped: a factor of the inputs whose level every context shows.")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return its factor."""
+        return {"factor": self.factor}

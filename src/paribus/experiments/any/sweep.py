@@ -1,0 +1,28 @@
+"""Sweep one factor's levels on any network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.experiments.any.generic import Generic
+from paribus.measure.binding import FactorSpec
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Generic):
+    """Measure every level of a factor against its baseline, in the same contexts.
+
+    A level is an edit of the input (a column, a style) or of activations (a direction, an eraser, a latent).
+    """
+
+    type: ClassVar[str] = "sweep"
+    summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
+    work: ClassVar[str] = "paribus.experiments.any._sweep"
+
+    factor: Any = field(help="What is varied: an option of the factor group (factor@experiment.factor=NAME).")
+
+    def factors(self) -> dict[str, FactorSpec]:
+        """Return its factor."""
+        return {"factor": self.factor}

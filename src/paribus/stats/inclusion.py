@@ -1,0 +1,63 @@
+"""How stable a list of findings is: in what share of cluster resamples each is found again."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import stdtr
+
+from paribus.arrays import Floats
+from paribus.stats.clusters import ClusterSums, bootstrap_weights, join_units
+from paribus.stats.intervals import MIN_CLUSTERS
+from paribus.stats.multiplicity import adjust
+from paribus.stats.spec import StatsSpec
+
+DRAWS = 200
+"""Resamples from which a share is taken."""
+
+
+def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
+    """Return in what share of cluster resamples each row differs from 0 again ``[rows]``, after adjustment.
+
+    In every resample each mean is divided by its own cluster-robust standard error (Liang and Zeger 1986), the p of
+    Student's t with ``clusters - 1`` degrees of freedom is adjusted over the rows as ``spec`` says, and a row counts
+    where it is within the level with the sign it has in the sample. A resample holds clusters more than once, so an
+    effect that is not there is found again more often than the level says: this is a measure of stability, not a test.
+
+    Args:
+        sums: Differences by cluster.
+        spec: Confidence and adjustment.
+        rng: Draws the resamples.
+        draws: How many.
+
+    Returns:
+        Shares; NaN for rows of fewer than 6 clusters.
+
+    Example:
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> rng = np.random.default_rng(0)
+        >>> shifted = rng.normal(0, 1, (2, 40)) + np.array([[0.0], [3.0]])
+        >>> share = inclusion(reduce_to_clusters(shifted, np.arange(40)), spec=StatsSpec(), rng=rng)
+        >>> bool(share[0] < 0.5), float(share[1])
+        (True, 1.0)
+    """
+    totals, counts = join_units((sums.sums, sums.counts), rng)
+    level, sign = 1 - spec.confidence, np.sign(np.nan_to_num(sums.means))
+    enough = sums.n_clusters >= MIN_CLUSTERS
+    found, done = np.zeros(len(totals)), 0
+    squares = totals**2, totals * counts, counts**2
+    for weights in bootstrap_weights(totals.shape[1], draws, rng):
+        n = weights @ counts.T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = (weights @ totals.T) / n
+            first, mixed, last = (weights @ part.T for part in squares)
+            k = weights @ (counts > 0).T.astype(np.float64)
+            spread = np.maximum(first - 2 * mean * mixed + mean**2 * last, 0.0)
+            noise = 1e-12 * (first + mean**2 * last)
+            se = np.sqrt(k / (k - 1) * np.where(spread <= noise, 0.0, spread)) / n
+            t = np.where(mean == 0, 0.0, np.abs(mean) / se)
+            p = 2 * stdtr(np.maximum(k - 1, 1.0), -t)
+        for each, means in zip(p, mean, strict=True):
+            adjusted = adjust(np.where(enough, each, np.nan), spec.adjust)
+            found += (adjusted <= level) & (np.sign(np.nan_to_num(means)) == sign)
+        done += len(p)
+    return np.where(enough, found / done, np.nan)
