@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from paribus.experiments import checkpoints as index
 from paribus.experiments.base import Setup
 from paribus.experiments.checkpoints import Checkpoint, Checkpoints
+from paribus.features.readable import Outputs, Readable
 from paribus.measure import Executor, Subject
 from paribus.models.loading import fit_state
+from paribus.models.nets.sae import SparseAutoencoder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +28,9 @@ class NetworkSetup(Setup):
             labels, domains, splits, and how they become inputs.
         network: The network; its weights are replaced by those of the checkpoint at hand.
         feature: The option of the ``feature`` group that was chosen; None without. Bound by ``readout=feature``.
-        parts: What else a feature or a factor may need, by name: ``sae`` (the autoencoder), ``vocabulary``.
+        parts: What else a subject gives: ``readable``, a function from an executor to its
+            :class:`~paribus.features.readable.Readable`, where features have names of this subject; autoencoders by the
+            site each reads.
         architecture: The model's spec; None for a foreign model or an object handed over.
         training: How the model was or is to be trained, where that is known.
         checkpoints: The checkpoints of its training; None for a network with only its present weights.
@@ -64,6 +68,16 @@ class NetworkSetup(Setup):
             # equal weights in another network are another model
             self.checkpoints = index.only(state, key=f"{index.state_digest(state)}/{self.network_key}")
         return self.checkpoints.select(self.checkpoint)
+
+    def readable(self, executor: Executor) -> Readable:
+        """Return the network as features read it: with the names of its outputs and its autoencoders."""
+        made: Readable
+        if "readable" in self.parts:
+            made = self.parts["readable"](executor)
+            return made
+        saes = {name: one for name, one in self.parts.items() if isinstance(one, SparseAutoencoder)}
+        names = self.contexts.output_names
+        return Readable(executor, outputs=Outputs(names) if names else None, autoencoders=saes)
 
     def executor(self, checkpoint: Checkpoint | None = None) -> Executor:
         """Return what measures the contexts at a checkpoint; None: with the weights the network has.

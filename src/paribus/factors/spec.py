@@ -141,7 +141,10 @@ class Latent(NetworkFactor, kind="factor/latent"):
     fitted: ClassVar[bool] = True
 
     id: int = field(0, low=0, help="Number of the latent.")
-    values: list[float] = field([0.0, 1.0], low=0.0, help="What it is set to, in its largest activation where fitted.")
+    site: str | None = field(None, help="Which autoencoder, by the site it reads; null: the only one there is.")
+    values: list[float] = field(
+        [0.0, 1.0], low=0.0, help="What it is set to, in units of its largest activation on the contexts fitted on."
+    )
 
     def check(self) -> None:
         """Refuse levels that are none."""

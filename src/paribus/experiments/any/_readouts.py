@@ -10,6 +10,7 @@ from paribus.errors import ConfigError, nearest
 from paribus.experiments.any.generic import AUTO, Generic
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.executor import Executor
+from paribus.measure.nulls import matched
 from paribus.measure.readout import (
     Columns,
     Correctness,
@@ -24,6 +25,8 @@ from paribus.measure.readout import (
 )
 
 __all__ = ["NEED_LABELS", "readout_of"]
+MOST_MOMENTS = 2000
+"""Contexts on which like features are looked for."""
 NEED_LABELS = ("correct", "label_margin", "loss")
 
 
@@ -84,8 +87,21 @@ class _Columns(Columns):
 
 
 def _feature(setup: NetworkSetup, executor: Executor) -> tuple[str, Readout]:
-    _refuse(setup.feature is None, "experiment.readout=feature: none is chosen; say feature=NAME")
-    raise ConfigError("experiment.readout=feature: not yet")
+    """Return the feature's name, and how it is read beside ones of like firing rate: as many as the null wants."""
+    if setup.feature is None:
+        raise ConfigError("experiment.readout=feature: none is chosen; say feature=NAME")
+    reader = setup.feature.reader(setup.readable(executor), setup.torch_rng("feature"))
+    n_null, rng = setup.stats.n_null, setup.rng("null_features")
+    if not n_null or reader.columns.size < 2:
+        return reader.name, reader.readout()
+    others = np.setdiff1d(np.arange(reader.columns.size), [reader.row])
+    some = rng.permutation(others)[: 2 * n_null]
+    n = len(executor.subject)
+    on = np.sort(rng.choice(n, min(n, MOST_MOMENTS), replace=False))
+    cells = executor.subject.enforce(executor.subject.cells(on))
+    wanted = np.concatenate([[reader.row], some])
+    moments, _ = executor.moments(cells[cells.ok], reader.columns, wanted, reader.place)
+    return reader.name, reader.readout(matched(moments, reader.row, n_null, rng))
 
 
 def _outputs(executor: Executor) -> tuple[int, bool]:

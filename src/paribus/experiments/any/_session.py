@@ -133,7 +133,8 @@ def bind(
         ConfigError: If something that it names is not there.
     """
     text = place_of(place or experiment.place, executor) if spec.subject == "any" else ""
-    return spec.bound(Binding(executor, text, setup.rng(f"{name}_fit"), setup.parts))
+    parts = {**setup.parts, "readable": setup.readable(executor)}
+    return spec.bound(Binding(executor, text, setup.rng(f"{name}_fit"), parts))
 
 
 def needs_fit(experiment: Generic) -> bool:

@@ -1,0 +1,294 @@
+"""The generic experiments find what is planted, agree with naive loops, and are silent where nothing is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from paribus.errors import ConfigError, DataError
+from paribus.experiments.any.ablate import Ablate
+from paribus.experiments.any.cores import Cores
+from paribus.experiments.any.grid import Grid
+from paribus.experiments.any.interact import Interact
+from paribus.experiments.any.patch import Patch
+from paribus.experiments.any.probe import Probe
+from paribus.experiments.any.swap import Swap
+from paribus.experiments.any.sweep import Sweep
+from paribus.factors import spec as factors
+from paribus.measure import Contexts
+
+from . import sequences
+from .conftest import performed, setup_of
+
+ZERO = factors.Units(ablation="zero")
+
+
+def rows_reported(setup, split="all"):
+    """The half that is reported, as the experiments choose it."""
+    cluster, rows = setup.contexts.cluster, setup.contexts.splits[split]
+    ids = np.unique(cluster[rows])
+    fit = np.isin(cluster[rows], setup.rng("halves").permutation(ids)[: len(ids) // 2])
+    return rows[~fit]
+
+
+def naive(setup, rows, edit):
+    """The label's logit minus the mean of the others, with and without an edit of the hidden layer, one by one."""
+    network, inputs = setup.network, setup.contexts.contexts.given.tensors[0]
+    out = []
+    for row in rows:
+        found = []
+        for change in (None, edit):
+            hook = None if change is None else network.gate.register_forward_hook(lambda m, a, h: change(h.clone()))
+            logits = network(inputs[row : row + 1])[0].detach().double()
+            if hook is not None:
+                hook.remove()
+            own = int(setup.contexts.label[row])
+            found.append(float(logits[own] - logits[1 - own]))
+        out.append(found[1] - found[0])
+    return np.array(out)
+
+
+def test_ablate_finds_the_unit_and_equals_a_naive_loop(planted):
+    result, frame = performed(Ablate(factor=ZERO, place="gate", readout="output", outputs=["1"], ks=[2]), planted)
+    by_level = frame.set_index("level")
+    assert result.aggregates.custom["headline_level"] == "strongest 2"
+    assert by_level.loc["unit 2", "established"] and by_level.loc["unit 2", "inclusion"] == 1.0
+    assert by_level.loc["unit 2", "rank"] == 1 and by_level.loc["unit 2", "null_percentile"] < 5
+    for dead in ("unit 3", "unit 4", "unit 5"):
+        assert by_level.loc[dead, "mean_delta"] == 0.0 and by_level.loc[dead, "p"] == 1.0
+        assert not by_level.loc[dead, "established"]
+    assert result.diagnostics.engine.parity_max_abs_diff < 1e-5
+
+
+def test_ablation_equals_the_loop_under_every_setting(planted):
+    rows = rows_reported(planted)
+    fit = np.setdiff1d(np.arange(160), rows)
+    h = torch.relu(planted.network.hidden(planted.contexts.contexts.given.tensors[0])).detach()
+    mean = h[fit].mean(0)
+
+    def edit(h):
+        h[:, 2] = mean[2]
+        return h
+
+    experiment = Ablate(factor=factors.Units(ids=[2, 5], ablation="mean"), place="gate", ks=[])
+    _, frame = performed(experiment, planted)
+    expected = naive(planted, rows, edit)
+    row = frame.set_index("level").loc["unit 2"]
+    assert row["n"] == len(rows)
+    assert row["mean_delta"] == pytest.approx(expected.mean(), abs=1e-6)
+    assert row["std_delta"] == pytest.approx(expected.std(ddof=1), abs=1e-5)
+
+
+def test_interact_finds_the_product_and_no_other_pair(planted):
+    experiment = Interact(factor=ZERO, place="gate", readout="output", outputs=["1"], n_units=4)
+    _, frame = performed(experiment, planted)
+    found = frame.set_index("level")
+    assert found.index[found["established"]].tolist() == ["unit 0 x unit 1"]
+    x = planted.contexts.contexts.given.tensors[0][rows_reported(planted)]
+    assert found.loc["unit 0 x unit 1", "mean_delta"] == pytest.approx(float((x[:, 1] * x[:, 2]).mean()), abs=1e-5)
+    assert (found.loc[~found["established"], "mean_delta"] == 0).all()
+
+
+def test_cores_finds_the_smallest_sets(planted):
+    experiment = Cores(factor=ZERO, place="gate", readout="output", outputs=["1"], n_units=4, threshold=0.5)
+    result, frame = performed(experiment, planted)
+    table = result.tables["cores"].frame
+    x = planted.contexts.contexts.given.tensors[0][rows_reported(planted)].numpy()
+    alone, both = 2 * x[:, 0], x[:, 1] * x[:, 2]
+    total = alone + both
+    expected = {
+        "unit 2": float((alone >= total / 2).mean()),
+        "unit 0 + unit 1": float((both >= total / 2).mean()),
+    }
+    assert dict(zip(table["core"], table["share"], strict=True)) == pytest.approx(expected)
+    assert frame.set_index("level").loc["unit 2", "in_cores"] == pytest.approx(expected["unit 2"])
+
+
+def test_steering_is_exact_along_a_given_direction(planted):
+    given = factors.Directions(method="given", values=[0, 0, 1, 0, 0, 0], alphas=[-1, 1, 2])
+    result, frame = performed(Sweep(factor=given, place="gate", readout="output", outputs=["1"]), planted)
+    rows = rows_reported(planted)
+    fit = np.setdiff1d(np.arange(160), rows)
+    sigma = float(planted.contexts.contexts.given.tensors[0][fit, 0].std(correction=0))
+    assert frame["mean_delta"].tolist() == pytest.approx([-2 * sigma, 2 * sigma, 4 * sigma], abs=1e-4)
+    assert result.tables["slope"].frame["mean_delta"].item() == pytest.approx(2 * sigma, abs=1e-4)
+    assert result.aggregates.custom["trend_rho"] == pytest.approx(1.0)
+
+
+def test_grid_of_a_line_has_no_interaction(planted):
+    one = factors.Directions(method="given", values=[0, 0, 1, 0, 0, 0], alphas=[1, 2])
+    other = factors.Directions(method="given", values=[1, 0, 0, 0, 0, 0], alphas=[1])
+    experiment = Grid(factor=one, other=other, place="gate", readout="output", outputs=["1"])
+    result, frame = performed(experiment, planted)
+    assert len(frame) == 5 and frame["established"].all()
+    assert not result.tables["interactions"].frame["established"].any()
+
+
+def test_probe_reads_the_label_on_other_clusters_and_says_it_only_looked(planted):
+    result, frame = performed(Probe(place="hidden", targets=["label", "domain"]), planted)
+    assert str(result.evidence) == "observational" == str(result.tables["effects"].evidence)
+    found = frame.set_index("target")
+    assert found.loc["label", "established"] and found.loc["label", "mean_readout"] > 0.9
+    assert not found.loc["domain", "established"]
+
+
+def silent(make, n_seeds=20):
+    """The share of seeds at which anything is established."""
+    said = 0
+    for seed in range(n_seeds):
+        experiment, setup = make(seed)
+        said += bool(performed(experiment, setup)[1]["established"].any())
+    return said / n_seeds
+
+
+def noise(seed, n=60):
+    rng = np.random.default_rng(100 + seed)
+    x = rng.normal(0, 1, (n, 4)).astype(np.float32)
+    y = rng.integers(0, 2, n)
+    return Contexts(inputs=x, label=y, domain=rng.integers(0, 2, n), cluster=np.arange(n))
+
+
+def random_network(seed):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Probe(place="0", targets=["label", "domain"], n_controls=0),
+        Sweep(factor=factors.Directions(alphas=[1.0]), place="1", readout="label_margin"),
+        Sweep(factor=factors.Erase(methods=["mean_difference"]), place="1", readout="correct"),
+        Ablate(factor=factors.Units(ids=[0, 1, 2], ablation="mean"), place="1", readout="label_margin", ks=[]),
+    ],
+    ids=lambda one: one.type,
+)
+def test_shuffled_labels_establish_nothing_more_often_than_the_level(experiment):
+    """Labels say nothing of the inputs: the margin toward them moves neither way on average."""
+    rate = silent(lambda seed: (experiment, setup_of(random_network(seed), noise(seed), seed=seed, n_null=0)))
+    assert rate <= 0.2  # 20 seeds at a level of .05: more than 4 have a chance of .003
+
+
+class TestSequences:
+    """The same types on a subject from outside the package, with a transformer."""
+
+    @pytest.fixture
+    def setup(self):
+        torch.manual_seed(0)
+        return setup_of(sequences.Transformer(), sequences.contexts(), subject=sequences.Sequences)
+
+    def test_patch_brings_the_whole_difference_at_the_place_that_carries_it(self, setup):
+        experiment = Patch(
+            factor=factors.Patch(donors="split", split="clean"),
+            split="corrupted",
+            readout="logit_difference",
+            outputs=["one", "two"],
+            places=["embed|pos:1", "embed|pos:0", "blocks.0|pos:1", "blocks.1|pos:-1", "blocks.1|pos:2"],
+        )
+        result, frame = performed(experiment, setup)
+        forward = frame[frame["direction"] == "clean -> corrupted"].set_index("level")
+        back = frame[frame["direction"] == "corrupted -> clean"].set_index("level")
+        for way in (forward, back):
+            assert way.loc["embed|pos:1", "mean_delta"] == pytest.approx(way["total"].iloc[0], abs=1e-5)
+            assert way.loc["blocks.1|pos:-1", "mean_delta"] == pytest.approx(way["total"].iloc[0], abs=1e-5)
+            assert way.loc["embed|pos:0", "mean_delta"] == way.loc["blocks.1|pos:2", "mean_delta"] == 0.0
+        assert any("changes nothing at all at" in warning for warning in result.diagnostics.warnings)
+
+    def test_patch_equals_a_naive_loop(self, setup):
+        experiment = Patch(
+            factor=factors.Patch(donors="split", split="clean"),
+            split="corrupted",
+            both=False,
+            readout="output",
+            outputs=["two"],
+            places=["blocks.0|pos:1"],
+            n_donors=3,
+        )
+        _, frame = performed(experiment, setup)
+        network, ids = setup.network, setup.contexts.contexts.given.tensors[0]
+        splits, seen, found = setup.contexts.splits, [], []
+        for own, donor in zip(splits["corrupted"], splits["clean"], strict=True):
+            hook = network.blocks[0].register_forward_hook(lambda m, a, h: seen.append(h.clone()))
+            network(ids[donor : donor + 1])
+            base = network(ids[own : own + 1])[0, 1].item()
+            hook.remove()
+
+            def graft(module, args, h, value=seen[-2]):
+                out = h.clone()
+                out[:, 1] = value[:, 1]
+                return out
+
+            hook = network.blocks[0].register_forward_hook(graft)
+            found.append(network(ids[own : own + 1])[0, 1].item() - base)
+            hook.remove()
+        assert frame["mean_delta"].item() == pytest.approx(np.mean(found), abs=1e-5)
+        assert frame["std_delta"].item() == pytest.approx(np.std(found, ddof=1), abs=1e-5)
+
+    @pytest.mark.parametrize(
+        "experiment",
+        [
+            Sweep(factor=sequences.Token(position=1, tokens=[1, 2, 3])),
+            Grid(factor=sequences.Token(position=1), other=factors.Directions(alphas=[1.0]), place="head.input"),
+            Swap(factor=sequences.Token(position=1), readout="output", outputs=["one"]),
+            Interact(factor=sequences.Masked(), n_units=3, readout="output", outputs=["one"]),
+            Cores(factor=sequences.Masked(), n_units=3, readout="output", outputs=["one"]),
+            Ablate(factor=sequences.Masked(), ks=[2]),
+            Ablate(factor=factors.Heads(n_heads=2), place="blocks.1.linear1.input", ks=[]),
+            Sweep(factor=factors.Erase(methods=["leace"]), place="blocks.0|pos:1", n_contexts=40),
+            Patch(factor=factors.Patch(), places=["embed|pos:1"], n_donors=2),
+            Probe(places=["embed|pos:1", "blocks.0"], n_controls=3),
+        ],
+        ids=lambda one: one.type,
+    )
+    def test_every_type_runs(self, setup, experiment):
+        result, frame = performed(experiment, setup)
+        assert {"level", "mean_delta", "ci_low", "ci_adj_low", "n", "n_clusters", "p", "p_method", "p_adj"} <= set(frame)
+        assert {"null_low", "null_median", "null_high", "null_percentile", "inclusion"} <= set(frame)
+        assert result.figures and result.aggregates.n_samples
+
+    def test_swap_is_causal_where_grouping_is_confounded(self, setup):
+        experiment = Swap(factor=sequences.Token(position=1), readout="output", outputs=["one"], split="clean")
+        result, frame = performed(experiment, setup)
+        ids, network = setup.contexts.contexts.given.tensors[0], setup.network
+        rows = setup.contexts.splits["clean"]
+        swapped = ids[rows].clone()
+        swapped[:, 1] = 3 - swapped[:, 1]
+        change = (network(swapped) - network(ids[rows]))[:, 0].detach().numpy()
+        own = ids[rows, 1].numpy()
+        found = frame.set_index("level")["mean_delta"]
+        assert found["token 1 -> token 2"] == pytest.approx(change[own == 1].mean(), abs=1e-5)
+        assert found["any -> token 1"] == pytest.approx(change[own == 2].mean(), abs=1e-5)
+        assert str(result.tables["observed"].evidence) == "observational"
+
+
+class TestRefusals:
+    """What does not fit is refused by name before anything is measured."""
+
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (lambda: Sweep(factor=factors.Directions(), place="gaet"), "did you mean 'gate'"),
+            (lambda: Ablate(factor=factors.Units(ids=[9]), place="gate"), "has 6 units, numbered 0 to 5, got 9"),
+            (lambda: Ablate(factor=sequences.Masked()), "varies sequences, the data are arrays"),
+            (lambda: Ablate(factor=factors.Directions()), "has levels and is no set of units"),
+            (lambda: Sweep(factor=factors.Units()), "have no levels; use experiment=ablate"),
+            (lambda: Swap(factor=factors.Directions()), "contexts show no level"),
+            (lambda: Sweep(factor=factors.Directions(), split="ood"), "there is no such split; valid: all"),
+            (lambda: Sweep(factor=factors.Directions(), readout="margin", outputs=["x"]), "has no output 'x'"),
+            (lambda: Sweep(factor=factors.Directions(), readout="feature"), "none is chosen; say feature=NAME"),
+            (lambda: Sweep(factor=factors.Latent(), place="gate"), "has no sparse autoencoder"),
+            (lambda: Ablate(factor=factors.Heads(), place="gate"), "how many heads it has"),
+        ],
+    )
+    def test_by_name(self, planted, make, words):
+        with pytest.raises(ConfigError, match=words):
+            make().validate(planted)
+
+    def test_contexts_without_labels(self):
+        setup = setup_of(random_network(0), Contexts(inputs=np.ones((20, 4), np.float32)))
+        with pytest.raises(DataError, match="these arrays have no label"):
+            Sweep(factor=factors.Directions(), readout="kl").validate(setup)
+        with pytest.raises(ConfigError, match="these arrays have no labels"):
+            Ablate(factor=factors.Units(), readout="loss", place="1").validate(setup)
