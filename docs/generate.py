@@ -33,13 +33,15 @@ ABOUT = {
     "stats": "Intervals, tests and nulls.",
     "tracking": "Where runs are kept. Nothing here changes a run's identity.",
     "experiment": "What is done. `paribus list` prints this list, `paribus list TYPE` one type.",
+    "factor": "What is varied in an experiment on any network. It stands inside the experiment: "
+    "`factor@experiment.factor=NAME` chooses it, `experiment.factor.VARIABLE=VALUE` sets a variable of it.",
     "study": "Bundles of experiments on one model. The command line beats a study, a study beats an option's values.",
 }
 
 
 def pages() -> dict[str, str]:
     """Return the text of every page by file name."""
-    groups = [group for group in (*GROUPS, "study") if group in catalogue.groups()]
+    groups = [group for group in (*GROUPS, "factor", "study") if group in catalogue.groups()]
     made = {f"{group}.md": _group_page(group) for group in groups}
     made["index.md"] = _index(groups)
     return made

@@ -15,6 +15,8 @@ from paribus.spec import Spec
 
 OPTIONS = [option for group in catalogue.groups() for option in catalogue.options(group)]
 CONFIGURED = [option for option in OPTIONS if option.target is not None]
+INSIDE = {"factor": "experiment=sweep"}
+"""Groups that stand inside an experiment, with one that has them."""
 IDS = [f"{option.group}={option.name}" for option in CONFIGURED]
 
 
@@ -24,7 +26,7 @@ def composer():
 
 
 def test_every_group_has_options_and_a_place():
-    assert {option.group for option in OPTIONS} <= {*GROUPS, "study"}
+    assert {option.group for option in OPTIONS} <= {*GROUPS, "study", *INSIDE}
     assert {"data", "model", "training", "device", "stats", "tracking", "experiment"} <= {o.group for o in OPTIONS}
 
 
@@ -34,7 +36,9 @@ def test_the_yaml_lists_every_key_of_its_class(option):
     assert isinstance(cls, type) and issubclass(cls, Spec)
     content = yaml.safe_load(option.file.read_text(encoding="utf-8"))
     nested = {
-        str(entry).split("@")[1].split("'")[0] for entry in content.get("defaults", []) if "experiment@" in str(entry)
+        str(entry).split("@")[1].split("'")[0]
+        for entry in content.get("defaults", [])
+        if "experiment@" in str(entry) or "factor@" in str(entry)
     }
     keys = set(content) - {"_target_", "defaults"} | nested
     assert keys == {field.name for field in dataclasses.fields(cls)}
@@ -44,6 +48,10 @@ def test_the_yaml_lists_every_key_of_its_class(option):
 
 @pytest.mark.parametrize("option", CONFIGURED, ids=IDS)
 def test_every_option_composes_and_is_accepted(option, composer):
+    if option.group in INSIDE:
+        words = [INSIDE[option.group], f"{option.group}@experiment.{option.group}={option.name}"]
+        assert isinstance(getattr(composer.job(words).experiment, option.group), option.load())
+        return
     words = [f"{option.group}={option.name}"]
     if option.group != "experiment":
         words.append("experiment=train_classifier")
