@@ -40,7 +40,9 @@ def naive(setup, rows, edit):
     for row in rows:
         found = []
         for change in (None, edit):
-            hook = None if change is None else network.gate.register_forward_hook(lambda m, a, h: change(h.clone()))
+            hook = (
+                None if change is None else network.gate.register_forward_hook(lambda m, a, h, e=change: e(h.clone()))
+            )
             logits = network(inputs[row : row + 1])[0].detach().double()
             if hook is not None:
                 hook.remove()
@@ -244,7 +246,9 @@ class TestSequences:
     )
     def test_every_type_runs(self, setup, experiment):
         result, frame = performed(experiment, setup)
-        assert {"level", "mean_delta", "ci_low", "ci_adj_low", "n", "n_clusters", "p", "p_method", "p_adj"} <= set(frame)
+        assert {"level", "mean_delta", "ci_low", "ci_adj_low", "n", "n_clusters", "p", "p_method", "p_adj"} <= set(
+            frame
+        )
         assert {"null_low", "null_median", "null_high", "null_percentile", "inclusion"} <= set(frame)
         assert result.figures and result.aggregates.n_samples
 
