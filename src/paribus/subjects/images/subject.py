@@ -17,13 +17,16 @@ from paribus.subjects.images.data import ImageData
 
 OWN = -1
 """The style of an image as it is."""
+HIDDEN_BY = ("", "zero", "mean")
+"""What a patch shows, by the number in a cell: itself, zero, or the mean colour of its own image."""
 
 
 class ImageSubject(Subject):
     """The images of a data set as contexts.
 
-    A cell is a pair (row, style), style -1 being the image's own: pixels are taken or rendered when inputs are asked
-    for.
+    A cell is a pair (row, style), style -1 being the image's own, and may say which patches of a square grid are
+    hidden (``[grid * grid]`` numbers, see :data:`HIDDEN_BY`). Pixels are taken, rendered and filled when inputs are
+    asked for.
 
     Attributes:
         data: The data set.
@@ -70,15 +73,19 @@ class ImageSubject(Subject):
         return cells.with_value(1, np.full(cells.shape, domain))
 
     def keys(self, cells: ArrayCells) -> np.ndarray:
-        """Return row and style ``[m, 2]``."""
-        return np.stack(cells.values, axis=1)
+        """Return row, style and hidden patches ``[m, 2 or more]``."""
+        return np.column_stack([one.astype(np.int64) for one in cells.values])
 
     def inputs(self, cells: ArrayCells) -> Given:
         """Return the images of flat cells, float32 ``[m, C, H, W]``."""
-        rows, styles = cells.values
+        rows, styles, *hidden = cells.values
+        shown = self._shown(rows, styles)
+        return Given((_with_hidden(shown, hidden[0]) if hidden else shown,), (None,))
+
+    def _shown(self, rows: Ints, styles: Ints) -> Any:
         kinds = np.unique(styles).tolist()
         if len(kinds) == 1:
-            return Given((self._in(rows, kinds[0]),), (None,))
+            return self._in(rows, kinds[0])
         whole: torch.Tensor | None = None
         for style in kinds:
             some = np.flatnonzero(styles == style)
@@ -87,7 +94,7 @@ class ImageSubject(Subject):
                 whole = part.new_empty((len(rows), *part.shape[1:]))
             whole[torch.from_numpy(some)] = part
         assert whole is not None
-        return Given((whole,), (None,))
+        return whole
 
     def _in(self, rows: Ints, style: int) -> Any:
         if style == OWN:
@@ -100,3 +107,14 @@ class ImageSubject(Subject):
         per_row = 4 * math.prod(self.data.inputs.shape[1:])
         size = max(1, min(CHUNK_CELLS // max(1, n_conditions), CHUNK_BYTES // per_row))
         return [np.arange(start, min(start + size, len(self))) for start in range(0, len(self), size)]
+
+
+def _with_hidden(images: Any, hidden: np.ndarray) -> torch.Tensor:
+    """Return images ``[m, C, H, W]`` with the patches hidden that ``hidden [m, grid * grid]`` numbers say."""
+    pixels: torch.Tensor = images[:]
+    grid = math.isqrt(hidden.shape[1])
+    down, across = (torch.arange(size) * grid // size for size in pixels.shape[2:])
+    codes = torch.from_numpy(np.ascontiguousarray(hidden))[:, down[:, None] * grid + across[None, :]][:, None]
+    mean = pixels.mean(dim=(2, 3), keepdim=True)
+    pixels = torch.where(codes == HIDDEN_BY.index("zero"), pixels.new_zeros(()), pixels)
+    return torch.where(codes == HIDDEN_BY.index("mean"), mean, pixels)
