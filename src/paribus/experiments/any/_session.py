@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from paribus.arrays import Ints
+from paribus.arrays import Bools, Ints
 from paribus.engine.auto_site import resolve_site
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.any._readouts import readout_of
@@ -21,6 +21,8 @@ from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor, Units
 from paribus.measure.readout import Readout
 
+MOST_FIT = 5000
+"""The most contexts that anything is fitted on."""
 REPORTED = ("test", "ood", "id_val", "val", "all")
 """Splits that ``auto`` reports, the first that is there."""
 
@@ -103,10 +105,10 @@ def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
                 f"experiment.fit_split: {len(fit)} contexts to fit on and {len(reported)} to report are left where no "
                 "cluster may stand in both; name another split, or give more clusters"
             )
-    if experiment.n_contexts and len(reported) > experiment.n_contexts:
-        drawn = setup.rng("contexts").choice(len(reported), experiment.n_contexts, replace=False)
-        reported = reported[np.sort(drawn)]
-    return Rows(np.asarray(reported, np.int64), np.asarray(fit, np.int64), said)
+    reported = _legal(setup, _drawn(setup, reported, experiment.n_contexts, "contexts"))
+    if not len(reported):
+        raise DataError(f"experiment.split={name}: none of the contexts is legal as it is, so none can be a baseline")
+    return Rows(reported, _legal(setup, _drawn(setup, fit, MOST_FIT, "fit_contexts")), said)
 
 
 def place_of(text: str, executor: Executor) -> str:
@@ -184,6 +186,21 @@ def look_up(experiment: Generic, setup: NetworkSetup, **wanted: Any) -> None:
     for name, spec in experiment.factors().items():
         found = bind(name, spec, experiment, setup, executor)
         wanted.get(name, as_factor)(found, name)
+
+
+def _drawn(setup: NetworkSetup, rows: Ints, most: int, stream: str) -> Ints:
+    """Return at most ``most`` of the rows, drawn at random, in their order; 0: all."""
+    if not most or len(rows) <= most:
+        return rows
+    return rows[np.sort(setup.rng(stream).choice(len(rows), most, replace=False))]
+
+
+def _legal(setup: NetworkSetup, rows: Ints) -> Ints:
+    """Return the contexts that the subject lets pass as they are."""
+    if not len(rows):
+        return rows
+    legal: Bools = setup.contexts.enforce(setup.contexts.cells(rows)).ok
+    return rows[legal]
 
 
 def _first(names: tuple[str, ...], splits: Any) -> str:

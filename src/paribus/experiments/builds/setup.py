@@ -316,16 +316,20 @@ class BuildSetup(Setup):
             relu_floor_detected=rate > 0.5,
             relu_floor_rate=rate,
         )
-        for warning in self.corpus.warnings:
+        for warning in self.said():
             recorder.warn(warning)
+
+    def said(self) -> tuple[str, ...]:
+        """Return what every result on these contexts must say."""
+        lines = list(self.corpus.warnings)
         if self.corpus.n_empty:
-            recorder.warn(f"left out: {counted(self.corpus.n_empty, 'context')} without any token")
+            lines.append(f"left out: {counted(self.corpus.n_empty, 'context')} without any token")
         if self.corpus.bad_rows:
-            recorder.warn(
-                f"not readable: {counted(len(self.corpus.bad_rows), 'row')}: {'; '.join(self.corpus.bad_rows[:3])}"
-            )
+            bad = self.corpus.bad_rows
+            lines.append(f"not readable: {counted(len(bad), 'row')}: {'; '.join(bad[:3])}")
         if self.slicing.on_outcome:
-            recorder.warn("contexts were chosen by the activation itself, which shrinks effects (slice)")
+            lines.append("contexts were chosen by the activation itself, which shrinks effects (slice)")
+        return tuple(lines)
 
 
 def build_setup(

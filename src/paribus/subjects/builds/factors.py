@@ -1,0 +1,83 @@
+"""The options of the ``factor`` group that edit builds: the fields, without anything that needs numpy or torch."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.measure.binding import Binding, FactorSpec
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.measure.factor import Factor, Units
+
+
+@dataclass(frozen=True)
+class BuildFactor(FactorSpec):
+    """Base of the factors of builds; the work stands in a module of its own."""
+
+    subject: ClassVar[str] = "builds"
+
+    def bind(self, to: Binding) -> Factor | Units:
+        """Look names up in the vocabulary and return what is varied.
+
+        Raises:
+            ConfigError: If the vocabulary has no such family, rung or weapon.
+        """
+        found: Factor | Units = importlib.import_module("paribus.subjects.builds.varied").bind(self, to)
+        return found
+
+
+@dataclass(frozen=True)
+class Family(BuildFactor, kind="factor/family"):
+    """Sets one ability family to some of its rungs; without the family is the baseline.
+
+    Example:
+        >>> Family(family="swim_speed_up", rungs=[3, 12]).rungs
+        [3, 12]
+    """
+
+    family: str = field("swim_speed_up", help="Name of the family.")
+    rungs: list[int] = field([], low=1, help="AP of the rungs; empty: all of the vocabulary.")
+
+    def check(self) -> None:
+        """Refuse a rung named twice."""
+        if len(set(self.rungs)) != len(self.rungs):
+            raise ConfigError(f"Family.rungs: names one twice, got {self.rungs}")
+
+
+@dataclass(frozen=True)
+class Weapon(BuildFactor, kind="factor/weapon"):
+    """Gives builds other weapons; the first one is the baseline of a sweep.
+
+    Example:
+        >>> Weapon(weapons=["splattershot"]).weapons
+        ['splattershot']
+    """
+
+    weapons: list[str] = field([], help="Names of the weapons; empty: the most frequent ones.")
+    most: int = field(10, low=2, help="How many of the most frequent ones, where none are named.")
+
+    def check(self) -> None:
+        """Refuse too few weapons, and one named twice."""
+        if len(set(self.weapons)) != len(self.weapons) or len(self.weapons) == 1:
+            raise ConfigError(f"Weapon.weapons: must name two or more, each once, got {self.weapons}")
+
+
+@dataclass(frozen=True)
+class Families(BuildFactor, kind="factor/families"):
+    """Ability families as units: there as a build shows them, or taken away.
+
+    Example:
+        >>> Families(families=["swim_speed_up", "run_speed_up"]).families
+        ['swim_speed_up', 'run_speed_up']
+    """
+
+    families: list[str] = field([], help="Names of the families; empty: all that the builds show.")
+
+    def check(self) -> None:
+        """Refuse a family named twice."""
+        if len(set(self.families)) != len(self.families):
+            raise ConfigError(f"Families.families: names one twice, got {self.families}")
