@@ -42,7 +42,9 @@ class Style(ImageFactor, kind="factor/style"):
     """
 
     domains: list[str] = field([], help="Domains in whose style images are shown, a level each; empty: all.")
-    baseline: str | None = field(None, help="Domain whose style is the baseline; null: every image as it is.")
+    baseline: str | None = field(
+        None, help="Domain whose style is the first level, as experiment=swap wants it; null: every image as it is."
+    )
 
     def check(self) -> None:
         """Refuse a domain that is named twice, or is the baseline too.
