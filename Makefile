@@ -45,6 +45,7 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 	$(BIN)/python -m benchmarks.legality
 	$(BIN)/python -m benchmarks.builds
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.large_images
 
 docs: $(DOCS)  ## the documentation in site/, with the reference from the dataclasses; a warning or a dead link is an error
 	$(BIN)/python -m docs.generate $(if $(CI),--check)

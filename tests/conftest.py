@@ -15,6 +15,7 @@ from types import ModuleType
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("PARIBUS_CACHE", "off")
 
 import pytest
 from filelock import FileLock

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import struct
 import threading
 import time
 from collections import OrderedDict
@@ -13,17 +14,25 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from paribus import disk_cache
+
 Signature = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of change of content and of status, in nanoseconds."""
 
 THREADS = 4
-KEPT = 500_000
+KEPT = 1_000_000
+MANY = 2_000
+"""Digests of this many files together are kept for the next process too, in :mod:`paribus.disk_cache`."""
 SETTLED_NS = 2_000_000_000
 """A file touched less than this before it is looked at is read every time: clocks of file systems are coarse, so a
 second change could leave the signature as it is."""
 ATTEMPTS = 3
 
-_known: OrderedDict[Signature, str] = OrderedDict()
+_PACKED = struct.Struct("=5Q")
+_ENTRY = _PACKED.size + hashlib.sha256().digest_size
+_known: OrderedDict[bytes, bytes] = OrderedDict()
+"""Digests by packed signature: a quarter of the memory of tuples and texts."""
+_recalled: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -60,18 +69,81 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     raise OSError(errno.EBUSY, "changes while it is read", str(path))
 
 
+def read(path: str | os.PathLike[str]) -> bytes:
+    """Return a file's content; its digest is known from then on without another reading.
+
+    Raises:
+        OSError: If it cannot be read, is no regular file, or changes while it is read.
+    """
+    known_digest(path)  # refuses what is no regular file
+    for _ in range(ATTEMPTS):
+        with open(path, "rb") as stream:
+            before = signature_of(os.fstat(stream.fileno()))
+            content = stream.read()
+            if signature_of(os.fstat(stream.fileno())) == before:
+                if _kept(before) is None:
+                    _keep(before, hashlib.sha256(content).hexdigest())
+                return content
+    raise OSError(errno.EBUSY, "changes while it is read", str(path))
+
+
 def file_digests(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     """Return the digests of many files, read a few at a time.
 
     Raises:
         OSError: As :func:`file_digest`.
     """
+    if len(paths) >= MANY:
+        recall(paths)
     found = [known_digest(path) for path in paths]
     unknown = [place for place, digest in enumerate(found) if digest is None]
     with ThreadPoolExecutor(THREADS) as pool:
         for place, digest in zip(unknown, pool.map(lambda place: file_digest(paths[place]), unknown), strict=True):
             found[place] = digest
+    if len(paths) >= MANY and unknown:
+        remember(paths)
     return [digest for digest in found if digest is not None]
+
+
+def recall(paths: Sequence[str | os.PathLike[str]]) -> None:
+    """Take over what an earlier process remembered of the same files; each is looked at again before it counts."""
+    entry = _entry(paths)
+    if entry in _recalled:
+        return
+    _recalled.add(entry)
+    for key, digest in _remembered(entry).items():
+        with _lock:
+            _known.setdefault(key, digest)
+
+
+def remember(paths: Sequence[str | os.PathLike[str]]) -> None:
+    """Leave the digests of many files for the next process, by their signatures."""
+    entry = _entry(paths)
+    digests = _remembered(entry)
+    for path in paths:
+        key = _packed(signature(path))
+        with _lock:
+            digest = _known.get(key)
+        if digest is not None:
+            digests.pop(key, None)
+            digests[key] = digest
+    latest = list(digests.items())[-KEPT:]
+    disk_cache.put(entry, b"".join(key + digest for key, digest in latest))
+
+
+def _remembered(entry: str) -> dict[bytes, bytes]:
+    """Return digests by signature as an earlier process left them, the latest last; none where the entry is damaged."""
+    content = disk_cache.get(entry) or b""
+    if len(content) % _ENTRY:
+        return {}
+    starts = range(0, len(content), _ENTRY)
+    middle = _PACKED.size
+    return {content[start : start + middle]: content[start + middle : start + _ENTRY] for start in starts}
+
+
+def _entry(paths: Sequence[str | os.PathLike[str]]) -> str:
+    ends = os.path.commonpath([os.path.abspath(paths[0]), os.path.abspath(paths[-1])])
+    return f"digests/{hashlib.sha256(os.fsencode(ends)).hexdigest()[:32]}"
 
 
 def known_digest(path: str | os.PathLike[str]) -> str | None:
@@ -104,20 +176,27 @@ def forget() -> None:
     """Forget every digest, so that all files are read again."""
     with _lock:
         _known.clear()
+        _recalled.clear()
 
 
-def _kept(key: Signature) -> str | None:
+def _packed(key: Signature) -> bytes:
+    return _PACKED.pack(*(part & 0xFFFF_FFFF_FFFF_FFFF for part in key))
+
+
+def _kept(signature: Signature) -> str | None:
+    key = _packed(signature)
     with _lock:
         found = _known.get(key)
-        if found is not None:
-            _known.move_to_end(key)
-        return found
+        if found is None:
+            return None
+        _known.move_to_end(key)
+        return found.hex()
 
 
 def _keep(key: Signature, digest: str) -> None:
     if time.time_ns() - max(key[3], key[4]) < SETTLED_NS:
         return
     with _lock:
-        _known[key] = digest
+        _known[_packed(key)] = bytes.fromhex(digest)
         while len(_known) > KEPT:
             _known.popitem(last=False)

@@ -11,6 +11,8 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
+from paribus.engine.lazy_rows import LazyRows
+
 DEFAULT_LIMIT = 1 << 30
 
 
@@ -95,7 +97,9 @@ class InputDigests:
         """Return a hex digest of shape, number format and values (SHA-256)."""
         return hashlib.sha256("/".join(self._one(tensor) for tensor in inputs).encode()).hexdigest()
 
-    def _one(self, tensor: Tensor) -> str:
+    def _one(self, tensor: Tensor | LazyRows) -> str:
+        if isinstance(tensor, LazyRows):
+            return tensor.digest
         known = self._known.get(id(tensor))
         if known is not None and known[0]() is tensor and known[1] == tensor._version:
             return known[2]

@@ -174,8 +174,8 @@ class Engine:
 
     def pooled(self, inputs: Any) -> np.ndarray:
         """Return the channel vectors ``[n, d]``: the activations' means over positions."""
-        h = self.features(inputs)
-        return _numpy(h.flatten(2).mean(2) if h.ndim > 2 else h)
+        with self._ready(inputs) as (plan, passed):
+            return _numpy(self._values.pooled(plan, passed))
 
     def logits(self, inputs: Any) -> np.ndarray:
         """Return the outputs ``[n, *output]`` without any intervention."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from paribus.engine.lazy_rows import LazyRows
 from paribus.errors import DataError
 
 
@@ -55,8 +56,15 @@ def arguments(values: tuple[Any, ...], names: tuple[str | None, ...]) -> tuple[l
     return [value for name, value in pairs if name is None], {name: value for name, value in pairs if name is not None}
 
 
+def _rows(value: Any) -> Tensor:
+    # What is read row by row answers everything that is asked of the tensors of a call before rows are taken.
+    return cast(Tensor, value) if isinstance(value, LazyRows) else torch.as_tensor(value)
+
+
 def given(inputs: Any) -> Given:
     """Return ``inputs`` as arguments: a tensor (or array), a tuple of them by position, or a mapping by keyword.
+
+    :class:`~paribus.engine.lazy_rows.LazyRows` stay what they are.
 
     Raises:
         DataError: If there are none, or they have no rows or different numbers of them.
@@ -73,7 +81,7 @@ def given(inputs: Any) -> Given:
     else:
         values = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
         names = (None,) * len(values)
-    tensors = tuple(torch.as_tensor(one) for one in values)
+    tensors = tuple(_rows(one) for one in values)
     if not tensors or any(one.ndim == 0 for one in tensors) or len({len(one) for one in tensors}) != 1:
         shapes = [tuple(one.shape) for one in tensors]
         raise DataError(f"inputs must be tensors of equally many rows, got shapes {shapes}")

@@ -76,8 +76,15 @@ class SiteValues:
     def features(self, plan: Plan, inputs: Given) -> Tensor:
         """Return the activations of all rows, ``[n, d, *positions]``, at least in single precision."""
         parts = [self.values(plan, inputs, block)[0] for block in self.blocks(plan, len(inputs))]
-        h = plan.channels_second(parts[0] if len(parts) == 1 else torch.cat(parts))
-        return h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
+        return _full(plan.channels_second(parts[0] if len(parts) == 1 else torch.cat(parts)))
+
+    def pooled(self, plan: Plan, inputs: Given) -> Tensor:
+        """Return the means of all rows over positions, ``[n, d]``; never holds the positions of more than a block."""
+        parts = []
+        for block in self.blocks(plan, len(inputs)):
+            h = _full(plan.channels_second(self.values(plan, inputs, block)[0]))
+            parts.append(h.flatten(2).mean(2) if h.ndim > 2 else h)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _computed(self, plan: Plan, inputs: Given, block: slice) -> tuple[Tensor, ...]:
         kept: list[Tensor] = []
@@ -98,3 +105,7 @@ class SiteValues:
             batch.call(self.model)
         assert visitor.value is not None
         return visitor.value
+
+
+def _full(h: Tensor) -> Tensor:
+    return h.float() if h.dtype in (torch.bfloat16, torch.float16) else h

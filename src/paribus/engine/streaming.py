@@ -98,13 +98,14 @@ class OutputStream:
 
         def step(rows: slice) -> None:
             local = slice(rows.start - block.start, rows.stop - block.start)
+            batch = self.values.rows(inputs, rows) if plan.strategy == "hooks" else inputs
             together = 1
             if plan.strategy == "suffix":  # few rows: several interventions fill one pass
                 together = max(1, min(at_most, self.values.batches.limit) // (rows.stop - rows.start))
             for group in _groups(range(len(interventions)), together):
                 bound = [self._bound(plan, inputs, rows, interventions[index]) for index in group]
                 if plan.strategy == "hooks":
-                    found = self._hooked(plan, self.values.rows(inputs, rows), bound)
+                    found = self._hooked(plan, batch, bound)
                 else:
                     found = self._continued(plan, tuple(one[local] for one in values), bound)
                 found = found.reshape(len(bound), -1, *plan.output_shape)

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paribus import seeds
-from paribus.arrays import Ints
+from paribus.arrays import Floats, Ints
 from paribus.errors import DataError
 from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, content_digest
 from paribus.subjects.selection import Roles, draw, hold_out
 
 if TYPE_CHECKING:
     import torch
+
+    from paribus.subjects.images.image_files import ImageFiles
 
 HELD_OUT = ("id_val", "val")
 
@@ -175,11 +177,12 @@ def assemble(
     catalogue: Catalogue,
     roles: Roles,
     cut: Cut,
-    read: Callable[[Ints], torch.Tensor],
+    read: Callable[[Ints], torch.Tensor | ImageFiles],
     *,
     fingerprint: str,
     cluster_space: str = "",
     notes: tuple[str, ...] = (),
+    statistics: Callable[[Ints], tuple[Floats, Floats]] | None = None,
 ) -> ImageData:
     """Read the chosen images and put the data set together; rows are numbered anew, without those not chosen.
 
@@ -187,16 +190,18 @@ def assemble(
         catalogue: What is known of all images.
         roles: The domains by role.
         cut: How it is cut.
-        read: Returns uint8 ``[m, C, H, W]`` of catalogue rows.
+        read: Returns uint8 ``[m, C, H, W]`` of catalogue rows, or what gives them by rows.
         fingerprint: Fingerprint of the data set.
         cluster_space: What its cluster ids number, where others number the same (:class:`ImageData`).
         notes: What every result on it has to say.
+        statistics: Returns mean and standard deviation of each channel over rows of what ``read`` gave, where they are
+            known without reading it; None computes them.
     """
     kept = cut.kept
     splits = {name: np.searchsorted(kept, rows) for name, rows in cut.rows.items()}
     labels = catalogue.labels[kept]
     pixels = read(kept)
-    mean, std = channel_statistics(pixels, splits["train"])
+    mean, std = channel_statistics(pixels, splits["train"]) if statistics is None else statistics(splits["train"])
     return ImageData(
         inputs=EightBitImages(pixels, mean, std),
         labels=labels,
@@ -212,7 +217,7 @@ def assemble(
     )
 
 
-def channel_statistics(pixels: torch.Tensor, rows: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def channel_statistics(pixels: torch.Tensor | ImageFiles, rows: Ints) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each channel over ``rows``, in [0, 1]; the latter at least 1/255."""
     total, squares, count = np.zeros(pixels.shape[1]), np.zeros(pixels.shape[1]), 0
     for part in np.array_split(rows, max(1, len(rows) // 256)):

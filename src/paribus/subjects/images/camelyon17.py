@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paribus.arrays import Ints
+from paribus.arrays import Floats, Ints
 from paribus.errors import DataError
 from paribus.spec import Spec, field
 from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
 from paribus.subjects.images.data import ImageData
 from paribus.subjects.images.files import digest_of_files, file_digest, read_images
 from paribus.subjects.images.fingerprint import of_files
+from paribus.subjects.images.image_files import ImageFiles
+from paribus.subjects.images.indexing import index, is_streamed
 from paribus.subjects.selection import Roles
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ class Camelyon17(Spec, kind="data/camelyon17"):
     id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of each training hospital's slides held out.")
     balance: bool = field(True, help="Whether draws are balanced over hospital x class.")
     image_size: int = field(96, low=8, high=96, help="Height and width; smaller than 96 is resized.")
+    memory_mb: int = field(
+        1024, low=0, science=False, help="Pixels of more than this stay in their files and are read when needed."
+    )
     seed: int = field(0, help="Draws held-out slides and patches.")
 
     def content(self) -> str:
@@ -74,10 +79,11 @@ class Camelyon17(Spec, kind="data/camelyon17"):
             DataError: If the folder has not the layout, or a chosen patch is missing.
         """
         frame, catalogue, roles = self._catalogued()
-        rows = choose(catalogue, roles, self._draws(), self._where()).kept
-        root = Path(self.path)
-        patches = patch_files(root, frame, rows)
-        return {METADATA: root / METADATA, **{file.relative_to(root).as_posix(): file for file in patches}}
+        cut = choose(catalogue, roles, self._draws(), self._where())
+        patches, root = self._patches(frame, cut.kept), Path(self.path)
+        if self._streams(len(patches)):
+            index(patches, np.searchsorted(cut.kept, cut.rows["train"]))
+        return {METADATA: root / METADATA, **{name: root / name for name in patches.names}}
 
     def load(self) -> ImageData:
         """Read the chosen patches.
@@ -88,13 +94,27 @@ class Camelyon17(Spec, kind="data/camelyon17"):
         frame, catalogue, roles = self._catalogued()
         cut = choose(catalogue, roles, self._draws(), self._where())
 
-        def read(rows: Ints) -> torch.Tensor:
-            files = patch_files(Path(self.path), frame, rows)
-            return read_images(files, size=self.image_size, channels=3, description="patches")
+        patches = self._patches(frame, cut.kept)
+        streams = self._streams(len(patches))
+
+        def read(rows: Ints) -> torch.Tensor | ImageFiles:
+            if streams:
+                return patches
+            return read_images(patches.files, size=self.image_size, channels=3, description="patches")
+
+        def statistics(train: Ints) -> tuple[Floats, Floats]:
+            return index(patches, train)
 
         made = self.content()
         space = f"{'patients' if self.id_val == 'patients' else 'slides'} of Camelyon17"
-        return assemble(catalogue, roles, cut, read, fingerprint=made, cluster_space=space)
+        known = statistics if streams else None
+        return assemble(catalogue, roles, cut, read, fingerprint=made, cluster_space=space, statistics=known)
+
+    def _patches(self, frame: pd.DataFrame, rows: Ints) -> ImageFiles:
+        return ImageFiles(self.path, patch_names(frame, rows), size=self.image_size, channels=3)
+
+    def _streams(self, n: int) -> bool:
+        return is_streamed(n, self.image_size, 3, self.memory_mb)
 
     def _where(self) -> str:
         return f"camelyon17 {self.path}"
@@ -167,13 +187,13 @@ def read_metadata(root: Path, where: str) -> pd.DataFrame:
     return frame
 
 
-def patch_files(root: Path, frame: pd.DataFrame, rows: Ints) -> list[Path]:
-    """Return the files of some rows of the metadata."""
+def patch_names(frame: pd.DataFrame, rows: Ints) -> list[str]:
+    """Return the files of some rows of the metadata, by their places below the folder."""
     chosen = frame.iloc[rows]
-    files = []
+    names = []
     for patient, node, x, y in zip(
         chosen["patient"], chosen["node"], chosen["x_coord"], chosen["y_coord"], strict=True
     ):
         stem = f"patient_{str(patient).zfill(3)}_node_{node}"
-        files.append(root / "patches" / stem / f"patch_{stem}_x_{x}_y_{y}.png")
-    return files
+        names.append(f"patches/{stem}/patch_{stem}_x_{x}_y_{y}.png")
+    return names

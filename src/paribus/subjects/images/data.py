@@ -17,6 +17,9 @@ from paribus.subjects.offers import Offers
 if TYPE_CHECKING:
     import torch
 
+    from paribus.subjects.images.image_files import ImageFiles
+    from paribus.subjects.images.lazy_images import LazyImages
+
 AT_ONCE = 256
 
 SPLITS = ("train", "id_val", "val", "ood")
@@ -33,16 +36,25 @@ class EightBitImages:
     """Images kept as bytes and normalised when they are asked for, a quarter of the memory of floats.
 
     Args:
-        pixels: uint8 ``[n, C, H, W]``.
+        pixels: uint8 ``[n, C, H, W]``: a tensor, or what gives one by rows (files that are decoded then).
         mean: Per-channel mean of ``pixels / 255`` that is taken off, ``[C]``.
         std: Per-channel standard deviation that is divided by, ``[C]``.
     """
 
-    def __init__(self, pixels: torch.Tensor, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
+    def __init__(self, pixels: torch.Tensor | ImageFiles, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
         """Keep the bytes and the per-channel factors."""
+        import torch
+
         self.pixels = pixels
-        self._scale = pixels.new_tensor([]).float().new_tensor(1.0 / (255.0 * std)).view(1, -1, 1, 1)
-        self._shift = self._scale.new_tensor(mean / std).view(1, -1, 1, 1)
+        self._scale = torch.tensor(1.0 / (255.0 * std), dtype=torch.float32).view(1, -1, 1, 1)
+        self._shift = torch.tensor(mean / std, dtype=torch.float32).view(1, -1, 1, 1)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the bytes are held, and not read from files whenever they are asked for."""
+        import torch
+
+        return isinstance(self.pixels, torch.Tensor)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -197,6 +209,15 @@ class ImageData:
         """Return the images of ``rows``, float32 ``[len(rows), C, H, W]``."""
         taken: torch.Tensor = self.inputs[rows]
         return taken
+
+    def select(self, rows: Ints) -> torch.Tensor | LazyImages:
+        """Return the images of ``rows`` as :meth:`take` does where they are few, else as what reads them in batches."""
+        from paribus.subjects.images import lazy_images
+
+        size = 4 * len(rows) * int(np.prod(self.inputs.shape[1:]))
+        if size <= lazy_images.HELD_BYTES:
+            return self.take(rows)
+        return lazy_images.LazyImages(self.inputs, rows, digest=self.digest)
 
     @property
     def n_classes(self) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-THREADS = 4
+THREADS = max(4, os.cpu_count() or 1)
 AT_ONCE = 256
 MOST_PIXELS = 50_000_000
 """An image of more is refused before it is decoded: a small file can claim any size."""
@@ -41,21 +44,38 @@ def read_images(files: Sequence[Path], *, size: int, channels: int, description:
 
     pixels = torch.empty((len(files), channels, size, size), dtype=torch.uint8)
     with tqdm(total=len(files), desc=description, unit="image", disable=None, leave=False) as bar:
-        for row, image in enumerate(_decoded(files, size, channels)):
+        for row, image in enumerate(decoded(files, size, channels)):
             pixels[row] = torch.from_numpy(image)
             bar.update()
     return pixels
 
 
-def _decoded(files: Sequence[Path], size: int, channels: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield the images in order; a few hundred at most are held that were not asked for yet."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(files), AT_ONCE):
-            yield from pool.map(lambda file: read_image(file, size, channels), files[start : start + AT_ONCE])
+def decoded(
+    files: Sequence[Path | str], size: int, channels: int, *, digested: bool = False
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the images in order, decoded by several threads; at most a few hundred wait that were not asked for yet."""
+
+    def read(file: Path | str) -> NDArray[np.uint8]:
+        return read_image(Path(file), size, channels, digested=digested)
+
+    for start in range(0, len(files), AT_ONCE):
+        yield from _pool().map(read, files[start : start + AT_ONCE])
 
 
-def read_image(file: Path, size: int, channels: int) -> NDArray[np.uint8]:
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads that decode."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
+
+
+def read_image(file: Path, size: int, channels: int, *, digested: bool = False) -> NDArray[np.uint8]:
     """Read one image file as uint8 ``[channels, size, size]``.
+
+    Args:
+        file: The file.
+        size: Height and width; an image of another size is resized.
+        channels: 3 for colour, 1 for grey.
+        digested: Whether its digest is to be known afterwards, from this one reading.
 
     Raises:
         DataError: If it is missing or is no readable image.
@@ -65,7 +85,7 @@ def read_image(file: Path, size: int, channels: int) -> NDArray[np.uint8]:
     if file.exists() and not file.is_file():
         raise DataError(f"image {file}: not a regular file")
     try:
-        with Image.open(file) as opened:
+        with Image.open(io.BytesIO(digests.read(file)) if digested else file) as opened:
             width, height = opened.size
             if width * height > MOST_PIXELS:
                 raise DataError(f"image {file}: {width} x {height} pixels, more than {MOST_PIXELS // 10**6} million")

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paribus.arrays import Ints
+from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.spec import Spec, field
 from paribus.subjects.images import clusters
-from paribus.subjects.images.assemble import HELD_OUT, Catalogue, Draws, assemble, choose
+from paribus.subjects.images.assemble import HELD_OUT, Catalogue, Cut, Draws, assemble, choose
 from paribus.subjects.images.data import ONE_DOMAIN, ImageData
 from paribus.subjects.images.files import SUFFIXES, digest_of_files, file_digest, read_images
 from paribus.subjects.images.fingerprint import of_files
+from paribus.subjects.images.image_files import ImageFiles
+from paribus.subjects.images.indexing import index, is_streamed
 from paribus.subjects.selection import Roles, resolve_roles
 
 if TYPE_CHECKING:
@@ -97,6 +99,9 @@ class ImageFolder(Spec, kind="data/image_folder"):
         unstated=list(HELD_OUT),
         help="Splits that are held out of the training images where no folder or domain gives them.",
     )
+    memory_mb: int = field(
+        1024, low=0, science=False, help="Pixels of more than this stay in their files and are read when needed."
+    )
     seed: int = field(0, help="Draws held-out images and rows.")
 
     def check(self) -> None:
@@ -131,8 +136,11 @@ class ImageFolder(Spec, kind="data/image_folder"):
         Raises:
             DataError: If there is no such folder, or it has not the layout.
         """
-        root = Path(self.path)
-        files = {name: root / name for name in self._listed().names}
+        root, listing = Path(self.path), self._listed()
+        if self._streams(len(listing.names)):
+            cut = self._cut(listing)[0]
+            index(self._images(listing, cut.kept), np.searchsorted(cut.kept, cut.rows["train"]))
+        files = {name: root / name for name in listing.names}
         if self.cluster_file is not None:
             files["cluster_file"] = Path(self.cluster_file).expanduser()
         return files
@@ -143,16 +151,19 @@ class ImageFolder(Spec, kind="data/image_folder"):
         Raises:
             DataError: If folder, domain or class is missing or empty, or an image is damaged.
         """
-        where, root, listing = f"image_folder {self.path}", Path(self.path), self._listed()
-        catalogue, roles = self._catalogued(listing, where)
-        draws = Draws(self.seed, self.n_train, self.n_eval, self.id_val_share, self.balance, self.held_out)
+        listing = self._listed()
+        cut, catalogue, roles = self._cut(listing)
+        images = self._images(listing, cut.kept)
+        streams = self._streams(len(listing.names))
 
-        def read(rows: Ints) -> torch.Tensor:
-            chosen = [root / listing.names[row] for row in rows]
-            channels = 1 if self.grayscale else 3
-            return read_images(chosen, size=self.image_size, channels=channels, description="images")
+        def read(rows: Ints) -> torch.Tensor | ImageFiles:
+            if streams:
+                return images
+            return read_images(images.files, size=self.image_size, channels=images.channels, description="images")
 
-        cut = choose(catalogue, roles, draws, where)
+        def statistics(train: Ints) -> tuple[Floats, Floats]:
+            return index(images, train)
+
         alone = self.cluster_pattern is None and self.cluster_file is None
         return assemble(
             catalogue,
@@ -162,7 +173,21 @@ class ImageFolder(Spec, kind="data/image_folder"):
             fingerprint=self.content(),
             cluster_space=self._cluster_space(listing),
             notes=(clusters.ALONE,) if alone else (),
+            statistics=statistics if streams else None,
         )
+
+    def _streams(self, n: int) -> bool:
+        return is_streamed(n, self.image_size, 1 if self.grayscale else 3, self.memory_mb)
+
+    def _images(self, listing: Listing, rows: Ints) -> ImageFiles:
+        names = [listing.names[row] for row in rows.tolist()]
+        return ImageFiles(self.path, names, size=self.image_size, channels=1 if self.grayscale else 3)
+
+    def _cut(self, listing: Listing) -> tuple[Cut, Catalogue, Roles]:
+        where = f"image_folder {self.path}"
+        catalogue, roles = self._catalogued(listing, where)
+        draws = Draws(self.seed, self.n_train, self.n_eval, self.id_val_share, self.balance, self.held_out)
+        return choose(catalogue, roles, draws, where), catalogue, roles
 
     def _cluster_space(self, listing: Listing) -> str:
         root = Path(self.path)

@@ -170,10 +170,9 @@ class _Loop:
         order = torch.randperm(len(train), generator=seeds.torch_rng(self.seed, f"order/{epoch}"))
         total = torch.zeros((), device=self.device)
         self.model.train()
-        for positions in torch.split(order, self.spec.batch_size):
-            if len(positions) == 1 and len(train) > 1:
+        for images, labels in train.batches(order, self.spec.batch_size):
+            if len(labels) == 1 and len(train) > 1:
                 continue  # a batch norm cannot be trained on a single image
-            images, labels = train.batch(positions)
             with self._precision():
                 loss = functional.cross_entropy(self.model(images), labels)
             self.optimizer.zero_grad(set_to_none=True)
@@ -181,7 +180,7 @@ class _Loop:
             if self.grokfast is not None:
                 self.grokfast.amplify(self.model.named_parameters())
             self.optimizer.step()
-            total += loss.detach() * len(positions)
+            total += loss.detach() * len(labels)
         self.epoch = epoch
         self.loss = float(total) / len(train)
         if not np.isfinite(self.loss):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from paribus.arrays import Ints
+from paribus.subjects.images.data import EightBitImages
 from paribus.subjects.labelled import LabelledData
 
 RANK_ROWS = 512
+KEEP_BYTES, STREAMED_KEEP_BYTES = 1 << 31, 1 << 25
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class SplitImages:
         rows: Which of them.
         device: Where they are wanted.
         memory_format: Layout of the batches.
-        keep_bytes: The most that is kept on the device.
+        keep_bytes: The most that is kept on the device; None for the usual bound, which is small for images that are
+            read from files because all of them are too many.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class SplitImages:
         rows: Ints,
         device: str,
         memory_format: torch.memory_format,
-        keep_bytes: float = 2**31,
+        keep_bytes: float | None = None,
     ) -> None:
         """Bring the images over if they are few enough."""
         self.data = data
@@ -76,6 +80,9 @@ class SplitImages:
         size = 4 * len(rows)
         for extent in data.inputs.shape[1:]:
             size *= int(extent)
+        if keep_bytes is None:
+            streamed = isinstance(data.inputs, EightBitImages) and not data.inputs.in_memory
+            keep_bytes = STREAMED_KEEP_BYTES if streamed else KEEP_BYTES
         self.kept = self._fetch(rows) if size <= keep_bytes else None
 
     def __len__(self) -> int:
@@ -89,6 +96,19 @@ class SplitImages:
         else:
             images = self.kept[positions.to(self.device)]
         return images, self.labels[positions.to(self.device)]
+
+    def batches(self, order: torch.Tensor, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield images and labels at the positions ``order``, ``size`` at a time; the next are fetched meanwhile."""
+        parts = torch.split(order, size)
+        if self.kept is not None:
+            yield from map(self.batch, parts)
+            return
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self.batch, parts[0])
+            for part in parts[1:]:
+                ready, coming = coming, ahead.submit(self.batch, part)
+                yield ready.result()
+            yield coming.result()
 
     def _fetch(self, rows: Ints) -> torch.Tensor:
         images = self.data.take(rows).to(self.device)
@@ -123,8 +143,7 @@ def evaluate(
 def accuracy(model: nn.Module, images: SplitImages, batch_limit: int) -> float:
     """Return the share of a split's images that the model labels rightly."""
     right = 0
-    for positions in torch.split(torch.arange(len(images)), batch_limit):
-        batch, labels = images.batch(positions)
+    for batch, labels in images.batches(torch.arange(len(images)), batch_limit):
         right += int((model(batch).argmax(dim=1) == labels).sum())
     return right / len(images)
 
@@ -141,8 +160,8 @@ def feature_rank(model: nn.Module, images: SplitImages, batch_limit: int) -> flo
     seen: list[torch.Tensor] = []
     handle = linears[-1].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().flatten(1)))
     try:
-        for positions in torch.split(torch.arange(min(RANK_ROWS, len(images))), batch_limit):
-            model(images.batch(positions)[0])
+        for batch, _ in images.batches(torch.arange(min(RANK_ROWS, len(images))), batch_limit):
+            model(batch)
     finally:
         handle.remove()
     return effective_rank(torch.cat(seen))

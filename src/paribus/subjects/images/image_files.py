@@ -1,0 +1,62 @@
+"""Images that stay in their files and are decoded when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paribus.subjects.images.files import decoded
+
+if TYPE_CHECKING:
+    import torch
+
+
+class ImageFiles:
+    """Image files as uint8 ``[n, C, size, size]``, read when rows are asked for; nothing is kept.
+
+    Args:
+        root: The folder that the names stand in.
+        names: Path of each image below it.
+        size: Height and width; images of another size are resized.
+        channels: 3 for colour, 1 for grey.
+        digested: Whether the digest of each file is to be known once it was read.
+    """
+
+    def __init__(
+        self, root: Path | str, names: Sequence[str], *, size: int, channels: int, digested: bool = False
+    ) -> None:
+        """Open nothing yet."""
+        self.root, self.names, self.size, self.channels = str(root), names, size, channels
+        self.digested = digested
+
+    @property
+    def files(self) -> list[Path]:
+        """The files, in the order of the rows."""
+        return [Path(self.root, name) for name in self.names]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n, C, H, W)``."""
+        return (len(self.names), self.channels, self.size, self.size)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.names)
+
+    def __getitem__(self, rows: Any) -> torch.Tensor:
+        """Return the images of ``rows`` (a slice, or whole numbers ``[m]``) as they are decoded.
+
+        Raises:
+            DataError: If a file is missing or is no readable image; the file is named.
+        """
+        import torch
+
+        chosen = range(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows).reshape(-1).tolist()
+        pixels = torch.empty((len(chosen), *self.shape[1:]), dtype=torch.uint8)
+        files = [f"{self.root}/{self.names[row]}" for row in chosen]
+        for place, image in enumerate(decoded(files, self.size, self.channels, digested=self.digested)):
+            pixels[place] = torch.from_numpy(image)
+        return pixels
