@@ -20,6 +20,7 @@ class LazyImages(LazyRows):
     """Rows of a data set's images, normalised as they are read; while a batch is used the next one is read.
 
     Example:
+        >>> import numpy as np
         >>> few = LazyImages(torch.arange(8.0).view(8, 1, 1, 1), np.array([1, 3, 5]), digest="eight")
         >>> few.shape, few[1:3].flatten().tolist()
         ((3, 1, 1, 1), [3.0, 5.0])

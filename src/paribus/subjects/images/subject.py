@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from paribus.arrays import Ints
-from paribus.engine.given import Given
+from paribus.engine.given import Given, given
 from paribus.errors import ConfigError, nearest
 from paribus.measure import ArrayCells, Subject
 from paribus.measure.subject import CHUNK_BYTES, CHUNK_CELLS
@@ -77,8 +77,10 @@ class ImageSubject(Subject):
         return np.column_stack([one.astype(np.int64) for one in cells.values])
 
     def inputs(self, cells: ArrayCells) -> Given:
-        """Return the images of flat cells, float32 ``[m, C, H, W]``."""
+        """Return the images of flat cells, float32 ``[m, C, H, W]``; many are read in batches, when they are used."""
         rows, styles, *hidden = cells.values
+        if not hidden and (styles == OWN).all():
+            return given(self.data.select(rows))
         shown = self._shown(rows, styles)
         return Given((_with_hidden(shown, hidden[0]) if hidden else shown,), (None,))
 
