@@ -50,7 +50,7 @@ NAVIGATION: dict[str, dict[str, list[str]]] = {
         "Your own network, data, subject": ["extending", "specs"],
         "How far to trust it": ["calibration", "performance"],
         "Reference": ["reference/index", "api/index"],
-        "The project": ["contributing", "changelog"],
+        "The project": ["architecture", "contributing", "changelog"],
     },
     "experiments/index": {
         "": sorted(path.stem for path in (HERE / "experiments").glob("*.md") if path.stem != "index")
