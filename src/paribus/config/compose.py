@@ -339,7 +339,8 @@ class Composer:
     def _refuse_unmet_needs(self, nodes: Mapping[str, Any]) -> None:
         experiment = nodes["experiment"]
         for group in ("data", "model", "feature"):
-            if nodes[group] is None and group in getattr(experiment, "needs", ()):
+            needed = set(getattr(experiment, "needs", ())) - set(getattr(experiment, "may_lack", ()))
+            if nodes[group] is None and group in needed:
                 listed = nearest("", self.options(group), show=20)
                 raise ConfigError(f"{group}: {experiment.type} needs one; say {group}=NAME; {listed}")
 

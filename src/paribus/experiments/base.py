@@ -123,6 +123,7 @@ class Experiment(Spec):
         version: Raised whenever the meaning of a number changes; part of every run's identity.
         summary: One line for ``paribus list``.
         needs: The config groups its numbers depend on; only these enter the identity.
+        may_lack: Those of them that may be left empty.
         takes_dtype: Whether it runs the model in the number format of its setup (``setup.dtype``), so that
             ``device.dtype`` takes effect. Where it is False, only float32 is accepted.
         requires: What it needs of a data set (splits, domains, renderings); checked at dry run.
@@ -156,6 +157,7 @@ class Experiment(Spec):
     version: ClassVar[int] = 1
     summary: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
+    may_lack: ClassVar[tuple[str, ...]] = ()
     takes_dtype: ClassVar[bool] = False
     requires: ClassVar[Requires] = Requires()
     declares: ClassVar[tuple[Endpoint, ...]] = ()

@@ -73,8 +73,9 @@ def test_pairs_and_cores_of_a_conjunction(setup):
     ],
     ids=lambda one: one.type,
 )
-def test_every_other_type_runs(setup, experiment):
+def test_every_other_type_runs(setup, experiment, rules):
     result, _ = performed(experiment, setup("dose"))
+    assert [line for table in result.tables.values() for line in rules.problems(table)] == []
     assert result.figures and result.aggregates.n_samples
 
 

@@ -244,8 +244,11 @@ class TestSequences:
         ],
         ids=lambda one: one.type,
     )
-    def test_every_type_runs(self, setup, experiment):
+    def test_every_type_runs_and_keeps_the_rules_of_intervals(self, setup, experiment, rules):
         result, frame = performed(experiment, setup)
+        assert [line for table in result.tables.values() for line in rules.problems(table)] == []
+        assert rules.kept_numbers(result.aggregates.custom) == []
+        assert rules.unsound(frame, 0.05).empty
         assert {"level", "mean_delta", "ci_low", "ci_adj_low", "n", "n_clusters", "p", "p_method", "p_adj"} <= set(
             frame
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
-from paribus.experiments.any._session import place_of, rows_of
+from paribus.experiments.any._session import Rows, place_of, rows_of
 from paribus.experiments.any.probe import Probe
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
@@ -23,7 +23,7 @@ COLUMNS = {
     "target": "what the probe reads",
     "mean_readout": "accuracy of the probe",
     "mean_delta": "accuracy of the probe minus that of always naming the class most frequent where it was fitted",
-    "balanced_accuracy": "mean recall over the classes",
+    "probe_balanced_accuracy": "mean recall over the classes",
     "chance": "accuracy of always naming the class most frequent where it was fitted",
 }
 
@@ -54,7 +54,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
             recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
         executor = setup.executor(checkpoint)
         for text in experiment.at():
-            parts.append(_at(experiment, setup, executor, checkpoint.epoch, text))
+            parts.append(_at(experiment, setup, executor, rows, checkpoint.epoch, text))
     to = Reported(setup, recorder, "accuracy", rows, COLUMNS)
     frame = effects(
         to,
@@ -77,9 +77,9 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     return summed_up(to, frame)
 
 
-def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, epoch: int, text: str) -> Part:
+def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, rows: Rows, epoch: int, text: str) -> Part:
     """Return the rows of one place."""
-    rows, cluster = rows_of(experiment, setup, fitted=True), setup.contexts.cluster
+    cluster = setup.contexts.cluster
     place = bound_place(place_of(text, executor), executor)
     fit, held_out = vectors(executor, place, rows.fit), vectors(executor, place, rows.reported)
     labels, gains, controls = [], [], []
@@ -98,7 +98,7 @@ def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, epoch: int, 
                 "level": f"{target} at {place}",
                 "place": str(place),
                 "target": target,
-                "balanced_accuracy": found.balanced,
+                "probe_balanced_accuracy": found.balanced,
                 "chance": float(found.chance.mean()),
                 "mean_readout": float(found.correct.mean()),
             }

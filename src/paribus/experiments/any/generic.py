@@ -23,7 +23,8 @@ class Generic(Experiment):
 
     subject: ClassVar[str] = "any"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
+    needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
+    may_lack: ClassVar[tuple[str, ...]] = ("feature",)
     takes_dtype: ClassVar[bool] = True
 
     place: str = field(
