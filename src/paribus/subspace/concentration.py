@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import subspace_angles
 
 from paribus.arrays import Floats
 from paribus.subspace.bases import orthonormal_basis
@@ -87,21 +88,13 @@ def participation_ratio(eigenvalues: Floats) -> float:
 def principal_angles(a: Floats, b: Floats) -> list[float]:
     """Return the principal angles in degrees between the spans of orthonormal ``a`` [d, r] and ``b`` [d, s], ascending.
 
-    By sines where the cosine is near 1, so that small angles are exact (Bjoerck and Golub 1973).
-
     Example:
         >>> [round(angle) for angle in principal_angles(np.eye(3)[:, :1], np.array([[1.0], [1.0], [0.0]]) / np.sqrt(2))]
         [45]
     """
     if not a.shape[1] or not b.shape[1]:
         return []
-    if a.shape[1] < b.shape[1]:
-        a, b = b, a
-    cross = a.T @ b
-    cosines = np.clip(np.linalg.svd(cross, compute_uv=False), 0.0, 1.0)
-    sines = np.clip(np.sort(np.linalg.svd(b - a @ cross, compute_uv=False)), 0.0, 1.0)
-    angles = np.where(cosines**2 > 0.5, np.arcsin(sines), np.arccos(cosines))
-    return [float(angle) for angle in np.degrees(angles)]
+    return [float(angle) for angle in np.degrees(subspace_angles(a, b))[::-1]]
 
 
 def first_k(ks: Sequence[int], accuracies: Sequence[float], *, raw: float, chance: float) -> int | None:
