@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
@@ -147,16 +148,13 @@ def _between_variance(means: Floats, variance: Floats) -> float:
         grand, _, _ = _shrink(means, variance, tau2)
         return float(((means - grand) ** 2 / np.maximum(variance + tau2, 1e-200)).sum()) - (len(means) - 1)
 
+    # The variance of the means bounds it: with it in every weight, the squares are at most what is expected.
     high = float(means.var(ddof=1))
     if high <= 0 or excess(1e-12 * high) <= 0:
         return 0.0
-    while excess(high) > 0:
-        high *= 2
-    low = 0.0
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    return high
+    if excess(high) >= 0:  # equal but for rounding, where the means are exact
+        return high
+    return float(brentq(excess, 1e-12 * high, high, xtol=1e-15 * high))
 
 
 def _rest(
