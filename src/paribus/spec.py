@@ -145,7 +145,12 @@ _KIND = "_declared_kind"
 
 
 def is_own(module: str) -> bool:
-    """Return whether a module belongs to Paribus itself."""
+    """Return whether a module belongs to Paribus itself.
+
+    Example:
+        >>> is_own("paribus.stats.spec"), is_own("my_package")
+        (True, False)
+    """
     return module == OWN or module.startswith(f"{OWN}.")
 
 
@@ -154,6 +159,10 @@ def kind_of(cls: type[Any]) -> str:
 
     Raises:
         TypeError: If a class of Paribus itself declares no kind.
+
+    Example:
+        >>> kind_of(type("Mine", (), {"__module__": "my_package"}))
+        'my_package:Mine'
     """
     declared: str | None = cls.__dict__.get(_KIND)
     if declared is not None:
@@ -164,7 +173,11 @@ def kind_of(cls: type[Any]) -> str:
 
 
 def check_value(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
-    """Check one value (or each element of a list) against the declaration of its field."""
+    """Check one value (or each element of a list) against the declaration of its field.
+
+    Example:
+        >>> check_value("noise.level", 2.0, {"low": 0.0})
+    """
     if value is None:
         return
     if isinstance(value, list | tuple):

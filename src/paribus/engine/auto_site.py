@@ -28,6 +28,10 @@ def last_linear(model: nn.Module) -> str:
 
     Raises:
         ConfigError: If there is none.
+
+    Example:
+        >>> last_linear(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))
+        '2'
     """
     linear = {name for name, module in model.named_modules() if isinstance(module, nn.Linear) and name}
     if not linear:

@@ -32,6 +32,12 @@ class Batches:
 
     Attributes:
         limit: The most rows in one step; halved whenever a step runs out of memory.
+
+    Example:
+        >>> seen = []
+        >>> Batches(limit=2).run(0, 5, lambda rows: seen.append((rows.start, rows.stop)))
+        >>> seen
+        [(0, 2), (2, 4), (4, 5)]
     """
 
     def __init__(self, limit: int) -> None:
@@ -71,7 +77,12 @@ class Batches:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return ``tensor`` on ``device``; a copy from the CPU to CUDA goes through pinned memory, not waited for."""
+    """Return ``tensor`` on ``device``; a copy from the CPU to CUDA goes through pinned memory, not waited for.
+
+    Example:
+        >>> to_device(torch.ones(2), torch.device("cpu")).device.type
+        'cpu'
+    """
     if tensor.device == device:
         return tensor
     if device.type == "cuda" and tensor.device.type == "cpu":
@@ -81,7 +92,13 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 @contextlib.contextmanager
 def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Automatic mixed precision where ``dtype`` is a half format; otherwise nothing."""
+    """Automatic mixed precision where ``dtype`` is a half format; otherwise nothing.
+
+    Example:
+        >>> with number_format(torch.device("cpu"), torch.float32):
+        ...     torch.is_autocast_enabled("cpu")
+        False
+    """
     if dtype in (torch.bfloat16, torch.float16):
         with torch.autocast(device.type, dtype=dtype):
             yield
@@ -91,6 +108,12 @@ def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """No automatic mixed precision: what is not the network itself is computed in the format of its numbers."""
+    """No automatic mixed precision: what is not the network itself is computed in the format of its numbers.
+
+    Example:
+        >>> with full_precision(torch.device("cpu")):
+        ...     torch.is_autocast_enabled("cpu")
+        False
+    """
     with torch.autocast(device.type, enabled=False):
         yield

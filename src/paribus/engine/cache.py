@@ -87,7 +87,14 @@ class FeatureCache:
 
 
 class InputDigests:
-    """Digests of input tensors, each tensor hashed once as long as it lives unchanged."""
+    """Digests of input tensors, each tensor hashed once as long as it lives unchanged.
+
+    Example:
+        >>> x = torch.arange(3)
+        >>> digests = InputDigests()
+        >>> digests.of((x,)) == digests.of((x.clone(),))
+        True
+    """
 
     def __init__(self) -> None:
         """Know none yet."""

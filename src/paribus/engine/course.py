@@ -28,6 +28,10 @@ class Course:
         also: Further sites that the same pass edits; the model reaches them after ``site``.
         read: The site whose value is the output; None for what the model returns. The pass ends there.
         readout: The tensor ``[n, ...]`` in the value there; None for :func:`output_tensor`.
+
+    Example:
+        >>> Course(Site("fc", "input"), (), None, None).site.module
+        'fc'
     """
 
     site: Site

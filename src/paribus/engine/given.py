@@ -20,6 +20,11 @@ class Given:
     Attributes:
         tensors: The arguments.
         names: The keyword that each is passed by, None for those passed by position (which come first).
+
+    Example:
+        >>> inputs = given((torch.zeros(3, 5), torch.ones(3, 2)))
+        >>> len(inputs), inputs.take(slice(0, 2)).tensors[1].shape
+        (3, torch.Size([2, 2]))
     """
 
     tensors: tuple[Tensor, ...]
@@ -51,7 +56,12 @@ class Given:
 
 
 def arguments(values: tuple[Any, ...], names: tuple[str | None, ...]) -> tuple[list[Any], dict[str, Any]]:
-    """Return the values passed by position and those passed by keyword."""
+    """Return the values passed by position and those passed by keyword.
+
+    Example:
+        >>> arguments((1, 2), (None, "mask"))
+        ([1], {'mask': 2})
+    """
     pairs = list(zip(names, values, strict=True))
     return [value for name, value in pairs if name is None], {name: value for name, value in pairs if name is not None}
 

@@ -51,6 +51,13 @@ class Visitor:
         value: What stood at the site in the last pass, before any edit; a copy unless ``stop``.
         calls: How often the site's module was passed since the start.
         log: Where the site is noted down when it is reached.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        >>> with visiting(net, Site("1")) as visitor, torch.no_grad():
+        ...     _ = net(torch.ones(2, 3))
+        >>> visitor.value.shape, visitor.calls
+        (torch.Size([2, 4]), 1)
     """
 
     def __init__(self, site: Site, edit: Edit | None, *, stop: bool) -> None:
@@ -156,7 +163,16 @@ def with_first(value: Any, edited: Tensor) -> Any:
 
 
 def check_visited(site: Site, calls: int) -> None:
-    """Raise :class:`ConfigError` unless one forward pass came through the site: once, or often enough for its call."""
+    """Raise :class:`ConfigError` unless one forward pass came through the site: once, or often enough for its call.
+
+    Example:
+        >>> check_visited(Site("0"), 1)
+        >>> try:
+        ...     check_visited(Site("0"), 0)
+        ... except ConfigError as error:
+        ...     print("refused")
+        refused
+    """
     if calls == 0:
         raise ConfigError(f"site {site}: the forward pass does not run this module; choose one that it runs")
     if site.call is None and calls > 1:

@@ -28,6 +28,10 @@ class UniqueEvaluation:
         values: ``[n, ...]``.
         n_requested: Rows asked for.
         n_unique: Rows evaluated.
+
+    Example:
+        >>> UniqueEvaluation(np.zeros(4), n_requested=4, n_unique=2).values.shape
+        (4,)
     """
 
     values: np.ndarray
@@ -136,6 +140,11 @@ class RowEvaluator:
     Attributes:
         n_requested: Rows asked for so far.
         n_unique: Rows evaluated so far.
+
+    Example:
+        >>> count = RowEvaluator(lambda rows: rows.sum(axis=1).astype(float), batch_limit=8)
+        >>> count(np.array([[1, 2], [1, 2]])).tolist(), count.n_requested, count.n_unique
+        ([3.0, 3.0], 2, 1)
     """
 
     def __init__(self, evaluate: Evaluate, *, batch_limit: int = 512, remember: int = 1_000_000) -> None:
@@ -191,7 +200,13 @@ def _unique_keys(rows: IntArray, keys: NDArray[np.uint64]) -> tuple[NDArray[np.i
 
 
 def evaluate_blocks(blocks: Iterable[IntArray], evaluator: RowEvaluator) -> Iterator[np.ndarray]:
-    """Yield the values of each block of rows; only one block is held at a time."""
+    """Yield the values of each block of rows; only one block is held at a time.
+
+    Example:
+        >>> count = RowEvaluator(lambda rows: rows.sum(axis=1).astype(float), batch_limit=8)
+        >>> [values.tolist() for values in evaluate_blocks([np.array([[1, 2]]), np.array([[1, 2], [3, 4]])], count)]
+        [[3.0], [3.0, 7.0]]
+    """
     for block in blocks:
         yield evaluator(block)
 

@@ -22,6 +22,10 @@ class Pulled:
     Attributes:
         weights: ``[F, m, d]``, or None where the family leaves the weight as it is.
         offsets: ``[F, m]``, added to the readout's value.
+
+    Example:
+        >>> Pulled(weights=None, offsets=torch.zeros(4, 2)).offsets.shape
+        torch.Size([4, 2])
     """
 
     weights: Tensor | None
@@ -52,7 +56,12 @@ def along_channels(vector: Tensor, h: Tensor) -> Tensor:
 
 
 def stacked(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
-    """Return ``tensors`` as one, in the number format and on the device of ``like``."""
+    """Return ``tensors`` as one, in the number format and on the device of ``like``.
+
+    Example:
+        >>> stacked([torch.ones(3), torch.zeros(3)], torch.zeros(1, dtype=torch.float64)).dtype
+        torch.float64
+    """
     return torch.stack(tuple(tensors)).to(like)
 
 

@@ -205,6 +205,11 @@ def edits_of(intervention: Intervention, n_sites: int) -> tuple[Intervention | N
 
     Raises:
         ExperimentError: If it names more or fewer sites than the engine has.
+
+    Example:
+        >>> from paribus.engine.interventions import AblateUnits
+        >>> edits_of(AblateUnits([0]), 1)[0].units
+        tensor([0])
     """
     if not isinstance(intervention, Together):
         return (intervention, *(None for _ in range(n_sites - 1)))

@@ -43,6 +43,11 @@ class ClosedForm:
         bias: ``[k]``.
         uniform: Whether all positions weigh the same, so that position means are enough (average pooling).
         output_shape: The output's axes after the first (``k`` is their product).
+
+    Example:
+        >>> read = ClosedForm(torch.ones(2, 3, 1), torch.zeros(2), uniform=True, output_shape=(2,))
+        >>> read.direct(torch.ones(5, 3)).shape, read.linear.weight.shape
+        (torch.Size([5, 2]), torch.Size([2, 3]))
     """
 
     weight: Tensor

@@ -88,6 +88,13 @@ def split_at(model: nn.Module, course: Course, names: tuple[str | None, ...], *,
         course: Where to cut, what else is edited, and where the pass is read.
         names: The keyword of each tensor the model is called with, None where it is passed by position.
         coarse: Trace only through the modules around the sites.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+        >>> found = split_at(net, Course(Site("1"), (), None, None), (None,), coarse=False)
+        >>> x = torch.ones(5, 3)
+        >>> torch.allclose(run_suffix(found, *found.prefix(x), ()), net(x))
+        True
     """
     try:
         graph = _SiteTracer(course.modules(model), names, coarse=coarse).trace(model)

@@ -16,7 +16,15 @@ _ENDS = (("_low", "_high"), ("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_hi
 
 
 def lines(result: Result) -> list[str]:
-    """Return what a result found: its own sentences, else its headline numbers, with intervals where it has them."""
+    """Return what a result found: its own sentences, else its headline numbers, with intervals where it has them.
+
+    Example:
+        >>> from paribus.results import Aggregates, Diagnostics, Evidence
+        >>> from paribus.results.schema import Result
+        >>> head = ("abc", "noise", Evidence.INTERVENTIONAL, None, "mlp", "images")
+        >>> lines(Result(*head, Aggregates(mean_delta=0.4), {}, Diagnostics()))
+        []
+    """
     said = result.aggregates.custom.get(SUMMARY)
     if isinstance(said, str):
         return [said]

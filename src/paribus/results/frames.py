@@ -38,7 +38,13 @@ def check_frame(name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def dtype_of(column: pd.Series[Any]) -> dict[str, Any]:
-    """Return a description of a column's type that JSON can hold."""
+    """Return a description of a column's type that JSON can hold.
+
+    Example:
+        >>> import pandas as pd
+        >>> dtype_of(pd.Series([1, 2]))
+        {'name': 'int64'}
+    """
     import pandas as pd
 
     dtype = column.dtype

@@ -68,12 +68,24 @@ class Interval:
 
 
 def exactly_zero(sums: ClusterSums) -> Bools:
-    """Return which rows are 0 in every context [rows]."""
+    """Return which rows are 0 in every context [rows].
+
+    Example:
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> exactly_zero(reduce_to_clusters([[0.0, 0.0], [1.0, -1.0]], [0, 0])).tolist()
+        [True, False]
+    """
     return np.asarray((sums.n > 0) & (sums.sums == 0).all(axis=1) & (np.nan_to_num(sums.sd) == 0), dtype=np.bool_)
 
 
 def interval_methods(sums: ClusterSums) -> Methods:
-    """Return the method of each row's interval [rows], by its number of clusters (see :func:`mean_intervals`)."""
+    """Return the method of each row's interval [rows], by its number of clusters (see :func:`mean_intervals`).
+
+    Example:
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> interval_methods(reduce_to_clusters(np.random.default_rng(0).normal(size=(1, 50)), np.arange(50))).tolist()
+        ['bootstrap_t']
+    """
     k = sums.n_clusters
     return np.select(
         [exactly_zero(sums), k < MIN_CLUSTERS, k < PERCENTILE_FROM], [EXACT_ZERO, NONE, BOOTSTRAP_T], default=PERCENTILE
@@ -94,6 +106,15 @@ def mean_intervals(
         spec: Resamples and confidence.
         rng: Draws the resamples.
         bounds: Range of the mean, to which the ends are cut.
+
+    Example:
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> sums = reduce_to_clusters(rng.normal([[0.0], [3.0]], 1.0, (2, 50)), np.arange(50))
+        >>> low, high, method = mean_intervals(sums, spec=StatsSpec(), rng=rng)
+        >>> (low > 0).tolist(), method.tolist()
+        ([False, True], ['bootstrap_t', 'bootstrap_t'])
     """
     method = interval_methods(sums)
     low = np.where(method == EXACT_ZERO, 0.0, np.nan)
@@ -137,6 +158,13 @@ def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator)
     """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
 
     All rows share their resamples (see :class:`Studentised`).
+
+    Example:
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> rng = np.random.default_rng(0)
+        >>> draws, se = studentised_draws(reduce_to_clusters(rng.normal(size=(2, 30)), np.arange(30)), 100, rng)
+        >>> draws.shape, se.shape
+        ((100, 2), (2,))
     """
     rows = Studentised(sums)
     return np.concatenate([rows.t(weights) for weights in bootstrap_weights(sums.sums.shape[1], n_draws, rng)]), rows.se
@@ -307,6 +335,14 @@ def weighted_intervals(
 
     Returns:
         ``low``, ``high`` and method [k] each.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(5, 1, 60)
+        >>> low, high, method = weighted_intervals(lambda w: (w @ x / w.sum(1))[:, None], 60, spec=StatsSpec(), rng=rng)
+        >>> bool(low[0] < 5 < high[0]), method.tolist()
+        (True, ['percentile'])
     """
     ones = np.ones((1, n_clusters))
     estimate = statistics(ones)[0]

@@ -216,6 +216,12 @@ def skewed(sums: ClusterSums) -> Bools:
 
     The sign-flip test takes cluster sums to be symmetric about 0 under the hypothesis; with many clusters the mean
     is nearly symmetric anyway.
+
+    Example:
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> one_large = np.r_[np.zeros(19), 10.0]
+        >>> skewed(reduce_to_clusters([one_large, np.arange(20.0)], np.arange(20))).tolist()
+        [True, False]
     """
     k = sums.n_clusters
     flagged = np.zeros(len(k), dtype=np.bool_)

@@ -22,6 +22,10 @@ class MainEffect:
         high: The other one.
         differences: Outcome at ``high`` minus outcome at ``low`` of every pair [pairs]; their mean is the effect.
         n_unpaired: Runs without a partner.
+
+    Example:
+        >>> MainEffect("decay", 0, 1, np.array([0.4, 0.3]), n_unpaired=0).differences.mean().round(2)
+        np.float64(0.35)
     """
 
     factor: str

@@ -55,6 +55,10 @@ def as_extreme(permuted: Floats, observed: Floats, tolerance: Floats, alternativ
 
     Raises:
         ValueError: If the alternative is unknown.
+
+    Example:
+        >>> as_extreme(np.array([[0.5], [-2.0]]), np.array([1.0]), np.array([0.0]), "two-sided")
+        array([1.])
     """
     if alternative == "two-sided":
         hits = np.abs(permuted) >= np.abs(observed) - tolerance

@@ -108,6 +108,15 @@ def score_difference_interval(
         spec: Resamples and confidence.
         rng: Draws the resamples.
         weights: Row weights [n]; 1 each by default.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.arange(60) % 2
+        >>> good, bad = labels + rng.normal(0, 0.5, 60), rng.normal(0, 1, 60)
+        >>> one = {"metric": "auroc", "spec": StatsSpec(), "rng": rng}
+        >>> score_difference_interval(good, bad, labels, np.arange(60), **one).low > 0
+        True
     """
     units, k = _units(clusters, rng)
     a = _statistic(scores_a, labels, units, k, metric, weights)

@@ -168,6 +168,11 @@ def gap_interval(
         shares: The two shares, each ``[k]``; the second is taken from the first.
         low: Their lower ends.
         high: Their upper ends.
+
+    Example:
+        >>> low, high = gap_interval(([0.9], [0.1]), ([0.8], [0.05]), ([0.95], [0.2]))
+        >>> low.round(2).tolist(), high.round(2).tolist()
+        ([0.66], [0.87])
     """
     p, q = (np.asarray(share, dtype=np.float64) for share in shares)
     (p_low, q_low), (p_high, q_high) = ([np.asarray(end, dtype=np.float64) for end in ends] for ends in (low, high))
