@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 STILL_IN_CIRCLES = {
-    frozenset(
-        f"experiments.builds.{name}"
-        for name in ("_candidates", "_interaction_labels", "_interaction_sums", "_interactions", "_screen")
-    ),
-    frozenset({"experiments.builds._core_tables", "experiments.builds.minimal_cores"}),
     frozenset({"results.found", "results.schema"}),
     frozenset({"subjects.tables.reading", "subjects.tables.table"}),
 }

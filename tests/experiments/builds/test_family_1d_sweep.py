@@ -9,8 +9,8 @@ import pytest
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import MemoryRecorder, perform
-from paribus.experiments.builds._sweep import supported
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
+from paribus.experiments.builds.family_1d_sweep.plan import supported
 from paribus.experiments.builds.setup import build_setup
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.generated import BuildsGenerated

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from paribus.errors import ConfigError
-from paribus.experiments.builds._heatmap_sums import additive_r2, compared_cells, corners
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.builds.family_2d_heatmap.sums import additive_r2, compared_cells, corners
 
 
 def heatmap(planted_run, feature, x, y, rungs=(3, 12), **fields):

@@ -10,6 +10,7 @@ import pytest
 from paribus.errors import ConfigError
 from paribus.experiments.builds._removable_units import UNIT_NAMES, reference_weapons
 from paribus.experiments.builds.minimal_cores import MinimalCores
+from paribus.experiments.builds.minimal_cores.work import removable
 from paribus.figures.draw import draw
 
 
@@ -18,7 +19,7 @@ def found_by_brute_force(setup, experiment, contexts, *, robust=False):
     out = {}
     weapons = reference_weapons(setup, experiment.n_reference_weapons)
     complete = experiment.complete(setup, setup.contexts.states())
-    units = experiment.units(setup, complete)
+    units = removable(experiment, setup, complete)
     for context in contexts:
         names = [UNIT_NAMES[i] for i in np.flatnonzero(units[context])]
 

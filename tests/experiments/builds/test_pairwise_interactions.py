@@ -10,6 +10,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.builds._interaction_labels import pair_labels, parts
 from paribus.experiments.builds.conditional_interactions import ConditionalInteractions
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
+from paribus.experiments.builds.pairwise_interactions.work import chosen_candidates
 from paribus.figures.draw import draw
 from paribus.subjects.builds.models.nets.planted import DRIVERS
 
@@ -158,7 +159,7 @@ def test_shapley_interactions_are_averages_over_orders(planted_run):
 def test_candidates_are_chosen_on_other_builds_than_they_are_reported_on(planted_run):
     experiment = PairwiseInteractions(n_candidates=3)
     _, setup = planted_run(experiment, "xor")
-    choice = experiment.choose(setup, None)
+    choice = chosen_candidates(experiment, setup, None)
     assert {c.family.name for c in choice.candidates} == set(DRIVERS["xor"])
     reported = set(setup.cluster[choice.rows])
     others = np.setdiff1d(np.arange(len(setup.contexts)), choice.rows)
@@ -210,7 +211,7 @@ def test_chosen_candidates_can_all_stand_together(planted_run):
     experiment = PairwiseInteractions(n_candidates=14)
     for feature in ("null", "noisy"):
         _, setup = planted_run(experiment, feature, n_builds=60)
-        chosen = experiment.choose(setup, None).candidates
+        chosen = chosen_candidates(experiment, setup, None).candidates
         assert len(chosen) == 14
         assert not any(a.excludes(b) for i, a in enumerate(chosen) for b in chosen[i + 1 :])
 

@@ -3,8 +3,8 @@ import torch
 
 from paribus.errors import CheckpointError, DataError, ExperimentError
 from paribus.experiments.base import MemoryWorkspace
-from paribus.experiments.builds._set_completion_loop import train_set_completion
-from paribus.experiments.builds._set_completion_training import SetCompletionTraining
+from paribus.experiments.builds.train_set_completion.loop import train_set_completion
+from paribus.experiments.builds.train_set_completion.settings import SetCompletionTraining
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.models.set_completion import SetCompletion
 

@@ -8,6 +8,7 @@ from scipy.stats import fisher_exact
 
 from paribus.errors import ConfigError
 from paribus.experiments.builds.weapon_group_analysis import WeaponGroupAnalysis
+from paribus.experiments.builds.weapon_group_analysis.work import groups, p_values
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.weapons import Weapons
 
@@ -46,10 +47,10 @@ def test_counts_and_groups_are_those_of_the_contexts(planted_run):
 def test_fisher_looks_at_one_context_of_each_build(planted_run):
     experiment = WeaponGroupAnalysis(test="fisher", min_examples=1)
     _, setup = planted_run(experiment, "dose", n_builds=60, data={"contexts_per_build": 1})
-    rows, high = experiment.groups(setup)
+    rows, high = groups(experiment, setup)
     present = setup.contexts.weapon[rows, None] == np.arange(setup.weapons.size)
     apart = np.arange(len(rows))
-    p, method = experiment.p_values(setup, None, present, high[rows], apart)
+    p, method = p_values(experiment, setup, None, present, high[rows], apart)
     own = int(present.sum(0).argmax())
     table = [[(present[:, own] == w)[high[rows] == h].sum() for w in (True, False)] for h in (True, False)]
     assert p[own] == pytest.approx(fisher_exact(table).pvalue)

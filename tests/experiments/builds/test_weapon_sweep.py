@@ -7,7 +7,7 @@ import pytest
 
 from paribus.errors import ConfigError
 from paribus.experiments.builds._weapon_stats import pooled, weapon_labels
-from paribus.experiments.builds._weapon_swaps import against, ordinary_weapons
+from paribus.experiments.builds._weapon_swaps import against, ordinary_weapons, swap_weapons
 from paribus.experiments.builds.weapon_sweep import WeaponSweep
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.constraints import ConstraintsSpec
@@ -34,7 +34,7 @@ def test_the_gate_opens_for_its_weapons_and_for_no_other(planted_run):
 def test_the_effect_is_that_of_brute_force(planted_run):
     result, setup = planted_run(WeaponSweep(swap_contexts=40), "weapon_gate")
     experiment = WeaponSweep(swap_contexts=40)
-    swaps = experiment.swaps(setup, None)
+    swaps = swap_weapons(experiment, setup, None)
     fast = (setup.edits.highest_rung(swaps.setup.contexts.states(), "SSU") >= 6).astype(float)
     frame = result.tables["weapon_swaps"].frame.set_index("weapon")
     assert fast.any()
@@ -151,7 +151,7 @@ def test_a_condition_groups_what_is_observed_and_edits_what_is_swapped(planted_r
     shown = setup.edits.highest_rung(setup.contexts.states(), "SSU")
     assert result.tables["weapon_stats"].frame["n"].sum() == (shown == 3).sum()
     np.testing.assert_allclose(result.tables["weapon_swaps"].frame["mean_activation"], 3 / 19, atol=1e-6)
-    free = WeaponSweep(swap_contexts=1000, condition_family="SSU", min_examples=1).swaps(setup, None)
+    free = swap_weapons(WeaponSweep(swap_contexts=1000, condition_family="SSU", min_examples=1), setup, None)
     assert free.f.shape[1] == (shown > 0).sum()
     np.testing.assert_array_equal(setup.contexts.codes[free.places], free.setup.contexts.codes)
 
@@ -191,11 +191,11 @@ def test_ordinary_weapons_lie_in_the_middle_and_are_left_out_of_their_own_refere
 
 
 def test_ordinary_weapons_are_chosen_where_they_are_not_compared(planted_run):
-    from paribus.experiments.builds.build_experiment import row_means
+    from paribus.experiments.builds._effects import row_means
 
     experiment = WeaponSweep(swap_contexts=60, reference_weapons=3)
     _, setup = planted_run(experiment, "noisy", n_builds=60)
-    swaps = experiment.swaps(setup, None)
+    swaps = swap_weapons(experiment, setup, None)
     (first, of_second), (second, of_first) = swaps._halves
     assert (first ^ second).all()
     assert not set(swaps.setup.cluster[first]) & set(swaps.setup.cluster[second])

@@ -4,46 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from paribus.arrays import Ints
 from paribus.errors import ConfigError, nearest
+from paribus.experiments.base import Recorder
 from paribus.experiments.builds._moves import Move
-from paribus.experiments.builds._screen import Screened, sample, screen
+from paribus.experiments.builds._screen import AsksForCandidates, Screened, sample, screen
 from paribus.experiments.builds._weapon_factors import FORM, is_weapon_factor, weapon_factor
 from paribus.experiments.builds._words import counted
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
-from paribus.subjects.builds.states import N_STACKING, States
+from paribus.subjects.builds.states import N_STACKING
 from paribus.subjects.builds.tokens import capstones
-
-if TYPE_CHECKING:
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup import BuildSetup
-
-
-class AsksForCandidates(Protocol):
-    """An experiment that names candidates or has them chosen."""
-
-    @property
-    def candidates(self) -> list[str] | None:
-        """Names, or None to have them chosen."""
-
-    @property
-    def n_candidates(self) -> int:
-        """How many are chosen."""
-
-    @property
-    def rung(self) -> int | None:
-        """AP that families are set to; None for the usual one."""
-
-    @property
-    def stable_tokens(self) -> list[str]:
-        """Tokens held in every condition."""
-
-    def hold(self, setup: BuildSetup, states: States) -> States:
-        """Hold them."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+import numpy as np
+import pandas as pd
 
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.subjects.builds.families import Family
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.stats.intervals import NO_VALUES, ONE_GROUP, REFERENCE
+from paribus.stats.levels import level_permutation
+from paribus.stats.multiplicity import adjust
+from paribus.subjects.builds.families import Family
 
 
 def observed_by_rung(setup: BuildSetup, family: str, levels: Sequence[int | None]) -> pd.DataFrame:
@@ -20,13 +22,6 @@ def observed_by_rung(setup: BuildSetup, family: str, levels: Sequence[int | None
         mean of the baseline level), p (levels permuted by whole source builds), p_method, p_adj. Levels that no context
         shows have n = 0 and NaN.
     """
-    import numpy as np
-    import pandas as pd
-
-    from paribus.stats.intervals import NO_VALUES, ONE_GROUP, REFERENCE
-    from paribus.stats.levels import level_permutation
-    from paribus.stats.multiplicity import adjust
-
     shown = setup.edits.highest_rung(setup.contexts.states(), family)
     f = setup.observed.f
     wanted = [level or 0 for level in levels]
@@ -72,12 +67,6 @@ def observed_presence(setup: BuildSetup, abilities: Sequence[Family]) -> pd.Data
         One row per ability: n_observed (contexts that hold it), observational_delta (difference of means),
         p_observational (whole source builds exchanged; NaN where it is always or never held), p_observational_method.
     """
-    import numpy as np
-    import pandas as pd
-
-    from paribus.stats.intervals import ONE_GROUP
-    from paribus.stats.levels import level_permutation
-
     states, f = setup.contexts.states(), setup.observed.f
     rows = []
     for ability in abilities:

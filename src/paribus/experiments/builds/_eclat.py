@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 
 MOST_VISITED = 500_000
 """Itemsets looked at before a search is refused as too wide."""
@@ -51,8 +48,6 @@ def frequent_itemsets(
     Raises:
         ConfigError: If there are too many to look at.
     """
-    import numpy as np
-
     family = np.asarray(families)
     counts = present.sum(0)
     items = np.flatnonzero(counts >= max(min_count, 1))
@@ -80,8 +75,6 @@ class _Search:
 
     def grow(self, chosen: tuple[int, ...], cover: npt.NDArray[np.uint64], count: int, start: int) -> None:
         """Keep ``chosen`` if it belongs to the answer, and extend it by every later item of another family."""
-        import numpy as np
-
         self.visited += 1
         if self.visited > MOST_VISITED:
             raise ConfigError(
@@ -103,8 +96,6 @@ class _Search:
 
     def _extends(self, chosen: tuple[int, ...], joint: Ints, count: int, own: Bools, full: bool) -> bool:
         """Return whether a higher rung, or (below ``max_size``) an item of another family, holds for all its rows."""
-        import numpy as np
-
         same = joint == count
         higher = np.zeros(len(own), bool)
         for item in chosen:

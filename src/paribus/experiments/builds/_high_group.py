@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from paribus.arrays import Bools, Floats
 from paribus.errors import ConfigError
 
@@ -24,14 +26,10 @@ def high_group(f: Floats, quantile: float) -> Bools:
     Ties with the quantile belong to the group, unless it is the smallest value there is: a feature that is silent
     nearly everywhere is high where it is active at all. Nothing is high in a constant feature.
     """
-    import numpy as np
-
     cut = float(np.quantile(f, quantile))
     return np.asarray(f >= cut if cut > f.min() else f > cut)
 
 
 def low_group(f: Floats, quantile: float, high: Bools) -> Bools:
     """Return which contexts lie in the bottom ``quantile`` of the activation, without those that are ``high``."""
-    import numpy as np
-
     return np.asarray((f <= float(np.quantile(f, quantile))) & ~high)

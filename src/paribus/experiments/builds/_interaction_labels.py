@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from paribus.arrays import Bools, Floats
+from paribus.experiments.builds._effects import RESOLUTION
+from paribus.experiments.builds._interaction_sums import InteractionSums
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.stats.clusters import joined
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.builds._interaction_sums import InteractionSums
-    from paribus.experiments.builds.setup import BuildSetup
-
-
-RESOLUTION = 1e-5
-"""Effects below this many sd are rounding of 32-bit forward passes, and none."""
+from paribus.stats.effects import effect_table, established
 
 LABELS = "synergy, redundancy, output_nonlinearity, third_order, none, or untested (too few contexts)"
 
@@ -92,8 +85,6 @@ def turning(setup: BuildSetup, found: InteractionSums, tested: Bools) -> Bools:
     Returns:
         ``[triples, 3]`` for the pairs ab, ac, bc.
     """
-    from paribus.stats.effects import effect_table, established
-
     out = np.zeros((len(found.triples), 3), bool)
     triples = np.flatnonzero(tested)
     if not len(triples):

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paribus.arrays import Floats
+from paribus.experiments.builds._effects import row_sums
 from paribus.experiments.builds._interactions import Measuring, Pair, Triple
-from paribus.experiments.builds.build_experiment import row_sums
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.stats.clusters import ClusterSums
 from paribus.stats.row_sums import LevelTotals
-
-if TYPE_CHECKING:
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.stats.clusters import ClusterSums
 
 
 @dataclass(frozen=True)

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from paribus.arrays import Bools, Floats
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._candidates import Candidate, Choice
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, RESOLUTION, TESTED_COLUMNS, effect_rows
 from paribus.experiments.builds._interaction_labels import (
     LABELS,
-    RESOLUTION,
     directions,
     pair_labels,
     parts,
     turning,
 )
-from paribus.experiments.builds.build_experiment import EFFECT_COLUMNS, TESTED_COLUMNS, effect_rows
+from paribus.experiments.builds._interaction_sums import InteractionSums
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
+from paribus.stats.clusters import ClusterSums
 from paribus.stats.effects import established
-
-if TYPE_CHECKING:
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds._candidates import Candidate, Choice
-    from paribus.experiments.builds._interaction_sums import InteractionSums
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.stats.clusters import ClusterSums
 
 KEPT = (*TESTED_COLUMNS, "n", "n_clusters", "std_error", "std_delta")
 NULLS = ("null_low", "null_median", "null_high", "null_percentile")

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._candidates import Candidate
+from paribus.experiments.builds._effects import contrast
 from paribus.experiments.builds._level_means import LevelMeans
 from paribus.experiments.builds._moves import Move, apply_moves, combine
-from paribus.experiments.builds.build_experiment import contrast
+from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
-
-if TYPE_CHECKING:
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds._candidates import Candidate
-    from paribus.experiments.builds.build_experiment import BuildExperiment
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.measure.stream import Stream
+from paribus.measure.stream import Stream
 
 Pair = tuple[int, int]
 Triple = tuple[int, int, int]

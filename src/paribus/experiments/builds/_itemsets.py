@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from paribus.arrays import Bools, Ints
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import pandas as pd
-
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.stats.spec import StatsSpec
-    from paribus.subjects.builds.edits import Edits
-    from paribus.subjects.builds.families import Family
-    from paribus.subjects.builds.states import States
-    from paribus.subjects.builds.vocabulary import Vocabulary
-
+from paribus.experiments.builds._eclat import frequent_itemsets
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.stats.intervals import EXACT_ZERO
+from paribus.stats.odds import association_table
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds.edits import Edits, families_present
+from paribus.subjects.builds.families import Family
+from paribus.subjects.builds.states import States, stack
+from paribus.subjects.builds.tokens import capstones
+from paribus.subjects.builds.vocabulary import Vocabulary
 
 COLUMNS_AT_ONCE = 64
 
@@ -40,8 +41,6 @@ class GearSet:
 
     def held(self, edits: Edits, states: States) -> Bools:
         """Return which states reach every rung of the set, ``[...]``."""
-        import numpy as np
-
         holds = np.ones(states.shape, bool)
         for family, ap in self.levels:
             holds &= edits.highest_rung(states, family) >= ap
@@ -52,8 +51,6 @@ class GearSet:
 
         Families that are higher already stay as they are; a main-only ability displaces another one of its piece.
         """
-        import numpy as np
-
         already = self.held(edits, states)
         for family, ap in self.levels:
             lower = edits.highest_rung(states, family) < ap
@@ -70,10 +67,6 @@ def gear_sets(
     Raises:
         ConfigError: If there are too many to look at.
     """
-    import math
-
-    from paribus.experiments.builds._eclat import frequent_itemsets
-
     present, items = reached(codes, vocabulary)
     found = frequent_itemsets(
         present,
@@ -93,11 +86,6 @@ def gear_sets(
 
 def reached(codes: npt.NDArray[np.uint16], vocabulary: Vocabulary) -> tuple[Bools, list[tuple[Family, int]]]:
     """Return which contexts reach which rungs ``[n, items]`` by their highest shown token, and what the items are."""
-    import numpy as np
-
-    from paribus.subjects.builds.edits import families_present
-    from paribus.subjects.builds.tokens import capstones
-
     places, shown = capstones(codes), families_present(codes)
     columns: list[Bools] = []
     items: list[tuple[Family, int]] = []
@@ -113,8 +101,6 @@ def reached(codes: npt.NDArray[np.uint16], vocabulary: Vocabulary) -> tuple[Bool
 
 def presence_of(sets: Sequence[GearSet], edits: Edits, states: States) -> Bools:
     """Return which states hold which sets, ``[n, sets]``."""
-    import numpy as np
-
     out = np.empty((states.size, len(sets)), bool)
     highest: dict[Family, Ints] = {}
     for column, each in enumerate(sets):
@@ -132,12 +118,6 @@ def associations(present: Bools, high: Bools, clusters: Ints, spec: StatsSpec) -
 
     Where nothing is high, or everything, no column can be associated: lift and odds ratio are exactly 1.
     """
-    import numpy as np
-    import pandas as pd
-
-    from paribus.stats.intervals import EXACT_ZERO
-    from paribus.stats.odds import association_table
-
     if high.any() and not high.all():
         held = present.sum(0)
         family = int(((held > 0) & (held < len(present))).sum())
@@ -165,8 +145,6 @@ def associated(table: pd.DataFrame, level: float) -> pd.Series[bool]:
 
 def insertion_design(setup: BuildSetup, sets: Sequence[GearSet], states: States) -> States:
     """Return held states ``[n]`` as they are, then with each set inserted: ``[1 + sets, n]``."""
-    from paribus.subjects.builds.states import stack
-
     return stack([states, *(each.inserted(setup.edits, states) for each in sets)])
 
 

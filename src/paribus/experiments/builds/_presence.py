@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from paribus.arrays import Bools
-from paribus.experiments.builds.build_experiment import contrast, effect_rows, firing_rates, row_means, standings_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.build_experiment import BuildExperiment
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.subjects.builds.families import Family
-    from paribus.subjects.builds.states import States
+from paribus.errors import ConfigError
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import contrast, effect_rows, firing_rates, row_means, standings_of
+from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.measure.design import Design
+from paribus.measure.nulls import Contrasts
+from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
+from paribus.subjects.builds.states import States, concatenate
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,6 @@ def token_units(setup: BuildSetup) -> list[Unit]:
 
 def family_units(setup: BuildSetup) -> list[Unit]:
     """Return every family: set to the middle of the rungs the corpus shows of it, against absent."""
-    import numpy as np
-
     states = setup.corpus.contexts.states()
     units = []
     for family in setup.vocabulary.families():
@@ -77,9 +76,6 @@ def named_units(setup: BuildSetup, names: Sequence[str], where: str) -> list[Uni
     Raises:
         ConfigError: If one is unknown, or none is given.
     """
-    from paribus.errors import ConfigError
-    from paribus.subjects.builds.families import BY_NAME, BY_SHORT
-
     if not names:
         raise ConfigError(f"{where}: is empty; name tokens or families, or say null for all")
     tokens = {unit.name: unit for unit in token_units(setup)}
@@ -100,8 +96,6 @@ def named_units(setup: BuildSetup, names: Sequence[str], where: str) -> list[Uni
 
 def held_matrix(setup: BuildSetup, units: Sequence[Unit], states: States) -> Bools:
     """Return which states hold each unit ``[n, units]``."""
-    import numpy as np
-
     return np.stack([unit.held(setup, states) for unit in units], axis=-1)
 
 
@@ -134,12 +128,6 @@ def presence_effects(
         that lacked it), ``remove_delta`` (minus that, in contexts that held it), ``mean_activation`` and
         ``firing_rate`` with it.
     """
-    import numpy as np
-
-    from paribus.measure.design import Design
-    from paribus.measure.nulls import Contrasts
-    from paribus.subjects.builds.states import concatenate
-
     part = setup
     if len(setup.contexts) > n_contexts:
         part = setup.restrict(

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.subjects.builds.families import FAMILIES
 from paribus.subjects.builds.states import States
-
-if TYPE_CHECKING:
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup import BuildSetup
-
 
 WEAPON = len(FAMILIES)
 """Place of the weapon among the units; before it stand the families in canonical order."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from paribus.experiments.builds._report_tables import CORRELATED, DRIVES, LIKE_OTHERS, LITTLE, SOMEHOW
 from paribus.experiments.builds._standing import UNDECIDED, effect_text
 from paribus.experiments.builds._words import counted
-from paribus.experiments.builds.build_experiment import LEAST_TESTED
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.results.schema import Result
+from paribus.experiments.effect_vector import LEAST_TESTED
+from paribus.results.schema import Result
 
 SHOWN = 4
 HOW_TO_READ = (

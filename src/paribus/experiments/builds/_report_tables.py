@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+import pandas as pd
 
+from paribus.experiments.builds._effects import TESTED_COLUMNS
 from paribus.experiments.builds._standing import (
     ABSENT,
     BEYOND,
@@ -14,12 +16,7 @@ from paribus.experiments.builds._standing import (
     over_rungs,
     standings,
 )
-from paribus.experiments.builds.build_experiment import TESTED_COLUMNS
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.results.schema import Result
+from paribus.results.schema import Result
 
 DRIVES, LIKE_OTHERS, CORRELATED = "drives it", "moves it, like other features", "only correlated"
 VERDICTS = {
@@ -114,8 +111,6 @@ def weapons(sweep: Result, groups: Result | None, margin: float) -> pd.DataFrame
 
 def classes(sweep: Result, margin: float) -> pd.DataFrame:
     """Return one row per weapon class as swapped; a class drives the feature only if it is the class that does it."""
-    import pandas as pd
-
     frame = sweep.tables["class_swaps"].frame
     effects = standings(frame, margin=margin, spread=_spread(sweep), level=LEVEL)
     frame = frame[["kind", "n_weapons", *INTERVAL, "p_kit", "p_kit_method", "p_kit_adj"]]
@@ -131,9 +126,6 @@ NOT_BY_CLASS = "some of its weapons move it, not shown to be the class"
 
 def doses(sweeps: list[Result]) -> pd.DataFrame:
     """Return one row per swept family: its threshold, its slope, and its largest effect at a tested rung."""
-    import numpy as np
-    import pandas as pd
-
     rows = []
     for sweep in sweeps:
         custom, frame = sweep.aggregates.custom, sweep.tables["rung_deltas"].frame
@@ -198,8 +190,6 @@ def output(found: Result) -> pd.DataFrame:
 
 def checks(results: list[Result]) -> pd.DataFrame:
     """Return one row per validation."""
-    import pandas as pd
-
     rows = []
     for result in results:
         custom = result.aggregates.custom

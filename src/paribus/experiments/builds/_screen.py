@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.experiments.builds._interaction_labels import RESOLUTION
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import RESOLUTION
 from paribus.experiments.builds._moves import Move, apply_moves
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
+from paribus.subjects.builds.families import Family
+from paribus.subjects.builds.states import States
 
-if TYPE_CHECKING:
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds._candidates import AsksForCandidates
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.subjects.builds.families import Family
-    from paribus.subjects.builds.states import States
+
+class AsksForCandidates(Protocol):
+    """An experiment that names candidates or has them chosen."""
+
+    @property
+    def candidates(self) -> list[str] | None:
+        """Names, or None to have them chosen."""
+
+    @property
+    def n_candidates(self) -> int:
+        """How many are chosen."""
+
+    @property
+    def rung(self) -> int | None:
+        """AP that families are set to; None for the usual one."""
+
+    @property
+    def stable_tokens(self) -> list[str]:
+        """Tokens held in every condition."""
+
+    def hold(self, setup: BuildSetup, states: States) -> States:
+        """Hold them."""
 
 
 MOST_SCREENED = 2000

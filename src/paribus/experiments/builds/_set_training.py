@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+from torch import nn
 
 from paribus.errors import ConfigError
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Figure, Table
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from paribus.experiments.builds.setup import BuildSetup
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -49,8 +48,6 @@ def cpu_state(module: nn.Module) -> dict[str, Any]:
 
 def history_table(rows: Sequence[dict[str, Any]], meanings: dict[str, str]) -> Table:
     """Return the history of a training, one row per evaluation."""
-    import pandas as pd
-
     return Table(
         name="history",
         description="One row per evaluation during training.",
@@ -62,8 +59,6 @@ def history_table(rows: Sequence[dict[str, Any]], meanings: dict[str, str]) -> T
 
 def checkpoint_table(epoch: int) -> Table:
     """Return the index of what was kept: the one best state."""
-    import pandas as pd
-
     return Table(
         name="checkpoints",
         description="One row per checkpoint that was kept.",

@@ -6,16 +6,11 @@ counts, and where so many contexts were looked at that one found in few of them 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from paribus.arrays import Bools, Floats
 from paribus.stats.intervals import EQUAL_UNITS
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 BEYOND = "beyond the least that counts"
 WITHIN = "not 0, less than counts"

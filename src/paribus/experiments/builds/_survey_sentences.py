@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from paribus.experiments.builds._report_sentences import cited
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def about(row: pd.Series, table: str, place: int) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.builds._moves import Move
 from paribus.experiments.builds._removable_units import reference_weapons
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.subjects.builds.weapons import UNKNOWN
-
-if TYPE_CHECKING:
-    from paribus.experiments.builds.setup import BuildSetup
 
 WEAPON, CLASS = "weapon", "weapon_class"
 N_WEAPONS = 10

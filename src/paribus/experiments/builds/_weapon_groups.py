@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds._weapon_swaps import Swaps
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.stats.intervals import Methods
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import effect_rows, firing_rates, row_means
+from paribus.experiments.builds._weapon_stats import POOLED_COLUMNS, pooled
+from paribus.experiments.builds._weapon_swaps import Swaps
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.stats.intervals import ONE_GROUP, Methods
+from paribus.stats.levels import level_permutation
+from paribus.stats.multiplicity import adjust
+from paribus.stats.permutation import EXACT, draws_for
+from paribus.subjects.builds.weapons import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,12 @@ class WeaponGroups:
     @classmethod
     def read(cls, setup: BuildSetup, of: str) -> WeaponGroups:
         """Group the weapons of a setup."""
-        import numpy as np
-
-        from paribus.subjects.builds.weapons import UNKNOWN
-
         codes, names = setup.weapons.codes(of)
         unknown = [i for i, name in enumerate(names) if UNKNOWN in name.split(" / ")]
         return cls(of, codes, names, ~np.isin(codes, unknown))
 
     def present(self) -> list[int]:
         """Return the groups that hold a weapon."""
-        import numpy as np
-
         return [int(code) for code in np.unique(self.codes[self.known])]
 
 
@@ -60,12 +58,6 @@ def group_table(setup: BuildSetup, groups: WeaponGroups, means: Floats, n: Ints,
         n: Contexts of each weapon ``[weapons]``.
         stream: Name of the stream of randomness.
     """
-    import numpy as np
-    import pandas as pd
-
-    from paribus.experiments.builds._weapon_stats import POOLED_COLUMNS, pooled
-    from paribus.stats.multiplicity import adjust
-
     use = groups.known & ~np.isnan(means)
     if not use.any():
         tested = ("p", "p_method", "p_adj")
@@ -91,12 +83,6 @@ def group_table(setup: BuildSetup, groups: WeaponGroups, means: Floats, n: Ints,
 
 def kit_p(setup: BuildSetup, values: Floats, codes: Ints, stream: str) -> tuple[Floats, Methods]:
     """Return p and method of each group (ascending codes) against the rest, with the kits permuted over the weapons."""
-    import numpy as np
-
-    from paribus.stats.intervals import ONE_GROUP
-    from paribus.stats.levels import level_permutation
-    from paribus.stats.permutation import EXACT, draws_for
-
     n_groups = len(np.unique(codes))
     if n_groups < 2:
         return np.full(n_groups, np.nan), np.full(n_groups, ONE_GROUP, dtype=object)
@@ -109,19 +95,12 @@ def kit_p(setup: BuildSetup, values: Floats, codes: Ints, stream: str) -> tuple[
 
 def group_effects(groups: WeaponGroups, effects: Floats) -> Floats:
     """Return the mean effect over each group's weapons ``[groups present, n]``."""
-    import numpy as np
-
     inside = [groups.known & (groups.codes == code) for code in groups.present()]
     return np.stack([effects[rows].mean(0) for rows in inside])
 
 
 def group_swaps(setup: BuildSetup, recorder: Recorder, groups: WeaponGroups, swaps: Swaps, stream: str) -> pd.DataFrame:
     """Return one row per group: its weapons' swap effects, averaged within each context, with both tests."""
-    import numpy as np
-
-    from paribus.experiments.builds.build_experiment import effect_rows, firing_rates, row_means
-    from paribus.stats.multiplicity import adjust
-
     effects, null = swaps.effects(), swaps.null_effects()
     names = [groups.names[code] for code in groups.present()]
     frame = effect_rows(

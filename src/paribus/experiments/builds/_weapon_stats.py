@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+
+import numpy as np
+import pandas as pd
 
 from paribus.arrays import Floats, Ints
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.stats.spec import StatsSpec
-    from paribus.subjects.builds.weapons import Weapons
-
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.stats import intervals
+from paribus.stats.levels import level_permutation
+from paribus.stats.multiplicity import adjust, together
+from paribus.stats.permutation import draws_for
+from paribus.stats.pooling import pool_groups
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds.weapons import Weapons
 
 POOLED_COLUMNS = (
     "pooled_mean", "ci_low", "ci_high", "ci_method", "shrinkage", "rest_mean", "delta", "delta_low", "delta_high",
@@ -32,8 +35,6 @@ def weapon_labels(weapons: Weapons) -> list[str]:
 
 def weapon_means(setup: BuildSetup, min_examples: int) -> tuple[Floats, Ints]:
     """Return the mean observed activation with each weapon (NaN below ``min_examples`` contexts), and the counts."""
-    import numpy as np
-
     size = setup.weapons.size
     weapon = setup.contexts.weapon.astype(np.int64)
     n = np.bincount(weapon, minlength=size)
@@ -50,13 +51,6 @@ def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
     Means are partially pooled (small weapons are drawn to the others); every weapon is compared with the mean of all
     contexts that hold another one; p moves whole source builds between weapons.
     """
-    import numpy as np
-    import pandas as pd
-
-    from paribus.stats.levels import level_permutation
-    from paribus.stats.multiplicity import adjust
-    from paribus.stats.permutation import draws_for
-
     weapon, f = setup.contexts.weapon.astype(np.int64), setup.observed.f
     n = np.bincount(weapon, minlength=setup.weapons.size)
     firing = np.bincount(weapon, weights=f > 0, minlength=setup.weapons.size)
@@ -105,14 +99,6 @@ def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec, *, uni
         spec: Confidence.
         unit: What a cluster is, in words.
     """
-    import dataclasses
-
-    import numpy as np
-
-    from paribus.stats import intervals
-    from paribus.stats.multiplicity import together
-    from paribus.stats.pooling import pool_groups
-
     if np.ptp(values) > 0:
         try:
             frame = pool_groups(values, groups, clusters, spec=spec).table
@@ -146,9 +132,6 @@ def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec, *, uni
 
 def _unpooled(values: Floats, groups: Ints, clusters: Ints) -> pd.DataFrame:
     """Return plain group means in the columns of pooled ones, without intervals; equal values differ by exactly 0."""
-    import numpy as np
-    import pandas as pd
-
     rows = []
     names = np.unique(groups)
     for name in names:

@@ -4,114 +4,65 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
-from paribus.experiments.builds.build_experiment import BuildExperiment, row_means
-from paribus.spec import field
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import row_means
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.builds.weapon_experiment import WeaponExperiment
+from paribus.measure.design import Design
+from paribus.measure.nulls import Contrasts
 
-if TYPE_CHECKING:
-    from paribus.experiments.base import Recorder
-    from paribus.experiments.builds.setup import BuildSetup
-    from paribus.subjects.builds.states import States
+
+def observed_part(experiment: WeaponExperiment, setup: BuildSetup) -> BuildSetup:
+    """Return the setup on the contexts that show the conditioning family (at the rung, where one is given).
+
+    Raises:
+        ConfigError: If the family or rung is unknown, or no context shows it.
+    """
+    if experiment.condition_family is None:
+        return setup
+    family = setup.vocabulary.family(experiment.condition_family)
+    shown = setup.edits.highest_rung(setup.contexts.states(), family)
+    if experiment.condition_rung:
+        setup.vocabulary.rung_index(family, experiment.condition_rung)
+    wanted = shown > 0 if experiment.condition_rung is None else shown == experiment.condition_rung
+    if not wanted.any():
+        at = "" if experiment.condition_rung is None else f" at {experiment.condition_rung} AP"
+        raise ConfigError(f"none of {len(setup.contexts)} contexts shows {family.name}{at}; choose another condition")
+    return setup.restrict(np.flatnonzero(wanted))
 
 
-@dataclass(frozen=True, kw_only=True)
-class WeaponExperiment(BuildExperiment):
-    """Base of the experiments that look at weapons and swap them."""
+def swap_weapons(experiment: WeaponExperiment, setup: BuildSetup, recorder: Recorder | None) -> Swaps:
+    """Put every weapon of the vocabulary into a sample of contexts, and measure.
 
-    min_examples: int = field(10, low=1, help="Contexts a weapon needs to stand in the observational tables.")
-    swap_contexts: int = field(200, low=1, help="Random contexts in which every weapon is put in turn.")
-    reference_weapons: int | None = field(
-        20, low=1, help="Ordinary weapons (of middle mean activation) every weapon is compared with; null: all others."
+    Raises:
+        ConfigError: If no context supports the condition.
+    """
+    whole = setup if experiment.condition_rung is not None else observed_part(experiment, setup)
+    feasible = whole.feasible(Design(lambda states: experiment.base(whole, states)[None]))
+    whole.require(
+        feasible, f"{experiment.condition_family or 'the held tokens'} at {experiment.condition_rung or 0} AP"
     )
-    condition_family: str | None = field(None, help="Look only at builds with this family; null: at all.")
-    condition_rung: int | None = field(
-        None, low=0, help="At this rung in AP (0: absent): contexts grouped by it, and set to it before swapping."
+    rows = np.flatnonzero(feasible[0])
+    if len(rows) > experiment.swap_contexts:
+        rows = np.sort(setup.rng("swap_contexts").choice(rows, experiment.swap_contexts, replace=False))
+    part = whole.restrict(rows)
+    n_weapons = setup.weapons.size
+    every = np.arange(n_weapons)[:, None]
+    design = Design(
+        lambda states: part.edits.swap_weapon(experiment.base(part, states)[None], every),
+        n_weapons,
+        description="swapping weapons",
     )
-
-    def check(self) -> None:
-        """Check that a rung comes with a family.
-
-        Raises:
-            ConfigError: If it does not.
-        """
-        if self.condition_rung is not None and self.condition_family is None:
-            raise ConfigError(
-                f"experiment.condition_rung={self.condition_rung} needs a family: set experiment.condition_family"
-            )
-
-    def validate(self, setup: BuildSetup) -> None:
-        """Look up the conditioning family and its rung before anything is run.
-
-        Raises:
-            ConfigError: If one is unknown.
-        """
-        if self.condition_family is not None:
-            family = setup.vocabulary.family(self.condition_family)
-            if self.condition_rung:
-                setup.vocabulary.rung_index(family, self.condition_rung)
-
-    def observed_part(self, setup: BuildSetup) -> BuildSetup:
-        """Return the setup on the contexts that show the conditioning family (at the rung, where one is given).
-
-        Raises:
-            ConfigError: If the family or rung is unknown, or no context shows it.
-        """
-        import numpy as np
-
-        if self.condition_family is None:
-            return setup
-        family = setup.vocabulary.family(self.condition_family)
-        shown = setup.edits.highest_rung(setup.contexts.states(), family)
-        if self.condition_rung:
-            setup.vocabulary.rung_index(family, self.condition_rung)
-        wanted = shown > 0 if self.condition_rung is None else shown == self.condition_rung
-        if not wanted.any():
-            at = "" if self.condition_rung is None else f" at {self.condition_rung} AP"
-            raise ConfigError(
-                f"none of {len(setup.contexts)} contexts shows {family.name}{at}; choose another condition"
-            )
-        return setup.restrict(np.flatnonzero(wanted))
-
-    def base(self, setup: BuildSetup, states: States) -> States:
-        """Return states with tokens held and the conditioning family set."""
-        states = self.hold(setup, states)
-        if self.condition_family is not None and self.condition_rung is not None:
-            states = setup.edits.set_rung(states, self.condition_family, self.condition_rung)
-        return states
-
-    def swaps(self, setup: BuildSetup, recorder: Recorder | None) -> Swaps:
-        """Put every weapon of the vocabulary into a sample of contexts, and measure.
-
-        Raises:
-            ConfigError: If no context supports the condition.
-        """
-        import numpy as np
-
-        from paribus.measure.design import Design
-        from paribus.measure.nulls import Contrasts
-
-        whole = setup if self.condition_rung is not None else self.observed_part(setup)
-        feasible = whole.feasible(Design(lambda states: self.base(whole, states)[None]))
-        whole.require(feasible, f"{self.condition_family or 'the held tokens'} at {self.condition_rung or 0} AP")
-        rows = np.flatnonzero(feasible[0])
-        if len(rows) > self.swap_contexts:
-            rows = np.sort(setup.rng("swap_contexts").choice(rows, self.swap_contexts, replace=False))
-        part = whole.restrict(rows)
-        n_weapons = setup.weapons.size
-        every = np.arange(n_weapons)[:, None]
-        design = Design(
-            lambda states: part.edits.swap_weapon(self.base(part, states)[None], every),
-            n_weapons,
-            description="swapping weapons",
-        )
-        contrasts = Contrasts(np.eye(n_weapons)) if recorder is not None else None
-        measured = part.measure_design(design, recorder, contrasts=contrasts)
-        f, z = measured.values
-        places = np.searchsorted(setup.chosen, part.chosen)
-        return Swaps(part, places, f, z, measured.null, self.reference_weapons)
+    contrasts = Contrasts(np.eye(n_weapons)) if recorder is not None else None
+    measured = part.measure_design(design, recorder, contrasts=contrasts)
+    f, z = measured.values
+    places = np.searchsorted(setup.chosen, part.chosen)
+    return Swaps(part, places, f, z, measured.null, experiment.reference_weapons)
 
 
 @dataclass(frozen=True)
@@ -137,8 +88,6 @@ class Swaps:
     @property
     def ordinary(self) -> Bools:
         """The weapons that each is compared with, in either half of the contexts ``[weapons]``."""
-        import numpy as np
-
         return np.asarray(np.logical_or.reduce([reference for _, reference in self._halves]))
 
     @property
@@ -155,7 +104,6 @@ class Swaps:
         return self._against_ordinary(self.z)
 
     def _against_ordinary(self, values: Floats) -> Floats:
-        import numpy as np
 
         out = np.empty_like(values)
         for columns, reference in self._halves:
@@ -168,8 +116,6 @@ class Swaps:
 
         Weapons that look ordinary in the very contexts they are compared in would look too alike there.
         """
-        import numpy as np
-
         clusters = np.unique(self.setup.cluster)
         if len(clusters) < 2:
             return [(np.ones(self.f.shape[1], bool), ordinary_weapons(row_means(self.f), self.reference))]
@@ -179,8 +125,6 @@ class Swaps:
 
     def null_effects(self) -> Floats | None:
         """Return the same of each null feature, against its own ordinary weapons ``[weapons, n_null]``."""
-        import numpy as np
-
         if self.null is None or not self.null.shape[1]:
             return None
         columns = [against(m[:, None], ordinary_weapons(m, self.reference)) for m in self.null.T]
@@ -188,8 +132,6 @@ class Swaps:
 
     def scattered(self, differences: Floats, n: int) -> Floats:
         """Return differences ``[rows, contexts of the sample]`` among all ``n`` contexts, NaN elsewhere."""
-        import numpy as np
-
         out = np.full((len(differences), n), np.nan)
         out[:, self.places] = differences
         return out
@@ -201,8 +143,6 @@ def ordinary_weapons(means: Floats, count: int | None) -> Bools:
     A feature that few weapons drive leaves the ordinary ones exactly where they are, so that the others' effects are
     exactly 0 and not the small negative numbers that a mean over all weapons would give them.
     """
-    import numpy as np
-
     chosen = np.ones(len(means), bool)
     if count is not None and count < len(means):
         order = np.argsort(np.abs(means - np.median(means)), kind="stable")
@@ -218,8 +158,6 @@ def against(values: Floats, reference: Bools, weights: Floats | None = None) -> 
         reference: Rows to compare with ``[rows]``.
         weights: Their weights ``[rows]``; None for equal ones.
     """
-    import numpy as np
-
     weight = reference.astype(np.float64) if weights is None else np.where(reference, weights, 0.0)
     shifted = values - values[int(np.argmax(reference))]  # equal rows give exactly 0, with no rounding left
     total = weight @ shifted

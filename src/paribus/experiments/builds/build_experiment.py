@@ -1,71 +1,16 @@
-"""What all experiments on builds share: held tokens, closing, an effect vector for validation, tables of effects."""
+"""What all experiments on builds share: held tokens and closing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from paribus.arrays import Bools, Floats
-from paribus.experiments.base import Experiment, Recorder
-from paribus.results.evidence import Evidence
+from paribus.experiments.base import Experiment
 from paribus.spec import field
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from paribus.experiments.builds.setup import BuildSetup
-    from paribus.stats.clusters import ClusterSums
-    from paribus.stats.intervals import Bounds
-    from paribus.stats.row_sums import RowSums
     from paribus.subjects.builds.states import States
-
-
-LEAST_TESTED = 30
-"""Contexts below which a level gets no test and no interval."""
-
-TESTED_COLUMNS = ("ci_low", "ci_high", "ci_method", "ci_adj_low", "ci_adj_high", "p", "p_method", "p_adj")
-"""Interval and test of one row, as any table of effects holds them."""
-
-EFFECT_COLUMNS: Mapping[str, str] = {
-    "mean_activation": "mean activation f over the contexts of the row",
-    "mean_delta": "mean paired difference of f to the same context's baseline",
-    "std_delta": "sample sd of the paired differences",
-    "std_error": "cluster-robust standard error of mean_delta",
-    "ci_low": "lower end of the cluster-bootstrap interval of mean_delta",
-    "ci_high": "upper end of that interval",
-    "ci_method": "how it was made; none: why there is none",
-    "ci_adj_low": "lower end of the interval that holds for all rows of this table together (max-t); beside p_adj",
-    "ci_adj_high": "upper end of that interval",
-    "firing_rate": "share of contexts with f > 0",
-    "n": "contexts measured",
-    "n_clusters": "source builds they come from",
-    "p": "sign-flip p of whole source builds: is the effect zero?",
-    "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
-    "p_adj": "p adjusted over the rows of this table",
-    "null_percentile": "place of mean_delta among like features of the same model, 0 to 100; not a p",
-    "null_low": "2.5 % quantile of the same effect on like features, in this feature's sd",
-    "null_median": "median of that null",
-    "null_high": "97.5 % quantile of that null",
-    "mean_delta_z": "the same effect on the pre-activation z",
-}
-"""What the columns mean that tables of effects share."""
-
-
-@dataclass(frozen=True)
-class EffectVector:
-    """The numbers of an experiment that validation compares between halves of the data.
-
-    Attributes:
-        labels: Name of each entry.
-        values: The entries ``[k]``.
-        differences: For interventional vectors the paired differences they are means of ``[k, n]`` (NaN where not
-            supported); None for observational ones, which are recomputed from the activations.
-    """
-
-    labels: tuple[str, ...]
-    values: Floats
-    differences: Floats | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +20,6 @@ class BuildExperiment(Experiment):
     subject: ClassVar[str] = "builds"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
     takes_dtype: ClassVar[bool] = True
-    vector_evidence: ClassVar[Evidence | None] = None
-    """Evidence of the effect vector, where it is another than the type's own."""
 
     stable_tokens: list[str] = field([], help="Tokens held in every condition, baseline included.")
     close_context: bool = field(False, help="Close contexts under the cumulative tokens before editing.")
@@ -84,129 +27,3 @@ class BuildExperiment(Experiment):
     def hold(self, setup: BuildSetup, states: States) -> States:
         """Close contexts if asked, and hold the stable tokens in them."""
         return setup.prepare(states, stable_tokens=self.stable_tokens, close_context=self.close_context)
-
-    def effect_vector(self, setup: BuildSetup) -> EffectVector | None:
-        """Return the vector that ``split_half`` and ``shuffle_null`` validate; None where the type declares none."""
-        return None
-
-
-def effect_rows(
-    setup: BuildSetup,
-    recorder: Recorder,
-    differences: Floats | ClusterSums,
-    stream: str,
-    *,
-    differences_z: Floats | ClusterSums | None = None,
-    null: Floats | None = None,
-    labels: Sequence[object] | None = None,
-    least: int = LEAST_TESTED,
-    bounds: Bounds | None = None,
-) -> pd.DataFrame:
-    """Return one effect per row of paired differences; rows with fewer than ``least`` contexts are not tested.
-
-    Args:
-        setup: Gives clusters, settings of the statistics and randomness.
-        recorder: Gets warnings about skewed p-values.
-        differences: Of f ``[rows, n]``, NaN where a context does not support the row; or their sums over clusters.
-        stream: Name of the stream of randomness.
-        differences_z: Of z, likewise; adds ``mean_delta_z``.
-        null: Mean effects of the null features ``[rows, n_null]``.
-        labels: Names of the rows, for warnings.
-        least: Least number of contexts of a test.
-        bounds: Range of the mean differences, to which intervals are cut.
-    """
-    import numpy as np
-
-    from paribus.stats.clusters import ClusterSums
-    from paribus.stats.effects import effect_table, skew_warnings
-
-    if null is not None and null.shape[1] == 0:
-        null = None
-    rng = setup.rng(stream)
-    table = effect_table(differences, setup.cluster, spec=setup.stats, rng=rng, null=null, least=least, bounds=bounds)
-    untested = table["p"].isna().to_numpy()
-    if null is None:
-        for name in ("null_low", "null_median", "null_high", "null_percentile"):
-            table[name] = np.nan
-    if differences_z is not None:
-        z = differences_z
-        table["mean_delta_z"] = z.means if isinstance(z, ClusterSums) else row_means(z)
-    for warning in skew_warnings(
-        table[~untested], None if labels is None else list(np.asarray(labels, object)[~untested])
-    ):
-        recorder.warn(warning)
-    return table
-
-
-def beyond_least(setup: BuildSetup, table: pd.DataFrame) -> Bools:
-    """Return which rows of a table of effects are established to lie beyond the least effect that counts ``[rows]``."""
-    from paribus.stats.effects import established
-
-    return established(table, level=1 - setup.stats.confidence, margin=setup.stats.min_effect * setup.sd)
-
-
-def standings_of(setup: BuildSetup, frame: pd.DataFrame) -> list[str]:
-    """Return what each row of an effect table on f may be called (see :mod:`~paribus.experiments.builds._standing`)."""
-    from paribus.experiments.builds._standing import standings
-
-    return standings(
-        frame,
-        margin=setup.stats.min_effect * setup.sd,
-        spread=activation_range(setup),
-        level=1 - setup.stats.confidence,
-    )
-
-
-def activation_range(setup: BuildSetup) -> float:
-    """Return the largest minus the smallest activation over the contexts as observed."""
-    f = setup.observed.f
-    return float(f.max() - f.min())
-
-
-def row_sums(setup: BuildSetup, n_rows: int) -> RowSums:
-    """Return sums over source builds of ``n_rows`` rows, to which blocks of the setup's contexts are added.
-
-    Where there are many source builds, all sums of a setup join the same ones.
-    """
-    from paribus.stats.row_sums import RowSums
-
-    return RowSums(n_rows, setup.cluster, setup.rng("joined_clusters"))
-
-
-def row_means(values: Floats) -> Floats:
-    """Return the mean of each row ``[rows, n]`` without NaN; NaN for a row without values, and no warning."""
-    import numpy as np
-
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(known, values, 0.0).sum(-1) / known.sum(-1))
-
-
-def contrast(weights: Floats, values: Floats) -> Floats:
-    """Return weighted sums of levels in each context ``[rows, n]``.
-
-    Args:
-        weights: ``[rows, levels]``; a level of weight 0 is not used, so that its NaN does not spread.
-        values: ``[levels, n]``, NaN where a level is not supported.
-    """
-    import numpy as np
-
-    missing = np.isnan(values)
-    out = np.asarray(weights @ np.where(missing, 0.0, values))
-    out[(weights != 0).astype(np.float32) @ missing.astype(np.float32) > 0] = np.nan
-    return out
-
-
-def firing_rates(values: Floats) -> Floats:
-    """Return the share of values above 0 in each row ``[rows, n]``, without NaN."""
-    import numpy as np
-
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((np.where(known, values, 0.0) > 0).sum(-1) / known.sum(-1))
-
-
-def base_numbers(setup: BuildSetup) -> dict[str, Any]:
-    """Return the moments of the feature in the contexts as observed, for the aggregates."""
-    f = setup.observed.f
-    return {"base_activation_mean": float(f.mean()), "base_activation_std": float(f.std(ddof=1)) if len(f) > 1 else 0.0}

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.clusters import cluster_codes, reduce_to_clusters
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 LEAST_ENTRIES = 6
 """Entries below which a correlation says nothing."""

@@ -91,7 +91,7 @@ class BuildSubject(Subject):
         ids, pad = padded_ids(cells.codes, self.vocabulary)
         arrays: list[Any] = [ids, cells.codes[:, -1:].astype(np.int64), pad]
         if self.reads_source:
-            arrays.append(np.ascontiguousarray(cells.source))
+            arrays.append(np.array(cells.source))  # a copy: it may be a view that cannot be written to
         return Given(tuple(torch.from_numpy(one) for one in arrays), (None,) * len(arrays))
 
     def vectors(self, value: Tensor, inputs: Given, site: Site, network: nn.Module) -> Tensor:

@@ -1,0 +1,245 @@
+"""Measures every ability added and removed, alone and at each rung of a family."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Floats
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._confounding import observed_presence
+from paribus.experiments.builds._effects import (
+    EFFECT_COLUMNS,
+    TESTED_COLUMNS,
+    base_numbers,
+    contrast,
+    effect_rows,
+    firing_rates,
+    row_means,
+)
+from paribus.experiments.builds.binary_presence_effect.spec import BinaryPresenceEffect
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.headline import largest as largest_effect
+from paribus.measure.design import Design
+from paribus.measure.nulls import Contrasts
+from paribus.measure.stream import Measured
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.effects import established
+from paribus.subjects.builds.families import Family
+from paribus.subjects.builds.states import States, stack
+
+DIRECTIONS = ("add", "remove")
+
+
+def effect_vector(experiment: BinaryPresenceEffect, setup: BuildSetup) -> EffectVector:
+    """Return the effect of adding and of removing each ability."""
+    abilities = experiment.chosen(setup)
+    measured = measure(experiment, setup, None, abilities)
+    labels = tuple(f"{direction} {a.name}" for a in abilities for direction in DIRECTIONS)
+    differences = _differences(measured.values[0])
+    return EffectVector(labels, row_means(differences), differences)
+
+
+def measure(
+    experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder | None, abilities: list[Family]
+) -> Measured:
+    """Measure the contexts as they are, then with each ability added and removed ``[1 + 2 k, n]``."""
+
+    def edited(states: States) -> States:
+        held = experiment.hold(setup, states)
+        levels = [held]
+        for ability in abilities:
+            there = setup.edits.highest_rung(held, ability) > 0
+            levels.append(setup.edits.set_rung(held, ability, True).only(~there))
+            levels.append(setup.edits.set_rung(held, ability, None).only(there))
+        return stack(levels)
+
+    n_levels = 1 + 2 * len(abilities)
+    design = Design(edited, n_levels, description="abilities")
+    setup.require(setup.feasible(design)[1:], "any of the abilities added or removed")
+    weights = np.eye(n_levels)[1:]
+    weights[:, 0] = -1.0
+    contrasts = Contrasts(weights) if recorder is not None else None
+    return setup.measure_design(design, recorder, contrasts=contrasts)
+
+
+def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Measure the effects, the conditional ones, and what the corpus alone would suggest."""
+    setup.describe(recorder)
+    abilities = experiment.chosen(setup)
+    frame = ability_effects(experiment, setup, recorder, abilities)
+    frame = frame.merge(observed_presence(setup, abilities), on="ability", how="left")
+    frame["confounding_gap"] = frame["observational_delta"] - np.where(
+        frame["direction"] == "remove", -frame["mean_delta"], frame["mean_delta"]
+    )
+    recorder.table(
+        Table(
+            "binary_effects",
+            "One row per main-only ability and direction: the feature with it added (or removed), against the "
+            "same contexts as they are.",
+            Evidence.INTERVENTIONAL,
+            frame,
+            _COLUMNS,
+        )
+    )
+    recorder.figure(
+        Figure(
+            "binary_effects",
+            "forest",
+            ("binary_effects",),
+            {"label": "ability", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "n": "n"}
+            | {"panel": "direction", "null_low": "null_low", "null_high": "null_high"},
+            "Adding and removing main-only abilities",
+            "Mean change of the activation with its interval; grey: the same edit's effect on like features.",
+            {"xlabel": "change of activation", "null_label": "like features"},
+        )
+    )
+    if experiment.primary_family is not None:
+        conditional = conditional_effects(experiment, setup, recorder, abilities, experiment.primary_family)
+        recorder.table(
+            Table(
+                "conditional_effects",
+                f"One row per ability and rung of {experiment.primary_family}: the effect of adding the ability there.",
+                Evidence.INTERVENTIONAL,
+                conditional,
+                _COLUMNS | {"rung": f"AP that {experiment.primary_family} is set to; 0 is absent"},
+            )
+        )
+        recorder.figure(
+            Figure(
+                "conditional_effects",
+                "heatmap",
+                ("conditional_effects",),
+                {"x": "rung", "y": "ability", "value": "mean_delta"},
+                f"Adding an ability at each rung of {experiment.primary_family}",
+                "Mean change of the activation; blank where fewer than two contexts can wear both.",
+                {"xlabel": f"{experiment.primary_family} (AP)", "ylabel": "", "diverging": True},
+            )
+        )
+    added = frame[frame["direction"] == "add"]
+    effects = frame["mean_delta"].dropna()
+    largest = frame.to_dict("records")[int(np.argmax(frame["mean_delta"].abs().fillna(-1.0)))]
+    largest_effect(recorder, "max_effect", largest)
+    own = established(added, level=1 - setup.stats.confidence, value="own_delta", names="own_{}")
+    return Aggregates(
+        mean_delta=float(effects.mean()) if len(effects) else None,
+        std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
+        n_samples=len(setup.contexts),
+        n_conditions=len(frame),
+        **base_numbers(setup),
+        custom={
+            "strongest": str(largest["ability"]),
+            "strongest_direction": str(largest["direction"]),
+            "strongest_delta": float(largest["mean_delta"]),
+            "enhancing": list(added.loc[own & (added["own_delta"] > 0), "ability"]),
+            "suppressing": list(added.loc[own & (added["own_delta"] < 0), "ability"]),
+        },
+    )
+
+
+def ability_effects(
+    experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder, abilities: list[Family]
+) -> pd.DataFrame:
+    """Return the main table, two rows per ability."""
+    measured = measure(experiment, setup, recorder, abilities)
+    f, z = measured.values
+    names = [ability.name for ability in abilities for _ in DIRECTIONS]
+    directions = list(DIRECTIONS) * len(abilities)
+    labels = [f"{d} {n}" for d, n in zip(directions, names, strict=True)]
+    table = effect_rows(
+        setup,
+        recorder,
+        _differences(f),
+        "binary_effects",
+        differences_z=_differences(z),
+        null=measured.null,
+        labels=labels,
+    )
+    held = experiment.hold(setup, setup.contexts.states())
+    displaced = [setup.edits.displaces(held, ability) for ability in abilities]
+    known = ~np.isnan(f[1:])
+    alone = _differences(f)
+    alone[::2][np.stack(displaced)] = np.nan
+    own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=labels)
+    table["own_delta"] = own["mean_delta"]
+    for name in TESTED_COLUMNS:
+        table[f"own_{name}"] = own[name]
+    table.insert(0, "ability", names)
+    table.insert(1, "direction", directions)
+    table.insert(2, "mean_activation", row_means(f[1:]))
+    table.insert(3, "firing_rate", firing_rates(f[1:]))
+    table.insert(
+        4,
+        "n_displaced",
+        [
+            int((displaced[i // 2] & known[i]).sum()) if direction == "add" else 0
+            for i, direction in enumerate(directions)
+        ],
+    )
+    return table
+
+
+def conditional_effects(
+    experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder, abilities: list[Family], primary: str
+) -> pd.DataFrame:
+    """Return the effect of adding each ability at each level of the primary family.
+
+    Raises:
+        ConfigError: If the vocabulary lacks the family or a rung.
+    """
+    family, rungs = setup.vocabulary.family(primary), experiment.levels(setup, primary)
+    levels: list[int | None] = [None, *rungs]
+    others = [ability for ability in abilities if ability != family]
+
+    def edited(states: States) -> States:
+        held = experiment.hold(setup, states)
+        cells: list[States] = []
+        for level in levels:
+            at = setup.edits.set_rung(held, family, level)
+            for there in (None, True):
+                cells.extend(setup.edits.set_rung(at, ability, there) for ability in others)
+        return stack(cells)
+
+    width = 2 * len(others)
+    n_levels = len(levels) * width
+    weights, keys = np.zeros((len(levels) * len(others), n_levels)), list[tuple[str, int]]()
+    for i, level in enumerate(levels):
+        for j, ability in enumerate(others):
+            row, start = len(keys), i * width
+            weights[row, start + len(others) + j], weights[row, start + j] = 1.0, -1.0
+            keys.append((ability.name, level or 0))
+    design = Design(edited, n_levels, description=f"at each {family.name}")
+    measured = setup.measure_design(design, recorder, contrasts=Contrasts(weights))
+    f, z = measured.values
+    table = effect_rows(
+        setup,
+        recorder,
+        contrast(weights, f),
+        "conditional_effects",
+        differences_z=contrast(weights, z),
+        null=measured.null,
+        labels=[f"{name} at {rung}" for name, rung in keys],
+    )
+    keyed = pd.DataFrame(keys, columns=["ability", "rung"])
+    return keyed.join(table)
+
+
+def _differences(values: Floats) -> Floats:
+    """Return the edited contexts minus the contexts as they are."""
+    out: Floats = values[1:] - values[:1]
+    return out
+
+
+_COLUMNS = {
+    **EFFECT_COLUMNS,
+    "direction": "add: measured where the ability was absent; remove: where it was there",
+    "n_displaced": "contexts in which adding took another ability of the same piece away",
+    "own_delta": "the same where nothing was displaced: what the ability itself does (with own_ci_low, own_ci_high)",
+    "own_p_adj": "adjusted p of own_delta; the aggregates name abilities by it and by own_ci_adj_low, own_ci_adj_high",
+    "n_observed": "contexts of the corpus slice that hold the ability",
+    "observational_delta": "difference of means between contexts that hold it and those that do not",
+    "p_observational": "p of that difference, whole source builds exchanged",
+    "confounding_gap": "observational_delta minus the effect of presence that the intervention shows",
+}

@@ -1,0 +1,241 @@
+"""Measures every pair of candidates without and with the modulator, and compares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools
+from paribus.errors import ConfigError
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds import _interaction_tables as tables
+from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, RESOLUTION, TESTED_COLUMNS, base_numbers, row_means
+from paribus.experiments.builds._interaction_sums import InteractionSums, add_up
+from paribus.experiments.builds._interaction_tables import tested_rows
+from paribus.experiments.builds._interactions import pairs_of
+from paribus.experiments.builds.conditional_interactions.modulators import (
+    ModulatedInteractions,
+    Modulator,
+    find_modulator,
+)
+from paribus.experiments.builds.conditional_interactions.spec import ConditionalInteractions
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.headline import largest as largest_effect
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.effects import established
+
+
+def prepare(
+    experiment: ConditionalInteractions, setup: BuildSetup, recorder: Recorder | None
+) -> tuple[ModulatedInteractions, Modulator, Choice]:
+    """Choose candidates, and return what measures every pair without and with the modulator.
+
+    Raises:
+        ConfigError: If a name is unknown or the modulator is a candidate too.
+    """
+    modulator = find_modulator(setup, experiment.modulator, experiment.rung, experiment.n_reference_weapons)
+    choice = choose(setup, experiment, recorder, without=[] if modulator.family is None else [modulator.family])
+    refuse_two_weapons(experiment, choice.candidates, modulator)
+    pairs, part = pairs_of(choice.candidates), setup.restrict(choice.rows)
+    return ModulatedInteractions(part, experiment, choice.candidates, pairs, modulator, recorder), modulator, choice
+
+
+def validate(experiment: ConditionalInteractions, setup: BuildSetup) -> None:
+    """Look up the modulator and the candidates that are named before anything is run.
+
+    Raises:
+        ConfigError: If one is unknown, or they cannot be crossed.
+    """
+    modulator = find_modulator(setup, experiment.modulator, experiment.rung, experiment.n_reference_weapons)
+    barred = [] if modulator.family is None else [modulator.family]
+    refuse_two_weapons(experiment, given(setup, experiment, barred), modulator)
+
+
+def refuse_two_weapons(
+    experiment: ConditionalInteractions, candidates: tuple[Candidate, ...], modulator: Modulator
+) -> None:
+    """Check that a weapon is crossed with families only.
+
+    Raises:
+        ConfigError: If the modulator and a candidate are both weapons.
+    """
+    weapons = [candidate.name for candidate in candidates if candidate.family is None]
+    if modulator.family is None and weapons:
+        raise ConfigError(f"experiment.candidates: {weapons[0]} and the modulator {modulator.name} are both weapons")
+
+
+def require(
+    experiment: ConditionalInteractions, setup: BuildSetup, choice: Choice, modulator: Modulator, supported: Bools
+) -> None:
+    """Check that some context supports some pair without and with the modulator.
+
+    Raises:
+        ConfigError: If none does.
+    """
+    names = ", ".join(candidate.name for candidate in choice.candidates)
+    setup.require(supported, f"any two of {names} without and with {modulator.name}")
+
+
+def effect_vector(experiment: ConditionalInteractions, setup: BuildSetup) -> EffectVector:
+    """Return the third difference of every pair; contexts that candidates were chosen on are left out."""
+    measuring, modulator, choice = prepare(experiment, setup, None)
+    differences = np.full((len(measuring.triples), len(setup.contexts)), np.nan)
+    for block in measuring:
+        differences[:, choice.rows[block.columns]] = block.f3
+    require(experiment, setup, choice, modulator, ~np.isnan(differences))
+    names = [candidate.name for candidate in choice.candidates]
+    labels = tuple(f"{names[a]} x {names[b]}" for a, b, _ in measuring.triples)
+    return EffectVector(labels, row_means(differences), differences)
+
+
+def run(experiment: ConditionalInteractions, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Measure pairs without and with the modulator, then how much each changes."""
+    setup.describe(recorder)
+    measuring, modulator, choice = prepare(experiment, setup, recorder)
+    part = setup.restrict(choice.rows)
+    found = add_up(part, measuring)
+    require(experiment, setup, choice, modulator, found.f3.n > 0)
+    recorder.table(tables.candidate_table(choice))
+    both = tables.interaction_table(part, recorder, found, choice.candidates, np.zeros(len(found.pairs), np.bool_))
+    states = np.repeat(["absent", "present"], len(found.triples))
+    recorder.table(
+        Table(
+            "interactions",
+            f"One row per pair and state of the modulator, {modulator.name}.",
+            Evidence.INTERVENTIONAL,
+            both.frame.assign(modulator=states),
+            {**tables.PAIR_COLUMNS, "modulator": "whether the modulator is absent or present"},
+        )
+    )
+    absent, present = (both.frame[states == name].reset_index(drop=True) for name in ("absent", "present"))
+    frame = changes(experiment, part, recorder, found, absent, present)
+    frame.insert(2, "modulator", modulator.name)
+    recorder.table(
+        Table(
+            "conditional_interactions",
+            f"One row per pair: how much its interaction changes when {modulator.name} is there.",
+            Evidence.INTERVENTIONAL,
+            frame,
+            _COLUMNS,
+        )
+    )
+    draw(experiment, recorder, modulator)
+    values = frame["third_difference"]
+    largest = frame.iloc[int(np.argmax(values.abs().fillna(-1.0)))]
+    largest_effect(recorder, "largest_third_difference", largest, "third_difference")
+    known = values.dropna()
+    return Aggregates(
+        mean_delta=float(known.mean()),
+        std_delta=float(known.std(ddof=1)) if len(known) > 1 else 0.0,
+        n_samples=len(part.contexts),
+        n_conditions=2 * len(frame),
+        **base_numbers(setup),
+        custom={
+            "modulator": modulator.name,
+            "modulator_kind": modulator.kind,
+            "largest_pair": largest["pair"],
+            "largest_third_difference": float(largest["third_difference"]),
+            "largest_label": largest["label"],
+            "n_changed": int(frame["label"].isin(["third_order", "modulated"]).sum()),
+            "sd": setup.sd,
+        },
+    )
+
+
+def changes(
+    experiment: ConditionalInteractions,
+    setup: BuildSetup,
+    recorder: Recorder,
+    found: InteractionSums,
+    absent: pd.DataFrame,
+    present: pd.DataFrame,
+) -> pd.DataFrame:
+    """Return one row per pair with its third difference, and both interactions beside it."""
+    pairs = [f"{a} x {b}" for a, b in zip(absent["token_a"], absent["token_b"], strict=True)]
+    names = ("third_difference", "third_difference_z")
+    frame, in_f, in_z, plain = tested_rows(
+        setup, recorder, found.f3, found.z3, "third_differences", names=names, labels=pairs, null=found.null3
+    )
+    value, level = "interaction_activation", 1 - setup.stats.confidence
+    signs = [
+        established(table, level=level, margin=RESOLUTION * setup.sd, value=value) * np.sign(table[value].to_numpy())
+        for table in (absent, present)
+    ]
+    turns = signs[0] * signs[1] < 0
+    label = np.full(len(frame), "none", dtype=object)
+    label[in_f & ~in_z] = "output_nonlinearity"
+    label[in_f & in_z] = "modulated"
+    label[in_f & in_z & turns] = "third_order"
+    label[plain["p"].isna().to_numpy()] = "untested"
+    frame.insert(0, "token_a", absent["token_a"])
+    frame.insert(1, "token_b", absent["token_b"])
+    frame.insert(2, "pair", pairs)
+    frame.insert(5, "label", [str(each) for each in label])
+    for name, table in (("absent", absent), ("present", present)):
+        frame[f"interaction_{name}"] = table["interaction_activation"]
+        frame[f"interaction_{name}_z"] = table["interaction_preactivation"]
+        for column in ("ci_low", "ci_high", "ci_method", "ci_adj_low", "ci_adj_high"):
+            frame[f"{column}_{name}"] = table[column]
+    frame["turns"] = turns
+    return frame
+
+
+def draw(experiment: ConditionalInteractions, recorder: Recorder, modulator: Modulator) -> None:
+    """Declare the pair of matrices and the changes."""
+    recorder.figure(
+        Figure(
+            "interactions",
+            "interaction_matrix",
+            ("interactions",),
+            {
+                "a": "token_a",
+                "b": "token_b",
+                "value": "interaction_activation",
+                "p": "p_adj",
+                "label": "label",
+                "panel": "modulator",
+            },
+            f"How pairs interact without and with {modulator.name}",
+            "Second difference of the activation in the same contexts, with the modulator absent and present.",
+            {
+                "value_label": "interaction",
+                "names": {"absent": f"{modulator.name} absent", "present": f"{modulator.name} present"},
+            },
+        )
+    )
+    recorder.figure(
+        Figure(
+            "third_differences",
+            "forest",
+            ("conditional_interactions",),
+            {
+                "label": "pair",
+                "value": "third_difference",
+                "low": "ci_low",
+                "high": "ci_high",
+                "n": "n",
+                "group": "label",
+            },
+            f"What {modulator.name} changes",
+            "Interaction with the modulator there, minus without it, with its interval.",
+            {"xlabel": "third difference", "sort": "abs", "max_rows": 20},
+        )
+    )
+
+
+_COLUMNS = {
+    **{name: EFFECT_COLUMNS[name] for name in (*TESTED_COLUMNS, "n", "n_clusters")},
+    **{name: EFFECT_COLUMNS[name] for name in ("null_percentile", "null_low", "null_high")},
+    "third_difference": "interaction in f with the modulator there, minus without it",
+    "third_difference_z": "the same on the pre-activation z",
+    "ci_low": "lower end of the cluster-bootstrap interval of third_difference",
+    "ci_high": "upper end of it",
+    "p_adj": "p adjusted over the pairs",
+    "label": "third_order: established in f and z and the pair's sign turns; modulated: without a turn; "
+    "output_nonlinearity: in f but not in z; none; untested",
+    "interaction_absent": "interaction of the pair with the modulator absent",
+    "interaction_present": "interaction of the pair with the modulator there",
+}

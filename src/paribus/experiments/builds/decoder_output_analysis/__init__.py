@@ -1,0 +1,13 @@
+"""B14: what a latent's decoder column does to every output, and whether really setting the latent does the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paribus.lazy import offered
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.decoder_output_analysis.spec import DecoderOutputAnalysis
+
+__all__ = ["DecoderOutputAnalysis"]
+__getattr__, __dir__ = offered(__name__, __file__, __all__)

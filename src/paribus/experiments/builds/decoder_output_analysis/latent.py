@@ -1,0 +1,188 @@
+"""What a latent's decoder column does to the output: its weights, and the latent really set to other values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from paribus.arrays import Floats, Ints
+from paribus.engine.hooks import visiting
+from paribus.engine.sites import Site
+from paribus.errors import ConfigError
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.models.nets.sae import SparseAutoencoder
+from paribus.subjects.builds.models.set_model import SAE_SITE
+from paribus.subjects.builds.states import States
+
+FEATURES_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The decoder columns seen from the output, for the ability tokens in canonical order.
+
+    Attributes:
+        raw: Change of each token's logit per unit of the latent ``[T]`` (unit-norm column).
+        centred: The same without its mean over the tokens ``[T]``.
+        others: ``centred`` of every other latent ``[F - 1, T]``: the null.
+        cosine: Cosine between the decoder column and the encoder row.
+        other_cosines: The same of every other latent ``[F - 1]``.
+        norm: Length of the column as the autoencoder uses it.
+    """
+
+    raw: Floats
+    centred: Floats
+    others: Floats
+    cosine: float
+    other_cosines: Floats
+    norm: float
+
+
+@dataclass(frozen=True)
+class SetTo:
+    """One value the latent was set to in every context.
+
+    Attributes:
+        name: ``zero``, ``mean`` or ``max``.
+        value: The value.
+        measured: Change of every token's logit in every context ``[n, T]``, from a forward pass with the edit.
+        predicted: The same from the weights.
+        parity: Largest difference between the two.
+        f_after: The latent read again behind the edit ``[n]``.
+        z_after: Its pre-activation there.
+    """
+
+    name: str
+    value: float
+    measured: Floats
+    predicted: Floats
+    parity: float
+    f_after: Floats
+    z_after: Floats
+
+
+@dataclass(frozen=True)
+class Base:
+    """The contexts before anything is set: vectors, logits of the ability tokens, and the latent."""
+
+    states: States
+    x: npt.NDArray[np.float32]
+    logits: Floats
+    f: Floats
+    z: Floats
+
+
+def required_latent(setup: BuildSetup) -> tuple[SparseAutoencoder, int]:
+    """Return the autoencoder and the id of the latent under study.
+
+    Raises:
+        ConfigError: If the feature is no latent of the model's autoencoder.
+    """
+    latent = setup.reader.latent
+    if latent is None:
+        raise ConfigError(
+            f"decoder_output_analysis reads the decoder column of a latent, and {setup.reader.name} is none; "
+            "use feature=latent feature.id=N"
+        )
+    return setup.model.require_sae(), latent
+
+
+def token_ids(setup: BuildSetup) -> Ints:
+    """Return the ids of the ability tokens in canonical order."""
+    ids = setup.vocabulary.ids
+    return np.array([ids[name] for name in setup.vocabulary.ability_tokens], dtype=np.int64)
+
+
+def read_weights(setup: BuildSetup) -> Weights:
+    """Return what the weights say, for the latent and for all others."""
+    sae, latent = required_latent(setup)
+    layer = setup.model.network.get_submodule("output_layer")
+    with torch.inference_mode():
+        out = layer.get_parameter("weight").double()[torch.as_tensor(token_ids(setup))].cpu()
+        directions = sae.directions().double().cpu()
+        rows = torch.nn.functional.normalize(sae.encoder.weight.double().cpu(), dim=-1)
+        cosines = (directions * rows).sum(-1).numpy()
+        starts = range(0, len(directions), FEATURES_AT_ONCE)
+        parts = [directions[start : start + FEATURES_AT_ONCE] @ out.T for start in starts]
+        norm = 1.0 if sae.unit_norm else float(sae.decoder.weight[:, latent].norm())
+    raw = torch.cat(parts).numpy()
+    centred = raw - raw.mean(1, keepdims=True)
+    return Weights(
+        raw=raw[latent],
+        centred=centred[latent],
+        others=np.delete(centred, latent, axis=0),
+        cosine=float(cosines[latent]),
+        other_cosines=np.delete(cosines, latent),
+        norm=norm,
+    )
+
+
+def base_of(setup: BuildSetup, states: States) -> Base:
+    """Run the model on states ``[n]`` as they are."""
+    x, logits = setup.vectors(states)
+    f, z = encoded(setup, x)
+    return Base(states, x, logits[:, token_ids(setup)].astype("float64"), f[:, 0], z[:, 0])
+
+
+def encoded(setup: BuildSetup, x: npt.NDArray[np.float32], rows: Ints | None = None) -> tuple[Floats, Floats]:
+    """Return f and z ``[n, rows]`` of vectors at the site ``[n, d]``; of the latent under study by default."""
+    sae, latent = required_latent(setup)
+    weight = sae.encoder.weight
+    wanted = torch.as_tensor(np.array([latent]) if rows is None else rows, device=weight.device)
+    with torch.inference_mode():
+        f, z = sae.encode(torch.as_tensor(x, dtype=weight.dtype, device=weight.device), wanted)
+    return f.double().cpu().numpy(), z.double().cpu().numpy()
+
+
+def set_latent(setup: BuildSetup, base: Base, name: str, value: float) -> SetTo:
+    """Set the latent in every context and run the model again, with everything the autoencoder misses kept.
+
+    The edit is ``x' = x + (value - f(x)) d``: only the latent's own part is exchanged, the error term stays in ``x``.
+    It is made in a forward pass of the whole network, and held against ``(value - f) W_out d``.
+    """
+    sae, latent = required_latent(setup)
+    with torch.inference_mode():
+        column = sae.directions()[latent] if sae.unit_norm else sae.decoder.weight[:, latent]
+    chosen = torch.tensor([latent], device=column.device)
+
+    def edit(x: torch.Tensor) -> torch.Tensor:
+        f, _ = sae.encode(x.to(column.dtype), chosen)
+        return x + ((value - f) * column).to(x.dtype)
+
+    with visiting(setup.model.network, Site.parse(SAE_SITE), edit):
+        _, logits = setup.vectors(base.states)
+    ids = token_ids(setup)
+    measured = logits[:, ids].astype(np.float64) - base.logits
+    weight = setup.model.network.get_submodule("output_layer").get_parameter("weight")
+    per_unit = (weight.detach().double().cpu() @ column.double().cpu()).numpy()[ids]
+    predicted = np.outer(value - base.f, per_unit)
+    moved = base.x + np.outer(value - base.f, column.double().cpu().numpy()).astype(np.float32)
+    f_after, z_after = encoded(setup, moved.astype(np.float32))
+    parity = float(np.abs(measured - predicted).max(initial=0.0))
+    return SetTo(name, value, measured, predicted, parity, f_after[:, 0], z_after[:, 0])
+
+
+def null_changes(setup: BuildSetup, base: Base, name: str) -> Floats:
+    """Return the mean logit change ``[T, n_null]`` of like latents set to their own zero, mean or maximum."""
+    sae, _ = required_latent(setup)
+    rows = setup.nulls.rows
+    if not len(rows):
+        return np.zeros((base.logits.shape[1], 0))
+    f, _ = encoded(setup, base.x, rows)
+    value = {"zero": np.zeros(len(rows)), "mean": f.mean(0), "max": f.max(0)}[name]
+    with torch.inference_mode():
+        columns = (sae.directions() if sae.unit_norm else sae.decoder.weight.T)[torch.as_tensor(rows)]
+        weight = setup.model.network.get_submodule("output_layer").get_parameter("weight")
+        effect = (weight.double().cpu() @ columns.double().cpu().T).numpy()[token_ids(setup)]
+    return np.asarray(effect * (value - f.mean(0)))
+
+
+def top_tokens(logits: Floats, k: int) -> npt.NDArray[np.bool_]:
+    """Return which tokens are among the ``k`` of the highest logits in each context, ``[n, T]``."""
+    chosen = np.zeros(logits.shape, bool)
+    order = np.argsort(-logits, axis=1, kind="stable")[:, : min(k, logits.shape[1])]
+    np.put_along_axis(chosen, order, True, axis=1)
+    return chosen

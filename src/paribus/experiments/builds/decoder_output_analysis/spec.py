@@ -1,0 +1,41 @@
+"""B14: what a latent's decoder column does to every output, and whether really setting the latent does the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderOutputAnalysis(BuildExperiment):
+    """Read the logit effect of the decoder column, then set the latent to 0, its mean and its maximum.
+
+    Example:
+        >>> DecoderOutputAnalysis(top_k=5).top_k
+        5
+    """
+
+    type: ClassVar[str] = "decoder_output_analysis"
+    evidence: ClassVar[Evidence] = Evidence.WEIGHTS
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "what the decoder column does to every output token, verified by setting the latent"
+    work: ClassVar[str] = "paribus.experiments.builds.decoder_output_analysis.work"
+
+    top_k: int = field(10, low=1, help="Predicted tokens whose change is reported.")
+    top_tokens: int = field(20, low=1, help="Tokens in the table of logit changes and in the figure.")
+    max_contexts: int = field(500, low=1, help="Contexts in which the latent is really set, drawn at random.")
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Refuse features that are no latents.
+
+        Raises:
+            ConfigError: If the feature has no decoder column, or a stable token is unknown.
+        """
+        self.work_module().validate(self, setup)

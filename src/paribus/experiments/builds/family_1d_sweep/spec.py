@@ -1,0 +1,63 @@
+"""B1: the response of a feature to the rungs of one family, with everything else held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.effect_vector import WithEffectVector
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family1dSweep(WithEffectVector, BuildExperiment):
+    """Set one family to absent and to each rung in every context, and measure the feature.
+
+    Example:
+        >>> Family1dSweep(family="special_charge_up", rungs=[3, 12]).rungs
+        [3, 12]
+    """
+
+    type: ClassVar[str] = "family_1d_sweep"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
+    work: ClassVar[str] = "paribus.experiments.builds.family_1d_sweep.work"
+
+    family: str = field(help="The family to sweep, by name or abbreviation.")
+    rungs: list[int] | None = field(None, low=0, help="Rungs in AP; null: all of the vocabulary's.")
+    include_absent: bool = field(True, help="Whether the baseline is the absent family (else the lowest rung).")
+    support: str = field(
+        "prefix", choices=("prefix", "per_rung", "common"), help="Which contexts a rung is measured on."
+    )
+    placebo_contexts: int = field(200, low=0, help="Contexts for the placebo (other families, same rung); 0: none.")
+
+    def levels(self, setup: BuildSetup) -> list[int | None]:
+        """Return the levels in order, the baseline first.
+
+        Raises:
+            ConfigError: If the vocabulary lacks the family or a rung.
+        """
+        family = setup.vocabulary.family(self.family)
+        known = setup.edits.levels(family)
+        wanted = sorted(set(known if self.rungs is None else self.rungs))
+        for rung in wanted:
+            setup.vocabulary.rung_index(family, rung)
+        levels: list[int | None] = [*([None] if self.include_absent else []), *wanted]
+        if len(levels) < 2:
+            raise ConfigError(f"experiment.rungs={self.rungs}: a sweep needs at least two levels, absent included")
+        return levels
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the family and its rungs before anything is run.
+
+        Raises:
+            ConfigError: If the vocabulary lacks one of them.
+        """
+        self.levels(setup)

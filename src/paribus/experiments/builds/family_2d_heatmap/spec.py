@@ -1,0 +1,48 @@
+"""B2: two families varied together, cell by cell, and their interaction in every cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.effect_vector import LEAST_TESTED, WithEffectVector
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
+
+    Levels = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family2dHeatmap(WithEffectVector, BuildExperiment):
+    """Set two families to every pair of rungs in every context, and measure the feature.
+
+    Example:
+        >>> Family2dHeatmap(family_x="SSU", family_y="QR").family_y
+        'QR'
+    """
+
+    type: ClassVar[str] = "family_2d_heatmap"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
+    work: ClassVar[str] = "paribus.experiments.builds.family_2d_heatmap.work"
+
+    family_x: str = field(
+        help="The family along x, by name or abbreviation (main-only ones too); or weapon:NAME or weapon_class:NAME."
+    )
+    family_y: str = field(help="The family along y, likewise; one of the two may be a weapon or a class of weapons.")
+    rungs_x: list[int] | None = field(None, low=0, help="Rungs along x in AP; null: all of the vocabulary's.")
+    rungs_y: list[int] | None = field(None, low=0, help="Rungs along y in AP; null: all of the vocabulary's.")
+    min_n: int = field(LEAST_TESTED, low=2, help="Contexts below which a cell is not tested and cannot be the peak.")
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the families and their rungs before anything is run.
+
+        Raises:
+            ConfigError: If the vocabulary lacks one of them, or both are one family.
+        """
+        self.work_module().validate(self, setup)

@@ -1,0 +1,146 @@
+"""Every latent of an autoencoder at a glance, and which of them to look at closely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import rankdata
+
+from paribus.arrays import Bools, Floats, Ints
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.subjects.builds.families import Family
+from paribus.subjects.builds.states import States
+
+LATENTS_AT_ONCE = 1024
+WEAPON = "weapon"
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is seen of all latents in one part of the contexts.
+
+    Attributes:
+        firing_rate: P(f > 0) ``[F]``.
+        sd: Standard deviation of f, zeros included ``[F]``.
+        explained: Share of the variance of f between the rungs of each family, and between weapons, adjusted for the
+            number of groups ``[F, families + 1]``; 0 for a constant latent.
+    """
+
+    firing_rate: Floats
+    sd: Floats
+    explained: Floats
+
+
+def latents_of(setup: BuildSetup, states: States, rows: Ints) -> Floats:
+    """Return f of latents ``rows`` in states ``[n]`` as they are, ``[n, rows]`` (one forward pass for all of them)."""
+    sae = setup.model.require_sae()
+    vectors = torch.from_numpy(setup.vectors(states)[0])
+    weight = sae.encoder.weight
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), LATENTS_AT_ONCE):
+            wanted = torch.tensor(rows[start : start + LATENTS_AT_ONCE], device=weight.device)
+            f, _ = sae.encode(vectors.to(weight), wanted)
+            parts.append(f.double().cpu().numpy())
+    return np.concatenate(parts, axis=1)
+
+
+def glance(f: Floats, groups: Ints) -> Glance:
+    """Return rate, sd and explained shares.
+
+    Args:
+        f: Activations ``[n, F]``.
+        groups: Which rung of each family, and which weapon, each context has ``[factors, n]``, numbered from 0.
+    """
+    n = len(f)
+    mean = f.mean(0)
+    total = ((f - mean) ** 2).sum(0)
+    explained = np.zeros((f.shape[1], len(groups)))
+    for factor, group in enumerate(groups):
+        present, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
+        if len(present) < 2 or n <= len(present):
+            continue
+        sums = np.zeros((len(present), f.shape[1]))
+        np.add.at(sums, inverse, f)
+        between = (counts[:, None] * (sums / counts[:, None] - mean) ** 2).sum(0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = 1 - (1 - between / total) * (n - 1) / (n - len(present))
+        explained[:, factor] = np.where(total > 1e-12 * n, np.maximum(share, 0.0), 0.0)
+    return Glance((f > 0).mean(0), np.sqrt(total / max(n - 1, 1)), explained)
+
+
+def factors(setup: BuildSetup, states: States) -> tuple[list[str], Ints]:
+    """Return the names of the families and the weapon, and the group of every context in each ``[factors, n]``."""
+    families = setup.vocabulary.families()
+    rungs = [setup.edits.highest_rung(states, family) for family in families]
+    weapon = setup.contexts.weapon
+    return [*(family.name for family in families), WEAPON], np.stack([*rungs, weapon]).astype(np.int64)
+
+
+def logit_effects(setup: BuildSetup, sd: Floats) -> Floats:
+    """Return how far one sd of each latent moves the logits of the ability tokens: rms over the centred column."""
+    sae = setup.model.require_sae()
+    ids = torch.as_tensor([setup.vocabulary.ids[name] for name in setup.vocabulary.ability_tokens])
+    with torch.inference_mode():
+        layer = setup.model.network.get_submodule("output_layer")
+        out = layer.get_parameter("weight").double().cpu()[ids]
+        column = sae.directions().double().cpu() @ (out - out.mean(0)).T
+    effects: Floats = np.asarray(column.square().mean(1).sqrt().numpy() * sd)
+    return effects
+
+
+def ranks(values: Floats, among: Bools) -> Floats:
+    """Return the rank of each value among the candidates, from 0 to 1; NaN for the others."""
+    out = np.full(len(values), np.nan)
+    out[among] = rankdata(values[among]) / max(int(among.sum()), 1)
+    return out
+
+
+def spread_out(score: Floats, leading: Ints, n: int) -> list[int]:
+    """Return the best ``n`` latents, at most one for each leading family as long as there are others."""
+    order = [int(i) for i in np.argsort(-np.nan_to_num(score, nan=-1.0), kind="stable") if np.isfinite(score[i])]
+    first: dict[int, int] = {}
+    for latent in order:
+        first.setdefault(int(leading[latent]), latent)
+    chosen = sorted(first.values(), key=order.index)[:n]
+    return chosen + [latent for latent in order if latent not in chosen][: n - len(chosen)]
+
+
+def screen(setup: BuildSetup, states: States, latents: Ints, rung: int | None) -> pd.DataFrame:
+    """Return the mean effect of every family on some latents: set to a rung, minus absent, in the same contexts.
+
+    Args:
+        setup: The model and its edits.
+        states: Contexts ``[n]``.
+        latents: Which latents.
+        rung: AP that stacking families are set to; None: every rung, of which that with the largest effect counts,
+            contexts that cannot wear it counting as unmoved.
+
+    Returns:
+        One row per latent and family: latent, family, rung, mean_delta (in the contexts that can wear it), n.
+    """
+    families, rows = setup.vocabulary.families(), []
+    for order, family in enumerate(families):
+        levels = _levels(setup, family, rung)
+        edited = setup.enforce(setup.edits.sweep(states, family, [None, *levels]))
+        f = np.full((*edited.shape, len(latents)), np.nan)
+        f[edited.ok] = latents_of(setup, edited[edited.ok], latents)
+        delta = f[1:] - f[:1]
+        n, total = (~np.isnan(delta)).sum(1), np.nansum(delta, axis=1)
+        best = np.abs(total).argmax(0)
+        for place, latent in enumerate(latents.tolist()):
+            level, known = int(best[place]), int(n[best[place], place])
+            mean = float(total[level, place] / known) if known else float("nan")
+            rows.append((place, order, latent, family.name, levels[level], mean, known))
+    columns = ["latent", "family", "rung", "mean_delta", "n"]
+    return pd.DataFrame([row[2:] for row in sorted(rows)], columns=columns)
+
+
+def _levels(setup: BuildSetup, family: Family, rung: int | None) -> list[int]:
+    known = list(setup.edits.levels(family))
+    if family.main_only or rung is None:
+        return known
+    return [setup.vocabulary.nearest_rung(family, rung)]

@@ -1,0 +1,220 @@
+"""Looks at every latent of an autoencoder, and chooses those worth a study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.errors import ExperimentError
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._survey_sentences import about
+from paribus.experiments.builds.feature_survey.latents import (
+    WEAPON,
+    factors,
+    glance,
+    latents_of,
+    logit_effects,
+    ranks,
+    screen,
+    spread_out,
+)
+from paribus.experiments.builds.feature_survey.spec import FeatureSurvey
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.subjects.builds.families import BY_NAME
+
+
+def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Rank on one half, choose, and say how the chosen ones look in the other half.
+
+    Raises:
+        ExperimentError: If no latent fires as often as a candidate must.
+    """
+    experiment.validate(setup)
+    for warning in setup.corpus.warnings:
+        recorder.warn(warning)
+    clusters = np.unique(setup.cluster)
+    half = np.isin(setup.cluster, setup.rng("feature_survey").permutation(clusters)[: len(clusters) // 2])
+    recorder.diagnose(n_contexts_tested=len(half))
+    frame = latent_rows(experiment, setup, half)
+    if not frame["candidate"].any():
+        raise ExperimentError(
+            f"feature_survey: no latent fires in {experiment.min_firing:.0%} to {experiment.max_firing:.0%} of "
+            f"{int(half.sum())} contexts; widen experiment.min_firing and max_firing"
+        )
+    chosen = frame[frame["chosen"] > 0].sort_values("chosen")
+    screened = screened_rows(experiment, setup, half, chosen)
+    named = named_rows(experiment, chosen, screened)
+    recorder.table(
+        Table(
+            "latents",
+            "One row per latent, ranked on one half of the source builds; the other half shows what of it stands.",
+            Evidence.OBSERVATIONAL,
+            frame.sort_values("score", ascending=False, kind="stable", ignore_index=True),
+            _COLUMNS,
+        )
+    )
+    recorder.table(
+        Table(
+            "screened_families",
+            "One row per chosen latent and family: the latent with the family set to a rung minus without it, in "
+            "the same contexts of the first half. For choosing, not for testing.",
+            Evidence.INTERVENTIONAL,
+            screened,
+            {
+                "rung": "AP that the family is set to: of all rungs the one that moves the latent most",
+                "mean_delta": "mean paired difference, in sd of the latent",
+                "n": "contexts that can wear both",
+            },
+        )
+    )
+    recorder.table(
+        Table("chosen", "One row per chosen latent, the best first.", Evidence.OBSERVATIONAL, named, _CHOSEN)
+    )
+    draw(experiment, recorder)
+    missing = experiment.n_features - len(named)
+    if missing:
+        recorder.warn(f"only {len(named)} of {experiment.n_features} latents wanted are candidates")
+    return Aggregates(
+        n_samples=len(half),
+        n_conditions=len(frame),
+        custom={
+            "summary": [
+                rule(experiment, int(half.sum())),
+                *(about(row, "chosen", place) for place, (_, row) in enumerate(named.iterrows())),
+            ],
+            "features": [int(latent) for latent in named["feature_id"]],
+            "n_candidates": int(frame["candidate"].sum()),
+            "n_dead": int((frame["firing_rate"] == 0).sum()),
+        },
+    )
+
+
+def latent_rows(experiment: FeatureSurvey, setup: BuildSetup, half: object) -> pd.DataFrame:
+    """Return one row per latent."""
+    states = setup.contexts.states()
+    f = latents_of(setup, states, np.arange(setup.model.require_sae().n_features))
+    names, groups = factors(setup, states)
+    first = np.asarray(half, bool)
+    here, there = glance(f[first], groups[:, first]), glance(f[~first], groups[:, ~first])
+    leading = here.explained.argmax(1)
+    rows = np.arange(len(leading))
+    selectivity = here.explained[rows, leading]
+    effects = logit_effects(setup, here.sd)
+    candidate = (
+        (here.firing_rate >= experiment.min_firing) & (here.firing_rate <= experiment.max_firing) & (here.sd > 0)
+    )
+    score = np.sqrt(ranks(selectivity, candidate) * ranks(effects, candidate))
+    place = np.zeros(len(rows), np.int64)
+    for number, latent in enumerate(spread_out(score, leading, experiment.n_features), start=1):
+        place[latent] = number
+    return pd.DataFrame(
+        {
+            "latent": rows,
+            "firing_rate": here.firing_rate,
+            "sd": here.sd,
+            "leading": [names[i] for i in leading],
+            "selectivity": selectivity,
+            "weapon_share": here.explained[:, names.index(WEAPON)],
+            "logit_effect": effects,
+            "candidate": candidate,
+            "score": score,
+            "chosen": place,
+            "firing_rate_other_half": there.firing_rate,
+            "selectivity_other_half": there.explained[rows, leading],
+        }
+    )
+
+
+def screened_rows(experiment: FeatureSurvey, setup: BuildSetup, half: object, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Return the families' mean effects on the chosen latents, in contexts of the first half."""
+    places = np.flatnonzero(np.asarray(half, bool))
+    if len(places) > experiment.screen_contexts:
+        places = np.sort(setup.rng("screen").choice(places, experiment.screen_contexts, replace=False))
+    latents = chosen["latent"].to_numpy(dtype=np.int64)
+    frame = screen(setup, setup.contexts.rows(places).states(), latents, experiment.rung)
+    frame["mean_delta"] /= frame["latent"].map(chosen.set_index("latent")["sd"])
+    return frame
+
+
+def named_rows(experiment: FeatureSurvey, chosen: pd.DataFrame, screened: pd.DataFrame) -> pd.DataFrame:
+    """Return the chosen latents with the families that move them most."""
+    rows = []
+    for _, row in chosen.iterrows():
+        mine = screened[screened["latent"] == row["latent"]].dropna(subset="mean_delta")
+        reach = (mine["mean_delta"] * mine["n"]).abs()
+        order = mine.loc[reach.sort_values(ascending=False, kind="stable").index, "family"].tolist()
+        at = mine.set_index("family")
+        stacking = [name for name in order if not BY_NAME[name].main_only]
+        others = [name for name in order if name not in stacking[:2]]
+        rows.append(
+            {
+                "feature_id": int(row["latent"]),
+                "family_1": stacking[0],
+                "family_2": stacking[1],
+                "modulator": others[0],
+                **{f"rung_{i + 1}": int(at.loc[name, "rung"]) for i, name in enumerate(stacking[:2])},
+                **{f"delta_{i + 1}": float(at.loc[name, "mean_delta"]) for i, name in enumerate(stacking[:2])},
+                **{name: row[name] for name in ("leading", *_KEPT)},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def rule(experiment: FeatureSurvey, n: int) -> str:
+    """Return how the latents were chosen, in words."""
+    return (
+        f"Chosen on {n} contexts of one half of the source builds: of the latents that fire in "
+        f"{experiment.min_firing:.0%} to {experiment.max_firing:.0%} of them those with the largest geometric mean of "
+        "two ranks, how much of the variance one family (or the weapon) explains and how far one sd moves the logits; "
+        "at most one for each leading family as long as there are others."
+    )
+
+
+def draw(experiment: FeatureSurvey, recorder: Recorder) -> None:
+    """Declare the map of the latents."""
+    recorder.figure(
+        Figure(
+            "latents",
+            "scatter",
+            ("latents",),
+            {"x": "selectivity", "y": "logit_effect"},
+            "All latents: what one family explains, and what they do to the output",
+            "Across: share of the variance explained by the leading family or the weapon, which is a correlation; "
+            "up: how far one sd of the latent moves the logits, read from the weights.",
+            {"xlabel": "explained by one family", "ylabel": "logits moved by one sd"},
+        )
+    )
+
+
+_KEPT = ("firing_rate", "selectivity", "selectivity_other_half", "logit_effect", "score")
+
+
+_COLUMNS = {
+    "latent": "number in the autoencoder",
+    "firing_rate": "share of contexts of the first half with f > 0",
+    "sd": "standard deviation of f there, zeros included",
+    "leading": "family (or the weapon) that explains most of the variance",
+    "selectivity": "adjusted share of the variance between the rungs of that family; a correlation",
+    "weapon_share": "the same between weapons",
+    "logit_effect": "rms change of the ability tokens' logits (centred) for one sd, from the weights",
+    "candidate": "whether the firing rate is in the range asked for",
+    "score": "geometric mean of the ranks of selectivity and logit_effect among the candidates",
+    "chosen": "place among the chosen, from 1; 0 for the others",
+    "firing_rate_other_half": "firing rate in the half that nothing was chosen on",
+    "selectivity_other_half": "share that the same family explains there",
+}
+
+
+_CHOSEN = {
+    "feature_id": "number of the latent",
+    "family_1": "stacking family whose setting moves it most",
+    "family_2": "the next one",
+    "rung_1": "AP at which family_1 was set",
+    "rung_2": "AP at which family_2 was set",
+    "delta_1": "mean effect of family_1 there on the half that latents are chosen on, in sd of the latent",
+    "delta_2": "the same of family_2",
+    "modulator": "the next of all families, main-only ones included",
+    **{name: _COLUMNS[name] for name in ("leading", *_KEPT)},
+}

@@ -1,0 +1,34 @@
+"""B11: whether a weapon's sub, special or their pair goes with a feature, and whether swapping shows it too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.experiments.builds.weapon_experiment import WeaponExperiment
+from paribus.experiments.effect_vector import WithEffectVector
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitSweep(WithEffectVector, WeaponExperiment):
+    """Group weapons by sub, special and their combination, as used and as swapped.
+
+    Example:
+        >>> KitSweep(analyze_combinations=False).sorts()
+        ['sub', 'special']
+    """
+
+    type: ClassVar[str] = "kit_sweep"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "weapons grouped by sub, special and both: as used, and swapped into the same builds"
+    work: ClassVar[str] = "paribus.experiments.builds.kit_sweep.work"
+
+    analyze_combinations: bool = field(True, help="Whether to group by the pair of sub and special too.")
+    top_k_groups: int = field(20, low=1, help="Groups of each sort in the figures.")
+
+    def sorts(self) -> list[str]:
+        """Return what weapons are grouped by."""
+        return ["sub", "special", *(["kit"] if self.analyze_combinations else [])]

@@ -1,0 +1,216 @@
+"""Compares weapons by sub and special, as observed and as swapped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, base_numbers, beyond_least, row_means
+from paribus.experiments.builds._weapon_groups import (
+    GROUP_COLUMNS,
+    GROUP_SWAP_COLUMNS,
+    WeaponGroups,
+    group_effects,
+    group_swaps,
+    group_table,
+)
+from paribus.experiments.builds._weapon_stats import weapon_means
+from paribus.experiments.builds._weapon_swaps import Swaps, observed_part, skipped, swap_weapons
+from paribus.experiments.builds._words import counted
+from paribus.experiments.builds.kit_sweep.spec import KitSweep
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.headline import largest as largest_effect
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.intervals import NO_VALUES
+
+TABLES = {"sub": "sub", "special": "special", "kit": "combo"}
+"""Tables are named after what they group by; a kit is the combination of sub and special."""
+
+WORDS = {"sub": "sub weapon", "special": "special weapon", "kit": "combination of sub and special"}
+
+
+def effect_vector(experiment: KitSweep, setup: BuildSetup) -> EffectVector:
+    """Return the swap effect of every sub and every special."""
+    swaps = swap_weapons(experiment, setup, None)
+    effects = swaps.effects()
+    labels: list[str] = []
+    parts = []
+    for sort in ("sub", "special"):
+        groups = WeaponGroups.read(setup, sort)
+        if groups.known.any():
+            labels += [groups.names[code] for code in groups.present()]
+            parts.append(group_effects(groups, effects))
+    rows = np.concatenate(parts) if parts else np.zeros((0, effects.shape[1]))
+    return EffectVector(tuple(labels), row_means(rows), swaps.scattered(rows, len(setup.contexts)))
+
+
+def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Group, test over weapons, swap, and say where the two disagree."""
+    setup.describe(recorder)
+    if skipped(setup, recorder):
+        return Aggregates(
+            n_samples=len(setup.contexts), n_conditions=0, **base_numbers(setup), custom={"skipped": True}
+        )
+    part = observed_part(experiment, setup)
+    means, n = weapon_means(part, experiment.min_examples)
+    known = ~np.isnan(means)
+    if not known.any():
+        recorder.warn(
+            f"no weapon has {counted(experiment.min_examples, 'context')} (min_examples): nothing observed to compare"
+        )
+    swaps = swap_weapons(experiment, setup, recorder)
+    custom: dict[str, Any] = {"skipped": False}
+    n_groups = 0
+    headline: list[pd.Series[Any]] = []
+    for sort in experiment.sorts():
+        groups = WeaponGroups.read(setup, sort)
+        if not groups.known.any():
+            recorder.warn(f"no weapon's {WORDS[sort]} is known; give a kit table with data.kits")
+            continue
+        observed, swapped = tables(experiment, part, recorder, groups, means, n, swaps)
+        draw(experiment, recorder, sort, observed, swapped)
+        custom |= _top(TABLES[sort], sort, observed, swapped, 1 - setup.stats.confidence)
+        headline.append(swapped.iloc[0])
+        n_groups += len(swapped)
+    unknown = int((~WeaponGroups.read(setup, "kit").known).sum())
+    if unknown:
+        recorder.warn(f"left out of the groups: {counted(unknown, 'weapon')} of unknown kit")
+    strongest = max(headline, key=lambda row: abs(row["mean_delta"]), default=None)
+    if strongest is not None:
+        largest_effect(recorder, "max_kit_effect", strongest)
+    return Aggregates(
+        mean_delta=None if strongest is None else float(strongest["mean_delta"]),
+        n_samples=len(setup.contexts),
+        n_conditions=n_groups,
+        **base_numbers(setup),
+        custom=custom
+        | {
+            "n_weapons": int(known.sum()),
+            "n_swap_contexts": swaps.f.shape[1],
+            "correlational": [f"{TABLES[sort]}_stats" for sort in experiment.sorts()],
+        },
+    )
+
+
+def tables(
+    experiment: KitSweep,
+    setup: BuildSetup,
+    recorder: Recorder,
+    groups: WeaponGroups,
+    means: npt.NDArray[np.float64],
+    n: npt.NDArray[np.int64],
+    swaps: Swaps,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return (and record) the observational and the interventional table of one sort of group."""
+    name, word = TABLES[groups.of], WORDS[groups.of]
+    swapped = group_swaps(setup, recorder, groups, swaps, f"{name}_swaps")
+    swapped["beyond"] = beyond_least(setup, swapped)
+    swapped = swapped.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True)
+    observed = group_table(setup, groups, means, n, f"{name}_stats")
+    done = dict(zip(swapped[groups.of], swapped["delta_to_rest"], strict=True))
+    observed["interventional_delta"] = [done[each] for each in observed[groups.of]]
+    observed["confounding_gap"] = observed["delta"] - observed["interventional_delta"]
+    observed = observed.sort_values("pooled_mean", ascending=False, kind="stable", ignore_index=True)
+    recorder.table(
+        Table(
+            f"{name}_stats",
+            f"One row per {word}: its weapons' observed means against all other weapons'. The unit is the weapon; "
+            "kits come with builds and players, so these are correlations.",
+            Evidence.OBSERVATIONAL,
+            observed,
+            GROUP_COLUMNS,
+        )
+    )
+    recorder.table(
+        Table(
+            f"{name}_swaps",
+            f"One row per {word}: its weapons are put into the same {swaps.f.shape[1]} builds, against ordinary "
+            "weapons in each of them.",
+            Evidence.INTERVENTIONAL,
+            swapped,
+            {
+                **EFFECT_COLUMNS,
+                **GROUP_SWAP_COLUMNS,
+                "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
+            },
+        )
+    )
+    return observed, swapped
+
+
+def draw(experiment: KitSweep, recorder: Recorder, sort: str, observed: pd.DataFrame, swapped: pd.DataFrame) -> None:
+    """Declare one figure per sort of group: as used on the left, as swapped on the right."""
+    name = TABLES[sort]
+    ranked = [
+        *observed.loc[observed["delta"].abs().sort_values(ascending=False, kind="stable").index, sort][
+            : experiment.top_k_groups // 2
+        ],
+        *swapped.loc[swapped["mean_delta"] != 0, sort],
+        *observed[sort],
+        *swapped[sort],
+    ]
+    names = list(dict.fromkeys(ranked))[: experiment.top_k_groups]
+    columns = ["group", "source", "delta", "low", "high", "method", "null_low", "null_high", "n_weapons"]
+    seen = observed.set_index(sort).reindex(names).rename_axis("group").reset_index()
+    seen = seen.assign(source=_OBSERVED, null_low=float("nan"), null_high=float("nan"))
+    seen = seen.rename(columns={f"delta_{end}": end for end in ("low", "high", "method")})[columns]
+    done = swapped.set_index(sort).reindex(names).rename_axis("group").reset_index().assign(source=_SWAPPED)
+    done = done.rename(columns={"mean_delta": "delta"} | {f"ci_{end}": end for end in ("low", "high", "method")})
+    order = {group: i for i, group in enumerate(done.sort_values("delta", ascending=False, kind="stable")["group"])}
+    both = pd.concat([part.sort_values("group", key=lambda c: c.map(order)) for part in (seen, done[columns])])
+    both = both.fillna({"method": NO_VALUES})
+    recorder.table(
+        Table(
+            f"{name}_contrast",
+            f"The {WORDS[sort]}s that stand out most, as used and as swapped, for the figure.",
+            Evidence.OBSERVATIONAL,
+            both.reset_index(drop=True),
+            {"source": "observed: against all other weapons' means; swapped: effect in the same builds"},
+        )
+    )
+    recorder.figure(
+        Figure(
+            f"{name}_forest",
+            "forest",
+            (f"{name}_contrast",),
+            {"label": "group", "value": "delta", "low": "low", "high": "high", "panel": "source"}
+            | {"null_low": "null_low", "null_high": "null_high"},
+            f"By {WORDS[sort]}: as used, and swapped into the same builds",
+            "Left: mean over the weapons of the group against the other weapons (pooled; correlation). Right: "
+            "change when these weapons are swapped into the same builds; grey: the same for like features.",
+            {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"},
+        )
+    )
+
+
+def _top(name: str, sort: str, observed: pd.DataFrame, swapped: pd.DataFrame, level: float) -> dict[str, Any]:
+    """Return the group highest as used, the one that moves the feature most when swapped, and what passes the tests."""
+    done = swapped.iloc[0]
+    top: dict[str, Any] = dict.fromkeys((f"top_{name}", f"top_{name}_mean", f"top_{name}_delta", f"top_{name}_p_adj"))
+    if len(observed):
+        first = observed.iloc[0]
+        top = {
+            f"top_{name}": str(first[sort]),
+            f"top_{name}_mean": float(first["pooled_mean"]),
+            f"top_{name}_delta": float(first["delta"]),
+            f"top_{name}_p_adj": float(first["p_adj"]),
+        }
+    return {
+        **top,
+        f"top_{name}_swap": str(done[sort]) if done["mean_delta"] else None,
+        f"top_{name}_swap_delta": float(done["mean_delta"]),
+        f"top_{name}_swap_p_adj": float(done["p_adj"]),
+        f"top_{name}_swap_p_kit_adj": float(done["p_kit_adj"]),
+        f"{name}s_beyond": [
+            str(group) for group in swapped.loc[swapped["beyond"] & (swapped["p_kit_adj"] <= level), sort]
+        ],
+    }
+
+
+_OBSERVED, _SWAPPED = "observed, as used", "swapped, same builds"

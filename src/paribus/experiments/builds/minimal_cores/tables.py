@@ -1,0 +1,243 @@
+"""The tables of minimal cores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools, Ints
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, contrast, effect_rows, firing_rates, row_means
+from paribus.experiments.builds._removable_units import UNIT_NAMES, WEAPON, core_name
+from paribus.experiments.builds.minimal_cores import MinimalCores
+from paribus.experiments.builds.minimal_cores.search import Cores
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.measure.design import Design
+from paribus.measure.nulls import Contrasts
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Table
+from paribus.stats.bootstrap import cluster_interval
+from paribus.stats.intervals import AT_LEAST_0
+from paribus.stats.shares import shares
+from paribus.subjects.builds.edits import families_present
+from paribus.subjects.builds.states import States, concatenate
+
+
+def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *, most: int) -> Table:
+    """Return one row per distinct core, the most frequent first.
+
+    Args:
+        setup: Gives the settings of the statistics.
+        found: The cores.
+        held: The units of each analysed context ``[m, 27]``.
+        clusters: Their source builds ``[m]``.
+        most: The most cores listed.
+    """
+    told = np.flatnonzero(~found.indifferent & (found.full > 0))
+    masks, number, counts = np.unique(found.mask, return_inverse=True, return_counts=True)
+    sizes = np.bitwise_count(masks)
+    order = np.lexsort((masks, sizes, -counts))[:most]
+    position = np.full(len(found.full), -1)
+    position[told] = np.arange(len(told))
+    retention = np.full((len(told), len(order)), np.nan)
+    for column, core in enumerate(order):
+        mine = number == core
+        retention[position[found.row[mine]], column] = found.retention[mine]
+    is_core = (~np.isnan(retention)).astype(float)
+    spec = setup.stats
+    kept = (
+        cluster_interval(retention, clusters[told], spec=spec, rng=setup.rng("cores/retention"), bounds=AT_LEAST_0)
+        if len(order)
+        else None
+    )
+    covered = shares(is_core, clusters[told], spec=spec) if len(order) else None
+    holding = [int(held[told][:, _places(masks[core])].all(1).sum()) for core in order]
+    bits = units_as_bits(held)
+    frame = pd.DataFrame(
+        {
+            "core": [core_name(int(masks[core])) for core in order],
+            "size": sizes[order].astype(np.int64),
+            "n_contexts": counts[order].astype(np.int64),
+            "n_holding": np.array(holding, np.int64),
+            "coverage": is_core.mean(0) if len(told) else np.zeros(0),
+            "coverage_low": covered.low if covered else np.zeros(0),
+            "coverage_high": covered.high if covered else np.zeros(0),
+            "coverage_method": covered.method if covered else [],
+            "mean_retention": row_means(retention.T),
+            "ci_low": kept.low if kept else np.zeros(0),
+            "ci_high": kept.high if kept else np.zeros(0),
+            "ci_method": kept.method if kept else [],
+            "exhaustive": [
+                bool(found.exhaustive[told][(bits[told] & masks[core]) == masks[core]].all()) for core in order
+            ],
+        }
+    )
+    return Table(
+        "cores",
+        "One row per minimal core: units that together keep the activation while none of their proper subsets does.",
+        Evidence.INTERVENTIONAL,
+        frame,
+        {
+            "core": "the units of the core; (nothing): the activation stays without any unit",
+            "size": "number of units",
+            "n_contexts": "contexts in which it is a minimal core",
+            "n_holding": "analysed contexts that hold all of its units",
+            "coverage": "n_contexts over all analysed contexts that can tell which units are needed",
+            "coverage_low": "lower end of its interval (Wilson's, by source build)",
+            "coverage_high": "upper end of it",
+            "mean_retention": "mean of f(core alone) / f(complete context)",
+            "ci_low": "lower end of the cluster-bootstrap interval of mean_retention",
+            "ci_high": "upper end of it",
+            "ci_method": "how it was made; none: why there is none",
+            "exhaustive": "whether every subset of every context that holds the core was looked at",
+        },
+    )
+
+
+def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints) -> Table:
+    """Return, for every unit, in how many of the analysed contexts that hold it it is part of a core."""
+    told = np.flatnonzero(~found.indifferent & (found.full > 0))
+    m = len(found.full)
+    some, every = np.zeros(m, np.int64), np.full(m, -1, np.int64)
+    np.bitwise_or.at(some, found.row, found.mask)
+    np.bitwise_and.at(every, found.row, found.mask)
+    every[some == 0] = 0
+    shown = np.flatnonzero(held[told].any(0))
+    member = np.where(held[told][:, shown], (some[told, None] >> shown & 1).astype(float), np.nan)
+    needed = np.where(held[told][:, shown], (every[told, None] >> shown & 1).astype(float), np.nan)
+    around = shares(member, clusters[told], spec=setup.stats)
+    frame = pd.DataFrame(
+        {
+            "family": [UNIT_NAMES[i] for i in shown],
+            "n_holding": (~np.isnan(member)).sum(0),
+            "n_in_core": np.nansum(member, 0).astype(np.int64),
+            "frequency": row_means(member.T),
+            "ci_low": around.low,
+            "ci_high": around.high,
+            "ci_method": around.method,
+            "in_every_core": row_means(needed.T),
+        }
+    ).sort_values(["frequency", "n_holding"], ascending=False, ignore_index=True)
+    return Table(
+        "family_frequency",
+        "One row per unit: how often it belongs to a minimal core of an analysed context that holds it.",
+        Evidence.INTERVENTIONAL,
+        frame,
+        {
+            "n_holding": "analysed contexts that hold the unit",
+            "n_in_core": "those in which some minimal core holds it",
+            "frequency": "n_in_core / n_holding",
+            "ci_low": "lower end of the interval of frequency (Wilson's, by source build)",
+            "ci_high": "upper end of it",
+            "ci_method": "how it was made; none: why there is none",
+            "in_every_core": "share of n_holding in which every minimal core holds it: nothing else stands in for it",
+        },
+    )
+
+
+def contexts_table(found: Cores, rows: Ints, clusters: Ints, counts: Ints) -> Table:
+    """Return one row per analysed context."""
+    n_cores = np.bincount(found.row, minlength=len(rows))
+    smallest = np.full(len(rows), np.inf)
+    np.minimum.at(smallest, found.row, np.bitwise_count(found.mask).astype(float))
+    frame = pd.DataFrame(
+        {
+            "context": rows,
+            "cluster": clusters,
+            "activation": found.full,
+            "n_units": counts,
+            "n_cores": n_cores,
+            "smallest_core": np.where(np.isinf(smallest), np.nan, smallest),
+            "exhaustive": found.exhaustive,
+            "indifferent": found.indifferent,
+        }
+    )
+    return Table(
+        "contexts",
+        "One row per analysed context.",
+        Evidence.INTERVENTIONAL,
+        frame,
+        {
+            "context": "its place among the contexts of the slice",
+            "activation": "f of the complete context, excluded families taken away",
+            "exhaustive": "whether its whole lattice was decided (else greedy deletion and a beam)",
+            "indifferent": "whether every unit alone suffices, so that the context does not tell which is needed",
+        },
+    )
+
+
+def effects_table(
+    setup: BuildSetup, experiment: MinimalCores, cores: Ints, weapons: Ints, recorder: Recorder
+) -> Table | None:
+    """Return what taking each core away does on contexts that played no part in finding it; None without any.
+
+    Args:
+        setup: The contexts to measure on, whatever their activation.
+        experiment: Says which states are edited.
+        cores: Masks over the units.
+        weapons: The reference weapons.
+        recorder: Gets counts and warnings.
+    """
+    cores = cores[cores != 0]
+    if not len(cores) or not len(setup.contexts):
+        return None
+    family_cores = cores & ((1 << WEAPON) - 1)
+    swaps = [weapons if core >> WEAPON & 1 else None for core in cores]
+    n_levels = 1 + sum(1 if swap is None else len(swap) for swap in swaps)
+    weights = np.zeros((len(cores), n_levels))
+    level = 1
+    for row, swap in enumerate(swaps):
+        size = 1 if swap is None else len(swap)
+        weights[row, level : level + size] = -1.0 / size
+        level += size
+    weights[:, 0] = 1.0
+
+    def edited(states: States) -> States:
+        held = experiment.complete(setup, states)
+        levels = [held[None]]
+        for core, swap in zip(family_cores, swaps, strict=True):
+            drop = np.array([core >> i & 1 for i in range(WEAPON)], bool)
+            less = setup.edits.remove_where(held, drop)
+            levels.append(less[None] if swap is None else setup.edits.swap_weapon(less[None], swap[:, None]))
+        return concatenate(levels)
+
+    complete = experiment.complete(setup, setup.contexts.states())
+    present = units_as_bits(_with_weapon(families_present(complete.codes)))
+    support = (present[None, :] & cores[:, None]) == cores[:, None]
+    design = Design(edited, n_levels, description="cores taken away")
+    measured = setup.measure_design(design, recorder, contrasts=Contrasts(weights, support))
+    f, z = (np.where(support, contrast(weights, values), np.nan) for values in measured.values)
+    names = [core_name(int(core)) for core in cores]
+    table = effect_rows(setup, recorder, f, "core_effects", differences_z=z, null=measured.null, labels=names)
+    whole = np.where(support & ~np.isnan(f), measured.values[0][0], np.nan)
+    table.insert(0, "core", names)
+    table.insert(1, "mean_activation", row_means(whole))
+    table.insert(2, "firing_rate", firing_rates(whole))
+    table.insert(3, "firing_rate_without", firing_rates(np.where(np.isnan(whole), np.nan, whole - f)))
+    return Table(
+        "core_effects",
+        "Taking each core away from contexts of the other half of the source builds, whatever their activation: the "
+        "effect is not chosen by the data it is measured on.",
+        Evidence.INTERVENTIONAL,
+        table,
+        {
+            **EFFECT_COLUMNS,
+            "mean_delta": "mean of f(context) - f(context without the core's units)",
+            "mean_activation": "mean f of the contexts that hold the core",
+            "firing_rate": "share of them with f > 0",
+            "firing_rate_without": "share of them with f > 0 once the core is taken away",
+        },
+    )
+
+
+def units_as_bits(held: Bools) -> Ints:
+    """Return units ``[m, 27]`` as masks ``[m]``."""
+    return np.asarray((held.astype(np.int64) << np.arange(held.shape[1])).sum(1), np.int64)
+
+
+def _with_weapon(present: Bools) -> Bools:
+    return np.concatenate([present, np.ones((len(present), 1), bool)], axis=1)
+
+
+def _places(mask: int) -> Ints:
+    return np.array([i for i in range(WEAPON + 1) if int(mask) >> i & 1], np.int64)

@@ -1,0 +1,200 @@
+"""Finds minimal cores in one half of the source builds, and judges them in the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from paribus.arrays import Bools, Ints
+from paribus.errors import ConfigError
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import base_numbers, row_means
+from paribus.experiments.builds._removable_units import RemovableUnits, reference_weapons
+from paribus.experiments.builds._words import counted
+from paribus.experiments.builds.minimal_cores import tables
+from paribus.experiments.builds.minimal_cores.search import find_cores
+from paribus.experiments.builds.minimal_cores.spec import MinimalCores
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.effect_vector import EffectVector
+from paribus.measure.design import Design
+from paribus.results.schema import Aggregates, Figure
+from paribus.subjects.builds.families import FAMILIES
+from paribus.subjects.builds.states import States, concatenate
+
+
+def removable(experiment: MinimalCores, setup: BuildSetup, complete: States) -> Bools:
+    """Return which units each complete context has ``[n, 27]``: families shown, and the weapon if asked.
+
+    Raises:
+        ConfigError: If a family is unknown, or both excluded and clamped or held.
+    """
+    clamped = experiment.clamped(setup)
+    present = setup.edits.families_present(complete)
+    present[:, [family.index for family in clamped]] = False
+    return np.concatenate([present, np.full((len(present), 1), experiment.include_weapon)], axis=1)
+
+
+def halves(experiment: MinimalCores, setup: BuildSetup) -> Bools:
+    """Return which contexts cores are looked for in ``[n]``; those of the other source builds judge them."""
+    clusters = np.unique(setup.cluster)
+    first = setup.rng("core_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
+    return np.isin(setup.cluster, first)
+
+
+def high_contexts(
+    experiment: MinimalCores, setup: BuildSetup, looked_in: Bools, complete: States, units: Bools
+) -> Ints:
+    """Return the contexts to analyse: among ``looked_in``, those of high activation that have units.
+
+    Activation is that of the complete contexts, with tokens held and families excluded.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    f = setup.measure(complete).f
+    pool = np.flatnonzero(looked_in & ~np.isnan(f))
+    least = np.quantile(f[pool], 1 - experiment.top_fraction) if len(pool) else 0.0
+    high = pool[(f[pool] > 0) & (f[pool] >= least) & units[pool].any(1)]
+    if not len(high):
+        raise ConfigError(
+            f"none of {len(pool)} contexts has an activation above 0 and a unit to take away; choose another "
+            "feature or slice, or clamp fewer families"
+        )
+    if len(high) > experiment.max_contexts:
+        high = np.sort(setup.rng("core_contexts").choice(high, experiment.max_contexts, replace=False))
+    return high
+
+
+def effect_vector(experiment: MinimalCores, setup: BuildSetup) -> EffectVector:
+    """Return the mean effect of taking away each family, over the contexts that show it."""
+    units = removable(experiment, setup, experiment.complete(setup, setup.contexts.states()))[:, : len(FAMILIES)]
+    shown = np.flatnonzero(units.any(0))
+
+    def edited(states: States) -> States:
+        whole = experiment.complete(setup, states)
+        less = [setup.edits.remove_units(whole, [FAMILIES[i]])[None] for i in shown]
+        return concatenate([whole[None], *less])
+
+    f, _ = setup.measure_design(Design(edited, 1 + len(shown))).values
+    differences = np.where(units[:, shown].T, f[:1] - f[1:], np.nan)
+    return EffectVector(tuple(FAMILIES[i].name for i in shown), row_means(differences), differences)
+
+
+def run(experiment: MinimalCores, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Find the cores in one half of the source builds, and measure on the other what taking them away does."""
+    setup.describe(recorder)
+    complete = experiment.complete(setup, setup.contexts.states())
+    held = removable(experiment, setup, complete)
+    looked_in = halves(experiment, setup)
+    rows = high_contexts(experiment, setup, looked_in, complete, held)
+    weapons = reference_weapons(setup, experiment.n_reference_weapons)
+    units = RemovableUnits(setup, complete[rows], held[rows], weapons)
+    found = find_cores(
+        units,
+        threshold=experiment.retention_threshold,
+        robust=experiment.robust,
+        exact_units=experiment.exact_units,
+        beam_width=experiment.beam_width,
+        recorder=recorder,
+    )
+    clusters = setup.cluster[rows]
+    cores = tables.cores_table(setup, found, held[rows], clusters, most=experiment.max_cores)
+    recorder.table(cores)
+    recorder.table(tables.contexts_table(found, rows, clusters, units.counts))
+    told = ~found.indifferent & (found.full > 0)
+    if told.any():
+        recorder.table(tables.frequency_table(setup, found, held[rows], clusters))
+        draw(experiment, recorder)
+    masks, counts = np.unique(found.mask, return_counts=True)
+    order = np.lexsort((masks, np.bitwise_count(masks), -counts))[: experiment.max_cores]
+    judges = setup.restrict(np.flatnonzero(~looked_in))
+    effects = tables.effects_table(judges, experiment, masks[order], weapons, recorder)
+    if effects is not None:
+        recorder.table(effects)
+    tell(experiment, recorder, found.indifferent, found.exhaustive, found.full, len(masks))
+    return aggregates(
+        experiment, setup, cores.frame, None if effects is None else effects.frame, told, found.exhaustive
+    )
+
+
+def tell(
+    experiment: MinimalCores,
+    recorder: Recorder,
+    indifferent: Bools,
+    exhaustive: Bools,
+    full: npt.NDArray[np.float64],
+    n: int,
+) -> None:
+    """Warn about what the tables cannot show."""
+    if indifferent.any():
+        recorder.warn(
+            f"in {int(indifferent.sum())} of {len(full)} analysed contexts every unit alone keeps the activation: "
+            "they do not tell which units are needed (the set without any token is not measured unless "
+            "constraints.keep_empty=true) and were left out"
+        )
+    if (full > 0).sum() > exhaustive.sum():
+        wide = counted(int((full > 0).sum() - exhaustive.sum()), "context")
+        recorder.warn(
+            f"more than {experiment.exact_units} units in {wide}, searched by greedy deletion and a beam: their cores "
+            "are not exhaustive"
+        )
+    if n > experiment.max_cores:
+        recorder.warn(f"{n} distinct cores were found; the {experiment.max_cores} most frequent are listed")
+
+
+def aggregates(
+    experiment: MinimalCores,
+    setup: BuildSetup,
+    cores: pd.DataFrame,
+    effects: pd.DataFrame | None,
+    told: Bools,
+    exhaustive: Bools,
+) -> Aggregates:
+    """Return the numbers that sum the cores up; the headline effect is that of the most frequent core."""
+    first = None if effects is None or not len(effects) else effects.iloc[0]
+    return Aggregates(
+        mean_delta=None if first is None else float(first["mean_delta"]),
+        std_delta=None if first is None else float(first["std_delta"]),
+        n_samples=len(told),
+        n_conditions=len(cores),
+        **base_numbers(setup),
+        custom={
+            "n_cores": len(cores),
+            "top_core": cores["core"].iloc[0] if len(cores) else None,
+            "top_coverage": float(cores["coverage"].iloc[0]) if len(cores) else None,
+            "mean_core_size": float((cores["size"] * cores["n_contexts"]).sum() / cores["n_contexts"].sum())
+            if len(cores)
+            else None,
+            "n_informative": int(told.sum()),
+            "indifferent_share": float(1 - told.mean()),
+            "exhaustive_share": float(exhaustive.mean()),
+        },
+    )
+
+
+def draw(experiment: MinimalCores, recorder: Recorder) -> None:
+    """Declare the bars of cores and of families."""
+    recorder.figure(
+        Figure(
+            "cores",
+            "bars",
+            ("cores",),
+            {"label": "core", "value": "coverage", "low": "coverage_low", "high": "coverage_high"},
+            "Minimal cores",
+            f"Share of the analysed contexts in which the set alone keeps {experiment.retention_threshold:.0%} of the "
+            "activation and no smaller part of it does. Contexts have been chosen for high activation.",
+            {"xlabel": "share of contexts", "horizontal": True, "max_rows": 20},
+        )
+    )
+    recorder.figure(
+        Figure(
+            "family_frequency",
+            "bars",
+            ("family_frequency",),
+            {"label": "family", "value": "frequency", "low": "ci_low", "high": "ci_high"},
+            "How often a family belongs to a core",
+            "Share of the analysed contexts holding the family in which some minimal core needs it.",
+            {"xlabel": "share of the contexts that hold it", "horizontal": True, "max_rows": 26},
+        )
+    )

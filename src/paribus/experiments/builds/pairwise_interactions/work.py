@@ -1,0 +1,205 @@
+"""Measures all pairs (and triples) of candidates, and tests their interactions."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools
+from paribus.errors import ConfigError
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds import _interaction_tables as tables
+from paribus.experiments.builds import _interactions as measuring
+from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
+from paribus.experiments.builds._effects import base_numbers, row_means
+from paribus.experiments.builds._interaction_sums import add_up, kept
+from paribus.experiments.builds._interactions import Measuring
+from paribus.experiments.builds.pairwise_interactions.shapley import ShapleyInteractions
+from paribus.experiments.builds.pairwise_interactions.spec import PairwiseInteractions
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.headline import largest as largest_effect
+from paribus.results.schema import Aggregates, Figure
+
+
+def chosen_candidates(experiment: PairwiseInteractions, setup: BuildSetup, recorder: Recorder | None) -> Choice:
+    """Return candidates and the contexts to report on.
+
+    Raises:
+        ConfigError: If a candidate is unknown, or the method cannot take it.
+    """
+    choice = choose(setup, experiment, recorder)
+    refuse_players(experiment, choice.candidates)
+    return choice
+
+
+def validate(experiment: PairwiseInteractions, setup: BuildSetup) -> None:
+    """Look up the candidates that are named before anything is run.
+
+    Raises:
+        ConfigError: If one is unknown, or the method cannot take it.
+    """
+    refuse_players(experiment, given(setup, experiment))
+
+
+def refuse_players(experiment: PairwiseInteractions, candidates: tuple[Candidate, ...]) -> None:
+    """Check that the method can take the candidates.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    if experiment.method == "sii":
+        others = [c.name for c in candidates if c.is_token or c.family is None]
+        if others:
+            raise ConfigError(
+                f"experiment.method=sii takes families as they are shown, not tokens or weapons: "
+                f"{', '.join(others)}; name their families, or use method=second_difference"
+            )
+        if len(candidates) > 16:
+            raise ConfigError(f"experiment.method=sii is exact up to 16 players, got {len(candidates)}")
+
+
+def measure_pairs(
+    experiment: PairwiseInteractions, setup: BuildSetup, candidates: tuple[Candidate, ...], recorder: Recorder | None
+) -> Measuring:
+    """Return what measures all pairs and triples on the contexts of ``setup``."""
+    pairs = measuring.pairs_of(candidates)
+    triples = measuring.triples_of(candidates) if experiment.triples else ()
+    if experiment.method == "sii":
+        return ShapleyInteractions(setup, experiment, candidates, pairs, triples, recorder)
+    return measuring.Differences(
+        setup,
+        experiment,
+        measuring.difference_layout(candidates, pairs, triples),
+        pairs,
+        triples,
+        possible=np.array([not candidates[a].excludes(candidates[b]) for a, b in pairs]),
+        recorder=recorder,
+    )
+
+
+def effect_vector(experiment: PairwiseInteractions, setup: BuildSetup) -> EffectVector:
+    """Return the interaction of every pair; contexts that candidates were chosen on are left out."""
+    choice = chosen_candidates(experiment, setup, None)
+    part = setup.restrict(choice.rows)
+    alone = dataclasses.replace(experiment, triples=False)
+    measuring = measure_pairs(alone, part, choice.candidates, None)
+    differences = np.full((len(measuring.pairs), len(setup.contexts)), np.nan)
+    differences[:, choice.rows] = kept(measuring, len(part.contexts))
+    require(experiment, setup, choice.candidates, ~np.isnan(differences))
+    names = [candidate.name for candidate in choice.candidates]
+    labels = tuple(f"{names[a]} x {names[b]}" for a, b in measuring.pairs)
+    return EffectVector(labels, row_means(differences), differences)
+
+
+def require(
+    experiment: PairwiseInteractions, setup: BuildSetup, candidates: tuple[Candidate, ...], supported: Bools
+) -> None:
+    """Check that some context supports some pair.
+
+    Raises:
+        ConfigError: If none does.
+    """
+    setup.require(supported, "any two of " + ", ".join(c.name for c in candidates))
+
+
+def run(experiment: PairwiseInteractions, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Choose candidates, measure pairs and triples, and label them."""
+    setup.describe(recorder)
+    choice = chosen_candidates(experiment, setup, recorder)
+    recorder.table(tables.candidate_table(choice))
+    part = setup.restrict(choice.rows)
+    found = add_up(part, measure_pairs(experiment, part, choice.candidates, recorder))
+    require(experiment, setup, choice.candidates, found.f.n > 0)
+    turned = np.zeros(len(found.pairs), bool)
+    triples = None
+    if found.triples:
+        table, turned = tables.triple_table(part, recorder, found, choice.candidates)
+        recorder.table(table)
+        triples = table.frame
+        if experiment.triples and len(choice.candidates) > 12:
+            recorder.warn("triples were measured among the first 12 candidates")
+    pairs = tables.interaction_table(part, recorder, found, choice.candidates, turned)
+    recorder.table(pairs)
+    recorder.table(tables.subset(pairs, "synergy", "synergies"))
+    recorder.table(tables.subset(pairs, "redundancy", "redundancies"))
+    draw(experiment, recorder, triples)
+    return aggregates(experiment, setup, recorder, part, pairs.frame, triples)
+
+
+def aggregates(
+    experiment: PairwiseInteractions,
+    setup: BuildSetup,
+    recorder: Recorder,
+    part: BuildSetup,
+    pairs: pd.DataFrame,
+    triples: pd.DataFrame | None,
+) -> Aggregates:
+    """Return the largest interaction and how many pairs have each label."""
+    values = pairs["interaction_activation"]
+    largest = int(np.argmax(values.abs().fillna(-1.0)))
+    row = pairs.iloc[largest]
+    largest_effect(recorder, "largest_interaction", row, "interaction_activation")
+    counts = pairs["label"].value_counts()
+    kinds = ("synergy", "redundancy", "output_nonlinearity", "third_order", "none", "untested")
+    known = values.dropna()
+    return Aggregates(
+        mean_delta=float(known.mean()),
+        std_delta=float(known.std(ddof=1)) if len(known) > 1 else 0.0,
+        n_samples=len(part.contexts),
+        n_conditions=len(pairs),
+        **base_numbers(setup),
+        custom={
+            "method": experiment.method,
+            "largest_pair": f"{row['token_a']} x {row['token_b']}",
+            "largest_interaction": float(row["interaction_activation"]),
+            "largest_label": row["label"],
+            **{f"n_{kind}": int(counts.get(kind, 0)) for kind in kinds},
+            "n_third_order_triples": 0 if triples is None else int((triples["label"] == "third_order").sum()),
+            "sd": setup.sd,
+        },
+    )
+
+
+def draw(experiment: PairwiseInteractions, recorder: Recorder, triples: pd.DataFrame | None) -> None:
+    """Declare the matrix of pairs and the triples."""
+    recorder.figure(
+        Figure(
+            "interactions",
+            "interaction_matrix",
+            ("interactions",),
+            {
+                "a": "token_a",
+                "b": "token_b",
+                "value": "interaction_activation",
+                "p": "p_adj",
+                "label": "label",
+            },
+            "What pairs do beyond the sum of their parts",
+            "Second difference of the activation, averaged over contexts. Positive is not yet synergy: the label "
+            "takes the pre-activation, the direction of the pair and third ones into account.",
+            {"value_label": "interaction"},
+        )
+    )
+    if triples is None:
+        return
+    recorder.figure(
+        Figure(
+            "triples",
+            "forest",
+            ("triples",),
+            {
+                "label": "triple",
+                "value": "third_difference",
+                "low": "ci_low",
+                "high": "ci_high",
+                "n": "n",
+                "group": "label",
+            },
+            "How much pairs change with a third",
+            "Third difference of the activation with its interval, the largest first.",
+            {"xlabel": "third difference", "sort": "abs", "max_rows": 20},
+        )
+    )

@@ -1,0 +1,42 @@
+"""B12: which tokens go together with a high activation, and which of them really move it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.experiments.builds._high_group import check_fraction
+from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.effect_vector import WithEffectVector
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
+    """Log-odds of every token among the most active contexts, beside the effect of really setting it.
+
+    Example:
+        >>> TokenInfluenceSweep(unit="family").unit
+        'family'
+    """
+
+    type: ClassVar[str] = "token_influence_sweep"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
+    work: ClassVar[str] = "paribus.experiments.builds.token_influence_sweep.work"
+
+    unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
+    high_quantile: float = field(0.995, help="Quantile of the activation above which a context is high (a fraction).")
+    min_count: int = field(5, low=1, help="Least contexts that hold a unit for its log-odds to be reported.")
+    influence_contexts: int = field(300, low=1, help="Contexts in which every unit is really set.")
+
+    def check(self) -> None:
+        """Check that the quantile is a fraction.
+
+        Raises:
+            ConfigError: If it is a percent or outside (0, 1).
+        """
+        check_fraction("experiment.high_quantile", self.high_quantile)

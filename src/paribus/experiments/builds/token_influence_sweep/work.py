@@ -1,0 +1,263 @@
+"""Compares contexts of high activation with the others, and sets every token or family."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds._effects import (
+    EFFECT_COLUMNS,
+    TESTED_COLUMNS,
+    activation_range,
+    base_numbers,
+    beyond_least,
+    standings_of,
+)
+from paribus.experiments.builds._high_group import high_group
+from paribus.experiments.builds._presence import (
+    Unit,
+    family_units,
+    held_matrix,
+    presence_effects,
+    rung_effects,
+    token_units,
+)
+from paribus.experiments.builds._standing import (
+    ABSENT,
+    BEYOND,
+    NONZERO,
+    STANDINGS,
+    UNDECIDED,
+    UNMEASURED,
+    WITHIN,
+    over_rungs,
+    with_n,
+)
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.builds.token_influence_sweep.spec import TokenInfluenceSweep
+from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.headline import largest_size
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.intervals import ONE_GROUP, too_few
+from paribus.stats.max_statistic import enrichment
+from paribus.stats.odds import association_table
+
+KIND_OF = {"token": token_units, "family": family_units}
+
+
+def units_of(experiment: TokenInfluenceSweep, setup: BuildSetup) -> list[Unit]:
+    """Return what is looked at."""
+    return KIND_OF[experiment.unit](setup)
+
+
+def effect_vector(experiment: TokenInfluenceSweep, setup: BuildSetup) -> EffectVector | None:
+    """Return the log-odds of every unit; observational, so that it follows the activations it is given."""
+    units = units_of(experiment, setup)
+    high = high_group(setup.observed.f, experiment.high_quantile)
+    if not high.any() or high.all():
+        return EffectVector(tuple(unit.name for unit in units), np.full(len(units), np.nan))
+    held = held_matrix(setup, units, setup.contexts.states())
+    odds = association_table(held, high, setup.cluster, spec=setup.stats)
+    return EffectVector(tuple(unit.name for unit in units), np.log(odds["odds_ratio"].to_numpy()))
+
+
+def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Count, then set every unit, and hold the two against each other."""
+    setup.describe(recorder)
+    units = units_of(experiment, setup)
+    observed = observed_influence(experiment, setup, recorder, units)
+    influence = presence_effects(setup, recorder, experiment, units, experiment.influence_contexts, "influence")
+    influence.insert(0, "token", [unit.name for unit in units])
+    influence.insert(1, "family", [unit.family.name for unit in units])
+    influence.insert(2, "step_from", [unit.without_ap for unit in units])
+    influence["standing"] = standings_of(setup, influence)
+    if experiment.unit == "family":
+        influence_over_rungs(experiment, setup, recorder, units, influence)
+    recorder.table(
+        Table(
+            "influence",
+            f"One row per {experiment.unit}: each context with it minus the same context without it.",
+            Evidence.INTERVENTIONAL,
+            influence,
+            _INFLUENCE,
+        )
+    )
+    moves = beyond_least(setup, influence)
+    observed["causal_delta"] = influence["mean_delta"].to_numpy()
+    for name in TESTED_COLUMNS:
+        observed[f"causal_{name}"] = influence[name].to_numpy()
+    observed["moves_feature"] = moves
+    observed["causal_standing"] = influence["standing"].to_numpy()
+    tables(experiment, recorder, observed)
+    draw(experiment, recorder)
+    driving = influence[moves].sort_values("mean_delta", key=abs, ascending=False)
+    along = influence[observed["role"].ne("none").to_numpy()]
+    only = along[along["standing"] == ABSENT]
+    seen = influence["mean_delta"].ne(0) | observed["role"].ne("none").to_numpy()
+    open_ = influence[influence["standing"].isin([UNDECIDED, UNMEASURED]) & seen]
+    effects = influence["mean_delta"].dropna()
+    if len(effects):
+        largest_size(recorder, "max_effect", influence.iloc[int(influence["mean_delta"].abs().argmax())])
+    else:
+        recorder.metric("max_effect", 0.0)
+    return Aggregates(
+        mean_delta=float(effects.mean()) if len(effects) else None,
+        std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
+        n_samples=len(setup.contexts),
+        n_conditions=len(units),
+        **base_numbers(setup),
+        custom={
+            "n_high": int(observed.attrs["n_high"]),
+            "drivers": list(driving.loc[driving["mean_delta"] > 0, "token"])[:20],
+            "inhibitors": list(driving.loc[driving["mean_delta"] < 0, "token"])[:20],
+            "moves_little": list(influence.loc[influence["standing"].isin([WITHIN, NONZERO]), "token"])[:20],
+            **elsewhere(experiment, influence, moves),
+            "only_correlated": list(only["token"])[:20],
+            "undecided": with_n(open_, "token")[:20],
+            "activation_range": activation_range(setup),
+        },
+    )
+
+
+def elsewhere(experiment: TokenInfluenceSweep, influence: pd.DataFrame, moves: Bools) -> dict[str, list[str]]:
+    """Return the families that move the feature at another rung than the one they are usually set to."""
+    if experiment.unit != "family":
+        return {}
+    other = influence[(influence["standing"] == BEYOND) & ~moves]
+    named = [f"{name} at {ap} AP" for name, ap in zip(other["token"], other["standing_at"], strict=True)]
+    return {"drivers_at_another_rung": named}
+
+
+def influence_over_rungs(
+    experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder, units: list[Unit], influence: pd.DataFrame
+) -> None:
+    """Set the families to every rung as well, and let what is found there count in ``standing``."""
+    rungs = rung_effects(setup, recorder, experiment, units, experiment.influence_contexts, "influence")
+    own = influence[["family", "standing"]].assign(ap=[unit.with_ap for unit in units])
+    influence["standing"], influence["standing_at"] = over_rungs(own, rungs)
+    recorder.table(
+        Table(
+            "family_rungs",
+            "One row per family and rung: each context with the family at that rung minus the same context without "
+            "the family.",
+            Evidence.INTERVENTIONAL,
+            rungs,
+            {**_INFLUENCE, "rung": "AP that the family is set to"},
+        )
+    )
+
+
+def observed_influence(
+    experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder, units: list[Unit]
+) -> pd.DataFrame:
+    """Return the log-odds of presence in the high group, with interval, p and the role that follows."""
+    f = setup.observed.f
+    high = high_group(f, experiment.high_quantile)
+    frame = pd.DataFrame({"token": [u.name for u in units], "family": [u.family.name for u in units]})
+    if not high.any() or high.all():
+        recorder.warn("the activation does not vary over the contexts: nothing can be high, log-odds are left out")
+        for name in ("support", "support_high", "support_rest", "n_present", "n_high_present"):
+            frame[name] = np.nan
+        for name in ("log_odds", *_LOG_ODDS_ENDS, "p", "p_adj"):
+            frame[name] = np.nan
+        frame["log_odds_method"], frame["p_method"] = ONE_GROUP, ONE_GROUP
+        frame["role"] = "none"
+        frame.attrs["n_high"] = 0
+        return frame
+    held = held_matrix(setup, units, setup.contexts.states())
+    odds = association_table(held, high, setup.cluster, spec=setup.stats)
+    test = enrichment(held, high, setup.cluster, rng=setup.rng("enrichment"), n_permutations=setup.stats.n_permutations)
+    counted = ["support", "support_high", "support_rest", "n_present", "n_high_present"]
+    frame = frame.join(odds[counted])
+    enough = (odds["n_present"] >= experiment.min_count) & (odds["n_present"] <= len(f) - experiment.min_count)
+    frame["log_odds"] = np.log(odds["odds_ratio"]).where(enough)
+    for name in _LOG_ODDS_ENDS:
+        frame[name] = np.log(odds[name.removeprefix("log_")]).where(enough)
+    rare = odds["n_present"].clip(upper=len(f) - odds["n_present"]).map(lambda n: too_few(n, "context"))
+    frame["log_odds_method"] = odds["odds_method"].where(enough, rare)
+    frame["p"], frame["p_method"], frame["p_adj"] = test.p, test.method, test.p_adj
+    known = frame["p_adj"] <= 1 - setup.stats.confidence
+    roles = [known & (frame["log_odds_adj_low"] > 0), known & (frame["log_odds_adj_high"] < 0)]
+    frame["role"] = np.select(roles, ["enhancer", "suppressor"], "none")
+    frame.attrs["n_high"] = int(high.sum())
+    return frame
+
+
+def tables(experiment: TokenInfluenceSweep, recorder: Recorder, observed: pd.DataFrame) -> None:
+    """Hand over all tokens, and those whose interval leaves 0 on either side."""
+    says = f"the top {1 - experiment.high_quantile:.3g} of activations against all others"
+    for name, role in (("all_tokens", None), ("enhancers", "enhancer"), ("suppressors", "suppressor")):
+        rows = observed if role is None else observed[observed["role"] == role]
+        rows = rows.sort_values("log_odds", ascending=role == "suppressor", na_position="last")
+        recorder.table(
+            Table(
+                name,
+                f"One row per {experiment.unit}: log-odds of its presence in {says}"
+                + ("." if role is None else "; only those whose adjusted p and simultaneous interval exclude 0."),
+                Evidence.OBSERVATIONAL,
+                rows.reset_index(drop=True),
+                _OBSERVED,
+            )
+        )
+
+
+def draw(experiment: TokenInfluenceSweep, recorder: Recorder) -> None:
+    """Declare the volcano of real effects, and effects against log-odds."""
+    recorder.figure(
+        Figure(
+            "influence",
+            "volcano",
+            ("influence",),
+            {"x": "mean_delta", "p": "p_adj", "label": "token"},
+            f"The effect of setting each {experiment.unit}",
+            "Each context with it minus the same context without it; up: less compatible with no effect.",
+            {"xlabel": "change of activation"},
+        )
+    )
+    recorder.figure(
+        Figure(
+            "correlation_and_cause",
+            "scatter",
+            ("all_tokens",),
+            {"x": "log_odds", "y": "causal_delta", "label": "token", "x_low": "log_odds_low"}
+            | {"x_high": "log_odds_high", "low": "causal_ci_low", "high": "causal_ci_high"},
+            "What goes together with the feature, and what moves it",
+            "Right of 0: more frequent among high activations (observational). Above 0: raises the feature when "
+            "set (interventional). Points on the horizontal line are not seen to move it.",
+            {"xlabel": "log-odds at high activation", "ylabel": "effect of setting it", "hline": 0, "vline": 0},
+        )
+    )
+
+
+_LOG_ODDS_ENDS = ("log_odds_low", "log_odds_high", "log_odds_adj_low", "log_odds_adj_high")
+
+
+_OBSERVED = {
+    "support_high": "share of high contexts that hold it",
+    "support_rest": "share of all other contexts that hold it",
+    "log_odds": "log odds ratio of presence, high against all others, half counts added",
+    "log_odds_low": "lower end of its interval by source build",
+    "log_odds_method": "how it was made; none: why there is none",
+    "log_odds_adj_low": "lower end of the interval that holds for all rows together (Bonferroni); beside p_adj",
+    "p": "permutation p: membership exchanged between source builds of equal size",
+    "p_adj": "family-wise adjusted p (step-down maximum)",
+    "role": "enhancer or suppressor where p_adj and the simultaneous interval of the log-odds exclude 0; a correlation",
+    "causal_delta": "effect of really setting it, from the table influence (interventional)",
+    "moves_feature": "whether that effect is beyond min_effect sd with its simultaneous interval and adjusted p",
+    "causal_standing": f"what may be said of that effect: {STANDINGS}",
+}
+
+
+_INFLUENCE = {
+    **EFFECT_COLUMNS,
+    "mean_delta": "mean of f with it minus f without it, paired within contexts; a token answers for its own step",
+    "step_from": "AP of the next lower rung, which the token is compared with; 0 is absent",
+    "standing_at": "AP that standing speaks of: the family's own rung, or another one at which more is established",
+    "standing": f"what may be said of the effect: {STANDINGS}",
+    "mean_activation": "mean activation with it",
+    "add_delta": "the same in contexts that lacked it (added)",
+    "remove_delta": "f without it minus f with it, in contexts that held it (removed)",
+}

@@ -1,0 +1,96 @@
+"""Trains the set model, and publishes its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from paribus.experiments.base import Recorder
+from paribus.experiments.builds import _set_training as shared
+from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.builds.train_set_completion.loop import train_set_completion
+from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
+from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
+from paribus.results.schema import Aggregates
+
+HISTORY_COLUMNS = {
+    "epoch": "passes over the training builds so far",
+    "train_loss": "mean binary cross-entropy over the steps of that epoch",
+    "val_loss": "the same on held-out builds, the same tokens removed every time",
+    "recall": "share of the removed tokens of held-out builds among as many best-scored absent tokens",
+}
+
+
+def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -> Aggregates:
+    """Train ``setup.model`` in place, or go on where a killed run stopped.
+
+    Raises:
+        ConfigError: If the model learns nothing.
+        ExperimentError: If the loss is not finite; the history so far is handed over first.
+    """
+    network = shared.trainable(setup)
+    names = [f.name for f in dataclasses.fields(SetCompletionTraining)]
+    settings = SetCompletionTraining(**{name: getattr(experiment, name) for name in names})
+    seen: list[SetCompletionEpoch] = []
+
+    def observe(entry: SetCompletionEpoch) -> None:
+        seen.append(entry)
+        for name in ("train_loss", "val_loss", "recall"):
+            recorder.metric(name, getattr(entry, name), step=entry.epoch)
+
+    def hand_over() -> None:
+        recorder.table(shared.history_table([dataclasses.asdict(entry) for entry in seen], HISTORY_COLUMNS))
+
+    try:
+        run = train_set_completion(
+            network,
+            setup.corpus.builds,
+            setup.vocabulary,
+            settings,
+            seed=setup.seed,
+            identity=f"{setup.corpus.digest}/{shared.weights_digest(network)}",
+            workspace=recorder.workspace,
+            device=setup.device,
+            observe=observe,
+            progress=lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"),
+        )
+    except BaseException:
+        if seen:
+            hand_over()
+        raise
+    hand_over()
+    if run.resumed_from is not None:
+        recorder.warn(f"training was interrupted and taken up again after epoch {run.resumed_from}")
+    recorder.table(shared.checkpoint_table(run.best_epoch))
+    name = shared.checkpoint_name(run.best_epoch)
+    recorder.workspace.save(name, {"model": shared.cpu_state(network), "epoch": run.best_epoch})
+    recorder.workspace.publish(name)
+    recorder.figure(
+        shared.history_figure(
+            "figure_loss", "val_loss", "Loss on held-out builds", "Lower is better.", x="epoch", ylabel="loss"
+        )
+    )
+    recorder.figure(
+        shared.history_figure(
+            "figure_recall",
+            "recall",
+            "Removed tokens found again",
+            "Share of the removed tokens of held-out builds among as many best-scored absent tokens.",
+            x="epoch",
+            ylabel="recall",
+        )
+    )
+    best = run.history[run.best_epoch - 1]
+    recorder.metric("best_val_loss", best.val_loss)
+    recorder.metric("best_recall", best.recall)
+    recorder.diagnose(n_contexts_tested=run.n_val)
+    return Aggregates(
+        n_samples=run.n_train,
+        n_conditions=len(run.history),
+        custom={
+            "best_epoch": run.best_epoch,
+            "best_val_loss": best.val_loss,
+            "best_recall": best.recall,
+            "n_val": run.n_val,
+            "n_parameters": sum(p.numel() for p in network.parameters()),
+        },
+    )

@@ -1,0 +1,68 @@
+"""B7: a lower rung's token taken away while a higher one of the same family stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.effect_vector import WithEffectVector
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
+    from paribus.subjects.builds.families import Family
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithinFamilyInterference(WithEffectVector, BuildExperiment):
+    """Take a lower rung's token away and leave the higher ones: does the model read the low token by itself?
+
+    Example:
+        >>> WithinFamilyInterference(families=["SSU"]).families
+        ['SSU']
+    """
+
+    type: ClassVar[str] = "within_family_interference"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "remove a family's lower token while the higher stays"
+    work: ClassVar[str] = "paribus.experiments.builds.within_family_interference.work"
+
+    families: list[str] | None = field(None, help="Families to look at; null: all that have rungs.")
+    rung: int | None = field(
+        None, low=0, help="Set each family to this rung (closed) first; null: contexts as they show it."
+    )
+
+    def pairs(self, setup: BuildSetup) -> list[tuple[Family, int]]:
+        """Return family and lower rung of every row.
+
+        Raises:
+            ConfigError: If a family is unknown or main-only, or the vocabulary lacks the rung.
+        """
+        known = [family for family in setup.vocabulary.families() if not family.main_only]
+        chosen = known if self.families is None else [setup.vocabulary.family(name) for name in self.families]
+        for family in chosen:
+            if family.main_only:
+                raise ConfigError(f"experiment.families: {family.name} is main-only and has no lower rung")
+            if self.rung is not None:
+                setup.vocabulary.rung_index(family, self.rung)
+        found = [
+            (family, lower)
+            for family in chosen
+            for lower in setup.edits.levels(family)[:-1]
+            if self.rung is None or lower < self.rung
+        ]
+        if not found:
+            raise ConfigError(f"experiment.rung={self.rung}: no lower rung to take away below it")
+        return found
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up the families and the rung before anything is run.
+
+        Raises:
+            ConfigError: If one is unknown.
+        """
+        self.pairs(setup)

@@ -1,0 +1,30 @@
+"""B15: whether another experiment would report the same effects where nothing is to be found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.experiments.validation.validation_experiment import Validation
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShuffleNull(Validation):
+    """Compute the target's effects again and again where they can only be chance, and see where its own stand.
+
+    Example:
+        >>> from paribus.experiments.builds.family_1d_sweep import Family1dSweep
+        >>> ShuffleNull(target=Family1dSweep(family="SSU")).statistic
+        'rms'
+    """
+
+    type: ClassVar[str] = "shuffle_null"
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "another experiment's effects against the same under shuffled activations or sign flips"
+    work: ClassVar[str] = "paribus.experiments.validation.shuffle_null.work"
+
+    n_shuffles: int = field(499, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")
+    statistic: str = field(
+        "rms", choices=("rms", "max_abs"), help="What sums the effects up: root mean square, or the largest one."
+    )

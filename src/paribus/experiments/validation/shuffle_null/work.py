@@ -1,0 +1,134 @@
+"""Draws the target's effects under chance, and judges its own against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Floats, Ints
+from paribus.errors import ConfigError
+from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import Validated
+from paribus.experiments.validation._shuffles import STATISTICS, Judged, flipped_means, gathered, judged
+from paribus.experiments.validation._validated import lean, n_exchangeable, shuffled, usable_vector
+from paribus.experiments.validation.shuffle_null.spec import ShuffleNull
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.multiplicity import adjust
+from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.permutation import MONTE_CARLO
+
+FEW_BUILDS = 12
+
+
+def run(experiment: ShuffleNull, setup: Validated, recorder: Recorder) -> Aggregates:
+    """Draw the null, judge every entry and the whole vector."""
+    n_clusters = len(np.unique(setup.cluster))
+    if n_clusters < FEW_BUILDS:
+        raise ConfigError(f"shuffle_null: {n_clusters} source builds are too few; at least {FEW_BUILDS} are needed")
+    setup.describe(recorder)
+    vector, kept = usable_vector(experiment, setup)
+    if vector.differences is not None:
+        how = "signs of whole source builds flipped"
+        null = flipped_means(vector.differences[kept], setup.cluster, experiment.n_shuffles, setup.rng("shuffle_null"))
+    else:
+        how = "activations shuffled among source builds"
+        null = gathered(shuffled_vectors(experiment, setup, recorder, kept))
+    found = judged(vector.values[kept], null, centred=vector.differences is not None)
+    tables(experiment, setup, recorder, [vector.labels[i] for i in kept], found, how)
+    level = 1 - setup.stats.confidence
+    place = ("rms", "max_abs").index(experiment.statistic)
+    beyond = np.flatnonzero(found.p_adj <= level)
+    recorder.metric("shuffle_null_p", found.p_of[experiment.statistic])
+    return Aggregates(
+        mean_delta=float(found.values.mean()),
+        std_delta=float(found.values.std(ddof=1)),
+        n_samples=len(setup.contexts),
+        n_conditions=len(kept),
+        custom={
+            "target": experiment.target.type,
+            "null": how,
+            "statistic": experiment.statistic,
+            "observed": found.observed[experiment.statistic],
+            "null_percentile": float(null_percentile(found.observed[experiment.statistic], found.drawn[:, place])),
+            "p": found.p_of[experiment.statistic],
+            "p_method": MONTE_CARLO,
+            "passed": bool(found.p_of[experiment.statistic] <= level),
+            "n_entries": len(kept),
+            "n_left_out": len(vector.values) - len(kept),
+            "entries_beyond_null": [vector.labels[kept[i]] for i in beyond][:20],
+            "n_beyond_null": len(beyond),
+        },
+    )
+
+
+def shuffled_vectors(experiment: ShuffleNull, setup: Validated, recorder: Recorder, kept: Ints) -> Iterator[Floats]:
+    """Yield the target's vector under each shuffle."""
+    if n_exchangeable(setup) < FEW_BUILDS:
+        recorder.warn("hardly any source builds have the same number of contexts, so that shuffling changes little")
+    base = lean(setup)
+    base.corpus_measured  # noqa: B018 - measured once, before the copies are made
+    draws = shuffled(base, experiment.n_shuffles, "shuffle_null")
+    for each in recorder.progress(draws, total=experiment.n_shuffles, description="shuffles"):
+        values: Floats = experiment.target.effect_vector(each).values
+        yield values[kept]
+
+
+def tables(
+    experiment: ShuffleNull, setup: Validated, recorder: Recorder, labels: list[str], found: Judged, how: str
+) -> None:
+    """Hand the tables and the figure over."""
+
+    def placed(values: Floats, null: Floats) -> dict[str, Floats]:
+        low, median, high = null_quantiles(null)
+        percentile = null_percentile(values, null)
+        return {"null_low": low, "null_median": median, "null_high": high, "null_percentile": percentile}
+
+    p = np.array([found.p_of[name] for name in STATISTICS])
+    observed = np.array([found.observed[name] for name in STATISTICS])
+    summary = pd.DataFrame({"statistic": STATISTICS, "observed": observed, **placed(observed, found.drawn.T)})
+    summary["p"], summary["p_method"], summary["p_adj"] = p, MONTE_CARLO, adjust(p, setup.stats.adjust)
+    entries = pd.DataFrame({"entry": labels, "effect": found.values, **placed(found.values, found.null.T)})
+    entries["p"], entries["p_method"], entries["p_adj"] = found.p, MONTE_CARLO, found.p_adj
+    draws = pd.DataFrame(found.drawn, columns=list(STATISTICS))
+    draws.insert(0, "draw", np.arange(len(draws)))
+    null = {
+        "null_low": f"2.5 % quantile with {how}",
+        "null_median": f"median with {how}",
+        "null_high": f"97.5 % quantile with {how}",
+        "null_percentile": f"place among the draws with {how}, 0 to 100; not a p",
+    }
+    statistics = {
+        "observed": "root mean square, or largest size, of the entries, each in units of its own spread",
+        "p": "share of draws (the data among them) at least as large",
+        "p_adj": "p adjusted over the rows of this table",
+    }
+    adjusted = {
+        "p": "share of draws (the data among them) at least as far out, two-sided",
+        "p_adj": "the same against the largest entry of every draw: family-wise over the table",
+    }
+    recorder.table(
+        Table(
+            "statistics", "One row per statistic of the whole vector.", experiment.evidence, summary, null | statistics
+        )
+    )
+    recorder.table(
+        Table("entries", "One row per entry of the effect vector.", experiment.evidence, entries, null | adjusted)
+    )
+    recorder.table(Table("null_draws", f"One row per null draw: {how}.", experiment.evidence, draws))
+    recorder.figure(
+        Figure(
+            "shuffle_null",
+            "validation_histogram",
+            ("null_draws",),
+            {"value": experiment.statistic},
+            f"Could {experiment.target.type} find this by chance?",
+            f"The {experiment.statistic} of the effects (each in units of its own spread) with {how}, and as observed.",
+            {
+                "observed": found.observed[experiment.statistic],
+                "p": found.p_of[experiment.statistic],
+                "xlabel": f"{experiment.statistic} of the effects",
+            },
+        )
+    )

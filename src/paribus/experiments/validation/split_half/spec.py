@@ -1,0 +1,31 @@
+"""B15: whether two halves of the data agree on the effects another experiment reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.experiments.validation.validation_experiment import Validation
+from paribus.spec import field
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitHalf(Validation):
+    """Split the source builds in two many times, run the target on each half, and correlate its effects.
+
+    Example:
+        >>> from paribus.experiments.builds.family_1d_sweep import Family1dSweep
+        >>> SplitHalf(target=Family1dSweep(family="SSU"), n_splits=20).evidence
+        <Evidence.INTERVENTIONAL: 'interventional'>
+    """
+
+    type: ClassVar[str] = "split_half"
+    version: ClassVar[int] = 2
+    summary: ClassVar[str] = "do two halves of the source builds agree on another experiment's effects?"
+    work: ClassVar[str] = "paribus.experiments.validation.split_half.work"
+
+    n_splits: int = field(100, low=10, high=10000, help="Random splits of the source builds in two halves.")
+    n_shuffles: int = field(199, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")
+    shuffle_splits: int = field(
+        3, low=1, help="Splits that the tested mean is taken over where each has to be computed anew (observational)."
+    )
