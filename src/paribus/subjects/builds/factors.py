@@ -53,8 +53,8 @@ class Weapon(BuildFactor, kind="factor/weapon"):
     """Gives builds other weapons; the first one is the baseline of a sweep.
 
     Example:
-        >>> Weapon(weapons=["splattershot"]).weapons
-        ['splattershot']
+        >>> Weapon(weapons=["splattershot", "splat_roller"]).weapons
+        ['splattershot', 'splat_roller']
     """
 
     weapons: list[str] = field([], help="Names of the weapons; empty: the most frequent ones.")
