@@ -26,7 +26,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "engine/intervention.py": _INTERVENTIONS,
     "engine/interventions.py": _INTERVENTIONS,
     "engine/plan.py": _INTERVENTIONS,
-    "engine/readout.py": _INTERVENTIONS,
+    "engine/closed_form.py": _INTERVENTIONS,
     "engine/replacements.py": _INTERVENTIONS,
     "engine/site_values.py": _INTERVENTIONS,
     "engine/split.py": _INTERVENTIONS,

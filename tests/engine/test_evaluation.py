@@ -251,27 +251,27 @@ def test_shapes_and_types(net, x):
     assert engine.evaluate(x[:1], [Identity()]).outputs.shape == (1, 1, 3)
 
 
-def test_the_linear_readout_is_the_head(net, x):
+def test_the_linear_map_is_the_head(net, x):
     engine = Engine(net, "pool")
     with pytest.raises(ExperimentError, match="known after"):
-        _ = engine.linear_readout
+        _ = engine.linear_map
     h = engine.pooled(x)
-    readout = engine.linear_readout
-    torch.testing.assert_close(readout.weight, net.fc.weight.detach())
-    torch.testing.assert_close(readout.bias, net.fc.bias.detach())
-    close(h @ readout.weight.numpy().T + readout.bias.numpy(), engine.logits(x))
+    head = engine.linear_map
+    torch.testing.assert_close(head.weight, net.fc.weight.detach())
+    torch.testing.assert_close(head.bias, net.fc.bias.detach())
+    close(h @ head.weight.numpy().T + head.bias.numpy(), engine.logits(x))
     before = Engine(net, "second")
     before.plan(x)
-    assert before.linear_readout is None
+    assert before.linear_map is None
 
 
-def test_positions_that_weigh_differently_have_a_closed_form_but_no_readout():
+def test_positions_that_weigh_differently_have_a_closed_form_but_no_linear_map():
     model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Flatten(), nn.Linear(12, 2))
     x = torch.randn(20, 2, 2, 2)
     engine = Engine(model, "0")
     found = engine.evaluate(x, some(3))
     assert found.report.strategy == "closed_form"
-    assert engine.linear_readout is None
+    assert engine.linear_map is None
     close(found.outputs, Engine(model, "0", strategy="hooks").evaluate(x, some(3)).outputs)
 
 
@@ -388,16 +388,16 @@ def test_the_output_is_the_tensor_called_logits_or_the_only_one(pack):
         (lambda out, hidden: "logits", "returns a str"),
     ],
 )
-def test_an_output_that_is_not_clear_needs_a_readout(pack, words):
+def test_an_output_that_is_not_clear_must_be_named(pack, words):
     x = torch.randn(20, 4)
     with pytest.raises(ConfigError, match=words):
         Engine(Several(pack), "a").logits(x)
 
 
-def test_a_readout_names_the_tensor_that_counts():
+def test_a_function_names_the_tensor_that_counts():
     x = torch.randn(20, 4)
     model = Several(lambda out, hidden: (out, hidden))
-    found = Engine(model, "a", readout=lambda output: output[1]).logits(x)
+    found = Engine(model, "a", tensor_of=lambda output: output[1]).logits(x)
     close(found, torch.tanh(model.a(x)).detach().numpy())
 
 

@@ -105,7 +105,7 @@ def test_rivals_and_k_belong_together():
 
 
 @pytest.mark.parametrize("channels", [None, [4, 0, 2]])
-def test_affine_edits_of_channels_are_pulled_back_into_the_readout(channels):
+def test_affine_edits_of_channels_are_pulled_back_into_the_linear_map(channels):
     draw = torch.Generator().manual_seed(0)
     h, weight = torch.randn(5, 6, generator=draw), torch.randn(2, 6, generator=draw)
     width = 6 if channels is None else 3

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
+    from paribus.engine.closed_form import LinearMap
     from paribus.engine.device import DeviceSpec
     from paribus.engine.evaluation import Engine, Evaluation, EvaluationReport
     from paribus.engine.intervention import Intervention
     from paribus.engine.interventions import AblateUnits, AffineErase, Identity, ProjectOut, Steer
     from paribus.engine.parts import Together, Within
-    from paribus.engine.readout import LinearReadout
     from paribus.engine.replacements import Graft, Resample, SetFeature
     from paribus.engine.sites import Site
 
@@ -26,7 +26,7 @@ __all__ = [
     "Graft",
     "Identity",
     "Intervention",
-    "LinearReadout",
+    "LinearMap",
     "ProjectOut",
     "Resample",
     "SetFeature",

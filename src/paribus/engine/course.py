@@ -13,7 +13,8 @@ from paribus.engine.hooks import Edit, Reached, first_of, visiting
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 
-Readout = Callable[[Any], Tensor]
+TensorOf = Callable[[Any], Tensor]
+"""From what a model returns to the tensor in it that counts."""
 Score = Callable[[Tensor, slice], Tensor]
 """What is kept of the outputs ``[n_rows, *output]`` of some rows: ``[n_rows, ...]``, e.g. the loss at their targets."""
 LOGITS = "logits"
@@ -27,7 +28,7 @@ class Course:
         site: The first site that is edited; everything before it is computed once.
         also: Further sites that the same pass edits; the model reaches them after ``site``.
         read: The site whose value is the output; None for what the model returns. The pass ends there.
-        readout: The tensor ``[n, ...]`` in the value there; None for :func:`output_tensor`.
+        tensor_of: Returns the tensor ``[n, ...]`` in the value there; None for :func:`output_tensor`.
 
     Example:
         >>> Course(Site("fc", "input"), (), None, None).site.module
@@ -37,7 +38,7 @@ class Course:
     site: Site
     also: tuple[Site, ...] = ()
     read: Site | None = None
-    readout: Readout | None = None
+    tensor_of: TensorOf | None = None
 
     def __post_init__(self) -> None:
         """Refuse a site that is named twice.
@@ -93,12 +94,12 @@ class Course:
         Raises:
             ConfigError: If it is no tensor, or its first axis is not that of the examples.
         """
-        if self.readout is not None:
-            found = self.readout(raw)
+        if self.tensor_of is not None:
+            found = self.tensor_of(raw)
         else:
             found = first_of(raw) if self.read is not None else output_tensor(raw, owner)
         if not isinstance(found, Tensor):
-            raise ConfigError(f"{owner} returns a {type(found).__name__}; name its tensor with the readout")
+            raise ConfigError(f"{owner} returns a {type(found).__name__}; name its tensor with tensor_of")
         if not found.ndim or len(found) != n_rows:
             raise ConfigError(
                 f"{owner} returns shape {tuple(found.shape)} for {n_rows} examples; the first axis must be theirs"
@@ -126,5 +127,5 @@ def output_tensor(raw: Any, owner: str) -> Any:
     if len(tensors) == 1:
         return tensors[0]
     raise ConfigError(
-        f"{owner} returns a {type(raw).__name__} with {len(tensors)} tensors; name the one that counts with the readout"
+        f"{owner} returns a {type(raw).__name__} with {len(tensors)} tensors; name the one that counts with tensor_of"
     )

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from paribus.engine.batches import Batches, number_format
 from paribus.engine.cache import FeatureCache
-from paribus.engine.course import Course, Readout, Score
+from paribus.engine.closed_form import LinearMap
+from paribus.engine.course import Course, Score, TensorOf
 from paribus.engine.given import Given, given
 from paribus.engine.hooks import at_rest
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.engine.parts import edits_of
 from paribus.engine.plan import Plan, Planner, Strategy, agrees, difference, tolerance
-from paribus.engine.readout import LinearReadout
 from paribus.engine.site_values import SiteValues
 from paribus.engine.sites import Site
 from paribus.engine.streaming import OutputStream
@@ -113,7 +113,7 @@ class Engine:
         dtype: str | torch.dtype | None = None,
         cache: FeatureCache | None = None,
         key: str | None = None,
-        readout: Readout | None = None,
+        tensor_of: TensorOf | None = None,
         strategy: Strategy | None = None,
         also: Sequence[Site | str] = (),
         read: Site | str | None = None,
@@ -131,8 +131,8 @@ class Engine:
                 private one.
             key: What identifies the weights (a checkpoint's digest or path and epoch): engines with the same key, site
                 and inputs share what was computed.
-            readout: The tensor ``[n, ...]`` in what the model returns; None where it returns a tensor, one called
-                ``logits`` or only one.
+            tensor_of: Returns the tensor ``[n, ...]`` in what the model returns; None where it returns a tensor, one
+                called ``logits`` or only one.
             strategy: Only this way, or :class:`ConfigError`; None for the cheapest exact one.
             also: Further sites that :class:`~paribus.engine.parts.Together` edits in the same pass, all after ``site``.
             read: The site whose value is the output, in its own layout, with all edits; the pass ends there. None for
@@ -143,7 +143,7 @@ class Engine:
         Raises:
             ConfigError: If the model has no such module, a site is named twice or the number format is unknown.
         """
-        self.course = Course(_site(site), tuple(map(_site, also)), None if read is None else _site(read), readout)
+        self.course = Course(_site(site), tuple(map(_site, also)), None if read is None else _site(read), tensor_of)
         self.site = self.course.site
         self.device = torch.device(device)
         self._model = model.to(self.device)
@@ -220,7 +220,7 @@ class Engine:
             return plan
 
     @property
-    def linear_readout(self) -> LinearReadout | None:
+    def linear_map(self) -> LinearMap | None:
         """The affine map from channel vectors to outputs, or None where what follows the site is not affine.
 
         Where the site has positions it maps their mean, and is None if they weigh differently.
@@ -229,7 +229,7 @@ class Engine:
             ExperimentError: Before any inputs were seen, because the map can depend on their shape.
         """
         if not self._plans:
-            raise ExperimentError("linear_readout is known after features(inputs), logits(inputs) or plan(inputs)")
+            raise ExperimentError("linear_map is known after features(inputs), logits(inputs) or plan(inputs)")
         closed = next(reversed(self._plans.values())).closed
         return None if closed is None else closed.linear
 

@@ -1,4 +1,4 @@
-"""What every intervention is, and what it may say about a linear readout behind it."""
+"""What every intervention is, and what it may say about a linear map behind it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from paribus.errors import ExperimentError
 
 @dataclass(frozen=True, eq=False)
 class Pulled:
-    """What a family of F affine interventions makes of a readout with m rows.
+    """What a family of F affine interventions makes of a linear map with m rows.
 
     Attributes:
         weights: ``[F, m, d]``, or None where the family leaves the weight as it is.
-        offsets: ``[F, m]``, added to the readout's value.
+        offsets: ``[F, m]``, added to the map's value.
 
     Example:
         >>> Pulled(weights=None, offsets=torch.zeros(4, 2)).offsets.shape

@@ -2,8 +2,9 @@
 
 Every intervention takes ``h`` of shape ``[n, d]`` or ``[n, d, *positions]`` (channels on axis 1, whatever the site's
 own layout: the engine moves them there and back) and edits every position. None changes its argument.
-An affine intervention ``h' = M h + b`` also says what it does to a linear readout ``W``: ``W h' = (W M) h + W b``. That
-pull-back is what lets a family of hundreds of them be evaluated with a handful of matrix products.
+An affine intervention ``h' = M h + b`` also says what it does to a linear map ``W`` behind it:
+``W h' = (W M) h + W b``. That pull-back is what lets a family of hundreds of them be evaluated with a handful of matrix
+products.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Identity(Intervention):
 
     @classmethod
     def pull_back(cls, family: Sequence[Identity], weight: Tensor) -> Pulled:
-        """Leave the readout as it is."""
+        """Leave the map as it is."""
         return Pulled(None, weight.new_zeros(len(family), len(weight)))
 
 

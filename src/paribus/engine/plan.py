@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from paribus.engine.affine import is_affine
 from paribus.engine.batches import full_precision
+from paribus.engine.closed_form import ClosedForm, closed_form
 from paribus.engine.course import Course, Score
 from paribus.engine.given import Given
 from paribus.engine.hooks import Edit, check_visited, visiting
-from paribus.engine.readout import ClosedForm, closed_form
 from paribus.engine.sites import Site
 from paribus.engine.split import Split, last_module_split, run_suffix, split_at
 from paribus.errors import ConfigError

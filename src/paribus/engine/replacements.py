@@ -1,7 +1,7 @@
 """Edits that put other values in the place of activations: those of other rows, stated ones, or a feature's.
 
 They keep the contract of :mod:`paribus.engine.interventions`, but are not affine in ``h`` row by row, so that they
-have no pull-back through a linear readout.
+have no pull-back through a linear map.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from paribus.arrays import Floats
 from paribus.engine.batches import Batches
+from paribus.engine.closed_form import ClosedForm
 from paribus.engine.course import output_tensor
 from paribus.engine.evaluation import Engine
 from paribus.engine.given import Given
 from paribus.engine.hooks import at_rest, check_visited, visiting
 from paribus.engine.intervention import Intervention
-from paribus.engine.readout import ClosedForm
 from paribus.engine.sites import Site
 from paribus.measure.subject import Subject
 from paribus.results.schema import EngineReport

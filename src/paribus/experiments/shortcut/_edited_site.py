@@ -13,9 +13,9 @@ from torch import Tensor
 
 from paribus.arrays import Floats, Ints
 from paribus.engine.auto_site import resolve_site
+from paribus.engine.closed_form import ClosedForm
 from paribus.engine.given import Given
 from paribus.engine.intervention import Intervention
-from paribus.engine.readout import ClosedForm
 from paribus.experiments.base import Recorder
 from paribus.experiments.checkpoints import Checkpoint, say_choice
 from paribus.experiments.setup import NetworkSetup

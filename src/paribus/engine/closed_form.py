@@ -1,4 +1,4 @@
-"""The closed form: interventions in front of an affine readout are matrix products on cached features."""
+"""The closed form: interventions in front of an affine map are matrix products on cached features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXTRACT_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False)
-class LinearReadout:
+class LinearMap:
     """``output = weight @ h + bias`` for the channel vector ``h`` of a site (its mean over positions).
 
     Attributes:
@@ -26,7 +26,7 @@ class LinearReadout:
         >>> from torch import nn
         >>> from paribus.engine.evaluation import Engine
         >>> engine = Engine(nn.Sequential(nn.ReLU(), nn.Linear(4, 2)), "1.input")
-        >>> engine.logits(torch.ones(5, 4)).shape, engine.linear_readout.weight.shape
+        >>> engine.logits(torch.ones(5, 4)).shape, engine.linear_map.weight.shape
         ((5, 2), torch.Size([2, 4]))
     """
 
@@ -56,9 +56,9 @@ class ClosedForm:
     output_shape: tuple[int, ...]
 
     @property
-    def linear(self) -> LinearReadout | None:
-        """The readout on channel vectors, or None where positions weigh differently."""
-        return LinearReadout(self.weight.sum(2), self.bias) if self.uniform else None
+    def linear(self) -> LinearMap | None:
+        """The map on channel vectors, or None where positions weigh differently."""
+        return LinearMap(self.weight.sum(2), self.bias) if self.uniform else None
 
     def compact(self, h: Tensor) -> Tensor:
         """Return what of ``h [n, d, *positions]`` the affine interventions need: ``[n, d]`` or ``[n, d * P]``."""
@@ -68,7 +68,7 @@ class ClosedForm:
         return h.flatten(2).mean(2) if self.uniform else h.flatten(1)
 
     def pulled(self, family: Sequence[Intervention]) -> tuple[Tensor | None, Tensor]:
-        """Return the readouts behind each of ``family`` (one class, one :attr:`Intervention.family`).
+        """Return the maps behind each of ``family`` (one class, one :attr:`Intervention.family`).
 
         Returns:
             Weights ``[F, k, d]`` (``[F, k, d * P]`` where positions differ; None where they stay), biases ``[F, k]``.
