@@ -495,3 +495,28 @@ def test_the_change_of_the_ranking_stands_beside_the_accuracy_it_belongs_to():
     _, tests = compared(runs)
     assert tests.loc["ablation_delta_ood", "auroc_change"] == pytest.approx(0.15)
     assert tests.loc[["raw_ood_accuracy", "steering_margin_slope"], "auroc_change"].isna().all()
+
+
+def test_a_row_of_an_experiment_on_any_network_is_compared_by_its_level():
+    def effects(value):
+        columns = {"epoch": 1, "level": ["unit 3", "unit 4"], "mean_delta": [value, 0.0]}
+        return pd.DataFrame({**columns, "ci_low": [value - 0.1, -0.1], "ci_high": [value + 0.1, 0.1]})
+
+    runs = [
+        CollectedRun(
+            f"{condition}{seed}",
+            f"{condition}{seed}",
+            "ablate",
+            condition=condition,
+            seed=seed,
+            n_train=300,
+            tables={"effects": effects(shift + seed / 100)},
+        )
+        for condition, shift in (("standard", 0.0), ("grokking", 1.0))
+        for seed in range(3)
+    ]
+    result, _ = compared(runs, endpoints=["ablate_level_effect"], level="unit 3", at="final")
+    found = result.tables["run_effects"].frame
+    assert sorted(found["value"].round(2)) == [0.0, 0.01, 0.02, 1.0, 1.01, 1.02]
+    with pytest.raises(ConfigError, match="ablate_level_effect needs one"):
+        CompareInterventions(endpoints=["ablate_level_effect"])

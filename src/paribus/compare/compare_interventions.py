@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paribus.compare.declared import ENDPOINTS
+from paribus.compare.declared import ENDPOINTS, TYPE_OF
 from paribus.compare.where import check_names, check_where
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.base import Experiment, Recorder
@@ -78,6 +78,9 @@ class CompareInterventions(Experiment):
     )
     direction: str = field("between_domain_pc", help="Steering direction that is compared.")
     layer: str = field("", help="Probed layer of the domain-probe endpoint; empty: the last one.")
+    level: str = field(
+        "", unstated="", help="Row of an experiment on any network (its level) that its endpoint is read at."
+    )
     at: str = field("peak_val", help="Checkpoint read where runs hold several: peak_val, final or epoch:N.")
     factors: list[str] = field(
         ["training.weight_decay", "training.init_scale", "training.grokfast"],
@@ -112,7 +115,14 @@ class CompareInterventions(Experiment):
             raise ConfigError(f"CompareInterventions.accuracy_limits: must be [low, high], got {limits!r}")
         if not self.endpoints or len(set(self.endpoints)) < len(self.endpoints):
             raise ConfigError("CompareInterventions.endpoints: name each endpoint once, at least one")
+        generic = sorted(name for name in self.endpoints if "level" in ENDPOINTS[name].choices)
+        if generic and not self.level:
+            raise ConfigError(f"CompareInterventions.level: {generic[0]} needs one, such as level='unit 3'")
         check_where("CompareInterventions", self.where)
+
+    def types(self) -> tuple[str, ...]:
+        """Return the experiment types whose runs are compared: the study's, and those of further endpoints."""
+        return tuple(dict.fromkeys((*TYPES, *(TYPE_OF[name] for name in self.endpoints))))
 
     def check_runs(self, runs: Sequence[CollectedRun]) -> None:
         """Check the restriction against the runs that there are.
@@ -122,7 +132,7 @@ class CompareInterventions(Experiment):
         """
         from paribus.compare.collect import candidates
 
-        check_names("CompareInterventions", self.where, candidates(runs, TYPES))
+        check_names("CompareInterventions", self.where, candidates(runs, self.types()))
 
     def run(self, setup: RunsSetup, recorder: Recorder) -> Aggregates:
         """Compare the runs of ``setup`` and hand over tables, tests and the figure.
@@ -143,7 +153,7 @@ class CompareInterventions(Experiment):
         from paribus.compare.units import units_of
 
         runs = self._select(setup.runs, recorder)
-        choice = Choice(self.method, self.direction, self.layer, self.at, chosen_epochs(runs, self.at))
+        choice = Choice(self.method, self.direction, self.layer, self.at, chosen_epochs(runs, self.at), self.level)
         effects, notes = run_effects(runs, self.endpoints, choice, self.reference)
         steered, unread = steering_curves(runs, choice)
         curves = ablation_curves(runs, choice), steered
@@ -151,8 +161,8 @@ class CompareInterventions(Experiment):
             said = f"; {notes[0]}" if notes else ""
             raise ExperimentError(
                 "compare_interventions: no finished run to compare; it reads runs of "
-                f"{', '.join(TYPES[1:])} that name their training condition, and found {len(setup.runs)} runs in "
-                f"all{said}"
+                f"{', '.join(self.types()[1:])} that name their training condition, and found {len(setup.runs)} runs "
+                f"in all{said}"
             )
         rng, spec = setup.rng("compare_interventions"), setup.stats
         units, uneven = units_of(effects)
@@ -173,7 +183,7 @@ class CompareInterventions(Experiment):
         from paribus.compare.collect import select
 
         self.check_runs(runs)
-        selection = select(runs, TYPES, self.where)
+        selection = select(runs, self.types(), self.where)
         for line in selection.left_out:
             recorder.warn(line)
         if selection.mixed and self.mixed_code == "refuse":

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from paribus.experiments.any.ablate import Ablate
+from paribus.experiments.any.cores import Cores
+from paribus.experiments.any.grid import Grid
+from paribus.experiments.any.interact import Interact
+from paribus.experiments.any.patch import Patch
+from paribus.experiments.any.probe import Probe
+from paribus.experiments.any.swap import Swap
+from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import Experiment
 from paribus.experiments.shortcut.activation_steering import ActivationSteering
 from paribus.experiments.shortcut.domain_swap import DomainSwap
@@ -11,7 +19,10 @@ from paribus.experiments.shortcut.probe_trajectory import ProbeTrajectory
 from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.results.endpoint import Endpoint
 
-DECLARING: tuple[type[Experiment], ...] = (SubspaceAblation, ActivationSteering, DomainSwap, ProbeTrajectory)
+DECLARING: tuple[type[Experiment], ...] = (
+    SubspaceAblation, ActivationSteering, DomainSwap, ProbeTrajectory,
+    Sweep, Grid, Swap, Interact, Cores, Ablate, Patch, Probe,
+)  # fmt: skip
 """The experiment types whose endpoints are compared."""
 ENDPOINTS: Mapping[str, Endpoint] = {each.name: each for cls in DECLARING for each in cls.declares}
 """The endpoints by the name used in configs."""

@@ -56,6 +56,7 @@ class Choice:
         layer: Probed layer; the last one if empty.
         at: The rule that chooses the checkpoint: ``peak_val``, ``final`` or ``epoch:N``.
         epoch: What the rule chooses, by :func:`model_of` where it is known.
+        level: Row of a generic experiment's table.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Choice:
     layer: str
     at: str
     epoch: Mapping[Hashable, float]
+    level: str = ""
 
 
 def unit(run: CollectedRun) -> Unit:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
@@ -21,6 +22,7 @@ class Ablate(Generic):
     type: ClassVar[str] = "ablate"
     summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._ablate"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     ks: list[int] = field([2, 4, 8, 16], low=2, help="How many of the strongest are taken away together.")

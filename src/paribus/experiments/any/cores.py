@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 LESS_IS_KEPT = ("loss", "kl")
@@ -20,6 +21,7 @@ class Cores(Generic):
     type: ClassVar[str] = "cores"
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
     work: ClassVar[str] = "paribus.experiments.any._cores"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("cores")
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     n_units: int = field(6, low=1, high=12, help="How many of the strongest units are looked at; all others stay.")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -66,3 +67,25 @@ class Generic(Experiment):
                     f"{type(self).__name__}.{name}: {type(spec).__name__} is no factor; choose one with "
                     f"factor@experiment.{name}=NAME"
                 )
+
+
+def endpoint(name: str) -> tuple[Endpoint, ...]:
+    """Return the endpoint of a type: the effect of one row of its canonical table, chosen by its level.
+
+    Example:
+        >>> endpoint("ablate")[0].name, endpoint("ablate")[0].choices
+        ('ablate_level_effect', ('level',))
+    """
+    return (
+        Endpoint(
+            name=f"{name}_level_effect",
+            label=f"effect of a row of {name}",
+            table="effects",
+            value="mean_delta",
+            low="ci_low",
+            high="ci_high",
+            unit="readout",
+            zero=True,
+            choices=("level",),
+        ),
+    )

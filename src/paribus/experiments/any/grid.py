@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
@@ -20,6 +21,7 @@ class Grid(Generic):
     type: ClassVar[str] = "grid"
     summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
     work: ClassVar[str] = "paribus.experiments.any._grid"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")
 
     factor: Any = field(help="The first factor (factor@experiment.factor=NAME).")
     other: Any = field(help="The second factor (factor@experiment.other=NAME).")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
@@ -20,6 +21,7 @@ class Interact(Generic):
     type: ClassVar[str] = "interact"
     summary: ClassVar[str] = "Pairs of units alone and together, against pairs of like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._interact"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("interact")
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     n_units: int = field(6, low=2, high=40, help="How many of the strongest units are paired.")

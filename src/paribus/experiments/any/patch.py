@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.factors.spec import Patch as PatchFactor
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
@@ -22,6 +23,7 @@ class Patch(Generic):
     type: ClassVar[str] = "patch"
     summary: ClassVar[str] = "Values of other contexts at one place after the other, against donors at random."
     work: ClassVar[str] = "paribus.experiments.any._patch"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("patch")
 
     factor: Any = field(help="Where the values come from (factor@experiment.factor=patch).")
     places: list[str] = field([], help="The places, a row each; empty: experiment.place.")

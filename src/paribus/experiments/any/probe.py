@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.factors.spec import TARGETS
+from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -20,6 +21,7 @@ class Probe(Generic):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
     work: ClassVar[str] = "paribus.experiments.any._probe"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("probe")
 
     places: list[str] = field([], help="The places, a row each; empty: experiment.place.")
     targets: list[str] = field(["label"], choices=TARGETS, help="What is read.")

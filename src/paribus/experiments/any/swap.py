@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
@@ -17,6 +18,7 @@ class Swap(Generic):
     type: ClassVar[str] = "swap"
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
     work: ClassVar[str] = "paribus.experiments.any._swap"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")
 
     factor: Any = field(help="What is swapped: a factor of the inputs whose level every context shows.")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.measure.binding import FactorSpec
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
@@ -20,6 +21,7 @@ class Sweep(Generic):
     type: ClassVar[str] = "sweep"
     summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
     work: ClassVar[str] = "paribus.experiments.any._sweep"
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")
 
     factor: Any = field(help="What is varied: an option of the factor group (factor@experiment.factor=NAME).")
 
