@@ -48,6 +48,8 @@ def program(tmp_path, monkeypatch, capfd):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         monkeypatch.setitem(sys.modules, f"paribus.{name}", module)
+    monkeypatch.setattr("paribus.sweep.task.run_job", sys.modules["paribus.running.run"].run_job)
+    monkeypatch.setattr("paribus.cli.execute.finish_sweep", sys.modules["paribus.sweep.end"].finish)
     folder, log = tmp_path / "work", tmp_path / "log"
     folder.mkdir()
     monkeypatch.chdir(folder)

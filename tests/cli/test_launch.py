@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paribus.cli import launch
+from paribus.cli import execute
 from paribus.config.compose import Composer
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.outcome import Outcome
@@ -145,10 +145,9 @@ def test_what_hydra_shows_is_shown_and_runs_nothing(program):
 
 
 def test_jobs_are_what_was_checked(program, monkeypatch):
-    module = sys.modules["paribus.running.run"]
     seen = []
-    original = module.run_job
-    monkeypatch.setattr(module, "run_job", lambda job, **more: seen.append(job) or original(job, **more))
+    original = sys.modules["paribus.running.run"].run_job
+    monkeypatch.setattr("paribus.sweep.task.run_job", lambda job, **more: seen.append(job) or original(job, **more))
     assert program("-m", "model=mlp", "seed=5,6") == 0
     composer = Composer([Path(__file__).parent / "fakes" / "conf"])
     assert [job.seed for job in seen] == [5, 6]
@@ -167,11 +166,11 @@ def test_the_sweeper_does_not_compose_every_job_once_more(program, monkeypatch):
 
 def test_exit_codes():
     done, failed, refused = (Outcome(s, ("a=1",)) for s in (outcomes.DONE, outcomes.FAILED, outcomes.REFUSED))
-    assert launch.summed_up([done, done], expected=2, interrupted=False) == 0
-    assert launch.summed_up([done, done], expected=2, interrupted=False, closing=1) == 1
-    assert launch.summed_up([done], expected=2, interrupted=False) == 1
-    assert launch.summed_up([failed, refused], expected=2, interrupted=False) == 1
-    assert launch.summed_up([refused, refused], expected=2, interrupted=False) == 2
-    assert launch.summed_up([refused], expected=2, interrupted=False) == 1
-    assert launch.summed_up([], expected=1, interrupted=False) == 1
-    assert launch.summed_up([done], expected=2, interrupted=True) == 130
+    assert execute.summed_up([done, done], expected=2, interrupted=False) == 0
+    assert execute.summed_up([done, done], expected=2, interrupted=False, closing=1) == 1
+    assert execute.summed_up([done], expected=2, interrupted=False) == 1
+    assert execute.summed_up([failed, refused], expected=2, interrupted=False) == 1
+    assert execute.summed_up([refused, refused], expected=2, interrupted=False) == 2
+    assert execute.summed_up([refused], expected=2, interrupted=False) == 1
+    assert execute.summed_up([], expected=1, interrupted=False) == 1
+    assert execute.summed_up([done], expected=2, interrupted=True) == 130

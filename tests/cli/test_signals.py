@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from paribus.cli import signals
 from paribus.sweep import outcome as outcomes
+from paribus.sweep import signals
 
 
 def wait_for(condition, what, *, seconds=40.0):
@@ -63,10 +63,13 @@ def test_a_signal_ends_a_single_run_with_130(start, tmp_path):
 
 
 JOBLIB = ["-m", "seed=1,2,3,4", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+WORKERS = ["-m", "seed=1,2,3,4", "workers=2"]
+SHARED = pytest.mark.parametrize("shared", [JOBLIB, WORKERS], ids=["joblib", "workers"])
 
 
-def test_joblib_runs_the_same_jobs(start, tmp_path):
-    process = start(*JOBLIB)
+@SHARED
+def test_processes_run_the_same_jobs(start, tmp_path, shared):
+    process = start(*shared)
     _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     started = lines(tmp_path, "start")
@@ -91,8 +94,29 @@ def test_a_worker_that_dies_is_a_failure_and_the_sweep_is_finished(start, tmp_pa
     assert lines(tmp_path, "finish")
 
 
-def test_workers_end_after_a_signal_to_the_parent(start, tmp_path):
-    process = start(*JOBLIB, "experiment.do=sleep")
+def test_a_killed_worker_costs_its_one_job_and_is_replaced(start, tmp_path):
+    process = start(*WORKERS, "experiment.do=sleep", "experiment.seconds=3")
+    wait_for(lambda: len(lines(tmp_path, "start")) == 2, "two jobs")
+    victim = lines(tmp_path, "start")[0]
+    os.kill(int(victim[3]), signal.SIGKILL)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 1 and "Traceback" not in err
+    assert "1 of 4 jobs did not finish" in err and "worker killed" in err and "signal 9" in err
+    assert sorted(w[1] for w in lines(tmp_path, "end")) == sorted({"1", "2", "3", "4"} - {victim[1]})
+    assert len({w[3] for w in lines(tmp_path, "start")}) == 3, "the dead one and two others"
+
+
+def test_a_failure_policy_stops_workers_and_a_sweep_in_one_process(start, tmp_path):
+    for shared in (WORKERS, WORKERS[:-1]):
+        process = start(*shared, "experiment.do=raise", "sweep.on_error=stop")
+        _, err = process.communicate(timeout=90)
+        assert process.returncode == 1
+        assert "not started: a job failed, and sweep.on_error=stop" in err and "failed (code)" in err
+
+
+@SHARED
+def test_workers_end_after_a_signal_to_the_parent(start, tmp_path, shared):
+    process = start(*shared, "experiment.do=sleep")
     wait_for(lambda: len(lines(tmp_path, "start")) == 2, "two jobs")
     workers = [int(w[3]) for w in lines(tmp_path, "start")]
     process.send_signal(signal.SIGTERM)
@@ -103,8 +127,9 @@ def test_workers_end_after_a_signal_to_the_parent(start, tmp_path):
     assert lines(tmp_path, "finish")[0][3] == "True"
 
 
-def test_workers_end_after_their_parent_is_killed(start, tmp_path):
-    process = start(*JOBLIB, "experiment.do=sleep")
+@SHARED
+def test_workers_end_after_their_parent_is_killed(start, tmp_path, shared):
+    process = start(*shared, "experiment.do=sleep")
     wait_for(lambda: len(lines(tmp_path, "start")) == 2, "two jobs")
     workers = [int(w[3]) for w in lines(tmp_path, "start")]
     process.kill()

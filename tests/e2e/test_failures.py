@@ -145,7 +145,11 @@ def test_an_exception_in_an_experiment_keeps_the_tables_it_had(folder, paribus):
     # the run that failed is not taken for a finished one, the other is, and is named
     again = paribus(*words)
     assert again.returncode == 1
-    assert f"reused run {by_what['finish'].run_id[:8]}" in again.stdout
+    print(again.stdout)
+    assert f"run {by_what['finish'].run_id[:8]}" in again.stdout and "1 of 2 jobs are done" in again.stdout
+    assert f"{message} (in an earlier sweep, by this very code; sweep.retry=failed tries again)" in again.stderr
+    assert sorted(run.status for run in store.runs()) == ["FAILED", "FINISHED"]
+    assert paribus(*words, "sweep.retry=failed").returncode == 1
     assert sorted(run.status for run in store.runs()) == ["FAILED", "FAILED", "FINISHED"]
 
 

@@ -8,8 +8,8 @@ import shutil
 import pytest
 from benchmarks.faults import trial as trials
 
-from paribus.cli import signals
 from paribus.running.run import run_job
+from paribus.sweep import signals
 from paribus.tracking import local
 from paribus.tracking.relocate import relocate
 

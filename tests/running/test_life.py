@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from paribus.cli import signals
 from paribus.errors import CheckpointError, ConfigError, ExperimentError
 from paribus.results import io
 from paribus.running import holding
@@ -19,6 +18,7 @@ from paribus.running import run as running
 from paribus.running.holding import SignalsHeld
 from paribus.running.run import run_job
 from paribus.running.workspace import FileWorkspace
+from paribus.sweep import signals
 from paribus.tracking.run import TrackedRun
 
 
@@ -223,7 +223,7 @@ def test_a_finished_run_is_not_written_to(store, job):
         lambda: run.metrics({"late": 1.0}),
         lambda: run.metric("loss", 2.0, 2),
         lambda: run.text("result.json", "{}"),
-        lambda: run.figure("late", b"", b""),
+        lambda: run.figure("late", {"png": b"", "pdf": b""}),
         lambda: run.data_set("data", "ab"),
         lambda: run.withdraw("result.json"),
     ):

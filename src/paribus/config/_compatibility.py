@@ -18,7 +18,6 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
-from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 
 from paribus.errors import ConfigError
@@ -30,7 +29,10 @@ if TYPE_CHECKING:
 VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
 JOB_NAME = "paribus"
-KNOWN_SWEEPERS = ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",)
+KNOWN_SWEEPERS = (
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+    "hydra_plugins.paribus_sweeps.BatchSweeper",
+)
 """Sweepers whose jobs can be listed before the first one starts."""
 
 
@@ -117,25 +119,10 @@ def run_main(task: Callable[[DictConfig], None], words: Sequence[str], conf: Pat
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints the exception itself and exits
     try:
-        with _no_second_check():
-            hydra.main(version_base=VERSION_BASE, config_path=str(conf), config_name=CONFIG_NAME)(task)()
+        hydra.main(version_base=VERSION_BASE, config_path=str(conf), config_name=CONFIG_NAME)(task)()
     finally:
         sys.argv = argv
         if before is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
-
-
-@contextmanager
-def _no_second_check() -> Iterator[None]:
-    """Keep Hydra's sweeper from composing every job once more before the first one starts (a tenth of a second each).
-
-    All of them have been composed and checked by then.
-    """
-    original = Sweeper.validate_batch_is_legal
-    Sweeper.validate_batch_is_legal = lambda self, batch: None  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Sweeper.validate_batch_is_legal = original  # type: ignore[method-assign]

@@ -16,6 +16,7 @@ OF_THE_JOB = frozenset({CONFIG, DATA, NAN, CODE})
 """Failures that come again when the same job is run by the same code."""
 _NAN = re.compile(r"\bnan\b|not finite|non-?finite|\bdiverged\b", re.IGNORECASE)
 _MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+_STORE = re.compile(r"\bMlflowException\b|\bsqlite3\.|\bsqlalchemy\.")
 _OF_THE_STORE = ("mlflow", "sqlalchemy", "requests", "urllib3")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -32,7 +33,8 @@ def kind(error: BaseException) -> str:
         found = _kind(one)
         if found is not None:
             return found
-    return NAN if any(_NAN.search(str(one)) for one in chain) else CODE
+    said = " ".join(str(one) for one in chain)  # of a step of a sequence that failed, there is only what it said
+    return STORE if _STORE.search(said) else NAN if _NAN.search(said) else CODE
 
 
 def _kind(error: BaseException) -> str | None:

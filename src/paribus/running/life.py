@@ -35,6 +35,10 @@ _told: set[str] = set()
 """Runs that this process has already said it reused; a study takes the same model many times."""
 
 
+class Busy(ExperimentError):
+    """Another process is at the same run, and the request does not wait for it."""
+
+
 @dataclass
 class Living:
     """A run that goes on.
@@ -107,6 +111,9 @@ def once(
         identity: Its identity.
         measure: Makes the run.
         check: As for :func:`reusable`.
+
+    Raises:
+        Busy: If another process is at it and the request does not wait.
     """
     if not request.reuses:
         return measure()
@@ -115,6 +122,8 @@ def once(
         return found
 
     def busy() -> None:
+        if not request.waits:
+            raise Busy(f"{request.experiment.type}: another process is at it")
         log.info("%s: another process is at it; waiting for its result", request.experiment.type)
 
     with store.claim(identity, busy):

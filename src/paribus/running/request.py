@@ -39,6 +39,7 @@ class Request:
         step: Name of the step, where it is one of a sequence.
         inside: The folder that the experiment works in; None: the working folder.
         figures: What its figures are kept as.
+        waits: Whether it waits while another process is at the same run.
     """
 
     experiment: Experiment
@@ -58,6 +59,7 @@ class Request:
     step: str | None = None
     inside: Path | None = None
     figures: FigureSettings = FigureSettings()
+    waits: bool = True
 
     @property
     def tracking(self) -> TrackingSpec:
@@ -113,6 +115,7 @@ class Request:
             choices={**self.choices, "experiment": experiment.type},
             step=name,
             derived=True,
+            waits=True,
         )
 
     def with_options_of(self, place: str) -> Request:

@@ -7,11 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paribus.running import inputs
 from paribus.running.experiment import run_experiment
+from paribus.running.life import reusable
 from paribus.running.request import from_job
 from paribus.running.resolve import resolve
 from paribus.running.sequence import Sequence
-from paribus.running.steps import run_sequence
+from paribus.running.steps import check_steps, run_sequence
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -24,7 +26,12 @@ _reaped: set[str] = set()
 
 
 def run_job(
-    job: Job, *, sweep: str | None = None, output_dir: Path | None = None, inside: Path | None = None
+    job: Job,
+    *,
+    sweep: str | None = None,
+    output_dir: Path | None = None,
+    inside: Path | None = None,
+    waits: bool = True,
 ) -> Result:
     """Run one job and return its result.
 
@@ -33,13 +40,15 @@ def run_job(
         sweep: Id of the sweep it belongs to; in a sweep, ``reuse=auto`` takes finished runs of the same identity.
         output_dir: Where its files go; by default ``multirun/single/<date>/<time>``.
         inside: The folder that the experiment works in, where its own code may write; by default the working folder.
+        waits: Whether to wait while another process is at the same job.
 
     Raises:
         ExperimentError: If the experiment failed; the run is FAILED, and the error's ``run_id`` names it.
+        Busy: If another process is at the same job, and this one is not to wait.
         ParibusError: If it turned out only now that the request is wrong.
         KeyboardInterrupt: If a signal came; the run is KILLED.
     """
-    request = replace(from_job(job, sweep=sweep), inside=inside)
+    request = replace(from_job(job, sweep=sweep), inside=inside, waits=waits)
     store = open_store(request.tracking)
     key = _reap_once(store, request.tracking)
     folder = (Path(output_dir) if output_dir is not None else single_folder()).absolute()
@@ -50,6 +59,24 @@ def run_job(
     except BaseException:
         _reaped.discard(key)  # it may have left a run behind that only the next look finds
         raise
+
+
+def take_job(job: Job, identity: str, *, sweep: str) -> Result | None:
+    """Return the result of a finished run of a job where it can be taken, having compared all that belongs to it.
+
+    Args:
+        job: A composed and checked job.
+        identity: Identity of its run.
+        sweep: Id of the sweep it belongs to.
+    """
+    request = from_job(job, sweep=sweep)
+    if not request.reuses:
+        return None
+    store = open_store(request.tracking)
+    if isinstance(request.experiment, Sequence):
+        return reusable(store, identity, lambda result: check_steps(result, store))
+    resolved = resolve(request, store)
+    return reusable(store, identity, lambda result: inputs.check_run(result, store, resolved))
 
 
 def single_folder(now: datetime | None = None) -> Path:

@@ -62,7 +62,7 @@ def run_sequence(request: Request, store: Store, folder: Path) -> Result:
     def measure() -> Result:
         return live(_about(request, store), store, folder, identity=identity, parent=None, work=work)
 
-    return once(request, store, identity, measure, lambda result: _check_steps(result, store))
+    return once(request, store, identity, measure, lambda result: check_steps(result, store))
 
 
 def _about(request: Request, store: Store) -> Resolved:
@@ -74,7 +74,7 @@ def _about(request: Request, store: Store) -> Resolved:
     return with_source(request, taken) if taken is not None else Resolved(without_training(request), None)
 
 
-def _check_steps(result: Result, store: Store) -> None:
+def check_steps(result: Result, store: Store) -> None:
     """Check that the steps of a finished sequence are still there and whole.
 
     Raises:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 FILE = "outcome.json"
-DONE, FAILED, REFUSED, INTERRUPTED = "done", "failed", "refused", "interrupted"
-"""The states of an outcome: finished; an experiment failed; the request was wrong after all; stopped by a signal."""
+MOST = 40
+"""Of more failed jobs than this the others are counted only."""
+DONE, FAILED, REFUSED, INTERRUPTED, NOT_STARTED, BUSY = (
+    "done", "failed", "refused", "interrupted", "not started", "busy",
+)  # fmt: skip
+"""The states of an outcome: finished; an experiment failed; the request was wrong after all; stopped by a signal; left
+out after failures; another process is at it, so come back."""
 
 _WORDS = {DONE: "FINISHED", FAILED: "FAILED", INTERRUPTED: "KILLED"}
 
@@ -21,13 +27,15 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        status: ``done``, ``failed``, ``refused`` or ``interrupted``.
+        status: ``done``, ``failed``, ``refused``, ``interrupted``, ``not started`` or ``busy``.
         overrides: The words that made the job.
         sweep: Identifier of the sweep it belongs to, None for a single run.
         run_id: The tracked run, where there is one.
         message: What went wrong, in one line.
         duration_seconds: Wall time of the job.
         reused: Whether it took an earlier run instead of measuring.
+        kind: Of a failure: of what kind it is (:mod:`paribus.running.failures`).
+        number: Number of the job in its sweep.
     """
 
     status: str
@@ -37,6 +45,8 @@ class Outcome:
     message: str | None = None
     duration_seconds: float | None = None
     reused: bool = False
+    kind: str | None = None
+    number: int | None = None
 
     def write(self, folder: Path) -> None:
         """Write ``outcome.json`` into ``folder``, all of it or nothing."""
@@ -58,6 +68,14 @@ def collect(folders: Iterable[Path], sweep: str | None) -> list[Outcome]:
     """Return the outcomes in ``folders`` that belong to ``sweep``; those of an earlier sweep there are left out."""
     found = (read(folder) for folder in folders)
     return [outcome for outcome in found if outcome is not None and outcome.sweep == sweep]
+
+
+def in_order(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return one outcome for each job, the first that is given, in the order of the jobs' numbers."""
+    found: dict[object, Outcome] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.overrides if outcome.number is None else outcome.number, outcome)
+    return sorted(found.values(), key=lambda outcome: -1 if outcome.number is None else outcome.number)
 
 
 def missing(expected: int, outcomes: Sequence[Outcome]) -> int:
@@ -90,10 +108,19 @@ def failure_table(outcomes: Sequence[Outcome], *, expected: int) -> str:
         return ""
     lines = [f"{len(bad) + lost} of {expected} jobs did not finish:"]
     common = set(outcomes[0].overrides).intersection(*(o.overrides for o in outcomes)) if len(outcomes) > 1 else set()
-    for outcome in bad:
+    shown = [outcome for outcome in bad if outcome.status != NOT_STARTED]
+    labels = [f"{outcome.status} ({outcome.kind})" if outcome.kind else outcome.status for outcome in shown]
+    width = max([11, *map(len, labels[:MOST])])
+    for label, outcome in list(zip(labels, shown, strict=True))[:MOST]:
         words = " ".join(word for word in outcome.overrides if word not in common) or " ".join(outcome.overrides)
         run = f" (run {outcome.run_id})" if outcome.run_id else ""
-        lines.append(f"  {outcome.status:<11}  {words}: {outcome.message or 'no message'}{run}")
+        lines.append(f"  {label:<{width}}  {words}: {outcome.message or 'no message'}{run}")
+    if len(shown) > MOST:
+        kinds = Counter(label for label in labels[MOST:])
+        lines.append(f"  and {', '.join(f'{number} more {label}' for label, number in sorted(kinds.items()))}")
+    left_out = [outcome for outcome in bad if outcome.status == NOT_STARTED]
+    if left_out:
+        lines.append(f"  {len(left_out)} not started: {left_out[0].message}")
     if lost:
         lines.append(f"  {lost} left no outcome: never started, or the process was killed")
     return "\n".join(lines)

@@ -39,6 +39,7 @@ NOTE_TAG = "mlflow.note.content"
 DIGEST = 36
 ROWS_IN_UI = 2000
 TABLES_IN_UI = 12
+TRIES_OF_DATA = 4
 HEART_STOPS = 5.0
 """Seconds to wait for a beat under way when a run ends badly; one that finishes waits until it is through."""
 
@@ -255,7 +256,14 @@ class TrackedRun(FileRun):
 
         self._refuse_if_finished()
         known = Dataset(name=name[:500], digest=digest[:DIGEST], source_type="paribus", source=json.dumps(digest))
-        self._client.log_inputs(self.run_id, [DatasetInput(known, tags=[])])
+        for attempt in range(TRIES_OF_DATA):
+            try:
+                self._client.log_inputs(self.run_id, [DatasetInput(known, tags=[])])
+                return
+            except Exception:  # another process named the same data at the same moment, and MLflow looks, then inserts
+                if attempt == TRIES_OF_DATA - 1:
+                    raise
+                time.sleep(0.05 * (attempt + 1))
 
     def checkpoint(self, path: Path) -> None:
         """Keep a checkpoint file as an artifact, for other runs to load; the run's folder has no copy of it."""

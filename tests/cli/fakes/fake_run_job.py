@@ -6,10 +6,10 @@ import os
 import time
 from pathlib import Path
 
-from paribus.cli.signals import Interrupted
 from paribus.errors import DataError, ExperimentError
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Result
+from paribus.sweep.signals import Interrupted
 
 
 def note(*words: object) -> None:
@@ -17,7 +17,11 @@ def note(*words: object) -> None:
         file.write(" ".join(map(str, words)) + "\n")
 
 
-def run_job(job, *, sweep=None, output_dir=None, inside=None):
+def take_job(job, identity, *, sweep):
+    raise AssertionError("nothing is kept, so nothing is taken")
+
+
+def run_job(job, *, sweep=None, output_dir=None, inside=None, waits=True):
     do = job.experiment.do
     note("start", job.seed, sweep, os.getpid())
     try:

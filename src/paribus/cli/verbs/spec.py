@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.cli import signals
 from paribus.cli.arguments import Arguments
 from paribus.cli.launch import validate
 from paribus.config.compose import Composer, jobs
@@ -19,6 +18,7 @@ from paribus.experiments.builds.older import document, overrides, result_file, w
 from paribus.running.run import run_job
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
+from paribus.sweep import signals
 
 if TYPE_CHECKING:
     from paribus.config.job import Job

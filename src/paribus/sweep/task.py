@@ -1,4 +1,4 @@
-"""One job inside ``hydra.main``: whatever happens in it is written down, and nothing but a signal comes out."""
+"""One job of ``hydra.main``: whatever happens in it is written down, and nothing but a signal comes out."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paribus.cli import signals
+from hydra.core.hydra_config import HydraConfig
+
+from paribus.config.compose import Composer
 from paribus.errors import ExperimentError, ParibusError
 from paribus.results.evidence import Evidence
+from paribus.running import failures, summary
+from paribus.running.life import Busy
+from paribus.running.run import run_job
 from paribus.sweep import outcome as outcomes
+from paribus.sweep import signals
 from paribus.sweep.outcome import Outcome
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from paribus.config.job import Job
+    from paribus.sweep.batch import Batch
 
 log = logging.getLogger("paribus")
 
@@ -37,7 +45,8 @@ class Surroundings:
         config_dirs: The user's folders of options, absolute.
         start: The folder that the program was started in: every relative path of a request means a place in it.
         added: Whether words that set values of ``data`` were handed to Hydra as ones that may add them
-            (:func:`paribus.cli.launch.run`).
+            (:func:`paribus.cli.execute.run`).
+        waits: Whether a job waits while another process is at the same one; else it ends as ``busy``.
     """
 
     sweep: str | None
@@ -46,15 +55,31 @@ class Surroundings:
     config_dirs: tuple[str, ...]
     start: Path
     added: bool = False
+    waits: bool = True
 
 
-def make_task(surroundings: Surroundings) -> Callable[[DictConfig], None]:
-    """Return the job function for ``hydra.main``."""
+class Task:
+    """The job function for ``hydra.main``; it travels to worker processes without the list of all jobs.
 
-    def task(config: DictConfig) -> None:
-        run_here(config, surroundings)
+    Attributes:
+        surroundings: What each job needs to know.
+        batch: The jobs of the sweep, for the sweeper; None for a single run, and in a worker.
+        ended: What became of the jobs that the sweeper has seen the end of.
+    """
 
-    return task
+    def __init__(self, surroundings: Surroundings, batch: Batch | None = None) -> None:
+        """Hold what the jobs need."""
+        self.surroundings = surroundings
+        self.batch = batch
+        self.ended: list[Outcome] = []
+
+    def __call__(self, config: DictConfig) -> None:
+        """Run a job."""
+        run_here(config, self.surroundings)
+
+    def __reduce__(self) -> tuple[type[Task], tuple[Surroundings]]:
+        """Leave the list of jobs behind."""
+        return Task, (self.surroundings,)
 
 
 def run_here(config: DictConfig, surroundings: Surroundings) -> None:
@@ -66,11 +91,10 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
     Raises:
         Interrupted: If a signal ended it; its outcome is written all the same.
     """
-    from hydra.core.hydra_config import HydraConfig
-
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     words = tuple(_as_written(word) if surroundings.added else word for word in hydra.overrides.task)
+    number = int(hydra.job.num) if surroundings.sweep is not None else None
     in_worker = os.getpid() != surroundings.parent
     watch = None
     if in_worker and surroundings.workers_are_children:
@@ -84,13 +108,14 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
                 surroundings.sweep,
                 folder,
                 inside=inside,
+                waits=surroundings.waits,
             )
         except KeyboardInterrupt as error:
-            _write(_stopped(error, words, surroundings.sweep), folder)
+            _write(replace(_stopped(error, words, surroundings.sweep), number=number), folder)
             if watch is not None and watch.orphaned:
                 os._exit(signals.EXIT_INTERRUPTED)
             raise
-    _write(replace(ended, overrides=words), folder)
+    _write(replace(ended, overrides=words, number=number), folder)
 
 
 def _stopped(error: KeyboardInterrupt, words: tuple[str, ...], sweep: str | None) -> Outcome:
@@ -98,7 +123,7 @@ def _stopped(error: KeyboardInterrupt, words: tuple[str, ...], sweep: str | None
     run_id = getattr(error, "run_id", None)
     if getattr(error, "finished", False):
         return Outcome(outcomes.DONE, words, sweep, run_id=run_id)
-    return Outcome(outcomes.INTERRUPTED, words, sweep, run_id=run_id, message="interrupted")
+    return Outcome(outcomes.INTERRUPTED, words, sweep, run_id=run_id, message="interrupted", kind=failures.INTERRUPTED)
 
 
 def _write(outcome: Outcome, folder: Path) -> None:
@@ -125,43 +150,52 @@ def _job(
     surroundings: Surroundings,
     hydra_words: Sequence[str],
 ) -> Job:
-    from paribus.config.compose import Composer
-
-    return Composer(surroundings.config_dirs).from_config(config, words, choices, hydra_words)
+    return _composer(surroundings.config_dirs).from_config(config, words, choices, hydra_words)
 
 
-def attempt(make: Callable[[], Job], sweep: str | None, folder: Path, *, inside: Path | None = None) -> Outcome:
+@cache
+def _composer(config_dirs: tuple[str, ...]) -> Composer:
+    return Composer(config_dirs)
+
+
+def attempt(
+    make: Callable[[], Job], sweep: str | None, folder: Path, *, inside: Path | None = None, waits: bool = True
+) -> Outcome:
     """Run a job and return how it ended; only a signal comes out as an exception.
 
     Args:
         make: Makes the job.
         sweep: Identifier of the sweep, None for a single run.
-        folder: The job's output folder; a traceback is kept there as ``traceback.txt``.
+        folder: The job's output folder; a traceback is kept there as ``traceback.txt`` and in the job's log.
         inside: The folder that the experiment works in; None: where the program was started.
+        waits: Whether to wait while another process is at the same job; else the outcome is ``busy``.
     """
-    from paribus.running import summary
-    from paribus.running.run import run_job
-
     started = time.monotonic()
     ended = Outcome(outcomes.DONE, (), sweep)
     try:
-        result = run_job(make(), sweep=sweep, output_dir=folder, inside=inside)
+        result = run_job(make(), sweep=sweep, output_dir=folder, inside=inside, waits=waits)
         ended = replace(ended, run_id=result.run_id, reused=result.reused)
         if sweep is None and result.evidence is Evidence.COMPARISON and result.success:
             print(summary.conclusions(result, folder))
         if not result.success:
             ended = replace(ended, status=outcomes.FAILED, message=result.error_message or "failed")
+    except Busy as error:
+        return replace(ended, status=outcomes.BUSY, message=one_line(str(error)))
     except ParibusError as error:
         _keep_traceback(folder)
         status = outcomes.FAILED if isinstance(error, ExperimentError) else outcomes.REFUSED
-        ended = replace(ended, status=status, message=one_line(str(error)), run_id=getattr(error, "run_id", None))
+        ended = _failed(ended, error, status, one_line(str(error)))
     except Exception as error:
         _keep_traceback(folder)
-        message = one_line(f"{type(error).__name__}: {error}")
-        ended = replace(ended, status=outcomes.FAILED, message=message, run_id=getattr(error, "run_id", None))
+        ended = _failed(ended, error, outcomes.FAILED, one_line(f"{type(error).__name__}: {error}"))
     if ended.status != outcomes.DONE:
         log.error("%s (details in %s)", ended.message, folder)
     return replace(ended, duration_seconds=time.monotonic() - started)
+
+
+def _failed(ended: Outcome, error: BaseException, status: str, message: str) -> Outcome:
+    run_id, kind = getattr(error, "run_id", None), failures.kind(error)
+    return replace(ended, status=status, message=message, run_id=run_id, kind=kind)
 
 
 def one_line(message: str) -> str:
@@ -170,6 +204,10 @@ def one_line(message: str) -> str:
 
 
 def _keep_traceback(folder: Path) -> None:
+    text = traceback.format_exc()
     with contextlib.suppress(OSError):  # it is a copy of what the log says; a full disk must not hide the error itself
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        (folder / "traceback.txt").write_text(text, encoding="utf-8")
+    for handler in logging.getLogger().handlers:  # the job's own log, not the terminal
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(logging.LogRecord(log.name, logging.ERROR, __file__, 0, "%s", (text.rstrip(),), None))

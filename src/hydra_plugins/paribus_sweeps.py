@@ -1,0 +1,71 @@
+"""What Hydra finds of Paribus: its sweeper, which the entrypoint chooses, and the launcher ``workers``.
+
+Hydra reads every module of this namespace at every start, and more than once: what does the work stands elsewhere, and
+is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class WorkersLauncher(Launcher):
+    """Processes of this machine share the jobs (``workers=N``)."""
+
+    def __init__(self, n: Any = None) -> None:
+        """Take the number of workers, which stands in the batch of the task as well."""
+        self.n = n
+        self.does: Any = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Get ready."""
+        from paribus.sweep.launcher import Workers
+
+        self.does = Workers(task_function, config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs of the task's batch."""
+        self.does.launch()
+        return ()
+
+
+class BatchSweeper(Sweeper):
+    """Runs the jobs that the entrypoint has composed and checked."""
+
+    def __init__(self, max_batch_size: int | None = None, params: dict[str, str] | None = None) -> None:
+        """Take what Hydra's basic sweeper takes; what ``params`` say stands in the batch already."""
+        self.max_batch_size = max_batch_size
+        self.does: Any = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Get ready."""
+        from paribus.sweep.sweeper import Sweep
+
+        self.does = Sweep(hydra_context, task_function, config, most=self.max_batch_size)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the jobs; the words of the command line have been expanded before."""
+        return self.does.run()
+
+
+_store = ConfigStore.instance()
+_store.store(
+    group="hydra/launcher",
+    name="workers",
+    node={"_target_": "hydra_plugins.paribus_sweeps.WorkersLauncher", "n": None},
+    provider="paribus",
+)
+_store.store(
+    group="hydra/sweeper",
+    name="paribus",
+    node={"_target_": "hydra_plugins.paribus_sweeps.BatchSweeper", "max_batch_size": None, "params": None},
+    provider="paribus",
+)

@@ -1,0 +1,264 @@
+"""Running validated jobs: one by itself, or those of a sweep that are not done yet; then summing up."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf
+
+from paribus.cli.words import Words
+from paribus.config import _compatibility as hydra_parts
+from paribus.config.compose import Composer
+from paribus.config.locate import conf_dir
+from paribus.config.settings import AUTO
+from paribus.errors import ConfigError, ParibusError
+from paribus.subjects.as_trained import AsTrained
+from paribus.sweep import outcome as outcomes
+from paribus.sweep import signals
+from paribus.sweep.batch import Batch
+from paribus.sweep.end import finish as finish_sweep
+from paribus.sweep.outcome import Outcome
+from paribus.sweep.processors import device_of, workers
+from paribus.sweep.start import Started, refuse_swept, start, told
+from paribus.sweep.task import Surroundings, Task, may_add, one_line
+from paribus.tracking.store import open_store
+
+if TYPE_CHECKING:
+    from paribus.config.job import Job
+
+EXIT_DONE, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
+WORKERS, IN_THIS_PROCESS = (
+    "hydra_plugins.paribus_sweeps.WorkersLauncher",
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+)
+"""The launchers whose jobs share processes of ours: workers, and the entrypoint itself."""
+
+
+def run(words: Words, asked: Sequence[Job]) -> int:
+    """Launch validated jobs, see to what a sweep needs at its end, and return the exit code."""
+    return run_sweep(words, asked) if words.multirun else run_single(words, asked[0])
+
+
+def run_single(words: Words, job: Job) -> int:
+    """Launch one validated job and return the exit code."""
+    hydra = Composer(words.config_dirs).hydra(_hydra_words(words.overrides, [job]))
+    folder = _output_folder(hydra, multirun=False)
+    surroundings = _surroundings(words, [job], None)
+    _refuse_unwritable(folder, multirun=False)
+    interrupted, broken = _through_hydra(Task(surroundings), _hydra_command(words, folder, added=surroundings.added))
+    ended = outcomes.collect([folder], None)
+    if broken is not None:
+        print(f"paribus: {broken}", file=sys.stderr)
+    code = summed_up(ended, expected=1, interrupted=interrupted, closing=EXIT_DONE if broken is None else EXIT_FAILED)
+    if code == EXIT_DONE:
+        run_id = ended[0].run_id
+        look = f"; paribus show {run_id[:8]} tells about the run" if run_id else ""
+        print(f"Files: {os.path.relpath(folder)}{look}")
+    return code
+
+
+def run_sweep(words: Words, asked: Sequence[Job]) -> int:
+    """Launch the validated jobs of a sweep that are not done yet, see to its end, and return the exit code.
+
+    Raises:
+        ParibusError: If the request is wrong after all.
+    """
+    refuse_swept(asked)
+    sweep = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    hydra = Composer(words.config_dirs).hydra(_hydra_words(words.overrides, asked))
+    folder = _output_folder(hydra, multirun=True)
+    workers, own = _workers(hydra, asked[0])
+    _refuse_unwritable(folder, multirun=True)
+    interrupted, broken = False, None
+    started = None
+    task = Task(_surroundings(words, asked, sweep, launcher=_launcher(hydra)))
+    with signals.raising():
+        try:
+            open_stores(asked)
+            started = start(asked, sweep)
+            for line in told(started):
+                print(line, flush=True)
+            task.batch = _batch(started, workers, added=task.surroundings.added)
+        except KeyboardInterrupt:
+            interrupted = True
+    if task.batch is not None and task.batch.todo and not interrupted:
+        command = _hydra_command(words, folder, added=task.surroundings.added)
+        interrupted, broken = _through_hydra(task, [*command, *own])
+    jobs, ended = list(asked), list(outcomes.collect(_job_folders(folder), sweep))
+    if started is not None:
+        jobs = started.jobs
+        ended = outcomes.in_order([*started.settled.values(), *ended, *task.ended])
+    if broken is not None:
+        print(f"paribus: {_launcher(hydra).rsplit('.', 1)[-1]}: {broken}", file=sys.stderr)
+    with signals.raising():
+        closing = finish(jobs, sweep, folder, interrupted=interrupted, ended=ended)
+    if broken is not None:
+        closing = EXIT_FAILED
+    code = summed_up(ended, expected=len(jobs), interrupted=interrupted, closing=closing)
+    if code == EXIT_DONE and folder.exists():
+        print(f"Files: {os.path.relpath(folder)}")
+    return code
+
+
+def _through_hydra(task: Task, command: Sequence[str]) -> tuple[bool, str | None]:
+    """Run a task through Hydra; return whether a signal came, and what broke if something did."""
+    with signals.raising():
+        try:
+            hydra_parts.run_main(task, command, conf_dir())
+        except KeyboardInterrupt:
+            return True, None
+        except Exception as error:  # jobs never raise, so this is the launcher: a worker that was killed, for example
+            return False, one_line(f"{type(error).__name__}: {error}")
+    return False, None
+
+
+def _surroundings(words: Words, asked: Sequence[Job], sweep: str | None, *, launcher: str = "") -> Surroundings:
+    return Surroundings(
+        sweep=sweep,
+        parent=os.getpid(),
+        workers_are_children="joblib" in launcher,
+        config_dirs=tuple(os.path.abspath(folder) for folder in words.config_dirs),
+        start=Path.cwd(),
+        added=any(isinstance(job.nodes["data"], AsTrained) for job in asked),
+    )
+
+
+def _launcher(hydra: DictConfig) -> str:
+    return str(hydra.hydra.launcher.get("_target_", ""))
+
+
+def _workers(hydra: DictConfig, job: Job) -> tuple[int, tuple[str, ...]]:
+    """Return how many processes share the jobs, and the words by which Hydra is told who starts them.
+
+    Raises:
+        ConfigError: If another launcher is chosen as well.
+    """
+    sweeper, chosen = "hydra/sweeper=paribus", _launcher(hydra)
+    if chosen == WORKERS:
+        asked = hydra.hydra.launcher.n if hydra.hydra.launcher.n is not None else job.workers
+        number = workers(AUTO if asked == 1 and hydra.hydra.launcher.n is None else asked, device=device_of(job))
+        return number, (sweeper,)
+    if job.workers == 1:
+        return 1, (sweeper,)
+    if chosen != IN_THIS_PROCESS:
+        raise ConfigError(
+            f"workers={job.workers}: the chosen hydra/launcher ({chosen.rsplit('.', 1)[-1]}) starts its own; "
+            "leave one of the two out"
+        )
+    number = workers(job.workers, device=device_of(job))
+    return number, (sweeper, "hydra/launcher=workers") if number > 1 else (sweeper,)
+
+
+def _batch(started: Started, number: int, *, added: bool) -> Batch:
+    """Return the jobs of a sweep as its sweeper takes them."""
+    words = []
+    for job in started.jobs:
+        own = [word for word in job.overrides if not word.lstrip("+").startswith(("hydra.", "hydra/"))]
+        words.append(tuple(may_add(word) if added else word for word in own))
+    first = started.jobs[0]
+    return Batch(
+        words=tuple(words),
+        todo=started.todo,
+        settled=tuple(started.settled.values()),
+        settings=first.sweep,
+        workers=number,
+        device=device_of(first),
+    )
+
+
+def open_stores(asked: Sequence[Job]) -> None:
+    """Open each tracking store once, here in the parent: a fresh database does not survive several first users."""
+    seen = []
+    for job in asked:
+        spec = job.nodes["tracking"]
+        if spec not in seen:
+            seen.append(spec)
+            open_store(spec)
+
+
+def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool, ended: Sequence[Outcome]) -> int:
+    """Do what belongs to the end of a sweep (runs left open are closed, a study's comparison is made)."""
+    try:
+        finish_sweep(asked, sweep, output_dir=folder, interrupted=interrupted, ended=ended)
+    except ParibusError as error:
+        print(f"paribus: {one_line(str(error))}", file=sys.stderr)
+        return EXIT_FAILED
+    except Exception as error:  # the jobs' own results are kept; say what is missing and go on to the failure table
+        print(f"paribus: at the end of the sweep: {one_line(f'{type(error).__name__}: {error}')}", file=sys.stderr)
+        return EXIT_FAILED
+    return EXIT_DONE
+
+
+def summed_up(ended: Sequence[Outcome], *, expected: int, interrupted: bool, closing: int = EXIT_DONE) -> int:
+    """Print what did not finish and return the exit code.
+
+    A request whose every job was refused after all was wrong (2); one failed job of several makes it a failure (1).
+    """
+    table = outcomes.failure_table(ended, expected=expected)
+    if table and expected > 1:
+        print(table, file=sys.stderr)
+    elif table and not interrupted:
+        last = ended[0].message if ended else "the process was killed"
+        print(f"paribus: {last}", file=sys.stderr)
+    if interrupted:
+        print("paribus: interrupted", file=sys.stderr)
+        return signals.EXIT_INTERRUPTED
+    if not table:
+        return closing
+    if len(ended) == expected and all(outcome.status == outcomes.REFUSED for outcome in ended):
+        return EXIT_REFUSED
+    return EXIT_FAILED
+
+
+def _hydra_words(overrides: Sequence[str], asked: Sequence[Job]) -> tuple[str, ...]:
+    """Return the words of the first job with those about Hydra: its folders and its launcher are the same for all."""
+    own = tuple(word for word in overrides if word.lstrip("+").startswith(("hydra.", "hydra/")))
+    return (*(word for word in asked[0].overrides if word not in own), *own)
+
+
+def _output_folder(hydra: DictConfig, *, multirun: bool) -> Path:
+    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
+    try:
+        with hydra_parts.hydra_node(hydra):
+            return Path(str(OmegaConf.select(hydra, key, throw_on_missing=True))).absolute()
+    except Exception as error:
+        raise ConfigError(f"{key}: cannot be resolved before the jobs start: {' '.join(str(error).split())}") from error
+
+
+def _refuse_unwritable(folder: Path, *, multirun: bool) -> None:
+    """Refuse an output folder that cannot be written, before anything starts.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is not a folder")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{key}={folder}: cannot be written ({error.strerror or error})") from None
+
+
+def _job_folders(folder: Path) -> list[Path]:
+    return sorted({found.parent for found in folder.rglob(outcomes.FILE)}, key=lambda p: (len(p.name), p.name))
+
+
+def _hydra_command(words: Words, folder: Path, *, added: bool) -> list[str]:
+    """Return the command line for ``hydra.main``, with the output folder pinned to the one that is read afterwards."""
+    key = "hydra.sweep.dir" if words.multirun else "hydra.run.dir"
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    flags = ["--multirun"] if words.multirun else []
+    if words.config_dir is not None:
+        flags += ["--config-dir", words.config_dir]
+    overrides = [may_add(word) if added else word for word in words.overrides]
+    return [*flags, *overrides, f"{key}='{quoted}'"]

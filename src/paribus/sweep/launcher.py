@@ -1,0 +1,49 @@
+"""The Hydra launcher ``workers``: the jobs of a sweep are shared by processes of this machine."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from hydra.core.utils import configure_log
+from omegaconf import DictConfig
+
+from paribus.config.locate import conf_dir
+from paribus.errors import ConfigError
+from paribus.sweep.batch import Batch, Policy, not_started
+from paribus.sweep.live import Live
+from paribus.sweep.processors import environment
+from paribus.sweep.task import Task
+from paribus.sweep.workers.pool import Pool
+from paribus.sweep.workers.worker import Start, orders
+
+
+class Workers:
+    """Hands the jobs of a sweep to workers; how many there are stands in the batch of the task (``workers=N``)."""
+
+    def __init__(self, task: object, config: DictConfig) -> None:
+        """Take what Hydra hands over.
+
+        Raises:
+            ConfigError: If the task is not one of the entrypoint's.
+        """
+        if not isinstance(task, Task) or task.batch is None:
+            raise ConfigError("hydra/launcher=workers: runs sweeps of paribus alone")
+        self._task, self._batch, self._config = task, task.batch, config
+
+    def launch(self) -> None:
+        """Run the jobs; what became of them stands in ``task.ended``."""
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        run(self._task, self._batch, self._config)
+
+
+def run(task: Task, batch: Batch, config: DictConfig) -> None:
+    """Run the jobs of a batch in workers."""
+    folder = Path(str(config.hydra.sweep.dir)).absolute() / "workers"
+    start = Start(config, conf_dir(), task.surroundings)
+    number = max(1, min(batch.workers, len(batch.todo)))
+    policy = Policy(batch.settings)
+    pool = Pool(number, start, folder, partial(environment, device=batch.device))
+    with Live(batch, workers=number) as live:
+        left = pool.run(orders(batch.todo, batch.words), policy, live.told, task.ended)
+    task.ended += not_started(left, batch.words, task.surroundings.sweep, policy.stopped or "")

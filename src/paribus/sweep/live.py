@@ -1,0 +1,107 @@
+"""What a sweep shows while it runs: a bar in a terminal, now and then a line in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from paribus.sweep import outcome as outcomes
+from paribus.sweep.batch import Batch
+from paribus.sweep.estimate import span
+from paribus.sweep.outcome import Outcome
+
+LINE_SECONDS = 30.0
+"""In a log there is a line at most so often, and one when all is through."""
+
+
+class Live:
+    """Counts the jobs of a sweep as they end and says how far it is."""
+
+    def __init__(self, batch: Batch, *, workers: int = 1) -> None:
+        """Count what was settled before."""
+        self._batch = batch
+        self._workers = workers
+        self._words = _differing(batch)
+        self.total = len(batch.words)
+        self.reused = sum(outcome.reused for outcome in batch.settled)
+        self.done = 0
+        self.failed = sum(not outcome.reused for outcome in batch.settled)
+        self.running = 0
+        self._seconds: list[float] = []
+        self._bar: Any = None
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Show the bar, in a terminal."""
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=self.total, initial=self.ended, unit="job", dynamic_ncols=True, leave=True)
+        print(f"{len(self._batch.todo)} jobs for {self._workers} worker{'s' if self._workers > 1 else ''}", flush=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Say how far it came."""
+        if self._bar is not None:
+            self._bar.close()
+        else:
+            print(self.line(), flush=True)
+
+    @property
+    def ended(self) -> int:
+        """How many jobs are through: reused, done or failed."""
+        return self.reused + self.done + self.failed
+
+    def told(self, number: int | None, outcome: Outcome | None, running: int) -> None:
+        """Take note of a job that was handed out or has ended."""
+        self.running = running
+        if outcome is not None:
+            self.note(outcome)
+        if self._bar is not None:
+            self._bar.n = self.ended
+            self._bar.set_postfix_str(self.counts(), refresh=True)
+        elif outcome is not None and time.monotonic() - self._said > LINE_SECONDS:
+            self._said = time.monotonic()
+            print(self.line(), flush=True)
+
+    def note(self, outcome: Outcome) -> None:
+        """Count a job that has ended."""
+        if outcome.status == outcomes.DONE:
+            self.reused += outcome.reused
+            self.done += not outcome.reused
+        else:
+            self.failed += 1
+        if outcome.duration_seconds is not None and not outcome.reused:
+            self._seconds.append(outcome.duration_seconds)
+
+    def counts(self) -> str:
+        """Return how many are done, reused, running and failed; what there is none of is left out."""
+        named = (("done", self.done), ("reused", self.reused), ("running", self.running), ("failed", self.failed))
+        return ", ".join(f"{number} {name}" for name, number in named if number)
+
+    def left(self) -> str:
+        """Return how long the rest takes by what was seen so far; empty where nothing was seen."""
+        rest = self.total - self.ended
+        if not self._seconds or not rest:
+            return ""
+        return f"about {span(rest * sum(self._seconds) / len(self._seconds) / self._workers)} left"
+
+    def line(self) -> str:
+        """Return how far the sweep is, in a line."""
+        return "  ".join(part for part in (f"{self.ended} of {self.total} jobs", self.counts(), self.left()) if part)
+
+    def heading(self, number: int) -> str:
+        """Return the line that stands before a job that runs here."""
+        left = self.left()
+        far = f" ({self.ended} of {self.total} through{', ' + left if left else ''})" if self.total > 1 else ""
+        return f"\t#{number} : {' '.join(self._words[number])}{far}"
+
+
+def _differing(batch: Batch) -> tuple[tuple[str, ...], ...]:
+    """Return of every job the words in which it differs from others; of a single one all."""
+    if len(batch.words) < 2:
+        return batch.words
+    common = set(batch.words[0]).intersection(*batch.words)
+    return tuple(tuple(word for word in words if word not in common) for words in batch.words)

@@ -1,0 +1,128 @@
+"""Hydra's loader for the jobs of a sweep, with each distinct choice of groups composed once."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import run_job
+from hydra.types import HydraContext, RunMode, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from paribus.config._compatibility import hydra_node
+
+MOST_FOLDERS = 10_000
+
+
+class SweepLoader(ConfigLoaderImpl):
+    """Composes what Hydra composes, ten times as fast: values are set in a copy of what the same groups composed.
+
+    Hydra composes every job of a sweep anew, a tenth of a second each.
+    """
+
+    def __init__(self, given: ConfigLoaderImpl) -> None:
+        """Look where ``given`` looks."""
+        super().__init__(config_search_path=given.get_search_path())
+        self._bases: dict[tuple[str, ...], bytes | DictConfig] = {}
+        self._parsed: dict[str, Override] = {}
+        self._groups: dict[tuple[str, tuple[str, ...]], bool] = {}
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Return the configuration of one job, Hydra's own part included."""
+        hydra_words = tuple(OmegaConf.to_container(master_config.hydra.overrides.hydra) or ())
+        parsed = [self._parse(word) for word in sweep_overrides]
+        if any(each.is_hydra_override() or each.is_delete() for each in parsed):
+            return super().load_sweep_config(master_config, list(sweep_overrides))
+        values = [each for each in parsed if not self._chooses(each, hydra_words)]
+        groups = tuple(str(each.input_line) for each in parsed if each not in values)
+        config = self._copy(master_config, (*map(str, hydra_words), *groups))
+        self._apply_overrides_to_config(values, config)
+        words = [str(each.input_line) for each in parsed]
+        config.hydra.overrides.task = words
+        config.hydra.runtime.cwd = os.getcwd()
+        naming = config.hydra.job.config.override_dirname
+        config.hydra.job.override_dirname = get_overrides_dirname(
+            overrides=parsed, kv_sep=naming.kv_sep, item_sep=naming.item_sep, exclude_keys=naming.exclude_keys
+        )
+        OmegaConf.copy_cache(from_config=master_config, to_config=config)
+        return config
+
+    def _copy(self, master: DictConfig, words: tuple[str, ...]) -> DictConfig:
+        if words not in self._bases:
+            made = self.load_configuration(master.hydra.job.config_name, list(words), run_mode=RunMode.RUN)
+            self._bases[words] = _frozen(made)
+        base = self._bases[words]
+        made_again: DictConfig = pickle.loads(base) if isinstance(base, bytes) else copy.deepcopy(base)
+        return made_again
+
+    def _parse(self, word: str) -> Override:
+        if word not in self._parsed:
+            self._parsed[word] = OverridesParser.create(config_loader=self).parse_overrides([word])[0]
+        return self._parsed[word]
+
+    def _chooses(self, override: Override, hydra_words: tuple[Any, ...]) -> bool:
+        """Return whether an override chooses the option of a group, as Hydra tells it."""
+        if override.package is not None:
+            return True
+        path = tuple(str(word) for word in hydra_words if "searchpath" in str(word))
+        key = (str(override.key_or_group), path)
+        if key not in self._groups:
+            _, repository = self._parse_overrides_and_create_caching_repo("config", list(path))
+            self._groups[key] = bool(repository.group_exists(key[0]))
+        return self._groups[key] and not isinstance(override.value(), dict)
+
+
+def _frozen(config: DictConfig) -> bytes | DictConfig:
+    """Return a configuration in a form that is copied five times faster than itself, where it can be."""
+    try:
+        return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+    except pickle.PicklingError:  # Hydra reads the modules of other plugins twice, and so has two classes of one name
+        return config
+
+
+def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, number: int, words: Sequence[str]) -> Path:
+    """Run one job of a sweep in this process as Hydra runs it, and return its output folder, which is its own.
+
+    Args:
+        context: Hydra's loader and callbacks.
+        master: The configuration of the sweep.
+        task: The job function.
+        number: The job's number.
+        words: The job's overrides.
+    """
+    config = context.config_loader.load_sweep_config(master, list(words))
+    with open_dict(config):
+        config.hydra.job.id = number
+        config.hydra.job.num = number
+    folder = own_folder(config)
+    with open_dict(config):
+        config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())
+    run_job(
+        hydra_context=context,
+        task_function=task,
+        config=config,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+    return folder
+
+
+def own_folder(config: DictConfig) -> Path:
+    """Make the output folder of a job; where there is one of that name, beside it with a number: none is used twice."""
+    with hydra_node(config):
+        asked = Path(str(config.hydra.sweep.dir)).absolute() / str(config.hydra.sweep.subdir)
+    folder = Path(os.path.normpath(asked))
+    for attempt in range(2, MOST_FOLDERS):
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            folder = asked.with_name(f"{asked.name}.{attempt}")
+    raise FileExistsError(f"{asked}: {MOST_FOLDERS} jobs have used this folder; choose another hydra.sweep.dir")

@@ -1,0 +1,112 @@
+"""The start of a sweep: which jobs are done already, which are to be run, and what of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paribus.errors import ConfigError
+from paribus.running.run import take_job
+from paribus.sweep import outcome as outcomes
+from paribus.sweep import standing as standings
+from paribus.sweep.identities import Known, known_jobs
+from paribus.sweep.outcome import Outcome
+from paribus.sweep.standing import Runs, Standing, all_standing
+from paribus.tracking.kept import FAILURE_TAG
+from paribus.tracking.states import run_states
+
+if TYPE_CHECKING:
+    from paribus.config.job import Job
+
+NAMED = 10
+"""The most jobs that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The jobs of a sweep at its start.
+
+    Attributes:
+        known: The jobs, with the run that ``latest`` stands for named.
+        settled: What became of those that need not be run, by number.
+    """
+
+    known: tuple[Known, ...]
+    settled: Mapping[int, Outcome]
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs."""
+        return [each.job for each in self.known]
+
+    @property
+    def todo(self) -> tuple[int, ...]:
+        """Numbers of the jobs that are to be run."""
+        return tuple(each.number for each in self.known if each.number not in self.settled)
+
+
+def refuse_swept(jobs: Sequence[Job]) -> None:
+    """Refuse to sweep over how the sweep is run.
+
+    Raises:
+        ConfigError: If the jobs differ in it.
+    """
+    for name in ("workers", "sweep"):
+        if any(getattr(job, name) != getattr(jobs[0], name) for job in jobs):
+            raise ConfigError(f"{name}: says how all jobs of a sweep are run, so it cannot be swept over")
+
+
+def start(jobs: Sequence[Job], sweep: str) -> Started:
+    """Find out which jobs of a sweep need not be run: those that are finished, and those that would fail again."""
+    known = tuple(known_jobs(jobs))
+    specs = {repr(job.nodes["tracking"]): job.nodes["tracking"] for job in jobs}
+    runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
+    settled: dict[int, Outcome] = {}
+    for each, stands in zip(known, all_standing(known, runs, reused=True), strict=True):
+        outcome = _taken(each, stands, sweep) or _given_up(each, stands, sweep)
+        if outcome is not None:
+            settled[each.number] = outcome
+    return Started(known, settled)
+
+
+def _taken(known: Known, stands: Standing, sweep: str) -> Outcome | None:
+    if stands.state != standings.FINISHED or known.identity is None:
+        return None
+    result = take_job(known.job, known.identity, sweep=sweep)
+    if result is None:
+        return None
+    words = known.job.overrides
+    return Outcome(outcomes.DONE, words, sweep, run_id=result.run_id, reused=True, number=known.number)
+
+
+def _given_up(known: Known, stands: Standing, sweep: str) -> Outcome | None:
+    if stands.state != standings.FAILED or stands.again or stands.run is None:
+        return None
+    return Outcome(
+        outcomes.FAILED,
+        known.job.overrides,
+        sweep,
+        run_id=stands.run.run_id,
+        message=f"{stands.why} (in an earlier sweep, by this very code; sweep.retry=failed tries again)",
+        kind=stands.run.tags.get(FAILURE_TAG),
+        number=known.number,
+    )
+
+
+def told(started: Started) -> list[str]:
+    """Return what there is to say before a sweep: the jobs that are reused, by name, and how many are left out."""
+    reused = [outcome for outcome in started.settled.values() if outcome.reused]
+    given_up = len(started.settled) - len(reused)
+    lines = []
+    if reused:
+        lines.append(f"{len(reused)} of {len(started.known)} jobs are done already and reused:")
+        common = set(started.known[0].job.overrides).intersection(*(each.job.overrides for each in started.known))
+        for outcome in reused[:NAMED]:
+            words = " ".join(word for word in outcome.overrides if word not in common)
+            lines.append(f"  #{outcome.number}  run {(outcome.run_id or '')[:8]}  {words}".rstrip())
+        if len(reused) > NAMED:
+            lines.append(f"  ... and {len(reused) - NAMED} more")
+    if given_up:
+        lines.append(f"{given_up} failed before, by this very code, and are not tried again (sweep.retry=failed does)")
+    return lines

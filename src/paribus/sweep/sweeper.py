@@ -1,0 +1,79 @@
+"""The Hydra sweeper of Paribus: runs the jobs that the entrypoint has composed, checked and identified before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from paribus.errors import ConfigError
+from paribus.sweep import outcome as outcomes
+from paribus.sweep.batch import Batch, Policy, not_started
+from paribus.sweep.live import Live
+from paribus.sweep.loader import SweepLoader, run_one
+from paribus.sweep.task import Task
+
+log = logging.getLogger("paribus.sweep")
+
+
+class Sweep:
+    """Hands the jobs of the task's batch to the launcher; without one, runs them here, one after the other."""
+
+    def __init__(self, context: HydraContext, task: object, config: DictConfig, *, most: int | None = None) -> None:
+        """Give the launcher a loader that composes each choice of groups once.
+
+        Args:
+            context: Hydra's loader and callbacks.
+            task: The job function.
+            config: The configuration of the sweep.
+            most: The most jobs that a launcher gets at once.
+
+        Raises:
+            ConfigError: If the task is not one of the entrypoint's.
+        """
+        if not isinstance(task, Task) or task.batch is None:
+            raise ConfigError("hydra/sweeper=paribus: runs sweeps of paribus alone")
+        assert isinstance(context.config_loader, ConfigLoaderImpl)
+        self._context = HydraContext(config_loader=SweepLoader(context.config_loader), callbacks=context.callbacks)
+        self._task, self._batch, self._config, self._most = task, task.batch, config, most
+        self._launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self._context, task_function=task, config=config
+        )
+
+    def run(self) -> None:
+        """Run the jobs."""
+        task, batch, config = self._task, self._batch, self._config
+        folder = Path(str(config.hydra.sweep.dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, folder / "multirun.yaml")
+        if isinstance(self._launcher, BasicLauncher):
+            self._run_here(task, batch, config)
+            return
+        words = [list(batch.words[number]) for number in batch.todo]
+        size = max(1, self._most or len(words))
+        for first in range(0, len(words), size):
+            self._launcher.launch(words[first : first + size], initial_job_idx=first)
+
+    def _run_here(self, task: Task, batch: Batch, config: DictConfig) -> None:
+        setup_globals()
+        policy = Policy(batch.settings)
+        live = Live(batch)
+        for place, number in enumerate(batch.todo):
+            configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+            log.info("%s", live.heading(number))
+            found = outcomes.read(run_one(self._context, config, task, number, batch.words[number]))
+            if found is not None:
+                policy.ended(found)
+                live.note(found)
+            if policy.stopped is not None:
+                rest: Sequence[int] = batch.todo[place + 1 :]
+                task.ended += not_started(rest, batch.words, task.surroundings.sweep, policy.stopped)
+                break
+        configure_log(config.hydra.hydra_logging, config.hydra.verbose)

@@ -1,0 +1,1 @@
+"""Processes that share the jobs of a sweep on one machine."""

@@ -1,0 +1,187 @@
+"""The process that workers are forked from: it has imported what they need, once, and runs nothing itself.
+
+It is started as a program of its own, so that nothing of the entrypoint (its threads, its open database, CUDA) is in
+it, and it has no thread when it forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+from paribus.sweep.workers.ends import GRACE_SECONDS, die_with_parent
+
+HEADER = struct.Struct("!I")
+PRELOAD = {
+    "torch": ("torch", "scipy.stats", "sklearn.linear_model", "paribus.figures.draw", "paribus.report.page"),
+    "mlflow": ("mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store"),
+    "pandas": ("pandas",),
+    "paribus.running.run": ("paribus.running.run", "paribus.running.setup", "paribus.sweep.workers.worker"),
+}
+"""What is imported before the workers are forked, by what the entrypoint needed to check and identify the jobs."""
+
+
+@dataclass(frozen=True)
+class Begin:
+    """The first message to the server: where modules are found, and which are imported before any worker starts."""
+
+    path: Sequence[str]
+    preload: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A request for a worker; the socket that it works at comes along."""
+
+    number: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    log: str | None = None
+
+
+def preloaded() -> list[str]:
+    """Return the modules that workers of this program's jobs are going to need."""
+    return [name for needed, names in PRELOAD.items() if needed in sys.modules for name in names]
+
+
+def send(control: socket.socket, message: object, *sockets: socket.socket) -> None:
+    """Send a message, with sockets that the other process is to have."""
+    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    socket.send_fds(control, [HEADER.pack(len(content))], [each.fileno() for each in sockets])
+    control.sendall(content)
+
+
+def receive(control: socket.socket) -> tuple[object, list[int]]:
+    """Return the next message with the file descriptors that came along.
+
+    Raises:
+        EOFError: If the other end is gone.
+    """
+    header, descriptors, _, _ = socket.recv_fds(control, HEADER.size, 4)
+    if not header:
+        raise EOFError
+    while len(header) < HEADER.size:
+        header += _some(control, HEADER.size - len(header))
+    content = b""
+    (length,) = HEADER.unpack(header)
+    while len(content) < length:
+        content += _some(control, length - len(content))
+    return pickle.loads(content), descriptors
+
+
+def _some(control: socket.socket, most: int) -> bytes:
+    found = control.recv(most)
+    if not found:
+        raise EOFError
+    return found
+
+
+def serve(control: socket.socket) -> None:
+    """Fork a worker for every request until the other end is gone; tell of each worker that ended.
+
+    Signals are for the workers. When the other end is gone, the workers see it too, and are waited for.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    first, _ = receive(control)
+    assert isinstance(first, Begin)
+    sys.path[:] = first.path
+    for name in first.preload:
+        with contextlib.suppress(Exception):  # whoever needs it says what is wrong with it
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    ended, noticed = _child_notices()
+    while True:
+        ready, _, _ = select.select([control, ended], [], [])
+        if ended in ready:
+            ended.recv(4096)
+            for pid, status in _reaped():
+                with contextlib.suppress(OSError):
+                    send(control, (pid, os.waitstatus_to_exitcode(status)))
+        if control in ready:
+            try:
+                request, descriptors = receive(control)
+            except (EOFError, OSError):
+                break
+            assert isinstance(request, Fork)
+            _fork(control, (ended, noticed), request, descriptors[0])
+    _wait_for_all()
+
+
+def _wait_for_all() -> None:
+    end = time.monotonic() + GRACE_SECONDS + 1.0
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < end:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.02)
+
+
+def _child_notices() -> tuple[socket.socket, socket.socket]:
+    """Return a socket that becomes readable whenever a child ends, and its other end."""
+    ended, noticed = socket.socketpair()
+    ended.setblocking(False)
+    noticed.setblocking(False)
+
+    def nothing(_number: int, _frame: FrameType | None) -> None:
+        """A handler there must be for the notice to come."""
+
+    signal.signal(signal.SIGCHLD, nothing)
+    signal.set_wakeup_fd(noticed.fileno(), warn_on_full_buffer=False)
+    return ended, noticed
+
+
+def _reaped() -> list[tuple[int, int]]:
+    found = []
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            found.append((pid, status))
+    return found
+
+
+def _fork(control: socket.socket, notices: tuple[socket.socket, socket.socket], request: Fork, descriptor: int) -> None:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        os.close(descriptor)
+        return
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        for each in (control, *notices):
+            each.close()
+        die_with_parent(parent)
+        from paribus.sweep.workers.worker import work
+
+        code = work(descriptor, request, parent)
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Serve at the socket whose file descriptor is the program's argument."""
+    with socket.socket(fileno=int(sys.argv[1])) as control, contextlib.suppress(EOFError, OSError):
+        serve(control)
+
+
+if __name__ == "__main__":
+    from paribus.sweep.workers import server  # the classes of the messages, by their name
+
+    server.main()

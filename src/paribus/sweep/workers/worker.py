@@ -1,0 +1,121 @@
+"""A worker: takes jobs one after the other; what they load stays loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra._internal.callbacks import Callbacks
+from hydra.types import HydraContext
+
+from paribus.config._compatibility import Loader
+from paribus.sweep import outcome as outcomes
+from paribus.sweep.loader import SweepLoader, run_one
+from paribus.sweep.outcome import Outcome
+from paribus.sweep.task import Surroundings, Task, one_line
+from paribus.sweep.workers.ends import Watch
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from paribus.sweep.workers.server import Fork
+
+
+@dataclass(frozen=True)
+class Start:
+    """The first message to a worker.
+
+    Attributes:
+        master: Hydra's configuration of the sweep.
+        conf: The shipped configuration folder.
+        surroundings: What each job needs to know.
+    """
+
+    master: DictConfig
+    conf: Path
+    surroundings: Surroundings
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job for a worker; it says whether to wait while another process is at the same one."""
+
+    number: int
+    words: tuple[str, ...]
+    waits: bool
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a worker tells when a job has ended."""
+
+    number: int
+    outcome: Outcome
+
+
+def work(descriptor: int, request: Fork, server: int) -> int:
+    """Work at a socket until its other end is gone, and return the exit code."""
+    os.environ.update(request.environment)
+    if request.log is not None:
+        _write_to(Path(request.log))
+    watch = Watch(descriptor, server)
+    watch.start()
+    connection = Connection(descriptor)
+    with contextlib.suppress(EOFError, OSError):
+        start = connection.recv()
+        context = _context(start)
+        while True:
+            order = connection.recv()
+            outcome = _done(order, start, context)
+            if watch.orphaned:
+                return 1
+            connection.send(Ended(order.number, outcome))
+    return 0
+
+
+def _context(start: Start) -> HydraContext:
+    """Return Hydra's loader and callbacks for the sweep."""
+    loader = Loader(start.conf, [Path(folder) for folder in start.surroundings.config_dirs]).loader
+    return HydraContext(config_loader=SweepLoader(loader), callbacks=Callbacks(start.master))
+
+
+def _done(order: Order, start: Start, context: HydraContext) -> Outcome:
+    """Run a job and return what became of it; a signal that found it is told, and the worker goes on."""
+    sweep = start.surroundings.sweep
+    lost = Outcome(outcomes.FAILED, order.words, sweep, number=order.number, message="it left no outcome")
+    task = Task(replace(start.surroundings, waits=order.waits))
+    try:
+        folder = run_one(context, start.master, task, order.number, order.words)
+    except KeyboardInterrupt:
+        return replace(lost, status=outcomes.INTERRUPTED, message="interrupted")
+    except Exception as error:  # the job itself never raises: this is its folder, or Hydra
+        return replace(lost, message=one_line(f"{type(error).__name__}: {error}"))
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return outcomes.read(folder) or lost
+
+
+def _write_to(path: Path) -> None:
+    """Let everything that is printed here go to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def orders(numbers: Sequence[int], words: Sequence[Sequence[str]]) -> list[Order]:
+    """Return the orders for jobs by number; none waits for another process at first."""
+    return [Order(number, tuple(words[number]), waits=False) for number in numbers]
