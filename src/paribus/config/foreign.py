@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import os
 import re
@@ -17,6 +18,9 @@ from typing import Any
 from paribus.errors import ConfigError, ParibusError, nearest
 
 _PATH = re.compile(r"\b(Path|PathLike)\b")
+_MEMBERS = re.compile(r"\w*(Weights|Enum)\b")
+WEIGHTS, LEAVE_OUT = "weights", "leave_out"
+CHECKPOINTS = (".pt", ".pth", ".safetensors")
 PROVIDED: Mapping[str, tuple[str, ...]] = {
     "model": ("in_channels", "n_classes", "image_size", "generator"),
     "data": (),
@@ -32,11 +36,15 @@ class Foreign:
         target: Dotted name of the callable.
         arguments: Keyword arguments from the configuration; nested nodes are built.
         function: The callable itself.
+        weights: A checkpoint file that is loaded into the model it makes, None for none.
+        leave_out: Modules whose weights are not taken from that file.
     """
 
     target: str
     arguments: Mapping[str, Any]
     function: Callable[..., Any] = field(repr=False, compare=False)
+    weights: str | None = None
+    leave_out: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -49,13 +57,14 @@ class Foreign:
 
     @cached_property
     def files(self) -> Mapping[str, Path]:
-        """The arguments that name files or folders to read: those whose parameter is annotated as a path."""
+        """What names files or folders to read: its weights, and arguments whose parameter is annotated as a path."""
         names = path_parameters(self.function)
-        return {
+        found = {
             key: Path(value).expanduser()
             for key, value in self.arguments.items()
             if key in names and isinstance(value, str) and value
         }
+        return found if self.weights is None else {**found, WEIGHTS: Path(self.weights).expanduser()}
 
     def call(self, **provided: Any) -> Any:
         """Call it with its configured arguments, and with those of ``provided`` that it takes and were not given.
@@ -102,6 +111,16 @@ def foreign(function: Callable[..., Any], target: str, arguments: dict[str, Any]
         ConfigError: If an argument is unknown, or one is missing that Paribus does not provide either.
     """
     names, takes_any = parameters(function)
+    weights: str | None = None
+    leave_out: tuple[str, ...] = ()
+    if where == "model":
+        weights, leave_out = _own_weights(function, arguments, where)
+        own = {
+            key
+            for key in (WEIGHTS, LEAVE_OUT)
+            if weights is not None or (key not in names and arguments.get(key) in (None, []))
+        }
+        arguments = {key: value for key, value in arguments.items() if key not in own}
     if not takes_any:
         for key in arguments:
             if key not in names:
@@ -110,7 +129,49 @@ def foreign(function: Callable[..., Any], target: str, arguments: dict[str, Any]
     for name, parameter in names.items():
         if parameter.default is parameter.empty and name not in arguments and name not in provided:
             raise ConfigError(f"{where}.{name}: {target} needs this argument and it is not given")
-    return Foreign(target, arguments, function)
+    return Foreign(target, arguments, function, weights, leave_out)
+
+
+def _own_weights(
+    function: Callable[..., Any], arguments: Mapping[str, Any], where: str
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the checkpoint file that Paribus loads into what a callable makes, and what it leaves out.
+
+    That is ``weights`` where the callable takes no such argument, or takes the name of published weights there (as
+    torchvision's do) and is given a file. A callable that takes any argument (as timm's) gets what is no file.
+
+    Raises:
+        ConfigError: If ``leave_out`` is no list of names.
+    """
+    given = arguments.get(WEIGHTS)
+    if not isinstance(given, str) or not given:
+        return None, ()
+    names, takes_any = parameters(function)
+    is_file = given.endswith(CHECKPOINTS)
+    published = WEIGHTS in names and _names_members(_annotation(function, WEIGHTS))
+    if (WEIGHTS in names and not (published and is_file)) or (takes_any and not is_file):
+        return None, ()
+    leave_out = [] if LEAVE_OUT in names else arguments.get(LEAVE_OUT, [])
+    if not isinstance(leave_out, list) or not all(isinstance(each, str) for each in leave_out):
+        raise ConfigError(f"{where}.{LEAVE_OUT}: wants a list of modules, such as [fc], got {leave_out!r}")
+    return given, tuple(leave_out)
+
+
+def _annotation(function: Callable[..., Any], name: str) -> Any:
+    """Return a parameter's annotation, as what it names where that can be found."""
+    try:
+        return typing.get_type_hints(function)[name]
+    except Exception:  # a name in it may be imported for type checkers only
+        return parameters(function)[0][name].annotation
+
+
+def _names_members(annotation: Any) -> bool:
+    """Return whether a parameter takes a member of an enumeration, by its annotation."""
+    if isinstance(annotation, str):
+        return _MEMBERS.search(annotation) is not None
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return any(_names_members(arm) for arm in typing.get_args(annotation))
+    return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
 
 
 def parameters(function: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:

@@ -30,7 +30,8 @@ def science(node: Any) -> Any:
         return found
     if isinstance(node, Foreign):
         arguments = {key: value for key, value in node.arguments.items() if key not in node.files}
-        return {"_kind_": node.kind, **{key: science(value) for key, value in arguments.items()}}
+        left = {"leave_out": list(node.leave_out)} if node.leave_out else {}
+        return {"_kind_": node.kind, **{key: science(value) for key, value in arguments.items()}, **left}
     if isinstance(node, Mapping):
         return {str(key): science(value) for key, value in node.items()}
     if isinstance(node, list | tuple):

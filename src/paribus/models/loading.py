@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus import digests
-from paribus.errors import CheckpointError
+from paribus.errors import CheckpointError, ConfigError, nearest
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
-_NESTED = ("model", "state_dict", "model_state_dict", "algorithm", "weights", "net")
-_PREFIXES = ("module.", "model.", "_orig_mod.")
+_NESTED = (
+    "model", "state_dict", "model_state_dict", "algorithm", "weights", "net", "network",
+    "model_ema", "state_dict_ema", "ema_state_dict", "ema", "module",
+)  # fmt: skip
+"""Keys under which checkpoints hold their weights; averaged ones are taken where there are no others."""
+_PREFIXES = ("module.", "model.", "_orig_mod.", "backbone.", "net.", "network.", "encoder.", "ema_model.")
+MOST_WRAPPERS = 3
+MOST_NAMED = 8
 
 
 def load_state(path: str | Path) -> dict[str, torch.Tensor]:
@@ -60,11 +66,18 @@ def weights_in(content: Any) -> dict[str, torch.Tensor]:
     return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
-def fit_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-    """Load weights into a model; prefixes that wrappers put before every name are taken off.
+def fit_state(model: nn.Module, state: Mapping[str, torch.Tensor], leave_out: Sequence[str] = ()) -> None:
+    """Load weights into a model; prefixes that wrappers put before names are taken off.
+
+    Args:
+        model: The model.
+        state: The weights by name: those that the model has, which for ResNet-18 are torchvision's and timm's.
+        leave_out: Modules whose weights stay as they are in the model, such as ``fc`` for a new head, and modules of
+            the file that the model does not have.
 
     Raises:
-        CheckpointError: If names or shapes differ; the first differences are named.
+        CheckpointError: If names or shapes differ (which are missing, which are not known, which have another shape),
+            or nothing is in a module that is left out.
 
     Example:
         >>> from torch import nn
@@ -74,10 +87,12 @@ def fit_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
         >>> bool((net.weight == wrapped["module.weight"]).all())
         True
     """
-    wanted = model.state_dict()
-    given = _stripped(dict(state), set(wanted))
+    wanted, kind = model.state_dict(), type(model).__name__
+    given = _stripped(dict(state), set(wanted), kind)
+    out = _left_out(given, leave_out, wanted)
+    given = {name: value for name, value in given.items() if name not in out}
     required = {name for name in wanted if not name.endswith("num_batches_tracked")}
-    missing = sorted(required - set(given))
+    missing = sorted(required - set(given) - out)
     unexpected = sorted(set(given) - set(wanted))
     shapes = [
         f"{name} is {_shape(given[name])}, the model has {_shape(wanted[name])}"
@@ -90,13 +105,12 @@ def fit_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
         if names
     ]
     if problems:
-        kind = type(model).__name__
         raise CheckpointError(f"checkpoint does not fit the architecture {kind}: weights {'; '.join(problems)}")
     model.load_state_dict({**wanted, **given})
 
 
-def start_from(model: nn.Module, weights: str | None) -> None:
-    """Load the file ``weights`` into ``model``; None leaves the model as it is.
+def start_from(model: nn.Module, weights: str | None, leave_out: Sequence[str] = ()) -> None:
+    """Load the file ``weights`` into ``model``, without the modules ``leave_out``; None leaves the model as it is.
 
     Raises:
         CheckpointError: If the file cannot be read or does not fit; the message names the file.
@@ -105,9 +119,19 @@ def start_from(model: nn.Module, weights: str | None) -> None:
         return
     state = load_state(weights)
     try:
-        fit_state(model, state)
+        fit_state(model, state, leave_out)
     except CheckpointError as error:
         raise CheckpointError(f"{weights}: {error}") from None
+
+
+def check_left_out(leave_out: Sequence[str], weights: str | None, where: str) -> None:
+    """Check that modules are only left out of a file that there is.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if leave_out and weights is None:
+        raise ConfigError(f"{where}.leave_out: names modules of a file, and there is none; set weights too")
 
 
 def file_digest(path: str | None) -> str:
@@ -165,18 +189,46 @@ def _names_code(file: Path) -> bool:
     return bool(operations & {"GLOBAL", "STACK_GLOBAL", "INST", "REDUCE"})
 
 
-def _stripped(state: dict[str, torch.Tensor], wanted: set[str]) -> dict[str, torch.Tensor]:
-    """Take off prefixes shared by all names, as long as that does not lose names the model has."""
-    for _ in range(3):
-        prefix = next((p for p in _PREFIXES if state and all(name.startswith(p) for name in state)), None)
-        if prefix is None or wanted & set(state):
-            return state
-        state = {name.removeprefix(prefix): value for name, value in state.items()}
-    return state
+def _stripped(state: dict[str, torch.Tensor], wanted: set[str], kind: str) -> dict[str, torch.Tensor]:
+    """Take off the prefix of wrappers under which most of the wanted names are found; names without it stay.
+
+    Raises:
+        CheckpointError: If two weights would have one name.
+    """
+    prefixes = {""}
+    for _ in range(MOST_WRAPPERS):
+        longer = {outer + inner for outer in prefixes for inner in _PREFIXES}
+        prefixes |= {prefix for prefix in longer if any(name.startswith(prefix) for name in state)}
+    found = {prefix: sum(prefix + name in state for name in wanted) for prefix in prefixes}
+    best = max(sorted(prefixes, key=lambda prefix: (len(prefix), prefix)), key=lambda prefix: found[prefix])
+    stripped = {name.removeprefix(best): value for name, value in state.items()}
+    if len(stripped) < len(state):
+        twice = next(name for name in state if best + name in state)
+        raise CheckpointError(
+            f"checkpoint does not fit the architecture {kind}: holds both {twice} and {best}{twice}; save one of them"
+        )
+    return stripped
 
 
-def _first(names: list[str], show: int = 3) -> str:
-    return ", ".join(names[:show]) + (", ..." if len(names) > show else "")
+def _left_out(names: Collection[str], leave_out: Sequence[str], wanted: Collection[str]) -> set[str]:
+    """Return the names that stand in one of the modules that are left out.
+
+    Raises:
+        CheckpointError: If a module is neither in the model nor in the file.
+    """
+    out: set[str] = set()
+    for module in leave_out:
+        inside = {name for name in (*names, *wanted) if name == module or name.startswith(f"{module}.")}
+        if not inside:
+            modules = sorted({name.rpartition(".")[0] or name for name in wanted})
+            raise CheckpointError(f"leave_out: no weights in {module!r}; {nearest(module, modules)}")
+        out |= inside
+    return out
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _shape(tensor: torch.Tensor) -> str:

@@ -25,6 +25,9 @@ class MLP(Spec, kind="model/mlp"):
 
     widths: list[int] = field([128, 64], low=1, help="Units of each hidden layer.")
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    leave_out: list[str] = field(
+        [], unstated=[], help="Modules whose weights are not taken from the file, such as [fc] for a new head."
+    )
     untrained: bool = field(
         False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
     )
@@ -37,6 +40,7 @@ class MLP(Spec, kind="model/mlp"):
         """
         if not self.widths:
             raise ConfigError("MLP.widths: needs at least one hidden layer, e.g. [128, 64]")
+        loading.check_left_out(self.leave_out, self.weights, "MLP")
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -48,5 +52,5 @@ class MLP(Spec, kind="model/mlp"):
         from paribus.models.nets.mlp import MLPNet
 
         model = construct(lambda: MLPNet(in_channels * image_size**2, n_classes, tuple(self.widths)), generator)
-        loading.start_from(model, self.weights)
+        loading.start_from(model, self.weights, self.leave_out)
         return model

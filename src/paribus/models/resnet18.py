@@ -29,9 +29,20 @@ class ResNet18(Spec, kind="model/resnet18"):
         help="First layers: 7x7 stride 2 and max pooling, or 3x3 stride 1 for images below 64 pixels.",
     )
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    leave_out: list[str] = field(
+        [], unstated=[], help="Modules whose weights are not taken from the file, such as [fc] for a new head."
+    )
     untrained: bool = field(
         False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
     )
+
+    def check(self) -> None:
+        """Check that modules are only left out of a file that there is.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        loading.check_left_out(self.leave_out, self.weights, "ResNet18")
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -43,5 +54,5 @@ class ResNet18(Spec, kind="model/resnet18"):
         from paribus.models.nets.resnet import ResNet18Net
 
         model = construct(lambda: ResNet18Net(in_channels, n_classes, self.width, self.stem), generator)
-        loading.start_from(model, self.weights)
+        loading.start_from(model, self.weights, self.leave_out)
         return model

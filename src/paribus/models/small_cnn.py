@@ -27,9 +27,20 @@ class SmallCNN(Spec, kind="model/small_cnn"):
     width: int = field(16, low=1, help="Channels of the first stage; later ones have 2 and 4 times as many.")
     norm: str = field("none", choices=("batch", "group", "none"), help="Normalisation after each convolution.")
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
+    leave_out: list[str] = field(
+        [], unstated=[], help="Modules whose weights are not taken from the file, such as [fc] for a new head."
+    )
     untrained: bool = field(
         False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
     )
+
+    def check(self) -> None:
+        """Check that modules are only left out of a file that there is.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        loading.check_left_out(self.leave_out, self.weights, "SmallCNN")
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -41,5 +52,5 @@ class SmallCNN(Spec, kind="model/small_cnn"):
         from paribus.models.nets.small_cnn import SmallCNNNet
 
         model = construct(lambda: SmallCNNNet(in_channels, n_classes, self.width, self.norm), generator)
-        loading.start_from(model, self.weights)
+        loading.start_from(model, self.weights, self.leave_out)
         return model

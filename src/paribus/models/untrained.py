@@ -12,7 +12,7 @@ def random_parts(node: Any, *, sae: bool = True) -> tuple[str, ...]:
     """Return the dotted places of a model spec whose weights are drawn at random, asked for or not.
 
     A spec with a field ``untrained`` has random weights where its ``weights`` (an autoencoder's ``path``) name no file;
-    a spec without one has weights of its own.
+    a spec without one has weights of its own. Modules that are left out of a file are random too.
 
     Args:
         node: Spec of the ``model`` group.
@@ -35,4 +35,6 @@ def unasked(node: Any, *, sae: bool = True) -> tuple[str, ...]:
 
 
 def _is_random(node: Any) -> bool:
+    if getattr(node, "leave_out", ()):
+        return True  # what is left out of the file is drawn
     return hasattr(node, UNTRAINED) and getattr(node, "weights", None) is None and getattr(node, "path", None) is None

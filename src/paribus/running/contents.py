@@ -96,7 +96,8 @@ def without_start(architecture: Any) -> Any:
     """Return the spec of a trained model without the file its training started from, which decides nothing any more."""
     if not dataclasses.is_dataclass(architecture) or not hasattr(architecture, "weights"):
         return architecture
-    return dataclasses.replace(architecture, weights=None)  # type: ignore[type-var]
+    left = {"leave_out": type(architecture.leave_out)()} if hasattr(architecture, "leave_out") else {}
+    return dataclasses.replace(architecture, weights=None, **left)  # type: ignore[type-var]
 
 
 def _parts(node: Any, name: str) -> Iterator[tuple[str, Spec | Foreign]]:

@@ -13,6 +13,7 @@ from paribus.errors import CheckpointError, ConfigError, DataError
 from paribus.experiments.fitting import no_choice, refuse_unfit
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_images import ImageSetup
+from paribus.models.loading import start_from
 from paribus.results.values import plain
 from paribus.running.caches import load_data
 from paribus.running.contents import contents, fingerprint, without_start
@@ -208,6 +209,8 @@ def network(resolved: Resolved, data: ImageData) -> nn.Module:
         raise ConfigError(f"model: {type(node).__name__} is no network for images")
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model: its _target_ made a {type(model).__name__}, not a torch.nn.Module")
+    if isinstance(node, Foreign):
+        start_from(model, node.weights, node.leave_out)
     return model
 
 
