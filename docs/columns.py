@@ -222,7 +222,7 @@ def _null(column: str) -> str | None:
     what = "2.5 % quantile" if which == "low" else "97.5 % quantile" if which == "high" else "median"
     if which == "percentile":
         return (
-            f"where the row's value{f' of {sub}' if sub else ''} stands among the draws of `{name}`, 0 to 100; not a p"
+            f"place of the row's value{f' of {sub}' if sub else ''} among the draws of `{name}`, 0 to 100; not a p"
         )
     return f"{what} of `{name}`"
 

@@ -78,7 +78,7 @@ class Validated(Protocol):
 
     @property
     def chosen(self) -> Ints:
-        """Where the contexts stand among all that were measured ``[n]``."""
+        """Places of the contexts among all that were measured ``[n]``."""
 
     @property
     def corpus_measured(self) -> Observed:

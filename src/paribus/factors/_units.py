@@ -71,7 +71,7 @@ class Channels(ActUnits):
         return replace(self, mean=h.mean(0), sizes=sizes, donated=donated)
 
     def pool(self) -> tuple[Units, Ints, Floats]:
-        """Return all groups of the place, where these stand among them, and their mean absolute activation."""
+        """Return all groups of the place, the places of these among them, and their mean absolute activation."""
         where = {group: index for index, group in enumerate(self.everything)}
         own = np.array([where[group] for group in self.groups], np.int64)
         names = tuple(str(index) for index in range(len(self.everything)))

@@ -22,7 +22,7 @@ DONORS = ("other_label", "other_domain", "split", "any")
 
 @dataclass(frozen=True)
 class NetworkFactor(FactorSpec):
-    """Base of the factors that edit activations at a place; the work stands in the module that ``work`` names."""
+    """Base of the factors that edit activations at a place; the work is in the module that ``work`` names."""
 
     work: ClassVar[str]
 

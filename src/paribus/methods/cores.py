@@ -101,7 +101,7 @@ def cores(
     told = np.zeros(n, bool)
     for block in executor.stream(units.design(on), readout, watch, rows=rows):
         at = place[block.columns]
-        values = block.values[0][::-1]  # now subset s stands at s
+        values = block.values[0][::-1]  # now subset s is at s
         known = ~np.isnan(values)
         none, every = values[0], values[-1]
         gain = every - none

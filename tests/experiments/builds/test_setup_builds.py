@@ -175,7 +175,7 @@ def test_violations_evaluations_and_the_empty_set_reach_the_diagnostics():
 def test_nothing_feasible_is_refused_before_anything_runs():
     setup = small()
     both = Design(lambda c: setup.edits.set_rung(setup.edits.set_rung(c, "SCU", 57), "SSU", 57)[None])
-    with pytest.raises(ConfigError, match="none of .* contexts can be worn with SCU 57 and SSU 57"):
+    with pytest.raises(ConfigError, match="none of .* contexts are legal with SCU 57 and SSU 57"):
         setup.require(setup.feasible(both), "SCU 57 and SSU 57")
 
 

@@ -250,7 +250,7 @@ def test_a_doubler_that_sums_to_66_is_accepted_and_an_impossible_build_left_out(
     path.write_text(statink_csv([("sshooter", json.dumps(b)) for b in (doubled, impossible)]), newline="")
     corpus = BuildsStatink(path=str(path), partial=False).load()
     assert len(corpus.contexts) == 1 and corpus.n_illegal == 1
-    assert any("1 of 2 contexts cannot be worn" in w for w in corpus.warnings)
+    assert any("1 of 2 contexts are not legal builds" in w for w in corpus.warnings)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         recorder.figure(
             Figure(
                 f"grid_{table}", "heatmap", (table,), columns, f"{heading} {title}",
-                "Intervals and tests stand in the table.",
+                "Intervals and tests are in the table.",
                 {"diverging": True, "value_label": f"change of {kind}", "xlabel": names[1], "ylabel": names[0]},
             )
         )  # fmt: skip

@@ -75,7 +75,7 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
         Figure(
             "interact", "heatmap", ("effects",),
             {"x": "second", "y": "first", "value": "mean_delta", "panel": "epoch"},
-            f"Interactions of {name}", "Intervals and tests stand in the table.",
+            f"Interactions of {name}", "Intervals and tests are in the table.",
             {"diverging": True, "value_label": f"interaction in {kind}", "xlabel": "", "ylabel": ""},
         )
     )  # fmt: skip

@@ -33,7 +33,7 @@ class Rows:
 
     Attributes:
         reported: The contexts whose effects are reported.
-        fit: Those that factors, probes and choices are fitted on; no cluster stands in both.
+        fit: Those that factors, probes and choices are fitted on; no cluster is in both.
         said: Where they come from, for the reader.
     """
 
@@ -103,7 +103,7 @@ def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
         if len(fit) < 2 or not len(reported):
             raise DataError(
                 f"experiment.fit_split: {len(fit)} contexts to fit on and {len(reported)} to report are left where no "
-                "cluster may stand in both; name another split, or give more clusters"
+                "cluster may be in both; name another split, or give more clusters"
             )
     reported = _legal(setup, _drawn(setup, reported, experiment.n_contexts, "contexts"))
     if not len(reported):

@@ -41,7 +41,7 @@ class Candidate:
     gone: tuple[Move, ...]
 
     def excludes(self, other: Candidate) -> bool:
-        """Return whether the two cannot stand together: one family, one piece's main-only abilities, or two weapons."""
+        """Return whether the two exclude each other: one family, one piece's main-only abilities, or two weapons."""
         if self.family is None or other.family is None:
             return self.family is other.family
         one_piece = self.family.piece is not None and self.family.piece == other.family.piece
@@ -108,7 +108,7 @@ def given(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Fa
     """Return the candidates that are named; none where they are to be chosen. Nothing is measured.
 
     Raises:
-        ConfigError: If a name is unknown, given twice, barred, or no two candidates can stand together.
+        ConfigError: If a name is unknown, given twice, barred, or all candidates exclude each other.
     """
     if experiment.candidates is None:
         return ()
@@ -128,7 +128,7 @@ def choose(
 
     Families are looked over at every rung (see :mod:`~paribus.experiments.builds._screen`) on one half of the source
     builds; interactions are reported on the other. Of main-only abilities of one piece only the strongest is chosen, so
-    that every pair can stand together.
+    that no two exclude each other.
 
     Args:
         setup: The contexts.
@@ -137,7 +137,7 @@ def choose(
         without: Families that cannot be candidates.
 
     Raises:
-        ConfigError: If a name is unknown, given twice, or no two candidates can stand together.
+        ConfigError: If a name is unknown, given twice, or all candidates exclude each other.
     """
     named = given(setup, experiment, without)
     if named:
@@ -177,7 +177,7 @@ def _range(setup: BuildSetup, family: Family, rung: int | None) -> tuple[Family,
 
 
 def _strongest(pool: Sequence[Candidate], screened: Sequence[Screened]) -> list[int]:
-    """Return places by falling size, leaving out what cannot stand beside a stronger one (main-only, same piece)."""
+    """Return places by falling size, leaving out what a stronger one excludes (main-only, same piece)."""
     out: list[int] = []
     for i in np.argsort([-found.largest for found in screened], kind="stable").tolist():
         if np.isfinite(screened[i].rms) and not any(pool[i].excludes(pool[j]) for j in out):
@@ -216,7 +216,7 @@ def _check(named: Sequence[Candidate], barred: set[Family]) -> None:
     if all(a.excludes(b) for i, a in enumerate(named) for b in named[i + 1 :]):
         a, b = named[:2]
         why = "two weapons" if a.family is None else _why(a.family, b.family)
-        raise ConfigError(f"experiment.candidates: {a.name} and {b.name} cannot stand together ({why})")
+        raise ConfigError(f"experiment.candidates: {a.name} and {b.name} exclude each other ({why})")
 
 
 def _why(first: Family, second: Family | None) -> str:

@@ -40,7 +40,7 @@ def frequent_itemsets(
 
     Args:
         present: Which rows hold which items ``[n, items]``.
-        families: Family of each item; items of one family stand in ascending order of rung.
+        families: Family of each item; items of one family come in ascending order of rung.
         min_count: Least number of rows.
         max_size: Most items in a set.
         closed: Whether to keep only closed ones.

@@ -181,7 +181,7 @@ def candidate_table(choice: Choice) -> Table:
         {
             "ap": "AP that the family is set to when it is there; blank for weapons",
             "single_effect_rms": "root mean square over contexts of f(there) - f(gone); blank where they were given",
-            "largest_effect_rms": "the largest such effect over all rungs, contexts that cannot wear one counting as 0",
+            "largest_effect_rms": "the largest such effect over all rungs, 0 for contexts in which one is not legal",
             "largest_at": "AP of that rung; blank where there is no effect at any",
         },
     )

@@ -65,7 +65,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Places:
-    """Where some rows stand among ``n`` of them: at ``at``."""
+    """The places ``at`` of some rows among ``n`` of them."""
 
     at: Ints
     n: int
@@ -114,12 +114,12 @@ class Layout:
 
 
 def pairs_of(candidates: Sequence[Candidate]) -> tuple[Pair, ...]:
-    """Return all pairs, those that cannot stand together included (they are never supported)."""
+    """Return all pairs, those that exclude each other included (they are never supported)."""
     return tuple(combinations(range(len(candidates)), 2))
 
 
 def triples_of(candidates: Sequence[Candidate]) -> tuple[Triple, ...]:
-    """Return all triples of the first twelve candidates that can stand together."""
+    """Return all triples of the first twelve candidates that do not exclude each other."""
     some = combinations(range(min(len(candidates), MOST_TRIPLED)), 3)
     return tuple(t for t in some if not any(candidates[a].excludes(candidates[b]) for a, b in combinations(t, 2)))
 
@@ -184,7 +184,7 @@ class Differences:
             layout: Levels and weights.
             pairs: The pairs.
             triples: The triples.
-            possible: Which pairs can stand together ``[pairs]``.
+            possible: Which pairs do not exclude each other ``[pairs]``.
             recorder: Gets counts; None for no null features.
         """
         self.pairs, self.triples = pairs, triples

@@ -27,7 +27,7 @@ COLUMNS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class GearSet:
-    """Rungs that stand together.
+    """Rungs that occur together.
 
     Attributes:
         levels: Families and the AP each reaches at least (main-only: 10).

@@ -14,7 +14,7 @@ from paribus.subjects.builds.families import FAMILIES
 from paribus.subjects.builds.states import States
 
 WEAPON = len(FAMILIES)
-"""Place of the weapon among the units; before it stand the families in canonical order."""
+"""Place of the weapon among the units; before it come the families in canonical order."""
 UNIT_NAMES = (*(family.name for family in FAMILIES), "weapon")
 AT_ONCE = 1 << 17
 """States made at once."""

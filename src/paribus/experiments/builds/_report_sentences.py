@@ -52,7 +52,7 @@ def drivers(frame: pd.DataFrame, sd: float) -> list[str]:
 
 
 def _steps(mine: pd.DataFrame) -> str:
-    """Say that a token answers for its own step: one down can stand on a curve that rises far above where it began."""
+    """Say that a token answers for its own step: one down can lie on a curve that rises far above where it began."""
     if not mine["step_from"].gt(0).any():
         return ""
     return " as a step from the next lower rung" if len(mine) == 1 else " as steps from the next lower rung"

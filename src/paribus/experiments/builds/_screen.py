@@ -56,8 +56,8 @@ class Screened:
     Attributes:
         family: The family.
         level: AP that it is to be set to.
-        rms: Root mean square of its effect at that level, over the contexts that can wear it; NaN where none can.
-        largest: The largest such effect over all its levels, contexts that cannot wear one counting as unmoved.
+        rms: Root mean square of its effect at that level, over the contexts in which it is legal; NaN without any.
+        largest: The largest such effect over all its levels, contexts in which one is not legal counting as unmoved.
         largest_at: The level of that; None where none has an effect.
     """
 

@@ -20,7 +20,7 @@ FORM = f"{WEAPON}:NAME or {CLASS}:NAME"
 
 @dataclass(frozen=True)
 class WeaponFactor:
-    """A weapon, or a class of them, and what stands in its place where it is absent.
+    """A weapon, or a class of them, and what takes its place where it is absent.
 
     Attributes:
         name: ``weapon:<name>`` or ``weapon_class:<name>``, with the name as the vocabulary has it.

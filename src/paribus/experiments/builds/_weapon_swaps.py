@@ -71,7 +71,7 @@ class Swaps:
 
     Attributes:
         setup: The setup on those contexts.
-        places: Where they stand among the contexts of the whole setup ``[n]``.
+        places: Their places among the contexts of the whole setup ``[n]``.
         f: Activation ``[weapons, n]``.
         z: Pre-activation ``[weapons, n]``.
         null: Mean of each null feature with each weapon ``[weapons, n_null]``, in this feature's sd; or None.

@@ -240,7 +240,7 @@ class BuildSetup(Setup):
         """
         if not ok.any():
             raise ConfigError(
-                f"none of {len(self.contexts)} contexts can be worn with {what}; "
+                f"none of {len(self.contexts)} contexts are legal with {what}; "
                 "choose a lower rung, other stable_tokens, or another slice"
             )
 

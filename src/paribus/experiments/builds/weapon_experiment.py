@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class WeaponExperiment(BuildExperiment):
     """Base of the experiments that look at weapons and swap them."""
 
-    min_examples: int = field(10, low=1, help="Contexts a weapon needs to stand in the observational tables.")
+    min_examples: int = field(10, low=1, help="Contexts a weapon needs to be listed in the observational tables.")
     swap_contexts: int = field(200, low=1, help="Random contexts in which every weapon is put in turn.")
     reference_weapons: int | None = field(
         20, low=1, help="Ordinary weapons (of middle mean activation) every weapon is compared with; null: all others."

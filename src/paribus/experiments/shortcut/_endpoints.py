@@ -1,4 +1,4 @@
-"""The numbers of the experiments on a shortcut that comparisons over runs are about, by the table they stand in."""
+"""The numbers of the experiments on a shortcut that comparisons over runs are about, by the table that holds them."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def mean_of(r: Floats) -> float:
 
 
 def split_clusters(clusters: Ints, n_splits: int, rng: np.random.Generator) -> Bools:
-    """Return which contexts stand in the first half, ``[splits, n]``: whole clusters, half of them (rounded down)."""
+    """Return which contexts are in the first half, ``[splits, n]``: whole clusters, half of them (rounded down)."""
     codes, k = cluster_codes(clusters)
     first = np.zeros(k, bool)
     first[: k // 2] = True

@@ -20,7 +20,7 @@ LEAST_ENTRIES = 6
 def usable_vector(experiment: Validation, setup: Validated) -> tuple[EffectVector, Ints]:
     """Return the target's vector, and the places of the entries that can be judged.
 
-    Entries that stand on fewer than 30 contexts are left out: their noise would drown the others'.
+    Entries that rest on fewer than 30 contexts are left out: their noise would drown the others'.
 
     Raises:
         ConfigError: If fewer than six are left.

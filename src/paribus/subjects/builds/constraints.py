@@ -28,7 +28,7 @@ class ConstraintsSpec(Spec, kind="constraints"):
 
     one_rung_per_family: str = field("hard", choices=LEVELS, help="No state holds two capstones of one family.")
     valid_gear_combinations: str = field(
-        "hard", choices=LEVELS, help="Every state can be worn: one main-only ability per piece, exact feasibility."
+        "hard", choices=LEVELS, help="Every state is legal: one main-only ability per piece, exact feasibility."
     )
     max_ap_budget: str = field("hard", choices=LEVELS, help="No state asks for more than 57 AP (66 with a doubler).")
     avoid_ood_token_combinations: str = field(

@@ -65,7 +65,7 @@ class Corpus:
         weapons: Weapon vocabulary.
         n_rows: Rows read, bad ones included.
         bad_rows: What could not be read, by line.
-        n_illegal: Contexts left out because they cannot be worn.
+        n_illegal: Contexts left out because they are not legal.
         n_empty: Contexts left out because no token is left.
         warnings: What the reader must know.
     """
@@ -138,7 +138,9 @@ def corpus_of(
         raise DataError(f"{where}: no context left of {len(builds)} builds read ({n_rows} rows); is the corpus empty?")
     warnings = []
     if (~wearable).any():
-        warnings.append(f"{where}: {int((~wearable).sum())} of {len(codes)} contexts cannot be worn and were left out")
+        warnings.append(
+            f"{where}: {int((~wearable).sum())} of {len(codes)} contexts are not legal builds and were left out"
+        )
     if weapons.unknown:
         used = np.unique(codes[keep, WEAPON_COLUMN])
         unknown = [weapons.names[i] for i in used if weapons.names[i] in set(weapons.unknown)]

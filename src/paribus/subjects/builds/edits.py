@@ -1,7 +1,7 @@
 """Edits of token sets, for whole arrays of states at once. Every edit returns new states; none changes its input.
 
 Setting a family to a rung removes all of its tokens and adds the closed set of the new rung; all other tokens stay as
-they are. Whether the result can be worn is for the constraints to say.
+they are. Whether the result is legal is for the constraints to say.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Edits:
         return self.insert_tokens(states, tokens)
 
     def requested(self, tokens: Sequence[str]) -> list[tuple[Family, int]]:
-        """Return family and place of the highest rung asked of it, for tokens that are to stand together.
+        """Return family and place of the highest rung asked of it, for tokens that are set together.
 
         Raises:
             ConfigError: If a token is unknown, or two of them are main-only abilities of one piece.
@@ -163,7 +163,7 @@ class Edits:
         return list(wanted.items())
 
     def add_tokens(self, states: States, tokens: Sequence[str]) -> States:
-        """Add single tokens as they stand, closing and displacing nothing.
+        """Add single tokens as they are, closing and displacing nothing.
 
         Where a family is left with another capstone than a token asked for, ``clash`` is set; the constraint
         ``one_rung_per_family`` acts on it.

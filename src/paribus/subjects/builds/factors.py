@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildFactor(FactorSpec):
-    """Base of the factors of builds; the work stands in a module of its own."""
+    """Base of the factors of builds; the work is in a module of its own."""
 
     subject: ClassVar[str] = "builds"
 

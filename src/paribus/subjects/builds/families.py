@@ -23,7 +23,7 @@ class Family:
 
     Attributes:
         index: Place in the canonical order (main-only by piece, then stacking families by full name).
-        name: Full name as it stands in tokens, e.g. ``swim_speed_up``.
+        name: Full name as in tokens, e.g. ``swim_speed_up``.
         short: The players' abbreviation, e.g. ``SSU``.
         piece: The only piece of gear it can sit on; None for a stacking family.
         slot: Place among the stacking families (column of the state codes) or among the main-only ones (bit).

@@ -1,4 +1,4 @@
-"""Which states can be worn: the exact test of feasibility, one by one and for whole arrays.
+"""Which states are legal: the exact test of feasibility, one by one and for whole arrays.
 
 A state asks for at least its rungs. With ``m_f`` mains on family ``f`` (mains that main-only abilities leave free),
 ``s_f = max(0, ceil((ap_f - 10 m_f) / 3))`` subs are needed; the state is feasible if some choice of mains needs at most
@@ -28,7 +28,7 @@ def feasible_points(ap: tuple[int, ...], free_mains: int, *, doubled: bool = Fal
     Args:
         ap: Ability points asked of each family.
         free_mains: Main slots not taken by main-only abilities, 0 to 3.
-        doubled: Whether Ability Doubler is worn.
+        doubled: Whether Ability Doubler is in the build.
     """
     return _fits(tuple(sorted((points for points in ap if points > 0), reverse=True)), free_mains, doubled)
 
@@ -96,7 +96,7 @@ def total_points(codes: Codes, vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
 
 
 def legal(codes: Codes, vocabulary: Vocabulary) -> Bools:
-    """Return which states ``[..., 16]`` can be worn: one main-only ability per piece, and feasible."""
+    """Return which states ``[..., 16]`` are legal: one main-only ability per piece, and feasible."""
     shape = codes.shape[:-1]
     flat = codes.reshape(-1, codes.shape[-1])
     pieces, free = _piece_table()

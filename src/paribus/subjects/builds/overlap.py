@@ -1,4 +1,4 @@
-"""Whether builds that a model was trained on stand in another corpus."""
+"""Whether builds that a model was trained on are in another corpus."""
 
 from __future__ import annotations
 

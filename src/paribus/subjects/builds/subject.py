@@ -111,7 +111,7 @@ class BuildSubject(Subject):
         return value.flatten(1, -2).mean(1)
 
     def blocks(self, n_conditions: int) -> list[Ints]:
-        """Return contexts in blocks of bounded size; with several, like contexts stand together, to be run once."""
+        """Return contexts in blocks of bounded size; with several, like contexts come together, to be run once."""
         size = max(1, CHUNK_CELLS // max(1, n_conditions))
         if len(self) <= size:
             return [np.arange(len(self))]

@@ -63,7 +63,7 @@ def token_names(codes: Codes, vocabulary: Vocabulary) -> tuple[str, ...]:
 
 
 def encode_tokens(names: Iterable[str], vocabulary: Vocabulary, weapon: int) -> Codes:
-    """Return the codes ``[16]`` of a token set given by names, as it stands (not closed).
+    """Return the codes ``[16]`` of a token set given by names, as it is (not closed).
 
     Raises:
         ConfigError: If the vocabulary has no such token.

@@ -52,11 +52,11 @@ class Vocabulary:
         """Parse every name.
 
         Raises:
-            DataError: If a name is no ability token, a name stands twice, or there is no padding token.
+            DataError: If a name is no ability token, a name comes twice, or there is no padding token.
         """
         if len(set(self.tokens)) != len(self.tokens):
             twice = sorted({name for name in self.tokens if self.tokens.count(name) > 1})
-            raise DataError(f"vocabulary: {', '.join(twice[:5])} stand(s) more than once")
+            raise DataError(f"vocabulary: {', '.join(twice[:5])} listed more than once")
         if PAD not in self.tokens:
             raise DataError(f"vocabulary: no {PAD} token among {len(self.tokens)} tokens")
         odd = [name for name in self.tokens if not _is_special(name) and _split(name) is None]

@@ -18,7 +18,7 @@ class ImageFiles:
     """Image files as uint8 ``[n, C, size, size]``, read when rows are asked for; nothing is kept.
 
     Args:
-        root: The folder that the names stand in.
+        root: The folder that the names are in.
         names: Path of each image below it.
         size: Height and width; images of another size are resized.
         channels: 3 for colour, 1 for grey.

@@ -114,7 +114,7 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
                 ("conditional_effects",),
                 {"x": "rung", "y": "ability", "value": "mean_delta"},
                 f"Adding an ability at each rung of {experiment.primary_family}",
-                "Mean change of the activation; blank where fewer than two contexts can wear both.",
+                "Mean change of the activation; blank where both are legal in fewer than two contexts.",
                 {"xlabel": f"{experiment.primary_family} (AP)", "ylabel": "", "diverging": True},
             )
         )

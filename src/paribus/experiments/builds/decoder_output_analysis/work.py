@@ -89,7 +89,7 @@ def values_to_set(experiment: DecoderOutputAnalysis, setup: BuildSetup) -> dict[
 
 
 def restricted(experiment: DecoderOutputAnalysis, setup: BuildSetup) -> BuildSetup:
-    """Return the setup on the contexts that are edited: those that stand the constraints, ``max_contexts`` of them.
+    """Return the setup on the contexts that are edited: those that keep the constraints, ``max_contexts`` of them.
 
     Raises:
         ConfigError: If no context is left.

@@ -15,7 +15,7 @@ from paribus.stats.row_sums import LevelTotals
 from paribus.stats.trend import PageSums
 
 PREFIX_SHARE = 0.5
-"""Share of contexts that must be able to wear a rung for it to be compared on the common set."""
+"""Share of contexts in which a rung must be legal to be compared on the common set."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SweepPlan:
         levels: The levels, the baseline first.
         support: Contexts that each level is measured on ``[levels, n]``.
         kind: ``common`` or ``own`` for each level.
-        wearable: How many contexts can wear each level, whether or not they can wear the baseline too ``[levels]``.
+        wearable: In how many contexts each level is legal, whether or not the baseline is too ``[levels]``.
     """
 
     levels: list[int | None]

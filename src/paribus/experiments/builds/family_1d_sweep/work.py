@@ -32,7 +32,7 @@ def prepare(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder | N
     """Return what measures all levels, and the contexts that each is compared on.
 
     Raises:
-        ConfigError: If no context can wear any of the rungs.
+        ConfigError: If none of the rungs is legal in any context.
     """
     levels = experiment.levels(setup)
 
@@ -221,8 +221,8 @@ def _label(level: int | None) -> str:
 _COLUMNS = {
     **EFFECT_COLUMNS,
     "rung": "AP the family is set to; 0 is absent",
-    "support": "common: measured on one set of contexts; own: on the contexts that can wear this rung",
+    "support": "common: measured on one set of contexts; own: on the contexts in which this rung is legal",
     "observational_delta": "difference of means between contexts that show this rung and those without the family",
     "confounding_gap": "observational_delta - mean_delta: what comes with the rung but is not done by it",
-    "untested": "why the level has no test and no interval: how many contexts can wear it; empty where it has them",
+    "untested": "why the level has no test and no interval: in how many contexts it is legal; empty where it has them",
 }

@@ -66,10 +66,10 @@ def axes(experiment: Family2dHeatmap, setup: BuildSetup) -> Grid:
 def prepare(
     experiment: Family2dHeatmap, setup: BuildSetup, recorder: Recorder | None, grid: Grid
 ) -> tuple[Stream, Bools]:
-    """Return what measures all states of the cells, x varying slowest, and the contexts that can wear each cell.
+    """Return what measures all states of the cells, x varying slowest, and the contexts in which each cell is legal.
 
     Raises:
-        ConfigError: If no context can wear both families.
+        ConfigError: If both families are legal in no context.
     """
 
     def edited(states: States) -> States:
@@ -110,7 +110,7 @@ def run(experiment: Family2dHeatmap, setup: BuildSetup, recorder: Recorder) -> A
         Table(
             "heatmap",
             f"One row per cell of {experiment.family_x} x {experiment.family_y}; "
-            "cells that no context can wear are blank.",
+            "cells that are legal in no context are blank.",
             Evidence.INTERVENTIONAL,
             frame,
             _COLUMNS,
@@ -192,7 +192,7 @@ def draw(experiment: Family2dHeatmap, recorder: Recorder, grid: Grid) -> None:
             {"x": "x", "y": "y", "value": ["mean_activation", "interaction"]},
             f"{experiment.family_x} with {experiment.family_y}",
             "Left: mean activation with both families set. Right: what the pair does beyond the sum of the two, on "
-            "the contexts that support all four corners. Blank cells cannot be worn.",
+            "the contexts that support all four corners. Blank cells are not legal.",
             {
                 "xlabel": grid.x.label,
                 "ylabel": grid.y.label,
@@ -211,9 +211,9 @@ def _cell(frame: pd.DataFrame, at: int, value: str) -> dict[str, float]:
 _COLUMNS = {
     "x": "AP of the family along x; 0 is absent; of a weapon: 1 is there, 0 the mean over reference weapons",
     "y": "AP of the family along y; 0 is absent; of a weapon likewise",
-    "mean_activation": "mean f of the contexts that can wear the cell; blank where none can",
+    "mean_activation": "mean f of the contexts in which the cell is legal; blank where there are none",
     "std_error": "cluster-robust standard error of mean_activation",
-    "n": "contexts that can wear the cell",
+    "n": "contexts in which the cell is legal",
     "interaction": "f(x,y) - f(x,0) - f(0,y) + f(0,0), paired within the contexts that support all four",
     "n_interaction": "contexts that support all four corners",
     "interaction_z": "the same on the pre-activation: an interaction in f alone may be the output nonlinearity",

@@ -194,7 +194,7 @@ _COLUMNS = {
     "threshold_rung": "first AP whose simultaneous interval lies beyond the least effect that counts",
     "largest_at": "AP of the largest effect that was tested",
     "slope_per_ap": "mean least-squares slope per AP over the rungs up to slope_up_to, with its interval",
-    "untested": "rungs without a test, and how many contexts can wear them",
+    "untested": "rungs without a test, and in how many contexts they are legal",
     "removal_delta": "mean effect of taking the core away in the other half of the source builds",
     "p_kit": "classes permuted over the weapons: is it the class?",
     "centred": "change of the token's logit per unit of activation, without the mean over tokens",

@@ -117,10 +117,10 @@ def screen(setup: BuildSetup, states: States, latents: Ints, rung: int | None) -
         states: Contexts ``[n]``.
         latents: Which latents.
         rung: AP that stacking families are set to; None: every rung, of which that with the largest effect counts,
-            contexts that cannot wear it counting as unmoved.
+            contexts in which it is not legal counting as unmoved.
 
     Returns:
-        One row per latent and family: latent, family, rung, mean_delta (in the contexts that can wear it), n.
+        One row per latent and family: latent, family, rung, mean_delta (in the contexts in which it is legal), n.
     """
     families, rows = setup.vocabulary.families(), []
     for order, family in enumerate(families):

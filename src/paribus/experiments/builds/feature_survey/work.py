@@ -49,7 +49,7 @@ def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Agg
     recorder.table(
         Table(
             "latents",
-            "One row per latent, ranked on one half of the source builds; the other half shows what of it stands.",
+            "One row per latent, ranked on one half of the source builds; the other half shows what of it holds.",
             Evidence.OBSERVATIONAL,
             frame.sort_values("score", ascending=False, kind="stable", ignore_index=True),
             _COLUMNS,
@@ -65,7 +65,7 @@ def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Agg
             {
                 "rung": "AP that the family is set to: of all rungs the one that moves the latent most",
                 "mean_delta": "mean paired difference, in sd of the latent",
-                "n": "contexts that can wear both",
+                "n": "contexts in which both are legal",
             },
         )
     )

@@ -89,7 +89,7 @@ def run(experiment: FrequentItemsets, setup: BuildSetup, recorder: Recorder) -> 
         Table(
             "itemsets",
             f"One row per closed set of gear held by at least {experiment.min_support:.3g} of the contexts: how much "
-            "more often it stands among the contexts where the feature is high. Nothing was changed in the model.",
+            "more often it occurs in the contexts where the feature is high. Nothing was changed in the model.",
             Evidence.OBSERVATIONAL,
             frame,
             _COLUMNS,

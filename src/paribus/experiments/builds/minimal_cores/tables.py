@@ -130,7 +130,7 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
             "ci_low": "lower end of the interval of frequency (Wilson's, by source build)",
             "ci_high": "upper end of it",
             "ci_method": "how it was made; none: why there is none",
-            "in_every_core": "share of n_holding in which every minimal core holds it: nothing else stands in for it",
+            "in_every_core": "share of n_holding in which every minimal core holds it: nothing else replaces it",
         },
     )
 

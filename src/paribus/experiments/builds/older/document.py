@@ -127,7 +127,7 @@ def from_tree(tree: Mapping[str, Any], default_id: str | None) -> LegacySpec:
         raise ConfigError(f"type: no such experiment type {shown(kind)}; {nearest(kind[:MAX_NAME], TYPES, show=20)}")
     policy = tree.get("rungs")
     if policy not in (None, "nearest"):
-        raise ConfigError(f"rungs: can only be 'nearest' here (a list stands under variables), got {shown(policy)}")
+        raise ConfigError(f"rungs: can only be 'nearest' here (a list goes under variables), got {shown(policy)}")
     variables = dict(_mapping(tree, "variables"))
     nearest_rungs = policy == "nearest"
     if variables.get("rungs") == "nearest":
@@ -278,7 +278,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(f"{shown(twice)}: stands more than once in the spec")
+        raise ConfigError(f"{shown(twice)}: given more than once in the spec")
     return found
 
 

@@ -39,7 +39,7 @@ def write(result: Result, spec: LegacySpec, folder: Path, *, source: Path, notes
         spec: The spec.
         folder: Where the file goes.
         source: The spec's own file.
-        notes: What was mapped or ignored; stands first among the warnings.
+        notes: What was mapped or ignored; comes first among the warnings.
 
     Raises:
         ExperimentError: If it cannot be written; the run itself is kept.

@@ -230,8 +230,8 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "include_weapons": ignored("weapons are compared by type weapon_group_analysis", silent=False),
     },
     "decoder_output_analysis": {
-        "group_by_family": always(True, "effects always stand by family too"),
-        "include_ap_level": always(True, "effects always stand by rung too"),
+        "group_by_family": always(True, "effects are always given by family too"),
+        "include_ap_level": always(True, "effects are always given by rung too"),
         "exclude_special_tokens": always(True, "special tokens are no abilities"),
     },
     "split_half": {"metric": ignored_default("pagerank_correlation", "effect_vector", _METRIC)},

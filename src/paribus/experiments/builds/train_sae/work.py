@@ -188,7 +188,7 @@ def _features(sae: SparseAutoencoder, held_out: torch.Tensor) -> Table:
         frame=frame,
         columns={
             "firing_rate": "share of vectors in which it is active",
-            "clamped_share": "share of vectors in which it stands at the clamp",
+            "clamped_share": "share of vectors in which it is at the clamp",
             "encoder_decoder_cosine": "cosine of its encoder row and its decoder column",
         },
     )

@@ -18,7 +18,7 @@ METHODS = ("probe", "mean_difference", "between_domain_pc", "inlp", "lda", "leac
 class SubspaceAblation(ShortcutExperiment):
     """Edit the domain's subspace out of the features at a site and run the rest of the network.
 
-    Bases are fitted on training features; everything reported is held out. Every row stands beside random subspaces
+    Bases are fitted on training features; everything reported is held out. Every row has beside it random subspaces
     of the same rank, isotropic and with the features' covariance.
 
     Example:

@@ -11,7 +11,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class ShuffleNull(Validation):
-    """Compute the target's effects again and again where they can only be chance, and see where its own stand.
+    """Compute the target's effects again and again where they can only be chance, and see where its own lie.
 
     Example:
         >>> from paribus.experiments.builds.family_1d_sweep import Family1dSweep

@@ -123,7 +123,7 @@ def tables(
                     "used": np.isin(np.arange(len(vector.values)), kept),
                 }
             ),
-            {"used": "whether it stands on enough contexts (30) to be correlated"},
+            {"used": "whether it rests on enough contexts (30) to be correlated"},
         )
     )
     recorder.figure(
