@@ -8,7 +8,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from paribus.errors import ConfigError, nearest
 
@@ -139,6 +139,26 @@ class Spec:
             if declared.metadata.get("file") and isinstance(value, str) and value:
                 found[declared.name] = Path(value).expanduser()
         return found
+
+
+@dataclass(frozen=True)
+class DataSpec(Spec):
+    """Base of a data set that says what kind of data it makes before they are loaded; its ``load`` makes them.
+
+    Class attributes:
+        subject: What kind of data it makes: ``images``, ``tables``, ...
+        provides: The arguments that a function which makes a network for them is given, where it takes them.
+
+    Example:
+        >>> class Points(DataSpec):
+        ...     subject = "tables"
+        ...     provides = ("n_features", "n_classes", "generator")
+        >>> Points().subject
+        'tables'
+    """
+
+    subject: ClassVar[str]
+    provides: ClassVar[tuple[str, ...]] = ()
 
 
 _KIND = "_declared_kind"

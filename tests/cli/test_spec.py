@@ -381,7 +381,7 @@ def test_a_saved_spec_composes_to_the_same_identity(path, folder, capsys):
     from paribus.config.compose import jobs
     from paribus.running.identify import identify
     from paribus.running.request import from_job
-    from paribus.running.resolve import Resolved
+    from paribus.running.resolved import Resolved
 
     small = ["model=planted", "data.n_builds=40"]
     assert main(["spec", str(path), "--save", "mine", *small]) == 0

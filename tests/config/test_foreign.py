@@ -57,7 +57,6 @@ def test_a_nested_callable_is_called_first():
             {"_target_": "foreign_things.net", "wdth": 3},
             "model.wdth: foreign_things.net takes no such argument; did you",
         ),
-        ({"_target_": "foreign_things.net"}, "model.width: foreign_things.net needs this argument"),
         (
             {"_target_": "foreign_things.wrapped", "head": {"_target_": "foreign_things.Head", "sze": 1}},
             "model.head.sze",
@@ -74,7 +73,19 @@ def test_wrong_arguments_are_refused_before_any_call(node, part):
     assert part in str(caught.value)
 
 
-def test_only_the_groups_that_provide_something_may_leave_it_out():
+def test_what_neither_the_configuration_nor_the_data_give_is_refused():
+    made = build({"_target_": "foreign_things.net"}, "model")
+    with pytest.raises(ConfigError) as caught:
+        made.refuse_unprovided(("in_channels", "n_classes"), "model", "images")
+    assert str(caught.value) == (
+        "model.width: foreign_things.net needs this argument and it is not given (images give in_channels, n_classes)"
+    )
+    build({"_target_": "foreign_things.net", "width": 1}, "model").refuse_unprovided(
+        ("in_channels",), "model", "images"
+    )
+
+
+def test_only_the_model_may_leave_something_to_the_data():
     with pytest.raises(ConfigError, match="data.in_channels"):
         build({"_target_": "foreign_things.net", "width": 3}, "data")
 

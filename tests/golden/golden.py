@@ -55,16 +55,18 @@ def alone(words: list[str]) -> Any:
 def over_checkpoints(words: list[str]) -> Any:
     """Return the result of a request on images, over two checkpoints with fixed weights."""
     from paribus.config.compose import jobs
+    from paribus.experiments import plugins
     from paribus.experiments.base import MemoryRecorder, perform
     from paribus.experiments.checkpoints import Checkpoints
     from paribus.models.loading import load_state
     from paribus.running.request import from_job
     from paribus.running.resolved import Resolved
-    from paribus.running.setup import builder
+    from paribus.running.setup import asked
+    from paribus.tracking.interface import FileStore
 
     (job,) = jobs(words)
     request = from_job(job)
-    setup = builder("images").setup(Resolved(request, None), None, identity="golden")
+    setup = plugins.named("images").setup(asked(Resolved(request, None), FileStore()))
     kept = Checkpoints(
         loader=lambda epoch: load_state(declared.CHECKPOINTS[epoch]), epochs=tuple(declared.CHECKPOINTS), key="golden"
     )

@@ -22,6 +22,8 @@ SPECS = [
 
 def build(spec, seed=0, in_channels=3, n_classes=3, image_size=32):
     generator = seeds.torch_rng(seed, "model")
+    if isinstance(spec, MLP):
+        return spec.build(n_features=in_channels * image_size**2, n_classes=n_classes, generator=generator)
     return spec.build(in_channels=in_channels, n_classes=n_classes, image_size=image_size, generator=generator)
 
 

@@ -104,7 +104,7 @@ def test_missing_unknown_and_empty_files_are_refused(tmp_path):
 
 
 def test_another_architecture_is_refused_with_the_first_differences():
-    mlp = MLP(widths=[8]).build(**SHAPE, generator=seeds.torch_rng(0, "model"))
+    mlp = MLP(widths=[8]).build(n_features=768, n_classes=2, generator=seeds.torch_rng(0, "model"))
     with pytest.raises(CheckpointError, match=r"does not fit the architecture SmallCNNNet.*missing \(layer1"):
         fit_state(small(), mlp.state_dict())
     wider = SmallCNN(width=8).build(**SHAPE, generator=seeds.torch_rng(0, "model"))
@@ -120,7 +120,9 @@ def test_another_architecture_is_refused_with_the_first_differences():
 def test_the_file_is_named_where_a_spec_asks_for_it(tmp_path):
     torch.save(small().state_dict(), tmp_path / "weights.pt")
     with pytest.raises(CheckpointError, match=r"weights\.pt: checkpoint does not fit"):
-        MLP(weights=str(tmp_path / "weights.pt")).build(**SHAPE, generator=seeds.torch_rng(0, "model"))
+        MLP(weights=str(tmp_path / "weights.pt")).build(
+            n_features=768, n_classes=2, generator=seeds.torch_rng(0, "model")
+        )
 
 
 def test_digest_follows_the_content(tmp_path):

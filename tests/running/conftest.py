@@ -10,7 +10,8 @@ import pytest
 
 from paribus.config.check import build
 from paribus.config.job import GROUPS, Job
-from paribus.running import caches, setup
+from paribus.experiments import plugins
+from paribus.running import caches
 
 _spec = importlib.util.spec_from_file_location("paribus_toy", Path(__file__).with_name("toy_subject.py"))
 if "paribus_toy" not in sys.modules:
@@ -19,7 +20,7 @@ if "paribus_toy" not in sys.modules:
     _spec.loader.exec_module(_module)
 import paribus_toy  # noqa: E402
 
-setup.register("toy", paribus_toy)
+plugins.register(paribus_toy.ToySubject())
 
 BASE = {
     "data": {"_target_": "paribus_toy.ToyData", "seed": 0, "n_train": 10, "broken": False},

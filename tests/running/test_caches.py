@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from paribus.experiments import plugins
 from paribus.running import caches
 from paribus.running.contents import fingerprint
+from paribus.running.setup import asked
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.statink import BuildsStatink
 from paribus.subjects.images.digits_scanners import DigitsScanners
+from paribus.tracking.interface import FileStore
+from paribus.tracking.spec import TrackingSpec
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +64,8 @@ def resolved(experiment, **nodes):
     from paribus.stats.spec import StatsSpec
 
     stats = StatsSpec(n_bootstrap=100, n_permutations=99, n_null=4)
-    given = {"device": DeviceSpec(name="cpu"), "stats": stats, **nodes}
-    return Resolved(Request(experiment, given, {}, (), {}, 0, "peak_val", "auto"), None)
+    given = {"device": DeviceSpec(name="cpu"), "stats": stats, "tracking": TrackingSpec(kind="off"), **nodes}
+    return asked(Resolved(Request(experiment, given, {}, (), {}, 0, "peak_val", "auto"), None), FileStore())
 
 
 def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
@@ -69,8 +73,8 @@ def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
 
     import torch
 
+    from paribus.experiments.builds import plugin as builds
     from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
-    from paribus.running.subjects import builds
     from paribus.subjects.builds.models.set_completion import SetCompletionSmall
 
     data = BuildsGenerated(n_builds=30)
@@ -83,16 +87,16 @@ def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
         torch.save(state, tmp_path / "new.pt")
         os.replace(tmp_path / "new.pt", spec.weights)
         expected.append(state["output_layer.weight"])
-        asked = resolved(BinaryPresenceEffect(), data=data, model=spec)
-        model = builds.set_model(asked, builds.load(asked))
+        wanted = resolved(BinaryPresenceEffect(), data=data, model=spec)
+        model = builds.set_model(wanted, builds.load(wanted))
         assert torch.equal(model.network.output_layer.weight, expected[-1])
     assert not torch.equal(*expected)
 
 
 def test_another_kit_table_is_another_model_that_reads_it(tmp_path):
     """The planted model knows the specials of the weapons, which come from the data's kits."""
+    from paribus.experiments.builds import plugin as builds
     from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
-    from paribus.running.subjects import builds
     from paribus.subjects.builds.models.planted import Planted
 
     class Kits:
@@ -102,8 +106,8 @@ def test_another_kit_table_is_another_model_that_reads_it(tmp_path):
             self.weapons = replace(corpus.weapons, kits=kits)
 
     corpus = caches.load_data(BuildsGenerated(n_builds=30))
-    asked = resolved(BinaryPresenceEffect(), model=Planted())
-    made = [builds.set_model(asked, Kits(corpus, special)) for special in ("one", "two", "one")]
+    wanted = resolved(BinaryPresenceEffect(), model=Planted())
+    made = [builds.set_model(wanted, Kits(corpus, special)) for special in ("one", "two", "one")]
     assert made[0] is not made[1] and made[0] is made[2]
 
 
@@ -130,13 +134,12 @@ def test_equal_weights_in_another_network_share_no_features(own):
 
     from paribus.config.check import build
     from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
-    from paribus.running.subjects import images
 
     own("own_net").write("net", NETWORK)
     data = DigitsScanners(n_train=60, n_eval=24, eval_renderings=1)
     for power in (1, 2):
         node = build({"_target_": "own_net.net.build", "power": power}, "model")
-        setup = images.setup(resolved(SubspaceAblation(), data=data, model=node), None, identity="")
+        setup = plugins.named("images").setup(resolved(SubspaceAblation(), data=data, model=node))
         (checkpoint,) = setup.selected()
         model, cells = setup.executor(checkpoint).network, setup.contexts.cells(np.arange(5))
         found = setup.executor(checkpoint).at("act").vectors(cells)
@@ -158,7 +161,6 @@ def test_image_experiments_run_in_the_number_format_that_is_asked_for(kind, monk
     from paribus.engine.device import DeviceSpec
     from paribus.experiments.base import MemoryRecorder, perform
     from paribus.models.small_cnn import SmallCNN
-    from paribus.running.subjects import images
 
     seen = []
     original = evaluation.Engine.__init__
@@ -172,8 +174,8 @@ def test_image_experiments_run_in_the_number_format_that_is_asked_for(kind, monk
     numbers = {}
     for dtype in ("float32", "float64"):
         seen.clear()
-        asked = resolved(kind(), data=data, model=SmallCNN(width=2), device=DeviceSpec(name="cpu", dtype=dtype))
-        result = perform(kind(), images.setup(asked, None, identity=""), MemoryRecorder())
+        wanted = resolved(kind(), data=data, model=SmallCNN(width=2), device=DeviceSpec(name="cpu", dtype=dtype))
+        result = perform(kind(), plugins.named("images").setup(wanted), MemoryRecorder())
         assert set(seen) == {f"torch.{dtype}"}
         numbers[dtype] = [
             frame[name].to_numpy(dtype=float)
@@ -191,16 +193,16 @@ def test_experiments_on_sets_run_in_the_number_format_that_is_asked_for():
     import torch
 
     from paribus.engine.device import DeviceSpec
+    from paribus.experiments.builds import plugin as builds
     from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
     from paribus.features.unit import Unit
-    from paribus.running.subjects import builds
     from paribus.subjects.builds.models.set_completion import SetCompletionSmall
 
     data, model, kept = BuildsGenerated(n_builds=30), SetCompletionSmall(), {}
     for dtype in ("float64", "float32"):
         device = DeviceSpec(name="cpu", dtype=dtype)
-        asked = resolved(BinaryPresenceEffect(), data=data, model=model, feature=Unit(), device=device)
-        setup = builds.setup(asked, None, identity="")
+        wanted = resolved(BinaryPresenceEffect(), data=data, model=model, feature=Unit(), device=device)
+        setup = builds.BUILDS.setup(wanted)
         x, _ = setup.vectors(setup.contexts.states())
         assert setup.model.network.output_layer.weight.dtype is getattr(torch, dtype)
         kept[dtype] = setup.corpus_measured.z, x

@@ -103,7 +103,7 @@ def test_a_subject_from_outside_counts_by_its_code(own, monkeypatch):
     import importlib
     from typing import ClassVar
 
-    from paribus.running import setup
+    from paribus.experiments import plugins
 
     class Elsewhere(SubspaceAblation):
         subject: ClassVar[str] = "elsewhere"
@@ -111,17 +111,18 @@ def test_a_subject_from_outside_counts_by_its_code(own, monkeypatch):
     made = own("own_subject")
     made.write(
         "subject",
-        "def validate(resolved, store):\n    return 1\ndef setup(resolved, store, *, identity):\n    return 1\n",
+        "from paribus.experiments.subject import SubjectPlugin\nclass Own(SubjectPlugin):\n    name = 'elsewhere'\n"
+        "    def validate(self, asked):\n        return 1\n    def setup(self, asked):\n        return 1\n",
     )
 
     def known():
         made.anew()
-        monkeypatch.setitem(setup._registered, "elsewhere", importlib.import_module("own_subject.subject"))
+        monkeypatch.setitem(plugins._registered, "elsewhere", importlib.import_module("own_subject.subject").Own())
         asked = taken(SmallCNN())
         return identify(replace(asked, request=replace(asked.request, experiment=Elsewhere())))
 
     first = known()
-    made.change("subject.py", "return 1\ndef setup", "return 1  # a remark\ndef setup")
+    made.change("subject.py", "return 1\n    def setup", "return 1  # a remark\n    def setup")
     assert known() == first
-    made.change("subject.py", "identity):\n    return 1", "identity):\n    return 2")
+    made.change("subject.py", "setup(self, asked):\n        return 1", "setup(self, asked):\n        return 2")
     assert known() != first

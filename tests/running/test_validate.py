@@ -7,9 +7,8 @@ import os
 import pytest
 
 from paribus.errors import ConfigError, DataError, ParibusError
+from paribus.experiments import networks, plugins
 from paribus.running import caches, summary
-from paribus.running.setup import builder, subjects
-from paribus.running.subjects import images
 from paribus.running.validate import validate
 from paribus.tracking.spec import TrackingSpec
 
@@ -29,13 +28,13 @@ TRACKED = {"_target_": "paribus.models.tracked.Tracked"}
 
 @pytest.fixture(autouse=True)
 def nothing_validated():
-    images._validated.clear()
+    networks._validated.clear()
 
 
 @pytest.mark.parametrize(
     ("experiment", "groups", "error", "message"),
     [
-        ("Measure", {"data": None}, ConfigError, "toy needs data"),
+        ("Measure", {"data": None}, ConfigError, "toy_measure needs a data set"),
         ("Measure", {"data": {"broken": True}}, DataError, "row 3 is broken"),
         ("Measure", {"model": TRACKED}, ConfigError, "no run"),
         ("Measure", {"tracking": {"folder": "50%"}}, ConfigError, "database URI"),
@@ -81,8 +80,8 @@ def test_an_old_file_store_is_found_before_anything_is_run(workdir, job):
 
 def test_jobs_that_differ_by_seed_are_looked_at_once(workdir, job, monkeypatch):
     built = []
-    network = images.network
-    monkeypatch.setattr(images, "network", lambda *a: built.append(1) or network(*a))
+    network = networks.network
+    monkeypatch.setattr(networks, "network", lambda *a: built.append(1) or network(*a))
     for seed in range(4):
         validate(job(TRAIN, data=DIGITS, model=CNN, seed=seed))
     validate(job(TRAIN, data=DIGITS, model={**CNN, "width": 5}))
@@ -90,9 +89,9 @@ def test_jobs_that_differ_by_seed_are_looked_at_once(workdir, job, monkeypatch):
 
 
 def test_subjects_are_found_by_name():
-    assert {"images", "builds", "runs", "toy"} <= set(subjects())
+    assert {"images", "builds", "runs", "toy"} <= set(plugins.names())
     with pytest.raises(ConfigError, match="did you mean 'images'"):
-        builder("image")
+        plugins.named("image")
 
 
 def test_a_cache_is_bounded_and_forgets_the_oldest():

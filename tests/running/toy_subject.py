@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from paribus.errors import ConfigError, DataError
+from paribus.errors import DataError
 from paribus.experiments.base import Experiment, Setup
+from paribus.experiments.subject import SubjectPlugin
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
-from paribus.running.caches import load_data
-from paribus.running.setup import basics
 from paribus.spec import Spec, field
 
 LOADED: list[int] = []
@@ -55,21 +54,20 @@ class ToySetup(Setup):
     feature_name: str | None = None
 
 
-def validate(resolved, store):
-    if resolved.request.nodes.get("data") is None:
-        raise ConfigError("data: toy needs data")
-    load_data(resolved.request.nodes["data"])
+class ToySubject(SubjectPlugin):
+    """Sets toys up."""
 
+    name = "toy"
 
-def setup(resolved, store, *, identity):
-    source = resolved.source
-    weights = None
-    if source is not None:
-        (chosen,) = source.checkpoints().select(resolved.request.checkpoint)
-        weights = chosen.load()["w"]
-    return ToySetup(
-        **basics(resolved), data=load_data(resolved.request.nodes["data"]), weights=weights, feature_name="mean"
-    )
+    def validate(self, asked):
+        asked.load()
+
+    def setup(self, asked):
+        weights = None
+        if asked.trained is not None:
+            (chosen,) = asked.trained.checkpoints().select(asked.checkpoint)
+            weights = chosen.load()["w"]
+        return ToySetup(**asked.basics, data=asked.load(), weights=weights, feature_name="mean")
 
 
 class Toy(Experiment):

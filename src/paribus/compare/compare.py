@@ -67,6 +67,11 @@ class Compare(Experiment):
                 raise ConfigError(f"Compare.{name}: name at least one")
         check_where("Compare", self.where)
 
+    def validate(self, setup: RunsSetup) -> None:
+        """Look up what the restriction names, in the runs that there are."""
+        if self.where:
+            self.check_runs(setup.runs)
+
     def check_runs(self, runs: Sequence[CollectedRun]) -> None:
         """Check the restriction against the runs that there are.
 

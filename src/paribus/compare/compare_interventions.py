@@ -124,6 +124,11 @@ class CompareInterventions(Experiment):
         """Return the experiment types whose runs are compared: the study's, and those of further endpoints."""
         return tuple(dict.fromkeys((*TYPES, *(TYPE_OF[name] for name in self.endpoints))))
 
+    def validate(self, setup: RunsSetup) -> None:
+        """Look up what the restriction names, in the runs that there are."""
+        if self.where:
+            self.check_runs(setup.runs)
+
     def check_runs(self, runs: Sequence[CollectedRun]) -> None:
         """Check the restriction against the runs that there are.
 

@@ -132,6 +132,7 @@ STORED = (
     "paribus.subjects.images.camelyon17.Camelyon17",
     "paribus.subjects.images.digits_scanners.DigitsScanners",
     "paribus.subjects.images.image_folder.ImageFolder",
+    "paribus.subjects.tables.table.Table",
     "paribus.tracking.spec.TrackingSpec",
     "paribus.training.spec.TrainingSpec",
 )

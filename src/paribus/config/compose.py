@@ -13,12 +13,14 @@ from omegaconf import OmegaConf, open_dict
 from paribus.config import _compatibility as hydra_parts
 from paribus.config.check import build, build_settings
 from paribus.config.expand import expand
+from paribus.config.foreign import Foreign
 from paribus.config.job import GROUPS, Job
 from paribus.config.locate import conf_dir, target_object
 from paribus.config.quoting import readable
 from paribus.config.refusal import refused
 from paribus.config.settings import OF_A_SWEEP, Settings
 from paribus.errors import ConfigError, nearest
+from paribus.spec import DataSpec
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -332,6 +334,7 @@ class Composer:
         settings = build_settings(Settings, {key: tree[key] for key in declared if key in tree})
         nodes = {group: self._node(group, tree.get(group)) for group in GROUPS}
         self._refuse_unmet_needs(nodes)
+        refuse_unprovided(nodes)
         kept = {key: value for key, value in tree.items() if key not in OF_A_SWEEP}
         given = {name: getattr(settings, name) for name in declared}
         return Job(overrides, choices, kept, nodes, **given, named=named, config_dirs=self._folders)
@@ -355,6 +358,19 @@ class Composer:
         if key not in self._built:
             self._built[key] = _built_node(group, node)
         return self._built[key]
+
+
+def refuse_unprovided(nodes: Mapping[str, Any]) -> None:
+    """Check that a function that makes the model has every argument, by itself or from the data.
+
+    Where only loading the data tells what they provide, that is looked at when they are.
+
+    Raises:
+        ConfigError: If one is missing; the message names what the data provide.
+    """
+    model, data = nodes.get("model"), nodes.get("data")
+    if isinstance(model, Foreign) and isinstance(data, DataSpec):
+        model.refuse_unprovided(data.provides, "model", data.subject)
 
 
 def _built_node(group: str, node: Any) -> Any:

@@ -9,7 +9,7 @@ import re
 import traceback
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,8 @@ _PATH = re.compile(r"\b(Path|PathLike)\b")
 _MEMBERS = re.compile(r"\w*(Weights|Enum)\b")
 WEIGHTS, LEAVE_OUT = "weights", "leave_out"
 CHECKPOINTS = (".pt", ".pth", ".safetensors")
-PROVIDED: Mapping[str, tuple[str, ...]] = {
-    "model": ("in_channels", "n_classes", "image_size", "generator"),
-    "data": (),
-}
-"""Arguments that Paribus itself can pass to a foreign callable of a group, when the callable takes them."""
+GIVEN_BY_DATA = ("model",)
+"""Groups whose foreign callables are also passed what the data provide: which arguments, is known with the data."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,19 @@ class Foreign:
             if key in names and isinstance(value, str) and value
         }
         return found if self.weights is None else {**found, WEIGHTS: Path(self.weights).expanduser()}
+
+    def refuse_unprovided(self, provided: Collection[str], where: str, subject: str) -> None:
+        """Check that every argument without a default is given, or one of those that data of a subject provide.
+
+        Raises:
+            ConfigError: If one is not.
+        """
+        for name, parameter in parameters(self.function)[0].items():
+            if parameter.default is parameter.empty and name not in self.arguments and name not in provided:
+                given = ", ".join(provided) or "nothing"
+                raise ConfigError(
+                    f"{where}.{name}: {self.target} needs this argument and it is not given ({subject} give {given})"
+                )
 
     def call(self, **provided: Any) -> Any:
         """Call it with its configured arguments, and with those of ``provided`` that it takes and were not given.
@@ -125,9 +135,10 @@ def foreign(function: Callable[..., Any], target: str, arguments: dict[str, Any]
         for key in arguments:
             if key not in names:
                 raise ConfigError(f"{where}.{key}: {target} takes no such argument; {nearest(key, names)}")
-    provided = PROVIDED.get(where, ())
     for name, parameter in names.items():
-        if parameter.default is parameter.empty and name not in arguments and name not in provided:
+        if where in GIVEN_BY_DATA:
+            break
+        if parameter.default is parameter.empty and name not in arguments:
             raise ConfigError(f"{where}.{name}: {target} needs this argument and it is not given")
     return Foreign(target, arguments, function, weights, leave_out)
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 
+ANY = "any"
+"""Subject of an experiment that works on data of every kind."""
+KEPT_RUNS, STEP_RESULTS = "runs", "results"
+"""Subjects of experiments that work on no data: on the kept runs of a study, on what the steps before them found."""
+
+
 class Workspace(Protocol):
     """A place for the large objects of a run (checkpoints), which outlives a kill of the process."""
 
@@ -119,7 +125,8 @@ class Experiment(Spec):
     Class attributes:
         type: The name users select with ``experiment=``.
         evidence: What kind of claim the result supports.
-        subject: ``images``, ``builds``, or ``runs`` for comparisons.
+        subject: ``images``, ``builds``, ..., ``any`` for whatever the data are, or ``runs`` for comparisons.
+        subjects: Further subjects it works on; which one it is in a request, the data say.
         version: Raised whenever the meaning of a number changes; part of every run's identity.
         summary: One line for ``paribus list``.
         needs: The config groups its numbers depend on; only these enter the identity.
@@ -154,6 +161,7 @@ class Experiment(Spec):
     type: ClassVar[str]
     evidence: ClassVar[Evidence]
     subject: ClassVar[str]
+    subjects: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[int] = 1
     summary: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
@@ -323,8 +331,18 @@ def perform(
     spec_id: str = "",
     feature: str | None = None,
     model: str | None = None,
+    subject: str | None = None,
 ) -> Result:
     """Run ``experiment`` and put its result together from what it reported.
+
+    Args:
+        experiment: The experiment.
+        setup: What it works on.
+        recorder: What it reports to.
+        spec_id: Short name of what was asked.
+        feature: What the feature is called.
+        model: What the model is called.
+        subject: What the data are, where it works on several kinds; None: what it declares.
 
     Example:
         >>> class Nothing(Experiment):
@@ -342,7 +360,7 @@ def perform(
         evidence=experiment.evidence,
         feature=feature,
         model=model,
-        subject=experiment.subject,
+        subject=subject or experiment.subject,
         aggregates=aggregates,
         tables=dict(recorder.tables),
         diagnostics=recorder.diagnostics,

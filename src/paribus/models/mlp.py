@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MLP(Spec, kind="model/mlp"):
-    """A multi-layer perceptron on flattened images; its sites are ``hidden1``, ``hidden2``, ... and ``fc``.
+    """A multi-layer perceptron on flattened images or the columns of a table.
+
+    Its sites are ``hidden1``, ``hidden2``, ... and ``fc``.
 
     Example:
         >>> MLP(widths=[64, 32]).widths
@@ -42,7 +44,7 @@ class MLP(Spec, kind="model/mlp"):
             raise ConfigError("MLP.widths: needs at least one hidden layer, e.g. [128, 64]")
         loading.check_left_out(self.leave_out, self.weights, "MLP")
 
-    def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
+    def build(self, *, n_features: int, n_classes: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
 
         Raises:
@@ -51,6 +53,6 @@ class MLP(Spec, kind="model/mlp"):
         from paribus.models.nets.initialise import construct
         from paribus.models.nets.mlp import MLPNet
 
-        model = construct(lambda: MLPNet(in_channels * image_size**2, n_classes, tuple(self.widths)), generator)
+        model = construct(lambda: MLPNet(n_features, n_classes, tuple(self.widths)), generator)
         loading.start_from(model, self.weights, self.leave_out)
         return model

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from paribus.config.opened import recording
 from paribus.errors import ConfigError
+from paribus.experiments import plugins
 from paribus.experiments.base import perform
 from paribus.models.untrained import UNTRAINED
 from paribus.running import caches, inputs, keeping
@@ -18,11 +19,8 @@ from paribus.running.kept_models import from_trained
 from paribus.running.life import Living, live, once, spec_id
 from paribus.running.on_model import with_source
 from paribus.running.on_the_spot import recipe
-from paribus.running.other_data import sentence
 from paribus.running.resolved import Resolved
-from paribus.running.setup import builder, refuse_default_format, refuse_format
-from paribus.running.subjects.results import results_digest
-from paribus.running.subjects.runs import finished, runs_digest
+from paribus.running.setup import asked, refuse_default_format, refuse_format
 from paribus.running.tags import model_label, weights
 
 if TYPE_CHECKING:
@@ -50,14 +48,10 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     request = resolved.request
     refuse_format(request.experiment, request.nodes["device"], step=request.step)
     refuse_default_format()
-    runs = None
-    if request.experiment.subject == "runs":
-        made_from = finished(store, request.runs)
-        resolved = replace(resolved, runs=request.runs or made_from.top)
-        runs = runs_digest(made_from.ids)
-    elif resolved.given:
-        runs = results_digest(resolved.given)
-    known = identified(resolved, runs=runs)
+    made_from = plugins.named(request.subject).made_from(asked(resolved, store))
+    if made_from is not None:
+        resolved = replace(resolved, runs=made_from.runs)
+    known = identified(resolved, runs=None if made_from is None else made_from.digest)
 
     def measure() -> Result:
         return _measured(trained(resolved, store, folder), store, folder, known=known, parent=parent)
@@ -95,10 +89,10 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
 
     def work(living: Living) -> Result:
         own = (living.run.folder, living.workspace.folder)
-        preparing = builder(request.experiment.subject)
+        plugin, wanted = plugins.named(request.subject), asked(resolved, store)
         with recording() as opened:
-            setup = preparing.setup(resolved, store, identity=identity)
-            for line in getattr(preparing, "notes", _no_notes)(resolved, setup):
+            setup = plugin.setup(wanted)
+            for line in plugin.notes(wanted, setup):
                 living.recorder.warn(line)
             if weights(resolved) == UNTRAINED:
                 living.recorder.warn("The model, or a part of it, is untrained: weights are drawn from the run's seed.")
@@ -112,6 +106,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
                     spec_id=spec_id(resolved, identity),
                     feature=getattr(setup, "feature_name", None),
                     model=model_label(resolved),
+                    subject=request.subject,
                 )
         living.origin |= inputs.keep(inputs.read_by(known, opened, own), living.run)
         if known.code:
@@ -132,8 +127,3 @@ def inside(request: Request, setup: Setup) -> Iterator[None]:
     request.inside.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(request.inside):
         yield
-
-
-def _no_notes(resolved: Resolved, setup: Setup) -> tuple[str, ...]:
-    """Return what is to be said of what an experiment is set up with, for a subject that says nothing."""
-    return (sentence(resolved),) if resolved.other is not None else ()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.own_code import code_of
 from paribus.config.science import science
+from paribus.experiments import plugins
 from paribus.running.contents import InputFile, contents, without_start
-from paribus.running.setup import registered
 from paribus.tracking.identity import digest, identity
 
 if TYPE_CHECKING:
@@ -77,17 +76,10 @@ def identified(resolved: Resolved, *, runs: str | None = None) -> Identified:
         inputs[group] = found.digest()
         files |= {f"{group}.{name}": file for name, file in found.files.items()}
         code |= found.code
-    outside = registered(experiment.subject)
+    outside = plugins.outside(request.subject)
     if outside is not None:
-        found_code = subject_code(outside)
+        found_code = code_of(outside.code())
         inputs["subject"] = digest({"code": found_code})
         code |= found_code
     known = identity(experiment.type, experiment.version, stated, {k: v for k, v in inputs.items() if v})
     return Identified(known, files, code)
-
-
-def subject_code(outside: Any) -> dict[str, str]:
-    """Return digests of the code of a subject that was registered from outside: a module, or an object of a class."""
-    if isinstance(outside, ModuleType):
-        return code_of([], [outside.__name__])
-    return code_of([type(outside)])

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.aliases import today
 from paribus.config.check import TARGET, build
-from paribus.errors import CheckpointError, ConfigError, DataError
+from paribus.errors import CheckpointError, ConfigError
 from paribus.results.files import describe
 from paribus.running import inputs
 from paribus.running.identify import identify
 from paribus.running.source import ModelSource
 from paribus.running.workspace import SUFFIX
+from paribus.tracking.steps import steps_of
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -54,17 +55,6 @@ def from_run(store: Store, run: KeptRun) -> ModelSource:
         locate=lambda name: store.download(run.run_id, files[name]),
         options={group: run.params.get(group) for group in GROUPS},
     )
-
-
-def steps_of(store: Store, run: KeptRun) -> list[KeptRun]:
-    """Return the runs of a sequence's steps, also those that it took over from an earlier one."""
-    if run.experiment_type != "sequence":
-        return []
-    try:
-        steps = store.result(run.run_id).tables["steps"].frame
-    except (DataError, KeyError):
-        return store.children(run.run_id)
-    return [store.get(run_id) for run_id in steps["run_id"].dropna()]
 
 
 def from_folder(result: Result, folder: Path, identity: str) -> ModelSource:

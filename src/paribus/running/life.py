@@ -87,7 +87,7 @@ class Living:
             evidence=request.experiment.evidence,
             feature=None,
             model=model_label(self.resolved),
-            subject=request.experiment.subject,
+            subject=request.subject,
             aggregates=Aggregates(),
             tables=dict(recorder.tables),
             diagnostics=recorder.diagnostics,

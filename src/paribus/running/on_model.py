@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.check import TARGET, build
 from paribus.errors import ConfigError
+from paribus.experiments.asked import label
 from paribus.models.tracked import Tracked
 from paribus.running import other_data
 from paribus.running.resolved import Resolved
@@ -59,7 +60,7 @@ def _own_data(asked: AsTrained, source: ModelSource) -> tuple[Any, Any]:
     try:
         return build(changed, "data"), changed
     except ConfigError as error:
-        what = other_data.label(source.data, source.options.get("data"))
+        what = label(source.data, source.options.get("data"))
         raise ConfigError(f"{error} (the model of {source.label} was trained on {what})") from error
 
 

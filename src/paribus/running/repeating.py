@@ -13,6 +13,7 @@ from paribus.config.compose import AS_TRAINED, Composer
 from paribus.config.job import GROUPS
 from paribus.config.restate import restated, value_text
 from paribus.errors import ParibusError
+from paribus.experiments.base import STEP_RESULTS
 from paribus.running.used import unused
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from paribus.running.resolved import Resolved
 
 SETTINGS = ("seed", "checkpoint")
-RESULTS = "results"
-"""Subject of pages made from the steps before them: the job that they are a step of gives them again."""
 
 
 def line(resolved: Resolved) -> str:
@@ -39,7 +38,7 @@ def line(resolved: Resolved) -> str:
 
 def _words(resolved: Resolved) -> tuple[str, ...]:
     request = resolved.request
-    if request.derived and request.experiment.subject != RESULTS:
+    if request.derived and request.experiment.subject != STEP_RESULTS:
         try:
             if (words := _alone(resolved)) is not None:
                 return words

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.settings import PDF, PNG, FigureSettings
 from paribus.errors import ConfigError
-from paribus.experiments.base import Experiment
+from paribus.experiments.base import ANY, KEPT_RUNS, Experiment
+from paribus.running.about import data_subject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +76,23 @@ class Request:
         return frozenset(key.removeprefix(place).split(".")[0] for key in keys if key.startswith(place))
 
     @property
+    def subject(self) -> str:
+        """What kind of data it is about: what the experiment declares; where it works on several, what the data are.
+
+        Raises:
+            ConfigError: If it does not work on such data.
+            DataError: If only loading them tells what they are, and they cannot be loaded.
+        """
+        declared = self.experiment.subject
+        if declared != ANY and not self.experiment.subjects:
+            return declared
+        found = data_subject(self.nodes.get("data"))
+        if found is None or declared == ANY or found in (declared, *self.experiment.subjects):
+            return found or declared
+        valid = " or ".join((declared, *self.experiment.subjects))
+        raise ConfigError(f"data: {self.experiment.type} works on {valid}, and these are {found}")
+
+    @property
     def reuses(self) -> bool:
         """Whether a finished run of the same identity may be taken instead."""
         return self.reuse == "always" or (self.reuse == "auto" and self.sweep is not None)
@@ -84,7 +102,7 @@ class Request:
         """What its figures are kept as; where that is not said, PDF is left out in the jobs of a sweep."""
         if self.figures.formats is not None:
             return tuple(self.figures.formats)
-        return (PNG,) if self.sweep is not None and self.experiment.subject != "runs" else (PNG, PDF)
+        return (PNG,) if self.sweep is not None and self.experiment.subject != KEPT_RUNS else (PNG, PDF)
 
     def with_nodes(self, **nodes: Any) -> Request:
         """Return the request with other specs in some groups."""

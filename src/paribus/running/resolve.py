@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
+from paribus.experiments.base import ANY
 from paribus.features.latent import Latent
 from paribus.models.tracked import LATEST, Tracked
 from paribus.models.untrained import unasked
@@ -41,7 +42,7 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
             )
         source = None
     elif isinstance(node, Tracked) and source is None:
-        source = from_store(node, store, experiment.subject)
+        source = from_store(node, store, None if request.subject == ANY else request.subject)
     elif source is None and on_the_spot.recipe(request) and isinstance(request.nodes.get("data"), AsTrained):
         raise ConfigError("data=as_trained: the model is trained where it is needed; say on what with data=NAME")
     elif source is None and (source := on_the_spot.planned(request)) is not None:
@@ -76,8 +77,8 @@ def refuse_untrained(request: Request) -> None:
     )
 
 
-def from_store(node: Tracked, store: Store, subject: str) -> ModelSource:
-    """Return the model that ``tracked`` stands for; the latest one is the latest of the subject.
+def from_store(node: Tracked, store: Store, subject: str | None) -> ModelSource:
+    """Return the model that ``tracked`` stands for; the latest one is the latest of the subject, or of all.
 
     Raises:
         ConfigError: If there is no such run.
@@ -86,8 +87,9 @@ def from_store(node: Tracked, store: Store, subject: str) -> ModelSource:
         return kept_models.from_run(store, store.get(node.run))
     run = store.latest_model(subject)
     if run is None:
+        about = f" on {subject}" if subject else ""
         raise ConfigError(
-            f"model.run=latest: no finished training run on {subject} in this study's MLflow experiment yet; train a "
+            f"model.run=latest: no finished training run{about} in this study's MLflow experiment yet; train a "
             "model first (such as paribus experiment=train_classifier), name a run (model.run=ID), or set "
             "tracking.experiment=STUDY"
         )

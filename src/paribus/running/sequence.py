@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError, ExperimentError
-from paribus.experiments.base import Experiment, Recorder
+from paribus.experiments.base import KEPT_RUNS, Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
 from paribus.spec import field
 
 log = logging.getLogger("paribus")
-REPORT = "results"
-"""Subject of the experiments that put together what the steps before them found."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ class Sequence(Experiment):
                 raise ConfigError(f"Sequence.steps: a step must be named by [a-z0-9_]+, got {name!r}")
             if not isinstance(step, Experiment) or isinstance(step, Sequence):
                 raise ConfigError(f"Sequence.steps.{name}: must be an experiment, got {type(step).__name__}")
-        if self.comparison is not None and getattr(self.comparison, "subject", None) != "runs":
+        comparison = self.comparison
+        if comparison is not None and not (isinstance(comparison, Experiment) and comparison.subject == KEPT_RUNS):
             raise ConfigError("Sequence.comparison: must be an experiment on runs, such as compare_interventions")
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:

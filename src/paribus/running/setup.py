@@ -1,71 +1,77 @@
-"""Which file knows how to set an experiment of a subject up."""
+"""What a request asks its subject to set up, and number formats that would have no effect."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Hashable
+from typing import Any
 
-import paribus.running.subjects
-from paribus.errors import ConfigError, nearest
-
-if TYPE_CHECKING:
-    from paribus.experiments.base import Experiment, Setup
-    from paribus.running.resolved import Resolved
-    from paribus.tracking.interface import Store
-
-
-class SetupBuilder(Protocol):
-    """What ``paribus.running.subjects.<subject>`` offers; a module with these two functions is one.
-
-    It may also offer ``notes(resolved, setup)``, which returns warnings that a result is to carry.
-    """
-
-    def validate(self, resolved: Resolved, store: Store) -> None:
-        """Look up what the request names: files, layers, checkpoints; raise a ``ParibusError`` where one is wrong."""
-
-    def setup(self, resolved: Resolved, store: Store, *, identity: str) -> Setup:
-        """Load what the experiment works on."""
-
+from paribus.errors import ConfigError
+from paribus.experiments.asked import Asked
+from paribus.experiments.base import KEPT_RUNS, STEP_RESULTS, Experiment
+from paribus.running import caches
+from paribus.running.contents import contents, fingerprint, without_start
+from paribus.running.resolved import Resolved
+from paribus.tracking.interface import Store
 
 DEFAULT_DTYPE = "float32"
-WITHOUT_MODEL = ("runs", "results")
+WITHOUT_MODEL = (KEPT_RUNS, STEP_RESULTS)
 """Subjects whose experiments run no model."""
-_registered: dict[str, Any] = {}
 
 
-def register(subject: str, builder: SetupBuilder) -> None:
-    """Make a subject from outside Paribus known under its name."""
-    _registered[subject] = builder
+class Caches:
+    """What the jobs of this process share."""
+
+    def data(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the data set kept under ``key``, made where it is not."""
+        return caches.data_sets.get(key, make)
+
+    def model(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the model kept under ``key``, made where it is not."""
+        return caches.models.get(key, make)
+
+    def key(self, node: Any) -> str:
+        """Return a digest of everything that decides what a spec makes."""
+        return fingerprint(node)
+
+    def contents(self, node: Any) -> str:
+        """Return a digest of the files and the code of a spec."""
+        return contents(node).digest()
+
+    def network_key(self, node: Any) -> str:
+        """Return the key of a trained network."""
+        return fingerprint(without_start(node))
 
 
-def registered(subject: str) -> SetupBuilder | None:
-    """Return what was registered for a subject from outside, None for one of Paribus's own."""
-    found: SetupBuilder | None = _registered.get(subject)
-    return found
-
-
-def subjects() -> tuple[str, ...]:
-    """Return the names of all subjects, sorted."""
-    shipped = (module.name for module in pkgutil.iter_modules(paribus.running.subjects.__path__))
-    return tuple(sorted({*shipped, *_registered}))
-
-
-def builder(subject: str) -> SetupBuilder:
-    """Return what sets experiments of a subject up.
-
-    Raises:
-        ConfigError: If there is no such subject.
-    """
-    if subject in _registered:
-        registered: SetupBuilder = _registered[subject]
-        return registered
-    if subject not in subjects():
-        raise ConfigError(f"experiment.subject: nothing is known about {subject!r}; {nearest(subject, subjects())}")
-    found: Any = importlib.import_module(f"paribus.running.subjects.{subject}")
-    shipped: SetupBuilder = found
-    return shipped
+def asked(resolved: Resolved, store: Store) -> Asked:
+    """Return what a resolved request asks its subject to set up."""
+    request = resolved.request
+    device = request.nodes["device"]
+    return Asked(
+        experiment=request.experiment,
+        subject=request.subject,
+        nodes=request.nodes,
+        options=request.choices,
+        seed=request.seed,
+        shared=Caches(),
+        store=store,
+        checkpoint=request.checkpoint,
+        step=request.step,
+        named_fields=request.named_fields,
+        trained=resolved.source,
+        other=resolved.other,
+        given=resolved.given,
+        runs=request.runs,
+        tracked=request.tracking.kind != "off",
+        study=request.tracking.experiment,
+        basics={
+            "seed": request.seed,
+            "stats": request.nodes["stats"],
+            "device": device.resolve(),
+            "batch_limit": device.batch_limit,
+            "dtype": device.dtype,
+        },
+    )
 
 
 def refuse_format(experiment: Experiment, device: Any, *, step: str | None = None) -> None:
@@ -107,16 +113,3 @@ def refuse_default_format() -> None:
             f"torch.get_default_dtype() is {torch.get_default_dtype()}; set it back to torch.float32 and choose the "
             "number format with device.dtype"
         )
-
-
-def basics(resolved: Resolved) -> dict[str, Any]:
-    """Return the arguments that every setup takes: seed, statistics, device, batch limit and number format."""
-    request = resolved.request
-    device = request.nodes["device"]
-    return {
-        "seed": request.seed,
-        "stats": request.nodes["stats"],
-        "device": device.resolve(),
-        "batch_limit": device.batch_limit,
-        "dtype": device.dtype,
-    }

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.experiments.base import STEP_RESULTS
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Result, Table
 from paribus.running import choosing, inputs
-from paribus.running.sequence import REPORT, Sequence
+from paribus.running.sequence import Sequence
 from paribus.tracking.run import FINISHED
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _work(living: Living, steps: list[Request], store: Store, folder: Path) -> R
         for about_one in zip(*made, strict=True):  # everything about one feature, then the next one
             found = [progress.chosen]
             for step in about_one:
-                result = progress.step(step, tuple(found) if step.experiment.subject == REPORT else ())
+                result = progress.step(step, tuple(found) if step.experiment.subject == STEP_RESULTS else ())
                 found += [result] if result is not None else []
     return progress.result()
 

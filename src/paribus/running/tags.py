@@ -124,7 +124,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "experiment_type": experiment.type,
         "experiment_version": experiment.version,
         "evidence": experiment.evidence.value,
-        "subject": experiment.subject,
+        "subject": request.subject,
         "training": condition(resolved),
         "n_train": n_train(resolved),
         "feature": feature_label(resolved),

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
+from paribus.experiments import plugins
+from paribus.experiments.base import KEPT_RUNS
 from paribus.models.tracked import Tracked
 from paribus.running.choosing import waiting
 from paribus.running.request import from_job
 from paribus.running.resolve import resolve
 from paribus.running.resolved import Resolved
 from paribus.running.sequence import Sequence
-from paribus.running.setup import builder, refuse_format
+from paribus.running.setup import asked, refuse_format
 from paribus.running.steps import planned, step_requests
 from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
@@ -37,7 +39,7 @@ def validate(job: Job) -> None:
     request.nodes["device"].resolve()
     if takes_tracked(job):
         store = _existing_store(request.tracking, "model=tracked: there is no run to take a model from yet")
-    elif job.nodes["experiment"].subject == "runs":
+    elif job.nodes["experiment"].subject == KEPT_RUNS:
         store = _existing_store(request.tracking, f"{job.experiment.type}: there are no runs to compare yet")
     else:
         store = _no_store(request.tracking)
@@ -79,7 +81,7 @@ def takes_tracked(job: Job) -> bool:
 
 
 def _validate(resolved: Resolved, store: Store) -> None:
-    builder(resolved.request.experiment.subject).validate(resolved, store)
+    plugins.named(resolved.request.subject).validate(asked(resolved, store))
 
 
 def _existing_store(spec: TrackingSpec, otherwise: str) -> Store:

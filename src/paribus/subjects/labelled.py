@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
+
+    from paribus.arrays import Ints
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Held-out examples of one data set that another one was trained on.
+
+    Attributes:
+        same: By split, how many are training examples themselves, or others of the same cluster.
+        related: By split, how many only share a cluster with one where the trained data set itself holds out examples
+            of its training clusters (patches of one slide, say).
+
+    Example:
+        >>> Overlap(same={"ood": 3}, related={}).same
+        {'ood': 3}
+    """
+
+    same: Mapping[str, int]
+    related: Mapping[str, int]
 
 
 class LabelledData(Protocol):
@@ -19,11 +38,11 @@ class LabelledData(Protocol):
         """What is indexed by rows and gives float32 tensors ``[rows, ...]``; it has a ``shape``."""
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Ints:
         """Class of each example ``[n]``, an index into the class names."""
 
     @property
-    def splits(self) -> Mapping[str, NDArray[np.int64]]:
+    def splits(self) -> Mapping[str, Ints]:
         """Rows of each split."""
 
     @property
@@ -34,8 +53,12 @@ class LabelledData(Protocol):
     def n_classes(self) -> int:
         """Number of classes."""
 
-    def rows(self, split: str) -> NDArray[np.int64]:
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What every result on them must say."""
+
+    def rows(self, split: str) -> Ints:
         """Return the rows of a split; a ``DataError`` where there is none of that name."""
 
-    def take(self, rows: NDArray[np.int64]) -> torch.Tensor:
+    def take(self, rows: Ints) -> torch.Tensor:
         """Return the inputs of ``rows``, float32 ``[len(rows), ...]``."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from paribus.config.restate import value_text
+from paribus.experiments.base import KEPT_RUNS
 from paribus.models.tracked import LATEST, Tracked
 from paribus.running.identify import identify
 from paribus.running.on_the_spot import all_planned
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
     from paribus.tracking.spec import TrackingSpec
 
-RUNS = "runs"
-"""Subject of the experiments that are made from the runs of others."""
 _ASKED_ONCE = ("get", "latest_model", "result", "artifacts", "children", "download")
 
 
@@ -89,7 +88,7 @@ def known_jobs(jobs: Sequence[Job]) -> list[Known]:
         store = stores.setdefault(repr(spec), cast("Store", Lookups(spec)))
         pinned_job = pinned(job, store)
         request = from_job(pinned_job, sweep="planned")
-        if request.experiment.subject == RUNS or spec.kind == "off":
+        if request.experiment.subject == KEPT_RUNS or spec.kind == "off":
             found.append(Known(number, pinned_job, None))
         elif isinstance(request.experiment, Steps):
             found.append(Known(number, pinned_job, sequence_identity(request, store)))
@@ -133,6 +132,6 @@ def _takers(request: Request) -> list[Request]:
     for step in step_requests(request):
         if step.experiment.produces_model:
             break
-        if step.experiment.takes_trained and step.experiment.subject != RUNS:
+        if step.experiment.takes_trained and step.experiment.subject != KEPT_RUNS:
             found.append(step)
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paribus.errors import DataError
+from paribus.experiments.base import KEPT_RUNS
 from paribus.results.io import RESULT_FILE
 from paribus.running import failures
 from paribus.running.inputs import INPUTS_FILE, KEY, Inputs, check_unchanged
@@ -132,7 +133,7 @@ def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused:
     for known in jobs:
         job, runs = known.job, by_store[repr(known.job.nodes["tracking"])]
         if known.identity is None:
-            others = len(jobs) > 1 and job.experiment.subject == "runs"
+            others = len(jobs) > 1 and job.experiment.subject == KEPT_RUNS
             found.append(Standing(AFTER, why="made from the runs of others") if others else Standing(TODO))
             continue
         reuses = job.reuse == "always" or (job.reuse == "auto" and reused)

@@ -36,7 +36,7 @@ class Store(Protocol):
     def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
         """Be the only one to measure an identity; wait while another does, having called ``busy`` once."""
 
-    def latest_model(self, subject: str) -> KeptRun | None:
+    def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return the latest finished run that produced a model."""
 
     def children(self, run_id: str) -> list[KeptRun]:
@@ -99,7 +99,7 @@ class FileStore:
         """Claim nothing: no run is found again, so that each is measured."""
         return nullcontext()
 
-    def latest_model(self, subject: str) -> KeptRun | None:
+    def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return None."""
         return None
 

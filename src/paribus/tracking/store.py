@@ -139,9 +139,11 @@ class MlflowStore:
             return contextlib.nullcontext()
         return Claims.of(self._root / local.ARTIFACTS).hold(identity, busy)
 
-    def latest_model(self, subject: str) -> KeptRun | None:
-        """Return the latest finished run of the MLflow experiment that produced a model for a subject."""
-        asked = f"tags.{MODEL_TAG} = 'true' and tags.subject = '{subject}' and attributes.status = 'FINISHED'"
+    def latest_model(self, subject: str | None = None) -> KeptRun | None:
+        """Return the latest finished run of the MLflow experiment that produced a model for a subject, or for any."""
+        asked = f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'"
+        if subject is not None:
+            asked += f" and tags.subject = '{subject}'"
         found = self.runs(where=asked, limit=1)
         return found[0] if found else None
 

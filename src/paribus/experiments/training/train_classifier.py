@@ -16,7 +16,7 @@ from paribus.subjects.images.data import SPLITS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from paribus.experiments.setup_images import ImageSetup
+    from paribus.experiments.setup_labelled import LabelledSetup
     from paribus.training.init_scale import ScaledTensor
     from paribus.training.loops.classifier import Training
     from paribus.training.loops.measure import Evaluation
@@ -50,12 +50,13 @@ class TrainClassifier(Experiment):
     type: ClassVar[str] = "train_classifier"
     evidence: ClassVar[Evidence] = Evidence.TRAINING
     subject: ClassVar[str] = "images"
+    subjects: ClassVar[tuple[str, ...]] = ("tables",)
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Trains a classifier under a training condition; keeps history and checkpoints."
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training")
     produces_model: ClassVar[bool] = True
 
-    def run(self, setup: ImageSetup, recorder: Recorder) -> Aggregates:
+    def run(self, setup: LabelledSetup, recorder: Recorder) -> Aggregates:
         """Train ``setup.model`` in place, or go on where a killed run stopped.
 
         Raises:

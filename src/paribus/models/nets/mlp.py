@@ -1,4 +1,4 @@
-"""A multi-layer perceptron on flattened images."""
+"""A multi-layer perceptron on flattened inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class MLPNet(nn.Module):
     """Layers ``hidden1``, ``hidden2``, ... (linear and ReLU), then ``fc``.
 
     Args:
-        n_inputs: Values of a flattened image.
+        n_inputs: Values of a flattened input.
         n_classes: Number of logits.
         widths: Units of each hidden layer.
     """
@@ -26,9 +26,9 @@ class MLPNet(nn.Module):
             incoming = outgoing
         self.fc = nn.Linear(incoming, n_classes)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return logits ``[n, k]`` of images ``[n, ...]``."""
-        hidden = torch.flatten(images, 1)
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return logits ``[n, k]`` of inputs ``[n, ...]``."""
+        hidden = torch.flatten(inputs, 1)
         for name in self.probe_sites:
             hidden = self.get_submodule(name)(hidden)
         logits: torch.Tensor = self.fc(hidden)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,10 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
 REMOVAL_POWER = 1.2
+
+
+PROVIDES = ("tokens", "specials", "generator")
+"""Arguments that a function which makes a model of sets is given."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class Corpus:
         n_empty: Contexts left out because no token is left.
         warnings: What the reader must know.
     """
+
+    subject: ClassVar[str] = "builds"
 
     contexts: Contexts
     builds: Codes

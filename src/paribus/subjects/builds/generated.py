@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from paribus import seeds
 from paribus.arrays import Floats, Ints
-from paribus.spec import Spec, field
-from paribus.subjects.builds.contexts import Corpus, corpus_of
+from paribus.spec import DataSpec, field
+from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
 from paribus.subjects.builds.families import BY_SHORT, DOUBLER, FAMILIES, MAIN_ONLY, PIECES, STACKING
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, N_COLUMNS, N_STACKING, WEAPON_COLUMN, Codes
 from paribus.subjects.builds.tokens import closed_mask
@@ -93,8 +94,11 @@ ARCHETYPES = (
 
 
 @dataclass(frozen=True)
-class BuildsGenerated(Spec, kind="data/builds_generated"):
+class BuildsGenerated(DataSpec, kind="data/builds_generated"):
     """Legal builds drawn from archetypes; weapons prefer archetypes, so weapon and abilities are confounded."""
+
+    subject: ClassVar[str] = "builds"
+    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     n_builds: int = field(2000, low=1, high=5_000_000, help="Whole builds to draw.")
     contexts_per_build: int = field(2, low=1, high=1000, help="Partial builds drawn from each.")

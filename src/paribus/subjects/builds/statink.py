@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from paribus import seeds
 from paribus.errors import ConfigError, DataError
-from paribus.spec import Spec, field
-from paribus.subjects.builds.contexts import Corpus, corpus_of
+from paribus.spec import DataSpec, field
+from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
 from paribus.subjects.builds.families import BY_NAME
 from paribus.subjects.builds.rows import Rows
 from paribus.subjects.builds.states import Codes
@@ -33,8 +34,11 @@ MAX_FAMILY_AP = 66.0
 
 
 @dataclass(frozen=True)
-class BuildsStatink(Spec, kind="data/builds_statink"):
+class BuildsStatink(DataSpec, kind="data/builds_statink"):
     """Builds from stat.ink battle CSV files: one day's file, a folder of them, or a zip of them."""
+
+    subject: ClassVar[str] = "builds"
+    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="A .csv file, a .zip of such files, or a folder of both.")
     players: str = field("all", choices=("all", "uploader"), help="All eight players of a battle, or its uploader.")

@@ -7,13 +7,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from paribus import seeds
 from paribus.errors import ConfigError, DataError
-from paribus.spec import Spec, field
-from paribus.subjects.builds.contexts import Corpus, corpus_of
+from paribus.spec import DataSpec, field
+from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
 from paribus.subjects.builds.rows import Rows
 from paribus.subjects.builds.states import Codes
 from paribus.subjects.builds.tokens import encode_ids
@@ -25,8 +26,11 @@ COLUMNS = ("ability_tags", "weapon_id")
 
 
 @dataclass(frozen=True)
-class BuildsTokenized(Spec, kind="data/builds_tokenized"):
+class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
     """Builds as token ids: columns ``ability_tags`` (JSON list of ids) and ``weapon_id`` (index), tab-separated."""
+
+    subject: ClassVar[str] = "builds"
+    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="The file (``tokenized_data.csv``), or the folder it lies in.")
     vocab: str | None = field(None, file=True, help="Token vocabulary; by default vocab.json beside the file.")

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
-from paribus.spec import Spec, field
+from paribus.spec import DataSpec, field
 from paribus.subjects.images.assemble import HELD_OUT, Catalogue, Draws, assemble, choose
 from paribus.subjects.images.clusters import ALONE
-from paribus.subjects.images.data import ONE_DOMAIN, SPLITS, ImageData
+from paribus.subjects.images.data import ONE_DOMAIN, PROVIDES, SPLITS, ImageData
 from paribus.subjects.images.files import file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.selection import resolve_roles
@@ -32,7 +32,7 @@ REQUIRED = ("images", "labels")
 
 
 @dataclass(frozen=True)
-class Arrays(Spec, kind="data/arrays"):
+class Arrays(DataSpec, kind="data/arrays"):
     """An ``.npz`` file with ``images, labels`` and, if there are, ``domains, clusters, domain_names, class_names``.
 
     Images are uint8, or floats in [0, 1], of shape ``[n, H, W]``, ``[n, H, W, C]`` or ``[n, C, H, W]`` with one or
@@ -43,6 +43,9 @@ class Arrays(Spec, kind="data/arrays"):
         >>> Arrays(path="images.npz", train_domains=["a", "b"], val_domain="c", ood_domain="d").path
         'images.npz'
     """
+
+    subject: ClassVar[str] = "images"
+    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="The .npz file.")
     ood_domain: str | None = field(None, help="Domain that is only reported, by name or number; null for none.")

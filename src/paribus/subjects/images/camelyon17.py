@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import DataError
-from paribus.spec import Spec, field
+from paribus.spec import DataSpec, field
 from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
-from paribus.subjects.images.data import ImageData
+from paribus.subjects.images.data import PROVIDES, ImageData
 from paribus.subjects.images.files import digest_of_files, file_digest, read_images
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.images.image_files import ImageFiles
@@ -33,7 +33,7 @@ METADATA = "metadata.csv"
 
 
 @dataclass(frozen=True)
-class Camelyon17(Spec, kind="data/camelyon17"):
+class Camelyon17(DataSpec, kind="data/camelyon17"):
     """Patches of lymph nodes from five hospitals, label tumour; a cluster is a slide.
 
     The hospitals have the roles that WILDS gives them: three are trained on, one is for every choice, one is only
@@ -43,6 +43,9 @@ class Camelyon17(Spec, kind="data/camelyon17"):
         >>> Camelyon17(path="camelyon17", n_train=None).image_size
         96
     """
+
+    subject: ClassVar[str] = "images"
+    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="The folder with metadata.csv and patches/.")
     n_train: int | None = field(1000, low=2, help="Training patches; null for all.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 256
 
+PROVIDES = ("in_channels", "n_classes", "image_size", "n_features", "generator")
+"""Arguments that a function which makes a network for images is given."""
 SPLITS = ("train", "id_val", "val", "ood")
 """Training rows; held-out rows of the training domains; rows choices are made on; rows of a domain only reported."""
 ONE_DOMAIN = "all"
@@ -102,6 +104,8 @@ class ImageData:
         >>> data.present, data.domain_names, data.class_names, data.take(np.array([0, 5])).shape
         (('train', 'id_val'), ('all',), ('0', '1'), torch.Size([2, 3, 8, 8]))
     """
+
+    subject: ClassVar[str] = "images"
 
     inputs: Any
     labels: Ints
@@ -218,6 +222,15 @@ class ImageData:
         if size <= lazy_images.HELD_BYTES:
             return self.take(rows)
         return lazy_images.LazyImages(self.inputs, rows, digest=self.digest)
+
+    def provided(self) -> dict[str, int]:
+        """Return what a function that makes a network for these images can be given, by argument."""
+        return {
+            "in_channels": self.in_channels,
+            "n_classes": self.n_classes,
+            "image_size": self.image_size,
+            "n_features": self.in_channels * self.image_size**2,
+        }
 
     @property
     def n_classes(self) -> int:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,9 +14,9 @@ from paribus import seeds
 from paribus.arrays import Ints
 from paribus.config.science import is_stated
 from paribus.errors import ConfigError
-from paribus.spec import Spec, field
+from paribus.spec import DataSpec, field
 from paribus.subjects.images import scanners
-from paribus.subjects.images.data import ImageData, content_digest
+from paribus.subjects.images.data import PROVIDES, ImageData, content_digest
 
 GENERATOR_VERSION = 1
 """Raised whenever the same parameters would give other images; part of the fingerprint."""
@@ -25,7 +26,7 @@ TRAIN_SCANNERS, VAL_SCANNER, OOD_SCANNER = (0, 1, 2), 3, 4
 
 
 @dataclass(frozen=True)
-class DigitsScanners(Spec, kind="data/digits_scanners"):
+class DigitsScanners(DataSpec, kind="data/digits_scanners"):
     """The digits that scikit-learn ships, label ``digit >= 5``, in the styles of five scanners.
 
     In the training and in-distribution validation splits scanner ``k`` shows the positive class with probability
@@ -38,6 +39,9 @@ class DigitsScanners(Spec, kind="data/digits_scanners"):
         >>> data.inputs.shape[1:], data.domain_names[0]
         (torch.Size([3, 8, 8]), 'scanner_a')
     """
+
+    subject: ClassVar[str] = "images"
+    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     seed: int = field(0, help="Draws the split, the pairing of scanners with classes, and every image's jitter.")
     strength: float = field(0.9, low=0.0, high=1.0, help="How strongly scanner and label go together in training.")

@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError, DataError, nearest
-from paribus.spec import Spec, field
+from paribus.spec import DataSpec, field
 from paribus.subjects.images import clusters
 from paribus.subjects.images.assemble import HELD_OUT, Catalogue, Cut, Draws, assemble, choose
-from paribus.subjects.images.data import ONE_DOMAIN, ImageData
+from paribus.subjects.images.data import ONE_DOMAIN, PROVIDES, ImageData
 from paribus.subjects.images.files import SUFFIXES, digest_of_files, file_digest, read_images
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.images.image_files import ImageFiles
@@ -56,7 +56,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class ImageFolder(Spec, kind="data/image_folder"):
+class ImageFolder(DataSpec, kind="data/image_folder"):
     """A folder of images: one folder per domain with one per class in it, or without domains.
 
     Clusters (images of one patient, say) stay whole in every random split; they are what a pattern matches in the
@@ -66,6 +66,9 @@ class ImageFolder(Spec, kind="data/image_folder"):
         >>> ImageFolder(path="slides", train_domains=["a", "b"], val_domain="c", ood_domain="d").path
         'slides'
     """
+
+    subject: ClassVar[str] = "images"
+    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="The folder that holds the folders.")
     ood_domain: str | None = field(None, help="Domain that is only reported; null for none.")

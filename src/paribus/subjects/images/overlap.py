@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,23 +10,10 @@ from numpy.typing import NDArray
 
 from paribus.arrays import Ints
 from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData
+from paribus.subjects.labelled import Overlap
 
 HELD_OUT = tuple(split for split in SPLITS if split != "train")
 AT_ONCE = 256
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Held-out images of one data set that another one was trained on.
-
-    Attributes:
-        same: By split, how many are training images themselves, or others of the same cluster.
-        related: By split, how many only share a cluster with one where the trained data set itself holds out images of
-            its training clusters (patches of one slide, say).
-    """
-
-    same: Mapping[str, int]
-    related: Mapping[str, int]
 
 
 def overlap(trained_on: ImageData, measured_on: ImageData) -> Overlap:

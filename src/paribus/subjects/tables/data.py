@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError, DataError, nearest
+from paribus.subjects.offers import Offers
 
 if TYPE_CHECKING:
     import torch
@@ -119,8 +121,11 @@ class TableData:
         train_domains: Domains of ``train``, ascending.
         cluster_names: Names of the clusters, by which rows of two tables are known to be of one patient; empty where
             every row is a cluster of its own.
+        contents: Hash of what each row holds in the file ``[n]``; None where that is not known.
         notes: What a reader must know of how it was read.
     """
+
+    subject: ClassVar[str] = "tables"
 
     inputs: torch.Tensor
     columns: tuple[Column, ...]
@@ -133,6 +138,7 @@ class TableData:
     digest: str
     train_domains: tuple[int, ...]
     cluster_names: tuple[str, ...] = ()
+    contents: NDArray[np.uint64] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -157,6 +163,20 @@ class TableData:
         if len(present) < 2:
             only = self.class_names[int(present[0])]
             raise DataError(f"table: the training split has the single class {only!r}; a classifier needs at least two")
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The splits that are there, in the order of :data:`SPLITS`."""
+        return tuple(name for name in SPLITS if name in self.splits)
+
+    @property
+    def offers(self) -> Offers:
+        """What the needs of experiments are compared with."""
+        domains = {
+            name: tuple(self.domain_names[k] for k in np.unique(self.domains[self.splits[name]]))
+            for name in self.present
+        }
+        return Offers({name: len(self.splits[name]) for name in self.present}, domains, False, self.n_classes)
 
     def rows(self, split: str) -> Ints:
         """Return the rows of a split.
@@ -188,6 +208,10 @@ class TableData:
         """Names of the columns, in the order of the inputs."""
         return [column.name for column in self.columns]
 
+    def provided(self) -> dict[str, int]:
+        """Return what a function that makes a network for this table can be given, by argument."""
+        return {"n_features": self.n_features, "n_classes": self.n_classes}
+
     @property
     def n_classes(self) -> int:
         """Number of classes."""
@@ -197,3 +221,49 @@ class TableData:
     def n_features(self) -> int:
         """Number of inputs of a network."""
         return int(self.inputs.shape[1])
+
+
+def encoded_as(known: TableData, data: TableData) -> TableData:
+    """Return ``data`` with the inputs of a network that was trained on ``known``.
+
+    Columns are found by name; numbers are standardised and categories ordered as there. Those that only ``data`` has
+    are left out.
+
+    Raises:
+        DataError: If a column that the network reads is missing, is of the other kind, or has no indicator.
+    """
+    parts, notes = [], []
+    for column in known.columns:
+        if column.name not in data.column_names:
+            raise DataError(
+                f"table: the model reads the column {column.name!r}; {nearest(column.name, data.column_names)}"
+            )
+        own = data.column(column.name)
+        if (own.categories is None) != (column.categories is None):
+            kinds = ["categories" if each.categories is not None else "numbers" for each in (column, own)]
+            raise DataError(f"table: the model was trained on {kinds[0]} in {column.name!r}, here it holds {kinds[1]}")
+        part, note = _recoded(data.inputs[:, own.slots].double(), own, column)
+        parts.append(part)
+        notes += note
+    inputs = parts[0].new_zeros((len(data.labels), known.n_features))
+    for column, part in zip(known.columns, parts, strict=True):
+        inputs[:, column.slots] = part
+    changed = hashlib.sha256(f"{known.columns}/{data.digest}".encode()).hexdigest()
+    notes = [*data.notes, "Columns are encoded as the model was trained: its means, spreads and categories.", *notes]
+    return replace(data, inputs=inputs.float(), columns=known.columns, digest=changed, notes=tuple(notes))
+
+
+def _recoded(x: torch.Tensor, own: Column, wanted: Column) -> tuple[torch.Tensor, list[str]]:
+    """Return the inputs ``[n, own.width]`` of a column as another column of the same kind holds them."""
+    made = x.new_zeros((len(x), wanted.width))
+    if own.categories is None or wanted.categories is None:
+        made[:, 0] = (x[:, 0] * own.scale + own.mean - wanted.mean) / wanted.scale
+        if wanted.indicator and own.indicator:
+            made[:, 1] = x[:, 1]
+        return made, []
+    lost = [name for name in own.categories if name not in wanted.categories]
+    for k, name in enumerate(own.categories):
+        if name in wanted.categories:
+            made[:, wanted.categories.index(name)] = x[:, k]
+    said = f"Column {own.name}: the model knows no category {', '.join(lost)}; its inputs are all zero there."
+    return made, [said] if lost else []

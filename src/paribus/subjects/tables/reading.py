@@ -86,6 +86,7 @@ def read_table(spec: Table) -> TableData:
         digest=_digest([columns, domains.names, labels.names, clusters.names], {"inputs": inputs, **made}),
         train_domains=tuple(int(k) for k in np.unique(made["domains"][splits["train"]])),
         cluster_names=clusters.names,
+        contents=_contents(frame.iloc[kept], features),
         notes=tuple(notes + more),
     )
 
@@ -353,6 +354,12 @@ def _numeric(
     elif spec.missing == "category" and missing.any():
         notes.append(f"Column {name}: no training row lacks it; where others do, they have the training mean.")
     return Column(name, start, None, mean, scale, indicator), part, notes
+
+
+def _contents(frame: pd.DataFrame, features: Sequence[str]) -> NDArray[np.uint64]:
+    """Return a hash of what each row holds, by the names of the columns, whatever their order."""
+    hashes = pd.util.hash_pandas_object(frame[sorted(features)], index=False, categorize=False)
+    return hashes.to_numpy().astype(np.uint64)
 
 
 def _digest(names: Sequence[object], arrays: Mapping[str, NDArray[np.generic]]) -> str:

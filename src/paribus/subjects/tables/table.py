@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.spec import Spec, field
+from paribus.spec import DataSpec, field
 
 if TYPE_CHECKING:
     from paribus.subjects.tables.data import TableData
 
 
 @dataclass(frozen=True)
-class Table(Spec, kind="data/table"):
+class Table(DataSpec, kind="data/table"):
     """A CSV or parquet file with one example per row, columns by name.
 
     Numbers are standardised by the training rows. Categories become one input each, in the order of their names; those
@@ -26,6 +26,7 @@ class Table(Spec, kind="data/table"):
     """
 
     subject: ClassVar[str] = "tables"
+    provides: ClassVar[tuple[str, ...]] = ("n_features", "n_classes", "generator")
 
     path: str = field(file=True, help="The .csv or .parquet file.")
     label: str = field(help="Column that holds the class.")

@@ -8,15 +8,16 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
+from paribus.experiments.asked import Asked
+from paribus.experiments.base import KEPT_RUNS
 from paribus.experiments.setup_runs import FINISHED, CollectedRun, RunsSetup
-from paribus.running.kept_models import steps_of
-from paribus.running.setup import basics
+from paribus.experiments.subject import MadeFrom, SubjectPlugin
 from paribus.tracking.identity import digest
 from paribus.tracking.kept import MODEL_TAG
+from paribus.tracking.steps import steps_of
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
-    from paribus.running.resolved import Resolved
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
 
@@ -24,31 +25,43 @@ log = logging.getLogger("paribus")
 NOT_COMPARED = ("comparison",)
 
 
-def validate(resolved: Resolved, store: Store) -> None:
-    """Check that there can be runs to compare.
+class KeptRuns(SubjectPlugin):
+    """Sets comparisons up."""
 
-    Raises:
-        ConfigError: If runs are not tracked, or the comparison asks for something that none of them has.
-    """
-    experiment = resolved.request.experiment
-    if resolved.request.tracking.kind == "off":
-        raise ConfigError(f"tracking=off: {experiment.type} compares kept runs, and none are kept")
-    if resolved.request.step is not None:  # the comparison of a study is made from runs that are not there yet
-        return
-    found = collect(store, resolved.request.runs)
-    if not any(run.status == FINISHED for run in found):
-        raise ConfigError(
-            f"{experiment.type}: there is no finished run to compare in MLflow experiment "
-            f"{resolved.request.tracking.experiment!r}; name the study's: tracking.experiment=STUDY"
-        )
-    check: Callable[[list[CollectedRun]], None] | None = getattr(experiment, "check_runs", None)
-    if check is not None and getattr(experiment, "where", None):
-        check(found)
+    name = KEPT_RUNS
+    without_model = True
+    in_store = True
+
+    def validate(self, asked: Asked) -> None:
+        """Check that there can be runs to compare.
+
+        Raises:
+            ConfigError: If runs are not tracked, or the comparison asks for something that none of them has.
+        """
+        experiment = asked.experiment
+        if not asked.tracked:
+            raise ConfigError(f"tracking=off: {experiment.type} compares kept runs, and none are kept")
+        if asked.step is not None:  # the comparison of a study is made from runs that are not there yet
+            return
+        found = collect(asked.store, asked.runs)
+        if not any(run.status == FINISHED for run in found):
+            raise ConfigError(
+                f"{experiment.type}: there is no finished run to compare in MLflow experiment "
+                f"{asked.study!r}; name the study's: tracking.experiment=STUDY"
+            )
+        experiment.validate(RunsSetup(**asked.basics, runs=found))
+
+    def setup(self, asked: Asked) -> RunsSetup:
+        """Collect the runs of the MLflow experiment; their tables are read when they are asked for."""
+        return RunsSetup(**asked.basics, runs=collect(asked.store, asked.runs))
+
+    def made_from(self, asked: Asked) -> MadeFrom:
+        """Return the finished runs that a comparison would be made from."""
+        found = finished(asked.store, asked.runs)
+        return MadeFrom(runs_digest(found.ids), asked.runs or found.top)
 
 
-def setup(resolved: Resolved, store: Store, *, identity: str) -> RunsSetup:
-    """Collect the runs of the MLflow experiment; their tables are read when they are asked for."""
-    return RunsSetup(**basics(resolved), runs=collect(store, resolved.request.runs))
+RUNS = KeptRuns()
 
 
 def collect(store: Store, among: Iterable[str] = ()) -> list[CollectedRun]:

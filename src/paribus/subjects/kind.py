@@ -1,0 +1,54 @@
+"""What is to be known of a kind of data to set up a network on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from paribus.measure import Subject
+from paribus.subjects.labelled import Overlap
+
+
+def _none(own: Any, data: Any) -> Overlap:
+    return Overlap(same={}, related={})
+
+
+def _alike(own: Any, data: Any) -> list[str]:
+    return []
+
+
+def _unsaid(data: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of data: what its loaders give, and how that becomes contexts. All that a new subject has to say.
+
+    Attributes:
+        subject: Its name.
+        data_class: What its loaders give. It has a ``digest`` (what it holds), ``notes`` (what every result on it must
+            say), ``offers`` (splits, domains, classes) and ``provided()`` (what a network's maker may ask for).
+        contexts: Makes the contexts of a data set, as the measurement layer knows them.
+        examples: An option of the data group and one of the model group that go together, for messages.
+        overlap: Which held-out rows of the second data set the first one trains on; by default that is not looked at.
+        unlike: Sentences about what the two do not have in common and a network need not notice.
+        shape: What the inputs of a data set are, in a few words.
+        encoded: Returns the second data set with its inputs meaning what they mean in the first one, on which a model
+            was trained; None where inputs mean the same in all data sets (pixels).
+
+    Example:
+        >>> from paribus.measure import ArraySubject, Contexts
+        >>> Kind("points", Contexts, ArraySubject, ("points", "mlp")).shape(None)
+        ''
+    """
+
+    subject: str
+    data_class: type
+    contexts: Callable[[Any], Subject]
+    examples: tuple[str, str]
+    overlap: Callable[[Any, Any], Overlap] = _none
+    unlike: Callable[[Any, Any], list[str]] = _alike
+    shape: Callable[[Any], str] = _unsaid
+    encoded: Callable[[Any, Any], Any] | None = None

@@ -1,0 +1,15 @@
+"""Tables as a subject: what their loaders give, and how that becomes contexts."""
+
+from __future__ import annotations
+
+from paribus.subjects.kind import Kind
+from paribus.subjects.tables.data import TableData, encoded_as
+from paribus.subjects.tables.overlap import overlap, unlike
+from paribus.subjects.tables.subject import TableSubject
+
+
+def _shape(data: TableData) -> str:
+    return f"{data.n_features} inputs, {data.n_classes} classes"
+
+
+TABLES = Kind("tables", TableData, TableSubject, ("table", "mlp"), overlap, unlike, _shape, encoded_as)
