@@ -24,7 +24,7 @@ from paribus import seeds
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
 from paribus.experiments.setup import NetworkSetup
-from paribus.experiments.setup_images import ImageSetup
+from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.shortcut.domain_swap import DomainSwap
 from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.experiments.training.train_classifier import TrainClassifier
@@ -106,7 +106,7 @@ def trained_setup(strength: float, seed: int, epochs: int, style_gap: float = 1.
         image_size=data.image_size,
         generator=seeds.torch_rng(seed, "model"),
     )
-    setup = ImageSetup(
+    setup = LabelledSetup(
         seed=seed,
         stats=COARSE,
         data=data,

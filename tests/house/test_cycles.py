@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 STILL_IN_CIRCLES = {
+    frozenset({"sweep.workers.server", "sweep.workers.worker"}),
     frozenset({"results.found", "results.schema"}),
     frozenset({"subjects.tables.reading", "subjects.tables.table"}),
 }

@@ -13,7 +13,7 @@ from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.fitting import headline_split, why_not
 from paribus.experiments.setup import NetworkSetup
-from paribus.experiments.setup_images import ImageSetup
+from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.shortcut.activation_steering import ActivationSteering
 from paribus.experiments.shortcut.domain_swap import DomainSwap
 from paribus.experiments.shortcut.neuron_ablation import NeuronAblation
@@ -114,7 +114,7 @@ SPEC = TrainingSpec(epochs=3, n_evaluations=3, n_checkpoints=1, lr=0.01)
 
 
 def train(images):
-    setup = ImageSetup(seed=0, stats=STATS, data=images, model=network(), batch_limit=64, training=SPEC)
+    setup = LabelledSetup(seed=0, stats=STATS, data=images, model=network(), batch_limit=64, training=SPEC)
     return perform(TrainClassifier(), setup, MemoryRecorder())
 
 

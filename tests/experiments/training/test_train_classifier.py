@@ -8,7 +8,7 @@ from paribus import seeds
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
-from paribus.experiments.setup_images import ImageSetup
+from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.training.train_classifier import HISTORY_COLUMNS, TrainClassifier
 from paribus.figures.draw import draw
 from paribus.models.small_cnn import SmallCNN
@@ -24,7 +24,9 @@ def setup(training=TRAINING, norm="none"):
     architecture = SmallCNN(width=4, norm=norm)
     model = architecture.build(in_channels=3, n_classes=2, image_size=16, generator=seeds.torch_rng(0, "model"))
     data = DigitsScanners(n_train=96, n_eval=24, eval_renderings=1).load()
-    return ImageSetup(seed=5, stats=StatsSpec(), data=data, model=model, architecture=architecture, training=training)
+    return LabelledSetup(
+        seed=5, stats=StatsSpec(), data=data, model=model, architecture=architecture, training=training
+    )
 
 
 @pytest.fixture(scope="module")
