@@ -1,14 +1,18 @@
 """What every experiment type must keep, whatever it asks: run through the real request, kept in a real store.
 
-A new experiment type is covered by being shipped; it needs a line in ``NEEDS`` only if it has required variables.
+Types on builds are asked for as in the golden tables, so that one run serves both. A new type is covered by being
+shipped; it needs a line in the golden cases only if it has required variables.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import math
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,26 +22,12 @@ from paribus.experiments.setup_runs import CollectedRun
 from paribus.results.evidence import Evidence
 from paribus.results.io import from_json, to_json
 
-BUILDS = ["stats=quick", "stats.n_null=10", "data.n_builds=120"]
 IMAGES = ["stats=quick", "stats.n_null=20"]
 TRAINED = ["model=tracked", "checkpoint=final"]
-NEEDS = {
-    "family_1d_sweep": ["feature=threshold", "experiment.family=special_charge_up", "experiment.placebo_contexts=20"],
-    "family_2d_heatmap": [
-        *("feature=and", "experiment.family_x=quick_respawn", "experiment.family_y=special_saver"),
-        *("experiment.rungs_x=[3,12]", "experiment.rungs_y=[3,12]"),
-    ],
-    "conditional_interactions": ["feature=xor", "experiment.modulator=sub_power_up", "experiment.n_candidates=3"],
-    "pairwise_interactions": ["feature=and", "experiment.n_candidates=3"],
-    "split_half": ["feature=dose", "experiment.target.family=swim_speed_up"],
-    "shuffle_null": ["feature=dose", "experiment.target.family=swim_speed_up"],
-    "weapon_sweep": ["feature=weapon_gate", "experiment.swap_contexts=40"],
-    "kit_sweep": ["feature=weapon_gate", "experiment.swap_contexts=40"],
-    "token_influence_sweep": ["feature=dose", "experiment.high_quantile=0.9", "experiment.influence_contexts=40"],
-    "within_family_interference": ["feature=dose", "experiment.families=[SSU]"],
-    "feature_survey": ["model=planted"],
-    "minimal_cores": ["feature=and"],
-}
+_SPEC = importlib.util.spec_from_file_location("golden_runs", Path(__file__).parents[1] / "golden" / "golden.py")
+golden = importlib.util.module_from_spec(_SPEC)
+sys.modules["golden_runs"] = golden
+_SPEC.loader.exec_module(golden)
 pytestmark = pytest.mark.usefixtures("plain_figures")  # each is drawn below
 ESTABLISHED = {
     "{}": ("mean_delta", "interaction", "interaction_activation", "third_difference", "delta"),
@@ -82,6 +72,13 @@ def folder(tmp_path_factory, migrated_database):
     os.chdir(before)
 
 
+def asked(name):
+    """Return the words that ask for a type on builds, on the planted model."""
+    if name in golden.declared.BUILD_TYPES:
+        return golden.declared.builds_words(name, "planted")
+    return [f"experiment={name}", "feature=dose", *golden.declared.BUILDS]
+
+
 @pytest.fixture(scope="module")
 def results(folder):
     """Return ``result(type)``: each experiment is run once."""
@@ -90,10 +87,10 @@ def results(folder):
     def result(name):
         if name not in kept:
             if name in IMAGE_TYPES:
-                words = [*TRAINED, *IMAGES, *NEEDS.get(name, [])]
+                words = [f"experiment={name}", *TRAINED, *IMAGES]
             else:
-                words = [*NEEDS.get(name, ["feature=dose"]), *BUILDS]
-            kept[name] = paribus.run([f"experiment={name}", *words])
+                words = [word for word in asked(name) if word != "tracking=off"]
+            kept[name] = paribus.run(words)
         return kept[name]
 
     return result
@@ -191,6 +188,13 @@ class TestEveryExperiment:
         assert row["status"].item() == "FINISHED"
 
 
+@pytest.mark.parametrize("name", golden.declared.BUILD_TYPES)
+def test_tables_on_the_planted_model_are_what_they_were(name, results):
+    found = json.loads(json.dumps(golden.kept_of(results(name))))
+    lines = list(golden.differences(golden.load(f"{name}.planted"), found, exact=golden.same_environment()))
+    assert not lines, f"{len(lines)} differences:\n" + "\n".join(lines[:20])
+
+
 @pytest.fixture(scope="module")
 def compared(results):
     """The comparison of what the image experiments found."""
@@ -275,7 +279,7 @@ def test_the_same_request_gives_the_same_numbers(name, results):
     first = results(name)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    again = paribus.run([f"experiment={name}", *NEEDS[name], *BUILDS, "tracking=off", "reuse=never"])
+    again = paribus.run([*asked(name), "reuse=never"])
     assert torch.equal(torch.get_rng_state(), before)
     for key, table in first.tables.items():
         assert table.frame.equals(again.tables[key].frame), key

@@ -93,7 +93,7 @@ MEASURED = sorted(set(CONTRACT.BUILD_TYPES) - {"split_half", "shuffle_null", "fe
 @pytest.mark.parametrize("name", MEASURED)
 def test_five_source_builds_give_no_interval_in_any_table(name, rules):
     """Sixty contexts of five source builds: rows enough, clusters too few."""
-    words = ["feature=dose"] if name == "minimal_cores" else CONTRACT.NEEDS.get(name, ["feature=dose"])
+    words = ["feature=dose"] if name == "minimal_cores" else CONTRACT.asked(name)
     result = performed(name, words, n_builds=5, contexts_per_build=12)
     for found in result.tables.values():
         assert rules.problems(found) == []

@@ -30,7 +30,6 @@ TOLERANCE = 1e-6
 
 def measure(name: str, device: str = "cpu") -> dict[str, Any]:
     """Run one case in an empty folder and return what came of it as JSON data."""
-    from paribus.results.io import to_tree
 
     words = [f"device={device}" if word == "device=cpu" else word for word in declared.cases()[name]]
     kind, _, variant = name.partition(".")
@@ -41,6 +40,13 @@ def measure(name: str, device: str = "cpu") -> dict[str, Any]:
             result = over_checkpoints(words) if kind in declared.IMAGE_TYPES else alone(words)
         finally:
             os.chdir(before)
+    return kept_of(result)
+
+
+def kept_of(result: Any) -> dict[str, Any]:
+    """Return what is kept of a result as JSON data."""
+    from paribus.results.io import to_tree
+
     tree = to_tree(result)
     return {part: tree[part] for part in KEPT}
 
