@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,7 +13,9 @@ from paribus.experiments.any.swap import Swap
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
-from paribus.factors.spec import Units
+from paribus.factors.spec import Latent, Units
+from paribus.features.latent import Latent as Feature
+from paribus.models.nets.sae import SparseAutoencoder
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.digits_scanners import DigitsScanners
 from paribus.subjects.images.factors import Patches, Style
@@ -91,3 +94,47 @@ def test_the_core_is_the_patch_that_is_read(images):
     result, _ = run(Cores(factor=Patches(grid=2, fill="zero"), readout="margin", n_units=3), images)
     found = result.tables["cores"].frame
     assert found["core"].tolist() == ["row 0, column 0"] and found["named"].astype(bool).all()
+
+
+def autoencoder():
+    """Latents that are the positive parts of the two channels, and one that is never active."""
+    sae = SparseAutoencoder(2, 3, clamp=None)
+    with torch.no_grad():
+        sae.encoder.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]))
+        sae.encoder.bias.copy_(torch.tensor([0.0, 0.0, -1.0]))
+        sae.decoder.weight.copy_(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+        sae.decoder.bias.zero_()
+    return sae.eval()
+
+
+def test_a_latent_of_a_layer_is_a_factor_at_every_position(images):
+    factor = Latent(id=1, site="body", values=[0.0, 1.0])
+    setup = NetworkSetup(seed=0, stats=STATS, contexts=images, network=Corner(), parts={"body": autoencoder()})
+    experiment = Sweep(factor=factor, readout="margin", place="body", split="ood", fit_split="id_val")
+    experiment.validate(setup)
+    effects = perform(experiment, setup, MemoryRecorder()).tables["effects"].frame.set_index("level")
+    rows, fitted = images.splits["ood"], images.splits["id_val"]
+    fitted = fitted[~np.isin(images.cluster[fitted], images.cluster[rows])]
+    means = images.data.take(fitted)[:, 0].mean((1, 2)).clamp_min(0)
+    quarter = images.data.take(rows)[:, 0, :4, :4].double()
+    for value, level in ((0.0, "0 of its largest"), (1.0, "1 of its largest")):
+        moved = (quarter.clamp_max(0) + value * float(means.max())).mean((1, 2)) - quarter.mean((1, 2))
+        assert effects.loc[level, "mean_delta"] == pytest.approx(float(moved.mean()), abs=1e-5)
+
+
+def test_a_latent_of_a_layer_is_what_is_read_under_another_style(images):
+    setup = NetworkSetup(
+        seed=0,
+        stats=STATS,
+        contexts=images,
+        network=Corner(),
+        parts={"body": autoencoder()},
+        feature=Feature(id=1, site="body"),
+    )
+    experiment = Sweep(factor=Style(), readout="feature", split="ood")
+    effects = perform(experiment, setup, MemoryRecorder()).tables["effects"].frame.set_index("level")
+    rows = images.splits["ood"]
+    own = images.data.take(rows)[:, 0].mean((1, 2)).clamp_min(0)
+    for style, name in enumerate(images.domain_names):
+        moved = images.data.rerender(rows, style)[:, 0].mean((1, 2)).clamp_min(0) - own
+        assert effects.loc[name, "mean_delta"] == pytest.approx(float(moved.mean()), abs=1e-5)
