@@ -22,7 +22,7 @@ from paribus.engine.interventions import (
     ProjectOut,
     Steer,
 )
-from paribus.engine.parts import Together, Within
+from paribus.engine.parts import Chain, Together, Within
 from paribus.engine.replacements import Graft, Resample, SetFeature
 
 ROWS = 13
@@ -188,6 +188,7 @@ INTERVENTIONS: dict[str, Callable[[Tensor], Intervention]] = {
     "resample a head at the first position": lambda h: Within(
         Resample([0, 1], np.random.default_rng(9).permutation(ROWS)), channels=[2, 3], positions=[0]
     ),
+    "steer, then zero": lambda h: Chain((Steer(_vector(3), 0.5), AblateUnits([1, 5]))),
 }
 IDEMPOTENT = (
     *("identity", "project out", "project out nothing", "zero units", "zero no unit", "mean units", "graft"),
@@ -363,7 +364,7 @@ def test_the_pull_back_is_what_forward_does(make):
     h = torch.randn(ROWS, WIDTH, dtype=torch.float64)
     one = make(h).to("cpu", torch.float64)
     if one.family is None:
-        assert isinstance(one, Resample | Graft | SetFeature | Within)
+        assert isinstance(one, Resample | Graft | SetFeature | Within | Chain)
         return
     weight = torch.randn(3, WIDTH, dtype=torch.float64)
     pulled = type(one).pull_back([one, one], weight)

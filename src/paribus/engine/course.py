@@ -29,6 +29,7 @@ class Course:
         also: Further sites that the same pass edits; the model reaches them after ``site``.
         read: The site whose value is the output; None for what the model returns. The pass ends there.
         tensor_of: Returns the tensor ``[n, ...]`` in the value there; None for :func:`output_tensor`.
+        positions: Which positions of that tensor (axis 1) are kept, negative ones from the end; None for all.
 
     Example:
         >>> Course(Site("fc", "input"), (), None, None).site.module
@@ -39,6 +40,7 @@ class Course:
     also: tuple[Site, ...] = ()
     read: Site | None = None
     tensor_of: TensorOf | None = None
+    positions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a site that is named twice.
@@ -104,7 +106,14 @@ class Course:
             raise ConfigError(
                 f"{owner} returns shape {tuple(found.shape)} for {n_rows} examples; the first axis must be theirs"
             )
-        return found
+        return found if self.positions is None else self._at_positions(found, owner)
+
+    def _at_positions(self, found: Tensor, owner: str) -> Tensor:
+        assert self.positions is not None
+        length = found.shape[1] if found.ndim > 1 else 0
+        if any(not -length <= one < length for one in self.positions):
+            raise ConfigError(f"positions {list(self.positions)}: {owner} gives shape {tuple(found.shape)}")
+        return found[:, list(self.positions)]
 
 
 def output_tensor(raw: Any, owner: str) -> Any:

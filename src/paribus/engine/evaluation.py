@@ -6,8 +6,9 @@ import contextlib
 import copy
 import itertools
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from paribus.engine.plan import Plan, Planner, Strategy, agrees, difference, tol
 from paribus.engine.site_values import SiteValues
 from paribus.engine.sites import Site
 from paribus.engine.streaming import OutputStream
+from paribus.engine.tail import tail_of, without_keys
 from paribus.errors import ConfigError, ExperimentError, nearest
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class EvaluationReport:
     """How an evaluation was done.
 
     Attributes:
-        strategy: ``closed_form``, ``suffix`` or ``hooks``.
+        strategy: ``closed_form``, ``suffix``, ``tail``, ``resume`` or ``hooks``.
         n_requested: Interventions times examples.
         n_unique: Of these, the ones computed.
         parity_max_abs_diff: Largest difference from the plain model with a hook, on a sample.
@@ -118,6 +120,7 @@ class Engine:
         also: Sequence[Site | str] = (),
         read: Site | str | None = None,
         score: Score | None = None,
+        positions: Sequence[int] | None = None,
     ) -> None:
         """Prepare; nothing is run yet.
 
@@ -139,11 +142,15 @@ class Engine:
                 what the model returns.
             score: What is kept of the outputs ``[n_rows, *output]`` of the rows of a slice: ``[n_rows, ...]``, such as
                 the loss at their targets, so that whole outputs of large vocabularies are never held.
+            positions: Which positions (axis 1) of what the model returns, or of what is read, are the output; None for
+                all. Negative ones count from the end.
 
         Raises:
             ConfigError: If the model has no such module, a site is named twice or the number format is unknown.
         """
-        self.course = Course(_site(site), tuple(map(_site, also)), None if read is None else _site(read), tensor_of)
+        there = None if read is None else _site(read)
+        kept = None if positions is None else tuple(positions)
+        self.course = Course(_site(site), tuple(map(_site, also)), there, tensor_of, kept)
         self.site = self.course.site
         self.device = torch.device(device)
         self._model = model.to(self.device)
@@ -260,7 +267,8 @@ class Engine:
     def _ready(self, inputs: Any) -> Iterator[tuple[Plan, Given]]:
         passed = given(inputs)
         self._refresh()
-        with at_rest(self._model, self._running), number_format(self.device, self._dtype):
+        quiet = without_keys(self._running)
+        with at_rest(self._model, self._running), quiet, number_format(self.device, self._dtype):
             yield self._plan(passed), passed
 
     def _plan(self, inputs: Given) -> Plan:
@@ -274,6 +282,25 @@ class Engine:
 
     # ---------------------------------------------------------------- evaluation
 
+    def _of_call(self, plan: Plan, inputs: Given, interventions: Sequence[Intervention]) -> Plan:
+        """Return the plan of one call: edits of late positions alone need only these, where the model keeps keys."""
+        if plan.resume is None or not plan.resume.keeps_keys or self._wanted == "resume":
+            return plan
+        tail = tail_of(interventions, inputs)
+        if tail is None and self._wanted == "tail":
+            raise ExperimentError(f"site {self.site}: an edit reaches back to the first position, so there is no tail")
+        return plan if tail is None else replace(plan, strategy="tail", tail=tail)
+
+    def _instead(self, plan: Plan, inputs: Given) -> Plan:
+        """Return the next way that is tried where one was off; it is the way for these inputs from now on."""
+        if plan.tail is not None and plan.resume is not None:
+            resume = replace(plan.resume, keeps_keys=False)
+            plan = replace(plan, strategy="resume" if any(resume.upto) else "hooks", tail=None, resume=resume)
+        else:
+            plan = self._planned(inputs, "hooks")
+        self._plans[inputs.signature] = plan
+        return plan
+
     def _evaluate(
         self, inputs: Any, interventions: Sequence[Intervention], keep: Callable[[int, Tensor], None]
     ) -> EvaluationReport:
@@ -286,7 +313,8 @@ class Engine:
                     if edit is not None:
                         edit.check(layout.shape[0], n)
             moved = [one.to(self.device, self._weights_dtype) for one in interventions]
-            rows, chosen = _parity_sample(n, interventions)
+            plan = self._of_call(plan, passed, moved)
+            rows, chosen = _parity_sample(n, interventions, self.course.sites)
             sampled: dict[int, Tensor] = {}
 
             def watch(index: int, output: Tensor) -> None:
@@ -297,10 +325,10 @@ class Engine:
             self._stream.run(plan, passed, moved, watch)
             expected = self._stream.reference(plan, passed, rows, [moved[index] for index in chosen])
             got = torch.stack([sampled[index] for index in chosen])
-            if not agrees(got, expected, self._allowed) and plan.strategy != "hooks":
-                off = difference(got, expected)
-                log.warning("site %s: %s is off by %.3g; using hooks instead", self.site, plan.strategy, off)
-                plan = self._plans[passed.signature] = self._planned(passed, "hooks")
+            while not agrees(got, expected, self._allowed) and plan.strategy != "hooks":
+                off, refused = difference(got, expected), plan.strategy
+                plan = self._instead(plan, passed)
+                log.warning("site %s: %s is off by %.3g; using %s instead", self.site, refused, off, plan.strategy)
                 self._stream.run(plan, passed, moved, watch)
                 got = torch.stack([sampled[index] for index in chosen])
             total = n * len(interventions)
@@ -312,13 +340,28 @@ def _site(site: Site | str) -> Site:
     return Site.parse(site) if isinstance(site, str) else site
 
 
-def _parity_sample(n: int, interventions: Sequence[Intervention]) -> tuple[slice, list[int]]:
-    """Choose a few rows from the middle, and of every kind of edit the last one."""
+def _parity_sample(n: int, interventions: Sequence[Intervention], sites: Sequence[Site]) -> tuple[slice, list[int]]:
+    """Choose a few rows from the middle, and of every kind of edit and place the last one.
+
+    The same module of several layers is one kind of place; of it, the first and the last one are taken.
+    """
     least, most = PARITY_ROWS
     size = min(n, max(least, min(most, n // ROWS_PER_PARITY_ROW)))
     start = (n - size) // 2
-    kinds = {one.kind: index for index, one in enumerate(interventions)}
-    return slice(start, start + size), sorted(kinds.values())
+    of_site: dict[Any, int] = {}
+    for index, one in enumerate(interventions):
+        of_site[one.kind] = index
+    kinds: dict[Any, list[int]] = {}
+    for index in of_site.values():
+        kinds.setdefault(_kind_of_place(interventions[index], sites), []).append(index)
+    return slice(start, start + size), sorted({members[end] for members in kinds.values() for end in (0, -1)})
+
+
+def _kind_of_place(one: Intervention, sites: Sequence[Site]) -> Any:
+    if len(sites) == 1:
+        return one.kind
+    edits = zip(sites, edits_of(one, len(sites)), strict=True)
+    return tuple((re.sub(r"\d+", "N", str(site)), edit.kind) for site, edit in edits if edit is not None)
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

@@ -18,13 +18,15 @@ from paribus.engine.closed_form import ClosedForm, closed_form
 from paribus.engine.course import Course, Score
 from paribus.engine.given import Given
 from paribus.engine.hooks import Edit, check_visited, visiting
+from paribus.engine.layers import Layers, trail
 from paribus.engine.sites import Site
 from paribus.engine.split import Split, last_module_split, run_suffix, split_at
+from paribus.engine.tail import Tail, keys_argument
 from paribus.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-Strategy = Literal["closed_form", "suffix", "hooks"]
+Strategy = Literal["closed_form", "suffix", "tail", "resume", "hooks"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,21 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class Resume:
+    """Where a pass takes up again.
+
+    Attributes:
+        layers: The layers of the network.
+        upto: How many of them are done before each site that is edited.
+        keeps_keys: Whether the network also takes the keys and values of earlier positions.
+    """
+
+    layers: Layers
+    upto: tuple[int, ...]
+    keeps_keys: bool
+
+
+@dataclass(frozen=True)
 class Plan:
     """How to evaluate interventions for inputs of one shape.
 
@@ -75,6 +92,8 @@ class Plan:
         output_shape: The axes of the output after the first.
         kept_shape: The same of what is kept of it.
         row_bytes: Bytes of cached values per example.
+        resume: Where a pass takes up again, where the network runs layers one after the other and cannot be split.
+        tail: From which position on it is run; None for all.
     """
 
     strategy: Strategy
@@ -85,6 +104,8 @@ class Plan:
     output_shape: tuple[int, ...]
     kept_shape: tuple[int, ...]
     row_bytes: int
+    resume: Resume | None = None
+    tail: Tail | None = None
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -210,6 +231,12 @@ class Planner:
         base = Plan("hooks", None, None, (), layouts, tuple(output.shape[1:]), tuple(kept.shape[1:]), row_bytes)
         if self.wanted == "hooks":
             return base
+        if self.wanted in ("resume", "tail"):
+            resumed = self._resumed(base, three)
+            keeps = resumed is not None and resumed.resume is not None and resumed.resume.keeps_keys
+            if resumed is None or (not keeps if self.wanted == "tail" else resumed.strategy == "hooks"):
+                raise ConfigError(f"site {self.site}: {self.owner} cannot be evaluated by {self.wanted}")
+            return resumed
         best = None
         for split in self._splits(three.names, is_last):
             best = self._tried(base, split, two, three)
@@ -219,7 +246,16 @@ class Planner:
             if best is None or self.wanted == "closed_form":
                 raise ConfigError(f"site {self.site}: {self.owner} cannot be evaluated by {self.wanted}")
             best = replace(best, strategy="suffix", closed=None)
-        return best or base
+        return best or self._resumed(base, three) or base
+
+    def _resumed(self, base: Plan, inputs: Given) -> Plan | None:
+        """Return the plan that passes over the layers before the site, or can run late positions alone."""
+        found = trail(self.model, self.course.sites, inputs.take(slice(0, 1)))
+        keeps = keys_argument(self.model) is not None
+        if found is None or not (any(found.upto) or keeps):
+            return None
+        strategy: Strategy = "resume" if any(found.upto) else "hooks"
+        return replace(base, strategy=strategy, resume=Resume(found.layers, found.upto, keeps))
 
     def _layout(self, site: Site, value: Tensor) -> Layout:
         axis = site.channel_axis(site.validate(self.model), value.ndim)

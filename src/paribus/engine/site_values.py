@@ -12,6 +12,7 @@ from paribus.engine.batches import Batches, to_device
 from paribus.engine.cache import FeatureCache, InputDigests
 from paribus.engine.given import Given
 from paribus.engine.hooks import Reached, visiting
+from paribus.engine.layers import Layers
 from paribus.engine.plan import Plan
 from paribus.engine.sites import Site
 
@@ -51,9 +52,13 @@ class SiteValues:
 
     def rows_at_once(self, values: tuple[Tensor, ...]) -> int:
         """Return how many rows of ``values`` go through (a part of) the network together, memory permitting."""
+        return self.rows_within(sum(one[0].numel() * one.element_size() for one in values))
+
+    def rows_within(self, row_bytes: int) -> int:
+        """Return the same for rows of ``row_bytes`` bytes."""
         if self.device.type != "cpu":
             return self.batches.limit
-        return max(_LEAST_ROWS, PASS_BYTES // max(1, sum(one[0].numel() * one.element_size() for one in values)))
+        return max(_LEAST_ROWS, PASS_BYTES // max(1, row_bytes))
 
     def blocks(self, plan: Plan, n: int) -> list[slice]:
         """Return the row ranges whose values are held together: all rows, or a quarter of the cache's bound each."""
@@ -72,6 +77,33 @@ class SiteValues:
             found = self._computed(plan, inputs, block)
             self._cache.put(key, found)
         return found
+
+    def after_layers(self, inputs: Given, rows: slice, layers: Layers, uptos: tuple[int, ...]) -> dict[int, Tensor]:
+        """Return what the first layers return for some rows ``[n, ...]``, by how many of them; from one pass.
+
+        Args:
+            inputs: All rows.
+            rows: Which of them.
+            layers: The layers.
+            uptos: Numbers of layers, ascending, each at least 1.
+        """
+        if not uptos:
+            return {}
+        digest = self._digests.of(inputs.tensors)
+        key = (self._key, layers.names, uptos, inputs.names, self._names, digest, rows.start, rows.stop)
+        found = self._cache.get(key)
+        if found is None:
+            found = self._after_layers(self.rows(inputs, rows), [layers.output(upto - 1) for upto in uptos])
+            self._cache.put(key, found)
+        return dict(zip(uptos, found, strict=True))
+
+    def _after_layers(self, batch: Given, sites: list[Site]) -> tuple[Tensor, ...]:
+        with contextlib.ExitStack() as stack:
+            visitors = [stack.enter_context(visiting(self.model, site)) for site in sites[:-1]]
+            visitors.append(stack.enter_context(visiting(self.model, sites[-1], stop=True)))
+            with contextlib.suppress(Reached):
+                batch.call(self.model)
+        return tuple(one.value for one in visitors if one.value is not None)
 
     def features(self, plan: Plan, inputs: Given) -> Tensor:
         """Return the activations of all rows, ``[n, d, *positions]``, at least in single precision."""

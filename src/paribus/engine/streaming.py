@@ -14,6 +14,7 @@ from paribus.engine.course import Course, Score
 from paribus.engine.given import Given
 from paribus.engine.hooks import Edit
 from paribus.engine.intervention import Intervention
+from paribus.engine.late_pass import LatePass, upto_of
 from paribus.engine.parts import edits_of
 from paribus.engine.plan import Layout, Plan
 from paribus.engine.site_values import SiteValues
@@ -22,6 +23,8 @@ from paribus.errors import ExperimentError
 # Bytes of outputs (and of pulled-back weights) held at once.
 OUTPUT_BUDGET = 64 << 20
 Keep = Callable[[int, Tensor], None]
+_LATE = ("resume", "tail")
+_WHOLE = ("hooks", *_LATE)
 
 
 class OutputStream:
@@ -93,25 +96,51 @@ class OutputStream:
         self, plan: Plan, inputs: Given, block: slice, interventions: Sequence[Intervention], outputs: Tensor
     ) -> None:
         """Compute the rows of ``block`` for all ``interventions`` while their values are at hand."""
-        values = () if plan.strategy == "hooks" else self.values.values(plan, inputs, block)
-        at_most = self.values.rows_at_once(inputs.tensors if plan.strategy == "hooks" else values)
+        values = () if plan.strategy in _WHOLE else self.values.values(plan, inputs, block)
+        at_most = self.values.rows_at_once(values or inputs.tensors)
+        if plan.strategy in _LATE:
+            at_most = self.values.rows_within(plan.row_bytes)
 
         def step(rows: slice) -> None:
             local = slice(rows.start - block.start, rows.stop - block.start)
+            late = self._late_pass(plan, inputs, rows, interventions) if plan.strategy in _LATE else None
             batch = self.values.rows(inputs, rows) if plan.strategy == "hooks" else inputs
-            together = 1
-            if plan.strategy == "suffix":  # few rows: several interventions fill one pass
-                together = max(1, min(at_most, self.values.batches.limit) // (rows.stop - rows.start))
-            for group in _groups(range(len(interventions)), together):
+            for upto, group in self._together(plan, interventions, rows, at_most):
                 bound = [self._bound(plan, inputs, rows, interventions[index]) for index in group]
-                if plan.strategy == "hooks":
+                if late is not None:
+                    found = late.outputs(upto, bound)
+                elif plan.strategy == "hooks":
                     found = self._hooked(plan, batch, bound)
                 else:
                     found = self._continued(plan, tuple(one[local] for one in values), bound)
                 found = found.reshape(len(bound), -1, *plan.output_shape)
-                outputs[group[0] : group[-1] + 1, rows] = self._kept(plan, found, rows)
+                outputs[list(group), rows] = self._kept(plan, found, rows)
 
         self.values.batches.run(block.start, block.stop, step, at_most=at_most)
+
+    def _together(
+        self, plan: Plan, interventions: Sequence[Intervention], rows: slice, at_most: int
+    ) -> Iterator[tuple[int, Sequence[int]]]:
+        """Yield which interventions fill one pass, and how many layers are passed over for them."""
+        if plan.strategy not in ("suffix", *_LATE):
+            yield from ((0, [index]) for index in range(len(interventions)))
+            return
+        fits = at_most if plan.tail is None else at_most * plan.tail.length // plan.tail.n_run
+        together = max(1, min(fits, self.values.batches.limit) // (rows.stop - rows.start))
+        by_upto: dict[int, list[int]] = {}
+        for index, one in enumerate(interventions):
+            by_upto.setdefault(0 if plan.resume is None else upto_of(plan.resume, one), []).append(index)
+        for upto, members in by_upto.items():
+            yield from ((upto, group) for group in _groups(members, together))
+
+    def _late_pass(self, plan: Plan, inputs: Given, rows: slice, interventions: Sequence[Intervention]) -> LatePass:
+        assert plan.resume is not None
+        uptos = {upto_of(plan.resume, one) for one in interventions}
+        if plan.tail is not None:
+            uptos.add(max(plan.resume.upto))  # for outputs of earlier positions, which no edit changes
+        values = self.values.after_layers(inputs, rows, plan.resume.layers, tuple(sorted(uptos - {0})))
+        batch = self.values.rows(inputs, rows)
+        return LatePass(self.values.model, self.course, plan, batch, values, self._edits)
 
     def _bound(self, plan: Plan, inputs: Given, rows: slice, intervention: Intervention) -> Intervention:
         if not intervention.needs_rows:

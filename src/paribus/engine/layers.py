@@ -1,0 +1,187 @@
+"""Layers that run one after the other, and a forward pass that takes up in the middle of them.
+
+Models that cannot be traced (most of Hugging Face's) still run a list of layers, each on what the one before returned.
+Then the model's own forward can be run with the first layers passed over: it is given what they returned for the same
+inputs, which is computed once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from paribus.engine.given import Given
+from paribus.engine.hooks import first_of
+from paribus.engine.sites import Site
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Modules of a model that run once each, one on what the other returned.
+
+    Attributes:
+        names: Their names, in the order in which they run.
+        rests: What each returns after the tensor that goes on: nothing but constants; None where it returns the tensor
+            alone.
+    """
+
+    names: tuple[str, ...]
+    rests: tuple[tuple[Any, ...] | None, ...]
+
+    def output(self, index: int) -> Site:
+        """Return the site of what layer ``index`` returns."""
+        return Site(self.names[index], "output")
+
+    @contextlib.contextmanager
+    def passed_over(self, model: nn.Module, upto: int, value: Tensor | None = None) -> Iterator[None]:
+        """Run nothing of the first ``upto`` layers: the last of them returns ``value``; hooks on them still run.
+
+        Everything is as it was afterwards, whatever happens.
+        """
+        changed: list[nn.Module] = []
+        try:
+            for index in range(upto):
+                module = model.get_submodule(self.names[index])
+                given = value if index == upto - 1 else None
+                module.forward = _returns(given, self.rests[index])
+                changed.append(module)
+            yield
+        finally:
+            for module in changed:
+                del module.forward
+
+
+def _returns(value: Tensor | None, rest: tuple[Any, ...] | None) -> Callable[..., Any]:
+    """Return a forward that gives ``value`` (or what it gets) back, in the layer's own form."""
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        got = args[0] if args else next(one for one in kwargs.values() if isinstance(one, Tensor))
+        out = got if value is None else value
+        return out if rest is None else (out, *rest)
+
+    return forward
+
+
+@dataclass(frozen=True)
+class Trail:
+    """What one forward pass showed of a model.
+
+    Attributes:
+        layers: Its longest list of layers.
+        upto: For each site that was asked about, how many of them were done when the pass came to it. What a layer
+            returns comes after that layer; a site that is not reached has 0.
+    """
+
+    layers: Layers
+    upto: tuple[int, ...]
+
+
+def trail(model: nn.Module, sites: Sequence[Site], inputs: Given) -> Trail | None:
+    """Return the layers of a model and where sites are among them, or None where there are no two layers.
+
+    Every list of modules is a candidate; it counts where one forward pass runs each of them once, in order, each on the
+    very tensor that the one before returned.
+
+    Example:
+        >>> import torch
+        >>> class Net(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+        ...     def forward(self, x):
+        ...         for layer in self.layers:
+        ...             x = layer(x)
+        ...         return x
+        >>> found = trail(Net(), [Site.parse("layers.2.input")], Given((torch.zeros(1, 2),), (None,)))
+        >>> found.layers.names, found.upto
+        (('layers.0', 'layers.1', 'layers.2'), (2,))
+    """
+    candidates = {
+        name: list(module.children())
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList | nn.Sequential) and len(list(module.children())) > 1
+    }
+    seen: dict[int, list[tuple[Any, Any]]] = {}
+    order: list[int] = []
+    reached: dict[int, int] = {}
+    """By the place of a site among ``sites``: how many entries of ``order`` there were when the pass came to it."""
+
+    def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        order.append(id(module))
+        taken = args[0] if args else next((one for one in kwargs.values() if isinstance(one, Tensor)), None)
+        seen.setdefault(id(module), []).append((taken, output))
+
+    with contextlib.ExitStack() as stack:
+        for index, site in enumerate(sites):
+            stack.callback(_noted(model, site, index, order, reached))
+        for module in {id(one): one for members in candidates.values() for one in members}.values():
+            stack.callback(module.register_forward_hook(after, with_kwargs=True).remove)
+        inputs.call(model)
+    found = [
+        layers
+        for name, members in candidates.items()
+        if (layers := _as_layers(name, members, model, seen, order)) is not None
+    ]
+    if not found:
+        return None
+    layers = max(found, key=lambda one: len(one.names))
+    of_layers = {id(model.get_submodule(name)) for name in layers.names}
+    upto = (
+        _upto(layers, site, sum(one in of_layers for one in order[: reached.get(index, 0)]))
+        for index, site in enumerate(sites)
+    )
+    return Trail(layers, tuple(upto))
+
+
+def _noted(model: nn.Module, site: Site, index: int, order: list[int], reached: dict[int, int]) -> Callable[[], None]:
+    """Note when the pass comes to a site; return what takes the hook off again."""
+    calls = 0
+
+    def hook(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if site.call in (None, calls):
+            reached.setdefault(index, len(order))
+
+    module = site.validate(model)
+    register = module.register_forward_pre_hook if site.port == "input" else module.register_forward_hook
+    return register(hook).remove
+
+
+def _upto(layers: Layers, site: Site, counted: int) -> int:
+    returned = site.port == "output" and site.call is None and site.module in layers.names
+    return layers.names.index(site.module) + 1 if returned else counted
+
+
+def _as_layers(
+    name: str,
+    members: list[nn.Module],
+    model: nn.Module,
+    seen: dict[int, list[tuple[Any, Any]]],
+    order: list[int],
+) -> Layers | None:
+    calls = [seen.get(id(one), []) for one in members]
+    if any(len(each) != 1 for each in calls) or len({id(one) for one in members}) != len(members):
+        return None
+    places = [order.index(id(one)) for one in members]
+    pairs = [each[0] for each in calls]
+    chained = all(
+        isinstance(first_of(before[1]), Tensor) and first_of(before[1]) is after[0]
+        for before, after in zip(pairs, pairs[1:], strict=False)
+    )
+    if places != sorted(places) or not chained or not isinstance(first_of(pairs[-1][1]), Tensor):
+        return None
+    rests: list[tuple[Any, ...] | None] = []
+    for _, output in pairs:
+        if isinstance(output, Tensor):
+            rests.append(None)
+        elif isinstance(output, tuple) and not any(isinstance(one, Tensor) for one in output[1:]):
+            rests.append(tuple(output[1:]))
+        else:
+            return None
+    children = [child for child, _ in model.get_submodule(name).named_children()]
+    return Layers(tuple(f"{name}.{child}" if name else child for child in children), tuple(rests))
