@@ -115,6 +115,10 @@ class FileRun:
         """Keep a checkpoint file for other runs to load."""
         self._keep(f"{CHECKPOINT_FOLDER}/{path.name}", lambda target: copy(path, target))
 
+    def file(self, name: str, write: Callable[[Path], object]) -> None:
+        """Keep a file under ``name``, which ``write`` writes to the path it is given."""
+        self._keep(name, write)
+
     def withdraw(self, name: str) -> None:
         """Take a file back from a run that did not finish after all."""
         self._refuse_if_finished()
