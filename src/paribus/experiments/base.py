@@ -17,6 +17,7 @@ from paribus.spec import Spec, is_own
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    from torch import nn
 
     from paribus.stats.spec import StatsSpec
 
@@ -101,6 +102,16 @@ class Setup:
     device: str = "cpu"
     batch_limit: int = 512
     dtype: str = "float32"
+
+    @property
+    def data_digest(self) -> str | None:
+        """Digest of the data that it works on, for the provenance; None where the data have none."""
+        return None
+
+    @property
+    def examined(self) -> nn.Module | None:
+        """The network with the weights it has now, for the provenance; None without one."""
+        return None
 
     def rng(self, name: str) -> np.random.Generator:
         """Return the numpy generator of the stream ``name``."""

@@ -15,6 +15,7 @@ GROUP = "paribus"
 """Entry points of this group are subjects: a :class:`SubjectPlugin` or a :class:`Kind` under the subject's name."""
 OWN = {
     "images": "paribus.subjects.images.kind:IMAGES",
+    "arrays": "paribus.subjects.handed:ARRAYS",
     "tables": "paribus.subjects.tables.kind:TABLES",
     "builds": "paribus.experiments.builds.plugin:BUILDS",
     "results": "paribus.experiments.reports.plugin:RESULTS",

@@ -38,6 +38,7 @@ class NetworkSetup(Setup):
         cache: Where site values are kept between experiments; None for the executor's own choice.
         network_key: What tells the network from another with the same weights (a digest of its spec and code).
         notes: What every result on these contexts must say (left out rows, unreadable lines).
+        digest: Digest of the data that the contexts are from.
     """
 
     contexts: Subject
@@ -51,6 +52,17 @@ class NetworkSetup(Setup):
     cache: FeatureCache | None = None
     network_key: str = ""
     notes: tuple[str, ...] = ()
+    digest: str | None = None
+
+    @property
+    def data_digest(self) -> str | None:
+        """Digest of the data that the contexts are from."""
+        return self.digest
+
+    @property
+    def examined(self) -> nn.Module:
+        """The network."""
+        return self.network
 
     @property
     def subject_name(self) -> str:

@@ -41,6 +41,16 @@ class LabelledSetup(Setup):
     cache: FeatureCache | None = None
     network_key: str = ""
 
+    @property
+    def data_digest(self) -> str | None:
+        """Digest of the data."""
+        return self.data.digest
+
+    @property
+    def examined(self) -> nn.Module:
+        """The network."""
+        return self.model
+
     def selected(self) -> list[Checkpoint]:
         """Return the chosen checkpoints, by ascending epoch; a model without any counts as its only one.
 

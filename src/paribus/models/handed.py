@@ -71,9 +71,7 @@ def handed_model(module: nn.Module) -> HandedModel:
     structure, untold = _structure(module)
     if untold:
         structure = f"{structure}/{secrets.token_hex(8)}"
-    spec = HandedModel(
-        name=type(module).__name__, weights=_weights(module), structure=structure, untold=list(untold)
-    )
+    spec = HandedModel(name=type(module).__name__, weights=_weights(module), structure=structure, untold=list(untold))
     _held[spec.weights + spec.structure] = module
     return spec
 

@@ -13,7 +13,7 @@ from paribus.errors import ConfigError
 from paribus.experiments import plugins
 from paribus.experiments.base import perform
 from paribus.models.untrained import UNTRAINED
-from paribus.running import caches, inputs, keeping
+from paribus.running import caches, handed, inputs, keeping
 from paribus.running.identify import Identified, identified
 from paribus.running.kept_models import from_trained
 from paribus.running.life import Living, live, once, spec_id
@@ -96,7 +96,9 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
                 living.recorder.warn(line)
             if weights(resolved) == UNTRAINED:
                 living.recorder.warn("The model, or a part of it, is untrained: weights are drawn from the run's seed.")
-            living.origin |= keeping.inputs_of(resolved, setup)
+            for line in handed.notes(request):
+                living.recorder.warn(line)
+            living.origin |= keeping.inputs_of(resolved, setup) | handed.keep(request, living.run)
             living.workspace.made_from(inputs.read_by(known, opened, own).digest())
             with inside(request, setup), caches.untouched() if known.code else contextlib.nullcontext():
                 result = perform(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,15 @@ def keep(request: Request, run: FileRun) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for one in objects(request):
         if one.kept:
-            run.file(one.file, lambda path, spec=one.spec: _write(spec, path))
+            run.file(one.file, partial(_write, one.spec))
         said[one.group] = {
             "bytes": one.size,
             "kept": one.file if one.kept else None,
-            **{name: getattr(one.spec, name) for name in ("name", "weights", "structure", "content") if name in vars(one.spec)},
+            **{
+                name: getattr(one.spec, name)
+                for name in ("name", "weights", "structure", "content")
+                if name in vars(one.spec)
+            },
         }
     return {KEY: said} if said else {}
 
@@ -178,7 +183,10 @@ def _refuse_named(job: Job, group: str) -> None:
 def _replaced(job: Job, specs: Mapping[str, Spec]) -> Job:
     if not specs:
         return job
-    tree = {group: {TARGET: f"{type(spec).__module__}.{type(spec).__qualname__}", **plain(spec)} for group, spec in specs.items()}
+    tree = {
+        group: {TARGET: f"{type(spec).__module__}.{type(spec).__qualname__}", **plain(spec)}
+        for group, spec in specs.items()
+    }
     chosen = {group: spec.name if isinstance(spec, HandedModel) else "contexts" for group, spec in specs.items()}
     return replace(
         job,

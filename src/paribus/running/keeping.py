@@ -145,11 +145,11 @@ def provenance_of(resolved: Resolved, process: Mapping[str, Any]) -> dict[str, A
 def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
     """Return what a run worked on: device, digests of data and model, and the run the model comes from."""
     found: dict[str, Any] = {"device": _device(setup.device), "dtype": setup.dtype, **_arithmetic()}
-    data, model = getattr(setup, "data", None), getattr(setup, "model", None)
-    if getattr(data, "digest", None):
-        found["data_digest"] = str(getattr(data, "digest"))  # noqa: B009 - not every subject's data have one
+    model = setup.examined
+    if setup.data_digest:
+        found["data_digest"] = setup.data_digest
         found["data_name"] = _data_name(resolved)
-    if model is not None and hasattr(model, "state_dict"):
+    if model is not None:
         found["model_class"] = type(model).__name__
         if resolved.source is None:
             found["model_digest"] = weights_digest(model)

@@ -14,6 +14,7 @@ from paribus.config.job import GROUPS
 from paribus.config.restate import restated, value_text
 from paribus.errors import ParibusError
 from paribus.experiments.base import STEP_RESULTS
+from paribus.running.handed import repeated
 from paribus.running.used import unused
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def line(resolved: Resolved) -> str:
     experiment that is no option) is given by the words of the job it was part of.
     """
     request = resolved.request
+    if (on_objects := repeated(request, request.overrides)) is not None:
+        return on_objects
     flags = ["--config-dir", request.config_dirs[0]] if request.config_dirs else []
     return shlex.join(["paribus", *flags, *_words(resolved)])
 

@@ -95,7 +95,8 @@ class HandedContexts(DataSpec, kind="data/handed"):
         """
         if self.content not in _held:
             raise DataError(
-                "data: the contexts were an object of a notebook; hand them over again (paribus.run(..., data=contexts))"
+                "data: the contexts were an object of a notebook; hand them over again (paribus.run(..., "
+                "data=contexts))"
             )
         return ArrayData(_held[self.content], self.content)
 
