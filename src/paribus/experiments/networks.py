@@ -115,7 +115,12 @@ def _common(asked: Asked) -> dict[str, Any]:
 
 def _on_contexts(kind: Kind, asked: Asked, data: Any, model: nn.Module) -> NetworkSetup:
     return NetworkSetup(
-        contexts=kind.contexts(data), network=model, feature=_feature(asked), notes=tuple(data.notes), **_common(asked)
+        contexts=kind.contexts(data),
+        network=model,
+        feature=_feature(asked),
+        notes=tuple(data.notes),
+        digest=data.digest,
+        **_common(asked),
     )
 
 
