@@ -75,8 +75,8 @@ def rooms() -> list[str]:
 
 
 def homes(rooms: list[str]) -> dict[int, str]:
-    """Return the package that documents each thing, by its identity; the front door documents only what is its own."""
-    offered = [(room, importlib.import_module(room)) for room in rooms]
+    """Return the package that documents each thing, by its identity: the front door all it offers, rooms the rest."""
+    offered = [(room, importlib.import_module(room)) for room in reversed(rooms)]
     return {id(getattr(module, name)): room for room, module in offered for name in _names(module)}
 
 
