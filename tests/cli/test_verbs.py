@@ -46,7 +46,7 @@ def test_list_shows_every_type_with_evidence_subject_and_a_line(capsys):
     for option in catalogue.options("experiment"):
         (line,) = [one for one in text.splitlines() if one.split()[0] == option.name]
         cls = option.load()
-        assert line.split()[1:3] == [str(cls.evidence), cls.subject]
+        assert line.split()[1:4] == [str(cls.evidence), ",".join((cls.subject, *cls.subjects)), "paribus"]
         assert cls.summary in line
     assert "(needs family)" in text
 

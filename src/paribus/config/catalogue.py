@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paribus.config import installed
 from paribus.config.locate import conf_dir, target_object
 from paribus.errors import ConfigError, nearest
-from paribus.spec import Spec
+from paribus.spec import OWN, Spec
 
 _TARGET = re.compile(r"^_target_:\s*[\"']?([\w.]+)", re.MULTILINE)
 
@@ -26,6 +27,7 @@ class Option:
         file: The YAML file.
         target: The class or function it configures, None for a bundle such as a study.
         comment: The text of the file's first comment lines.
+        source: Where it comes from: ``paribus``, an installed distribution, or the user's folder.
     """
 
     group: str
@@ -33,6 +35,7 @@ class Option:
     file: Path
     target: str | None
     comment: str
+    source: str = OWN
 
     def load(self) -> Any:
         """Import what it configures.
@@ -67,7 +70,7 @@ class Variable:
 
 
 def folders(config_dirs: Sequence[str | Path] = ()) -> list[Path]:
-    """Return the folders options are found in: the shipped one, then the user's.
+    """Return the folders options are found in: the shipped one, those of installed packages, then the user's.
 
     Raises:
         ConfigError: If one of the user's is not there.
@@ -75,7 +78,7 @@ def folders(config_dirs: Sequence[str | Path] = ()) -> list[Path]:
     for folder in config_dirs:
         if not Path(folder).is_dir():
             raise ConfigError(f"--config-dir {folder}: there is no such folder")
-    return [conf_dir(), *map(Path, config_dirs)]
+    return [conf_dir(), *installed.folders(), *map(Path, config_dirs)]
 
 
 def groups(config_dirs: Sequence[str | Path] = ()) -> list[str]:
@@ -104,11 +107,15 @@ def options(group: str, config_dirs: Sequence[str | Path] = ()) -> list[Option]:
     found: dict[str, Option] = {}
     for folder in folders(config_dirs):
         for file in sorted((folder / group).glob("*.yaml")):
-            found.setdefault(file.stem, _option(group, file))
+            found.setdefault(file.stem, _option(group, file, _source(folder)))
     return [found[name] for name in sorted(found)]
 
 
-def _option(group: str, file: Path) -> Option:
+def _source(folder: Path) -> str:
+    return OWN if folder == conf_dir() else installed.folders().get(folder, str(folder))
+
+
+def _option(group: str, file: Path, source: str) -> Option:
     text = file.read_text(encoding="utf-8")
     match = _TARGET.search(text)
     comments = []
@@ -117,7 +124,7 @@ def _option(group: str, file: Path) -> Option:
             break
         if not line.startswith("# @package"):
             comments.append(line.lstrip("# ").rstrip())
-    return Option(group, file.stem, file, match.group(1) if match else None, " ".join(comments))
+    return Option(group, file.stem, file, match.group(1) if match else None, " ".join(comments), source)
 
 
 def variables(cls: type[Spec]) -> list[Variable]:

@@ -6,13 +6,12 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
+from paribus.config.installed import CONF, GROUP
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.networks import NetworkSubject
 from paribus.experiments.subject import SubjectPlugin
 from paribus.subjects.kind import Kind
 
-GROUP = "paribus"
-"""Entry points of this group are subjects: a :class:`SubjectPlugin` or a :class:`Kind` under the subject's name."""
 OWN = {
     "images": "paribus.subjects.images.kind:IMAGES",
     "arrays": "paribus.subjects.handed:ARRAYS",
@@ -66,10 +65,13 @@ def named(name: str) -> SubjectPlugin:
 
 def names() -> tuple[str, ...]:
     """Return the names of all subjects, sorted."""
-    return tuple(sorted({*OWN, *_registered, *(found.name for found in entry_points(group=GROUP))}))
+    others = (found.name for found in entry_points(group=GROUP) if found.name != CONF)
+    return tuple(sorted({*OWN, *_registered, *others}))
 
 
 def _plugin(subject: Any) -> SubjectPlugin:
+    if isinstance(subject, type) and issubclass(subject, SubjectPlugin):
+        subject = subject()
     if isinstance(subject, Kind):
         return NetworkSubject(subject)
     if not isinstance(subject, SubjectPlugin):

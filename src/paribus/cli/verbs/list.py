@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "experiment types with their evidence and subject; the options of a group; the variables of a type"
 USAGE = """
-paribus list           every experiment type: name, evidence, subject, what it asks, required variables
+paribus list           every experiment type: name, evidence, subject, where it comes from, what it asks
 paribus list GROUP     the options of a config group (data, model, training, study, ...)
 paribus list TYPE      the variables of an experiment type (also GROUP/OPTION, such as model/mlp)
 
@@ -56,11 +56,16 @@ def _experiments(dirs: Sequence[str]) -> int:
             continue
         required = [v.name for v in _variables(cls) if v.default is None]
         extra = f" (needs {', '.join(required)})" if required else ""
-        rows.append((option.name, _word(cls, "evidence"), _word(cls, "subject"), f"{_word(cls, 'summary')}{extra}"))
-    print(aligned(rows, header=("experiment", "evidence", "subject", "what it asks")))
+        words = (_word(cls, "evidence"), ",".join(_subjects(cls)), option.source)
+        rows.append((option.name, *words, f"{_word(cls, 'summary')}{extra}"))
+    print(aligned(rows, header=("experiment", "evidence", "subject", "from", "what it asks")))
     for problem in broken:
         print(f"paribus: {problem}", file=sys.stderr)
     return 2 if broken else 0
+
+
+def _subjects(cls: Any) -> tuple[str, ...]:
+    return (_word(cls, "subject"), *getattr(cls, "subjects", ()))
 
 
 def _word(cls: Any, name: str) -> str:
@@ -72,7 +77,7 @@ def _variables(cls: Any) -> list[catalogue.Variable]:
 
 
 def _group(group: str, dirs: Sequence[str]) -> str:
-    rows = [(f"{group}={option.name}", _about(option)) for option in catalogue.options(group, dirs)]
+    rows = [(f"{group}={option.name}", option.source, _about(option)) for option in catalogue.options(group, dirs)]
     return aligned(rows) if rows else f"{group}: there is no option"
 
 
