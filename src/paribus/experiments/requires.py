@@ -39,6 +39,11 @@ class Requires:
     chosen: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
+    @property
+    def any(self) -> bool:
+        """Whether a data set can lack something that is needed."""
+        return bool(self.splits or self.any_of or self.domains_in or self.rendering)
+
     def unmet(self, offers: Offers) -> tuple[str, str] | None:
         """Return the first need that a data set does not meet and what it has instead, None where it meets all."""
         there = ", ".join(offers.splits)

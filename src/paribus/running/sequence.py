@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.errors import ConfigError, ExperimentError
+from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.base import KEPT_RUNS, Experiment, Recorder
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
@@ -20,7 +20,8 @@ log = logging.getLogger("paribus")
 class Sequence(Experiment):
     """Runs experiments one after the other; those after a training step work on the model it trained.
 
-    Those after a step that chooses features, and that need a feature, are run once for each chosen one.
+    Those after a step that chooses features, and that need a feature, are run once for each chosen one. A step that is
+    null is switched off (``experiment.steps.NAME=null``).
     """
 
     type: ClassVar[str] = "sequence"
@@ -30,7 +31,10 @@ class Sequence(Experiment):
     summary: ClassVar[str] = "Runs several experiments as nested runs; those after a training step use its model."
     needs: ClassVar[tuple[str, ...]] = ()
 
-    steps: dict[str, Any] = field({}, help="The experiments by name, in order.")
+    steps: dict[str, Any] = field({}, help="The experiments by name, in order; null switches one off.")
+    optional: list[str] = field(
+        [], science=False, help="Steps that are left out, with the reason, where the data cannot do what they ask."
+    )
     comparison: Any = field(
         None, science=False, help="An experiment on the study's runs, made once at the end of a sweep."
     )
@@ -41,10 +45,13 @@ class Sequence(Experiment):
         Raises:
             ConfigError: If not.
         """
+        for name in self.optional:
+            if name not in self.steps:
+                raise ConfigError(f"Sequence.optional: no such step {name!r}; {nearest(name, self.steps)}")
         for name, step in self.steps.items():
             if not re.fullmatch(r"[a-z0-9_]+", name):
                 raise ConfigError(f"Sequence.steps: a step must be named by [a-z0-9_]+, got {name!r}")
-            if not isinstance(step, Experiment) or isinstance(step, Sequence):
+            if step is not None and not isinstance(step, Experiment) or isinstance(step, Sequence):
                 raise ConfigError(f"Sequence.steps.{name}: must be an experiment, got {type(step).__name__}")
         comparison = self.comparison
         if comparison is not None and not (isinstance(comparison, Experiment) and comparison.subject == KEPT_RUNS):

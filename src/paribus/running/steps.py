@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.experiments.asked import label
 from paribus.experiments.base import STEP_RESULTS
+from paribus.experiments.fitting import why_not
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Result, Table
 from paribus.running import choosing, inputs
+from paribus.running.caches import load_data
 from paribus.running.sequence import Sequence
+from paribus.subjects.as_trained import AsTrained
+from paribus.subjects.offers import Offering
 from paribus.tracking.run import FINISHED
 
 if TYPE_CHECKING:
@@ -39,11 +44,13 @@ COLUMNS = {
     "step": "name in the sequence",
     "experiment_type": "what was run",
     "evidence": "what kind of claim its result supports",
-    "status": "FINISHED, FAILED, or SKIPPED where the step before that it depends on failed",
+    "status": "FINISHED, FAILED, SKIPPED where the step before that it depends on failed, or LEFT_OUT where the data "
+    "cannot do what it asks",
     "run_id": "id of its run",
     "duration_seconds": "wall time, of a reused run that of the earlier run",
-    "message": "what went wrong",
+    "message": "what went wrong, or why it was left out",
 }
+LEFT_OUT = "LEFT_OUT"
 
 
 def run_sequence(request: Request, store: Store, folder: Path) -> Result:
@@ -58,7 +65,7 @@ def run_sequence(request: Request, store: Store, folder: Path) -> Result:
     identity = sequence_identity(request, store)
 
     def work(living: Living) -> Result:
-        return _work(living, step_requests(request), store, folder)
+        return _work(living, request, store, folder)
 
     def measure() -> Result:
         return live(_about(request, store), store, folder, identity=identity, parent=None, work=work)
@@ -82,6 +89,8 @@ def check_steps(result: Result, store: Store) -> None:
         DataError: If not.
     """
     for row in result.tables["steps"].frame.to_dict("records"):
+        if row["status"] == LEFT_OUT:
+            continue
         try:
             step = store.get(str(row["run_id"]))
             if step.status != FINISHED:
@@ -115,29 +124,65 @@ def sequence_identity(request: Request, store: Store) -> str:
 
 
 def step_requests(request: Request) -> list[Request]:
-    """Return one request for each step, in order.
+    """Return one request for each step that is run, in order.
 
     Raises:
         ConfigError: If there is none.
+        DataError: If the data cannot do what any of them asks.
+    """
+    left = left_out(request)
+    steps = [step for step in _switched_on(request) if step.step not in left]
+    if not steps:
+        raise DataError(f"experiment.steps: every step is left out: {'; '.join(left.values())}")
+    return steps
+
+
+def left_out(request: Request) -> dict[str, str]:
+    """Return the optional steps of a sequence that its data cannot do, with the reason; those named stay in.
+
+    Raises:
+        ParibusError: If there are optional steps and the data cannot be loaded.
     """
     experiment = request.experiment
     assert isinstance(experiment, Sequence)
-    if not experiment.steps:
+    optional = [step for step in _switched_on(request) if step.step in experiment.optional]
+    reasons = {str(step.step): _why_not(step) for step in optional if not step.named_fields}
+    return {name: why for name, why in reasons.items() if why is not None}
+
+
+def _why_not(step: Request) -> str | None:
+    node = step.nodes.get("data")
+    if node is None or isinstance(node, AsTrained) or not step.experiment.requires.any:
+        return None
+    data = load_data(node)
+    called = f"data={label(node, step.choices.get('data'))}"
+    return why_not(step.experiment, data.offers, called) if isinstance(data, Offering) else None
+
+
+def _switched_on(request: Request) -> list[Request]:
+    experiment = request.experiment
+    assert isinstance(experiment, Sequence)
+    steps = {name: step for name, step in experiment.steps.items() if step is not None}
+    if not steps:
         raise ConfigError("experiment.steps: is empty; choose a study, e.g. study=shortcut_digits")
     nodes: Mapping[str, Any] = request.tree.get("experiment", {}).get("steps", {})
     return [
         request.for_step(name, step, nodes.get(name, {})).with_options_of(f"steps.{name}")
-        for name, step in experiment.steps.items()
+        for name, step in steps.items()
     ]
 
 
-def _work(living: Living, steps: list[Request], store: Store, folder: Path) -> Result:
+def _work(living: Living, request: Request, store: Store, folder: Path) -> Result:
     """Run the steps and return the parent's result.
 
     Raises:
         ExperimentError: If a step failed.
     """
     progress = _Progress(living, store, folder)
+    left, steps = left_out(request), step_requests(request)
+    for step in _switched_on(request):
+        if step.step in left:
+            progress.leave_out(step, left[step.step])
     later = choosing.waiting(steps)
     for step in steps:
         if step.step not in later:
@@ -191,6 +236,11 @@ class _Progress:
         """Note that a step is not run."""
         self._row(step, status="SKIPPED", message=why)
 
+    def leave_out(self, step: Request, why: str) -> None:
+        """Note that the data cannot do what a step asks."""
+        self.living.recorder.warn(f"step {step.step} is left out: {why}")
+        self._row(step, status=LEFT_OUT, message=why)
+
     def _row(self, step: Request, **values: Any) -> None:
         experiment = step.experiment
         self.rows.append(
@@ -204,7 +254,7 @@ class _Progress:
             ExperimentError: If a step did not finish.
         """
         self.living.recorder.table(_steps_table(self.rows))
-        bad = [row for row in self.rows if row["status"] != "FINISHED"]
+        bad = [row for row in self.rows if row["status"] not in (FINISHED, LEFT_OUT)]
         if bad:
             listed = "; ".join(f"{row['step']} {row['status']}: {row['message']}" for row in bad)
             raise ExperimentError(f"{len(bad)} of {len(self.rows)} steps did not finish: {listed}")

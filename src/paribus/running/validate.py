@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from paribus.running.resolve import resolve
 from paribus.running.resolved import Resolved
 from paribus.running.sequence import Sequence
 from paribus.running.setup import asked, refuse_format
-from paribus.running.steps import planned, step_requests
+from paribus.running.steps import left_out, planned, step_requests
 from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from paribus.config.job import Job
     from paribus.tracking.interface import Store
     from paribus.tracking.spec import TrackingSpec
+
+log = logging.getLogger("paribus")
 
 
 def validate(job: Job) -> None:
@@ -44,6 +47,8 @@ def validate(job: Job) -> None:
     else:
         store = _no_store(request.tracking)
     if isinstance(request.experiment, Sequence):
+        for name, why in left_out(request).items():
+            log.warning("step %s is left out: %s", name, why)
         steps = step_requests(request)
         for step in steps:
             refuse_format(step.experiment, request.nodes["device"], step=step.step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -29,3 +30,12 @@ class Offers:
     def several_domains(self, split: str) -> bool:
         """Return whether a split is there and holds two domains or more."""
         return len(self.domains.get(split, ())) > 1
+
+
+@runtime_checkable
+class Offering(Protocol):
+    """A data set that says what it has to offer."""
+
+    @property
+    def offers(self) -> Offers:
+        """Its splits and domains."""
