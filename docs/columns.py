@@ -221,9 +221,7 @@ def _null(column: str) -> str | None:
     name = "_".join(part for part in (of, "null", kind) if part)
     what = "2.5 % quantile" if which == "low" else "97.5 % quantile" if which == "high" else "median"
     if which == "percentile":
-        return (
-            f"place of the row's value{f' of {sub}' if sub else ''} among the draws of `{name}`, 0 to 100; not a p"
-        )
+        return f"place of the row's value{f' of {sub}' if sub else ''} among the draws of `{name}`, 0 to 100; not a p"
     return f"{what} of `{name}`"
 
 
