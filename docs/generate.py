@@ -74,7 +74,7 @@ def _group_page(group: str) -> str:
         by_class.setdefault(option.load(), []).append(option)
     if group == "experiment":
         lines += ["| type | evidence | subject | |\n|---|---|---|---|"]
-        lines += [f"| [`{c.type}`](#{c.type}) | {c.evidence} | {c.subject} | {_cell(c.summary)} |" for c in by_class]
+        lines += [f"| [`{c.type}`](#{c.type}) | {c.evidence} | {_subjects(c)} | {_cell(c.summary)} |" for c in by_class]
         lines.append("")
     for cls, members in by_class.items():
         lines += _class_section(group, cls, members)
@@ -83,7 +83,7 @@ def _group_page(group: str) -> str:
 
 def _class_section(group: str, cls: type[Any], options: list[Option]) -> list[str]:
     if group == "experiment":
-        heading = [f"## {cls.type}\n", f"{cls.summary}\n", f"Evidence: {cls.evidence}. Subject: {cls.subject}.\n"]
+        heading = [f"## {cls.type}\n", f"{cls.summary}\n", f"Evidence: {cls.evidence}. Subject: {_subjects(cls)}.\n"]
     else:
         heading = [f"## `{group}={options[0].name}`\n" if len(options) == 1 else f"## {cls.__name__}\n"]
     lines = [*heading, (inspect.getdoc(cls) or "").partition("\n\nExample:")[0], ""]  # examples are in the API pages
@@ -121,6 +121,10 @@ def _options(group: str, options: Sequence[Option], variables: Sequence[Variable
         ]
         rows.append(f"| `{option.name}` | {_cell(option.comment)} | {_cell(', '.join(changed))} |")
     return "\n".join(rows)
+
+
+def _subjects(cls: Any) -> str:
+    return ", ".join((cls.subject, *cls.subjects))
 
 
 def _cell(text: str) -> str:

@@ -137,7 +137,8 @@ class Experiment(Spec):
         type: The name users select with ``experiment=``.
         evidence: What kind of claim the result supports.
         subject: ``images``, ``builds``, ..., ``any`` for whatever the data are, or ``runs`` for comparisons.
-        subjects: Further subjects it works on; which one it is in a request, the data say.
+        subjects: Further subjects it works on (``any``: all that have what it requires); which one it is in a request,
+            the data say.
         version: Raised whenever the meaning of a number changes; part of every run's identity.
         summary: One line for ``paribus list``.
         needs: The config groups its numbers depend on; only these enter the identity.

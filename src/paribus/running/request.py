@@ -87,9 +87,10 @@ class Request:
         if declared != ANY and not self.experiment.subjects:
             return declared
         found = data_subject(self.nodes.get("data"))
-        if found is None or declared == ANY or found in (declared, *self.experiment.subjects):
+        further = self.experiment.subjects
+        if found is None or declared == ANY or ANY in further or found in (declared, *further):
             return found or declared
-        valid = " or ".join((declared, *self.experiment.subjects))
+        valid = " or ".join((declared, *further))
         raise ConfigError(f"data: {self.experiment.type} works on {valid}, and these are {found}")
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
             )
         source = None
     elif isinstance(node, Tracked) and source is None:
-        source = from_store(node, store, None if request.subject == ANY else request.subject)
+        source = from_store(node, store, models_on(request))
     elif source is None and on_the_spot.recipe(request) and isinstance(request.nodes.get("data"), AsTrained):
         raise ConfigError("data=as_trained: the model is trained where it is needed; say on what with data=NAME")
     elif source is None and (source := on_the_spot.planned(request)) is not None:
@@ -77,17 +78,26 @@ def refuse_untrained(request: Request) -> None:
     )
 
 
-def from_store(node: Tracked, store: Store, subject: str | None) -> ModelSource:
-    """Return the model that ``tracked`` stands for; the latest one is the latest of the subject, or of all.
+def models_on(request: Request) -> tuple[str | None, ...]:
+    """Return the subjects on whose models an experiment works, those to look for first at the front; None: any."""
+    subject = request.subject
+    if subject == ANY:
+        return (None,)
+    unsaid = request.nodes.get("data") is None or isinstance(request.nodes.get("data"), AsTrained)
+    return (subject, None) if unsaid and ANY in request.experiment.subjects else (subject,)
+
+
+def from_store(node: Tracked, store: Store, subjects: Sequence[str | None]) -> ModelSource:
+    """Return the model that ``tracked`` stands for; the latest one is the latest of the first subject that has any.
 
     Raises:
         ConfigError: If there is no such run.
     """
     if node.run != LATEST:
         return kept_models.from_run(store, store.get(node.run))
-    run = store.latest_model(subject)
+    run = next((found for one in subjects if (found := store.latest_model(one)) is not None), None)
     if run is None:
-        about = f" on {subject}" if subject else ""
+        about = f" on {subjects[0]}" if len(subjects) == 1 and subjects[0] else ""
         raise ConfigError(
             f"model.run=latest: no finished training run{about} in this study's MLflow experiment yet; train a "
             "model first (such as paribus experiment=train_classifier), name a run (model.run=ID), or set "

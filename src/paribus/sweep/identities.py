@@ -14,7 +14,7 @@ from paribus.models.tracked import LATEST, Tracked
 from paribus.running.identify import identify
 from paribus.running.on_the_spot import all_planned
 from paribus.running.request import Request, from_job
-from paribus.running.resolve import from_store, resolve
+from paribus.running.resolve import from_store, models_on, resolve
 from paribus.running.sequence import Sequence as Steps
 from paribus.running.steps import sequence_identity, step_requests
 from paribus.tracking import local
@@ -109,7 +109,7 @@ def pinned(job: Job, store: Store) -> Job:
     node = job.nodes.get("model")
     if not isinstance(node, Tracked) or node.run != LATEST:
         return job
-    subjects = {request.experiment.subject for request in _takers(from_job(job))}
+    subjects = {models_on(request) for request in _takers(from_job(job))}
     if len(subjects) != 1:
         return job
     run_id = from_store(node, store, subjects.pop()).run_id

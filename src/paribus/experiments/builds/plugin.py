@@ -10,7 +10,6 @@ from paribus.config.check import build
 from paribus.config.foreign import Foreign
 from paribus.errors import ConfigError, DataError, ParibusError
 from paribus.experiments.asked import Asked, Trained
-from paribus.experiments.base import ANY
 from paribus.experiments.builds.any_network import network_setup
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup, build_setup, load_corpus
@@ -44,15 +43,15 @@ class Builds(SubjectPlugin):
             found.reader  # noqa: B018 - looks the feature up
             held = asked.experiment.stable_tokens if isinstance(asked.experiment, BuildExperiment) else ()
             found.look_up(held)
-        asked.experiment.validate(network_setup(found) if asked.experiment.subject == ANY else found)
+        asked.experiment.validate(found if asked.experiment.subject == self.name else network_setup(found))
 
     def setup(self, asked: Asked) -> BuildSetup | NetworkSetup:
         """Load corpus and model, each once per process, and put the setup together.
 
-        An experiment that knows no subject gets the contexts of the slice and the network alone.
+        An experiment that knows no builds gets the contexts of the slice and the network alone.
         """
         found = self._builds(asked)
-        return network_setup(found) if asked.experiment.subject == ANY else found
+        return found if asked.experiment.subject == self.name else network_setup(found)
 
     def _builds(self, asked: Asked) -> BuildSetup:
         nodes = asked.nodes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import Experiment
+from paribus.experiments.base import ANY, Experiment
+from paribus.experiments.fitting import offers_of, refuse_unfit
 from paribus.experiments.requires import HELD_OUT, Requires
 from paribus.results.evidence import Evidence
 from paribus.spec import field
@@ -20,14 +21,28 @@ SPLIT_NAMES = {
 }
 
 
+if TYPE_CHECKING:
+    from paribus.experiments.setup import NetworkSetup
+
+
 @dataclass(frozen=True)
 class OnClassifier(Experiment):
     """Base of the experiments on a classifier whose examples have labels, domains and splits."""
 
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     subject: ClassVar[str] = "images"
+    subjects: ClassVar[tuple[str, ...]] = (ANY,)
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training", "stats")
     takes_dtype: ClassVar[bool] = True
+
+    def validate(self, setup: NetworkSetup) -> None:
+        """Refuse contexts that lack what it requires.
+
+        Raises:
+            DataError: If they lack splits, domains or renderings.
+            ConfigError: If a field names a split or a class that is not there.
+        """
+        refuse_unfit(self, offers_of(setup.contexts))
 
     def each_once(self, *names: str, least: int = 1) -> None:
         """Check that the lists ``names`` have at least ``least`` values and none twice.
