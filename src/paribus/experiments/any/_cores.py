@@ -38,7 +38,7 @@ CORES = {
 
 def validate(experiment: Cores, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    look_up(experiment, setup, factor=as_units)
+    _refuse_less(look_up(experiment, setup, factor=as_units))
 
 
 def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -53,8 +53,7 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     tables: list[pd.DataFrame] = []
     kind, name, told = "", "", 0
     for at in at_checkpoints(experiment, setup, recorder):
-        if at.kind in LESS_IS_KEPT:
-            raise ConfigError(f"experiment.readout: a core keeps as much as there is; of {at.kind} less is better")
+        _refuse_less(at.kind)
         units = as_units(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
         units = units.fit(at.executor, rows.fit)
         chosen = np.sort(ranked(setup, at, units, rows)[: experiment.n_units])
@@ -94,6 +93,11 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         )
     )  # fmt: skip
     return summed_up(to, frame, factor=name, n_contexts_with_cores=told, n_named=int(table["named"].astype(bool).sum()))
+
+
+def _refuse_less(kind: str) -> None:
+    if kind in LESS_IS_KEPT:
+        raise ConfigError(f"experiment.readout: a core keeps as much as there is; of {kind} less is better")
 
 
 def _share(found: Cored, unit: int) -> float:

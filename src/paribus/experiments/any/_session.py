@@ -172,8 +172,8 @@ def as_units(found: Factor | Units, name: str) -> Units:
     return found
 
 
-def look_up(experiment: Generic, setup: NetworkSetup, **wanted: Any) -> None:
-    """Look up split, readout and factors without measuring more than one context's shapes.
+def look_up(experiment: Generic, setup: NetworkSetup, **wanted: Any) -> str:
+    """Look up split, readout and factors without measuring more than a few contexts; return the readout's name.
 
     Args:
         experiment: Names them.
@@ -182,10 +182,11 @@ def look_up(experiment: Generic, setup: NetworkSetup, **wanted: Any) -> None:
     """
     rows_of(experiment, setup, fitted=needs_fit(experiment))
     executor = setup.executor()
-    readout_of(experiment, setup, executor)
+    kind, _ = readout_of(experiment, setup, executor)
     for name, spec in experiment.factors().items():
         found = bind(name, spec, experiment, setup, executor)
         wanted.get(name, as_factor)(found, name)
+    return kind
 
 
 def _drawn(setup: NetworkSetup, rows: Ints, most: int, stream: str) -> Ints:

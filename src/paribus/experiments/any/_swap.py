@@ -32,7 +32,7 @@ OBSERVED = {
 
 def validate(experiment: Swap, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    look_up(experiment, setup, factor=as_observed)
+    _refuse_kl(look_up(experiment, setup, factor=as_observed))
 
 
 def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -42,15 +42,12 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         ConfigError: If something that is named does not exist, or nothing says which level a context shows.
         ExperimentError: If the contexts show fewer than two levels.
     """
-    if experiment.readout == "kl":
-        raise ConfigError("experiment.readout=kl: is a distance from one baseline; a swap has one for each context")
     rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
     parts: list[Part] = []
     observed: list[pd.DataFrame] = []
     kind, name = "", ""
     for at in at_checkpoints(experiment, setup, recorder):
-        if at.kind == "kl":
-            raise ConfigError("experiment.readout: say what is read; kl is a distance from one baseline")
+        _refuse_kl(at.kind)
         factor = as_observed(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
         found = swap(at.executor, factor, at.readout, rows.reported, rng=setup.rng("swap"), watch=recorder)
         kind, name = at.kind, factor.name
@@ -73,6 +70,13 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         )
     )  # fmt: skip
     return summed_up(to, frame, factor=name)
+
+
+def _refuse_kl(kind: str) -> None:
+    if kind == "kl":
+        raise ConfigError(
+            "experiment.readout: say what is read; kl is a distance from one baseline, a swap has one for each context"
+        )
 
 
 def as_observed(found: Factor | Units, name: str) -> InputFactor:
