@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from paribus.arrays import Ints
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import as_units, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any.ablate import Ablate
@@ -48,7 +49,7 @@ def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregat
         parts.append(Part(at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name))
     to = Reported(setup, recorder, kind, rows, COLUMNS)
     frame = effects(to, parts, what=f"One row per checkpoint and set of {name} taken away.")
-    _figure(recorder, name, kind)
+    _figure(recorder, name, kind, frame)
     return summed_up(to, frame, factor=name, baseline_mean=base)
 
 
@@ -68,13 +69,13 @@ def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str,
     return labels, off
 
 
-def _figure(recorder: Recorder, name: str, kind: str) -> None:
+def _figure(recorder: Recorder, name: str, kind: str, frame: pd.DataFrame) -> None:
     caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of the null that the table names."
     bands = {"low": "ci_low", "high": "ci_high", "null_low": "null_low", "null_high": "null_high"}
     recorder.figure(
         Figure(
             "ablate", "forest", ("effects",),
-            {"label": "level", "value": "mean_delta", **bands, "group": "epoch"},
+            {"label": "level", "value": "mean_delta", **bands, **by_epoch(frame, "group")},
             f"Effect of taking {name} away", caption,
             {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like units", "max_rows": 40},
         )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import Rows, as_units, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any.cores import LESS_IS_KEPT, Cores
@@ -85,7 +85,7 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     recorder.table(Table("cores", text, Evidence.INTERVENTIONAL, table, {"epoch": "epoch of the checkpoint", **CORES}))
     if not told:
         recorder.warn(f"In no context do {name} raise {kind}; there is nothing that a core could keep.")
-    columns = {"label": "core", "value": "share", "low": "share_low", "high": "share_high", "group": "epoch"}
+    columns = {"label": "core", "value": "share", "low": "share_low", "high": "share_high"} | by_epoch(frame, "group")
     recorder.figure(
         Figure(
             "cores", "forest", ("cores",), columns, f"Cores among {name}", "95 % intervals by cluster.",

@@ -154,6 +154,16 @@ def _nulls(parts: Sequence[Part]) -> Floats | None:
     return out
 
 
+def by_epoch(frame: pd.DataFrame, role: str) -> dict[str, str]:
+    """Return the role of the checkpoints in a figure, where there are several.
+
+    Example:
+        >>> by_epoch(pd.DataFrame({"epoch": [1, 2]}), "group"), by_epoch(pd.DataFrame({"epoch": [1, 1]}), "group")
+        ({'group': 'epoch'}, {})
+    """
+    return {role: "epoch"} if frame["epoch"].nunique() > 1 else {}
+
+
 def summed_up(to: Reported, frame: pd.DataFrame, **custom: Any) -> Aggregates:
     """Keep the headline, the largest effect of the last checkpoint, as metrics, and return the aggregates.
 

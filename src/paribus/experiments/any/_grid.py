@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any.grid import Grid
 from paribus.experiments.base import Recorder
@@ -37,6 +37,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     cells: list[Part] = []
     joint: list[Part] = []
     kind, names, base = "", ("", ""), float("nan")
+    labels: list[list[str]] = [[], []]
     for at in at_checkpoints(experiment, setup, recorder):
         one, other = (
             as_factor(bind(name, spec, experiment, setup, at.executor), name).fit(at.executor, rows.fit)
@@ -45,6 +46,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         n_null, rng = setup.stats.n_null, setup.rng("grid")
         found = grid(at.executor, one, other, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
         kind, names, base = at.kind, (one.name, other.name), float(found.means[0, 0])
+        labels = [list(one.labels), list(other.labels)]
         means = found.means.ravel()[1:]
         cells.append(Part(at.epoch, _cells(one, other)[1:], found.sums, means, found.null, found.null_name))
         both = [row for row in _cells(one, other) if row["first"] != one.labels[0] and row["second"] != other.labels[0]]
@@ -59,12 +61,15 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         what=f"What {title} do together beyond the sum of each alone, one row per checkpoint and combination.",
     )
     for table, heading in (("effects", "Effect of"), ("interactions", "Beyond the sum:")):
-        columns = {"x": "second", "y": "first", "value": "mean_delta", "panel": "epoch"}
+        columns = {"x": "second", "y": "first", "value": "mean_delta", **by_epoch(frame, "panel")}
         recorder.figure(
             Figure(
                 f"grid_{table}", "heatmap", (table,), columns, f"{heading} {title}",
                 "Intervals and tests are in the table.",
-                {"diverging": True, "value_label": f"change of {kind}", "xlabel": names[1], "ylabel": names[0]},
+                {
+                    "diverging": True, "value_label": f"change of {kind}", "xlabel": names[1], "ylabel": names[0],
+                    "x_order": labels[1], "y_order": labels[0],
+                },
             )
         )  # fmt: skip
     return summed_up(

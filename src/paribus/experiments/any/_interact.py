@@ -6,7 +6,7 @@ import numpy as np
 
 from paribus.arrays import Ints
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import as_units, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any.interact import Interact
@@ -74,7 +74,7 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     recorder.figure(
         Figure(
             "interact", "heatmap", ("effects",),
-            {"x": "second", "y": "first", "value": "mean_delta", "panel": "epoch"},
+            {"x": "second", "y": "first", "value": "mean_delta", **by_epoch(frame, "panel")},
             f"Interactions of {name}", "Intervals and tests are in the table.",
             {"diverging": True, "value_label": f"interaction in {kind}", "xlabel": "", "ylabel": ""},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._session import Rows, place_of, rows_of
 from paribus.experiments.any.probe import Probe
 from paribus.experiments.base import Recorder
@@ -65,7 +65,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     )
     columns = {
         "label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "null_low": "null_low",
-        "null_high": "null_high", "group": "epoch",
+        "null_high": "null_high", **by_epoch(frame, "group"),
     }  # fmt: skip
     recorder.figure(
         Figure(

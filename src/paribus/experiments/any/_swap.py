@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any.swap import Swap
 from paribus.experiments.base import Recorder
@@ -61,7 +61,7 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     frame = effects(to, parts, what=f"One row per checkpoint and level of {name} swapped in, for all or for one level.")
     beside = f"One row per checkpoint and level of {name}: what grouping contexts by their own level would say."
     recorder.table(Table("observed", beside, Evidence.OBSERVATIONAL, pd.concat(observed, ignore_index=True), OBSERVED))
-    columns = {"label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "group": "epoch"}
+    columns = {"label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high"} | by_epoch(frame, "group")
     recorder.figure(
         Figure(
             "swap", "forest", ("effects",), columns, f"Effect of swapping {name}",

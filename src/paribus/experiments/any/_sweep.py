@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import Recorder
@@ -63,7 +64,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("dose")
         levels = tuple(float(dose) for dose in last["dose"])
         recorder.curve(Curve("effect", levels, tuple(float(value) for value in last["mean_delta"]), "dose"))
-    recorder.figure(_figure(name, kind, by_dose=bool(slopes)))
+    recorder.figure(_figure(name, kind, frame, by_dose=bool(slopes)))
     return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **_trend(found))
 
 
@@ -73,16 +74,16 @@ def _trend(found: Swept) -> dict[str, float | str]:
     return {"trend_rho": found.trend.rho, "trend_p": found.trend.p, "trend_p_method": found.trend.method}
 
 
-def _figure(name: str, kind: str, *, by_dose: bool) -> Figure:
+def _figure(name: str, kind: str, frame: pd.DataFrame, *, by_dose: bool) -> Figure:
     caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of the null that the table names."
     bands = {"low": "ci_low", "high": "ci_high", "null_low": "null_low", "null_high": "null_high"}
     if by_dose:
-        columns = {"x": "dose", "y": "mean_delta", **bands, "group": "epoch"}
+        columns = {"x": "dose", "y": "mean_delta", **bands, **by_epoch(frame, "group")}
         return Figure(
             "sweep", "dose_response", ("effects",), columns, f"Effect of {name}", caption,
             {"xlabel": name, "ylabel": f"change of {kind}", "hline": 0, "null_label": "null"},
         )  # fmt: skip
-    columns = {"label": "level", "value": "mean_delta", **bands, "group": "epoch"}
+    columns = {"label": "level", "value": "mean_delta", **bands, **by_epoch(frame, "group")}
     return Figure(
         "sweep", "forest", ("effects",), columns, f"Effect of {name}", caption,
         {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null"},
