@@ -22,6 +22,7 @@ WITHOUT_PAGE = {
     "train_set_completion",
     "train_sae",
     "train_classifier",
+    "sequence",
 }  # they make what the others need; see the reference
 HEADINGS = {
     "builds": ["What it asks", "What it does to the model", "What it cannot tell", "What the columns mean"],
