@@ -68,7 +68,7 @@ def test_what_a_package_offers_is_there_and_shown(package):
 
 def test_every_room_offers_names():
     rooms = {f"paribus.{path.parent.name}" for path in ROOT.glob("*/__init__.py")}
-    assert rooms - set(PACKAGES) <= {"paribus.compare", "paribus.running", "paribus.factors"}
+    assert rooms <= set(PACKAGES)
 
 
 def documentation(thing: object) -> str:

@@ -122,6 +122,14 @@ def compare_arms(
         rng: Randomness of permutations where they cannot be enumerated.
         yes_no: Outcomes are 0 or 1 and compared by Fisher's exact test.
         bounds: Least and largest value that an outcome can have; intervals stay within their differences.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> grokking = {seed: 0.8 + 0.01 * seed for seed in range(8)}
+        >>> standard = {seed: 0.7 + 0.01 * (seed % 3) for seed in range(8)}
+        >>> found = compare_arms(grokking, standard, spec=StatsSpec(), rng=np.random.default_rng(0))
+        >>> found.p < 0.05
+        True
     """
     a, b = _finite(a), _finite(b)
     x, y = np.array(list(a.values())), np.array(list(b.values()))

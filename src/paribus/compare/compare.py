@@ -27,7 +27,12 @@ MOST_GROUPS = 20
 
 @dataclass(frozen=True)
 class Compare(Experiment):
-    """Compare metrics between groups of finished runs, seeds being the samples."""
+    """Compare metrics between groups of finished runs, seeds being the samples.
+
+    Example:
+        >>> Compare(metrics=["final_ood"]).metrics
+        ['final_ood']
+    """
 
     type: ClassVar[str] = "compare"
     evidence: ClassVar[Evidence] = Evidence.COMPARISON

@@ -56,7 +56,12 @@ TESTS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class CompareInterventions(Experiment):
-    """Compare training conditions over all finished runs of a study."""
+    """Compare training conditions over all finished runs of a study.
+
+    Example:
+        >>> CompareInterventions(where=["seed=0..7"]).where
+        ['seed=0..7']
+    """
 
     type: ClassVar[str] = "compare_interventions"
     evidence: ClassVar[Evidence] = Evidence.COMPARISON

@@ -20,7 +20,12 @@ ROUNDING = 1e-12
 
 
 def number(value: float, signed: bool = False) -> str:
-    """Return a number to three digits after the point, with its sign if asked."""
+    """Return a number to three digits after the point, with its sign if asked.
+
+    Example:
+        >>> number(0.12345), number(0.2, signed=True)
+        ('0.123', '+0.200')
+    """
     text = f"{value:+.3f}" if signed else f"{value:.3f}"
     return text.replace("-", "−")
 
@@ -45,7 +50,12 @@ def interval(row: pd.Series[Any], confidence: float, *, name: str = "ci", signed
 
 
 def p_text(value: float) -> str:
-    """Return ``p = 0.031`` or ``p < 0.0001``."""
+    """Return ``p = 0.031`` or ``p < 0.0001``.
+
+    Example:
+        >>> p_text(0.0312), p_text(1e-7)
+        ('p = 0.0312', 'p < 0.0001')
+    """
     return "p < 0.0001" if value < 1e-4 else f"p = {value:.3g}"
 
 

@@ -77,6 +77,9 @@ def check_where(owner: str, where: Sequence[str]) -> None:
 
     Raises:
         ConfigError: If one cannot, or two contradict each other.
+
+    Example:
+        >>> check_where("experiment", ["seed=0..7", "training=standard|grokking"])
     """
     conditions = [read(owner, text) for text in where]
     for name in dict.fromkeys(each.name for each in conditions):
@@ -122,6 +125,10 @@ def read(owner: str, text: str) -> Condition:
 
     Raises:
         ConfigError: If it cannot be read.
+
+    Example:
+        >>> read("experiment", "seed=0..7").name
+        'seed'
     """
     found = FORM.fullmatch(text)
     if found is None or not found[3]:

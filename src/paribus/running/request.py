@@ -41,6 +41,12 @@ class Request:
         inside: The folder that the experiment works in; None: the working folder.
         figures: What its figures are kept as.
         waits: Whether it waits while another process is at the same run.
+
+    Example:
+        >>> from paribus.config import jobs
+        >>> (job,) = jobs(["experiment=domain_swap", "data=digits_scanners"])
+        >>> from_job(job).subject
+        'images'
     """
 
     experiment: Experiment
@@ -156,6 +162,12 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
 
     Raises:
         ConfigError: If what is under ``experiment`` is none.
+
+    Example:
+        >>> from paribus.config import jobs
+        >>> (job,) = jobs(["experiment=domain_swap", "data=digits_scanners", "seed=3"])
+        >>> from_job(job).seed
+        3
     """
     experiment = job.nodes.get("experiment")
     if not isinstance(experiment, Experiment):

@@ -47,6 +47,13 @@ def run_job(
         Busy: If another process is at the same job, and this one is not to wait.
         ParibusError: If it turned out only now that the request is wrong.
         KeyboardInterrupt: If a signal came; the run is KILLED.
+
+    Example:
+        >>> from paribus.config import jobs
+        >>> words = ["experiment=family_1d_sweep", "experiment.family=special_charge_up", "feature=threshold"]
+        >>> (job,) = jobs([*words, "data.n_builds=40", "stats=quick", "tracking=off"])
+        >>> run_job(job).success
+        True
     """
     request = replace(from_job(job, sweep=sweep), inside=inside, waits=waits)
     store = open_store(request.tracking)
@@ -80,7 +87,13 @@ def take_job(job: Job, identity: str, *, sweep: str) -> Result | None:
 
 
 def single_folder(now: datetime | None = None) -> Path:
-    """Return the output folder of a single run, unique to the microsecond."""
+    """Return the output folder of a single run, unique to the microsecond.
+
+    Example:
+        >>> from datetime import datetime
+        >>> single_folder(datetime(2026, 1, 2, 3, 4, 5)).parts[-2:]
+        ('2026-01-02', '03-04-05-000000')
+    """
     moment = now or datetime.now()
     return Path("multirun") / "single" / moment.strftime("%Y-%m-%d") / moment.strftime("%H-%M-%S-%f")
 
