@@ -71,13 +71,12 @@ def step(name: str, folder: str) -> dict[str, Any]:
     """Do one step and return what it took."""
     import torch
 
-    from paribus import digests
     from paribus.running.contents import contents
     from paribus.subjects.images.camelyon17 import Camelyon17
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     spec = Camelyon17(path=folder, n_train=None, n_eval=None, balance=False, memory_mb=MEMORY_MB)
-    started, images = time.perf_counter(), 0
+    started, spent, images = time.perf_counter(), time.process_time(), 0
     if name in ("index", "index_again"):
         images = len(contents(spec).files) - 1
     elif name == "load":
@@ -85,13 +84,13 @@ def step(name: str, folder: str) -> dict[str, Any]:
     elif name in ("features", "train"):
         data = spec.load()
         model = _network(data)
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         images = _features(model, data) if name == "features" else _train(model, data)
     elif name == "run":
         images = _run(folder)
-    seconds = time.perf_counter() - started
+    seconds, cpu = time.perf_counter() - started, time.process_time() - spent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return {"seconds": seconds, "images": images, "peak_mb": peak / 2**20, "digests": len(digests._known)}
+    return {"seconds": seconds, "cpu": cpu, "images": images, "peak_mb": peak / 2**20}
 
 
 def _network(data: Any) -> Any:
@@ -159,13 +158,13 @@ def main() -> int:
             found[name] = json.loads(done.stdout.strip().splitlines()[-1])
     pixels = n * BYTES_OF_AN_IMAGE / 2**20
     print(f"{n} patches, {pixels:.0f} MB of pixels as bytes, four times as much as floats")
-    print(f"{'step':12} {'seconds':>8} {'images/s':>9} {'peak MB':>8}   what")
+    print(f"{'step':12} {'seconds':>8} {'cpu':>8} {'images/cpu s':>12} {'peak MB':>8}   what")
     for name, row in found.items():
-        rate = f"{row['images'] / row['seconds']:.0f}" if row["images"] else ""
-        print(f"{name:12} {row['seconds']:8.1f} {rate:>9} {row['peak_mb']:8.0f}   {MEANING[name]}")
+        rate = f"{row['images'] / row['cpu']:.0f}" if row["images"] else ""
+        print(f"{name:12} {row['seconds']:8.1f} {row['cpu']:8.1f} {rate:>12} {row['peak_mb']:8.0f}   {MEANING[name]}")
     bound = found["nothing"]["peak_mb"] + 250 + n * 4096 / 2**20
     over = [name for name, row in found.items() if row["peak_mb"] > bound]
-    slow = found["index_again"]["seconds"] > 0.5 * found["index"]["seconds"] + 2
+    slow = found["index_again"]["cpu"] > 0.5 * found["index"]["cpu"] + 2
     print(f"bound of memory: {bound:.0f} MB (250 MB above the imports, and 4 kB an image)")
     if over or slow:
         print(f"FAILED: {', '.join(over) or 'no step'} above the bound{'; the files were read again' if slow else ''}")

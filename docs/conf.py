@@ -47,7 +47,7 @@ NAVIGATION: dict[str, dict[str, list[str]]] = {
     "index": {
         "Start here": ["tutorial", "concepts"],
         "The studies": ["reading_the_shortcut_study", "experiments/index"],
-        "Your own network, data, subject": ["extending", "specs"],
+        "Your own network, data, subject": ["extending", "images", "specs"],
         "How far to trust it": ["calibration", "performance"],
         "Reference": ["reference/index", "api/index"],
         "The project": ["architecture", "contributing", "changelog"],

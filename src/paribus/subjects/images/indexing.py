@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import PIL
@@ -43,16 +44,16 @@ def index(images: ImageFiles, train: Ints) -> tuple[Floats, Floats]:
     files = [f"{images.root}/{name}" for name in images.names]
     try:
         digests.recall(files)
-        if all(digests.known_digest(file) is not None for file in files):
-            key = _key(images, files, train)
+        known = [digests.known_digest(file) for file in files]
+        if None not in known:
+            key = _key(images, known, train)
             found = _known.get(key) or _kept(key)
             if found is not None:
                 _known[key] = found
                 return found
         reading = ImageFiles(images.root, images.names, size=images.size, channels=images.channels, digested=True)
         found = channel_statistics(reading, train)
-        digests.file_digests(files)  # reads those that are not trained on
-        key = _key(images, files, train)
+        key = _key(images, digests.file_digests(files), train)  # reads those that are not trained on
     except OSError as error:
         what = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise DataError(f"image {error.filename}: {what}") from None
@@ -61,10 +62,10 @@ def index(images: ImageFiles, train: Ints) -> tuple[Floats, Floats]:
     return found
 
 
-def _key(images: ImageFiles, files: list[str], train: Ints) -> str:
+def _key(images: ImageFiles, known: Sequence[str | None], train: Ints) -> str:
     hashed = hashlib.sha256(f"{images.shape[1:]} PIL {PIL.__version__}".encode())  # which decodes and resizes
     for row in train.tolist():
-        hashed.update(digests.file_digest(files[row]).encode())
+        hashed.update(str(known[row]).encode())
     return hashed.hexdigest()
 
 
