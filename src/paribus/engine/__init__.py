@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from paribus.engine.evaluation import Engine, Evaluation, EvaluationReport
     from paribus.engine.intervention import Intervention
     from paribus.engine.interventions import AblateUnits, AffineErase, Identity, ProjectOut, Steer
+    from paribus.engine.lazy_rows import LazyRows
     from paribus.engine.parts import Together, Within
     from paribus.engine.replacements import Graft, Resample, SetFeature
     from paribus.engine.sites import Site
@@ -26,6 +27,7 @@ __all__ = [
     "Graft",
     "Identity",
     "Intervention",
+    "LazyRows",
     "LinearMap",
     "ProjectOut",
     "Resample",

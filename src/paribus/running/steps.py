@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from paribus.config.foreign import Foreign
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.experiments.asked import label
 from paribus.experiments.base import STEP_RESULTS
@@ -18,6 +19,7 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Result, Table
 from paribus.running import choosing, inputs
 from paribus.running.caches import load_data
+from paribus.running.contents import contents
 from paribus.running.sequence import Sequence
 from paribus.subjects.as_trained import AsTrained
 from paribus.subjects.offers import Offering
@@ -51,6 +53,8 @@ COLUMNS = {
     "message": "what went wrong, or why it was left out",
 }
 LEFT_OUT = "LEFT_OUT"
+_reasons: dict[tuple[str, str, str], str | None] = {}
+"""Why a data set cannot do what an experiment type asks, by both: what was found out in this process."""
 
 
 def run_sequence(request: Request, store: Store, folder: Path) -> Result:
@@ -154,9 +158,19 @@ def _why_not(step: Request) -> str | None:
     node = step.nodes.get("data")
     if node is None or isinstance(node, AsTrained) or not step.experiment.requires.any:
         return None
-    data = load_data(node)
     called = f"data={label(node, step.choices.get('data'))}"
-    return why_not(step.experiment, data.offers, called) if isinstance(data, Offering) else None
+    key = (step.experiment.type, called, _but_for_the_seed(node))
+    if key not in _reasons:
+        data = load_data(node)
+        _reasons[key] = why_not(step.experiment, data.offers, called) if isinstance(data, Offering) else None
+    return _reasons[key]
+
+
+def _but_for_the_seed(node: Any) -> str:
+    """Return what a data set says of itself without its seed: the jobs of a sweep over seeds are asked for once."""
+    given = node.arguments if isinstance(node, Foreign) else {f.name: getattr(node, f.name) for f in fields(node)}
+    stated = {name: value for name, value in given.items() if name != "seed"}
+    return f"{node.target if isinstance(node, Foreign) else type(node)} {stated} {contents(node).digest()}"
 
 
 def _switched_on(request: Request) -> list[Request]:
