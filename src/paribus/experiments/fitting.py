@@ -35,7 +35,8 @@ def offers_of(contexts: Subject) -> Offers:
             name: tuple(contexts.domain_names[number] for number in sorted(set(contexts.domain[rows].tolist())))
             for name, rows in contexts.splits.items()
         }
-    return Offers(splits, domains, bool(contexts.styles), contexts.n_classes)
+    labelled = contexts.label is not None and contexts.label.dtype.kind in "iub"
+    return Offers(splits, domains, bool(contexts.styles), contexts.n_classes if labelled else 0)
 
 
 def why_not(experiment: Experiment, offers: Offers, data: str = "this data set") -> str | None:

@@ -21,6 +21,7 @@ class Requires:
         splits: Splits that must be there.
         any_of: Splits of which one must be there.
         domains_in: Splits that must be there and hold two domains.
+        labels: Whether every example must have the label of a class.
         rendering: Whether the same content must be shown in another domain's style.
         chosen: Fields of the type that name splits: what they name by default is narrowed to the splits that are
             there; what a user names must be there.
@@ -35,6 +36,7 @@ class Requires:
     splits: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
     domains_in: tuple[str, ...] = ()
+    labels: bool = False
     rendering: bool = False
     chosen: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class Requires:
     def unmet(self, offers: Offers) -> tuple[str, str] | None:
         """Return the first need that a data set does not meet and what it has instead, None where it meets all."""
         there = ", ".join(offers.splits)
+        if self.labels and not offers.n_classes:
+            return "the label of a class for every example", "none"
         for split in self.splits:
             if split not in offers.splits:
                 return f"a {NAMES[split]}", there

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from paribus.errors import DataError
+from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut.activation_steering import ActivationSteering
@@ -143,3 +143,19 @@ def test_what_other_data_lack_is_named():
     alone = ArraySubject(Contexts(torch.from_numpy(x), label=label, splits=splits))
     with pytest.raises(DataError, match="a training split with two domains; this data set has the single domain 'all'"):
         run(SubspaceAblation(), alone, Reads())
+    with pytest.raises(DataError, match="needs the label of a class for every example; this data set has none"):
+        run(SubspaceAblation(), ArraySubject(Contexts(torch.from_numpy(x), domain=label, splits=splits)), Reads())
+    amounts = Contexts(torch.from_numpy(x), label=x[:, 0], domain=label, splits=splits)
+    with pytest.raises(DataError, match="needs the label of a class"):
+        run(ProbeTrajectory(), ArraySubject(amounts), Reads())
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"), [(1, r"shape \(\d+, 1\); a margin needs"), (2, "labels reach class 2")]
+)
+def test_a_network_whose_outputs_are_no_classes_is_refused(outputs, message):
+    x, label, domain, splits, _ = drawn()
+    contexts = ArraySubject(Contexts(torch.from_numpy(x), label=label + (outputs > 1), domain=domain, splits=splits))
+    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, outputs))
+    with pytest.raises(ConfigError, match=message):
+        run(ActivationSteering(), contexts, network)

@@ -19,7 +19,7 @@ from paribus.engine.intervention import Intervention
 from paribus.experiments.base import Recorder
 from paribus.experiments.checkpoints import Checkpoint, say_choice
 from paribus.experiments.setup import NetworkSetup
-from paribus.experiments.shortcut._margin import margin, margin_weights, positive_class
+from paribus.experiments.shortcut._margin import margin, margin_weights, positive_class, refuse_other_outputs
 from paribus.experiments.shortcut._spec import ShortcutExperiment
 
 _GRADIENT_ROWS = 512
@@ -87,6 +87,7 @@ class EditedSite:
             together = self.held_out if split in self.held_out else (split,)
             inputs, contexts = self._inputs(together), self.setup.contexts
             h, logits = self.at.vectors(inputs), self.at.outputs(inputs)
+            refuse_other_outputs(logits, contexts.label)
             for name, part in self._parts(together).items():
                 rows = contexts.splits[name]
                 self._views[name] = SplitView(

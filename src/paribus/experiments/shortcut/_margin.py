@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from paribus.arrays import Floats
+from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
 
 
@@ -34,3 +34,18 @@ def positive_class(asked: int | None, n_classes: int) -> int:
     if not 0 <= asked < n_classes:
         raise ConfigError(f"experiment.positive: must be between 0 and {n_classes - 1}, got {asked}")
     return asked
+
+
+def refuse_other_outputs(logits: Floats, labels: Ints) -> None:
+    """Check that outputs are one number for each of several classes, those of all labels [n] among them.
+
+    Raises:
+        ConfigError: If they are not.
+    """
+    if logits.ndim != 2 or logits.shape[1] < 2:
+        raise ConfigError(
+            f"model: gives outputs of shape {logits.shape}; a margin needs [n, classes], one output for each of two "
+            "classes or more (for a single logit: torch.stack([-x, x], 1) / 2)"
+        )
+    if int(np.max(labels)) >= logits.shape[1]:
+        raise ConfigError(f"model: gives {logits.shape[1]} outputs, but labels reach class {int(np.max(labels))}")

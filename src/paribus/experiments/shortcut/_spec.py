@@ -61,7 +61,7 @@ class OnClassifier(Experiment):
 class ShortcutExperiment(OnClassifier):
     """Base of the experiments that fit a domain's trace on training features and edit it away on held-out ones."""
 
-    requires: ClassVar[Requires] = Requires(domains_in=("train",), any_of=HELD_OUT, classes=("positive",))
+    requires: ClassVar[Requires] = Requires(labels=True, domains_in=("train",), any_of=HELD_OUT, classes=("positive",))
 
     site: str = field(
         "auto", help="Where to edit: a module's input or output; auto is the input of the last linear layer."

@@ -26,7 +26,7 @@ class DomainSwap(OnClassifier):
     summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
     work: ClassVar[str] = "paribus.experiments.shortcut.domain_swap.work"
     declares: ClassVar[tuple[Endpoint, ...]] = SWAP
-    requires: ClassVar[Requires] = Requires(rendering=True, chosen=("splits",), classes=("positive",))
+    requires: ClassVar[Requires] = Requires(labels=True, rendering=True, chosen=("splits",), classes=("positive",))
 
     splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Splits whose contents are shown.")
     positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")

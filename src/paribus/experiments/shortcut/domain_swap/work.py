@@ -16,7 +16,7 @@ from paribus.experiments.checkpoints import Checkpoint, say_choice
 from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._endpoints import ALL
-from paribus.experiments.shortcut._margin import margin, positive_class
+from paribus.experiments.shortcut._margin import margin, positive_class, refuse_other_outputs
 from paribus.experiments.shortcut._responses import in_sd
 from paribus.experiments.shortcut._styles import restyled, signed_shift
 from paribus.experiments.shortcut.domain_swap.report import Swapped, report
@@ -125,7 +125,9 @@ class _Measuring:
         """Return outputs [styles, n, k] of one checkpoint."""
         executor = self.setup.executor(checkpoint)
         at = executor.at(_any_site(executor.network))
-        outputs = np.stack([at.outputs(cells) for cells in self.shown.cells])
+        by_style = [at.outputs(cells) for cells in self.shown.cells]
+        refuse_other_outputs(by_style[0], self.setup.contexts.label)
+        outputs = np.stack(by_style)
         total = outputs.shape[0] * outputs.shape[1]
         self.recorder.diagnose(engine=EngineReport(strategy="inputs", n_requested=total, n_unique=total))
         return outputs

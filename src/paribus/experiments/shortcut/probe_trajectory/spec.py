@@ -30,7 +30,7 @@ class ProbeTrajectory(OnClassifier):
     summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
     work: ClassVar[str] = "paribus.experiments.shortcut.probe_trajectory.work"
     declares: ClassVar[tuple[Endpoint, ...]] = PROBES
-    requires: ClassVar[Requires] = Requires(domains_in=("train", "id_val"))
+    requires: ClassVar[Requires] = Requires(labels=True, domains_in=("train", "id_val"))
 
     layers: list[str] = field([], help="Modules to probe, e.g. [layer1,avgpool]; empty for the model's stages.")
     fit_balance: bool = field(True, help="Fit and score with inverse domain x class weights.")
