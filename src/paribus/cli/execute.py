@@ -21,7 +21,7 @@ from paribus.config.settings import AUTO
 from paribus.errors import ConfigError, ParibusError
 from paribus.subjects.as_trained import AsTrained
 from paribus.sweep import outcome as outcomes
-from paribus.sweep import signals
+from paribus.sweep import record, signals
 from paribus.sweep.batch import Batch
 from paribus.sweep.end import finish as finish_sweep
 from paribus.sweep.outcome import Outcome
@@ -85,6 +85,7 @@ def run_sweep(words: Words, asked: Sequence[Job]) -> int:
             started = start(asked, sweep)
             for line in told(started):
                 print(line, flush=True)
+            _keep(started, sweep, words, folder, workers)
             task.batch = _batch(started, workers, added=task.surroundings.added)
         except KeyboardInterrupt:
             interrupted = True
@@ -105,6 +106,28 @@ def run_sweep(words: Words, asked: Sequence[Job]) -> int:
     if code == EXIT_DONE and folder.exists():
         print(f"Files: {os.path.relpath(folder)}")
     return code
+
+
+def _keep(started: Started, sweep: str, words: Words, folder: Path, workers: int) -> None:
+    """Keep what is known of a sweep; a store that does not take it costs ``paribus status`` and nothing else."""
+    spec = next((job.nodes["tracking"] for job in started.jobs if job.nodes["tracking"].kind != "off"), None)
+    if spec is None:
+        return
+    made = record.record(
+        started,
+        sweep,
+        overrides=words.overrides,
+        config_dirs=[os.path.abspath(each) for each in words.config_dirs],
+        folder=folder,
+        workers=workers,
+    )
+    try:
+        record.keep(made, spec)
+    except Exception as error:
+        problem = one_line(f"{type(error).__name__}: {error}")
+        print(f"paribus: the store keeps no record of this sweep, so paribus status will not know it: {problem}")
+        return
+    print(f"sweep {sweep}: paribus status tells how it stands, the same command again does what is missing", flush=True)
 
 
 def _through_hydra(task: Task, command: Sequence[str]) -> tuple[bool, str | None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.results.files import write_text
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, read, read_partial
 from paribus.tracking import heartbeat, local, manifest, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
 
 PAGE = 1000
+SWEEPS = "paribus sweeps"
+"""The MLflow experiment with one run for each sweep; what looks for runs everywhere leaves it out."""
 WORKERS_END = 10.0
 """Seconds that the workers of an interrupted sweep are given to end their runs."""
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
@@ -80,6 +83,17 @@ class MlflowStore:
             heartbeat_seconds=every,
             artifacts=local_path(run.info.artifact_uri or ""),
         )
+
+    def keep_text(self, name: str, tags: Mapping[str, str], file: str, text: str) -> str:
+        """Keep a text as a run that is finished at once, and return the run's id."""
+        run = self._client.create_run(self.experiment_id(), tags={**self._spec.tags, **tags}, run_name=name)
+        folder = local_path(run.info.artifact_uri or "")
+        if folder is not None:
+            write_text(folder / file, text)
+        else:
+            self._client.log_text(run.info.run_id, text, file)
+        self._client.set_terminated(run.info.run_id, "FINISHED")
+        return str(run.info.run_id)
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
         """Return runs, the latest first.
@@ -247,7 +261,7 @@ class MlflowStore:
         return views.of_experiment(base, number, self.experiment, types if viewed else None) if types else []
 
     def _experiments(self) -> Sequence[str]:
-        """Return the ids of all MLflow experiments, and remember their names."""
+        """Return the ids of all MLflow experiments with runs of experiments, and remember their names."""
         found: list[Any] = []
         token = None
         while True:
@@ -257,7 +271,7 @@ class MlflowStore:
             if not token:
                 break
         self._names.update({e.experiment_id: e.name for e in found})
-        return [e.experiment_id for e in found]
+        return [e.experiment_id for e in found if e.name != SWEEPS]
 
     def _name(self, experiment_id: str) -> str:
         if experiment_id not in self._names:

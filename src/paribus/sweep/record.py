@@ -1,0 +1,162 @@
+"""What is kept of a sweep at its start: what cannot be derived afterwards from the runs of its jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paribus.errors import ConfigError, DataError
+from paribus.tracking.heartbeat import here, process_alive, process_started
+from paribus.tracking.provenance import git
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.sweeps import KeptSweep, keep_sweep, kept_sweeps, read_sweep
+
+if TYPE_CHECKING:
+    from paribus.sweep.start import Started
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class RecordedJob:
+    """A job of a recorded sweep: its identity, what it runs, the words in which it differs, and its store."""
+
+    identity: str | None
+    experiment: str
+    words: tuple[str, ...]
+    store: int = 0
+    study: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A sweep.
+
+    Attributes:
+        sweep: Its id.
+        command: The line that gave it; asked for again, it does what is missing.
+        folder: Its output folder.
+        working_folder: Where it was started.
+        host: The machine, and the space of its process numbers.
+        process: Number of the entrypoint's process.
+        process_started: When that process was started, to tell it from a later one of the same number.
+        commit: Commit of the working folder.
+        workers: How many processes share the jobs.
+        models: The runs that ``latest`` stood for.
+        comparison: The experiment that is made when all jobs are through, None where there is none.
+        stores: Where the runs of the jobs are kept.
+        common: The words that all jobs share.
+        jobs: The jobs by number.
+        started: When it began, in seconds since the epoch; known by the store.
+    """
+
+    sweep: str
+    command: str
+    folder: str
+    working_folder: str
+    host: str
+    process: int
+    process_started: str
+    commit: str | None
+    workers: int
+    models: tuple[str, ...]
+    comparison: str | None
+    stores: tuple[Mapping[str, Any], ...]
+    common: tuple[str, ...]
+    jobs: tuple[RecordedJob, ...]
+    started: float = field(default=0.0, compare=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process goes on, as far as can be seen from here."""
+        return self.host == here() and process_alive(self.process, self.process_started)
+
+
+def record(
+    started: Started, sweep: str, *, overrides: Sequence[str], config_dirs: Sequence[str], folder: Path, workers: int
+) -> Record:
+    """Return what is kept of a sweep that starts in this process."""
+    jobs = started.jobs
+    common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
+    specs = list({repr(job.nodes["tracking"]): job.nodes["tracking"] for job in jobs}.values())
+    numbers = {repr(spec): number for number, spec in enumerate(specs)}
+    comparison = getattr(jobs[0].experiment, "comparison", None)
+    flags = [word for each in config_dirs for word in ("--config-dir", each)]
+    repository = git(Path.cwd())
+    return Record(
+        sweep=sweep,
+        command=shlex.join(["paribus", "-m", *flags, *overrides]),
+        folder=str(folder),
+        working_folder=str(Path.cwd()),
+        host=here(),
+        process=os.getpid(),
+        process_started=process_started(os.getpid()),
+        commit=None if repository is None else repository["commit"],
+        workers=workers,
+        models=tuple(sorted({str(job.nodes["model"].run) for job in jobs if hasattr(job.nodes.get("model"), "run")})),
+        comparison=None if comparison is None else str(comparison.type),
+        stores=tuple(_placed(spec) for spec in specs),
+        common=tuple(word for word in jobs[0].overrides if word in common),
+        jobs=tuple(
+            RecordedJob(
+                identity=known.identity,
+                experiment=str(known.job.experiment.type),
+                words=tuple(word for word in known.job.overrides if word not in common),
+                store=numbers[repr(known.job.nodes["tracking"])],
+                study=known.job.study or "",
+            )
+            for known in started.known
+        ),
+    )
+
+
+def _placed(spec: TrackingSpec) -> dict[str, Any]:
+    """Return where a store is, from whatever folder it is looked for."""
+    found = asdict(spec)
+    return {**found, "folder": str(Path(spec.folder).expanduser().absolute())}
+
+
+def keep(made: Record, spec: TrackingSpec) -> None:
+    """Keep a sweep in a store."""
+    plain = {name: value for name, value in asdict(made).items() if name != "started"}
+    tags = {"paribus.jobs": str(len(made.jobs)), "mlflow.note.content": made.command}
+    if made.commit:
+        tags["mlflow.source.git.commit"] = made.commit
+    keep_sweep(spec, made.sweep, json.dumps(plain, ensure_ascii=False, separators=(",", ":")), tags)
+
+
+def find(spec: TrackingSpec, name: str) -> Record:
+    """Return a recorded sweep by its id, the beginning or the end of it, or ``latest``.
+
+    Raises:
+        ConfigError: If there is none, or several.
+        DataError: If what is kept of it is not readable.
+    """
+    every = kept_sweeps(spec)
+    if not every:
+        raise ConfigError("status: no sweep was run here yet (paribus -m ... runs one)")
+    if name == LATEST:
+        return _read(spec, every[0])
+    found = [each for each in every if each.id == name]
+    found = found or [each for each in every if each.id.startswith(name) or each.id.endswith(name)]
+    if len(found) == 1:
+        return _read(spec, found[0])
+    shown = ", ".join(each.id for each in (found or every)[:5])
+    if found:
+        raise ConfigError(f"status: {name}: {len(found)} sweeps are called so: {shown}")
+    raise ConfigError(f"status: {name}: no such sweep; the latest are {shown}")
+
+
+def _read(spec: TrackingSpec, kept: KeptSweep) -> Record:
+    try:
+        plain = json.loads(read_sweep(spec, kept))
+        jobs = tuple(RecordedJob(**{**job, "words": tuple(job["words"])}) for job in plain["jobs"])
+        lists = {name: tuple(plain[name]) for name in ("models", "stores", "common")}
+        return Record(**{**plain, **lists, "jobs": jobs, "started": kept.run.started})
+    except (ValueError, TypeError, KeyError) as error:
+        raise DataError(f"sweep {kept.id}: what is kept of it cannot be read ({error})") from None
