@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: run test lint ui bench gpu mutants soak docs clean install
 run: $(STAMP)  ## the shortcut study: 2 conditions x 3 seeds, every intervention, the comparison figure
-	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)'
+	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)' workers=auto
 
 test: $(STAMP)  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -45,6 +45,7 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 	$(BIN)/python -m benchmarks.legality
 	$(BIN)/python -m benchmarks.builds
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.kills
 	$(BIN)/python -m benchmarks.large_images
 
 docs: $(DOCS)  ## the documentation in site/, with the reference from the dataclasses; a warning or a dead link is an error

@@ -6,6 +6,7 @@ import json
 import shlex
 
 import pytest
+from benchmarks.kills import ENTRYPOINT, WORKER, Sweep
 
 from paribus.cli.main import main
 
@@ -53,3 +54,35 @@ def test_wrong_plans_are_refused_in_one_line(tracked_workdir, capsys):
     ):
         assert main(["plan", *words]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.fixture
+def sweep(tracked_workdir):
+    made = Sweep(tracked_workdir, (*TINY, "tracking.experiment=killed", "seed=range(6)", "workers=2"))
+    yield made
+    made.close()
+
+
+def test_a_sweep_that_is_killed_twice_is_completed_by_the_same_command(tracked_workdir, sweep, said, capsys):
+    """A worker is killed: its job is lost and the others go on. The entrypoint is killed: no worker outlives it."""
+    number = 6
+    process = sweep.start()
+    assert sweep.kill(WORKER)
+    sweep.wait_for_more(1)
+    assert sweep.kill(ENTRYPOINT)
+    process.communicate(timeout=60)
+    assert sweep.orphans() == []
+    out = said("status")
+    assert "not running here" in out and "the same command again does what is missing" in out
+    before = len(sweep.finished())
+    assert 1 <= before < number and f"{before} finished" in out
+    code, out = sweep.complete()
+    assert code == 0, out
+    assert f"{before} of {number} jobs are done already and reused" in out
+    assert sorted(sweep.finished().values()) == [1] * number, "each identity once"
+    assert {run.status for run in sweep.runs()} == {"FINISHED", "KILLED"}, "nothing is left RUNNING"
+    made = json.loads(said("status", "--json"))
+    assert made["counts"] == {"finished": number} and made["reused"] == before and not made["running"]
+    assert len({job["run_id"] for job in made["jobs"]}) == number
+    assert main(["status", "nope"]) == 2 and "no such sweep" in capsys.readouterr().err
+    assert said("runs").count("family_1d_sweep") > 0 and "sweep 2" not in said("runs"), "sweeps are no runs"

@@ -173,8 +173,7 @@ class Pool:
     def _how_it_ended(self) -> str:
         end = time.monotonic() + 1.0
         while not self._exits and self._control is not None and time.monotonic() < end:
-            if not wait([self._control], timeout=end - time.monotonic()):
-                break
+            wait([self._control], timeout=max(0.0, end - time.monotonic()))
             self._read_exits()
         if not self._exits:
             return ""
@@ -184,14 +183,15 @@ class Pool:
         return f" (killed by {signal.Signals(-code).name})" if code < 0 else f" (exit code {code})"
 
     def _read_exits(self) -> None:
-        assert self._control is not None
-        try:
-            message, _ = receive(self._control)
-            assert isinstance(message, tuple)
-            self._exits.append(message)
-        except (EOFError, OSError):  # the server is gone, and its workers with it; another one is started when needed
-            self._control.close()
-            self._control = None
+        """Read what the server has told; never wait for more, as what was announced may have been read by now."""
+        while self._control is not None and wait([self._control], timeout=0):
+            try:
+                message, _ = receive(self._control)
+                assert isinstance(message, tuple)
+                self._exits.append(message)
+            except (EOFError, OSError):  # the server is gone, its workers with it; another one is started when needed
+                self._control.close()
+                self._control = None
 
     def _fork(self) -> Worker:
         """Start a worker."""
