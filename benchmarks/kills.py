@@ -1,7 +1,7 @@
 """A sweep that is killed again and again completes by the same command: nothing is lost, nothing is there twice.
 
-``python -m benchmarks.kills`` runs 60 jobs with 4 workers through 20 kills of workers and of the entrypoint, and compares
-every result with that of an undisturbed sweep, bit for bit.
+``python -m benchmarks.kills`` runs 60 jobs with 4 workers through 20 kills of workers and of the entrypoint, and
+compares every result with that of an undisturbed sweep, bit for bit.
 """
 
 from __future__ import annotations
