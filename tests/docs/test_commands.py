@@ -60,7 +60,7 @@ SMALLER: list[tuple[str, list[str]]] = [
 ]
 """Words added to the commands that a pattern is found in; a word of the same key in the command gives way."""
 
-VERBS = ("list", "runs", "show", "doctor", "ui")
+VERBS = ("list", "runs", "show", "doctor", "ui", "status")
 
 
 def smaller(words: list[str]) -> list[str]:
