@@ -36,13 +36,11 @@ COLUMNS = {
     "bars": {"label": "name", "value": "y", "group": "group", **INTERVAL, **NULL},
     "histogram": {"value": "y", "group": "group"},
     "scatter": {"x": "x", "y": "y", "label": "name", "group": "group", "size": "n", **INTERVAL},
-    "volcano": {"x": "x", "p": "p", "label": "name"},
     "strip": {"x": "group", "y": "y", "pair": "seed", "panel": "panel"},
     "interaction_matrix": {"a": "name", "b": "other", "value": "y", "p": "p", "label": "support"},
     "dose_response": {"x": "x", "y": "y", "firing": "share", "n": "n", "support": "support", **INTERVAL, **NULL},
     "itemset_lift": {"label": "name", "lift": "share", "support": "share", "p": "p", "effect": "y"},
     "coverage": {"label": "name", "core": "share", "tail": "low", "base": "null_high", "flag": "support"},
-    "validation_histogram": {"value": "y", "group": "group"},
     "intervention_comparison": {
         "condition": "group", "n_train": "n", "seed": "seed", "epoch": "x", "raw": "share", "ablated": "y",
         "alpha": "x", "accuracy": "share",
@@ -230,3 +228,35 @@ def test_writing_twice_gives_the_same_bytes():
     assert png_bytes(first) == png_bytes(second)
     assert pdf_bytes(first) == pdf_bytes(second)
     assert png_bytes(first)[:8] == b"\x89PNG\r\n\x1a\n" and pdf_bytes(first)[:5] == b"%PDF-"
+
+
+def test_an_observed_value_stands_beside_its_null_in_a_histogram():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"kind": ["observed"] * 30 + ["null"] * 60, "r": rng.normal(size=90)})
+    columns = {"value": "r", "group": "kind"}
+    made = drawn("histogram", frame, columns, share=True, observed=2.5, p=0.01, null_group="null")
+    said = texts(made)
+    assert {"observed (30)", "null (60)", "central 95 % of the null"} <= set(said)
+    assert any(text.startswith("observed = 2.5, p = .010") for text in said)
+    heights = [patch.get_height() for patch in made.axes[0].patches if hasattr(patch, "get_height")]
+    assert all(height <= 1 for height in heights) and made.axes[0].get_ylabel() == "share"
+    alone = texts(drawn("histogram", frame[["r"]], {"value": "r"}, share=True, observed=2.5))
+    assert "null (90)" in alone and "central 95 % of the null" in alone
+
+
+def test_effects_and_their_p_are_read_as_a_volcano():
+    frame = pd.DataFrame({"x": [1.0, -1.0, 0.1, 0.0], "p": [0.001, 0.01, 0.001, 0.9], "name": list("abcd")})
+    made = drawn("scatter", frame, {"x": "x", "y": "p", "label": "name"}, y_is_p=True, min_effect=0.5)
+    assert {"raises (1)", "lowers (1)", "not established (2)", "p = 0.05", "a", "b"} <= set(texts(made))
+    assert "c" not in texts(made)
+    heights = np.concatenate([one.get_offsets()[:, 1] for one in made.axes[0].collections])
+    np.testing.assert_allclose(sorted(heights), sorted(-np.log10(frame["p"])))
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [("volcano", {"x": "x", "p": "p", "label": "name"}), ("validation_histogram", {"value": "x", "group": "name"})],
+)
+def test_figures_that_older_versions_declared_are_drawn(kind, columns):
+    frame = pd.DataFrame({"x": [1.0, -1.0, 0.1], "p": [0.001, 0.01, 0.9], "name": list("abc")})
+    assert drawn(kind, frame, columns).axes[0].has_data()

@@ -31,12 +31,14 @@ forest                   label* value* low high group panel null       reference
                          null_low null_high n p unit(axis of a panel)  "value", "abs"), logx, max_rows
 bars                     label* value*(several) low high group panel   reference (0), null_label, sort, horizontal
                          null null_low null_high                       (true/false/"auto"), labels, max_rows, logx
-histogram                value*(several) group panel                   bins, density, lines (mapping of label to
-                                                                       value), interval ([low, high], shaded),
-                                                                       interval_label, labels, cumulative
+histogram                value*(several) group panel                   bins, density, share (of the group), lines
+                                                                       (mapping of label to value), interval ([low,
+                                                                       high], shaded), interval_label, labels,
+                                                                       cumulative, observed (a value held against a
+                                                                       null, with its p), null_group (drawn grey)
 scatter                  x* y* low high x_low x_high label group size  label_top, identity, hline, vline, logx, logy,
-                         panel                                         trend (a least-squares line)
-volcano                  x*(effect) p*(p or adjusted p) label group    alpha (.05), min_effect, label_top
+                         panel                                         trend (a least-squares line), y_is_p (y is a p:
+                                                                       drawn as -log10, with alpha and min_effect)
 strip                    x*(category) y* pair(joined by a line from    interval ("t" or "none"), confidence, hline,
                          category to category) group panel null_low    null_label
                          null_high unit(axis label of a panel); second
@@ -50,8 +52,6 @@ itemset_lift             label* lift* low high support p effect        alpha, ef
                          effect_low effect_high
 coverage                 label* core* tail* base core_low core_high    max_rows, sort ("gap", "core", "none"),
                          tail_low tail_high flag(text marker)          core_label, tail_label, base_label
-validation_histogram     value* group(e.g. observed, shuffled) panel   observed (value of the unsplit statistic),
-                                                                       null_group (drawn grey), p, bins
 intervention_comparison  first table: condition* n_train seed epoch*   conditions (order of the columns), hline
                          raw* ablated*; second table: alpha* accuracy* (chance), min_runs_for_band, epoch_label,
                          (with the same condition, n_train, seed)      alpha_label, accuracy_label, logx, max_legend,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
@@ -17,6 +19,11 @@ from paribus.figures._request import COMMON_OPTIONS, Request
 from paribus.results.schema import Figure
 
 _NOT_KINDS = frozenset({"draw", "save", "style"})
+_FORMER: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, Any]]] = {
+    "validation_histogram": ("histogram", {}, {"share": True}),
+    "volcano": ("scatter", {"p": "y"}, {"y_is_p": True}),
+}
+"""Kinds that stored results may name, which are options of another one now: that one, roles renamed, options added."""
 
 
 def kinds() -> tuple[str, ...]:
@@ -44,6 +51,7 @@ def draw(figure: Figure, tables: Mapping[str, pd.DataFrame]) -> Drawing:
         ExperimentError: If the kind, a role, an option, a table or a column does not exist, or a required role is
             missing; the message names the figure and the nearest valid names.
     """
+    figure = _as_today(figure)
     module = _kind(figure)
     frames = _frames(figure, tables)
     _check(figure, module, frames)
@@ -57,6 +65,15 @@ def draw(figure: Figure, tables: Mapping[str, pd.DataFrame]) -> Drawing:
         _panels.heading(made, figure.title)
         _panels.note(made, str(request.option("note", "")))
     return made
+
+
+def _as_today(figure: Figure) -> Figure:
+    """Return a figure that an older version declared as it is declared today."""
+    if figure.kind not in _FORMER:
+        return figure
+    kind, renamed, options = _FORMER[figure.kind]
+    columns = {renamed.get(role, role): column for role, column in figure.columns.items()}
+    return replace(figure, kind=kind, columns=columns, options={**options, **figure.options})
 
 
 def _kind(figure: Figure) -> ModuleType:

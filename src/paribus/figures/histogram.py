@@ -1,4 +1,4 @@
-"""Distributions with marked values, per group or per column."""
+"""Distributions with marked values, per group or per column; one group may be a null, with an observed value beside."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("value",)
 OPTIONAL = ("group", "panel")
-OPTIONS = ("bins", "density", "lines", "interval", "interval_label", "labels", "cumulative")
+LEAST_OF_A_NULL = 20
+"""Draws below which a null's quantiles are not marked."""
+OPTIONS = (
+    *("bins", "density", "share", "lines", "interval", "interval_label", "labels", "cumulative"),
+    *("observed", "p", "null_group"),
+)
 
 
 def draw(request: Request) -> Figure:
@@ -25,13 +30,16 @@ def draw(request: Request) -> Figure:
     sections = parts(request.frame, request.one("panel"))[: _panels.MAX_PANELS]
     fig, axes = _panels.grid(request, len(sections), share_x=True)
     handles: dict[str, Any] = {}
-    edges = bin_edges(request, [c for column in request.many("value") for c in [_values(request.frame, column)]])
+    observed = request.option("observed")
+    beside = [] if observed is None else [np.array([float(observed)])]
+    edges = bin_edges(request, [*(_values(request.frame, column) for column in request.many("value")), *beside])
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, edges, handles)
         if key is not None:
             _panels.panel_title(ax, request.shown(key, 90))
         ax.set_xlabel(request.label("xlabel", "value"))
-    axes[0].set_ylabel(str(request.option("ylabel", "density" if request.option("density") else "count")))
+    counted = "density" if request.option("density") else "share" if request.option("share") else "count"
+    axes[0].set_ylabel(str(request.option("ylabel", counted)))
     single = request.one("group") is None and len(request.many("value")) == 1
     if not single or len(handles) > 1:
         _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
@@ -74,13 +82,18 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: Floats, handle
             text = ", ".join(
                 ([request.shown(each)] if each is not None else []) + ([names[k]] if k or not group else [])
             )
+            null = _is_null(request, each)
+            shade, line = (style.NULL, "-") if null else (style.colour(index), style.line(index))
             if values.size:
                 drawn = True
-                draw_one(ax, values, edges, index, request)
+                _draw_one(ax, values, edges, (shade, line), request)
+            if null and values.size >= LEAST_OF_A_NULL:
+                _mark_null(ax, values, handles)
             if text not in handles:
+                of = f" ({values.size})" if request.option("share", False) else ""
                 handles[text] = Patch(
-                    facecolor=(style.colour(index), 0.3), edgecolor=style.colour(index), linestyle=style.line(index),
-                    linewidth=1.4, label=text,
+                    facecolor=(shade, 0.3), edgecolor=shade, linestyle=line, linewidth=1.4,
+                    label=("null" if null and each is None else text) + of,
                 )  # fmt: skip
             index += 1
     if not drawn:
@@ -90,20 +103,40 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: Floats, handle
     _panels.limits(request, ax)
 
 
-def draw_one(ax: Axes, values: Floats, edges: Floats, index: int, request: Request) -> None:
+def _is_null(request: Request, group: Any) -> bool:
+    """Return whether a group is the null that an observed value is held against: the only one, or that named so."""
+    if request.one("group") is None:
+        return request.option("observed") is not None
+    return bool(group == request.option("null_group", object()))
+
+
+def _mark_null(ax: Axes, values: Floats, handles: dict[str, Any]) -> None:
+    look: dict[str, Any] = {"color": style.QUIET, "linewidth": 1.0, "linestyle": ":"}
+    for end in np.percentile(values, [2.5, 97.5]):
+        ax.axvline(float(end), zorder=3, **look)
+    handles["quantiles of the null"] = Line2D([], [], label="central 95 % of the null", **look)
+
+
+def _draw_one(ax: Axes, values: Floats, edges: Floats, look: tuple[str, Any], request: Request) -> None:
     """Draw one sample: a faint fill and an outline whose style differs between groups."""
-    weights = np.full(values.size, 1.0)
+    weights = np.full(values.size, 1.0 / values.size if request.option("share", False) else 1.0)
     shared: dict[str, Any] = {
         "bins": edges.tolist(), "weights": weights, "density": bool(request.option("density", False)),
         "cumulative": bool(request.option("cumulative", False)),
     }  # fmt: skip
-    shade = style.colour(index)
+    shade, line = look
     ax.hist(values, histtype="stepfilled", color=shade, alpha=0.25, linewidth=0, zorder=2, **shared)
-    ax.hist(values, histtype="step", color=shade, linestyle=style.line(index), linewidth=1.4, zorder=3, **shared)
+    ax.hist(values, histtype="step", color=shade, linestyle=line, linewidth=1.4, zorder=3, **shared)
 
 
 def mark_values(request: Request, ax: Axes, handles: dict[str, Any]) -> None:
-    """Draw the option ``lines`` (mapping of label to value) and the shaded ``interval``."""
+    """Draw the value ``observed``, the option ``lines`` (mapping of label to value) and the shaded ``interval``."""
+    observed, p = request.option("observed"), request.option("p")
+    if observed is not None and np.isfinite(float(observed)):
+        ax.axvline(float(observed), color=style.INK, linewidth=2.0, zorder=5)
+        beside = f", {style.p_value(float(p))}" if p is not None else ""
+        text = f"observed = {style.number(float(observed))}{beside}"
+        handles["observed value"] = Line2D([], [], color=style.INK, linewidth=2.0, label=text)
     for index, (label, at) in enumerate(dict(request.option("lines", {})).items()):
         if at is None or not np.isfinite(at):
             continue

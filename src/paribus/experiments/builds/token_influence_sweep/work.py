@@ -209,12 +209,12 @@ def draw(experiment: TokenInfluenceSweep, recorder: Recorder) -> None:
     recorder.figure(
         Figure(
             "influence",
-            "volcano",
+            "scatter",
             ("influence",),
-            {"x": "mean_delta", "p": "p_adj", "label": "token"},
+            {"x": "mean_delta", "y": "p_adj", "label": "token"},
             f"The effect of setting each {experiment.unit}",
             "Each context with it minus the same context without it; up: less compatible with no effect.",
-            {"xlabel": "change of activation"},
+            {"xlabel": "change of activation", "y_is_p": True},
         )
     )
     recorder.figure(

@@ -120,12 +120,13 @@ def tables(
     recorder.figure(
         Figure(
             "shuffle_null",
-            "validation_histogram",
+            "histogram",
             ("null_draws",),
             {"value": experiment.statistic},
             f"Could {experiment.target.type} find this by chance?",
             f"The {experiment.statistic} of the effects (each in units of its own spread) with {how}, and as observed.",
             {
+                "share": True,
                 "observed": found.observed[experiment.statistic],
                 "p": found.p_of[experiment.statistic],
                 "xlabel": f"{experiment.statistic} of the effects",

@@ -129,13 +129,14 @@ def tables(
     recorder.figure(
         Figure(
             "split_half",
-            "validation_histogram",
+            "histogram",
             ("split_correlations",),
             {"value": "r", "group": "kind"},
             f"Do halves of the data agree on {experiment.target.type}?",
             "Correlation of the effects of two halves for every split; grey: its mean over splits with "
             f"{null_name(experiment, vector)}.",
-            {"observed": found.statistic, "p": found.p, "null_group": "null", "xlabel": "correlation of halves"},
+            {"share": True}
+            | {"observed": found.statistic, "p": found.p, "null_group": "null", "xlabel": "correlation of halves"},
         )
     )
 
