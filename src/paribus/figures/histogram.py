@@ -83,7 +83,8 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: Floats, handle
                 ([request.shown(each)] if each is not None else []) + ([names[k]] if k or not group else [])
             )
             null = _is_null(request, each)
-            shade, line = (style.NULL, "-") if null else (style.colour(index), style.line(index))
+            shade = style.NULL if null else style.colour(index)
+            line: Any = "-" if null else style.line(index)
             if values.size:
                 drawn = True
                 _draw_one(ax, values, edges, (shade, line), request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError
@@ -56,7 +56,7 @@ def _filled_step(step: Request, row: Mapping[str, Any]) -> Request:
     number = int(row[FEATURE])
     spec = Latent(id=number)
     kind = type(spec)
-    node = {"_target_": f"{kind.__module__}.{kind.__qualname__}", "id": number}
+    node = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **asdict(spec)}
     experiment = _filled(step.experiment, row, str(step.step))
     made = step.for_step(
         f"{step.step}_{number}", experiment, _filled(step.tree.get("experiment", {}), row, str(step.step))
