@@ -190,6 +190,15 @@ def test_an_engine_reads_them_in_batches_and_finds_the_same(folder, monkeypatch,
     assert isinstance(lazy, lazy_images.LazyImages) and 0 < most[0] <= 32
 
 
+def test_held_images_that_are_many_are_known_by_their_pixels(folder, monkeypatch):
+    monkeypatch.setattr(lazy_images, "HELD_BYTES", 0)
+    one = held(folder).load()
+    other = replace(one, inputs=one.inputs[np.arange(N)] + 1.0)
+    rows = np.arange(9)
+    digests = [data.select(rows).digest for data in (one, replace(one, digest="another"), other)]
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_many_activations_are_pooled_block_by_block(folder):
     from paribus.engine.cache import FeatureCache
 

@@ -176,13 +176,10 @@ class ImageData:
 
     def _content(self) -> str:
         """Return a hash of images, labels, domains, clusters and splits."""
-        hashed = hashlib.sha256(f"{self.class_names}{self.domain_names}".encode())
-        for start in range(0, len(self.labels), AT_ONCE):
-            hashed.update(self.inputs[start : start + AT_ONCE].contiguous().numpy().tobytes())
         cut = {name: self.splits[name] for name in self.present}
-        return content_digest(
-            f"{hashed.hexdigest()}{list(cut)}", self.labels, self.domains, self.clusters, *cut.values()
-        )
+        pixels = self._pixels(np.arange(len(self.labels)))
+        stated = f"{pixels}{self.class_names}{self.domain_names}{list(cut)}"
+        return content_digest(stated, self.labels, self.domains, self.clusters, *cut.values())
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -221,7 +218,16 @@ class ImageData:
         size = 4 * len(rows) * int(np.prod(self.inputs.shape[1:]))
         if size <= lazy_images.HELD_BYTES:
             return self.take(rows)
-        return lazy_images.LazyImages(self.inputs, rows, digest=self.digest)
+        from_files = isinstance(self.inputs, EightBitImages) and not self.inputs.in_memory
+        # what was read from files is named by their content; of others only the pixels themselves are to be trusted
+        return lazy_images.LazyImages(self.inputs, rows, digest=self.digest if from_files else self._pixels(rows))
+
+    def _pixels(self, rows: Ints) -> str:
+        """Return a hash of the images of ``rows``, taken a few at a time."""
+        hashed = hashlib.sha256()
+        for start in range(0, len(rows), AT_ONCE):
+            hashed.update(self.take(rows[start : start + AT_ONCE]).contiguous().numpy().tobytes())
+        return hashed.hexdigest()
 
     def provided(self) -> dict[str, int]:
         """Return what a function that makes a network for these images can be given, by argument."""
