@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OWN_TEST = {"extending.md"}  # a worked example with files of its own: test_extending.py
+OWN_TEST = {"extending.md", "own_subject.md"}  # worked examples with files of their own, and tests of their own
 PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name not in OWN_TEST)]
 
 IMAGES = ["stats=quick", "data.n_train=80", "data.n_eval=60", "data.image_size=8"]

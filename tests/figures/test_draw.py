@@ -33,6 +33,8 @@ def figure(**changes):
         ({"kind": "curves"}, "no drawing of kind 'curves'; did you mean 'curve'"),
         ({"kind": "style"}, "no drawing of kind 'style'"),
         ({"kind": "../draw"}, "no drawing of kind"),
+        ({"kind": "no_such_package.stems"}, "drawing 'no_such_package.stems': cannot be imported"),
+        ({"kind": "paribus.errors"}, "lacks REQUIRED, OPTIONAL, OPTIONS, draw; a drawing has"),
         ({"tables": ("sweeps",)}, "no table 'sweeps'; did you mean 'sweep'"),
         ({"tables": ()}, "names no table"),
         ({"columns": {"x": "alpha"}}, "the role 'y' needs a column"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from paribus.figures import _panels, style
 from paribus.figures._request import COMMON_OPTIONS, Request
 from paribus.results.schema import Figure
 
+PARTS = ("REQUIRED", "OPTIONAL", "OPTIONS", "draw")
+"""What a drawing from outside must have: roles it needs and may have, options, and the function that draws."""
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _NOT_KINDS = frozenset({"draw", "save", "style"})
 _FORMER: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, Any]]] = {
     "validation_histogram": ("histogram", {}, {"share": True}),
@@ -77,12 +81,31 @@ def _as_today(figure: Figure) -> Figure:
 
 
 def _kind(figure: Figure) -> ModuleType:
+    """Return the module of a kind: one of Paribus by its name, one from outside by its dotted name.
+
+    Raises:
+        ExperimentError: If there is none, or the one from outside lacks a part.
+    """
+    if _DOTTED.fullmatch(figure.kind):
+        return _outside(figure)
     known = kinds()
     if figure.kind not in known:
         raise ExperimentError(
             f"figure {figure.name!r}: no drawing of kind {figure.kind!r}; {nearest(figure.kind, known)}"
         )
     return importlib.import_module(f"paribus.figures.{figure.kind}")
+
+
+def _outside(figure: Figure) -> ModuleType:
+    where = f"figure {figure.name!r}: drawing {figure.kind!r}"
+    try:
+        module = importlib.import_module(figure.kind)
+    except ImportError as error:
+        raise ExperimentError(f"{where}: cannot be imported ({error})") from None
+    lacking = [name for name in PARTS if not hasattr(module, name)]
+    if lacking:
+        raise ExperimentError(f"{where}: lacks {', '.join(lacking)}; a drawing has {', '.join(PARTS)}")
+    return module
 
 
 def _frames(figure: Figure, tables: Mapping[str, pd.DataFrame]) -> list[pd.DataFrame]:

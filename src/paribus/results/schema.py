@@ -59,7 +59,7 @@ class Figure:
 
     Attributes:
         name: File stem, unique within a result.
-        kind: The drawing, by its registered name in ``paribus.figures``.
+        kind: The drawing: its name in ``paribus.figures``, or the dotted name of a module of your own.
         tables: The tables it is drawn from, the main one first.
         columns: Role of the drawing (``x``, ``y``, ``low``, ``high``, ``group``, ...) to column name or names.
         title: Heading.
