@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from paribus.engine.given import Given
 from paribus.engine.interventions import AblateUnits, Identity
 from paribus.errors import ConfigError
 from paribus.measure import ArraySubject, Contexts, Design, Executor, FeatureReadout
+from paribus.measure.latest import LatestInputs
 
 
 class Twice(nn.Module):
@@ -99,3 +101,20 @@ def test_inputs_of_the_same_cells_are_made_once(setting):
     _, subject, cells = setting
     assert subject.held(cells) is subject.held(subject.cells(np.arange(11)))
     assert subject.held(cells) is not subject.held(cells[:5])
+
+
+def test_held_inputs_are_bounded_in_number_and_bytes():
+    made = []
+
+    def ask(kept, number, size=100):
+        return kept.get(np.array([number]), lambda: made.append(number) or Given((torch.zeros(size),), (None,)))
+
+    kept = LatestInputs(most=2, limit_bytes=1000)
+    for number in (1, 2, 1, 3, 1, 2):
+        ask(kept, number)
+    assert made == [1, 2, 3, 2]
+    ask(kept, 9, size=1000)
+    ask(kept, 9, size=1000)
+    assert made == [1, 2, 3, 2, 9]
+    ask(kept, 2)
+    assert made == [1, 2, 3, 2, 9, 2]

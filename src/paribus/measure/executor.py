@@ -374,7 +374,7 @@ class Executor:
         else:
             first, inverse = distinct(self.subject, cells, ctx if readout.by_context else None)
         engine, score = self._engine(sites, readout)
-        score.passed, score.ctx = self.subject.inputs(cells[first]), ctx[first]
+        score.passed, score.ctx = self.subject.held(cells[first]), ctx[first]  # for each null the same ones again
         found = engine.evaluate(score.passed, acts)
         values = np.moveaxis(np.asarray(found.outputs, dtype=np.float64)[:, inverse], 2, 0)
         return values, EngineReport(

@@ -17,14 +17,14 @@ from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.measure.cells import ArrayCells
 from paribus.measure.contexts import Contexts
-from paribus.measure.latest import Latest
+from paribus.measure.latest import LatestInputs
 from paribus.measure.watch import Watch
 
 CHUNK_CELLS = 16_384
 """Cells that are prepared at once."""
 CHUNK_BYTES = 256 << 20
 """Bytes of inputs that are prepared at once."""
-MOST_HELD = 12
+MOST_HELD, HELD_BYTES = 12, 1 << 30
 """Inputs that are held for later calls: the splits of an experiment and their renderings."""
 
 
@@ -105,8 +105,8 @@ class Subject(ABC):
         return self.inputs(cells) if keys is None else self._latest.get(keys, lambda: self.inputs(cells))
 
     @cached_property
-    def _latest(self) -> Latest[Given]:
-        return Latest(MOST_HELD)
+    def _latest(self) -> LatestInputs:
+        return LatestInputs(MOST_HELD, HELD_BYTES)
 
     def in_style(self, cells: Any, domain: int) -> Any:
         """Return the same contents as an example of ``domain`` would look (one of ``styles``).

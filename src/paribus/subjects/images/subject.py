@@ -91,7 +91,7 @@ class ImageSubject(Subject):
         whole: torch.Tensor | None = None
         for style in kinds:
             some = np.flatnonzero(styles == style)
-            part = self._in(rows[some], style)
+            part: torch.Tensor = self._in(rows[some], style)[:]  # images that are read on demand are read here
             if whole is None:
                 whole = part.new_empty((len(rows), *part.shape[1:]))
             whole[torch.from_numpy(some)] = part
