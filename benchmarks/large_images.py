@@ -36,6 +36,8 @@ MEANING = {
 PATTERNS = 200
 BYTES_OF_AN_IMAGE = 96 * 96 * 3
 MEMORY_MB = 100
+ACTIVATIONS_MB, BYTES_OF_A_NAME = 600, 4096
+"""What a step may need for batches and activations whatever the number of images, and for each image besides."""
 
 
 def generate(folder: Path, n: int, seed: int = 0) -> None:
@@ -162,10 +164,11 @@ def main() -> int:
     for name, row in found.items():
         rate = f"{row['images'] / row['cpu']:.0f}" if row["images"] else ""
         print(f"{name:12} {row['seconds']:8.1f} {row['cpu']:8.1f} {rate:>12} {row['peak_mb']:8.0f}   {MEANING[name]}")
-    bound = found["nothing"]["peak_mb"] + 250 + n * 4096 / 2**20
+    bound = found["nothing"]["peak_mb"] + ACTIVATIONS_MB + n * BYTES_OF_A_NAME / 2**20
     over = [name for name, row in found.items() if row["peak_mb"] > bound]
     slow = found["index_again"]["cpu"] > 0.5 * found["index"]["cpu"] + 2
-    print(f"bound of memory: {bound:.0f} MB (250 MB above the imports, and 4 kB an image)")
+    parts = f"the imports, {ACTIVATIONS_MB} MB for batches, {BYTES_OF_A_NAME} bytes an image"
+    print(f"bound of memory: {bound:.0f} MB: {parts}")
     if over or slow:
         print(f"FAILED: {', '.join(over) or 'no step'} above the bound{'; the files were read again' if slow else ''}")
     return int(bool(over or slow))
