@@ -57,6 +57,8 @@ SMALLER: list[tuple[str, list[str]]] = [
     ),
     (r"constraints=strict", ["data.n_builds=2000"]),  # a small corpus joins too few pairs of families
     (r"experiment=compare", ["stats=quick"]),
+    (r"data=table", TRAINING),
+    (r"factor@experiment", ["stats=quick"]),
 ]
 """Words added to the commands that a pattern is found in; a word of the same key in the command gives way."""
 
