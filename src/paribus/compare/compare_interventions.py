@@ -125,6 +125,10 @@ class CompareInterventions(Experiment):
             raise ConfigError(f"CompareInterventions.level: {generic[0]} needs one, such as level='unit 3'")
         check_where("CompareInterventions", self.where)
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the types of experiments whose endpoints are compared."""
+        return self.types()[1:]
+
     def types(self) -> tuple[str, ...]:
         """Return the experiment types whose runs are compared: the study's, and those of further endpoints."""
         return tuple(dict.fromkeys((*TYPES, *(TYPE_OF[name] for name in self.endpoints))))
@@ -171,7 +175,7 @@ class CompareInterventions(Experiment):
             said = f"; {notes[0]}" if notes else ""
             raise ExperimentError(
                 "compare_interventions: no finished run to compare; it reads runs of "
-                f"{', '.join(self.types()[1:])} that name their training condition, and found {len(setup.runs)} runs "
+                f"{', '.join(self.reads())} that name their training condition, and found {len(setup.runs)} runs "
                 f"in all{said}"
             )
         rng, spec = setup.rng("compare_interventions"), setup.stats

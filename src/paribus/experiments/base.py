@@ -193,6 +193,10 @@ class Experiment(Spec):
         if isinstance(cls.__dict__.get("type"), str):
             _imported.setdefault(cls.type, cls)
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the types of which a comparison needs at least one run; none where it takes any."""
+        return ()
+
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
         """Run the experiment on ``setup``; hand tables, figures and metrics to ``recorder`` as they are finished.
 

@@ -154,6 +154,17 @@ def left_out(request: Request) -> dict[str, str]:
     return {name: why for name, why in reasons.items() if why is not None}
 
 
+def uncompared(request: Request) -> str | None:
+    """Return why a sequence leaves nothing that its comparison could read, in one line; None where it does."""
+    experiment = request.experiment
+    if not isinstance(experiment, Sequence) or experiment.comparison is None:
+        return None
+    reads = experiment.comparison.reads()
+    if not reads or any(step.experiment.type in reads for step in step_requests(request)):
+        return None
+    return f"{experiment.comparison.type} reads runs of {', '.join(reads)}, and no step that is run is one of them"
+
+
 def _why_not(step: Request) -> str | None:
     node = step.nodes.get("data")
     if node is None or isinstance(node, AsTrained) or not step.experiment.requires.any:

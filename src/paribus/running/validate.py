@@ -16,7 +16,7 @@ from paribus.running.resolve import resolve
 from paribus.running.resolved import Resolved
 from paribus.running.sequence import Sequence
 from paribus.running.setup import asked, refuse_format
-from paribus.running.steps import left_out, planned, step_requests
+from paribus.running.steps import left_out, planned, step_requests, uncompared
 from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store
@@ -56,7 +56,10 @@ def validate(job: Job) -> None:
         for resolved, _ in planned(request, store):
             if resolved.request.step not in later:
                 _validate(resolved, store)
-        if request.experiment.comparison is not None:
+        nothing = uncompared(request)
+        if nothing is not None:
+            log.warning("the comparison is left out: %s", nothing)
+        elif request.experiment.comparison is not None:
             _validate(Resolved(request.for_step("comparison", request.experiment.comparison, {}), None), store)
     else:
         refuse_format(request.experiment, request.nodes["device"])

@@ -16,6 +16,7 @@ from paribus.running.request import Request, from_job
 from paribus.running.resolved import Resolved
 from paribus.running.run import single_folder
 from paribus.running.sequence import Sequence
+from paribus.running.steps import uncompared
 from paribus.sweep.outcome import Outcome, counts
 from paribus.tracking.store import open_store
 
@@ -65,7 +66,10 @@ def finish(
             continue
         store.reap()
         comparison = getattr(request.experiment, COMPARISON, None)
-        if comparison is not None:
+        nothing = uncompared(request)
+        if nothing is not None:
+            log.warning("the comparison is left out: %s", nothing)
+        elif comparison is not None:
             try:
                 result = compare(request, store, folder / COMPARISON, job_runs(store, sweep, ended))
             except ParibusError as error:
