@@ -132,6 +132,9 @@ class Erase(NetworkFactor, kind="factor/erase"):
 class Latent(NetworkFactor, kind="factor/latent"):
     """Sets a latent of a sparse autoencoder to some values, keeping everything that the autoencoder does not explain.
 
+    Where the site has positions it is set at every one of them; the feature of the same latent, and the largest
+    activation that values are in units of, are those of the mean over positions.
+
     Example:
         >>> Latent(id=7, values=[0.0, 2.0]).id
         7
