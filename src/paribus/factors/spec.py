@@ -86,6 +86,7 @@ class Directions(NetworkFactor, kind="factor/directions"):
 
     work: ClassVar[str] = "paribus.factors._directions"
     fitted: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
 
     method: str = field("mean_difference", choices=DIRECTIONS, help="How the direction is found.")
     target: str = field("label", choices=TARGETS, help="What it tells apart.")
@@ -142,6 +143,7 @@ class Latent(NetworkFactor, kind="factor/latent"):
 
     work: ClassVar[str] = "paribus.factors._latent"
     fitted: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
 
     id: int = field(0, low=0, help="Number of the latent.")
     site: str | None = field(None, help="Which autoencoder, by the site it reads; null: the only one there is.")

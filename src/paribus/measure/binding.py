@@ -43,6 +43,7 @@ class FactorSpec(Spec):
 
     Class attributes:
         subject: The kind of data it belongs to; ``any`` for edits of activations.
+        signed: Whether it moves toward one class, so that what it does toward each context's own label cancels.
         fitted: Whether it is fitted on contexts (directions, means, donors), which then are not reported.
 
     Example:
@@ -56,6 +57,7 @@ class FactorSpec(Spec):
 
     subject: ClassVar[str] = "any"
     fitted: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
 
     def bind(self, to: Binding) -> Factor | Units:
         """Look up every name and return what is varied.

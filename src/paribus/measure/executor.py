@@ -112,7 +112,7 @@ class Executor:
 
         Half formats keep 24 bits where sums are taken, and what they lose is the same in all conditions.
         """
-        return 1e-14 if self.plain is torch.float64 else 1e-6
+        return 64 * float(torch.finfo(self.plain).eps)
 
     # ---------------------------------------------------------------- designs
 

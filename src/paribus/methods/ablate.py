@@ -11,7 +11,7 @@ from paribus.measure.executor import Executor
 from paribus.measure.factor import Units
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
-from paribus.methods.contrast import contrasted, null_means, to_baseline
+from paribus.methods.contrast import contrasted, draws_within, null_means, to_baseline
 from paribus.stats.clusters import ClusterSums
 
 
@@ -76,6 +76,7 @@ def ablate(
     found = contrasted(executor, units.design(on), readout, to_baseline(len(on)), rows, rng, watch=watch)
     null, name = found.null, "like features" if found.null is not None else ""
     if null is None and n_null:
+        n_null = draws_within(n_null, len(off) * len(rows), found.strategy, watch)
         null, name = null_effects(executor, units, off, readout, rows, n_null, rng, watch), units.null_name
     return Ablated(found.sums, found.means, null, name if null is not None else "")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from paribus.measure.watch import Watch
 from paribus.stats.clusters import ClusterSums
 from paribus.stats.row_sums import LevelTotals, RowSums
 
+MOST_ROWS = 400_000
+"""Edited rows that a null may take through a part of the network."""
+LEAST_DRAWS = 20
+"""Draws that it has all the same."""
+
 
 @dataclass(frozen=True)
 class Contrasted:
@@ -25,11 +31,13 @@ class Contrasted:
         sums: The contrasts ``[rows]`` by cluster.
         means: Mean of the readout at each condition ``[conditions]``.
         null: Mean contrasts of the readout's null features ``[rows, n_null]``; None without.
+        strategy: How the conditions were evaluated.
     """
 
     sums: ClusterSums
     means: Floats
     null: Floats | None
+    strategy: str = ""
 
 
 def contrasted(
@@ -69,6 +77,7 @@ def contrasted(
         >>> found.sums.means.round(3).tolist()
         [2.0]
     """
+    sizes = RowSums(len(weights), executor.subject.cluster, copy.deepcopy(rng))
     sums = RowSums(len(weights), executor.subject.cluster, rng)
     totals = LevelTotals(design.n_conditions)
     wanted = Contrasts(weights, support) if readout.nulls is not None and not design.n_acts else None
@@ -79,10 +88,42 @@ def contrasted(
         if support is not None:
             found[~support[:, block.columns]] = np.nan
         sums.add(found, block.columns)
+        sizes.add(np.abs(found), block.columns)
         totals.add(values)
         if visit is not None:
             visit(block.columns, values)
-    return Contrasted(sums.result(), totals.means, stream.null)
+    settled = _without_rounding(sums.result(), sizes.result(), executor.rounding)
+    return Contrasted(settled, totals.means, stream.null, stream.report.strategy)
+
+
+def _without_rounding(sums: ClusterSums, sizes: ClusterSums, rounding: float) -> ClusterSums:
+    """Return sums with those clusters at 0 whose contexts cancel but for the rounding of the number format."""
+    kept = np.where(np.abs(sums.sums) <= rounding * sizes.sums, 0.0, sums.sums)
+    return replace(sums, sums=kept)
+
+
+def draws_within(n_null: int, per_draw: int, strategy: str, watch: Watch | None = None) -> int:
+    """Return how many draws of a null are measured: fewer where each takes passes through a part of the network.
+
+    Args:
+        n_null: How many are asked for.
+        per_draw: Edited rows that each takes.
+        strategy: How the conditions themselves were evaluated; in closed form draws cost next to nothing.
+        watch: Is told where they are fewer.
+
+    Example:
+        >>> draws_within(200, 1000, "closed_form"), draws_within(200, 100_000, "suffix")
+        (200, 20)
+    """
+    if strategy == "closed_form":
+        return n_null
+    n = min(n_null, max(LEAST_DRAWS, MOST_ROWS // max(1, per_draw)))
+    if n < n_null and watch is not None:
+        watch.warn(
+            f"the null has {n} draws instead of {n_null}: each takes {per_draw:,} edited rows through the network "
+            "(fewer levels or contexts allow more)"
+        )
+    return n
 
 
 def to_baseline(n_conditions: int) -> Floats:
@@ -101,8 +142,9 @@ def weighted(weights: Floats, values: Floats, rounding: float = 0.0) -> Floats:
     """Return weighted sums ``[rows, n]`` of conditions ``[conditions, n]``; NaN where a condition it uses is missing.
 
     Weights of a row add up to 0. The first condition used is taken off all others, so that equal values give exactly 0;
-    so does what is no larger than ``rounding`` times the largest value used: a network that computes the same in two
-    ways is off by its number format, always to the same side, and a test of thousands of contexts would find that.
+    so does what is no larger than ``rounding`` times the largest value used, or than that of the typical context: a
+    network that computes the same in two ways is off by its number format, always to the same side, and a test of
+    thousands of contexts would find that.
 
     Example:
         >>> weighted(np.array([[-1.0, 1.0, 0.0]]), np.array([[0.1], [0.1], [np.nan]])).tolist()
@@ -114,7 +156,8 @@ def weighted(weights: Floats, values: Floats, rounding: float = 0.0) -> Floats:
         out[row] = sum(weight[one] * (values[one] - values[first]) for one in others)
         if rounding:
             size = np.abs(values[[first, *others]]).max(0) * np.abs(weight).max()
-            out[row][np.abs(out[row]) <= rounding * size] = 0.0
+            typical = np.nanmean(size) if np.isfinite(size).any() else 0.0  # a margin near 0 is made of large logits
+            out[row][np.abs(out[row]) <= rounding * np.fmax(size, typical)] = 0.0
     return out
 
 

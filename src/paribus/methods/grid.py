@@ -11,7 +11,7 @@ from paribus.measure.executor import Executor
 from paribus.measure.factor import ActFactor, Factor, InputFactor, crossed
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
-from paribus.methods.contrast import contrasted, null_means, to_baseline
+from paribus.methods.contrast import contrasted, draws_within, null_means, to_baseline
 from paribus.stats.clusters import ClusterSums
 
 
@@ -83,6 +83,7 @@ def grid(
     every = np.arange(len(cells) + len(squares))
     null, name = found.null, "like features" if found.null is not None else ""
     if null is None and n_null and isinstance(one, InputFactor) and isinstance(other, ActFactor):
+        n_null = draws_within(n_null, a * (b - 1) * len(rows), found.strategy, watch)
         null, name = _crossed_null(executor, one, other, readout, rows, n_null, rng, watch), other.null_name
     return Gridded(
         sums=found.sums.rows(every[: len(cells)]),

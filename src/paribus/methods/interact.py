@@ -13,7 +13,7 @@ from paribus.measure.executor import Executor
 from paribus.measure.factor import Units
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
-from paribus.methods.contrast import contrasted, null_means
+from paribus.methods.contrast import contrasted, draws_within, null_means
 from paribus.stats.clusters import ClusterSums
 
 
@@ -84,6 +84,7 @@ def interact(
     found = contrasted(executor, units.design(masks), readout, weights, rows, rng, watch=watch)
     null, name = found.null, "like features" if found.null is not None else ""
     if null is None and n_null:
+        n_null = draws_within(n_null, len(members) * len(rows), found.strategy, watch)
         null, name = _like(executor, units, members, readout, rows, n_null, rng, watch), units.null_name
     return Interacted(members, found.sums, null, name if null is not None else "")
 

@@ -11,7 +11,7 @@ from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
-from paribus.methods.contrast import contrasted, null_means, to_baseline
+from paribus.methods.contrast import contrasted, draws_within, null_means, to_baseline
 from paribus.stats.clusters import ClusterSums
 from paribus.stats.trend import PageSums, Trend
 
@@ -95,6 +95,7 @@ def sweep(
     if null is not None:
         null = null[: levels - 1]
     elif n_null:
+        n_null = draws_within(n_null, (levels - 1) * len(rows), found.strategy, watch)
         null, name = _own_null(executor, factor, readout, rows, n_null, rng, watch), factor.null_name
     return Swept(
         sums=found.sums.rows(every[: levels - 1]),

@@ -18,6 +18,7 @@ from paribus.experiments.any.swap import Swap
 from paribus.experiments.any.sweep import Sweep
 from paribus.factors import spec as factors
 from paribus.measure import Contexts
+from paribus.methods import contrast
 
 from . import sequences
 from .conftest import performed, setup_of
@@ -126,6 +127,47 @@ def test_grid_of_a_line_has_no_interaction(planted):
     result, frame = performed(experiment, planted)
     assert len(frame) == 5 and frame["established"].all()
     assert not result.tables["interactions"].frame["established"].any()
+
+
+@pytest.mark.parametrize("place", ["2.input", "2.output"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda place: Interact(factor=factors.Units(), place=place, n_units=3, readout="output", outputs=["1"]),
+        lambda place: Grid(
+            factor=factors.Directions(alphas=[1, 2]), other=factors.Directions(method="pc", alphas=[1]), place=place
+        ),
+        lambda place: Sweep(factor=factors.Directions(alphas=[-1, 1]), place=place, readout="label_margin"),
+    ],
+    ids=["interact", "grid", "sweep"],
+)
+def test_rounding_is_no_effect_where_the_rest_is_linear(make, place):
+    """At a linear head two edits add up exactly; toward balanced own labels one direction's moves cancel."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 1, (200, 4)).astype(np.float32)
+    y = np.tile([0, 1], 100)
+    x[:, 0] += y
+    setup = setup_of(random_network(0), Contexts(inputs=x, label=y, cluster=np.arange(200) // 4))
+    experiment = make(place)
+    result, frame = performed(experiment, setup)
+    table = result.tables.get("interactions") or result.tables["effects"]
+    assert (table.frame["mean_delta"] == 0).all() and (table.frame["p"] == 1).all()
+    assert not table.frame["established"].any() and (table.frame["inclusion"] == 0).all()
+
+
+def test_directions_are_read_toward_one_class(planted):
+    _, frame = performed(Sweep(factor=factors.Directions(alphas=[1.0]), place="gate"), planted)
+    assert frame["readout"].tolist() == ["margin of output 1"] and frame["mean_delta"].item() > 0
+    _, frame = performed(Sweep(factor=factors.Erase(methods=["leace"], target="label"), place="gate"), planted)
+    assert frame["readout"].tolist() == ["label_margin"]
+
+
+def test_the_null_of_an_expensive_place_has_fewer_draws_and_says_so(planted, monkeypatch):
+    monkeypatch.setattr(contrast, "MOST_ROWS", 300)
+    monkeypatch.setattr(contrast, "LEAST_DRAWS", 2)
+    result, frame = performed(Sweep(factor=factors.Directions(alphas=[1.0]), place="hidden"), planted)
+    assert any("the null has 3 draws instead of 20" in warning for warning in result.diagnostics.warnings)
+    assert frame["null_percentile"].notna().all()
 
 
 def test_probe_reads_the_label_on_other_clusters_and_says_it_only_looked(planted):
@@ -282,6 +324,7 @@ class TestRefusals:
             (lambda: Ablate(factor=factors.Directions()), "has levels and is no set of units"),
             (lambda: Sweep(factor=factors.Units()), "have no levels; use experiment=ablate"),
             (lambda: Swap(factor=factors.Directions()), "contexts show no level"),
+            (lambda: Interact(factor=factors.Units(ids=[1]), place="gate"), "an interaction needs two"),
             (lambda: Sweep(factor=factors.Directions(), split="ood"), "there is no such split; valid: all"),
             (lambda: Sweep(factor=factors.Directions(), readout="margin", outputs=["x"]), "has no output 'x'"),
             (lambda: Sweep(factor=factors.Directions(), readout="feature"), "none is chosen; say feature=NAME"),
@@ -292,6 +335,14 @@ class TestRefusals:
     def test_by_name(self, planted, make, words):
         with pytest.raises(ConfigError, match=words):
             make().validate(planted)
+
+    def test_a_swap_among_contexts_that_show_one_level(self):
+        torch.manual_seed(0)
+        setup = setup_of(sequences.Transformer(), sequences.contexts(), subject=sequences.Sequences)
+        one = np.flatnonzero(setup.contexts.contexts.given.tensors[0][:, 1].numpy() == 1)
+        setup.contexts.splits = {**setup.contexts.splits, "one": one}
+        with pytest.raises(ConfigError, match="show token 1 of token at 1, a swap needs two levels"):
+            Swap(factor=sequences.Token(position=1), split="one").validate(setup)
 
     def test_contexts_without_labels(self):
         setup = setup_of(random_network(0), Contexts(inputs=np.ones((20, 4), np.float32)))

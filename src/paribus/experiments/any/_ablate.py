@@ -77,6 +77,6 @@ def _figure(recorder: Recorder, name: str, kind: str, frame: pd.DataFrame) -> No
             "ablate", "forest", ("effects",),
             {"label": "level", "value": "mean_delta", **bands, **by_epoch(frame, "group")},
             f"Effect of taking {name} away", caption,
-            {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like units", "max_rows": 40},
+            {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like units", "max_rows": 30},
         )
     )  # fmt: skip

@@ -7,6 +7,7 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
+from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import Rows, as_units, at_checkpoints, bind, look_up, rows_of
@@ -81,8 +82,10 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     to = Reported(setup, recorder, kind, rows, COLUMNS)
     frame = effects(to, parts, what=f"What taking away each of {name} alone does, one row per checkpoint and unit.")
     table = pd.concat(tables, ignore_index=True)
+    if "checkpoint" in frame:
+        table.insert(1, "checkpoint", [f"epoch {epoch}" for epoch in table["epoch"]])
     text = f"The sets of {name} that are a core of some context, one row per checkpoint and set."
-    recorder.table(Table("cores", text, Evidence.INTERVENTIONAL, table, {"epoch": "epoch of the checkpoint", **CORES}))
+    recorder.table(Table("cores", text, Evidence.INTERVENTIONAL, table, {**EFFECT_COLUMNS, **CORES}))
     if not told:
         recorder.warn(f"In no context do {name} raise {kind}; there is nothing that a core could keep.")
     columns = {"label": "core", "value": "share", "low": "share_low", "high": "share_high"} | by_epoch(frame, "group")

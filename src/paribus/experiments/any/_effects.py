@@ -25,6 +25,7 @@ LEAST_TESTED = 6
 
 COLUMNS: Mapping[str, str] = {
     "epoch": "epoch of the checkpoint",
+    "checkpoint": "the same as text, where there are several",
     "level": "what was done",
     "dose": "the level as a number, where it is an amount",
     "readout": "what was read",
@@ -129,7 +130,10 @@ def effects(
     table["readout"] = to.kind
     table["established"] = established(table, level=1 - setup.stats.confidence)
     table["inclusion"] = inclusion(sums, spec=setup.stats, rng=rng)
-    own = pd.DataFrame([{"epoch": part.epoch, **row} for part in parts for row in part.rows])
+    several = len({part.epoch for part in parts}) > 1
+    own = pd.DataFrame(
+        [{"epoch": part.epoch, **named(part.epoch, several), **row} for part in parts for row in part.rows]
+    )
     tested = ~table["p"].isna().to_numpy()
     for warning in skew_warnings(table[tested], list(own["level"].to_numpy()[tested])):
         to.recorder.warn(warning)
@@ -158,10 +162,15 @@ def by_epoch(frame: pd.DataFrame, role: str) -> dict[str, str]:
     """Return the role of the checkpoints in a figure, where there are several.
 
     Example:
-        >>> by_epoch(pd.DataFrame({"epoch": [1, 2]}), "group"), by_epoch(pd.DataFrame({"epoch": [1, 1]}), "group")
-        ({'group': 'epoch'}, {})
+        >>> by_epoch(pd.DataFrame({"checkpoint": ["epoch 1", "epoch 2"]}), "group"), by_epoch(pd.DataFrame(), "group")
+        ({'group': 'checkpoint'}, {})
     """
-    return {role: "epoch"} if frame["epoch"].nunique() > 1 else {}
+    return {role: "checkpoint"} if "checkpoint" in frame else {}
+
+
+def named(epoch: int, several: bool) -> dict[str, str]:
+    """Return the name of a checkpoint as a column, where there are several."""
+    return {"checkpoint": f"epoch {epoch}"} if several else {}
 
 
 def summed_up(to: Reported, frame: pd.DataFrame, **custom: Any) -> Aggregates:

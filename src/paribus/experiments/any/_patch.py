@@ -90,7 +90,7 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         "label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "null_low": "null_low",
         "null_high": "null_high", "group": "direction",
     }  # fmt: skip
-    options = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 60}
+    options = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 30}
     recorder.figure(Figure("patch", "forest", ("effects",), columns, "Effect of patching", caption, options))
     if frame["site"].nunique() > 1 and frame["part"].nunique() > 1:
         cells = {"x": "part", "y": "site", "value": "mean_delta", "panel": "direction"}

@@ -71,7 +71,10 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         Figure(
             "probe", "forest", ("effects",), columns, "What a linear probe reads",
             "95 % intervals over clusters. Grey: probes of permuted classes. What is read need not be used.",
-            {"xlabel": "accuracy above the most frequent class", "reference": 0, "null_label": "permuted classes"},
+            {
+                "xlabel": "accuracy above the most frequent class", "reference": 0, "null_label": "permuted classes",
+                "max_rows": 30,
+            },
         )
     )  # fmt: skip
     return summed_up(to, frame)

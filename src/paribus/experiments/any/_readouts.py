@@ -40,7 +40,11 @@ def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> 
     if kind == "feature" or (kind == AUTO and setup.feature is not None):
         return _feature(setup, executor)
     width, flat = _outputs(executor)
-    kind = _chosen(executor, width, flat, bool(experiment.outputs)) if kind == AUTO else kind
+    names = list(experiment.outputs)
+    if kind == AUTO:
+        kind = _chosen(executor, width, flat, bool(names))
+        if kind == "label_margin" and any(spec.signed for spec in experiment.factors().values()):
+            kind, names = "margin", [str(width - 1)]
     if kind in NEED_LABELS:
         label = _labels(executor, kind, width, flat)
         made: dict[str, type[Correctness | LabelLogit | Loss]] = {
@@ -53,11 +57,10 @@ def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> 
         _refuse(not flat or width < 2, f"readout=kl: needs outputs [n, classes]; the network gives {width} per context")
         return kind, Divergence()
     wanted = 2 if kind == "logit_difference" else 1
-    if kind == "output" and width == 1 and not experiment.outputs:
+    if kind == "output" and width == 1 and not names:
         return kind, Outputs()
-    names = experiment.outputs
     if kind == "margin" and width == 2 and not names:
-        names = ["1"] if not executor.subject.output_names else [executor.subject.output_names[1]]
+        names = ["1"]
     _refuse(
         len(names) != wanted,
         f"experiment.outputs: readout={kind} needs {wanted} of the network's {width} outputs, got {len(names)}",
@@ -66,7 +69,8 @@ def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> 
     _refuse(wanted == 2 and found[0] == found[1], "experiment.outputs: names one output twice")
     if kind == "logit_difference":
         return kind, LogitDifference(*found)
-    return kind, Margin(found[0]) if kind == "margin" else FeatureReadout(_Columns(width), found[0])
+    said = f"{kind} of {_name(found[0], executor.subject.output_names)}"
+    return said, Margin(found[0]) if kind == "margin" else FeatureReadout(_Columns(width), found[0])
 
 
 class _Columns(Columns):
@@ -135,6 +139,10 @@ def _labels(executor: Executor, kind: str, width: int, flat: bool) -> Ints:
         f"experiment.readout={kind}: needs labels that are classes of the network's {width} outputs",
     )
     return label.astype(np.int64)
+
+
+def _name(place: int, names: tuple[str, ...]) -> str:
+    return names[place] if place < len(names) else f"output {place}"
 
 
 def _place(name: str, names: tuple[str, ...], width: int) -> int:

@@ -33,6 +33,16 @@ OBSERVED = {
 def validate(experiment: Swap, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
     _refuse_kl(look_up(experiment, setup, factor=as_observed))
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    factor = as_observed(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    own = factor.observed(rows.reported)
+    shown = set() if own is None else set(own[own >= 0].tolist())
+    if len(shown) < 2:
+        names = ", ".join(factor.labels[one] for one in sorted(shown)) or "none"
+        raise ConfigError(
+            f"experiment.split: the contexts of {rows.said} show {names} of {factor.name}, a swap needs two "
+            "levels; name a split that shows more"
+        )
 
 
 def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -66,7 +76,7 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         Figure(
             "swap", "forest", ("effects",), columns, f"Effect of swapping {name}",
             "95 % intervals over clusters; each context against itself as it is.",
-            {"xlabel": f"change of {kind}", "reference": 0},
+            {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30},
         )
     )  # fmt: skip
     return summed_up(to, frame, factor=name)

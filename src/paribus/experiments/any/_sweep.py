@@ -86,5 +86,5 @@ def _figure(name: str, kind: str, frame: pd.DataFrame, *, by_dose: bool) -> Figu
     columns = {"label": "level", "value": "mean_delta", **bands, **by_epoch(frame, "group")}
     return Figure(
         "sweep", "forest", ("effects",), columns, f"Effect of {name}", caption,
-        {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null"},
+        {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null", "max_rows": 30},
     )  # fmt: skip

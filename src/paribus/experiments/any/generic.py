@@ -38,7 +38,8 @@ class Generic(Experiment):
         choices=READOUTS,
         help="What is read: of the output (correct, loss, label_margin of the own label; margin, logit_difference or "
         "output of named outputs; kl from the unedited), or the feature chosen in the feature group. auto: the feature "
-        "where one is chosen, else label_margin, output or kl, whatever the network and the labels allow.",
+        "where one is chosen, else label_margin (margin of the last class for a factor that moves toward one, as "
+        "directions do), output or kl, whatever the network and the labels allow.",
     )
     outputs: list[str] = field(
         [], help="Outputs that the readout is about, by name or number: one for margin and output, two for differences."
