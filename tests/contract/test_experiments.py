@@ -50,7 +50,8 @@ def experiment_types(subject):
 
 COMPARED = ("activation_steering", "domain_swap", "probe_trajectory", "subspace_ablation")
 """Types with endpoints that comparisons over runs are about."""
-BUILD_TYPES, IMAGE_TYPES = experiment_types("builds"), experiment_types("images")
+BUILD_TYPES, IMAGE_TYPES, ANY_TYPES = (experiment_types(subject) for subject in ("builds", "images", "any"))
+EVERY_TYPE = {**BUILD_TYPES, **IMAGE_TYPES, **ANY_TYPES}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def folder(tmp_path_factory, migrated_database):
 
 def asked(name):
     """Return the words that ask for a type on builds, on the planted model."""
-    if name in golden.declared.BUILD_TYPES:
+    if name in (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES):
         return golden.declared.builds_words(name, "planted")
     return [f"experiment={name}", "feature=dose", *golden.declared.BUILDS]
 
@@ -86,7 +87,7 @@ def results(folder):
 
     def result(name):
         if name not in kept:
-            if name in IMAGE_TYPES:
+            if name in IMAGE_TYPES or name == "probe":
                 words = [f"experiment={name}", *TRAINED, *IMAGES]
             else:
                 words = [word for word in asked(name) if word != "tracking=off"]
@@ -96,10 +97,10 @@ def results(folder):
     return result
 
 
-@pytest.mark.parametrize("name", sorted({**BUILD_TYPES, **IMAGE_TYPES}))
+@pytest.mark.parametrize("name", sorted(EVERY_TYPE))
 class TestEveryExperiment:
     def test_says_what_it_is(self, name):
-        cls = {**BUILD_TYPES, **IMAGE_TYPES}[name]
+        cls = EVERY_TYPE[name]
         assert isinstance(cls.evidence, Evidence)
         assert len(cls.summary) > 10
         assert cls.version >= 1
@@ -188,7 +189,7 @@ class TestEveryExperiment:
         assert row["status"].item() == "FINISHED"
 
 
-@pytest.mark.parametrize("name", golden.declared.BUILD_TYPES)
+@pytest.mark.parametrize("name", (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES))
 def test_tables_on_the_planted_model_are_what_they_were(name, results):
     found = json.loads(json.dumps(golden.kept_of(results(name))))
     lines = list(golden.differences(golden.load(f"{name}.planted"), found, exact=golden.same_environment()))

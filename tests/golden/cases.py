@@ -20,7 +20,21 @@ QUICK = [
 BUILDS = [*QUICK, "data.n_builds=150"]
 IMAGES = [*QUICK, "stats.n_null=20", "data.n_train=120", "data.n_eval=60", "data.eval_renderings=1"]
 
+ANY = ["data=builds_generated", "slice=all", "constraints=legal", "experiment.n_contexts=100"]
+FAMILIES = ["factor@experiment.factor=families"]
+
 NEEDS: dict[str, list[str]] = {
+    "sweep": [*ANY, "factor@experiment.factor=family", "experiment.factor.family=special_charge_up"],
+    "grid": [
+        *(*ANY, "factor@experiment.factor=family", "experiment.factor.family=quick_respawn"),
+        *("experiment.factor.rungs=[3,12]", "factor@experiment.other=family"),
+        *("experiment.other.family=special_saver", "experiment.other.rungs=[3]"),
+    ],
+    "swap": [*ANY, "factor@experiment.factor=weapon", "experiment.factor.most=4"],
+    "interact": [*ANY, *FAMILIES, "experiment.n_units=3"],
+    "cores": [*ANY, *FAMILIES, "experiment.n_units=3"],
+    "ablate": [*ANY, "experiment.place=output_layer.input", "experiment.factor.ids=[0,1,2,3]"],
+    "patch": [*ANY, "experiment.place=output_layer.input", "experiment.factor.donors=any", "experiment.n_donors=3"],
     "binary_presence_effect": ["experiment.primary_family=quick_respawn"],
     "conditional_interactions": ["experiment.modulator=sub_power_up", "experiment.n_candidates=3"],
     "core_coverage_analysis": ["experiment.confirm=true"],
@@ -45,6 +59,10 @@ PLANTED: dict[str, str] = {
     "conditional_interactions": "xor",
     "family_1d_sweep": "threshold",
     "family_2d_heatmap": "and",
+    "cores": "or",
+    "grid": "and",
+    "interact": "relu_sum",
+    "sweep": "threshold",
     "kit_sweep": "weapon_gate",
     "minimal_cores": "and",
     "pairwise_interactions": "relu_sum",
@@ -57,6 +75,8 @@ BUILD_TYPES = (
     "pairwise_interactions", "shuffle_null", "split_half", "token_influence_sweep", "weapon_group_analysis",
     "weapon_sweep", "within_family_interference",
 )  # fmt: skip
+ANY_TYPES = ("ablate", "cores", "grid", "interact", "patch", "swap", "sweep")
+"""Types that know no subject, here on builds; ``probe`` needs labels and is looked at on images."""
 SITED_TYPES = ("activation_steering", "neuron_ablation", "subspace_ablation")
 IMAGE_TYPES = (*SITED_TYPES, "domain_swap", "probe_trajectory")
 CHECKPOINTS = {9: WEIGHTS / "classifier_9.safetensors", 24: WEIGHTS / "classifier_24.safetensors"}
@@ -82,6 +102,7 @@ def image_words(kind: str, site: str | None) -> list[str]:
 def cases() -> dict[str, list[str]]:
     """Return every case by name with the words that ask for it."""
     found = {f"{kind}.{model}": builds_words(kind, model) for kind in BUILD_TYPES for model in ("planted", "trained")}
+    found |= {f"{kind}.planted": builds_words(kind, "planted") for kind in ANY_TYPES}
     for kind in IMAGE_TYPES:
         for site in ("avgpool", "layer2") if kind in SITED_TYPES else (None,):
             found[f"{kind}.{site or 'images'}"] = image_words(kind, site)
