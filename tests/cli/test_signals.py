@@ -67,9 +67,8 @@ WORKERS = ["-m", "seed=1,2,3,4", "workers=2"]
 SHARED = pytest.mark.parametrize("shared", [JOBLIB, WORKERS], ids=["joblib", "workers"])
 
 
-@SHARED
-def test_processes_run_the_same_jobs(start, tmp_path, shared):
-    process = start(*shared)
+def test_joblib_runs_the_same_jobs(start, tmp_path):
+    process = start(*JOBLIB)
     _, err = process.communicate(timeout=90)
     assert process.returncode == 0, err
     started = lines(tmp_path, "start")
@@ -94,24 +93,12 @@ def test_a_worker_that_dies_is_a_failure_and_the_sweep_is_finished(start, tmp_pa
     assert lines(tmp_path, "finish")
 
 
-def test_a_killed_worker_costs_its_one_job_and_is_replaced(start, tmp_path):
-    process = start(*WORKERS, "experiment.do=sleep", "experiment.seconds=3")
-    wait_for(lambda: len(lines(tmp_path, "start")) == 2, "two jobs")
-    victim = lines(tmp_path, "start")[0]
-    os.kill(int(victim[3]), signal.SIGKILL)
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == 1 and "Traceback" not in err
-    assert "1 of 4 jobs did not finish" in err and "worker killed" in err and "signal 9" in err
-    assert sorted(w[1] for w in lines(tmp_path, "end")) == sorted({"1", "2", "3", "4"} - {victim[1]})
-    assert len({w[3] for w in lines(tmp_path, "start")}) == 3, "the dead one and two others"
-
-
-def test_a_failure_policy_stops_workers_and_a_sweep_in_one_process(start, tmp_path):
-    for shared in (WORKERS, WORKERS[:-1]):
-        process = start(*shared, "experiment.do=raise", "sweep.on_error=stop")
-        _, err = process.communicate(timeout=90)
-        assert process.returncode == 1
-        assert "not started: a job failed, and sweep.on_error=stop" in err and "failed (code)" in err
+def test_a_failure_policy_stops_a_sweep(program):
+    assert program("-m", "seed=1,2,3,4", "experiment.do=raise", "sweep.on_error=stop") == 1
+    assert "3 not started: a job failed, and sweep.on_error=stop" in program.err and "failed (code)" in program.err
+    assert program("-m", "seed=1,2,3,4", "experiment.do=raise", "sweep.equal_errors=2") == 1
+    assert "2 not started: 2 jobs failed with the same message" in program.err
+    assert "RuntimeError: a bolt" in next(program.folder.rglob("0/paribus.log")).read_text()
 
 
 @SHARED
@@ -127,9 +114,8 @@ def test_workers_end_after_a_signal_to_the_parent(start, tmp_path, shared):
     assert lines(tmp_path, "finish")[0][3] == "True"
 
 
-@SHARED
-def test_workers_end_after_their_parent_is_killed(start, tmp_path, shared):
-    process = start(*shared, "experiment.do=sleep")
+def test_workers_end_after_their_parent_is_killed(start, tmp_path):
+    process = start(*JOBLIB, "experiment.do=sleep")
     wait_for(lambda: len(lines(tmp_path, "start")) == 2, "two jobs")
     workers = [int(w[3]) for w in lines(tmp_path, "start")]
     process.kill()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from paribus.config.settings import SweepSettings
+from paribus.errors import ConfigError
+from paribus.running.life import Busy
+from paribus.running.run import run_job
+from paribus.sweep import outcome as outcomes
+from paribus.sweep.batch import Batch, Policy, not_started
+from paribus.sweep.live import Live
+from paribus.sweep.outcome import Outcome
+from paribus.sweep.start import refuse_swept, start, told
+from paribus.tracking.claims import Claims
+
+FAILED = Outcome(outcomes.FAILED, ("seed=1",), message="broke", kind="code")
+
+
+def test_a_policy_goes_on_stops_or_counts_equal_errors():
+    going = Policy(SweepSettings(equal_errors=0))
+    for _ in range(50):
+        going.ended(FAILED)
+    assert going.stopped is None
+    first = Policy(SweepSettings(on_error="stop"))
+    first.ended(Outcome(outcomes.DONE, ()))
+    first.ended(Outcome(outcomes.INTERRUPTED, (), kind="interrupted"))
+    assert first.stopped is None
+    first.ended(FAILED)
+    assert "on_error=stop" in str(first.stopped)
+    counting = Policy(SweepSettings(equal_errors=3))
+    for message in ("a", "b", "a", "b"):
+        counting.ended(replace(FAILED, message=message))
+    assert counting.stopped is None
+    counting.ended(replace(FAILED, message="a"))
+    assert "3 jobs failed with the same message" in str(counting.stopped)
+
+
+def test_the_table_counts_what_was_not_started_and_tells_the_kinds():
+    left = not_started([1, 2], [("seed=0",), ("seed=1",), ("seed=2",)], "s", "a job failed")
+    text = outcomes.failure_table([FAILED, *left], expected=3)
+    assert "failed (code)  seed=1: broke" in text and "2 not started: a job failed" in text
+    many = outcomes.failure_table([replace(FAILED, overrides=(f"seed={i}",)) for i in range(60)], expected=60)
+    assert len(many.splitlines()) == outcomes.MOST + 2 and "20 more failed (code)" in many
+
+
+def test_how_far_a_sweep_is():
+    words = tuple(("a=1", f"seed={i}") for i in range(5))
+    live = Live(Batch(words, (1, 2, 3, 4), (Outcome(outcomes.DONE, words[0], reused=True),)), workers=2)
+    assert live.line() == "1 of 5 jobs  1 reused" and live.heading(1) == "\t#1 : seed=1 (1 of 5 through)"
+    live.told(1, Outcome(outcomes.DONE, words[1], duration_seconds=60.0), 2)
+    live.told(2, replace(FAILED, duration_seconds=60.0), 1)
+    assert live.line() == "3 of 5 jobs  1 done, 1 reused, 1 running, 1 failed  about 1 min left"
+
+
+def test_a_job_that_another_process_is_at_is_left_for_later(store, job, monkeypatch):
+    monkeypatch.setattr(Claims, "take", lambda self, identity: False)
+    with pytest.raises(Busy):
+        run_job(job("Measure"), sweep="s", waits=False)
+    assert store.runs() == []
+
+
+def test_the_start_of_a_sweep_takes_what_is_done_and_leaves_out_what_would_fail_again(store, job, node):
+    jobs = [job("Measure"), job(node("Fail", how="data")), job("Measure", seed=3)]
+    for each in jobs[:2]:
+        try:
+            run_job(each, sweep="before")
+        except Exception as error:
+            assert "row 7" in str(error)
+    began = start(jobs, "s")
+    assert began.todo == (2,) and began.settled[0].reused
+    assert began.settled[1].kind == "data" and "sweep.retry=failed tries again" in str(began.settled[1].message)
+    lines = told(began)
+    assert lines[0].startswith("1 of 3 jobs are done already") and "1 failed before" in lines[-1]
+    retried = [replace(each, sweep=SweepSettings(retry="failed")) for each in jobs]
+    assert start(retried, "s").todo == (1, 2)
+    with pytest.raises(ConfigError, match="cannot be swept over"):
+        refuse_swept([jobs[0], retried[1]])
+    never = [replace(each, reuse="never") for each in jobs]
+    assert start(never, "s").todo == (0, 2)
+
+
+def test_a_finished_run_that_is_damaged_is_run_again(store, job):
+    result = run_job(job("Measure"), sweep="before")
+    store.download(result.run_id, "tables/sweep.parquet").unlink()
+    assert start([job("Measure")], "s").todo == (0,)

@@ -1,0 +1,89 @@
+"""What is composed once for each choice of groups is what Hydra composes anew for every job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
+
+from paribus.config import catalogue
+from paribus.config._compatibility import Loader
+from paribus.config.locate import conf_dir
+from paribus.sweep.loader import SweepLoader, own_folder
+
+SKIPPED = {"study", "experiment"}
+PLAIN = ["experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted"]
+SWEEPS = [
+    PLAIN,
+    [*PLAIN, "++data.extra=1", "+tracking.tags.who='a, b'", "experiment.stable_tokens=[a,b]"],
+    ["study=shortcut_digits", "training=grokking", "seed=2", "experiment.steps.steering.alphas=[-1,0,1]"],
+]
+
+
+@pytest.fixture(scope="module")
+def loaders():
+    given = Loader(conf_dir(), []).loader
+    return given, SweepLoader(given)
+
+
+def master(given, words=("+hydra.job.env_set.X=y",)):
+    config = given.load_configuration("config", [*words, "seed=1,2"], run_mode=_multirun())
+    HydraConfig.instance().set_config(config)
+    return config
+
+
+def _multirun():
+    from hydra.types import RunMode
+
+    return RunMode.MULTIRUN
+
+
+def same(loaders, words, hydra=("+hydra.job.env_set.X=y",)):
+    given, fast = loaders
+    config = master(given, hydra)
+    slow, quick = given.load_sweep_config(config, list(words)), fast.load_sweep_config(config, list(words))
+    assert OmegaConf.to_container(quick, resolve=False) == OmegaConf.to_container(slow, resolve=False)
+    return quick
+
+
+@pytest.mark.parametrize("words", SWEEPS, ids=lambda words: words[0])
+def test_equal_to_hydra(loaders, words):
+    same(loaders, words)
+    same(loaders, words)  # from what was composed before
+
+
+def test_equal_to_hydra_with_its_own_settings(loaders):
+    hydra = ("hydra/launcher=joblib", "hydra.sweep.subdir=${hydra.job.override_dirname}")
+    same(loaders, [*PLAIN, "seed=3", "stats=quick"], hydra=hydra)
+
+
+def test_equal_to_hydra_for_every_option_of_every_group(loaders):
+    for group in catalogue.groups():
+        if group in SKIPPED or "/" in group:
+            continue
+        option = catalogue.options(group)[-1].name
+        try:
+            same(loaders, [*(word for word in PLAIN if not word.startswith(f"{group}=")), f"{group}={option}"])
+        except AssertionError:
+            raise
+        except Exception as error:  # a group that this experiment has no place for, refused by Hydra itself
+            assert "hydra" in type(error).__module__, error
+
+
+def test_a_copy_is_not_the_base(loaders):
+    first = same(loaders, [*PLAIN, "seed=1"])
+    with open_dict(first):
+        first.seed = 99
+    assert same(loaders, [*PLAIN, "seed=1"]).seed == 1
+
+
+def test_no_folder_is_used_twice(tmp_path, loaders):
+    config = same(loaders, PLAIN)
+    config.hydra.sweep.dir = str(tmp_path)
+    with open_dict(config):
+        config.hydra.sweep.subdir = "all in one"
+    found = [own_folder(config) for _ in range(3)]
+    assert [path.name for path in found] == ["all in one", "all in one.2", "all in one.3"]
+    assert all(path.is_dir() for path in found) and all(path.parent == Path(tmp_path) for path in found)
