@@ -204,6 +204,17 @@ def test_very_many_files_stand_in_a_file_of_their_own(store, package, job, tmp_p
     )
 
 
+def test_of_very_many_declared_files_those_of_a_group_are_kept_as_one(monkeypatch):
+    declared = {f"data.{n}.png": (f"/set/a/{n}.png", f"digest {n}") for n in range(200)}
+    declared["model.weights"] = ("/w.pt", "weights")
+    assert inputs._together(declared) is declared
+    monkeypatch.setattr(inputs, "MOST_LISTED", 150)
+    found = inputs._together(declared)
+    assert set(found) == {"data (200 files)", "model.weights"} and found["data (200 files)"][0] == "/set/a"
+    changed = inputs._together({**declared, "data.7.png": ("/set/a/7.png", "another")})
+    assert changed["data (200 files)"] != found["data (200 files)"]
+
+
 def test_a_stopped_training_does_not_go_on_with_other_files(tmp_path, caplog):
     from paribus.running.workspace import FileWorkspace
 

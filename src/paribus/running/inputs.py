@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 INPUTS_FILE = "inputs.json"
 MOST_NAMED = 100
 """Of more files than this the result holds only number and digest; all of them are in ``inputs.json``."""
+MOST_LISTED = 10_000
+"""Of more declared files than this, those of a group are kept as one."""
 KEY = "files"
 GONE = "gone"
 PRODUCTS = ("multirun", "mlruns", "mlflow.db", "outputs", "__pycache__")
@@ -173,12 +175,32 @@ def keep(inputs: Inputs, run: FileRun) -> dict[str, Any]:
     """Keep what a run read; return what goes into its provenance."""
     if not inputs:
         return {}
-    every = inputs.plain()
+    every = replace(inputs, declared=_together(inputs.declared)).plain()
     number = sum(len(part) for part in every.values())
     if number <= MOST_NAMED:
         return {KEY: every}
     run.text(INPUTS_FILE, json.dumps(every, ensure_ascii=False, indent=0))
     return {KEY: {"number": number, "digest": digest({"files": every}), "file": INPUTS_FILE}}
+
+
+def _together(declared: Mapping[str, tuple[str, str]]) -> Mapping[str, tuple[str, str]]:
+    """Return declared files, those of a group that has very many as one: where they are, and one digest of all.
+
+    Each of them is part of the run's identity; half a million names in every run would tell nothing more.
+    """
+    if len(declared) <= MOST_LISTED:
+        return declared
+    groups: dict[str, list[str]] = {}
+    for name in declared:
+        groups.setdefault(name.partition(".")[0], []).append(name)
+    found: dict[str, tuple[str, str]] = {}
+    for group, names in groups.items():
+        if len(names) <= MOST_NAMED:
+            found |= {name: declared[name] for name in names}
+            continue
+        place = os.path.commonpath([declared[name][0] for name in names])
+        found[f"{group} ({len(names)} files)"] = (place, digest({"files": {name: declared[name][1] for name in names}}))
+    return found
 
 
 def kept(result: Result, store: Store | None = None) -> Inputs:
