@@ -40,6 +40,12 @@ class Net(nn.Module):
         return self.head(self.encoder(x))
 
 
+@pytest.fixture(autouse=True)
+def nothing_held():
+    handed.models._held.clear()
+    handed.contexts_handed._held.clear()
+
+
 @pytest.fixture(scope="module")
 def contexts():
     x = torch.rand(80, 4, generator=torch.Generator().manual_seed(0))
@@ -109,6 +115,7 @@ def test_wrong_objects_are_refused_in_one_line_and_leave_nothing(contexts, workd
     assert not handed.models._held and not handed.contexts_handed._held
 
 
-def test_training_takes_no_module(contexts, workdir):
+@pytest.mark.parametrize("words", ["experiment=train_classifier", "study=shortcut_digits"])
+def test_training_takes_no_module(workdir, words):
     with pytest.raises(ConfigError, match="train_classifier trains a model from its start, which a function makes"):
-        paribus.run(["experiment=train_classifier", "tracking=off"], model=Net())
+        paribus.run([words, "tracking=off"], model=Net())

@@ -67,6 +67,7 @@ def handed_model(module: nn.Module) -> HandedModel:
         >>> spec = handed_model(nn.Linear(3, 2))
         >>> spec.name, spec.untold
         ('Linear', [])
+        >>> let_go(spec)
     """
     structure, untold = _structure(module)
     if untold:

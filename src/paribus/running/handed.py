@@ -20,6 +20,7 @@ from paribus.models import handed as models
 from paribus.models.handed import HandedModel
 from paribus.results.values import plain
 from paribus.running.request import Request
+from paribus.running.sequence import Sequence
 from paribus.spec import Spec
 from paribus.subjects import handed as contexts_handed
 from paribus.subjects.handed import HandedContexts, arrays_of, write_contexts
@@ -156,10 +157,12 @@ def _write(spec: HandedModel | HandedContexts, path: Path) -> None:
 def _model(job: Job, model: Any) -> HandedModel:
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model: wants a torch.nn.Module, got {type(model).__name__}; options go into the words")
-    if job.nodes["experiment"].produces_model:
+    experiment = job.nodes["experiment"]
+    steps = list(experiment.steps.values()) if isinstance(experiment, Sequence) else [experiment]
+    for trains in (step for step in steps if step is not None and step.produces_model):
         raise ConfigError(
-            f"model: {job.nodes['experiment'].type} trains a model from its start, which a function makes; name an "
-            "option (model=NAME), also one of your own"
+            f"model: {trains.type} trains a model from its start, which a function makes; name an option (model=NAME), "
+            "also one of your own"
         )
     _refuse_named(job, "model")
     return models.handed_model(model)

@@ -108,6 +108,7 @@ def handed_contexts(contexts: Contexts) -> HandedContexts:
         >>> spec = handed_contexts(Contexts(inputs=torch.zeros(4, 3), label=[0, 1, 0, 1]))
         >>> spec.load().provided()
         {'input_shape': (3,), 'n_features': 3, 'n_classes': 2}
+        >>> let_go(spec)
     """
     spec = HandedContexts(content=digest_of(contexts))
     _held[spec.content] = contexts

@@ -35,6 +35,10 @@ class Column:
         mean: What is taken off a number (that of the training rows, or 0).
         scale: What it is divided by (standard deviation of the training rows, or 1).
         indicator: Whether a second input says that the value is missing; numeric columns only.
+
+    Example:
+        >>> Column("ward", 3, categories=("a", "b")).inputs, Column("age", 0).slots
+        (('ward=a', 'ward=b'), slice(0, 1, None))
     """
 
     name: str
@@ -123,6 +127,16 @@ class TableData:
             every row is a cluster of its own.
         contents: Hash of what each row holds in the file ``[n]``; None where that is not known.
         notes: What a reader must know of how it was read.
+
+    Example:
+        >>> import torch
+        >>> four = np.arange(4)
+        >>> table = TableData(
+        ...     torch.zeros(4, 1), (Column("age", 0),), four % 2, four * 0, four, ("all",), ("no", "yes"),
+        ...     {"train": four}, digest="", train_domains=(0,),
+        ... )
+        >>> table.provided(), table.present
+        ({'n_features': 1, 'n_classes': 2}, ('train',))
     """
 
     subject: ClassVar[str] = "tables"
@@ -230,7 +244,18 @@ def encoded_as(known: TableData, data: TableData) -> TableData:
     are left out.
 
     Raises:
-        DataError: If a column that the network reads is missing, is of the other kind, or has no indicator.
+        DataError: If a column that the network reads is missing, or is of the other kind.
+
+    Example:
+        >>> import torch
+        >>> n = np.arange(4)
+        >>> def table(mean, scale):
+        ...     return TableData(
+        ...         torch.zeros(4, 1), (Column("age", 0, None, mean, scale),), n % 2, n * 0, n, ("all",), ("no", "yes"),
+        ...         {"train": n}, digest="", train_domains=(0,),
+        ...     )
+        >>> encoded_as(table(50.0, 10.0), table(70.0, 5.0)).inputs[0].tolist()  # 70 years, as the first one says it
+        [2.0]
     """
     parts, notes = [], []
     for column in known.columns:

@@ -26,6 +26,17 @@ class TableSubject(ArraySubject):
 
     Attributes:
         data: The table.
+
+    Example:
+        >>> import torch
+        >>> n = np.arange(4)
+        >>> data = TableData(
+        ...     torch.zeros(4, 1), (Column("age", 0),), n % 2, n * 0, n // 2, ("all",), ("no", "yes"),
+        ...     {"train": n}, digest="", train_domains=(0,),
+        ... )
+        >>> subject = TableSubject(data)
+        >>> len(subject), subject.cluster.tolist(), subject.cells(n).values[0].shape
+        (4, [0, 0, 1, 1], (4, 1))
     """
 
     name = "tables"
