@@ -22,6 +22,7 @@ WITHOUT_PAGE = {
     "train_set_completion",
     "train_sae",
     "train_classifier",
+    "train_modular_addition",
     "sequence",
 }  # they make what the others need; see the reference
 HEADINGS = {

@@ -16,6 +16,7 @@ OWN = {
     "images": "paribus.subjects.images.kind:IMAGES",
     "arrays": "paribus.subjects.handed:ARRAYS",
     "tables": "paribus.subjects.tables.kind:TABLES",
+    "tokens": "paribus.subjects.tokens.kind:TOKENS",
     "builds": "paribus.experiments.builds.plugin:BUILDS",
     "results": "paribus.experiments.reports.plugin:RESULTS",
     "runs": "paribus.compare.plugin:RUNS",

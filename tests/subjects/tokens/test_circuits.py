@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from paribus.models.nets.modular_transformer import ModularTransformer, from_clock_pizza
+from paribus.models.modular_transformer import ModularTransformerSpec
+from paribus.models.nets.modular_transformer import ModularTransformer, own_state
 from paribus.subjects.tokens import circuits
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "clock_pizza"
@@ -19,9 +20,11 @@ MODEL_A, MODEL_B = "p99zdpze5l", "l8k1hzciux"
 def published(run):
     if not SHARED.is_dir():
         pytest.skip("the published weights are not here")
-    state = torch.load(SHARED / f"model_{run}.pt", weights_only=True, map_location="cpu")
     config = json.loads((SHARED / f"config_{run}.json").read_text())
-    return from_clock_pizza(state, attn_coeff=config["attn_coeff"])
+    spec = ModularTransformerSpec(
+        d_model=128, n_heads=4, attn_coeff=float(config["attn_coeff"]), weights=str(SHARED / f"model_{run}.pt")
+    )
+    return spec.build(n_tokens=59, length=2, n_classes=59, generator=torch.Generator()).eval()
 
 
 def logits_of(network, embedding=None):
@@ -87,7 +90,8 @@ def test_what_is_loaded_computes_the_published_formula():
         "blocks.0.mlp.b_out": (d,),
     }
     state = {name: torch.randn(shape) for name, shape in shapes.items()}
-    network = from_clock_pizza(state, attn_coeff=0.3)
+    network = ModularTransformer(p, d_model=d, n_heads=heads, d_mlp=20, attn_coeff=0.3)
+    network.load_state_dict(own_state(state))
     pairs = circuits.all_pairs(p)
     x = state["embed.W_E"].T[pairs] + state["pos_embed.W_pos"]
     mixed = []

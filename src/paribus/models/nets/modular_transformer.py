@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -116,32 +117,26 @@ class ModularTransformer(nn.Module):
         return scores
 
 
-def from_clock_pizza(state: dict[str, Tensor], *, attn_coeff: float) -> ModularTransformer:
-    """Return the network whose weights a state dict of the published Clock and Pizza models holds.
+def own_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict of this network, also where ``state`` is that of a published Clock and Pizza network.
 
     Args:
-        state: ``embed.W_E [d, p]``, ``pos_embed.W_pos [2, d]``, of each block ``attn.W_{Q,K,V} [heads, d_head, d]``,
-            ``attn.W_O [d, d]``, ``mlp.{W_in [m, d], b_in, W_out [d, m], b_out}``, and ``unembed.W_U [d, p]``.
-        attn_coeff: How much of its attention pattern is computed; their configuration file says it.
+        state: This network's own, or ``embed.W_E [d, p]``, ``pos_embed.W_pos [2, d]``, of each block
+            ``attn.W_{Q,K,V} [heads, d_head, d]``, ``attn.W_O [d, d]``, ``mlp.{W_in [m, d], b_in, W_out [d, m], b_out}``
+            and ``unembed.W_U [d, p]``.
 
     Raises:
         KeyError: If a tensor is missing.
     """
-    d_model, p = state["embed.W_E"].shape
-    n_layers = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
-    n_heads, d_mlp = state["blocks.0.attn.W_K"].shape[0], state["blocks.0.mlp.W_in"].shape[0]
-    network = ModularTransformer(
-        p, d_model=d_model, n_heads=n_heads, d_mlp=d_mlp, n_layers=n_layers, attn_coeff=attn_coeff
-    )
+    if "embed.W_E" not in state:
+        return dict(state)
     own = {"embed.weight": state["embed.W_E"].T, "position": state["pos_embed.W_pos"][:2]}
     own["unembed.weight"] = state["unembed.W_U"].T
-    for layer in range(n_layers):
-        here, there = f"blocks.{layer}", f"blocks.{layer}"
+    for block in sorted({".".join(name.split(".")[:2]) for name in state if name.startswith("blocks.")}):
         for mine, theirs in (("q", "W_Q"), ("k", "W_K"), ("v", "W_V")):
-            own[f"{here}.attn.{mine}.weight"] = state[f"{there}.attn.{theirs}"].flatten(0, 1)
-        own[f"{here}.attn.out.weight"] = state[f"{there}.attn.W_O"]
+            own[f"{block}.attn.{mine}.weight"] = state[f"{block}.attn.{theirs}"].flatten(0, 1)
+        own[f"{block}.attn.out.weight"] = state[f"{block}.attn.W_O"]
         for mine, part in (("0", "in"), ("2", "out")):
-            own[f"{here}.mlp.{mine}.weight"] = state[f"{there}.mlp.W_{part}"]
-            own[f"{here}.mlp.{mine}.bias"] = state[f"{there}.mlp.b_{part}"]
-    network.load_state_dict({name: value.contiguous() for name, value in own.items()})
-    return network.eval()
+            own[f"{block}.mlp.{mine}.weight"] = state[f"{block}.mlp.W_{part}"]
+            own[f"{block}.mlp.{mine}.bias"] = state[f"{block}.mlp.b_{part}"]
+    return {name: value.contiguous() for name, value in own.items()}

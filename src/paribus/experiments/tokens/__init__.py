@@ -1,0 +1,1 @@
+"""Experiments on token sequences: training that groks, circuits, heads, patches."""
