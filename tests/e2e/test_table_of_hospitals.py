@@ -91,3 +91,31 @@ def test_a_factor_that_names_a_wrong_column_is_refused_before_anything_runs(plac
     words = ["experiment=sweep", "factor@experiment.factor=column", "experiment.factor.column=bacth", "dry_run=true"]
     assert main([*words, *ON_IT]) == 2
     assert "no such column 'bacth'; did you mean 'batch'" in capfd.readouterr().err
+
+
+SHORTCUT = ["model=tracked", "checkpoint=final", "stats=quick", "stats.n_null=10", "tracking.experiment=hospitals"]
+
+
+def test_the_hospital_is_a_subspace_that_can_be_removed(place):
+    erasers = "experiment.methods=[leace,random]"
+    assert main(["experiment=subspace_ablation", erasers, "experiment.refit_probes=false", *SHORTCUT]) == 0
+    result = latest("subspace_ablation")
+    assert result.subject == "tables" and result.provenance["data_name"] == "table"
+    frame = result.tables["ablation"].frame.set_index(["method", "split"])
+    leakage = frame["domain_probe_frozen_ablated"]
+    assert leakage["random", "id_val"] > 0.9 and leakage["leace", "id_val"] < 0.6
+    assert frame.loc[("leace", "ood"), "delta"] > 0.05 > abs(frame.loc[("random", "ood"), "delta"])
+    assert frame.loc[("leace", "ood"), "null_percentile"] == 100
+    assert frame["swap_remaining"].isna().all()
+
+
+def test_steering_along_the_hospital_moves_the_margin_as_no_random_direction_does(place):
+    asked = ["experiment.directions=[mean_difference]", "experiment.alphas=[-2,2]"]
+    assert main(["experiment=activation_steering", *asked, *SHORTCUT]) == 0
+    row = latest("activation_steering").tables["responses"].frame.iloc[0]
+    assert row["slope_in_sd"] > row["slope_null_median"] and row["slope_ci_low"] > 0
+
+
+def test_a_table_cannot_be_shown_in_the_style_of_another_hospital(place, capsys):
+    assert main(["experiment=domain_swap", *SHORTCUT, "dry_run=true"]) == 2
+    assert "domain_swap needs contents that can be shown in another domain's style" in capsys.readouterr().err
