@@ -44,18 +44,27 @@ class HandedModel(Spec, kind="model/handed"):
         Raises:
             ConfigError: If it was handed over to another run, or cannot be copied.
         """
-        module = _held.get(self.weights + self.structure)
-        if module is None:
-            raise ConfigError(
-                f"model: the module {self.name} was an object of a notebook; hand it over again (paribus.run(..., "
-                "model=module))"
-            )
+        module = self.held()
         try:
             return copy.deepcopy(module)
         except Exception as error:
             raise ConfigError(
                 f"model: {self.name} cannot be copied ({type(error).__name__}: {error}); edits work on a copy"
             ) from error
+
+    def held(self) -> nn.Module:
+        """Return the module itself, which is only to be looked at.
+
+        Raises:
+            ConfigError: If it was handed over to another run.
+        """
+        module = _held.get(self.weights + self.structure)
+        if module is None:
+            raise ConfigError(
+                f"model: the module {self.name} was an object of a notebook; hand it over again (paribus.run(..., "
+                "model=module))"
+            )
+        return module
 
 
 def handed_model(module: nn.Module) -> HandedModel:
@@ -88,7 +97,16 @@ def state_of(spec: HandedModel) -> dict[str, torch.Tensor]:
     Raises:
         ConfigError: If it is not held any more.
     """
-    return {name: value.detach().cpu().contiguous().clone() for name, value in spec.build().state_dict().items()}
+    return {name: value.detach().cpu().contiguous().clone() for name, value in spec.held().state_dict().items()}
+
+
+def bytes_of(spec: HandedModel) -> int:
+    """Return how many bytes the weights and buffers of a held module take.
+
+    Raises:
+        ConfigError: If it is not held any more.
+    """
+    return sum(value.nbytes for value in spec.held().state_dict().values())
 
 
 def _weights(module: nn.Module) -> str:

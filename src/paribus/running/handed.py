@@ -85,8 +85,7 @@ def objects(request: Request) -> tuple[Handed, ...]:
     for group in ("model", "data"):
         spec = request.nodes.get(group)
         if isinstance(spec, HandedModel):
-            size = sum(value.nbytes for value in models.state_of(spec).values())
-            found.append(Handed(group, spec, size, WEIGHTS_FILE))
+            found.append(Handed(group, spec, models.bytes_of(spec), WEIGHTS_FILE))
         elif isinstance(spec, HandedContexts):
             size = sum(array.nbytes for array in arrays_of(spec.load().contexts).values())
             found.append(Handed(group, spec, size, CONTEXTS_FILE))
