@@ -215,6 +215,17 @@ def test_shuffled_labels_establish_nothing_more_often_than_the_level(experiment)
     assert rate <= 0.2  # 20 seeds at a level of .05: more than 4 have a chance of .003
 
 
+def test_a_random_direction_is_nothing_special_among_random_ones():
+    """The null is made of what it names: a draw of it is anywhere in it."""
+    places = []
+    for seed in range(20):
+        experiment = Sweep(factor=factors.Directions(method="random", alphas=[1.0]), place="1", readout="margin")
+        setup = setup_of(random_network(seed), noise(seed), seed=seed)
+        places.append(performed(experiment, setup)[1]["null_percentile"].item())
+    assert 25 < np.mean(places) < 75
+    assert np.mean([place < 5 or place > 95 for place in places]) <= 0.4
+
+
 class TestSequences:
     """The same types on a subject from outside the package, with a transformer."""
 
