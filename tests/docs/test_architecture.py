@@ -24,9 +24,10 @@ TRACER = """
 import json, sys
 from paribus.cli.main import main
 from paribus.running import caches
-wanted, called = set(json.loads(sys.argv[1])), []
+wanted, called, known = set(json.loads(sys.argv[1])), [], set()
 def watch(frame, event, argument):
-    if event == "call":
+    if event == "call" and frame.f_code not in known:
+        known.add(frame.f_code)
         name = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}"
         if name in wanted:
             wanted.discard(name)
@@ -82,7 +83,7 @@ def test_the_way_of_one_image_is_the_one_that_is_gone(tmp_path, migrated_databas
     relocate(tmp_path)
     command = re.search(r"^`paribus (experiment=activation_steering [^`]*)`", TEXT, re.MULTILINE)[1]
 
-    words = [sys.executable, "-c", TRACER, json.dumps(wanted), TRAIN, f"{command} stats=quick"]
+    words = [sys.executable, "-c", TRACER, json.dumps(wanted), TRAIN, f"{command} stats=quick experiment.alphas=[0,1]"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.rpartition("called: ")[2]) == wanted

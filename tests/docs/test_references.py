@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROLE = re.compile(r":(?:class|func|meth|mod|data|attr|exc):`~?(?:[^`<]*<)?(paribus[\w.]*)>?`")
 CODE = re.compile(r"``?(paribus(?:\.\w+)+)(?:\(\))?``?(?!\w)")
-NO_NAMES = {"paribus.toml", "paribus.conf"}
+NO_NAMES = {"paribus.log"}  # a file
 
 
 @cache
