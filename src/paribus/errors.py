@@ -9,10 +9,17 @@ from collections.abc import Iterable
 class ParibusError(Exception):
     """Base of all errors that are shown to the user as one line.
 
+    Attributes:
+        run_id: The tracked run that failed, where there is one.
+        finished: Whether that run was finished all the same: the error came too late to stop it.
+
     Example:
         >>> issubclass(ConfigError, ParibusError)
         True
     """
+
+    run_id: str | None = None
+    finished: bool = False
 
 
 class ConfigError(ParibusError):

@@ -127,6 +127,10 @@ class Spec:
     def check(self) -> None:
         """Check rules that involve several fields; raise :class:`ConfigError` when one is broken."""
 
+    def fingerprint(self) -> str:
+        """Return what decides what it makes besides fields, files and code: the version of a generator, say."""
+        return ""
+
     def input_files(self) -> Mapping[str, Path]:
         """Return the files that it reads, by a name that says what each is for and not where it is.
 
@@ -159,6 +163,33 @@ class DataSpec(Spec):
 
     subject: ClassVar[str]
     provides: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
+class ModelSpec(Spec):
+    """Base of a model that is trained where it is needed.
+
+    Class attributes:
+        trained_by: The experiment types that make its weights, in order, where no file gives them; empty for none.
+
+    Example:
+        >>> ModelSpec().trained_by
+        ()
+    """
+
+    trained_by: ClassVar[tuple[str, ...]] = ()
+
+
+def fields_of(node: Any) -> dict[str, Any]:
+    """Return the values of the declared fields of a spec by name; empty for what is none.
+
+    Example:
+        >>> fields_of(None)
+        {}
+    """
+    if not isinstance(node, Spec):
+        return {}
+    return {declared.name: getattr(node, declared.name) for declared in dataclasses.fields(node)}
 
 
 _KIND = "_declared_kind"

@@ -15,7 +15,7 @@ from paribus.experiments.base import Experiment, Setup
 from paribus.experiments.subject import SubjectPlugin
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
-from paribus.spec import Spec, field
+from paribus.spec import ModelSpec, Spec, field
 
 LOADED: list[int] = []
 
@@ -39,7 +39,7 @@ class ToyData(Spec):
 
 
 @dataclass(frozen=True)
-class ToyModel(Spec):
+class ToyModel(ModelSpec):
     """One linear map."""
 
     width: int = field(2, low=1, help="Width.")

@@ -104,6 +104,11 @@ class Setup:
     dtype: str = "float32"
 
     @property
+    def feature_name(self) -> str | None:
+        """What the feature is called in results; None where none is read."""
+        return None
+
+    @property
     def data_digest(self) -> str | None:
         """Digest of the data that it works on, for the provenance; None where the data have none."""
         return None
@@ -112,6 +117,9 @@ class Setup:
     def examined(self) -> nn.Module | None:
         """The network with the weights it has now, for the provenance; None without one."""
         return None
+
+    def read_ahead(self) -> None:
+        """Read the files that would otherwise be read when they are asked for: the folder may be another one then."""
 
     def rng(self, name: str) -> np.random.Generator:
         """Return the numpy generator of the stream ``name``."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError
 from paribus.features.latent import Latent
-from paribus.spec import Spec
+from paribus.spec import Spec, fields_of
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Experiment
@@ -72,7 +71,7 @@ def _filled(value: Any, row: Mapping[str, Any], where: str) -> Any:
             raise ExperimentError(f"step {where}: {value} is no column of the chosen features: {', '.join(row)}")
         return row[name]
     if isinstance(value, Spec):
-        given = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        given = fields_of(value)
         filled = {name: _filled(each, row, where) for name, each in given.items()}
         return value if all(filled[name] is given[name] for name in given) else replace(value, **filled)
     if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from paribus.config.own_code import code_of
 from paribus.config.science import science
 from paribus.errors import DataError
 from paribus.results.values import plain
-from paribus.spec import Spec, is_own
+from paribus.spec import Spec, fields_of, is_own
 from paribus.tracking.identity import canonical, digest
 
 
@@ -74,14 +74,11 @@ def contents(node: Any) -> Contents:
             targets += _prefixes(part.target)
             continue
         paths |= {f"{name}{key}": path for key, path in part.input_files().items()}
-        own = getattr(part, "fingerprint", None)
-        if own is not None:
-            version = str(own())
-            if version:
-                versions[name] = version
+        if version := str(part.fingerprint()):
+            versions[name] = version
         if not is_own(type(part).__module__):
             things.append(type(part))
-            _name_paths({declared.name: getattr(part, declared.name) for declared in dataclasses.fields(part)})
+            _name_paths(fields_of(part))
     code = code_of(things, targets) if things or targets else {}
     return Contents(_digested(paths), code, versions)
 
@@ -104,7 +101,7 @@ def _parts(node: Any, name: str) -> Iterator[tuple[str, Spec | Foreign]]:
     """Yield every spec and foreign callable in a node with the prefix of its names."""
     if isinstance(node, Spec):
         yield name, node
-        inside = {declared.name: getattr(node, declared.name) for declared in dataclasses.fields(node)}
+        inside = fields_of(node)
     elif isinstance(node, Foreign):
         yield name, node
         inside = dict(node.arguments)

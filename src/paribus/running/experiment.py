@@ -106,7 +106,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
                     setup,
                     living.recorder,
                     spec_id=spec_id(resolved, identity),
-                    feature=getattr(setup, "feature_name", None),
+                    feature=setup.feature_name,
                     model=model_label(resolved),
                     subject=request.subject,
                 )
@@ -125,7 +125,7 @@ def inside(request: Request, setup: Setup) -> Iterator[None]:
         yield
         return
     if "feature" in request.experiment.needs:
-        getattr(setup, "reader", None)  # may come from a file whose path is relative
+        setup.read_ahead()
     request.inside.mkdir(parents=True, exist_ok=True)
     with contextlib.chdir(request.inside):
         yield

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from paribus.config.settings import PDF, PNG
+from paribus.experiments.asked import label
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.report.page import render
@@ -21,6 +22,7 @@ from paribus.results.values import plain
 from paribus.running.holding import SignalsHeld
 from paribus.running.repeating import line
 from paribus.running.tags import weights
+from paribus.spec import fields_of
 from paribus.tracking.run import FINISHED
 
 if TYPE_CHECKING:
@@ -156,9 +158,8 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
             found["weights"] = weights(resolved)
     if resolved.source is not None:
         found |= plain(resolved.source.origin())
-    for name in ("site", "positive"):
-        if hasattr(resolved.request.experiment, name):
-            found[name] = plain(getattr(resolved.request.experiment, name))
+    values = fields_of(resolved.request.experiment)
+    found |= {name: plain(values[name]) for name in ("site", "positive") if name in values}
     return found
 
 
@@ -181,7 +182,7 @@ def _bytes_type() -> Any:
 def _data_name(resolved: Resolved) -> str:
     """Return the chosen option; for data as the model was trained on, what those were."""
     node, chosen = resolved.request.nodes.get("data"), resolved.request.choices.get("data")
-    return chosen or getattr(node, "target", None) or type(node).__name__
+    return label(node, chosen)
 
 
 def _arithmetic() -> dict[str, Any]:

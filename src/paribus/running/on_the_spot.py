@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from paribus.running.kept_models import planned as planned_source
 from paribus.running.on_model import with_source
 from paribus.running.resolved import Resolved
 from paribus.running.setup import DEFAULT_DTYPE
+from paribus.spec import ModelSpec, fields_of
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
@@ -28,8 +28,9 @@ def recipe(request: Request) -> tuple[Request, ...]:
     that is itself one of them takes what those before it made.
     """
     node = request.nodes.get("model")
-    types: tuple[str, ...] = getattr(node, "trained_by", ())
-    made = bool(getattr(node, "weights", None)) or bool(getattr(node, UNTRAINED, False))
+    types = node.trained_by if isinstance(node, ModelSpec) else ()
+    values = fields_of(node)
+    made = bool(values.get("weights")) or bool(values.get(UNTRAINED))
     if not types or made or "model" not in request.experiment.needs:
         return ()
     if request.experiment.type in types:
@@ -79,5 +80,5 @@ def experiment_named(name: str) -> Experiment:
 def _node(experiment: Experiment) -> dict[str, Any]:
     """Return the configuration node that an experiment would be built from."""
     kind = type(experiment)
-    values = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment)}
+    values = fields_of(experiment)
     return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **values}

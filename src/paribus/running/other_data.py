@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from paribus.config.foreign import Foreign
 from paribus.errors import DataError
 from paribus.experiments.asked import label
 from paribus.running.contents import fingerprint
+from paribus.spec import fields_of
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
@@ -45,5 +45,5 @@ def changes(node: Any, own: Any) -> dict[str, Any] | None:
     elif type(node) is not type(own):
         return None
     else:
-        before, now = ({f.name: getattr(each, f.name) for f in dataclasses.fields(each)} for each in (own, node))
+        before, now = fields_of(own), fields_of(node)
     return {name: value for name, value in now.items() if value != before.get(name)}

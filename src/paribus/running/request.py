@@ -10,6 +10,7 @@ from paribus.config.settings import PDF, PNG, FigureSettings
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, KEPT_RUNS, Experiment
 from paribus.running.about import data_subject
+from paribus.spec import fields_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,7 +187,7 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
         reuse=job.reuse,
         named=job.named,
         config_dirs=job.config_dirs,
-        runs=tuple(getattr(experiment, "runs", ())),
+        runs=tuple(fields_of(experiment).get("runs", ())),
         study=job.study,
         sweep=sweep,
         figures=job.figures,

@@ -57,6 +57,15 @@ class Sequence(Experiment):
         if comparison is not None and not (isinstance(comparison, Experiment) and comparison.subject == KEPT_RUNS):
             raise ConfigError("Sequence.comparison: must be an experiment on runs, such as compare_interventions")
 
+    def parts(self) -> tuple[Experiment, ...]:
+        """Return its steps, in order."""
+        return tuple(self.steps.values())
+
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
         """Refuse: its steps are runs, so it is run by :func:`run_sequence`."""
         raise ExperimentError("sequence: runs where runs are kept (run_job), not on a setup")
+
+
+def with_steps(experiment: Experiment) -> tuple[Experiment, ...]:
+    """Return an experiment, and the steps that it consists of if it is a sequence."""
+    return (experiment, *experiment.parts()) if isinstance(experiment, Sequence) else (experiment,)

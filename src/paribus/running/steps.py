@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paribus.config.foreign import Foreign
-from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.errors import ConfigError, DataError, ExperimentError, ParibusError
 from paribus.experiments.asked import label
 from paribus.experiments.base import STEP_RESULTS
 from paribus.experiments.fitting import why_not
@@ -248,7 +248,9 @@ class _Progress:
         except Exception as error:  # the step's own run says FAILED; the other steps go on
             message = one_line(error)
             log.error("step %s: %s", step.step, message)
-            self._row(step, status="FAILED", run_id=getattr(error, "run_id", None), message=message)
+            self._row(
+                step, status="FAILED", run_id=error.run_id if isinstance(error, ParibusError) else None, message=message
+            )
             self.untrained = step.step if step.experiment.produces_model else self.untrained
             return None
         self.untrained = None if step.experiment.produces_model else self.untrained

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.foreign import Foreign, parameters
 from paribus.models.untrained import UNTRAINED, random_parts
 from paribus.running.colour import COLOUR_TAG, colour
+from paribus.running.sequence import with_steps
+from paribus.spec import fields_of
 from paribus.tracking.kept import MODEL_TAG
+from paribus.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from paribus.running.resolved import Resolved
@@ -20,13 +22,10 @@ def condition(resolved: Resolved) -> str | None:
     """Return the training condition of the model, where there is one."""
     node = resolved.request.nodes.get("training")
     experiment = resolved.request.experiment
-    steps = getattr(experiment, "steps", None)
-    parts = steps.values() if isinstance(steps, Mapping) else ()  # an optimiser's steps are a number
-    uses = any("training" in each.needs for each in (experiment, *parts))
+    uses = any("training" in each.needs for each in with_steps(experiment))
     if resolved.source is None and not uses:
         return None
-    named = getattr(node, "condition", None)
-    return str(named) if named else None
+    return node.condition or None if isinstance(node, TrainingSpec) else None
 
 
 def n_train(resolved: Resolved) -> int | None:
@@ -43,7 +42,7 @@ def stated_size(node: Any) -> int | None:
         declared = parameters(node.function)[0].get("n_train")
         size = node.arguments.get("n_train", declared.default if declared is not None else None)
     else:
-        size = getattr(node, "n_train", None)
+        size = fields_of(node).get("n_train")
     return size if isinstance(size, int) and not isinstance(size, bool) else None
 
 
@@ -92,7 +91,7 @@ def feature_label(resolved: Resolved) -> str | None:
     node = request.nodes.get("feature")
     if node is None or "feature" not in request.experiment.needs:
         return None
-    option, number = request.choices.get("feature") or type(node).__name__, getattr(node, "id", None)
+    option, number = request.choices.get("feature") or type(node).__name__, fields_of(node).get("id")
     return option if number is None else f"{option} {number}"
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from paribus.experiments.base import Experiment
+from paribus.running.sequence import with_steps
 
 if TYPE_CHECKING:
     from paribus.running.resolved import Resolved
@@ -18,10 +17,7 @@ OF_A_MODEL = ("data", "model", "training")
 
 def unused(resolved: Resolved) -> frozenset[str]:
     """Return the groups that neither the experiment, nor a step of it, nor the training of its model has looked at."""
-    experiment = resolved.request.experiment
-    steps = getattr(experiment, "steps", None)
-    parts = steps.values() if isinstance(steps, Mapping) else ()
-    used = {group for each in (experiment, *parts) if isinstance(each, Experiment) for group in each.needs}
+    used = {group for each in with_steps(resolved.request.experiment) for group in each.needs}
     if resolved.source is not None:
         used |= set(OF_A_MODEL)
     return frozenset(OPTIONAL) - used

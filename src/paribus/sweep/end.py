@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Sequence as Many
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError, ParibusError
 from paribus.running import summary
@@ -65,7 +65,7 @@ def finish(
             store.mark_killed(sweep, "the sweep was interrupted")
             continue
         store.reap()
-        comparison = getattr(request.experiment, COMPARISON, None)
+        comparison = _comparison(request)
         nothing = uncompared(request)
         if nothing is not None:
             log.warning("the comparison is left out: %s", nothing)
@@ -121,7 +121,12 @@ def _by_store(requests: list[Request]) -> list[Request]:
     for request in requests:
         spec = request.tracking
         key = (spec.kind, spec.uri, spec.folder, spec.experiment)
-        declares = getattr(request.experiment, COMPARISON, None) is not None
-        if key not in chosen or (declares and getattr(chosen[key].experiment, COMPARISON, None) is None):
+        declares = _comparison(request) is not None
+        if key not in chosen or (declares and _comparison(chosen[key]) is None):
             chosen[key] = request
     return list(chosen.values())
+
+
+def _comparison(request: Request) -> Any:
+    """Return the comparison that a study declares, None without."""
+    return request.experiment.comparison if isinstance(request.experiment, Sequence) else None

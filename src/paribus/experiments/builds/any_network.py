@@ -33,4 +33,5 @@ def network_setup(setup: BuildSetup) -> NetworkSetup:
         parts={"readable": read, "edits": setup.edits},
         checkpoint="final",
         notes=setup.said(),
+        digest=setup.data_digest,
     )

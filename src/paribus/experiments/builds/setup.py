@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from paribus import seeds
 from paribus.arrays import Bools, Floats, Ints
@@ -109,6 +110,21 @@ class BuildSetup(Setup):
     def feature_name(self) -> str | None:
         """Name of the feature, for results; None for training experiments."""
         return None if self.feature is None else self.reader.name
+
+    @property
+    def data_digest(self) -> str:
+        """Hash of the corpus as it was loaded."""
+        return self.corpus.digest
+
+    @property
+    def examined(self) -> nn.Module:
+        """The network, without its autoencoder."""
+        return self.model.network
+
+    def read_ahead(self) -> None:
+        """Read the feature, which may come from a file whose path is relative."""
+        if self.feature is not None:
+            self.reader  # noqa: B018 - kept from here on
 
     def look_up(self, stable_tokens: Sequence[str] = ()) -> None:
         """Look up every name of the slice, the feature and the held tokens, without measuring anything.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from paribus.errors import CheckpointError, ConfigError
 from paribus.models import loading
-from paribus.spec import Spec, field
+from paribus.spec import ModelSpec, field
 from paribus.subjects.builds.models.set_model import SetModel
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SetCompletion(Spec, kind="model/set_completion"):
+class SetCompletion(ModelSpec, kind="model/set_completion"):
     """A set transformer over ability tokens and a weapon; it scores every token of the whole set."""
 
     embedding: int = field(32, low=1, help="Width of token and weapon embeddings.")
