@@ -107,6 +107,7 @@ def test_a_subject_from_outside_counts_by_its_code(own, monkeypatch):
 
     class Elsewhere(SubspaceAblation):
         subject: ClassVar[str] = "elsewhere"
+        subjects: ClassVar[tuple[str, ...]] = ()
 
     made = own("own_subject")
     made.write(
