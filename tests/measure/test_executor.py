@@ -277,3 +277,11 @@ def test_half_formats_are_close(network, contexts):
     exact = executor(network, contexts).stream(Shift().design(), Outputs()).collected(N).values
     half = executor(network, contexts, dtype="bfloat16").stream(Shift().design(), Outputs()).collected(N).values
     assert 0 < np.abs(half - exact).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rounding"), [("float32", 64 * 2**-23), ("float64", 64 * 2**-52), ("bfloat16", 2**-7)]
+)
+def test_what_counts_as_rounding_is_that_of_the_number_format(dtype, rounding):
+    executor = Executor(nn.Linear(2, 1), ArraySubject(Contexts(torch.zeros(2, 2))), dtype=dtype)
+    assert executor.rounding == rounding

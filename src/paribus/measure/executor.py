@@ -108,11 +108,12 @@ class Executor:
 
     @property
     def rounding(self) -> float:
-        """What the same number, computed in two ways, may be off by, relative to its size: that of 32 or 64 bits.
+        """What the same number, computed in two ways, may be off by, relative to its size.
 
-        Half formats keep 24 bits where sums are taken, and what they lose is the same in all conditions.
+        64 times the spacing of 32- or 64-bit numbers; of half formats, whose outputs are rounded once more, their own.
         """
-        return 64 * float(torch.finfo(self.plain).eps)
+        half = self.format in (torch.bfloat16, torch.float16)
+        return float(torch.finfo(self.format).eps) if half else 64 * float(torch.finfo(self.plain).eps)
 
     # ---------------------------------------------------------------- designs
 
