@@ -8,7 +8,6 @@ from paribus.lazy import offered
 
 if TYPE_CHECKING:
     from paribus.running.request import Request, from_job
-    from paribus.running.run import run_job
 
-__all__ = ["Request", "from_job", "run_job"]
+__all__ = ["Request", "from_job"]
 __getattr__, __dir__ = offered(__name__, __file__, __all__)

@@ -47,13 +47,6 @@ def run_job(
         Busy: If another process is at the same job, and this one is not to wait.
         ParibusError: If it turned out only now that the request is wrong.
         KeyboardInterrupt: If a signal came; the run is KILLED.
-
-    Example:
-        >>> from paribus.config import jobs
-        >>> words = ["experiment=family_1d_sweep", "experiment.family=special_charge_up", "feature=threshold"]
-        >>> (job,) = jobs([*words, "data.n_builds=40", "stats=quick", "tracking=off"])
-        >>> run_job(job).success
-        True
     """
     request = replace(from_job(job, sweep=sweep), inside=inside, waits=waits)
     store = open_store(request.tracking)
