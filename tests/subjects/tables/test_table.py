@@ -284,6 +284,12 @@ def test_what_is_not_independent_is_said(csv, tmp_path):
     assert note.startswith("2 clusters (who) have rows in the split id_val and in train")
 
 
+def test_names_with_blanks_around_them_are_said(tmp_path):
+    data = load(tmp_path, small(y=["no", "yes", "yes "] * 4), cluster=None)
+    assert data.class_names == ("no", "yes", "yes ")
+    assert data.notes[0] == "Column y: 'yes ' begins or ends with a blank, so it is another name than without."
+
+
 def test_a_column_that_never_changes_is_said(tmp_path):
     data = load(tmp_path, small(age=[3.0] * 12))
     assert any("Column age: is the same in all training rows" in note for note in data.notes)

@@ -64,7 +64,7 @@ def read_table(spec: Table) -> TableData:
     domains = _coded(frame[spec.domain]) if spec.domain else Coded((ALL,), np.zeros(len(frame), np.int64))
     clusters = _coded(frame[spec.cluster]) if spec.cluster else Coded((), np.arange(len(frame)))
     splits = _splits(spec, frame, labels, domains, clusters.codes, where)
-    notes += _cluster_notes(spec, splits, clusters)
+    notes += [*_blank_notes(frame), *_cluster_notes(spec, splits, clusters)]
     kept = np.sort(np.concatenate(list(splits.values())))
     splits = {name: np.searchsorted(kept, rows) for name, rows in splits.items()}
     inputs, columns, more = _encoded(frame.iloc[kept].reset_index(drop=True), features, splits["train"], spec, where)
@@ -249,6 +249,19 @@ def _domain(name: str, role: str, domains: Coded, where: str) -> int:
     if name not in domains.names:
         raise DataError(f"{where}: {role}: no such domain {name!r}; {nearest(name, domains.names)}")
     return domains.names.index(name)
+
+
+def _blank_notes(frame: pd.DataFrame) -> list[str]:
+    """Return what is to be said of texts with blanks around them, which are other names than those without."""
+    notes = []
+    for name in frame.columns:
+        if frame[name].dtype == object:
+            odd = sorted({text for text in frame[name] if text is not None and text != text.strip()})
+            if odd:
+                notes.append(
+                    f"Column {name}: {odd[0]!r} begins or ends with a blank, so it is another name than without."
+                )
+    return notes
 
 
 def _cluster_notes(spec: Table, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
