@@ -36,7 +36,7 @@ MEANING = {
 PATTERNS = 200
 BYTES_OF_AN_IMAGE = 96 * 96 * 3
 MEMORY_MB = 100
-ACTIVATIONS_MB, BYTES_OF_A_NAME = 600, 4096
+ACTIVATIONS_MB, BYTES_OF_A_NAME = 750, 4096
 """What a step may need for batches and activations whatever the number of images, and for each image besides."""
 
 

@@ -177,7 +177,7 @@ def network():
 def test_an_engine_reads_them_in_batches_and_finds_the_same(folder, monkeypatch, most, site, strategy):
     rows = np.random.default_rng(1).permutation(N)
     whole = held(folder).load().select(rows)
-    monkeypatch.setattr(lazy_images, "HELD_BYTES", 0)
+    monkeypatch.setattr(lazy_images, "STREAMED_HELD_BYTES", 0)
     lazy = streamed(folder).load().select(rows)
     most[0] = 0
     edits = [Identity(), AblateUnits([0]), AblateUnits([1, 2])]

@@ -216,9 +216,9 @@ class ImageData:
         from paribus.subjects.images import lazy_images
 
         size = 4 * len(rows) * int(np.prod(self.inputs.shape[1:]))
-        if size <= lazy_images.HELD_BYTES:
-            return self.take(rows)
         from_files = isinstance(self.inputs, EightBitImages) and not self.inputs.in_memory
+        if size <= (lazy_images.STREAMED_HELD_BYTES if from_files else lazy_images.HELD_BYTES):
+            return self.take(rows)
         # what was read from files is named by their content; of others only the pixels themselves are to be trusted
         return lazy_images.LazyImages(self.inputs, rows, digest=self.digest if from_files else self._pixels(rows))
 

@@ -12,8 +12,8 @@ import torch
 from paribus.arrays import Ints
 from paribus.engine.lazy_rows import LazyRows
 
-HELD_BYTES = 1 << 30
-"""Floats of more than this are not put into one tensor."""
+HELD_BYTES, STREAMED_HELD_BYTES = 1 << 30, 1 << 26
+"""Floats of more than this are not put into one tensor; of images that are too many to be held, less."""
 
 
 class LazyImages(LazyRows):
