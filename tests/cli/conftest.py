@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import paribus.cli.execute
+import paribus.cli.notebook  # before its parts are stood in for: what imports them late would keep the stand-ins
+import paribus.cli.verbs.spec
+import paribus.sweep.start  # noqa: F401
 from paribus.cli.main import main
 
 FAKES = Path(__file__).parent / "fakes"
@@ -49,6 +53,8 @@ def program(tmp_path, monkeypatch, capfd):
         spec.loader.exec_module(module)
         monkeypatch.setitem(sys.modules, f"paribus.{name}", module)
     monkeypatch.setattr("paribus.sweep.task.run_job", sys.modules["paribus.running.run"].run_job)
+    monkeypatch.setattr("paribus.cli.notebook.run_job", sys.modules["paribus.running.run"].run_job)
+    monkeypatch.setattr("paribus.cli.notebook.validate", sys.modules["paribus.running.validate"].validate)
     monkeypatch.setattr("paribus.cli.execute.finish_sweep", sys.modules["paribus.sweep.end"].finish)
     folder, log = tmp_path / "work", tmp_path / "log"
     folder.mkdir()

@@ -115,7 +115,7 @@ LAYOUTS = {
     "model=set_completion_small": _set_completion,
 }
 """Options whose fields do not simply name one file each: lay the files out below ``folder/set``, return the fields."""
-REQUIRED = {"ood_domain": "x"}
+REQUIRED = {"ood_domain": "x", "label": "x"}
 """Values of required fields that are no files."""
 
 OPTIONS = [option for group in catalogue.groups() for option in catalogue.options(group) if option.target]
@@ -256,7 +256,9 @@ TARGET = SPECS["experiment=binary_presence_effect"]()
 def example(cls: type[Spec]) -> Spec:
     fills = {"str": "x", "float": 1.0, "int": 1, "Any": TARGET}
     needed = [f for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
-    return cls(**{f.name: fills.get(str(f.type), "x") for f in needed})
+    factor = SPECS["factor=patch" if getattr(cls, "type", "") == "patch" else "factor=units"]()
+    named = {"factor": factor, "other": factor}
+    return cls(**{f.name: named.get(f.name, fills.get(str(f.type), "x")) for f in needed})
 
 
 def with_field(spec: Spec, declared: dataclasses.Field[Any]) -> Spec:

@@ -113,6 +113,7 @@ STORED = (
     "paribus.experiments.weapon_group_analysis.WeaponGroupAnalysis",
     "paribus.experiments.weapon_sweep.WeaponSweep",
     "paribus.experiments.within_family_interference.WithinFamilyInterference",
+    "paribus.experiments.tokens.train_modular_addition.spec.TrainModularAddition",
     "paribus.factors.spec.Directions",
     "paribus.factors.spec.Erase",
     "paribus.factors.spec.Heads",
@@ -127,6 +128,7 @@ STORED = (
     "paribus.features.unit.Unit",
     "paribus.models.handed.HandedModel",
     "paribus.models.mlp.MLP",
+    "paribus.models.modular_transformer.ModularTransformerSpec",
     "paribus.models.planted.Planted",
     "paribus.models.resnet18.ResNet18",
     "paribus.models.sae.SAE",
@@ -158,6 +160,7 @@ STORED = (
     "paribus.subjects.tables.factors.Donor",
     "paribus.subjects.tables.factors.Permute",
     "paribus.subjects.tables.table.Table",
+    "paribus.subjects.tokens.modular_addition.ModularAddition",
     "paribus.tracking.spec.TrackingSpec",
     "paribus.training.spec.TrainingSpec",
 )

@@ -120,6 +120,7 @@ def _on_contexts(kind: Kind, asked: Asked, data: Any, model: nn.Module) -> Netwo
         feature=_feature(asked),
         notes=tuple(data.notes),
         digest=data.digest,
+        data=data,
         **_common(asked),
     )
 

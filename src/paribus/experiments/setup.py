@@ -39,6 +39,7 @@ class NetworkSetup(Setup):
         network_key: What tells the network from another with the same weights (a digest of its spec and code).
         notes: What every result on these contexts must say (left out rows, unreadable lines).
         digest: Digest of the data that the contexts are from.
+        data: The data set itself, where the contexts are from one (``ImageData``, ``TableData``, ...).
     """
 
     contexts: Subject
@@ -53,6 +54,12 @@ class NetworkSetup(Setup):
     network_key: str = ""
     notes: tuple[str, ...] = ()
     digest: str | None = None
+    data: Any = None
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        return self.network
 
     @property
     def data_digest(self) -> str | None:
@@ -90,6 +97,15 @@ class NetworkSetup(Setup):
         saes = {name: one for name, one in self.parts.items() if isinstance(one, SparseAutoencoder)}
         names = self.contexts.output_names
         return Readable(executor, outputs=Outputs(names) if names else None, autoencoders=saes)
+
+    def at(self, checkpoint: Checkpoint) -> nn.Module:
+        """Load the weights of ``checkpoint`` into the network and return it, on the setup's device, in eval mode.
+
+        Raises:
+            CheckpointError: If the weights do not fit the network.
+        """
+        fit_state(self.network, dict(checkpoint.load()))
+        return self.network.to(self.device).eval()
 
     def executor(self, checkpoint: Checkpoint | None = None) -> Executor:
         """Return what measures the contexts at a checkpoint; None: with the weights the network has.
