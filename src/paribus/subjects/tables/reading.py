@@ -21,7 +21,7 @@ from paribus.subjects.tables.data import MISSING, SPLITS, Column, TableData
 from paribus.subjects.tables.files import column_names, read_columns
 
 if TYPE_CHECKING:
-    from paribus.subjects.tables.table import Table
+    from paribus.subjects.tables.fields import TableFields
 
 ALL = "all"
 """Domain of a table without domains."""
@@ -44,7 +44,7 @@ class Coded:
     codes: Ints
 
 
-def read_table(spec: Table) -> TableData:
+def read_table(spec: TableFields) -> TableData:
     """Read the table that ``spec`` describes.
 
     Raises:
@@ -91,7 +91,7 @@ def read_table(spec: Table) -> TableData:
     )
 
 
-def _feature_names(spec: Table, names: Sequence[str], where: str) -> list[str]:
+def _feature_names(spec: TableFields, names: Sequence[str], where: str) -> list[str]:
     """Return the columns that the model sees, after a look at every column that the request names.
 
     Raises:
@@ -113,7 +113,7 @@ def _feature_names(spec: Table, names: Sequence[str], where: str) -> list[str]:
     return features
 
 
-def _complete(frame: pd.DataFrame, roles: list[str], spec: Table, where: str) -> tuple[pd.DataFrame, list[str]]:
+def _complete(frame: pd.DataFrame, roles: list[str], spec: TableFields, where: str) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that are used, without those that ``missing=drop`` leaves out.
 
     Raises:
@@ -144,7 +144,7 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(shown) + (f" and {len(counts) - 8} more columns" if len(counts) > 8 else "")
 
 
-def _labels(column: pd.Series, spec: Table, where: str) -> Coded:
+def _labels(column: pd.Series, spec: TableFields, where: str) -> Coded:
     """Return class names and the class of each row, -1 where it is none of the chosen classes."""
     found = _coded(column)
     if len(found.names) > MOST_CLASSES:
@@ -178,7 +178,7 @@ def _by_size(name: str) -> tuple[int, float, str]:
 
 
 def _splits(
-    spec: Table, frame: pd.DataFrame, labels: Coded, domains: Coded, clusters: Ints, where: str
+    spec: TableFields, frame: pd.DataFrame, labels: Coded, domains: Coded, clusters: Ints, where: str
 ) -> dict[str, Ints]:
     """Return the rows of each split: as the column of splits says, or by domains and shares of the clusters."""
     rng = seeds.rng(spec.seed, "tables/splits")
@@ -209,7 +209,9 @@ def _by_column(column: pd.Series, name: str, where: str) -> dict[str, Ints]:
     return {split: np.flatnonzero(said == split) for split in SPLITS if (said == split).any()}
 
 
-def _by_role(spec: Table, domains: Coded, clusters: Ints, rng: np.random.Generator, where: str) -> dict[str, Ints]:
+def _by_role(
+    spec: TableFields, domains: Coded, clusters: Ints, rng: np.random.Generator, where: str
+) -> dict[str, Ints]:
     asked = {"val_domain": spec.val_domain, "ood_domain": spec.ood_domain}
     held = {role: _domain(name, role, domains, where) for role, name in asked.items() if name is not None}
     trained = [_domain(name, "train_domains", domains, where) for name in spec.train_domains]
@@ -264,7 +266,7 @@ def _blank_notes(frame: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _cluster_notes(spec: Table, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
+def _cluster_notes(spec: TableFields, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
     """Return what is to be said of rows that are not independent of training rows."""
     if spec.cluster is None:
         return ["No column of clusters is named: every row counts as independent of all others (data.cluster=COLUMN)."]
@@ -282,7 +284,7 @@ def _cluster_notes(spec: Table, splits: Mapping[str, Ints], clusters: Coded) -> 
 
 
 def _encoded(
-    frame: pd.DataFrame, features: Sequence[str], train: Ints, spec: Table, where: str
+    frame: pd.DataFrame, features: Sequence[str], train: Ints, spec: TableFields, where: str
 ) -> tuple[NDArray[np.float32], tuple[Column, ...], list[str]]:
     """Return the inputs ``[n, d]``, what they are, and what is to be said of them."""
     parts: list[Floats] = []
@@ -303,7 +305,7 @@ def _encoded(
 
 
 def _categorical(
-    texts: NDArray[np.object_], name: str, start: int, train: Ints, spec: Table, where: str
+    texts: NDArray[np.object_], name: str, start: int, train: Ints, spec: TableFields, where: str
 ) -> tuple[Column, Floats, list[str]]:
     filled = np.array([MISSING if text is None else text for text in texts], dtype=object)
     if name not in spec.categorical:
@@ -343,7 +345,7 @@ def _refuse_not_categorical(texts: NDArray[np.object_], name: str, where: str) -
 
 
 def _numeric(
-    values: Floats, name: str, start: int, train: Ints, spec: Table, where: str
+    values: Floats, name: str, start: int, train: Ints, spec: TableFields, where: str
 ) -> tuple[Column, Floats, list[str]]:
     missing = np.isnan(values)
     if np.isinf(values).any():

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.errors import ConfigError
-from paribus.spec import DataSpec, field
+from paribus.subjects.tables.fields import TableFields
 
 if TYPE_CHECKING:
     from paribus.subjects.tables.data import TableData
 
 
 @dataclass(frozen=True)
-class Table(DataSpec, kind="data/table"):
+class Table(TableFields, kind="data/table"):
     """A CSV or parquet file with one example per row, columns by name.
 
     Numbers are standardised by the training rows. Categories become one input each, in the order of their names; those
@@ -27,57 +26,6 @@ class Table(DataSpec, kind="data/table"):
 
     subject: ClassVar[str] = "tables"
     provides: ClassVar[tuple[str, ...]] = ("n_features", "n_classes", "generator")
-
-    path: str = field(file=True, help="The .csv or .parquet file.")
-    label: str = field(help="Column that holds the class.")
-    domain: str | None = field(None, help="Column that says where a row comes from (hospital); null for none.")
-    cluster: str | None = field(None, help="Column of what rows share (patient); null: every row is by itself.")
-    split: str | None = field(None, help="Column with train, id_val, val and ood; null: by domains and shares.")
-    columns: list[str] = field([], help="Columns the model sees; empty for all that have no other role.")
-    leave_out: list[str] = field([], help="Columns that the model does not see.")
-    categorical: list[str] = field([], help="Columns of numbers that are names (a code, a ward).")
-    missing: str = field(
-        "refuse",
-        choices=("refuse", "drop", "mean", "category"),
-        help="Missing values: none allowed; the row left out; the training mean; a category (an input) of their own.",
-    )
-    missing_values: list[str] = field(["", "NA", "NaN", "nan", "null"], help="What a missing value is in a CSV file.")
-    train_domains: list[str] = field([], help="Training domains; empty for all others.")
-    val_domain: str | None = field(None, help="Domain for every choice; null holds out clusters of the training ones.")
-    ood_domain: str | None = field(None, help="Domain that is only reported; null for none.")
-    classes: list[str] = field([], help="The classes to keep, in their order; empty for all.")
-    id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of the training clusters held out for id_val.")
-    standardise: bool = field(True, help="Whether numbers get mean 0 and sd 1 over the training rows.")
-    n_train: int | None = field(None, low=2, help="Training rows; null for all.")
-    balance: bool = field(False, help="Whether n_train is drawn equally from each domain x class.")
-    seed: int = field(0, help="Draws held-out clusters and training rows.")
-
-    def check(self) -> None:
-        """Check that no column has two roles, and that domains are named only where a column says them.
-
-        Raises:
-            ConfigError: If one has, or they are named without need.
-        """
-        roles = {"label": self.label, "domain": self.domain, "cluster": self.cluster, "split": self.split}
-        used: dict[str, str] = {}
-        for role, name in roles.items():
-            if name is None:
-                continue
-            if name in used:
-                raise ConfigError(f"Table.{role}: the column {name!r} is the {used[name]} already")
-            used[name] = role
-        for name in self.columns:
-            if name in used and used[name] in ("label", "split"):
-                raise ConfigError(f"Table.columns: {name!r} is the {used[name]}; a model that sees it learns nothing")
-            if name in self.leave_out:
-                raise ConfigError(f"Table.leave_out: {name!r} is named in columns, too")
-        for role in ("train_domains", "val_domain", "ood_domain"):
-            if not getattr(self, role):
-                continue
-            if self.domain is None:
-                raise ConfigError(f"Table.{role}: name the column of domains (data.domain=COLUMN)")
-            if self.split is not None:
-                raise ConfigError(f"Table.{role}: the column {self.split!r} says the splits; leave one of the two out")
 
     def load(self) -> TableData:
         """Read the file.

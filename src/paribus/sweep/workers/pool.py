@@ -21,7 +21,8 @@ from paribus.running.failures import WORKER
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Policy
 from paribus.sweep.outcome import Outcome
-from paribus.sweep.workers.server import Begin, Fork, preloaded, receive, send
+from paribus.sweep.workers.messages import Begin, Fork, receive, send
+from paribus.sweep.workers.server import preloaded
 from paribus.sweep.workers.worker import Ended, Order, Start
 
 END_SECONDS = 12.0

@@ -10,20 +10,16 @@ import contextlib
 import gc
 import importlib
 import os
-import pickle
 import select
 import signal
 import socket
-import struct
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import FrameType
 
 from paribus.sweep.workers.ends import GRACE_SECONDS, die_with_parent
+from paribus.sweep.workers.messages import Begin, Fork, receive, send
 
-HEADER = struct.Struct("!I")
 PRELOAD = {
     "torch": ("torch", "scipy.stats", "sklearn.linear_model", "paribus.figures.draw", "paribus.report.page"),
     "mlflow": ("mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store"),
@@ -33,58 +29,9 @@ PRELOAD = {
 """What is imported before the workers are forked, by what the entrypoint needed to check and identify the jobs."""
 
 
-@dataclass(frozen=True)
-class Begin:
-    """The first message to the server: where modules are found, and which are imported before any worker starts."""
-
-    path: Sequence[str]
-    preload: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Fork:
-    """A request for a worker; the socket that it works at comes along."""
-
-    number: int
-    environment: Mapping[str, str] = field(default_factory=dict)
-    log: str | None = None
-
-
 def preloaded() -> list[str]:
     """Return the modules that workers of this program's jobs are going to need."""
     return [name for needed, names in PRELOAD.items() if needed in sys.modules for name in names]
-
-
-def send(control: socket.socket, message: object, *sockets: socket.socket) -> None:
-    """Send a message, with sockets that the other process is to have."""
-    content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    socket.send_fds(control, [HEADER.pack(len(content))], [each.fileno() for each in sockets])
-    control.sendall(content)
-
-
-def receive(control: socket.socket) -> tuple[object, list[int]]:
-    """Return the next message with the file descriptors that came along.
-
-    Raises:
-        EOFError: If the other end is gone.
-    """
-    header, descriptors, _, _ = socket.recv_fds(control, HEADER.size, 4)
-    if not header:
-        raise EOFError
-    while len(header) < HEADER.size:
-        header += _some(control, HEADER.size - len(header))
-    content = b""
-    (length,) = HEADER.unpack(header)
-    while len(content) < length:
-        content += _some(control, length - len(content))
-    return pickle.loads(content), descriptors
-
-
-def _some(control: socket.socket, most: int) -> bytes:
-    found = control.recv(most)
-    if not found:
-        raise EOFError
-    return found
 
 
 def serve(control: socket.socket) -> None:
@@ -182,6 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from paribus.sweep.workers import server  # the classes of the messages, by their name
-
-    server.main()
+    main()

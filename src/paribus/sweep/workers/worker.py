@@ -25,7 +25,7 @@ from paribus.sweep.workers.ends import Watch
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from paribus.sweep.workers.server import Fork
+    from paribus.sweep.workers.messages import Fork
 
 
 @dataclass(frozen=True)
