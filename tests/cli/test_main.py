@@ -99,12 +99,12 @@ def test_python_dash_m(tmp_path):
 
 
 def test_modules_of_the_working_folder_can_be_targets(program, capfd):
-    (program.folder / "my_package.py").write_text(
+    (program.folder / "own_of_main.py").write_text(
         "from fake_experiment import Fake\nfrom dataclasses import dataclass\n\n"
         "@dataclass(frozen=True)\nclass Mine(Fake):\n    type = 'mine'\n"
     )
     (program.folder / "my_conf" / "experiment").mkdir(parents=True)
-    (program.folder / "my_conf" / "experiment" / "mine.yaml").write_text("_target_: my_package.Mine\n")
+    (program.folder / "my_conf" / "experiment" / "mine.yaml").write_text("_target_: own_of_main.Mine\n")
     assert program("experiment=mine", "tracking=off", "--config-dir", "my_conf", fake=False) == 0
     assert program.log()[-1] == "end 0"
     assert program("list", "--config-dir", "my_conf", fake=False) in (0, 2)  # 2 while another type cannot be loaded
