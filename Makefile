@@ -67,5 +67,5 @@ $(DOCS): $(STAMP)
 	touch $@
 
 clean:  ## remove the environment, caches and build products; runs are kept
-	rm -rf $(VENV) dist build site docs/api .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build site docs/api jupyter_execute .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

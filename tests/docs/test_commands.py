@@ -206,9 +206,7 @@ def test_make_targets_that_the_pages_name_exist_and_run_what_the_readme_says():
 def test_links_and_images_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md")]:
         for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text()):
-            if not target.startswith(
-                ("http://", "https://", "api/")
-            ):  # docs/api is made with the site, which checks it
+            if not target.startswith(("http://", "https://", "api/")):  # docs/api is made, and checked, with the site
                 assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
 
 
