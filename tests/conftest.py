@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import logging
 import os
 import shutil
 import sys
@@ -35,6 +36,15 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (folder / local.DATABASE).exists():
             local.prepare(folder)
     return folder / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def open_log_streams() -> None:
+    """Drop log handlers that a test before left behind with its captured, closed output: writing to one is an error."""
+    for logger in (logging.getLogger(), logging.getLogger("paribus")):
+        for handler in logger.handlers[:]:
+            if getattr(getattr(handler, "stream", None), "closed", False):
+                logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="module", autouse=True)
