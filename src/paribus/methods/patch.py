@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ def patch(
     *,
     n_null: int,
     rng: np.random.Generator,
+    joining: np.random.Generator | None = None,
     watch: Watch | None = None,
 ) -> Patched:
     """Patch some contexts at one place after the other.
@@ -60,6 +62,8 @@ def patch(
         rows: The contexts that are reported; each has a donor.
         n_null: Draws of donors at random for each place.
         rng: Draws them.
+        joining: Joins clusters where there are more than 512, alike for every row and in every call that is given one
+            in the same state, so that rows can be resampled together; None: like ``rng``.
         watch: Gets counts and progress.
 
     Raises:
@@ -83,10 +87,11 @@ def patch(
         ([3.0], [3.0])
     """
     parts, means, draws, base = [], [], [], float("nan")
+    joining = copy.deepcopy(rng if joining is None else joining)
     for one in patches:
         if one.n_levels != 2:
             raise ConfigError(f"patch: {one.name} has {one.n_levels} levels; a patch is there or not")
-        found = contrasted(executor, one.design(), readout, to_baseline(2), rows, rng, watch=watch)
+        found = contrasted(executor, one.design(), readout, to_baseline(2), rows, copy.deepcopy(joining), watch=watch)
         parts.append(found.sums)
         base, patched = found.means.tolist()
         means.append(patched)
@@ -99,7 +104,7 @@ def patch(
         sums=joined(parts),
         means=np.array(means),
         base=base,
-        total=whole(executor, donors, readout, rows, rng),
+        total=whole(executor, donors, readout, rows, copy.deepcopy(joining)),
         null=np.array(draws) if len(draws) == len(parts) else None,
         null_name=patches[0].null_name if len(draws) == len(parts) else "",
     )
