@@ -82,6 +82,26 @@ IMAGE_TYPES = (*SITED_TYPES, "domain_swap", "probe_trajectory")
 CHECKPOINTS = {9: WEIGHTS / "classifier_9.safetensors", 24: WEIGHTS / "classifier_24.safetensors"}
 
 
+VALIDATED: dict[str, list[str]] = {
+    "split_half.ablate": ["experiment=split_half", "experiment@experiment.target=ablate"],
+    "shuffle_null.sweep": [
+        *("experiment=shuffle_null", "experiment@experiment.target=sweep", "factor@experiment.target.factor=family"),
+        "experiment.target.factor.family=special_charge_up",
+    ],
+    "split_half.grid": [
+        *("experiment=split_half", "experiment@experiment.target=grid", "experiment.target.place=output_layer.input"),
+        *("factor@experiment.target.factor=family", "experiment.target.factor.family=quick_respawn"),
+        *("experiment.target.factor.rungs=[3,12]", "factor@experiment.target.other=family"),
+        *("experiment.target.other.family=special_saver", "experiment.target.other.rungs=[3,6,12]"),
+    ],
+}
+"""Validations of types that know no subject, on the trained set model."""
+VALIDATED_IMAGES = [
+    *("experiment=shuffle_null", "experiment@experiment.target=ablate", "experiment.target.place=layer2"),
+    *("data=digits_scanners", "experiment.target.n_units=12"),
+]
+
+
 def builds_words(kind: str, model: str) -> list[str]:
     """Return the request of one type of experiment on builds, on the ``planted`` or the ``trained`` model."""
     base = [f"experiment={kind}", *BUILDS, *NEEDS.get(kind, [])]
@@ -106,4 +126,6 @@ def cases() -> dict[str, list[str]]:
     for kind in IMAGE_TYPES:
         for site in ("avgpool", "layer2") if kind in SITED_TYPES else (None,):
             found[f"{kind}.{site or 'images'}"] = image_words(kind, site)
+    found |= {name: [*words, *BUILDS, *SET_MODEL, *LATENT] for name, words in VALIDATED.items()}
+    found["shuffle_null.images"] = [*VALIDATED_IMAGES, *IMAGES, *CLASSIFIER, f"model.weights={CHECKPOINTS[24]}"]
     return found

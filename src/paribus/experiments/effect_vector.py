@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from dataclasses import dataclass
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from paribus.arrays import Floats, Ints
@@ -13,6 +13,7 @@ from paribus.results.evidence import Evidence
 if TYPE_CHECKING:
     import numpy as np
 
+    from paribus.stats.clusters import ClusterSums
     from paribus.stats.spec import StatsSpec
 
 LEAST_TESTED = 30
@@ -27,12 +28,45 @@ class EffectVector:
         labels: Name of each entry.
         values: The entries ``[k]``.
         differences: For interventional vectors the paired differences they are means of ``[k, n]`` (NaN where not
-            supported); None for observational ones, which are recomputed from the activations.
+            supported); None where they are not held, or for observational ones, which are recomputed from the
+            activations.
+        sums: The paired differences by cluster, one row per entry, where they are summed up block by block and never
+            held; only clusters that support an entry.
+        n_contexts: Contexts that it is from, where these are not all of the setup.
+        about: What else a result says of it: what was read, of which contexts.
+
+    Example:
+        >>> import numpy as np
+        >>> EffectVector(("low", "high"), np.array([0.1, 0.4])).paired
+        False
     """
 
     labels: tuple[str, ...]
     values: Floats
     differences: Floats | None = None
+    sums: ClusterSums | None = None
+    n_contexts: int | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def paired(self) -> bool:
+        """Whether its entries are means of paired differences."""
+        return self.differences is not None or self.sums is not None
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What is known of an effect vector before anything is measured.
+
+    Attributes:
+        n_entries: The most entries it can have.
+        n_clusters: The most clusters it can be from.
+        n_contexts: The most contexts.
+    """
+
+    n_entries: int
+    n_clusters: int
+    n_contexts: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +83,30 @@ class WithEffectVector(Experiment):
         """Return the vector that ``split_half`` and ``shuffle_null`` validate; the setup is a :class:`Validated`."""
         found: EffectVector = self.work_module().effect_vector(self, setup)
         return found
+
+    def measured_vector(self, setup: Any, recorder: Recorder) -> EffectVector:
+        """Return the vector from all of the data, and tell the recorder what every result must say."""
+        setup.describe(recorder)
+        return self.effect_vector(setup)
+
+    def promised_vector(self, setup: Any) -> Promised | None:
+        """Return what is known of the vector before anything is measured; None where only measuring tells.
+
+        Raises:
+            ConfigError: If there can be no vector.
+        """
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutEffectVector(Experiment):
+    """An experiment that cannot have an effect vector.
+
+    Class attributes:
+        no_vector: Why, in a sentence, and what to validate instead.
+    """
+
+    no_vector: ClassVar[str]
 
 
 class Observed(Protocol):

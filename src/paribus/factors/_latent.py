@@ -89,8 +89,9 @@ def bind(factor: spec.Latent, to: Binding) -> Settings:
 
     Raises:
         ConfigError: If the network has no autoencoder, or not so many latents.
+        CheckpointError: If the file is missing or unsafe, or reads another width.
     """
     readable: Readable = to.parts["readable"]
-    reader = readable.latent(factor.id, site=factor.site)
+    reader = readable.latent(factor.id, site=factor.site, path=factor.path, clamp=factor.clamp)
     assert isinstance(reader.columns, Latents)
     return Settings(factor, reader.columns, reader.place, to.rng, name=reader.name)

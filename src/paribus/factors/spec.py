@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.measure.binding import Binding, FactorSpec
+from paribus.models.sae import sae_files
 from paribus.spec import field
 
 if TYPE_CHECKING:
@@ -150,11 +153,21 @@ class Latent(NetworkFactor, kind="factor/latent"):
     values: list[float] = field(
         [0.0, 1.0], low=0.0, help="What it is set to, in units of its largest activation on the contexts fitted on."
     )
+    path: str | None = field(
+        None, file=True, unstated=None, help="State dict or SAELens folder of an autoencoder; null: the model's own."
+    )
+    clamp: float | None = field(
+        6.0, above=0.0, unstated=6.0, help="Upper bound of the activation of an autoencoder from a state dict."
+    )
 
     def check(self) -> None:
         """Refuse levels that are none."""
         if not self.values or len(set(self.values)) != len(self.values):
             raise ConfigError(f"Latent.values: must name at least one, each once, got {self.values}")
+
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the file, or the two of a SAELens folder."""
+        return {} if self.path is None else sae_files(self.path)
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paribus.experiments.validation._agreement import (
-    correlations,
-    interventional,
-    mean_of,
-    observational,
-    split_clusters,
-)
-from paribus.experiments.validation._shuffles import flipped_means, judged
+from paribus.experiments.validation import _agreement, _shuffles
+from paribus.experiments.validation._agreement import correlations, mean_of, observational, split_clusters
+from paribus.experiments.validation._shuffles import judged
+from paribus.stats.clusters import reduce_to_clusters
+
+
+def interventional(differences, clusters, first, n_draws, rng):
+    """The comparison of halves of contexts ``first [splits, n]``, from single differences."""
+    of_clusters = first[:, np.unique(clusters, return_index=True)[1]]
+    return _agreement.interventional(reduce_to_clusters(differences, clusters), of_clusters, n_draws, rng)
+
+
+def flipped_means(differences, clusters, n_draws, rng):
+    return _shuffles.flipped_means(reduce_to_clusters(differences, clusters), n_draws, rng)
 
 
 def clustered_noise(rng, k=8, n_clusters=30, size=3, pattern=0.0):

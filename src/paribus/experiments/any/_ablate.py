@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from paribus.arrays import Ints
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
-from paribus.experiments.any._session import as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._session import At, Rows, as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.ablate import Ablate
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Units
-from paribus.methods.ablate import ablate
+from paribus.methods.ablate import Ablated, ablate
 from paribus.results.schema import Aggregates, Figure
 
 COLUMNS = {
@@ -39,18 +44,41 @@ def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregat
     parts: list[Part] = []
     kind, name, base = "", "", float("nan")
     for at in at_checkpoints(experiment, setup, recorder):
-        units = as_units(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-        units = units.fit(at.executor, rows.fit)
-        order = ranked(setup, at, units, rows)
-        labels, off = _sets(experiment, units, order)
-        n_null, rng = setup.stats.n_null, setup.rng("ablate")
-        found = ablate(at.executor, units, off, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
+        units, labels, found = _measured(experiment, setup, at, rows, recorder)
         kind, name, base = at.kind, units.name, float(found.means[0])
         parts.append(Part(at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name))
     to = Reported(setup, recorder, kind, rows, COLUMNS)
     frame = effects(to, parts, what=f"One row per checkpoint and set of {name} taken away.")
     _figure(recorder, name, kind, frame)
     return summed_up(to, frame, factor=name, baseline_mean=base)
+
+
+def effect_vector(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of each unit taken away alone; sets of the strongest hold the same units again."""
+    rows = rows_of(experiment, setup, fitted=True)
+    setup, experiment = without_nulls(setup), replace(experiment, ks=[])
+    (at,) = at_checkpoints(experiment, setup, recorder)
+    _, labels, found = _measured(experiment, setup, at, rows, recorder)
+    return vector_of(at, rows, [str(label["level"]) for label in labels], found.sums, recorder)
+
+
+def promised(experiment: Ablate, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    rows = rows_of(experiment, setup, fitted=True)
+    units = as_units(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    return promise(setup, rows, min(experiment.n_units, len(units.names)))
+
+
+def _measured(
+    experiment: Ablate, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder
+) -> tuple[Units, list[dict[str, object]], Ablated]:
+    units = as_units(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+    units = units.fit(at.executor, rows.fit)
+    order = ranked(setup, at, units, rows)
+    labels, off = _sets(experiment, units, order)
+    n_null, rng = setup.stats.n_null, setup.rng("ablate")
+    found = ablate(at.executor, units, off, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
+    return units, labels, found
 
 
 def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str, object]], np.ndarray]:

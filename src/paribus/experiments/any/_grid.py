@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
-from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.grid import Grid
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor, crossed
-from paribus.methods.grid import grid
+from paribus.methods.grid import Gridded, grid
 from paribus.results.schema import Aggregates, Figure
 
 COLUMNS = {"first": "level of the first factor", "second": "level of the second factor"}
@@ -39,18 +42,12 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     kind, names, base = "", ("", ""), float("nan")
     labels: list[list[str]] = [[], []]
     for at in at_checkpoints(experiment, setup, recorder):
-        one, other = (
-            as_factor(bind(name, spec, experiment, setup, at.executor), name).fit(at.executor, rows.fit)
-            for name, spec in experiment.factors().items()
-        )
-        n_null, rng = setup.stats.n_null, setup.rng("grid")
-        found = grid(at.executor, one, other, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
+        one, other, found = _measured(experiment, setup, at, rows, recorder)
         kind, names, base = at.kind, (one.name, other.name), float(found.means[0, 0])
         labels = [list(one.labels), list(other.labels)]
         means = found.means.ravel()[1:]
         cells.append(Part(at.epoch, _cells(one, other)[1:], found.sums, means, found.null, found.null_name))
-        both = [row for row in _cells(one, other) if row["first"] != one.labels[0] and row["second"] != other.labels[0]]
-        joint.append(Part(at.epoch, both, found.joint, None, found.joint_null, found.null_name))
+        joint.append(Part(at.epoch, _both(one, other), found.joint, None, found.joint_null, found.null_name))
     to = Reported(setup, recorder, kind, rows, COLUMNS)
     title = f"{names[0]} and {names[1]}"
     frame = effects(to, cells, what=f"One row per checkpoint and combination of {title}, against both baselines.")
@@ -80,6 +77,41 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         baseline_mean=base,
         n_interactions_established=int(pairs["established"].sum()),
     )
+
+
+def effect_vector(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return what every combination does beyond the sum of each alone (the rows of ``interactions``)."""
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    setup = without_nulls(setup)
+    (at,) = at_checkpoints(experiment, setup, recorder)
+    one, other, found = _measured(experiment, setup, at, rows, recorder)
+    return vector_of(at, rows, [row["level"] for row in _both(one, other)], found.joint, recorder)
+
+
+def promised(experiment: Grid, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    executor = setup.executor()
+    one, other = (
+        as_factor(bind(name, spec, experiment, setup, executor), name) for name, spec in experiment.factors().items()
+    )
+    return promise(setup, rows, (one.n_levels - 1) * (other.n_levels - 1))
+
+
+def _measured(
+    experiment: Grid, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder
+) -> tuple[Factor, Factor, Gridded]:
+    one, other = (
+        as_factor(bind(name, spec, experiment, setup, at.executor), name).fit(at.executor, rows.fit)
+        for name, spec in experiment.factors().items()
+    )
+    n_null, rng = setup.stats.n_null, setup.rng("grid")
+    return one, other, grid(at.executor, one, other, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
+
+
+def _both(one: Factor, other: Factor) -> list[dict[str, str]]:
+    """Return the combinations in which neither factor is at its baseline."""
+    return [row for row in _cells(one, other) if row["first"] != one.labels[0] and row["second"] != other.labels[0]]
 
 
 def _cells(one: Factor, other: Factor) -> list[dict[str, str]]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from paribus.arrays import Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
-from paribus.experiments.any._session import as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._session import At, Rows, as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.interact import Interact
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor, Units
-from paribus.methods.interact import interact
+from paribus.methods.interact import Interacted, interact
 from paribus.results.schema import Aggregates, Figure
 
 COLUMNS = {
@@ -43,20 +48,7 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     joint: list[Part] = []
     kind, name = "", ""
     for at in at_checkpoints(experiment, setup, recorder):
-        units = _several(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-        units = units.fit(at.executor, rows.fit)
-        chosen = sorted(ranked(setup, at, units, rows)[: experiment.n_units].tolist())
-        found = interact(
-            at.executor,
-            units,
-            chosen,
-            at.readout,
-            rows.reported,
-            order=min(experiment.order, len(chosen)),
-            n_null=setup.stats.n_null,
-            rng=setup.rng("interact"),
-            watch=recorder,
-        )
+        units, found = _measured(experiment, setup, at, rows, recorder)
         kind, name = at.kind, units.name
         sizes = [len(one) for one in found.members]
         for parts, wanted in ((single, [1]), (joint, [2, 3])):
@@ -80,6 +72,45 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
         )
     )  # fmt: skip
     return summed_up(to, frame, factor=name)
+
+
+def effect_vector(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the interaction of every set of two units or more (the rows of ``effects``)."""
+    rows = rows_of(experiment, setup, fitted=True)
+    setup = without_nulls(setup)
+    (at,) = at_checkpoints(experiment, setup, recorder)
+    units, found = _measured(experiment, setup, at, rows, recorder)
+    some = [row for row, members in enumerate(found.members) if len(members) > 1]
+    labels = [str(_row(units, found.members[row])["level"]) for row in some]
+    return vector_of(at, rows, labels, found.sums.rows(_ints(some)), recorder)
+
+
+def promised(experiment: Interact, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    rows = rows_of(experiment, setup, fitted=True)
+    units = _several(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    n = min(experiment.n_units, len(units.names))
+    return promise(setup, rows, sum(math.comb(n, size) for size in range(2, experiment.order + 1)))
+
+
+def _measured(
+    experiment: Interact, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder
+) -> tuple[Units, Interacted]:
+    units = _several(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+    units = units.fit(at.executor, rows.fit)
+    chosen = sorted(ranked(setup, at, units, rows)[: experiment.n_units].tolist())
+    found = interact(
+        at.executor,
+        units,
+        chosen,
+        at.readout,
+        rows.reported,
+        order=min(experiment.order, len(chosen)),
+        n_null=setup.stats.n_null,
+        rng=setup.rng("interact"),
+        watch=recorder,
+    )
+    return units, found
 
 
 def _several(found: Factor | Units, name: str) -> Units:

@@ -10,9 +10,12 @@ from paribus.arrays import Floats
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, place_of, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.patch import Patch
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._patch import Patches
 from paribus.factors.spec import Patch as PatchFactor
@@ -21,7 +24,7 @@ from paribus.measure.place import Place
 from paribus.methods.patch import Patched, patch
 from paribus.results.schema import Aggregates, Figure
 from paribus.stats.bootstrap import tails
-from paribus.stats.clusters import ClusterSums, bootstrap_weights
+from paribus.stats.clusters import ClusterSums, bootstrap_weights, joined
 from paribus.stats.intervals import MIN_CLUSTERS
 
 COLUMNS = {
@@ -49,7 +52,7 @@ class _Way:
 
 def validate(experiment: Patch, setup: NetworkSetup) -> None:
     """Look up everything that is named, at every place."""
-    look_up(experiment, setup)
+    look_up(replace(experiment, place=experiment.at()[0]), setup)
     executor = setup.executor()
     for way in _ways(experiment, setup):
         for place in experiment.at():
@@ -65,20 +68,10 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     """
     parts: list[Part] = []
     ways = _ways(experiment, setup)
-    kind, base, n_null = "", float("nan"), min(experiment.n_donors, setup.stats.n_null)
+    kind, base = "", float("nan")
     for at in at_checkpoints(experiment, setup, recorder):
         for way in ways:
-            patches = [_bound(experiment, setup, at.executor, way, place) for place in experiment.at()]
-            found = patch(
-                at.executor,
-                patches,
-                patches[0].donors,
-                at.readout,
-                way.rows.reported,
-                n_null=n_null,
-                rng=setup.rng(f"patch {way.name}"),
-                watch=recorder,
-            )
+            found = _measured(experiment, setup, at, way, recorder)
             kind, base = at.kind, found.base
             labels = _labels(setup, at, experiment, way, found)
             parts.append(Part(at.epoch, labels, found.sums, found.means, found.null, found.null_name))
@@ -97,6 +90,37 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         look = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "part", "ylabel": "site"}
         recorder.figure(Figure("patch_map", "heatmap", ("effects",), cells, "Effect of patching", caption, look))
     return summed_up(to, frame, baseline_mean=base)
+
+
+def effect_vector(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of every place, patched one way after the other."""
+    setup = without_nulls(setup)
+    ways = _ways(experiment, setup)
+    (at,) = at_checkpoints(experiment, setup, recorder)
+    sums = joined([_measured(experiment, setup, at, way, recorder).sums for way in ways])
+    labels = [f"{place}, {way.name}" if len(ways) > 1 else place for way in ways for place in experiment.at()]
+    return vector_of(at, ways[0].rows, labels, sums, recorder)
+
+
+def promised(experiment: Patch, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    ways = _ways(experiment, setup)
+    return promise(setup, ways[0].rows, len(ways) * len(experiment.at()))
+
+
+def _measured(experiment: Patch, setup: NetworkSetup, at: At, way: _Way, recorder: Recorder) -> Patched:
+    patches = [_bound(experiment, setup, at.executor, way, place) for place in experiment.at()]
+    return patch(
+        at.executor,
+        patches,
+        patches[0].donors,
+        at.readout,
+        way.rows.reported,
+        n_null=min(experiment.n_donors, setup.stats.n_null),
+        rng=setup.rng(f"patch {way.name}"),
+        joining=setup.rng("patch"),
+        watch=recorder,
+    )
 
 
 def _ways(experiment: Patch, setup: NetworkSetup) -> list[_Way]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from paribus.arrays import Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
-from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.swap import Swap
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import LEAST_TESTED, EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor, InputFactor, Units
 from paribus.methods.swap import Swapped, swap
@@ -57,12 +61,8 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     observed: list[pd.DataFrame] = []
     kind, name = "", ""
     for at in at_checkpoints(experiment, setup, recorder):
-        _refuse_kl(at.kind)
-        factor = as_observed(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-        found = swap(at.executor, factor, at.readout, rows.reported, rng=setup.rng("swap"), watch=recorder)
+        factor, found = _measured(experiment, setup, at, rows, recorder)
         kind, name = at.kind, factor.name
-        if found.unknown:
-            recorder.warn(f"{found.unknown} contexts show none of the levels of {name} and are left out.")
         labels = [_row(factor, int(a), int(b)) for a, b in found.pairs]
         means = found.means[found.pairs[:, 1]]
         parts.append(Part(at.epoch, labels, found.sums, means, found.null, found.null_name))
@@ -80,6 +80,38 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         )
     )  # fmt: skip
     return summed_up(to, frame, factor=name)
+
+
+def effect_vector(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of every level on those that show one other; rows over all others hold the same again."""
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    setup = without_nulls(setup)
+    (at,) = at_checkpoints(experiment, setup, recorder)
+    factor, found = _measured(experiment, setup, at, rows, recorder)
+    some = np.flatnonzero(found.pairs[:, 0] >= 0)
+    labels = [_row(factor, int(a), int(b))["level"] for a, b in found.pairs[some]]
+    return vector_of(at, rows, labels, found.sums.rows(some), recorder)
+
+
+def promised(experiment: Swap, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand: a level that too few contexts show gives no entry."""
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    factor = as_observed(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    own: Ints | None = factor.observed(rows.reported)
+    assert own is not None
+    shown = np.bincount(own[own >= 0], minlength=factor.n_levels)
+    return promise(setup, rows, int((shown >= LEAST_TESTED).sum()) * (factor.n_levels - 1))
+
+
+def _measured(
+    experiment: Swap, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder
+) -> tuple[InputFactor, Swapped]:
+    _refuse_kl(at.kind)
+    factor = as_observed(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+    found = swap(at.executor, factor, at.readout, rows.reported, rng=setup.rng("swap"), watch=recorder)
+    if found.unknown:
+        recorder.warn(f"{found.unknown} contexts show none of the levels of {factor.name} and are left out.")
+    return factor, found
 
 
 def _refuse_kl(kind: str) -> None:

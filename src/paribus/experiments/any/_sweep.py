@@ -6,10 +6,14 @@ import numpy as np
 import pandas as pd
 
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
-from paribus.experiments.any._session import as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
+from paribus.measure.factor import Factor
 from paribus.methods.sweep import Swept, sweep
 from paribus.results.schema import Aggregates, Curve, Figure
 
@@ -33,18 +37,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     slopes: list[Part] = []
     kind, name, found = "", "", None
     for at in at_checkpoints(experiment, setup, recorder):
-        factor = as_factor(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-        factor = factor.fit(at.executor, rows.fit)
-        found = sweep(
-            at.executor,
-            factor,
-            at.readout,
-            rows.reported,
-            n_null=setup.stats.n_null,
-            n_permutations=setup.stats.n_permutations,
-            rng=setup.rng("sweep"),
-            watch=recorder,
-        )
+        factor, found = _measured(experiment, setup, at, rows, recorder)
         kind, name = at.kind, factor.name
         doses = factor.doses or (np.nan,) * factor.n_levels
         labels = [{"level": label, "dose": dose} for label, dose in zip(factor.labels, doses, strict=True)]
@@ -66,6 +59,38 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         recorder.curve(Curve("effect", levels, tuple(float(value) for value in last["mean_delta"]), "dose"))
     recorder.figure(_figure(name, kind, frame, by_dose=bool(slopes)))
     return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **_trend(found))
+
+
+def effect_vector(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of every level but the baseline."""
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    setup = without_nulls(setup)
+    (at,) = at_checkpoints(experiment, setup, recorder)
+    factor, found = _measured(experiment, setup, at, rows, recorder)
+    return vector_of(at, rows, factor.labels[1:], found.sums, recorder)
+
+
+def promised(experiment: Sweep, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    factor = as_factor(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    return promise(setup, rows, factor.n_levels - 1)
+
+
+def _measured(experiment: Sweep, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder) -> tuple[Factor, Swept]:
+    factor = as_factor(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
+    factor = factor.fit(at.executor, rows.fit)
+    found = sweep(
+        at.executor,
+        factor,
+        at.readout,
+        rows.reported,
+        n_null=setup.stats.n_null,
+        n_permutations=setup.stats.n_permutations,
+        rng=setup.rng("sweep"),
+        watch=recorder,
+    )
+    return factor, found
 
 
 def _trend(found: Swept) -> dict[str, float | str]:

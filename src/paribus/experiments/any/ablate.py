@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablate(Generic):
+class Ablate(Paired):
     """Take units away, each alone and the strongest K together, against random sets of like units.
 
     The order of the units is found on contexts whose clusters are not reported.

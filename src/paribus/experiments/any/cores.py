@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.effect_vector import WithoutEffectVector
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -15,13 +16,17 @@ LESS_IS_KEPT = ("loss", "kl")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cores(Generic):
+class Cores(Generic, WithoutEffectVector):
     """Which of the strongest units alone keep the readout? Every subset of them is measured in every context."""
 
     type: ClassVar[str] = "cores"
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
     work: ClassVar[str] = "paribus.experiments.any._cores"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("cores")
+    no_vector: ClassVar[str] = (
+        "which sets are cores differs from context to context, "
+        "so that halves share no entries; validate ablate of the same units"
+    )
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     n_units: int = field(6, low=1, high=12, help="How many of the strongest units are looked at; all others stay.")

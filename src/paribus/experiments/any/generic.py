@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import Experiment
+from paribus.experiments.base import Experiment, Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised, WithEffectVector
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
@@ -16,6 +17,7 @@ READOUTS = (
     "auto", "correct", "margin", "label_margin", "loss", "logit_difference", "output", "kl", "feature",
 )  # fmt: skip
 AUTO = "auto"
+ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,29 @@ class Generic(Experiment):
                     f"{type(self).__name__}.{name}: {type(spec).__name__} is no factor; choose one with "
                     f"factor@experiment.{name}=NAME"
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paired(Generic, WithEffectVector):
+    """Base of those whose rows are paired differences: halves of the clusters can be compared, and signs flipped."""
+
+    def measured_vector(self, setup: Any, recorder: Recorder) -> EffectVector:
+        """Return the rows of its table as a vector, measured once on the one network that is chosen."""
+        found: EffectVector = self.work_module().effect_vector(self, setup, recorder)
+        return found
+
+    def promised_vector(self, setup: Any) -> Promised:
+        """Return how many rows and clusters there can be.
+
+        Raises:
+            ConfigError: If several networks are chosen, or a row cannot be told from the others.
+        """
+        if setup.checkpoint == ALL:
+            raise ConfigError(
+                f"checkpoint={ALL}: a vector of effects is of one network; say checkpoint=final, peak_val or epoch:N"
+            )
+        found: Promised = self.work_module().promised(self, setup)
+        return found
 
 
 def endpoint(name: str) -> tuple[Endpoint, ...]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid(Generic):
+class Grid(Paired):
     """Measure two factors together, and how far both differ from the sum of each alone.
 
     A factor of the inputs comes first; two that edit activations must do so at the same place.

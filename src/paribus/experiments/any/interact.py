@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interact(Generic):
+class Interact(Paired):
     """Take pairs of units away alone and together: what does their joint presence add beyond the sum of both?
 
     Which units are looked at is found on contexts whose clusters are not reported.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.factors.spec import Patch as PatchFactor
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
@@ -14,7 +14,7 @@ from paribus.spec import field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch(Generic):
+class Patch(Paired):
     """Give every context the value that a donor has at a place, and see how far that brings what is read to the donor.
 
     Patches of single places need not add up.

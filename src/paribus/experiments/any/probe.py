@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.effect_vector import WithoutEffectVector
 from paribus.factors.spec import TARGETS
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
@@ -14,7 +15,7 @@ from paribus.spec import field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe(Generic):
+class Probe(Generic, WithoutEffectVector):
     """Fit linear probes on some clusters, score them on others. Nothing is changed: what is read need not be used."""
 
     type: ClassVar[str] = "probe"
@@ -22,6 +23,10 @@ class Probe(Generic):
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
     work: ClassVar[str] = "paribus.experiments.any._probe"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("probe")
+    no_vector: ClassVar[str] = (
+        "a probe is fitted to classes, "
+        "and flipped signs are not its chance level; its own table has a null of permuted classes"
+    )
 
     places: list[str] = field([], help="The places, a row each; empty: experiment.place.")
     targets: list[str] = field(["label"], choices=TARGETS, help="What is read.")

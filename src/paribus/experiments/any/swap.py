@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Swap(Generic):
+class Swap(Paired):
     """Give every context each level that others show, and compare with its own; beside it what grouping would say."""
 
     type: ClassVar[str] = "swap"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep(Generic):
+class Sweep(Paired):
     """Measure every level of a factor against its baseline, in the same contexts.
 
     A level is an edit of the input (a column, a style) or of activations (a direction, an eraser, a latent).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
-from paribus.stats.clusters import cluster_codes, reduce_to_clusters
+from paribus.stats.clusters import ClusterSums, cluster_codes
 
 LEAST_ENTRIES = 6
 """Entries below which a correlation says nothing."""
@@ -49,12 +49,17 @@ def mean_of(r: Floats) -> float:
     return float(r[known].mean()) if known.any() else float("nan")
 
 
+def halved(n_clusters: int, n_splits: int, rng: np.random.Generator) -> Bools:
+    """Return which clusters are in the first half, ``[splits, clusters]``: half of them (rounded down)."""
+    first = np.zeros(n_clusters, bool)
+    first[: n_clusters // 2] = True
+    return np.asarray(rng.permuted(np.tile(first, (n_splits, 1)), axis=1))
+
+
 def split_clusters(clusters: Ints, n_splits: int, rng: np.random.Generator) -> Bools:
     """Return which contexts are in the first half, ``[splits, n]``: whole clusters, half of them (rounded down)."""
     codes, k = cluster_codes(clusters)
-    first = np.zeros(k, bool)
-    first[: k // 2] = True
-    return np.asarray(rng.permuted(np.tile(first, (n_splits, 1)), axis=1)[:, codes])
+    return halved(k, n_splits, rng)[:, codes]
 
 
 def correlations(a: Floats, b: Floats) -> Floats:
@@ -76,23 +81,17 @@ def correlations(a: Floats, b: Floats) -> Floats:
     return out
 
 
-def interventional(
-    differences: Floats, clusters: Ints, first: Bools, n_draws: int, rng: np.random.Generator
-) -> Agreement:
+def interventional(reduced: ClusterSums, first: Bools, n_draws: int, rng: np.random.Generator) -> Agreement:
     """Compare halves of paired differences; null: the sign of every cluster's differences is drawn at random.
 
     Args:
-        differences: ``[entries, n]``, NaN where a context does not support an entry.
-        clusters: Cluster of each context ``[n]``.
-        first: Contexts of the first half, ``[splits, n]``, whole clusters.
+        reduced: The differences by cluster (or by joined clusters), one row per entry.
+        first: Clusters of the first half, ``[splits, clusters]``.
         n_draws: Number of sign patterns.
         rng: Draws them.
     """
-    reduced = reduce_to_clusters(differences, clusters)
-    codes, k = cluster_codes(clusters)
-    place = np.zeros(k, np.int64)
-    place[codes] = np.arange(len(codes))
-    halves = first[:, place].T.astype(np.float64)
+    k = reduced.sums.shape[1]
+    halves = first.T.astype(np.float64)
     counts = np.stack([reduced.counts @ halves, reduced.counts @ (1.0 - halves)])
 
     def compare(signs: Floats) -> Floats:

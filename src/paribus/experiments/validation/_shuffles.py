@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paribus.arrays import Floats, Ints
-from paribus.stats.clusters import reduce_to_clusters
+from paribus.arrays import Floats
+from paribus.stats.clusters import ClusterSums
 
 STATISTICS = ("rms", "max_abs")
 TINY = 1e-12
@@ -37,9 +37,8 @@ class Judged:
     p_of: dict[str, float]
 
 
-def flipped_means(differences: Floats, clusters: Ints, n_draws: int, rng: np.random.Generator) -> Floats:
-    """Return mean differences ``[draws, entries]`` with the sign of every cluster drawn at random."""
-    reduced = reduce_to_clusters(differences, clusters)
+def flipped_means(reduced: ClusterSums, n_draws: int, rng: np.random.Generator) -> Floats:
+    """Return mean differences ``[draws, entries]`` with the sign of every cluster (or joined ones) drawn at random."""
     signs = rng.choice((-1.0, 1.0), (n_draws, reduced.sums.shape[1]))
     return np.asarray(signs @ (reduced.sums / reduced.n[:, None]).T)
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from paribus.config import catalogue
 from paribus.errors import ConfigError
-from paribus.experiments.base import Experiment
-from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.base import ANY, Experiment
+from paribus.experiments.effect_vector import LEAST_TESTED, WithEffectVector, WithoutEffectVector
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
-if TYPE_CHECKING:
-    from paribus.experiments.effect_vector import Validated
+LEAST_ENTRIES = 6
+"""Entries that a vector must have to be judged."""
+FEW_CLUSTERS = 12
+"""Clusters below which data are too few to be split or flipped."""
+FOLLOWED = ("subject", "subjects", "may_lack", "requires")
+"""What a validation takes over from its target, besides evidence and version."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation(Experiment):
-    """Base of the experiments that validate another one; evidence and version follow their target."""
+    """Base of the experiments that validate another one; evidence, version and subject follow their target."""
 
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     subject: ClassVar[str] = "builds"
+    subjects: ClassVar[tuple[str, ...]] = (ANY,)
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
     takes_dtype: ClassVar[bool] = True
 
@@ -31,25 +36,44 @@ class Validation(Experiment):
         """Check that the target declares an effect vector.
 
         Raises:
-            ConfigError: If it is no experiment on builds, or declares none.
+            ConfigError: If it is no experiment, or declares none.
         """
+        name = getattr(self.target, "type", type(self.target).__name__)
+        if isinstance(self.target, WithoutEffectVector):
+            raise ConfigError(f"{type(self).__name__}.target: {name} has no effect vector: {self.target.no_vector}")
         if not declares_vector(type(self.target)):
-            name = getattr(self.target, "type", type(self.target).__name__)
             raise ConfigError(
                 f"{type(self).__name__}.target: {name} declares no effect vector, so there is nothing to validate; "
                 f"valid: {', '.join(declaring())}"
             )
-        # What the numbers claim, and what they mean, depends on the target.
+        # What the numbers claim, what they mean and what they are about depends on the target.
         object.__setattr__(self, "evidence", self.target.vector_evidence or self.target.evidence)
         object.__setattr__(self, "version", 1000 * type(self).version + self.target.version)
+        for one in FOLLOWED:
+            object.__setattr__(self, one, getattr(self.target, one))
 
-    def validate(self, setup: Validated) -> None:
-        """Look up what the target names.
+    def validate(self, setup: Any) -> None:
+        """Look up what the target names, and whether its vector can have enough entries.
 
         Raises:
-            ConfigError: If something does not exist.
+            ConfigError: If something does not exist, or entries or clusters are too few.
         """
         self.target.validate(setup)
+        promised = self.target.promised_vector(setup)
+        if promised is None:
+            return
+        if promised.n_contexts < LEAST_TESTED:
+            raise ConfigError(
+                f"experiment.target: {promised.n_contexts} contexts are reported, and an entry needs {LEAST_TESTED}; "
+                "raise experiment.target.n_contexts or name another split"
+            )
+        if promised.n_entries < LEAST_ENTRIES:
+            raise ConfigError(
+                f"experiment.target: the effect vector of {self.target.type} has {promised.n_entries} entries, and at "
+                f"least {LEAST_ENTRIES} are needed; ask it for more conditions"
+            )
+        if promised.n_clusters < FEW_CLUSTERS:
+            raise ConfigError(few_clusters(self, promised.n_clusters, clusters_called(self.target)))
 
 
 def declares_vector(kind: type) -> bool:
@@ -61,3 +85,13 @@ def declaring() -> list[str]:
     """Return the names of all shipped types that declare an effect vector, sorted."""
     types = (option.load() for option in catalogue.options("experiment"))
     return sorted(kind.type for kind in types if issubclass(kind, Experiment) and declares_vector(kind))
+
+
+def clusters_called(target: Experiment) -> str:
+    """Return what the clusters of a target's contexts are called."""
+    return "clusters" if target.subject == ANY else "source builds"
+
+
+def few_clusters(experiment: Experiment, n: int, called: str) -> str:
+    """Return why so few clusters are refused."""
+    return f"{experiment.type}: {n} {called} are too few; at least {FEW_CLUSTERS} are needed"

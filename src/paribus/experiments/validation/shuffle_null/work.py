@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats, Ints
-from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import Validated
 from paribus.experiments.validation._shuffles import STATISTICS, Judged, flipped_means, gathered, judged
-from paribus.experiments.validation._validated import lean, n_exchangeable, shuffled, usable_vector
+from paribus.experiments.validation._validated import Usable, lean, n_exchangeable, shuffled, usable_vector
 from paribus.experiments.validation.shuffle_null.spec import ShuffleNull
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.multiplicity import adjust
@@ -24,19 +23,14 @@ FEW_BUILDS = 12
 
 def run(experiment: ShuffleNull, setup: Validated, recorder: Recorder) -> Aggregates:
     """Draw the null, judge every entry and the whole vector."""
-    n_clusters = len(np.unique(setup.cluster))
-    if n_clusters < FEW_BUILDS:
-        raise ConfigError(f"shuffle_null: {n_clusters} source builds are too few; at least {FEW_BUILDS} are needed")
-    setup.describe(recorder)
-    vector, kept = usable_vector(experiment, setup)
-    if vector.differences is not None:
-        how = "signs of whole source builds flipped"
-        null = flipped_means(vector.differences[kept], setup.cluster, experiment.n_shuffles, setup.rng("shuffle_null"))
+    usable = usable_vector(experiment, setup, recorder)
+    labels = usable.labels
+    if usable.sums is not None:
+        null = flipped_means(usable.sums, experiment.n_shuffles, setup.rng("shuffle_null"))
     else:
-        how = "activations shuffled among source builds"
-        null = gathered(shuffled_vectors(experiment, setup, recorder, kept))
-    found = judged(vector.values[kept], null, centred=vector.differences is not None)
-    tables(experiment, setup, recorder, [vector.labels[i] for i in kept], found, how)
+        null = gathered(shuffled_vectors(experiment, setup, recorder, usable.kept))
+    found = judged(usable.values, null, centred=usable.sums is not None)
+    tables(experiment, setup, recorder, usable, found)
     level = 1 - setup.stats.confidence
     place = ("rms", "max_abs").index(experiment.statistic)
     beyond = np.flatnonzero(found.p_adj <= level)
@@ -44,21 +38,22 @@ def run(experiment: ShuffleNull, setup: Validated, recorder: Recorder) -> Aggreg
     return Aggregates(
         mean_delta=float(found.values.mean()),
         std_delta=float(found.values.std(ddof=1)),
-        n_samples=len(setup.contexts),
-        n_conditions=len(kept),
+        n_samples=usable.n_contexts,
+        n_conditions=len(labels),
         custom={
             "target": experiment.target.type,
-            "null": how,
+            "null": usable.null,
             "statistic": experiment.statistic,
             "observed": found.observed[experiment.statistic],
             "null_percentile": float(null_percentile(found.observed[experiment.statistic], found.drawn[:, place])),
             "p": found.p_of[experiment.statistic],
             "p_method": MONTE_CARLO,
             "passed": bool(found.p_of[experiment.statistic] <= level),
-            "n_entries": len(kept),
-            "n_left_out": len(vector.values) - len(kept),
-            "entries_beyond_null": [vector.labels[kept[i]] for i in beyond][:20],
+            "n_entries": len(labels),
+            "n_left_out": len(usable.vector.values) - len(labels),
+            "entries_beyond_null": [labels[i] for i in beyond][:20],
             "n_beyond_null": len(beyond),
+            **usable.vector.about,
         },
     )
 
@@ -75,10 +70,9 @@ def shuffled_vectors(experiment: ShuffleNull, setup: Validated, recorder: Record
         yield values[kept]
 
 
-def tables(
-    experiment: ShuffleNull, setup: Validated, recorder: Recorder, labels: list[str], found: Judged, how: str
-) -> None:
+def tables(experiment: ShuffleNull, setup: Validated, recorder: Recorder, usable: Usable, found: Judged) -> None:
     """Hand the tables and the figure over."""
+    how = usable.null
 
     def placed(values: Floats, null: Floats) -> dict[str, Floats]:
         low, median, high = null_quantiles(null)
@@ -89,7 +83,7 @@ def tables(
     observed = np.array([found.observed[name] for name in STATISTICS])
     summary = pd.DataFrame({"statistic": STATISTICS, "observed": observed, **placed(observed, found.drawn.T)})
     summary["p"], summary["p_method"], summary["p_adj"] = p, MONTE_CARLO, adjust(p, setup.stats.adjust)
-    entries = pd.DataFrame({"entry": labels, "effect": found.values, **placed(found.values, found.null.T)})
+    entries = pd.DataFrame({"entry": usable.labels, "effect": found.values, **placed(found.values, found.null.T)})
     entries["p"], entries["p_method"], entries["p_adj"] = found.p, MONTE_CARLO, found.p_adj
     draws = pd.DataFrame(found.drawn, columns=list(STATISTICS))
     draws.insert(0, "draw", np.arange(len(draws)))

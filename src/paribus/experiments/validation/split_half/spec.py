@@ -11,7 +11,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class SplitHalf(Validation):
-    """Split the source builds in two many times, run the target on each half, and correlate its effects.
+    """Split the clusters (source builds) in two many times, run the target on each half, and correlate its effects.
 
     Example:
         >>> from paribus.experiments.builds.family_1d_sweep import Family1dSweep
@@ -21,10 +21,10 @@ class SplitHalf(Validation):
 
     type: ClassVar[str] = "split_half"
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "do two halves of the source builds agree on another experiment's effects?"
+    summary: ClassVar[str] = "do two halves of the data agree on another experiment's effects?"
     work: ClassVar[str] = "paribus.experiments.validation.split_half.work"
 
-    n_splits: int = field(100, low=10, high=10000, help="Random splits of the source builds in two halves.")
+    n_splits: int = field(100, low=10, high=10000, help="Random splits of the clusters in two halves.")
     n_shuffles: int = field(199, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")
     shuffle_splits: int = field(
         3, low=1, help="Splits that the tested mean is taken over where each has to be computed anew (observational)."

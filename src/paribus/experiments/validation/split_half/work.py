@@ -6,11 +6,16 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
-from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Validated
-from paribus.experiments.validation._agreement import Agreement, interventional, observational, split_clusters
-from paribus.experiments.validation._validated import lean, n_exchangeable, shuffled, usable_vector
+from paribus.experiments.effect_vector import Validated
+from paribus.experiments.validation._agreement import (
+    Agreement,
+    halved,
+    interventional,
+    observational,
+    split_clusters,
+)
+from paribus.experiments.validation._validated import Usable, lean, n_exchangeable, shuffled, usable_vector
 from paribus.experiments.validation.split_half.spec import SplitHalf
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.nulls import null_percentile
@@ -21,28 +26,26 @@ FEW_BUILDS = 12
 
 def run(experiment: SplitHalf, setup: Validated, recorder: Recorder) -> Aggregates:
     """Compare the halves, then the halves of data in which nothing is left to find."""
-    n_clusters = len(np.unique(setup.cluster))
-    if n_clusters < FEW_BUILDS:
-        raise ConfigError(f"split_half: {n_clusters} source builds are too few to split; at least {FEW_BUILDS}")
-    setup.describe(recorder)
-    vector, kept = usable_vector(experiment, setup)
-    first = split_clusters(setup.cluster, experiment.n_splits, setup.rng("split_half"))
-    if vector.differences is not None:
-        found = flipped(experiment, setup, vector.differences[kept], first)
+    usable = usable_vector(experiment, setup, recorder)
+    rng = setup.rng("split_half")
+    if usable.sums is not None:
+        first = halved(usable.sums.sums.shape[1], experiment.n_splits, rng)
+        found = interventional(usable.sums, first, experiment.n_shuffles, setup.rng("split_half_null"))
     else:
-        found = recomputed(experiment, setup, recorder, kept, first)
-    tables(experiment, setup, recorder, vector, kept, found)
+        first = split_clusters(setup.cluster, experiment.n_splits, rng)
+        found = recomputed(experiment, setup, recorder, usable.kept, first)
+    tables(experiment, recorder, usable, found)
     level = 1 - setup.stats.confidence
     defined = np.isfinite(found.mean_r)
     if not defined:
         recorder.warn("the effects are all equal, so halves cannot be correlated; nothing is validated")
     recorder.metric("split_half_r", found.mean_r)
     return Aggregates(
-        n_samples=len(setup.contexts),
-        n_conditions=len(kept),
+        n_samples=usable.n_contexts,
+        n_conditions=len(usable.kept),
         custom={
             "target": experiment.target.type,
-            "null": null_name(experiment, vector),
+            "null": usable.null,
             "mean_r": found.mean_r,
             "spearman_brown": found.reliability,
             "tested_r": found.statistic,
@@ -52,15 +55,11 @@ def run(experiment: SplitHalf, setup: Validated, recorder: Recorder) -> Aggregat
             "p_method": MONTE_CARLO,
             "alternative": "greater",
             "passed": bool(defined and found.p <= level and found.mean_r > 0),
-            "n_entries": len(kept),
-            "n_left_out": len(vector.values) - len(kept),
+            "n_entries": len(usable.kept),
+            "n_left_out": len(usable.vector.values) - len(usable.kept),
+            **usable.vector.about,
         },
     )
-
-
-def flipped(experiment: SplitHalf, setup: Validated, differences: Floats, first: Bools) -> Agreement:
-    """Compare halves of paired differences, tested under random signs of whole source builds."""
-    return interventional(differences, setup.cluster, first, experiment.n_shuffles, setup.rng("split_half_null"))
 
 
 def recomputed(experiment: SplitHalf, setup: Validated, recorder: Recorder, kept: Ints, first: Bools) -> Agreement:
@@ -85,21 +84,13 @@ def recomputed(experiment: SplitHalf, setup: Validated, recorder: Recorder, kept
     return observational(vector, first, experiment.n_shuffles, min(experiment.shuffle_splits, experiment.n_splits))
 
 
-def null_name(experiment: SplitHalf, vector: EffectVector) -> str:
-    """Return what the null is, in words."""
-    observed = "activations shuffled among source builds"
-    return observed if vector.differences is None else "signs of whole source builds flipped"
-
-
-def tables(
-    experiment: SplitHalf, setup: Validated, recorder: Recorder, vector: EffectVector, kept: Ints, found: Agreement
-) -> None:
+def tables(experiment: SplitHalf, recorder: Recorder, usable: Usable, found: Agreement) -> None:
     """Hand the tables and the figure over."""
-    evidence = experiment.evidence
+    evidence, vector = experiment.evidence, usable.vector
     recorder.table(
         Table(
             "split_correlations",
-            "One row per split of the source builds, and one per null draw (a mean over splits).",
+            f"One row per split of the {usable.called}, and one per null draw (a mean over splits).",
             evidence,
             pd.DataFrame(
                 {
@@ -114,13 +105,13 @@ def tables(
     recorder.table(
         Table(
             "entries",
-            "One row per entry of the effect vector, from all of the data.",
+            f"One row per entry of the effect vector, from {usable.scope}.",
             evidence,
             pd.DataFrame(
                 {
                     "entry": vector.labels,
                     "effect": vector.values,
-                    "used": np.isin(np.arange(len(vector.values)), kept),
+                    "used": np.isin(np.arange(len(vector.values)), usable.kept),
                 }
             ),
             {"used": "whether it rests on enough contexts (30) to be correlated"},
@@ -133,8 +124,7 @@ def tables(
             ("split_correlations",),
             {"value": "r", "group": "kind"},
             f"Do halves of the data agree on {experiment.target.type}?",
-            "Correlation of the effects of two halves for every split; grey: its mean over splits with "
-            f"{null_name(experiment, vector)}.",
+            f"Correlation of the effects of two halves for every split; grey: its mean over splits with {usable.null}.",
             {"share": True}
             | {"observed": found.statistic, "p": found.p, "null_group": "null", "xlabel": "correlation of halves"},
         )
