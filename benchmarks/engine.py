@@ -27,10 +27,11 @@ from torch import Tensor, nn
 
 from paribus.engine.evaluation import Engine, Evaluation
 from paribus.engine.hooks import at_rest, visiting
-from paribus.engine.inputs import RowEvaluator, evaluate_blocks, evaluate_unique, sort_sets, unique_rows
+from paribus.engine.inputs import unique_rows
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import AblateUnits, ProjectOut, Steer
 from paribus.engine.sites import Site
+from paribus.measure import ArraySubject, Contexts, Design, Executor, Outputs
 from paribus.models.nets.resnet import ResNet18Net
 
 WIDTHS = {"avgpool": 512, "layer3": 256}
@@ -163,27 +164,38 @@ def main() -> None:
 def edited_inputs(generator: np.random.Generator) -> None:
     """Print what deduplication costs and saves: 200,000 edited sets of 20 ids, 60,000 of them distinct."""
     rows = generator.integers(0, 140, (60_000, 20))[generator.integers(0, 60_000, 200_000)]
-    # Deep sets (Zaheer et al. 2017): a small network on every token, their mean, a linear layer.
-    token = nn.Sequential(nn.Embedding(140, 64), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64))
-    score = nn.Linear(64, 1)
+    network = DeepSets()
 
-    def evaluate(part: np.ndarray) -> np.ndarray:
+    def bare(some: np.ndarray) -> None:
         with torch.no_grad():
-            return score(token(torch.from_numpy(part)).mean(1))[:, 0].numpy()
+            for part in torch.from_numpy(some).split(512):
+                network(part)
 
-    def in_batches(some: np.ndarray) -> np.ndarray:
-        return np.concatenate([evaluate(some[start : start + 512]) for start in range(0, len(some), 512)])
+    def streamed(some: np.ndarray) -> None:
+        subject = ArraySubject(Contexts(inputs=torch.from_numpy(some)))
+        for _ in Executor(network, subject).stream(Design(), Outputs()):
+            pass
 
     distinct = rows[unique_rows(rows)[0]]
-    bare, everything = least(lambda: in_batches(distinct)), least(lambda: in_batches(rows))
-    whole = least(lambda: evaluate_unique(rows, evaluate))
-    blocks = [rows[start : start + 20_000] for start in range(0, len(rows), 20_000)]
-    streamed = least(lambda: list(evaluate_blocks(blocks, RowEvaluator(evaluate))))
+    took = [least(lambda: work(some)) for some in (distinct, rows) for work in (bare, streamed)]  # noqa: B023
     print(f"Edited inputs, {len(rows)} rows of 20 ids, {len(distinct)} distinct, a small deep-sets model\n")
-    print("| bare, distinct rows | evaluate_unique | in blocks of 20,000 | bare, all rows | sort_sets |")
-    print("| --- | --- | --- | --- | --- |")
-    ordering = least(lambda: sort_sets(rows))
-    print(f"| {bare:.3f} s | {whole:.3f} s | {streamed:.3f} s | {everything:.3f} s | {ordering:.3f} s |\n")
+    print("| bare, distinct rows | executor, distinct rows | bare, all rows | executor, all rows |")
+    print("| --- | --- | --- | --- |")
+    print(f"| {' | '.join(f'{one:.3f} s' for one in took)} |\n")
+
+
+class DeepSets(nn.Module):
+    """A small network on every token, their mean, a linear layer (deep sets, Zaheer et al. 2017)."""
+
+    def __init__(self) -> None:
+        """Make it for 140 tokens."""
+        super().__init__()
+        self.token = nn.Sequential(nn.Embedding(140, 64), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64))
+        self.score = nn.Linear(64, 1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return a score ``[n, 1]`` for tokens ``[n, L]``."""
+        return self.score(self.token(tokens).mean(1))
 
 
 def report(

@@ -13,11 +13,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Figure, Table
-
-
-def checkpoint_name(epoch: int) -> str:
-    """Return the name under which the weights after ``epoch`` epochs are kept."""
-    return f"checkpoint_e{epoch:05d}"
+from paribus.training.loops.workspace import checkpoint_name
 
 
 def trainable(setup: BuildSetup) -> nn.Module:

@@ -23,7 +23,7 @@ from paribus.subjects.labelled import LabelledData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
 from paribus.training.loops.measure import Evaluation, SplitImages, best_epoch, evaluate, memory_format
-from paribus.training.loops.workspace import CheckpointStore
+from paribus.training.loops.workspace import CheckpointStore, checkpoint_name
 from paribus.training.schedule import log_spaced, thinned
 from paribus.training.spec import TrainingSpec
 
@@ -41,11 +41,6 @@ def peaks_of(splits: Collection[str]) -> dict[str, str]:
     """
     found = {peak: next((split for split in among if split in splits), None) for peak, among in _PEAKS}
     return {peak: f"{split}_acc" for peak, split in found.items() if split is not None}
-
-
-def checkpoint_name(epoch: int) -> str:
-    """Return the name under which the weights after ``epoch`` epochs are kept."""
-    return f"checkpoint_e{epoch:05d}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a training keeps its state."""
+"""Where a training keeps its state, and under which names."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ class CheckpointStore(Protocol):
 
     def load(self, name: str) -> dict[str, Any] | None:
         """Return what was kept under ``name``, or None."""
+
+
+def checkpoint_name(epoch: int) -> str:
+    """Return the name under which the weights after ``epoch`` epochs are kept.
+
+    Example:
+        >>> checkpoint_name(12)
+        'checkpoint_e00012'
+    """
+    return f"checkpoint_e{epoch:05d}"

@@ -21,6 +21,7 @@ from paribus.subjects.builds.contexts import remove_some
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.tokens import n_tokens
 from paribus.training.loops.sae import SAERun, quality, random_baseline, train_sae
+from paribus.training.loops.workspace import checkpoint_name
 from paribus.training.sae import SAEQuality, SAETraining
 
 QUALITY_COLUMNS = {
@@ -121,7 +122,7 @@ def _publish(
 ) -> None:
 
     step = run.history[-1][0]
-    name = shared.checkpoint_name(step)
+    name = checkpoint_name(step)
     state = {
         "model": shared.cpu_state(network),
         "sae": shared.cpu_state(sae),

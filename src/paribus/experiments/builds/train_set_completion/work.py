@@ -11,6 +11,7 @@ from paribus.experiments.builds.train_set_completion.loop import train_set_compl
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
 from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
 from paribus.results.schema import Aggregates
+from paribus.training.loops.workspace import checkpoint_name
 
 HISTORY_COLUMNS = {
     "epoch": "passes over the training builds so far",
@@ -61,7 +62,7 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
     if run.resumed_from is not None:
         recorder.warn(f"training was interrupted and taken up again after epoch {run.resumed_from}")
     recorder.table(shared.checkpoint_table(run.best_epoch))
-    name = shared.checkpoint_name(run.best_epoch)
+    name = checkpoint_name(run.best_epoch)
     recorder.workspace.save(name, {"model": shared.cpu_state(network), "epoch": run.best_epoch})
     recorder.workspace.publish(name)
     recorder.figure(

@@ -20,7 +20,7 @@ from paribus.experiments.tokens.train_modular_addition.loop import (
 from paribus.experiments.tokens.train_modular_addition.spec import TrainModularAddition
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.training.loops.classifier import checkpoint_name
+from paribus.training.loops.workspace import checkpoint_name
 
 COLUMNS = {
     "epoch": "steps so far, each on all training pairs",
