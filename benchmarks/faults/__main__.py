@@ -92,8 +92,8 @@ def _load() -> None:
 
     import paribus.cli.launch
     import paribus.compare.compare_interventions
-    import paribus.experiments.builds.family_1d_sweep
-    import paribus.experiments.training.train_classifier
+    import paribus.experiments.builds.family_1d_sweep.work
+    import paribus.experiments.training._train_classifier
     import paribus.report.page
     import paribus.running.run
     import paribus.sweep.end  # noqa: F401

@@ -13,8 +13,9 @@ from paribus.errors import CheckpointError, ConfigError, ExperimentError
 from paribus.experiments.base import MemoryWorkspace
 from paribus.models.small_cnn import SmallCNN
 from paribus.subjects.images.digits_scanners import DigitsScanners
-from paribus.training.loops.classifier import checkpoint_name, train_classifier
+from paribus.training.loops.classifier import train_classifier
 from paribus.training.loops.measure import effective_rank
+from paribus.training.loops.workspace import checkpoint_name
 from paribus.training.spec import TrainingSpec
 
 SPEC = TrainingSpec(epochs=5, n_evaluations=4, n_checkpoints=2)

@@ -9,7 +9,8 @@ from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
 from paribus.experiments.setup_labelled import LabelledSetup
-from paribus.experiments.training.train_classifier import HISTORY_COLUMNS, TrainClassifier
+from paribus.experiments.training._train_classifier import HISTORY_COLUMNS
+from paribus.experiments.training.train_classifier import TrainClassifier
 from paribus.figures.draw import draw
 from paribus.models.small_cnn import SmallCNN
 from paribus.results.evidence import Evidence
@@ -103,10 +104,10 @@ def test_it_says_which_weights_the_init_scale_touches(run):
     assert not result.diagnostics.warnings
 
 
-def test_it_warns_where_the_init_scale_stands_before_a_norm():
+def test_it_warns_where_the_init_scale_comes_before_a_norm():
     recorder = MemoryRecorder()
     perform(TrainClassifier(), setup(norm="batch"), recorder)
-    assert any("3 of 4 scaled weights stand before a normalisation" in w for w in recorder.diagnostics.warnings)
+    assert any("3 of 4 scaled weights come before a normalisation" in w for w in recorder.diagnostics.warnings)
 
 
 def test_figures_can_be_drawn(run):
