@@ -1,7 +1,8 @@
 """A sweep that is killed again and again completes by the same command: nothing is lost, nothing is there twice.
 
 ``python -m benchmarks.kills`` runs 60 jobs with 4 workers through 20 kills of workers and of the entrypoint, and
-compares every result with that of an undisturbed sweep, bit for bit.
+compares every result with that of an undisturbed sweep, bit for bit: on SQLite, and with ``--server`` on a tracking
+server over PostgreSQL.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.servers import team
 from paribus.tracking.heartbeat import process_alive
 from paribus.tracking.life_mark import life_mark
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.states import RunState, run_states
+from paribus.tracking.store import open_store
 
 TINY = (
     "experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "data.n_builds=40",
-    "stats=quick", "experiment.placebo_contexts=20", "tracking.experiment=killed",
+    "stats=quick", "experiment.placebo_contexts=20",
 )  # fmt: skip
 PATIENCE = 120.0
 WORKER, ENTRYPOINT = "worker", "entrypoint"
@@ -37,17 +40,34 @@ class Sweep:
 
     Attributes:
         folder: Where it is run.
-        words: The words after ``paribus -m``.
+        words: The words after ``paribus -m``, without those about the store.
+        server: Address of a tracking server, None for the store of the folder.
+        experiment: MLflow experiment of its runs.
         pids: Every process that a run of it lived in.
     """
 
     folder: Path
     words: tuple[str, ...]
+    server: str | None = None
+    experiment: str = "killed"
 
     def __post_init__(self) -> None:
         """Start nothing yet."""
         self.pids: set[int] = set()
         self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def spec(self) -> TrackingSpec:
+        """The store of its runs."""
+        if self.server is None:
+            return TrackingSpec(experiment=self.experiment, folder=str(self.folder))
+        return TrackingSpec(kind="server", uri=self.server, experiment=self.experiment)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The words of the command."""
+        store = () if self.server is None else ("tracking=server", f"tracking.uri={self.server}")
+        return (*self.words, *store, f"tracking.experiment={self.experiment}")
 
     def close(self) -> None:
         """End the command if it goes on."""
@@ -57,7 +77,7 @@ class Sweep:
     def start(self) -> subprocess.Popen[str]:
         """Start the command."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "paribus", "-m", *self.words],
+            [sys.executable, "-m", "paribus", "-m", *self.said],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -67,7 +87,7 @@ class Sweep:
 
     def runs(self) -> list[RunState]:
         """Return the runs so far, the latest first."""
-        found = run_states(TrackingSpec(experiment="killed", folder=str(self.folder)))
+        found = run_states(self.spec)
         marks = [mark for run in found if (mark := life_mark(run.tags)) is not None]
         self.pids |= {mark.pid for mark in marks}
         return found
@@ -119,9 +139,11 @@ class Sweep:
 def results(sweep: Sweep) -> dict[str, bytes]:
     """Return the tables of every finished identity as bytes, by identity and file."""
     found: dict[str, bytes] = {}
+    store = open_store(sweep.spec, writing=False)
     for run in sweep.runs():
-        if run.status == "FINISHED" and run.artifacts is not None:
-            for path in sorted((run.artifacts / "tables").glob("*.json")):
+        if run.status == "FINISHED":
+            store.complete(run.run_id)
+            for path in sorted(store.download(run.run_id, "tables").glob("*.json")):
                 found[f"{run.identity}/{path.name}"] = path.read_bytes()
     return found
 
@@ -133,34 +155,28 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--server", action="store_true", help="on a tracking server over PostgreSQL")
     asked = parser.parse_args()
+    if not asked.server:
+        return disturbed(asked, None)
+    with team() as server:
+        return disturbed(asked, server.uri)
+
+
+def disturbed(asked: argparse.Namespace, server: str | None) -> int:
+    """Kill a sweep at random moments until it is through, and look at what is there; 1 if anything is wrong."""
     random.seed(asked.seed)
     with tempfile.TemporaryDirectory() as root:
         words = (*TINY, f"seed=range({asked.jobs})", f"workers={asked.workers}")
-        killed, plain = (Sweep(Path(root) / name, words) for name in ("killed", "plain"))
+        killed, plain = (Sweep(Path(root) / name, words, server, name) for name in ("killed", "plain"))
         for each in (killed, plain):
             each.folder.mkdir()
-        done = 0
-        while done < asked.kills:
-            process = killed.start()
-            while done < asked.kills and process.poll() is None:
-                killed.wait_for_more(len(killed.finished()) + random.randint(0, 2))
-                time.sleep(random.random() * 0.3)
-                what = random.choice((WORKER, WORKER, ENTRYPOINT))
-                done += killed.kill(what)
-                if what == ENTRYPOINT:
-                    break
-            if process.poll() is None and done < asked.kills:
-                process.wait()
-            if len(killed.finished()) == asked.jobs:
-                break
-        if killed.process is not None and killed.process.poll() is None:
-            killed.process.wait()
+        done = _killed(killed, asked)
         orphans = killed.orphans()
         code, out = killed.complete()
         finished = killed.finished()
         statuses = Counter(run.status for run in killed.runs())
-        print(f"{done} kills; runs: {dict(statuses)}; orphans: {orphans}; exit code {code}")
+        print(f"{done} kills; runs: {dict(statuses)}; orphans: {orphans}; exit code {code}", flush=True)
         expected, _ = plain.complete()
         same = results(killed) == results(plain)
         print(f"finished identities: {len(finished)} of {asked.jobs}, the most runs of one: {max(finished.values())}")
@@ -170,6 +186,23 @@ def main() -> int:
             print(out)
             return 1
     return 0
+
+
+def _killed(sweep: Sweep, asked: argparse.Namespace) -> int:
+    """Start the sweep again and again, and kill a worker or the entrypoint at random moments; return how often."""
+    done = 0
+    while done < asked.kills and len(sweep.finished()) < asked.jobs:
+        process = sweep.start()
+        while done < asked.kills and process.poll() is None:
+            sweep.wait_for_more(len(sweep.finished()) + random.randint(0, 2))
+            time.sleep(random.random() * 0.3)
+            what = random.choice((WORKER, WORKER, ENTRYPOINT))
+            done += sweep.kill(what)
+            if what == ENTRYPOINT:
+                break
+        if process.poll() is None:
+            process.wait()
+    return done
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_wrong_plans_are_refused_in_one_line(tracked_workdir, capsys):
 
 @pytest.fixture
 def sweep(tracked_workdir):
-    made = Sweep(tracked_workdir, (*TINY, "tracking.experiment=killed", "seed=range(6)", "workers=2"))
+    made = Sweep(tracked_workdir, (*TINY, "seed=range(6)", "workers=2"))
     yield made
     made.close()
 
@@ -76,7 +76,7 @@ def test_a_sweep_that_is_killed_twice_is_completed_by_the_same_command(tracked_w
     assert "not running here" in out and "the same command again does what is missing" in out
     before = len(sweep.finished())
     assert 1 <= before < number and f"{before} finished" in out
-    out = said("-m", *sweep.words)
+    out = said("-m", *sweep.said)
     assert f"{before} of {number} jobs are done already and reused" in out
     assert sorted(sweep.finished().values()) == [1] * number, "each identity once"
     assert {run.status for run in sweep.runs()} == {"FINISHED", "KILLED"}, "nothing is left RUNNING"

@@ -12,14 +12,14 @@ import time
 
 import pytest
 
-from paribus.tracking.claims import FILE, Claims
+from paribus.tracking.claims import FILE, FileClaims
 
 ONE, OTHER = "a" * 32, "b" * 32
 HOLDER = """
 import sys, time
 from pathlib import Path
-from paribus.tracking.claims import Claims
-with Claims.of(Path(sys.argv[1])).hold(sys.argv[2], lambda: print("busy", flush=True)):
+from paribus.tracking.claims import FileClaims
+with FileClaims.of(Path(sys.argv[1])).hold(sys.argv[2], lambda: print("busy", flush=True)):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -49,7 +49,7 @@ def holder(tmp_path):
 def test_a_claim_is_held_by_one_process(tmp_path, holder):
     first = holder()
     assert first.stdout.readline() == "held\n"
-    claims = Claims.of(tmp_path)
+    claims = FileClaims.of(tmp_path)
     assert not claims.take(ONE)
     assert claims.take(OTHER)
     claims.release(OTHER)
@@ -66,12 +66,12 @@ def test_a_killed_process_holds_nothing(tmp_path, holder):
     process.send_signal(signal.SIGKILL)
     process.wait()
     told = []
-    with Claims.of(tmp_path).hold(ONE, lambda: told.append(True)):
+    with FileClaims.of(tmp_path).hold(ONE, lambda: told.append(True)):
         assert not told
 
 
 def test_a_thread_may_take_its_own_again_and_another_waits(tmp_path):
-    claims = Claims.of(tmp_path)
+    claims = FileClaims.of(tmp_path)
     order = []
 
     def other():
@@ -90,22 +90,22 @@ def test_a_thread_may_take_its_own_again_and_another_waits(tmp_path):
 
 
 def test_an_error_gives_the_claim_back(tmp_path, holder):
-    with pytest.raises(ValueError, match="boom"), Claims.of(tmp_path).hold(ONE, lambda: None):
+    with pytest.raises(ValueError, match="boom"), FileClaims.of(tmp_path).hold(ONE, lambda: None):
         raise ValueError("boom")
     assert holder().stdout.readline() == "held\n"
 
 
 def test_reading_the_file_does_not_matter_but_closing_it_here_would(tmp_path, holder):
     """Why there is one object for each process: closing any descriptor of the file drops all locks on it."""
-    claims = Claims.of(tmp_path)
-    assert Claims.of(tmp_path / ".") is claims
+    claims = FileClaims.of(tmp_path)
+    assert FileClaims.of(tmp_path / ".") is claims
     assert claims.take(ONE)
     os.close(os.open(tmp_path / FILE, os.O_RDWR))
     assert holder().stdout.readline() == "held\n"  # the trap, as the system has it
 
 
 def _count(folder, identity, rounds, barrier, path):
-    claims = Claims.of(folder)
+    claims = FileClaims.of(folder)
     for number in range(rounds):
         barrier.wait()
         with claims.hold(identity, lambda: None):
@@ -132,7 +132,7 @@ def test_of_many_processes_one_does_the_work(tmp_path):
 
 
 def test_a_thread_gives_back_as_often_as_it_took(tmp_path):
-    claims, seen = Claims.of(tmp_path), []
+    claims, seen = FileClaims.of(tmp_path), []
 
     def other():
         taken = claims.take(ONE)

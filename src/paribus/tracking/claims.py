@@ -2,6 +2,7 @@
 
 A claim on the embedded store is a lock on one byte of one file, which the kernel gives to one process and takes back
 when that process ends, however it ends. So there is no sign of life to write, no clock to compare, nothing to clean up.
+A server has no such locks: :mod:`paribus.tracking.ledger` does the same with what it has.
 """
 
 from __future__ import annotations
@@ -10,45 +11,33 @@ import contextlib
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 fcntl: Any = None
 with contextlib.suppress(ImportError):  # without byte-range locks (Windows) there are no claims, as with tracking=off
     import fcntl
 
 FILE = ".paribus.claims"
-POLL_SECONDS = 0.1
 _BYTES_FROM = 15
 """Hexadecimal digits of an identity that say which byte is its own: 60 bits, so that two hardly ever share one."""
 
 
-class Claims:
-    """The claims of one store. One object for each file and process, because closing the file would drop every lock."""
+class Claims(ABC):
+    """The claims of one store, as one process sees them; a thread may take its own again.
 
-    _open: dict[tuple[int, str], Claims] = {}
-    _opening = threading.Lock()
+    Attributes:
+        poll_seconds: Time between two looks at a claim that another process holds.
+    """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file; :meth:`of` gives the object that this process shares."""
-        self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    poll_seconds: ClassVar[float]
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
         self._changed = threading.Condition()
         self._held: dict[str, tuple[int, int]] = {}
-
-    @classmethod
-    def of(cls, folder: Path) -> Claims:
-        """Return this process's claims on the store whose artifacts are in ``folder``.
-
-        Raises:
-            OSError: If the file cannot be written.
-        """
-        path = folder.resolve() / FILE
-        key = (os.getpid(), str(path))  # a forked process inherits the object, but none of its locks
-        with cls._opening:
-            if key not in cls._open:
-                cls._open[key] = cls(path)
-            return cls._open[key]
 
     @contextlib.contextmanager
     def hold(self, identity: str, busy: Callable[[], None]) -> Iterator[None]:
@@ -63,7 +52,7 @@ class Claims:
             if not told:
                 busy()
                 told = True
-            time.sleep(POLL_SECONDS)
+            time.sleep(self.poll_seconds)
         try:
             yield
         finally:
@@ -89,8 +78,42 @@ class Claims:
                 self._held[identity] = (owner, times - 1)
                 return
             del self._held[identity]
-            if fcntl is not None and not any(_byte(other) == _byte(identity) for other in self._held):
-                fcntl.lockf(self._number, fcntl.LOCK_UN, 1, _byte(identity))
+            self._unlock(identity)
+
+    @abstractmethod
+    def _lock(self, identity: str) -> bool:
+        """Take the claim for this process if no other holds it, and say whether it is ours."""
+
+    @abstractmethod
+    def _unlock(self, identity: str) -> None:
+        """Let other processes have the claim."""
+
+
+class FileClaims(Claims):
+    """The claims of an embedded store. One object for each file and process: closing the file would drop every lock."""
+
+    poll_seconds = 0.1
+    _open: ClassVar[dict[tuple[int, str], FileClaims]] = {}
+    _opening = threading.Lock()
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; :meth:`of` gives the object that this process shares."""
+        super().__init__()
+        self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    @classmethod
+    def of(cls, folder: Path) -> FileClaims:
+        """Return this process's claims on the store whose artifacts are in ``folder``.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        path = folder.resolve() / FILE
+        key = (os.getpid(), str(path))  # a forked process inherits the object, but none of its locks
+        with cls._opening:
+            if key not in cls._open:
+                cls._open[key] = cls(path)
+            return cls._open[key]
 
     def _lock(self, identity: str) -> bool:
         if fcntl is None:
@@ -100,6 +123,10 @@ class Claims:
         except BlockingIOError:
             return False
         return True
+
+    def _unlock(self, identity: str) -> None:
+        if fcntl is not None and not any(_byte(other) == _byte(identity) for other in self._held):
+            fcntl.lockf(self._number, fcntl.LOCK_UN, 1, _byte(identity))
 
 
 def _byte(identity: str) -> int:

@@ -8,6 +8,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+"""How long MLflow's client waits for a server: by default four minutes for each call, deaf to Ctrl-C meanwhile."""
+
 
 def quiet() -> None:
     """Switch MLflow's telemetry off and its chatter down; call before the first import of mlflow."""
@@ -15,6 +23,9 @@ def quiet() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
     for name in ("mlflow.store.db.utils", "mlflow.utils.autologging_utils", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,16 @@ MISSED_BEATS = 20
 LEAST_SILENCE = 600.0
 PAGE = 1000
 _POLL = 0.05
+Clock = Callable[[], float]
+"""Seconds since the epoch, as the store's machine has them: those of several hosts may be an hour apart."""
 _living: set[str] = set()
 """Runs that go on in this process; one that bears its marks and is not among them was lost while it began."""
 
 
-def sign_of_life(heartbeat_seconds: float) -> LifeMark:
-    """Return the mark of this process, now."""
+def sign_of_life(heartbeat_seconds: float, clock: Clock = time.time) -> LifeMark:
+    """Return the mark of this process, now by the store's clock."""
     pid = os.getpid()
-    return LifeMark(here(), pid, process_started(pid), int(time.time()), heartbeat_seconds)
+    return LifeMark(here(), pid, process_started(pid), int(clock()), heartbeat_seconds)
 
 
 def here() -> str:
@@ -77,13 +80,13 @@ def process_alive(pid: int, started: str = "") -> bool:
 class Heartbeat:
     """A thread that renews a run's sign of life until it is stopped."""
 
-    def __init__(self, client: MlflowClient, run_id: str, seconds: float) -> None:
+    def __init__(self, client: MlflowClient, run_id: str, seconds: float, clock: Clock = time.time) -> None:
         """Start it."""
         self._run_id = run_id
         _living.add(run_id)
         self._stopped = threading.Event()
         self._thread = threading.Thread(
-            target=self._beat, args=(client, run_id, seconds), name=f"heartbeat-{run_id[:8]}", daemon=True
+            target=self._beat, args=(client, run_id, seconds, clock), name=f"heartbeat-{run_id[:8]}", daemon=True
         )
         self._thread.start()
 
@@ -97,10 +100,10 @@ class Heartbeat:
         self._thread.join(timeout=seconds)
         _living.discard(self._run_id)
 
-    def _beat(self, client: MlflowClient, run_id: str, seconds: float) -> None:
+    def _beat(self, client: MlflowClient, run_id: str, seconds: float, clock: Clock) -> None:
         while not self._stopped.wait(seconds):
             try:
-                client.set_tag(run_id, LIFE_TAG, sign_of_life(seconds).tags()[LIFE_TAG])
+                client.set_tag(run_id, LIFE_TAG, sign_of_life(seconds, clock).tags()[LIFE_TAG])
             except Exception:  # a missed beat is no reason to end a run; the next may succeed
                 continue
 
@@ -125,12 +128,12 @@ def is_lost(run_id: str, mark: LifeMark | None, *, now: float) -> bool:
     return now - mark.beat > max(MISSED_BEATS * mark.every, LEAST_SILENCE)
 
 
-def reap(client: MlflowClient, experiment_ids: list[str]) -> list[str]:
+def reap(client: MlflowClient, experiment_ids: list[str], clock: Clock = time.time) -> list[str]:
     """Mark RUNNING runs whose process is gone as KILLED and return their ids."""
     reaped: list[str] = []
     if not experiment_ids:
         return reaped
-    now = time.time()
+    now = clock()
     for run in _running(client, experiment_ids):
         mark = life_mark(run.data.tags)
         if mark is None or not is_dead(run, now=now):

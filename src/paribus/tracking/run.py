@@ -15,7 +15,7 @@ from paribus.errors import ExperimentError
 from paribus.results.files import copy, describe, write_bytes, write_text
 from paribus.results.frames import check_frame, encode_column
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, TABLE_FOLDER, check_name, write_table
-from paribus.tracking.heartbeat import Heartbeat
+from paribus.tracking.heartbeat import Clock, Heartbeat
 from paribus.tracking.kept import FAILURE_TAG
 from paribus.tracking.metrics import NON_FINITE_TAG, Point, curve_points, non_finite_tag, split_finite
 from paribus.tracking.params import flatten, param_key, to_text
@@ -194,6 +194,7 @@ class TrackedRun(FileRun):
         folder: Path,
         *,
         heartbeat_seconds: float,
+        clock: Clock = time.time,
         artifacts: Path | None = None,
     ) -> None:
         """Take over a run that was just created, and keep it marked as alive.
@@ -203,6 +204,7 @@ class TrackedRun(FileRun):
             run_id: Its id.
             folder: Its output folder.
             heartbeat_seconds: Seconds between signs of life.
+            clock: Tells the time of a sign of life.
             artifacts: Where its artifacts are, if that is a folder of this machine: they are written there in one
                 step each. Elsewhere the client uploads them.
         """
@@ -216,7 +218,7 @@ class TrackedRun(FileRun):
         self._tables: list[dict[str, str]] = []
         self._flushed = time.monotonic()
         self._in_doubt = False
-        self._heartbeat = Heartbeat(client, run_id, heartbeat_seconds)
+        self._heartbeat = Heartbeat(client, run_id, heartbeat_seconds, clock)
 
     def metric(self, name: str, value: float, step: int) -> None:
         """Keep one point of a metric's history; one that is not finite is left out.

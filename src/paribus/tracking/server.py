@@ -1,15 +1,23 @@
-"""A tracking server: whether it answers, asked without the long patience of MLflow's own client."""
+"""A tracking server: whether it answers, asked without the long patience of MLflow's own client, and what time it is."""
 
 from __future__ import annotations
 
+import http.client
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from functools import cache
 from urllib.parse import urlsplit
 
 from paribus.errors import ConfigError
 
 PATIENCE = 5.0
 """Seconds to wait for an answer. MLflow's client tries for four minutes, and cannot be interrupted meanwhile."""
+
+ROUNDING = 5.0
+"""Seconds by which clocks may differ without a correction: the date of an answer is told in whole ones."""
 
 
 def refuse_silent(uri: str) -> None:
@@ -18,20 +26,50 @@ def refuse_silent(uri: str) -> None:
     Raises:
         ConfigError: If nothing answers there.
     """
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
+    if not over_http(uri):
         return
-    request = urllib.request.Request(
-        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/health"
-    )
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE):
+        with urllib.request.urlopen(f"{_address(uri)}/health", timeout=PATIENCE):
             return
     except urllib.error.HTTPError:
         return
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         said = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
         raise ConfigError(
             f"tracking.uri={uri}: no answer ({said}); is the server running? tracking=local keeps runs in a folder"
         ) from None
+
+
+def over_http(uri: str) -> bool:
+    """Return whether a store is reached over HTTP.
+
+    Example:
+        >>> over_http("http://host:5000"), over_http("postgresql+psycopg2://host/db")
+        (True, False)
+    """
+    return urlsplit(uri).scheme in ("http", "https")
+
+
+@cache
+def clock(uri: str) -> Callable[[], float]:
+    """Return the clock that signs of life are told by: the server's own, which is the same for everybody.
+
+    Clocks of hosts may be an hour apart; each knows from the date of one answer how far its own is from the server's.
+    """
+    if not over_http(uri):
+        return time.time
+    try:
+        with urllib.request.urlopen(f"{_address(uri)}/health", timeout=PATIENCE) as answer:
+            date = answer.headers.get("Date")
+            ahead = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+    except (OSError, ValueError, TypeError, http.client.HTTPException):
+        return time.time
+    if abs(ahead) <= ROUNDING:
+        return time.time
+    return lambda: time.time() + ahead
+
+
+def _address(uri: str) -> str:
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"

@@ -20,7 +20,7 @@ from paribus.tracking.heartbeat import is_lost
 from paribus.tracking.kept import FAILURE_TAG, PARENT_TAG
 from paribus.tracking.life_mark import LIFE_TAG, life_mark
 from paribus.tracking.local import DATABASE
-from paribus.tracking.store import open_store
+from paribus.tracking.store import MlflowStore, open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
@@ -105,7 +105,8 @@ def _read(database: Path, experiment: str) -> list[RunState]:
 
 
 def _asked(spec: TrackingSpec) -> list[RunState]:
-    now = time.time()
+    store = open_store(spec, writing=False)
+    now = store.clock() if isinstance(store, MlflowStore) else time.time()
     return [
         _state(
             run.run_id,
@@ -117,7 +118,7 @@ def _asked(spec: TrackingSpec) -> list[RunState]:
             {key: run.tags[key] for key in _TAGS if key in run.tags},
             now,
         )
-        for run in open_store(spec, writing=False).runs()
+        for run in store.runs()
     ]
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.files import write_text
 from paribus.results.io import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, read, read_partial
-from paribus.tracking import heartbeat, local, manifest, views
+from paribus.tracking import heartbeat, local, manifest, server, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
-from paribus.tracking.claims import Claims
+from paribus.tracking.claims import Claims, FileClaims
 from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
 from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, KeptRun, kept
+from paribus.tracking.ledger import CLAIMS, LedgerClaims
 from paribus.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class MlflowStore:
         self._names: dict[str, str] = {}
         self._id: str | None = None
         self._copies: tempfile.TemporaryDirectory[str] | None = None
+        self.clock = server.clock(str(spec.uri)) if spec.kind == "server" else time.time
 
     @property
     def client(self) -> MlflowClient:
@@ -72,7 +74,7 @@ class MlflowStore:
         """Begin a run, marked as living in this process."""
         folder.mkdir(parents=True, exist_ok=True)  # before the run exists: what cannot be written leaves none
         every = self._spec.heartbeat_seconds
-        marks = {**self._spec.tags, **(tags or {}), **heartbeat.sign_of_life(every).tags()}
+        marks = {**self._spec.tags, **(tags or {}), **heartbeat.sign_of_life(every, self.clock).tags()}
         if parent is not None:
             marks[PARENT_TAG] = parent
         run = self._client.create_run(self.experiment_id(), tags=marks, run_name=name)
@@ -81,6 +83,7 @@ class MlflowStore:
             run.info.run_id,
             folder,
             heartbeat_seconds=every,
+            clock=self.clock,
             artifacts=local_path(run.info.artifact_uri or ""),
         )
 
@@ -145,13 +148,13 @@ class MlflowStore:
         return self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'")
 
     def claim(self, identity: str, busy: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
-        """Be the only process to measure an identity; wait while another does, having called ``busy`` once.
+        """Be the only process to measure an identity; wait while another does, having called ``busy`` once."""
+        return self._claims().hold(identity, busy)
 
-        Only an embedded store has claims.
-        """
-        if self._root is None:
-            return contextlib.nullcontext()
-        return Claims.of(self._root / local.ARTIFACTS).hold(identity, busy)
+    def _claims(self) -> Claims:
+        if self._root is not None:
+            return FileClaims.of(self._root / local.ARTIFACTS)
+        return LedgerClaims.of(self._client, self.experiment_id(), self._spec.heartbeat_seconds)
 
     def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return the latest finished run of the MLflow experiment that produced a model for a subject, or for any."""
@@ -235,7 +238,7 @@ class MlflowStore:
 
     def reap(self) -> list[str]:
         """Mark RUNNING runs whose process is gone as KILLED and return their ids."""
-        return heartbeat.reap(self._client, list(self._experiments()))
+        return heartbeat.reap(self._client, list(self._experiments()), self.clock)
 
     def mark_killed(self, sweep: str, message: str) -> list[str]:
         """Mark the RUNNING runs of a sweep as KILLED and return their ids.
@@ -271,7 +274,7 @@ class MlflowStore:
             if not token:
                 break
         self._names.update({e.experiment_id: e.name for e in found})
-        return [e.experiment_id for e in found if e.name != SWEEPS]
+        return [e.experiment_id for e in found if e.name != SWEEPS and not e.name.startswith(CLAIMS)]
 
     def _name(self, experiment_id: str) -> str:
         if experiment_id not in self._names:

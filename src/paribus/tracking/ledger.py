@@ -1,0 +1,244 @@
+"""Claims on a tracking server: a ledger in the store itself, as a server has no locks to give.
+
+MLflow never changes a param of a run: of several processes that log the same one, the first wins and the others are
+refused, by the database. So a claim is a param of a run that is there for nothing else, the ledger of the study:
+``<identity>.<generation>`` holds who took it, ``<identity>.<generation>.end`` says that it was given back. Generations
+follow each other without a gap; who finds the latest one ended, or its holder dead, tries for the next.
+
+A holder on this machine is dead when its process is gone. One elsewhere is dead when its sign of life has not changed
+while *this* process has watched it for long enough: no clocks are compared, they may be an hour apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.tracking.claims import Claims
+from paribus.tracking.heartbeat import LEAST_SILENCE, MISSED_BEATS, here, process_alive, process_started
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CLAIMS = "paribus claims"
+"""The MLflow experiment with the ledgers: one run for each study, and one that names them."""
+ROOT_TAG = "mlflow.paribus.root"
+BEAT = "mlflow.paribus.beat."
+"""Beginning of the tags of a ledger that hold the signs of life, one for each process that holds a claim."""
+END = "end"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a claim.
+
+    Attributes:
+        host: The machine, and on Linux the space of its process numbers.
+        pid: Number of the process.
+        started: When the process was started, in ticks since boot; empty where the system does not say.
+        token: Name of its sign of life.
+        every: Seconds between two signs of life.
+        take: Tells one taking from another of the same process.
+    """
+
+    host: str
+    pid: int
+    started: str
+    token: str
+    every: float
+    take: str = ""
+
+    def text(self) -> str:
+        """Return it as the value of a param."""
+        return json.dumps(vars(self))
+
+
+class LedgerClaims(Claims):
+    """The claims of one study on a server, as this process sees them."""
+
+    poll_seconds = 0.5
+    _open: ClassVar[dict[tuple[int, str, str], LedgerClaims]] = {}
+    _opening = threading.Lock()
+
+    def __init__(self, client: MlflowClient, study: str, every: float) -> None:
+        """Find the study's ledger, or make it; :meth:`of` gives the object that this process shares.
+
+        Args:
+            client: The store's client.
+            study: Id of the MLflow experiment.
+            every: Seconds between signs of life while a claim is held.
+        """
+        super().__init__()
+        self._client = client
+        self._run = ledger(client, study)
+        self._every = every
+        self._me = Holder(here(), os.getpid(), process_started(os.getpid()), secrets.token_hex(6), every)
+        self._taken: dict[str, int] = {}
+        self._others: set[str] = set()
+        self._watched: dict[str, tuple[str | None, float]] = {}
+        self._pulse: threading.Event | None = None
+
+    @classmethod
+    def of(cls, client: MlflowClient, study: str, every: float) -> LedgerClaims:
+        """Return this process's claims on a study.
+
+        Raises:
+            ConfigError: If the ledgers were deleted in MLflow.
+        """
+        key = (os.getpid(), client.tracking_uri, study)
+        with cls._opening:
+            if key not in cls._open:
+                cls._open[key] = cls(client, study, every)
+            return cls._open[key]
+
+    def _lock(self, identity: str) -> bool:
+        mine = Holder(**{**vars(self._me), "take": secrets.token_hex(6)}).text()
+        if identity not in self._others and self._try(identity, 0, mine):
+            return True
+        run = self._client.get_run(self._run).data
+        generation, holder, ended = latest(run.params, identity)
+        if holder == mine:  # the answer to the first try was lost
+            return self._got(identity, generation)
+        if ended or self._is_dead(holder, run.tags):
+            return self._try(identity, generation + 1, mine)
+        self._others.add(identity)
+        return False
+
+    def _unlock(self, identity: str) -> None:
+        generation = self._taken.pop(identity)
+        if not self._taken and self._pulse is not None:
+            self._pulse.set()
+            self._pulse = None
+        with contextlib.suppress(Exception):  # a server that is away: others see that this process has gone
+            self._client.log_param(self._run, f"{identity}.{generation}.{END}", "released")
+
+    def _try(self, identity: str, generation: int, mine: str) -> bool:
+        """Try to be the holder of a generation."""
+        key = f"{identity}.{generation}"
+        try:
+            self._client.log_param(self._run, key, mine)
+        except (
+            Exception
+        ):  # refused, or the server failed: the ledger decides, and is not to be asked where that is away
+            if self._client.get_run(self._run).data.params.get(key) != mine:
+                return False
+        return self._got(identity, generation)
+
+    def _got(self, identity: str, generation: int) -> bool:
+        self._others.discard(identity)
+        self._taken[identity] = generation
+        if self._pulse is None:
+            self._pulse = threading.Event()
+            threading.Thread(target=self._beat, args=(self._pulse,), name="claims", daemon=True).start()
+        return True
+
+    def _beat(self, stopped: threading.Event) -> None:
+        """Renew the sign of life while a claim is held, and take it away afterwards."""
+        key, count = f"{BEAT}{self._me.token}", 0
+        while not stopped.wait(self._every):
+            count += 1
+            with contextlib.suppress(Exception):
+                self._client.set_tag(self._run, key, str(count))
+        if count:
+            with contextlib.suppress(Exception):
+                self._client.delete_tag(self._run, key)
+
+    def _is_dead(self, text: str, tags: Mapping[str, str]) -> bool:
+        holder = read_holder(text)
+        if holder is None:
+            return False
+        if holder.host == here():
+            return not process_alive(holder.pid, holder.started)
+        seen = tags.get(f"{BEAT}{holder.token}")
+        before, since = self._watched.get(text, (None, time.monotonic()))
+        if text not in self._watched or seen != before:
+            self._watched[text] = (seen, time.monotonic())
+            return False
+        return time.monotonic() - since > max(MISSED_BEATS * holder.every, LEAST_SILENCE)
+
+
+def latest(params: Mapping[str, str], identity: str) -> tuple[int, str, bool]:
+    """Return the latest generation of a claim, who took it, and whether it has ended; -1 where there is none.
+
+    Example:
+        >>> latest({"ab.0": "x", "ab.0.end": "released", "ab.1": "y"}, "ab")
+        (1, 'y', False)
+    """
+    generation = 0
+    while f"{identity}.{generation}" in params:
+        generation += 1
+    generation -= 1
+    if generation < 0:
+        return -1, "", True
+    key = f"{identity}.{generation}"
+    return generation, params[key], f"{key}.{END}" in params
+
+
+def read_holder(text: str) -> Holder | None:
+    """Return the holder that a ledger names, None where it is unreadable."""
+    try:
+        return Holder(**json.loads(text))
+    except (ValueError, TypeError):
+        return None
+
+
+def ledger(client: MlflowClient, study: str) -> str:
+    """Return the id of the run that is a study's ledger; of several processes that make one, one is chosen.
+
+    Raises:
+        ConfigError: If the ledgers were deleted in MLflow.
+    """
+    root = _root(client)
+    if (known := client.get_run(root).data.params.get(study)) is not None:
+        return known
+    made = _ended_run(client, client.get_run(root).info.experiment_id, f"claims of {study}")
+    with contextlib.suppress(Exception):  # another process was faster; if not, the next line fails
+        client.log_param(root, study, made)
+    chosen = client.get_run(root).data.params[study]
+    if chosen != made:
+        client.delete_run(made)
+    return chosen
+
+
+def ledgers(client: MlflowClient) -> dict[str, str]:
+    """Return the runs that are ledgers, by id of their MLflow experiment; nothing is created."""
+    found = client.get_experiment_by_name(CLAIMS)
+    if found is None or ROOT_TAG not in found.tags or found.lifecycle_stage == "deleted":
+        return {}
+    return dict(client.get_run(found.tags[ROOT_TAG]).data.params)
+
+
+def _root(client: MlflowClient) -> str:
+    """Return the run that names the ledgers.
+
+    Only names of MLflow experiments are unique, so the experiment is filled under another name and then gets its own:
+    whoever sees it there sees it complete.
+    """
+    found = client.get_experiment_by_name(CLAIMS)
+    if found is None:
+        made = client.create_experiment(f"{CLAIMS} {secrets.token_hex(6)}")
+        client.set_experiment_tag(made, ROOT_TAG, _ended_run(client, made, "ledgers"))
+        try:
+            client.rename_experiment(made, CLAIMS)
+        except Exception:  # another process was faster
+            client.delete_experiment(made)
+        found = client.get_experiment_by_name(CLAIMS)
+    if found is None or found.lifecycle_stage == "deleted" or ROOT_TAG not in found.tags:
+        raise ConfigError(
+            f"MLflow experiment {CLAIMS!r}: was deleted or changed in MLflow, and claims are kept there; restore it"
+        )
+    return str(found.tags[ROOT_TAG])
+
+
+def _ended_run(client: MlflowClient, experiment: str, name: str) -> str:
+    run = client.create_run(experiment, run_name=name)
+    client.set_terminated(run.info.run_id, "FINISHED")
+    return str(run.info.run_id)

@@ -1,0 +1,86 @@
+"""A team's store: a real tracking server over a real PostgreSQL server, one of each for all tests."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+
+import pytest
+from benchmarks.servers import Gate, postgres, programs, serving
+
+from benchmarks import claims
+from paribus.cli.main import main
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
+
+TINY = [
+    "experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "data.n_builds=40",
+    "stats=quick", "experiment.placebo_contexts=20",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def postgres_server():
+    """A PostgreSQL server with an empty database."""
+    if programs() is None:
+        missing = "PostgreSQL's server is not installed: apt-get install postgresql"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    with postgres() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server):
+    """A tracking server over it."""
+    with serving(postgres_server) as made:
+        yield made
+
+
+@pytest.fixture
+def gate(server):
+    """The server behind a gate that can be shut."""
+    made = Gate(server.port)
+    yield made
+    made.shut()
+
+
+def spec(address, experiment):
+    return TrackingSpec(kind="server", uri=address.uri, experiment=experiment)
+
+
+def words(address, experiment, *more):
+    return [*TINY, "tracking=server", f"tracking.uri={address.uri}", f"tracking.experiment={experiment}", *more]
+
+
+@pytest.fixture
+def said(capsys):
+    def run(*words: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main(list(words)) == code
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_sweep_on_a_server_is_planned_run_reused_and_looked_at(server, workdir, said, plain_figures):
+    sweep = ["-m", *words(server, "together", "seed=range(2)")]
+    at = ["tracking=server", f"tracking.uri={server.uri}"]
+    assert "2 to do" in said("plan", *sweep)
+    said(*sweep)
+    assert "2 of 2 jobs are done already and reused" in said(*sweep)
+    made = json.loads(said("status", "--json", *at))
+    assert made["counts"] == {"finished": 2} and made["reused"] == 2
+    out = said("runs", *at)
+    assert out.count("FINISHED") == 2 and "claims" not in out and "ledger" not in out
+    assert not (workdir / "mlflow.db").exists() and not (workdir / "mlruns").exists()
+    found = open_store(spec(server, "together")).runs()
+    assert "family_1d_sweep" in said("show", found[0].run_id[:8], *at)
+    assert Counter(run.status for run in found) == {"FINISHED": 2}
+    assert all(open_store(spec(server, "together")).complete(run.run_id).success for run in found)
+
+
+def test_many_processes_measure_once_on_a_server(server, workdir):
+    """8 processes and 50 rounds: ``python -m benchmarks.claims``."""
+    found, _ = claims.measure(spec(server, "claimed"), processes=3, rounds=4)
+    assert found == {claims.identity(number): 1 for number in range(4)}

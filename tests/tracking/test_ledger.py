@@ -1,0 +1,163 @@
+"""Claims kept in the store itself: one holder, takeover of the dead without a common clock, no second ledger."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from paribus.errors import ConfigError
+from paribus.tracking import heartbeat, local, server
+from paribus.tracking import ledger as ledgers
+from paribus.tracking.ledger import CLAIMS, LedgerClaims, ledger, read_holder
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import MlflowStore, open_store
+
+ONE, OTHER = "a" * 32, "b" * 32
+
+
+@pytest.fixture
+def store(tracked_workdir) -> MlflowStore:
+    """A store that is used as a server's is: through its client alone."""
+    uri = local.database_uri(tracked_workdir)
+    made = open_store(TrackingSpec(kind="server", uri=uri, experiment="ledgers", heartbeat_seconds=0.05))
+    assert isinstance(made, MlflowStore)
+    return made
+
+
+def claims(store, every=30.0) -> LedgerClaims:
+    """Return claims as another process has them."""
+    return LedgerClaims(store.client, store.experiment_id(), every)
+
+
+def params(store):
+    return store.client.get_run(ledger(store.client, store.experiment_id())).data.params
+
+
+def test_a_claim_has_one_holder_and_comes_free(store):
+    mine, others = claims(store), claims(store)
+    assert mine.take(ONE) and mine.take(ONE)
+    assert not others.take(ONE) and others.take(OTHER)
+    mine.release(ONE)
+    assert not others.take(ONE)
+    mine.release(ONE)
+    assert others.take(ONE) and not mine.take(ONE)
+    assert sorted(params(store)) == [f"{ONE}.0", f"{ONE}.0.end", f"{ONE}.1", f"{OTHER}.0"]
+
+
+def test_the_store_uses_it_and_shows_no_ledger(store):
+    told = []
+    with store.claim(ONE, lambda: told.append("never")):
+        assert not claims(store).take(ONE)
+        waiting = threading.Thread(target=lambda: store.claim(ONE, lambda: told.append("busy")).__enter__())
+        waiting.start()
+        while not told:
+            time.sleep(0.01)
+    waiting.join(10)
+    assert told == ["busy"] and not waiting.is_alive()
+    assert store.runs(everywhere=True) == [] and store.reap() == []
+
+
+def test_the_claim_of_a_dead_process_of_this_host_is_taken_over_at_once(store, monkeypatch):
+    dead = claims(store)
+    assert dead.take(ONE)
+    assert not claims(store).take(ONE), "it lives: it is this process"
+    monkeypatch.setattr(ledgers, "process_alive", lambda pid, started: False)
+    assert claims(store).take(ONE)
+    holder = read_holder(params(store)[f"{ONE}.1"])
+    assert holder is not None and holder.pid == os.getpid()
+
+
+@pytest.mark.parametrize("apart", [-3600.0, 3600.0])
+def test_on_other_hosts_silence_decides_by_the_watchers_own_clock(store, monkeypatch, apart):
+    there = time.time
+    monkeypatch.setattr(ledgers, "LEAST_SILENCE", 0.4)
+    monkeypatch.setattr(ledgers, "MISSED_BEATS", 1)
+    monkeypatch.setattr(ledgers, "here", lambda: "elsewhere")
+    alive, dead = claims(store, every=0.05), claims(store, every=0.05)
+    monkeypatch.setattr(time, "time", lambda: there() + apart)
+    monkeypatch.setattr(dead, "_beat", lambda stopped: None)
+    assert alive.take(ONE) and dead.take(OTHER)
+    monkeypatch.setattr(ledgers, "here", lambda: "here")
+    watcher = claims(store)
+    assert not watcher.take(OTHER), "the first look says nothing about the time"
+    end = time.monotonic() + 10
+    while not watcher.take(OTHER) and time.monotonic() < end:
+        assert not watcher.take(ONE)
+        time.sleep(0.05)
+    assert f"{OTHER}.1" in params(store) and f"{ONE}.1" not in params(store)
+    alive.release(ONE)
+    assert watcher.take(ONE)
+
+
+@pytest.fixture
+def server_with_another_time():
+    """A server whose clock is an hour ahead of ours."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def date_time_string(self, timestamp=None):
+            return formatdate(time.time() + 3600, usegmt=True)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as made:
+        threading.Thread(target=made.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{made.server_port}"
+        made.shutdown()
+
+
+def test_signs_of_life_tell_the_servers_time(server_with_another_time, monkeypatch):
+    """Each host tells its own time, and a run of one that is an hour off would be closed while it goes on."""
+    clock = server.clock(server_with_another_time)
+    assert abs(clock() - time.time() - 3600) < 5
+    monkeypatch.setattr(heartbeat, "here", lambda: "elsewhere")
+    mark = heartbeat.sign_of_life(30.0, clock)
+    monkeypatch.setattr(heartbeat, "here", lambda: "here")
+    assert not heartbeat.is_lost("x", mark, now=clock())
+    assert heartbeat.is_lost("x", mark, now=clock() + 3600)
+    assert server.clock("http://127.0.0.1:9") is time.time is server.clock("sqlite:///x")
+
+
+def test_a_claim_whose_answer_was_lost_is_ours(store, monkeypatch):
+    mine = claims(store)
+    log_param = store.client.log_param
+
+    def lost(*words):
+        log_param(*words)
+        raise ConnectionError("cut after it was done")
+
+    monkeypatch.setattr(store.client, "log_param", lost)
+    assert mine.take(ONE)
+    monkeypatch.setattr(store.client, "log_param", log_param)
+    assert not claims(store).take(ONE)
+
+
+def test_there_is_one_ledger_whoever_makes_it(store, monkeypatch):
+    """Another process makes the ledgers between our look and our own; ours is thrown away."""
+    client, study = store.client, store.experiment_id()
+    by_name, seen = client.get_experiment_by_name, []
+
+    def late(name):
+        found = by_name(name)
+        if name == CLAIMS and not seen:
+            seen.append(name)
+            ledger(client, study)
+        return found
+
+    monkeypatch.setattr(client, "get_experiment_by_name", late)
+    assert ledger(client, study) == ledger(client, study)
+    named = [each.name for each in client.search_experiments() if each.name.startswith(CLAIMS)]
+    assert named == [CLAIMS]
+    client.delete_experiment(by_name(CLAIMS).experiment_id)
+    with pytest.raises(ConfigError, match="restore it"):
+        ledger(client, study)
