@@ -1,4 +1,4 @@
-"""A tracking server: whether it answers, asked without the long patience of MLflow's own client, and what time it is."""
+"""A tracking server: whether it answers, asked without the long patience of MLflow's own client, and its clock."""
 
 from __future__ import annotations
 
