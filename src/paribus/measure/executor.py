@@ -245,14 +245,13 @@ class Executor:
             return value
 
         def step(rows: slice) -> None:
-            seen.clear()
             passed = self.moved(self.subject.inputs(cells[rows]))
-            with contextlib.ExitStack() as stack:
-                if site is not None:  # a new visit for each pass: calls of a module are counted within one
-                    visitor = stack.enter_context(visiting(self.network, site, keep))
-                stack.enter_context(number_format(self.device, self.format))
+            if visitor is not None:  # calls of a module are counted within one pass
+                seen.clear()
+                visitor.calls = 0
+            with number_format(self.device, self.format):
                 output = passed.call(self.network)
-            if site is None:
+            if site is None or visitor is None:
                 vectors = _tensor(output, self.network)
             else:
                 check_visited(site, visitor.calls)
@@ -261,7 +260,10 @@ class Executor:
                 vectors = vectors.float()
             visit(rows, vectors, output)
 
-        with torch.inference_mode(), at_rest(self.network):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            stack.enter_context(at_rest(self.network))
+            visitor = stack.enter_context(visiting(self.network, site, keep)) if site is not None else None
             self.batches.run(0, len(cells.ok), step)
 
     def moments(self, cells: Any, columns: Columns, rows: Ints, place: str) -> tuple[Moments, Floats]:

@@ -88,11 +88,12 @@ class FeatureReadout(Readout):
     def __init__(self, columns: Columns, row: int, *, place: str = "", nulls: NullFeatures | None = None) -> None:
         """Read column ``row`` at ``place``; ``nulls`` from the same forward passes."""
         self.columns, self.row, self.place, self.nulls = columns, row, place, nulls
-        self._wanted = [row] if nulls is None else [row, *nulls.rows.tolist()]
+        self._wanted = torch.tensor([row] if nulls is None else [row, *nulls.rows.tolist()])
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return f and z ``[2, n]``, and f of the nulls."""
-        f, z = self.columns.read(x, torch.tensor(self._wanted, device=x.device))
+        self._wanted = self._wanted.to(x.device)  # kept there for the next batch
+        f, z = self.columns.read(x, self._wanted)
         return torch.stack([f[:, 0], z[:, 0]]), None if self.nulls is None else f[:, 1:]
 
 

@@ -144,14 +144,17 @@ def tails(spec: StatsSpec) -> tuple[float, float]:
 
 def _percentile(sums: Floats, counts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
     sums, counts = join_units((sums, counts), rng)
-    shared = bool((counts == counts[0]).all())
-    sizes = counts[:1] if shared else counts
+    sizes = _one_row_where_equal(counts)
     draws = []
     for weights in bootstrap_weights(sums.shape[1], spec.n_bootstrap, rng):
         with np.errstate(invalid="ignore", divide="ignore"):
             draws.append((weights @ sums.T) / (weights @ sizes.T))
-    low, high = np.nanquantile(np.concatenate(draws), tails(spec), axis=0)
-    return low, high
+    return _quantiles(np.concatenate(draws), spec)
+
+
+def _one_row_where_equal(counts: Floats) -> Floats:
+    """Return the first of the rows ``[rows, clusters]`` where all are equal, else all."""
+    return counts[:1] if bool((counts == counts[0]).all()) else counts
 
 
 def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -187,17 +190,19 @@ class Studentised:
         size[size == 0] = 1.0
         self._scores, unit_se = scores / size[:, None], self.se / size  # squares of tiny effects must not underflow
         self._counts, k = sums.counts, sums.n_clusters
+        self._sizes = _one_row_where_equal(sums.counts)
         self._factor = k / np.maximum(k - 1, 1)
         self._least = LEAST_OWN * np.where(self.se > 0, unit_se, 1.0)
 
     def t(self, weights: Floats) -> Floats:
         """Return ``t* = (m* - m) / se*`` [draws, rows] of resampling counts ``weights`` [draws, clusters]."""
         scores, counts = self._scores, self._counts
-        n = weights @ counts.T
+        sizes = self._sizes.T
+        n = weights @ sizes  # of whole numbers, so exact however it is summed
         with np.errstate(invalid="ignore", divide="ignore"):
             delta = (weights @ scores.T) / n
             spread = weights @ (scores**2).T - 2 * delta * (weights @ (scores * counts).T)
-            variance = self._factor * (spread + delta**2 * (weights @ (counts**2).T)) / n**2
+            variance = self._factor * (spread + delta**2 * (weights @ sizes**2)) / n**2
             own = np.sqrt(np.maximum(variance, self._least**2))
             return np.where((self.se > 0) & (n > 0), delta / own, 0.0)
 

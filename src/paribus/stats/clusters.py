@@ -75,11 +75,13 @@ class ClusterSums:
         small-sample factor); with one value per cluster it is ``sd / sqrt(n)`` exactly.
         """
         k = self.n_clusters.astype(np.float64)
-        norms = np.empty(len(k))
-        for i in range(len(k)):
-            scores = ClusterSums(self.sums[[i]], self.counts[[i]], self.sd[[i]]).residuals()
-            size = float(np.abs(scores).max(initial=0.0))
-            norms[i] = size * np.sqrt(((scores / size) ** 2).sum()) if size else 0.0
+        norms, start = np.empty(len(k)), 0
+        for n_rows in chunk_sizes(len(k), self.sums.shape[1]):
+            some = slice(start, start := start + n_rows)
+            scores = ClusterSums(self.sums[some], self.counts[some], self.sd[some]).residuals()
+            size = np.abs(scores).max(axis=1, initial=0.0)
+            scores /= np.where(size > 0, size, 1.0)[:, None]  # squares of tiny effects must not underflow
+            norms[some] = size * np.sqrt((scores**2).sum(axis=1))
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(k >= 2, np.sqrt(k / (k - 1)) * norms / self.n, np.nan)
 
