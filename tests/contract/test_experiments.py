@@ -36,7 +36,8 @@ ESTABLISHED = {
     "causal_{}": ("causal_delta",),
 }
 """How the columns are named that a verdict is read from, and what it is about."""
-OTHERS = {"sequence", "compare", "compare_interventions", "train_classifier", "train_set_completion", "train_sae"}
+TRAININGS = {"train_classifier", "train_modular_addition", "train_set_completion", "train_sae"}
+OTHERS = {"sequence", "compare", "compare_interventions", *TRAININGS}
 
 
 def experiment_types(subject):
@@ -51,7 +52,8 @@ def experiment_types(subject):
 COMPARED = ("activation_steering", "domain_swap", "probe_trajectory", "subspace_ablation")
 """Types with endpoints that comparisons over runs are about."""
 BUILD_TYPES, IMAGE_TYPES, ANY_TYPES = (experiment_types(subject) for subject in ("builds", "images", "any"))
-EVERY_TYPE = {**BUILD_TYPES, **IMAGE_TYPES, **ANY_TYPES}
+TOKEN_TYPES = experiment_types("tokens")
+EVERY_TYPE = {**BUILD_TYPES, **IMAGE_TYPES, **TOKEN_TYPES, **ANY_TYPES}
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,8 @@ def asked(name):
     """Return the words that ask for a type on builds, on the planted model."""
     if name in (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES):
         return golden.declared.builds_words(name, "planted")
+    if name in TOKEN_TYPES:
+        return golden.declared.token_words(name)
     return [f"experiment={name}", "feature=dose", *golden.declared.BUILDS]
 
 

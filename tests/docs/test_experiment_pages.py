@@ -27,6 +27,7 @@ WITHOUT_PAGE = {
 }  # they make what the others need; see the reference
 HEADINGS = {
     "builds": ["What it asks", "What it does to the model", "What it cannot tell", "What the columns mean"],
+    "tokens": ["What it asks", "What it does to the model", "What it cannot tell", "What the columns mean"],
     "any": ["What it asks", "What it does to the model", "What it cannot tell", "What the columns mean"],
     "images": [
         "What it asks",
@@ -44,6 +45,11 @@ SMALL = {
 }
 
 
+CIRCLES = [
+    *("data.p=11", "model=modular_transformer", "model.d_model=16", "stats=quick", "tracking=off"),
+    f"model.weights={ROOT / 'tests' / 'golden' / 'weights' / 'modular.safetensors'}",
+]
+"""Instead of a training: a network whose embedding has two planted circles."""
 TRAINING = ["data.n_train=200", "data.n_eval=120", "data.image_size=8", "training.epochs=4", "training.n_checkpoints=2"]
 QUICK = {"stats": "stats=quick", "experiment.n_controls": "experiment.n_controls=1"}
 SUBJECTS = {option.name: option.load().subject for option in catalogue.options("experiment")}
@@ -120,6 +126,15 @@ def test_its_commands_run_on_images_and_every_column_is_explained(path, modules,
     quick = [word for key, word in QUICK.items() if key == "stats" or path.stem == "probe_trajectory"]
     with chdir(trained):
         check(path, page, paribus.run(figures.sized(page.words, quick)), columns)
+
+
+@on("tokens")
+def test_its_commands_run_on_tokens_and_every_column_is_explained(path, modules):
+    columns, figures = modules
+    page = figures.page(path)
+    assert page.before == (("experiment=train_modular_addition",),)
+    words = [word for word in page.words if not word.startswith("model")]
+    check(path, page, paribus.run([*words, *CIRCLES]), columns)
 
 
 def check(path, page, result, columns):

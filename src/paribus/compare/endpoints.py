@@ -91,10 +91,9 @@ def read(endpoint: Endpoint, run: CollectedRun, choice: Choice) -> Reading | Unr
     value = float(row[endpoint.value])
     if not math.isfinite(value):
         return Unread(f"{endpoint.value} of its table {endpoint.table!r} is {value:g}")
+    low, high = (float(row[end]) if end else math.nan for end in (endpoint.low, endpoint.high))
     ranking = math.nan if endpoint.ranking is None else float(row[endpoint.ranking.value])
-    return Reading(
-        value, float(row[endpoint.low]), float(row[endpoint.high]), float(row[endpoint.epoch]), ranking, remark
-    )
+    return Reading(value, low, high, float(row[endpoint.epoch]), ranking, remark)
 
 
 def chosen_rows(

@@ -113,6 +113,8 @@ STORED = (
     "paribus.experiments.weapon_group_analysis.WeaponGroupAnalysis",
     "paribus.experiments.weapon_sweep.WeaponSweep",
     "paribus.experiments.within_family_interference.WithinFamilyInterference",
+    "paribus.experiments.tokens.circuit_metrics.spec.CircuitMetrics",
+    "paribus.experiments.tokens.subspace_isolation.spec.SubspaceIsolation",
     "paribus.experiments.tokens.train_modular_addition.spec.TrainModularAddition",
     "paribus.factors.spec.Directions",
     "paribus.factors.spec.Erase",

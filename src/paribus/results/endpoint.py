@@ -41,7 +41,7 @@ class Endpoint:
         label: What it is, for tables, figures and sentences.
         table: The table that holds it.
         value: Column of its value.
-        low: Column of the lower end of its interval over contexts.
+        low: Column of the lower end of its interval over contexts; empty where it has none, as all inputs are measured.
         high: Column of the upper end.
         unit: Unit of its axis.
         zero: Whether 0 means "no effect", so that it is tested against 0 within a condition.
@@ -76,4 +76,5 @@ class Endpoint:
         """Every column that must be there to read it."""
         ranking = self.ranking
         beside = () if ranking is None else (ranking.value, ranking.low, ranking.high)
-        return (*self.rows, *self.choices, self.epoch, self.value, self.low, self.high, *beside)
+        ends = (self.low, self.high) if self.low else ()
+        return (*self.rows, *self.choices, self.epoch, self.value, *ends, *beside)

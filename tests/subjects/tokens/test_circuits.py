@@ -62,17 +62,49 @@ def test_published_metrics(run, irrelevance, symmetricity, circular, norm):
 def test_published_fractions_of_variance():
     network = published(MODEL_A)
     components = circuits.Components.of(network.embed.weight.detach().double().numpy())
-    found = circuits.circles(components)
+    found = circuits.circles_of_components(components)
+    embedding = network.embed.weight.detach().double().numpy()
     assert [circle.frequency for circle in found] == [17, 3, 15, 25, 6, 29]
     expected = {"clock": (75.41, 75.62, 75.38), "pizza": (98.31, 98.31, 98.41), "beside": (97.56, 97.23, 97.69)}
     for circle, clock, pizza in zip(found[:3], expected["clock"], expected["pizza"], strict=True):
-        logits = logits_of(network, circuits.only(components, circle))
+        logits = logits_of(network, circuits.only(embedding, circle))
         assert 100 * circuits.explained(logits, circuits.clock, circle.frequency) == pytest.approx(clock, abs=0.01)
         assert 100 * circuits.explained(logits, circuits.pizza, circle.frequency) == pytest.approx(pizza, abs=0.01)
     for circle, share in zip(found[3:], expected["beside"], strict=True):
-        logits = logits_of(network, circuits.only(components, circle))
+        logits = logits_of(network, circuits.only(embedding, circle))
         whole = circuits.half(circle.frequency, network.p)
         assert 100 * circuits.explained(logits, circuits.accompanying, whole) == pytest.approx(share, abs=0.01)
+
+
+def test_frequencies_find_the_same_circles_in_the_published_network():
+    embedding = published(MODEL_A).embed.weight.detach().double().numpy()
+    by_frequency = circuits.circles_of_frequencies(embedding)
+    by_components = circuits.circles_of_components(circuits.Components.of(embedding))
+    assert [one.frequency for one in by_frequency] == [one.frequency for one in by_components]
+    for one, other in zip(by_frequency, by_components, strict=True):
+        assert one.share == pytest.approx(other.share, abs=0.002)
+        overlap = np.linalg.svd(one.basis.T @ other.basis, compute_uv=False)
+        assert overlap.min() > 0.99, "the planes are the same but for a few degrees"
+
+
+def test_frequencies_find_circles_of_one_size_that_components_mix():
+    p, rng = 31, np.random.default_rng(0)
+    turn = 2 * np.pi * np.arange(p) / p
+    waves = [wave(frequency * turn) for frequency in (3, 5, 12) for wave in (np.cos, np.sin)]
+    axes = np.linalg.qr(rng.normal(size=(64, 6))).Q.T
+    embedding = np.stack(waves, 1) @ axes + 0.05 * rng.normal(size=(p, 64))
+    found = circuits.circles_of_frequencies(embedding)
+    assert sorted(one.frequency for one in found) == [3, 5, 12]
+    for one in found:
+        plane = axes[[2 * (3, 5, 12).index(one.frequency), 2 * (3, 5, 12).index(one.frequency) + 1]]
+        assert np.linalg.svd(plane @ one.basis, compute_uv=False).min() > 0.99
+    assert len(circuits.circles_of_components(circuits.Components.of(embedding))) < 3
+
+
+@pytest.mark.parametrize(("p", "d"), [(11, 16), (31, 64), (59, 128)])
+def test_random_embeddings_have_no_circle(p, d):
+    rng = np.random.default_rng(0)
+    assert not any(circuits.circles_of_frequencies(rng.normal(size=(p, d))) for _ in range(200))
 
 
 def test_what_is_loaded_computes_the_published_formula():

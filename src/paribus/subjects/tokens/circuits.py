@@ -22,6 +22,8 @@ TRIPLES_SEED = 42
 N_COMPONENTS = 4
 CIRCLE_POWER = 0.9
 """Share of a component's power in one frequency from which on it is a coordinate of a circle."""
+CIRCLE_TIMES = 2.0
+"""How many times the even share of the variance a frequency holds that is called a circle."""
 
 
 def all_pairs(p: int) -> Tensor:
@@ -161,26 +163,29 @@ def circularity(components: Components, n: int = N_COMPONENTS) -> float:
     return float(np.mean([min(1.0, components.power(index).max()) for index in range(n)]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Circle:
-    """Two components of one frequency: the plane in which the numbers lie on a circle.
+    """The plane of an embedding in which the numbers lie on a circle.
 
     Attributes:
-        components: Which two.
+        basis: Orthonormal basis of the plane ``[d, 2]``.
         frequency: How often the circle is passed while the numbers are counted once.
-        share: Share of the embedding's variance.
+        share: Share of the embedding's variance in the plane.
     """
 
-    components: tuple[int, int]
+    basis: Floats
     frequency: int
     share: float
 
 
-def circles(components: Components, *, least_power: float = CIRCLE_POWER) -> list[Circle]:
-    """Return the circles of an embedding, the largest first.
+def circles_of_components(components: Components, *, least_power: float = CIRCLE_POWER) -> list[Circle]:
+    """Return the pairs of principal components of one frequency, the largest first, as the published numbers use them.
+
+    Where two circles are of like size, principal components mix them and none may be found; see
+    :func:`circles_of_frequencies`.
 
     Args:
-        components: Its principal components.
+        components: The principal components of an embedding.
         least_power: Share of power in one frequency that a component needs.
     """
     waiting: dict[int, int] = {}
@@ -190,17 +195,48 @@ def circles(components: Components, *, least_power: float = CIRCLE_POWER) -> lis
             continue
         frequency = components.frequency(index)
         if frequency in waiting:
-            pair = (waiting.pop(frequency), index)
-            found.append(Circle(pair, frequency, float(components.share[list(pair)].sum())))
+            pair = [waiting.pop(frequency), index]
+            basis = np.ascontiguousarray(components.directions[pair].T)
+            found.append(Circle(basis, frequency, float(components.share[pair].sum())))
         else:
             waiting[frequency] = index
     return sorted(found, key=lambda circle: -circle.share)
 
 
-def only(components: Components, kept: Circle) -> Floats:
+def circles_of_frequencies(embedding: Floats, *, least_times: float = CIRCLE_TIMES) -> list[Circle]:
+    """Return the planes of the frequencies that hold more of an embedding's variance than others, the largest first.
+
+    The plane of a frequency is spanned by the embedding's cosine and sine coefficients.
+
+    Args:
+        embedding: ``[p, d]``.
+        least_times: How many times the even share ``2 / (p - 1)`` a frequency must hold. Among random embeddings of
+            31 numbers in 64 dimensions the largest of all frequencies holds 1.4 times.
+
+    Example:
+        >>> turn = 2 * np.pi * np.arange(7) / 7
+        >>> circle = np.stack([np.cos(2 * turn), np.sin(2 * turn), np.zeros(7)], axis=1)
+        >>> [(one.frequency, round(one.share, 6)) for one in circles_of_frequencies(circle)]
+        [(2, 1.0)]
+    """
+    p = len(embedding)
+    centred = embedding - embedding.mean(axis=0)
+    total = (centred**2).sum()
+    found = []
+    for frequency in range(1, (p + 1) // 2):
+        turn = 2 * np.pi * frequency * np.arange(p) / p
+        waves = np.stack([np.cos(turn), np.sin(turn)]) * np.sqrt(2 / p)
+        _, sizes, directions = np.linalg.svd(waves @ centred, full_matrices=False)
+        share = float((sizes**2).sum() / total)
+        if share * (p - 1) / 2 >= least_times:
+            found.append(Circle(np.ascontiguousarray(directions.T), frequency, share))
+    return sorted(found, key=lambda circle: -circle.share)
+
+
+def only(embedding: Floats, kept: Circle) -> Floats:
     """Return the embedding ``[p, d]`` with only one circle around the mean kept."""
-    pair = list(kept.components)
-    return np.asarray(components.coordinates[:, pair] @ components.directions[pair] + components.mean)
+    mean = embedding.mean(axis=0)
+    return np.asarray((embedding - mean) @ kept.basis @ kept.basis.T + mean)
 
 
 Form = Callable[[Floats, Floats, Floats, float], Floats]

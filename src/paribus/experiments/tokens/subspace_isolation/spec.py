@@ -1,0 +1,48 @@
+"""C3: the variables of the isolation of circles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.tokens._circles import Circles
+from paribus.experiments.tokens._endpoints import ISOLATION
+from paribus.results.endpoint import Endpoint
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+OPS = ("keep", "remove")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubspaceIsolation(Circles):
+    """Keep only one circle of the embedding, or remove it, and run the rest of the network.
+
+    Beside it as many random planes as the null wants (``stats.n_null``), of two kinds: isotropic, and drawn with the
+    embedding's covariance. They answer different questions: removing an isotropic plane takes next to nothing away.
+
+    Example:
+        >>> SubspaceIsolation(ops=["keep"]).together
+        True
+    """
+
+    type: ClassVar[str] = "subspace_isolation"
+    evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "Keeps or removes each circle of the embedding, beside random planes of two kinds."
+    work: ClassVar[str] = "paribus.experiments.tokens.subspace_isolation.work"
+    takes_dtype: ClassVar[bool] = True
+    declares: ClassVar[tuple[Endpoint, ...]] = ISOLATION
+
+    ops: list[str] = field(["keep", "remove"], choices=OPS, help="Keep only the subspace, remove it, or both.")
+    together: bool = field(True, help="Also keep and remove all circles together, beside subspaces of their rank.")
+
+    def check(self) -> None:
+        """Refuse no op, and one that is named twice.
+
+        Raises:
+            ConfigError: If there is none, or one twice.
+        """
+        if not self.ops or len(set(self.ops)) != len(self.ops):
+            raise ConfigError(f"SubspaceIsolation.ops: name each once, at least one, got {self.ops}")
