@@ -136,5 +136,10 @@ def cases() -> dict[str, list[str]]:
         for site in ("avgpool", "layer2") if kind in SITED_TYPES else (None,):
             found[f"{kind}.{site or 'images'}"] = image_words(kind, site)
     found |= {name: [*words, *BUILDS, *SET_MODEL, *LATENT] for name, words in VALIDATED.items()}
+    found["feature_survey.images"] = [
+        *("experiment=feature_survey", "data=digits_scanners", "experiment.place=layer2", "experiment.max_firing=1.0"),
+        *("experiment.n_permutations=99", "experiment.screen_contexts=20", *IMAGES, *CLASSIFIER),
+        f"model.weights={CHECKPOINTS[24]}",
+    ]
     found["shuffle_null.images"] = [*VALIDATED_IMAGES, *IMAGES, *CLASSIFIER, f"model.weights={CHECKPOINTS[24]}"]
     return found

@@ -31,7 +31,6 @@ _ROOMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "family_1d_sweep.Family1dSweep",
             "family_2d_heatmap.Family2dHeatmap",
             "feature_report.FeatureReport",
-            "feature_survey.FeatureSurvey",
             "frequent_itemsets.FrequentItemsets",
             "kit_sweep.KitSweep",
             "minimal_cores.MinimalCores",
@@ -71,6 +70,7 @@ _ROOMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 """What moved with its file from one room to another: from, to, and the names inside."""
 MOVED: Mapping[str, str] = {
     **{f"{old}.{name}": f"{new}.{name}" for old, new, names in _ROOMS for name in names},
+    "paribus.experiments.builds.feature_survey.FeatureSurvey": "paribus.experiments.feature_survey.FeatureSurvey",
     "paribus.features.planted.PlantedFeature": "paribus.subjects.builds.planted_feature.PlantedFeature",
 }
 """From the place that runs hold to the place of today, for what is not where it was."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ExperimentError
 from paribus.features.latent import Latent
+from paribus.features.unit import Unit
 from paribus.spec import Spec, fields_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 TABLE = "chosen"
 FEATURE = "feature_id"
+UNIT = "unit"
+OF_FILE = ("path", "clamp")
+"""What a survey says of the file that its autoencoder is from."""
 PLACEHOLDER = "chosen."
 """A text value ``chosen.NAME`` of a step's experiment stands for column NAME of the chosen feature's row."""
 
@@ -48,19 +52,32 @@ def for_each(step: Request, chosen: Result) -> list[Request]:
         ExperimentError: If a column that is asked for is not there.
     """
     rows = chosen.tables[TABLE].frame.to_dict("records")
-    return [_filled_step(step, {str(name): value for name, value in row.items()}) for row in rows]
+    survey: Mapping[str, Any] = chosen.config.get("experiment") or {}
+    return [_filled_step(step, {str(name): value for name, value in row.items()}, survey) for row in rows]
 
 
-def _filled_step(step: Request, row: Mapping[str, Any]) -> Request:
+def _feature(row: Mapping[str, Any], survey: Mapping[str, Any]) -> Latent | Unit:
+    """Return a chosen feature: where the survey says no place, a latent of the model's own autoencoder."""
     number = int(row[FEATURE])
-    spec = Latent(id=number)
+    if "site" not in row:
+        return Latent(id=number)
+    site = str(row["site"])
+    if row["kind"] == UNIT:
+        return Unit(id=number, site=site)
+    return Latent(id=number, site=site, **{name: survey[name] for name in OF_FILE if name in survey})
+
+
+def _filled_step(step: Request, row: Mapping[str, Any], survey: Mapping[str, Any]) -> Request:
+    number = int(row[FEATURE])
+    spec = _feature(row, survey)
     kind = type(spec)
     node = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **asdict(spec)}
     experiment = _filled(step.experiment, row, str(step.step))
     made = step.for_step(
         f"{step.step}_{number}", experiment, _filled(step.tree.get("experiment", {}), row, str(step.step))
     ).with_nodes(feature=spec)
-    return replace(made, tree={**made.tree, "feature": node}, choices={**step.choices, "feature": "latent"})
+    option = UNIT if isinstance(spec, Unit) else "latent"
+    return replace(made, tree={**made.tree, "feature": node}, choices={**step.choices, "feature": option})
 
 
 def _filled(value: Any, row: Mapping[str, Any], where: str) -> Any:

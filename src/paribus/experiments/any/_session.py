@@ -111,6 +111,26 @@ def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
     return Rows(reported, _legal(setup, _drawn(setup, fit, MOST_FIT, "fit_contexts")), said)
 
 
+def rows_to_choose_on(split: str, setup: NetworkSetup, most: int) -> tuple[Ints, str]:
+    """Return contexts for choosing, and the name of their split: what others fit on, so that nothing is told of it.
+
+    Args:
+        split: Its name; ``auto``: ``train`` where there is one, else what is reported.
+        setup: Has the splits.
+        most: The most contexts, drawn at random; 0: all.
+
+    Raises:
+        ConfigError: If the split does not exist.
+        DataError: If none of its contexts is legal.
+    """
+    splits = setup.contexts.splits
+    name = split if split != AUTO else _first(("train", *REPORTED), splits)
+    rows = _legal(setup, _drawn(setup, _split(splits, name, "split"), most, "contexts"))
+    if not len(rows):
+        raise DataError(f"experiment.split={name}: none of the contexts is legal as it is")
+    return rows, name
+
+
 def place_of(text: str, executor: Executor) -> str:
     """Return the place that ``text`` names, ``auto`` being the input of the last linear layer that is run.
 

@@ -75,6 +75,11 @@ class BuildSetup(Setup):
             batch_limit=self.batch_limit,
         )
 
+    @property
+    def subject_name(self) -> str:
+        """What kind of data it is."""
+        return "builds"
+
     # What was loaded ----------------------------------------------------------------------------------------------
 
     @property

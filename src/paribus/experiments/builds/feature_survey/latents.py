@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import rankdata
 
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Floats, Ints
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.subjects.builds.families import Family
 from paribus.subjects.builds.states import States
 
 LATENTS_AT_ONCE = 1024
 WEAPON = "weapon"
-
-
-@dataclass(frozen=True)
-class Glance:
-    """What is seen of all latents in one part of the contexts.
-
-    Attributes:
-        firing_rate: P(f > 0) ``[F]``.
-        sd: Standard deviation of f, zeros included ``[F]``.
-        explained: Share of the variance of f between the rungs of each family, and between weapons, adjusted for the
-            number of groups ``[F, families + 1]``; 0 for a constant latent.
-    """
-
-    firing_rate: Floats
-    sd: Floats
-    explained: Floats
 
 
 def latents_of(setup: BuildSetup, states: States, rows: Ints) -> Floats:
@@ -46,30 +27,6 @@ def latents_of(setup: BuildSetup, states: States, rows: Ints) -> Floats:
             f, _ = sae.encode(vectors.to(weight), wanted)
             parts.append(f.double().cpu().numpy())
     return np.concatenate(parts, axis=1)
-
-
-def glance(f: Floats, groups: Ints) -> Glance:
-    """Return rate, sd and explained shares.
-
-    Args:
-        f: Activations ``[n, F]``.
-        groups: Which rung of each family, and which weapon, each context has ``[factors, n]``, numbered from 0.
-    """
-    n = len(f)
-    mean = f.mean(0)
-    total = ((f - mean) ** 2).sum(0)
-    explained = np.zeros((f.shape[1], len(groups)))
-    for factor, group in enumerate(groups):
-        present, inverse, counts = np.unique(group, return_inverse=True, return_counts=True)
-        if len(present) < 2 or n <= len(present):
-            continue
-        sums = np.zeros((len(present), f.shape[1]))
-        np.add.at(sums, inverse, f)
-        between = (counts[:, None] * (sums / counts[:, None] - mean) ** 2).sum(0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = 1 - (1 - between / total) * (n - 1) / (n - len(present))
-        explained[:, factor] = np.where(total > 1e-12 * n, np.maximum(share, 0.0), 0.0)
-    return Glance((f > 0).mean(0), np.sqrt(total / max(n - 1, 1)), explained)
 
 
 def factors(setup: BuildSetup, states: States) -> tuple[list[str], Ints]:
@@ -90,23 +47,6 @@ def logit_effects(setup: BuildSetup, sd: Floats) -> Floats:
         column = sae.directions().double().cpu() @ (out - out.mean(0)).T
     effects: Floats = np.asarray(column.square().mean(1).sqrt().numpy() * sd)
     return effects
-
-
-def ranks(values: Floats, among: Bools) -> Floats:
-    """Return the rank of each value among the candidates, from 0 to 1; NaN for the others."""
-    out = np.full(len(values), np.nan)
-    out[among] = rankdata(values[among]) / max(int(among.sum()), 1)
-    return out
-
-
-def spread_out(score: Floats, leading: Ints, n: int) -> list[int]:
-    """Return the best ``n`` latents, at most one for each leading family as long as there are others."""
-    order = [int(i) for i in np.argsort(-np.nan_to_num(score, nan=-1.0), kind="stable") if np.isfinite(score[i])]
-    first: dict[int, int] = {}
-    for latent in order:
-        first.setdefault(int(leading[latent]), latent)
-    chosen = sorted(first.values(), key=order.index)[:n]
-    return chosen + [latent for latent in order if latent not in chosen][: n - len(chosen)]
 
 
 def screen(setup: BuildSetup, states: States, latents: Ints, rung: int | None) -> pd.DataFrame:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paribus.errors import ExperimentError
+from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._survey_sentences import about
-from paribus.experiments.builds.feature_survey.latents import (
-    WEAPON,
-    factors,
-    glance,
-    latents_of,
-    logit_effects,
-    ranks,
-    screen,
-    spread_out,
-)
-from paribus.experiments.builds.feature_survey.spec import FeatureSurvey
+from paribus.experiments.builds.feature_survey.latents import WEAPON, factors, latents_of, logit_effects, screen
 from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.feature_survey import FeatureSurvey
+from paribus.experiments.glance import glance, ranks, spread_out
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.subjects.builds.families import BY_NAME
+
+
+def validate(experiment: FeatureSurvey, setup: BuildSetup) -> None:
+    """Check that the model has an autoencoder with enough latents.
+
+    Raises:
+        ConfigError: If not.
+    """
+    known = setup.model.require_sae().n_features
+    if experiment.n_features > known:
+        raise ConfigError(f"experiment.n_features={experiment.n_features}: the autoencoder has {known} latents")
 
 
 def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Aggregates:

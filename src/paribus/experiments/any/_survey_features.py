@@ -1,0 +1,121 @@
+"""The features that a survey looks at, and the groups that they may go along with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from paribus.arrays import Floats, Ints
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import AblateUnits
+from paribus.errors import ConfigError
+from paribus.experiments.any._session import place_of
+from paribus.experiments.any.generic import AUTO
+from paribus.experiments.feature_survey import FeatureSurvey
+from paribus.experiments.setup import NetworkSetup
+from paribus.features.columns import Latents, Units
+from paribus.measure.executor import Executor
+
+AT_ONCE = 1024
+"""Features that are read at once."""
+LATENT, UNIT = "latent", "unit"
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """Features of one kind at one place.
+
+    Attributes:
+        kind: ``latent`` or ``unit``.
+        site: Where they are read.
+        columns: All of them.
+    """
+
+    kind: str
+    site: str
+    columns: Latents | Units
+
+    def name(self, row: int) -> str:
+        """Return what a feature is called."""
+        return f"{self.kind} {row}"
+
+    def without(self, row: int) -> Intervention:
+        """Return the edit that sets a feature to 0."""
+        if isinstance(self.columns, Latents):
+            return self.columns.setter(row, 0.0)
+        return AblateUnits(torch.tensor([row]))
+
+    def activations(self, x: Floats) -> Iterator[tuple[int, Floats]]:
+        """Yield the first feature and the activations ``[n, some]``, a part of the features at a time."""
+        sae = self.columns.sae if isinstance(self.columns, Latents) else None
+        like = torch.zeros(1, dtype=torch.float64) if sae is None else sae.encoder.weight
+        vectors = torch.from_numpy(x).to(like)
+        with torch.inference_mode():
+            for start in range(0, self.columns.size, AT_ONCE):
+                some = torch.arange(start, min(start + AT_ONCE, self.columns.size), device=vectors.device)
+                yield start, self.columns.read(vectors, some)[0].double().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What features may go along with.
+
+    Attributes:
+        factors: ``label``, ``domain``, those that contexts differ in.
+        codes: Group of each context in each ``[factors, n]``, numbered from 0.
+        names: Names of the groups of each.
+    """
+
+    factors: tuple[str, ...]
+    codes: Ints
+    names: tuple[tuple[str, ...], ...]
+
+
+def surveyed(experiment: FeatureSurvey, setup: NetworkSetup, executor: Executor) -> Surveyed:
+    """Return the features: those of the autoencoder of a file, of the network's own one there, or units.
+
+    Raises:
+        ConfigError: If the place does not exist.
+        CheckpointError: If the file cannot be read safely, or reads another width.
+    """
+    readable = setup.readable(executor)
+    own = readable.autoencoders
+    named = experiment.place
+    if named == AUTO and experiment.path is None and len(own) == 1:
+        (named,) = own
+    site = place_of(named, executor)
+    if experiment.path is not None or site in own:
+        columns = readable.latent(0, site=site, path=experiment.path, clamp=experiment.clamp).columns
+        assert isinstance(columns, Latents)
+        return Surveyed(LATENT, site, columns)
+    return Surveyed(UNIT, site, Units(executor.width(site)))
+
+
+def groups_of(setup: NetworkSetup, rows: Ints, said: str) -> Groups:
+    """Return labels and domains of some contexts, those that tell contexts apart.
+
+    Raises:
+        ConfigError: If neither does.
+    """
+    contexts = setup.contexts
+    factors, codes, names = [], [], []
+    for factor, values, called in (
+        ("label", contexts.label, contexts.output_names),
+        ("domain", contexts.domain, contexts.domain_names),
+    ):
+        if values is None or np.asarray(values).dtype.kind not in "iub":
+            continue
+        present, code = np.unique(np.asarray(values)[rows], return_inverse=True)
+        if 2 <= len(present) <= len(rows) // 4:
+            factors.append(factor)
+            codes.append(code)
+            names.append(tuple(called[k] if 0 <= k < len(called) else str(k) for k in map(int, present)))
+    if not factors:
+        raise ConfigError(
+            f"experiment.split={said}: these {contexts.name} have neither classes nor domains that several contexts "
+            "share, so there is nothing to rank features by; choose one by hand (feature=latent feature.id=...)"
+        )
+    return Groups(tuple(factors), np.array(codes, np.int64), tuple(names))
