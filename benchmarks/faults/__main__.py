@@ -91,7 +91,7 @@ def _load() -> None:
     import torch
 
     import paribus.cli.launch
-    import paribus.compare.compare_interventions
+    import paribus.compare._compare_interventions
     import paribus.experiments.builds.family_1d_sweep.work
     import paribus.experiments.training._train_classifier
     import paribus.report.page

@@ -1,0 +1,235 @@
+"""Compares training conditions over the runs of a study: effects, tests over seeds, one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from paribus.compare import sentences
+from paribus.compare.collect import select
+from paribus.compare.compare_interventions import CompareInterventions
+from paribus.compare.contrasts import condition_table, contrast_table, factor_table
+from paribus.compare.effects import (
+    ablation_curves,
+    chance_of,
+    chosen_epochs,
+    described,
+    run_effects,
+    steering_curves,
+)
+from paribus.compare.endpoints import Choice
+from paribus.compare.units import units_of
+from paribus.errors import ExperimentError, nearest
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+
+EFFECTS: Mapping[str, str] = {
+    "unit": "unit of value",
+    "value": "the endpoint in this run",
+    "ci_low": "lower end of the run's own interval, over its contexts; missing where the run gives none",
+    "ci_high": "upper end",
+    "auroc_change": "change of the AUROC by the same edit, where the endpoint is an accuracy that a threshold moves",
+    "epoch": "checkpoint it was read at",
+}
+UNITS: Mapping[str, str] = {
+    "value": "mean over the training-set sizes that all seeds of the condition have",
+    "n_sizes": "how many sizes that are",
+}
+TESTS: Mapping[str, str] = {
+    "smallest_p": "smallest p the design can reach, whatever the data",
+    "smallest_p_adj": "the same after Holm, were all other tests unremarkable",
+    "design": "paired_sign_flip where both arms have the same seeds, label_permutation otherwise",
+    "difference": "mean of the condition minus mean of the reference, over seeds",
+    "ci_low": "lower end of the interval that inverts the test of p: 0 is outside exactly where p <= 1 - confidence",
+    "ci_method": "how: sign_flip or paired_sign_flip, label_permutation; student_t or welch_t where the test cannot "
+    "reject with so few runs, and no claim rests on it; none below four runs or where all units are equal",
+    "ci_adj_low": "lower end at the level at which Holm judged the row: 0 is outside exactly where p_adj <= "
+    "1 - confidence; none where the design cannot reach that level",
+    "p": "two-sided, exact where it can be enumerated",
+    "p_adj": "Holm over this table",
+    "p_mann_whitney": "exact Mann-Whitney p of unpaired arms, beside the p that is adjusted",
+    "auroc_change": "the AUROC beside an accuracy, over the same units, with auroc_ci_low, auroc_ci_high and auroc_p; "
+    "not adjusted. Where accuracy moves and the AUROC does not, the threshold moved",
+    "flag": "seeds or sizes that one arm lacks",
+}
+
+
+def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) -> Aggregates:
+    """Compare the runs of ``setup`` and hand over tables, tests and the figure.
+
+    Raises:
+        ExperimentError: If there is nothing to compare, or something the settings refuse.
+    """
+    runs = _select(experiment, setup.runs, recorder)
+    choice = Choice(
+        experiment.method,
+        experiment.direction,
+        experiment.layer,
+        experiment.at,
+        chosen_epochs(runs, experiment.at),
+        experiment.level,
+    )
+    effects, notes = run_effects(runs, experiment.endpoints, choice, experiment.reference)
+    steered, unread = steering_curves(runs, choice)
+    curves = ablation_curves(runs, choice), steered
+    if effects.empty and all(curve.empty for curve in curves):
+        said = f"; {notes[0]}" if notes else ""
+        raise ExperimentError(
+            "compare_interventions: no finished run to compare; it reads runs of "
+            f"{', '.join(experiment.reads())} that name their training condition, and found {len(setup.runs)} runs "
+            f"in all{said}"
+        )
+    rng, spec = setup.rng("compare_interventions"), setup.stats
+    units, uneven = units_of(effects)
+    conditions = condition_table(units, spec=spec, rng=rng)
+    _reference(experiment, effects, recorder)
+    tests, missing = contrast_table(effects, experiment.endpoints, experiment.reference, spec=spec, rng=rng)
+    factors, crowded = factor_table(effects, runs, experiment.endpoints, experiment.factors, spec=spec, rng=rng)
+    if missing and experiment.missing_seeds == "refuse":
+        raise ExperimentError(f"compare_interventions: {missing[0]} missing_seeds=flag compares what is there")
+    for line in dict.fromkeys((*notes, *unread, *uneven, *missing, *crowded)):
+        recorder.warn(line)
+    _hand_over(recorder, effects, units, conditions, tests, factors, curves)
+    chance = chance_of(runs) if experiment.chance is None else experiment.chance
+    _figures(experiment, recorder, effects, tests, described(runs), chance, spec.confidence)
+    return _aggregates(experiment, effects, conditions, tests, factors, recorder, spec.confidence)
+
+
+def _select(experiment: CompareInterventions, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
+    experiment.check_runs(runs)
+    selection = select(runs, experiment.types(), experiment.where)
+    for line in selection.left_out:
+        recorder.warn(line)
+    if selection.mixed and experiment.mixed_code == "refuse":
+        raise ExperimentError(f"compare_interventions: {selection.mixed[0]} mixed_code=flag compares them anyway")
+    for line in selection.mixed:
+        recorder.warn(line)
+    return list(selection.runs)
+
+
+def _reference(experiment: CompareInterventions, effects: pd.DataFrame, recorder: Recorder) -> None:
+    present = sorted(set(effects["training"]))
+    if present and experiment.reference not in present:
+        recorder.warn(
+            f"No finished run of the reference condition {experiment.reference!r}: nothing could be tested "
+            f"({nearest(experiment.reference, present)})."
+        )
+    elif len(present) == 1:
+        recorder.warn(f"Only the condition {present[0]!r} has finished runs: nothing could be tested.")
+
+
+def _figures(
+    experiment: CompareInterventions,
+    recorder: Recorder,
+    effects: pd.DataFrame,
+    tests: pd.DataFrame,
+    what: str,
+    chance: float | None,
+    confidence: float,
+) -> None:
+    options: dict[str, Any] = {"conditions": _order(experiment, effects), "confidence": confidence}
+    if chance is not None:
+        options["hline"] = chance
+    if experiment.accuracy_limits is not None:
+        options["ylim"] = list(experiment.accuracy_limits)
+    recorder.figure(
+        Figure(
+            "figure_intervention_comparison",
+            "intervention_comparison",
+            ("ablation_curves", "steering_curves"),
+            {"condition": "training", "n_train": "n_train", "seed": "seed", "epoch": "epoch", "raw": "raw",
+             "ablated": "ablated", "alpha": "alpha", "accuracy": "accuracy"},
+            f"The shortcut under intervention, by training condition: {what}eraser {experiment.method}",
+            f"Top: OOD accuracy over training, unedited (solid) and with the {experiment.method} subspace projected "
+            f"out (dashed). Bottom: OOD accuracy along {experiment.direction}; where the site feeds a linear head this is "
+            "the threshold curve of the margins. One thin curve per run; mean and t band only where every run of "
+            "the group was measured.",
+            options,
+        )
+    )  # fmt: skip
+    if not effects.empty:
+        recorder.figure(
+            Figure(
+                "endpoints", "strip", ("units", "conditions"),
+                {"x": "training", "y": "value", "pair": "seed", "panel": "label", "unit": "unit",
+                 "mean": "mean", "low": "ci_low", "high": "ci_high"},
+                "Declared endpoints, one point per seed",
+                "Grey lines join seeds that several conditions share; a seed's training-set sizes are averaged. "
+                "Bars: mean over seeds with the interval of the table `conditions`.",
+                {"confidence": confidence},
+            )
+        )  # fmt: skip
+    if tests["difference"].notna().any():
+        recorder.figure(
+            Figure(
+                "differences", "forest", ("tests",),
+                {"label": "training", "value": "difference", "low": "ci_adj_low", "high": "ci_adj_high",
+                 "panel": "label", "unit": "unit", "p": "p_adj"},
+                f"Difference from {experiment.reference}, over seeds",
+                "Mean difference with the interval at the level of Holm's adjustment over all endpoints and "
+                "conditions, as p is; none where so few seeds cannot reach that level.",
+                {"xlabel": "difference"},
+            )
+        )  # fmt: skip
+
+
+def _order(experiment: CompareInterventions, effects: pd.DataFrame) -> list[str]:
+    others = sorted(set(effects["training"]) - {experiment.reference})
+    return [experiment.reference, *(others or (["grokking"] if experiment.reference == "standard" else []))]
+
+
+def _aggregates(
+    experiment: CompareInterventions,
+    effects: pd.DataFrame,
+    conditions: pd.DataFrame,
+    tests: pd.DataFrame,
+    factors: pd.DataFrame,
+    recorder: Recorder,
+    confidence: float,
+) -> Aggregates:
+    lines = sentences.reach(tests, confidence)
+    lines += [sentences.condition_line(row, confidence) for _, row in conditions.iterrows()]
+    lines += [sentences.contrast_line(row, confidence) for _, row in tests.iterrows()]
+    lines += [sentences.factor_line(row, confidence) for _, row in factors.iterrows()]
+    established = [row for _, row in tests.iterrows() if sentences.is_established(row, confidence)]
+    for _, row in tests.iterrows():
+        if row["difference"] == row["difference"]:
+            recorder.metric(f"{row['endpoint']}/{row['training']}_minus_{row['reference']}", float(row["difference"]))
+    return Aggregates(
+        n_samples=int(effects["run_id"].nunique()),
+        n_conditions=int(effects["training"].nunique()),
+        custom={
+            "summary": lines,
+            "n_seeds": {str(c): int(rows["seed"].nunique()) for c, rows in effects.groupby("training")},
+            "n_established": len(established),
+            "established": [f"{row['endpoint']}: {row['training']}" for row in established],
+            "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
+        },
+    )
+
+
+def _hand_over(
+    recorder: Recorder,
+    effects: pd.DataFrame,
+    units: pd.DataFrame,
+    conditions: pd.DataFrame,
+    tests: pd.DataFrame,
+    factors: pd.DataFrame,
+    curves: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    kind = Evidence.COMPARISON
+    recorder.table(Table("run_effects", "One row per run and declared endpoint.", kind, effects, EFFECTS))
+    recorder.table(Table("units", "One row per endpoint, condition and seed.", kind, units, UNITS))
+    within = "Each endpoint within each condition, over seeds; p against no effect."
+    recorder.table(Table("conditions", within, kind, conditions, TESTS))
+    recorder.table(Table("tests", "Each condition against the reference, Holm over all rows.", kind, tests, TESTS))
+    if not factors.empty:
+        recorder.table(Table("factors", "Main effects within seed and the other factors, Holm.", kind, factors, TESTS))
+    recorder.table(
+        Table("ablation_curves", "OOD accuracy over epochs, raw and ablated, of every run.", kind, curves[0])
+    )
+    recorder.table(Table("steering_curves", "OOD accuracy over alpha of every run.", kind, curves[1]))
