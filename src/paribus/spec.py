@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,9 @@ class Spec:
     Field types are limited to what a YAML node can hold: ``int, float, str, bool, list[...], dict[str, ...]``,
     ``Any`` and their optional forms. Checks that need several fields go into a ``check`` method of the subclass.
 
+    The file of a spec is read whenever a configuration is checked, so it imports nothing heavy. The module that does the
+    work, with imports at the top, is named in ``work``.
+
     A class of Paribus itself declares the name under which it enters identities, ``class SmallCNN(Spec,
     kind="small_cnn")``: reserved, and the same wherever its file moves. All others enter by module and qualified name.
 
@@ -101,6 +105,8 @@ class Spec:
         ...     print(error)
         Noise.level: must be at least 0, got -1.0
     """
+
+    work: ClassVar[str] = ""
 
     def __init_subclass__(cls, *, kind: str | None = None, **others: Any) -> None:
         """Reserve the kind of a class.
@@ -126,6 +132,16 @@ class Spec:
 
     def check(self) -> None:
         """Check rules that involve several fields; raise :class:`ConfigError` when one is broken."""
+
+    def work_module(self) -> Any:
+        """Return the module that does the work, imported now: the one lazy step of a spec.
+
+        Raises:
+            NotImplementedError: If none is named.
+        """
+        if not self.work:
+            raise NotImplementedError(f"{type(self).__name__} declares no module that does its work")
+        return importlib.import_module(self.work)
 
     def fingerprint(self) -> str:
         """Return what decides what it makes besides fields, files and code: the version of a generator, say."""

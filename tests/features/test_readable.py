@@ -16,8 +16,8 @@ from paribus.features.margin import Margin
 from paribus.features.readable import Outputs, Readable
 from paribus.features.unit import Unit
 from paribus.measure import ArraySubject, Contexts, Design, Executor
+from paribus.models.autoencoders import random_sae
 from paribus.models.nets.sae import SparseAutoencoder, identity_autoencoder
-from paribus.models.sae import random_sae
 
 N = 12
 

@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from paribus.errors import CheckpointError
+from paribus.models.autoencoders import load_sae, random_sae, sae_from_state
 from paribus.models.nets.sae import SparseAutoencoder, identity_autoencoder
-from paribus.models.sae import SAE, load_sae, random_sae, sae_from_state
+from paribus.models.sae import SAE
 
 D, F = 6, 11
 

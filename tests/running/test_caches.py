@@ -75,6 +75,7 @@ def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
 
     from paribus.experiments.builds import plugin as builds
     from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
+    from paribus.subjects.builds.models._set_completion import network
     from paribus.subjects.builds.models.set_completion import SetCompletionSmall
 
     data = BuildsGenerated(n_builds=30)
@@ -83,7 +84,7 @@ def test_weights_replaced_in_place_are_loaded_anew(tmp_path):
     sizes = (len(corpus.vocabulary.tokens), len(corpus.weapons.weapons))
     expected = []
     for seed in range(2):
-        state = spec.network(*sizes, torch.Generator().manual_seed(seed)).state_dict()
+        state = network(spec, *sizes, torch.Generator().manual_seed(seed)).state_dict()
         torch.save(state, tmp_path / "new.pt")
         os.replace(tmp_path / "new.pt", spec.weights)
         expected.append(state["output_layer.weight"])

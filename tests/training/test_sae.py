@@ -3,7 +3,7 @@ import torch
 
 from paribus.errors import CheckpointError, ExperimentError
 from paribus.experiments.base import MemoryWorkspace
-from paribus.models.sae import random_sae
+from paribus.models.autoencoders import random_sae
 from paribus.training.loops.sae import _Loop, quality, random_baseline, train_sae
 from paribus.training.sae import SAETraining
 

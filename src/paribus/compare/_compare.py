@@ -94,7 +94,8 @@ def _values(experiment: Compare, runs: Sequence[CollectedRun], recorder: Recorde
         names = {key for run in runs for key in (*run.metrics, *run.aggregates)}
         raise ExperimentError(
             f"compare: none of {len(runs)} finished runs of {experiment.experiment_type!r} has "
-            f"{', '.join(experiment.metrics)} and all of {', '.join((*experiment.group_by, *experiment.unit))}; {nearest(experiment.metrics[0], names)}"
+            f"{', '.join(experiment.metrics)} and all of {', '.join((*experiment.group_by, *experiment.unit))}; "
+            f"{nearest(experiment.metrics[0], names)}"
         )
     for why, n in sorted(unread.items()):
         recorder.warn(f"{n} {'run' if n == 1 else 'runs'} of {experiment.experiment_type} {why} left out.")

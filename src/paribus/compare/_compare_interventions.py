@@ -145,8 +145,8 @@ def _figures(
              "ablated": "ablated", "alpha": "alpha", "accuracy": "accuracy"},
             f"The shortcut under intervention, by training condition: {what}eraser {experiment.method}",
             f"Top: OOD accuracy over training, unedited (solid) and with the {experiment.method} subspace projected "
-            f"out (dashed). Bottom: OOD accuracy along {experiment.direction}; where the site feeds a linear head this is "
-            "the threshold curve of the margins. One thin curve per run; mean and t band only where every run of "
+            f"out (dashed). Bottom: OOD accuracy along {experiment.direction}; where the site feeds a linear head this "
+            "is the threshold curve of the margins. One thin curve per run; mean and t band only where every run of "
             "the group was measured.",
             options,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -192,7 +191,6 @@ class Experiment(Spec):
     produces_model: ClassVar[bool] = False
     takes_model: ClassVar[bool | None] = None
     chooses_features: ClassVar[bool] = False
-    work: ClassVar[str] = ""
 
     def __init_subclass__(cls, **others: Any) -> None:
         """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""
@@ -220,16 +218,6 @@ class Experiment(Spec):
         Raises:
             ParibusError: If something is not there.
         """
-
-    def work_module(self) -> Any:
-        """Return the module that does the work, imported now: the one lazy step of a type.
-
-        Raises:
-            NotImplementedError: If none is named.
-        """
-        if not self.work:
-            raise NotImplementedError(f"{type(self).__name__} declares neither work nor a run method")
-        return importlib.import_module(self.work)
 
     @property
     def takes_trained(self) -> bool:

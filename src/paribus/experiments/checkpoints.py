@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -157,22 +156,16 @@ def say_choice(chosen: Sequence[Checkpoint], reported: Collection[str], recorder
         )
 
 
-def only(state: Mapping[str, Any], *, epoch: int = 0, key: str | None = None) -> Checkpoints:
+def only(state: Mapping[str, Any], *, key: str, epoch: int = 0) -> Checkpoints:
     """Return the index of a model that has just one set of weights (a file, or an untrained model).
 
-    Without a ``key`` it is named by the weights themselves.
+    Args:
+        state: The weights.
+        key: A name that no other weights share, such as a digest of them.
+        epoch: Epochs of training behind them.
+
+    Example:
+        >>> only({}, key="start").epochs
+        (0,)
     """
-    return Checkpoints(loader=lambda _: state, epochs=(epoch,), key=key or state_digest(state))
-
-
-def state_digest(state: Mapping[str, Any]) -> str:
-    """Return a hash of the names, number formats, shapes and values of a state dict's tensors."""
-    import torch
-
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        if isinstance(value, torch.Tensor):
-            plain = value.detach().cpu().contiguous()
-            digest.update(f"{name}/{plain.dtype}/{tuple(plain.shape)}/".encode())
-            digest.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return Checkpoints(loader=lambda _: state, epochs=(epoch,), key=key)

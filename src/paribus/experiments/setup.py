@@ -12,6 +12,7 @@ from paribus.features.readable import Outputs, Readable
 from paribus.measure import Executor, Subject
 from paribus.models.loading import fit_state
 from paribus.models.nets.sae import SparseAutoencoder
+from paribus.models.state import state_digest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,7 +86,7 @@ class NetworkSetup(Setup):
         if self.checkpoints is None:
             state = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
             # equal weights in another network are another model
-            self.checkpoints = index.only(state, key=f"{index.state_digest(state)}/{self.network_key}")
+            self.checkpoints = index.only(state, key=f"{state_digest(state)}/{self.network_key}")
         return self.checkpoints.select(self.checkpoint)
 
     def readable(self, executor: Executor) -> Readable:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from paribus.experiments import checkpoints as index
 from paribus.experiments.base import Setup
 from paribus.experiments.checkpoints import Checkpoint, Checkpoints
+from paribus.models.loading import fit_state
+from paribus.models.state import state_digest
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from paribus.engine.cache import FeatureCache
     from paribus.subjects.labelled import LabelledData
     from paribus.training.spec import TrainingSpec
@@ -60,7 +62,7 @@ class LabelledSetup(Setup):
         if self.checkpoints is None:
             state = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
             # equal weights in another network are another model
-            self.checkpoints = index.only(state, key=f"{index.state_digest(state)}/{self.network_key}")
+            self.checkpoints = index.only(state, key=f"{state_digest(state)}/{self.network_key}")
         return self.checkpoints.select(self.checkpoint)
 
     def at(self, checkpoint: Checkpoint) -> nn.Module:
@@ -69,7 +71,5 @@ class LabelledSetup(Setup):
         Raises:
             CheckpointError: If the weights do not fit the model.
         """
-        from paribus.models.loading import fit_state
-
         fit_state(self.model, dict(checkpoint.load()))
         return self.model.to(self.device).eval()

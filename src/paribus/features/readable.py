@@ -15,8 +15,8 @@ from paribus.errors import CheckpointError, ConfigError, DataError, nearest
 from paribus.features.columns import Directions, Latents, Logits, Units
 from paribus.features.reader import Reader
 from paribus.measure.executor import Executor
+from paribus.models.autoencoders import load_sae
 from paribus.models.nets.sae import SparseAutoencoder
-from paribus.models.sae import load_sae
 
 N_RANDOM = 400
 """Random directions that the null of a direction is drawn from."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
+    from paribus.models.autoencoders import random_sae
     from paribus.models.loading import fit_state, load_state
     from paribus.models.mlp import MLP
     from paribus.models.nets.sae import SparseAutoencoder
     from paribus.models.resnet18 import ResNet18
-    from paribus.models.sae import SAE, random_sae
+    from paribus.models.sae import SAE
     from paribus.models.small_cnn import SmallCNN
     from paribus.models.tracked import Tracked
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pickletools
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
 
 from paribus import digests
-from paribus.errors import CheckpointError, ConfigError, nearest
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
+from paribus.errors import CheckpointError, nearest
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 _NESTED = (
@@ -54,8 +57,6 @@ def load_state(path: str | Path) -> dict[str, torch.Tensor]:
 
 def weights_in(content: Any) -> dict[str, torch.Tensor]:
     """Return the named tensors in what a checkpoint file held, also under the usual keys; empty if there are none."""
-    import torch
-
     for _ in range(3):
         if not isinstance(content, Mapping):
             return {}
@@ -124,16 +125,6 @@ def start_from(model: nn.Module, weights: str | None, leave_out: Sequence[str] =
         raise CheckpointError(f"{weights}: {error}") from None
 
 
-def check_left_out(leave_out: Sequence[str], weights: str | None, where: str) -> None:
-    """Check that modules are only left out of a file that there is.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    if leave_out and weights is None:
-        raise ConfigError(f"{where}.leave_out: names modules of a file, and there is none; set weights too")
-
-
 def file_digest(path: str | None) -> str:
     """Return the SHA-256 of a file, empty for None.
 
@@ -149,9 +140,6 @@ def file_digest(path: str | None) -> str:
 
 
 def _read_safetensors(file: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         return dict(load_file(file))
     except (SafetensorError, OSError, ValueError) as error:
@@ -159,10 +147,6 @@ def _read_safetensors(file: Path) -> dict[str, Any]:
 
 
 def _read_pickle(file: Path) -> Any:
-    import warnings
-
-    import torch
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -179,8 +163,6 @@ def _read_pickle(file: Path) -> Any:
 
 def _names_code(file: Path) -> bool:
     """Whether a file is a whole bare pickle that calls something; read as a list of operations, nothing is run."""
-    import pickletools
-
     try:
         with file.open("rb") as stream:
             operations = {operation.name for operation, _, _ in pickletools.genops(stream)}
@@ -211,7 +193,7 @@ def _stripped(state: dict[str, torch.Tensor], wanted: set[str], kind: str) -> di
 
 
 def _left_out(names: Collection[str], leave_out: Sequence[str], wanted: Collection[str]) -> set[str]:
-    """Return the names that stand in one of the modules that are left out.
+    """Return the names in one of the modules that are left out.
 
     Raises:
         CheckpointError: If a module is neither in the model nor in the file.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.models import loading
+from paribus.models.left_out import check_left_out
 from paribus.spec import Spec, field
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class MLP(Spec, kind="model/mlp"):
         [64, 32]
     """
 
+    work: ClassVar[str] = "paribus.models.nets.mlp"
+
     widths: list[int] = field([128, 64], low=1, help="Units of each hidden layer.")
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
     leave_out: list[str] = field(
@@ -42,7 +44,7 @@ class MLP(Spec, kind="model/mlp"):
         """
         if not self.widths:
             raise ConfigError("MLP.widths: needs at least one hidden layer, e.g. [128, 64]")
-        loading.check_left_out(self.leave_out, self.weights, "MLP")
+        check_left_out(self.leave_out, self.weights, "MLP")
 
     def build(self, *, n_features: int, n_classes: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -50,9 +52,5 @@ class MLP(Spec, kind="model/mlp"):
         Raises:
             CheckpointError: If ``weights`` is missing, unsafe or of another architecture.
         """
-        from paribus.models.nets.initialise import construct
-        from paribus.models.nets.mlp import MLPNet
-
-        model = construct(lambda: MLPNet(n_features, n_classes, tuple(self.widths)), generator)
-        loading.start_from(model, self.weights, self.leave_out)
-        return model
+        made: nn.Module = self.work_module().build(self, n_features, n_classes, generator)
+        return made

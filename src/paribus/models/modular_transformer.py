@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from paribus.errors import CheckpointError, ConfigError
-from paribus.models import loading
+from paribus.errors import ConfigError
 from paribus.spec import Spec, field
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ class ModularTransformerSpec(Spec, kind="model/modular_transformer"):
         >>> ModularTransformerSpec(d_model=64, n_heads=4).attn_coeff
         1.0
     """
+
+    work: ClassVar[str] = "paribus.models.nets.modular_transformer"
 
     d_model: int = field(64, low=1, help="Width of the stream.")
     n_heads: int = field(4, low=1, help="Attention heads of a layer.")
@@ -57,26 +58,5 @@ class ModularTransformerSpec(Spec, kind="model/modular_transformer"):
             ConfigError: If the data are no pairs of numbers with an answer among them.
             CheckpointError: If ``weights`` is missing, unsafe or of another architecture.
         """
-        from paribus.models.nets.modular_transformer import ModularTransformer, own_state
-
-        if length != 2 or n_tokens != n_classes:
-            raise ConfigError(
-                f"model=modular_transformer: reads pairs of {n_classes} numbers, the data hold {length} of {n_tokens}"
-            )
-        model = ModularTransformer(
-            n_tokens,
-            d_model=self.d_model,
-            n_heads=self.n_heads,
-            n_layers=self.n_layers,
-            attn_coeff=self.attn_coeff,
-            generator=generator,
-        )
-        if self.weights is None:
-            return model
-        state = loading.load_state(self.weights)
-        try:
-            state = own_state(state)
-        except KeyError as missing:
-            raise CheckpointError(f"{self.weights}: lacks the tensor {missing}") from None
-        loading.fit_state(model, state)
-        return model
+        made: nn.Module = self.work_module().build(self, n_tokens, length, n_classes, generator)
+        return made

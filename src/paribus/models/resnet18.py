@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from paribus.models import loading
+from paribus.models.left_out import check_left_out
 from paribus.spec import Spec, field
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ class ResNet18(Spec, kind="model/resnet18"):
         >>> ResNet18().weights is None
         True
     """
+
+    work: ClassVar[str] = "paribus.models.nets.resnet"
 
     width: int = field(64, low=1, help="Channels of the first stage (64 in the paper).")
     stem: str = field(
@@ -42,7 +44,7 @@ class ResNet18(Spec, kind="model/resnet18"):
         Raises:
             ConfigError: If there is none.
         """
-        loading.check_left_out(self.leave_out, self.weights, "ResNet18")
+        check_left_out(self.leave_out, self.weights, "ResNet18")
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -50,9 +52,5 @@ class ResNet18(Spec, kind="model/resnet18"):
         Raises:
             CheckpointError: If ``weights`` is missing, unsafe or of another architecture.
         """
-        from paribus.models.nets.initialise import construct
-        from paribus.models.nets.resnet import ResNet18Net
-
-        model = construct(lambda: ResNet18Net(in_channels, n_classes, self.width, self.stem), generator)
-        loading.start_from(model, self.weights, self.leave_out)
-        return model
+        made: nn.Module = self.work_module().build(self, in_channels, n_classes, generator)
+        return made

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from paribus.models import loading
+from paribus.models.left_out import check_left_out
 from paribus.spec import Spec, field
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ class SmallCNN(Spec, kind="model/small_cnn"):
         torch.Size([5, 2])
     """
 
+    work: ClassVar[str] = "paribus.models.nets.small_cnn"
+
     width: int = field(16, low=1, help="Channels of the first stage; later ones have 2 and 4 times as many.")
     norm: str = field("none", choices=("batch", "group", "none"), help="Normalisation after each convolution.")
     weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
@@ -40,7 +42,7 @@ class SmallCNN(Spec, kind="model/small_cnn"):
         Raises:
             ConfigError: If there is none.
         """
-        loading.check_left_out(self.leave_out, self.weights, "SmallCNN")
+        check_left_out(self.leave_out, self.weights, "SmallCNN")
 
     def build(self, *, in_channels: int, n_classes: int, image_size: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.
@@ -48,9 +50,5 @@ class SmallCNN(Spec, kind="model/small_cnn"):
         Raises:
             CheckpointError: If ``weights`` is missing, unsafe or of another architecture.
         """
-        from paribus.models.nets.initialise import construct
-        from paribus.models.nets.small_cnn import SmallCNNNet
-
-        model = construct(lambda: SmallCNNNet(in_channels, n_classes, self.width, self.norm), generator)
-        loading.start_from(model, self.weights, self.leave_out)
-        return model
+        made: nn.Module = self.work_module().build(self, in_channels, n_classes, generator)
+        return made

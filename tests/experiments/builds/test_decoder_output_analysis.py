@@ -12,7 +12,7 @@ from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnal
 from paribus.experiments.builds.setup import build_setup
 from paribus.features.latent import Latent
 from paribus.features.unit import Unit
-from paribus.models.sae import random_sae
+from paribus.models.autoencoders import random_sae
 from paribus.results.evidence import Evidence
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.generated import BuildsGenerated

@@ -6,6 +6,7 @@ from paribus.experiments.base import MemoryWorkspace
 from paribus.experiments.builds.train_set_completion.loop import train_set_completion
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionTraining
 from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.models import _set_completion
 from paribus.subjects.builds.models.set_completion import SetCompletion
 
 CORPUS = BuildsGenerated(n_builds=200, seed=1).load()
@@ -15,7 +16,7 @@ SPEC = SetCompletion(embedding=8, hidden=16, n_layers=1, n_heads=2, n_inducing=2
 
 def network(seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return SPEC.network(CORPUS.vocabulary.size, CORPUS.weapons.size, generator)
+    return _set_completion.network(SPEC, CORPUS.vocabulary.size, CORPUS.weapons.size, generator)
 
 
 def train(net, workspace=None, *, settings=SETTINGS, seed=3, builds=CORPUS.builds, **options):

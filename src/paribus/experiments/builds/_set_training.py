@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,15 +25,6 @@ def trainable(setup: BuildSetup) -> nn.Module:
     if setup.model.reads_source or not any(p.requires_grad for p in network.parameters()):
         raise ConfigError(f"model={setup.model.name} is not trained; use model=set_completion_small or set_completion")
     return network
-
-
-def weights_digest(network: nn.Module) -> str:
-    """Return a SHA-256 of all weights."""
-    total = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        total.update(name.encode())
-        total.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()
 
 
 def cpu_state(module: nn.Module) -> dict[str, Any]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from paribus.models.loading import start_from
+from paribus.models.mlp import MLP
+from paribus.models.nets.initialise import construct
+
 
 class MLPNet(nn.Module):
     """Layers ``hidden1``, ``hidden2``, ... (linear and ReLU), then ``fc``.
@@ -33,3 +37,10 @@ class MLPNet(nn.Module):
             hidden = self.get_submodule(name)(hidden)
         logits: torch.Tensor = self.fc(hidden)
         return logits
+
+
+def build(spec: MLP, n_features: int, n_classes: int, generator: torch.Generator) -> nn.Module:
+    """Return the network of a spec, with its weights; see :meth:`paribus.models.mlp.MLP.build`."""
+    model = construct(lambda: MLPNet(n_features, n_classes, tuple(spec.widths)), generator)
+    start_from(model, spec.weights, spec.leave_out)
+    return model

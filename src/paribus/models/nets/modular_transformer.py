@@ -8,6 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from paribus.errors import CheckpointError, ConfigError
+from paribus.models.loading import fit_state, load_state
+from paribus.models.modular_transformer import ModularTransformerSpec
+
 
 class Attention(nn.Module):
     """Multi-head attention whose pattern can be held constant.
@@ -140,3 +144,35 @@ def own_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             own[f"{block}.mlp.{mine}.weight"] = state[f"{block}.mlp.W_{part}"]
             own[f"{block}.mlp.{mine}.bias"] = state[f"{block}.mlp.b_{part}"]
     return {name: value.contiguous() for name, value in own.items()}
+
+
+def build(
+    spec: ModularTransformerSpec, n_tokens: int, length: int, n_classes: int, generator: torch.Generator
+) -> nn.Module:
+    """Return the network of a spec, with its weights.
+
+    Raises:
+        ConfigError: If the data are no pairs of numbers with an answer among them.
+        CheckpointError: If its file is missing, unsafe or of another architecture.
+    """
+    if length != 2 or n_tokens != n_classes:
+        raise ConfigError(
+            f"model=modular_transformer: reads pairs of {n_classes} numbers, the data hold {length} of {n_tokens}"
+        )
+    model = ModularTransformer(
+        n_tokens,
+        d_model=spec.d_model,
+        n_heads=spec.n_heads,
+        n_layers=spec.n_layers,
+        attn_coeff=spec.attn_coeff,
+        generator=generator,
+    )
+    if spec.weights is None:
+        return model
+    state = load_state(spec.weights)
+    try:
+        state = own_state(state)
+    except KeyError as missing:
+        raise CheckpointError(f"{spec.weights}: lacks the tensor {missing}") from None
+    fit_state(model, state)
+    return model

@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from paribus.models.loading import start_from
+from paribus.models.nets.initialise import construct
+from paribus.models.resnet18 import ResNet18
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al. 2016, figure 2)."""
@@ -65,3 +69,10 @@ class ResNet18Net(nn.Module):
         hidden = self.layer4(self.layer3(self.layer2(self.layer1(hidden))))
         logits: torch.Tensor = self.fc(torch.flatten(self.avgpool(hidden), 1))
         return logits
+
+
+def build(spec: ResNet18, in_channels: int, n_classes: int, generator: torch.Generator) -> nn.Module:
+    """Return the network of a spec, with its weights; see :meth:`paribus.models.resnet18.ResNet18.build`."""
+    model = construct(lambda: ResNet18Net(in_channels, n_classes, spec.width, spec.stem), generator)
+    start_from(model, spec.weights, spec.leave_out)
+    return model

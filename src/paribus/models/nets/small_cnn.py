@@ -5,6 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from paribus.models.loading import start_from
+from paribus.models.nets.initialise import construct
+from paribus.models.small_cnn import SmallCNN
+
 
 def _norm(kind: str, channels: int) -> nn.Module:
     if kind == "batch":
@@ -51,3 +55,10 @@ class SmallCNNNet(nn.Module):
         hidden = self.layer3(self.layer2(self.layer1(images)))
         logits: torch.Tensor = self.fc(torch.flatten(self.avgpool(hidden), 1))
         return logits
+
+
+def build(spec: SmallCNN, in_channels: int, n_classes: int, generator: torch.Generator) -> nn.Module:
+    """Return the network of a spec, with its weights; see :meth:`paribus.models.small_cnn.SmallCNN.build`."""
+    model = construct(lambda: SmallCNNNet(in_channels, n_classes, spec.width, spec.norm), generator)
+    start_from(model, spec.weights, spec.leave_out)
+    return model

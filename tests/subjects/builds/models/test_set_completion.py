@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from paribus.errors import CheckpointError, ConfigError
-from paribus.models.sae import SAE, random_sae
+from paribus.models.autoencoders import random_sae
+from paribus.models.sae import SAE
 from paribus.subjects.builds.models.nets.set_transformer import Attention, SetCompletionNet
 from paribus.subjects.builds.models.set_completion import SetCompletion, SetCompletionSmall
 from paribus.subjects.builds.models.splatgpt import SplatGPT

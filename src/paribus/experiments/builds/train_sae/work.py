@@ -13,8 +13,9 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _set_training as shared
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.train_sae.spec import TrainSAE
+from paribus.models.autoencoders import random_sae
 from paribus.models.nets.sae import SparseAutoencoder
-from paribus.models.sae import random_sae
+from paribus.models.state import state_digest
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.subjects.builds.contexts import remove_some
@@ -63,7 +64,7 @@ def run(experiment: TrainSAE, setup: BuildSetup, recorder: Recorder) -> Aggregat
             held_out,
             settings,
             seed=setup.seed,
-            identity=f"{setup.corpus.digest}/{shared.weights_digest(network)}",
+            identity=f"{setup.corpus.digest}/{state_digest(network.state_dict())}",
             workspace=recorder.workspace,
             observe=observe,
             progress=lambda parts: recorder.progress(parts, total=len(parts), description="evaluations"),

@@ -10,6 +10,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.train_set_completion.loop import train_set_completion
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
 from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
+from paribus.models.state import state_digest
 from paribus.results.schema import Aggregates
 from paribus.training.loops.workspace import checkpoint_name
 
@@ -48,7 +49,7 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
             setup.vocabulary,
             settings,
             seed=setup.seed,
-            identity=f"{setup.corpus.digest}/{shared.weights_digest(network)}",
+            identity=f"{setup.corpus.digest}/{state_digest(network.state_dict())}",
             workspace=recorder.workspace,
             device=setup.device,
             observe=observe,

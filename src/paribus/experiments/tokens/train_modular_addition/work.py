@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 
 from paribus.experiments.base import Recorder
-from paribus.experiments.checkpoints import state_digest
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.tokens.train_modular_addition.loop import (
     Evaluation,
@@ -18,6 +17,7 @@ from paribus.experiments.tokens.train_modular_addition.loop import (
     train_modular,
 )
 from paribus.experiments.tokens.train_modular_addition.spec import TrainModularAddition
+from paribus.models.state import state_digest
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.training.loops.workspace import checkpoint_name

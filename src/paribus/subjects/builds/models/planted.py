@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.spec import Spec, field
 from paribus.subjects.builds.models.set_model import SetModel
@@ -19,6 +19,8 @@ PLANTED_VERSION = 1
 class Planted(Spec, kind="model/planted"):
     """A model whose features are known functions of the token set, for tests and for teaching."""
 
+    work: ClassVar[str] = "paribus.subjects.builds.models.nets.planted"
+
     seed: int = field(0, low=0, help="Seed of the random features that nulls are drawn from.")
 
     def build(
@@ -31,18 +33,8 @@ class Planted(Spec, kind="model/planted"):
             specials: Special weapon of every weapon index.
             generator: Not used: the model is the same for every run's seed.
         """
-        from paribus import seeds
-        from paribus.models.nets.sae import identity_autoencoder
-        from paribus.subjects.builds.models.nets.planted import PLANTED, PlantedNet
-
-        net = PlantedNet(tokens, specials, seeds.torch_rng(self.seed, "planted"))
-        return SetModel(
-            net.eval(),
-            identity_autoencoder(len(net.names), net.clamp),
-            tuple(PLANTED),
-            reads_source=True,
-            name="planted",
-        )
+        made: SetModel = self.work_module().build(self, tokens, specials)
+        return made
 
     def fingerprint(self) -> str:
         """Return the version of the planted functions."""

@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from paribus.errors import CheckpointError, ConfigError
-from paribus.models import loading
+from paribus.errors import ConfigError
 from paribus.spec import ModelSpec, field
 from paribus.subjects.builds.models.set_model import SetModel
 
 if TYPE_CHECKING:
     import torch
-
-    from paribus.subjects.builds.models.nets.set_transformer import SetCompletionNet
 
 
 @dataclass(frozen=True)
@@ -35,6 +32,7 @@ class SetCompletion(ModelSpec, kind="model/set_completion"):
         False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
     )
 
+    work: ClassVar[str] = "paribus.subjects.builds.models._set_completion"
     trained_by: ClassVar[tuple[str, ...]] = ()
     """Experiment types that, one after the other, make the weights where neither a file nor a run gives them."""
 
@@ -59,32 +57,8 @@ class SetCompletion(ModelSpec, kind="model/set_completion"):
         Raises:
             CheckpointError: If a file is missing or unsafe, or does not fit architecture and vocabulary.
         """
-        net = self.network(len(tokens), len(specials), generator)
-        if self.weights is not None:
-            state = loading.load_state(self.weights)
-            check_vocabulary(state, len(tokens), len(specials), self.weights)
-            fit(net, state, self.weights)
-        sae = None if self.sae is None else self.sae.build(self.hidden, generator)
-        return SetModel(net.eval(), sae, name=self.weights or "set_completion")
-
-    def network(self, n_tokens: int, n_weapons: int, generator: torch.Generator) -> SetCompletionNet:
-        """Return the network with starting weights drawn from ``generator``."""
-        import torch
-
-        from paribus.subjects.builds.models.nets.set_transformer import SetCompletionNet
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(1 << 62, (), generator=generator)))
-            return SetCompletionNet(
-                n_tokens=n_tokens,
-                n_weapons=n_weapons,
-                embedding=self.embedding,
-                hidden=self.hidden,
-                n_layers=self.n_layers,
-                n_heads=self.n_heads,
-                n_inducing=self.n_inducing,
-                use_layer_norm=self.use_layer_norm,
-            )
+        made: SetModel = self.work_module().build(self, tokens, specials, generator)
+        return made
 
     def restore(
         self, published: Mapping[str, Any], *, tokens: Sequence[str], specials: Sequence[str], name: str = "trained"
@@ -100,21 +74,8 @@ class SetCompletion(ModelSpec, kind="model/set_completion"):
         Raises:
             CheckpointError: If it does not fit architecture and vocabulary.
         """
-        import torch
-
-        from paribus.models.sae import sae_from_state
-
-        if not isinstance(published.get("model"), Mapping):
-            raise CheckpointError(f"{name}: holds no weights of a set model")
-        check_vocabulary(published["model"], len(tokens), len(specials), name)
-        net = self.network(len(tokens), len(specials), torch.Generator().manual_seed(0))
-        fit(net, published["model"], name)
-        sae = None
-        if published.get("sae"):
-            sae = sae_from_state(published["sae"], clamp=published.get("sae_clamp"), where=name)
-        elif self.sae is not None:
-            sae = self.sae.build(self.hidden, torch.Generator().manual_seed(0))
-        return SetModel(net.eval(), sae, name=name)
+        made: SetModel = self.work_module().restore(self, published, tokens, specials, name)
+        return made
 
 
 @dataclass(frozen=True)
@@ -128,39 +89,3 @@ class SetCompletionSmall(SetCompletion, kind="model/set_completion_small"):
     n_inducing: int = field(4, low=1, help="Inducing points and seeds of each layer.")
 
     trained_by: ClassVar[tuple[str, ...]] = ("train_set_completion", "train_sae")
-
-
-def check_vocabulary(state: Mapping[str, torch.Tensor], n_tokens: int, n_weapons: int, where: str) -> None:
-    """Check that a checkpoint's embeddings have as many rows as there are tokens and weapons.
-
-    Raises:
-        CheckpointError: If they have not.
-    """
-    for key, size, what in (
-        ("ability_embedding.weight", n_tokens, "vocabulary"),
-        ("weapon_embedding.weight", n_weapons, "weapon vocabulary"),
-    ):
-        table = next((value for name, value in state.items() if name.endswith(key)), None)
-        if table is not None and table.shape[0] != size:
-            raise CheckpointError(
-                f"checkpoint {where}: {key} has {table.shape[0]} rows, but the {what} has {size}; "
-                "they do not belong together"
-            )
-
-
-def fit(net: SetCompletionNet, state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Load weights into the network.
-
-    Raises:
-        CheckpointError: If names or shapes differ.
-    """
-    wanted = net.state_dict()
-    shaped = {}
-    for name, value in state.items():
-        known = wanted.get(name.removeprefix("module.").removeprefix("model."))
-        same = known is not None and known.ndim == value.ndim + 1 and known.shape[0] == 1
-        shaped[name] = value.unsqueeze(0) if same else value  # inducing points without their leading axis
-    try:
-        loading.fit_state(net, shaped)
-    except CheckpointError as error:
-        raise CheckpointError(f"{where}: {error}") from None

@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from paribus import seeds
+from paribus.models.nets.sae import identity_autoencoder
+from paribus.subjects.builds.models.planted import Planted
+from paribus.subjects.builds.models.set_model import SetModel
+
 _MASK = (1 << 63) - 1
 _MIX1, _MIX2, _GOLDEN = -4658895280553007687, -7723592293110705685, -7046029254386353131
 
@@ -203,3 +208,15 @@ def _bank(tokens: Sequence[str], generator: torch.Generator) -> Tensor:
     chosen = torch.rand(len(tokens), N_BANK, generator=generator) < density
     chosen[[i for i, token in enumerate(tokens) if token.startswith("<")]] = False
     return torch.randn(len(tokens), N_BANK, generator=generator).add(0.4) * chosen
+
+
+def build(spec: Planted, tokens: Sequence[str], specials: Sequence[str]) -> SetModel:
+    """Return the model of a spec."""
+    net = PlantedNet(tokens, specials, seeds.torch_rng(spec.seed, "planted"))
+    return SetModel(
+        net.eval(),
+        identity_autoencoder(len(net.names), net.clamp),
+        tuple(PLANTED),
+        reads_source=True,
+        name="planted",
+    )
