@@ -84,7 +84,7 @@ class Spec:
     Field types are limited to what a YAML node can hold: ``int, float, str, bool, list[...], dict[str, ...]``,
     ``Any`` and their optional forms. Checks that need several fields go into a ``check`` method of the subclass.
 
-    The file of a spec is read whenever a configuration is checked, so it imports nothing heavy. The module that does the
+    The file of a spec is read whenever a configuration is checked: it imports nothing heavy. The module that does the
     work, with imports at the top, is named in ``work``.
 
     A class of Paribus itself declares the name under which it enters identities, ``class SmallCNN(Spec,

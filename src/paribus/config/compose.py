@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -327,7 +327,7 @@ class Composer:
     def _checked(
         self, overrides: tuple[str, ...], choices: Mapping[str, str | None], tree: Any, named: frozenset[str]
     ) -> Job:
-        declared = Settings.__dataclass_fields__
+        declared = [setting.name for setting in fields(Settings)]
         for key in tree:
             if key not in declared and key not in GROUPS:
                 raise ConfigError(f"{key}: unknown key; {nearest(key, [*declared, *GROUPS, 'study'], show=20)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
@@ -106,7 +107,7 @@ def _unknown_key(error: Any, composer: Choices, config: DictConfig | None) -> st
         valid = nearest("", composer.options(group), show=20)
         return f"{full}: no {group} is chosen here; choose one first ({group}=NAME); {valid}"
     if top:
-        names = [*Settings.__dataclass_fields__, *GROUPS, "study"]
+        names = [*(setting.name for setting in fields(Settings)), *GROUPS, "study"]
     elif hasattr(parent, "keys"):
         names = [str(name) for name in parent if name != "_target_"]
     if parent is not None and not hasattr(parent, "keys"):
