@@ -1,0 +1,122 @@
+"""Tests that stay honest when seeds are added: against enumeration, and over whole sweeps without an effect."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from paribus.stats.few import paired_sign_flip
+from paribus.stats.sequential import declared_looks, e_interval, e_value, spending
+
+LOOKS, LEVELS = (8, 12, 24), (0.0079, 0.02, 0.05)
+
+
+def nulls(rng, kind, shape):
+    if kind == "normal":
+        return rng.normal(size=shape)
+    if kind == "t3":
+        return rng.standard_t(3, size=shape)
+    if kind == "bimodal":
+        return rng.choice([-1.0, 1.0], size=shape) + 0.1 * rng.normal(size=shape)
+    return np.where(rng.random(shape) < 0.1, 8.0, 0.3) * rng.normal(size=shape)  # a seed in ten collapses
+
+
+def test_one_look_is_the_sign_flip_test():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        values = rng.normal(0.5, 1.0, 9)
+        (look,) = declared_looks(values, [9], levels=[0.05])
+        expected = paired_sign_flip(values).p
+        assert look.p == pytest.approx(expected) and look.rejects == (expected <= 0.05)
+
+
+def test_every_look_agrees_with_an_enumeration_by_hand():
+    rng, looks, levels = np.random.default_rng(1), [3, 5, 7], [0.3, 0.5, 0.7]
+    for _ in range(10):
+        values = rng.normal(0.4, 1.0, 7)
+        patterns = [np.array(signs) for signs in itertools.product([-1, 1], repeat=7)]
+        alive, spent = list(range(len(patterns))), 0
+        for look, found in zip(looks, declared_looks(values, looks, levels=levels), strict=True):
+            sums = {k: abs((patterns[k][:look] * np.abs(values[:look])).sum()) for k in alive}
+            observed = abs(values[:look].sum())
+            p = (spent + sum(total >= observed - 1e-9 for total in sums.values())) / len(patterns)
+            assert found.p == pytest.approx(p)
+            room = int(levels[looks.index(look)] * len(patterns) + 1e-9) - spent
+            ordered = sorted(sums.values(), reverse=True)
+            limit = ordered[room] if room < len(ordered) else -1.0
+            gone = [k for k in alive if sums[k] > limit + 1e-9] if room > 0 else []
+            alive = [k for k in alive if k not in gone]
+            spent += len(gone)
+
+
+@pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
+def test_looks_keep_the_level_in_sweeps_without_an_effect(kind):
+    rng, n = np.random.default_rng(2), 150
+    looks, levels = (6, 9, 14), (0.034, 0.042, 0.05)
+    wrong = sum(declared_looks(values, looks, levels=levels)[-1].rejects for values in nulls(rng, kind, (n, 14)))
+    assert wrong <= 15, "at .05, 150 sweeps, 16 or more happen once in 700 times"
+    stopped = sum(
+        any(paired_sign_flip(values[:k]).p <= 0.05 for k in range(6, 15)) for values in nulls(rng, kind, (n, 14))
+    )
+    assert stopped > 12, "looking after every pair at the plain test is what this is for"
+
+
+def test_a_real_effect_is_found_early():
+    rng = np.random.default_rng(3)
+    found = [declared_looks(rng.normal(1.5, 1.0, 14), (8, 14), levels=(0.02, 0.05)) for _ in range(40)]
+    assert np.mean([looks[-1].rejects for looks in found]) > 0.95
+    assert np.mean([looks[0].rejects for looks in found]) > 0.6
+
+
+def test_above_twenty_pairs_signs_are_drawn_and_the_data_are_among_them():
+    rng = np.random.default_rng(4)
+    values = rng.normal(1.0, 1.0, 24)
+    looks = declared_looks(values, LOOKS, levels=LEVELS, rng=rng, n_permutations=20_000)
+    assert [look.n for look in looks] == [8, 12, 24] and looks[-1].rejects and looks[-1].p >= 1 / 20_001
+    exact = declared_looks(values[:12], LOOKS, levels=LEVELS)
+    assert looks[1].p == pytest.approx(exact[1].p, abs=0.01)
+    with pytest.raises(ValueError, match="pass a generator"):
+        declared_looks(values, LOOKS, levels=LEVELS)
+
+
+def test_what_is_no_plan_is_refused():
+    for looks, levels, message in (
+        ([8, 8], None, "looks must rise"),
+        ([8, 12], [0.05], "1 for 2 looks"),
+        ([8, 12], [0.05, 0.02], "levels must rise"),
+        ([], None, "looks must rise"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            declared_looks(np.ones(12), looks, levels=levels)
+    assert declared_looks(np.ones(5), [8, 12]) == [], "no look is reached yet"
+    assert spending([10, 20])[-1] == 0.05
+
+
+@pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
+def test_the_e_process_may_be_looked_at_after_every_pair(kind):
+    rng = np.random.default_rng(5)
+    wrong = np.mean([e_value(values).max() >= 20 for values in nulls(rng, kind, (1000, 40))])
+    assert wrong <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+
+
+def test_the_e_process_is_a_martingale_over_signs():
+    sizes = np.array([0.5, 2.0, 1.0, 3.0])
+    values = [e_value(sizes * np.array(signs))[-1] for signs in itertools.product([-1, 1], repeat=4)]
+    assert np.mean(values) == pytest.approx(1.0)
+
+
+def test_the_interval_is_what_is_not_rejected_and_covers():
+    rng = np.random.default_rng(6)
+    held = 0
+    for _ in range(14):
+        values = rng.normal(1.0, 1.0, 16)
+        found = e_interval(values)
+        held += found.low <= 1.0 <= found.high
+        for end in (found.low - 1e-6, found.high + 1e-6):
+            assert e_value(values, end)[-1] >= 20 - 1e-3
+        assert np.isfinite([found.low, found.high]).all() and found.low < np.median(values) < found.high
+    assert held >= 12
+    assert e_interval(np.arange(7.0)).method == "none: 7 pairs"
+    assert np.isnan(e_interval(np.ones(9)).low) and e_interval(np.ones(9)).method.startswith("none")
