@@ -41,14 +41,14 @@ WORKERS, IN_THIS_PROCESS = (
 """The launchers whose jobs share processes of ours: workers, and the entrypoint itself."""
 
 
-def run(words: Words, asked: Sequence[Job]) -> int:
-    """Launch validated jobs, see to what a sweep needs at its end, and return the exit code."""
-    return run_sweep(words, asked) if words.multirun else run_single(words, asked[0])
+def run(words: Words, asked: Sequence[Job], composer: Composer) -> int:
+    """Launch the validated jobs that ``composer`` made, see to a sweep's end, and return the exit code."""
+    return run_sweep(words, asked, composer) if words.multirun else run_single(words, asked[0], composer)
 
 
-def run_single(words: Words, job: Job) -> int:
+def run_single(words: Words, job: Job, composer: Composer) -> int:
     """Launch one validated job and return the exit code."""
-    hydra = Composer(words.config_dirs).hydra(_hydra_words(words.overrides, [job]))
+    hydra = composer.hydra(_hydra_words(words.overrides, [job]))
     folder = _output_folder(hydra, multirun=False)
     surroundings = _surroundings(words, [job], None)
     _refuse_unwritable(folder, multirun=False)
@@ -64,7 +64,7 @@ def run_single(words: Words, job: Job) -> int:
     return code
 
 
-def run_sweep(words: Words, asked: Sequence[Job]) -> int:
+def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
     """Launch the validated jobs of a sweep that are not done yet, see to its end, and return the exit code.
 
     Raises:
@@ -72,7 +72,7 @@ def run_sweep(words: Words, asked: Sequence[Job]) -> int:
     """
     refuse_swept(asked)
     sweep = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    hydra = Composer(words.config_dirs).hydra(_hydra_words(words.overrides, asked))
+    hydra = composer.hydra(_hydra_words(words.overrides, asked))
     folder = _output_folder(hydra, multirun=True)
     workers, own = _workers(hydra, asked[0])
     _refuse_unwritable(folder, multirun=True)

@@ -28,7 +28,8 @@ def launch(words: Words) -> int:
     """
     if words.passed_on:
         return show(words)
-    asked = jobs(words.overrides, multirun=words.multirun, config_dirs=words.config_dirs)
+    composer = Composer(words.config_dirs)
+    asked = jobs(words.overrides, multirun=words.multirun, composer=composer)
     validate(asked)
     from paribus.cli.execute import run  # late, with all that runs need: a wrong request has been answered by now
     from paribus.sweep.plan import listing, plan
@@ -37,7 +38,7 @@ def launch(words: Words) -> int:
         print(listing(plan(asked)))
         print("Valid. Nothing was run (dry_run=true).")
         return EXIT_DONE
-    return run(words, asked)
+    return run(words, asked, composer)
 
 
 def show(words: Words) -> int:

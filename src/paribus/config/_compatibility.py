@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -112,17 +113,29 @@ def run_main(task: Callable[[DictConfig], None], words: Sequence[str], conf: Pat
 
     Args:
         task: The job function.
-        words: The command line without the program's name.
+        words: The command line without the program's name; ``--multirun`` among them alone decides for a sweep.
         conf: The shipped configuration folder.
     """
     argv, sys.argv = sys.argv, [JOB_NAME, *words]
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints the exception itself and exits
     try:
-        hydra.main(version_base=VERSION_BASE, config_path=str(conf), config_name=CONFIG_NAME)(task)()
+        with _mode_is_known():
+            hydra.main(version_base=VERSION_BASE, config_path=str(conf), config_name=CONFIG_NAME)(task)()
     finally:
         sys.argv = argv
         if before is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def _mode_is_known() -> Iterator[None]:
+    """Keep Hydra from composing everything once more only to learn whether ``hydra.mode`` asks for a sweep."""
+    before = Hydra.get_mode
+    Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = before  # type: ignore[method-assign]

@@ -45,13 +45,20 @@ TRACKED, AS_TRAINED = "paribus.models.tracked.Tracked", "paribus.subjects.as_tra
 """A model that comes with the data it was trained on, unless the words of a request name others; and those data."""
 
 
-def jobs(overrides: Sequence[str], *, multirun: bool = False, config_dirs: Sequence[str | Path] = ()) -> list[Job]:
+def jobs(
+    overrides: Sequence[str],
+    *,
+    multirun: bool = False,
+    config_dirs: Sequence[str | Path] = (),
+    composer: Composer | None = None,
+) -> list[Job]:
     """Compose and check every job that ``overrides`` ask for; nothing is run or written.
 
     Args:
         overrides: Words such as ``experiment=domain_swap`` or ``seed=range(3)``, in Hydra's grammar.
         multirun: Whether choices and ranges are swept over.
         config_dirs: Folders with further options, searched after the shipped ones.
+        composer: One made for these folders already, which keeps what it has composed.
 
     Raises:
         ConfigError: At the first job that is wrong; the message names the place and the valid names.
@@ -60,7 +67,7 @@ def jobs(overrides: Sequence[str], *, multirun: bool = False, config_dirs: Seque
         >>> [job.seed for job in jobs(["experiment=domain_swap", "seed=0,1,2"], multirun=True)]
         [0, 1, 2]
     """
-    composer = Composer(config_dirs)
+    composer = composer or Composer(config_dirs)
     overrides = readable(overrides)
     lists = composer.expand(overrides) if multirun else [tuple(overrides)]
     made = []
