@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,6 +37,14 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (folder / local.DATABASE).exists():
             local.prepare(folder)
     return folder / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Start processes that have imported everything already (:file:`prepared.py`)."""
+    one = _module("prepared", "prepared.py").Prepared(tmp_path_factory.mktemp("prepared"))
+    yield one
+    one.close()
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,15 @@ import time
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import signals
 
+FAKES = Path(__file__).parent / "fakes"
 
-def wait_for(condition, what, *, seconds=40.0):
+
+def wait_for(condition, what, *, seconds=100.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -67,30 +70,27 @@ WORKERS = ["-m", "seed=1,2,3,4", "workers=2"]
 SHARED = pytest.mark.parametrize("shared", [JOBLIB, WORKERS], ids=["joblib", "workers"])
 
 
-def test_joblib_runs_the_same_jobs(start, tmp_path):
-    process = start(*JOBLIB)
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == 0, err
-    started = lines(tmp_path, "start")
-    assert sorted(w[1] for w in started) == ["1", "2", "3", "4"]
-    assert str(process.pid) not in {w[3] for w in started}
-    assert lines(tmp_path, "finish")[0][1] == "4"
+def test_joblib_runs_the_same_jobs_and_says_what_failed_and_what_died(program, tmp_path, monkeypatch):
+    """Three sweeps of one entrypoint: joblib's workers stay for the next, so they import everything once."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    try:
+        assert program(*JOBLIB) == 0, program.err
+        started = lines(tmp_path, "start")
+        assert sorted(w[1] for w in started) == ["1", "2", "3", "4"]
+        assert str(os.getpid()) not in {w[3] for w in started}
+        assert lines(tmp_path, "finish")[0][1] == "4"
 
+        assert program(*JOBLIB, "experiment.do=raise_odd") == 1
+        assert "2 of 4 jobs did not finish" in program.err and "seed=3: RuntimeError: a bolt came loose" in program.err
 
-def test_a_failure_in_a_worker_is_reported(start, tmp_path):
-    process = start(*JOBLIB, "experiment.do=raise_odd")
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == 1
-    assert "2 of 4 jobs did not finish" in err and "seed=3: RuntimeError: a bolt came loose" in err
-
-
-def test_a_worker_that_dies_is_a_failure_and_the_sweep_is_finished(start, tmp_path):
-    process = start(*JOBLIB, "experiment.do=die")
-    _, err = process.communicate(timeout=90)
-    assert process.returncode == 1, err
-    assert "Traceback" not in err
-    assert "left no outcome" in err
-    assert lines(tmp_path, "finish")
+        (tmp_path / "log").unlink()
+        assert program(*JOBLIB, "experiment.do=die") == 1, program.err
+        assert "Traceback" not in program.err
+        assert "left no outcome" in program.err
+        assert lines(tmp_path, "finish")
+    finally:
+        get_reusable_executor().shutdown(wait=True)
 
 
 def test_a_failure_policy_stops_a_sweep(program):

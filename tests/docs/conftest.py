@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,7 @@ class Block:
 class Documents:
     """The pages, and a way to run what they show."""
 
+    prepared: Any
     root: Path = ROOT
 
     def blocks(self, page: Path) -> list[Block]:
@@ -60,19 +62,16 @@ class Documents:
 
         Returns what each printed. A command that fails fails the test, with all that was printed.
         """
-        done = subprocess.run(
-            [sys.executable, "-c", DRIVER],
-            input=json.dumps(commands),
-            cwd=folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        done = self.python("-c", DRIVER, folder=folder, text=json.dumps(commands), timeout=timeout)
         assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         printed = done.stdout.split(MARK)[1:]
         assert len(printed) == len(commands)
         return [part.partition("\n")[2] for part in printed]
+
+    def python(self, *words: str, folder: Path, text: str = "", timeout: float = 200) -> subprocess.CompletedProcess:
+        """Run Python on ``-c code`` or a file in a folder, in a process that has everything imported already."""
+        env = self.environment()
+        return self.prepared.run([sys.executable, *words], cwd=folder, env=env, text=text, timeout=timeout)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command: the programs beside this Python first, one thread, no telemetry."""
@@ -82,9 +81,9 @@ class Documents:
 
 
 @pytest.fixture(scope="session")
-def documents() -> Documents:
+def documents(prepared) -> Documents:
     """Return the pages."""
-    return Documents()
+    return Documents(prepared)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import importlib
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -72,7 +71,7 @@ def test_the_rooms_are_those_of_the_contract():
     assert named == {name for line in layers for name in line.split(" | ")} - {"digests"}
 
 
-def test_the_way_of_one_image_is_the_one_that_is_gone(tmp_path, migrated_database):
+def test_the_way_of_one_image_is_the_one_that_is_gone(tmp_path, migrated_database, prepared):
     """At most twenty steps, numbered, each in its room; every function is called, the first time in this order."""
     assert [int(number) for number, _, _ in STEPS] == list(range(1, len(STEPS) + 1)) and len(STEPS) <= 20
     functions = [(room, name) for _, room, names in STEPS for name in re.findall(r"`([\w.]+)`", names)]
@@ -84,6 +83,6 @@ def test_the_way_of_one_image_is_the_one_that_is_gone(tmp_path, migrated_databas
     command = re.search(r"^`paribus (experiment=activation_steering [^`]*)`", TEXT, re.MULTILINE)[1]
 
     words = [sys.executable, "-c", TRACER, json.dumps(wanted), TRAIN, f"{command} stats=quick experiment.alphas=[0,1]"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = prepared.run(words, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.rpartition("called: ")[2]) == wanted

@@ -28,6 +28,7 @@ STEPS = [
     "experiment.steps.neurons.ks=[0,4]",
 ]
 BUILDS_STUDY = [
+    "figures.formats=[png]",
     "data.n_builds=200",
     "slice.sample_size=60",
     "stats.n_null=10",
@@ -48,7 +49,7 @@ BUILDS_STUDY = [
 ]
 SMALLER: list[tuple[str, list[str]]] = [
     (r"(^| )study=shortcut", [*IMAGES, *TRAINING, *STEPS]),
-    (r"(^| )study=shortcut.*range", ["seed=range(2)"]),
+    (r"(^| )study=shortcut.*range", ["seed=3,4"]),  # the README has trained seed 3 before: it is reused
     (r"experiment=(subspace_ablation|activation_steering|neuron_ablation|probe_trajectory)", ["stats=quick"]),
     (r"(^| )study=builds", ["stats=quick", *BUILDS_STUDY]),
     (
@@ -147,14 +148,7 @@ def follow_ups_equal_a_recomputation(folder: Path, by_hand) -> None:
 
 def _run_python(documents, script: str, folder: Path) -> None:
     small = 'import paribus as _p\n_run = _p.run\n_p.run = lambda words, **k: _run([*words, "stats=quick"], **k)\n'
-    done = subprocess.run(
-        [sys.executable, "-c", small + script],
-        cwd=folder,
-        env=documents.environment(),
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    done = documents.python("-c", small + script, folder=folder)
     assert done.returncode == 0, f"{script}\n{done.stderr[-3000:]}"
 
 
@@ -213,5 +207,5 @@ def test_links_and_images_lead_somewhere():
 def test_the_table_makes_a_command_smaller_and_keeps_the_rest():
     words = ["-m", "study=shortcut_digits", "training=standard,grokking", "seed=range(8)"]
     small = smaller(words)
-    assert small[:3] == words[:3] and "seed=range(8)" not in small and "seed=range(2)" in small
+    assert small[:3] == words[:3] and "seed=range(8)" not in small and "seed=3,4" in small
     assert smaller(["runs"]) == ["runs"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -120,10 +119,7 @@ def test_the_experiments_on_the_tracked_model_equal_a_recomputation_by_hand(own,
 
 
 def test_the_notebook_sees_the_same_runs(printed, documents, folder):
-    import sys
-
-    words = [sys.executable, "notebook.py"]
-    done = subprocess.run(words, cwd=folder, env=documents.environment(), capture_output=True, text=True, timeout=200)
+    done = documents.python("notebook.py", folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.startswith("interventional ")
     assert "mean_delta" in done.stdout
@@ -143,13 +139,7 @@ def test_wrong_requests_about_it_answer_in_one_line(documents, folder):
         "experiment=pixel_noize": "pixel_noise",
     }
     for word, named in cases.items():
-        done = subprocess.run(
-            ["paribus", "--config-dir", "my_conf", "experiment=pixel_noise", "model=mine", "data=stripes", word],
-            cwd=folder,
-            env=documents.environment(),
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
+        words = ["--config-dir", "my_conf", "experiment=pixel_noise", "model=mine", "data=stripes", word]
+        done = documents.python("-m", "paribus", *words, folder=folder)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1 and named in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -172,16 +171,11 @@ def test_a_folder_of_artifacts_that_cannot_be_written_fails_the_run(folder, pari
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_kills_the_run_that_goes_on_and_starts_no_other(folder, number):
+def test_a_signal_kills_the_run_that_goes_on_and_starts_no_other(folder, number, prepared):
     words = ["-m", "experiment=fragile", "--config-dir", "my_conf", "seed=1,2", "experiment.do=sleep"]
-    process = subprocess.Popen(
-        command(*words), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    process = prepared.start(command(*words), cwd=folder)
     try:
-        for line in process.stdout:
-            if "SLEEPING" in line:
-                break
+        process.wait_for("SLEEPING")
         started = time.monotonic()
         process.send_signal(number)
         _, error = process.communicate(timeout=60)

@@ -149,15 +149,11 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, installed) -> Path:
+def place(tmp_path_factory, installed, prepared) -> Path:
     """A folder with a study of two seeds, each a training and a steering, and with two dose-responses."""
     folder = tmp_path_factory.mktemp("looked_at")
     conf = Path(__file__).with_name("looked_at")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    code = f"CONF = {str(conf)!r}" + MAKE
-    made = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+    made = prepared.run([sys.executable, "-c", f"CONF = {str(conf)!r}" + MAKE], cwd=folder, timeout=300)
     assert made.returncode == 0, made.stderr
     return folder
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 
 from paribus.tracking.query import load_runs
@@ -45,14 +43,10 @@ class Writes(Experiment):
 """
 
 
-def paribus(folder, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "paribus", *words], cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+def test_store_files_and_options_keep_their_place_and_reuse_works(tracked_workdir, prepared):
+    def paribus(folder, *words):
+        return prepared.run([sys.executable, "-m", "paribus", *words], cwd=folder)
 
-
-def test_store_files_and_options_keep_their_place_and_reuse_works(tracked_workdir):
     (tracked_workdir / "my_conf" / "data").mkdir(parents=True)
     (tracked_workdir / "my_conf" / "experiment").mkdir()
     (tracked_workdir / "my_conf" / "data" / "mine.yaml").write_text(

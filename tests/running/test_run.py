@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -183,10 +182,10 @@ run_job(conftest.toy_job({{"_target_": "paribus_toy.Fail", "how": "sleep"}}))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_never_leaves_a_run_running(store, job, number):
+def test_a_signal_never_leaves_a_run_running(store, job, number, prepared):
     code = SLEEPER.format(folder=str(Path(__file__).parent))
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert child.stdout.readline() == "started\n", child.stderr.read()
+    child = prepared.start([sys.executable, "-c", code])
+    child.wait_for("started\n")
     child.send_signal(number)
     child.communicate(timeout=30)
     assert child.returncode != 0
@@ -207,9 +206,9 @@ run_job(conftest.toy_job(conftest.toy("Train", die_at=2)))
 """
 
 
-def test_training_goes_on_where_it_was_killed(store, job, tracked_workdir):
+def test_training_goes_on_where_it_was_killed(store, job, tracked_workdir, prepared):
     code = TRAINER.format(folder=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = prepared.run([sys.executable, "-c", code])
     assert done.returncode == -9, done.stderr
     assert len(list((tracked_workdir / "multirun" / ".work").glob("*/*.pt"))) == 3
     result = run_job(job("Train"))

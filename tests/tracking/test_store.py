@@ -238,10 +238,8 @@ run.finish("FINISHED")
 """
 
 
-def test_six_processes_may_race_for_a_fresh_database(workdir):
-    workers = [
-        subprocess.Popen([sys.executable, "-c", RACE, str(n)], stderr=subprocess.PIPE, text=True) for n in range(6)
-    ]
+def test_six_processes_may_race_for_a_fresh_database(workdir, prepared):
+    workers = [prepared.start([sys.executable, "-c", RACE, str(n)]) for n in range(6)]
     errors = [worker.communicate(timeout=240)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * 6, errors
     runs = open_store(TrackingSpec(experiment="race")).runs()
