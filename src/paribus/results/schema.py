@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from paribus.results import display
@@ -80,6 +80,39 @@ class Figure:
     caption: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, kind: str, *tables: str, name: str = "", **columns: str | Sequence[str]) -> Figure:
+        """Return what is drawn, named after its main table where ``name`` is empty; :meth:`titled` puts it into words.
+
+        Example:
+            >>> drawn = Figure.of("curve", "noise", x="level", y="mean_delta", **BANDS)
+            >>> drawn.titled("What noise does to the margin", xlabel="sd of the noise").options
+            {'xlabel': 'sd of the noise'}
+        """
+        return cls(name or tables[0], kind, tables, columns, "")
+
+    def titled(self, title: str, caption: str = "", **options: Any) -> Figure:
+        """Return the same with its title, its caption and the options of the drawing."""
+        return replace(self, title=title, caption=caption, options=options)
+
+
+INTERVAL: Mapping[str, str] = {"low": "ci_low", "high": "ci_high"}
+"""Roles of a figure whose interval is in the columns ``ci_low`` and ``ci_high``."""
+NULL_BAND: Mapping[str, str] = {"null_low": "null_low", "null_high": "null_high"}
+"""Roles of a figure with the middle 95 % of a null behind each value."""
+BANDS: Mapping[str, str] = {**INTERVAL, **NULL_BAND}
+"""Both."""
+
+
+def ends(stem: str, role: str = "") -> dict[str, str]:
+    """Return the roles of a figure whose interval is in the columns ``<stem>_low`` and ``<stem>_high``.
+
+    Example:
+        >>> ends("odds"), ends("lift", "core_")
+        ({'low': 'odds_low', 'high': 'odds_high'}, {'core_low': 'lift_low', 'core_high': 'lift_high'})
+    """
+    return {f"{role}{end}": f"{stem}_{end}" for end in ("low", "high")}
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -100,6 +133,17 @@ class Curve:
     levels: tuple[float, ...]
     values: tuple[float, ...]
     level_name: str = "level"
+
+    @classmethod
+    def of(cls, name: str, rows: pd.DataFrame, level: str, value: str) -> Curve:
+        """Return the column ``value`` over the column ``level``, in the order of the rows.
+
+        Example:
+            >>> import pandas as pd
+            >>> Curve.of("effect", pd.DataFrame({"k": [4, 8], "mean_delta": [-0.1, -0.3]}), "k", "mean_delta").values
+            (-0.1, -0.3)
+        """
+        return cls(name, tuple(map(float, rows[level])), tuple(map(float, rows[value])), level)
 
 
 @dataclass(frozen=True)

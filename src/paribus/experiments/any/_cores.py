@@ -89,12 +89,9 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     if not told:
         recorder.warn(f"In no context do {name} raise {kind}; there is nothing that a core could keep.")
     columns = {"label": "core", "value": "share", "low": "share_low", "high": "share_high"} | by_epoch(frame, "group")
-    recorder.figure(
-        Figure(
-            "cores", "forest", ("cores",), columns, f"Cores among {name}", "95 % intervals by cluster.",
-            {"xlabel": "share of contexts", "max_rows": 30},
-        )
-    )  # fmt: skip
+    drawn = Figure.of("forest", "cores", **columns)
+    looks = {"xlabel": "share of contexts", "max_rows": 30}
+    recorder.figure(drawn.titled(f"Cores among {name}", "95 % intervals by cluster.", **looks))
     return summed_up(to, frame, factor=name, n_contexts_with_cores=told, n_named=int(table["named"].astype(bool).sum()))
 
 

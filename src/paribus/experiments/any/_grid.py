@@ -58,17 +58,11 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         what=f"What {title} do together beyond the sum of each alone, one row per checkpoint and combination.",
     )
     for table, heading in (("effects", "Effect of"), ("interactions", "Beyond the sum:")):
-        columns = {"x": "second", "y": "first", "value": "mean_delta", **by_epoch(frame, "panel")}
-        recorder.figure(
-            Figure(
-                f"grid_{table}", "heatmap", (table,), columns, f"{heading} {title}",
-                "Intervals and tests are in the table.",
-                {
-                    "diverging": True, "value_label": f"change of {kind}", "xlabel": names[1], "ylabel": names[0],
-                    "x_order": labels[1], "y_order": labels[0],
-                },
-            )
-        )  # fmt: skip
+        roles = {"x": "second", "y": "first", "value": "mean_delta", **by_epoch(frame, "panel")}
+        drawn = Figure.of("heatmap", table, name=f"grid_{table}", **roles)
+        says = "Intervals and tests are in the table."
+        looks = {"diverging": True, "value_label": f"change of {kind}", "x_order": labels[1], "y_order": labels[0]}
+        recorder.figure(drawn.titled(f"{heading} {title}", says, xlabel=names[1], ylabel=names[0], **looks))
     return summed_up(
         to,
         frame,

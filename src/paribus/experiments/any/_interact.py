@@ -63,14 +63,12 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     effects(
         to, single, name="presence", what=f"What the presence of each of {name} does, one row per checkpoint and unit."
     )
-    recorder.figure(
-        Figure(
-            "interact", "heatmap", ("effects",),
-            {"x": "second", "y": "first", "value": "mean_delta", **by_epoch(frame, "panel")},
-            f"Interactions of {name}", "Intervals and tests are in the table.",
-            {"diverging": True, "value_label": f"interaction in {kind}", "xlabel": "", "ylabel": ""},
-        )
-    )  # fmt: skip
+    drawn = Figure.of(
+        "heatmap", "effects", name="interact", x="second", y="first", value="mean_delta", **by_epoch(frame, "panel")
+    )
+    says = "Intervals and tests are in the table."
+    looks = {"diverging": True, "value_label": f"interaction in {kind}", "xlabel": "", "ylabel": ""}
+    recorder.figure(drawn.titled(f"Interactions of {name}", says, **looks))
     return summed_up(to, frame, factor=name)
 
 

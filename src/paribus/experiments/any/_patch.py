@@ -22,7 +22,7 @@ from paribus.factors.spec import Patch as PatchFactor
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.methods.patch import Patched, patch
-from paribus.results.schema import Aggregates, Figure
+from paribus.results.schema import BANDS, Aggregates, Figure
 from paribus.stats.bootstrap import tails
 from paribus.stats.clusters import ClusterSums, bootstrap_weights, joined
 from paribus.stats.intervals import MIN_CLUSTERS
@@ -79,16 +79,17 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     to = Reported(setup, recorder, kind, ways[0].rows, COLUMNS)
     frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
     caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of donors at random."
-    columns = {
-        "label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "null_low": "null_low",
-        "null_high": "null_high", "group": "direction",
-    }  # fmt: skip
-    options = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 30}
-    recorder.figure(Figure("patch", "forest", ("effects",), columns, "Effect of patching", caption, options))
+    roles = {"label": "level", "value": "mean_delta", "group": "direction", **BANDS}
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 30}
+    recorder.figure(
+        Figure.of("forest", "effects", name="patch", **roles).titled("Effect of patching", caption, **looks)
+    )
     if frame["site"].nunique() > 1 and frame["part"].nunique() > 1:
-        cells = {"x": "part", "y": "site", "value": "mean_delta", "panel": "direction"}
-        look = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "part", "ylabel": "site"}
-        recorder.figure(Figure("patch_map", "heatmap", ("effects",), cells, "Effect of patching", caption, look))
+        drawn = Figure.of(
+            "heatmap", "effects", name="patch_map", x="part", y="site", value="mean_delta", panel="direction"
+        )
+        looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "part", "ylabel": "site"}
+        recorder.figure(drawn.titled("Effect of patching", caption, **looks))
     return summed_up(to, frame, baseline_mean=base)
 
 

@@ -67,16 +67,15 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         "label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "null_low": "null_low",
         "null_high": "null_high", **by_epoch(frame, "group"),
     }  # fmt: skip
-    recorder.figure(
-        Figure(
-            "probe", "forest", ("effects",), columns, "What a linear probe reads",
-            "95 % intervals over clusters. Grey: probes of permuted classes. What is read need not be used.",
-            {
-                "xlabel": "accuracy above the most frequent class", "reference": 0, "null_label": "permuted classes",
-                "max_rows": 30,
-            },
-        )
-    )  # fmt: skip
+    drawn = Figure.of("forest", "effects", name="probe", **columns)
+    says = "95 % intervals over clusters. Grey: probes of permuted classes. What is read need not be used."
+    looks = {
+        "xlabel": "accuracy above the most frequent class",
+        "reference": 0,
+        "null_label": "permuted classes",
+        "max_rows": 30,
+    }
+    recorder.figure(drawn.titled("What a linear probe reads", says, **looks))
     return summed_up(to, frame)
 
 

@@ -72,13 +72,10 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     beside = f"One row per checkpoint and level of {name}: what grouping contexts by their own level would say."
     recorder.table(Table("observed", beside, Evidence.OBSERVATIONAL, pd.concat(observed, ignore_index=True), OBSERVED))
     columns = {"label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high"} | by_epoch(frame, "group")
-    recorder.figure(
-        Figure(
-            "swap", "forest", ("effects",), columns, f"Effect of swapping {name}",
-            "95 % intervals over clusters; each context against itself as it is.",
-            {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30},
-        )
-    )  # fmt: skip
+    drawn = Figure.of("forest", "effects", name="swap", **columns)
+    says = "95 % intervals over clusters; each context against itself as it is."
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
+    recorder.figure(drawn.titled(f"Effect of swapping {name}", says, **looks))
     return summed_up(to, frame, factor=name)
 
 

@@ -15,7 +15,7 @@ from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor
 from paribus.methods.sweep import Swept, sweep
-from paribus.results.schema import Aggregates, Curve, Figure
+from paribus.results.schema import BANDS, Aggregates, Curve, Figure
 
 SLOPE = {"level": "the slope, in units of the readout per unit of the dose"}
 
@@ -55,8 +55,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
             what=f"The least-squares slope over the doses of {name} in each context, one row per checkpoint.",
         )
         last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("dose")
-        levels = tuple(float(dose) for dose in last["dose"])
-        recorder.curve(Curve("effect", levels, tuple(float(value) for value in last["mean_delta"]), "dose"))
+        recorder.curve(Curve.of("effect", last, "dose", "mean_delta"))
     recorder.figure(_figure(name, kind, frame, by_dose=bool(slopes)))
     return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **_trend(found))
 
@@ -101,15 +100,12 @@ def _trend(found: Swept) -> dict[str, float | str]:
 
 def _figure(name: str, kind: str, frame: pd.DataFrame, *, by_dose: bool) -> Figure:
     caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of the null that the table names."
-    bands = {"low": "ci_low", "high": "ci_high", "null_low": "null_low", "null_high": "null_high"}
     if by_dose:
-        columns = {"x": "dose", "y": "mean_delta", **bands, **by_epoch(frame, "group")}
-        return Figure(
-            "sweep", "dose_response", ("effects",), columns, f"Effect of {name}", caption,
-            {"xlabel": name, "ylabel": f"change of {kind}", "hline": 0, "null_label": "null"},
-        )  # fmt: skip
-    columns = {"label": "level", "value": "mean_delta", **bands, **by_epoch(frame, "group")}
-    return Figure(
-        "sweep", "forest", ("effects",), columns, f"Effect of {name}", caption,
-        {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null", "max_rows": 30},
-    )  # fmt: skip
+        columns = {"x": "dose", "y": "mean_delta", **BANDS, **by_epoch(frame, "group")}
+        return Figure.of("dose_response", "effects", name="sweep", **columns).titled(
+            f"Effect of {name}", caption, xlabel=name, ylabel=f"change of {kind}", hline=0, null_label="null"
+        )
+    columns = {"label": "level", "value": "mean_delta", **BANDS, **by_epoch(frame, "group")}
+    return Figure.of("forest", "effects", name="sweep", **columns).titled(
+        f"Effect of {name}", caption, xlabel=f"change of {kind}", reference=0, null_label="null", max_rows=30
+    )

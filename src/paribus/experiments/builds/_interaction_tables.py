@@ -92,26 +92,16 @@ def interaction_table(
     frame["direction"] = np.where(frame["n"] > 0, direction, np.nan)
     for name, values in parts(found.first, found.second, found.up, found.down, direction).items():
         frame[name] = values
-    return Table(
-        "interactions",
-        "One row per pair: what the two do to the feature beyond the sum of what each does alone.",
-        Evidence.INTERVENTIONAL,
-        frame,
-        PAIR_COLUMNS,
-    )
+    says = "One row per pair: what the two do to the feature beyond the sum of what each does alone."
+    return Table("interactions", says, Evidence.INTERVENTIONAL, frame, PAIR_COLUMNS)
 
 
 def subset(table: Table, label: str, name: str) -> Table:
     """Return the pairs with one label, the largest interaction first."""
     frame = table.frame[table.frame["label"] == label]
     order = frame["interaction_activation"].abs().sort_values(ascending=False).index
-    return Table(
-        name,
-        f"The pairs of `{table.name}` labelled {label}, the largest first.",
-        table.evidence,
-        frame.loc[order].reset_index(drop=True),
-        table.columns,
-    )
+    says = f"The pairs of `{table.name}` labelled {label}, the largest first."
+    return Table(name, says, table.evidence, frame.loc[order].reset_index(drop=True), table.columns)
 
 
 def triple_table(
@@ -150,13 +140,8 @@ def triple_table(
         a, b, c = found.triples[row]
         for place, pair in enumerate(((a, b), (a, c), (b, c))):
             turned[found.pairs.index(pair)] |= bool(turns[row, place])
-    table = Table(
-        "triples",
-        "One row per triple: how much the interaction of two changes with the third.",
-        Evidence.INTERVENTIONAL,
-        frame,
-        TRIPLE_COLUMNS,
-    )
+    says = "One row per triple: how much the interaction of two changes with the third."
+    table = Table("triples", says, Evidence.INTERVENTIONAL, frame, TRIPLE_COLUMNS)
     return table, turned
 
 
@@ -172,21 +157,20 @@ def candidate_table(choice: Choice) -> Table:
             "largest_at": [found.largest_at or np.nan for found in choice.screened] or np.nan,
         }
     )
-    return Table(
-        "candidates",
-        "What interactions were looked for between."
-        + (f" Chosen on {choice.n_chosen_on} contexts of other source builds." if choice.n_chosen_on else ""),
-        Evidence.INTERVENTIONAL,
-        frame,
-        {
-            "ap": "AP that the family is set to when it is there; blank for weapons",
-            "single_effect_rms": "root mean square over contexts of f(there) - f(gone); blank where they were given",
-            "largest_effect_rms": "the largest such effect over all rungs, 0 for contexts in which one is not legal",
-            "largest_at": "AP of that rung; blank where there is no effect at any",
-        },
+    meanings = {
+        "ap": "AP that the family is set to when it is there; blank for weapons",
+        "single_effect_rms": "root mean square over contexts of f(there) - f(gone); blank where they were given",
+        "largest_effect_rms": "the largest such effect over all rungs, 0 for contexts in which one is not legal",
+        "largest_at": "AP of that rung; blank where there is no effect at any",
+    }
+    says = "What interactions were looked for between." + (
+        f" Chosen on {choice.n_chosen_on} contexts of other source builds." if choice.n_chosen_on else ""
     )
+    return Table("candidates", says, Evidence.INTERVENTIONAL, frame, meanings)
 
 
+MATRIX = {"a": "token_a", "b": "token_b", "value": "interaction_activation", "p": "p_adj", "label": "label"}
+"""Roles of the figure of all pairs."""
 PAIR_COLUMNS = {
     **{name: EFFECT_COLUMNS[name] for name in (*TESTED_COLUMNS, "n", "n_clusters", *NULLS)},
     "interaction_activation": "f(a,b) - f(a) - f(b) + f(neither) in the same context, or the Shapley interaction index",

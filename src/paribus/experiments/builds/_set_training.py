@@ -34,36 +34,21 @@ def cpu_state(module: nn.Module) -> dict[str, Any]:
 
 def history_table(rows: Sequence[dict[str, Any]], meanings: dict[str, str]) -> Table:
     """Return the history of a training, one row per evaluation."""
-    return Table(
-        name="history",
-        description="One row per evaluation during training.",
-        evidence=Evidence.TRAINING,
-        frame=pd.DataFrame(list(rows), columns=list(meanings)),
-        columns=meanings,
-    )
+    says = "One row per evaluation during training."
+    return Table("history", says, Evidence.TRAINING, pd.DataFrame(list(rows), columns=list(meanings)), meanings)
 
 
 def checkpoint_table(epoch: int) -> Table:
     """Return the index of what was kept: the one best state."""
     return Table(
-        name="checkpoints",
-        description="One row per checkpoint that was kept.",
-        evidence=Evidence.TRAINING,
-        frame=pd.DataFrame(
-            {"epoch": [epoch], "checkpoint": [checkpoint_name(epoch)], "peak_val": [True], "final": [True]}
-        ),
-        columns={"peak_val": "best on the validation builds"},
+        "checkpoints",
+        "One row per checkpoint that was kept.",
+        Evidence.TRAINING,
+        pd.DataFrame({"epoch": [epoch], "checkpoint": [checkpoint_name(epoch)], "peak_val": [True], "final": [True]}),
+        {"peak_val": "best on the validation builds"},
     )
 
 
 def history_figure(name: str, y: str, title: str, caption: str, *, x: str, ylabel: str) -> Figure:
     """Return the curve of one column of the history."""
-    return Figure(
-        name=name,
-        kind="curve",
-        tables=("history",),
-        columns={"x": x, "y": y},
-        title=title,
-        caption=caption,
-        options={"xlabel": x, "ylabel": ylabel},
-    )
+    return Figure.of("curve", "history", name=name, x=x, y=y).titled(title, caption, xlabel=x, ylabel=ylabel)

@@ -25,7 +25,7 @@ from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
 from paribus.measure.stream import Measured
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import BANDS, Aggregates, Figure, Table
 from paribus.stats.effects import established
 from paribus.subjects.builds.families import Family
 from paribus.subjects.builds.states import States, stack
@@ -74,50 +74,25 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
     frame["confounding_gap"] = frame["observational_delta"] - np.where(
         frame["direction"] == "remove", -frame["mean_delta"], frame["mean_delta"]
     )
-    recorder.table(
-        Table(
-            "binary_effects",
-            "One row per main-only ability and direction: the feature with it added (or removed), against the "
-            "same contexts as they are.",
-            Evidence.INTERVENTIONAL,
-            frame,
-            _COLUMNS,
-        )
+    says = (
+        "One row per main-only ability and direction: the feature with it added (or removed), against the "
+        "same contexts as they are."
     )
-    recorder.figure(
-        Figure(
-            "binary_effects",
-            "forest",
-            ("binary_effects",),
-            {"label": "ability", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "n": "n"}
-            | {"panel": "direction", "null_low": "null_low", "null_high": "null_high"},
-            "Adding and removing main-only abilities",
-            "Mean change of the activation with its interval; grey: the same edit's effect on like features.",
-            {"xlabel": "change of activation", "null_label": "like features"},
-        )
-    )
+    recorder.table(Table("binary_effects", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
+    roles = {"label": "ability", "value": "mean_delta", "n": "n", "panel": "direction", **BANDS}
+    drawn = Figure.of("forest", "binary_effects", **roles)
+    says = "Mean change of the activation with its interval; grey: the same edit's effect on like features."
+    looks = {"xlabel": "change of activation", "null_label": "like features"}
+    recorder.figure(drawn.titled("Adding and removing main-only abilities", says, **looks))
     if experiment.primary_family is not None:
         conditional = conditional_effects(experiment, setup, recorder, abilities, experiment.primary_family)
-        recorder.table(
-            Table(
-                "conditional_effects",
-                f"One row per ability and rung of {experiment.primary_family}: the effect of adding the ability there.",
-                Evidence.INTERVENTIONAL,
-                conditional,
-                _COLUMNS | {"rung": f"AP that {experiment.primary_family} is set to; 0 is absent"},
-            )
-        )
-        recorder.figure(
-            Figure(
-                "conditional_effects",
-                "heatmap",
-                ("conditional_effects",),
-                {"x": "rung", "y": "ability", "value": "mean_delta"},
-                f"Adding an ability at each rung of {experiment.primary_family}",
-                "Mean change of the activation; blank where both are legal in fewer than two contexts.",
-                {"xlabel": f"{experiment.primary_family} (AP)", "ylabel": "", "diverging": True},
-            )
-        )
+        meanings = _COLUMNS | {"rung": f"AP that {experiment.primary_family} is set to; 0 is absent"}
+        says = f"One row per ability and rung of {experiment.primary_family}: the effect of adding the ability there."
+        recorder.table(Table("conditional_effects", says, Evidence.INTERVENTIONAL, conditional, meanings))
+        drawn = Figure.of("heatmap", "conditional_effects", x="rung", y="ability", value="mean_delta")
+        says = "Mean change of the activation; blank where both are legal in fewer than two contexts."
+        title, x = f"Adding an ability at each rung of {experiment.primary_family}", f"{experiment.primary_family} (AP)"
+        recorder.figure(drawn.titled(title, says, xlabel=x, ylabel="", diverging=True))
     added = frame[frame["direction"] == "add"]
     effects = frame["mean_delta"].dropna()
     largest = frame.to_dict("records")[int(np.argmax(frame["mean_delta"].abs().fillna(-1.0)))]

@@ -24,7 +24,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import INTERVAL, Aggregates, Figure, Table
 from paribus.stats.effects import established
 
 
@@ -101,27 +101,14 @@ def run(experiment: ConditionalInteractions, setup: BuildSetup, recorder: Record
     recorder.table(tables.candidate_table(choice))
     both = tables.interaction_table(part, recorder, found, choice.candidates, np.zeros(len(found.pairs), np.bool_))
     states = np.repeat(["absent", "present"], len(found.triples))
-    recorder.table(
-        Table(
-            "interactions",
-            f"One row per pair and state of the modulator, {modulator.name}.",
-            Evidence.INTERVENTIONAL,
-            both.frame.assign(modulator=states),
-            {**tables.PAIR_COLUMNS, "modulator": "whether the modulator is absent or present"},
-        )
-    )
+    meanings = {**tables.PAIR_COLUMNS, "modulator": "whether the modulator is absent or present"}
+    says = f"One row per pair and state of the modulator, {modulator.name}."
+    recorder.table(Table("interactions", says, Evidence.INTERVENTIONAL, both.frame.assign(modulator=states), meanings))
     absent, present = (both.frame[states == name].reset_index(drop=True) for name in ("absent", "present"))
     frame = changes(experiment, part, recorder, found, absent, present)
     frame.insert(2, "modulator", modulator.name)
-    recorder.table(
-        Table(
-            "conditional_interactions",
-            f"One row per pair: how much its interaction changes when {modulator.name} is there.",
-            Evidence.INTERVENTIONAL,
-            frame,
-            _COLUMNS,
-        )
-    )
+    says = f"One row per pair: how much its interaction changes when {modulator.name} is there."
+    recorder.table(Table("conditional_interactions", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
     draw(experiment, recorder, modulator)
     values = frame["third_difference"]
     largest = frame.iloc[int(np.argmax(values.abs().fillna(-1.0)))]
@@ -185,44 +172,18 @@ def changes(
 
 def draw(experiment: ConditionalInteractions, recorder: Recorder, modulator: Modulator) -> None:
     """Declare the pair of matrices and the changes."""
+    drawn = Figure.of("interaction_matrix", "interactions", panel="modulator", **tables.MATRIX)
+    says = "Second difference of the activation in the same contexts, with the modulator absent and present."
+    looks = {
+        "value_label": "interaction",
+        "names": {"absent": f"{modulator.name} absent", "present": f"{modulator.name} present"},
+    }
+    recorder.figure(drawn.titled(f"How pairs interact without and with {modulator.name}", says, **looks))
+    roles = {"label": "pair", "value": "third_difference", "n": "n", "group": "label", **INTERVAL}
+    drawn = Figure.of("forest", "conditional_interactions", name="third_differences", **roles)
+    says = "Interaction with the modulator there, minus without it, with its interval."
     recorder.figure(
-        Figure(
-            "interactions",
-            "interaction_matrix",
-            ("interactions",),
-            {
-                "a": "token_a",
-                "b": "token_b",
-                "value": "interaction_activation",
-                "p": "p_adj",
-                "label": "label",
-                "panel": "modulator",
-            },
-            f"How pairs interact without and with {modulator.name}",
-            "Second difference of the activation in the same contexts, with the modulator absent and present.",
-            {
-                "value_label": "interaction",
-                "names": {"absent": f"{modulator.name} absent", "present": f"{modulator.name} present"},
-            },
-        )
-    )
-    recorder.figure(
-        Figure(
-            "third_differences",
-            "forest",
-            ("conditional_interactions",),
-            {
-                "label": "pair",
-                "value": "third_difference",
-                "low": "ci_low",
-                "high": "ci_high",
-                "n": "n",
-                "group": "label",
-            },
-            f"What {modulator.name} changes",
-            "Interaction with the modulator there, minus without it, with its interval.",
-            {"xlabel": "third difference", "sort": "abs", "max_rows": 20},
-        )
+        drawn.titled(f"What {modulator.name} changes", says, xlabel="third difference", sort="abs", max_rows=20)
     )
 
 

@@ -26,7 +26,7 @@ from paribus.experiments.builds.core_coverage_analysis.spec import CoreCoverageA
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import Aggregates, Figure, Table, ends
 from paribus.stats.intervals import ONE_GROUP, Methods, too_few
 from paribus.stats.multiplicity import together
 from paribus.stats.odds import association_table
@@ -82,17 +82,12 @@ def run(experiment: CoreCoverageAnalysis, setup: BuildSetup, recorder: Recorder)
     units = units_of(experiment, setup)
     core, tail, top = groups_of(experiment, setup.observed.f)
     frame = coverage(experiment, setup, recorder, units, core, tail)
-    recorder.table(
-        Table(
-            "core_coverage",
-            f"One row per {experiment.row_of}: the share of core contexts ({experiment.core_low:g} to "
-            f"{experiment.core_high:g} of the effective maximum) and of tail contexts that hold it, "
-            "against its base rate.",
-            Evidence.OBSERVATIONAL,
-            frame,
-            _COLUMNS,
-        )
+    says = (
+        f"One row per {experiment.row_of}: the share of core contexts ({experiment.core_low:g} to "
+        f"{experiment.core_high:g} of the effective maximum) and of tail contexts that hold it, "
+        "against its base rate."
     )
+    recorder.table(Table("core_coverage", says, Evidence.OBSERVATIONAL, frame, _COLUMNS))
     draw(experiment, recorder, frame)
     confirmed = confirm(experiment, setup, recorder, units, frame) if experiment.confirm else dict.fromkeys(_CONFIRMED)
     gaps = frame["core_tail_gap"].dropna()
@@ -162,20 +157,14 @@ def confirm(
         rungs = rung_effects(setup, recorder, experiment, chosen, experiment.confirm_contexts, "confirm")
         own = effects[["standing"]].assign(family=effects["token"], ap=[unit.with_ap for unit in chosen])
         effects["standing"], effects["standing_at"] = over_rungs(own, rungs)
-    recorder.table(
-        Table(
-            "confirm_effects",
-            f"One row per {experiment.row_of} that stands out: each context with it minus the same context without it.",
-            Evidence.INTERVENTIONAL,
-            effects,
-            {
-                **EFFECT_COLUMNS,
-                "mean_delta": "mean of f with it minus f without it, paired within contexts",
-                "standing_at": "AP that standing speaks of: the family's own rung, or one at which more is found",
-                "standing": f"what may be said of the effect: {STANDINGS}",
-            },
-        )
-    )
+    meanings = {
+        **EFFECT_COLUMNS,
+        "mean_delta": "mean of f with it minus f without it, paired within contexts",
+        "standing_at": "AP that standing speaks of: the family's own rung, or one at which more is found",
+        "standing": f"what may be said of the effect: {STANDINGS}",
+    }
+    says = f"One row per {experiment.row_of} that stands out: each context with it minus the same context without it."
+    recorder.table(Table("confirm_effects", says, Evidence.INTERVENTIONAL, effects, meanings))
     beyond = beyond_least(setup, effects)
     rest = effects[~beyond]
     undecided = with_n(rest[rest["standing"].isin([UNDECIDED, UNMEASURED])], "token")
@@ -189,26 +178,22 @@ def draw(experiment: CoreCoverageAnalysis, recorder: Recorder, frame: pd.DataFra
     if shown.empty:
         shown = frame.nlargest(15, "base_rate")
     shown = shown.assign(flag=["tail marker" if tail else "" for tail in shown["is_tail_marker"]])
-    recorder.table(
-        Table(
-            "core_coverage_shown",
-            "The rows of core_coverage that the figure shows: drivers and tail markers, else the commonest.",
-            Evidence.OBSERVATIONAL,
-            shown.reset_index(drop=True),
-        )
+    says = "The rows of core_coverage that the figure shows: drivers and tail markers, else the commonest."
+    recorder.table(Table("core_coverage_shown", says, Evidence.OBSERVATIONAL, shown.reset_index(drop=True)))
+    says = "Share of contexts that hold each token, with intervals by source build; observational."
+    drawn = Figure.of(
+        "coverage",
+        "core_coverage_shown",
+        name="core_coverage",
+        label="token",
+        core="core_share",
+        tail="tail_share",
+        base="base_rate",
+        flag="flag",
+        **ends("core", "core_"),
+        **ends("tail", "tail_"),
     )
-    recorder.figure(
-        Figure(
-            "core_coverage",
-            "coverage",
-            ("core_coverage_shown",),
-            {"label": "token", "core": "core_share", "tail": "tail_share", "base": "base_rate", "flag": "flag"}
-            | {"core_low": "core_low", "core_high": "core_high"}
-            | {"tail_low": "tail_low", "tail_high": "tail_high"},
-            "Who fills the core, and who only marks the tail",
-            "Share of contexts that hold each token, with intervals by source build; observational.",
-        )
-    )
+    recorder.figure(drawn.titled("Who fills the core, and who only marks the tail", says))
 
 
 def _moves(row: pd.Series) -> bool:

@@ -110,30 +110,20 @@ def held_states(experiment: DecoderOutputAnalysis, setup: BuildSetup, recorder: 
 def draw(experiment: DecoderOutputAnalysis, recorder: Recorder) -> None:
     """Declare the figures: every token by family and rung, and families against all latents."""
     null = {"null": "null_median", "null_low": "null_low", "null_high": "null_high"}
-    recorder.figure(
-        Figure(
-            "decoder_families",
-            "bars",
-            ("family_effects",),
-            {"label": "family", "value": "mean_centred", **null},
-            "What the latent writes into the output, by family",
-            "Mean effect of the decoder column on the logits of a family's tokens; grey: all other latents.",
-            {"ylabel": "logit per unit of activation", "null_label": "other latents", "sort": "value"},
-        )
+    drawn = Figure.of("bars", "family_effects", name="decoder_families", label="family", value="mean_centred", **null)
+    says = "Mean effect of the decoder column on the logits of a family's tokens; grey: all other latents."
+    looks = {"ylabel": "logit per unit of activation", "null_label": "other latents", "sort": "value"}
+    recorder.figure(drawn.titled("What the latent writes into the output, by family", says, **looks))
+    drawn = Figure.of(
+        "heatmap", "token_effects", name="decoder_tokens", x="rung", y="family", value=["centred", "null_percentile"]
     )
     recorder.figure(
-        Figure(
-            "decoder_tokens",
-            "heatmap",
-            ("token_effects",),
-            {"x": "rung", "y": "family", "value": ["centred", "null_percentile"]},
+        drawn.titled(
             "What the latent writes into the output, by family and rung",
             "Left: effect of the decoder column on each token's logit, without the mean over tokens. "
             "Right: its place among all other latents.",
-            {
-                "xlabel": "rung (AP; main-only abilities at 10)",
-                "value_label": ["logit per unit of activation", "percentile among latents"],
-                "diverging": [True, False],
-            },
+            xlabel="rung (AP; main-only abilities at 10)",
+            value_label=["logit per unit of activation", "percentile among latents"],
+            diverging=[True, False],
         )
     )

@@ -57,10 +57,9 @@ def placebo_table(
             "swept": np.repeat([f == own for f in families], len(levels) - 1),
         }
     )
-    return Table(
-        "placebo",
-        f"The same levels for every family of the same sort, on {len(rows)} contexts: {own.name} among the others.",
-        Evidence.INTERVENTIONAL,
-        frame,
-        {"mean_delta": "mean paired difference of f to the baseline", "swept": "whether it is the family under study"},
-    )
+    meanings = {
+        "mean_delta": "mean paired difference of f to the baseline",
+        "swept": "whether it is the family under study",
+    }
+    says = f"The same levels for every family of the same sort, on {len(rows)} contexts: {own.name} among the others."
+    return Table("placebo", says, Evidence.INTERVENTIONAL, frame, meanings)

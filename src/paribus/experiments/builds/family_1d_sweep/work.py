@@ -21,7 +21,7 @@ from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
 from paribus.measure.stream import Stream
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.results.schema import INTERVAL, Aggregates, Curve, Figure, Table
 from paribus.stats.dose_response import isotonic_fit, logistic_fit
 from paribus.stats.effects import effect_table
 from paribus.stats.intervals import EXACT_ZERO, REFERENCE
@@ -68,23 +68,10 @@ def run(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder) -> Agg
     observed = observed_by_rung(setup, experiment.family, plan.levels)
     frame = frame.merge(observed[["rung", "observational_delta"]], on="rung", how="left")
     frame["confounding_gap"] = frame["observational_delta"] - frame["mean_delta"]
-    recorder.table(
-        Table(
-            "rung_deltas",
-            f"One row per level of {experiment.family}: the feature with the family set to it, against the baseline.",
-            Evidence.INTERVENTIONAL,
-            frame,
-            _COLUMNS,
-        )
-    )
-    recorder.table(
-        Table(
-            "observed_by_rung",
-            f"The same corpus grouped by the highest {experiment.family} token each context happens to show.",
-            Evidence.OBSERVATIONAL,
-            observed,
-        )
-    )
+    says = f"One row per level of {experiment.family}: the feature with the family set to it, against the baseline."
+    recorder.table(Table("rung_deltas", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
+    says = f"The same corpus grouped by the highest {experiment.family} token each context happens to show."
+    recorder.table(Table("observed_by_rung", says, Evidence.OBSERVATIONAL, observed))
     placebo = placebo_table(setup, experiment, experiment.family, plan.levels, experiment.placebo_contexts)
     if placebo is not None:
         recorder.table(placebo)
@@ -197,21 +184,26 @@ def draw(
     has_null = bool(frame["null_low"].notna().any())
     nulls = {"null": "null_median", "null_low": "null_low", "null_high": "null_high"} if has_null else {}
     threshold = {} if shape["threshold_rung"] is None else {"threshold": shape["threshold_rung"]}
-    recorder.figure(
-        Figure(
-            "dose_response",
-            "dose_response",
-            ("rung_deltas",),
-            {"x": "rung", "y": "mean_delta", "low": "ci_low", "high": "ci_high"}
-            | {"firing": "firing_rate", "n": "n", "support": "support"}
-            | nulls,
-            f"Setting {experiment.family} to each rung",
-            "Mean change of the activation against the baseline in the same contexts, with its interval; grey: the "
-            "same change of like features of this model, in this feature's sd.",
-            {"xlabel": f"{experiment.family} (AP)", "ylabel": "change of activation", "null_label": "like features"}
-            | threshold,
-        )
+    roles = {
+        "x": "rung",
+        "y": "mean_delta",
+        "firing": "firing_rate",
+        "n": "n",
+        "support": "support",
+        **INTERVAL,
+        **nulls,
+    }
+    drawn = Figure.of("dose_response", "rung_deltas", name="dose_response", **roles)
+    says = (
+        "Mean change of the activation against the baseline in the same contexts, with its interval; grey: the "
+        "same change of like features of this model, in this feature's sd."
     )
+    looks = {
+        "xlabel": f"{experiment.family} (AP)",
+        "ylabel": "change of activation",
+        "null_label": "like features",
+    } | threshold
+    recorder.figure(drawn.titled(f"Setting {experiment.family} to each rung", says, **looks))
 
 
 def _label(level: int | None) -> str:

@@ -106,16 +106,11 @@ def run(experiment: Family2dHeatmap, setup: BuildSetup, recorder: Recorder) -> A
     compared, common = compared_cells(feasible, experiment.min_n)
     found = add_up(setup, stream, corners(len(xs), len(ys)), common, grid.means)
     frame = cells(experiment, setup, recorder, found, xs, ys)
-    recorder.table(
-        Table(
-            "heatmap",
-            f"One row per cell of {experiment.family_x} x {experiment.family_y}; "
-            "cells that are legal in no context are blank.",
-            Evidence.INTERVENTIONAL,
-            frame,
-            _COLUMNS,
-        )
+    says = (
+        f"One row per cell of {experiment.family_x} x {experiment.family_y}; "
+        "cells that are legal in no context are blank."
     )
+    recorder.table(Table("heatmap", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
     draw(experiment, recorder, grid)
     enough = frame["n"] >= experiment.min_n
     peak = int(np.argmax(frame["mean_activation"].where(enough, -np.inf))) if enough.any() else None
@@ -185,20 +180,14 @@ def cells(
 def draw(experiment: Family2dHeatmap, recorder: Recorder, grid: Grid) -> None:
     """Declare the pair of heatmaps."""
     recorder.figure(
-        Figure(
-            "heatmap",
-            "heatmap",
-            ("heatmap",),
-            {"x": "x", "y": "y", "value": ["mean_activation", "interaction"]},
+        Figure.of("heatmap", "heatmap", x="x", y="y", value=["mean_activation", "interaction"]).titled(
             f"{experiment.family_x} with {experiment.family_y}",
             "Left: mean activation with both families set. Right: what the pair does beyond the sum of the two, on "
             "the contexts that support all four corners. Blank cells are not legal.",
-            {
-                "xlabel": grid.x.label,
-                "ylabel": grid.y.label,
-                "diverging": [False, True],
-                "value_label": ["mean activation", "interaction"],
-            },
+            xlabel=grid.x.label,
+            ylabel=grid.y.label,
+            diverging=[False, True],
+            value_label=["mean activation", "interaction"],
         )
     )
 

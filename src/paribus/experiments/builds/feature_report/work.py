@@ -15,7 +15,7 @@ from paribus.experiments.builds._survey_sentences import about
 from paribus.experiments.builds.feature_report.spec import FeatureReport
 from paribus.experiments.setup_results import ResultsSetup
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Result, Table
+from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure, Result, Table
 
 READ = (
     "token_influence_sweep", "family_1d_sweep", "minimal_cores", "pairwise_interactions", "weapon_sweep",
@@ -85,20 +85,14 @@ def _drivers(experiment: FeatureReport, recorder: Recorder, tokens: pd.DataFrame
     says = "One row per token: each context with it minus the same context at the next lower rung."
     _hand(recorder, "drivers", says, kind, tokens)
     _hand(recorder, "top_drivers", "The tokens of the figure.", kind, tokens.head(experiment.top))
-    recorder.figure(
-        Figure(
-            "drivers",
-            "forest",
-            ("top_drivers",),
-            {"label": "token", "value": "mean_delta", "low": "ci_low", "high": "ci_high"}
-            | ({"null_low": "null_low", "null_high": "null_high"} if tokens["null_low"].notna().any() else {}),
-            "What moves it when it is really set",
-            "Each context with the token minus the same context at the next lower rung, with its interval; grey: "
-            "the middle 95 % of the same effect on like features of this model. What lies inside the grey is "
-            "nothing special to this feature.",
-            {"xlabel": "change of activation"},
-        )
+    says = (
+        "Each context with the token minus the same context at the next lower rung, with its interval; grey: "
+        "the middle 95 % of the same effect on like features of this model. What lies inside the grey is "
+        "nothing special to this feature."
     )
+    bands = BANDS if tokens["null_low"].notna().any() else INTERVAL
+    drawn = Figure.of("forest", "top_drivers", name="drivers", label="token", value="mean_delta", **bands)
+    recorder.figure(drawn.titled("What moves it when it is really set", says, xlabel="change of activation"))
 
 
 def _weapons(

@@ -58,23 +58,18 @@ def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Agg
             _COLUMNS,
         )
     )
-    recorder.table(
-        Table(
-            "screened_families",
-            "One row per chosen latent and family: the latent with the family set to a rung minus without it, in "
-            "the same contexts of the first half. For choosing, not for testing.",
-            Evidence.INTERVENTIONAL,
-            screened,
-            {
-                "rung": "AP that the family is set to: of all rungs the one that moves the latent most",
-                "mean_delta": "mean paired difference, in sd of the latent",
-                "n": "contexts in which both are legal",
-            },
-        )
+    meanings = {
+        "rung": "AP that the family is set to: of all rungs the one that moves the latent most",
+        "mean_delta": "mean paired difference, in sd of the latent",
+        "n": "contexts in which both are legal",
+    }
+    says = (
+        "One row per chosen latent and family: the latent with the family set to a rung minus without it, in "
+        "the same contexts of the first half. For choosing, not for testing."
     )
-    recorder.table(
-        Table("chosen", "One row per chosen latent, the best first.", Evidence.OBSERVATIONAL, named, _CHOSEN)
-    )
+    recorder.table(Table("screened_families", says, Evidence.INTERVENTIONAL, screened, meanings))
+    says = "One row per chosen latent, the best first."
+    recorder.table(Table("chosen", says, Evidence.OBSERVATIONAL, named, _CHOSEN))
     draw(experiment, recorder)
     missing = experiment.n_features - len(named)
     if missing:
@@ -177,18 +172,14 @@ def rule(experiment: FeatureSurvey, n: int) -> str:
 
 def draw(experiment: FeatureSurvey, recorder: Recorder) -> None:
     """Declare the map of the latents."""
-    recorder.figure(
-        Figure(
-            "latents",
-            "scatter",
-            ("latents",),
-            {"x": "selectivity", "y": "logit_effect"},
-            "All latents: what one family explains, and what they do to the output",
-            "Across: share of the variance explained by the leading family or the weapon, which is a correlation; "
-            "up: how far one sd of the latent moves the logits, read from the weights.",
-            {"xlabel": "explained by one family", "ylabel": "logits moved by one sd"},
-        )
+    drawn = Figure.of("scatter", "latents", x="selectivity", y="logit_effect")
+    title = "All latents: what one family explains, and what they do to the output"
+    says = (
+        "Across: share of the variance explained by the leading family or the weapon, which is a correlation; "
+        "up: how far one sd of the latent moves the logits, read from the weights."
     )
+    looks = {"xlabel": "explained by one family", "ylabel": "logits moved by one sd"}
+    recorder.figure(drawn.titled(title, says, **looks))
 
 
 _KEPT = ("firing_rate", "selectivity", "selectivity_other_half", "logit_effect", "score")

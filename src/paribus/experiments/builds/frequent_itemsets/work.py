@@ -85,16 +85,11 @@ def run(experiment: FrequentItemsets, setup: BuildSetup, recorder: Recorder) -> 
     high = high_group(setup.observed.f, experiment.high_quantile)
     frame, order = tested(experiment, setup, recorder, sets, high)
     sets = [sets[i] for i in order]
-    recorder.table(
-        Table(
-            "itemsets",
-            f"One row per closed set of gear held by at least {experiment.min_support:.3g} of the contexts: how much "
-            "more often it occurs in the contexts where the feature is high. Nothing was changed in the model.",
-            Evidence.OBSERVATIONAL,
-            frame,
-            _COLUMNS,
-        )
+    says = (
+        f"One row per closed set of gear held by at least {experiment.min_support:.3g} of the contexts: how much "
+        "more often it occurs in the contexts where the feature is high. Nothing was changed in the model."
     )
+    recorder.table(Table("itemsets", says, Evidence.OBSERVATIONAL, frame, _COLUMNS))
     confirmed = confirm(experiment, setup, recorder, sets[: experiment.top], frame) if experiment.confirm else None
     draw(experiment, recorder, frame, confirmed)
     significant = associated(frame, 1 - setup.stats.confidence)
@@ -179,22 +174,16 @@ def confirm(
     frame["observational_p_adj"] = observed["p_adj"].to_numpy()[: len(sets)]
     frame["confirmed"] = beyond_least(setup, frame) & ((frame["mean_delta"] > 0) == (frame["observational_lift"] > 1))
     frame["standing"] = standings_of(part, frame)
-    recorder.table(
-        Table(
-            "confirmed",
-            f"One row per top set: it is inserted into {len(rows)} random contexts, those that lack it count.",
-            Evidence.INTERVENTIONAL,
-            frame,
-            {
-                **EFFECT_COLUMNS,
-                "observational_lift": "lift of the set in the corpus, which may be confounded",
-                "observational_p_adj": "family-wise p of that lift",
-                "standing": f"what may be said of the effect: {STANDINGS}",
-                "confirmed": "the effect has the sign of the lift, and its p_adj and simultaneous interval put it "
-                "beyond min_effect sd",
-            },
-        )
-    )
+    meanings = {
+        **EFFECT_COLUMNS,
+        "observational_lift": "lift of the set in the corpus, which may be confounded",
+        "observational_p_adj": "family-wise p of that lift",
+        "standing": f"what may be said of the effect: {STANDINGS}",
+        "confirmed": "the effect has the sign of the lift, and its p_adj and simultaneous interval put it "
+        "beyond min_effect sd",
+    }
+    says = f"One row per top set: it is inserted into {len(rows)} random contexts, those that lack it count."
+    recorder.table(Table("confirmed", says, Evidence.INTERVENTIONAL, frame, meanings))
     return frame
 
 
@@ -210,26 +199,12 @@ def draw(experiment: FrequentItemsets, recorder: Recorder, frame: pd.DataFrame, 
             shown[f"inserted_{name}"] = confirmed[f"ci_{name}"].to_numpy()
         columns |= {"effect": "inserted_delta", "effect_low": "inserted_low", "effect_high": "inserted_high"}
         caption += " Right: change of the activation when the set is inserted into contexts that lack it."
-    recorder.table(
-        Table(
-            "top_itemsets",
-            "The sets that stand out most; inserted_* (with confirm) come from the intervention.",
-            Evidence.OBSERVATIONAL,
-            shown,
-            _COLUMNS | {"inserted_delta": "interventional: mean paired effect of inserting the set"},
-        )
-    )
-    recorder.figure(
-        Figure(
-            "itemset_lift",
-            "itemset_lift",
-            ("top_itemsets",),
-            columns,
-            "Sets of gear where the feature is high",
-            caption,
-            {"max_rows": experiment.top, "sort": "none"},
-        )
-    )
+    meanings = _COLUMNS | {"inserted_delta": "interventional: mean paired effect of inserting the set"}
+    says = "The sets that stand out most; inserted_* (with confirm) come from the intervention."
+    recorder.table(Table("top_itemsets", says, Evidence.OBSERVATIONAL, shown, meanings))
+    drawn = Figure.of("itemset_lift", "top_itemsets", name="itemset_lift", **columns)
+    looks = {"max_rows": experiment.top, "sort": "none"}
+    recorder.figure(drawn.titled("Sets of gear where the feature is high", caption, **looks))
 
 
 def _verdicts(confirmed: pd.DataFrame | None, setup: BuildSetup) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import NULL_BAND, Aggregates, Figure, Table
 from paribus.stats.intervals import NO_VALUES
 
 TABLES = {"sub": "sub", "special": "special", "kit": "combo"}
@@ -117,30 +117,21 @@ def tables(
     observed["interventional_delta"] = [done[each] for each in observed[groups.of]]
     observed["confounding_gap"] = observed["delta"] - observed["interventional_delta"]
     observed = observed.sort_values("pooled_mean", ascending=False, kind="stable", ignore_index=True)
-    recorder.table(
-        Table(
-            f"{name}_stats",
-            f"One row per {word}: its weapons' observed means against all other weapons'. The unit is the weapon; "
-            "kits come with builds and players, so these are correlations.",
-            Evidence.OBSERVATIONAL,
-            observed,
-            GROUP_COLUMNS,
-        )
+    says = (
+        f"One row per {word}: its weapons' observed means against all other weapons'. The unit is the weapon; "
+        "kits come with builds and players, so these are correlations."
     )
-    recorder.table(
-        Table(
-            f"{name}_swaps",
-            f"One row per {word}: its weapons are put into the same {swaps.f.shape[1]} builds, against ordinary "
-            "weapons in each of them.",
-            Evidence.INTERVENTIONAL,
-            swapped,
-            {
-                **EFFECT_COLUMNS,
-                **GROUP_SWAP_COLUMNS,
-                "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
-            },
-        )
+    recorder.table(Table(f"{name}_stats", says, Evidence.OBSERVATIONAL, observed, GROUP_COLUMNS))
+    meanings = {
+        **EFFECT_COLUMNS,
+        **GROUP_SWAP_COLUMNS,
+        "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
+    }
+    says = (
+        f"One row per {word}: its weapons are put into the same {swaps.f.shape[1]} builds, against ordinary "
+        "weapons in each of them."
     )
+    recorder.table(Table(f"{name}_swaps", says, Evidence.INTERVENTIONAL, swapped, meanings))
     return observed, swapped
 
 
@@ -165,28 +156,17 @@ def draw(experiment: KitSweep, recorder: Recorder, sort: str, observed: pd.DataF
     order = {group: i for i, group in enumerate(done.sort_values("delta", ascending=False, kind="stable")["group"])}
     both = pd.concat([part.sort_values("group", key=lambda c: c.map(order)) for part in (seen, done[columns])])
     both = both.fillna({"method": NO_VALUES})
-    recorder.table(
-        Table(
-            f"{name}_contrast",
-            f"The {WORDS[sort]}s that stand out most, as used and as swapped, for the figure.",
-            Evidence.OBSERVATIONAL,
-            both.reset_index(drop=True),
-            {"source": "observed: against all other weapons' means; swapped: effect in the same builds"},
-        )
+    meanings = {"source": "observed: against all other weapons' means; swapped: effect in the same builds"}
+    says = f"The {WORDS[sort]}s that stand out most, as used and as swapped, for the figure."
+    recorder.table(Table(f"{name}_contrast", says, Evidence.OBSERVATIONAL, both.reset_index(drop=True), meanings))
+    roles = {"label": "group", "value": "delta", "low": "low", "high": "high", "panel": "source", **NULL_BAND}
+    drawn = Figure.of("forest", f"{name}_contrast", name=f"{name}_forest", **roles)
+    says = (
+        "Left: mean over the weapons of the group against the other weapons (pooled; correlation). Right: "
+        "change when these weapons are swapped into the same builds; grey: the same for like features."
     )
-    recorder.figure(
-        Figure(
-            f"{name}_forest",
-            "forest",
-            (f"{name}_contrast",),
-            {"label": "group", "value": "delta", "low": "low", "high": "high", "panel": "source"}
-            | {"null_low": "null_low", "null_high": "null_high"},
-            f"By {WORDS[sort]}: as used, and swapped into the same builds",
-            "Left: mean over the weapons of the group against the other weapons (pooled; correlation). Right: "
-            "change when these weapons are swapped into the same builds; grey: the same for like features.",
-            {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"},
-        )
-    )
+    looks = {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"}
+    recorder.figure(drawn.titled(f"By {WORDS[sort]}: as used, and swapped into the same builds", says, **looks))
 
 
 def _top(name: str, sort: str, observed: pd.DataFrame, swapped: pd.DataFrame, level: float) -> dict[str, Any]:

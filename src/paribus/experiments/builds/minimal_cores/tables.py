@@ -72,26 +72,22 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
             ],
         }
     )
-    return Table(
-        "cores",
-        "One row per minimal core: units that together keep the activation while none of their proper subsets does.",
-        Evidence.INTERVENTIONAL,
-        frame,
-        {
-            "core": "the units of the core; (nothing): the activation stays without any unit",
-            "size": "number of units",
-            "n_contexts": "contexts in which it is a minimal core",
-            "n_holding": "analysed contexts that hold all of its units",
-            "coverage": "n_contexts over all analysed contexts that can tell which units are needed",
-            "coverage_low": "lower end of its interval (Wilson's, by source build)",
-            "coverage_high": "upper end of it",
-            "mean_retention": "mean of f(core alone) / f(complete context)",
-            "ci_low": "lower end of the cluster-bootstrap interval of mean_retention",
-            "ci_high": "upper end of it",
-            "ci_method": "how it was made; none: why there is none",
-            "exhaustive": "whether every subset of every context that holds the core was looked at",
-        },
-    )
+    meanings = {
+        "core": "the units of the core; (nothing): the activation stays without any unit",
+        "size": "number of units",
+        "n_contexts": "contexts in which it is a minimal core",
+        "n_holding": "analysed contexts that hold all of its units",
+        "coverage": "n_contexts over all analysed contexts that can tell which units are needed",
+        "coverage_low": "lower end of its interval (Wilson's, by source build)",
+        "coverage_high": "upper end of it",
+        "mean_retention": "mean of f(core alone) / f(complete context)",
+        "ci_low": "lower end of the cluster-bootstrap interval of mean_retention",
+        "ci_high": "upper end of it",
+        "ci_method": "how it was made; none: why there is none",
+        "exhaustive": "whether every subset of every context that holds the core was looked at",
+    }
+    says = "One row per minimal core: units that together keep the activation while none of their proper subsets does."
+    return Table("cores", says, Evidence.INTERVENTIONAL, frame, meanings)
 
 
 def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints) -> Table:
@@ -118,21 +114,17 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
             "in_every_core": row_means(needed.T),
         }
     ).sort_values(["frequency", "n_holding"], ascending=False, ignore_index=True)
-    return Table(
-        "family_frequency",
-        "One row per unit: how often it belongs to a minimal core of an analysed context that holds it.",
-        Evidence.INTERVENTIONAL,
-        frame,
-        {
-            "n_holding": "analysed contexts that hold the unit",
-            "n_in_core": "those in which some minimal core holds it",
-            "frequency": "n_in_core / n_holding",
-            "ci_low": "lower end of the interval of frequency (Wilson's, by source build)",
-            "ci_high": "upper end of it",
-            "ci_method": "how it was made; none: why there is none",
-            "in_every_core": "share of n_holding in which every minimal core holds it: nothing else replaces it",
-        },
-    )
+    meanings = {
+        "n_holding": "analysed contexts that hold the unit",
+        "n_in_core": "those in which some minimal core holds it",
+        "frequency": "n_in_core / n_holding",
+        "ci_low": "lower end of the interval of frequency (Wilson's, by source build)",
+        "ci_high": "upper end of it",
+        "ci_method": "how it was made; none: why there is none",
+        "in_every_core": "share of n_holding in which every minimal core holds it: nothing else replaces it",
+    }
+    says = "One row per unit: how often it belongs to a minimal core of an analysed context that holds it."
+    return Table("family_frequency", says, Evidence.INTERVENTIONAL, frame, meanings)
 
 
 def contexts_table(found: Cores, rows: Ints, clusters: Ints, counts: Ints) -> Table:
@@ -152,18 +144,14 @@ def contexts_table(found: Cores, rows: Ints, clusters: Ints, counts: Ints) -> Ta
             "indifferent": found.indifferent,
         }
     )
-    return Table(
-        "contexts",
-        "One row per analysed context.",
-        Evidence.INTERVENTIONAL,
-        frame,
-        {
-            "context": "its place among the contexts of the slice",
-            "activation": "f of the complete context, excluded families taken away",
-            "exhaustive": "whether its whole lattice was decided (else greedy deletion and a beam)",
-            "indifferent": "whether every unit alone suffices, so that the context does not tell which is needed",
-        },
-    )
+    meanings = {
+        "context": "its place among the contexts of the slice",
+        "activation": "f of the complete context, excluded families taken away",
+        "exhaustive": "whether its whole lattice was decided (else greedy deletion and a beam)",
+        "indifferent": "whether every unit alone suffices, so that the context does not tell which is needed",
+    }
+    says = "One row per analysed context."
+    return Table("contexts", says, Evidence.INTERVENTIONAL, frame, meanings)
 
 
 def effects_table(
@@ -214,20 +202,18 @@ def effects_table(
     table.insert(1, "mean_activation", row_means(whole))
     table.insert(2, "firing_rate", firing_rates(whole))
     table.insert(3, "firing_rate_without", firing_rates(np.where(np.isnan(whole), np.nan, whole - f)))
-    return Table(
-        "core_effects",
+    meanings = {
+        **EFFECT_COLUMNS,
+        "mean_delta": "mean of f(context) - f(context without the core's units)",
+        "mean_activation": "mean f of the contexts that hold the core",
+        "firing_rate": "share of them with f > 0",
+        "firing_rate_without": "share of them with f > 0 once the core is taken away",
+    }
+    says = (
         "Taking each core away from contexts of the other half of the source builds, whatever their activation: the "
-        "effect is not chosen by the data it is measured on.",
-        Evidence.INTERVENTIONAL,
-        table,
-        {
-            **EFFECT_COLUMNS,
-            "mean_delta": "mean of f(context) - f(context without the core's units)",
-            "mean_activation": "mean f of the contexts that hold the core",
-            "firing_rate": "share of them with f > 0",
-            "firing_rate_without": "share of them with f > 0 once the core is taken away",
-        },
+        "effect is not chosen by the data it is measured on."
     )
+    return Table("core_effects", says, Evidence.INTERVENTIONAL, table, meanings)
 
 
 def units_as_bits(held: Bools) -> Ints:

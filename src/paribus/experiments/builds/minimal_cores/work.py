@@ -18,7 +18,7 @@ from paribus.experiments.builds.minimal_cores.spec import MinimalCores
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.measure.design import Design
-from paribus.results.schema import Aggregates, Figure
+from paribus.results.schema import INTERVAL, Aggregates, Figure
 from paribus.subjects.builds.families import FAMILIES
 from paribus.subjects.builds.states import States, concatenate
 
@@ -175,26 +175,13 @@ def aggregates(
 
 def draw(experiment: MinimalCores, recorder: Recorder) -> None:
     """Declare the bars of cores and of families."""
-    recorder.figure(
-        Figure(
-            "cores",
-            "bars",
-            ("cores",),
-            {"label": "core", "value": "coverage", "low": "coverage_low", "high": "coverage_high"},
-            "Minimal cores",
-            f"Share of the analysed contexts in which the set alone keeps {experiment.retention_threshold:.0%} of the "
-            "activation and no smaller part of it does. Contexts have been chosen for high activation.",
-            {"xlabel": "share of contexts", "horizontal": True, "max_rows": 20},
-        )
+    says = (
+        f"Share of the analysed contexts in which the set alone keeps {experiment.retention_threshold:.0%} of the "
+        "activation and no smaller part of it does. Contexts have been chosen for high activation."
     )
-    recorder.figure(
-        Figure(
-            "family_frequency",
-            "bars",
-            ("family_frequency",),
-            {"label": "family", "value": "frequency", "low": "ci_low", "high": "ci_high"},
-            "How often a family belongs to a core",
-            "Share of the analysed contexts holding the family in which some minimal core needs it.",
-            {"xlabel": "share of the contexts that hold it", "horizontal": True, "max_rows": 26},
-        )
-    )
+    drawn = Figure.of("bars", "cores", label="core", value="coverage", low="coverage_low", high="coverage_high")
+    recorder.figure(drawn.titled("Minimal cores", says, xlabel="share of contexts", horizontal=True, max_rows=20))
+    drawn = Figure.of("bars", "family_frequency", label="family", value="frequency", **INTERVAL)
+    says = "Share of the analysed contexts holding the family in which some minimal core needs it."
+    looks = {"xlabel": "share of the contexts that hold it", "horizontal": True, "max_rows": 26}
+    recorder.figure(drawn.titled("How often a family belongs to a core", says, **looks))

@@ -165,41 +165,11 @@ def aggregates(
 
 def draw(experiment: PairwiseInteractions, recorder: Recorder, triples: pd.DataFrame | None) -> None:
     """Declare the matrix of pairs and the triples."""
-    recorder.figure(
-        Figure(
-            "interactions",
-            "interaction_matrix",
-            ("interactions",),
-            {
-                "a": "token_a",
-                "b": "token_b",
-                "value": "interaction_activation",
-                "p": "p_adj",
-                "label": "label",
-            },
-            "What pairs do beyond the sum of their parts",
-            "Second difference of the activation, averaged over contexts. Positive is not yet synergy: the label "
-            "takes the pre-activation, the direction of the pair and third ones into account.",
-            {"value_label": "interaction"},
-        )
+    says = (
+        "Second difference of the activation, averaged over contexts. Positive is not yet synergy: the label "
+        "takes the pre-activation, the direction of the pair and third ones into account."
     )
-    if triples is None:
-        return
-    recorder.figure(
-        Figure(
-            "triples",
-            "forest",
-            ("triples",),
-            {
-                "label": "triple",
-                "value": "third_difference",
-                "low": "ci_low",
-                "high": "ci_high",
-                "n": "n",
-                "group": "label",
-            },
-            "How much pairs change with a third",
-            "Third difference of the activation with its interval, the largest first.",
-            {"xlabel": "third difference", "sort": "abs", "max_rows": 20},
-        )
-    )
+    drawn = Figure.of("interaction_matrix", "interactions", **tables.MATRIX)
+    says = "Third difference of the activation with its interval, the largest first."
+    looks = {"xlabel": "third difference", "sort": "abs", "max_rows": 20}
+    recorder.figure(drawn.titled("How much pairs change with a third", says, **looks))

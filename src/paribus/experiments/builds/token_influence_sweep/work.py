@@ -40,7 +40,7 @@ from paribus.experiments.builds.token_influence_sweep.spec import TokenInfluence
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest_size
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import Aggregates, Figure, Table, ends
 from paribus.stats.intervals import ONE_GROUP, too_few
 from paribus.stats.max_statistic import enrichment
 from paribus.stats.odds import association_table
@@ -76,15 +76,8 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
     influence["standing"] = standings_of(setup, influence)
     if experiment.unit == "family":
         influence_over_rungs(experiment, setup, recorder, units, influence)
-    recorder.table(
-        Table(
-            "influence",
-            f"One row per {experiment.unit}: each context with it minus the same context without it.",
-            Evidence.INTERVENTIONAL,
-            influence,
-            _INFLUENCE,
-        )
-    )
+    says = f"One row per {experiment.unit}: each context with it minus the same context without it."
+    recorder.table(Table("influence", says, Evidence.INTERVENTIONAL, influence, _INFLUENCE))
     moves = beyond_least(setup, influence)
     observed["causal_delta"] = influence["mean_delta"].to_numpy()
     for name in TESTED_COLUMNS:
@@ -138,16 +131,12 @@ def influence_over_rungs(
     rungs = rung_effects(setup, recorder, experiment, units, experiment.influence_contexts, "influence")
     own = influence[["family", "standing"]].assign(ap=[unit.with_ap for unit in units])
     influence["standing"], influence["standing_at"] = over_rungs(own, rungs)
-    recorder.table(
-        Table(
-            "family_rungs",
-            "One row per family and rung: each context with the family at that rung minus the same context without "
-            "the family.",
-            Evidence.INTERVENTIONAL,
-            rungs,
-            {**_INFLUENCE, "rung": "AP that the family is set to"},
-        )
+    meanings = {**_INFLUENCE, "rung": "AP that the family is set to"}
+    says = (
+        "One row per family and rung: each context with the family at that rung minus the same context without "
+        "the family."
     )
+    recorder.table(Table("family_rungs", says, Evidence.INTERVENTIONAL, rungs, meanings))
 
 
 def observed_influence(
@@ -188,48 +177,31 @@ def observed_influence(
 
 def tables(experiment: TokenInfluenceSweep, recorder: Recorder, observed: pd.DataFrame) -> None:
     """Hand over all tokens, and those whose interval leaves 0 on either side."""
-    says = f"the top {1 - experiment.high_quantile:.3g} of activations against all others"
+    against = f"the top {1 - experiment.high_quantile:.3g} of activations against all others"
     for name, role in (("all_tokens", None), ("enhancers", "enhancer"), ("suppressors", "suppressor")):
         rows = observed if role is None else observed[observed["role"] == role]
         rows = rows.sort_values("log_odds", ascending=role == "suppressor", na_position="last")
-        recorder.table(
-            Table(
-                name,
-                f"One row per {experiment.unit}: log-odds of its presence in {says}"
-                + ("." if role is None else "; only those whose adjusted p and simultaneous interval exclude 0."),
-                Evidence.OBSERVATIONAL,
-                rows.reset_index(drop=True),
-                _OBSERVED,
-            )
+        says = f"One row per {experiment.unit}: log-odds of its presence in {against}" + (
+            "." if role is None else "; only those whose adjusted p and simultaneous interval exclude 0."
         )
+        recorder.table(Table(name, says, Evidence.OBSERVATIONAL, rows.reset_index(drop=True), _OBSERVED))
 
 
 def draw(experiment: TokenInfluenceSweep, recorder: Recorder) -> None:
     """Declare the volcano of real effects, and effects against log-odds."""
-    recorder.figure(
-        Figure(
-            "influence",
-            "scatter",
-            ("influence",),
-            {"x": "mean_delta", "y": "p_adj", "label": "token"},
-            f"The effect of setting each {experiment.unit}",
-            "Each context with it minus the same context without it; up: less compatible with no effect.",
-            {"xlabel": "change of activation", "y_is_p": True},
-        )
+    drawn = Figure.of("scatter", "influence", x="mean_delta", y="p_adj", label="token")
+    says = "Each context with it minus the same context without it; up: less compatible with no effect."
+    looks = {"xlabel": "change of activation", "y_is_p": True}
+    recorder.figure(drawn.titled(f"The effect of setting each {experiment.unit}", says, **looks))
+    both = {**ends("log_odds", "x_"), **ends("causal_ci")}
+    roles = {"x": "log_odds", "y": "causal_delta", "label": "token", **both}
+    drawn = Figure.of("scatter", "all_tokens", name="correlation_and_cause", **roles)
+    says = (
+        "Right of 0: more frequent among high activations (observational). Above 0: raises the feature when "
+        "set (interventional). Points on the horizontal line are not seen to move it."
     )
-    recorder.figure(
-        Figure(
-            "correlation_and_cause",
-            "scatter",
-            ("all_tokens",),
-            {"x": "log_odds", "y": "causal_delta", "label": "token", "x_low": "log_odds_low"}
-            | {"x_high": "log_odds_high", "low": "causal_ci_low", "high": "causal_ci_high"},
-            "What goes together with the feature, and what moves it",
-            "Right of 0: more frequent among high activations (observational). Above 0: raises the feature when "
-            "set (interventional). Points on the horizontal line are not seen to move it.",
-            {"xlabel": "log-odds at high activation", "ylabel": "effect of setting it", "hline": 0, "vline": 0},
-        )
-    )
+    looks = {"xlabel": "log-odds at high activation", "ylabel": "effect of setting it", "hline": 0, "vline": 0}
+    recorder.figure(drawn.titled("What goes together with the feature, and what moves it", says, **looks))
 
 
 _LOG_ODDS_ENDS = ("log_odds_low", "log_odds_high", "log_odds_adj_low", "log_odds_adj_high")

@@ -144,17 +144,10 @@ def _figures(experiment: TrainSAE, recorder: Recorder) -> None:
         recorder.figure(
             shared.history_figure(f"figure_{column}", column, title, caption, x="step", ylabel=column.replace("_", " "))
         )
-    recorder.figure(
-        Figure(
-            name="figure_firing_rates",
-            kind="histogram",
-            tables=("features",),
-            columns={"value": "firing_rate"},
-            title="How often features fire",
-            caption="One count per feature; held-out vectors.",
-            options={"xlabel": "share of vectors in which the feature is active"},
-        )
-    )
+    drawn = Figure.of("histogram", "features", name="figure_firing_rates", value="firing_rate")
+    says = "One count per feature; held-out vectors."
+    looks = {"xlabel": "share of vectors in which the feature is active"}
+    recorder.figure(drawn.titled("How often features fire", says, **looks))
 
 
 def _comparison(found: dict[str, SAEQuality]) -> Table:
@@ -183,14 +176,10 @@ def _features(sae: SparseAutoencoder, held_out: torch.Tensor) -> Table:
             "encoder_decoder_cosine": cosine.cpu().numpy(),
         }
     )
-    return Table(
-        name="features",
-        description="One row per feature, measured on held-out vectors.",
-        evidence=Evidence.TRAINING,
-        frame=frame,
-        columns={
-            "firing_rate": "share of vectors in which it is active",
-            "clamped_share": "share of vectors in which it is at the clamp",
-            "encoder_decoder_cosine": "cosine of its encoder row and its decoder column",
-        },
-    )
+    meanings = {
+        "firing_rate": "share of vectors in which it is active",
+        "clamped_share": "share of vectors in which it is at the clamp",
+        "encoder_decoder_cosine": "cosine of its encoder row and its decoder column",
+    }
+    says = "One row per feature, measured on held-out vectors."
+    return Table("features", says, Evidence.TRAINING, frame, meanings)

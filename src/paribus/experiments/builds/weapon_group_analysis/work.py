@@ -19,7 +19,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.weapon_group_analysis.spec import WeaponGroupAnalysis
 from paribus.experiments.effect_vector import EffectVector
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import Aggregates, Figure, Table, ends
 from paribus.stats.blocks import one_row_per_cluster
 from paribus.stats.intervals import Methods
 from paribus.stats.max_statistic import enrichment
@@ -56,16 +56,11 @@ def run(experiment: WeaponGroupAnalysis, setup: BuildSetup, recorder: Recorder) 
     if not high.any():
         recorder.warn("the feature is constant over these contexts: none is higher than the others")
     frame = tested_groups(experiment, setup, recorder, rows, high)
-    recorder.table(
-        Table(
-            "weapon_enrichment",
-            "One row per weapon: its odds among the contexts where the feature is high, over its odds where it is "
-            "low. Weapons come with their builds, so these are correlations.",
-            Evidence.OBSERVATIONAL,
-            frame,
-            _COLUMNS,
-        )
+    says = (
+        "One row per weapon: its odds among the contexts where the feature is high, over its odds where it is "
+        "low. Weapons come with their builds, so these are correlations."
     )
+    recorder.table(Table("weapon_enrichment", says, Evidence.OBSERVATIONAL, frame, _COLUMNS))
     draw(experiment, recorder, frame)
     found = associated(frame, 1 - setup.stats.confidence)
     more, less = found & (frame["odds_ratio"] > 1), found & (frame["odds_ratio"] < 1)
@@ -144,28 +139,16 @@ def p_values(
 def draw(experiment: WeaponGroupAnalysis, recorder: Recorder, frame: pd.DataFrame) -> None:
     """Declare the forest of odds ratios."""
     shown = frame.head(experiment.top_k_weapons).sort_values("odds_ratio", ascending=False, kind="stable")
-    recorder.table(
-        Table(
-            "top_weapons",
-            "The weapons that stand out most, for the figure; correlations.",
-            Evidence.OBSERVATIONAL,
-            shown.reset_index(drop=True),
-            _COLUMNS,
-        )
+    says = "The weapons that stand out most, for the figure; correlations."
+    recorder.table(Table("top_weapons", says, Evidence.OBSERVATIONAL, shown.reset_index(drop=True), _COLUMNS))
+    roles = {"label": "weapon", "value": "odds_ratio", "n": "n", "p": "p_adj", **ends("odds")}
+    drawn = Figure.of("forest", "top_weapons", name="weapon_enrichment", **roles)
+    says = (
+        "Odds ratio of each weapon, high against low contexts, with interval by source build. Observed: "
+        "weapons come with their builds."
     )
-    recorder.figure(
-        Figure(
-            "weapon_enrichment",
-            "forest",
-            ("top_weapons",),
-            {"label": "weapon", "value": "odds_ratio", "low": "odds_low", "high": "odds_high"}
-            | {"n": "n", "p": "p_adj"},
-            "Weapons where the feature is high",
-            "Odds ratio of each weapon, high against low contexts, with interval by source build. Observed: "
-            "weapons come with their builds.",
-            {"xlabel": "odds ratio (observed)", "logx": True, "reference": 1.0},
-        )
-    )
+    looks = {"xlabel": "odds ratio (observed)", "logx": True, "reference": 1.0}
+    recorder.figure(drawn.titled("Weapons where the feature is high", says, **looks))
 
 
 def _fisher(present: Bools, high: Bools) -> Floats:

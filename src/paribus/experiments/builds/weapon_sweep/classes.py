@@ -23,14 +23,12 @@ def class_swaps(setup: BuildSetup, recorder: Recorder, swaps: Swaps) -> Table:
     frame = group_swaps(setup, recorder, WeaponGroups.read(setup, "kind"), swaps, "class_swaps")
     frame["beyond"] = beyond_least(setup, frame)
     frame["standing"] = standings_of(setup, frame)
-    return Table(
-        "class_swaps",
+    rows = frame.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True)
+    says = (
         f"One row per weapon class: its weapons are put into the same {swaps.f.shape[1]} builds, against ordinary "
-        "weapons in each of them.",
-        Evidence.INTERVENTIONAL,
-        frame.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True),
-        CLASS_SWAP_COLUMNS,
+        "weapons in each of them."
     )
+    return Table("class_swaps", says, Evidence.INTERVENTIONAL, rows, CLASS_SWAP_COLUMNS)
 
 
 def classes_beyond(swapped: pd.DataFrame, level: float) -> list[str]:

@@ -35,7 +35,7 @@ from paribus.experiments.builds.weapon_sweep.spec import WeaponSweep
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import NULL_BAND, Aggregates, Figure, Table
 from paribus.stats.intervals import NO_VALUES
 
 CORRELATIONAL = ["weapon_stats", "class_stats"]
@@ -61,28 +61,18 @@ def run(experiment: WeaponSweep, setup: BuildSetup, recorder: Recorder) -> Aggre
         recorder.warn(
             f"no weapon has {counted(experiment.min_examples, 'context')} (min_examples): nothing observed to compare"
         )
-    recorder.table(
-        Table(
-            "weapon_stats",
-            "One row per weapon: the feature in the contexts that happen to hold it. Weapons come with their "
-            "builds, so these are correlations.",
-            Evidence.OBSERVATIONAL,
-            stats,
-            WEAPON_COLUMNS,
-        )
+    says = (
+        "One row per weapon: the feature in the contexts that happen to hold it. Weapons come with their "
+        "builds, so these are correlations."
     )
+    recorder.table(Table("weapon_stats", says, Evidence.OBSERVATIONAL, stats, WEAPON_COLUMNS))
     swaps = swap_weapons(experiment, setup, recorder)
     frame = swap_table(experiment, part, recorder, swaps, stats)
-    recorder.table(
-        Table(
-            "weapon_swaps",
-            f"One row per weapon: it is put into the same {swaps.f.shape[1]} builds, against "
-            f"{swaps.n_ordinary} ordinary weapons in each of them.",
-            Evidence.INTERVENTIONAL,
-            frame,
-            _COLUMNS,
-        )
+    says = (
+        f"One row per weapon: it is put into the same {swaps.f.shape[1]} builds, against "
+        f"{swaps.n_ordinary} ordinary weapons in each of them."
     )
+    recorder.table(Table("weapon_swaps", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
     classes, swapped = class_table(experiment, part, swaps), class_swaps(part, recorder, swaps)
     recorder.table(classes)
     recorder.table(swapped)
@@ -139,14 +129,12 @@ def class_table(experiment: WeaponSweep, setup: BuildSetup, swaps: Swaps) -> Tab
         )
     )
     frame["swap_effect"] = [swapped[name] for name in frame["kind"]]
-    return Table(
-        "class_stats",
+    meanings = {**GROUP_COLUMNS, "swap_effect": "interventional: mean swap effect of the class's weapons"}
+    says = (
         "One row per weapon class: its weapons' observed means against all other weapons'; correlations, the unit "
-        "is the weapon. swap_effect comes from the intervention.",
-        Evidence.OBSERVATIONAL,
-        frame,
-        {**GROUP_COLUMNS, "swap_effect": "interventional: mean swap effect of the class's weapons"},
+        "is the weapon. swap_effect comes from the intervention."
     )
+    return Table("class_stats", says, Evidence.OBSERVATIONAL, frame, meanings)
 
 
 def draw(experiment: WeaponSweep, recorder: Recorder, stats: pd.DataFrame, frame: pd.DataFrame) -> None:
@@ -174,19 +162,14 @@ def draw(experiment: WeaponSweep, recorder: Recorder, stats: pd.DataFrame, frame
             {"source": "observed: difference to contexts with other weapons; swapped: effect in the same builds"},
         )
     )
-    recorder.figure(
-        Figure(
-            "weapon_forest",
-            "forest",
-            ("weapon_contrast",),
-            {"label": "weapon", "value": "delta", "low": "low", "high": "high", "panel": "source"}
-            | {"null_low": "null_low", "null_high": "null_high"},
-            "Weapons as used, and swapped into the same builds",
-            "Left: mean activation against contexts that hold other weapons (pooled; correlation). Right: change "
-            "when the weapon alone is swapped; grey: the same for like features.",
-            {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"},
-        )
+    roles = {"label": "weapon", "value": "delta", "low": "low", "high": "high", "panel": "source", **NULL_BAND}
+    drawn = Figure.of("forest", "weapon_contrast", name="weapon_forest", **roles)
+    says = (
+        "Left: mean activation against contexts that hold other weapons (pooled; correlation). Right: change "
+        "when the weapon alone is swapped; grey: the same for like features."
     )
+    looks = {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"}
+    recorder.figure(drawn.titled("Weapons as used, and swapped into the same builds", says, **looks))
 
 
 def sum_up(

@@ -98,27 +98,15 @@ def run(experiment: WithinFamilyInterference, setup: BuildSetup, recorder: Recor
     frame.insert(3, "base_activation", base.means)
     frame.insert(4, "firing_rate", edited.shares_above)
     frame = frame.join(_how_common(setup, pairs))
-    recorder.table(
-        Table(
-            "interference",
-            "One row per lower token: the feature with it taken away while a higher one stays, against with it.",
-            Evidence.INTERVENTIONAL,
-            frame,
-            _COLUMNS,
-        )
+    says = "One row per lower token: the feature with it taken away while a higher one stays, against with it."
+    recorder.table(Table("interference", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
+    drawn = Figure.of("heatmap", "interference", x="lower_rung", y="family", value="mean_delta")
+    says = (
+        "Mean change of the activation. 0 everywhere: the model reads the capstone only. Blank: no context "
+        "shows both tokens."
     )
-    recorder.figure(
-        Figure(
-            "interference",
-            "heatmap",
-            ("interference",),
-            {"x": "lower_rung", "y": "family", "value": "mean_delta"},
-            "Taking a lower token away while a higher one stays",
-            "Mean change of the activation. 0 everywhere: the model reads the capstone only. Blank: no context "
-            "shows both tokens.",
-            {"xlabel": "token taken away (AP)", "ylabel": "", "diverging": True},
-        )
-    )
+    looks = {"xlabel": "token taken away (AP)", "ylabel": "", "diverging": True}
+    recorder.figure(drawn.titled("Taking a lower token away while a higher one stays", says, **looks))
     found = frame[beyond_least(setup, frame)]
     effects = frame["mean_delta"].dropna()
     largest = float(effects.abs().max()) if len(effects) else 0.0

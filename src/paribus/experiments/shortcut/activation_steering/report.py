@@ -117,33 +117,19 @@ def report(setup: NetworkSetup, recorder: Recorder, measured: Steered) -> Aggreg
     clusters = _clusters(setup, measured.shown)
     head = PREFIX_OF[measured.shown]
     table = _table(pd.DataFrame(measured.rows), setup, recorder, measured)
-    recorder.table(
-        Table(
-            "sweep",
-            "One row per checkpoint, direction and alpha.",
-            Evidence.INTERVENTIONAL,
-            table,
-            _meanings(COLUMNS, measured.shown),
-        )
-    )
+    says = "One row per checkpoint, direction and alpha."
+    recorder.table(Table("sweep", says, Evidence.INTERVENTIONAL, table, _meanings(COLUMNS, measured.shown)))
     responses = pd.DataFrame([sweep.response for sweep in measured.sweeps])
-    recorder.table(
-        Table(
-            "responses",
-            "One row per checkpoint and direction: what sums its curves up.",
-            Evidence.INTERVENTIONAL,
-            responses,
-            _meanings(RESPONSE_COLUMNS, measured.shown),
-        )
-    )
+    meanings = _meanings(RESPONSE_COLUMNS, measured.shown)
+    says = "One row per checkpoint and direction: what sums its curves up."
+    recorder.table(Table("responses", says, Evidence.INTERVENTIONAL, responses, meanings))
     _figure(recorder, table, measured.shown)
     last = [sweep for sweep in measured.sweeps if sweep.epoch == measured.sweeps[-1].epoch]
     found = {sweep.direction: _summary(sweep, measured.alphas, clusters, setup) for sweep in last}
     headline = last[0]
     rows = table[(table["epoch"] == headline.epoch) & (table["direction"] == headline.direction)]
     for column in (f"{head}_acc", "auroc", "mean_margin"):
-        values = tuple(float(value) for value in rows[column])
-        recorder.curve(Curve(column, tuple(measured.alphas), values, "alpha"))
+        recorder.curve(Curve.of(column, rows, "alpha", column))
     summary = found[headline.direction]
     for name in ("delta_acc", "margin_shift_per_alpha", "cos_head", "margin_slope_in_sd", "accuracy_area"):
         recorder.metric(name, summary[name])
@@ -255,16 +241,8 @@ def _figure(recorder: Recorder, table: pd.DataFrame, shown: str) -> None:
     own, accuracy = f"{PREFIX_OF[shown]}_acc", f"{SPLIT_NAMES[shown]} accuracy"
     title = f"{accuracy[0].upper()}{accuracy[1:]} along the domain's direction"
     if epochs > MOST_PANELS:
-        recorder.figure(
-            Figure(
-                name="steering",
-                kind="heatmap",
-                tables=("sweep",),
-                columns={"x": "alpha", "y": "epoch", "value": own, "panel": "direction"},
-                title=title,
-                options={"xlabel": "α (sd along the direction)", "ylabel": "epoch", "value_label": accuracy},
-            )
-        )
+        drawn = Figure.of("heatmap", "sweep", name="steering", x="alpha", y="epoch", value=own, panel="direction")
+        recorder.figure(drawn.titled(title, xlabel="α (sd along the direction)", ylabel="epoch", value_label=accuracy))
         return
     columns: dict[str, Any] = {
         "x": "alpha", "y": own, "low": "ci_low", "high": "ci_high", "group": "direction",
@@ -273,19 +251,7 @@ def _figure(recorder: Recorder, table: pd.DataFrame, shown: str) -> None:
     if epochs > 1:
         columns["panel"] = "epoch"
         title += ", by epoch"
-    recorder.figure(
-        Figure(
-            name="steering",
-            kind="curve",
-            tables=("sweep",),
-            columns=columns,
-            title=title,
-            caption="Band: 95 % interval over clusters. Grey: random isotropic directions of the same shift.",
-            options={
-                "xlabel": "α (sd along the direction)",
-                "ylabel": accuracy,
-                "null_label": "random directions",
-                "vline": 0,
-            },
-        )
-    )
+    drawn = Figure.of("curve", "sweep", name="steering", **columns)
+    says = "Band: 95 % interval over clusters. Grey: random isotropic directions of the same shift."
+    looks = {"xlabel": "α (sd along the direction)", "ylabel": accuracy, "null_label": "random directions", "vline": 0}
+    recorder.figure(drawn.titled(title, says, **looks))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +14,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._effects import MEANINGS, add_effects
 from paribus.experiments.shortcut._styles import Restyled
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.results.schema import INTERVAL, Aggregates, Curve, Figure, Table, ends
 
 STYLE_COLUMNS = {
     **MEANINGS,
@@ -90,7 +89,7 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     pooled = signed[signed["split"] == measured.pooled_name]
     last = pooled.iloc[-1]
     at_last = styles[styles["epoch"] == last["epoch"]]
-    recorder.curve(_curve("signed_swap_effect", pooled, "delta"))
+    recorder.curve(Curve.of("signed_swap_effect", pooled, "epoch", "delta"))
     recorder.metric("signed_swap_effect", float(last["delta"]))
     recorder.metric("signed_swap_effect_in_sd", float(last["in_sd"]))
     recorder.diagnose(n_contexts_tested=len(measured.shown.rows))
@@ -126,91 +125,27 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     )
 
 
-def _curve(name: str, rows: pd.DataFrame, column: str) -> Curve:
-    return Curve(
-        name=name,
-        levels=tuple(float(epoch) for epoch in rows["epoch"]),
-        values=tuple(float(value) for value in rows[column]),
-        level_name="epoch",
-    )
-
-
 def _hand_over(styles: pd.DataFrame, signed: pd.DataFrame, recorder: Recorder) -> None:
-    recorder.table(
-        Table(
-            name="styles",
-            description="One row per checkpoint, split and style: the same contents as that scanner shows them.",
-            evidence=Evidence.INTERVENTIONAL,
-            frame=styles,
-            columns=STYLE_COLUMNS,
-        )
-    )
-    recorder.table(
-        Table(
-            name="signed_swap",
-            description="One row per checkpoint and split: how far a style pulls the margin to its paired class.",
-            evidence=Evidence.INTERVENTIONAL,
-            frame=signed,
-            columns=SIGNED_COLUMNS,
-        )
-    )
-    for figure in _figures(trajectory=signed["epoch"].nunique() > 1):
-        recorder.figure(figure)
-
-
-def _figures(*, trajectory: bool) -> Sequence[Figure]:
+    says = "One row per checkpoint, split and style: the same contents as that scanner shows them."
+    recorder.table(Table("styles", says, Evidence.INTERVENTIONAL, styles, STYLE_COLUMNS))
+    says = "One row per checkpoint and split: how far a style pulls the margin to its paired class."
+    recorder.table(Table("signed_swap", says, Evidence.INTERVENTIONAL, signed, SIGNED_COLUMNS))
     what = "Shift of the margin by style alone"
     seen = "Same contents, same jitter; only the style differs. Zero is the mean over the training domains' styles."
-    if trajectory:
-        return (
-            Figure(
-                name="signed_swap_over_training",
-                kind="curve",
-                tables=("signed_swap",),
-                columns={"x": "epoch", "y": "delta", "low": "ci_low", "high": "ci_high", "group": "split"},
-                title="Signed effect of the domain swap over training",
-                caption="How far a style pulls the margin towards the class it was paired with; 0: no shortcut used.",
-                options={"xlabel": "epoch", "ylabel": "margin shift to the paired class", "hline": 0, "logx": "auto"},
-            ),
-            Figure(
-                name="margin_by_style_over_training",
-                kind="curve",
-                tables=("styles",),
-                columns={
-                    "x": "epoch",
-                    "y": "delta",
-                    "low": "ci_low",
-                    "high": "ci_high",
-                    "group": "style",
-                    "panel": "split",
-                },
-                title=f"{what}, over training",
-                caption=seen,
-                options={"xlabel": "epoch", "ylabel": "margin shift", "hline": 0, "logx": "auto"},
-            ),
+    if signed["epoch"].nunique() > 1:
+        drawn = Figure.of(
+            "curve", "signed_swap", name="signed_swap_over_training", x="epoch", y="delta", group="split", **INTERVAL
         )
-    return (
-        Figure(
-            name="margin_by_style",
-            kind="forest",
-            tables=("styles",),
-            columns={"label": "style", "value": "delta", "low": "ci_low", "high": "ci_high", "panel": "split"},
-            title=what,
-            caption=seen,
-            options={"xlabel": "margin shift towards the positive class"},
-        ),
-        Figure(
-            name="accuracy_by_style",
-            kind="forest",
-            tables=("styles",),
-            columns={
-                "label": "style",
-                "value": "head_acc",
-                "low": "head_acc_ci_low",
-                "high": "head_acc_ci_high",
-                "panel": "split",
-            },
-            title="Accuracy on the same contents in every style",
-            options={"xlabel": "accuracy", "reference": 0.5},
-        ),
-    )
+        says = "How far a style pulls the margin towards the class it was paired with; 0: no shortcut used."
+        looks = {"xlabel": "epoch", "ylabel": "margin shift to the paired class", "hline": 0, "logx": "auto"}
+        recorder.figure(drawn.titled("Signed effect of the domain swap over training", says, **looks))
+        roles = {"x": "epoch", "y": "delta", "group": "style", "panel": "split", **INTERVAL}
+        drawn = Figure.of("curve", "styles", name="margin_by_style_over_training", **roles)
+        looks["ylabel"] = "margin shift"
+        recorder.figure(drawn.titled(f"{what}, over training", seen, **looks))
+        return
+    by_style = {"label": "style", "panel": "split"}
+    drawn = Figure.of("forest", "styles", name="margin_by_style", value="delta", **by_style, **INTERVAL)
+    recorder.figure(drawn.titled(what, seen, xlabel="margin shift towards the positive class"))
+    drawn = Figure.of("forest", "styles", name="accuracy_by_style", value="head_acc", **by_style, **ends("head_acc_ci"))
+    recorder.figure(drawn.titled("Accuracy on the same contents in every style", xlabel="accuracy", reference=0.5))

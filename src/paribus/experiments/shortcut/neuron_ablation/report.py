@@ -16,7 +16,7 @@ from paribus.experiments.shortcut._effects import MEANINGS, add_effects
 from paribus.experiments.shortcut._spec import SPLIT_NAMES
 from paribus.experiments.shortcut.neuron_ablation.spec import NeuronAblation
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
 from paribus.stats.intervals import SHARE_GAP
 from paribus.subspace.concentration import first_k
 
@@ -81,15 +81,8 @@ def report(experiment: NeuronAblation, setup: NetworkSetup, recorder: Recorder, 
     )
     description = "One row per checkpoint, ranking, ablation, number of units and split."
     recorder.table(Table("k_sweep", description, Evidence.INTERVENTIONAL, table, COLUMNS))
-    recorder.table(
-        Table(
-            "units",
-            "One row per checkpoint and unit: what the rankings are made of.",
-            Evidence.OBSERVATIONAL,
-            pd.DataFrame(measured.units),
-            UNIT_COLUMNS,
-        )
-    )
+    says = "One row per checkpoint and unit: what the rankings are made of."
+    recorder.table(Table("units", says, Evidence.OBSERVATIONAL, pd.DataFrame(measured.units), UNIT_COLUMNS))
     shown = headline_split(experiment.splits, offers_of(setup.contexts))
     last_epoch = measured.rows[-1]["epoch"]
     last = table[(table["epoch"] == last_epoch) & (table["split"] == shown)].reset_index(drop=True)
@@ -97,8 +90,7 @@ def report(experiment: NeuronAblation, setup: NetworkSetup, recorder: Recorder, 
     ranking, ablation = experiment.rankings[0], experiment.ablations[0]
     headline = last[(last["ranking"] == ranking) & (last["ablation"] == ablation)].sort_values("k")
     levels = tuple(float(k) for k in headline["k"])
-    accuracies = tuple(float(value) for value in headline["head_acc"])
-    recorder.curve(Curve(f"head_{shown}_acc", levels, accuracies, "k"))
+    recorder.curve(Curve.of(f"head_{shown}_acc", headline, "k", "head_acc"))
     refit = table[(table["epoch"] == last_epoch) & (table["ranking"] == ranking) & (table["ablation"] == ablation)]
     refit = refit[refit["split"] == "id_val"].sort_values("k")
     first: dict[str, Any] = {}
@@ -151,52 +143,24 @@ def _headline_k(levels: tuple[float, ...], first: int | None, width: int) -> flo
 def _figures(recorder: Recorder, table: pd.DataFrame, last: pd.DataFrame, shown: str) -> None:
     several = len(last) < len(table[table["split"] == shown])
     of = f" at epoch {int(last['epoch'].iloc[0])}" if several else ""
-    recorder.table(
-        Table(
-            "k_sweep_shown",
-            f"The rows of k_sweep on {shown}{' at the last checkpoint' if several else ''}, for the figures.",
-            Evidence.INTERVENTIONAL,
-            last,
-            COLUMNS,
-        )
-    )
+    says = f"The rows of k_sweep on {shown}{' at the last checkpoint' if several else ''}, for the figures."
+    recorder.table(Table("k_sweep_shown", says, Evidence.INTERVENTIONAL, last, COLUMNS))
     options = {"xlabel": "units ablated (K)", "logx": "auto"}
     change = f"change of {SPLIT_NAMES[shown]} accuracy"
+    roles = {"x": "k", "y": "delta", "group": "ranking", "panel": "ablation", **BANDS}
+    drawn = Figure.of("curve", "k_sweep_shown", name="k_sweep", **roles)
+    says = "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random sets of K units."
+    looks = {**options, "ylabel": change, "hline": 0, "null_label": "random units"}
     recorder.figure(
-        Figure(
-            name="k_sweep",
-            kind="curve",
-            tables=("k_sweep_shown",),
-            columns={
-                "x": "k", "y": "delta", "low": "ci_low", "high": "ci_high", "group": "ranking", "panel": "ablation",
-                "null_low": "null_low", "null_high": "null_high",
-            },
-            title=f"Effect of ablating the top K units on {SPLIT_NAMES[shown]} accuracy{of}",
-            caption="Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random sets of K units.",
-            options={**options, "ylabel": change, "hline": 0, "null_label": "random units"},
-        )
-    )  # fmt: skip
+        drawn.titled(f"Effect of ablating the top K units on {SPLIT_NAMES[shown]} accuracy{of}", says, **looks)
+    )
     leakage = table[(table["epoch"] == last["epoch"].iloc[0]) & (table["split"] == "id_val")]
     leakage = leakage[leakage["ablation"] == leakage["ablation"].iloc[0]] if len(leakage) else leakage
     if not len(leakage):
         return
-    recorder.table(
-        Table(
-            "k_leakage",
-            "The rows of k_sweep on id_val with refit probes: how much of domain and label is left.",
-            Evidence.INTERVENTIONAL,
-            leakage.reset_index(drop=True),
-            COLUMNS,
-        )
-    )
-    recorder.figure(
-        Figure(
-            name="k_leakage",
-            kind="curve",
-            tables=("k_leakage",),
-            columns={"x": "k", "y": ["domain_probe_refit", "label_probe_refit"], "panel": "ranking"},
-            title=f"What a fresh probe still reads without the top K units{of}",
-            caption="Balanced accuracy on held-out id_val rows.",
-            options={**options, "ylabel": "balanced accuracy", "labels": ["domain", "label"]},
-        )
-    )
+    says = "The rows of k_sweep on id_val with refit probes: how much of domain and label is left."
+    recorder.table(Table("k_leakage", says, Evidence.INTERVENTIONAL, leakage.reset_index(drop=True), COLUMNS))
+    drawn = Figure.of("curve", "k_leakage", x="k", y=["domain_probe_refit", "label_probe_refit"], panel="ranking")
+    says = "Balanced accuracy on held-out id_val rows."
+    looks = {**options, "ylabel": "balanced accuracy", "labels": ["domain", "label"]}
+    recorder.figure(drawn.titled(f"What a fresh probe still reads without the top K units{of}", says, **looks))

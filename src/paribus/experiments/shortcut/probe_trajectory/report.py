@@ -10,7 +10,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.headline import estimate
 from paribus.experiments.shortcut.probe_trajectory.spec import TARGETS
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.results.schema import INTERVAL, Aggregates, Curve, Figure, Table
 
 CAPTION = "What can be read, not what is used: a network may carry what it never acts on."
 COLUMNS = {
@@ -45,15 +45,8 @@ def report(frame: pd.DataFrame, layers: list[str], recorder: Recorder) -> Aggreg
         name, row = f"{target}_probe_balanced_accuracy", last.loc[target]
         estimate(recorder, name, row["balanced_accuracy"], row["ci_low"], row["ci_high"])
         for layer, group in frame[frame["target"] == target].groupby("layer", sort=False):
-            group = group.sort_values("epoch")
-            recorder.curve(
-                Curve(
-                    name=f"{target}_probe_{str(layer).replace('.', '_')}",
-                    levels=tuple(float(epoch) for epoch in group["epoch"]),
-                    values=tuple(float(value) for value in group["balanced_accuracy"]),
-                    level_name="epoch",
-                )
-            )
+            name = f"{target}_probe_{str(layer).replace('.', '_')}"
+            recorder.curve(Curve.of(name, group.sort_values("epoch"), "epoch", "balanced_accuracy"))
     return Aggregates(
         mean_delta=custom["domain_selectivity"],
         n_samples=int(frame["n"].iloc[0]),
@@ -63,87 +56,23 @@ def report(frame: pd.DataFrame, layers: list[str], recorder: Recorder) -> Aggreg
 
 
 def _hand_over(frame: pd.DataFrame, recorder: Recorder) -> None:
-    recorder.table(
-        Table(
-            name="probes",
-            description="One row per checkpoint, layer and target: a linear probe, scored on held-out rows.",
-            evidence=Evidence.OBSERVATIONAL,
-            frame=frame,
-            columns=COLUMNS,
-        )
-    )
-    single = frame["epoch"].nunique() == 1
-    for target in TARGETS if not single else ():
+    says = "One row per checkpoint, layer and target: a linear probe, scored on held-out rows."
+    recorder.table(Table("probes", says, Evidence.OBSERVATIONAL, frame, COLUMNS))
+    read = {"panel": "target", "null": "control_accuracy", **INTERVAL}
+    if frame["epoch"].nunique() == 1:
+        drawn = Figure.of("forest", "probes", name="probe_layers", label="layer", value="balanced_accuracy", **read)
+        looks = {"xlabel": "balanced accuracy, held out", "null_label": "permuted targets", "xlim": [0.2, 1.0]}
+        recorder.figure(drawn.titled("Linear probes of domain and label by layer", CAPTION, **looks))
+        return
+    for target in TARGETS:
         rows = frame[frame["target"] == target].reset_index(drop=True)
-        table = Table(
-            name=f"{target}_probes",
-            description=f"The rows of `probes` that read the {target}.",
-            evidence=Evidence.OBSERVATIONAL,
-            frame=rows,
-            columns=COLUMNS,
-        )
-        recorder.table(table)
-        recorder.figure(_heatmap(target, table.name, chance=float(rows["chance"].iloc[0])))
-    recorder.figure(_forest() if single else _curves())
-
-
-def _heatmap(target: str, table: str, *, chance: float) -> Figure:
-    return Figure(
-        name=f"{target}_probes_heatmap",
-        kind="heatmap",
-        tables=(table,),
-        columns={"x": "epoch", "y": "layer", "value": "balanced_accuracy"},
-        title=f"How well the {target} can be read, by layer and epoch",
-        caption=f"{CAPTION} The scale starts at chance.",
-        options={
-            "xlabel": "epoch",
-            "ylabel": "layer",
-            "value_label": "balanced accuracy",
-            "vmin": chance,
-            "vmax": 1.0,
-        },
-    )
-
-
-def _curves() -> Figure:
-    return Figure(
-        name="probe_curves",
-        kind="curve",
-        tables=("probes",),
-        columns={
-            "x": "epoch",
-            "y": "balanced_accuracy",
-            "low": "ci_low",
-            "high": "ci_high",
-            "group": "layer",
-            "panel": "target",
-            "null": "control_accuracy",
-        },
-        title="Linear probes of domain and label over training",
-        caption=CAPTION,
-        options={
-            "xlabel": "epoch",
-            "ylabel": "balanced accuracy, held out",
-            "null_label": "permuted targets",
-            "logx": "auto",
-        },
-    )
-
-
-def _forest() -> Figure:
-    return Figure(
-        name="probe_layers",
-        kind="forest",
-        tables=("probes",),
-        columns={
-            "label": "layer",
-            "value": "balanced_accuracy",
-            "low": "ci_low",
-            "high": "ci_high",
-            "panel": "target",
-            "null": "control_accuracy",
-        },
-        title="Linear probes of domain and label by layer",
-        caption=CAPTION,
-        options={"xlabel": "balanced accuracy, held out", "null_label": "permuted targets", "xlim": [0.2, 1.0]},
-    )
+        name, says = f"{target}_probes", f"The rows of `probes` that read the {target}."
+        recorder.table(Table(name, says, Evidence.OBSERVATIONAL, rows, COLUMNS))
+        drawn = Figure.of("heatmap", name, name=f"{name}_heatmap", x="epoch", y="layer", value="balanced_accuracy")
+        says = f"{CAPTION} The scale starts at chance."
+        scale = {"value_label": "balanced accuracy", "vmin": float(rows["chance"].iloc[0]), "vmax": 1.0}
+        title = f"How well the {target} can be read, by layer and epoch"
+        recorder.figure(drawn.titled(title, says, xlabel="epoch", ylabel="layer", **scale))
+    drawn = Figure.of("curve", "probes", name="probe_curves", x="epoch", y="balanced_accuracy", group="layer", **read)
+    looks = {"ylabel": "balanced accuracy, held out", "null_label": "permuted targets", "logx": "auto"}
+    recorder.figure(drawn.titled("Linear probes of domain and label over training", CAPTION, xlabel="epoch", **looks))

@@ -17,7 +17,7 @@ from paribus.experiments.shortcut._effects import MEANINGS, add_effects
 from paribus.experiments.shortcut._spec import SPLIT_NAMES
 from paribus.experiments.shortcut.subspace_ablation.spec import SubspaceAblation
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Curve, Figure, Table
+from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table, ends
 from paribus.stats.intervals import SHARE_GAP
 
 COLUMNS = {
@@ -78,9 +78,8 @@ def report(experiment: SubspaceAblation, setup: NetworkSetup, recorder: Recorder
         recorder=recorder,
         bounds=SHARE_GAP,
     )
-    recorder.table(
-        Table("ablation", "One row per checkpoint, method and split.", Evidence.INTERVENTIONAL, table, COLUMNS)
-    )
+    says = "One row per checkpoint, method and split."
+    recorder.table(Table("ablation", says, Evidence.INTERVENTIONAL, table, COLUMNS))
     shown = headline_split(experiment.splits, offers_of(setup.contexts))
     trajectory = table[table["split"] == shown].reset_index(drop=True)
     headline = next(method for method in experiment.methods if method in set(table["method"]))
@@ -125,12 +124,12 @@ def _by_method(table: pd.DataFrame, last: Any, column: str) -> dict[str, float]:
 
 
 def _metrics(recorder: Recorder, table: pd.DataFrame, last: Any, shown: str) -> None:
-    for name, column, ends in (
+    for name, column, stem in (
         (f"head_{shown}_acc_raw", "head_acc_raw", "head_acc_raw_ci"),
         (f"{shown}_delta", "delta", "ci"),
         (f"{shown}_auroc_delta", "auroc_delta", "auroc_ci"),
     ):
-        estimate(recorder, name, last[column], last[f"{ends}_low"], last[f"{ends}_high"])
+        estimate(recorder, name, last[column], last[f"{stem}_low"], last[f"{stem}_high"])
     recorder.metric(f"head_{shown}_acc_ablated", last["head_acc_ablated"])
     if last["swap_remaining"] == last["swap_remaining"]:
         recorder.metric("swap_remaining", last["swap_remaining"])
@@ -144,67 +143,32 @@ def _metrics(recorder: Recorder, table: pd.DataFrame, last: Any, shown: str) -> 
 def _curves(recorder: Recorder, rows: pd.DataFrame, shown: str) -> None:
     if len(rows) < 2:
         return
-    epochs = tuple(float(epoch) for epoch in rows["epoch"])
     for column in ("head_acc_raw", "head_acc_ablated"):
-        name = column.replace("head_acc", f"head_{shown}_acc")
-        recorder.curve(Curve(name, epochs, tuple(float(value) for value in rows[column]), "epoch"))
+        recorder.curve(Curve.of(column.replace("head_acc", f"head_{shown}_acc"), rows, "epoch", column))
 
 
 def _figures(recorder: Recorder, table: pd.DataFrame, trajectory: pd.DataFrame, shown: str) -> None:
-    null = {"null_low": "null_low", "null_high": "null_high"}
+    change = f"change of {SPLIT_NAMES[shown]} accuracy"
     if table["epoch"].nunique() > 1:
-        description = f"The rows of ablation on {shown}, by epoch."
-        recorder.table(Table("trajectory", description, Evidence.INTERVENTIONAL, trajectory, COLUMNS))
-        recorder.figure(
-            Figure(
-                name="ablation_trajectory",
-                kind="curve",
-                tables=("trajectory",),
-                columns={"x": "epoch", "y": ["head_acc_raw", "head_acc_ablated"], "panel": "method"},
-                title="Accuracy with and without the domain's subspace",
-                caption="Accuracy moves with the threshold: read the AUROC in the table beside it.",
-                options={"ylabel": f"{SPLIT_NAMES[shown]} accuracy", "labels": ["raw", "ablated"], "logx": "auto"},
-            )
-        )
-        recorder.figure(
-            Figure(
-                name="ablation_effect",
-                kind="curve",
-                tables=("trajectory",),
-                columns={"x": "epoch", "y": "delta", "low": "ci_low", "high": "ci_high", "panel": "method", **null},
-                title="Effect of the ablation against random subspaces of the same rank",
-                caption="Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random isotropic subspaces.",
-                options={
-                    "logx": "auto",
-                    "ylabel": f"change of {SPLIT_NAMES[shown]} accuracy",
-                    "hline": 0,
-                    "null_label": "random subspaces",
-                },
-            )
-        )
+        says = f"The rows of ablation on {shown}, by epoch."
+        recorder.table(Table("trajectory", says, Evidence.INTERVENTIONAL, trajectory, COLUMNS))
+        over_training = {"x": "epoch", "panel": "method"}
+        both = ["head_acc_raw", "head_acc_ablated"]
+        drawn = Figure.of("curve", "trajectory", name="ablation_trajectory", y=both, **over_training)
+        says = "Accuracy moves with the threshold: read the AUROC in the table beside it."
+        looks: dict[str, Any] = {"ylabel": f"{SPLIT_NAMES[shown]} accuracy", "labels": ["raw", "ablated"]}
+        recorder.figure(drawn.titled("Accuracy with and without the domain's subspace", says, logx="auto", **looks))
+        drawn = Figure.of("curve", "trajectory", name="ablation_effect", y="delta", **over_training, **BANDS)
+        says = "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random isotropic subspaces."
+        looks = {"logx": "auto", "ylabel": change, "hline": 0, "null_label": "random subspaces"}
+        recorder.figure(drawn.titled("Effect of the ablation against random subspaces of the same rank", says, **looks))
         return
-    recorder.figure(
-        Figure(
-            name="ablation_effect",
-            kind="forest",
-            tables=("ablation",),
-            columns={"label": "method", "value": "delta", "low": "ci_low", "high": "ci_high", "panel": "split", **null},
-            title="Effect of removing the domain's subspace on accuracy",
-            caption="Grey: 2.5 to 97.5 % of random isotropic subspaces of the same rank; a place in it is not a p.",
-            options={"xlabel": "change of accuracy", "reference": 0, "null_label": "random subspaces", "sort": False},
-        )
-    )
-    recorder.figure(
-        Figure(
-            name="ablation_auroc",
-            kind="forest",
-            tables=("ablation",),
-            columns={
-                "label": "method", "value": "auroc_delta", "low": "auroc_ci_low", "high": "auroc_ci_high",
-                "panel": "split",
-            },
-            title="Effect of removing the domain's subspace on the ranking of margins",
-            caption="The AUROC does not move with a threshold.",
-            options={"xlabel": "change of AUROC", "reference": 0, "sort": False},
-        )
-    )  # fmt: skip
+    roles = {"label": "method", "panel": "split"}
+    drawn = Figure.of("forest", "ablation", name="ablation_effect", value="delta", **roles, **BANDS)
+    says = "Grey: 2.5 to 97.5 % of random isotropic subspaces of the same rank; a place in it is not a p."
+    looks = {"xlabel": "change of accuracy", "reference": 0, "null_label": "random subspaces", "sort": False}
+    recorder.figure(drawn.titled("Effect of removing the domain's subspace on accuracy", says, **looks))
+    drawn = Figure.of("forest", "ablation", name="ablation_auroc", value="auroc_delta", **roles, **ends("auroc_ci"))
+    says = "The AUROC does not move with a threshold."
+    looks = {"xlabel": "change of AUROC", "reference": 0, "sort": False}
+    recorder.figure(drawn.titled("Effect of removing the domain's subspace on the ranking of margins", says, **looks))

@@ -140,13 +140,9 @@ def _checkpoints(kept: tuple[int, ...]) -> Table:
     frame = pd.DataFrame({"epoch": list(kept), "checkpoint": [checkpoint_name(epoch) for epoch in kept]})
     # No choice is made on held-out pairs: the last weights are those that other experiments take.
     frame["peak_val"] = frame["final"] = [epoch == kept[-1] for epoch in kept]
-    return Table(
-        "checkpoints",
-        "One row per checkpoint that was kept.",
-        Evidence.TRAINING,
-        frame,
-        {"peak_val": "what checkpoint=peak_val means here: the last epoch, as held-out pairs choose nothing"},
-    )
+    meanings = {"peak_val": "what checkpoint=peak_val means here: the last epoch, as held-out pairs choose nothing"}
+    says = "One row per checkpoint that was kept."
+    return Table("checkpoints", says, Evidence.TRAINING, frame, meanings)
 
 
 def _summary(summary: dict[str, Any]) -> Table:
@@ -161,37 +157,16 @@ def _figures(recorder: Recorder, n_classes: int, summary: dict[str, Any]) -> Non
         if summary[name]
     }
     told = "never within these epochs" if summary["val_epoch"] is None else f"{summary['delay']:.1f} times later"
-    recorder.figure(
-        Figure(
-            name="training_curves",
-            kind="curve",
-            tables=("history",),
-            columns={"x": "epoch", "y": ("train_acc", "val_acc")},
-            title="Accuracy over training",
-            caption=f"Held-out pairs are answered {told}.",
-            options={
-                "xlabel": "epoch",
-                "ylabel": "accuracy",
-                "labels": ["training pairs", "held-out pairs"],
-                "hline": {"chance": 1.0 / n_classes},
-                "vline": marks,
-                "logx": "auto",
-            },
-        )
-    )
-    recorder.figure(
-        Figure(
-            name="loss_and_norm",
-            kind="curve",
-            tables=("history",),
-            columns={"x": "epoch", "y": ("train_loss", "val_loss", "weight_norm")},
-            title="Loss and weight norm over training",
-            options={
-                "xlabel": "epoch",
-                "ylabel": "nats; norm",
-                "labels": ["training loss", "held-out loss", "weight norm"],
-                "logx": "auto",
-                "logy": True,
-            },
-        )
-    )
+    drawn = Figure.of("curve", "history", name="training_curves", x="epoch", y=("train_acc", "val_acc"))
+    says = f"Held-out pairs are answered {told}."
+    looks: dict[str, Any] = {
+        "labels": ["training pairs", "held-out pairs"],
+        "hline": {"chance": 1.0 / n_classes},
+        "vline": marks,
+    }
+    title = "Accuracy over training"
+    recorder.figure(drawn.titled(title, says, xlabel="epoch", ylabel="accuracy", logx="auto", **looks))
+    drawn = Figure.of("curve", "history", name="loss_and_norm", x="epoch", y=("train_loss", "val_loss", "weight_norm"))
+    scale: dict[str, Any] = {"ylabel": "nats; norm", "logx": "auto", "logy": True}
+    labels = ["training loss", "held-out loss", "weight norm"]
+    recorder.figure(drawn.titled("Loss and weight norm over training", xlabel="epoch", labels=labels, **scale))

@@ -102,28 +102,17 @@ def tables(experiment: ShuffleNull, setup: Validated, recorder: Recorder, usable
         "p": "share of draws (the data among them) at least as far out, two-sided",
         "p_adj": "the same against the largest entry of every draw: family-wise over the table",
     }
-    recorder.table(
-        Table(
-            "statistics", "One row per statistic of the whole vector.", experiment.evidence, summary, null | statistics
-        )
-    )
-    recorder.table(
-        Table("entries", "One row per entry of the effect vector.", experiment.evidence, entries, null | adjusted)
-    )
+    says = "One row per statistic of the whole vector."
+    recorder.table(Table("statistics", says, experiment.evidence, summary, null | statistics))
+    says = "One row per entry of the effect vector."
+    recorder.table(Table("entries", says, experiment.evidence, entries, null | adjusted))
     recorder.table(Table("null_draws", f"One row per null draw: {how}.", experiment.evidence, draws))
-    recorder.figure(
-        Figure(
-            "shuffle_null",
-            "histogram",
-            ("null_draws",),
-            {"value": experiment.statistic},
-            f"Could {experiment.target.type} find this by chance?",
-            f"The {experiment.statistic} of the effects (each in units of its own spread) with {how}, and as observed.",
-            {
-                "share": True,
-                "observed": found.observed[experiment.statistic],
-                "p": found.p_of[experiment.statistic],
-                "xlabel": f"{experiment.statistic} of the effects",
-            },
-        )
-    )
+    drawn = Figure.of("histogram", "null_draws", name="shuffle_null", value=experiment.statistic)
+    says = f"The {experiment.statistic} of the effects (each in units of its own spread) with {how}, and as observed."
+    looks = {
+        "share": True,
+        "observed": found.observed[experiment.statistic],
+        "p": found.p_of[experiment.statistic],
+        "xlabel": f"{experiment.statistic} of the effects",
+    }
+    recorder.figure(drawn.titled(f"Could {experiment.target.type} find this by chance?", says, **looks))
