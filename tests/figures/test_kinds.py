@@ -39,8 +39,6 @@ COLUMNS = {
     "strip": {"x": "group", "y": "y", "pair": "seed", "panel": "panel"},
     "interaction_matrix": {"a": "name", "b": "other", "value": "y", "p": "p", "label": "support"},
     "dose_response": {"x": "x", "y": "y", "firing": "share", "n": "n", "support": "support", **INTERVAL, **NULL},
-    "itemset_lift": {"label": "name", "lift": "share", "support": "share", "p": "p", "effect": "y"},
-    "coverage": {"label": "name", "core": "share", "tail": "low", "base": "null_high", "flag": "support"},
     "intervention_comparison": {
         "condition": "group", "n_train": "n", "seed": "seed", "epoch": "x", "raw": "share", "ablated": "y",
         "alpha": "x", "accuracy": "share",
@@ -104,9 +102,7 @@ def test_awkward_tables_are_drawn(kind, what):
         assert "no data yet" in texts(made)
 
 
-@pytest.mark.parametrize(
-    "kind", ["forest", "bars", "coverage", "itemset_lift", "interaction_matrix", "curve", "heatmap"]
-)
+@pytest.mark.parametrize("kind", ["forest", "bars", "interaction_matrix", "curve", "heatmap"])
 def test_hundreds_of_categories_with_long_names_are_capped_with_a_note(kind):
     n = 300
     frame = pd.DataFrame({k: np.resize(np.asarray(v, dtype=object), n) for k, v in NUMBERS.items()})
@@ -255,8 +251,28 @@ def test_effects_and_their_p_are_read_as_a_volcano():
 
 @pytest.mark.parametrize(
     ("kind", "columns"),
-    [("volcano", {"x": "x", "p": "p", "label": "name"}), ("validation_histogram", {"value": "x", "group": "name"})],
+    [
+        ("volcano", {"x": "x", "p": "p", "label": "name"}),
+        ("validation_histogram", {"value": "x", "group": "name"}),
+        ("itemset_lift", {"label": "name", "lift": "share", "support": "share", "p": "p", "effect": "y"}),
+        ("coverage", {"label": "name", "core": "share", "tail": "low", "base": "null_high", "flag": "support"}),
+    ],
 )
 def test_figures_that_older_versions_declared_are_drawn(kind, columns):
-    frame = pd.DataFrame({"x": [1.0, -1.0, 0.1], "p": [0.001, 0.01, 0.9], "name": list("abc")})
-    assert drawn(kind, frame, columns).axes[0].has_data()
+    assert all(ax.has_data() for ax in drawn(kind, TABLE, columns).axes)
+
+
+def test_several_values_share_a_panel_of_a_forest_or_have_one_each():
+    columns = {"label": "name", "value": ["share", "y"], "low": ["low"], "high": ["high"], "tick": "null", "p": "p"}
+    together = drawn("forest", TABLE, columns | {"flag": "support"}, together=True, labels=["core", "tail"], sort="gap")
+    assert len(together.axes) == 1 and {"core", "tail", "null", "own"} <= set(texts(together))
+    gaps = TABLE.set_index("name").eval("share - y").sort_values(ascending=False, kind="stable")
+    assert [label.get_text() for label in together.axes[0].get_yticklabels()] == list(gaps.index)
+    assert sum(line.get_marker() == "|" for line in together.axes[0].lines) == 2 * N
+    axes = {"xlabel": ["seen", "done"], "reference": [1.0, 0.0], "logx": [True, False]}
+    apart = drawn("forest", TABLE, columns, alpha=0.1, **axes)
+    assert [ax.get_xlabel() for ax in apart.axes] == ["seen", "done"]
+    assert [ax.get_xscale() for ax in apart.axes] == ["log", "linear"]
+    assert {"p ≤ 0.1", "p > 0.1"} <= set(texts(apart)) and not any(text.startswith("p =") for text in texts(apart))
+    unfilled = [line for line in apart.axes[0].lines if line.get_markerfacecolor() == "white"]
+    assert len(unfilled) == (TABLE["p"] > 0.1).sum()

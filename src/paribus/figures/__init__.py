@@ -27,8 +27,12 @@ heatmap                  x* y* value*(several: one panel each) panel   diverging
                          mark(true: a star in the cell) n              center, vmin, vmax, value_label (or list),
                                                                        annotate (true/false/"auto"), format,
                                                                        x_order, y_order, share_scale, min_n
-forest                   label* value* low high group panel null       reference (0), null_label, sort ("none",
-                         null_low null_high n p unit(axis of a panel)  "value", "abs"), logx, max_rows
+forest                   label* value*(several: one panel each) low    reference (0), null_label, sort ("none",
+                         high group panel null null_low null_high n p  "value", "abs", "gap": first minus last value),
+                         unit(axis of a panel) tick(a mark in the row) logx, max_rows, labels (names of several
+                         flag(text beside the row)                     values), together (several values in one
+                                                                       panel), tick_label, alpha (points with a
+                                                                       larger p are open)
 bars                     label* value*(several) low high group panel   reference (0), null_label, sort, horizontal
                          null null_low null_high                       (true/false/"auto"), labels, max_rows, logx
 histogram                value*(several) group panel                   bins, density, share (of the group), lines
@@ -48,10 +52,6 @@ interaction_matrix       a* b* value* p label(short word in the cell)  alpha, sy
 dose_response            x* y* low high null null_low null_high        baseline (mean at the baseline level),
                          firing n support group                        null_label, threshold (x of a marked level),
                                                                        firing_baseline, hline
-itemset_lift             label* lift* low high support p effect        alpha, effect_label, max_rows, sort
-                         effect_low effect_high
-coverage                 label* core* tail* base core_low core_high    max_rows, sort ("gap", "core", "none"),
-                         tail_low tail_high flag(text marker)          core_label, tail_label, base_label
 intervention_comparison  first table: condition* n_train seed epoch*   conditions (order of the columns), hline
                          raw* ablated*; second table: alpha* accuracy* (chance), min_runs_for_band, epoch_label,
                          (with the same condition, n_train, seed)      alpha_label, accuracy_label, logx, max_legend,

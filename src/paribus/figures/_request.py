@@ -55,6 +55,13 @@ class Request:
         value = self.options.get(name)
         return default if value is None else value
 
+    def option_of(self, name: str, index: int, otherwise: Any = None) -> Any:
+        """Return an option that is one value for all columns of ``value``, or a list with one for each."""
+        value = self.options.get(name)
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            value = value[index] if index < len(value) else None
+        return otherwise if value is None else value
+
     def shown(self, value: object, limit: int = 38) -> str:
         """Return the text shown for a raw value: its name if the options give one, numbers without needless digits."""
         names: Mapping[Any, str] = self.option("names", {})

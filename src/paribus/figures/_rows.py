@@ -1,4 +1,4 @@
-"""Rows of categories on a vertical axis: sorted, capped, labelled; shared by forest, bars, lift and coverage."""
+"""Rows of categories on a vertical axis: sorted, capped, labelled; shared by forest and bars."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from matplotlib.axes import Axes
 from paribus.figures import _panels, style
 from paribus.figures._request import Request, numbers
 
+OF_A_VALUE = ("low", "high", "null_low", "null_high", "null", "p")
+"""Roles that belong to a column of values."""
 
-def chosen(request: Request, frame: pd.DataFrame, label: str, value: str, default_sort: str = "none") -> list[Any]:
+
+def chosen(request: Request, frame: pd.DataFrame, label: str, value: str) -> list[Any]:
     """Return the labels to draw, top to bottom, sorted as the options say and capped at ``max_rows``."""
     table = pd.DataFrame({"label": frame[label], "value": numbers(frame, value)}).dropna(subset=["label"])
     largest = table.assign(size=table["value"].abs()).groupby("label", sort=False)
@@ -22,12 +25,15 @@ def chosen(request: Request, frame: pd.DataFrame, label: str, value: str, defaul
     if len(labels) > most:
         kept = set(sizes.sort_values(ascending=False, kind="stable").index[:most])
         labels = [each for each in labels if each in kept]
-    how = request.option("sort", default_sort)
+    how = request.option("sort", "none")
     if how == "abs":
         labels.sort(key=lambda each: -float(sizes[each]))
     elif how == "value":
         means = largest["value"].mean().fillna(-np.inf)
         labels.sort(key=lambda each: -float(means[each]))
+    elif how == "gap":
+        gaps = largest["value"].agg(lambda of_row: of_row.iloc[0] - of_row.iloc[-1]).fillna(-np.inf)
+        labels.sort(key=lambda each: -float(gaps[each]))
     return labels
 
 
@@ -70,3 +76,25 @@ def counts_and_p(request: Request, row: pd.Series[Any], n: str | None, p: str | 
     if p is not None and pd.notna(row[p]):
         pieces.append(style.p_value(float(row[p])))
     return "   ".join(pieces)
+
+
+def long(request: Request, series: str) -> Request:
+    """Return a request with one column of values: several become rows, each column a value of the role ``series``.
+
+    The columns of an interval, a null or a p belong to the values in their order; the option ``labels`` names them.
+    """
+    values = request.many("value")
+    if len(values) < 2:
+        return request
+    names = request.option("labels") or [column.replace("_", " ") for column in values]
+    along = [role for role in OF_A_VALUE if request.many(role)]
+    pieces = []
+    for k, column in enumerate(values):
+        piece = request.frame.assign(**{"row value": request.frame[column], "row series": names[k]})
+        for role in along:
+            columns = request.many(role)
+            piece[f"row {role}"] = request.frame[columns[k]] if k < len(columns) else np.nan
+        pieces.append(piece)
+    others = {role: column for role, column in request.columns.items() if role not in (*OF_A_VALUE, "value", series)}
+    roles = {**others, **{role: f"row {role}" for role in along}, "value": "row value", series: "row series"}
+    return Request((pd.concat(pieces, ignore_index=True),), roles, request.options)

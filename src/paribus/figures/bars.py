@@ -23,7 +23,7 @@ HATCHES = ("", "///", "...", "\\\\\\", "xxx", "++", "ooo", "--")
 
 def draw(request: Request) -> Figure:
     """Draw one bar per label and group (or per label and column of ``value``)."""
-    request = _long(request)
+    request = _rows.long(request, "group")
     frame, label, group = request.frame, request.need("label"), request.one("group")
     sections = parts(frame, request.one("panel"))[: _panels.MAX_PANELS]
     labels = _rows.chosen(request, frame, label, request.need("value"))
@@ -58,27 +58,6 @@ def draw(request: Request) -> Figure:
     _panels.legend(request, axes[min(len(axes), 3) - 1], handles)
     _panels.note(fig, _rows.cap_note(request, frame[label].nunique(), len(labels)))
     return fig
-
-
-def _long(request: Request) -> Request:
-    """Turn several columns of ``value`` (with their ``low``/``high``) into groups of one column."""
-    values = request.many("value")
-    if len(values) < 2:
-        return request
-    names = request.option("labels") or [column.replace("_", " ") for column in values]
-    frame, pieces = request.frame, []
-    for k, column in enumerate(values):
-        piece = frame.assign(**{"bar value": frame[column], "bar group": names[k]})
-        for role in ("low", "high", "null_low", "null_high", "null"):
-            columns = request.many(role)
-            if k < len(columns):
-                piece[f"bar {role}"] = frame[columns[k]]
-        pieces.append(piece)
-    columns_now: dict[str, Any] = {role: f"bar {role}" for role in ("low", "high", "null_low", "null_high", "null")}
-    kept = {role: name for role, name in columns_now.items() if request.many(role)}
-    others = {role: request.columns[role] for role in ("label", "panel") if role in request.columns}
-    joined = pd.concat(pieces, ignore_index=True)
-    return Request((joined,), {**others, **kept, "value": "bar value", "group": "bar group"}, request.options)
 
 
 class _Bars:

@@ -26,6 +26,17 @@ _NOT_KINDS = frozenset({"draw", "save", "style"})
 _FORMER: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, Any]]] = {
     "validation_histogram": ("histogram", {}, {"share": True}),
     "volcano": ("scatter", {"p": "y"}, {"y_is_p": True}),
+    "coverage": (
+        "forest",
+        {"core": "value", "tail": "value", "base": "tick"}
+        | {f"{part}_{end}": end for part in ("core", "tail") for end in ("low", "high")},
+        {"together": True, "labels": ["core", "tail"], "sort": "gap"},
+    ),
+    "itemset_lift": (
+        "forest",
+        {"lift": "value", "effect": "value", "effect_low": "low", "effect_high": "high", "support": ""},
+        {"alpha": 0.05, "reference": [1.0, 0.0], "logx": [True, False], "labels": ["lift", "effect"]},
+    ),
 }
 """Kinds that stored results may name, which are options of another one now: that one, roles renamed, options added."""
 
@@ -76,7 +87,10 @@ def _as_today(figure: Figure) -> Figure:
     if figure.kind not in _FORMER:
         return figure
     kind, renamed, options = _FORMER[figure.kind]
-    columns = {renamed.get(role, role): column for role, column in figure.columns.items()}
+    columns: dict[str, list[str]] = {}
+    for role, named in figure.columns.items():
+        if today := renamed.get(role, role):
+            columns.setdefault(today, []).extend([named] if isinstance(named, str) else named)
     return replace(figure, kind=kind, columns=columns, options={**options, **figure.options})
 
 

@@ -14,12 +14,15 @@ from paribus.figures import _panels, _rows, style
 from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("label", "value")
-OPTIONAL = ("low", "high", "group", "panel", "null", "null_low", "null_high", "n", "p", "unit")
-OPTIONS = ("reference", "null_label", "sort", "logx", "max_rows")
+OPTIONAL = ("low", "high", "group", "panel", "null", "null_low", "null_high", "n", "p", "unit", "tick", "flag")
+OPTIONS = ("reference", "null_label", "sort", "logx", "max_rows", "labels", "together", "tick_label", "alpha")
 
 
 def draw(request: Request) -> Figure:
-    """Draw one line per label and group, in one panel per value of ``panel``."""
+    """Draw one line per label and group, in one panel per value of ``panel`` or per column of ``value``."""
+    columns = request.many("value")
+    together = len(columns) > 1 and bool(request.option("together"))
+    request = _rows.long(request, "group" if together else "panel")
     frame, label, value = request.frame, request.need("label"), request.need("value")
     sections = parts(frame, request.one("panel"))[: _panels.MAX_PANELS]
     labels = _rows.chosen(request, frame, label, value)
@@ -29,21 +32,21 @@ def draw(request: Request) -> Figure:
     size = (4.6 if len(sections) == 1 else 3.4, _rows.height(len(labels), per_row))
     fig, axes = _panels.grid(request, len(sections), panel_size=size, share_y=True)
     has_null = False
-    for (key, rows), ax in zip(sections, axes, strict=True):
+    for index, ((key, rows), ax) in enumerate(zip(sections, axes, strict=True)):
         _rows.prepare(request, ax, labels)
-        has_null |= _panel(request, ax, rows, labels, groups)
+        has_null |= _panel(request, ax, rows, labels, groups, index)
         if key is not None:
             _panels.panel_title(ax, request.shown(key, 90))
-        text = request.label("xlabel", "value")
+        text = request.option_of("xlabel", index, request.label("xlabel", "value"))
         if (unit := request.one("unit")) is not None and len(rows):
             text = f"{text} ({request.shown(rows[unit].iloc[0], 60)})"
         ax.set_xlabel(text)
     if request.options.get("ylabel"):
         axes[0].set_ylabel(str(request.options["ylabel"]))
-    handles: list[Any] = [] if group is None else [_handle(request, i, each) for i, each in enumerate(groups)]
+    handles = _handles(request, groups)
     if has_null:
         handles.append(_panels.null_patch(request))
-    beside = len(groups) == 1 and (request.one("n") or request.one("p"))
+    beside = len(groups) == 1 and (request.one("n") or _written(request)) or request.one("flag")
     if handles and beside:
         axes[0].legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
     else:
@@ -52,52 +55,77 @@ def draw(request: Request) -> Figure:
     return fig
 
 
-def _handle(request: Request, index: int, group: Any) -> Line2D:
-    return Line2D(
-        [], [], color=style.colour(index), marker=style.marker(index), linewidth=1.4, label=request.shown(group)
-    )
+def _written(request: Request) -> str | None:
+    """Return the column of p where it is written beside the rows: unless ``alpha`` makes it fill the points."""
+    return None if "alpha" in request.options else request.one("p")
 
 
-def _panel(request: Request, ax: Axes, rows: pd.DataFrame, labels: list[Any], groups: list[Any]) -> bool:
+def _handles(request: Request, groups: list[Any]) -> list[Any]:
+    made: list[Any] = []
+    if request.one("group") is not None:
+        for index, group in enumerate(groups):
+            look: dict[str, Any] = {"color": style.colour(index), "marker": style.marker(index), "linewidth": 1.4}
+            made.append(Line2D([], [], label=request.shown(group), **look))
+    if request.one("p") and (alpha := request.option("alpha")) is not None:
+        for face, sign in ((style.colour(0), "≤"), ("white", ">")):
+            look = {"marker": style.marker(0), "markeredgecolor": style.colour(0), "markerfacecolor": face}
+            made.append(Line2D([], [], linestyle="None", label=f"p {sign} {float(alpha):g}", **look))
+    if (tick := request.one("tick")) is not None:
+        text = str(request.option("tick_label", tick.replace("_", " ")))
+        look = {"marker": "|", "markersize": 9, "markeredgewidth": 1.6, "color": style.INK}
+        made.append(Line2D([], [], linestyle="None", label=text, **look))
+    return made
+
+
+def _panel(request: Request, ax: Axes, rows: pd.DataFrame, labels: list[Any], groups: list[Any], panel: int) -> bool:
     places = {each: i for i, each in enumerate(labels)}
-    columns = {role: request.one(role) for role in ("low", "high", "null_low", "null_high", "null", "n", "p", "group")}
-    table = rows[rows[request.need("label")].isin(labels)]
-    shown = numbers(table, request.need("value"))
+    group, label, flag = request.one("group"), request.need("label"), request.one("flag")
+    table = rows[rows[label].isin(labels) & (True if group is None else rows[group].isin(groups))]
+    roles = ("value", "low", "high", "null_low", "null_high", "null", "p", "tick")
+    ends: dict[str, Any] = {role: numbers(table, request.one(role)) for role in roles}
+    shown, alpha = ends["value"], request.option("alpha")
     assert shown is not None
     if not np.isfinite(shown).any():
         ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET)
         return False
-    ends = {role: numbers(table, columns[role]) for role in ("low", "high", "null_low", "null_high", "null")}
     step = 0.72 / len(groups) if len(groups) > 1 else 0.0
     has_null = False
     for index, (_, row) in enumerate(table.iterrows()):
-        which = groups.index(row[columns["group"]]) if columns["group"] and row[columns["group"]] in groups else 0
-        if columns["group"] and row[columns["group"]] not in groups:
-            continue
-        place = places[row[request.need("label")]] + (which - (len(groups) - 1) / 2) * step
+        which = groups.index(row[group]) if group else 0
+        place = places[row[label]] + (which - (len(groups) - 1) / 2) * step
         has_null |= _null(ax, place, ends, index, 0.62 if len(groups) == 1 else step * 0.85)
-        low, high = ends["low"], ends["high"]
-        if low is not None and high is not None and np.isfinite([low[index], high[index]]).all():
-            ax.hlines(place, low[index], high[index], color=style.colour(which), linewidth=1.7, zorder=3)
+        if _both(ends["low"], ends["high"], index):
+            low, high = ends["low"][index], ends["high"][index]
+            ax.hlines(place, low, high, color=style.colour(which), linewidth=1.7, zorder=3)
+        p = ends["p"]
+        look: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.6}
+        if alpha is not None and p is not None and p[index] > float(alpha):
+            look = {"markeredgecolor": style.colour(which), "markeredgewidth": 1.1, "markerfacecolor": "white"}
         ax.plot(
-            shown[index], place, marker=style.marker(which), color=style.colour(which), markersize=5.5, zorder=4,
-            markeredgecolor="white", markeredgewidth=0.6,
-        )  # fmt: skip
-        if len(groups) == 1:
-            _rows.side_text(ax, place, _rows.counts_and_p(request, row, columns["n"], columns["p"]))
-    _panels.reference_lines(ax, request.option("reference", 0), "x")
-    _panels.scale(ax, "x", request.option("logx", False), shown)
+            shown[index], place, marker=style.marker(which), color=style.colour(which), markersize=5.5, zorder=4, **look
+        )
+        if (tick := ends["tick"]) is not None:
+            ax.plot(tick[index], places[row[label]], marker="|", markersize=11, color=style.INK, mew=1.6, zorder=3.5)
+        if flag is not None and isinstance(row[flag], str):
+            _rows.side_text(ax, places[row[label]], style.shorten(row[flag], 24))
+        elif len(groups) == 1:
+            _rows.side_text(ax, place, _rows.counts_and_p(request, row, request.one("n"), _written(request)))
+    _panels.reference_lines(ax, request.option_of("reference", panel, 0), "x")
+    _panels.scale(ax, "x", request.option_of("logx", panel, False), shown)
     _panels.limits(request, ax)
     return has_null
 
 
+def _both(low: Any, high: Any, index: int) -> bool:
+    return low is not None and high is not None and bool(np.isfinite([low[index], high[index]]).all())
+
+
 def _null(ax: Axes, place: float, ends: dict[str, Any], index: int, thickness: float) -> bool:
     low, high, middle = ends["null_low"], ends["null_high"], ends["null"]
-    drawn = False
-    if low is not None and high is not None and np.isfinite([low[index], high[index]]).all():
+    drawn = _both(low, high, index)
+    if drawn:
         width = max(high[index] - low[index], 1e-12)
         ax.barh(place, width, thickness, left=low[index], color=style.NULL, alpha=0.35, linewidth=0, zorder=1.6)
-        drawn = True
     if middle is not None and np.isfinite(middle[index]):
         ax.vlines(
             middle[index], place - thickness / 2, place + thickness / 2, color=style.QUIET, linewidth=1.0, zorder=1.7

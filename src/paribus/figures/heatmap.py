@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +45,7 @@ def draw(request: Request) -> Figure:
     for (index, column, key, rows), cells, ax in zip(wanted, grids, axes, strict=True):
         shared = [g for g, other in zip(grids, wanted, strict=True) if other[1] == column]
         pool = np.concatenate([g.ravel() for g in shared]) if request.option("share_scale", True) else cells.ravel()
-        label = _for_value(request.option("value_label"), index, column.replace("_", " "))
+        label = request.option_of("value_label", index, column.replace("_", " "))
         _panel(request, ax, rows, cells, pool, (xs, ys), index, label)
         titles = [request.shown(key)] if key is not None else []
         if len(values) > 1:
@@ -57,13 +56,6 @@ def draw(request: Request) -> Figure:
     for text in notes:
         _panels.note(fig, text)
     return fig
-
-
-def _for_value(option: Any, index: int, otherwise: Any) -> Any:
-    """Return an option that is one value for all columns of ``value``, or a list with one for each."""
-    if isinstance(option, Sequence) and not isinstance(option, str):
-        return option[index] if index < len(option) else otherwise
-    return otherwise if option is None else option
 
 
 def _cells(request: Request, rows: pd.DataFrame, column: str, xs: list[Any], ys: list[Any], notes: list[str]) -> Floats:
@@ -87,7 +79,7 @@ def _norm(request: Request, pool: Floats, index: int) -> tuple[Normalize, str]:
     finite = pool[np.isfinite(pool)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     center = request.option("center")
-    signed = _for_value(request.option("diverging"), index, center is not None or (low < 0 < high))
+    signed = request.option_of("diverging", index, center is not None or (low < 0 < high))
     if signed:
         middle = float(center or 0.0)
         reach = max(abs(low - middle), abs(high - middle)) or 1.0

@@ -26,7 +26,7 @@ from paribus.experiments.builds.core_coverage_analysis.spec import CoreCoverageA
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table, ends
+from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.intervals import ONE_GROUP, Methods, too_few
 from paribus.stats.multiplicity import together
 from paribus.stats.odds import association_table
@@ -180,20 +180,12 @@ def draw(experiment: CoreCoverageAnalysis, recorder: Recorder, frame: pd.DataFra
     shown = shown.assign(flag=["tail marker" if tail else "" for tail in shown["is_tail_marker"]])
     says = "The rows of core_coverage that the figure shows: drivers and tail markers, else the commonest."
     recorder.table(Table("core_coverage_shown", says, Evidence.OBSERVATIONAL, shown.reset_index(drop=True)))
+    both = {"value": ["core_share", "tail_share"], "low": ["core_low", "tail_low"], "high": ["core_high", "tail_high"]}
+    one = {"label": "token", "tick": "base_rate", "flag": "flag"}
+    drawn = Figure.of("forest", "core_coverage_shown", name="core_coverage", **one, **both)
     says = "Share of contexts that hold each token, with intervals by source build; observational."
-    drawn = Figure.of(
-        "coverage",
-        "core_coverage_shown",
-        name="core_coverage",
-        label="token",
-        core="core_share",
-        tail="tail_share",
-        base="base_rate",
-        flag="flag",
-        **ends("core", "core_"),
-        **ends("tail", "tail_"),
-    )
-    recorder.figure(drawn.titled("Who fills the core, and who only marks the tail", says))
+    looks = {"labels": ["core", "tail"], "together": True, "sort": "gap", "xlabel": "share of contexts that hold it"}
+    recorder.figure(drawn.titled("Who fills the core, and who only marks the tail", says, **looks))
 
 
 def _moves(row: pd.Series) -> bool:

@@ -190,21 +190,23 @@ def confirm(
 def draw(experiment: FrequentItemsets, recorder: Recorder, frame: pd.DataFrame, confirmed: pd.DataFrame | None) -> None:
     """Declare the figure of the top sets, beside it what inserting them does."""
     shown = frame.head(experiment.top).copy()
-    columns = {"label": "itemset", "lift": "lift", "low": "lift_low", "high": "lift_high"}
-    columns |= {"support": "support", "p": "p_adj"}
+    values, ends, names = ["lift"], ["lift"], ["lift (log scale)"]
     caption = "Lift of the sets that stand out most, with interval; filled: family-wise p below the level. Observed."
     if confirmed is not None:
         shown["inserted_delta"] = confirmed["mean_delta"].to_numpy()
         for name in ("low", "high", "method"):
             shown[f"inserted_{name}"] = confirmed[f"ci_{name}"].to_numpy()
-        columns |= {"effect": "inserted_delta", "effect_low": "inserted_low", "effect_high": "inserted_high"}
+        values, ends = ["lift", "inserted_delta"], ["lift", "inserted"]
+        names.append("effect of inserting it")
         caption += " Right: change of the activation when the set is inserted into contexts that lack it."
     meanings = _COLUMNS | {"inserted_delta": "interventional: mean paired effect of inserting the set"}
     says = "The sets that stand out most; inserted_* (with confirm) come from the intervention."
     recorder.table(Table("top_itemsets", says, Evidence.OBSERVATIONAL, shown, meanings))
-    drawn = Figure.of("itemset_lift", "top_itemsets", name="itemset_lift", **columns)
-    looks = {"max_rows": experiment.top, "sort": "none"}
-    recorder.figure(drawn.titled("Sets of gear where the feature is high", caption, **looks))
+    bounds = {end: [f"{stem}_{end}" for stem in ends] for end in ("low", "high")}
+    drawn = Figure.of("forest", "top_itemsets", name="itemset_lift", label="itemset", value=values, p="p_adj", **bounds)
+    axes = {"xlabel": names, "reference": [1.0, 0.0], "logx": [True, False], "labels": ["as observed", "inserted"]}
+    looks = {"max_rows": experiment.top, "alpha": 0.05}
+    recorder.figure(drawn.titled("Sets of gear where the feature is high", caption, **axes, **looks))
 
 
 def _verdicts(confirmed: pd.DataFrame | None, setup: BuildSetup) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from paribus.experiments.builds.pairwise_interactions.spec import PairwiseIntera
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
-from paribus.results.schema import Aggregates, Figure
+from paribus.results.schema import INTERVAL, Aggregates, Figure
 
 
 def chosen_candidates(experiment: PairwiseInteractions, setup: BuildSetup, recorder: Recorder | None) -> Choice:
@@ -170,6 +170,10 @@ def draw(experiment: PairwiseInteractions, recorder: Recorder, triples: pd.DataF
         "takes the pre-activation, the direction of the pair and third ones into account."
     )
     drawn = Figure.of("interaction_matrix", "interactions", **tables.MATRIX)
+    recorder.figure(drawn.titled("What pairs do beyond the sum of their parts", says, value_label="interaction"))
+    if triples is None:
+        return
+    drawn = Figure.of("forest", "triples", label="triple", value="third_difference", n="n", group="label", **INTERVAL)
     says = "Third difference of the activation with its interval, the largest first."
     looks = {"xlabel": "third difference", "sort": "abs", "max_rows": 20}
     recorder.figure(drawn.titled("How much pairs change with a third", says, **looks))
