@@ -20,7 +20,7 @@ from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import INTERVAL, Aggregates, Figure, Table
 from paribus.stats.spec import StatsSpec
 
 MOST_GROUPS = 20
@@ -43,17 +43,14 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
     recorder.table(Table("units", "One row per metric, group and unit: the mean over its runs.", kind, units))
     recorder.table(Table("groups", "Mean of each metric in each group, over units.", kind, groups))
     recorder.table(Table("tests", "Pairs of groups, Holm over all rows; the floor of p first.", kind, tests))
-    recorder.figure(
-        Figure(
-            "metrics_by_group", "strip", ("units", "groups"),
-            {"x": "group", "y": "value", "pair": "unit", "panel": "metric", "mean": "mean", "low": "ci_low",
-             "high": "ci_high"},
-            f"{', '.join(experiment.metrics)} by {', '.join(experiment.group_by)}",
-            "One point per unit; grey lines join units that several groups share. Bars: mean over units with the "
-            "interval of the table `groups`.",
-            {"ylabel": "", "confidence": setup.stats.confidence},
-        )
-    )  # fmt: skip
+    roles = {"x": "group", "y": "value", "pair": "unit", "panel": "metric", "mean": "mean", **INTERVAL}
+    drawn = Figure.of("strip", "units", "groups", name="metrics_by_group", **roles)
+    says = (
+        "One point per unit; grey lines join units that several groups share. Bars: mean over units with the "
+        "interval of the table `groups`."
+    )
+    looks = {"ylabel": "", "confidence": setup.stats.confidence}
+    recorder.figure(drawn.titled(f"{', '.join(experiment.metrics)} by {', '.join(experiment.group_by)}", says, **looks))
     return _aggregates(values, groups, tests, setup.stats.confidence)
 
 

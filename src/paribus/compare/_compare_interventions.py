@@ -25,7 +25,7 @@ from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import INTERVAL, Aggregates, Figure, Table, ends
 
 EFFECTS: Mapping[str, str] = {
     "unit": "unit of value",
@@ -136,45 +136,35 @@ def _figures(
         options["hline"] = chance
     if experiment.accuracy_limits is not None:
         options["ylim"] = list(experiment.accuracy_limits)
-    recorder.figure(
-        Figure(
-            "figure_intervention_comparison",
-            "intervention_comparison",
-            ("ablation_curves", "steering_curves"),
-            {"condition": "training", "n_train": "n_train", "seed": "seed", "epoch": "epoch", "raw": "raw",
-             "ablated": "ablated", "alpha": "alpha", "accuracy": "accuracy"},
-            f"The shortcut under intervention, by training condition: {what}eraser {experiment.method}",
-            f"Top: OOD accuracy over training, unedited (solid) and with the {experiment.method} subspace projected "
-            f"out (dashed). Bottom: OOD accuracy along {experiment.direction}; where the site feeds a linear head this "
-            "is the threshold curve of the margins. One thin curve per run; mean and t band only where every run of "
-            "the group was measured.",
-            options,
-        )
-    )  # fmt: skip
+    curves = ("ablation_curves", "steering_curves")
+    same = ("n_train", "seed", "epoch", "raw", "ablated", "alpha", "accuracy")
+    roles = {"condition": "training", **{role: role for role in same}}
+    drawn = Figure.of("intervention_comparison", *curves, name="figure_intervention_comparison", **roles)
+    says = (
+        f"Top: OOD accuracy over training, unedited (solid) and with the {experiment.method} subspace projected out "
+        f"(dashed). Bottom: OOD accuracy along {experiment.direction}; where the site feeds a linear head this is "
+        "the threshold curve of the margins. One thin curve per run; mean and t band only where every run of "
+        "the group was measured."
+    )
+    title = f"The shortcut under intervention, by training condition: {what}eraser {experiment.method}"
+    recorder.figure(drawn.titled(title, says, **options))
+    by_endpoint = {"panel": "label", "unit": "unit"}
     if not effects.empty:
-        recorder.figure(
-            Figure(
-                "endpoints", "strip", ("units", "conditions"),
-                {"x": "training", "y": "value", "pair": "seed", "panel": "label", "unit": "unit",
-                 "mean": "mean", "low": "ci_low", "high": "ci_high"},
-                "Declared endpoints, one point per seed",
-                "Grey lines join seeds that several conditions share; a seed's training-set sizes are averaged. "
-                "Bars: mean over seeds with the interval of the table `conditions`.",
-                {"confidence": confidence},
-            )
-        )  # fmt: skip
+        roles = {"x": "training", "y": "value", "pair": "seed", "mean": "mean", **by_endpoint, **INTERVAL}
+        drawn = Figure.of("strip", "units", "conditions", name="endpoints", **roles)
+        says = (
+            "Grey lines join seeds that several conditions share; a seed's training-set sizes are averaged. "
+            "Bars: mean over seeds with the interval of the table `conditions`."
+        )
+        recorder.figure(drawn.titled("Declared endpoints, one point per seed", says, confidence=confidence))
     if tests["difference"].notna().any():
-        recorder.figure(
-            Figure(
-                "differences", "forest", ("tests",),
-                {"label": "training", "value": "difference", "low": "ci_adj_low", "high": "ci_adj_high",
-                 "panel": "label", "unit": "unit", "p": "p_adj"},
-                f"Difference from {experiment.reference}, over seeds",
-                "Mean difference with the interval at the level of Holm's adjustment over all endpoints and "
-                "conditions, as p is; none where so few seeds cannot reach that level.",
-                {"xlabel": "difference"},
-            )
-        )  # fmt: skip
+        roles = {"label": "training", "value": "difference", "p": "p_adj", **by_endpoint, **ends("ci_adj")}
+        drawn = Figure.of("forest", "tests", name="differences", **roles)
+        says = (
+            "Mean difference with the interval at the level of Holm's adjustment over all endpoints and "
+            "conditions, as p is; none where so few seeds cannot reach that level."
+        )
+        recorder.figure(drawn.titled(f"Difference from {experiment.reference}, over seeds", says, xlabel="difference"))
 
 
 def _order(experiment: CompareInterventions, effects: pd.DataFrame) -> list[str]:

@@ -19,7 +19,7 @@ from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Units
 from paribus.methods.ablate import Ablated, ablate
-from paribus.results.schema import Aggregates, Figure
+from paribus.results.schema import BANDS, Aggregates, Figure
 
 COLUMNS = {
     "k": "units taken away together",
@@ -99,12 +99,7 @@ def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str,
 
 def _figure(recorder: Recorder, name: str, kind: str, frame: pd.DataFrame) -> None:
     caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of the null that the table names."
-    bands = {"low": "ci_low", "high": "ci_high", "null_low": "null_low", "null_high": "null_high"}
-    recorder.figure(
-        Figure(
-            "ablate", "forest", ("effects",),
-            {"label": "level", "value": "mean_delta", **bands, **by_epoch(frame, "group")},
-            f"Effect of taking {name} away", caption,
-            {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like units", "max_rows": 30},
-        )
-    )  # fmt: skip
+    roles = {"label": "level", "value": "mean_delta", **BANDS, **by_epoch(frame, "group")}
+    drawn = Figure.of("forest", "effects", name="ablate", **roles)
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like units", "max_rows": 30}
+    recorder.figure(drawn.titled(f"Effect of taking {name} away", caption, **looks))

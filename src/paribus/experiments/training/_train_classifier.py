@@ -154,44 +154,32 @@ def _checkpoint_table(training: Training) -> Table:
             "final": [epoch == training.history[-1].epoch for epoch in training.kept],
         }
     )
-    return Table(
-        name="checkpoints",
-        description="One row per checkpoint that was kept.",
-        evidence=Evidence.TRAINING,
-        frame=frame,
-        columns={
-            "peak_val": "best accuracy on the validation domain",
-            "peak_ood": "best accuracy on the OOD domain (selected on the reported split)",
-        },
-    )
+    meanings = {
+        "peak_val": "best accuracy on the validation domain",
+        "peak_ood": "best accuracy on the OOD domain (selected on the reported split)",
+    }
+    says = "One row per checkpoint that was kept."
+    return Table("checkpoints", says, Evidence.TRAINING, frame, meanings)
 
 
 def _scaling_table(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec) -> Table:
     frame = _frame([dataclasses.asdict(tensor) for tensor in scaled], ["name", "shape", "before_norm"])
     frame["factor"] = spec.init_scale
-    return Table(
-        name="init_scale",
-        description="One row per weight that the init scale multiplies; biases and norms are left as they are.",
-        evidence=Evidence.TRAINING,
-        frame=frame,
-        columns={
-            "before_norm": "a normalisation follows: the scale leaves the function as it is and shrinks its steps",
-            "factor": "what the starting weights were multiplied by",
-        },
-    )
+    meanings = {
+        "before_norm": "a normalisation follows: the scale leaves the function as it is and shrinks its steps",
+        "factor": "what the starting weights were multiplied by",
+    }
+    says = "One row per weight that the init scale multiplies; biases and norms are left as they are."
+    return Table("init_scale", says, Evidence.TRAINING, frame, meanings)
 
 
 def _summary_table(summary: dict[str, Any]) -> Table:
-    return Table(
-        name="summary",
-        description="The one row that sums the training up.",
-        evidence=Evidence.TRAINING,
-        frame=_frame([summary], list(summary)),
-        columns={
-            "best_ood": "best OOD accuracy of any evaluation (selected on the reported split)",
-            "ood_at_peak_val": "OOD accuracy at the epoch that is best on the validation domain",
-        },
-    )
+    meanings = {
+        "best_ood": "best OOD accuracy of any evaluation (selected on the reported split)",
+        "ood_at_peak_val": "OOD accuracy at the epoch that is best on the validation domain",
+    }
+    says = "The one row that sums the training up."
+    return Table("summary", says, Evidence.TRAINING, _frame([summary], list(summary)), meanings)
 
 
 def _warn_of_scaling(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec, recorder: Recorder) -> None:
@@ -205,35 +193,15 @@ def _warn_of_scaling(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec, recor
 
 def _figures(n_classes: int, lacking: Collection[str]) -> list[Figure]:
     shown = {column: label for column, label in ACCURACIES.items() if column not in lacking}
+    curves = Figure.of("curve", "history", name="training_curves", x="epoch", y=tuple(shown))
+    says = "The OOD domain is never trained on and no choice is made on it." if "ood_acc" in shown else ""
+    looks: dict[str, Any] = {"labels": list(shown.values()), "hline": {"chance": 1.0 / n_classes}, "logx": "auto"}
+    sizes = Figure.of("curve", "history", name="weights_and_features", x="epoch", y=("weight_norm", "feature_rank"))
+    names = ["weight norm", "effective rank of the last features"]
+    norms: dict[str, Any] = {"ylabel": "norm; effective rank", "labels": names, "logx": "auto"}
     return [
-        Figure(
-            name="training_curves",
-            kind="curve",
-            tables=("history",),
-            columns={"x": "epoch", "y": tuple(shown)},
-            title="Accuracy over training",
-            caption="The OOD domain is never trained on and no choice is made on it." if "ood_acc" in shown else "",
-            options={
-                "xlabel": "epoch",
-                "ylabel": "accuracy",
-                "labels": list(shown.values()),
-                "hline": {"chance": 1.0 / n_classes},
-                "logx": "auto",
-            },
-        ),
-        Figure(
-            name="weights_and_features",
-            kind="curve",
-            tables=("history",),
-            columns={"x": "epoch", "y": ("weight_norm", "feature_rank")},
-            title="Weight norm and feature rank over training",
-            options={
-                "xlabel": "epoch",
-                "ylabel": "norm; effective rank",
-                "labels": ["weight norm", "effective rank of the last features"],
-                "logx": "auto",
-            },
-        ),
+        curves.titled("Accuracy over training", says, xlabel="epoch", ylabel="accuracy", **looks),
+        sizes.titled("Weight norm and feature rank over training", xlabel="epoch", **norms),
     ]
 
 

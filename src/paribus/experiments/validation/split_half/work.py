@@ -117,16 +117,12 @@ def tables(experiment: SplitHalf, recorder: Recorder, usable: Usable, found: Agr
             {"used": "whether it rests on enough contexts (30) to be correlated"},
         )
     )
+    drawn = Figure.of("histogram", "split_correlations", name="split_half", value="r", group="kind")
+    says = f"Correlation of the effects of two halves for every split; grey: its mean over splits with {usable.null}."
+    looks = {"share": True, "observed": found.statistic, "p": found.p, "null_group": "null"}
     recorder.figure(
-        Figure(
-            "split_half",
-            "histogram",
-            ("split_correlations",),
-            {"value": "r", "group": "kind"},
-            f"Do halves of the data agree on {experiment.target.type}?",
-            f"Correlation of the effects of two halves for every split; grey: its mean over splits with {usable.null}.",
-            {"share": True}
-            | {"observed": found.statistic, "p": found.p, "null_group": "null", "xlabel": "correlation of halves"},
+        drawn.titled(
+            f"Do halves of the data agree on {experiment.target.type}?", says, xlabel="correlation of halves", **looks
         )
     )
 
