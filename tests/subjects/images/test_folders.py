@@ -10,7 +10,7 @@ from PIL import Image
 
 from paribus.errors import DataError
 from paribus.subjects.images.camelyon17 import Camelyon17
-from paribus.subjects.images.files import read_images
+from paribus.subjects.images.decoding import read_images
 from paribus.subjects.images.image_folder import ImageFolder
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from paribus.config.science import science
 from paribus.errors import ConfigError, DataError
 from paribus.running.contents import contents, fingerprint
+from paribus.subjects.images._image_folder import _listed
 from paribus.subjects.images.arrays import Arrays
 from paribus.subjects.images.clusters import ALONE
 from paribus.subjects.images.image_folder import ImageFolder
@@ -104,7 +105,7 @@ def test_no_patient_is_trained_on_and_held_out(sources, roles, seed):
 def test_a_table_names_clusters_as_a_pattern_does(sources, tmp_path):
     by_pattern = folder(sources, cluster_pattern=r"/(p\d+)_")
     table = tmp_path / "patients.csv"
-    names = by_pattern._listed().names
+    names = _listed(by_pattern).names
     table.write_text("path,cluster\n" + "".join(f"{name},{name.split('/p')[1][0]}\n" for name in names))
     by_table = folder(sources, cluster_file=str(table))
     found, expected = by_table.load(), by_pattern.load()

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from paribus import seeds
 from paribus.arrays import Floats, Ints
 from paribus.errors import DataError
-from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData, content_digest
+from paribus.subjects.images.data import EightBitImages, ImageData, content_digest
+from paribus.subjects.images.image_files import ImageFiles
+from paribus.subjects.images.splits import HELD_OUT, SPLITS
 from paribus.subjects.selection import Roles, draw, hold_out
-
-if TYPE_CHECKING:
-    import torch
-
-    from paribus.subjects.images.image_files import ImageFiles
-
-HELD_OUT = ("id_val", "val")
 
 
 @dataclass(frozen=True)

@@ -5,29 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
+from paribus.subjects.images import lazy_images
+from paribus.subjects.images.image_files import ImageFiles
+from paribus.subjects.images.lazy_images import LazyImages
+from paribus.subjects.images.splits import ONE_DOMAIN, SPLITS
 from paribus.subjects.offers import Offers
 
-if TYPE_CHECKING:
-    import torch
-
-    from paribus.subjects.images.image_files import ImageFiles
-    from paribus.subjects.images.lazy_images import LazyImages
-
 AT_ONCE = 256
-
-PROVIDES = ("in_channels", "n_classes", "image_size", "n_features", "generator")
-"""Arguments that a function which makes a network for images is given."""
-SPLITS = ("train", "id_val", "val", "ood")
-"""Training rows; held-out rows of the training domains; rows choices are made on; rows of a domain only reported."""
-ONE_DOMAIN = "all"
-"""Name of the only domain where a data set tells none apart."""
 
 
 def _not_given() -> Ints:
@@ -45,8 +37,6 @@ class EightBitImages:
 
     def __init__(self, pixels: torch.Tensor | ImageFiles, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
         """Keep the bytes and the per-channel factors."""
-        import torch
-
         self.pixels = pixels
         self._scale = torch.tensor(1.0 / (255.0 * std), dtype=torch.float32).view(1, -1, 1, 1)
         self._shift = torch.tensor(mean / std, dtype=torch.float32).view(1, -1, 1, 1)
@@ -54,8 +44,6 @@ class EightBitImages:
     @property
     def in_memory(self) -> bool:
         """Whether the bytes are held, and not read from files whenever they are asked for."""
-        import torch
-
         return isinstance(self.pixels, torch.Tensor)
 
     @property
@@ -213,14 +201,12 @@ class ImageData:
 
     def select(self, rows: Ints) -> torch.Tensor | LazyImages:
         """Return the images of ``rows`` as :meth:`take` does where they are few, else as what reads them in batches."""
-        from paribus.subjects.images import lazy_images
-
         size = 4 * len(rows) * int(np.prod(self.inputs.shape[1:]))
         from_files = isinstance(self.inputs, EightBitImages) and not self.inputs.in_memory
         if size <= (lazy_images.STREAMED_HELD_BYTES if from_files else lazy_images.HELD_BYTES):
             return self.take(rows)
         # what was read from files is named by their content; of others only the pixels themselves are to be trusted
-        return lazy_images.LazyImages(self.inputs, rows, digest=self.digest if from_files else self._pixels(rows))
+        return LazyImages(self.inputs, rows, digest=self.digest if from_files else self._pixels(rows))
 
     def _pixels(self, rows: Ints) -> str:
         """Return a hash of the images of ``rows``, taken a few at a time."""

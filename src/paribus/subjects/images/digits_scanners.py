@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -15,14 +15,15 @@ from paribus.arrays import Ints
 from paribus.config.science import is_stated
 from paribus.errors import ConfigError
 from paribus.spec import DataSpec, field
-from paribus.subjects.images import scanners
-from paribus.subjects.images.data import PROVIDES, ImageData, content_digest
+from paribus.subjects.images.splits import PROVIDES
+
+if TYPE_CHECKING:
+    from paribus.subjects.images.data import ImageData
 
 GENERATOR_VERSION = 1
 """Raised whenever the same parameters would give other images; part of the fingerprint."""
 
 N_DIGITS = 1797
-TRAIN_SCANNERS, VAL_SCANNER, OOD_SCANNER = (0, 1, 2), 3, 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class DigitsScanners(DataSpec, kind="data/digits_scanners"):
         (torch.Size([3, 8, 8]), 'scanner_a')
     """
 
+    work: ClassVar[str] = "paribus.subjects.images._digits_scanners"
     subject: ClassVar[str] = "images"
     provides: ClassVar[tuple[str, ...]] = PROVIDES
 
@@ -79,97 +81,9 @@ class DigitsScanners(DataSpec, kind="data/digits_scanners"):
 
     def load(self) -> ImageData:
         """Render the images."""
-        import torch
-        from sklearn.datasets import load_digits
-
-        source = load_digits()
-        ink = (source.images / 16.0).astype(np.float32)
-        parity = (source.target >= 5).astype(np.int64)
-        pairing = self.pairing()
-        digits, streams, split_of = self._split(parity)
-        labels = parity[digits]
-        domains = np.empty(len(digits), dtype=np.int64)
-        for name in ("train", "id_val"):
-            rows = np.flatnonzero(split_of == name)
-            domains[rows] = self._assign(labels[rows], pairing, name)
-        domains[split_of == "val"] = VAL_SCANNER
-        domains[split_of == "ood"] = OOD_SCANNER
-
-        jitter = self._jitter(digits, streams)
-        content = scanners.place(ink[digits], jitter, self.image_size)
-        styles = scanners.gapped_styles(self.style_gap)
-
-        def rerender(rows: Ints, domain: int) -> torch.Tensor:
-            """Return the contents of ``rows``, with their own jitter, as scanner ``domain`` would show them."""
-            rows = np.asarray(rows)
-            return scanners.scan(content[rows], jitter.rows(rows), styles[domain])
-
-        inputs = torch.empty(len(digits), 3, self.image_size, self.image_size)
-        for domain in range(len(scanners.SCANNERS)):
-            rows = np.flatnonzero(domains == domain)
-            inputs[rows] = rerender(rows, domain)
-        splits = {name: np.flatnonzero(split_of == name) for name in ("train", "id_val", "val", "ood")}
-        return ImageData(
-            inputs=inputs,
-            labels=labels,
-            domains=domains,
-            clusters=digits,
-            domain_names=tuple(name for name, _ in scanners.SCANNERS),
-            class_names=("0-4", "5-9"),
-            splits=splits,
-            digest=content_digest(self.content(), labels, domains, digits),
-            train_domains=TRAIN_SCANNERS,
-            rerender=rerender,
-            cluster_space="digits of scikit-learn",
-            paired_class={k: {1: 1, -1: 0}.get(int(a)) for k, a in enumerate(pairing)},
-        )
+        made: ImageData = self.work_module().load(self)
+        return made
 
     def pairing(self) -> Ints:
         """Return ``a``: for each training scanner +1, -1 or 0, a permutation drawn from the seed."""
         return seeds.rng(self.seed, "digits_scanners/pairing").permutation(np.array([1, -1, 0], dtype=np.int64))
-
-    def _split(self, parity: Ints) -> tuple[Ints, Ints, np.ndarray]:
-        """Return digit, jitter stream and split name of every image; each split has equally many of both classes."""
-        rng = seeds.rng(self.seed, "digits_scanners/split")
-        queues = {label: list(rng.permutation(np.flatnonzero(parity == label))) for label in (0, 1)}
-        digits: list[int] = []
-        streams: list[int] = []
-        names: list[str] = []
-        for name, size in (
-            ("ood", self.n_eval),
-            ("val", self.n_eval),
-            ("id_val", self.n_eval),
-            ("train", self.n_train),
-        ):
-            chosen = [queues[i % 2].pop() if queues[i % 2] else queues[1 - i % 2].pop() for i in range(size)]
-            for stream in range(1 if name == "train" else self.eval_renderings):
-                digits += chosen
-                streams += [stream] * size
-                names += [name] * size
-        return np.array(digits, dtype=np.int64), np.array(streams, dtype=np.int64), np.array(names)
-
-    def _assign(self, labels: Ints, pairing: Ints, split: str) -> Ints:
-        """Give every image a scanner such that P(y = 1 | scanner k) = 1/2 + a_k * strength / 2, but for rounding.
-
-        With equally many of both classes and equally used scanners, Bayes' rule gives
-        P(scanner k | y) = (1 + (2y - 1) * a_k * strength) / 3.
-        """
-        rng = seeds.rng(self.seed, f"digits_scanners/scanner/{split}")
-        assigned = np.empty(len(labels), dtype=np.int64)
-        for label in (0, 1):
-            rows = rng.permutation(np.flatnonzero(labels == label))
-            shares = (1.0 + (2 * label - 1) * pairing * self.strength) / 3.0
-            edges = np.rint(np.cumsum(shares) * len(rows)).astype(np.int64)
-            assigned[rows] = np.searchsorted(edges, np.arange(len(rows)), side="right").clip(max=2)
-        return assigned
-
-    def _jitter(self, digits: Ints, streams: Ints) -> scanners.Jitter:
-        """Draw every image's jitter from a stream of its own, so that it depends on nothing but digit and stream."""
-        drawn = [
-            scanners.draw_jitter(
-                seeds.rng(self.seed, f"digits_scanners/jitter/{digit}/{stream}"), self.image_size, self.jitter
-            )
-            for digit, stream in zip(digits, streams, strict=True)
-        ]
-        affine, stroke, light, tint, noise = (np.stack(parts) for parts in zip(*drawn, strict=True))
-        return scanners.Jitter(affine, stroke, light, tint, noise)

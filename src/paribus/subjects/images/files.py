@@ -1,106 +1,18 @@
-"""Reading thousands of image files: streamed, with progress, and a damaged one named."""
+"""Which files are images, and digests of them."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from paribus import digests
 from paribus.errors import DataError
 
-if TYPE_CHECKING:
-    import torch
-
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 THREADS = max(4, os.cpu_count() or 1)
-AT_ONCE = 256
-MOST_PIXELS = 50_000_000
-"""An image of more is refused before it is decoded: a small file can claim any size."""
-
-
-def read_images(files: Sequence[Path], *, size: int, channels: int, description: str) -> torch.Tensor:
-    """Read image files into one uint8 tensor ``[n, channels, size, size]``.
-
-    Args:
-        files: The files, in the order of the rows.
-        size: Height and width; images of another size are resized.
-        channels: 3 for colour, 1 for grey.
-        description: Heads the progress bar, which is shown where someone is watching.
-
-    Raises:
-        DataError: If a file is missing or is no readable image; the file is named.
-    """
-    import torch
-    from tqdm import tqdm
-
-    pixels = torch.empty((len(files), channels, size, size), dtype=torch.uint8)
-    with tqdm(total=len(files), desc=description, unit="image", disable=None, leave=False) as bar:
-        for row, image in enumerate(decoded(files, size, channels)):
-            pixels[row] = torch.from_numpy(image)
-            bar.update()
-    return pixels
-
-
-def decoded(
-    files: Sequence[Path | str], size: int, channels: int, *, digested: bool = False
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the images in order, decoded by several threads; at most a few hundred wait that were not asked for yet."""
-
-    def read(file: Path | str) -> NDArray[np.uint8]:
-        return read_image(Path(file), size, channels, digested=digested)
-
-    for start in range(0, len(files), AT_ONCE):
-        yield from _pool().map(read, files[start : start + AT_ONCE])
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    """Return the threads that decode."""
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
-
-
-def read_image(file: Path, size: int, channels: int, *, digested: bool = False) -> NDArray[np.uint8]:
-    """Read one image file as uint8 ``[channels, size, size]``.
-
-    Args:
-        file: The file.
-        size: Height and width; an image of another size is resized.
-        channels: 3 for colour, 1 for grey.
-        digested: Whether its digest is to be known afterwards, from this one reading.
-
-    Raises:
-        DataError: If it is missing or is no readable image.
-    """
-    from PIL import Image
-
-    if file.exists() and not file.is_file():
-        raise DataError(f"image {file}: not a regular file")
-    try:
-        with Image.open(io.BytesIO(digests.read(file)) if digested else file) as opened:
-            width, height = opened.size
-            if width * height > MOST_PIXELS:
-                raise DataError(f"image {file}: {width} x {height} pixels, more than {MOST_PIXELS // 10**6} million")
-            image = opened.convert("RGB" if channels == 3 else "L")
-    except FileNotFoundError:
-        raise DataError(f"image {file}: no such file") from None
-    except DataError:
-        raise
-    except Exception as error:  # a decoder can fail in any way on a damaged file
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"image {file}: damaged or not an image ({said})") from None
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels.transpose(2, 0, 1).copy() if channels == 3 else pixels[None].copy()
 
 
 def file_digest(file: Path) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
-from paribus.subjects.images.files import decoded
-
-if TYPE_CHECKING:
-    import torch
+from paribus.subjects.images.decoding import decoded
 
 
 class ImageFiles:
@@ -52,8 +50,6 @@ class ImageFiles:
         Raises:
             DataError: If a file is missing or is no readable image; the file is named.
         """
-        import torch
-
         chosen = range(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows).reshape(-1).tolist()
         pixels = torch.empty((len(chosen), *self.shape[1:]), dtype=torch.uint8)
         files = [f"{self.root}/{self.names[row]}" for row in chosen]

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paribus.arrays import Ints
-from paribus.subjects.images.data import SPLITS, EightBitImages, ImageData
+from paribus.subjects.images.data import EightBitImages, ImageData
+from paribus.subjects.images.splits import SPLITS
 from paribus.subjects.labelled import Overlap
 
 HELD_OUT = tuple(split for split in SPLITS if split != "train")

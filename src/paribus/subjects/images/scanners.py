@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import torch
+from torch.nn import functional
 
 FloatArray = NDArray[np.float32]
 
@@ -97,9 +95,6 @@ def place(digits: FloatArray, jitter: Jitter, size: int) -> torch.Tensor:
         jitter: One row per digit.
         size: Height and width to render at, in pixels.
     """
-    import torch
-    from torch.nn import functional
-
     turn, scale, shear, across, down = (torch.from_numpy(column.copy()) for column in jitter.affine.T)
     cos, sin = torch.cos(turn) / scale, torch.sin(turn) / scale
     theta = torch.stack([cos, shear * cos - sin, across, sin, shear * sin + cos, down], dim=1).view(-1, 2, 3)
@@ -117,8 +112,6 @@ def scan(content: torch.Tensor, jitter: Jitter, style: NDArray[np.float64]) -> t
         jitter: One row per content.
         style: The scanner's seven parameters (see :meth:`Style.vector`).
     """
-    import torch
-
     size = content.shape[-1]
     cast = torch.from_numpy(style[:3].astype(np.float32))
     contrast, blur, vignette, noise = (float(value) for value in style[3:])

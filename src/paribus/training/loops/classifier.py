@@ -18,7 +18,7 @@ from paribus import seeds
 from paribus.config.science import is_stated
 from paribus.errors import CheckpointError, ExperimentError
 from paribus.models.loading import fit_state
-from paribus.subjects.images.data import SPLITS
+from paribus.subjects.images.splits import SPLITS
 from paribus.subjects.labelled import LabelledData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
