@@ -13,8 +13,9 @@ import time
 import numpy as np
 
 from paribus import seeds
-from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec, pairs_seen
+from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.edits import Edits, families_present
+from paribus.subjects.builds.enforcement import Constraints, pairs_seen
 from paribus.subjects.builds.families import FAMILIES, MAIN_ONLY
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.legality import feasible_points

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from paribus.errors import ConfigError, nearest
 from paribus.spec import Spec, field
@@ -19,6 +20,8 @@ class DeviceSpec(Spec, kind="device"):
         >>> DeviceSpec(name="cpu").resolve()
         'cpu'
     """
+
+    work: ClassVar[str] = "paribus.engine.devices"
 
     name: str = field(
         "auto", science=False, help="Where to compute: auto, cpu, cuda, or cuda:N for the N-th device, from 0."
@@ -45,19 +48,5 @@ class DeviceSpec(Spec, kind="device"):
         Raises:
             ConfigError: If CUDA is asked for and not there, or a half format is asked for on the CPU.
         """
-        import torch
-
-        name = self.name
-        n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if name == "auto":
-            name = "cuda" if n_devices else "cpu"
-        if name.startswith("cuda") and not n_devices:
-            raise ConfigError(f"device.name={name}: no CUDA device here; use device=auto or device=cpu")
-        number = int(name.partition(":")[2] or 0)
-        if number >= max(1, n_devices):
-            raise ConfigError(f"device.name={name}: there are {n_devices} CUDA devices, numbered from 0")
-        if name == "cpu" and self.dtype in ("bfloat16", "float16"):
-            raise ConfigError(
-                f"device.dtype={self.dtype}: half formats are for CUDA; use float32 or float64 on the CPU"
-            )
-        return name
+        found: str = self.work_module().resolved(self)
+        return found

@@ -9,7 +9,8 @@ from paribus.lazy import offered
 if TYPE_CHECKING:
     from paribus.results.endpoint import Companion, Endpoint
     from paribus.results.evidence import Evidence
-    from paribus.results.io import from_json, read, to_json, write
+    from paribus.results.frames import check_frame, encode_column
+    from paribus.results.io import from_json, read, read_partial, to_json, write, write_table
     from paribus.results.schema import Aggregates, Artifact, Curve, Diagnostics, EngineReport, Figure, Result, Table
 
 __all__ = [
@@ -24,9 +25,13 @@ __all__ = [
     "Figure",
     "Result",
     "Table",
+    "check_frame",
+    "encode_column",
     "from_json",
     "read",
+    "read_partial",
     "to_json",
     "write",
+    "write_table",
 ]
 __getattr__, __dir__ = offered(__name__, __file__, __all__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,29 @@ from paribus.digests import file_digest
 from paribus.results.schema import Artifact
 
 PARTIAL = ".partial"
+RESULT_FILE = "result.json"
+"""The file of a run that finished; written once, after everything else."""
+PARTIAL_FILE = "partial.json"
+"""The file of a run that did not finish: the same, with what it had found by then."""
+TABLE_FOLDER = "tables"
+ROWS_IN_JSON = 20_000
+"""Larger tables are kept in their parquet file alone when a result is written to a folder."""
+_NAME = re.compile(r"[a-z0-9_]+")
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it is a safe file stem of lower-case letters, digits and underscores.
+
+    Raises:
+        ValueError: If it is not.
+
+    Example:
+        >>> check_name("rung_deltas")
+        'rung_deltas'
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a table or figure must be named by [a-z0-9_]+, got {name!r}")
+    return name
 
 
 @contextlib.contextmanager

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from paribus.results.values import decode, encode, float_text
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 METADATA_KEY = b"paribus"
 NATIVE_IN_PARQUET = ("int", "uint", "float", "bool", "str")
@@ -45,8 +47,6 @@ def dtype_of(column: pd.Series[Any]) -> dict[str, Any]:
         >>> dtype_of(pd.Series([1, 2]))
         {'name': 'int64'}
     """
-    import pandas as pd
-
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         categories = pd.Series(dtype.categories)
@@ -70,8 +70,6 @@ def encode_column(column: pd.Series[Any]) -> list[Any]:
         >>> encode_column(pd.Series([1.0, float("inf"), None]))
         [1.0, 'Infinity', None]
     """
-    import pandas as pd
-
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         positions = column.cat.codes.tolist()
@@ -106,9 +104,6 @@ def decode_column(cells: list[Any], dtype: dict[str, Any]) -> pd.Series[Any]:
         >>> decode_column(encode_column(column), dtype_of(column)).tolist()
         [1, 2]
     """
-    import numpy as np
-    import pandas as pd
-
     name = dtype["name"]
     if name == "category":
         categories = pd.Index(decode_column(dtype["categories"], dtype["of"]))
@@ -148,8 +143,6 @@ def to_records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def from_records(rows: list[dict[str, Any]], columns: list[str], dtypes: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Restore a frame from :func:`to_records` and the types of its columns."""
-    import pandas as pd
-
     index = pd.RangeIndex(len(rows))
     data = {name: decode_column([row[name] for row in rows], dtypes[name]) for name in columns}
     return pd.DataFrame(data, index=index, columns=pd.Index(columns) if columns else None)
@@ -168,10 +161,6 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
         >>> read_parquet(Path("rows.parquet")).shape
         (2, 2)
     """
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     dtypes = {name: dtype_of(frame[name]) for name in frame.columns}
     stored = {}
     as_text = []
@@ -203,9 +192,6 @@ def read_parquet(path: Path) -> pd.DataFrame:
         >>> read_parquet(Path("rows.parquet"))["a"].isna().tolist()
         [False, True]
     """
-    import pandas as pd
-    import pyarrow.parquet as pq
-
     table = pq.read_table(path)
     metadata = (table.schema.metadata or {}).get(METADATA_KEY)
     if metadata is None:

@@ -10,38 +10,25 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from paribus.errors import DataError
 from paribus.results.evidence import Evidence
-from paribus.results.files import replacing, write_text
+from paribus.results.files import (
+    PARTIAL_FILE,
+    RESULT_FILE,
+    ROWS_IN_JSON,
+    TABLE_FOLDER,
+    check_name,
+    replacing,
+    write_text,
+)
 from paribus.results.frames import check_frame, dtype_of, from_records, read_parquet, to_records, write_parquet
 from paribus.results.schema import Aggregates, Artifact, Curve, Diagnostics, EngineReport, Figure, Result, Table
 from paribus.results.values import decode, decode_float, encode, encode_float
 
-RESULT_FILE = "result.json"
-"""The file of a run that finished; written once, after everything else."""
-PARTIAL_FILE = "partial.json"
-"""The file of a run that did not finish: the same, with what it had found by then."""
-TABLE_FOLDER = "tables"
 FORMAT = 1
-ROWS_IN_JSON = 20_000
-"""Larger tables are kept in their parquet file alone when a result is written to a folder."""
-_NAME = re.compile(r"[a-z0-9_]+")
 _SEAL = re.compile(r',\n "digest": "([0-9a-f]{64})"\n}\s*\Z')
-
-
-def check_name(name: str) -> str:
-    """Return ``name`` if it is a safe file stem of lower-case letters, digits and underscores.
-
-    Raises:
-        ValueError: If it is not.
-
-    Example:
-        >>> check_name("rung_deltas")
-        'rung_deltas'
-    """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"a table or figure must be named by [a-z0-9_]+, got {name!r}")
-    return name
 
 
 def to_json(result: Result, *, rows_limit: int | None = None) -> str:
@@ -136,6 +123,15 @@ def read_partial(folder: Path) -> Result:
 
     Raises:
         DataError: If the folder holds no readable ``partial.json``.
+
+    Example:
+        >>> from paribus.results.evidence import Evidence
+        >>> head = ("abc", "pixel_noise", Evidence.INTERVENTIONAL, None, "mlp", "images")
+        >>> found = Result(*head, Aggregates(), {}, Diagnostics(), success=False, error_message="out of memory")
+        >>> Path("unfinished").mkdir()
+        >>> _ = Path("unfinished", PARTIAL_FILE).write_text(to_json(found))
+        >>> read_partial(Path("unfinished")).error_message
+        'out of memory'
     """
     return _read(folder, PARTIAL_FILE)
 
@@ -271,8 +267,6 @@ def _table_tree(table: Table, rows_limit: int | None) -> dict[str, Any]:
 def _table(node: Mapping[str, Any], folder: Path | None) -> Table:
     """Restore one table, from its file where the rows were left out."""
     if not node["columns"]:
-        import pandas as pd
-
         frame = pd.DataFrame(index=pd.RangeIndex(node["n_rows"]))
     elif "file" in node:
         path = None if folder is None else folder / TABLE_FOLDER / f"{check_name(node['name'])}.parquet"

@@ -16,8 +16,9 @@ from paribus.experiments.asked import label
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.report.page import render
+from paribus.results.files import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON
 from paribus.results.found import lines
-from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, to_json
+from paribus.results.io import to_json
 from paribus.results.values import plain
 from paribus.running.holding import SignalsHeld
 from paribus.running.repeating import line

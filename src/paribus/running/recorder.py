@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
 from paribus.experiments.base import MemoryRecorder
 
 if TYPE_CHECKING:
@@ -47,7 +49,5 @@ class TrackedRecorder(MemoryRecorder):
 
     def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
         """Iterate with a progress bar, where someone is watching."""
-        from tqdm import tqdm
-
         title = " ".join(dict.fromkeys(part for part in (self.name, description) if part))
         yield from tqdm(items, total=total, desc=title, disable=None, leave=False, mininterval=0.5)

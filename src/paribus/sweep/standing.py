@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from paribus.errors import DataError
 from paribus.experiments.base import KEPT_RUNS
-from paribus.results.io import RESULT_FILE
+from paribus.results.files import RESULT_FILE
 from paribus.running import failures
 from paribus.running.inputs import INPUTS_FILE, KEY, Inputs, check_unchanged
 from paribus.running.tags import code_version

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from paribus.errors import ConfigError
-from paribus.results.io import RESULT_FILE
+from paribus.results.files import RESULT_FILE
 from paribus.tracking.kept import KeptRun
 from paribus.tracking.run import FileRun
 

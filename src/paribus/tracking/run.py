@@ -7,30 +7,24 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
+from paribus import results
 from paribus.errors import ExperimentError
-from paribus.results.files import copy, describe, write_bytes, write_text
-from paribus.results.frames import check_frame, encode_column
-from paribus.results.io import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON, TABLE_FOLDER, check_name, write_table
-from paribus.tracking.heartbeat import Clock, Heartbeat
-from paribus.tracking.kept import FAILURE_TAG
-from paribus.tracking.metrics import NON_FINITE_TAG, Point, curve_points, non_finite_tag, split_finite
-from paribus.tracking.params import flatten, param_key, to_text
+from paribus.results.files import (
+    PARTIAL_FILE,
+    RESULT_FILE,
+    ROWS_IN_JSON,
+    TABLE_FOLDER,
+    check_name,
+    copy,
+    describe,
+    write_bytes,
+    write_text,
+)
 
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
-
-    from paribus.results.schema import Artifact, Curve, Table
-
-FIGURE_FOLDER = "figures"
-CHECKPOINT_FOLDER = "checkpoints"
-CONFIG_FILE = "config.yaml"
-TRACEBACK_FILE = "traceback.txt"
-FINISHED = "FINISHED"
-STATUSES = (FINISHED, "FAILED", "KILLED")
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 FLUSH_SECONDS = 5.0
@@ -95,11 +89,13 @@ class FileRun:
 
     def table(self, table: Table) -> None:
         """Keep a table as parquet, and as JSON (column names and rows) up to 20,000 rows."""
-        self._keep(f"{TABLE_FOLDER}/{check_name(table.name)}.parquet", lambda _: write_table(table, self.folder))
-        frame = check_frame(table.name, table.frame)
+        self._keep(
+            f"{TABLE_FOLDER}/{check_name(table.name)}.parquet", lambda _: results.write_table(table, self.folder)
+        )
+        frame = results.check_frame(table.name, table.frame)
         if len(frame) > ROWS_IN_JSON:
             return
-        columns = [encode_column(frame[name]) for name in frame.columns]
+        columns = [results.encode_column(frame[name]) for name in frame.columns]
         data = [list(row) for row in zip(*columns, strict=True)]
         text = json.dumps({"columns": list(frame.columns), "data": data}, ensure_ascii=False, allow_nan=False)
         self.text(f"{TABLE_FOLDER}/{table.name}.json", text)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paribus import results
 from paribus.errors import ConfigError, DataError, ExperimentError
-from paribus.results.files import write_text
-from paribus.results.io import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, read, read_partial
+from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, write_text
 from paribus.tracking import heartbeat, local, manifest, server, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
@@ -207,7 +207,7 @@ class MlflowStore:
         path = self.download(run_id, PARTIAL_FILE if partial else RESULT_FILE)
         if path.is_file() and '"file":' in path.read_text(encoding="utf-8", errors="replace"):
             self.download(run_id, TABLE_FOLDER)
-        return read_partial(path.parent) if partial else read(path.parent)
+        return results.read_partial(path.parent) if partial else results.read(path.parent)
 
     def complete(self, run_id: str) -> Result:
         """Read a finished run's result back, having checked that the run is whole.

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from paribus.errors import ExperimentError
-from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec, pairs_seen
+from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.edits import Edits
+from paribus.subjects.builds.enforcement import Constraints, pairs_seen
 from paribus.subjects.builds.families import FAMILIES
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.legality import legal, total_points

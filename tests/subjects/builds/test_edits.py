@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paribus.errors import ConfigError, ExperimentError
-from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec, pairs_seen
+from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.edits import Edits
+from paribus.subjects.builds.enforcement import Constraints, pairs_seen
 from paribus.subjects.builds.families import FAMILIES, MAIN_ONLY, STACKING
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.legality import legal

@@ -19,9 +19,10 @@ from paribus.measure.nulls import Moments, NullFeatures, matched
 from paribus.measure.readout import FeatureReadout
 from paribus.measure.watch import Watch
 from paribus.results.schema import EngineReport
-from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec, pairs_seen
+from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Contexts, Corpus
 from paribus.subjects.builds.edits import Edits
+from paribus.subjects.builds.enforcement import Constraints, pairs_seen
 from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.subject import BuildSubject, readable

@@ -24,9 +24,10 @@ from paribus.measure.distinct import distinct
 from paribus.measure.executor import Executor
 from paribus.measure.nulls import Contrasts, Moments, NullFeatures
 from paribus.measure.stream import Measured, Stream
-from paribus.subjects.builds.constraints import Constraints, ConstraintsSpec
+from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Contexts, Corpus
 from paribus.subjects.builds.edits import Edits
+from paribus.subjects.builds.enforcement import Constraints
 from paribus.subjects.builds.models.set_model import SetModel
 from paribus.subjects.builds.slices import SliceSpec
 from paribus.subjects.builds.states import States

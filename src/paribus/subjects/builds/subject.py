@@ -17,8 +17,8 @@ from paribus.features.readable import Outputs, Readable
 from paribus.measure.executor import Executor
 from paribus.measure.subject import CHUNK_CELLS, Subject
 from paribus.measure.watch import Watch
-from paribus.subjects.builds.constraints import Constraints
 from paribus.subjects.builds.contexts import Contexts
+from paribus.subjects.builds.enforcement import Constraints
 from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.tokens import n_tokens, padded_ids

@@ -44,7 +44,7 @@ class Coded:
     codes: Ints
 
 
-def read_table(spec: TableFields) -> TableData:
+def load(spec: TableFields) -> TableData:
     """Read the table that ``spec`` describes.
 
     Raises:

@@ -24,6 +24,7 @@ class Table(TableFields, kind="data/table"):
         'refuse'
     """
 
+    work: ClassVar[str] = "paribus.subjects.tables.reading"
     subject: ClassVar[str] = "tables"
     provides: ClassVar[tuple[str, ...]] = ("n_features", "n_classes", "generator")
 
@@ -33,6 +34,5 @@ class Table(TableFields, kind="data/table"):
         Raises:
             DataError: If it is missing, damaged or too large, a column is missing or unfit, or a split would be empty.
         """
-        from paribus.subjects.tables.reading import read_table
-
-        return read_table(self)
+        made: TableData = self.work_module().load(self)
+        return made

@@ -22,6 +22,7 @@ class ModularAddition(DataSpec, kind="data/modular_addition"):
         torch.Size([49, 2])
     """
 
+    work: ClassVar[str] = "paribus.subjects.tokens.data"
     subject: ClassVar[str] = "tokens"
     provides: ClassVar[tuple[str, ...]] = ("n_tokens", "length", "n_classes", "generator")
 
@@ -35,6 +36,5 @@ class ModularAddition(DataSpec, kind="data/modular_addition"):
         Raises:
             DataError: If a split is empty.
         """
-        from paribus.subjects.tokens.data import modular_addition
-
-        return modular_addition(self.p, self.train_share, self.seed)
+        made: TokenData = self.work_module().modular_addition(self.p, self.train_share, self.seed)
+        return made

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError, ExperimentError
+from paribus.results.io import to_tree
+from paribus.results.schema import Aggregates, Diagnostics, Result
 
 if TYPE_CHECKING:
     from paribus.experiments.builds.older.document import LegacySpec
-    from paribus.results.schema import Result
 
 
 def prepare(folder: Path) -> None:
@@ -63,8 +64,6 @@ def write(result: Result, spec: LegacySpec, folder: Path, *, source: Path, notes
 
 def content(result: Result, spec: LegacySpec, source: Path) -> str:
     """Return the file's text: that of a result, with ``feature_id`` and ``spec_path`` beside ``spec_id``."""
-    from paribus.results.io import to_tree
-
     tree = dict(to_tree(result))
     named = {"spec_id": tree.pop("spec_id"), "spec_path": str(source.absolute()), "feature_id": spec.feature_id}
     first = {"format": tree.pop("format"), **named}
@@ -73,8 +72,6 @@ def content(result: Result, spec: LegacySpec, source: Path) -> str:
 
 def chosen(result: Result, spec: LegacySpec, notes: Sequence[str] = ()) -> Result:
     """Return the result under the spec's id, without the parts that it switches off."""
-    from paribus.results.schema import Aggregates, Diagnostics
-
     warnings = (*notes, *result.diagnostics.warnings)
     result = replace(result, spec_id=spec.id, diagnostics=replace(result.diagnostics, warnings=warnings))
     if not spec.outputs["aggregates"]:
