@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,7 +24,22 @@ from paribus.results.files import (
     write_bytes,
     write_text,
 )
+from paribus.tracking.heartbeat import Clock, Heartbeat
+from paribus.tracking.kept import FAILURE_TAG
+from paribus.tracking.metrics import NON_FINITE_TAG, Point, curve_points, non_finite_tag, split_finite
+from paribus.tracking.params import flatten, param_key, to_text
 
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from paribus.results.schema import Artifact, Curve, Table
+
+FIGURE_FOLDER = "figures"
+CHECKPOINT_FOLDER = "checkpoints"
+CONFIG_FILE = "config.yaml"
+TRACEBACK_FILE = "traceback.txt"
+FINISHED = "FINISHED"
+STATUSES = (FINISHED, "FAILED", "KILLED")
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 FLUSH_SECONDS = 5.0
@@ -89,9 +104,8 @@ class FileRun:
 
     def table(self, table: Table) -> None:
         """Keep a table as parquet, and as JSON (column names and rows) up to 20,000 rows."""
-        self._keep(
-            f"{TABLE_FOLDER}/{check_name(table.name)}.parquet", lambda _: results.write_table(table, self.folder)
-        )
+        name = f"{TABLE_FOLDER}/{check_name(table.name)}.parquet"
+        self._keep(name, lambda _: results.write_table(table, self.folder))
         frame = results.check_frame(table.name, table.frame)
         if len(frame) > ROWS_IN_JSON:
             return
