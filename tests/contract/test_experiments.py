@@ -53,7 +53,9 @@ COMPARED = ("activation_steering", "domain_swap", "probe_trajectory", "subspace_
 """Types with endpoints that comparisons over runs are about."""
 BUILD_TYPES, IMAGE_TYPES, ANY_TYPES = (experiment_types(subject) for subject in ("builds", "images", "any"))
 TOKEN_TYPES = experiment_types("tokens")
-EVERY_TYPE = {**BUILD_TYPES, **IMAGE_TYPES, **TOKEN_TYPES, **ANY_TYPES}
+ELSEWHERE = {name: BUILD_TYPES[name.partition(".")[0]] for name in golden.declared.ELSEWHERE}
+"""Types on builds, where they are about a network that knows none."""
+EVERY_TYPE = {**BUILD_TYPES, **IMAGE_TYPES, **TOKEN_TYPES, **ANY_TYPES, **ELSEWHERE}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,9 @@ def folder(tmp_path_factory, migrated_database):
 
 
 def asked(name):
-    """Return the words that ask for a type on builds, on the planted model."""
+    """Return the words that ask for a type on builds, on the planted model, or for a golden case by its name."""
+    if name in ELSEWHERE:
+        return golden.declared.cases()[name]
     if name in (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES):
         return golden.declared.builds_words(name, "planted")
     if name in TOKEN_TYPES:
@@ -113,7 +117,7 @@ class TestEveryExperiment:
     def test_succeeds_and_carries_its_evidence_on_every_table(self, name, results):
         result = results(name)
         assert result.success
-        assert result.experiment_type == name
+        assert result.experiment_type == name.partition(".")[0]
         assert result.tables
         for key, table in result.tables.items():
             assert key == table.name
@@ -195,8 +199,17 @@ class TestEveryExperiment:
 
 @pytest.mark.parametrize("name", (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES))
 def test_tables_on_the_planted_model_are_what_they_were(name, results):
-    found = json.loads(json.dumps(golden.kept_of(results(name))))
-    lines = list(golden.differences(golden.load(f"{name}.planted"), found, exact=golden.same_environment()))
+    compare(f"{name}.planted", results(name))
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_tables_of_these_types_elsewhere_are_what_they_were(name, results):
+    compare(name, results(name))
+
+
+def compare(case, result):
+    found = json.loads(json.dumps(golden.kept_of(result)))
+    lines = list(golden.differences(golden.load(case), found, exact=golden.same_environment()))
     assert not lines, f"{len(lines)} differences:\n" + "\n".join(lines[:20])
 
 

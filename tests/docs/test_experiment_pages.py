@@ -151,6 +151,18 @@ def check(path, page, result, columns):
                 assert " ".join(meaning.split()).replace("|", "\\|") in line
 
 
+def test_the_survey_page_explains_the_columns_of_another_network():
+    from paribus.experiments.any import _survey_report as report
+
+    text = (FOLDER / "feature_survey.md").read_text()
+    for name, meanings in (("features", report.COLUMNS), ("screened", report.SCREENED), ("chosen", report.CHOSEN)):
+        section = re.search(
+            rf"^### `{name}` \(\w+, another network\)\n(.*?)(?=^###|\Z)", text, re.MULTILINE | re.DOTALL
+        )
+        rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", section[1], re.MULTILINE)
+        assert rows == list(meanings.items())
+
+
 def test_a_column_that_nothing_explains_is_refused(modules):
     import pandas as pd
 

@@ -104,6 +104,12 @@ VALIDATED_IMAGES = [
 ]
 
 
+ELSEWHERE = (
+    *VALIDATED, "shuffle_null.images", "feature_survey.images", "feature_survey.tokens", "split_half.tokens"
+)  # fmt: skip
+"""Types on builds where they are about something else; compared where the contract runs them."""
+
+
 def builds_words(kind: str, model: str) -> list[str]:
     """Return the request of one type of experiment on builds, on the ``planted`` or the ``trained`` model."""
     base = [f"experiment={kind}", *BUILDS, *NEEDS.get(kind, [])]
@@ -140,6 +146,15 @@ def cases() -> dict[str, list[str]]:
         *("experiment=feature_survey", "data=digits_scanners", "experiment.place=layer2", "experiment.max_firing=1.0"),
         *("experiment.n_permutations=99", "experiment.screen_contexts=20", *IMAGES, *CLASSIFIER),
         f"model.weights={CHECKPOINTS[24]}",
+    ]
+    found["feature_survey.tokens"] = [
+        *token_words("feature_survey"),
+        *("data=modular_addition", "experiment.place=blocks.0.mlp.1", "experiment.n_permutations=99"),
+    ]
+    found["split_half.tokens"] = [
+        *token_words("split_half"),
+        *("experiment@experiment.target=ablate", "experiment.target.place=blocks.0.mlp.1", "data=modular_addition"),
+        "experiment.target.n_units=12",
     ]
     found["shuffle_null.images"] = [*VALIDATED_IMAGES, *IMAGES, *CLASSIFIER, f"model.weights={CHECKPOINTS[24]}"]
     return found
