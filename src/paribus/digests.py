@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 from paribus import disk_cache
@@ -164,12 +165,37 @@ def names_digest(names: Iterable[str]) -> str:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return the regular files in a folder and the folders in it, sorted; hidden ones are left out."""
-    found = []
+    """Return the regular files in a folder and the folders in it, sorted; hidden ones are left out.
+
+    Raises:
+        OSError: If the operating system's own files are in it, which have no end.
+    """
+    found: list[Path] = []
+    inside: dict[str, frozenset[tuple[int, int]]] = {}
     for here, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        above = inside.pop(here, frozenset()) | {_place(here)}
+        wanted = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        folders[:] = [name for name in wanted if _place(os.path.join(here, name)) not in above]  # links go in circles
+        inside |= {os.path.join(here, name): above for name in folders}
         found += [Path(here, name) for name in names if not name.startswith(".")]
     return sorted(path for path in found if path.is_file())
+
+
+def _place(folder: str) -> tuple[int, int]:
+    """Return what tells a folder from others.
+
+    Raises:
+        OSError: If it is one of the operating system's own.
+    """
+    status = os.stat(folder)
+    if status.st_dev in _devices_of_the_system():
+        raise OSError(errno.EINVAL, "has files of the operating system in it", folder)
+    return status.st_dev, status.st_ino
+
+
+@cache
+def _devices_of_the_system() -> frozenset[int]:
+    return frozenset(os.stat(folder).st_dev for folder in ("/proc", "/sys") if os.path.ismount(folder))
 
 
 def forget() -> None:

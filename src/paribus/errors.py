@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+FULL_ERROR = "PARIBUS_FULL_ERROR"
+"""Environment variable: where it is set, an error that nobody foresaw comes out with its traceback, not as one line."""
 
 
 class ParibusError(Exception):
@@ -60,6 +65,20 @@ class ExperimentError(ParibusError):
         >>> isinstance(ExperimentError("the training diverged at epoch 3"), ParibusError)
         True
     """
+
+
+def said(error: BaseException) -> str:
+    """Return what an error of somebody else's code says, in one line, with the place where it was raised.
+
+    Example:
+        >>> said(ValueError("no such layer"))
+        'ValueError: no such layer'
+    """
+    lines = str(error).strip().splitlines()
+    text = " ".join(" ".join(lines[:3]).split())[:300]
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
 def nearest(name: str, valid: Iterable[str], *, show: int = 12) -> str:

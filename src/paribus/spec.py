@@ -157,7 +157,7 @@ class Spec:
         for declared in dataclasses.fields(self):
             value = getattr(self, declared.name)
             if declared.metadata.get("file") and isinstance(value, str) and value:
-                found[declared.name] = Path(value).expanduser()
+                found[declared.name] = path_of(value)
         return found
 
 
@@ -194,6 +194,25 @@ class ModelSpec(Spec):
     """
 
     trained_by: ClassVar[tuple[str, ...]] = ()
+
+
+def path_of(text: str | Path) -> Path:
+    """Return the place that a user names; ``~`` is a home folder.
+
+    Raises:
+        ConfigError: If the home folder is of somebody who is not known here, or the text cannot be a place.
+
+    Example:
+        >>> path_of("weights/model.pt").name
+        'model.pt'
+    """
+    try:
+        found = Path(text).expanduser()
+        found.exists()
+    except (RuntimeError, OSError, ValueError) as error:
+        shown = str(text) if len(str(text)) <= 60 else f"{str(text)[:57]}..."
+        raise ConfigError(f"{shown!r}: is no place for a file ({getattr(error, 'strerror', None) or error})") from None
+    return found
 
 
 def fields_of(node: Any) -> dict[str, Any]:

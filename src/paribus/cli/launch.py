@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from paribus.config import _compatibility as hydra_parts
 from paribus.config.compose import Composer, jobs
 from paribus.config.locate import conf_dir
 from paribus.config.refusal import refused
-from paribus.errors import ParibusError
+from paribus.errors import FULL_ERROR, ConfigError, ParibusError, said
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -47,7 +48,10 @@ def show(words: Words) -> int:
     def nothing(_config: object) -> None:
         """Never called: nothing is run."""
 
-    with refused(Composer(words.config_dirs), words.overrides):
+    composer = Composer(words.config_dirs)
+    if words.shows_config:  # looked at first: Hydra prints as it goes, and stops in the middle
+        composer.plain((composer.expand(words.overrides) if words.multirun else [words.overrides])[0])
+    with refused(composer, words.overrides):
         hydra_parts.run_main(nothing, words.passed_on, conf_dir())
     return EXIT_DONE
 
@@ -60,8 +64,6 @@ def validate(asked: Sequence[Job]) -> None:
     Raises:
         ParibusError: If a name or a file is wrong; the message says in which job of several.
     """
-    from paribus.running.validate import validate as validate_job
-
     seen: set[str] = set()
     for number, job in enumerate(asked, start=1):
         named = repr((_without_seeds(job.tree), sorted(job.named)))
@@ -69,11 +71,29 @@ def validate(asked: Sequence[Job]) -> None:
             continue
         seen.add(named)
         try:
-            validate_job(job)
+            _looked_up(job)
         except ParibusError as error:
             if len(asked) == 1:
                 raise
             raise type(error)(f"{error} [job {number} of {len(asked)}: {' '.join(job.overrides)}]") from error
+
+
+def _looked_up(job: Job) -> None:
+    """Look up what one job names.
+
+    Raises:
+        ParibusError: If a name or a file is wrong, or what they lead to (a library, code of one's own) fails.
+    """
+    from paribus.running.validate import validate as validate_job
+
+    try:
+        validate_job(job)
+    except ParibusError:
+        raise
+    except Exception as error:
+        if os.environ.get(FULL_ERROR):
+            raise
+        raise ConfigError(f"{job.experiment.type}: what it is to work on cannot be set up: {said(error)}") from error
 
 
 def _without_seeds(node: Any) -> Any:

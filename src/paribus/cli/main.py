@@ -11,7 +11,7 @@ from paribus import __version__
 from paribus.cli.help import text
 from paribus.cli.verb import find, usage
 from paribus.cli.words import read
-from paribus.errors import ExperimentError, ParibusError
+from paribus.errors import FULL_ERROR, ExperimentError, ParibusError, said
 
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -29,15 +29,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _see_working_folder()
     try:
         return _dispatch(words)
-    except ParibusError as error:
-        print(f"paribus: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_FAILED if isinstance(error, ExperimentError) else EXIT_REFUSED
-    except KeyboardInterrupt:
-        print("paribus: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone (paribus runs | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+    except ParibusError as error:
+        print(f"paribus: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_FAILED if isinstance(error, ExperimentError) else EXIT_REFUSED
+    except Exception as error:
+        if os.environ.get(FULL_ERROR):
+            raise
+        print(
+            f"paribus: {said(error)}; this should not have happened ({FULL_ERROR}=1 shows where it comes from)",
+            file=sys.stderr,
+        )
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("paribus: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _dispatch(words: list[str]) -> int:

@@ -22,12 +22,14 @@ class Words:
         multirun: Whether to sweep.
         config_dir: The user's folder of options, if any.
         passed_on: Hydra's own flags that show something and run nothing (``--cfg job``, ``--info``), as given.
+        shows_config: Whether they show a configuration, which is then to be one.
     """
 
     overrides: tuple[str, ...]
     multirun: bool = False
     config_dir: str | None = None
     passed_on: tuple[str, ...] = ()
+    shows_config: bool = False
 
     @property
     def config_dirs(self) -> tuple[str, ...]:
@@ -61,6 +63,10 @@ def read(arguments: Sequence[str]) -> Words:
         if getattr(found, name) is not None:
             raise ConfigError(f"--{name.replace('_', '-')}: is not used here; own options are added with --config-dir")
     shows = found.cfg is not None or found.info is not None or found.hydra_help or found.shell_completion
+    if found.cfg is None and (found.resolve or found.package is not None):
+        raise ConfigError(
+            f"{'--resolve' if found.resolve else '--package'}: goes with --cfg, which shows a configuration"
+        )
     for word in found.overrides:
         if not shows and "=" not in word and not word.startswith("~"):
             raise ConfigError(f"{word}: wants KEY=VALUE (a verb comes first: paribus {word} ...)")
@@ -72,6 +78,8 @@ def read(arguments: Sequence[str]) -> Words:
         multirun=found.multirun or mode[-1:] == ["MULTIRUN"],
         config_dir=found.config_dir,
         passed_on=tuple(arguments) if shows else (),
+        shows_config=found.cfg is not None
+        or found.info in ("all", "config", "defaults", "defaults-tree", "searchpath"),
     )
 
 

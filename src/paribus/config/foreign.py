@@ -6,7 +6,6 @@ import enum
 import inspect
 import os
 import re
-import traceback
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paribus.errors import ConfigError, ParibusError, nearest
+from paribus.errors import ConfigError, ParibusError, nearest, said
+from paribus.spec import path_of
 
 _PATH = re.compile(r"\b(Path|PathLike)\b")
 _MEMBERS = re.compile(r"\w*(Weights|Enum)\b")
@@ -57,11 +57,11 @@ class Foreign:
         """What names files or folders to read: its weights, and arguments whose parameter is annotated as a path."""
         names = path_parameters(self.function)
         found = {
-            key: Path(value).expanduser()
+            key: path_of(value)
             for key, value in self.arguments.items()
             if key in names and isinstance(value, str) and value
         }
-        return found if self.weights is None else {**found, WEIGHTS: Path(self.weights).expanduser()}
+        return found if self.weights is None else {**found, WEIGHTS: path_of(self.weights)}
 
     def refuse_unprovided(self, provided: Collection[str], where: str, subject: str) -> None:
         """Check that every argument without a default is given, or one of those that data of a subject provide.
@@ -92,15 +92,7 @@ class Foreign:
         except ParibusError:
             raise
         except Exception as error:
-            raise ConfigError(f"{self.target}: raised {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    """Return an error with the place in the user's code where it was raised."""
-    text = " ".join(str(error).split())[:300]
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+            raise ConfigError(f"{self.target}: raised {said(error)}") from error
 
 
 def called(value: Any) -> Any:

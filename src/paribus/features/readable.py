@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from paribus import digests
 from paribus.arrays import Ints
 from paribus.engine.sites import Site
 from paribus.errors import CheckpointError, ConfigError, DataError, nearest
@@ -17,6 +20,7 @@ from paribus.features.reader import Reader
 from paribus.measure.executor import Executor
 from paribus.models.autoencoders import load_sae
 from paribus.models.nets.sae import SparseAutoencoder
+from paribus.spec import path_of
 
 N_RANDOM = 400
 """Random directions that the null of a direction is drawn from."""
@@ -235,6 +239,23 @@ class Readable:
             DataError: If the file cannot be read.
         """
         try:
-            return torch.as_tensor(np.load(Path(path).expanduser(), allow_pickle=False), dtype=torch.float32)
-        except (OSError, ValueError) as error:
-            raise DataError(f"feature.path={path}: no readable .npy vector ({error})") from None
+            return torch.as_tensor(_numbers(digests.read(path_of(path))), dtype=torch.float32)
+        except (OSError, ValueError, EOFError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise DataError(f"feature.path={path}: no readable .npy vector ({said})") from None
+
+
+def _numbers(content: bytes) -> NDArray[Any]:
+    """Return the vector in the content of a ``.npy`` file.
+
+    Raises:
+        ValueError: If it is none, or holds another amount of numbers than it says.
+    """
+    stream = io.BytesIO(content)
+    read = np.lib.format.read_array_header_1_0
+    if np.lib.format.read_magic(stream) != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if len(shape) != 1 or dtype.kind not in "fiu" or shape[0] * dtype.itemsize != len(content) - stream.tell():
+        raise ValueError(f"it says {shape} of {dtype} and holds {len(content) - stream.tell()} bytes")
+    return np.frombuffer(content, dtype, offset=stream.tell()).copy()

@@ -13,6 +13,7 @@ from paribus.errors import CheckpointError
 from paribus.models import loading
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.sae import LENS_CONFIG, LENS_WEIGHTS, SAE
+from paribus.spec import path_of
 
 LENS_KINDS = ("standard", "jumprelu", "topk")
 
@@ -54,7 +55,7 @@ def load_sae(path: str | Path, *, clamp: float | None) -> SparseAutoencoder:
     Raises:
         CheckpointError: If something is missing, unsafe, damaged or of a kind that is not known.
     """
-    path = Path(path).expanduser()
+    path = path_of(path)
     return _load_lens(path) if path.is_dir() else sae_from_state(loading.load_state(path), clamp=clamp, where=str(path))
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from paribus import digests
 from paribus.errors import CheckpointError, nearest
+from paribus.spec import path_of
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
 _NESTED = (
@@ -43,7 +44,7 @@ def load_state(path: str | Path) -> dict[str, torch.Tensor]:
         >>> sorted(load_state("weights.pth"))
         ['bias', 'weight']
     """
-    file = Path(path).expanduser()
+    file = path_of(path)
     if not file.is_file():
         raise CheckpointError(f"checkpoint {file}: no such file")
     if file.suffix not in SUFFIXES:
@@ -134,7 +135,7 @@ def file_digest(path: str | None) -> str:
     if path is None:
         return ""
     try:
-        return digests.file_digest(Path(path).expanduser())
+        return digests.file_digest(path_of(path))
     except OSError as error:
         raise CheckpointError(f"checkpoint {path}: cannot be read ({error.strerror})") from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.spec import Spec, field
+from paribus.spec import Spec, field, path_of
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,7 @@ class SAE(Spec, kind="model/sae"):
 
 def sae_files(path: str | Path) -> dict[str, Path]:
     """Return the files that an autoencoder is read from: the state dict, or weights and settings of a folder."""
-    place = Path(path).expanduser()
+    place = path_of(path)
     if not place.is_dir():
         return {"sae": place}
     return {"sae_weights": place / LENS_WEIGHTS, "sae_settings": place / LENS_CONFIG}

@@ -135,13 +135,13 @@ def _digested(paths: Mapping[str, Path]) -> dict[str, InputFile]:
     Raises:
         DataError: If one is missing or cannot be read.
     """
-    files: dict[str, Path] = {}
-    for name, path in paths.items():
-        if path.is_dir():
-            files |= {f"{name}/{file.relative_to(path).as_posix()}": file for file in digests.files_below(path)}
-        else:
-            files[name] = path
+    files: dict[str, Path] = dict(paths)
     try:
+        for name, path in paths.items():
+            if path.is_dir():
+                inside = digests.files_below(path)
+                del files[name]
+                files |= {f"{name}/{file.relative_to(path).as_posix()}": file for file in inside}
         found = digests.file_digests(list(files.values()))
     except OSError as error:
         raise DataError(_cannot(files, error)) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
@@ -17,6 +16,7 @@ from paribus.running.resolved import Resolved
 from paribus.running.sequence import Sequence
 from paribus.running.setup import asked, refuse_format
 from paribus.running.steps import left_out, planned, step_requests, uncompared
+from paribus.spec import path_of
 from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store
@@ -74,7 +74,7 @@ def validate_store(spec: TrackingSpec) -> None:
         DataError: If the folder cannot be written, or its database is damaged.
     """
     if spec.kind == "local":
-        folder = Path(spec.folder).expanduser().absolute()
+        folder = path_of(spec.folder).absolute()
         local.database_uri(folder)
         local.refuse_unwritable(folder)
         local.refuse_file_store(folder)
@@ -99,7 +99,7 @@ def _existing_store(spec: TrackingSpec, otherwise: str) -> Store:
         ConfigError: If there is no store; the message begins with ``otherwise``.
     """
     if spec.kind == "local":
-        database = Path(spec.folder).expanduser().absolute() / local.DATABASE
+        database = path_of(spec.folder).absolute() / local.DATABASE
         if not database.is_file() or not database.stat().st_size:
             raise ConfigError(f"{otherwise}: no {database}")
     return open_store(spec, writing=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from paribus.config.restate import value_text
@@ -17,6 +16,7 @@ from paribus.running.request import Request, from_job
 from paribus.running.resolve import from_store, models_on, resolve
 from paribus.running.sequence import Sequence as Steps
 from paribus.running.steps import sequence_identity, step_requests
+from paribus.spec import path_of
 from paribus.tracking import local
 from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store
@@ -71,7 +71,7 @@ def is_there(spec: TrackingSpec) -> bool:
     """Return whether there is a store to look into."""
     if spec.kind != "local":
         return spec.kind == "server"
-    database = Path(spec.folder).expanduser().absolute() / local.DATABASE
+    database = path_of(spec.folder).absolute() / local.DATABASE
     return database.is_file() and database.stat().st_size > 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
+from paribus.spec import path_of
 from paribus.tracking.heartbeat import here, process_alive, process_started
 from paribus.tracking.provenance import git
 from paribus.tracking.spec import TrackingSpec
@@ -118,7 +119,7 @@ def record(
 def _placed(spec: TrackingSpec) -> dict[str, Any]:
     """Return where a store is, from whatever folder it is looked for."""
     found = asdict(spec)
-    return {**found, "folder": str(Path(spec.folder).expanduser().absolute())}
+    return {**found, "folder": str(path_of(spec.folder).absolute())}
 
 
 def keep(made: Record, spec: TrackingSpec) -> None:

@@ -30,9 +30,12 @@ def database_uri(folder: Path) -> str:
     """Return the tracking URI of the embedded store in ``folder``.
 
     Raises:
-        ConfigError: If the folder's name has a character that a database URI cannot hold.
+        ConfigError: If the folder's name has a character that a database URI cannot hold, or is a circle of links.
     """
-    path = (folder / DATABASE).resolve()
+    try:
+        path = (folder / DATABASE).resolve()
+    except (OSError, RuntimeError):  # Python 3.13 raises the first, older ones the second
+        raise ConfigError(f"tracking.folder: {folder} is a link that leads to itself") from None
     odd = [c for c in "%?#" if c in str(path)]
     if odd:
         raise ConfigError(

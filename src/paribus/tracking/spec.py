@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from paribus.errors import ConfigError
-from paribus.spec import Spec, field
+from paribus.spec import Spec, field, path_of
 
 SERVER_SCHEMES = ("http://", "https://", "databricks", "postgresql", "mysql", "mssql", "sqlite://")
 
@@ -53,6 +54,10 @@ class TrackingSpec(Spec, kind="tracking"):
                 f"TrackingSpec.uri: {self.uri!r} is no server address; write e.g. http://host:5000, "
                 "or use tracking=local for a store in a folder"
             )
+        try:
+            urlsplit(self.uri).port  # noqa: B018 (raises where there is none)
+        except ValueError as error:
+            raise ConfigError(f"TrackingSpec.uri: {self.uri!r} is no address ({error})") from None
 
 
 def database(spec: TrackingSpec) -> Path:
@@ -62,7 +67,7 @@ def database(spec: TrackingSpec) -> Path:
         >>> database(TrackingSpec(folder="/data/runs")).name
         'mlflow.db'
     """
-    return Path(spec.folder).expanduser().absolute() / "mlflow.db"
+    return path_of(spec.folder).absolute() / "mlflow.db"
 
 
 def has_runs(spec: TrackingSpec) -> bool:

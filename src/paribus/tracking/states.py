@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from paribus.errors import DataError
+from paribus.spec import path_of
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.heartbeat import is_lost
 from paribus.tracking.kept import FAILURE_TAG, PARENT_TAG
@@ -72,7 +73,7 @@ def run_states(spec: TrackingSpec) -> list[RunState]:
         return []
     if spec.kind == "server":
         return _asked(spec)
-    database = Path(spec.folder).expanduser().absolute() / DATABASE
+    database = path_of(spec.folder).absolute() / DATABASE
     if not database.is_file() or not database.stat().st_size:
         return []
     return _read(database, spec.experiment)

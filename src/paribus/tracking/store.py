@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from paribus import results
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, write_text
+from paribus.spec import path_of
 from paribus.tracking import heartbeat, local, manifest, server, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
@@ -335,20 +336,34 @@ def open_store(spec: TrackingSpec, *, writing: bool = True) -> Store:
     if spec.kind == "off":
         return FileStore()
     quiet()
-    root = Path(spec.folder).expanduser().absolute() if spec.kind == "local" else None
+    root = path_of(spec.folder).absolute() if spec.kind == "local" else None
     if root is not None:
         uri = local.prepare(root)
         if writing:
             local.refuse_moved(root)
     else:
         uri = str(spec.uri)
+        if not writing:
+            _refuse_missing(uri)
     return MlflowStore(_client(uri), spec.experiment, spec=spec, root=root)
+
+
+def _refuse_missing(uri: str) -> None:
+    """Refuse to look into a database file that is not there; opening it would create it.
+
+    Raises:
+        ConfigError: If it is not.
+    """
+    file = uri.removeprefix("sqlite:///")
+    if file != uri and not Path(file).is_file():
+        raise ConfigError(f"tracking.uri={uri}: there are no runs yet: no {file}")
 
 
 def _client(uri: str) -> MlflowClient:
     """Return this process's client for a tracking URI; opening one takes half a second."""
     key = (os.getpid(), uri)
     if key not in _clients:
+        server.refuse_silent(uri)
         with no_deprecations():
             from mlflow.exceptions import MlflowException
             from mlflow.tracking import MlflowClient
@@ -356,7 +371,7 @@ def _client(uri: str) -> MlflowClient:
             try:
                 client = MlflowClient(tracking_uri=uri, registry_uri=uri)
                 client.search_experiments(max_results=1)
-            except MlflowException as error:
+            except (MlflowException, ImportError) as error:  # the second: no driver for a database of this kind
                 raise ConfigError(f"tracking.uri={uri}: {one_line(error)}") from None
         _clients[key] = client
     client_: MlflowClient = _clients[key]

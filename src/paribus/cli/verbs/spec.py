@@ -16,6 +16,7 @@ from paribus.config.saving import save as write
 from paribus.errors import ConfigError
 from paribus.experiments.builds.older import document, overrides, result_file, words
 from paribus.running.run import run_job
+from paribus.spec import path_of
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 from paribus.sweep import signals
@@ -82,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
     if asked.dry_run or job.dry_run:
         print("Valid. Nothing was run.")
         return 0
-    return execute(spec, made, job, Path(asked.output_dir).expanduser(), Path(asked.file))
+    return execute(spec, made, job, path_of(asked.output_dir), Path(asked.file))
 
 
 def mapped(path: Path, extra: Sequence[str], config_dirs: Sequence[str]) -> tuple[LegacySpec, Request]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from paribus import seeds
 from paribus.errors import ConfigError, DataError
-from paribus.spec import DataSpec, field
+from paribus.spec import DataSpec, field, path_of
 from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
 from paribus.subjects.builds.families import BY_NAME
 from paribus.subjects.builds.rows import Rows
@@ -64,7 +64,7 @@ class BuildsStatink(DataSpec, kind="data/builds_statink"):
         Raises:
             DataError: If there are none.
         """
-        path = Path(self.path).expanduser()
+        path = path_of(self.path)
         if path.is_dir():
             found = sorted(p for p in path.iterdir() if p.suffix.lower() in (".csv", ".zip"))
         else:

@@ -13,7 +13,7 @@ import numpy as np
 
 from paribus import seeds
 from paribus.errors import ConfigError, DataError
-from paribus.spec import DataSpec, field
+from paribus.spec import DataSpec, field, path_of
 from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
 from paribus.subjects.builds.rows import Rows
 from paribus.subjects.builds.states import Codes
@@ -55,7 +55,7 @@ class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
         Raises:
             DataError: If it is not there.
         """
-        path = Path(self.path).expanduser()
+        path = path_of(self.path)
         found = path / "tokenized_data.csv" if path.is_dir() else path
         if not found.is_file():
             raise DataError(f"builds_tokenized: no file {found}")
@@ -73,7 +73,7 @@ class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
         """Return the files of token and weapon vocabulary that the ids belong to."""
         beside = self.file().parent
         vocabulary, weapons = self.vocab or beside / "vocab.json", self.weapon_vocab or beside / "weapon_vocab.json"
-        return Path(vocabulary).expanduser(), Path(weapons).expanduser()
+        return path_of(vocabulary), path_of(weapons)
 
     def input_files(self) -> Mapping[str, Path]:
         """Return the table, both vocabularies, and the kits where they are given.
@@ -83,7 +83,7 @@ class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
         """
         vocabulary, weapons = self.vocabulary_files()
         found = {"rows": self.file(), "vocabulary": vocabulary, "weapon_vocabulary": weapons}
-        return found if self.kits is None else {**found, "kits": Path(self.kits).expanduser()}
+        return found if self.kits is None else {**found, "kits": path_of(self.kits)}
 
     def load(self, vocabulary: Vocabulary | None = None, weapons: Weapons | None = None) -> Corpus:
         """Read the corpus; the ids are those of its own vocabulary, which must be the model's.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from paribus.errors import ConfigError
-from paribus.spec import DataSpec, field
+from paribus.errors import ConfigError, DataError
+from paribus.spec import DataSpec, field, path_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ class TableFields(DataSpec):
     n_train: int | None = field(None, low=2, help="Training rows; null for all.")
     balance: bool = field(False, help="Whether n_train is drawn equally from each domain x class.")
     seed: int = field(0, help="Draws held-out clusters and training rows.")
+
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the file.
+
+        Raises:
+            DataError: If it is a folder, which would be read file by file before anything is said.
+        """
+        if path_of(self.path).is_dir():
+            raise DataError(f"table {self.path}: is a folder; a .csv or .parquet file is needed")
+        return super().input_files()
 
     def check(self) -> None:
         """Check that no column has two roles, and that domains are named only where a column says them.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from paribus import seeds
 from paribus.arrays import Floats, Ints
 from paribus.errors import DataError, nearest
+from paribus.spec import path_of
 from paribus.subjects.selection import draw, hold_out
 from paribus.subjects.tables.data import MISSING, SPLITS, Column, TableData
 from paribus.subjects.tables.files import column_names, read_columns
@@ -50,7 +50,7 @@ def load(spec: TableFields) -> TableData:
     Raises:
         DataError: If the file is missing, damaged or too large, a column is missing or unfit, or a split is empty.
     """
-    file, where = Path(spec.path).expanduser(), f"table {spec.path}"
+    file, where = path_of(spec.path), f"table {spec.path}"
     features = _feature_names(spec, column_names(file), where)
     roles = {role: name for role in ROLES if (name := getattr(spec, role)) is not None}
     wanted = list(dict.fromkeys([*roles.values(), *features]))

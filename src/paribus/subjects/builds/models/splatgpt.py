@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import CheckpointError, ConfigError
 from paribus.models.sae import sae_files
-from paribus.spec import Spec, field
+from paribus.spec import Spec, field, path_of
 from paribus.subjects.builds.models.set_model import SetModel
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SplatGPT(Spec, kind="model/splatgpt"):
         Raises:
             CheckpointError: If it is not there.
         """
-        found = Path(self.path).expanduser()
+        found = path_of(self.path)
         if not found.is_dir():
             raise CheckpointError(f"splatgpt: no folder {found}")
         return found
@@ -57,7 +57,7 @@ class SplatGPT(Spec, kind="model/splatgpt"):
     def sae_file(self) -> Path | None:
         """Return the autoencoder's file, None where the folder has none."""
         if self.sae is not None:
-            return Path(self.sae).expanduser()
+            return path_of(self.sae)
         found = self.folder() / ("sae_model_ultra.pth" if self.variant == "ultra" else "sae_model.pth")
         return found if found.is_file() else None
 

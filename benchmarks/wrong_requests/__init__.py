@@ -1,0 +1,1 @@
+"""Wrong requests: written by hand, and generated over all groups, types and verbs."""
