@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
+from paribus.spec import path_of
 from paribus.subjects.images.arrays import Arrays
 from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
 from paribus.subjects.images.clusters import ALONE
@@ -30,7 +31,7 @@ REQUIRED = ("images", "labels")
 def load(spec: Arrays) -> ImageData:
     """Read the archive; see :meth:`paribus.subjects.images.arrays.Arrays.load`."""
     where = f"arrays {spec.path}"
-    archive = read_archive(Path(spec.path))
+    archive = read_archive(path_of(spec.path))
     pixels = as_bytes(archive["images"], where)
     n = len(pixels)
     labels, class_names = coded(archive["labels"], archive.get("class_names"), n, "labels", where)
@@ -65,7 +66,7 @@ def load(spec: Arrays) -> ImageData:
         return torch.from_numpy(pixels[rows])
 
     cut = choose(catalogue, roles, draws, where)
-    space = f"arrays {file_digest(Path(spec.path))}"
+    space = f"arrays {file_digest(path_of(spec.path))}"
     notes = () if "clusters" in archive else (ALONE,)
     return assemble(catalogue, roles, cut, read, fingerprint=spec.content(), cluster_space=space, notes=notes)
 
@@ -92,11 +93,12 @@ def read_archive(file: Path) -> dict[str, NDArray[Any]]:
             raise DataError(f"arrays {file}: a single array; an .npz archive with {', '.join(REQUIRED)} is needed")
         if not zipfile.is_zipfile(file):
             raise zipfile.BadZipFile
-        _refuse_false_sizes(file)
+        shapes = _true_shapes(file)
+        missing = [name for name in REQUIRED if name not in shapes]
+        if missing:
+            raise DataError(f"arrays {file}: lacks {', '.join(missing)}; it has {', '.join(shapes) or 'nothing'}")
+        _refuse_other_shapes(shapes["images"], f"arrays {file}")
         with np.load(file, allow_pickle=False) as archive:
-            missing = [name for name in REQUIRED if name not in archive]
-            if missing:
-                raise DataError(f"arrays {file}: lacks {', '.join(missing)}; it has {', '.join(archive) or 'nothing'}")
             return {name: archive[name] for name in archive}
     except FileNotFoundError:
         raise DataError(f"arrays {file}: no such file") from None
@@ -132,13 +134,14 @@ def _is_single_array(file: Path) -> bool:
         return stream.read(6) == b"\x93NUMPY"
 
 
-def _refuse_false_sizes(file: Path) -> None:
-    """Refuse an archive before memory is taken for it: arrays that are not there, or more than this machine holds.
+def _true_shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of an archive's arrays by name, without taking memory for them.
 
     Raises:
         DataError: If a header claims another size than its entry has, or all entries do not fit in memory.
     """
     total = 0
+    shapes: dict[str, tuple[int, ...]] = {}
     with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             total += entry.file_size
@@ -147,12 +150,21 @@ def _refuse_false_sizes(file: Path) -> None:
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, _, dtype = read(stream)
                 held = entry.file_size - stream.tell()
+            name = entry.filename.removesuffix(".npy")
+            shapes[name] = shape
             if not dtype.hasobject and math.prod(shape) * dtype.itemsize != held:
-                name = entry.filename.removesuffix(".npy")
                 raise DataError(f"arrays {file}: {name} says {shape} of {dtype}, but holds {held} bytes")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
     if total > memory:
         raise DataError(f"arrays {file}: holds {total / 1e9:.0f} GB, more than the memory of this machine")
+    return shapes
+
+
+def _refuse_other_shapes(shape: tuple[int, ...], where: str) -> None:
+    """Refuse what is no array of images by its shape."""
+    if len(shape) == 3 or (len(shape) == 4 and (shape[3] in (1, 3) or shape[1] in (1, 3))):
+        return
+    raise DataError(f"{where}: images must be [n, H, W], [n, H, W, 1 or 3] or [n, 1 or 3, H, W], not {shape}")
 
 
 def as_bytes(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
@@ -161,14 +173,11 @@ def as_bytes(images: NDArray[Any], where: str) -> NDArray[np.uint8]:
     Raises:
         DataError: If shape or values are not those of images.
     """
+    _refuse_other_shapes(images.shape, where)
     if images.ndim == 3:
         images = images[:, None]
-    elif images.ndim == 4 and images.shape[3] in (1, 3):
+    elif images.shape[3] in (1, 3):
         images = images.transpose(0, 3, 1, 2)
-    elif images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise DataError(
-            f"{where}: images must be [n, H, W], [n, H, W, 1 or 3] or [n, 1 or 3, H, W], not {images.shape}"
-        )
     if images.shape[2] != images.shape[3]:
         raise DataError(f"{where}: images must be square, got {images.shape[2]} x {images.shape[3]} pixels")
     if images.dtype == np.uint8:

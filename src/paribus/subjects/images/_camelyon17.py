@@ -12,6 +12,7 @@ import torch
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import DataError
+from paribus.spec import path_of
 from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
 from paribus.subjects.images.camelyon17 import Camelyon17
 from paribus.subjects.images.data import ImageData
@@ -35,7 +36,7 @@ def content(spec: Camelyon17) -> str:
     Raises:
         DataError: If the folder has not the layout, or a chosen patch is missing.
     """
-    root = Path(spec.path)
+    root = path_of(spec.path)
     files = input_files(spec)
     patches = digest_of_files([file for name, file in files.items() if name != METADATA], root)
     return of_files(spec, file_digest(files[METADATA]) + patches)
@@ -49,7 +50,7 @@ def input_files(spec: Camelyon17) -> Mapping[str, Path]:
     """
     frame, catalogue, roles = _catalogued(spec)
     cut = choose(catalogue, roles, _draws(spec), _where(spec))
-    patches, root = _patches(spec, frame, cut.kept), Path(spec.path)
+    patches, root = _patches(spec, frame, cut.kept), path_of(spec.path)
     if _streams(spec, len(patches)):
         index(patches, np.searchsorted(cut.kept, cut.rows["train"]))
     return {METADATA: root / METADATA, **{name: root / name for name in patches.names}}
@@ -99,8 +100,8 @@ def _draws(spec: Camelyon17) -> Draws:
 
 def _catalogued(spec: Camelyon17) -> tuple[pd.DataFrame, Catalogue, Roles]:
     where = _where(spec)
-    file = Path(spec.path) / METADATA
-    frame = _metadata(Path(spec.path), file_digest(file) if file.is_file() else "")
+    file = path_of(spec.path) / METADATA
+    frame = _metadata(path_of(spec.path), file_digest(file) if file.is_file() else "")
     centers = frame["center"].to_numpy(dtype=np.int64)
     present = sorted(set(centers.tolist()))
     if 0 not in present and 5 in present:

@@ -12,6 +12,7 @@ import torch
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import DataError, nearest
+from paribus.spec import path_of
 from paribus.subjects.images import clusters
 from paribus.subjects.images.assemble import Catalogue, Cut, Draws, assemble, choose
 from paribus.subjects.images.data import ImageData
@@ -55,9 +56,9 @@ def content(spec: ImageFolder) -> str:
     Raises:
         DataError: If there is no such folder, or it has not the layout.
     """
-    root, listing = Path(spec.path), _listed(spec)
+    root, listing = path_of(spec.path), _listed(spec)
     files = digest_of_files([root / name for name in listing.names], root)
-    table = "" if spec.cluster_file is None else f" {file_digest(Path(spec.cluster_file).expanduser())}"
+    table = "" if spec.cluster_file is None else f" {file_digest(path_of(spec.cluster_file))}"
     return of_files(spec, files + table)
 
 
@@ -67,13 +68,13 @@ def input_files(spec: ImageFolder) -> Mapping[str, Path]:
     Raises:
         DataError: If there is no such folder, or it has not the layout.
     """
-    root, listing = Path(spec.path), _listed(spec)
+    root, listing = path_of(spec.path), _listed(spec)
     if _streams(spec, len(listing.names)):
         cut = _cut(spec, listing)[0]
         index(_files(spec, listing, cut.kept), np.searchsorted(cut.kept, cut.rows["train"]))
     files = {name: root / name for name in listing.names}
     if spec.cluster_file is not None:
-        files["cluster_file"] = Path(spec.cluster_file).expanduser()
+        files["cluster_file"] = path_of(spec.cluster_file)
     return files
 
 
@@ -126,11 +127,11 @@ def _cut(spec: ImageFolder, listing: Listing) -> tuple[Cut, Catalogue, Roles]:
 
 
 def _cluster_space(spec: ImageFolder, listing: Listing) -> str:
-    root = Path(spec.path)
+    root = path_of(spec.path)
     files = digest_of_files([root / name for name in listing.names], root)
     space = f"image_folder {files} {list(listing.class_names)}"
     if spec.cluster_file is not None:
-        return f"{space} {file_digest(Path(spec.cluster_file).expanduser())}"
+        return f"{space} {file_digest(path_of(spec.cluster_file))}"
     return space if spec.cluster_pattern is None else f"{space} {spec.cluster_pattern}"
 
 
@@ -140,7 +141,7 @@ def _catalogued(spec: ImageFolder, listing: Listing, where: str) -> tuple[Catalo
     if spec.cluster_pattern is not None:
         together = clusters.by_pattern(listing.names, spec.cluster_pattern, where)
     elif spec.cluster_file is not None:
-        together = clusters.by_table(listing.names, Path(spec.cluster_file).expanduser(), where)
+        together = clusters.by_table(listing.names, path_of(spec.cluster_file), where)
     if spec.layout != "domains":
         one = np.zeros(len(groups), dtype=np.int64)
         splits = _by_split(groups, names, where) if spec.layout == "splits" else None
@@ -159,7 +160,7 @@ def _catalogued(spec: ImageFolder, listing: Listing, where: str) -> tuple[Catalo
 
 def _listed(spec: ImageFolder) -> Listing:
     """Return the images in the order of their names."""
-    root, where = Path(spec.path), f"image_folder {spec.path}"
+    root, where = path_of(spec.path), f"image_folder {spec.path}"
     if not root.is_dir():
         raise DataError(f"{where}: no such folder")
     groups = [""] if spec.layout == "classes" else _folders(root)

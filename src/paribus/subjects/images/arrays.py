@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from paribus.spec import DataSpec, field
+from paribus.spec import DataSpec, field, path_of
 from paribus.subjects.images.files import file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.images.splits import HELD_OUT, PROVIDES
@@ -61,7 +61,7 @@ class Arrays(DataSpec, kind="data/arrays"):
 
         Empty where no cluster occurs in two domains: there it makes no difference.
         """
-        file = Path(self.path)
+        file = path_of(self.path)
         if not file.is_file():
             return ""
         return _spanning(file, file_digest(file))
@@ -72,7 +72,7 @@ class Arrays(DataSpec, kind="data/arrays"):
         Raises:
             DataError: If there is no such file.
         """
-        return of_files(self, file_digest(Path(self.path)))
+        return of_files(self, file_digest(path_of(self.path)))
 
     def load(self) -> ImageData:
         """Read the archive.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -21,6 +22,7 @@ from paribus.subjects.images.files import THREADS
 AT_ONCE = 256
 MOST_PIXELS = 50_000_000
 """An image of more is refused before it is decoded: a small file can claim any size."""
+warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")  # PIL's words for the same
 
 
 def read_images(files: Sequence[Path], *, size: int, channels: int, description: str) -> torch.Tensor:
