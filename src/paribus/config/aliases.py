@@ -162,6 +162,7 @@ STORED = (
     "paribus.subjects.tables.factors.Donor",
     "paribus.subjects.tables.factors.Permute",
     "paribus.subjects.tables.table.Table",
+    "paribus.subjects.tokens.factors.TokenAt",
     "paribus.subjects.tokens.modular_addition.ModularAddition",
     "paribus.tracking.spec.TrackingSpec",
     "paribus.training.spec.TrainingSpec",

@@ -1,0 +1,52 @@
+"""What is varied in token sequences: an option of the ``factor`` group, without anything that needs torch."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from paribus.errors import ConfigError
+from paribus.measure.binding import Binding, FactorSpec
+from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.measure.factor import Factor
+
+
+@dataclass(frozen=True)
+class TokenAt(FactorSpec, kind="factor/token_at"):
+    """A token at one position, all others left as they are.
+
+    The right answer of a sequence may be another one then; readouts of the own label go on to mean the sequence as it
+    was. Read a feature, an output or kl where that is not what is asked.
+
+    Example:
+        >>> TokenAt(position=-1, tokens=[3, 5]).subject
+        'tokens'
+    """
+
+    subject: ClassVar[str] = "tokens"
+    work: ClassVar[str] = "paribus.subjects.tokens.varied"
+
+    position: int = field(0, help="Where, from 0, or from the end from -1.")
+    tokens: list[int] = field(
+        [],
+        low=0,
+        help="Which tokens, the baseline first; empty: all there are, evenly spread, up to most.",
+    )
+    most: int = field(10, low=2, help="The most tokens where none are named.")
+
+    def check(self) -> None:
+        """Refuse levels that are none."""
+        if len(self.tokens) == 1 or len(set(self.tokens)) != len(self.tokens):
+            raise ConfigError(f"TokenAt.tokens: must name at least two, each once, got {self.tokens}")
+
+    def bind(self, to: Binding) -> Factor:
+        """Look the position and the tokens up.
+
+        Raises:
+            ConfigError: If one does not exist.
+        """
+        found: Factor = importlib.import_module(self.work).bind(self, to)
+        return found
