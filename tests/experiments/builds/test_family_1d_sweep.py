@@ -134,9 +134,9 @@ def test_a_rung_without_a_test_says_why(keep_empty, absent):
     assert frame.loc[12, "untested"] == ""
     said = frame.loc[57, "untested"]
     if keep_empty or not absent:
-        assert said == f"{can} of {n} contexts can wear it; a test needs 30"
+        assert said == f"{can} of {n} contexts allow it; a test needs 30"
     else:
-        assert said.startswith(f"{can} of {n} contexts can wear it, 0 of them the baseline too (the others are empty")
+        assert said.startswith(f"{can} of {n} contexts allow it, 0 of them the baseline too (the others are empty")
     assert f"not tested in SSU: 57 AP: {said}" in result.diagnostics.warnings
 
 
@@ -155,7 +155,7 @@ def test_the_slope_per_ap_is_the_mean_of_the_contexts_own_slopes():
 
 
 def test_a_noisy_slope_has_an_interval_that_holds_it():
-    """Slopes of every context by hand, over the contexts that can wear all rungs of the curve."""
+    """Slopes of every context by hand, over the contexts that allow all rungs of the curve."""
     custom = run("noisy", family="SSU", rungs=[3, 12, 29]).aggregates.custom
     setup = setup_for("noisy")
     doses = [0, 3, 12, 29]

@@ -18,7 +18,7 @@ NONZERO = "not 0, size undecided"
 ABSENT = "no effect that counts"
 UNDECIDED = "undecided, n too small"
 UNMEASURED = "not measured"
-STANDINGS = f"{BEYOND}; {WITHIN}; {NONZERO}; {ABSENT}; {UNDECIDED}; {UNMEASURED} (no context can wear it)"
+STANDINGS = f"{BEYOND}; {WITHIN}; {NONZERO}; {ABSENT}; {UNDECIDED}; {UNMEASURED} (no context allows it)"
 """What the column ``standing`` may hold, for the meaning of columns."""
 
 _ORDER = (BEYOND, NONZERO, WITHIN, UNDECIDED, ABSENT, UNMEASURED)
@@ -63,7 +63,7 @@ def over_rungs(own: pd.DataFrame, rungs: pd.DataFrame) -> tuple[list[str], list[
     """Return what may be said of each family over all its rungs, and the AP that decides it.
 
     What is established at some rung is established of the family. No effect is said of it only where that holds at its
-    own rung, and nothing is seen at any other that contexts enough can wear.
+    own rung, and nothing is seen at any other that enough contexts allow.
 
     Args:
         own: Rows with family, ap and standing, one per family.

@@ -63,11 +63,11 @@ class SweepPlan:
             if n >= least:
                 said.append("")
             elif not wearable:
-                said.append(f"none of {total} contexts can wear it")
+                said.append(f"none of {total} contexts allow it")
             elif n == wearable:
-                said.append(f"{n} of {total} contexts can wear it; a test needs {least}")
+                said.append(f"{n} of {total} contexts allow it; a test needs {least}")
             else:
-                said.append(f"{wearable} of {total} contexts can wear it, {n} of them the baseline too{self._hint()}")
+                said.append(f"{wearable} of {total} contexts allow it, {n} of them the baseline too{self._hint()}")
         return said
 
     def _hint(self) -> str:
