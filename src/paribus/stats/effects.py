@@ -38,7 +38,7 @@ class Effect:
         n_clusters: Their clusters.
         ci_low: Lower end of the interval; NaN where there is none.
         ci_high: Upper end.
-        ci_adj_low: Lower end of the interval that holds for all rows of the family together; it stands beside
+        ci_adj_low: Lower end of the interval that holds for all rows of the family together; it belongs beside
             ``p_adj``.
         ci_adj_high: Its upper end.
         p: Sign-flip p of whole clusters.

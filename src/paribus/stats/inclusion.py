@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import stdtr
 
-from paribus.arrays import Floats
-from paribus.stats.clusters import ClusterSums, bootstrap_weights, join_units
+from paribus.arrays import Bools, Floats, Ints
+from paribus.stats.clusters import ClusterSums, bootstrap_weights, cluster_codes, join_units
 from paribus.stats.intervals import MIN_CLUSTERS
 from paribus.stats.multiplicity import adjust
 from paribus.stats.spec import StatsSpec
@@ -61,3 +61,27 @@ def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, d
             found += (adjusted <= level) & (np.sign(np.nan_to_num(means)) == sign)
         done += len(p)
     return np.where(enough, found / done, np.nan)
+
+
+def share_inclusion(
+    holds: Bools, cluster: Ints, least: float, *, rng: np.random.Generator, draws: int = DRAWS
+) -> Floats:
+    """Return in what share of cluster resamples each finding holds in at least a share ``least`` of the contexts.
+
+    Args:
+        holds: Whether each finding holds in each context ``[findings, n]``.
+        cluster: Cluster of each context ``[n]``.
+        least: The share from which on it counts.
+        rng: Draws the resamples.
+        draws: How many.
+
+    Example:
+        >>> holds = np.array([[True] * 20, [False] * 20])
+        >>> share_inclusion(holds, np.arange(20), 0.1, rng=np.random.default_rng(0)).tolist()
+        [1.0, 0.0]
+    """
+    codes, k = cluster_codes(cluster)
+    sizes = np.bincount(codes, minlength=k).astype(np.float64)
+    counts = np.array([np.bincount(codes, weights=row, minlength=k) for row in holds])
+    weights = np.concatenate(list(bootstrap_weights(k, draws, rng)))
+    return np.asarray(((weights @ counts.T) / (weights @ sizes)[:, None] >= least).mean(0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
@@ -18,8 +17,7 @@ from paribus.methods.ablate import ablate, singles
 from paribus.methods.cores import Cored, cores
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.stats.clusters import bootstrap_weights, cluster_codes
-from paribus.stats.inclusion import DRAWS
+from paribus.stats.inclusion import DRAWS, share_inclusion
 from paribus.stats.shares import shares
 
 COLUMNS = {"in_cores": "share of the contexts in which the units do something whose cores hold this unit"}
@@ -113,7 +111,7 @@ def _table(
     if not holds.size:
         return pd.DataFrame(columns=["epoch", *CORES])
     found_in = shares(holds.T, cluster, spec=setup.stats)
-    again = _again(holds, cluster, experiment.least_share, setup.rng("cores_inclusion"))
+    again = share_inclusion(holds, cluster, experiment.least_share, rng=setup.rng("cores_inclusion"))
     frame = pd.DataFrame(
         {
             "core": [" + ".join(np.array(names, object)[members]) for members in found.sets],
@@ -130,12 +128,3 @@ def _table(
     )
     frame.insert(0, "epoch", epoch)
     return frame
-
-
-def _again(holds: Bools, cluster: Ints, least: float, rng: np.random.Generator) -> Floats:
-    """Return in what share of cluster resamples each core reaches the share ``[cores]``."""
-    codes, k = cluster_codes(cluster)
-    sizes = np.bincount(codes, minlength=k).astype(np.float64)
-    counts = np.array([np.bincount(codes, weights=row, minlength=k) for row in holds])
-    weights = np.concatenate(list(bootstrap_weights(k, DRAWS, rng)))
-    return np.asarray(((weights @ counts.T) / (weights @ sizes)[:, None] >= least).mean(0))

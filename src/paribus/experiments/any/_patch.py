@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from paribus.arrays import Floats
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, place_of, rows_of
@@ -23,9 +22,8 @@ from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.methods.patch import Patched, patch
 from paribus.results.schema import BANDS, Aggregates, Figure
-from paribus.stats.bootstrap import tails
-from paribus.stats.clusters import ClusterSums, bootstrap_weights, joined
-from paribus.stats.intervals import MIN_CLUSTERS
+from paribus.stats.clusters import joined
+from paribus.stats.ratios import ratios_to
 
 COLUMNS = {
     "direction": "where values come from, and what they are put into",
@@ -37,8 +35,6 @@ COLUMNS = {
     "share_high": "upper end of that interval",
     "share_method": "how it was made; none: why there is none",
 }
-
-SHARE = ("share", "share_low", "share_high")
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ def _ways(experiment: Patch, setup: NetworkSetup) -> list[_Way]:
     if len(there) != len(here):
         raise DataError(
             f"experiment.factor.split: {factor.split} has {len(there)} contexts, {rows.said} has {len(here)}; pairs "
-            "stand at the same places of both"
+            "are at the same places of both"
         )
     ways = [_Way(factor, rows, f"{factor.split} -> {rows.said}")]
     if experiment.both:
@@ -154,54 +150,30 @@ def _bound(experiment: Patch, setup: NetworkSetup, executor: Executor, way: _Way
 
 
 def _labels(setup: NetworkSetup, at: At, experiment: Patch, way: _Way, found: Patched) -> list[dict[str, object]]:
-    total, shares = float(found.total.means[0]), _shares(setup, found)
+    share = ratios_to(
+        found.total,
+        found.sums,
+        spec=setup.stats,
+        rng=setup.rng("shares"),
+        otherwise="donors and contexts do not differ in the readout",
+    )
     labels: list[dict[str, object]] = []
     for row, text in enumerate(experiment.at()):
         place = Place.parse(place_of(text, at.executor))
-        part = str(place).removeprefix(str(place.site)).strip("[]")
         labels.append(
             {
                 "level": str(place) if text == AUTO else text,
                 "direction": way.name,
                 "site": str(place.site),
-                "part": part,
-                "total": total,
-                **{name: values[row] for name, values in shares.items()},
+                "part": str(place).removeprefix(str(place.site)).strip("[]"),
+                "total": float(found.total.means[0]),
+                "share": float(share.value[row]),
+                "share_low": float(share.low[row]),
+                "share_high": float(share.high[row]),
+                "share_method": share.method,
             }
         )
     return labels
-
-
-def _shares(setup: NetworkSetup, found: Patched) -> dict[str, list[float] | list[str]]:
-    """Return the ratio of each effect to the whole difference, with a percentile interval by cluster."""
-    total, n = found.total, len(found.means)
-    k = int(total.n_clusters[0])
-    se = float(total.standard_errors()[0])
-    nothing: dict[str, list[float] | list[str]] = {
-        name: [float("nan")] * n for name in ("share", "share_low", "share_high")
-    }
-    if k < MIN_CLUSTERS:
-        return {**nothing, "share_method": [f"none: {k} clusters, an interval needs {MIN_CLUSTERS}"] * n}
-    if not abs(float(total.means[0])) > 3 * se:
-        return {**nothing, "share_method": ["none: donors and contexts do not differ in the readout"] * n}
-    draws = _ratios(found.sums, total, setup.stats.n_bootstrap, setup.rng("shares"))
-    low, high = np.quantile(draws, tails(setup.stats), axis=0)
-    share = found.sums.sums.sum(1) / total.sums.sum()
-    return {
-        "share": share.tolist(),
-        "share_low": low.tolist(),
-        "share_high": high.tolist(),
-        "share_method": ["percentile"] * n,
-    }
-
-
-def _ratios(sums: ClusterSums, total: ClusterSums, n_draws: int, rng: np.random.Generator) -> Floats:
-    """Return ratios ``[draws, rows]`` in cluster resamples."""
-    drawn = [
-        (weights @ sums.sums.T) / (weights @ total.sums[0])[:, None]
-        for weights in bootstrap_weights(sums.sums.shape[1], n_draws, rng)
-    ]
-    return np.concatenate(drawn)
 
 
 def _say_unmoved(recorder: Recorder, labels: list[dict[str, object]], found: Patched) -> None:
