@@ -9,6 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "src"
 
 
+def path_of(module: str) -> Path:
+    """Return the file of a module below :data:`ROOT`."""
+    file = Path(*module.split(".")).with_suffix(".py")
+    return file if (ROOT / file).is_file() else Path(*module.split("."), "__init__.py")
+
+
 @cache
 def modules() -> dict[str, ast.Module]:
     """Return the parsed source of every module by its name."""

@@ -31,8 +31,8 @@ def check_name(name: str) -> str:
         ValueError: If it is not.
 
     Example:
-        >>> check_name("rung_deltas")
-        'rung_deltas'
+        >>> check_name("level_effects")
+        'level_effects'
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a table or figure must be named by [a-z0-9_]+, got {name!r}")
