@@ -33,7 +33,7 @@ ABOUT = {
     "stats": "Intervals, tests and nulls.",
     "tracking": "Where runs are kept. Nothing here changes a run's identity.",
     "experiment": "What is done. `paribus list` prints this list, `paribus list TYPE` one type.",
-    "factor": "What is varied in an experiment on any network. It stands inside the experiment: "
+    "factor": "What is varied in an experiment on any network. It belongs inside the experiment: "
     "`factor@experiment.factor=NAME` chooses it, `experiment.factor.VARIABLE=VALUE` sets a variable of it.",
     "study": "Bundles of experiments on one model. The command line beats a study, a study beats an option's values.",
 }

@@ -1,6 +1,6 @@
 """What Hydra finds of Paribus: its sweeper, which the entrypoint chooses, and the launcher ``workers``.
 
-Hydra reads every module of this namespace at every start, and more than once: what does the work stands elsewhere, and
+Hydra reads every module of this namespace at every start, and more than once: what does the work is elsewhere, and
 is imported when it is needed.
 """
 
@@ -21,7 +21,7 @@ class WorkersLauncher(Launcher):
     """Processes of this machine share the jobs (``workers=N``)."""
 
     def __init__(self, n: Any = None) -> None:
-        """Take the number of workers, which stands in the batch of the task as well."""
+        """Take the number of workers, which is in the batch of the task as well."""
         self.n = n
         self.does: Any = None
 
@@ -41,7 +41,7 @@ class BatchSweeper(Sweeper):
     """Runs the jobs that the entrypoint has composed and checked."""
 
     def __init__(self, max_batch_size: int | None = None, params: dict[str, str] | None = None) -> None:
-        """Take what Hydra's basic sweeper takes; what ``params`` say stands in the batch already."""
+        """Take what Hydra's basic sweeper takes; what ``params`` say is in the batch already."""
         self.max_batch_size = max_batch_size
         self.does: Any = None
 

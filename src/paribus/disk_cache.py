@@ -16,7 +16,7 @@ OFF = "off"
 
 
 def folder() -> Path | None:
-    """Return where entries stand, None where they are turned off; the folder need not exist."""
+    """Return where entries are kept, None where they are turned off; the folder need not exist."""
     named = os.environ.get(VARIABLE)
     if named == OFF:
         return None

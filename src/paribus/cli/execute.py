@@ -127,7 +127,7 @@ def _keep(started: Started, sweep: str, words: Words, folder: Path, workers: int
         problem = one_line(f"{type(error).__name__}: {error}")
         print(f"paribus: the store keeps no record of this sweep, so paribus status will not know it: {problem}")
         return
-    print(f"sweep {sweep}: paribus status tells how it stands, the same command again does what is missing", flush=True)
+    print(f"sweep {sweep}: paribus status tells its state, the same command again does what is missing", flush=True)
 
 
 def _through_hydra(task: Task, command: Sequence[str]) -> tuple[bool, str | None]:

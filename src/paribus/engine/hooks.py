@@ -48,7 +48,7 @@ class Visitor:
     """Sees (and may exchange) the value at a site during forward passes.
 
     Attributes:
-        value: What stood at the site in the last pass, before any edit; a copy unless ``stop``.
+        value: What was at the site in the last pass, before any edit; a copy unless ``stop``.
         calls: How often the site's module was passed since the start.
         log: Where the site is noted down when it is reached.
 

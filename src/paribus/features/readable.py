@@ -31,7 +31,7 @@ class Outputs:
 
     Attributes:
         names: Their names.
-        columns: Where each stands in the network's output ``[k]``.
+        columns: Where each is in the network's output ``[k]``.
 
     Example:
         >>> outputs = Outputs(("cat", "dog"))

@@ -81,14 +81,14 @@ def from_result(
     """Return the model of a training run from its result and its checkpoint files.
 
     A training that itself took a trained model says in its provenance what that was; its own data and, where it
-    depends on one, its own training are what stood in its configuration.
+    depends on one, its own training are those of its configuration.
     """
     taken = result.provenance
     before = dict(taken.get("resolved") or {})
     chosen = dict(taken.get("resolved_options") or {})
     tree = {group: result.config.get(group) for group in GROUPS}
     named = {group: (options or {}).get(group) for group in GROUPS}
-    trains = "training" in taken.get("needs", GROUPS)  # else it stood in the configuration, but made nothing
+    trains = "training" in taken.get("needs", GROUPS)  # else it was in the configuration, but made nothing
     for group in GROUPS:
         if _stands_for_another(tree[group]) or (group == "model" and before) or (group == "training" and not trains):
             tree[group], named[group] = before.get(group), chosen.get(group)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def without_training(request: Request) -> Request:
-    """Return a request that trains nothing and takes no trained model without the training that stood in its defaults.
+    """Return a request that trains nothing and takes no trained model without the training in its defaults.
 
     A training that its words name stays: it says how weights from a file were made.
     """

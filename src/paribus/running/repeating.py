@@ -1,4 +1,4 @@
-"""The line that gives a run again: this very one, wherever it stood."""
+"""The line that gives a run again: this very one, wherever it was."""
 
 from __future__ import annotations
 

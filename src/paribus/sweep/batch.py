@@ -18,7 +18,7 @@ class Batch:
     Attributes:
         words: The overrides of every job, by number, without those about Hydra itself.
         todo: Numbers of the jobs that are to be run, in order.
-        settled: What became of the others: taken from earlier runs, or known to fail.
+        settled: Outcomes of the others: taken from earlier runs, or known to fail.
         settings: What to do after a failure.
         workers: How many processes share the jobs.
         device: Where they compute: ``auto``, ``cpu`` or ``cuda``.

@@ -19,7 +19,7 @@ from paribus.sweep.workers.worker import Start, orders
 
 
 class Workers:
-    """Hands the jobs of a sweep to workers; how many there are stands in the batch of the task (``workers=N``)."""
+    """Hands the jobs of a sweep to workers; how many there are is in the batch of the task (``workers=N``)."""
 
     def __init__(self, task: object, config: DictConfig) -> None:
         """Take what Hydra hands over.
@@ -32,7 +32,7 @@ class Workers:
         self._task, self._batch, self._config = task, task.batch, config
 
     def launch(self) -> None:
-        """Run the jobs; what became of them stands in ``task.ended``."""
+        """Run the jobs; their outcomes are in ``task.ended``."""
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         run(self._task, self._batch, self._config)
 

@@ -93,7 +93,7 @@ class Live:
         return "  ".join(part for part in (f"{self.ended} of {self.total} jobs", self.counts(), self.left()) if part)
 
     def heading(self, number: int) -> str:
-        """Return the line that stands before a job that runs here."""
+        """Return the line before a job that runs here."""
         left = self.left()
         far = f" ({self.ended} of {self.total} through{', ' + left if left else ''})" if self.total > 1 else ""
         return f"\t#{number} : {' '.join(self._words[number])}{far}"

@@ -29,7 +29,7 @@ class Started:
 
     Attributes:
         known: The jobs, with the run that ``latest`` stands for named.
-        settled: What became of those that need not be run, by number.
+        settled: Outcomes of those that need not be run, by number.
     """
 
     known: tuple[Known, ...]

@@ -1,4 +1,4 @@
-"""How a sweep stands, asked from any shell: derived from the runs of its jobs."""
+"""The state of a sweep, asked from any shell: derived from the runs of its jobs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOST = 40
 
 @dataclass(frozen=True)
 class Status:
-    """How a sweep stands.
+    """The state of a sweep.
 
     Attributes:
         record: The sweep.
-        jobs: How each of its jobs stands, by number.
+        jobs: The state of each of its jobs, by number.
         earlier: How many of the finished ones are of an earlier sweep or run.
-        comparison: How its comparison stands, None where there is none or it has not begun.
+        comparison: The state of its comparison, None where there is none or it has not begun.
         left: Seconds that the rest takes, by earlier runs of its types; None where that is not known.
     """
 
@@ -39,7 +39,7 @@ class Status:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many jobs stand how."""
+        """How many jobs are in each state."""
         found = Counter(job.state for job in self.jobs)
         return {state: found[state] for state in standings.STATES if state in found}
 
@@ -72,7 +72,7 @@ class Status:
 
 
 def status(made: Record) -> Status:
-    """Return how a sweep stands now.
+    """Return the state of a sweep now.
 
     Raises:
         ParibusError: If a store cannot be read.
@@ -122,7 +122,7 @@ def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs]) -> float
 
 
 def text(stands: Status, *, most: int = MOST) -> str:
-    """Return how a sweep stands in lines: counts, then every job that is not finished, cut after ``most`` of them."""
+    """Return the state of a sweep in lines: counts, then every job that is not finished, cut after ``most`` of them."""
     made = stands.record
     going = f"running (process {made.process})" if made.is_running else "not running here"
     began = datetime.fromtimestamp(made.started).strftime("%Y-%m-%d %H:%M:%S")

@@ -64,7 +64,7 @@ class Task:
     Attributes:
         surroundings: What each job needs to know.
         batch: The jobs of the sweep, for the sweeper; None for a single run, and in a worker.
-        ended: What became of the jobs that the sweeper has seen the end of.
+        ended: Outcomes of the jobs that the sweeper has seen the end of.
     """
 
     def __init__(self, surroundings: Surroundings, batch: Batch | None = None) -> None:

@@ -1,6 +1,6 @@
 """What a store keeps of sweeps: one run each, in an MLflow experiment of their own, with one file.
 
-It is written once, at the start, and never changed: how the jobs of a sweep stand is derived from their own runs.
+It is written once, at the start, and never changed: the states of its jobs are derived from their own runs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``paribus status [SWEEP|latest]``: how a sweep stands, from any shell."""
+"""``paribus status [SWEEP|latest]``: the state of a sweep, from any shell."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from paribus.sweep.record import LATEST, find
 from paribus.sweep.status import MOST, status, text
 from paribus.tracking.spec import database, has_runs
 
-SUMMARY = "how a sweep stands: finished, running, failed, killed, to do; from any shell"
+SUMMARY = "the state of a sweep: finished, running, failed, killed, to do; from any shell"
 USAGE = """
 paribus status [SWEEP | latest] [--all] [--json] [tracking=... tracking.folder=DIR]
 
-How the jobs of a sweep stand: derived from their runs in the store, so that it is true also when the sweep was killed.
+The state of every job of a sweep: derived from its run in the store, so it is true also when the sweep was killed.
 SWEEP is its id, or the beginning or end of it; the latest one if it is left out.
 
 --all     list every job that is not finished, not the first 40

@@ -29,7 +29,7 @@ class LazyImages(LazyRows):
     dtype = torch.float32
 
     def __init__(self, inputs: Any, rows: Ints, *, digest: str) -> None:
-        """Stand for ``inputs[rows]``.
+        """Be ``inputs[rows]``, unread.
 
         Args:
             inputs: What gives float32 images by rows.

@@ -87,7 +87,7 @@ class Pool:
             orders: The jobs.
             policy: Says when no more are started.
             told: Called whenever a job was handed out or has ended: its number, its outcome, how many are running.
-            ended: What became of each job is put here, also when a signal comes.
+            ended: The outcome of each job is put here, also when a signal comes.
 
         Raises:
             KeyboardInterrupt: If a signal came; the jobs in hand have ended, or were ended.

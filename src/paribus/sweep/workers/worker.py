@@ -87,7 +87,7 @@ def _context(start: Start) -> HydraContext:
 
 
 def _done(order: Order, start: Start, context: HydraContext) -> Outcome:
-    """Run a job and return what became of it; a signal that found it is told, and the worker goes on."""
+    """Run a job and return its outcome; a signal that found it is told, and the worker goes on."""
     sweep = start.surroundings.sweep
     lost = Outcome(outcomes.FAILED, order.words, sweep, number=order.number, message="it left no outcome")
     task = Task(replace(start.surroundings, waits=order.waits))
