@@ -67,6 +67,15 @@ class ExperimentError(ParibusError):
     """
 
 
+class DivergedError(ExperimentError):
+    """A number that everything after it needs is not finite: a loss, for example.
+
+    Example:
+        >>> isinstance(DivergedError("the loss became nan in epoch 3"), ExperimentError)
+        True
+    """
+
+
 def said(error: BaseException) -> str:
     """Return what an error of somebody else's code says, in one line, with the place where it was raised.
 

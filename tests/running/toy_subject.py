@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 
-from paribus.errors import DataError
+from paribus.errors import CheckpointError, ConfigError, DataError, DivergedError
 from paribus.experiments.base import Experiment, Setup
 from paribus.experiments.subject import SubjectPlugin
 from paribus.results.evidence import Evidence
@@ -165,6 +168,23 @@ class SpotModel(ToyModel):
     trained_by: ClassVar[tuple[str, ...]] = ("toy_train", "toy_refine")
 
 
+ERRORS = {
+    "config": ConfigError("this layer is no such layer"),
+    "weights": CheckpointError("these are no weights"),
+    "numpy_memory": MemoryError("Unable to allocate 7.45 GiB for an array"),
+    "cpu_memory": RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
+    ),
+    "cuda_memory": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "diverged": DivergedError("the loss became nan in epoch 3"),
+    "library_nan": ValueError("Input X contains NaN."),
+    "store": sqlite3.OperationalError("database is locked"),
+    "disk": OSError(errno.ENOSPC, "No space left on device"),
+    "code": ZeroDivisionError("division by zero"),
+    "import": ImportError("no module named nowhere"),
+}
+
+
 @dataclass(frozen=True)
 class Fail(Toy):
     """Hands one table over and fails in the way it is told."""
@@ -180,6 +200,8 @@ class Fail(Toy):
             raise KeyboardInterrupt("SIGTERM")
         if self.how == "data":
             raise DataError("row 7 is broken")
+        if self.how in ERRORS:
+            raise ERRORS[self.how]
         if self.how == "table":
             recorder.table(Table("Bad name", "x", self.evidence, pd.DataFrame({"x": [1]})))
         if self.how == "figure":

@@ -6,13 +6,15 @@ import contextlib
 import gc
 import logging
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -25,6 +27,39 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _MEMORY_WORDS)
+
+
+Made = TypeVar("Made")
+_heard: ContextVar[Callable[[str], None]] = ContextVar("heard", default=log.warning)
+
+
+@contextlib.contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Let a run hear of every batch that was halved inside, so that it can keep that beside its numbers.
+
+    Example:
+        >>> said = []
+        >>> with heard_by(said.append):
+        ...     say("out of memory with 8 rows at once; going on with 4")
+        >>> len(said)
+        1
+    """
+    token = _heard.set(listener)
+    try:
+        yield
+    finally:
+        _heard.reset(token)
+
+
+def say(message: str) -> None:
+    """Tell the run that goes on, or the log where there is none.
+
+    Example:
+        >>> with heard_by(print):
+        ...     say("going on with 4 rows")
+        going on with 4 rows
+    """
+    _heard.get()(message)
 
 
 class Batches:
@@ -58,12 +93,7 @@ class Batches:
             if self._fits(step, slice(start, start + size), size):
                 start += size
                 continue
-            # Outside the handler, so that the traceback no longer holds the failed step's tensors.
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            self.limit = max(1, size // 2)
-            log.warning("out of memory with %d rows at once; going on with %d", size, self.limit)
+            self.limit = _halved(size)
 
     @staticmethod
     def _fits(step: Callable[[slice], None], rows: slice, size: int) -> bool:
@@ -74,6 +104,34 @@ class Batches:
                 raise
             return False
         return True
+
+
+def halving(limit: int, work: Callable[[int], Made]) -> Made:
+    """Return ``work(limit)``, done anew with half the limit as often as memory runs out.
+
+    Raises:
+        RuntimeError: The memory error itself, if a single row does not fit.
+
+    Example:
+        >>> halving(512, lambda rows: rows)
+        512
+    """
+    while True:
+        try:
+            return work(limit)
+        except (RuntimeError, MemoryError) as error:
+            if limit <= 1 or not is_out_of_memory(error):
+                raise
+        limit = _halved(limit)
+
+
+def _halved(size: int) -> int:
+    """Make room and return half of a size; called outside the handler, whose traceback holds the failed tensors."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    say(f"out of memory with {size} rows at once; going on with {max(1, size // 2)}")
+    return max(1, size // 2)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.config.opened import recording
+from paribus.engine.batches import heard_by
 from paribus.errors import ConfigError
 from paribus.experiments import plugins
 from paribus.experiments.base import perform
@@ -90,7 +91,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
     def work(living: Living) -> Result:
         own = (living.run.folder, living.workspace.folder)
         plugin, wanted = plugins.named(request.subject), asked(resolved, store)
-        with recording() as opened:
+        with recording() as opened, heard_by(living.recorder.warn):
             setup = plugin.setup(wanted)
             for line in plugin.notes(wanted, setup):
                 living.recorder.warn(line)

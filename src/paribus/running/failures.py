@@ -7,16 +7,16 @@ import re
 import sqlite3
 from collections.abc import Iterator
 
-from paribus.errors import CheckpointError, ConfigError, DataError
+from paribus.errors import CheckpointError, ConfigError, DataError, DivergedError
 
 CONFIG, DATA, MEMORY, NAN, CODE, INTERRUPTED, STORE, WORKER = (
     "config", "data", "memory", "nan", "code", "interrupted", "store", "worker killed",
 )  # fmt: skip
 OF_THE_JOB = frozenset({CONFIG, DATA, NAN, CODE})
 """Failures that come again when the same job is run by the same code."""
-_NAN = re.compile(r"\bnan\b|not finite|non-?finite|\bdiverged\b", re.IGNORECASE)
-_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
-_STORE = re.compile(r"\bMlflowException\b|\bsqlite3\.|\bsqlalchemy\.")
+_NAN = re.compile(r"\bnans?\b|\binf(inity)?\b|not finite|non-?finite", re.IGNORECASE)
+"""What libraries say of numbers that are not finite; what Paribus itself raises is told by its class alone."""
+_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|ALLOC_FAILED", re.I)
 _OF_THE_STORE = ("mlflow", "sqlalchemy", "requests", "urllib3")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -28,13 +28,8 @@ def kind(error: BaseException) -> str:
         >>> kind(ValueError("the loss is not finite")), kind(KeyError("x")), kind(MemoryError())
         ('nan', 'code', 'memory')
     """
-    chain = list(_chain(error))
-    for one in chain:
-        found = _kind(one)
-        if found is not None:
-            return found
-    said = " ".join(str(one) for one in chain)  # of a step of a sequence that failed, there is only what it said
-    return STORE if _STORE.search(said) else NAN if _NAN.search(said) else CODE
+    found = (_kind(one) for one in _chain(error))
+    return next((each for each in found if each is not None), CODE)
 
 
 def _kind(error: BaseException) -> str | None:
@@ -46,12 +41,14 @@ def _kind(error: BaseException) -> str | None:
         return DATA
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _MEMORY.search(str(error)):
         return MEMORY
-    if isinstance(error, FloatingPointError):
+    if isinstance(error, DivergedError | FloatingPointError):
         return NAN
     module = type(error).__module__.partition(".")[0]
     if module in _OF_THE_STORE or isinstance(error, sqlite3.Error):
         return STORE
-    return STORE if isinstance(error, OSError) and error.errno in _DISK else None
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return STORE
+    return NAN if isinstance(error, ValueError | ArithmeticError) and _NAN.search(str(error)) else None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -235,6 +235,7 @@ class _Progress:
         self.source: ModelSource | None = None
         self.untrained: str | None = None
         self.chosen: Result | None = None
+        self.errors: list[Exception] = []
 
     def step(self, step: Request, given: tuple[Result, ...] = ()) -> Result | None:
         """Run a step, or skip it where the training before it failed; return its result if it finished."""
@@ -247,6 +248,7 @@ class _Progress:
             )
         except Exception as error:  # the step's own run says FAILED; the other steps go on
             message = one_line(error)
+            self.errors.append(error)
             log.error("step %s: %s", step.step, message)
             self._row(
                 step, status="FAILED", run_id=error.run_id if isinstance(error, ParibusError) else None, message=message
@@ -284,7 +286,8 @@ class _Progress:
         bad = [row for row in self.rows if row["status"] not in (FINISHED, LEFT_OUT)]
         if bad:
             listed = "; ".join(f"{row['step']} {row['status']}: {row['message']}" for row in bad)
-            raise ExperimentError(f"{len(bad)} of {len(self.rows)} steps did not finish: {listed}")
+            cause = self.errors[0] if self.errors else None  # of what kind the failure is, the first one tells
+            raise ExperimentError(f"{len(bad)} of {len(self.rows)} steps did not finish: {listed}") from cause
         return _parent_result(self.living, self.results)
 
 

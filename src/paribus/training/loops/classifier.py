@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from paribus import seeds
 from paribus.config.science import is_stated
-from paribus.errors import CheckpointError, ExperimentError
+from paribus.errors import CheckpointError, DivergedError
 from paribus.models.loading import fit_state
 from paribus.subjects.images.splits import SPLITS
 from paribus.subjects.labelled import LabelledData
@@ -103,7 +103,7 @@ def train_classifier(
         progress: Wraps the range of epochs, to show how far it got.
 
     Raises:
-        ExperimentError: If the loss is not finite; the epoch is named.
+        DivergedError: If the loss is not finite; the epoch is named.
         CheckpointError: If the kept state belongs to another training.
     """
     loop = _Loop(model, data, spec, seed=int(rng.integers(2**62)), workspace=workspace, device=device)
@@ -179,7 +179,7 @@ class _Loop:
         self.epoch = epoch
         self.loss = float(total) / len(train)
         if not np.isfinite(self.loss):
-            raise ExperimentError(
+            raise DivergedError(
                 f"training: the loss became {self.loss} in epoch {epoch}; a lower training.lr (now {self.spec.lr:g})"
                 " or training.init_scale may help"
             )

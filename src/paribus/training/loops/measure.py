@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from paribus.arrays import Ints
+from paribus.engine.batches import halving
 from paribus.subjects.images.data import EightBitImages
 from paribus.subjects.labelled import LabelledData
 
@@ -142,10 +143,12 @@ def evaluate(
 
 def accuracy(model: nn.Module, images: SplitImages, batch_limit: int) -> float:
     """Return the share of a split's images that the model labels rightly."""
-    right = 0
-    for batch, labels in images.batches(torch.arange(len(images)), batch_limit):
-        right += int((model(batch).argmax(dim=1) == labels).sum())
-    return right / len(images)
+
+    def right(size: int) -> int:
+        batches = images.batches(torch.arange(len(images)), size)
+        return sum(int((model(batch).argmax(dim=1) == labels).sum()) for batch, labels in batches)
+
+    return halving(batch_limit, right) / len(images)
 
 
 def feature_rank(model: nn.Module, images: SplitImages, batch_limit: int) -> float:
@@ -157,14 +160,18 @@ def feature_rank(model: nn.Module, images: SplitImages, batch_limit: int) -> flo
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not linears:
         return float("nan")
-    seen: list[torch.Tensor] = []
-    handle = linears[-1].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().flatten(1)))
-    try:
-        for batch, _ in images.batches(torch.arange(min(RANK_ROWS, len(images))), batch_limit):
-            model(batch)
-    finally:
-        handle.remove()
-    return effective_rank(torch.cat(seen))
+
+    def features(size: int) -> torch.Tensor:
+        seen: list[torch.Tensor] = []
+        handle = linears[-1].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().flatten(1)))
+        try:
+            for batch, _ in images.batches(torch.arange(min(RANK_ROWS, len(images))), size):
+                model(batch)
+        finally:
+            handle.remove()
+        return torch.cat(seen)
+
+    return effective_rank(halving(batch_limit, features))
 
 
 def effective_rank(features: torch.Tensor) -> float:

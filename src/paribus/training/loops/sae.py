@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from paribus import seeds
-from paribus.errors import CheckpointError, ExperimentError
+from paribus.errors import CheckpointError, DivergedError
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.training.loops.workspace import CheckpointStore
 from paribus.training.sae import SAEQuality, SAETraining
@@ -67,7 +67,7 @@ def train_sae(
         progress: Wraps the range of evaluations.
 
     Raises:
-        ExperimentError: If the loss is not finite.
+        DivergedError: If the loss is not finite.
         CheckpointError: If the kept state belongs to another training.
     """
     loop = _Loop(sae, train, held_out, settings, seed, f"{identity}/{settings}/{seed}", workspace)
@@ -161,7 +161,7 @@ class _Loop:
         error = (x - reconstruction).square().mean() / max(self.variance, 1e-12)
         loss = error + settings.l1 * f.sum(1).mean()
         if not torch.isfinite(loss):
-            raise ExperimentError(f"training: the loss became {loss.item()} in step {step}; a lower lr may help")
+            raise DivergedError(f"training: the loss became {loss.item()} in step {step}; a lower lr may help")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._project_gradient()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from paribus import seeds
 from paribus.engine.batches import to_device
-from paribus.errors import CheckpointError, DataError, ExperimentError
+from paribus.errors import CheckpointError, DataError, DivergedError
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
 from paribus.subjects.builds.contexts import remove_some
 from paribus.subjects.builds.states import WEAPON_COLUMN, Codes
@@ -73,7 +73,7 @@ def train_set_completion(
 
     Raises:
         DataError: If there are too few builds to hold any out.
-        ExperimentError: If the loss is not finite.
+        DivergedError: If the loss is not finite.
         CheckpointError: If the kept state belongs to another training.
     """
     loop = _Loop(network, builds, vocabulary, settings, seed, f"{identity}/{settings}/{seed}", workspace, device)
@@ -132,7 +132,7 @@ class _Loop:
             total += float(loss.detach()) * len(rows)
         train_loss = total / len(order)
         if not np.isfinite(train_loss):
-            raise ExperimentError(f"training: the loss became {train_loss} in epoch {epoch}; a lower lr may help")
+            raise DivergedError(f"training: the loss became {train_loss} in epoch {epoch}; a lower lr may help")
         val_loss, recall = self._validate()
         entry = SetCompletionEpoch(epoch, train_loss, val_loss, recall)
         if all(val_loss < before.val_loss for before in self.history):

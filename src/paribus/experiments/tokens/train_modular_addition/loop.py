@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from paribus.errors import CheckpointError, ExperimentError
+from paribus.errors import CheckpointError, DivergedError
 from paribus.training.loops.workspace import CheckpointStore
 
 RESUME = "resume"
@@ -91,7 +91,7 @@ def train_modular(
         progress: Wraps the range of epochs.
 
     Raises:
-        ExperimentError: If the loss is not finite.
+        DivergedError: If the loss is not finite.
         CheckpointError: If the kept state belongs to another training.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, betas=BETAS)
@@ -111,7 +111,7 @@ def train_modular(
             group["lr"] = settings.lr * min(1.0, epoch / max(1, settings.warm_up))
         loss = cross_entropy(network(rows), wanted)
         if not torch.isfinite(loss):
-            raise ExperimentError(f"training: the loss became {loss.item()} in epoch {epoch}; a lower lr may help")
+            raise DivergedError(f"training: the loss became {loss.item()} in epoch {epoch}; a lower lr may help")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
