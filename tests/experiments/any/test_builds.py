@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from paribus.errors import ConfigError
+from paribus.config.compose import jobs
+from paribus.errors import ConfigError, DataError
 from paribus.experiments.any.ablate import Ablate
 from paribus.experiments.any.cores import Cores
 from paribus.experiments.any.grid import Grid
@@ -16,6 +17,7 @@ from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.builds.any_network import network_setup
 from paribus.experiments.builds.setup import build_setup
 from paribus.factors import spec as factors
+from paribus.running.validate import validate
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.factors import Families, Family, Weapon
 from paribus.subjects.builds.generated import BuildsGenerated
@@ -86,3 +88,19 @@ def test_what_builds_do_not_have_is_refused_by_name(setup):
         Sweep(factor=Family(rungs=[4])).validate(setup("dose"))
     with pytest.raises(Exception, match="these builds have no label"):
         Probe(place="output_layer.input").validate(setup("dose"))
+
+
+BUILDS = ["data=builds_generated", "data.n_builds=60", "slice=all", "constraints=legal", "model=planted"]
+FAMILIES = ["factor@experiment.factor=families"]
+
+
+def test_a_type_that_may_lack_a_feature_needs_none_on_builds_either():
+    validate(jobs(["experiment=ablate", *BUILDS, *FAMILIES, "tracking=off"])[0])
+    with pytest.raises(ConfigError, match="nothing"):
+        validate(jobs(["experiment=ablate", *BUILDS, *FAMILIES, "tracking=off", "slice.family_filter=[nothing]"])[0])
+
+
+def test_a_target_on_builds_is_refused_on_other_data_in_a_sentence():
+    words = ["experiment=split_half", "data=digits_scanners", "feature=dose", "experiment.target.family=SSU"]
+    with pytest.raises(DataError, match="digits_scanners gives images, but split_half works on builds here"):
+        validate(jobs([*words, "tracking=off"])[0])

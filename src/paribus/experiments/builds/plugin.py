@@ -17,6 +17,7 @@ from paribus.experiments.checkpoints import Checkpoint
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.subject import SubjectPlugin
 from paribus.results.values import plain
+from paribus.spec import DataSpec
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Corpus
 from paribus.subjects.builds.models.set_model import SetModel
@@ -39,11 +40,12 @@ class Builds(SubjectPlugin):
         if asked.trained is not None and asked.trained.planned:
             return
         found = self._builds(asked)
-        if "feature" in asked.experiment.needs:
-            found.reader  # noqa: B018 - looks the feature up
-            held = asked.experiment.stable_tokens if isinstance(asked.experiment, BuildExperiment) else ()
-            found.look_up(held)
-        asked.experiment.validate(found if asked.experiment.subject == self.name else network_setup(found))
+        experiment = asked.experiment
+        if "feature" in experiment.needs:
+            if found.feature is not None or "feature" not in experiment.may_lack:
+                found.reader  # noqa: B018 - looks the feature up
+            found.look_up(experiment.stable_tokens if isinstance(experiment, BuildExperiment) else ())
+        experiment.validate(found if experiment.subject == self.name else network_setup(found))
 
     def setup(self, asked: Asked) -> BuildSetup | NetworkSetup:
         """Load corpus and model, each once per process, and put the setup together.
@@ -105,6 +107,11 @@ def load(asked: Asked) -> Corpus:
     node, model = asked.nodes.get("data"), asked.nodes.get("model")
     if node is None:
         raise ConfigError(f"data: {asked.experiment.type} needs a corpus, e.g. data=builds_generated")
+    if isinstance(node, DataSpec) and node.subject != Builds.name:
+        raise DataError(
+            f"data: {asked.called} gives {node.subject}, but {asked.experiment.type} works on builds here, e.g. "
+            "data=builds_generated"
+        )
 
     def make() -> Any:
         return node.call() if isinstance(node, Foreign) else load_corpus(node, model)
