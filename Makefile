@@ -8,8 +8,8 @@ DEVICE ?= cuda
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: run test lint ui bench gpu mutants soak docs clean install
-run: $(STAMP)  ## the shortcut study: 2 conditions x 3 seeds, every intervention, the comparison figure
-	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(3)' workers=auto
+run: $(STAMP)  ## the shortcut study: 2 conditions x 8 seeds, every intervention, ends in statements and a figure
+	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(8)' workers=auto
 
 test: $(STAMP)  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from paribus.compare.arms import compare_arms, holm, one_arm
+from paribus.compare.arms import Unadjusted, compare_arms, holm, in_families, one_arm
 from paribus.stats import few
+from paribus.stats.multiplicity import adjust
 from paribus.stats.spec import StatsSpec
 
 STATS = StatsSpec(n_permutations=99)
@@ -153,7 +154,7 @@ def test_one_arm_inverts_its_own_test_and_has_a_p_only_where_zero_means_nothing(
     assert one_arm(values[:3], spec=STATS, rng=np.random.default_rng(0)).ci_method == "none: 3 runs"
 
 
-def rows(arrays):
+def unadjusted(arrays):
     found = [one_arm(a, spec=STATS, rng=np.random.default_rng(0), against_zero=True) for a in arrays]
     table = pd.DataFrame(
         {
@@ -162,7 +163,11 @@ def rows(arrays):
             "p": [f.p for f in found],
         }
     )
-    return holm(table, [f.intervals for f in found], confidence=0.95)
+    return Unadjusted(table, [f.intervals for f in found])
+
+
+def rows(arrays):
+    return holm(unadjusted(arrays), confidence=0.95)
 
 
 @given(st.integers(0, 10_000))
@@ -188,10 +193,27 @@ def test_there_is_no_adjusted_interval_at_a_level_that_the_design_cannot_reach()
 def test_holm_counts_only_what_was_tested():
     table = pd.DataFrame({"smallest_p": [0.01, 0.01, np.nan], "ci_method": ["none"] * 3, "p": [0.01, 0.04, np.nan]})
     nothing = [lambda _: few.Interval(np.nan, np.nan, "none")] * 3
-    found = holm(table, nothing, confidence=0.95)
+    found = holm(Unadjusted(table, nothing), confidence=0.95)
     assert found["p_adj"].tolist()[:2] == pytest.approx([0.02, 0.04])
     assert found["smallest_p_adj"].tolist()[:2] == pytest.approx([0.02, 0.02])
     assert list(found.columns) == [
         "smallest_p", "smallest_p_adj", "ci_method", "ci_adj_low", "ci_adj_high", "ci_adj_method", "p", "p_adj",
     ]  # fmt: skip
-    assert len(holm(table.iloc[:0], [], confidence=0.95)) == 0
+    assert len(holm(Unadjusted(table.iloc[:0], []), confidence=0.95)) == 0
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_families_reach_over_tables_and_their_intervals_agree_with_their_p(seed):
+    draw = np.random.default_rng(seed)
+    arrays = [draw.normal(size=8).round(1) + shift for shift in (0.0, 0.5, 1.0, 2.0, 3.0, 0.2)]
+    whole = unadjusted(arrays)
+    parts = [Unadjusted(whole.frame.iloc[rows], whole.intervals[rows]) for rows in (slice(0, 2), slice(2, 6))]
+    names = [["a", "b"], ["b", "a", "b", "b"]]
+    found = pd.concat(in_families(parts, names, {"a": "holm", "b": "bh"}, confidence=0.95))
+    alone = {"a": [0, 3], "b": [1, 2, 4, 5]}
+    for name, method in (("a", "holm"), ("b", "bh")):
+        assert found["p_adj"].iloc[alone[name]].tolist() == adjust(whole.frame["p"].iloc[alone[name]], method).tolist()
+    for _, row in found.iterrows():
+        if not row["ci_adj_method"].startswith("none"):
+            assert (not row["ci_adj_low"] <= 0 <= row["ci_adj_high"]) == (row["p_adj"] <= 0.05 + 1e-12)

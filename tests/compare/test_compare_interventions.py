@@ -17,6 +17,9 @@ from paribus.stats.spec import StatsSpec
 
 STATS = StatsSpec(n_bootstrap=300, n_permutations=199)
 EPOCHS = (1, 10, 100)
+LEFT = {"mean_difference": 0.1, "inlp": 1.0}
+"""Share of the swap effect that each eraser leaves."""
+PRIMARY = ["swap_effect", "swap_removed"]
 
 
 def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, ranking=None, rng=None, params=None):
@@ -28,7 +31,8 @@ def model_runs(condition, seed, *, n_train=600, raw=0.6, delta=0.0, ranking=None
             {"epoch": e, "method": m, "split": s, "head_acc_raw": raw_values[e],
              "head_acc_raw_ci_low": raw_values[e] - 0.1, "head_acc_raw_ci_high": raw_values[e] + 0.1,
              "head_acc_ablated": raw_values[e] + change, "delta": change, "ci_low": change - 0.1,
-             "ci_high": change + 0.1, "auroc_delta": auroc, "auroc_ci_low": auroc - 0.05, "auroc_ci_high": auroc + 0.05}
+             "ci_high": change + 0.1, "auroc_delta": auroc, "auroc_ci_low": auroc - 0.05, "auroc_ci_high": auroc + 0.05,
+             "swap_remaining": LEFT[m] + noise()}
             for e in EPOCHS for m in ("mean_difference", "inlp") for s in ("id_val", "ood")
             for change in [delta + noise()] for auroc in [0.0 if ranking is None else ranking + noise()]
         ]
@@ -520,3 +524,57 @@ def test_a_row_of_an_experiment_on_any_network_is_compared_by_its_level():
     assert sorted(found["value"].round(2)) == [0.0, 0.01, 0.02, 1.0, 1.01, 1.02]
     with pytest.raises(ConfigError, match="ablate_level_effect needs one"):
         CompareInterventions(endpoints=["ablate_level_effect"])
+
+
+def families(result):
+    tables = [result.tables[name].frame for name in ("conditions", "tests", "other_erasers")]
+    return [pd.concat([t[(t["family"] == name) & t["p"].notna()] for t in tables])
+            for name in ("primary", "exploratory")]  # fmt: skip
+
+
+def declared(seeds, **settings):
+    endpoints = [*CompareInterventions().endpoints, "swap_removed"]
+    runs = study({"standard": seeds, "grokking": seeds}, **settings)
+    return compared(runs, endpoints=endpoints, primary=PRIMARY)[0]
+
+
+def test_six_primary_tests_of_eight_pairs_can_be_established_and_all_others_are_exploratory():
+    result = declared(range(8))
+    primary, exploratory = families(result)
+    assert len(primary) == 6 and set(primary["endpoint"]) == set(PRIMARY)
+    assert primary["smallest_p_adj"].tolist() == pytest.approx([6 * 2 / 256] * 6)
+    assert set(exploratory["endpoint"]).isdisjoint({"swap_effect"})
+    assert exploratory["smallest_p_adj"].iloc[0] == pytest.approx(len(exploratory) * 2 / 256)
+    lines = result.aggregates.custom["summary"]
+    assert lines[0].startswith("Primary family: 6 tests") and "adjusted 0.0469" in lines[0]
+    there = [line for line in lines if line.startswith("The shortcut is there")]
+    gone = [line for line in lines if line.startswith("Erasing mean_difference removes 90 %")]
+    assert len(there) == len(gone) == 2 and all("adjusted p = 0.0469" in line for line in (*there, *gone))
+    (undecided,) = [line for line in lines if line.startswith("Not decided: ")]
+    assert undecided.count("grokking against standard") == 2
+    later = lines[lines.index(undecided) + 1 :]
+    assert later[0].startswith("Exploratory: ") and not any(": established" in line for line in later)
+    assert any("inlp" in line and "other erasers" in line for line in later)
+    assert sorted(result.aggregates.custom["established"]) == sorted(
+        f"{endpoint}: {condition}" for endpoint in PRIMARY for condition in ("standard", "grokking")
+    )
+
+
+def test_what_stands_out_beside_the_primary_family_is_not_established():
+    result = declared(range(8), delta=0.3)
+    tests = result.tables["tests"].frame.set_index("endpoint")
+    assert tests.loc["ablation_delta_ood", "p_adj"] <= 0.05
+    assert "ablation_delta_ood: grokking" not in result.aggregates.custom["established"]
+    lines = [line for line in result.aggregates.custom["summary"] if "change of OOD accuracy" in line]
+    assert any("stands out" in line for line in lines)
+
+
+def test_seven_seeds_cannot_establish_a_primary_family_of_six():
+    result = declared(range(7))
+    assert "Nothing can be established" in result.aggregates.custom["summary"][0]
+    assert result.aggregates.custom["established"] == []
+
+
+def test_a_primary_endpoint_must_be_compared():
+    with pytest.raises(ConfigError, match="swap_removed is not among the endpoints"):
+        CompareInterventions(primary=["swap_removed"])

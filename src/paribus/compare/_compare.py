@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare import sentences
-from paribus.compare.arms import COLUMNS, Intervals, compare_arms, holm, one_arm
+from paribus.compare.arms import COLUMNS, Intervals, Unadjusted, compare_arms, holm, one_arm
 from paribus.compare.collect import select
 from paribus.compare.compare import Compare
 from paribus.compare.several import differing
@@ -146,7 +146,7 @@ def _tests(
             first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": metric, "training": group}
             rows.append({**first, "reference": reference, **rest, "flag": found.missing})
     columns = ["smallest_p", "endpoint", "label", "training", "reference", *COLUMNS, "flag"]
-    table = holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence)
+    table = holm(Unadjusted(pd.DataFrame(rows, columns=columns), intervals), confidence=spec.confidence)
     return table.rename(columns={"training": "group"})
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from paribus.compare import sentences
+from paribus.compare.arms import Unadjusted
 from paribus.compare.collect import select
 from paribus.compare.compare_interventions import CompareInterventions
 from paribus.compare.contrasts import condition_table, contrast_table, factor_table
@@ -20,6 +21,10 @@ from paribus.compare.effects import (
     steering_curves,
 )
 from paribus.compare.endpoints import Choice
+from paribus.compare.erasers import ENDPOINT as SWAP_REMOVED
+from paribus.compare.erasers import eraser_table
+from paribus.compare.families import FAMILY, PRIMARY, adjusted
+from paribus.compare.statements import statements
 from paribus.compare.units import units_of
 from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
@@ -41,16 +46,19 @@ UNITS: Mapping[str, str] = {
 }
 TESTS: Mapping[str, str] = {
     "smallest_p": "smallest p the design can reach, whatever the data",
-    "smallest_p_adj": "the same after Holm, were all other tests unremarkable",
+    "smallest_p_adj": "the same after adjustment, were all other tests unremarkable",
     "design": "paired_sign_flip where both arms have the same seeds, label_permutation otherwise",
     "difference": "mean of the condition minus mean of the reference, over seeds",
     "ci_low": "lower end of the interval that inverts the test of p: 0 is outside exactly where p <= 1 - confidence",
     "ci_method": "how: sign_flip or paired_sign_flip, label_permutation; student_t or welch_t where the test cannot "
     "reject with so few runs, and no claim rests on it; none below four runs or where all units are equal",
-    "ci_adj_low": "lower end at the level at which Holm judged the row: 0 is outside exactly where p_adj <= "
+    "ci_adj_low": "lower end at the level at which the row was judged: 0 is outside exactly where p_adj <= "
     "1 - confidence; none where the design cannot reach that level",
     "p": "two-sided, exact where it can be enumerated",
-    "p_adj": "Holm over this table",
+    "p_adj": "adjusted over the family: Holm; the exploratory family Benjamini-Hochberg. Without a column family the "
+    "table is one",
+    "family": "primary: the tests declared before looking, over all tables; exploratory: all others, which establish "
+    "nothing",
     "p_mann_whitney": "exact Mann-Whitney p of unpaired arms, beside the p that is adjusted",
     "auroc_change": "the AUROC beside an accuracy, over the same units, with auroc_ci_low, auroc_ci_high and auroc_p; "
     "not adjusted. Where accuracy moves and the AUROC does not, the threshold moved",
@@ -85,18 +93,35 @@ def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) 
         )
     rng, spec = setup.rng("compare_interventions"), setup.stats
     units, uneven = units_of(effects)
-    conditions = condition_table(units, spec=spec, rng=rng)
+    within = condition_table(units, spec=spec, rng=rng)
     _reference(experiment, effects, recorder)
-    tests, missing = contrast_table(effects, experiment.endpoints, experiment.reference, spec=spec, rng=rng)
-    factors, crowded = factor_table(effects, runs, experiment.endpoints, experiment.factors, spec=spec, rng=rng)
+    between, missing = contrast_table(effects, experiment.endpoints, experiment.reference, spec=spec, rng=rng)
+    main, crowded = factor_table(effects, runs, experiment.endpoints, experiment.factors, spec=spec, rng=rng)
+    other = _other_erasers(experiment, runs, choice, setup)
+    conditions, tests, factors, *erasers = adjusted(
+        (within, between, main, *other), experiment.primary, confidence=spec.confidence
+    )
     if missing and experiment.missing_seeds == "refuse":
         raise ExperimentError(f"compare_interventions: {missing[0]} missing_seeds=flag compares what is there")
     for line in dict.fromkeys((*notes, *unread, *uneven, *missing, *crowded)):
         recorder.warn(line)
     _hand_over(recorder, effects, units, conditions, tests, factors, curves)
+    for table in erasers:
+        recorder.table(Table("other_erasers", "Share of the swap effect that other erasers remove.",
+                             Evidence.COMPARISON, table, TESTS))  # fmt: skip
     chance = chance_of(runs) if experiment.chance is None else experiment.chance
     _figures(experiment, recorder, effects, tests, described(runs), chance, spec.confidence)
-    return _aggregates(experiment, effects, conditions, tests, factors, recorder, spec.confidence)
+    return _aggregates(experiment, effects, (conditions, tests, factors, *erasers), recorder, spec.confidence)
+
+
+def _other_erasers(
+    experiment: CompareInterventions, runs: Sequence[CollectedRun], choice: Choice, setup: RunsSetup
+) -> list[Unadjusted]:
+    """Return what the other erasers remove, where what one removes is a primary endpoint."""
+    if SWAP_REMOVED not in experiment.primary:
+        return []
+    rng = setup.rng("compare_interventions/erasers")
+    return [eraser_table(runs, choice, experiment.reference, spec=setup.stats, rng=rng)]
 
 
 def _select(experiment: CompareInterventions, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
@@ -161,8 +186,8 @@ def _figures(
         roles = {"label": "training", "value": "difference", "p": "p_adj", **by_endpoint, **ends("ci_adj")}
         drawn = Figure.of("forest", "tests", name="differences", **roles)
         says = (
-            "Mean difference with the interval at the level of Holm's adjustment over all endpoints and "
-            "conditions, as p is; none where so few seeds cannot reach that level."
+            "Mean difference with the interval at the level of the adjustment over its family, as p is; none where "
+            "so few seeds cannot reach that level."
         )
         recorder.figure(drawn.titled(f"Difference from {experiment.reference}, over seeds", says, xlabel="difference"))
 
@@ -175,17 +200,25 @@ def _order(experiment: CompareInterventions, effects: pd.DataFrame) -> list[str]
 def _aggregates(
     experiment: CompareInterventions,
     effects: pd.DataFrame,
-    conditions: pd.DataFrame,
-    tests: pd.DataFrame,
-    factors: pd.DataFrame,
+    tables: Sequence[pd.DataFrame],
     recorder: Recorder,
     confidence: float,
 ) -> Aggregates:
-    lines = sentences.reach(tests, confidence)
-    lines += [sentences.condition_line(row, confidence) for _, row in conditions.iterrows()]
-    lines += [sentences.contrast_line(row, confidence) for _, row in tests.iterrows()]
-    lines += [sentences.factor_line(row, confidence) for _, row in factors.iterrows()]
-    established = [row for _, row in tests.iterrows() if sentences.is_established(row, confidence)]
+    conditions, tests, factors, *erasers = tables
+    if experiment.primary:
+        others = erasers[0] if erasers else pd.DataFrame({"training": [], FAMILY: []})
+        lines = statements(conditions, tests, others, factors, method=experiment.method, confidence=confidence)
+    else:
+        lines = sentences.reach(tests, confidence)
+        lines += [sentences.condition_line(row, confidence) for _, row in conditions.iterrows()]
+        lines += [sentences.contrast_line(row, confidence) for _, row in tests.iterrows()]
+        lines += [sentences.factor_line(row, confidence) for _, row in factors.iterrows()]
+    declared = [
+        row for table in ((conditions, tests) if experiment.primary else (tests,)) for _, row in table.iterrows()
+    ]
+    established = [
+        row for row in declared if row.get(FAMILY, PRIMARY) == PRIMARY and sentences.is_established(row, confidence)
+    ]
     for _, row in tests.iterrows():
         if row["difference"] == row["difference"]:
             recorder.metric(f"{row['endpoint']}/{row['training']}_minus_{row['reference']}", float(row["difference"]))
@@ -216,9 +249,9 @@ def _hand_over(
     recorder.table(Table("units", "One row per endpoint, condition and seed.", kind, units, UNITS))
     within = "Each endpoint within each condition, over seeds; p against no effect."
     recorder.table(Table("conditions", within, kind, conditions, TESTS))
-    recorder.table(Table("tests", "Each condition against the reference, Holm over all rows.", kind, tests, TESTS))
+    recorder.table(Table("tests", "Each condition against the reference, over seeds.", kind, tests, TESTS))
     if not factors.empty:
-        recorder.table(Table("factors", "Main effects within seed and the other factors, Holm.", kind, factors, TESTS))
+        recorder.table(Table("factors", "Main effects within seed and the other factors.", kind, factors, TESTS))
     recorder.table(
         Table("ablation_curves", "OOD accuracy over epochs, raw and ablated, of every run.", kind, curves[0])
     )

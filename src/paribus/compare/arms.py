@@ -14,7 +14,7 @@ from paribus.stats import few
 from paribus.stats.bootstrap import Interval
 from paribus.stats.intervals import NONE
 from paribus.stats.inversion import UNREACHED
-from paribus.stats.multiplicity import adjust, holm_confidences
+from paribus.stats.multiplicity import adjust, bh_confidences, holm_confidences
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -184,36 +184,75 @@ def one_arm(
     return ArmSummary(floor, len(found), float(found.mean()), around.low, around.high, around.method, p, bounded)
 
 
-def holm(table: pd.DataFrame, intervals: Sequence[Intervals], *, confidence: float) -> pd.DataFrame:
-    """Return ``table`` with what adjustment by Holm over all its rows adds to ``p`` and to the interval.
+@dataclass(frozen=True)
+class Unadjusted:
+    """Rows that were tested, before adjustment.
+
+    Attributes:
+        frame: Rows with ``smallest_p``, ``p`` and ``ci_method``.
+        intervals: For each row its interval at any confidence.
+    """
+
+    frame: pd.DataFrame
+    intervals: Sequence[Intervals]
+
+
+CONFIDENCES = {"holm": holm_confidences, "bh": bh_confidences}
+"""How wide an interval must be that agrees with the adjusted p, by the way of adjusting."""
+
+
+def holm(tested: Unadjusted, *, confidence: float) -> pd.DataFrame:
+    """Return rows with what adjustment by Holm over all of them adds to ``p`` and to the interval.
+
+    See :func:`in_families`.
+    """
+    return in_families([tested], [[""] * len(tested.frame)], {"": "holm"}, confidence=confidence)[0]
+
+
+def in_families(
+    tested: Sequence[Unadjusted], families: Sequence[Sequence[str]], methods: Mapping[str, str], *, confidence: float
+) -> list[pd.DataFrame]:
+    """Return tables with what adjustment within families of their rows adds to ``p`` and to the interval.
 
     ``p_adj`` comes after ``p``; ``smallest_p_adj``, what the design could reach after adjustment were all other rows
-    unremarkable, after ``smallest_p``; ``ci_adj_low, ci_adj_high`` and ``ci_adj_method``, at the level at which Holm
-    judged the row, after ``ci_method``. They agree: 0 lies outside ``ci_adj_*`` exactly where
+    unremarkable, after ``smallest_p``; ``ci_adj_low, ci_adj_high`` and ``ci_adj_method``, at the level at which the
+    row was judged, after ``ci_method``. They agree: 0 lies outside ``ci_adj_*`` exactly where
     ``p_adj <= 1 - confidence``. There is none at a level that the design cannot reach: a t interval could contradict
     ``p_adj``.
 
     Args:
-        table: Rows with ``smallest_p``, ``p`` and ``ci_method``.
-        intervals: For each row its interval at any confidence.
-        confidence: Of the family.
+        tested: The tables; a family may reach over several.
+        families: For each table the family of every row.
+        methods: How each family is adjusted: ``holm`` or ``bh``.
+        confidence: Of every family.
     """
-    table = table.copy()
-    p = table["p"].to_numpy(float)
-    tested = int(np.isfinite(p).sum())
-    adjusted = [
-        NOTHING if math.isnan(level) else _adjusted(make(level))
-        for make, level in zip(intervals, holm_confidences(p, confidence), strict=True)
+    of = np.array([name for names in families for name in names], dtype=object)
+    p = np.concatenate([each.frame["p"].to_numpy(float) for each in tested])
+    floors = np.concatenate([each.frame["smallest_p"].to_numpy(float) for each in tested])
+    intervals = [make for each in tested for make in each.intervals]
+    p_adj, floor_adj, levels = (np.full(len(p), math.nan) for _ in range(3))
+    for name, method in methods.items():
+        own = of == name
+        p_adj[own] = adjust(p[own], method)
+        floor_adj[own] = np.minimum(floors[own] * max(1, int(np.isfinite(p[own]).sum())), 1.0)
+        levels[own] = CONFIDENCES[method](p[own], confidence)
+    around = [
+        NOTHING if math.isnan(level) else _adjusted(make(level)) for make, level in zip(intervals, levels, strict=True)
     ]
-    _after(table, "p", "p_adj", adjust(p, "holm"))
-    _after(table, "smallest_p", "smallest_p_adj", (table["smallest_p"] * max(1, tested)).clip(upper=1.0))
-    for name, values in (
-        ("ci_adj_method", [each.method for each in adjusted]),
-        ("ci_adj_high", np.array([each.high for each in adjusted], dtype=np.float64)),
-        ("ci_adj_low", np.array([each.low for each in adjusted], dtype=np.float64)),
-    ):
-        _after(table, "ci_method", name, values)
-    return table
+    tables, first = [], 0
+    for each in tested:
+        table, rows = each.frame.copy(), slice(first, first + len(each.frame))
+        first += len(table)
+        _after(table, "p", "p_adj", p_adj[rows])
+        _after(table, "smallest_p", "smallest_p_adj", floor_adj[rows])
+        for name, values in (
+            ("ci_adj_method", [one.method for one in around[rows]]),
+            ("ci_adj_high", np.array([one.high for one in around[rows]], dtype=np.float64)),
+            ("ci_adj_low", np.array([one.low for one in around[rows]], dtype=np.float64)),
+        ):
+            _after(table, "ci_method", name, values)
+        tables.append(table)
+    return tables
 
 
 def _adjusted(interval: Interval) -> Interval:

@@ -44,6 +44,13 @@ class CompareInterventions(Experiment):
         choices=tuple(ENDPOINTS),
         help="Endpoints that the experiments declare; the tests are adjusted over exactly these.",
     )
+    primary: list[str] = field(
+        [],
+        unstated=[],
+        choices=tuple(ENDPOINTS),
+        help="Endpoints whose tests, in each condition and between them, are one family, adjusted by Holm; all other "
+        "tests are then exploratory. Empty: each table is a family.",
+    )
     reference: str = field("standard", help="Training condition that the others are compared with.")
     method: str = field(
         "mean_difference",
@@ -88,6 +95,9 @@ class CompareInterventions(Experiment):
             raise ConfigError(f"CompareInterventions.accuracy_limits: must be [low, high], got {limits!r}")
         if not self.endpoints or len(set(self.endpoints)) < len(self.endpoints):
             raise ConfigError("CompareInterventions.endpoints: name each endpoint once, at least one")
+        beside = sorted(set(self.primary) - set(self.endpoints))
+        if beside:
+            raise ConfigError(f"CompareInterventions.primary: {beside[0]} is not among the endpoints")
         generic = sorted(name for name in self.endpoints if "level" in ENDPOINTS[name].choices)
         if generic and not self.level:
             raise ConfigError(f"CompareInterventions.level: {generic[0]} needs one, such as level='unit 3'")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from paribus.compare.arms import COLUMNS, Intervals, compare_arms, holm, one_arm
+from paribus.compare.arms import COLUMNS, Intervals, Unadjusted, compare_arms, one_arm
 from paribus.compare.declared import ENDPOINTS
 from paribus.compare.endpoints import model_of
 from paribus.compare.units import arms_of
@@ -25,7 +25,7 @@ RANKING = ("auroc_change", "auroc_ci_low", "auroc_ci_high", "auroc_p")
 """What the AUROC does beside an endpoint of accuracy: its mean (difference), interval and p, not adjusted."""
 
 
-def condition_table(units: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
+def condition_table(units: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> Unadjusted:
     """Return each endpoint's mean and interval in each condition; where 0 means no effect, tested against 0.
 
     Args:
@@ -57,7 +57,7 @@ def condition_table(units: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Gene
         )
     columns = ["endpoint", "label", "unit", "training", "n_seeds", "mean", "ci_low", "ci_high", "ci_method",
                "smallest_p", "p", *RANKING]  # fmt: skip
-    return holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence)
+    return Unadjusted(pd.DataFrame(rows, columns=columns), intervals)
 
 
 def _ranking(changes: list[float], declared: Endpoint, spec: StatsSpec, rng: np.random.Generator) -> dict[str, float]:
@@ -70,8 +70,8 @@ def _ranking(changes: list[float], declared: Endpoint, spec: StatsSpec, rng: np.
 
 def contrast_table(
     effects: pd.DataFrame, endpoints: Sequence[str], reference: str, *, spec: StatsSpec, rng: np.random.Generator
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return every condition against ``reference`` for every declared endpoint, Holm over all of them.
+) -> tuple[Unadjusted, list[str]]:
+    """Return every condition against ``reference`` for every declared endpoint.
 
     Returns:
         The table and sentences about missing seeds and sizes.
@@ -103,7 +103,7 @@ def contrast_table(
             notes += [f"{where}: seeds {found.missing}."] if found.missing else []
             notes += [f"{where}: {arms.left_out}."] if arms.left_out else []
     columns = ["smallest_p", "endpoint", "label", "unit", "training", "reference", *COLUMNS, *RANKING, "flag"]
-    return holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence), notes
+    return Unadjusted(pd.DataFrame(rows, columns=columns), intervals), notes
 
 
 def factor_table(
@@ -114,7 +114,7 @@ def factor_table(
     *,
     spec: StatsSpec,
     rng: np.random.Generator,
-) -> tuple[pd.DataFrame, list[str]]:
+) -> tuple[Unadjusted, list[str]]:
     """Return the main effect of every factor on every endpoint where the full factorial was run; else no rows.
 
     A factor is a param with exactly two levels. Pairs differ in one factor only, within seed and training-set size.
@@ -163,7 +163,7 @@ def factor_table(
                     "n_unpaired": effect.n_unpaired,
                 }
             )
-    return holm(pd.DataFrame(rows, columns=columns), intervals, confidence=spec.confidence), notes
+    return Unadjusted(pd.DataFrame(rows, columns=columns), intervals), notes
 
 
 def _levels(runs: Sequence[CollectedRun], name: str) -> dict[Hashable, Any]:

@@ -92,6 +92,8 @@ def read(endpoint: Endpoint, run: CollectedRun, choice: Choice) -> Reading | Unr
     if not math.isfinite(value):
         return Unread(f"{endpoint.value} of its table {endpoint.table!r} is {value:g}")
     low, high = (float(row[end]) if end else math.nan for end in (endpoint.low, endpoint.high))
+    if endpoint.one_minus:
+        value, low, high = 1 - value, 1 - high, 1 - low
     ranking = math.nan if endpoint.ranking is None else float(row[endpoint.ranking.value])
     return Reading(value, low, high, float(row[endpoint.epoch]), ranking, remark)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from paribus.compare.arms import T_METHODS
+from paribus.compare.families import EXPLORATORY, FAMILY
 from paribus.stats.intervals import NONE
 
 DESIGNS = {
@@ -102,9 +103,8 @@ def contrast_line(row: pd.Series[Any], confidence: float) -> str:
     g = float(row["hedges_g"])
     text += f"Hedges g {g:.2f}; ".replace("-", "−") if not math.isnan(g) else ""
     text += f"{p_text(float(row['p']))}; {_adjusted(row, confidence)})"
-    verdict = "established" if is_established(row, confidence) else "not established after adjustment"
     return (
-        f"{text}: {verdict}."
+        f"{text}: {_verdict(row, confidence)}."
         + _threshold(row, confidence, moves=is_established(row, confidence))
         + (f" Seeds {row['flag']}." if row["flag"] else "")
     )
@@ -118,7 +118,15 @@ def factor_line(row: pd.Series[Any], confidence: float) -> str:
     n = int(row["n_pairs"])
     text += f"{_amount(float(row['effect']), row, True)} over {n} {'pair' if n == 1 else 'pairs'} "
     text += f"({interval(row, confidence, signed=True)}; {p_text(float(row['p']))}; {_adjusted(row, confidence)}): "
-    return f"{text}{'established' if is_established(row, confidence) else 'not established after adjustment'}."
+    return f"{text}{_verdict(row, confidence)}."
+
+
+def _verdict(row: pd.Series[Any], confidence: float) -> str:
+    """Return the verdict on a test; one that was not declared before looking establishes nothing."""
+    small = is_established(row, confidence)
+    if row.get(FAMILY) == EXPLORATORY:
+        return "stands out" if small else "does not stand out after adjustment"
+    return "established" if small else "not established after adjustment"
 
 
 def _amount(value: float, row: pd.Series[Any], signed: bool) -> str:

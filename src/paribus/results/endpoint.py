@@ -41,7 +41,7 @@ class Endpoint:
         label: What it is, for tables, figures and sentences.
         table: The table that holds it.
         value: Column of its value.
-        low: Column of the lower end of its interval over contexts; empty where it has none, as all inputs are measured.
+        low: Column of the lower end of its interval over contexts; empty where there is none.
         high: Column of the upper end.
         unit: Unit of its axis.
         zero: Whether 0 means "no effect", so that it is tested against 0 within a condition.
@@ -50,6 +50,8 @@ class Endpoint:
         choices: Columns whose value the comparison chooses (``method``, ``direction``, ``layer``).
         epoch: Column of the checkpoint.
         ranking: What the AUROC does beside it, where accuracy may move by the threshold alone.
+        one_minus: Whether the column holds the share that is left of what the endpoint is about: its value is 1 minus
+            that.
 
     Example:
         >>> drop = Endpoint("ood_drop", "loss of accuracy", "noise", "delta", "low", "high", "accuracy", zero=True)
@@ -70,6 +72,7 @@ class Endpoint:
     choices: tuple[str, ...] = ()
     epoch: str = "epoch"
     ranking: Companion | None = None
+    one_minus: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:

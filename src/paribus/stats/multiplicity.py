@@ -88,3 +88,26 @@ def holm_confidences(p: ArrayLike, confidence: float) -> Floats:
     found = np.full(raw.shape, np.nan)
     found[~np.isnan(raw)] = 1 - own
     return found
+
+
+def bh_confidences(p: ArrayLike, confidence: float) -> Floats:
+    """Return for each p the confidence of the interval that agrees with the decision of Benjamini and Hochberg on it.
+
+    Of ``m`` tests they reject the ``k`` smallest; every interval then gets the level ``k (1 - confidence) / m``
+    (Benjamini and Yekutieli 2005), at which the share of intervals of rejected rows that miss is bounded. With none
+    rejected ``k`` is 1. An interval that inverts the test of ``p`` leaves 0 out if and only if the adjusted p is at
+    most ``1 - confidence``.
+
+    Args:
+        p: Raw p-values, any shape; NaN (no test was made) stays NaN and does not count in the family.
+        confidence: Of the family.
+
+    Example:
+        >>> [round(float(c), 4) for c in bh_confidences([0.001, 0.02, 0.9], 0.95)]
+        [0.9667, 0.9667, 0.9667]
+    """
+    raw = np.asarray(p, dtype=np.float64)
+    tested = ~np.isnan(raw)
+    m, alpha = int(tested.sum()), 1 - confidence
+    rejected = int((adjust(raw, "bh")[tested] <= alpha + 1e-12).sum())
+    return np.where(tested, 1 - alpha * max(1, rejected) / max(1, m), np.nan)

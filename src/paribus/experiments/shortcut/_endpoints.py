@@ -35,6 +35,19 @@ ABLATION = (
         choices=("method",),
         ranking=Companion("auroc_delta", "auroc_ci_low", "auroc_ci_high"),
     ),
+    Endpoint(
+        name="swap_removed",
+        label="share of the domain swap's effect that the eraser removes",
+        table="ablation",
+        value="swap_remaining",
+        low="",
+        high="",
+        unit="share of the swap effect",
+        zero=True,
+        rows={"split": "id_val"},  # every split's row says what is left on the contents of swap_split
+        choices=("method",),
+        one_minus=True,
+    ),
 )
 STEERING = (
     Endpoint(

@@ -1,0 +1,52 @@
+"""What every eraser of the runs removes of the shortcut, beside the one that is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from paribus.compare.arms import Unadjusted
+from paribus.compare.contrasts import condition_table
+from paribus.compare.effects import run_effects
+from paribus.compare.endpoints import Choice
+from paribus.compare.units import units_of
+from paribus.experiments.setup_runs import CollectedRun
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from paribus.stats.spec import StatsSpec
+
+ENDPOINT = "swap_removed"
+
+
+def eraser_table(
+    runs: Sequence[CollectedRun], choice: Choice, reference: str, *, spec: StatsSpec, rng: np.random.Generator
+) -> Unadjusted:
+    """Return the share of the swap effect that each other eraser removes, in each condition, over seeds.
+
+    Args:
+        runs: The compared runs.
+        choice: What is read; its eraser is left out, as its tests stand in the other tables.
+        reference: The condition that comes first.
+        spec: Settings of the statistics.
+        rng: Randomness of flips.
+    """
+    tables = [run.tables["ablation"] for run in runs if "ablation" in run.tables]
+    methods = dict.fromkeys(str(method) for table in tables for method in table.get("method", ()))
+    found = []
+    for method in (name for name in methods if name != choice.method):
+        effects, _ = run_effects(runs, [ENDPOINT], replace(choice, method=method), reference)
+        table = condition_table(units_of(effects)[0], spec=spec, rng=rng)
+        table.frame.insert(0, "method", method)
+        found.append(table)
+    if not found:
+        empty = condition_table(units_of(run_effects([], [ENDPOINT], choice, reference)[0])[0], spec=spec, rng=rng)
+        empty.frame.insert(0, "method", "")
+        return empty
+    return Unadjusted(
+        pd.concat([each.frame for each in found], ignore_index=True), [one for each in found for one in each.intervals]
+    )

@@ -1,0 +1,41 @@
+"""Families of tests: what was declared before looking, and everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from paribus.compare.arms import Unadjusted, holm, in_families
+
+PRIMARY = "primary"
+EXPLORATORY = "exploratory"
+METHODS = {PRIMARY: "holm", EXPLORATORY: "bh"}
+"""How each family is adjusted: for no false claim at all, and for few among those that stand out."""
+FAMILY = "family"
+
+
+def adjusted(tested: Sequence[Unadjusted], primary: Sequence[str], *, confidence: float) -> list[pd.DataFrame]:
+    """Return tables of tests with adjusted p and intervals.
+
+    Args:
+        tested: Tables with a column ``endpoint``.
+        primary: Endpoints whose tests are the primary family, over all tables. The others are the exploratory one; the
+            column ``family`` says so. Without any, each table is a family by itself, adjusted by Holm.
+        confidence: Of every family.
+    """
+    if not primary:
+        return [holm(each, confidence=confidence) for each in tested]
+    families = [
+        [PRIMARY if _is_primary(row, primary) else EXPLORATORY for _, row in each.frame.iterrows()] for each in tested
+    ]
+    tables = in_families(tested, families, METHODS, confidence=confidence)
+    for table, names in zip(tables, families, strict=True):
+        table.insert(list(table.columns).index("p_adj") + 1, FAMILY, pd.Series(names, dtype=object, index=table.index))
+    return tables
+
+
+def _is_primary(row: pd.Series[Any], primary: Sequence[str]) -> bool:
+    """Whether a row is a test declared before looking: not one of an eraser or a factor that is looked at besides."""
+    return row["endpoint"] in primary and not row.get("method") and not row.get("factor")
