@@ -194,7 +194,7 @@ def test_make_targets_that_the_pages_name_exist_and_run_what_the_readme_says():
         for target in re.findall(r"^make (\w+)|`make (\w+)`", page.read_text(), re.MULTILINE):
             assert re.search(rf"^{target[0] or target[1]}:", made, re.MULTILINE), f"{page.name}: make {target}"
     study = re.search(r"^run:.*\n\t\$\(BIN\)/paribus (.*)$", made, re.MULTILINE)
-    assert study and "study=shortcut_digits" in study[1] and "range(3)" in study[1]
+    assert study and "study=shortcut_digits" in study[1] and "range(8)" in study[1]
 
 
 def test_links_and_images_lead_somewhere():
