@@ -51,6 +51,11 @@ class Usable:
         return [self.vector.labels[i] for i in self.kept]
 
     @property
+    def streamed(self) -> bool:
+        """Whether its differences were summed up block by block, by an experiment that knows no subject."""
+        return self.vector.sums is not None
+
+    @property
     def scope(self) -> str:
         """Which contexts it is from, in words."""
         return "all of the data" if self.vector.n_contexts is None else f"{self.n_contexts} contexts"

@@ -54,7 +54,23 @@ def run(experiment: ShuffleNull, setup: Validated, recorder: Recorder) -> Aggreg
             "entries_beyond_null": [labels[i] for i in beyond][:20],
             "n_beyond_null": len(beyond),
             **usable.vector.about,
+            **({"summary": [said(experiment, usable, found, beyond, level)]} if usable.streamed else {}),
         },
+    )
+
+
+def said(experiment: ShuffleNull, usable: Usable, found: Judged, beyond: Ints, level: float) -> str:
+    """Return what was found, as a sentence."""
+    p, labels = found.p_of[experiment.statistic], usable.labels
+    first = sorted(beyond, key=lambda row: found.p_adj[row])[:3]
+    named = (
+        f": {', '.join(labels[row] for row in first)}{' and others' if len(beyond) > 3 else ''}" if len(beyond) else ""
+    )
+    told = "larger than by chance" if p <= level else "not told from chance"
+    return (
+        f"Taken together ({experiment.statistic}), the {len(labels)} effects of {experiment.target.type} are {told} "
+        f"(p = {p:.3g} against {usable.null}; statistics); one by one {len(beyond)} of "
+        f"them, adjusted{named} (entries)."
     )
 
 

@@ -58,7 +58,21 @@ def run(experiment: SplitHalf, setup: Validated, recorder: Recorder) -> Aggregat
             "n_entries": len(usable.kept),
             "n_left_out": len(usable.vector.values) - len(usable.kept),
             **usable.vector.about,
+            **({"summary": [said(experiment, usable, found, level)]} if usable.streamed else {}),
         },
+    )
+
+
+def said(experiment: SplitHalf, usable: Usable, found: Agreement, level: float) -> str:
+    """Return what was found, as a sentence."""
+    what = f"the {len(usable.kept)} effects of {experiment.target.type}"
+    if not np.isfinite(found.mean_r):
+        return f"{what[0].upper()}{what[1:]} are all equal, so halves cannot be compared."
+    told = found.p <= level and found.mean_r > 0
+    return (
+        f"Two halves of the {usable.called} correlate by r = {found.mean_r:.2f} in {what}, on average over "
+        f"{experiment.n_splits} splits, {'more than by chance' if told else 'not told from chance'} (p = {found.p:.3g} "
+        f"against {usable.null}; split_correlations)."
     )
 
 
