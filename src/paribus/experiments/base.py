@@ -195,6 +195,9 @@ class Experiment(Spec):
     def __init_subclass__(cls, **others: Any) -> None:
         """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""
         own = cls.__dict__.get("type") if is_own(cls.__module__) else None
+        folder, _, file = cls.__module__.rpartition(".")
+        if file == "spec" and "work" not in cls.__dict__:
+            cls.work = f"{folder}.work"
         super().__init_subclass__(kind=f"experiment/{own}" if isinstance(own, str) else None, **others)
         if isinstance(cls.__dict__.get("type"), str):
             _imported.setdefault(cls.type, cls)

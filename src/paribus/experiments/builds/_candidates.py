@@ -11,9 +11,10 @@ from paribus.arrays import Ints
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._moves import Move
-from paribus.experiments.builds._screen import AsksForCandidates, Screened, sample, screen
+from paribus.experiments.builds._screen import Screened, sample, screen
 from paribus.experiments.builds._weapon_factors import FORM, is_weapon_factor, weapon_factor
 from paribus.experiments.builds._words import counted
+from paribus.experiments.builds.interaction_experiment import InteractionExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import N_STACKING
@@ -104,7 +105,9 @@ def _candidate(setup: BuildSetup, name: str, family: Family, level: int, *, is_t
     return Candidate(name, family, level, is_token, (there,), (gone,))
 
 
-def given(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Family] = ()) -> tuple[Candidate, ...]:
+def given(
+    setup: BuildSetup, experiment: InteractionExperiment, without: Sequence[Family] = ()
+) -> tuple[Candidate, ...]:
     """Return the candidates that are named; none where they are to be chosen. Nothing is measured.
 
     Raises:
@@ -117,12 +120,12 @@ def given(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Fa
     return named
 
 
-def _barred(setup: BuildSetup, experiment: AsksForCandidates, without: Sequence[Family]) -> set[Family]:
+def _barred(setup: BuildSetup, experiment: InteractionExperiment, without: Sequence[Family]) -> set[Family]:
     return {*without, *(family for family, _ in setup.edits.requested(experiment.stable_tokens))}
 
 
 def choose(
-    setup: BuildSetup, experiment: AsksForCandidates, recorder: Recorder | None, *, without: Sequence[Family] = ()
+    setup: BuildSetup, experiment: InteractionExperiment, recorder: Recorder | None, *, without: Sequence[Family] = ()
 ) -> Choice:
     """Return the candidates asked for, or those with the largest single effects.
 

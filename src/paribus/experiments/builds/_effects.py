@@ -152,3 +152,14 @@ def base_numbers(setup: BuildSetup) -> dict[str, Any]:
     """Return the moments of the feature in the contexts as observed, for the aggregates."""
     f = setup.observed.f
     return {"base_activation_mean": float(f.mean()), "base_activation_std": float(f.std(ddof=1)) if len(f) > 1 else 0.0}
+
+
+def summed(setup: BuildSetup, effects: pd.Series[float]) -> dict[str, Any]:
+    """Return mean and sd of the effects that are known, with the number of contexts and :func:`base_numbers`."""
+    known = effects.dropna()
+    return {
+        "mean_delta": float(known.mean()) if len(known) else None,
+        "std_delta": float(known.std(ddof=1)) if len(known) > 1 else None,
+        "n_samples": len(setup.contexts),
+        **base_numbers(setup),
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -12,34 +11,11 @@ from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import RESOLUTION
 from paribus.experiments.builds._moves import Move, apply_moves
+from paribus.experiments.builds.interaction_experiment import InteractionExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
 from paribus.subjects.builds.families import Family
 from paribus.subjects.builds.states import States
-
-
-class AsksForCandidates(Protocol):
-    """An experiment that names candidates or has them chosen."""
-
-    @property
-    def candidates(self) -> list[str] | None:
-        """Names, or None to have them chosen."""
-
-    @property
-    def n_candidates(self) -> int:
-        """How many are chosen."""
-
-    @property
-    def rung(self) -> int | None:
-        """AP that families are set to; None for the usual one."""
-
-    @property
-    def stable_tokens(self) -> list[str]:
-        """Tokens held in every condition."""
-
-    def hold(self, setup: BuildSetup, states: States) -> States:
-        """Hold them."""
-
 
 MOST_SCREENED = 2000
 """Contexts that families are looked over on at most: every rung of every family is measured in each of them."""
@@ -77,7 +53,7 @@ def sample(setup: BuildSetup, rows: Ints) -> Ints:
 
 def screen(
     setup: BuildSetup,
-    experiment: AsksForCandidates,
+    experiment: InteractionExperiment,
     ranges: Sequence[tuple[Family, Sequence[int], int]],
     recorder: Recorder | None,
 ) -> list[Screened]:

@@ -29,7 +29,6 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "add and remove each main-only ability, alone and at each rung of a family"
-    work: ClassVar[str] = "paribus.experiments.builds.binary_presence_effect.work"
 
     abilities: list[str] | None = field(None, help="Main-only abilities; null: all of the vocabulary's.")
     primary_family: str | None = field(None, help="A family at whose rungs the effects are measured too; null: none.")

@@ -11,11 +11,11 @@ from paribus.experiments.builds._confounding import observed_presence
 from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
     TESTED_COLUMNS,
-    base_numbers,
     contrast,
     effect_rows,
     firing_rates,
     row_means,
+    summed,
 )
 from paribus.experiments.builds.binary_presence_effect.spec import BinaryPresenceEffect
 from paribus.experiments.builds.setup import BuildSetup
@@ -99,11 +99,8 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
     largest_effect(recorder, "max_effect", largest)
     own = established(added, level=1 - setup.stats.confidence, value="own_delta", names="own_{}")
     return Aggregates(
-        mean_delta=float(effects.mean()) if len(effects) else None,
-        std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
-        n_samples=len(setup.contexts),
+        **summed(setup, effects),
         n_conditions=len(frame),
-        **base_numbers(setup),
         custom={
             "strongest": str(largest["ability"]),
             "strongest_direction": str(largest["direction"]),

@@ -28,7 +28,6 @@ class CoreCoverageAnalysis(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "tokens of the middle of the range against tokens of its end; confirm=true sets them"
-    work: ClassVar[str] = "paribus.experiments.builds.core_coverage_analysis.work"
 
     unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
     tokens: list[str] | None = field(

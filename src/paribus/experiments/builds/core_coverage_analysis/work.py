@@ -10,7 +10,7 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, base_numbers, beyond_least, standings_of
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, beyond_least, standings_of, summed
 from paribus.experiments.builds._presence import (
     Unit,
     family_units,
@@ -101,11 +101,8 @@ def run(experiment: CoreCoverageAnalysis, setup: BuildSetup, recorder: Recorder)
     }
     recorder.metric("n_primary_drivers", len(custom["primary_drivers"]))
     return Aggregates(
-        mean_delta=float(gaps.mean()) if len(gaps) else None,
-        std_delta=float(gaps.std(ddof=1)) if len(gaps) > 1 else None,
-        n_samples=len(setup.contexts),
+        **summed(setup, gaps),
         n_conditions=len(frame),
-        **base_numbers(setup),
         custom=custom,
     )
 

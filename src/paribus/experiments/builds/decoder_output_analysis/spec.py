@@ -26,7 +26,6 @@ class DecoderOutputAnalysis(BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.WEIGHTS
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "what the decoder column does to every output token, verified by setting the latent"
-    work: ClassVar[str] = "paribus.experiments.builds.decoder_output_analysis.work"
 
     top_k: int = field(10, low=1, help="Predicted tokens whose change is reported.")
     top_tokens: int = field(20, low=1, help="Tokens in the table of logit changes and in the figure.")

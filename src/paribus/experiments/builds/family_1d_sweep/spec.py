@@ -28,7 +28,6 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
-    work: ClassVar[str] = "paribus.experiments.builds.family_1d_sweep.work"
 
     family: str = field(help="The family to sweep, by name or abbreviation.")
     rungs: list[int] | None = field(None, low=0, help="Rungs in AP; null: all of the vocabulary's.")

@@ -29,7 +29,6 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
-    work: ClassVar[str] = "paribus.experiments.builds.family_2d_heatmap.work"
 
     family_x: str = field(
         help="The family along x, by name or abbreviation (main-only ones too); or weapon:NAME or weapon_class:NAME."

@@ -11,10 +11,10 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
     TESTED_COLUMNS,
-    base_numbers,
     contrast,
     effect_rows,
     row_means,
+    summed,
 )
 from paribus.experiments.builds.family_2d_heatmap.axes import Grid, axis
 from paribus.experiments.builds.family_2d_heatmap.spec import Family2dHeatmap
@@ -120,11 +120,8 @@ def run(experiment: Family2dHeatmap, setup: BuildSetup, recorder: Recorder) -> A
     if largest is not None:
         largest_effect(recorder, "max_interaction", frame.iloc[largest], "interaction")
     return Aggregates(
-        mean_delta=float(effects.mean()) if len(effects) else None,
-        std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
-        n_samples=len(setup.contexts),
+        **summed(setup, effects),
         n_conditions=int((frame["n"] > 0).sum()),
-        **base_numbers(setup),
         custom={
             "peak": None if peak is None else _cell(frame, peak, "mean_activation"),
             "max_interaction": None if largest is None else _cell(frame, largest, "interaction"),

@@ -24,7 +24,6 @@ class FeatureReport(Experiment):
     subject: ClassVar[str] = "results"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "one page about one feature, from the steps of a study before it"
-    work: ClassVar[str] = "paribus.experiments.builds.feature_report.work"
     needs: ClassVar[tuple[str, ...]] = ("feature",)
 
     top: int = field(12, low=1, help="Rows of the tables of tokens, weapons and pairs that are drawn or listed.")

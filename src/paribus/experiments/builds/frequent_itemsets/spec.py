@@ -25,7 +25,6 @@ class FrequentItemsets(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "sets of gear enriched where the feature is high; confirm=true inserts them"
-    work: ClassVar[str] = "paribus.experiments.builds.frequent_itemsets.work"
 
     high_quantile: float = field(0.9, help="Contexts from this quantile of the activation on are high (a fraction).")
     min_support: float = field(0.02, above=0.0, below=1.0, help="Least share of all contexts that hold a set.")

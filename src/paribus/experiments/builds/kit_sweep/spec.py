@@ -24,7 +24,6 @@ class KitSweep(WithEffectVector, WeaponExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons grouped by sub, special and both: as used, and swapped into the same builds"
-    work: ClassVar[str] = "paribus.experiments.builds.kit_sweep.work"
 
     analyze_combinations: bool = field(True, help="Whether to group by the pair of sub and special too.")
     top_k_groups: int = field(20, low=1, help="Groups of each sort in the figures.")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, base_numbers, beyond_least, row_means
+from paribus.experiments.builds._weapon_contrast import draw_contrast, standing_out, used_and_swapped
 from paribus.experiments.builds._weapon_groups import (
     GROUP_COLUMNS,
     GROUP_SWAP_COLUMNS,
@@ -26,8 +27,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
-from paribus.results.schema import NULL_BAND, Aggregates, Figure, Table
-from paribus.stats.intervals import NO_VALUES
+from paribus.results.schema import Aggregates, Table
 
 TABLES = {"sub": "sub", "special": "special", "kit": "combo"}
 """Tables are named after what they group by; a kit is the combination of sub and special."""
@@ -137,36 +137,16 @@ def tables(
 
 def draw(experiment: KitSweep, recorder: Recorder, sort: str, observed: pd.DataFrame, swapped: pd.DataFrame) -> None:
     """Declare one figure per sort of group: as used on the left, as swapped on the right."""
-    name = TABLES[sort]
-    ranked = [
-        *observed.loc[observed["delta"].abs().sort_values(ascending=False, kind="stable").index, sort][
-            : experiment.top_k_groups // 2
-        ],
-        *swapped.loc[swapped["mean_delta"] != 0, sort],
-        *observed[sort],
-        *swapped[sort],
-    ]
-    names = list(dict.fromkeys(ranked))[: experiment.top_k_groups]
-    columns = ["group", "source", "delta", "low", "high", "method", "null_low", "null_high", "n_weapons"]
-    seen = observed.set_index(sort).reindex(names).rename_axis("group").reset_index()
-    seen = seen.assign(source=_OBSERVED, null_low=float("nan"), null_high=float("nan"))
-    seen = seen.rename(columns={f"delta_{end}": end for end in ("low", "high", "method")})[columns]
-    done = swapped.set_index(sort).reindex(names).rename_axis("group").reset_index().assign(source=_SWAPPED)
-    done = done.rename(columns={"mean_delta": "delta"} | {f"ci_{end}": end for end in ("low", "high", "method")})
-    order = {group: i for i, group in enumerate(done.sort_values("delta", ascending=False, kind="stable")["group"])}
-    both = pd.concat([part.sort_values("group", key=lambda c: c.map(order)) for part in (seen, done[columns])])
-    both = both.fillna({"method": NO_VALUES})
-    meanings = {"source": "observed: against all other weapons' means; swapped: effect in the same builds"}
+    names = standing_out(observed, swapped, sort, experiment.top_k_groups)
+    both = used_and_swapped(observed, swapped, sort, names, "n_weapons").rename(columns={sort: "group"})
     says = f"The {WORDS[sort]}s that stand out most, as used and as swapped, for the figure."
-    recorder.table(Table(f"{name}_contrast", says, Evidence.OBSERVATIONAL, both.reset_index(drop=True), meanings))
-    roles = {"label": "group", "value": "delta", "low": "low", "high": "high", "panel": "source", **NULL_BAND}
-    drawn = Figure.of("forest", f"{name}_contrast", name=f"{name}_forest", **roles)
-    says = (
+    meaning = "observed: against all other weapons' means; swapped: effect in the same builds"
+    title = f"By {WORDS[sort]}: as used, and swapped into the same builds"
+    caption = (
         "Left: mean over the weapons of the group against the other weapons (pooled; correlation). Right: "
         "change when these weapons are swapped into the same builds; grey: the same for like features."
     )
-    looks = {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"}
-    recorder.figure(drawn.titled(f"By {WORDS[sort]}: as used, and swapped into the same builds", says, **looks))
+    draw_contrast(recorder, both, TABLES[sort], "group", says, meaning, title, caption)
 
 
 def _top(name: str, sort: str, observed: pd.DataFrame, swapped: pd.DataFrame, level: float) -> dict[str, Any]:
@@ -191,6 +171,3 @@ def _top(name: str, sort: str, observed: pd.DataFrame, swapped: pd.DataFrame, le
             str(group) for group in swapped.loc[swapped["beyond"] & (swapped["p_kit_adj"] <= level), sort]
         ],
     }
-
-
-_OBSERVED, _SWAPPED = "observed, as used", "swapped, same builds"

@@ -30,7 +30,6 @@ class MinimalCores(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "minimal cores: the smallest sets of families that keep the feature active"
-    work: ClassVar[str] = "paribus.experiments.builds.minimal_cores.work"
 
     retention_threshold: float = field(
         0.8, above=0.0, high=1.0, help="Share of the complete context's activation that a core must keep."

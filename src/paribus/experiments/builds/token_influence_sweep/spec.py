@@ -26,7 +26,6 @@ class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
     vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
-    work: ClassVar[str] = "paribus.experiments.builds.token_influence_sweep.work"
 
     unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
     high_quantile: float = field(0.995, help="Quantile of the activation above which a context is high (a fraction).")

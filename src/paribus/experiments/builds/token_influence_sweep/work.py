@@ -11,9 +11,9 @@ from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
     TESTED_COLUMNS,
     activation_range,
-    base_numbers,
     beyond_least,
     standings_of,
+    summed,
 )
 from paribus.experiments.builds._high_group import high_group
 from paribus.experiments.builds._presence import (
@@ -97,11 +97,8 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
     else:
         recorder.metric("max_effect", 0.0)
     return Aggregates(
-        mean_delta=float(effects.mean()) if len(effects) else None,
-        std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
-        n_samples=len(setup.contexts),
+        **summed(setup, effects),
         n_conditions=len(units),
-        **base_numbers(setup),
         custom={
             "n_high": int(observed.attrs["n_high"]),
             "drivers": list(driving.loc[driving["mean_delta"] > 0, "token"])[:20],

@@ -37,7 +37,6 @@ class TrainSAE(Experiment):
     subject: ClassVar[str] = "builds"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Trains a sparse autoencoder on the pooled vector of a trained set model."
-    work: ClassVar[str] = "paribus.experiments.builds.train_sae.work"
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True
     takes_model: ClassVar[bool] = True

@@ -31,6 +31,5 @@ class TrainSetCompletion(Experiment):
     subject: ClassVar[str] = "builds"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Trains a set completion model on the builds of a corpus."
-    work: ClassVar[str] = "paribus.experiments.builds.train_set_completion.work"
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True

@@ -26,7 +26,6 @@ class WeaponGroupAnalysis(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons enriched in the contexts where the feature is high against those where it is low"
-    work: ClassVar[str] = "paribus.experiments.builds.weapon_group_analysis.work"
 
     high_quantile: float = field(0.8, help="Contexts from this quantile of the activation on are high (a fraction).")
     low_quantile: float = field(0.5, help="Contexts up to this quantile are low (a fraction).")

@@ -24,6 +24,5 @@ class WeaponSweep(WithEffectVector, WeaponExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons as used (correlation) beside every weapon swapped into the same builds"
-    work: ClassVar[str] = "paribus.experiments.builds.weapon_sweep.work"
 
     top_k_weapons: int = field(20, low=1, help="Weapons in the figure and in the list of top weapons.")

@@ -19,6 +19,7 @@ from paribus.experiments.builds._effects import (
     standings_of,
 )
 from paribus.experiments.builds._standing import STANDINGS
+from paribus.experiments.builds._weapon_contrast import draw_contrast, standing_out, used_and_swapped
 from paribus.experiments.builds._weapon_groups import GROUP_COLUMNS, WeaponGroups, group_effects, group_table
 from paribus.experiments.builds._weapon_stats import WEAPON_COLUMNS, weapon_labels, weapon_means, weapon_table
 from paribus.experiments.builds._weapon_swaps import Swaps, against, observed_part, skipped, swap_weapons
@@ -35,8 +36,7 @@ from paribus.experiments.builds.weapon_sweep.spec import WeaponSweep
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
-from paribus.results.schema import NULL_BAND, Aggregates, Figure, Table
-from paribus.stats.intervals import NO_VALUES
+from paribus.results.schema import Aggregates, Table
 
 CORRELATIONAL = ["weapon_stats", "class_stats"]
 
@@ -139,37 +139,17 @@ def class_table(experiment: WeaponSweep, setup: BuildSetup, swaps: Swaps) -> Tab
 
 def draw(experiment: WeaponSweep, recorder: Recorder, stats: pd.DataFrame, frame: pd.DataFrame) -> None:
     """Declare the forest of the weapons that stand out in either table, side by side."""
-    by_use = stats.loc[stats["delta"].abs().sort_values(ascending=False, kind="stable").index, "weapon"]
-    moved = frame.loc[frame["mean_delta"] != 0, "weapon"]
-    ranked = [*by_use[: experiment.top_k_weapons // 2], *moved, *by_use, *frame["weapon"]]
-    names = list(dict.fromkeys(ranked))[: experiment.top_k_weapons]
-    observed = stats.set_index("weapon").reindex(names)
-    swapped = frame.set_index("weapon").reindex(names)
-    columns = ["weapon", "source", "delta", "low", "high", "method", "null_low", "null_high"]
-    seen = observed.reset_index().assign(source=_OBSERVED, null_low=float("nan"), null_high=float("nan"))
-    seen = seen.rename(columns={f"delta_{end}": end for end in ("low", "high", "method")})[columns]
-    done = swapped.reset_index().assign(source=_SWAPPED)
-    done = done.rename(columns={"mean_delta": "delta"} | {f"ci_{end}": end for end in ("low", "high", "method")})
-    order = swapped["mean_delta"].sort_values(ascending=False, kind="stable").index
-    both = pd.concat([seen, done[columns]], ignore_index=True).fillna({"method": NO_VALUES})
-    both = both.sort_values("weapon", key=lambda column: column.map({w: i for i, w in enumerate(order)}))
-    recorder.table(
-        Table(
-            "weapon_contrast",
-            "The weapons that stand out most, as used and as swapped, for the figure.",
-            Evidence.OBSERVATIONAL,
-            both.sort_values("source", kind="stable", ignore_index=True),
-            {"source": "observed: difference to contexts with other weapons; swapped: effect in the same builds"},
-        )
-    )
-    roles = {"label": "weapon", "value": "delta", "low": "low", "high": "high", "panel": "source", **NULL_BAND}
-    drawn = Figure.of("forest", "weapon_contrast", name="weapon_forest", **roles)
-    says = (
+    by_use = stats.loc[stats["delta"].abs().sort_values(ascending=False, kind="stable").index]
+    names = standing_out(by_use, frame, "weapon", experiment.top_k_weapons)
+    both = used_and_swapped(stats, frame, "weapon", names)
+    says = "The weapons that stand out most, as used and as swapped, for the figure."
+    meaning = "observed: difference to contexts with other weapons; swapped: effect in the same builds"
+    title = "Weapons as used, and swapped into the same builds"
+    caption = (
         "Left: mean activation against contexts that hold other weapons (pooled; correlation). Right: change "
         "when the weapon alone is swapped; grey: the same for like features."
     )
-    looks = {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"}
-    recorder.figure(drawn.titled("Weapons as used, and swapped into the same builds", says, **looks))
+    draw_contrast(recorder, both, "weapon", "weapon", says, meaning, title, caption)
 
 
 def sum_up(
@@ -223,9 +203,6 @@ def _top(stats: pd.DataFrame, k: int) -> dict[str, Any]:
         "top_weapon_delta": float(stats["delta"].iloc[0]),
         "top_weapons": [str(name) for name in stats["weapon"].head(k)],
     }
-
-
-_OBSERVED, _SWAPPED = "observed, as used", "swapped, same builds"
 
 
 _COLUMNS = {

@@ -29,7 +29,6 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "remove a family's lower token while the higher stays"
-    work: ClassVar[str] = "paribus.experiments.builds.within_family_interference.work"
 
     families: list[str] | None = field(None, help="Families to look at; null: all that have rungs.")
     rung: int | None = field(

@@ -9,11 +9,11 @@ from paribus.arrays import Bools
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
-    base_numbers,
     beyond_least,
     effect_rows,
     row_means,
     row_sums,
+    summed,
 )
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.within_family_interference.spec import WithinFamilyInterference
@@ -115,11 +115,8 @@ def run(experiment: WithinFamilyInterference, setup: BuildSetup, recorder: Recor
     else:
         recorder.metric("max_effect", 0.0)
     return Aggregates(
-        mean_delta=float(effects.mean()) if len(effects) else None,
-        std_delta=float(effects.std(ddof=1)) if len(effects) > 1 else None,
-        n_samples=len(setup.contexts),
+        **summed(setup, effects),
         n_conditions=int((frame["n"] > 0).sum()),
-        **base_numbers(setup),
         custom={
             "interference_detected": bool(len(found)),
             "interfering_tokens": [f"{f}_{r}" for f, r in zip(found["family"], found["lower_rung"], strict=True)],

@@ -29,7 +29,6 @@ class ActivationSteering(ShortcutExperiment):
     type: ClassVar[str] = "activation_steering"
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Moves features along the domain's direction (M5): accuracy and margin over alpha, nulls."
-    work: ClassVar[str] = "paribus.experiments.shortcut.activation_steering.work"
     declares: ClassVar[tuple[Endpoint, ...]] = STEERING
 
     directions: list[str] = field(

@@ -24,7 +24,6 @@ class DomainSwap(OnClassifier):
     type: ClassVar[str] = "domain_swap"
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
-    work: ClassVar[str] = "paribus.experiments.shortcut.domain_swap.work"
     declares: ClassVar[tuple[Endpoint, ...]] = SWAP
     requires: ClassVar[Requires] = Requires(labels=True, rendering=True, chosen=("splits",), classes=("positive",))
 

@@ -27,7 +27,6 @@ class NeuronAblation(ShortcutExperiment):
     type: ClassVar[str] = "neuron_ablation"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
-    work: ClassVar[str] = "paribus.experiments.shortcut.neuron_ablation.work"
     requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "null_splits"))
 
     ks: list[int] = field(

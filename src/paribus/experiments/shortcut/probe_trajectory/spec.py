@@ -28,7 +28,6 @@ class ProbeTrajectory(OnClassifier):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
-    work: ClassVar[str] = "paribus.experiments.shortcut.probe_trajectory.work"
     declares: ClassVar[tuple[Endpoint, ...]] = PROBES
     requires: ClassVar[Requires] = Requires(labels=True, domains_in=("train", "id_val"))
 

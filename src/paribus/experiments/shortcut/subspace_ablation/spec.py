@@ -29,7 +29,6 @@ class SubspaceAblation(ShortcutExperiment):
     type: ClassVar[str] = "subspace_ablation"
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
-    work: ClassVar[str] = "paribus.experiments.shortcut.subspace_ablation.work"
     declares: ClassVar[tuple[Endpoint, ...]] = ABLATION
     requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "swap_split"))
 

@@ -28,7 +28,6 @@ class CircuitMetrics(Circles):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Tells the clock from the pizza: logits, gradients and circles of a network that adds."
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
-    work: ClassVar[str] = "paribus.experiments.tokens.circuit_metrics.work"
     declares: ClassVar[tuple[Endpoint, ...]] = CIRCUIT
 
     n_triples: int = field(100, low=1, help="Triples of two numbers and an answer for the gradients.")

@@ -31,7 +31,6 @@ class SubspaceIsolation(Circles):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Keeps or removes each circle of the embedding, beside random planes of two kinds."
-    work: ClassVar[str] = "paribus.experiments.tokens.subspace_isolation.work"
     takes_dtype: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = ISOLATION
 

@@ -30,7 +30,6 @@ class TrainModularAddition(Experiment):
     summary: ClassVar[str] = "Trains on modular addition until held-out pairs are answered, and says how late that is."
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True
-    work: ClassVar[str] = "paribus.experiments.tokens.train_modular_addition.work"
     requires: ClassVar[Requires] = Requires(splits=("train", "id_val"))
 
     epochs: int = field(1000, low=1, help="Steps, each on all training pairs.")

@@ -22,7 +22,6 @@ class ShuffleNull(Validation):
     type: ClassVar[str] = "shuffle_null"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "another experiment's effects against the same under shuffled activations or sign flips"
-    work: ClassVar[str] = "paribus.experiments.validation.shuffle_null.work"
 
     n_shuffles: int = field(499, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")
     statistic: str = field(

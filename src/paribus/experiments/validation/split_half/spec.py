@@ -22,7 +22,6 @@ class SplitHalf(Validation):
     type: ClassVar[str] = "split_half"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "do two halves of the data agree on another experiment's effects?"
-    work: ClassVar[str] = "paribus.experiments.validation.split_half.work"
 
     n_splits: int = field(100, low=10, high=10000, help="Random splits of the clusters in two halves.")
     n_shuffles: int = field(199, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")
