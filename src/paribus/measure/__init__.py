@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Outputs,
         Readout,
     )
+    from paribus.measure.slots import SlotsOfDonors, SlotUnits, SlotValues
     from paribus.measure.stream import Block, Measured, Stream
     from paribus.measure.subject import ArraySubject, Subject
     from paribus.measure.watch import Watch
@@ -63,6 +64,9 @@ __all__ = [
     "Outputs",
     "Place",
     "Readout",
+    "SlotUnits",
+    "SlotValues",
+    "SlotsOfDonors",
     "Stream",
     "Subject",
     "Units",

@@ -39,7 +39,9 @@ class Binding:
 
 @dataclass(frozen=True)
 class FactorSpec(Spec):
-    """Base of the options of the ``factor`` group. A subclass declares its fields and implements :meth:`bind`.
+    """Base of the options of the ``factor`` group: a subclass declares its fields.
+
+    What they bind to is made by ``bind(spec, to)`` of the module that ``work`` names, or by a :meth:`bind` of its own.
 
     Class attributes:
         subject: The kind of data it belongs to; ``any`` for edits of activations.
@@ -65,7 +67,8 @@ class FactorSpec(Spec):
         Raises:
             ConfigError: If a name, a level or the place does not fit the subject or the network.
         """
-        raise NotImplementedError
+        found: Factor | Units = self.work_module().bind(self, to)
+        return found
 
     def bound(self, to: Binding) -> Factor | Units:
         """Refuse a subject it does not belong to, then :meth:`bind`.

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.measure.binding import Binding, FactorSpec
+from paribus.measure.binding import FactorSpec
 from paribus.spec import field
-
-if TYPE_CHECKING:
-    from paribus.measure.factor import Factor, Units
 
 
 @dataclass(frozen=True)
 class BuildFactor(FactorSpec):
     """Base of the factors of builds; the work is in a module of its own."""
 
+    work: ClassVar[str] = "paribus.subjects.builds.varied"
     subject: ClassVar[str] = "builds"
-
-    def bind(self, to: Binding) -> Factor | Units:
-        """Look names up in the vocabulary and return what is varied.
-
-        Raises:
-            ConfigError: If the vocabulary has no such family, rung or weapon.
-        """
-        found: Factor | Units = importlib.import_module("paribus.subjects.builds.varied").bind(self, to)
-        return found
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.measure.binding import Binding, FactorSpec
+from paribus.measure.binding import FactorSpec
 from paribus.spec import field
-
-if TYPE_CHECKING:
-    from paribus.measure.factor import Factor, Units
 
 FILLS = ("mean", "zero")
 
@@ -20,16 +16,8 @@ FILLS = ("mean", "zero")
 class ImageFactor(FactorSpec):
     """Base of the factors of images; the work is in ``paribus.subjects.images.edits``."""
 
+    work: ClassVar[str] = "paribus.subjects.images.edits"
     subject: ClassVar[str] = "images"
-
-    def bind(self, to: Binding) -> Factor | Units:
-        """Look every name up and return what is varied.
-
-        Raises:
-            ConfigError: If the data set cannot show its images so, or a name does not exist.
-        """
-        found: Factor | Units = importlib.import_module("paribus.subjects.images.edits").bind(self, to)
-        return found
 
 
 @dataclass(frozen=True)

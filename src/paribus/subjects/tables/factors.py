@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from paribus.measure.binding import Binding, FactorSpec
+from paribus.measure.binding import FactorSpec
 from paribus.spec import field
-
-if TYPE_CHECKING:
-    from paribus.measure.factor import Factor, Units
-
-WORK = "paribus.subjects.tables.subject"
 
 
 @dataclass(frozen=True)
 class TableFactor(FactorSpec):
     """Base of the factors of a table; the work is in the subject's file."""
 
+    work: ClassVar[str] = "paribus.subjects.tables.subject"
     subject: ClassVar[str] = "tables"
-
-    def bind(self, to: Binding) -> Factor | Units:
-        """Look columns, categories and domains up.
-
-        Raises:
-            ConfigError: If one does not exist; the nearest names are given.
-        """
-        found: Factor | Units = importlib.import_module(WORK).bind(self, to)
-        return found
 
 
 @dataclass(frozen=True)
