@@ -67,10 +67,11 @@ def said(experiment: ShuffleNull, usable: Usable, found: Judged, beyond: Ints, l
         f": {', '.join(labels[row] for row in first)}{' and others' if len(beyond) > 3 else ''}" if len(beyond) else ""
     )
     told = "larger than by chance" if p <= level else "not told from chance"
+    verb = "is" if len(beyond) == 1 else "are"
     return (
         f"Taken together ({experiment.statistic}), the {len(labels)} effects of {experiment.target.type} are {told} "
-        f"(p = {p:.3g} against {usable.null}; statistics); one by one {len(beyond)} of "
-        f"them, adjusted{named} (entries)."
+        f"(p = {p:.3g} against {usable.null}; statistics); one by one {len(beyond)} "
+        f"{verb} beyond chance, adjusted{named} (entries)."
     )
 
 
