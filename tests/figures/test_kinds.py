@@ -157,6 +157,14 @@ def test_cells_that_were_not_measured_stay_blank():
     assert any("not measured" in text for text in texts(made))
 
 
+def test_cells_are_outlined_where_the_table_says_so():
+    flags = [False, True, False, True]
+    frame = pd.DataFrame({"x": [0, 1, 0, 1], "y": [0, 0, 1, 1], "v": [1.0, 2.0, 3.0, 4.0], "e": flags})
+    made = drawn("heatmap", frame, {"x": "x", "y": "y", "value": "v", "outline": "e"})
+    corners = [(round(patch.get_x()), round(patch.get_y())) for patch in made.axes[0].patches]
+    assert corners == [(1, 0), (1, 1)]
+
+
 def test_cells_with_few_contexts_are_left_blank_when_asked():
     frame = pd.DataFrame({"x": [0, 1], "y": [0, 0], "v": [1.0, 2.0], "n": [5, 50]})
     made = drawn("heatmap", frame, {"x": "x", "y": "y", "value": "v", "n": "n"}, min_n=10)

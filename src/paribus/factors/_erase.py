@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from paribus.arrays import Ints
+from paribus.arrays import Floats, Ints
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import AffineErase, Identity, ProjectOut
 from paribus.errors import ConfigError
@@ -19,9 +19,11 @@ from paribus.measure.design import Design
 from paribus.measure.executor import Executor
 from paribus.measure.factor import ActFactor
 from paribus.measure.place import Place
-from paribus.subspace.bases import random_subspaces
+from paribus.subspace.bases import covariance_root, random_subspaces
 from paribus.subspace.erasers import Eraser, fit_eraser
 from paribus.subspace.moments import balance_weights
+
+MATCHED = "random subspaces of the same rank drawn from the covariance"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +35,14 @@ class Erasures(ActFactor):
         place: The bound place.
         rng: Folds of probes.
         erasers: The fitted erasers, one for each level but the first.
+        root: A matrix ``[m, d]`` with ``root.T @ root`` the covariance of what they were fitted on.
     """
 
     asked: spec.Erase
     place: Place
     rng: np.random.Generator
     erasers: tuple[Eraser, ...] = ()
+    root: Floats | None = None
     name: str = "eraser"
     null_name: str = "random subspaces of the same rank"
 
@@ -63,7 +67,7 @@ class Erasures(ActFactor):
             fit_eraser(method, h, y, beside, clusters=subject.cluster[rows], rng=self.rng, weights=weights)
             for method in self.asked.methods
         )
-        return replace(self, erasers=erasers)
+        return replace(self, erasers=erasers, root=covariance_root(h, weights))
 
     def acts(self, columns: Ints) -> Sequence[Intervention]:
         """Return the erasures."""
@@ -73,15 +77,23 @@ class Erasures(ActFactor):
 
     def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
         """Return projections of as many random dimensions, about the same center."""
+        return self._random(n_null, "isotropic", self.null_name, rng)
+
+    def further_nulls(self, n_null: int, rng: np.random.Generator) -> Mapping[str, Design]:
+        """Return the same with subspaces drawn from the features' covariance, which hold as much of it as is usual."""
+        design = self._random(n_null, "covariance", MATCHED, rng)
+        return {} if design is None else {MATCHED: design}
+
+    def _random(self, n_null: int, kind: str, name: str, rng: np.random.Generator) -> Design | None:
         acts: list[Intervention] = [Identity()]
         for one in self.erasers:
             d = len(one.center)
             if not 1 <= one.rank < d:
                 return None
             center = torch.from_numpy(one.center).float()
-            for basis in random_subspaces(n_null, d, one.rank, kind="isotropic", rng=rng):
+            for basis in random_subspaces(n_null, d, one.rank, kind=kind, rng=rng, root=self.root):
                 acts.append(self.place.within(ProjectOut(torch.from_numpy(basis).float(), center)))
-        return Design(acts=acts, n_acts=len(acts), sites=self.sites, description=self.null_name)
+        return Design(acts=acts, n_acts=len(acts), sites=self.sites, description=name)
 
 
 def _edit(eraser: Eraser) -> Intervention:

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from paribus.arrays import Floats
+from paribus.arrays import Bools, Floats
 from paribus.figures import _panels, style
 from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("x", "y", "value")
-OPTIONAL = ("panel", "mark", "n")
+OPTIONAL = ("panel", "mark", "outline", "n")
 OPTIONS = (
     "diverging", "center", "vmin", "vmax", "value_label", "annotate", "format", "x_order", "y_order", "share_scale",
     "min_n",
@@ -123,7 +124,10 @@ def _panel(
     bar.outline.set_visible(False)
     bar.set_label(label)
     wanted = request.option("annotate", "auto")
-    marks = _marks(request, rows, xs, ys)
+    marks = _flagged(request, "mark", rows, xs, ys)
+    for row, column in zip(*np.nonzero(_flagged(request, "outline", rows, xs, ys)), strict=True):
+        corner = (float(column) - 0.46, float(row) - 0.46)
+        ax.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.4))
     if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS):
         _annotate(ax, cells, image, request.option("format"), marks)
     else:
@@ -132,8 +136,9 @@ def _panel(
             ax.text(float(column), float(row) - 0.1, "*", ha="center", va="center", color=ink, fontsize=8)
 
 
-def _marks(request: Request, rows: pd.DataFrame, xs: list[Any], ys: list[Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    mark = request.one("mark")
+def _flagged(request: Request, role: str, rows: pd.DataFrame, xs: list[Any], ys: list[Any]) -> Bools:
+    """Return the cells ``[y, x]`` with a row that is true in the column of a role."""
+    mark = request.one(role)
     found = np.zeros((len(ys), len(xs)), dtype=bool)
     if mark is None:
         return found

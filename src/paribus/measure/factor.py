@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,10 @@ class Factor(ABC):
         None where the factor has no null of its own kind.
         """
         return None
+
+    def further_nulls(self, n_null: int, rng: np.random.Generator) -> Mapping[str, Design]:
+        """Return nulls of other kinds, by what they are, laid out as :meth:`null_design`; by default none."""
+        return {}
 
     def observed(self, columns: Ints) -> Ints | None:
         """Return the level that contexts ``columns [b]`` show as they are (-1: none of them); None if not known."""

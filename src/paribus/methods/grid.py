@@ -13,6 +13,8 @@ from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
 from paribus.methods.contrast import contrasted, draws_within, null_means, to_baseline
 from paribus.stats.clusters import ClusterSums
+from paribus.stats.interchanged import NAME as INTERCHANGED
+from paribus.stats.interchanged import interchanged
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def grid(
     """Measure two (fitted) factors' combinations on some contexts; a factor of the inputs comes first.
 
     Where only the second edits activations, the null crosses the first with that one's null conditions; the null of
-    two factors of the inputs is that of the readout's like features.
+    two factors of the inputs is that of the readout's like features. Without any of these, cells (and interactions) are
+    interchanged within clusters (:func:`~paribus.stats.interchanged.interchanged`).
 
     Raises:
         ConfigError: If the two cannot be crossed.
@@ -85,6 +88,9 @@ def grid(
     if null is None and n_null and isinstance(one, InputFactor) and isinstance(other, ActFactor):
         n_null = draws_within(n_null, a * (b - 1) * len(rows), found.strategy, watch)
         null, name = _crossed_null(executor, one, other, readout, rows, n_null, rng, watch), other.null_name
+    if null is None and n_null:
+        families = (every >= len(cells)).astype(np.int64)
+        null, name = interchanged(found.sums, families, n_null, rng), INTERCHANGED
     return Gridded(
         sums=found.sums.rows(every[: len(cells)]),
         means=found.means.reshape(a, b),

@@ -14,6 +14,8 @@ from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
 from paribus.methods.contrast import contrasted
 from paribus.stats.clusters import ClusterSums
+from paribus.stats.interchanged import NAME as INTERCHANGED
+from paribus.stats.interchanged import interchanged
 from paribus.stats.row_sums import RowSums
 
 
@@ -48,19 +50,23 @@ def swap(
     readout: Readout,
     rows: Ints,
     *,
+    n_null: int = 0,
     rng: np.random.Generator,
     watch: Watch | None = None,
 ) -> Swapped:
     """Give every context each level that others show, and compare with its own.
 
     Rows are first one for each level swapped into all contexts that show another one, then one for each ordered pair.
+    The null is that of the readout's like features; without any, the levels swapped into like contexts are interchanged
+    within clusters (:func:`~paribus.stats.interchanged.interchanged`).
 
     Args:
         executor: The network at one checkpoint.
         factor: What is swapped; its ``observed`` says which level a context shows.
         readout: What is read.
         rows: The contexts that are reported.
-        rng: Joins clusters where there are many.
+        n_null: Draws of the null.
+        rng: Joins clusters where there are many, and draws the null.
         watch: Gets counts and progress.
 
     Raises:
@@ -114,18 +120,20 @@ def swap(
     found = contrasted(
         executor, factor.design(), readout, weights, known, rng, support=support, watch=watch, visit=visit
     )
-    null = found.null
+    null, name, effects = found.null, "like features", sums.result()
     if null is not None:
         null[: len(into)] = np.nan  # a mean over different own levels is no single contrast
+    elif n_null:
+        null, name = interchanged(effects, source, n_null, rng), INTERCHANGED
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = totals / shown
     return Swapped(
         pairs=at,
-        sums=sums.result(),
+        sums=effects,
         means=found.means,
         shown=shown,
         observed=observed,
         null=null,
-        null_name="like features" if null is not None else "",
+        null_name=name if null is not None else "",
         unknown=len(rows) - len(known),
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from paribus.arrays import Floats, Ints
+from paribus.measure.design import Design
 from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
 from paribus.methods.contrast import contrasted, draws_within, null_means, to_baseline
 from paribus.stats.clusters import ClusterSums
+from paribus.stats.interchanged import NAME as INTERCHANGED
+from paribus.stats.interchanged import interchanged
 from paribus.stats.trend import PageSums, Trend
 
 
@@ -27,6 +31,7 @@ class Swept:
         null_name: What they are.
         trend: Page's trend of the readout over the doses; None where the levels are kinds, or fewer than three.
         slope: Least-squares slope per unit of the dose in each context, one row; None without doses.
+        further: Draws of the factor's further nulls ``[levels - 1, n_null]``, by what they are.
     """
 
     sums: ClusterSums
@@ -35,6 +40,7 @@ class Swept:
     null_name: str
     trend: Trend | None
     slope: ClusterSums | None
+    further: Mapping[str, Floats]
 
 
 def sweep(
@@ -51,7 +57,8 @@ def sweep(
     """Measure a (fitted) factor on some contexts.
 
     The null is that of the readout's like features where it has some and inputs are edited, else that of the factor's
-    own kind (random directions, units, donors), measured in conditions of its own.
+    own kind (random directions, units, donors), measured in conditions of its own. Where there is neither, levels are
+    interchanged within clusters (:func:`~paribus.stats.interchanged.interchanged`).
 
     Args:
         executor: The network at one checkpoint.
@@ -96,27 +103,37 @@ def sweep(
         null = null[: levels - 1]
     elif n_null:
         n_null = draws_within(n_null, (levels - 1) * len(rows), found.strategy, watch)
-        null, name = _own_null(executor, factor, readout, rows, n_null, rng, watch), factor.null_name
+        design = factor.null_design(n_null, rng)
+        null, name = _own_null(executor, factor, design, readout, rows, rng, watch), factor.null_name
+    further = {
+        kind: draws
+        for kind, design in (factor.further_nulls(n_null, rng) if found.null is None and n_null else {}).items()
+        if (draws := _own_null(executor, factor, design, readout, rows, rng, watch)) is not None
+    }
+    trend = None if page is None else page.trend(rng=rng, n_permutations=n_permutations)
+    effects = found.sums.rows(every[: levels - 1])
+    if null is None and n_null:
+        null, name = interchanged(effects, np.zeros(levels - 1), n_null, rng), INTERCHANGED
     return Swept(
-        sums=found.sums.rows(every[: levels - 1]),
+        sums=effects,
         means=found.means,
         null=null,
         null_name=name if null is not None else "",
-        trend=None if page is None else page.trend(rng=rng, n_permutations=n_permutations),
+        trend=trend,
         slope=found.sums.rows(every[levels - 1 :]) if len(weights) >= levels else None,
+        further=further,
     )
 
 
 def _own_null(
     executor: Executor,
     factor: Factor,
+    design: Design | None,
     readout: Readout,
     rows: Ints,
-    n_null: int,
     rng: np.random.Generator,
     watch: Watch | None,
 ) -> Floats | None:
-    design = factor.null_design(n_null, rng)
     if design is None:
         return None
     n = design.n_conditions

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +20,9 @@ from paribus.experiments.any.probe import Probe
 from paribus.experiments.any.swap import Swap
 from paribus.experiments.any.sweep import Sweep
 from paribus.factors import spec as factors
-from paribus.measure import Contexts
+from paribus.figures.draw import draw
+from paribus.measure import Contexts, InputFactor, stack
+from paribus.measure.binding import FactorSpec
 from paribus.methods import contrast
 
 from . import sequences
@@ -162,6 +167,119 @@ def test_directions_are_read_toward_one_class(planted):
     assert frame["readout"].tolist() == ["label_margin"]
 
 
+def test_what_a_patch_establishes_is_outlined_on_the_map(planted):
+    places = [f"{site}|channel:{unit}" for site in ("hidden", "gate") for unit in (2, 3)]
+    experiment = Patch(factor=factors.Patch(), places=places, readout="label_margin", n_donors=3)
+    result, frame = performed(experiment, planted)
+    assert frame.loc[frame["established"], "part"].tolist() == ["channel=2", "channel=2"]
+    (shown,) = [figure for figure in result.figures if figure.name == "patch_map"]
+    made = draw(shown, {name: table.frame for name, table in result.tables.items()})
+    assert sorted(round(patch.get_x()) for patch in made.axes[0].patches) == [0, 0]
+    assert sorted(round(patch.get_y()) for patch in made.axes[0].patches) == [0, 1]
+
+
+class Stretched(nn.Module):
+    """Reads the one direction of its inputs that has nearly all of their variance."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.out = nn.Identity(), nn.Linear(8, 2, bias=False)
+        self.out.weight = nn.Parameter(torch.tensor([[0.0] * 8, [1.0] + [0.0] * 7]))
+
+    def forward(self, x):
+        return self.out(self.gate(x))
+
+
+def test_erasing_is_told_from_both_nulls_which_answer_different_questions():
+    """Any subspace of usual variance would do what this eraser does: special among all, usual among those."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, [10.0] + [0.1] * 7, (160, 8)).astype(np.float32)
+    contexts = Contexts(inputs=x, label=(x[:, 0] > 0).astype(np.int64), cluster=np.arange(160) // 2)
+    erase = factors.Erase(methods=["mean_difference"], target="label")
+    result, frame = performed(
+        Sweep(factor=erase, place="gate", readout="label_margin"), setup_of(Stretched(), contexts)
+    )
+    nulls = result.tables["nulls"].frame.set_index("null")
+    among_all, among_usual = (nulls.loc[f"random subspaces of the same rank{more}"] for more in (
+        "", " drawn from the covariance",
+    ))  # fmt: skip
+    assert frame["null_percentile"].item() == among_all["null_percentile"] < 5
+    assert among_usual["null_median"] == pytest.approx(frame["mean_delta"].item(), rel=0.05)
+    assert abs(among_all["null_median"]) < 0.6 * abs(frame["mean_delta"].item())
+    assert (nulls["n_draws"] == 20).all()
+
+
+class TestLevelsOfTheInputs:
+    """Factors of the inputs have a null where no feature is read: their own levels, interchanged."""
+
+    def contexts(self, seed=0):
+        rng = np.random.default_rng(seed)
+        x = np.stack([rng.integers(0, 4, 160), rng.integers(0, 3, 160)], 1).astype(np.float32)
+        return Contexts(inputs=x, cluster=np.arange(160) // 2)
+
+    def setup(self, gains):
+        net = nn.Sequential(nn.Identity(), Steps(gains))
+        return setup_of(net, self.contexts(), n_null=99)
+
+    def test_the_level_that_differs_stands_out_in_a_swap_and_like_ones_do_not(self):
+        _, frame = performed(Swap(factor=Value(), readout="output", outputs=["0"]), self.setup([0.0, 0.0, 0.0, 5.0]))
+        assert set(frame["null"]) == {"levels interchanged within clusters"}
+        found = frame.set_index("level")["null_percentile"]
+        assert found["0 -> 3"] == 100 and found["any -> 3"] == 100
+        assert (frame.loc[frame["level"].isin(["0 -> 1", "0 -> 2"]), "null_percentile"] < 90).all()
+
+    def test_a_sweep_and_a_grid_have_it_too(self):
+        setup = self.setup([0.0, 1.0, 1.0, 5.0])
+        _, frame = performed(Sweep(factor=Value(), readout="output", outputs=["0"]), setup)
+        assert frame.set_index("level").loc["3", "null_percentile"] == 100
+        result, frame = performed(
+            Grid(factor=Value(), other=Value(column=1, n=3), readout="output", outputs=["0"]), setup
+        )
+        assert set(frame["null"]) == {"levels interchanged within clusters"}
+        joint = result.tables["interactions"].frame
+        assert (joint["mean_delta"] == 0).all() and (joint["null_low"] == 0).all() and (joint["null_high"] == 0).all()
+
+
+class Steps(nn.Module):
+    """A number for each value of the first input."""
+
+    def __init__(self, gains):
+        super().__init__()
+        self.gains = nn.Parameter(torch.tensor(gains))
+
+    def forward(self, x):
+        return torch.stack([self.gains[x[:, 0].long()], x[:, 1]], 1)
+
+
+@dataclass(frozen=True)
+class Value(FactorSpec):
+    """The value of an input."""
+
+    subject: ClassVar[str] = "arrays"
+    column: int = 0
+    n: int = 4
+
+    def bind(self, to):
+        return Values(self.column, self.n, np.asarray(to.executor.subject.contexts.given.tensors[0]))
+
+
+class Values(InputFactor):
+    def __init__(self, column, n, x):
+        self.name, self.labels = f"input {column}", tuple(map(str, range(n)))
+        self._column, self._own = column, x[:, column].astype(np.int64)
+
+    def edit(self, cells):
+        return stack([self._with(cells, level) for level in range(self.n_levels)])
+
+    def _with(self, cells, level):
+        values = np.array(cells.values[0])
+        values[..., self._column] = level
+        return cells.with_value(0, values)
+
+    def observed(self, columns):
+        return self._own[columns]
+
+
 def test_the_null_of_an_expensive_place_has_fewer_draws_and_says_so(planted, monkeypatch):
     monkeypatch.setattr(contrast, "MOST_ROWS", 300)
     monkeypatch.setattr(contrast, "LEAST_DRAWS", 2)
@@ -250,6 +368,16 @@ class TestSequences:
             assert way.loc["blocks.1|pos:-1", "mean_delta"] == pytest.approx(way["total"].iloc[0], abs=1e-5)
             assert way.loc["embed|pos:0", "mean_delta"] == way.loc["blocks.1|pos:2", "mean_delta"] == 0.0
         assert any("changes nothing at all at" in warning for warning in result.diagnostics.warnings)
+
+    def test_patches_of_several_layers_and_positions_are_a_map(self, setup):
+        experiment = Patch(
+            factor=factors.Patch(donors="split", split="clean"), split="corrupted", both=False, readout="output",
+            outputs=["two"], places=["embed|pos:0", "embed|pos:1", "blocks.0|pos:1", "blocks.0|pos:0"], n_donors=2,
+        )  # fmt: skip
+        result, frame = performed(experiment, setup)
+        (shown,) = [figure for figure in result.figures if figure.name == "patch_map"]
+        assert (shown.columns["y"], shown.columns["x"], shown.columns["panel"]) == ("site", "pos", "direction")
+        assert frame["pos"].tolist() == ["0", "1", "1", "0"] and "head" not in frame
 
     def test_patch_equals_a_naive_loop(self, setup):
         experiment = Patch(

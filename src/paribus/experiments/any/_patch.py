@@ -8,6 +8,7 @@ import numpy as np
 
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._map import draw_map, parts_of
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, place_of, rows_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any._vector import vector_of, without_nulls
@@ -29,6 +30,8 @@ COLUMNS = {
     "direction": "where values come from, and what they are put into",
     "site": "the module",
     "part": "channels, heads or positions there; all where empty",
+    "head": "heads of it, where heads are named",
+    "pos": "positions of it, where positions are named",
     "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
     "share": "mean_delta / total, a ratio of means; missing where total is not established",
     "share_low": "lower end of its 95 % interval over clusters",
@@ -80,12 +83,7 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     recorder.figure(
         Figure.of("forest", "effects", name="patch", **roles).titled("Effect of patching", caption, **looks)
     )
-    if frame["site"].nunique() > 1 and frame["part"].nunique() > 1:
-        drawn = Figure.of(
-            "heatmap", "effects", name="patch_map", x="part", y="site", value="mean_delta", panel="direction"
-        )
-        looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "part", "ylabel": "site"}
-        recorder.figure(drawn.titled("Effect of patching", caption, **looks))
+    draw_map(recorder, "patch_map", "Effect of patching", frame, kind, panel="direction")
     return summed_up(to, frame, baseline_mean=base)
 
 
@@ -158,14 +156,15 @@ def _labels(setup: NetworkSetup, at: At, experiment: Patch, way: _Way, found: Pa
         otherwise="donors and contexts do not differ in the readout",
     )
     labels: list[dict[str, object]] = []
-    for row, text in enumerate(experiment.at()):
-        place = Place.parse(place_of(text, at.executor))
+    places = [Place.parse(place_of(text, at.executor)) for text in experiment.at()]
+    for row, (text, place, named) in enumerate(zip(experiment.at(), places, parts_of(places), strict=True)):
         labels.append(
             {
                 "level": str(place) if text == AUTO else text,
                 "direction": way.name,
                 "site": str(place.site),
                 "part": str(place).removeprefix(str(place.site)).strip("[]"),
+                **named,
                 "total": float(found.total.means[0]),
                 "share": float(share.value[row]),
                 "share_low": float(share.low[row]),

@@ -18,7 +18,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor, InputFactor, Units
 from paribus.methods.swap import Swapped, swap
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import BANDS, Aggregates, Figure, Table
 
 COLUMNS = {
     "from": "level that the contexts show themselves; any: whichever of the others",
@@ -71,10 +71,10 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     frame = effects(to, parts, what=f"One row per checkpoint and level of {name} swapped in, for all or for one level.")
     beside = f"One row per checkpoint and level of {name}: what grouping contexts by their own level would say."
     recorder.table(Table("observed", beside, Evidence.OBSERVATIONAL, pd.concat(observed, ignore_index=True), OBSERVED))
-    columns = {"label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high"} | by_epoch(frame, "group")
+    columns = {"label": "level", "value": "mean_delta", **BANDS} | by_epoch(frame, "group")
     drawn = Figure.of("forest", "effects", name="swap", **columns)
-    says = "95 % intervals over clusters; each context against itself as it is."
-    looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
+    says = "95 % intervals over clusters; each context against itself as it is. Grey: 2.5 to 97.5 % of the null."
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null", "max_rows": 30}
     recorder.figure(drawn.titled(f"Effect of swapping {name}", says, **looks))
     return summed_up(to, frame, factor=name)
 
@@ -105,7 +105,8 @@ def _measured(
 ) -> tuple[InputFactor, Swapped]:
     _refuse_kl(at.kind)
     factor = as_observed(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-    found = swap(at.executor, factor, at.readout, rows.reported, rng=setup.rng("swap"), watch=recorder)
+    n_null, rng = setup.stats.n_null, setup.rng("swap")
+    found = swap(at.executor, factor, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
     if found.unknown:
         recorder.warn(f"{found.unknown} contexts show none of the levels of {factor.name} and are left out.")
     return factor, found

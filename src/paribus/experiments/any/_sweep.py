@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import COLUMNS, Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any._vector import vector_of, without_nulls
@@ -15,8 +17,16 @@ from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor
 from paribus.methods.sweep import Swept, sweep
-from paribus.results.schema import BANDS, Aggregates, Curve, Figure
+from paribus.results.evidence import Evidence
+from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
+from paribus.stats.nulls import null_percentile, null_quantiles
 
+NULLS = {
+    "level": "the level",
+    "null": "what the null is made of",
+    "n_draws": "draws of it",
+    **{name: COLUMNS[name] for name in ("mean_delta", "null_low", "null_median", "null_high", "null_percentile")},
+}
 SLOPE = {"level": "the slope, in units of the readout per unit of the dose"}
 
 
@@ -35,6 +45,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
     parts: list[Part] = []
     slopes: list[Part] = []
+    nulls: list[pd.DataFrame] = []
     kind, name, found = "", "", None
     for at in at_checkpoints(experiment, setup, recorder):
         factor, found = _measured(experiment, setup, at, rows, recorder)
@@ -42,11 +53,15 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         doses = factor.doses or (np.nan,) * factor.n_levels
         labels = [{"level": label, "dose": dose} for label, dose in zip(factor.labels, doses, strict=True)]
         parts.append(Part(at.epoch, labels[1:], found.sums, found.means[1:], found.null, found.null_name))
+        nulls.extend(_nulls(at.epoch, factor, found))
         if found.slope is not None:
             slopes.append(Part(at.epoch, [{"level": "slope"}], found.slope))
     assert found is not None
     to = Reported(setup, recorder, kind, rows)
     frame = effects(to, parts, what=f"One row per checkpoint and level of {name}.")
+    if nulls:
+        beside = f"Each level of {name} among several nulls: they answer different questions and may disagree."
+        recorder.table(Table("nulls", beside, Evidence.INTERVENTIONAL, pd.concat(nulls, ignore_index=True), NULLS))
     if slopes:
         effects(
             Reported(setup, recorder, kind, rows, SLOPE),
@@ -90,6 +105,28 @@ def _measured(experiment: Sweep, setup: NetworkSetup, at: At, rows: Rows, record
         watch=recorder,
     )
     return factor, found
+
+
+def _nulls(epoch: int, factor: Factor, found: Swept) -> Iterator[pd.DataFrame]:
+    """Yield the place of every level among the draws of each null, where the factor has further ones."""
+    if not found.further:
+        return
+    own = {} if found.null is None else {found.null_name: found.null}
+    for kind, draws in {**own, **found.further}.items():
+        low, median, high = null_quantiles(draws)
+        yield pd.DataFrame(
+            {
+                "epoch": epoch,
+                "level": list(factor.labels[1:]),
+                "null": kind,
+                "n_draws": np.isfinite(draws).sum(1),
+                "mean_delta": found.sums.means,
+                "null_low": low,
+                "null_median": median,
+                "null_high": high,
+                "null_percentile": null_percentile(found.sums.means, draws),
+            }
+        )
 
 
 def _trend(found: Swept) -> dict[str, float | str]:
