@@ -24,8 +24,8 @@ curve                    x* y*(several) low high (as many as y) group  null_labe
                                                                        y), markers (true/false/"auto"), share_y,
                                                                        panel_columns, max_groups
 heatmap                  x* y* value*(several: one panel each) panel   diverging (true/false, or a list per value),
-                         mark(true: a star in the cell) n              center, vmin, vmax, value_label (or list),
-                                                                       annotate (true/false/"auto"), format,
+                         mark(true: a star in the cell) outline(true:  center, vmin, vmax, value_label (or list),
+                         a frame around the cell) n                    annotate (true/false/"auto"), format,
                                                                        x_order, y_order, share_scale, min_n
 forest                   label* value*(several: one panel each) low    reference (0), null_label, sort ("none",
                          high group panel null null_low null_high n p  "value", "abs", "gap": first minus last value),

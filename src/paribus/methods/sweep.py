@@ -113,7 +113,7 @@ def sweep(
     trend = None if page is None else page.trend(rng=rng, n_permutations=n_permutations)
     effects = found.sums.rows(every[: levels - 1])
     if null is None and n_null:
-        null, name = interchanged(effects, np.zeros(levels - 1), n_null, rng), INTERCHANGED
+        null, name = interchanged(effects, np.zeros(levels - 1, np.int64), n_null, rng), INTERCHANGED
     return Swept(
         sums=effects,
         means=found.means,

@@ -13,6 +13,9 @@ from paribus.results.schema import Figure
 AXES = ("site", "head", "pos")
 """Columns that say where a row is, from what is drawn upwards to what is drawn to the right."""
 
+WHERE = {"head": "heads of the site", "pos": "positions of the site"}
+"""What the columns mean that are there only where places name heads or positions."""
+
 
 def parts_of(places: Sequence[Place]) -> list[dict[str, str]]:
     """Return the heads and the positions of places as columns, each only where some place names any.
@@ -23,10 +26,11 @@ def parts_of(places: Sequence[Place]) -> list[dict[str, str]]:
     """
     columns = {"head": [one.heads for one in places], "pos": [one.positions for one in places]}
     shown = {name: numbers for name, numbers in columns.items() if any(one is not None for one in numbers)}
-    return [
-        {name: "all" if numbers[row] is None else "+".join(map(str, numbers[row])) for name, numbers in shown.items()}
-        for row in range(len(places))
-    ]
+    return [{name: _said(numbers[row]) for name, numbers in shown.items()} for row in range(len(places))]
+
+
+def _said(numbers: tuple[int, ...] | None) -> str:
+    return "all" if numbers is None else "+".join(map(str, numbers))
 
 
 def axes_of(frame: pd.DataFrame) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
-from paribus.experiments.any._map import draw_map, parts_of
+from paribus.experiments.any._map import WHERE, draw_map, parts_of
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, place_of, rows_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any._vector import vector_of, without_nulls
@@ -30,8 +30,6 @@ COLUMNS = {
     "direction": "where values come from, and what they are put into",
     "site": "the module",
     "part": "channels, heads or positions there; all where empty",
-    "head": "heads of it, where heads are named",
-    "pos": "positions of it, where positions are named",
     "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
     "share": "mean_delta / total, a ratio of means; missing where total is not established",
     "share_low": "lower end of its 95 % interval over clusters",
@@ -75,7 +73,8 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
             labels = _labels(setup, at, experiment, way, found)
             parts.append(Part(at.epoch, labels, found.sums, found.means, found.null, found.null_name))
             _say_unmoved(recorder, labels, found)
-    to = Reported(setup, recorder, kind, ways[0].rows, COLUMNS)
+    named = {name: said for name, said in WHERE.items() if name in parts[0].rows[0]}
+    to = Reported(setup, recorder, kind, ways[0].rows, {**COLUMNS, **named})
     frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
     caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of donors at random."
     roles = {"label": "level", "value": "mean_delta", "group": "direction", **BANDS}
