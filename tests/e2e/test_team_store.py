@@ -84,3 +84,31 @@ def test_many_processes_measure_once_on_a_server(server, workdir):
     """8 processes and 50 rounds: ``python -m benchmarks.claims``."""
     found, _ = claims.measure(spec(server, "claimed"), processes=3, rounds=4)
     assert found == {claims.identity(number): 1 for number in range(4)}
+
+
+def test_a_server_that_goes_away_in_a_sweep_costs_no_job_and_everything_arrives_once(
+    gate, workdir, said, capsys, plain_figures
+):
+    """The gate is shut in the middle of the second of three jobs."""
+    sweep = ["-m", *words(gate, "cut off", "seed=range(3)")]
+    begun = []
+
+    def meet(number, line):
+        begun.append(line.endswith("/runs/create"))
+        if sum(begun) == 6 and line.endswith("/log-batch"):  # two ledgers, the sweep's own run, two jobs
+            gate.shut()
+
+    gate.meet = meet
+    assert main(sweep) == 1
+    told = capsys.readouterr()
+    assert "3 jobs: 3 FINISHED" in told.out and "paribus sync" in told.err
+    assert main(["runs", "tracking=server", f"tracking.uri={gate.uri}"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert main(["sync"]) == 2 and "no answer" in capsys.readouterr().err
+    gate.meet = lambda number, line: None
+    gate.open()
+    assert "2 runs delivered" in said("sync")
+    assert said("sync") == "Nothing waits to be delivered.\n"
+    found = open_store(spec(gate, "cut off")).runs()
+    assert Counter(run.status for run in found) == {"FINISHED": 3} and len({run.tags["identity"] for run in found}) == 3
+    assert "3 of 3 jobs are done already and reused" in said(*sweep)

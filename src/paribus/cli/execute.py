@@ -28,6 +28,7 @@ from paribus.sweep.outcome import Outcome
 from paribus.sweep.processors import device_of, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
 from paribus.sweep.task import Surroundings, Task, may_add, one_line
+from paribus.tracking.delivery import arrived
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -204,6 +205,8 @@ def open_stores(asked: Sequence[Job]) -> None:
         if spec not in seen:
             seen.append(spec)
             open_store(spec)
+            if (said := arrived(spec)) is not None:
+                print(said, flush=True)
 
 
 def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool, ended: Sequence[Outcome]) -> int:

@@ -14,6 +14,7 @@ from paribus.running.request import from_job
 from paribus.running.resolve import resolve
 from paribus.running.sequence import Sequence
 from paribus.running.steps import check_steps, run_sequence
+from paribus.tracking.spool import open_to_run
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run_job(
         KeyboardInterrupt: If a signal came; the run is KILLED.
     """
     request = replace(from_job(job, sweep=sweep), inside=inside, waits=waits)
-    store = open_store(request.tracking)
+    store = open_to_run(request.tracking)
     key = _reap_once(store, request.tracking)
     folder = (Path(output_dir) if output_dir is not None else single_folder()).absolute()
     try:

@@ -11,7 +11,7 @@ from paribus.models.untrained import UNTRAINED, random_parts
 from paribus.running.colour import COLOUR_TAG, colour
 from paribus.running.sequence import with_steps
 from paribus.spec import fields_of
-from paribus.tracking.kept import MODEL_TAG
+from paribus.tracking.kept import MODEL_TAG, ONCE_TAG
 from paribus.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "measured_on": resolved.other,
         "weights": weights(resolved),
         "code_version": code_version(provenance),
+        ONCE_TAG: "true" if request.reuses else None,
         COLOUR_TAG: run_colour(resolved),
         MODEL_TAG: "true" if experiment.produces_model else None,
         "paribus.version": provenance.get("paribus"),

@@ -18,6 +18,8 @@ from paribus.running.run import single_folder
 from paribus.running.sequence import Sequence
 from paribus.running.steps import uncompared
 from paribus.sweep.outcome import Outcome, counts
+from paribus.tracking.delivery import arrived
+from paribus.tracking.spool import answers, plain
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ def finish(
     if not interrupted:
         print(f"\n{counts(ended, expected=len(jobs))}")
     for request in _by_store([from_job(job, sweep=sweep) for job in jobs]):
+        if (away := _away(request)) is not None:
+            problems.append(away)
+            continue
         store = open_store(request.tracking)
         if interrupted:
             store.mark_killed(sweep, "the sweep was interrupted")
@@ -81,6 +86,23 @@ def finish(
     if problems:
         raise ExperimentError("; ".join(problems))
     return results
+
+
+def _away(request: Request) -> str | None:
+    """Deliver what was kept on disk meanwhile; return what to say where a server is still away.
+
+    A study that declares no comparison lacks nothing then but the delivery.
+    """
+    spec = request.tracking
+    if spec.kind != "server":
+        return None
+    uri = plain(str(spec.uri))
+    if not answers(str(spec.uri)):
+        then = ", then the same command makes the comparison" if _comparison(request) is not None else ""
+        return f"{uri} does not answer; once it does, paribus sync delivers the runs{then}"
+    if (said := arrived(spec)) is not None:
+        print(said)
+    return None
 
 
 def compare(request: Request, store: Store, folder: Path, runs: tuple[str, ...]) -> Result:

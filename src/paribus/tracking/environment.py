@@ -26,7 +26,7 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
-    for name in ("mlflow.store.db.utils", "mlflow.utils.autologging_utils", "alembic"):
+    for name in ("mlflow.store.db.utils", "mlflow.utils.autologging_utils", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

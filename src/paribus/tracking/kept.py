@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 PARENT_TAG = "mlflow.parentRunId"
 MODEL_TAG = "produces_model"
+SPOOLED_TAG = "mlflow.paribus.spooled"
+"""The tag of a run that was made while its server was away: the id that it had until it was delivered."""
+ONCE_TAG = "mlflow.paribus.once"
+"""The tag of a run that was begun because there was none of its identity: of those there is to be one."""
 FAILURE_TAG = "failure"
 """The tag of a run that did not finish which says of what kind that was."""
 

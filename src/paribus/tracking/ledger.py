@@ -83,6 +83,7 @@ class LedgerClaims(Claims):
         self._me = Holder(here(), os.getpid(), process_started(os.getpid()), secrets.token_hex(6), every)
         self._taken: dict[str, int] = {}
         self._others: set[str] = set()
+        self._owed: set[str] = set()
         self._watched: dict[str, tuple[str | None, float]] = {}
         self._pulse: threading.Event | None = None
 
@@ -100,6 +101,7 @@ class LedgerClaims(Claims):
             return cls._open[key]
 
     def _lock(self, identity: str) -> bool:
+        self._give_back()
         mine = Holder(**{**vars(self._me), "take": secrets.token_hex(6)}).text()
         if identity not in self._others and self._try(identity, 0, mine):
             return True
@@ -117,8 +119,15 @@ class LedgerClaims(Claims):
         if not self._taken and self._pulse is not None:
             self._pulse.set()
             self._pulse = None
-        with contextlib.suppress(Exception):  # a server that is away: others see that this process has gone
-            self._client.log_param(self._run, f"{identity}.{generation}.{END}", "released")
+        self._owed.add(f"{identity}.{generation}.{END}")
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Say which claims have ended; where the server is away, the next time that one is asked for."""
+        with contextlib.suppress(Exception):
+            for key in sorted(self._owed):
+                self._client.log_param(self._run, key, "released")
+                self._owed.discard(key)
 
     def _try(self, identity: str, generation: int, mine: str) -> bool:
         """Try to be the holder of a generation."""
@@ -150,6 +159,9 @@ class LedgerClaims(Claims):
         if count:
             with contextlib.suppress(Exception):
                 self._client.delete_tag(self._run, key)
+        while self._owed:  # the server was away
+            time.sleep(self._every)
+            self._give_back()
 
     def _is_dead(self, text: str, tags: Mapping[str, str]) -> bool:
         holder = read_holder(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -30,9 +32,12 @@ from paribus.tracking.metrics import NON_FINITE_TAG, Point, curve_points, non_fi
 from paribus.tracking.params import flatten, param_key, to_text
 
 if TYPE_CHECKING:
+    from mlflow.entities import Metric, Param, RunTag
     from mlflow.tracking import MlflowClient
 
     from paribus.results.schema import Artifact, Curve, Table
+
+    Step = Callable[[MlflowClient, str], object]
 
 FIGURE_FOLDER = "figures"
 CHECKPOINT_FOLDER = "checkpoints"
@@ -192,6 +197,19 @@ class FileRun:
         """Let the UI compare a table across runs."""
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Params, metrics and tags that are sent together."""
+
+    metrics: Many[Metric] = ()
+    params: Many[Param] = ()
+    tags: Many[RunTag] = ()
+
+    def __call__(self, client: MlflowClient, run_id: str) -> None:
+        """Send them."""
+        client.log_batch(run_id, metrics=self.metrics, params=self.params, tags=self.tags)
+
+
 class TrackedRun(FileRun):
     """A run in an MLflow store. Metrics are buffered and sent in batches; nothing is sent asynchronously."""
 
@@ -221,6 +239,7 @@ class TrackedRun(FileRun):
         super().__init__(folder)
         self.run_id = run_id
         self._client = client
+        self._id = run_id
         self._store = artifacts
         self._points: list[tuple[int, Point]] = []
         self._seen: set[tuple[str, int]] = set()
@@ -260,7 +279,7 @@ class TrackedRun(FileRun):
         self._refuse_if_finished()
         batch = [RunTag(param_key(name), _cut(str(value))) for name, value in tags.items()]
         for start in range(0, len(batch), PARAMS_PER_BATCH):
-            self._client.log_batch(self.run_id, tags=batch[start : start + PARAMS_PER_BATCH])
+            self._send(_Batch(tags=batch[start : start + PARAMS_PER_BATCH]))
 
     def note(self, text: str) -> None:
         """Say in a few words what was found: the UI's description of the run."""
@@ -274,7 +293,7 @@ class TrackedRun(FileRun):
         known = Dataset(name=name[:500], digest=digest[:DIGEST], source_type="paribus", source=json.dumps(digest))
         for attempt in range(TRIES_OF_DATA):
             try:
-                self._client.log_inputs(self.run_id, [DatasetInput(known, tags=[])])
+                self._send(lambda client, run: client.log_inputs(run, [DatasetInput(known, tags=[])]))
                 return
             except Exception:  # another process named the same data at the same moment, and MLflow looks, then inserts
                 if attempt == TRIES_OF_DATA - 1:
@@ -304,9 +323,7 @@ class TrackedRun(FileRun):
 
         while self._points:
             batch = self._points[:METRICS_PER_BATCH]
-            self._client.log_batch(
-                self.run_id, metrics=[Metric(point.name, point.value, when, point.step) for when, point in batch]
-            )
+            self._send(_Batch(metrics=[Metric(point.name, point.value, when, point.step) for when, point in batch]))
             del self._points[: len(batch)]
         self._flushed = time.monotonic()
 
@@ -343,7 +360,7 @@ class TrackedRun(FileRun):
         """Set the status; where the store's answer to ``FINISHED`` is lost, ask for the run's status."""
         self._in_doubt = status == FINISHED
         try:
-            self._client.set_terminated(self.run_id, status)
+            self._send(lambda client, run: client.set_terminated(run, status))
         except Exception:
             if not (self._in_doubt and self._finished_after_all()):
                 raise
@@ -357,7 +374,7 @@ class TrackedRun(FileRun):
             ExperimentError: If it does not answer: then nobody may say that the run failed.
         """
         try:
-            known = self._client.get_run(self.run_id).info.status
+            known = self._client.get_run(self._id).info.status
         except Exception as error:
             raise ExperimentError(f"the store does not say whether the run is finished: {error}") from error
         self._in_doubt = False
@@ -378,14 +395,19 @@ class TrackedRun(FileRun):
             copy(path, self._store / name)
         else:
             folder = str(PurePosixPath(name).parent)
-            self._client.log_artifact(self.run_id, str(path), None if folder == "." else folder)
+            inside = None if folder == "." else folder
+            self._send(lambda client, run: client.log_artifact(run, str(path), inside))
 
     def _params(self, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
         batch = [Param(name, value) for name, value in params.items()]
         for start in range(0, len(batch), PARAMS_PER_BATCH):
-            self._client.log_batch(self.run_id, params=batch[start : start + PARAMS_PER_BATCH])
+            self._send(_Batch(params=batch[start : start + PARAMS_PER_BATCH]))
+
+    def _send(self, what: Step) -> None:
+        """Do one step that changes the run in the store; doing it twice is doing it once."""
+        what(self._client, self._id)
 
     def _show_table(self, artifact: str) -> None:
         shown = {"path": artifact, "type": "table"}

@@ -16,6 +16,8 @@ from paribus.errors import ConfigError
 PATIENCE = 5.0
 """Seconds to wait for an answer. MLflow's client tries for four minutes, and cannot be interrupted meanwhile."""
 
+FAILING = 500
+"""From here on, a status means that the server, or what it needs, is not in order."""
 ROUNDING = 5.0
 """Seconds by which clocks may differ without a correction: the date of an answer is told in whole ones."""
 
@@ -39,6 +41,29 @@ def refuse_silent(uri: str) -> None:
         raise ConfigError(
             f"tracking.uri={uri}: no answer ({said}); is the server running? tracking=local keeps runs in a folder"
         ) from None
+
+
+def answers(uri: str, ask: Callable[[], object]) -> bool:
+    """Return whether a server can be worked with now: one whose own database is gone answers, but with errors.
+
+    Args:
+        uri: Its address.
+        ask: Asks the store something small; tried where it is no HTTP server.
+    """
+    if not over_http(uri):
+        try:
+            ask()
+        except Exception:
+            return False
+        return True
+    query = "api/2.0/mlflow/experiments/get-by-name?experiment_name=Default"
+    try:
+        with urllib.request.urlopen(f"{_address(uri)}/{query}", timeout=PATIENCE):
+            return True
+    except urllib.error.HTTPError as error:  # a refusal is an answer
+        return error.code < FAILING
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
 
 
 def over_http(uri: str) -> bool:

@@ -20,11 +20,12 @@ from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
 from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
-from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, KeptRun, kept
+from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, SPOOLED_TAG, KeptRun, kept
 from paribus.tracking.ledger import CLAIMS, LedgerClaims
 from paribus.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
     from paribus.results.schema import Result
@@ -79,11 +80,14 @@ class MlflowStore:
         if parent is not None:
             marks[PARENT_TAG] = parent
         run = self._client.create_run(self.experiment_id(), tags=marks, run_name=name)
+        return self._begun(run, folder)
+
+    def _begun(self, run: Run, folder: Path) -> TrackedRun:
         return TrackedRun(
             self._client,
             run.info.run_id,
             folder,
-            heartbeat_seconds=every,
+            heartbeat_seconds=self._spec.heartbeat_seconds,
             clock=self.clock,
             artifacts=local_path(run.info.artifact_uri or ""),
         )
@@ -137,6 +141,8 @@ class MlflowStore:
         if not _RUN_ID.fullmatch(run):
             raise ConfigError(f"run {run!r}: not a run id; give at least 4 of its hexadecimal digits, see paribus runs")
         found = self.runs(where=f"attributes.run_id LIKE '{run}%'", limit=5, everywhere=True)
+        if not found and self._root is None:  # files that were written while the server was away name runs as they did
+            found = self.runs(where=f"tags.`{SPOOLED_TAG}` LIKE '{run}%'", limit=5, everywhere=True)
         if len(found) == 1:
             return found[0]
         if not found:
@@ -345,7 +351,8 @@ def open_store(spec: TrackingSpec, *, writing: bool = True) -> Store:
         uri = str(spec.uri)
         if not writing:
             _refuse_missing(uri)
-    return MlflowStore(_client(uri), spec.experiment, spec=spec, root=root)
+        server.refuse_silent(uri)  # also where this process has asked it before
+    return MlflowStore(client_of(uri), spec.experiment, spec=spec, root=root)
 
 
 def _refuse_missing(uri: str) -> None:
@@ -359,8 +366,12 @@ def _refuse_missing(uri: str) -> None:
         raise ConfigError(f"tracking.uri={uri}: there are no runs yet: no {file}")
 
 
-def _client(uri: str) -> MlflowClient:
-    """Return this process's client for a tracking URI; opening one takes half a second."""
+def client_of(uri: str) -> MlflowClient:
+    """Return this process's client for a tracking URI; opening one takes half a second.
+
+    Raises:
+        ConfigError: If nothing answers there.
+    """
     key = (os.getpid(), uri)
     if key not in _clients:
         server.refuse_silent(uri)

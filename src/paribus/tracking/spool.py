@@ -1,0 +1,335 @@
+"""When a server goes away while runs go on: they are kept on disk until ``paribus sync`` delivers them.
+
+A spool is an embedded store like any other, in ``multirun/.spool`` of the working folder, so that jobs find, claim and
+reuse there what the jobs before them have made. A run that had begun on the server goes on in it, with everything that
+was sent so far.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from paribus.errors import DataError, ExperimentError, ParibusError
+from paribus.tracking import server
+from paribus.tracking.artifacts import local_path
+from paribus.tracking.environment import quiet
+from paribus.tracking.heartbeat import Heartbeat
+from paribus.tracking.run import TrackedRun
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import MlflowStore, client_of, one_line, open_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+    from paribus.results.schema import Result
+    from paribus.tracking.heartbeat import Clock
+    from paribus.tracking.interface import Store
+    from paribus.tracking.kept import KeptRun
+    from paribus.tracking.run import FileRun, Step
+
+ROOT = Path("multirun") / ".spool"
+SERVER_FILE = "server.json"
+BEGUN_TAG = "mlflow.paribus.begun"
+"""The tag of a spooled run that had begun on the server: the id that it has there."""
+log = logging.getLogger("paribus")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Spool:
+    """Runs of this working folder that wait for a server.
+
+    Attributes:
+        folder: Where they are kept.
+        uri: Address of the server, without a password.
+        key: Names this spool, and every copy of it.
+    """
+
+    folder: Path
+    uri: str
+    key: str
+
+    def spec(self, experiment: str = "paribus") -> TrackingSpec:
+        """Return the store in it."""
+        return TrackingSpec(folder=str(self.folder), experiment=experiment)
+
+
+def spools(root: Path = ROOT) -> list[Spool]:
+    """Return the spools of this working folder.
+
+    Raises:
+        DataError: If one does not say what it is for.
+    """
+    found = []
+    for path in sorted(root.glob(f"*/{SERVER_FILE}")):
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+            found.append(Spool(path.parent.absolute(), str(said["uri"]), str(said["key"])))
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise DataError(f"{path}: does not say which server these runs are for ({one_line(error)})") from None
+    return found
+
+
+def spool_of(uri: str, root: Path = ROOT) -> Spool | None:
+    """Return the spool for a server, None where nothing waits for it."""
+    return next((each for each in spools(root) if each.uri == plain(uri)), None)
+
+
+def plain(uri: str) -> str:
+    """Return an address without user and password.
+
+    Example:
+        >>> plain("http://me:secret@host:5000/mlflow")
+        'http://host:5000/mlflow'
+    """
+    parts = urlsplit(uri)
+    return uri.replace(f"//{parts.netloc}", f"//{parts.netloc.rpartition('@')[2]}", 1) if "@" in parts.netloc else uri
+
+
+def make(uri: str, root: Path = ROOT) -> Spool:
+    """Return the spool for a server, which is made where it is missing."""
+    address = plain(uri)
+    name = re.sub(r"[^A-Za-z0-9]+", "_", address.partition("://")[2] or address).strip("_")[:40]
+    folder = root.absolute() / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+    path = folder / SERVER_FILE
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"uri": address, "key": secrets.token_hex(16)})
+        with contextlib.suppress(FileExistsError), path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    found = spool_of(uri, root)
+    assert found is not None
+    return found
+
+
+def answers(uri: str) -> bool:
+    """Return whether a server can be worked with now."""
+    return server.answers(uri, lambda: client_of(uri).search_experiments(max_results=1))
+
+
+def open_to_run(spec: TrackingSpec) -> Store:
+    """Open the store that a job keeps its runs in; where that is a server, its going away costs no run.
+
+    Raises:
+        ParibusError: As :func:`paribus.tracking.store.open_store`.
+    """
+    return SpoolingStore(spec) if spec.kind == "server" else open_store(spec)
+
+
+class SpoolingStore:
+    """A server's store; from the moment that the server does not answer, the spool instead, until the job ends."""
+
+    def __init__(self, spec: TrackingSpec, root: Path = ROOT) -> None:
+        """Open the server's store, or the spool where it does not answer."""
+        self._spec = spec
+        self._root = root.absolute()  # the experiment may go to another folder while it works
+        self._store: MlflowStore | None = None
+        self._spool: MlflowStore | None = None
+        if self._away():
+            self._switch()
+        else:
+            self._ask(lambda store: None)
+
+    def start(
+        self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
+    ) -> FileRun:
+        """Begin a run; one that is begun on the server goes on in the spool if it has to."""
+        return self._ask(lambda store: store.start(name, folder=folder, tags=tags, parent=parent))
+
+    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
+        """Return runs, the latest first."""
+        return self._ask(lambda store: store.runs(where=where, limit=limit, everywhere=everywhere))
+
+    def get(self, run: str) -> KeptRun:
+        """Return the run with this id, or the only one whose id begins so."""
+        return self._ask(lambda store: store.get(run))
+
+    def finished(self, identity: str) -> list[KeptRun]:
+        """Return the finished runs of this identity, the latest first."""
+        return self._ask(lambda store: store.finished(identity))
+
+    @contextlib.contextmanager
+    def claim(self, identity: str, busy: Callable[[], None]) -> Iterator[None]:
+        """Be the only one to measure an identity; wait while another does, having called ``busy`` once."""
+        with contextlib.ExitStack() as held:
+            self._ask(lambda store: held.enter_context(store.claim(identity, busy)))
+            yield
+
+    def latest_model(self, subject: str | None = None) -> KeptRun | None:
+        """Return the latest finished run that produced a model."""
+        return self._ask(lambda store: store.latest_model(subject))
+
+    def children(self, run_id: str) -> list[KeptRun]:
+        """Return the runs nested in a run, the earliest first."""
+        return self._ask(lambda store: store.children(run_id))
+
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """Return the paths of the files directly in a folder of the run."""
+        return self._ask(lambda store: store.artifacts(run_id, folder))
+
+    def download(self, run_id: str, path: str) -> Path:
+        """Return a local copy of an artifact."""
+        return self._ask(lambda store: store.download(run_id, path))
+
+    def result(self, run_id: str) -> Result:
+        """Read a run's result back; of a run that did not finish, what it had found."""
+        return self._ask(lambda store: store.result(run_id))
+
+    def complete(self, run_id: str) -> Result:
+        """Read a finished run's result back, having checked that all its files are there as they were."""
+        return self._ask(lambda store: store.complete(run_id))
+
+    def reap(self) -> list[str]:
+        """Mark runs whose process is gone as KILLED."""
+        return self._ask(lambda store: store.reap())
+
+    def mark_killed(self, sweep: str, message: str) -> list[str]:
+        """Mark the RUNNING runs of a sweep as KILLED."""
+        return self._ask(lambda store: store.mark_killed(sweep, message))
+
+    def spool(self) -> MlflowStore:
+        """Return the spool, which is made when it is needed first."""
+        if self._spool is None:
+            made = make(str(self._spec.uri), self._root)
+            told = replace(
+                made.spec(self._spec.experiment),
+                tags=self._spec.tags,
+                heartbeat_seconds=self._spec.heartbeat_seconds,
+            )
+            opened = open_store(told)
+            assert isinstance(opened, MlflowStore)
+            self._spool = opened
+            log.warning(
+                "%s does not answer: runs are kept in %s until paribus sync delivers them", made.uri, made.folder
+            )
+        return self._spool
+
+    def is_away(self) -> bool:
+        """Return whether the server does not answer now."""
+        return self._away()
+
+    def _away(self) -> bool:
+        return not answers(str(self._spec.uri))
+
+    def _switch(self) -> None:
+        self._store = self.spool()
+
+    def _ask(self, what: Callable[[MlflowStore], T]) -> T:
+        """Ask the store; where it fails because the server is away, ask the spool, from now on."""
+        try:
+            return what(self._opened())
+        except Exception as error:
+            if self._store is not None and self._store is self._spool:
+                raise
+            if not self._away():
+                raise
+            self._switch()
+            assert self._spool is not None
+            try:
+                return what(self._spool)
+            except ParibusError:
+                raise
+            except Exception:  # it is about a run that only the server knows
+                uri = plain(str(self._spec.uri))
+                raise ExperimentError(f"{uri} does not answer, and what stands there is needed") from error
+
+    def _opened(self) -> MlflowStore:
+        if self._store is None:
+            quiet()
+            self._store = _ServerStore(client_of(str(self._spec.uri)), self._spec, self)
+        return self._store
+
+
+class _ServerStore(MlflowStore):
+    """A server's store whose runs outlive it."""
+
+    def __init__(self, client: MlflowClient, spec: TrackingSpec, home: SpoolingStore) -> None:
+        """Use the store behind ``client``."""
+        super().__init__(client, spec.experiment, spec=spec, root=None)
+        self._home = home
+
+    def _begun(self, run: Run, folder: Path) -> TrackedRun:
+        return SpoolingRun(
+            self._client,
+            run.info.run_id,
+            folder,
+            heartbeat_seconds=self._spec.heartbeat_seconds,
+            clock=self.clock,
+            home=self._home,
+            begun=run,
+        )
+
+
+class SpoolingRun(TrackedRun):
+    """A run on a server that goes on in the spool when the server goes away."""
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        run_id: str,
+        folder: Path,
+        *,
+        heartbeat_seconds: float,
+        clock: Clock,
+        home: SpoolingStore,
+        begun: Run,
+    ) -> None:
+        """Take over a run that was just created.
+
+        Args:
+            client: The client of its store.
+            run_id: Its id.
+            folder: Its output folder.
+            heartbeat_seconds: Seconds between signs of life.
+            clock: Tells the time of a sign of life.
+            home: Knows whether the server is away, and opens the spool.
+            begun: The run as it was created.
+        """
+        super().__init__(client, run_id, folder, heartbeat_seconds=heartbeat_seconds, clock=clock)
+        self._every = heartbeat_seconds
+        self._home = home
+        self._begun = begun
+        self._steps: list[Step] | None = []
+
+    def _send(self, what: Step) -> None:
+        """Do one step; where the server is away, this one and all before it in the spool."""
+        if self._steps is None:
+            super()._send(what)
+            return
+        self._steps.append(what)
+        try:
+            super()._send(what)
+        except Exception:
+            if self._home.is_away():
+                self._go_on(self._steps)
+            else:
+                super()._send(what)  # a single answer was lost; what fails twice is the run's own failure
+
+    def _go_on(self, steps: Many[Step]) -> None:
+        """Go on in the spool."""
+        store, begun = self._home.spool(), self._begun
+        made = store.client.create_run(
+            store.experiment_id(),
+            start_time=begun.info.start_time,
+            tags={**begun.data.tags, BEGUN_TAG: self.run_id},
+            run_name=begun.info.run_name,
+        )
+        self._client, self._id = store.client, made.info.run_id
+        self._store = local_path(made.info.artifact_uri)
+        self._heartbeat.stop(seconds=0.0)
+        self._heartbeat = Heartbeat(self._client, self._id, self._every)
+        self._steps = None
+        for step in steps:
+            super()._send(step)
