@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from paribus.errors import DataError
-from paribus.results.io import RESULT_FILE
+from paribus.results.files import RESULT_FILE
 from paribus.tracking import server
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.heartbeat import close, sign_of_life
