@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
+import time
+from pathlib import Path
 
 import pytest
-from benchmarks.kills import ENTRYPOINT, WORKER, Sweep
+from benchmarks.kills import ENTRYPOINT, PATIENCE, WORKER, Sweep
 
 from paribus.cli.main import main
+from paribus.tracking.life_mark import life_mark
 
 TINY = [
     "experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "data.n_builds=40",
@@ -73,7 +78,8 @@ def test_a_sweep_that_is_killed_twice_is_completed_by_the_same_command(tracked_w
     process.communicate(timeout=60)
     assert sweep.orphans() == []
     out = said("status")
-    assert "not running here" in out and "the same command again does what is missing" in out
+    assert "its command has ended before all were through" in out
+    assert "the same command again does what is missing" in out
     before = len(sweep.finished())
     assert 1 <= before < number and f"{before} finished" in out
     out = said("-m", *sweep.said)
@@ -85,3 +91,38 @@ def test_a_sweep_that_is_killed_twice_is_completed_by_the_same_command(tracked_w
     assert len({job["run_id"] for job in made["jobs"]}) == number
     assert main(["status", "nope"]) == 2 and "no such sweep" in capsys.readouterr().err
     assert said("runs").count("family_1d_sweep") > 0 and "sweep 2" not in said("runs"), "sweeps are no runs"
+
+
+def test_two_equal_sweeps_at_once_share_the_work(tracked_workdir, sweep, said):
+    """The one that takes a job first is held in it, so that the other must do the rest and wait for that job."""
+    other = Sweep(tracked_workdir, sweep.words)
+    both = [sweep.start(), other.start()]
+    end = time.monotonic() + PATIENCE
+    while not (first := [run for run in sweep.runs() if run.status == "RUNNING"]) and time.monotonic() < end:
+        time.sleep(0.02)
+    worker = life_mark(first[0].tags).pid
+    entrypoint = next(process.pid for process in both if process.pid in _above(worker))
+    for pid in (entrypoint, worker):
+        os.kill(pid, signal.SIGSTOP)
+    while time.monotonic() < end:
+        done = [run for run in sweep.runs() if run.status == "FINISHED" and run.tags["sweep"] != first[0].tags["sweep"]]
+        if done:
+            break
+        time.sleep(0.05)
+    for pid in (worker, entrypoint):
+        os.kill(pid, signal.SIGCONT)
+    for process in both:
+        out, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, out
+    runs = sweep.runs()
+    assert sorted(sweep.finished().values()) == [1] * 6, "each job was done once"
+    assert {run.status for run in runs} == {"FINISHED"} and len({run.tags["sweep"] for run in runs}) == 2
+
+
+def _above(pid: int) -> set[int]:
+    """Return the processes that a process descends from."""
+    found = set()
+    while pid > 1 and pid not in found:
+        found.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return found

@@ -7,16 +7,21 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from paribus.config.settings import SweepSettings
 from paribus.errors import ParibusError
-from paribus.running.run import run_job
+from paribus.results.io import to_json
+from paribus.running.run import run_job, take_job
+from paribus.sweep import record
 from paribus.sweep import standing as standings
 from paribus.sweep.identities import known_jobs
 from paribus.sweep.plan import plan_with_states
 from paribus.sweep.standing import Runs, all_standing, standing
+from paribus.sweep.start import start
+from paribus.sweep.status import status, text
 from paribus.tracking import local
 from paribus.tracking.life_mark import LIFE_TAG
 from paribus.tracking.states import run_states
@@ -81,17 +86,29 @@ def test_a_finished_run_whose_result_or_input_has_changed_is_stale(store, job, t
     result = run_job(made, sweep="s")
     assert states([made]) == ["finished"]
     path = store.download(result.run_id, "result.json")
-    content = json.loads(path.read_text())
+    kept = store.result(result.run_id)
     other = tmp_path / "read.txt"
     other.write_text("before")
     from paribus import digests
 
-    content["provenance"]["files"] = {"opened": {str(other): digests.file_digest(other)}}
-    path.write_text(json.dumps(content))
+    read = {"opened": {str(other): digests.file_digest(other)}}
+    path.write_text(to_json(replace(kept, provenance={**kept.provenance, "files": read})))
     assert states([made]) == ["finished"]
     other.write_text("after it")
     (planned,) = plan_with_states(known_jobs([made]), reused=True).jobs
     assert planned.state == "stale" and planned.again and str(other) in planned.why
+    other.write_text("before")
+    figure = next(path.parent.glob("figures/*.png"))
+    picture = figure.read_bytes()
+    for spoil, why in (
+        (lambda: figure.write_bytes(picture[:-1] + b"?"), "was changed after the run finished"),
+        (figure.unlink, "is missing"),
+        (lambda: path.write_text(path.read_text().replace("toy", "boy")), "was changed after it was written"),
+    ):
+        spoil()
+        (planned,) = plan_with_states(known_jobs([made]), reused=True).jobs
+        assert planned.state == "stale" and why in planned.why
+        assert take_job(made, planned.identity, sweep="s") is None, "as when the run is taken"
     path.unlink()
     (planned,) = plan_with_states(known_jobs([made]), reused=True).jobs
     assert planned.state == "stale" and "result.json is gone" in planned.why
@@ -118,7 +135,47 @@ def test_latest_is_looked_up_once_and_named(store, job):
 
 def test_a_comparison_comes_after_the_others(store, job):
     jobs = [job("Measure"), job("Compare")]
-    assert states(jobs) == ["to do", "after others"] and known_jobs(jobs)[1].identity is None
+    made = plan_with_states(known_jobs(jobs), reused=True)
+    assert [each.state for each in made.jobs] == ["to do", "after others"] and made.jobs[1].identity is None
+    run_job(jobs[0], sweep="s")
+    made = plan_with_states(known_jobs(jobs), reused=True)
+    assert [each.state for each in made.jobs] == ["finished", "to do"] and made.jobs[1].identity
+    compared = run_job(jobs[1], sweep="s").run_id
+    made = plan_with_states(known_jobs(jobs), reused=True)
+    assert [each.state for each in made.jobs] == ["finished"] * 2 and made.jobs[1].run_id == compared
+    more = [*jobs, job("Measure", seed=1)]
+    assert states(more) == ["finished", "after others", "to do"]
+    run_job(more[2], sweep="s")
+    (stale,) = plan_with_states(known_jobs(jobs[1:]), reused=True).jobs
+    assert stale.state == "stale" and stale.again and "other runs" in stale.why
+
+
+def test_a_sweep_takes_its_comparison_last_and_knows_it_afterwards(store, job):
+    jobs = [job("Compare"), job("Measure"), job("Measure", seed=1)]
+    started = start(jobs, "one")
+    assert started.todo == (1, 2, 0) and started.known[0].identity is None
+    made = record.record(started, "one", overrides=(), config_dirs=(), folder=Path("x"), workers=1)
+    assert [stands.state for stands in status(made).jobs] == ["after others", "to do", "to do"]
+    for each in (jobs[1], jobs[2]):
+        run_job(each, sweep="one")
+    assert status(made).left is None, "no comparison has finished yet"
+    compared = run_job(jobs[0], sweep="one").run_id
+    assert [stands.state for stands in status(made).jobs] == ["finished"] * 3
+    assert status(made).jobs[0].run.run_id == compared and status(made).complete
+    again = start(jobs, "two")
+    assert again.todo == () and again.settled[0].run_id == compared
+
+
+def test_a_sweep_says_whether_it_goes_on(store, job, monkeypatch):
+    made = record.record(
+        start([job("Measure")], "one"), "one", overrides=(), config_dirs=(), folder=Path("x"), workers=1
+    )
+    assert f"goes on (process {os.getpid()})" in text(status(made))
+    gone = replace(made, process_started="before")
+    assert "its command has ended before all were through" in text(status(gone))
+    run_job(job("Measure"), sweep="one")
+    assert "its command has ended\n" in text(status(gone))
+    assert "started on another machine" in text(status(replace(gone, host="elsewhere")))
 
 
 def test_times_are_told_by_earlier_runs_of_the_type(store, job):

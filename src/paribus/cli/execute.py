@@ -190,6 +190,7 @@ def _batch(started: Started, number: int, *, added: bool) -> Batch:
     return Batch(
         words=tuple(words),
         todo=started.todo,
+        last=started.last,
         settled=tuple(started.settled.values()),
         settings=first.sweep,
         workers=number,

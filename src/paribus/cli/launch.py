@@ -12,6 +12,7 @@ from paribus.config.compose import Composer, jobs
 from paribus.config.locate import conf_dir
 from paribus.config.refusal import refused
 from paribus.errors import FULL_ERROR, ConfigError, ParibusError, said
+from paribus.experiments.base import KEPT_RUNS
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -64,6 +65,7 @@ def validate(asked: Sequence[Job]) -> None:
     Raises:
         ParibusError: If a name or a file is wrong; the message says in which job of several.
     """
+    making = [job.nodes["tracking"] for job in asked if job.nodes["experiment"].subject != KEPT_RUNS]
     seen: set[str] = set()
     for number, job in enumerate(asked, start=1):
         named = repr((_without_seeds(job.tree), sorted(job.named)))
@@ -71,15 +73,15 @@ def validate(asked: Sequence[Job]) -> None:
             continue
         seen.add(named)
         try:
-            _looked_up(job)
+            _looked_up(job, among=job.nodes["tracking"] in making)
         except ParibusError as error:
             if len(asked) == 1:
                 raise
             raise type(error)(f"{error} [job {number} of {len(asked)}: {' '.join(job.overrides)}]") from error
 
 
-def _looked_up(job: Job) -> None:
-    """Look up what one job names.
+def _looked_up(job: Job, *, among: bool) -> None:
+    """Look up what one job names; ``among``: whether other jobs make runs for it to compare.
 
     Raises:
         ParibusError: If a name or a file is wrong, or what they lead to (a library, code of one's own) fails.
@@ -87,7 +89,7 @@ def _looked_up(job: Job) -> None:
     from paribus.running.validate import validate as validate_job
 
     try:
-        validate_job(job)
+        validate_job(job, among=among)
     except ParibusError:
         raise
     except Exception as error:

@@ -71,14 +71,25 @@ def from_json(text: str, *, folder: Path | None = None) -> Result:
         ...     print(str(error).partition(":")[0])
         not a readable result.json
     """
+    refuse_changed(text)
+    try:
+        return from_tree(json.loads(text), folder=folder)
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise DataError(f"not a readable {RESULT_FILE}: {type(error).__name__}: {error}") from error
+
+
+def refuse_changed(text: str) -> None:
+    """Refuse the JSON of a result that was changed after it was written.
+
+    Raises:
+        DataError: If it was.
+
+    Example:
+        >>> refuse_changed("{}")
+    """
     sealed = _SEAL.search(text, max(0, len(text) - 200))
     if sealed is not None and sealed[1] != _hash(text[: sealed.start()]):
         raise DataError(f"{RESULT_FILE}: was changed after it was written")
-    try:
-        tree = json.loads(text)
-        return from_tree(tree, folder=folder)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise DataError(f"not a readable {RESULT_FILE}: {type(error).__name__}: {error}") from error
 
 
 def write(result: Result, folder: Path) -> Path:

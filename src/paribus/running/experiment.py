@@ -49,15 +49,26 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     request = resolved.request
     refuse_format(request.experiment, request.nodes["device"], step=request.step)
     refuse_default_format()
-    made_from = plugins.named(request.subject).made_from(asked(resolved, store))
-    if made_from is not None:
-        resolved = replace(resolved, runs=made_from.runs)
-    known = identified(resolved, runs=None if made_from is None else made_from.digest)
+    resolved, known = known_run(resolved, store)
 
     def measure() -> Result:
         return _measured(trained(resolved, store, folder), store, folder, known=known, parent=parent)
 
     return once(request, store, known.identity, measure, lambda result: inputs.check_run(result, store, resolved))
+
+
+def known_run(resolved: Resolved, store: Store) -> tuple[Resolved, Identified]:
+    """Return a resolved request with the runs that it is made from, and what decides its numbers, as things stand now.
+
+    Args:
+        resolved: What is asked.
+        store: Where runs are kept.
+    """
+    made_from = plugins.named(resolved.request.subject).made_from(asked(resolved, store))
+    if made_from is None:
+        return resolved, identified(resolved)
+    resolved = replace(resolved, runs=made_from.runs)
+    return resolved, identified(resolved, runs=made_from.digest)
 
 
 def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from paribus.config.foreign import Foreign, parameters
 from paribus.models.untrained import UNTRAINED, random_parts
 from paribus.running.colour import COLOUR_TAG, colour
+from paribus.running.identify import identify
 from paribus.running.sequence import with_steps
 from paribus.spec import fields_of
-from paribus.tracking.kept import MODEL_TAG, ONCE_TAG
+from paribus.tracking.kept import ASKED_TAG, MODEL_TAG, ONCE_TAG
 from paribus.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "feature": feature_label(resolved),
         "seed": request.seed,
         "identity": identity,
+        ASKED_TAG: identify(resolved) if resolved.runs else None,
         "study": request.study,
         "sweep": request.sweep,
         "step": request.step,

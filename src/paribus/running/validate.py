@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("paribus")
 
 
-def validate(job: Job) -> None:
+def validate(job: Job, *, among: bool = False) -> None:
     """Look up what a job names: device, store, tracked runs, data files, layers, checkpoints.
+
+    Args:
+        job: The job.
+        among: Whether other jobs of its sweep make runs, so that a comparison has something to compare by its turn.
 
     Raises:
         ConfigError: If a name does not exist, or the device or the store cannot be used.
@@ -42,6 +47,9 @@ def validate(job: Job) -> None:
     request.nodes["device"].resolve()
     if takes_tracked(job):
         store = _existing_store(request.tracking, "model=tracked: there is no run to take a model from yet")
+    elif job.nodes["experiment"].subject == KEPT_RUNS and among:
+        request = replace(request, step="comparison")
+        store = _no_store(request.tracking)
     elif job.nodes["experiment"].subject == KEPT_RUNS:
         store = _existing_store(request.tracking, f"{job.experiment.type}: there are no runs to compare yet")
     else:

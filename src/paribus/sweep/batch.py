@@ -22,6 +22,7 @@ class Batch:
         settings: What to do after a failure.
         workers: How many processes share the jobs.
         device: Where they compute: ``auto``, ``cpu`` or ``cuda``.
+        last: Numbers of jobs that are not begun before all others have ended: they compare the runs of those.
     """
 
     words: tuple[tuple[str, ...], ...]
@@ -30,6 +31,7 @@ class Batch:
     settings: SweepSettings = SweepSettings()
     workers: int = 1
     device: str = "auto"
+    last: frozenset[int] = frozenset()
 
 
 @dataclass

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -23,20 +25,55 @@ def kind_of(job: Job) -> Kind:
     return str(job.experiment.type), job.study or ""
 
 
-def typical_seconds(runs: Iterable[RunState]) -> dict[Kind, tuple[float, int]]:
-    """Return the median time of the finished runs of each kind, and of how many runs it is."""
+@dataclass(frozen=True)
+class Typical:
+    """How long jobs of a kind take.
+
+    Attributes:
+        seconds: The median of the finished runs, or what a probe says.
+        runs: How many runs that is of; 0: none, it was probed.
+    """
+
+    seconds: float
+    runs: int = 0
+
+
+def typical_seconds(runs: Iterable[RunState]) -> dict[Kind, Typical]:
+    """Return how long the finished runs of each kind took."""
     found: dict[Kind, list[float]] = {}
     for run in runs:
         if run.status == states.FINISHED and run.seconds is not None:
             kind = (run.tags.get("experiment_type", ""), run.tags.get("study", ""))
             found.setdefault(kind, []).append(run.seconds)
-    return {kind: (median(seconds[:LATEST]), len(seconds)) for kind, seconds in found.items()}
+    return {kind: Typical(median(seconds[:LATEST]), len(seconds)) for kind, seconds in found.items()}
 
 
-def seconds_of(job: Job, typical: Mapping[Kind, tuple[float, int]]) -> float | None:
-    """Return how long a job will take, None where no run of its kind has finished yet."""
-    known = typical.get(kind_of(job))
-    return None if known is None else known[0]
+def span_of(first: Sequence[float | None], last: Sequence[float | None] = (), workers: int = 1) -> float | None:
+    """Return how long jobs take together, None where that is not known of one of them.
+
+    They are handed to workers in order, each to the one that is free first, as a sweep does; so the time is never less
+    than that of the longest job.
+
+    Args:
+        first: The seconds of the jobs.
+        last: Of those that are not begun before all others have ended.
+        workers: How many are worked on at once.
+
+    Example:
+        >>> span_of([1.0, 1.0, 6.0], [2.0], workers=2)
+        9.0
+        >>> span_of([1.0, None]) is None
+        True
+    """
+    total = 0.0
+    for part in (first, last):
+        free = [0.0] * max(1, min(workers, len(part)))
+        for seconds in part:
+            if seconds is None:
+                return None
+            heapq.heapreplace(free, free[0] + seconds)
+        total += max(free)
+    return total
 
 
 def span(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from paribus.config.restate import value_text
 from paribus.experiments.base import KEPT_RUNS
 from paribus.models.tracked import LATEST, Tracked
+from paribus.running.experiment import known_run
 from paribus.running.identify import identify
 from paribus.running.on_the_spot import all_planned
 from paribus.running.request import Request, from_job
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
     from paribus.tracking.spec import TrackingSpec
 
-_ASKED_ONCE = ("get", "latest_model", "result", "artifacts", "children", "download")
+_ASKED_ONCE = ("get", "latest_model", "result", "artifacts", "children", "download", "runs")
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,17 @@ class Known:
     Attributes:
         number: Place in the sweep, from 0, which is also the name of its output folder.
         job: The job, with the run that ``latest`` stands for named.
-        identity: Identity of its run; None for one that is made from the runs of others.
+        identity: Identity of its run; None where runs are not kept, and for one that is made from runs of others which
+            are not there yet.
         models: Identities of the training runs that it needs and has made where they are missing.
+        asked: Of one that is made from the runs of others: the identity of what is asked, whichever runs there are.
     """
 
     number: int
     job: Job
     identity: str | None
     models: tuple[str, ...] = ()
+    asked: str | None = None
 
 
 class Lookups:
@@ -67,6 +71,11 @@ class Lookups:
         return self._asked.setdefault(name, cache(found))
 
 
+def lookups(spec: TrackingSpec) -> Store:
+    """Return a store to look into, of which nothing is created."""
+    return cast("Store", Lookups(spec))
+
+
 def is_there(spec: TrackingSpec) -> bool:
     """Return whether there is a store to look into."""
     if spec.kind != "local":
@@ -85,11 +94,14 @@ def known_jobs(jobs: Sequence[Job]) -> list[Known]:
     found = []
     for number, job in enumerate(jobs):
         spec = job.nodes["tracking"]
-        store = stores.setdefault(repr(spec), cast("Store", Lookups(spec)))
+        store = stores.setdefault(repr(spec), lookups(spec))
         pinned_job = pinned(job, store)
         request = from_job(pinned_job, sweep="planned")
-        if request.experiment.subject == KEPT_RUNS or spec.kind == "off":
+        if spec.kind == "off":
             found.append(Known(number, pinned_job, None))
+        elif request.experiment.subject == KEPT_RUNS:
+            resolved, known = known_run(resolve(request, store), store)
+            found.append(Known(number, pinned_job, known.identity, asked=identify(resolved)))
         elif isinstance(request.experiment, Steps):
             found.append(Known(number, pinned_job, sequence_identity(request, store)))
         else:

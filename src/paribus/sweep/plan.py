@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from paribus.running.probe import Probe, probe
+from paribus.running.request import from_job
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import seconds_of, span, typical_seconds
+from paribus.sweep.estimate import Typical, kind_of, span, span_of, typical_seconds
+from paribus.sweep.identities import lookups
 from paribus.sweep.standing import Runs, Standing, all_standing
 from paribus.tracking.states import run_states
 
@@ -35,7 +38,8 @@ class Planned:
         identity: Identity of its run, None where it is made from the runs of others.
         run_id: The run that the state is read from.
         again: Whether the sweep would run it.
-        seconds: How long it will take, by earlier runs of its type.
+        seconds: How long it will take, by earlier runs of its type or by a probe.
+        last: Whether it is not begun before all others have ended.
     """
 
     number: int
@@ -47,6 +51,7 @@ class Planned:
     run_id: str | None = None
     again: bool = True
     seconds: float | None = None
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Plan:
         varies: How many values each key has that differs between jobs.
         comparison: Experiment that is made when all jobs are through, None where there is none.
         workers: How many processes would share the jobs.
+        comparison_seconds: How long that comparison will take, None where that is not known.
+        probes: What was measured of jobs of a kind that has never finished.
     """
 
     common: tuple[str, ...]
@@ -66,6 +73,8 @@ class Plan:
     varies: Mapping[str, int]
     comparison: str | None = None
     workers: int = 1
+    comparison_seconds: float | None = None
+    probes: tuple[Probe, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -76,11 +85,13 @@ class Plan:
     @property
     def seconds(self) -> float | None:
         """How long the jobs that are to be run will take, None where that is not known of one of them."""
-        asked = [job.seconds for job in self.jobs if job.again]
-        if not asked or any(seconds is None for seconds in asked):
+        first = [job.seconds for job in self.jobs if job.again and not job.last]
+        last = [job.seconds for job in self.jobs if job.again and job.last]
+        if not first and not last:
             return None
-        known = [seconds for seconds in asked if seconds is not None]
-        return max(sum(known) / self.workers, *known)
+        if self.comparison is not None and self.comparison_seconds is not None:
+            last.append(self.comparison_seconds)
+        return span_of(first, last, self.workers)
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, for ``--json``."""
@@ -93,6 +104,8 @@ class Plan:
             "comparison": self.comparison,
             "workers": self.workers,
             "seconds": self.seconds,
+            "comparison_seconds": self.comparison_seconds,
+            "probes": [asdict(probe) for probe in self.probes],
         }
 
 
@@ -115,22 +128,43 @@ def plan(jobs: Sequence[Job], *, workers: int = 1) -> Plan:
     )
 
 
-def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1) -> Plan:
+def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1, probes: bool = False) -> Plan:
     """Return the plan of jobs with the state of each and how long it will take.
 
     Args:
         known: The jobs with their identities.
         reused: Whether finished runs are taken by ``reuse=auto``, as in a sweep.
         workers: How many processes share the jobs.
+        probes: Whether one job of each kind that has never finished is begun, to see how long it takes.
     """
     specs = {repr(each.job.nodes["tracking"]): each.job.nodes["tracking"] for each in known}
     runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
     typical = {name: typical_seconds(found.all) for name, found in runs.items()}
     bare = plan([each.job for each in known], workers=workers)
     found = all_standing(known, runs, reused=reused)
-    times = [seconds_of(each.job, typical[repr(each.job.nodes["tracking"])]) for each in known]
-    made = tuple(_with(*each) for each in zip(bare.jobs, known, found, times, strict=True))
-    return Plan(bare.common, made, bare.varies, bare.comparison, bare.workers)
+    times = [typical[repr(each.job.nodes["tracking"])].get(kind_of(each.job)) for each in known]
+    measured: dict[Any, Probe] = {}
+    for place, (each, stands) in enumerate(zip(known, found, strict=True)):
+        if not probes or times[place] is not None or not stands.again or each.asked is not None:
+            continue
+        kind = (kind_of(each.job), each.job.choices.get("model"))
+        if kind not in measured:
+            measured[kind] = probe(from_job(each.job), lookups(each.job.nodes["tracking"]))
+        seconds = measured[kind].seconds
+        times[place] = None if seconds is None else Typical(seconds)
+    made = tuple(
+        _with(planned, each, stands, None if time is None else time.seconds)
+        for planned, each, stands, time in zip(bare.jobs, known, found, times, strict=True)
+    )
+    compared = None
+    if bare.comparison is not None:
+        compared = typical[repr(known[0].job.nodes["tracking"])].get((bare.comparison, known[0].job.study or ""))
+    return replace(
+        bare,
+        jobs=made,
+        comparison_seconds=None if compared is None else compared.seconds,
+        probes=tuple(measured.values()),
+    )
 
 
 def _with(planned: Planned, known: Known, stands: Standing, seconds: float | None) -> Planned:
@@ -140,10 +174,11 @@ def _with(planned: Planned, known: Known, stands: Standing, seconds: float | Non
         planned.varied,
         state=stands.state,
         why=stands.why,
-        identity=known.identity,
+        identity=None if stands.state == standings.AFTER and known.asked is not None else known.identity,
         run_id=stands.run.run_id if stands.run is not None else None,
         again=stands.again,
         seconds=seconds,
+        last=known.asked is not None,
     )
 
 
@@ -176,6 +211,7 @@ def summary(made: Plan) -> list[str]:
     if made.counts:
         lines.append(", ".join(f"{number} {state}" for state, number in made.counts.items()))
         lines.append(_time(made))
+        lines += [f"probe: {each.experiment}: {each.text()}" for each in made.probes]
         idle = sum(job.state == standings.FAILED and not job.again for job in made.jobs)
         if idle:
             lines.append(
@@ -193,8 +229,14 @@ def _time(made: Plan) -> str:
     shared = f" with {made.workers} workers" if made.workers > 1 else ""
     if made.seconds is None:
         types = sorted({job.experiment for job in todo if job.seconds is None})
-        return f"{len(todo)} to run{shared}; how long is not known: no run of {', '.join(types)} has finished here yet"
-    return f"{len(todo)} to run{shared}: about {span(made.seconds)}, by earlier runs of the same type"
+        return (
+            f"{len(todo)} to run{shared}; how long is not known: no run of {', '.join(types)} has finished here yet"
+            f"{'' if made.probes else ' (--probe begins one of each, to see)'}"
+        )
+    by = "by probes and earlier runs of the same type" if made.probes else "by earlier runs of the same type"
+    without = f", without {made.comparison}" if made.comparison and made.comparison_seconds is None else ""
+    about = "at least" if any(each.left_out for each in made.probes) else "about"
+    return f"{len(todo)} to run{shared}: {about} {span(made.seconds)}, {by}{without}"
 
 
 def _line(job: Planned, width: int, made: Plan) -> str:

@@ -25,13 +25,17 @@ LATEST = "latest"
 
 @dataclass(frozen=True)
 class RecordedJob:
-    """A job of a recorded sweep: its identity, what it runs, the words in which it differs, and its store."""
+    """A job of a recorded sweep: its identity, what it runs, the words in which it differs, and its store.
+
+    One that compares runs of others has no identity before those are there; what it asks is known as ``asked``.
+    """
 
     identity: str | None
     experiment: str
     words: tuple[str, ...]
     store: int = 0
     study: str = ""
+    asked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Record:
         workers: How many processes share the jobs.
         models: The runs that ``latest`` stood for.
         comparison: The experiment that is made when all jobs are through, None where there is none.
+        study: The study that it belongs to.
         stores: Where the runs of the jobs are kept.
         common: The words that all jobs share.
         jobs: The jobs by number.
@@ -70,6 +75,7 @@ class Record:
     stores: tuple[Mapping[str, Any], ...]
     common: tuple[str, ...]
     jobs: tuple[RecordedJob, ...]
+    study: str = ""
     started: float = field(default=0.0, compare=False)
 
     @property
@@ -101,6 +107,7 @@ def record(
         workers=workers,
         models=tuple(sorted({str(job.nodes["model"].run) for job in jobs if hasattr(job.nodes.get("model"), "run")})),
         comparison=None if comparison is None else str(comparison.type),
+        study=jobs[0].study or "",
         stores=tuple(_placed(spec) for spec in specs),
         common=tuple(word for word in jobs[0].overrides if word in common),
         jobs=tuple(
@@ -110,6 +117,7 @@ def record(
                 words=tuple(word for word in known.job.overrides if word not in common),
                 store=numbers[repr(known.job.nodes["tracking"])],
                 study=known.job.study or "",
+                asked=known.asked,
             )
             for known in started.known
         ),

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paribus.errors import DataError
-from paribus.experiments.base import KEPT_RUNS
-from paribus.results.files import RESULT_FILE
 from paribus.running import failures
-from paribus.running.inputs import INPUTS_FILE, KEY, Inputs, check_unchanged
 from paribus.running.tags import code_version
+from paribus.sweep.spoiled import Spoiled
 from paribus.tracking import states
-from paribus.tracking.kept import FAILURE_TAG
+from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG
 from paribus.tracking.provenance import provenance
 from paribus.tracking.states import RunState
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from paribus.sweep.identities import Known
 
 FINISHED, RUNNING, FAILED, KILLED, STALE, TODO, AFTER = (
@@ -28,7 +22,6 @@ FINISHED, RUNNING, FAILED, KILLED, STALE, TODO, AFTER = (
 )  # fmt: skip
 STATES = (FINISHED, RUNNING, FAILED, KILLED, STALE, AFTER, TODO)
 """In the order in which they are listed."""
-_SAYS_WHAT_IT_READ = tuple(f'"{name}":'.encode() for name in ("opened", "listed", "absent", "sources", "file"))
 
 
 @dataclass(frozen=True)
@@ -59,6 +52,7 @@ class Runs:
             today: Version of the code that would run now; None: found out when it is needed.
         """
         self.all = tuple(runs)
+        self.spoiled = Spoiled(self.all)
         self._today = today
         self._by: dict[str, list[RunState]] = {}
         for run in self.all:
@@ -68,6 +62,14 @@ class Runs:
     def of(self, identity: str) -> Sequence[RunState]:
         """Return the runs of an identity."""
         return self._by.get(identity, ())
+
+    def asking(self, asked: str, *, sweep: str | None = None) -> Sequence[RunState]:
+        """Return the runs that compare what is asked, of one sweep or of all."""
+        return [
+            run
+            for run in self.all
+            if run.tags.get(ASKED_TAG) == asked and (sweep is None or run.tags.get("sweep") == sweep)
+        ]
 
     def has_finished(self, identity: str) -> bool:
         """Return whether a run of an identity finished."""
@@ -85,7 +87,15 @@ class Runs:
         return self._today
 
 
-def standing(identity: str, runs: Runs, *, reuses: bool = True, retry: str = "killed", check: bool = True) -> Standing:
+def standing(
+    identity: str,
+    runs: Runs,
+    *,
+    reuses: bool = True,
+    retry: str = "killed",
+    check: bool = True,
+    on_the_spot: bool = False,
+) -> Standing:
     """Return the state of a job of this identity.
 
     Args:
@@ -95,12 +105,13 @@ def standing(identity: str, runs: Runs, *, reuses: bool = True, retry: str = "ki
         retry: ``failed``: failed jobs are tried again; ``killed``: only where the code has changed since, or where the
             job itself was not the reason.
         check: Whether to look at the files of finished runs.
+        on_the_spot: Whether its model is trained where it is needed.
     """
     found = runs.of(identity)
     stale = None
     for run in found:
         if run.status == states.FINISHED and reuses:
-            why = spoiled(run) if check else None
+            why = runs.spoiled.why(run, with_training=on_the_spot) if check else None
             if why is None:
                 return Standing(FINISHED, run, again=False)
             stale = stale or Standing(STALE, run, why)
@@ -121,29 +132,59 @@ def standing(identity: str, runs: Runs, *, reuses: bool = True, retry: str = "ki
 def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused: bool) -> list[Standing]:
     """Return the state of each job of a sweep.
 
-    A job whose model is missing, and is being trained by another process or by an earlier job, waits for it.
+    A job whose model is missing, and is being trained by another process or by an earlier job, waits for it; one that
+    compares runs waits for all jobs that make runs where it looks for them.
 
     Args:
         jobs: The jobs.
         by_store: The runs of every store they use, by its spec as text.
         reused: Whether ``reuse=auto`` takes finished runs, as it does in sweeps.
     """
-    found = []
+    found: dict[int, Standing] = {}
     trained_by: dict[str, int] = {}
-    for known in jobs:
-        job, runs = known.job, by_store[repr(known.job.nodes["tracking"])]
-        if known.identity is None:
-            others = len(jobs) > 1 and job.experiment.subject == KEPT_RUNS
-            found.append(Standing(AFTER, why="made from the runs of others") if others else Standing(TODO))
+    making: dict[str, int] = {}
+    for place, known in enumerate(jobs):
+        if known.asked is not None:
             continue
-        reuses = job.reuse == "always" or (job.reuse == "auto" and reused)
-        stands = standing(known.identity, runs, reuses=reuses, retry=job.sweep.retry)
-        if stands.state == TODO:
-            stands = _after(known, runs, trained_by) or stands
+        store = repr(known.job.nodes["tracking"])
+        stands = _of_one(known, by_store[store], trained_by, reused=reused)
         for model in known.models:
             trained_by.setdefault(model, known.number)
-        found.append(stands)
-    return found
+        making[store] = making.get(store, 0) + stands.again
+        found[place] = stands
+    for place, known in enumerate(jobs):
+        if known.asked is not None:
+            store = repr(known.job.nodes["tracking"])
+            found[place] = _comparing(known, by_store[store], making.get(store, 0), reused=reused)
+    return [found[place] for place in range(len(jobs))]
+
+
+def _of_one(known: Known, runs: Runs, trained_by: Mapping[str, int], *, reused: bool) -> Standing:
+    if known.identity is None:
+        return Standing(TODO)
+    reuses, retry = _reuses(known, reused=reused), known.job.sweep.retry
+    stands = standing(known.identity, runs, reuses=reuses, retry=retry, on_the_spot=bool(known.models))
+    return _after(known, runs, trained_by) or stands if stands.state == TODO else stands
+
+
+def _comparing(known: Known, runs: Runs, others: int, *, reused: bool) -> Standing:
+    """Return the state of a job that compares runs, of which ``others`` jobs are still to make some."""
+    assert known.asked is not None and known.identity is not None
+    earlier = runs.asking(known.asked)
+    going = next((run for run in earlier if run.status == states.RUNNING), None)
+    if going is not None:
+        return Standing(RUNNING, going)
+    if others:
+        return Standing(AFTER, why=f"compares runs that {others} job{'s' if others > 1 else ''} will have made")
+    stands = standing(known.identity, runs, reuses=_reuses(known, reused=reused), retry=known.job.sweep.retry)
+    made = next((run for run in earlier if run.status == states.FINISHED), None)
+    if stands.state == TODO and made is not None and made.identity != known.identity:
+        return Standing(STALE, made, "it compares other runs than there are now")
+    return stands
+
+
+def _reuses(known: Known, *, reused: bool) -> bool:
+    return bool(known.job.reuse == "always" or (known.job.reuse == "auto" and reused))
 
 
 def _after(known: Known, runs: Runs, trained_by: Mapping[str, int]) -> Standing | None:
@@ -161,32 +202,3 @@ def _will_fail_again(run: RunState, runs: Runs) -> bool:
     """Return whether a job that failed would fail in the same way: same code, and the job itself was the reason."""
     kind = run.tags.get(FAILURE_TAG, "")
     return kind in failures.OF_THE_JOB and run.tags.get("code_version", "") == runs.today
-
-
-def spoiled(run: RunState) -> str | None:
-    """Return why a finished run cannot be taken: its result is gone, or a file that it read has changed; else None.
-
-    Only files on this machine are looked at; when a run is taken, all that belongs to it is compared.
-    """
-    if run.artifacts is None:
-        return None
-    try:
-        content = (run.artifacts / RESULT_FILE).read_bytes()
-    except OSError:
-        return f"its {RESULT_FILE} is gone"
-    if not any(name in content for name in _SAYS_WHAT_IT_READ):
-        return None
-    try:
-        check_unchanged(_read(content, run.artifacts))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return f"its {RESULT_FILE} cannot be read"
-    except DataError as error:
-        return str(error)
-    return None
-
-
-def _read(content: bytes, folder: Path) -> Inputs:
-    noted = json.loads(content).get("provenance", {}).get(KEY) or {}
-    if "file" in noted:
-        noted = json.loads((folder / INPUTS_FILE).read_text(encoding="utf-8"))
-    return Inputs.from_plain(noted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
@@ -42,8 +42,14 @@ class Started:
 
     @property
     def todo(self) -> tuple[int, ...]:
-        """Numbers of the jobs that are to be run."""
-        return tuple(each.number for each in self.known if each.number not in self.settled)
+        """Numbers of the jobs that are to be run; those that compare runs come last."""
+        numbers = (each.number for each in self.known if each.number not in self.settled)
+        return tuple(sorted(numbers, key=lambda number: (number in self.last, number)))
+
+    @property
+    def last(self) -> frozenset[int]:
+        """Numbers of the jobs that compare the runs of others."""
+        return frozenset(each.number for each in self.known if each.asked is not None)
 
 
 def refuse_swept(jobs: Sequence[Job]) -> None:
@@ -63,11 +69,19 @@ def start(jobs: Sequence[Job], sweep: str) -> Started:
     specs = {repr(job.nodes["tracking"]): job.nodes["tracking"] for job in jobs}
     runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
     settled: dict[int, Outcome] = {}
-    for each, stands in zip(known, all_standing(known, runs, reused=True), strict=True):
+    stand = all_standing(known, runs, reused=True)
+    for each, stands in zip(known, stand, strict=True):
         outcome = _taken(each, stands, sweep) or _given_up(each, stands, sweep)
         if outcome is not None:
             settled[each.number] = outcome
-    return Started(known, settled)
+    waiting = {each.number for each, stands in zip(known, stand, strict=True) if stands.state == standings.AFTER}
+    return Started(
+        tuple(
+            replace(each, identity=None) if each.asked is not None and each.number in waiting else each
+            for each in known
+        ),
+        settled,
+    )
 
 
 def _taken(known: Known, stands: Standing, sweep: str) -> Outcome | None:

@@ -10,9 +10,11 @@ from typing import Any
 
 from paribus.errors import ConfigError
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import span, typical_seconds
+from paribus.sweep.estimate import span, span_of, typical_seconds
 from paribus.sweep.record import Record
 from paribus.sweep.standing import Runs, Standing, standing
+from paribus.tracking import states
+from paribus.tracking.heartbeat import here
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.states import run_states
 
@@ -42,6 +44,11 @@ class Status:
         """How many jobs are in each state."""
         found = Counter(job.state for job in self.jobs)
         return {state: found[state] for state in standings.STATES if state in found}
+
+    @property
+    def complete(self) -> bool:
+        """Whether all its jobs are finished."""
+        return all(job.state == standings.FINISHED for job in self.jobs)
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, for ``--json``."""
@@ -85,7 +92,9 @@ def status(made: Record) -> Status:
         for stands in jobs
     )
     compared = next((run.status for run in own if run.tags.get("experiment_type") == made.comparison), None)
-    return Status(made, jobs, earlier, compared if made.comparison else None, _left(made, jobs, runs))
+    comparison = compared if made.comparison else None
+    left = _left(made, jobs, runs, compared=comparison == states.FINISHED)
+    return Status(made, jobs, earlier, comparison, left)
 
 
 def _spec(place: Mapping[str, Any]) -> TrackingSpec:
@@ -99,32 +108,44 @@ def _standing(number: int, made: Record, runs: Sequence[Runs]) -> Standing:
     job = made.jobs[number]
     if job.identity is not None:
         return standing(job.identity, runs[job.store], check=False)
-    wanted = set(job.words)
-    for run in runs[job.store].all:
-        if run.tags.get("sweep") == made.sweep and run.tags.get("experiment_type") == job.experiment and not wanted:
-            return Standing(_STATES.get(run.status, standings.RUNNING), run)
-    return Standing(standings.AFTER, why="made from the runs of others")
+    own = runs[job.store].asking(job.asked, sweep=made.sweep) if job.asked is not None else ()
+    if own:
+        return Standing(_STATES[own[0].status], own[0], own[0].tags.get("error_message", ""))
+    return Standing(standings.AFTER if job.asked is not None else standings.TODO)
 
 
-_STATES = {"FINISHED": standings.FINISHED, "FAILED": standings.FAILED, "KILLED": standings.KILLED}
+_STATES = {
+    states.FINISHED: standings.FINISHED,
+    states.FAILED: standings.FAILED,
+    states.KILLED: standings.KILLED,
+    states.RUNNING: standings.RUNNING,
+}
 
 
-def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs]) -> float | None:
+def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compared: bool) -> float | None:
+    """Return how many seconds the rest takes; a job that goes on counts with what is left of it."""
     typical = [typical_seconds(found.all) for found in runs]
-    rest = [
-        typical[job.store].get((job.experiment, job.study))
-        for job, stands in zip(made.jobs, jobs, strict=True)
-        if stands.state != standings.FINISHED
-    ]
-    if any(known is None for known in rest):
-        return None
-    return sum(known[0] for known in rest if known is not None) / max(1, made.workers)
+    now = datetime.now().timestamp()
+    first: list[float | None] = []
+    last: list[float | None] = []
+    for job, stands in zip(made.jobs, jobs, strict=True):
+        if stands.state == standings.FINISHED:
+            continue
+        known = typical[job.store].get((job.experiment, job.study))
+        seconds = None if known is None else known.seconds
+        if seconds is not None and stands.state == standings.RUNNING and stands.run is not None:
+            seconds = max(0.0, seconds - (now - stands.run.started))
+        (first if job.asked is None else last).append(seconds)
+    if made.comparison and not compared:
+        known = typical[0].get((made.comparison, made.study))
+        last.append(None if known is None else known.seconds)
+    return span_of(first, last, made.workers)
 
 
 def text(stands: Status, *, most: int = MOST) -> str:
     """Return the state of a sweep in lines: counts, then every job that is not finished, cut after ``most`` of them."""
     made = stands.record
-    going = f"running (process {made.process})" if made.is_running else "not running here"
+    going = _going(stands)
     began = datetime.fromtimestamp(made.started).strftime("%Y-%m-%d %H:%M:%S")
     counts = ", ".join(f"{number} {state}" for state, number in stands.counts.items())
     before = f" ({stands.earlier} of the finished ones are reused)" if stands.earlier else ""
@@ -136,7 +157,7 @@ def text(stands: Status, *, most: int = MOST) -> str:
     rest = [number for number, job in enumerate(stands.jobs) if job.state != standings.FINISHED]
     if rest and stands.left is not None:
         lines.append(f"  about {span(stands.left)} for the rest, by earlier runs of the same type")
-    if rest and not made.is_running:
+    if rest and not made.is_running and standings.RUNNING not in stands.counts:
         lines.append("  the same command again does what is missing")
     if made.comparison:
         lines.append(f"  {made.comparison}: {(stands.comparison or 'when all are through').lower()}")
@@ -144,6 +165,18 @@ def text(stands: Status, *, most: int = MOST) -> str:
     if len(rest) > most:
         lines.append(f"  ... and {len(rest) - most} more that are not finished")
     return "\n".join(lines)
+
+
+def _going(stands: Status) -> str:
+    """Return whether a sweep goes on, as far as that can be seen from here."""
+    made = stands.record
+    if made.is_running:
+        return f"goes on (process {made.process})"
+    if made.host == here():
+        return "its command has ended" if stands.complete else "its command has ended before all were through"
+    if standings.RUNNING in stands.counts:
+        return "goes on elsewhere (it was started on another machine or in another container)"
+    return "started on another machine or in another container: none of its jobs is running"
 
 
 def _line(number: int, stands: Status) -> str:

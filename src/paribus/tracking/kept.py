@@ -19,6 +19,8 @@ SPOOLED_TAG = "mlflow.paribus.spooled"
 """The tag of a run that was made while its server was away: the id that it had until it was delivered."""
 ONCE_TAG = "mlflow.paribus.once"
 """The tag of a run that was begun because there was none of its identity: of those there is to be one."""
+ASKED_TAG = "asked"
+"""The tag of a comparison which says what was asked, whichever runs there were to compare."""
 FAILURE_TAG = "failure"
 """The tag of a run that did not finish which says of what kind that was."""
 

@@ -18,7 +18,7 @@ from paribus.errors import DataError
 from paribus.spec import path_of
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.heartbeat import is_lost
-from paribus.tracking.kept import FAILURE_TAG, PARENT_TAG
+from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG, PARENT_TAG
 from paribus.tracking.life_mark import LIFE_TAG, life_mark
 from paribus.tracking.local import DATABASE
 from paribus.tracking.store import MlflowStore, open_store
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FINISHED, RUNNING, FAILED, KILLED = "FINISHED", "RUNNING", "FAILED", "KILLED"
 _TAGS = (
     "identity", "experiment_type", "study", "sweep", "error_message", "code_version", FAILURE_TAG, PARENT_TAG, LIFE_TAG,
+    ASKED_TAG,
 )  # fmt: skip
 _SECONDS = 20.0
 """How long to wait for a database that is being written."""

@@ -16,19 +16,21 @@ from paribus.sweep.processors import asked_workers
 
 SUMMARY = "what a sweep would run: its jobs, the state of each, how long it takes; runs nothing"
 USAGE = """
-paribus plan -m KEY=A,B 'seed=range(8)' ... [--all] [--todo] [--json | --commands]
+paribus plan -m KEY=A,B 'seed=range(8)' ... [--all] [--todo] [--probe] [--json | --commands]
 
 Composes, checks and identifies every job of a sweep (or a single run) without running any. Says of each whether it is
 finished, running, failed, killed, stale (finished, but its result or a file that it read has changed since), waits for
 others, or is to do; and how long the rest will take, by earlier runs of the same type. Nothing is written.
 
 --all        list every job, not the first 50
+--probe      begin one job of each type and model that has never finished here, in a folder that is thrown away: its
+             data and model are loaded and two steps of its first long loop are timed. Says what was measured.
 --todo       only the jobs that the sweep would run
 --json       everything, for programs
 --commands   one command for each job, which runs it by itself and takes it from the store where it is done: for
              sbatch --array, Kubernetes or GNU parallel. The sweep itself, asked for afterwards, finds all of them done.
 """
-_OWN = ("--all", "--todo", "--json", "--commands")
+_OWN = ("--all", "--todo", "--probe", "--json", "--commands")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -47,7 +49,8 @@ def run(arguments: Sequence[str]) -> int:
     asked = jobs(words.overrides, multirun=words.multirun, config_dirs=words.config_dirs)
     validate(asked)
     known = known_jobs(asked)
-    made = plan_with_states(known, reused=words.multirun, workers=asked_workers(asked[0]))
+    workers = asked_workers(asked[0])
+    made = plan_with_states(known, reused=words.multirun, workers=workers, probes="--probe" in flags)
     if "--todo" in flags:
         made = replace(made, jobs=tuple(job for job in made.jobs if job.again))
     if "--commands" in flags:

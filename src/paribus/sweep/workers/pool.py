@@ -119,18 +119,26 @@ class Pool:
         policy: Policy,
         told: Told,
     ) -> None:
-        """Give a job to every worker that has none; first those that nobody is at, then those that are waited for."""
+        """Give a job to every worker that has none."""
         while policy.stopped is None and (waiting or busy):
             free = next((worker for worker in self._workers if worker.order is None), None)
-            if free is None:
-                if len(self._workers) >= self._number:
-                    return
-                free = self._fork()
-            order = waiting.popleft() if waiting else replace(busy.popleft(), waits=True)
+            if free is None and len(self._workers) >= self._number:
+                return
+            order = self._next(waiting, busy)
+            if order is None:
+                return
+            free = free or self._fork()
             free.order = order
             with contextlib.suppress(OSError):  # it died just now: that is seen when its socket is read
                 free.connection.send(order)
             told(order.number, None, len(self._busy()))
+
+    def _next(self, waiting: deque[Order], busy: deque[Order]) -> Order | None:
+        """Return the next job: first those that nobody is at, then those that are waited for, and comparisons last."""
+        going = (*busy, *(worker.order for worker in self._busy() if worker.order is not None))
+        if waiting and not (waiting[0].last and any(not order.last for order in going)):
+            return waiting.popleft()
+        return replace(busy.popleft(), waits=True) if busy else None
 
     def _wait(self, busy: deque[Order]) -> list[Outcome]:
         """Wait until some job has ended; a job that another process is at comes back later."""

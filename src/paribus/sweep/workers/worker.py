@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +24,7 @@ from paribus.sweep.workers.ends import Watch
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from paribus.sweep.batch import Batch
     from paribus.sweep.workers.messages import Fork
 
 
@@ -45,11 +45,19 @@ class Start:
 
 @dataclass(frozen=True)
 class Order:
-    """A job for a worker; it says whether to wait while another process is at the same one."""
+    """A job for a worker.
+
+    Attributes:
+        number: Its number in the sweep.
+        words: Its overrides.
+        waits: Whether it waits while another process is at the same one.
+        last: Whether it is not begun before all others have ended.
+    """
 
     number: int
     words: tuple[str, ...]
     waits: bool
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,6 @@ def _write_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def orders(numbers: Sequence[int], words: Sequence[Sequence[str]]) -> list[Order]:
-    """Return the orders for jobs by number; none waits for another process at first."""
-    return [Order(number, tuple(words[number]), waits=False) for number in numbers]
+def orders(batch: Batch) -> list[Order]:
+    """Return the orders for the jobs of a batch; none waits for another process at first."""
+    return [Order(number, tuple(batch.words[number]), waits=False, last=number in batch.last) for number in batch.todo]
