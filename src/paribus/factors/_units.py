@@ -13,8 +13,10 @@ from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import AblateUnits
 from paribus.engine.replacements import Graft
+from paribus.engine.short_names import places
 from paribus.errors import ConfigError
 from paribus.factors import spec
+from paribus.factors._heads import LayeredHeads, layered
 from paribus.factors._vectors import bound_place, chosen, vectors
 from paribus.measure.binding import Binding
 from paribus.measure.executor import Executor
@@ -91,12 +93,17 @@ class Channels(ActUnits):
         return self.place.within(Graft(channels, self.donated[donor][:, channels]))
 
 
-def bind(factor: spec.Units | spec.Heads, to: Binding) -> Channels:
-    """Return the units of a place.
+def bind(factor: spec.Units | spec.Heads, to: Binding) -> Channels | LayeredHeads:
+    """Return the units of a place, or the heads of several.
 
     Raises:
         ConfigError: If the place or a unit does not exist.
     """
+    texts = places(to.place, to.executor.network)
+    if isinstance(factor, spec.Heads) and len(texts) > 1:
+        if factor.ids or factor.n_heads:
+            raise ConfigError(f"experiment.factor.ids: {to.place} names {len(texts)} layers; ids are of one layer")
+        return layered(texts, to.executor, factor.ablation, to.rng)
     place = bound_place(to.place, to.executor)
     width = len(place.channels) if place.channels is not None else to.executor.width(str(place.site))
     if isinstance(factor, spec.Heads):

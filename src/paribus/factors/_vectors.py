@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from paribus.arrays import Floats, Ints
+from paribus.engine.short_names import place as single
 from paribus.errors import ConfigError, DataError
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
@@ -19,7 +20,7 @@ def bound_place(text: str, executor: Executor) -> Place:
     Raises:
         ConfigError: If it does not exist there.
     """
-    place = Place.parse(text)
+    place = Place.parse(single(text, executor.network))
     place.site.validate(executor.network)
     return place.bind(executor.network, executor.width(str(place.site)))
 

@@ -327,6 +327,7 @@ class Executor:
                 sites[0],
                 also=sites[1:],
                 read=readout.place or None,
+                positions=readout.positions,
                 device=self.device,
                 batch_limit=self._batch_limit,
                 dtype=self._dtype,

@@ -38,6 +38,8 @@ class Readout:
         names: Names of the values per context; effects are about the first.
         by_context: Whether the reading depends on the context (its label, its donor), not on the input alone.
         nulls: Features of the same kind that are read in the same passes; None where there are none.
+        positions: Which positions (axis 1) of the output it needs, negative ones from the end, where a network gives
+            one output per position: under edits ``read`` gets only these, and no others need be computed. None: all.
 
     Example:
         >>> class Largest(Readout):
@@ -52,6 +54,7 @@ class Readout:
     names: tuple[str, ...] = ("value",)
     by_context: bool = False
     nulls: NullFeatures | None = None
+    positions: tuple[int, ...] | None = None
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return what is read of a batch.

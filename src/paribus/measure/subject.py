@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from paribus.errors import ConfigError
 from paribus.measure.cells import ArrayCells
 from paribus.measure.contexts import Contexts
 from paribus.measure.latest import LatestInputs
+from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
 
 CHUNK_CELLS = 16_384
@@ -45,6 +46,8 @@ class Subject(ABC):
             where the subject cannot do that.
         paired_class: Class that the style of each training domain goes with, by domain; None or absent where it goes
             with none.
+        readouts: What is read of the network by name, made from the executor, where its outputs are not one vector per
+            context (a language model's tokens); the first one by default.
 
     Example:
         >>> class Numbers(Subject):
@@ -69,6 +72,7 @@ class Subject(ABC):
     domain_names: tuple[str, ...] = ()
     styles: tuple[int, ...] = ()
     paired_class: Mapping[int, int | None] = MappingProxyType({})
+    readouts: Mapping[str, Callable[[Any], Readout]] = MappingProxyType({})
 
     def __len__(self) -> int:
         """Return the number of contexts."""

@@ -39,6 +39,10 @@ def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> 
     kind = experiment.readout
     if kind == "feature" or (kind == AUTO and setup.feature is not None):
         return _feature(setup, executor)
+    own = executor.subject.readouts
+    if own and kind in (AUTO, *own) and not experiment.outputs:
+        kind = next(iter(own)) if kind == AUTO else kind
+        return kind, own[kind](executor)
     width, flat = _outputs(executor)
     names = list(experiment.outputs)
     if kind == AUTO:

@@ -10,6 +10,7 @@ import numpy as np
 
 from paribus.arrays import Bools, Ints
 from paribus.engine.auto_site import resolve_site
+from paribus.engine.short_names import places
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any.generic import AUTO, Generic
@@ -132,12 +133,17 @@ def rows_to_choose_on(split: str, setup: NetworkSetup, most: int) -> tuple[Ints,
 
 
 def place_of(text: str, executor: Executor) -> str:
-    """Return the place that ``text`` names, ``auto`` being the input of the last linear layer that is run.
+    """Return the place that ``text`` names: ``auto`` is the input of the last linear layer that is run.
+
+    Short names are given in full; one of several layers stays as it is, for the factor that takes several.
 
     Raises:
         ConfigError: If there is no linear layer.
     """
-    return str(resolve_site(AUTO, executor.network)) if text == AUTO else text
+    if text == AUTO:
+        return str(resolve_site(AUTO, executor.network))
+    found = places(text, executor.network)
+    return found[0] if len(found) == 1 else text
 
 
 def bind(

@@ -21,12 +21,37 @@ SPLITS = ("train", "id_val")
 
 
 @dataclass(frozen=True, eq=False)
+class Targets:
+    """What a language model is asked: the right token after some positions of each sequence.
+
+    Attributes:
+        positions: After which positions ``[n, t]``, from 0; -1 where a sequence has fewer.
+        ids: The right token there ``[n, t]``.
+        against: Tokens that the right one is compared with in a logit difference ``[n, w]``, -1 where there are fewer;
+            None: with the mean over all tokens.
+
+    Example:
+        >>> Targets(np.array([[2, 3]]), np.array([[7, 9]])).positions.shape
+        (1, 2)
+    """
+
+    positions: Ints
+    ids: Ints
+    against: Ints | None = None
+
+    def parts(self) -> tuple[Ints, ...]:
+        """Return the arrays."""
+        return (self.positions, self.ids, *(() if self.against is None else (self.against,)))
+
+
+@dataclass(frozen=True, eq=False)
 class TokenData:
     """Sequences of equal length, ready to be trained on and experimented with.
 
     Attributes:
         ids: Token ids ``[n, length]``.
-        labels: The right answer of each sequence ``[n]``, an index into ``class_names``.
+        labels: The right answer of each sequence ``[n]``, an index into ``class_names``; None for language models,
+            which are asked by ``targets``.
         clusters: What sequences share with others that are not independent of them ``[n]``.
         class_names: Names of the answers.
         splits: Rows of each split.
@@ -34,6 +59,11 @@ class TokenData:
         n_tokens: How many different tokens there are.
         complete: Whether these are all sequences there are, so that nothing is sampled.
         notes: What every result on them must say.
+        mask: Which tokens are read, the others being padding ``[n, length]``; None: all.
+        targets: What a language model is asked.
+        sink: Whether the first position is left out of what is pooled over positions: language models park attention
+            there, and its values are a hundred times as large.
+        control: The same sequences without what makes them special (a repeat) ``[n, length]``, if any.
 
     Example:
         >>> ids = torch.tensor([[0, 1], [1, 1]])
@@ -46,7 +76,7 @@ class TokenData:
     subject: ClassVar[str] = "tokens"
 
     ids: torch.Tensor
-    labels: Ints
+    labels: Ints | None
     clusters: Ints
     class_names: tuple[str, ...]
     splits: Mapping[str, Ints]
@@ -54,6 +84,10 @@ class TokenData:
     digest: str = ""
     complete: bool = False
     notes: tuple[str, ...] = ()
+    mask: torch.Tensor | None = None
+    targets: Targets | None = None
+    sink: bool = False
+    control: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together, and hash them where no hash is given.
@@ -62,17 +96,22 @@ class TokenData:
             DataError: If lengths differ, or a split is empty.
         """
         n = len(self.ids)
-        if self.ids.ndim != 2 or self.ids.is_floating_point() or len(self.labels) != n or len(self.clusters) != n:
-            raise DataError(
-                f"tokens: ids of shape {tuple(self.ids.shape)}, {len(self.labels)} labels, "
-                f"{len(self.clusters)} clusters"
-            )
+        beside = {"labels": self.labels, "clusters": self.clusters, "mask": self.mask, "control": self.control}
+        sizes = {name: len(part) for name, part in beside.items() if part is not None}
+        if self.ids.ndim != 2 or self.ids.is_floating_point() or any(size != n for size in sizes.values()):
+            raise DataError(f"tokens: ids of shape {tuple(self.ids.shape)}, {sizes}")
+        _check_range(self.ids, self.n_tokens, "ids")
+        if self.targets is not None:
+            _check_targets(self.targets, n, self.ids.shape[1], self.n_tokens)
         for name, rows in self.splits.items():
             if not len(rows):
                 raise DataError(f"tokens: the split {name!r} has no sequence")
         if not self.digest:
             hashed = hashlib.sha256(f"{self.class_names}{self.n_tokens}{self.complete}".encode())
-            for part in (self.ids.numpy(), self.labels, self.clusters, *self.splits.values()):
+            labels = () if self.labels is None else (self.labels,)
+            more = [] if self.targets is None else [*self.targets.parts()]
+            more += [one.numpy() for one in (self.mask, self.control) if one is not None]
+            for part in (self.ids.numpy(), *labels, self.clusters, *self.splits.values(), *more):
                 hashed.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
             object.__setattr__(self, "digest", hashed.hexdigest())
 
@@ -108,6 +147,23 @@ class TokenData:
     def take(self, rows: Ints) -> torch.Tensor:
         """Return the ids of ``rows`` ``[len(rows), length]``."""
         return self.ids[rows]
+
+
+def _check_range(ids: torch.Tensor, n_tokens: int, what: str) -> None:
+    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < n_tokens:
+        raise DataError(f"tokens: {what} from {int(ids.min())} to {int(ids.max())}; there are {n_tokens} tokens")
+
+
+def _check_targets(targets: Targets, n: int, length: int, n_tokens: int) -> None:
+    positions, ids = targets.positions, targets.ids
+    if positions.ndim != 2 or positions.shape != ids.shape or len(positions) != n:
+        raise DataError(f"tokens: targets of shapes {positions.shape} and {ids.shape} for {n} sequences")
+    asked = positions >= 0
+    if not asked.any(axis=1).all():
+        raise DataError(f"tokens: the sequence {int(np.flatnonzero(~asked.any(axis=1))[0])} has no target")
+    if positions.max() >= length:
+        raise DataError(f"tokens: a target is after position {positions.max()}; sequences have {length} tokens")
+    _check_range(torch.from_numpy(np.ascontiguousarray(ids[asked])), n_tokens, "targets")
 
 
 def modular_addition(p: int, train_share: float, seed: int) -> TokenData:

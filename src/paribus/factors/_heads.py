@@ -1,0 +1,142 @@
+"""Attention heads of several layers as units, each set to something that says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paribus.arrays import Bools, Floats, Ints
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import AblateUnits
+from paribus.engine.parts import Together
+from paribus.engine.replacements import Graft
+from paribus.engine.short_names import layer_of
+from paribus.errors import ConfigError
+from paribus.factors._vectors import bound_place, vectors
+from paribus.measure.executor import Executor
+from paribus.measure.factor import ActUnits
+from paribus.measure.place import Place, heads_at
+
+MOST_DONORS = 64
+"""Contexts whose values are kept for resampling, of every layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredHeads(ActUnits):
+    """The heads of several layers.
+
+    Attributes:
+        places: The bound place of each layer.
+        heads: Layer (place in ``places``) and number of each head.
+        size: Channels of a head.
+        ablation: ``zero``, ``mean`` or ``resample``.
+        rng: Draws donors.
+        means: Mean of each channel, by layer.
+        donated: Values ``[m, d, *positions]`` of contexts fitted on, by layer, for ``resample``.
+    """
+
+    places: tuple[Place, ...]
+    heads: tuple[tuple[int, int], ...]
+    size: int
+    ablation: str
+    rng: np.random.Generator
+    means: tuple[Floats, ...] = ()
+    donated: tuple[Tensor, ...] = ()
+    name: str = "heads"
+    null_name: str = "random heads of the same layers"
+
+    @property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """``L18H6``, ..."""
+        return tuple(f"L{self.layer(index)}H{number}" for index, number in self.heads)
+
+    def layer(self, index: int) -> int:
+        """Return the number of the layer of a place."""
+        found = layer_of(str(self.places[index].site))
+        return index if found is None else found
+
+    @property
+    def sites(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The site of every layer."""
+        return tuple(str(place.site) for place in self.places)
+
+    def fit(self, executor: Executor, rows: Ints) -> LayeredHeads:
+        """Return the same heads with means and donors of contexts ``rows``."""
+        if self.ablation == "zero":
+            return self
+        if self.ablation == "mean":
+            return replace(self, means=tuple(vectors(executor, place, rows).mean(0) for place in self.places))
+        some = np.sort(self.rng.choice(rows, min(len(rows), MOST_DONORS), replace=False))
+        return replace(self, donated=tuple(place.part(executor.values(str(place.site), some)) for place in self.places))
+
+    def like(self, off: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
+        """Return for each set random ones with as many heads in each layer, none of the set's own."""
+        layers = np.array([index for index, _ in self.heads])
+        found = []
+        for row in off:
+            own = np.flatnonzero(row)
+            others = {index: np.flatnonzero((layers == index) & ~row) for index in np.unique(layers[own]).tolist()}
+            wanted = {index: int((layers[own] == index).sum()) for index in others}
+            if not len(own) or any(len(others[index]) < n for index, n in wanted.items()):
+                found.append(np.empty((0, len(own)), np.int64))
+                continue
+            draws = [
+                np.concatenate([rng.choice(others[index], n, replace=False) for index, n in wanted.items()])
+                for _ in range(n_null)
+            ]
+            found.append(np.array(draws))
+        return found
+
+    def remove(self, off: Bools, columns: Ints) -> Intervention:
+        """Return what sets the heads ``off [k]`` in contexts ``columns``."""
+        by_layer: dict[int, list[int]] = {}
+        for one in np.flatnonzero(off):
+            index, number = self.heads[one]
+            by_layer.setdefault(index, []).extend(range(number * self.size, (number + 1) * self.size))
+        edits = tuple(
+            self._edit(index, by_layer[index], columns) if index in by_layer else None
+            for index in range(len(self.places))
+        )
+        if len(edits) > 1:
+            return Together(edits)
+        (edit,) = edits
+        assert edit is not None
+        return edit
+
+    def _edit(self, index: int, channels: list[int], columns: Ints) -> Intervention:
+        place, wanted = self.places[index], torch.tensor(channels)
+        if self.ablation == "zero":
+            return place.within(AblateUnits(wanted))
+        if self.ablation == "mean":
+            if not self.means:
+                raise ConfigError("factor heads: ablation=mean must be fitted before it is used")
+            return place.within(AblateUnits(wanted, torch.from_numpy(self.means[index]).float()))
+        if not self.donated:
+            raise ConfigError("factor heads: ablation=resample must be fitted before it is used")
+        values = self.donated[index]
+        donor = torch.from_numpy(columns * 2_654_435_761 % (1 << 32) % len(values))  # spread, one per context
+        return place.within(Graft(wanted, values[donor][:, wanted]))
+
+
+def layered(texts: Sequence[str], executor: Executor, ablation: str, rng: np.random.Generator) -> LayeredHeads:
+    """Return the heads at several places, in the order of the layers.
+
+    Raises:
+        ConfigError: If a place does not exist, is a part of the channels, or holds no whole heads.
+    """
+    found = [bound_place(text, executor) for text in texts]
+    heads: list[tuple[int, int]] = []
+    sizes = set()
+    for index, place in enumerate(found):
+        width, n_heads = executor.width(str(place.site)), heads_at(executor.network, place.site)
+        if place.channels is not None or width % n_heads:
+            raise ConfigError(f"experiment.place={texts[index]}: {width} channels are no {n_heads} whole heads")
+        sizes.add(width // n_heads)
+        heads += [(index, number) for number in range(n_heads)]
+    if len(sizes) > 1:
+        raise ConfigError(f"experiment.place: heads of {len(sizes)} sizes; name layers of one size")
+    return LayeredHeads(tuple(found), tuple(heads), sizes.pop(), ablation, rng)

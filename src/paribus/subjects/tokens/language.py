@@ -1,0 +1,174 @@
+"""Sequences for language models: repeated random tokens, files of ids, pairs of prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paribus.arrays import Ints
+from paribus.errors import DataError
+from paribus.measure.contexts import numbered
+from paribus.subjects.tokens.data import Targets, TokenData
+from paribus.subjects.tokens.repeated import RepeatedTokens
+from paribus.subjects.tokens.token_file import TokenFile
+
+MOST_BYTES = 1 << 30
+MOST_TOKENS = 1 << 28
+REPORTED, REFERENCE = "test", "train"
+
+
+def repeated(spec: RepeatedTokens) -> TokenData:
+    """Return random tokens repeated once, those that are reported first; see the spec."""
+    generator = torch.Generator().manual_seed(spec.seed)
+    n, length = spec.n_sequences + spec.n_reference, spec.length
+    # the reported ones are drawn first, so that they do not change with the number of the others
+    reported = torch.randint(spec.lowest, spec.n_tokens, (spec.n_sequences, length), generator=generator)
+    reference = torch.randint(spec.lowest, spec.n_tokens, (spec.n_reference, length), generator=generator)
+    copy = torch.cat([reported, reference])
+    other = torch.randint(spec.lowest, spec.n_tokens, (n, length), generator=generator)
+    start = torch.empty(n, 0, dtype=torch.long) if spec.first is None else torch.full((n, 1), spec.first)
+    ids = torch.cat([start, copy, copy], dim=1)
+    begin = start.shape[1] + length  # the first token of the second copy, which nothing foretells
+    positions = np.tile(np.arange(begin, begin + length - 1), (n, 1))
+    splits = {REPORTED: np.arange(spec.n_sequences)}
+    if spec.n_reference:
+        splits[REFERENCE] = np.arange(spec.n_sequences, n)
+    return TokenData(
+        ids=ids,
+        labels=None,
+        clusters=np.arange(n),
+        class_names=(),
+        splits=splits,
+        n_tokens=spec.n_tokens,
+        targets=Targets(positions, ids.numpy()[:, begin + 1 :]),
+        sink=spec.first is not None,
+        control=torch.cat([start, copy, other], dim=1),
+    )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sequence of a file.
+
+    Attributes:
+        ids: Its tokens.
+        cluster: What it shares with others that are not independent of it.
+        split: Its split.
+        answer: The right token after the last one; None: every next token is asked for.
+        against: Tokens that the answer is compared with.
+    """
+
+    ids: tuple[int, ...]
+    cluster: str
+    split: str
+    answer: int | None
+    against: tuple[int, ...]
+
+
+def from_lines(spec: TokenFile) -> TokenData:
+    """Return the sequences of a file; see the spec.
+
+    Raises:
+        DataError: If the file is missing, too large, or a line is no sequence.
+    """
+    file = Path(spec.path).expanduser()
+    if not file.is_file():
+        raise DataError(f"data.path={spec.path}: no such file")
+    if file.stat().st_size > MOST_BYTES:
+        raise DataError(f"data.path={spec.path}: {file.stat().st_size / 2**30:.1f} GiB; at most 1 is read")
+    with file.open(encoding="utf-8") as handle:
+        lines = list(_lines(handle, spec.path))
+    if not lines:
+        raise DataError(f"data.path={spec.path}: holds no sequence")
+    return made_of(lines, n_tokens=spec.n_tokens, padding=spec.padding, pad=spec.pad, sink=spec.sink, what=spec.path)
+
+
+def made_of(
+    lines: Sequence[Line], *, n_tokens: int, padding: str, pad: int, sink: bool, what: str, notes: tuple[str, ...] = ()
+) -> TokenData:
+    """Return sequences as padded data, by split in their order.
+
+    Raises:
+        DataError: If some have an answer and others none, or they are too many or too short.
+    """
+    sizes = np.array([len(line.ids) for line in lines])
+    answered = [line.answer is not None for line in lines]
+    if any(answered) != all(answered):
+        raise DataError(f"{what}: {sum(answered)} of {len(lines)} sequences have an answer; give all one, or none")
+    if not all(answered) and sizes.min() < 2:
+        raise DataError(f"{what}: sequence {int(sizes.argmin()) + 1} has {sizes.min()} tokens; a next one needs two")
+    length = int(sizes.max())
+    if length * len(lines) > MOST_TOKENS:
+        raise DataError(f"{what}: {len(lines)} sequences of up to {length} tokens take too much memory")
+    ids = torch.full((len(lines), length), pad)
+    mask = torch.zeros(len(lines), length, dtype=torch.long)
+    for row, line in enumerate(lines):
+        place = slice(length - len(line.ids), length) if padding == "left" else slice(0, len(line.ids))
+        ids[row, place], mask[row, place] = torch.tensor(line.ids), 1
+    names = [line.split for line in lines]
+    splits = {name: np.flatnonzero(np.array(names) == name) for name in dict.fromkeys(names)}
+    return TokenData(
+        ids=ids,
+        labels=None,
+        clusters=numbered([line.cluster for line in lines], "cluster", len(lines))[0],
+        class_names=(),
+        splits=splits,
+        n_tokens=n_tokens,
+        mask=None if (sizes == length).all() else mask,
+        targets=_answers(lines, mask) if all(answered) else _next_tokens(ids, mask),
+        sink=sink,
+        notes=notes,
+    )
+
+
+def _answers(lines: Sequence[Line], mask: Tensor) -> Targets:
+    """Return the answers after the last token of each sequence."""
+    length = mask.shape[1]
+    last = length - 1 - mask.flip(1).argmax(1).numpy()
+    widest = max(len(line.against) for line in lines)
+    against = np.full((len(lines), widest), -1, np.int64)
+    for row, line in enumerate(lines):
+        against[row, : len(line.against)] = line.against
+    ids = np.array([[line.answer] for line in lines], np.int64)
+    return Targets(last[:, None], ids, against if widest else None)
+
+
+def _next_tokens(ids: Tensor, mask: Tensor) -> Targets:
+    """Return every next token of each sequence."""
+    both = (mask[:, 1:] * mask[:, :-1]).numpy().astype(bool)
+    n, width = both.shape
+    positions: Ints = np.where(both, np.arange(width)[None], -1)
+    return Targets(positions.astype(np.int64), np.where(both, ids[:, 1:].numpy(), 0).reshape(n, width))
+
+
+def _lines(handle: Iterable[str], path: str) -> Iterable[Line]:
+    for number, text in enumerate(handle, start=1):
+        if not text.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            found = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise DataError(f"{where}: is no JSON ({error})") from None
+        if not isinstance(found, Mapping) or not _are_ids(found.get("ids")):
+            raise DataError(f'{where}: needs an object with whole numbers in "ids"')
+        answer, against = found.get("answer"), found.get("against", [])
+        if not (answer is None or _are_ids([answer])) or (against and not _are_ids(against)):
+            raise DataError(f"{where}: answer must be a token id, against a list of them")
+        cluster = str(found.get("cluster", f"{number:09d}"))
+        yield Line(tuple(found["ids"]), cluster, str(found.get("split", "all")), answer, tuple(against))
+
+
+def _are_ids(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one < 2**31 for one in value)
+    )
