@@ -50,6 +50,11 @@ CIRCLES = [
     f"model.weights={ROOT / 'tests' / 'golden' / 'weights' / 'modular.safetensors'}",
 ]
 """Instead of a training: a network whose embedding has two planted circles."""
+REPEATS = [
+    *("data.n_tokens=40", "data.length=6", "data.n_sequences=8", "model={_target_:induction.Repeats}"),
+    *("stats=quick", "tracking=off"),
+]
+"""Instead of a language model: a network whose heads are known."""
 TRAINING = ["data.n_train=200", "data.n_eval=120", "data.image_size=8", "training.epochs=4", "training.n_checkpoints=2"]
 QUICK = {"stats": "stats=quick", "experiment.n_controls": "experiment.n_controls=1"}
 SUBJECTS = {option.name: option.load().subject for option in catalogue.options("experiment")}
@@ -87,6 +92,8 @@ def test_a_page_says_what_it_should(path):
 def shown_on(path):
     """Return the data that a page's commands are about: images where they train a model first."""
     subject = SUBJECTS[path.stem]
+    if "experiment=train_modular_addition" in path.read_text():
+        return "tokens"
     return subject if subject != "any" else "images" if "experiment=train_classifier" in path.read_text() else "builds"
 
 
@@ -129,12 +136,14 @@ def test_its_commands_run_on_images_and_every_column_is_explained(path, modules,
 
 
 @on("tokens")
-def test_its_commands_run_on_tokens_and_every_column_is_explained(path, modules):
+def test_its_commands_run_on_tokens_and_every_column_is_explained(path, modules, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "golden"))
     columns, figures = modules
     page = figures.page(path)
-    assert page.before == (("experiment=train_modular_addition",),)
+    language = "model=hf" in page.words
+    assert page.before == (() if language else (("experiment=train_modular_addition",),))
     words = [word for word in page.words if not word.startswith("model")]
-    check(path, page, paribus.run([*words, *CIRCLES]), columns)
+    check(path, page, paribus.run([*words, *(REPEATS if language else CIRCLES)]), columns)
 
 
 def check(path, page, result, columns):

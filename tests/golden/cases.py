@@ -78,8 +78,14 @@ BUILD_TYPES = (
 ANY_TYPES = ("ablate", "cores", "grid", "interact", "patch", "swap", "sweep")
 """Types that know no subject, here on builds; ``probe`` needs labels and is looked at on images."""
 SITED_TYPES = ("activation_steering", "neuron_ablation", "subspace_ablation")
-TOKEN_TYPES = ("circuit_metrics", "subspace_isolation")
-"""Types on token sequences, here on a network of random weights whose embedding has two planted circles."""
+TOKEN_TYPES = ("circuit_metrics", "subspace_isolation", "prefix_matching")
+"""Types on token sequences, here on a network whose embedding has two planted circles, or whose heads are known."""
+HEAD_TYPES = ("head_ablation",)
+"""Types that need attention heads."""
+REPEATS = [
+    *("data=repeated_tokens", "data.n_tokens=40", "data.length=6", "data.n_sequences=8", "data.n_reference=4"),
+    "model={_target_:induction.Repeats}",
+]
 IMAGE_TYPES = (*SITED_TYPES, "domain_swap", "probe_trajectory")
 CHECKPOINTS = {9: WEIGHTS / "classifier_9.safetensors", 24: WEIGHTS / "classifier_24.safetensors"}
 
@@ -129,6 +135,8 @@ def image_words(kind: str, site: str | None) -> list[str]:
 
 def token_words(kind: str) -> list[str]:
     """Return the request of one type of experiment on token sequences."""
+    if kind in ("prefix_matching", *HEAD_TYPES):
+        return [f"experiment={kind}", *QUICK, *REPEATS]
     model = ["model=modular_transformer", "model.d_model=16", f"model.weights={WEIGHTS / 'modular.safetensors'}"]
     return [f"experiment={kind}", *QUICK, "data.p=11", *model]
 
@@ -137,7 +145,7 @@ def cases() -> dict[str, list[str]]:
     """Return every case by name with the words that ask for it."""
     found = {f"{kind}.{model}": builds_words(kind, model) for kind in BUILD_TYPES for model in ("planted", "trained")}
     found |= {f"{kind}.planted": builds_words(kind, "planted") for kind in ANY_TYPES}
-    found |= {f"{kind}.circles": token_words(kind) for kind in TOKEN_TYPES}
+    found |= {f"{kind}.circles": token_words(kind) for kind in (*TOKEN_TYPES, *HEAD_TYPES)}
     for kind in IMAGE_TYPES:
         for site in ("avgpool", "layer2") if kind in SITED_TYPES else (None,):
             found[f"{kind}.{site or 'images'}"] = image_words(kind, site)

@@ -16,7 +16,7 @@ from paribus.engine.parts import Together
 from paribus.engine.replacements import Graft
 from paribus.engine.short_names import layer_of
 from paribus.errors import ConfigError
-from paribus.factors._vectors import bound_place, vectors
+from paribus.factors._vectors import vectors
 from paribus.measure.executor import Executor
 from paribus.measure.factor import ActUnits
 from paribus.measure.place import Place, heads_at
@@ -69,9 +69,15 @@ class LayeredHeads(ActUnits):
         if self.ablation == "zero":
             return self
         if self.ablation == "mean":
-            return replace(self, means=tuple(vectors(executor, place, rows).mean(0) for place in self.places))
+            return replace(self, means=self._means(executor, rows))
         some = np.sort(self.rng.choice(rows, min(len(rows), MOST_DONORS), replace=False))
         return replace(self, donated=tuple(place.part(executor.values(str(place.site), some)) for place in self.places))
+
+    def _means(self, executor: Executor, rows: Ints) -> tuple[Floats, ...]:
+        if any(place.positions is not None for place in self.places):
+            return tuple(vectors(executor, place, rows).mean(0) for place in self.places)
+        found = executor.vectors_at(self.sites, rows)
+        return tuple(found[site].mean(0) for site in self.sites)
 
     def like(self, off: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
         """Return for each set random ones with as many heads in each layer, none of the set's own."""
@@ -128,12 +134,15 @@ def layered(texts: Sequence[str], executor: Executor, ablation: str, rng: np.ran
     Raises:
         ConfigError: If a place does not exist, is a part of the channels, or holds no whole heads.
     """
-    found = [bound_place(text, executor) for text in texts]
+    found = [Place.parse(text) for text in texts]
+    if any(place.channels is not None or place.heads is not None for place in found):
+        raise ConfigError(f"experiment.place={texts[0]}: is a part of the heads; leave head and channel out")
     heads: list[tuple[int, int]] = []
     sizes = set()
+    widths = executor.vectors_at([str(place.site) for place in found], np.arange(1))
     for index, place in enumerate(found):
-        width, n_heads = executor.width(str(place.site)), heads_at(executor.network, place.site)
-        if place.channels is not None or width % n_heads:
+        width, n_heads = widths[str(place.site)].shape[1], heads_at(executor.network, place.site)
+        if width % n_heads:
             raise ConfigError(f"experiment.place={texts[index]}: {width} channels are no {n_heads} whole heads")
         sizes.add(width // n_heads)
         heads += [(index, number) for number in range(n_heads)]

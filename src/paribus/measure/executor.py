@@ -402,31 +402,51 @@ class Executor:
 
     def values(self, site: str, columns: Ints) -> Tensor:
         """Return the whole values ``[b, d, *positions]`` that contexts, unedited, have at a site, on the CPU."""
-        where = Site.parse(site)
-        axis_of = where.validate(self.network)
         found: dict[int, Tensor] = {}
-        seen: list[Tensor] = []
 
-        def keep(value: Tensor) -> Tensor:
-            seen.append(value)
-            return value
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            found[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
 
+        self._visit((site,), columns, keep)
+        return torch.cat([found[start] for start in sorted(found)])
+
+    def vectors_at(self, sites: Sequence[str], columns: Ints) -> dict[str, Floats]:
+        """Return the vectors ``[b, d]`` that contexts, unedited, have at several sites, read in the same passes."""
+        found: dict[str, dict[int, Floats]] = {site: {} for site in sites}
+        names = {Site.parse(site): site for site in sites}
+
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            vectors = self.subject.vectors(value, passed, where, self.network)
+            found[names[where]][rows.start] = vectors.double().cpu().numpy()
+
+        self._visit(tuple(sites), columns, keep)
+        return {site: np.concatenate([parts[start] for start in sorted(parts)]) for site, parts in found.items()}
+
+    def _visit(self, sites: tuple[str, ...], columns: Ints, keep: Callable[[slice, Given, Site, Tensor], None]) -> None:
+        """Run contexts unedited and hand over the raw value at every site, batch by batch.
+
+        Raises:
+            ConfigError: If the forward pass does not run one of the modules.
+        """
+        seen: dict[Site, Tensor] = {}
         cells = self.subject.cells(columns)
 
         def step(rows: slice) -> None:
             seen.clear()
             passed = self.moved(self.subject.inputs(cells[rows]))
-            with number_format(self.device, self.format):
+            with contextlib.ExitStack() as stack:
+                for where in map(Site.parse, sites):
+                    stack.enter_context(visiting(self.network, where, _noted(seen, where)))
+                stack.enter_context(number_format(self.device, self.format))
                 passed.call(self.network)
-            if not seen:
-                raise ConfigError(f"site {site}: the forward pass does not run this module; nothing to read there")
-            value = seen[-1]
-            axis = where.channel_axis(axis_of, value.ndim)
-            found[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
+            for where in map(Site.parse, sites):
+                if where not in seen:
+                    raise ConfigError(f"site {where}: the forward pass does not run this module; nothing to read there")
+                keep(rows, passed, where, seen[where])
 
-        with torch.inference_mode(), at_rest(self.network), visiting(self.network, where, keep):
+        with torch.inference_mode(), at_rest(self.network):
             self.batches.run(0, len(columns), step)
-        return torch.cat([found[start] for start in sorted(found)])
 
     def width(self, site: str) -> int:
         """Return the number of channels at a site.
@@ -455,6 +475,16 @@ class _Score:
             x = self._executor.subject.vectors(output, there, self._site, self._executor.network)
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
         return self._readout.read(x, self.ctx[rows])[0].T
+
+
+def _noted(seen: dict[Site, Tensor], where: Site) -> Callable[[Tensor], Tensor]:
+    """Return an edit that changes nothing and keeps the latest value."""
+
+    def keep(value: Tensor) -> Tensor:
+        seen[where] = value
+        return value
+
+    return keep
 
 
 def _place_in(found: list[Floats], batch: slice) -> int:

@@ -19,7 +19,9 @@ from paribus.results.schema import Aggregates, Table
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.effects import effect_table, established, skew_warnings
 from paribus.stats.inclusion import DRAWS, inclusion
+from paribus.stats.max_flip import max_flip, smallest_max_flip
 
+KL = "kl"
 LEAST_TESTED = 6
 """Contexts below which a row has no test and no interval."""
 
@@ -102,6 +104,7 @@ def effects(
     what: str,
     evidence: Evidence = Evidence.INTERVENTIONAL,
     bounds: tuple[float, float] | None = None,
+    largest: bool = False,
 ) -> pd.DataFrame:
     """Hand a table of effects over, one family over all checkpoints, and return it.
 
@@ -112,6 +115,8 @@ def effects(
         what: What a row is, in a sentence.
         evidence: How the numbers were obtained.
         bounds: Range of the effects, to which intervals are cut.
+        largest: Whether p is adjusted by the largest of all rows under shared sign flips, as maps of many rows on few
+            clusters need; else as ``stats.adjust`` says.
     """
     setup = to.setup
     sums = joined([part.sums for part in parts])
@@ -120,6 +125,13 @@ def effects(
     table = effect_table(
         sums, setup.contexts.cluster, spec=setup.stats, rng=rng, null=null, least=LEAST_TESTED, bounds=bounds
     )
+    if largest:
+        untested = table["p"].isna().to_numpy()
+        m = setup.stats.n_permutations
+        table["p_adj"] = np.where(untested, np.nan, max_flip(sums, rng=rng.spawn(1)[0], n_permutations=m))
+    if to.kind == KL:  # a divergence is never below 0: a test of 0 would always reject
+        table[["p", "p_adj"]] = np.nan
+        table["p_method"] = "none: a divergence is never below 0; see its null"
     if null is None:
         for column in ("null_low", "null_median", "null_high", "null_percentile"):
             table[column] = np.nan
@@ -140,6 +152,9 @@ def effects(
     order = [column for column in COLUMNS if column in table and column not in own]
     frame = pd.concat([own, table[order]], axis=1)
     description = f"{what} Reported on {to.contexts.said}. One family of {len(frame)} rows."
+    if largest:
+        k = int(np.median(sums.n_clusters))
+        description += f" Adjusted by the largest of all rows; {k} clusters reach p_adj {smallest_max_flip(k):.2g}."
     to.recorder.table(Table(name, description, evidence, frame, {**COLUMNS, **to.columns}))
     return frame
 

@@ -1,0 +1,191 @@
+"""The work of taking heads away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools, Floats, Ints
+from paribus.engine.short_names import layer_of
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any.generic import AUTO
+from paribus.experiments.any.head_ablation import HeadAblation
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.factors._heads import LayeredHeads
+from paribus.factors._units import Channels
+from paribus.factors.spec import Heads
+from paribus.measure.executor import Executor
+from paribus.methods.ablate import Ablated, ablate, singles
+from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure
+
+EVERY_LAYER = "L*.heads"
+CONSTANT = "constant here"
+COLUMNS = {
+    "layer": "layer of the head, from 0",
+    "head": "its number in the layer",
+    "ablation": "what a head that is taken away is set to: 0, its mean, the value in another context",
+    "rank": "place of the head by effect on contexts that are not reported, from 1",
+    "remark": "constant here: the head's value does not differ between contexts, so that this ablation cannot show it",
+    "k": "heads taken away together",
+    "ranking": "what made them the first: the size of the effect on contexts that are not reported",
+    "members": "the heads",
+}
+
+
+def validate(experiment: HeadAblation, setup: NetworkSetup) -> None:
+    """Look up split, readout and heads."""
+    look_up(experiment, setup)
+    rows_of(experiment, setup, fitted=True)
+    _units(experiment, setup, setup.executor(), experiment.ablations[0])
+
+
+def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Take heads away at every checkpoint; hand over ``heads`` and ``k_sweep``, and their figures.
+
+    Raises:
+        ConfigError: If the network has no heads.
+        DataError: If no contexts are left to rank on or to report.
+    """
+    rows = rows_of(experiment, setup, fitted=True)
+    single: list[Part] = []
+    sets: list[Part] = []
+    kind, base = "", float("nan")
+    for at in at_checkpoints(experiment, setup, recorder):
+        kind = at.kind
+        for ablation in experiment.ablations:
+            one, several, base = _Measuring(experiment, setup, recorder, rows, at, ablation).parts()
+            single.append(one)
+            sets += several
+    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    frame = effects(to, single, name="heads", what="One row per checkpoint, ablation and head.", largest=True)
+    _maps(recorder, frame, kind)
+    if sets:
+        swept = effects(to, sets, name="k_sweep", what="One row per checkpoint, ablation and K.")
+        _curve(recorder, swept, kind, experiment)
+    return summed_up(to, frame, baseline_mean=base, ablations=list(experiment.ablations))
+
+
+class _Measuring:
+    """One ablation at one checkpoint."""
+
+    def __init__(
+        self, experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder, rows: Rows, at: At, ablation: str
+    ) -> None:
+        self.experiment, self.setup, self.recorder, self.rows, self.at = experiment, setup, recorder, rows, at
+        self.ablation = ablation
+        self.units = _units(experiment, setup, at.executor, ablation).fit(at.executor, rows.fit)
+        self.names = self.units.names
+
+    def parts(self) -> tuple[Part, list[Part], float]:
+        """Return the rows of single heads, those of sets, and the mean of the readout with all heads."""
+        order: Ints = np.argsort(-self._sizes(), kind="stable")
+        found = self._ablated(singles(len(self.names)), self.rows.reported, 0)
+        rank = np.empty(len(self.names), np.int64)
+        rank[order] = np.arange(len(rank)) + 1
+        constant = self._constant()
+        labels = [
+            {
+                "level": name,
+                "layer": layer,
+                "head": head,
+                "ablation": self.ablation,
+                "rank": int(rank[index]),
+                "remark": CONSTANT if constant[index] else "",
+            }
+            for index, (name, (layer, head)) in enumerate(zip(self.names, self._places(), strict=True))
+        ]
+        single = Part(self.at.epoch, labels, found.sums, found.means[1:])
+        return single, self._sets(order), float(found.means[0])
+
+    def _sizes(self) -> Floats:
+        """Return the size of what each head does alone in contexts fitted on ``[k]``."""
+        found = self._ablated(singles(len(self.names)), self.rows.fit, 0)
+        return np.nan_to_num(np.abs(found.sums.means), nan=-1.0)
+
+    def _ablated(self, off: Bools, rows: Ints, n_null: int) -> Ablated:
+        rng = self.setup.rng(f"head_ablation {self.ablation}")
+        return ablate(
+            self.at.executor, self.units, off, self.at.readout, rows, n_null=n_null, rng=rng, watch=self.recorder
+        )
+
+    def _sets(self, order: Ints) -> list[Part]:
+        ks = [k for k in sorted(self.experiment.ks) if k < len(self.names)]
+        if not ks:
+            return []
+        off = np.zeros((len(ks), len(self.names)), bool)
+        for row, k in enumerate(ks):
+            off[row, order[:k]] = True
+        made = self._ablated(off, self.rows.reported, self.setup.stats.n_null)
+        labels = [
+            {
+                "level": f"first {k}",
+                "dose": float(k),
+                "k": k,
+                "ranking": "effect",
+                "ablation": self.ablation,
+                "members": " ".join(self.names[index] for index in order[:k]),
+            }
+            for k in ks
+        ]
+        return [Part(self.at.epoch, labels, made.sums, made.means[1:], made.null, made.null_name)]
+
+    def _places(self) -> list[tuple[int, int]]:
+        if isinstance(self.units, LayeredHeads):
+            return [(self.units.layer(index), head) for index, head in self.units.heads]
+        layer = layer_of(self.units.sites[0]) or 0
+        return [(layer, int(name.rpartition(" ")[2])) for name in self.names]
+
+    def _constant(self) -> Bools:
+        """Return which heads have the same value in all contexts ``[k]``, so that a mean or a donor changes nothing."""
+        if self.ablation == "zero":
+            return np.zeros(len(self.names), bool)
+        executor, some = self.at.executor, self.rows.reported
+        spread = {site: found.std(0) for site, found in executor.vectors_at(self.units.sites, some).items()}
+        scale = {site: np.abs(found).max() + 1e-30 for site, found in spread.items()}
+        largest = max(scale.values())
+        return np.array([spread[site][channels].max() <= 1e-6 * largest for site, channels in self._channels()])
+
+    def _channels(self) -> list[tuple[str, list[int]]]:
+        if isinstance(self.units, LayeredHeads):
+            size = self.units.size
+            return [
+                (self.units.sites[index], list(range(head * size, (head + 1) * size)))
+                for index, head in self.units.heads
+            ]
+        return [(self.units.sites[0], list(group)) for group in self.units.groups]
+
+
+def _units(experiment: HeadAblation, setup: NetworkSetup, executor: Executor, ablation: str) -> LayeredHeads | Channels:
+    place = EVERY_LAYER if experiment.place == AUTO else experiment.place
+    found = bind("factor", Heads(ablation=ablation), experiment, setup, executor, place=place)
+    assert isinstance(found, LayeredHeads | Channels)
+    return found
+
+
+def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    panel = {"panel": "ablation"} if last["ablation"].nunique() > 1 else {}
+    if last["layer"].nunique() < 2:
+        drawn = Figure.of("forest", "heads", name="heads", label="level", value="mean_delta", **INTERVAL, **panel)
+        looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
+        recorder.figure(drawn.titled("Effect of taking a head away", "95 % intervals over clusters.", **looks))
+        return
+    if frame["epoch"].nunique() > 1:
+        panel = {"panel": "checkpoint"} if frame["ablation"].nunique() == 1 else panel
+    drawn = Figure.of(
+        "heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", mark="established", **panel
+    )
+    looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "head", "ylabel": "layer"}
+    caption = "Marked: established, with p adjusted by the largest of all heads and an interval that holds for all."
+    recorder.figure(drawn.titled("Effect of taking a head away", caption, **looks))
+
+
+def _curve(recorder: Recorder, frame: pd.DataFrame, kind: str, experiment: HeadAblation) -> None:
+    panel = {"panel": "ablation"} if len(experiment.ablations) > 1 else {}
+    group = {"group": "checkpoint"} if "checkpoint" in frame else {}
+    drawn = Figure.of("curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", **BANDS, **panel, **group)
+    caption = "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random sets with as many heads in each layer."
+    looks = {"xlabel": "heads taken away", "ylabel": f"change of {kind}", "hline": 0, "null_label": "matched sets"}
+    recorder.figure(drawn.titled("The first K heads taken away together", caption, **looks))

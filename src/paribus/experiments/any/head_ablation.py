@@ -1,0 +1,49 @@
+"""Attention heads of all layers taken away one by one, and the first K together, on any transformer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.any.generic import Generic
+from paribus.results.endpoint import Endpoint
+from paribus.spec import field
+
+ABLATIONS = ("zero", "mean", "resample")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadAblation(Generic):
+    """Take attention heads away: each alone, and the first K of a ranking against random ones of the same layers.
+
+    The ranking, by the size of the effect, is made on contexts whose clusters are not reported. A set of the null has
+    as many heads in each layer and none of the set's own: one that is not matched hits a critical head by chance.
+
+    Example:
+        >>> HeadAblation(ablations=["zero"]).ks
+        [1, 2, 4, 8]
+    """
+
+    type: ClassVar[str] = "head_ablation"
+    summary: ClassVar[str] = "Heads of all layers taken away alone and the first K together, against matched sets."
+    work: ClassVar[str] = "paribus.experiments.any._head_ablation"
+    needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
+    may_lack: ClassVar[tuple[str, ...]] = ()
+    declares: ClassVar[tuple[Endpoint, ...]] = (
+        Endpoint(
+            "head_effect", "effect of a head", "heads", "mean_delta", "ci_low", "ci_high", "readout", True,
+            choices=("level", "ablation"),
+        ),
+    )  # fmt: skip
+
+    ablations: list[str] = field(["mean"], choices=ABLATIONS, help="What heads that are taken away are set to.")
+    ks: list[int] = field([1, 2, 4, 8], low=1, help="How many of the first are taken away together.")
+
+    def check(self) -> None:
+        """Refuse lists that are empty or name something twice."""
+        super().check()
+        for name in ("ablations", "ks"):
+            given = getattr(self, name)
+            if (not given and name != "ks") or len(set(given)) != len(given):
+                raise ConfigError(f"HeadAblation.{name}: name each once, at least one, got {given}")

@@ -1,0 +1,1 @@
+"""C6: which heads look where an induction head would look."""

@@ -1,0 +1,37 @@
+"""C6: the variables of prefix matching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from paribus.experiments.base import Experiment
+from paribus.results.evidence import Evidence
+from paribus.spec import field
+
+
+@dataclass(frozen=True)
+class PrefixMatching(Experiment):
+    """How much each head attends from a repeated token to the one after its first occurrence.
+
+    Beside it the same from and to in sequences without the repeat. A score is no effect: in language models heads of
+    high score stand beside no effect, and beside effects of the other sign (see ``head_ablation``).
+
+    Example:
+        >>> PrefixMatching().split
+        'auto'
+    """
+
+    type: ClassVar[str] = "prefix_matching"
+    evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
+    subject: ClassVar[str] = "tokens"
+    version: ClassVar[int] = 1
+    summary: ClassVar[str] = "Which heads attend to what followed a repeated token before; beside no repeat."
+    work: ClassVar[str] = "paribus.experiments.tokens.prefix_matching.work"
+    takes_dtype: ClassVar[bool] = True
+
+    split: str = field("auto", help="Which sequences are reported; auto: test where there is one, else all.")
+
+    def validate(self, setup: Any) -> None:
+        """Look up split, repeats and layers."""
+        self.work_module().validate(self, setup)

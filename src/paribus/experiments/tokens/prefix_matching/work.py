@@ -1,0 +1,163 @@
+"""C6: reads the attention patterns of repeated sequences, and of the same without the repeat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from paribus.arrays import Floats, Ints
+from paribus.engine.short_names import blocks
+from paribus.errors import ConfigError, DataError, nearest
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
+from paribus.measure.executor import Executor
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.effects import effect_table, established
+from paribus.stats.max_flip import max_flip, smallest_max_flip
+from paribus.stats.row_sums import RowSums
+from paribus.subjects.tokens.data import TokenData
+from paribus.subjects.tokens.patterns import prefixes, visit_patterns
+from paribus.subjects.tokens.subject import TokenSubject
+
+AUTO = "auto"
+COLUMNS = {
+    "epoch": "epoch of the checkpoint",
+    "level": "the head",
+    "layer": "its layer, from 0",
+    "head": "its number in the layer",
+    "score": "mean attention from a repeated token to the one after its first occurrence, 0 to 1",
+    "score_control": "the same from and to in the same sequences with other tokens instead of the repeat",
+    "delta": "score - score_control",
+    "n": "sequences",
+    "n_clusters": "clusters they come from",
+    "ci_low": "lower end of the cluster-bootstrap interval of delta",
+    "ci_high": "upper end of that interval",
+    "ci_adj_low": "lower end of the interval that holds for all heads together",
+    "ci_adj_high": "upper end of that interval",
+    "ci_method": "how it was made; none: why there is none",
+    "p": "sign-flip p of whole clusters: is delta zero?",
+    "p_method": "exact, monte_carlo, or none: why there is no test",
+    "p_adj": "p adjusted by the largest of all heads under shared sign flips (Westfall and Young)",
+    "established": "whether p_adj is within the level and the interval of all heads together leaves out 0",
+}
+
+
+def validate(experiment: PrefixMatching, setup: NetworkSetup) -> None:
+    """Look up split, repeats and layers.
+
+    Raises:
+        DataError: If sequences do not repeat, or there is nothing to compare them with.
+        ConfigError: If the split does not exist, or the network has no layers with attention.
+    """
+    _rows(experiment, setup)
+    blocks(setup.network, "attention")
+
+
+def run(experiment: PrefixMatching, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Score every head at every chosen checkpoint; hand over ``heads`` and its map.
+
+    Raises:
+        DataError: If sequences do not repeat, or there is nothing to compare them with.
+        ConfigError: If the network shows no attention pattern.
+    """
+    rows = _rows(experiment, setup)
+    data: TokenData = setup.data
+    assert data.control is not None
+    control = TokenSubject(replace(data, ids=data.control, control=None, digest=""))
+    at, to = prefixes(data.ids[rows])
+    tables = []
+    for checkpoint in recorder.progress(setup.selected(), description="checkpoints"):
+        executor = setup.executor(checkpoint)
+        score = scores(executor, rows, at, to)
+        beside = scores(executor.on(control), rows, at, to)
+        tables.append(_table(setup, rows, score, beside).assign(epoch=checkpoint.epoch))
+    frame = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    return _report(recorder, frame, setup, rows)
+
+
+def scores(executor: Executor, rows: Ints, at: torch.Tensor, to: torch.Tensor) -> Floats:
+    """Return the mean attention from ``at`` to ``to`` of every head in every sequence ``[n, layers, heads]``."""
+    found: dict[int, Floats] = {}
+
+    def visit(batch: slice, patterns: list[torch.Tensor]) -> None:
+        own_at, own_to = at[batch], to[batch]
+        asked = (own_at >= 0).double()
+        index = torch.arange(len(own_at))[:, None]
+        layers = []
+        for pattern in patterns:
+            taken = pattern.cpu()[index, :, own_at.clamp(min=0), own_to.clamp(min=0)].double()  # [m, t, heads]
+            layers.append((taken * asked[:, :, None]).sum(1) / asked.sum(1, keepdim=True))
+        found[batch.start] = torch.stack(layers, 1).numpy()
+
+    visit_patterns(executor, executor.subject.cells(rows), visit)
+    return np.concatenate([found[start] for start in sorted(found)])
+
+
+def _rows(experiment: PrefixMatching, setup: NetworkSetup) -> Ints:
+    data, splits = setup.data, setup.contexts.splits
+    if data.control is None:
+        raise DataError(
+            "data: prefix_matching needs sequences that repeat beside ones that do not; data=repeated_tokens"
+        )
+    name = experiment.split
+    if name == AUTO:
+        name = "test" if "test" in splits else next(iter(splits))
+    if name not in splits:
+        raise ConfigError(f"experiment.split={name}: there is no such split; {nearest(name, splits)}")
+    rows = np.asarray(splits[name], np.int64)
+    if (prefixes(data.ids[rows])[0][:, :1] < 0).any():
+        raise DataError("data: a sequence repeats no token; there is nothing to look back to")
+    return rows
+
+
+def _table(setup: NetworkSetup, rows: Ints, score: Floats, control: Floats) -> pd.DataFrame:
+    n, n_layers, n_heads = score.shape
+    difference = (score - control).reshape(n, -1).T
+    clusters = setup.contexts.cluster[rows]
+    sums = RowSums(len(difference), clusters, setup.rng("joined"))
+    sums.add(difference, np.arange(n))
+    by_cluster, rng = sums.result(), setup.rng("prefix_matching")
+    table = effect_table(by_cluster, clusters, spec=setup.stats, rng=rng, bounds=(-1.0, 1.0))
+    table["p_adj"] = max_flip(by_cluster, rng=setup.rng("max_flip"), n_permutations=setup.stats.n_permutations)
+    table["established"] = established(table, level=1 - setup.stats.confidence)
+    layer, head = np.divmod(np.arange(n_layers * n_heads), n_heads)
+    return table.rename(columns={"mean_delta": "delta"}).assign(
+        level=[f"L{one}H{other}" for one, other in zip(layer, head, strict=True)],
+        layer=layer,
+        head=head,
+        score=score.reshape(n, -1).mean(0),
+        score_control=control.reshape(n, -1).mean(0),
+    )
+
+
+def _report(recorder: Recorder, frame: pd.DataFrame, setup: NetworkSetup, rows: Ints) -> Aggregates:
+    n_clusters = len(np.unique(setup.contexts.cluster[rows]))
+    reach = smallest_max_flip(n_clusters, setup.stats.n_permutations)
+    about = f"One row per checkpoint and head. {n_clusters} clusters reach p_adj {reach:.2g}."
+    recorder.table(Table("heads", about, Evidence.OBSERVATIONAL, frame, COLUMNS))
+    panel = {"panel": "epoch"} if frame["epoch"].nunique() > 1 else {}
+    drawn = Figure.of("heatmap", "heads", name="prefix_map", x="head", y="layer", value="score", **panel)
+    looks = {"vmin": 0, "vmax": 1, "value_label": "attention", "xlabel": "head", "ylabel": "layer"}
+    caption = "A high score is no effect: take the heads away (head_ablation) to see whether they matter."
+    recorder.figure(drawn.titled("Attention to what followed a repeated token before", caption, **looks))
+    last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("score", ascending=False, kind="stable")
+    top: Any = last.iloc[0]
+    recorder.metric("largest_score", float(top["score"]))
+    recorder.metric("n_established", float(last["established"].sum()))
+    recorder.diagnose(n_contexts_tested=len(rows))
+    first = last.head(5)
+    return Aggregates(
+        n_samples=len(rows),
+        n_conditions=len(frame),
+        custom={
+            "highest": [f"{name} {score:.3f}" for name, score in zip(first["level"], first["score"], strict=True)],
+            "n_established": int(last["established"].sum()),
+            "n_heads": len(last),
+        },
+    )

@@ -1,0 +1,123 @@
+"""C4 and C6 on a network whose heads are known, and on heads that do nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from paribus.errors import ConfigError, DataError
+from paribus.experiments.any.head_ablation import HeadAblation
+from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.tokens.data import modular_addition
+from paribus.subjects.tokens.repeated import RepeatedTokens
+from paribus.subjects.tokens.subject import TokenSubject
+
+_SPEC = importlib.util.spec_from_file_location("induction", Path(__file__).parents[2] / "golden" / "induction.py")
+induction = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(induction)
+N, LENGTH = 80, 8
+
+
+@pytest.fixture(scope="module")
+def data():
+    return RepeatedTokens(n_sequences=12, n_reference=6, length=LENGTH, n_tokens=N, lowest=1).load()
+
+
+def setup_of(data, network=None):
+    network = induction.Repeats(N, 2 * LENGTH + 1) if network is None else network
+    stats = StatsSpec(n_null=20, n_bootstrap=300, n_permutations=999)
+    return NetworkSetup(seed=0, stats=stats, contexts=TokenSubject(data), network=network, data=data)
+
+
+def performed(experiment, setup):
+    recorder = MemoryRecorder()
+    return perform(experiment, setup, recorder), recorder
+
+
+def test_the_network_repeats(data):
+    logits = induction.Repeats(N, 2 * LENGTH + 1)(data.ids)
+    rows = torch.arange(len(data.ids))[:, None]
+    told = logits[rows, torch.from_numpy(data.targets.positions)].argmax(2).numpy()
+    assert (told == data.targets.ids).mean() > 0.9, "but where a token occurs twice in a copy"
+
+
+def test_the_relevant_heads_and_no_others_are_found_by_all_ablations_together(data):
+    _, recorder = performed(HeadAblation(ablations=["zero", "mean", "resample"], ks=[1, 2]), setup_of(data))
+    frame = recorder.tables["heads"].frame
+    assert len(frame) == 3 * 6
+    found = set(frame["level"][frame["established"]])
+    assert found == set(induction.RELEVANT)
+    others = frame[~frame["level"].isin(induction.RELEVANT)]
+    assert (others["mean_delta"] == 0).all() and (others["p"] == 1).all(), "exactly, as they write nothing"
+    assert (frame["readout"] == "loss").all() and "largest of all rows" in recorder.tables["heads"].description
+    quiet = frame[(frame["level"] == "L1H0") & (frame["ablation"] == "mean")]
+    assert quiet["remark"].tolist() == ["constant here"]
+
+
+def test_effects_equal_a_loop_with_a_hook(data):
+    setup = setup_of(data)
+    _, recorder = performed(HeadAblation(ablations=["zero"], ks=[]), setup)
+    frame = recorder.tables["heads"].frame.set_index("level")
+    network, rows = setup.network, setup.contexts.splits["test"]
+    size = network.layers[0]["attn"].size
+
+    def loss(layer=None, head=None):
+        def edit(_, inputs):
+            value = inputs[0].clone()
+            value[:, :, head * size : (head + 1) * size] = 0
+            return (value,)
+
+        handles = [] if layer is None else [network.layers[layer]["attn"].out.register_forward_pre_hook(edit)]
+        with torch.no_grad():
+            logits = torch.log_softmax(network(data.ids[rows]), 2)
+        for handle in handles:
+            handle.remove()
+        at, ids = (torch.from_numpy(part[rows]) for part in (data.targets.positions, data.targets.ids))
+        picked = logits[torch.arange(len(rows))[:, None], at].gather(2, ids[:, :, None])
+        return -picked.mean().item()
+
+    for layer, head in ((0, 1), (1, 2), (1, 0)):
+        expected = loss(layer, head) - loss()
+        assert frame.loc[f"L{layer}H{head}", "mean_delta"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_sets_of_the_null_have_as_many_heads_in_each_layer(data):
+    from paribus.factors._heads import layered
+    from paribus.measure import Executor
+
+    executor = Executor(induction.Repeats(N, 2 * LENGTH + 1), TokenSubject(data))
+    sites = [f"layers.{layer}.attn.out.input" for layer in range(2)]
+    heads = layered(sites, executor, "zero", np.random.default_rng(0))
+    assert heads.names == ("L0H0", "L0H1", "L0H2", "L1H0", "L1H1", "L1H2")
+    off = np.array([[True, False, False, True, False, False], [True, True, False, False, False, False]])
+    drawn = heads.like(off, 30, np.random.default_rng(1))
+    assert {tuple(sorted(draw)) for draw in drawn[0].tolist()} == {(1, 4), (1, 5), (2, 4), (2, 5)}
+    assert drawn[1].shape == (0, 2), "the layer has one other head, not two"
+
+
+def test_scores_name_the_induction_head_and_are_not_effects(data):
+    result, recorder = performed(PrefixMatching(), setup_of(data))
+    frame = recorder.tables["heads"].frame.set_index("level")
+    assert frame["score"].idxmax() == "L1H2" and frame.loc["L1H2", "score"] > 0.9
+    assert frame.loc["L1H2", "established"] and frame.loc["L1H2", "score_control"] < 0.2
+    assert frame.loc["L0H1", "score"] < 0.1, "it looks back by one: it matters, and its score is low"
+    assert str(result.evidence) == "observational"
+
+
+def test_what_cannot_be_asked_is_refused_beforehand(data):
+    with pytest.raises(DataError, match="needs sequences that repeat"):
+        PrefixMatching().validate(setup_of(modular_addition(7, 0.6, 0)))
+    with pytest.raises(ConfigError, match="no such split"):
+        PrefixMatching(split="tets").validate(setup_of(data))
+    plain = torch.nn.Sequential(torch.nn.Embedding(N, 4), torch.nn.Linear(4, N))
+    with pytest.raises(ConfigError, match="no layers with attention"):
+        HeadAblation().validate(setup_of(data, plain))
+    with pytest.raises(ConfigError, match="name each once"):
+        HeadAblation(ablations=[])
