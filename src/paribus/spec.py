@@ -9,7 +9,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from paribus.errors import ConfigError, nearest
 
@@ -213,6 +213,32 @@ def path_of(text: str | Path) -> Path:
         shown = str(text) if len(str(text)) <= 60 else f"{str(text)[:57]}..."
         raise ConfigError(f"{shown!r}: is no place for a file ({getattr(error, 'strerror', None) or error})") from None
     return found
+
+
+@runtime_checkable
+class LoadsData(Protocol):
+    """What an option of the ``data`` group can do, whatever its class.
+
+    Example:
+        >>> isinstance(ModelSpec(), LoadsData)
+        False
+    """
+
+    def load(self) -> Any:
+        """Return the data set."""
+
+
+@runtime_checkable
+class BuildsNetwork(Protocol):
+    """What an option of the ``model`` group can do, whatever its class: its arguments are what the data provide.
+
+    Example:
+        >>> isinstance(ModelSpec(), BuildsNetwork)
+        False
+    """
+
+    def build(self, **provided: Any) -> Any:
+        """Return the network."""
 
 
 def fields_of(node: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from paribus.config.foreign import Foreign
 from paribus.errors import ConfigError, DataError, ParibusError
 from paribus.experiments.base import Experiment
 from paribus.experiments.checkpoints import Checkpoints
+from paribus.spec import LoadsData
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -142,7 +143,7 @@ class Asked:
     def _loaded(self, node: Any) -> Any:
         if isinstance(node, Foreign):
             return self.shared.data(self.shared.key(node), node.call)
-        if not hasattr(node, "load"):
+        if not isinstance(node, LoadsData):
             raise ConfigError(f"data: {type(node).__name__} is no data set: it has no load()")
         return self.shared.data(self.shared.key(node), node.load)
 

@@ -22,6 +22,7 @@ from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.subject import SubjectPlugin
 from paribus.models.loading import fit_state, start_from
 from paribus.results.values import plain
+from paribus.spec import BuildsNetwork
 from paribus.subjects.kind import Kind
 from paribus.tracking.identity import canonical, digest
 
@@ -182,7 +183,7 @@ def network(kind: Kind, asked: Asked, data: Any) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # a foreign constructor draws from the global state
             torch.manual_seed(seeds.derive(seed, "model"))
             model = node.call(**provided, generator=generator)
-    elif hasattr(node, "build"):
+    elif isinstance(node, BuildsNetwork):
         takes, _ = parameters(node.build)
         needed = {name for name, parameter in takes.items() if parameter.default is parameter.empty}
         if lacking := sorted(needed - {*provided, "generator"}):

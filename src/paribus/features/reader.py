@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
 
 from paribus.measure.nulls import NullFeatures
 from paribus.measure.readout import Columns, FeatureReadout
@@ -34,3 +37,17 @@ class Reader:
     def readout(self, nulls: NullFeatures | None = None) -> FeatureReadout:
         """Return what an executor reads: activation and pre-activation, and ``nulls`` from the same passes."""
         return FeatureReadout(self.columns, self.row, place=self.place, nulls=nulls)
+
+
+@runtime_checkable
+class Feature(Protocol):
+    """What an option of the ``feature`` group can do, whatever its class.
+
+    Example:
+        >>> from paribus.features.unit import Unit
+        >>> isinstance(Unit(id=0), Feature)
+        True
+    """
+
+    def reader(self, network: Any, generator: torch.Generator) -> Reader:
+        """Return the feature of a network, with its place and all others of its kind."""

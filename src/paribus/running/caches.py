@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor, nn
 
 from paribus.config.foreign import Foreign
 from paribus.config.opened import Opened, again, recording
@@ -100,10 +101,10 @@ def _arrays(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, n
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "biufc":
             yield name, value
-    elif hasattr(value, "detach") and hasattr(value, "cpu"):
+    elif isinstance(value, Tensor):
         plain = value.detach().cpu()
         yield name, (plain.double() if plain.is_floating_point() else plain).numpy()  # whatever format it is put into
-    elif hasattr(value, "state_dict"):
+    elif isinstance(value, nn.Module):
         for key, weight in sorted(value.state_dict().items()):
             yield from _arrays(weight, f"{name}.{key}", depth)
     elif depth and isinstance(value, dict):

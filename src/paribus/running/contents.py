@@ -91,10 +91,13 @@ def fingerprint(node: Any) -> str:
 
 def without_start(architecture: Any) -> Any:
     """Return the spec of a trained model without the file its training started from, which decides nothing any more."""
-    if not dataclasses.is_dataclass(architecture) or not hasattr(architecture, "weights"):
+    if isinstance(architecture, Foreign):
+        return dataclasses.replace(architecture, weights=None, leave_out=type(architecture.leave_out)())
+    stated = fields_of(architecture)
+    if "weights" not in stated:
         return architecture
-    left = {"leave_out": type(architecture.leave_out)()} if hasattr(architecture, "leave_out") else {}
-    return dataclasses.replace(architecture, weights=None, **left)  # type: ignore[type-var]
+    left = {"leave_out": type(stated["leave_out"])()} if "leave_out" in stated else {}
+    return dataclasses.replace(architecture, weights=None, **left)
 
 
 def _parts(node: Any, name: str) -> Iterator[tuple[str, Spec | Foreign]]:

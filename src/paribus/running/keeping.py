@@ -168,16 +168,11 @@ def weights_digest(model: Any) -> str:
     """Return a hash of a model's weights, by name (SHA-256)."""
     hashed = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
-        if hasattr(value, "detach"):
+        if isinstance(value, torch.Tensor):
             array = value.detach().cpu().contiguous().reshape(-1)
             hashed.update(f"{name}/{array.dtype}{tuple(value.shape)}".encode())
-            hashed.update(memoryview(array.view(_bytes_type()).numpy()))
+            hashed.update(array.view(torch.uint8).numpy().tobytes())
     return hashed.hexdigest()
-
-
-def _bytes_type() -> Any:
-
-    return torch.uint8
 
 
 def _data_name(resolved: Resolved) -> str:

@@ -37,8 +37,8 @@ def named(request: Request, source: ModelSource) -> str | None:
 
 def changes(node: Any, own: Any) -> dict[str, Any] | None:
     """Return the values in which data of the same kind differ from ``own``; None where they are of another kind."""
-    if isinstance(node, Foreign) or isinstance(own, Foreign):
-        if getattr(node, "target", None) != getattr(own, "target", ""):
+    if isinstance(node, Foreign) and isinstance(own, Foreign):
+        if node.target != own.target:
             return None
         before: Mapping[str, Any] = own.arguments
         now: Mapping[str, Any] = node.arguments

@@ -12,7 +12,7 @@ from paribus import seeds
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
 from paribus.features.readable import Readable
-from paribus.features.reader import Reader
+from paribus.features.reader import Feature, Reader
 from paribus.measure.design import Design
 from paribus.measure.executor import Executor
 from paribus.measure.nulls import Moments, NullFeatures, matched
@@ -121,10 +121,9 @@ class Instrument:
         """
         if self.feature is None:
             raise ConfigError("no feature chosen; say for instance feature=latent feature.id=0")
-        if not hasattr(self.feature, "reader"):
+        if not isinstance(self.feature, Feature):
             raise ConfigError("feature: its _target_ must be a Spec with a reader(network, generator) method")
-        found: Reader = self.feature.reader(self.network, seeds.torch_rng(self.seed, "feature"))
-        return found
+        return self.feature.reader(self.network, seeds.torch_rng(self.seed, "feature"))
 
     @property
     def place(self) -> str:

@@ -17,10 +17,10 @@ from paribus.experiments.checkpoints import Checkpoint
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.subject import SubjectPlugin
 from paribus.results.values import plain
-from paribus.spec import DataSpec
+from paribus.spec import BuildsNetwork, DataSpec
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Corpus
-from paribus.subjects.builds.models.set_model import SetModel
+from paribus.subjects.builds.models.set_model import BringsVocabulary, Restores, SetModel
 from paribus.subjects.builds.overlap import shared_builds
 from paribus.subjects.builds.slices import SliceSpec
 from paribus.tracking.identity import canonical, digest
@@ -117,7 +117,7 @@ def load(asked: Asked) -> Corpus:
         return node.call() if isinstance(node, Foreign) else load_corpus(node, model)
 
     # a model that brings its vocabulary decides on the corpus too
-    reads_in = asked.shared.key(model) if callable(getattr(model, "vocabulary_files", None)) else None
+    reads_in = asked.shared.key(model) if isinstance(model, BringsVocabulary) else None
     corpus = asked.shared.data((asked.shared.key(node), reads_in), make)
     if not isinstance(corpus, Corpus):
         raise DataError(
@@ -147,7 +147,7 @@ def set_model(asked: Asked, corpus: Corpus) -> SetModel:
             return restored(asked, source, arguments)
         if isinstance(node, Foreign):
             return node.call(**arguments, generator=generator)
-        if not hasattr(node, "build"):
+        if not isinstance(node, BuildsNetwork):
             raise ConfigError(f"model: {type(node).__name__} is no model of sets")
         try:
             return node.build(**arguments, generator=generator)
@@ -171,12 +171,10 @@ def restored(asked: Asked, source: Trained, arguments: dict[str, Any]) -> SetMod
         ConfigError: If the run trained no set model.
         CheckpointError: If what it kept does not fit.
     """
-    restore = getattr(source.architecture, "restore", None)
-    if restore is None:
+    if not isinstance(source.architecture, Restores):
         raise ConfigError(f"model: {source.label} trained no model of sets")
     epoch = chosen(asked, source).epoch
-    model: SetModel = restore(source.epoch_state(epoch), **arguments, name=source.label)
-    return model
+    return source.architecture.restore(source.epoch_state(epoch), **arguments, name=source.label)
 
 
 def chosen(asked: Asked, source: Trained) -> Checkpoint:

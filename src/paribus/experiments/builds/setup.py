@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -24,11 +24,12 @@ from paribus.measure.distinct import distinct
 from paribus.measure.executor import Executor
 from paribus.measure.nulls import Contrasts, Moments, NullFeatures
 from paribus.measure.stream import Measured, Stream
+from paribus.spec import LoadsData, fields_of
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Contexts, Corpus
 from paribus.subjects.builds.edits import Edits
 from paribus.subjects.builds.enforcement import Constraints
-from paribus.subjects.builds.models.set_model import SetModel
+from paribus.subjects.builds.models.set_model import BringsVocabulary, SetModel
 from paribus.subjects.builds.slices import SliceSpec
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.vocabulary import Vocabulary
@@ -412,11 +413,10 @@ def load_corpus(data: Any, model: Any = None) -> Corpus:
     Raises:
         DataError: If the data cannot be read or belongs to another vocabulary.
     """
-    if not hasattr(data, "load"):
+    if not isinstance(data, LoadsData):
         raise DataError("experiments on builds need data=builds_generated, builds_statink or builds_tokenized")
-    files = getattr(model, "vocabulary_files", None)
-    found = files() if callable(files) else None
-    vocabulary = Vocabulary.read(found[0]) if found else None
-    weapons = Weapons.read(found[1], getattr(data, "kits", None)) if found else None
-    corpus: Corpus = data.load(vocabulary, weapons)
-    return corpus
+    load: Callable[..., Corpus] = data.load
+    if not isinstance(model, BringsVocabulary):
+        return load(None, None)
+    tokens, weapons = model.vocabulary_files()
+    return load(Vocabulary.read(tokens), Weapons.read(weapons, fields_of(data).get("kits")))

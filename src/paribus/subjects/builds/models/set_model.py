@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from paribus.errors import ConfigError
 
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
 
 SAE_SITE = "output_layer.input"
 """Where the sparse autoencoder reads: the pooled vector before the last layer."""
+
+
+@runtime_checkable
+class BringsVocabulary(Protocol):
+    """A model whose files say what tokens and weapons are; the data are read in these."""
+
+    def vocabulary_files(self) -> tuple[Path, Path]:
+        """Return the files of the token and the weapon vocabulary."""
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """A model that can be had again from what its training published."""
+
+    def restore(self, published: Any, *, tokens: Any, specials: Any, name: str) -> SetModel:
+        """Return the model."""
 
 
 @dataclass(frozen=True)
