@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
+from paribus.cli.main import main
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import signals
 
@@ -154,3 +155,12 @@ def test_the_output_pipe_may_close_early(start):
     err = process.stderr.read()
     assert process.wait(timeout=30) == 0
     assert head.stdout and "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_anything_runs_is_one_line_and_130(number, monkeypatch, capsys):
+    monkeypatch.setattr("paribus.cli.main._dispatch", lambda words: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    assert main(["runs"]) == 130
+    assert capsys.readouterr() == ("", "paribus: interrupted\n")
+    assert signal.getsignal(number) is before

@@ -27,7 +27,7 @@ from paribus.sweep.end import finish as finish_sweep
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.processors import device_of, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
-from paribus.sweep.task import Surroundings, Task, may_add, one_line
+from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add, one_line
 from paribus.tracking.delivery import arrived
 from paribus.tracking.store import open_store
 
@@ -53,8 +53,9 @@ def run_single(words: Words, job: Job, composer: Composer) -> int:
     folder = _output_folder(hydra, multirun=False)
     surroundings = _surroundings(words, [job], None)
     _refuse_unwritable(folder, multirun=False)
-    interrupted, broken = _through_hydra(Task(surroundings), _hydra_command(words, folder, added=surroundings.added))
-    ended = outcomes.collect([folder], None)
+    task = Task(surroundings)
+    interrupted, broken = _through_hydra(task, _hydra_command(words, folder, added=surroundings.added))
+    ended = outcomes.collect([folder], None) or task.ended
     if broken is not None:
         print(f"paribus: {broken}", file=sys.stderr)
     code = summed_up(ended, expected=1, interrupted=interrupted, closing=EXIT_DONE if broken is None else EXIT_FAILED)
@@ -133,7 +134,7 @@ def _keep(started: Started, sweep: str, words: Words, folder: Path, workers: int
 
 def _through_hydra(task: Task, command: Sequence[str]) -> tuple[bool, str | None]:
     """Run a task through Hydra; return whether a signal came, and what broke if something did."""
-    with signals.raising():
+    with signals.raising(), logs_may_fail():
         try:
             hydra_parts.run_main(task, command, conf_dir())
         except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from paribus.cli.help import text
 from paribus.cli.verb import find, usage
 from paribus.cli.words import read
 from paribus.errors import FULL_ERROR, ExperimentError, ParibusError, said
+from paribus.sweep import signals
 
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _see_working_folder()
     try:
-        return _dispatch(words)
+        with signals.raising():
+            return _dispatch(words)
     except BrokenPipeError:  # the reader of our output has gone (paribus runs | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE

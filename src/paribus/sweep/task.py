@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -75,14 +75,16 @@ class Task:
 
     def __call__(self, config: DictConfig) -> None:
         """Run a job."""
-        run_here(config, self.surroundings)
+        ended = run_here(config, self.surroundings)
+        if self.surroundings.sweep is None:
+            self.ended.append(ended)  # its file may have found no room
 
     def __reduce__(self) -> tuple[type[Task], tuple[Surroundings]]:
         """Leave the list of jobs behind."""
         return Task, (self.surroundings,)
 
 
-def run_here(config: DictConfig, surroundings: Surroundings) -> None:
+def run_here(config: DictConfig, surroundings: Surroundings) -> Outcome:
     """Run the job that Hydra composed, in this process, and write its outcome into its output folder.
 
     With ``hydra.job.chdir=true`` Hydra has gone to the job's folder by now. Store, data and model files are where they
@@ -100,7 +102,7 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
     if in_worker and surroundings.workers_are_children:
         watch = signals.watch_parent(surroundings.parent)
     inside = folder if hydra.job.chdir else None
-    with signals.raising(), contextlib.chdir(surroundings.start):
+    with signals.raising(), contextlib.chdir(surroundings.start), logs_may_fail():
         try:
             hydra_words = tuple(hydra.overrides.hydra)
             ended = attempt(
@@ -115,7 +117,20 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> None:
             if watch is not None and watch.orphaned:
                 os._exit(signals.EXIT_INTERRUPTED)
             raise
-    _write(replace(ended, overrides=words, number=number), folder)
+    ended = replace(ended, overrides=words, number=number)
+    with logs_may_fail():
+        _write(ended, folder)
+    return ended
+
+
+@contextlib.contextmanager
+def logs_may_fail() -> Iterator[None]:
+    """Let a log file that cannot be written (a full disk) lose lines, and not fill the terminal with tracebacks."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before
 
 
 def _stopped(error: KeyboardInterrupt, words: tuple[str, ...], sweep: str | None) -> Outcome:

@@ -26,8 +26,9 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
-    for name in ("mlflow.store.db.utils", "mlflow.utils.autologging_utils", "alembic", "urllib3.connectionpool"):
+    for name in ("mlflow.utils.autologging_utils", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback for each call; we say it once
 
 
 @contextmanager

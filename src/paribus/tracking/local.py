@@ -146,7 +146,11 @@ def _create(folder: Path) -> None:
         from mlflow.store.tracking import sqlalchemy_store
 
         new_store: Any = sqlalchemy_store.SqlAlchemyStore
-        store = new_store(f"sqlite:///{partial.resolve()}", artifact_root(folder))
+        try:
+            store = new_store(f"sqlite:///{partial.resolve()}", artifact_root(folder))
+        except Exception as error:  # MLflow passes on what the database says of a full disk, for example
+            said = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+            raise DataError(f"{folder}: no store of runs can be made here ({said}); use tracking.folder=...") from None
         store.engine.dispose()
     os.replace(partial, folder / DATABASE)
 
