@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paribus.config.compose import Composer
 from paribus.errors import ConfigError
+from paribus.tracking.local import moved
+from paribus.tracking.spec import database, has_runs
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
 
 
 def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
+    """Return the tracking settings that ``overrides`` ask for, to look into that store; say so where it was moved.
+
+    Raises:
+        ConfigError: If a word is no override of the ``tracking`` group, or is wrong.
+    """
+    spec = stated_spec(overrides, config_dir)
+    if spec.kind == "local" and has_runs(spec) and (said := moved(database(spec).parent)) is not None:
+        print(f"paribus: {said}", file=sys.stderr)
+    return spec
+
+
+def stated_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
     """Return the tracking settings that ``overrides`` ask for (by default the store in the working folder).
 
     Raises:

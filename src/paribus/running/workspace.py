@@ -121,6 +121,35 @@ def discard(identity: str, *, root: Path = ROOT) -> None:
     left.remove()
 
 
+def orphans(is_finished: Callable[[str], bool], *, root: Path = ROOT) -> list[Path]:
+    """Return the folders that nobody comes back to: their run has finished, or stands beside another and is gone.
+
+    What a killed run has kept is no orphan: the same run takes it up again.
+
+    Args:
+        is_finished: Says of an identity whether the store has a finished run of it.
+        root: Where the folders of all runs are.
+    """
+    found = []
+    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+        identity, _, pid = folder.name.partition("-")
+        if pid.isdigit():
+            if not process_alive(int(pid)):
+                found.append(folder)
+        elif is_finished(identity) and not _is_held(root / f"{identity}.lock"):
+            found.append(folder)
+    return found
+
+
+def _is_held(lock: Path) -> bool:
+    """Return whether a living process works in the folder of a lock."""
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def _sweep_up(folder: Path) -> None:
     """Delete the folders beside one's own whose processes are gone."""
     for beside in folder.parent.glob(f"{folder.name}-*"):

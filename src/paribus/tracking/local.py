@@ -78,7 +78,7 @@ def prepare(folder: Path) -> str:
     refuse_file_store(folder)
     try:
         with locked(folder):
-            if not _usable(folder / DATABASE):
+            if not usable(folder / DATABASE):
                 _create(folder)
     except OSError as error:
         raise DataError(
@@ -119,7 +119,7 @@ def refuse_file_store(folder: Path) -> None:
             )
 
 
-def _usable(path: Path) -> bool:
+def usable(path: Path) -> bool:
     """Return whether the database is there and is MLflow's; an empty or absent file is to be created.
 
     Asked of sqlite itself, because MLflow retries a database it cannot open for 100 seconds.
@@ -165,7 +165,7 @@ def moved_from(folder: Path) -> Path | None:
         DataError: If the database is damaged or not MLflow's.
     """
     database = folder / DATABASE
-    if not _usable(database):
+    if not usable(database):
         return None
     here = folder.resolve()
     query = "select e.experiment_id, e.artifact_location, t.value from experiments e left join experiment_tags t "
@@ -179,6 +179,20 @@ def moved_from(folder: Path) -> Path | None:
         if recorded is None and path is not None and path.parent.name == ARTIFACTS and path.parent.parent != here:
             return path.parent.parent
     return None
+
+
+def moved(folder: Path) -> str | None:
+    """Return what to say of a store that was moved or copied since its last run, None of one that was not."""
+    try:
+        old = moved_from(folder)
+    except DataError:
+        return None  # whoever opens it says so
+    if old is None:
+        return None
+    return (
+        f"{folder / DATABASE}: its runs are recorded under {old}, where their files are looked for; "
+        "after moving or copying a project run: paribus doctor --relocate"
+    )
 
 
 def refuse_moved(folder: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from paribus.tracking.spec import TrackingSpec, has_runs
+from paribus.tracking.local import moved
+from paribus.tracking.spec import TrackingSpec, database, has_runs
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.kept import KeptRun
 
+log = logging.getLogger("paribus")
 INTERNAL_TAGS = ("mlflow.", "paribus.", "non_finite_metrics")
 FIRST = ("run_id", "name", "status", "experiment", "started_at", "duration_seconds", "parent")
 
@@ -46,6 +49,8 @@ def load_runs(
         spec = replace(spec, experiment=experiment)
     if not has_runs(spec):  # looking must not create a store
         return runs_frame([])
+    if spec.kind == "local" and (said := moved(database(spec).parent)) is not None:
+        log.warning(said)
     store = open_store(spec, writing=False)
     return runs_frame(store.runs(where=where, limit=limit, everywhere=experiment is None))
 

@@ -14,9 +14,11 @@ import torch
 from paribus import __version__
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
-from paribus.cli.store import tracking_spec
+from paribus.cli.store import stated_spec
 from paribus.config.locate import conf_dir
 from paribus.errors import ParibusError
+from paribus.running.workspace import ROOT, orphans
+from paribus.tracking.health import Finding, look
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import open_store
@@ -24,15 +26,17 @@ from paribus.tracking.store import open_store
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec
 
-SUMMARY = "checks the installation and the store; repairs a moved store and runs left open"
+SUMMARY = "checks the installation and the store, and mends what is not in order"
 USAGE = """
-paribus doctor                 check the installation and the store of this folder
+paribus doctor [tracking=...]  check the installation and the store of this folder
+paribus doctor --mend          and mend what can be: docs/store.md says what is done
 paribus doctor --relocate      after the folder was moved or copied: let its runs find their files again
 paribus doctor --reap          mark runs as KILLED whose process is gone
 """
 _PACKAGES = ("torch", "hydra-core", "omegaconf", "mlflow", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels")
 _LAUNCHERS = ("hydra-joblib-launcher", "hydra-submitit-launcher")
 _LEAST_FREE = 2**30
+_ROUNDS = 4
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -44,9 +48,10 @@ def run(arguments: Sequence[str]) -> int:
     parser = Arguments("doctor")
     parser.add_argument("--relocate", action="store_true")
     parser.add_argument("--reap", action="store_true")
+    parser.add_argument("--mend", action="store_true")
     parser.store_options()
     asked = parser.take(arguments)
-    spec = tracking_spec(asked.overrides, asked.config_dir)
+    spec = stated_spec(asked.overrides, asked.config_dir)
     if asked.relocate:
         changed = relocate(database(spec).parent)
         print(f"{changed} paths rewritten." if changed else "Nothing to do: the store was not moved.")
@@ -55,8 +60,12 @@ def run(arguments: Sequence[str]) -> int:
         print(f"{len(closed)} runs marked as KILLED{': ' + ', '.join(r[:8] for r in closed) if closed else ''}.")
     if asked.relocate or asked.reap:
         return 0
-    lines = [*_installation(), *_store(spec)]
+    lines = [*_installation(), *_disk(spec)]
+    for finding in _findings(spec, mends=asked.mend):
+        lines.append((finding.fine, finding.name, finding.text))
     print(aligned([("ok" if fine else "!!", name, text) for fine, name, text in lines]))
+    if any(not fine for fine, _, _ in lines) and not asked.mend:
+        print("paribus doctor --mend mends what can be mended.")
     return 0 if all(fine for fine, _, _ in lines) else 1
 
 
@@ -84,27 +93,61 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _store(spec: TrackingSpec) -> list[tuple[bool, str, str]]:
+def _disk(spec: TrackingSpec) -> list[tuple[bool, str, str]]:
+    folder = database(spec).parent
+    if spec.kind != "local" or not folder.is_dir():
+        return []
+    free = shutil.disk_usage(folder).free
+    return [(free >= _LEAST_FREE, "disk", f"{free / 2**30:.1f} GiB free")]
+
+
+def _findings(spec: TrackingSpec, *, mends: bool) -> list[Finding]:
+    """Look at the store; mend what can be where that was asked for, and look again."""
+    if not mends:
+        return _looked(spec)
+    done: list[Finding] = []
+    tried: set[str] = set()
+    for _ in range(_ROUNDS):  # what is broken first hides the rest
+        found = _looked(spec)
+        mendable = [each for each in found if each.mend is not None and each.text not in tried]
+        if not mendable:
+            break
+        for each in mendable:
+            assert each.mend is not None
+            tried.add(each.text)
+            done.append(Finding(each.name, f"{each.text}: {each.mend()}", fine=True))
+    return [*done, *found]
+
+
+def _looked(spec: TrackingSpec) -> list[Finding]:
     if spec.kind == "off":
-        return [(True, "store", "tracking=off keeps none")]
-    if spec.kind == "local":
-        folder = database(spec).parent
-        if not folder.is_dir():
-            return [(False, "store", f"{folder} is not there")]
-        free = shutil.disk_usage(folder).free
-        disk = (free >= _LEAST_FREE, "disk", f"{free / 2**30:.1f} GiB free")
-        if not database(spec).is_file():
-            return [disk, (True, "store", f"none yet in {folder}")]
-        return [disk, *_opened(spec, f"{database(spec)}")]
-    return _opened(spec, str(spec.uri))
-
-
-def _opened(spec: TrackingSpec, place: str) -> list[tuple[bool, str, str]]:
-
+        return [Finding("store", "tracking=off keeps none", fine=True)]
+    if spec.kind == "local" and not database(spec).parent.is_dir():
+        return [Finding("store", f"{database(spec).parent} is not there")]
     try:
-        store = open_store(spec)
-        running = store.runs(where="attributes.status = 'RUNNING'", everywhere=True)
+        found = list(look(spec))
+        return [*found, *_workspaces(spec)] if all(each.fine or each.name != "store" for each in found) else found
     except ParibusError as error:
-        return [(False, "store", str(error))]
-    note = f"{len(running)} runs are marked as RUNNING; paribus doctor --reap closes those whose process is gone"
-    return [(True, "store", place), (True, "runs", note if running else "none left open")]
+        return [Finding("store", str(error))]
+
+
+def _workspaces(spec: TrackingSpec) -> list[Finding]:
+    """Look for what killed runs have kept and nobody comes back to."""
+    if not has_runs(spec) or not ROOT.is_dir():
+        return []
+    store = open_store(spec, writing=False)
+
+    def is_finished(identity: str) -> bool:
+        where = f"tags.identity = '{identity}' and attributes.status = 'FINISHED'"
+        return identity.isalnum() and bool(store.runs(where=where, limit=1, everywhere=True))
+
+    found = orphans(is_finished)
+    if not found:
+        return [Finding("work", "nothing kept that is not wanted any more", fine=True)]
+
+    def mend() -> str:
+        for folder in found:
+            shutil.rmtree(folder, ignore_errors=True)
+        return f"{len(found)} folders deleted"
+
+    return [Finding("work", f"{len(found)} folders in {ROOT} of runs that have finished, or are gone", mend)]
