@@ -15,12 +15,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import paribus
+from paribus.cli.main import main
 from paribus.config import catalogue
 from paribus.experiments.setup_runs import CollectedRun
+from paribus.results.difference import DIFFERENT, SAME
 from paribus.results.evidence import Evidence
 from paribus.results.io import from_json, to_json
+from paribus.running.reproduce import reproduce
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
 
 IMAGES = ["stats=quick", "stats.n_null=20"]
 TRAINED = ["model=tracked", "checkpoint=final"]
@@ -195,6 +201,31 @@ class TestEveryExperiment:
         row = runs[runs["run_id"] == result.run_id]
         assert len(row) == 1
         assert row["status"].item() == "FINISHED"
+
+
+def again(result, folder, **settings):
+    store = open_store(TrackingSpec(), writing=False)
+    return reproduce(store, store.get(result.run_id), folder, **settings)
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_TYPE))
+def test_the_same_request_gives_the_same_numbers_bit_for_bit(name, results, tmp_path):
+    made = again(results(name), tmp_path)
+    assert [str(one) for one in made.compared if one.verdict != SAME] == []
+    assert {one.name for one in made.compared} >= {f"table {table}" for table in results(name).tables}
+    assert (made.changed.packages, made.changed.data, made.changed.machine, made.changed.config) == ((),) * 4
+
+
+def test_a_training_gives_the_same_numbers_bit_for_bit_and_the_verb_says_so(folder, tmp_path, capfd):
+    assert main(["reproduce", folder[1].run_id[:10], "--into", str(tmp_path)]) == 0
+    said = capfd.readouterr().out
+    assert "table history: same bit for bit" in said and ", 0 within the tolerance, 0 different" in said
+
+
+def test_another_number_of_threads_is_named_and_moves_numbers_by_a_rounding_at_most(results, tmp_path):
+    made = again(results("subspace_ablation"), tmp_path, threads=torch.get_num_threads() + 1)
+    assert DIFFERENT not in made.counts()
+    assert [line for line in made.changed.machine if line.startswith("threads: ")]
 
 
 @pytest.mark.parametrize("name", (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES))

@@ -44,7 +44,7 @@ def restated(
     base = composer.plain(words)
     for name, node in wanted.items():
         if isinstance(node, Mapping):
-            words += _differences(base.get(name), node, name)
+            words += differences(base.get(name), node, name)
     made = composer.job(words).tree
     for name, value in wanted.items():
         if made.get(name) != value:
@@ -52,14 +52,14 @@ def restated(
     return tuple(words)
 
 
-def _differences(base: Any, wanted: Any, place: str) -> Iterator[str]:
+def differences(base: Any, wanted: Any, place: str) -> Iterator[str]:
     """Yield the words that turn one node into another."""
     if isinstance(base, Mapping) and isinstance(wanted, Mapping) and base.get(TARGET) == wanted.get(TARGET):
         for key, value in wanted.items():
             if key not in base:
                 yield f"+{place}.{key}={value_text(value)}"
             else:
-                yield from _differences(base[key], value, f"{place}.{key}")
+                yield from differences(base[key], value, f"{place}.{key}")
     elif base != wanted or type(base) is not type(wanted):
         yield f"{place}={value_text(wanted)}"
 

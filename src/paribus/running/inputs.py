@@ -240,18 +240,31 @@ def check_unchanged(inputs: Inputs) -> None:
     Raises:
         DataError: At the first difference; the message names the file.
     """
+    for problem in changed_since(inputs):
+        raise DataError(problem)
+
+
+def changed_since(inputs: Inputs) -> Iterator[str]:
+    """Yield what of the files that a finished run opened is not as it was, by name."""
     for path, content in inputs.opened.items():
-        _compare(path, content, _today(path))
+        yield from _compared(path, content, _today(path))
     for path, content in inputs.sources.items():
-        _compare(path, content, _meaning(path))
+        yield from _compared(path, content, _meaning(path))
     for path, content in inputs.listed.items():
         if not os.path.isdir(path):
-            raise DataError(f"{path}, which it listed, is gone")
-        if digests.names_digest(_shown(set(os.listdir(path)))) != content:
-            raise DataError(f"{path}, which it listed, has other files in it now")
+            yield f"{path}, which it listed, is gone"
+        elif digests.names_digest(_shown(set(os.listdir(path)))) != content:
+            yield f"{path}, which it listed, has other files in it now"
     for path in inputs.absent:
         if os.path.exists(path):
-            raise DataError(f"{path}, which was not there before, is there now")
+            yield f"{path}, which was not there before, is there now"
+
+
+def declared_since(inputs: Inputs) -> Iterator[str]:
+    """Yield which of the files that are part of a run's identity are not as they were."""
+    for path, content in inputs.declared.values():
+        if os.path.isfile(path) or not os.path.exists(path):
+            yield from _compared(path, content, _today(path))
 
 
 def check_run(result: Result, store: Store, resolved: Resolved) -> None:
@@ -271,8 +284,8 @@ def check_run(result: Result, store: Store, resolved: Resolved) -> None:
         raise DataError(f"the training of its model: {error}") from None
 
 
-def _compare(path: str, before: str, now: str) -> None:
+def _compared(path: str, before: str, now: str) -> Iterator[str]:
     if now == GONE:
-        raise DataError(f"{path}, which it read, is gone")
-    if now != before:
-        raise DataError(f"{path}, which it read, has changed since")
+        yield f"{path}, which it read, is gone"
+    elif now != before:
+        yield f"{path}, which it read, has changed since"

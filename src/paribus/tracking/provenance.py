@@ -75,17 +75,17 @@ def packages() -> dict[str, str]:
 @cache
 def git(folder: Path) -> dict[str, Any] | None:
     """Return commit, branch, dirty flag, bounded diff and untracked files of the repository around ``folder``."""
-    top = _git(folder, "rev-parse", "--show-toplevel")
+    top = git_text(folder, "rev-parse", "--show-toplevel")
     if top is None:
         return None
-    commit = _git(folder, "rev-parse", "HEAD")
-    status = (_git(folder, "status", "--porcelain=v1", "--untracked-files=normal") or "").splitlines()
+    commit = git_text(folder, "rev-parse", "HEAD")
+    status = (git_text(folder, "status", "--porcelain=v1", "--untracked-files=normal") or "").splitlines()
     untracked = [line[3:] for line in status if line.startswith("??")]
-    diff = (_git(folder, "diff", "HEAD", "--no-ext-diff", "--no-color") or "") if commit else ""
+    diff = (git_text(folder, "diff", "HEAD", "--no-ext-diff", "--no-color") or "") if commit else ""
     return {
         "top": top.strip(),
         "commit": commit.strip() if commit else None,
-        "branch": (_git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "").strip() or None,
+        "branch": (git_text(folder, "rev-parse", "--abbrev-ref", "HEAD") or "").strip() or None,
         "dirty": bool(status),
         "diff": diff[:MAX_DIFF],
         "diff_cut": len(diff) > MAX_DIFF,
@@ -99,7 +99,8 @@ def _package_repository() -> dict[str, Any] | None:
     return None if "site-packages" in folder.parts else git(folder)
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def git_text(folder: Path, *arguments: str) -> str | None:
+    """Return what a git command prints in a folder; None where it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],

@@ -1,0 +1,80 @@
+"""What differs between two nested values: by place, typed, equal values left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class Absent:
+    """Stands where one of two values has nothing."""
+
+    def __repr__(self) -> str:
+        """Return how it is shown."""
+        return "(not there)"
+
+
+ABSENT = Absent()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One place where two values differ.
+
+    Attributes:
+        place: Where, dotted.
+        before: The first value; :data:`ABSENT` where it has none.
+        after: The second.
+    """
+
+    place: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        """Return it in a line; the types are named where the values read alike."""
+        before, after = shown(self.before), shown(self.after)
+        if type(self.before) is not type(self.after) and ABSENT not in (self.before, self.after):
+            before, after = f"{before} ({_kind(self.before)})", f"{after} ({_kind(self.after)})"
+        return f"{self.place}: {before} -> {after}"
+
+
+def changes(before: Any, after: Any, place: str = "") -> Iterator[Change]:
+    """Yield every place where two nested values differ; numbers of different type differ, two NaN do not.
+
+    Example:
+        >>> [str(each) for each in changes({"a": {"b": 1, "c": 2}}, {"a": {"b": 1.0, "c": 2}, "d": "x"})]
+        ['a.b: 1 (whole number) -> 1.0 (number)', 'd: (not there) -> x']
+    """
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in dict.fromkeys((*before, *after)):
+            inner = f"{place}.{key}" if place else str(key)
+            yield from changes(before.get(key, ABSENT), after.get(key, ABSENT), inner)
+    elif not equal(before, after):
+        yield Change(place, before, after)
+
+
+def equal(before: Any, after: Any) -> bool:
+    """Return whether two plain values are the same, type included."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, float):
+        return before == after or (math.isnan(before) and math.isnan(after))
+    if isinstance(before, list | tuple):
+        return len(before) == len(after) and all(equal(a, b) for a, b in zip(before, after, strict=True))
+    if isinstance(before, Mapping):
+        return before.keys() == after.keys() and all(equal(before[key], after[key]) for key in before)
+    return bool(before == after)
+
+
+def shown(value: Any, most: int = 100) -> str:
+    """Return a value as one line that is not too long."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "yes or no", int: "whole number", float: "number", str: "text", list: "list", type(None): "nothing"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,295 @@
+"""A kept run made again beside itself: what is no longer as it was, the exact request, every number compared."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from paribus.config.compose import jobs
+from paribus.config.restate import differences
+from paribus.errors import ConfigError, DataError
+from paribus.results.difference import Compared, Tolerance, compare
+from paribus.results.io import read
+from paribus.results.nested import changes
+from paribus.results.values import plain
+from paribus.running import inputs
+from paribus.running.experiment import run_experiment
+from paribus.running.handed import with_objects
+from paribus.running.request import Request, from_job
+from paribus.running.resolve import resolve
+from paribus.running.sequence import Sequence
+from paribus.running.steps import run_sequence
+from paribus.tracking import changes as surroundings
+from paribus.tracking.interface import FileStore
+from paribus.tracking.provenance import provenance
+from paribus.tracking.run import FINISHED, FileRun
+
+if TYPE_CHECKING:
+    from paribus.config.job import Job
+    from paribus.results.schema import Result
+    from paribus.tracking.interface import Store
+    from paribus.tracking.kept import KeptRun
+
+AGAIN = ("experiment", "stats", "device", "seed", "checkpoint")
+"""What of a kept configuration is asked for again exactly, whatever the options of today say; a group, where it still
+names the same class."""
+WHERE_NEEDED = ("data", "model", "feature", "slice", "constraints", "training")
+"""The same, of experiments that work with it."""
+TARGET = "_target_"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is no longer as it was when a run was made; each line names one thing.
+
+    Attributes:
+        code: Of the code: commits, files with their first changed line, modules.
+        packages: Of installed packages.
+        data: Of files that the run read.
+        machine: Of the machine, and of how it calculates.
+        config: Of the options: what they compose to today, which was set back for the repetition.
+    """
+
+    code: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    machine: tuple[str, ...] = ()
+    config: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A run made again.
+
+    Attributes:
+        run_id: The kept run.
+        command: The words that were run again.
+        changed: What is no longer as it was.
+        compared: Every table and metric, by step of a sequence.
+        seconds: How long it took.
+        folder: Where the new files are.
+    """
+
+    run_id: str
+    command: str
+    changed: Surroundings
+    compared: tuple[Compared, ...]
+    seconds: float
+    folder: str = ""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many tables and metrics have each verdict."""
+        found: dict[str, int] = {}
+        for one in self.compared:
+            found[one.verdict] = found.get(one.verdict, 0) + 1
+        return found
+
+
+@dataclass
+class Beside(FileStore):
+    """A store whose runs can be read, and whose new runs are files in a folder: nothing kept is touched.
+
+    Attributes:
+        kept: The store.
+    """
+
+    kept: Store = field(default_factory=FileStore)
+
+    def start(
+        self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
+    ) -> FileRun:
+        """Begin a run that only writes files."""
+        return FileRun(folder)
+
+    def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
+        """Claim nothing: it is measured again in any case."""
+        return nullcontext()
+
+    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
+        """Return the kept runs."""
+        return self.kept.runs(where=where, limit=limit, everywhere=everywhere)
+
+    def get(self, run: str) -> KeptRun:
+        """Return a kept run."""
+        return self.kept.get(run)
+
+    def latest_model(self, subject: str | None = None) -> KeptRun | None:
+        """Return the latest kept model."""
+        return self.kept.latest_model(subject)
+
+    def children(self, run_id: str) -> list[KeptRun]:
+        """Return nested kept runs."""
+        return self.kept.children(run_id)
+
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """Return the files of a kept run."""
+        return self.kept.artifacts(run_id, folder)
+
+    def download(self, run_id: str, path: str) -> Path:
+        """Return a local copy of a file of a kept run."""
+        return self.kept.download(run_id, path)
+
+    def result(self, run_id: str) -> Result:
+        """Read the result of a kept run."""
+        return self.kept.result(run_id)
+
+    def complete(self, run_id: str) -> Result:
+        """Read the result of a kept run, and check its files."""
+        return self.kept.complete(run_id)
+
+
+def reproduce(
+    store: Store,
+    run: KeptRun,
+    folder: Path,
+    *,
+    tolerance: Tolerance | None = None,
+    threads: int | None = None,
+    model: Any = None,
+    data: Any = None,
+    moved: Mapping[str, str] | None = None,
+) -> Reproduced:
+    """Make a run again from what is kept of it, beside it, and compare every table and metric.
+
+    Args:
+        store: Where it is kept; nothing is written there.
+        run: A finished run.
+        folder: Where the new files go.
+        tolerance: What counts as within.
+        threads: Threads to calculate with; by default as many as the run had.
+        model: The module of a run on an object, handed over again.
+        data: The contexts of such a run.
+        moved: Folders in whose place others are to be looked into for options.
+
+    Raises:
+        ConfigError: If it cannot be repeated from what is kept; the message says why.
+        DataError: If its files are not whole.
+        ExperimentError: If it fails now.
+    """
+    if run.status != FINISHED:
+        raise ConfigError(f"run {run.run_id[:8]}: is {run.status}; only a finished run has numbers to compare with")
+    before = store.complete(run.run_id)
+    words, config_dirs = words_of(before, given=model is not None or data is not None)
+    for top, place in (moved or {}).items():
+        config_dirs = tuple(place + path[len(top) :] if path.startswith(top) else path for path in config_dirs)
+    job, config = exactly(words, config_dirs, before)
+    changed = (*inputs.changed_since(known := inputs.kept(before, store)), *inputs.declared_since(known))
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(threads or int(before.provenance.get("threads") or threads_before))
+    start = time.perf_counter()
+    try:
+        with with_objects(job, model, data) as whole:
+            after = _again(from_job(whole), Beside(store), folder)
+    finally:
+        torch.set_num_threads(threads_before)
+    seconds = time.perf_counter() - start
+    pairs = list(_pairs(before, after, store, folder))
+    now = {**provenance(), **pairs[-1][2].provenance}
+    old = {**before.provenance, **pairs[-1][1].provenance}
+    modules = [str(each) for each in changes(old.get("code") or {}, now.get("code") or {})]
+    digests = [str(each) for each in changes(_digests(old), _digests(now))]
+    return Reproduced(
+        run_id=run.run_id,
+        command=shlex.join(["paribus", *words]),
+        changed=Surroundings(
+            code=(*surroundings.code(old, now), *modules),
+            packages=tuple(surroundings.packages(old, now)),
+            data=(*changed, *digests),
+            machine=tuple(surroundings.machine(old, now)),
+            config=config,
+        ),
+        compared=tuple(
+            Compared(f"{step}: {one.name}" if step else one.name, one.verdict, one.largest, one.where)
+            for step, first, second in pairs
+            for one in compare(first, second, tolerance)
+        ),
+        seconds=seconds,
+        folder=str(folder),
+    )
+
+
+def words_of(result: Result, *, given: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words that give a run again, and the folders of options that they need.
+
+    Raises:
+        ConfigError: If no words give it again.
+    """
+    line = str(result.provenance.get("repeat") or "")
+    called = f"run {(result.run_id or '')[:8]}"
+    if line.startswith("paribus.run("):
+        if not given:
+            raise ConfigError(
+                f"{called}: was made on objects of a notebook, which no command can hand over; in Python: "
+                "paribus.running.reproduce.reproduce(store, run, folder, model=..., data=...). It was: "
+                f"{line}"
+            )
+        return tuple(result.provenance.get("overrides") or ()), ()
+    if line.startswith("cannot be repeated"):
+        raise ConfigError(f"{called}: {line}")
+    words = shlex.split(line)[1:]
+    if not words:
+        raise ConfigError(f"{called}: its provenance does not say how to repeat it")
+    if words[0] == "--config-dir":
+        return tuple(words[2:]), (words[1],)
+    return tuple(words), ()
+
+
+def exactly(words: tuple[str, ...], config_dirs: tuple[str, ...], kept: Result) -> tuple[Job, tuple[str, ...]]:
+    """Return the job that words compose today, with the kept configuration where options say something else by now.
+
+    Returns:
+        The job, and what was set back.
+    """
+    (job,) = jobs(words, config_dirs=config_dirs)
+    tree = plain(job.tree)
+    back: list[str] = []
+    said: list[str] = []
+    needed = set(kept.provenance.get("needs") or ())
+    if kept.provenance.get("model_run"):
+        needed -= {"training"}  # that of the model, which is taken as it is
+    for group in (*AGAIN, *(name for name in WHERE_NEEDED if name in needed)):
+        old, new = kept.config.get(group), tree.get(group)
+        if old is None or new is None or (isinstance(old, Mapping) and old.get(TARGET) != new.get(TARGET)):
+            continue
+        said += [str(each) for each in changes(old, new, group)]
+        back += differences(new, old, group)
+    if back:
+        (job,) = jobs((*words, *back), config_dirs=config_dirs)
+    return job, tuple(said)
+
+
+def _again(request: Request, store: Store, folder: Path) -> Result:
+    if isinstance(request.experiment, Sequence):
+        return run_sequence(request, store, folder)
+    return run_experiment(resolve(request, store), store, folder)
+
+
+def _pairs(before: Result, after: Result, store: Store, folder: Path) -> Iterator[tuple[str, Result, Result]]:
+    """Yield what is compared: the run, the steps of a sequence, or the step that the sequence was run again for."""
+    if before.experiment_type == after.experiment_type == Sequence.type:
+        for row in before.tables["steps"].frame.to_dict("records"):
+            if row["status"] == FINISHED:
+                yield str(row["step"]), store.result(str(row["run_id"])), _read(folder, str(row["step"]))
+        yield "", before, after
+    elif after.experiment_type == Sequence.type:
+        yield "", before, _read(folder, str(before.provenance.get("step")))
+    else:
+        yield "", before, after
+
+
+def _read(folder: Path, step: str) -> Result:
+    try:
+        return read(folder / step)
+    except (OSError, DataError) as error:
+        raise DataError(f"step {step} left no result when it was run again ({error})") from None
+
+
+def _digests(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: provenance[name] for name in ("data_digest", "model_digest") if name in provenance}
