@@ -228,6 +228,17 @@ def test_another_number_of_threads_is_named_and_moves_numbers_by_a_rounding_at_m
     assert [line for line in made.changed.machine if line.startswith("threads: ")]
 
 
+def test_two_runs_and_two_groups_are_told_apart_by_the_verb(results, capfd):
+    ids = [results(name).run_id for name in ("activation_steering", "subspace_ablation")]
+    assert main(["diff", *ids]) == 0
+    assert "experiment_type: activation_steering -> subspace_ablation" in capfd.readouterr().out
+    groups = [f"experiment_type={name}" for name in ("activation_steering", "subspace_ablation")]
+    assert main(["diff", *groups, "--study", "paribus", "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert told["runs"] == [[ids[0]], [ids[1]]] and told["science"][0]["place"] == "experiment_type"
+    assert main(["diff", ids[0]]) == 2 and main(["diff", "seed=77", ids[0], "--study", "paribus"]) == 2
+
+
 @pytest.mark.parametrize("name", (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES))
 def test_tables_on_the_planted_model_are_what_they_were(name, results):
     compare(f"{name}.planted", results(name))

@@ -13,7 +13,9 @@ from paribus.tracking import changes, provenance
 def repository(tmp_path):
     def git(*words):
         subprocess.run(
-            ["git", "-C", tmp_path, "-c", "user.name=x", "-c", "user.email=x@y", *words], check=True, capture_output=True
+            ["git", "-C", tmp_path, "-c", "user.name=x", "-c", "user.email=x@y", *words],
+            check=True,
+            capture_output=True,
         )
 
     git("init", "-q")

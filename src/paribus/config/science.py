@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from paribus.config.foreign import Foreign
+from paribus.config.locate import target_object
+from paribus.config.settings import OF_A_SWEEP, Settings
+from paribus.errors import ConfigError
 from paribus.spec import ALWAYS_STATED, Spec, kind_of
 
 
@@ -45,3 +48,42 @@ def is_stated(declared: dataclasses.Field[Any], value: Any) -> bool:
         return False
     unstated = declared.metadata.get("unstated", ALWAYS_STATED)
     return unstated is ALWAYS_STATED or isinstance(value, bool) != isinstance(unstated, bool) or value != unstated
+
+
+def apart(tree: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the parts of a kept configuration that can change a result, and the others, each nested as it was.
+
+    What a class declares decides; of a class that is not there any more, and of foreign ones, everything counts.
+    """
+    science_, other = _split(tree, {f.name: f for f in dataclasses.fields(Settings)})
+    other |= {name: science_.pop(name) for name in ("tracking", *OF_A_SWEEP) if name in science_}
+    return science_, other
+
+
+def _split(
+    node: Mapping[str, Any], declared: Mapping[str, dataclasses.Field[Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    counts: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, value in node.items():
+        known = declared.get(name)
+        if known is not None and not known.metadata.get("science", True):
+            rest[name] = value
+        elif isinstance(value, Mapping):
+            inner, beside = _split(value, _declared(value))
+            counts |= {name: inner} if inner or not beside else {}
+            rest |= {name: beside} if beside else {}
+        else:
+            counts[name] = value
+    return counts, rest
+
+
+def _declared(node: Mapping[str, Any]) -> Mapping[str, dataclasses.Field[Any]]:
+    target = node.get("_target_")
+    if not isinstance(target, str):
+        return {}
+    try:
+        found = target_object(target, "config")
+    except (ConfigError, ImportError, AttributeError):
+        return {}
+    return {f.name: f for f in dataclasses.fields(found)} if dataclasses.is_dataclass(found) else {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments
+from paribus.cli.found import found_run
 from paribus.cli.store import tracking_spec
 from paribus.config.settings import PDF, PNG
 from paribus.errors import ConfigError, DataError, nearest
@@ -26,7 +27,6 @@ paribus figures RUN OUT [--formats png,pdf] [tracking=... tracking.folder=DIR]
 RUN is the id of a run, its first digits, or latest. Its figures are drawn into the folder OUT as PNG and PDF; the run
 itself is not touched. A file that is there already is replaced.
 """
-LATEST = "latest"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -49,10 +49,8 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(f"figures: there are no runs yet: no {database(spec)}")
 
     store = open_store(spec, writing=False)
-    latest = store.runs(limit=1, everywhere=True) if asked.run == LATEST else [store.get(asked.run)]
-    if not latest:
-        raise ConfigError("figures: there are no runs yet")
-    for path in drawn(store.result(latest[0].run_id), Path(asked.out), formats):
+    one = found_run("figures", store, asked.run)
+    for path in drawn(store.result(one.run_id), Path(asked.out), formats):
         print(path)
     return 0
 

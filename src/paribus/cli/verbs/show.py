@@ -7,6 +7,7 @@ from typing import Any
 
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
+from paribus.cli.found import found_run
 from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError
 from paribus.tracking.spec import database, has_runs
@@ -16,7 +17,7 @@ SUMMARY = "one run: status, params, metrics, tags, files, nested runs"
 USAGE = """
 paribus show RUN [tracking=... tracking.folder=DIR]
 
-RUN is the id of a run, or its first digits (paribus runs lists them).
+RUN is the id of a run, its first digits (paribus runs lists them), or latest.
 """
 
 
@@ -37,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError(f"show: there are no runs yet: no {database(spec)}")
 
     store = open_store(spec, writing=False)
-    one = store.get(asked.run)
+    one = found_run("show", store, asked.run)
     took = f", {(one.ended_at - one.started_at).total_seconds():.1f} s" if one.ended_at else ""
     started = one.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     print(f"{one.run_id}  {one.name}\n{one.status} in {one.experiment}, {started}{took}")
