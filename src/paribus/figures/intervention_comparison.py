@@ -30,6 +30,8 @@ TABLES_OF = {
 DRAWS_EMPTY = True
 
 DASHED = (0, (4, 2))
+RUN_COLOURS = (*(colour for colour in style.COLOURS if colour != "#000000"), "#7B3294")
+"""Of single runs: the mean over them is black."""
 
 
 def draw(request: Request) -> Figure:
@@ -156,7 +158,7 @@ class _Runs:
             seed = [k for k in self.keys if k[0] == key[0]].index(key)
             return {"color": style.colour(size), "marker": style.marker(seed)}
         index = self.keys.index(key) if key in self.keys else 0
-        return {"color": style.colour(index if index < 6 else index + 1), "marker": style.marker(index)}
+        return {"color": RUN_COLOURS[index % len(RUN_COLOURS)], "marker": style.marker(index)}
 
     def name(self, key: tuple[Any, ...]) -> str:
         letters = {self.request.one("n_train"): "n=", self.request.one("seed"): "s"}
