@@ -28,4 +28,4 @@ def test_without_data_models_on_images_are_looked_for_first():
     assert models_on(asked("experiment=subspace_ablation", *TRACKED)) == ("images", None)
     assert models_on(asked("experiment=sweep", *TRACKED)) == (None,)
     assert models_on(asked("experiment=feature_survey", *TRACKED)) == ("builds", None)
-    assert models_on(asked("experiment=weapon_sweep", *TRACKED)) == ("builds",)
+    assert models_on(asked("experiment=weapon_sweep", "feature=latent", *TRACKED)) == ("builds",)
