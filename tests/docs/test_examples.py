@@ -14,6 +14,7 @@ import pytest
 
 import paribus
 from paribus import lazy
+from paribus.config import catalogue
 
 ROOT = Path(paribus.__file__).parent
 
@@ -64,6 +65,18 @@ def test_what_a_package_offers_is_there_and_shown(package):
         assert inspect.getdoc(thing), f"{package}.{name} has no docstring"
         if not inspect.ismodule(thing):
             assert ">>> " in documentation(thing), f"{package}.{name} has no example"
+
+
+def test_every_option_of_a_configuration_shows_its_class():
+    """The classes that options name, experiment types among them, have an example that is run."""
+    named = {
+        option.load()
+        for group in catalogue.groups()
+        for option in catalogue.options(group)
+        if option.target and option.target.startswith("paribus.")
+    }
+    assert len(named) > 80
+    assert [cls.__name__ for cls in named if ">>> " not in documentation(cls)] == []
 
 
 def test_every_room_offers_names():

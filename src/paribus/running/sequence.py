@@ -22,6 +22,10 @@ class Sequence(Experiment):
 
     Those after a step that chooses features, and that need a feature, are run once for each chosen one. A step that is
     null is switched off (``experiment.steps.NAME=null``).
+
+    Example:
+        >>> Sequence().type
+        'sequence'
     """
 
     type: ClassVar[str] = "sequence"

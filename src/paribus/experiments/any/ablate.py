@@ -17,6 +17,11 @@ class Ablate(Paired):
     """Take units away, each alone and the strongest K together, against random sets of like units.
 
     The order of the units is found on contexts whose clusters are not reported.
+
+    Example:
+        >>> from paribus.factors.spec import Units
+        >>> Ablate(place="encoder.2", factor=Units()).evidence.value
+        'interventional'
     """
 
     type: ClassVar[str] = "ablate"

@@ -17,7 +17,13 @@ LESS_IS_KEPT = ("loss", "kl")
 
 @dataclass(frozen=True, kw_only=True)
 class Cores(Generic, WithoutEffectVector):
-    """Which of the strongest units alone keep the readout? Every subset of them is measured in every context."""
+    """Which of the strongest units alone keep the readout? Every subset of them is measured in every context.
+
+    Example:
+        >>> from paribus.factors.spec import Units
+        >>> Cores(place="encoder.2", factor=Units()).n_units
+        6
+    """
 
     type: ClassVar[str] = "cores"
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."

@@ -16,6 +16,11 @@ class Grid(Paired):
     """Measure two factors together, and how far both differ from the sum of each alone.
 
     A factor of the inputs comes first; two that edit activations must do so at the same place.
+
+    Example:
+        >>> from paribus.factors.spec import Directions
+        >>> Grid(place="encoder.2", factor=Directions(), other=Directions(method="random")).type
+        'grid'
     """
 
     type: ClassVar[str] = "grid"

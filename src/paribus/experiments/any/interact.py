@@ -16,6 +16,11 @@ class Interact(Paired):
     """Take pairs of units away alone and together: what does their joint presence add beyond the sum of both?
 
     Which units are looked at is found on contexts whose clusters are not reported.
+
+    Example:
+        >>> from paribus.factors.spec import Units
+        >>> Interact(place="encoder.2", factor=Units()).type
+        'interact'
     """
 
     type: ClassVar[str] = "interact"

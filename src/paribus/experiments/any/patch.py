@@ -18,6 +18,11 @@ class Patch(Paired):
     """Give every context the value that a donor has at a place, and see how far that brings what is read to the donor.
 
     Patches of single places need not add up.
+
+    Example:
+        >>> from paribus.factors.spec import Patch as Donors
+        >>> Patch(places=["encoder.2", "encoder.5"], factor=Donors()).at()
+        ['encoder.2', 'encoder.5']
     """
 
     type: ClassVar[str] = "patch"

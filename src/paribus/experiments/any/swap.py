@@ -13,7 +13,13 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class Swap(Paired):
-    """Give every context each level that others show, and compare with its own; beside it what grouping would say."""
+    """Give every context each level that others show, and compare with its own; beside it what grouping would say.
+
+    Example:
+        >>> from paribus.subjects.tables.factors import Donor
+        >>> Swap(factor=Donor(columns=["ward"])).readout
+        'auto'
+    """
 
     type: ClassVar[str] = "swap"
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."

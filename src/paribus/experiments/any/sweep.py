@@ -16,6 +16,11 @@ class Sweep(Paired):
     """Measure every level of a factor against its baseline, in the same contexts.
 
     A level is an edit of the input (a column, a style) or of activations (a direction, an eraser, a latent).
+
+    Example:
+        >>> from paribus.factors.spec import Directions
+        >>> Sweep(place="encoder.2", factor=Directions(method="mean_difference")).factors().keys()
+        dict_keys(['factor'])
     """
 
     type: ClassVar[str] = "sweep"

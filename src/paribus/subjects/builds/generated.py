@@ -95,7 +95,12 @@ ARCHETYPES = (
 
 @dataclass(frozen=True)
 class BuildsGenerated(DataSpec, kind="data/builds_generated"):
-    """Legal builds drawn from archetypes; weapons prefer archetypes, so weapon and abilities are confounded."""
+    """Legal builds drawn from archetypes; weapons prefer archetypes, so weapon and abilities are confounded.
+
+    Example:
+        >>> BuildsGenerated(n_builds=200).subject
+        'builds'
+    """
 
     subject: ClassVar[str] = "builds"
     provides: ClassVar[tuple[str, ...]] = PROVIDES

@@ -22,7 +22,12 @@ N_STRATA = 10
 
 @dataclass(frozen=True)
 class SliceSpec(Spec, kind="slice"):
-    """Filters on weapon and family first, then on the activation, then a sample. Everything empty takes all."""
+    """Filters on weapon and family first, then on the activation, then a sample. Everything empty takes all.
+
+    Example:
+        >>> SliceSpec().fingerprint()
+        ''
+    """
 
     percentile_min: float | None = field(None, low=0.0, high=100.0, help="Keep activations from this percentile on.")
     percentile_max: float | None = field(None, low=0.0, high=100.0, help="Keep activations up to this percentile.")

@@ -35,7 +35,12 @@ MAX_FAMILY_AP = 66.0
 
 @dataclass(frozen=True)
 class BuildsStatink(DataSpec, kind="data/builds_statink"):
-    """Builds from stat.ink battle CSV files: one day's file, a folder of them, or a zip of them."""
+    """Builds from stat.ink battle CSV files: one day's file, a folder of them, or a zip of them.
+
+    Example:
+        >>> BuildsStatink(path="statink").subject
+        'builds'
+    """
 
     subject: ClassVar[str] = "builds"
     provides: ClassVar[tuple[str, ...]] = PROVIDES

@@ -27,7 +27,12 @@ COLUMNS = ("ability_tags", "weapon_id")
 
 @dataclass(frozen=True)
 class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
-    """Builds as token ids: columns ``ability_tags`` (JSON list of ids) and ``weapon_id`` (index), tab-separated."""
+    """Builds as token ids: columns ``ability_tags`` (JSON list of ids) and ``weapon_id`` (index), tab-separated.
+
+    Example:
+        >>> BuildsTokenized(path="builds.csv").subject
+        'builds'
+    """
 
     subject: ClassVar[str] = "builds"
     provides: ClassVar[tuple[str, ...]] = PROVIDES

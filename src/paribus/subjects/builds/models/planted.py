@@ -17,7 +17,12 @@ PLANTED_VERSION = 1
 
 @dataclass(frozen=True)
 class Planted(Spec, kind="model/planted"):
-    """A model whose features are known functions of the token set, for tests and for teaching."""
+    """A model whose features are known functions of the token set, for tests and for teaching.
+
+    Example:
+        >>> Planted(seed=1).fingerprint()
+        'planted/1'
+    """
 
     work: ClassVar[str] = "paribus.subjects.builds.models.nets.planted"
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SetCompletion(ModelSpec, kind="model/set_completion"):
-    """A set transformer over ability tokens and a weapon; it scores every token of the whole set."""
+    """A set transformer over ability tokens and a weapon; it scores every token of the whole set.
+
+    Example:
+        >>> SetCompletion(hidden=64, n_heads=4).trained_by
+        ()
+    """
 
     embedding: int = field(32, low=1, help="Width of token and weapon embeddings.")
     hidden: int = field(512, low=1, help="Width of the layers and of the pooled vector.")
@@ -80,7 +85,12 @@ class SetCompletion(ModelSpec, kind="model/set_completion"):
 
 @dataclass(frozen=True)
 class SetCompletionSmall(SetCompletion, kind="model/set_completion_small"):
-    """A small one, trained on the spot in about half a minute on a CPU and reused from then on."""
+    """A small one, trained on the spot in about half a minute on a CPU and reused from then on.
+
+    Example:
+        >>> SetCompletionSmall().trained_by
+        ('train_set_completion', 'train_sae')
+    """
 
     embedding: int = field(32, low=1, help="Width of token and weapon embeddings.")
     hidden: int = field(48, low=1, help="Width of the layers and of the pooled vector.")

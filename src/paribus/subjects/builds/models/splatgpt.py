@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplatGPT(Spec, kind="model/splatgpt"):
-    """A folder with ``model[_ultra].pth``, ``model_params.json``, vocabularies and ``sae_model[_ultra].pth``."""
+    """A folder with ``model[_ultra].pth``, ``model_params.json``, vocabularies and ``sae_model[_ultra].pth``.
+
+    Example:
+        >>> SplatGPT(path="artefacts", variant="full").clamp
+        6.0
+    """
 
     work: ClassVar[str] = "paribus.subjects.builds.models._splatgpt"
 
