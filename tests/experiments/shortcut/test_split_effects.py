@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paribus.experiments.base import Setup
 from paribus.experiments.shortcut._effects import add_effects, auroc_change
 from paribus.stats.effects import effect_table
 from paribus.stats.intervals import SHARE_GAP
@@ -26,11 +27,14 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
+class Drawn(Setup):
+    def rng(self, name):
+        return rng(self.seed)
+
+
 def added(rows, clusters, **keywords):
     table = pd.DataFrame({"split": [split for split, _ in rows]})
-    return add_effects(
-        table, [values for _, values in rows], clusters, spec=SPEC, rng=rng(1), recorder=Told(), **keywords
-    )
+    return add_effects(table, [values for _, values in rows], clusters, Drawn(seed=1, stats=SPEC), Told(), **keywords)
 
 
 def test_intervals_beside_adjusted_p_hold_for_the_rows_of_all_splits():

@@ -15,6 +15,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.methods.ablate import ablate, singles
 from paribus.methods.cores import Cored, cores
+from paribus.results.columns import interval
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.inclusion import DRAWS, share_inclusion
@@ -26,9 +27,7 @@ CORES = {
     "size": "how many they are",
     "n": "contexts in which it is a core",
     "share": "share of the contexts in which the units do something that a core can keep",
-    "share_low": "lower end of the 95 % interval of share by cluster (Wilson)",
-    "share_high": "upper end of that interval",
-    "share_method": "how it was made; none: why there is none",
+    **interval("share", "the 95 % interval of share by cluster (Wilson)"),
     "retention": "mean share of what all units do that it keeps",
     "named": "whether its share reaches least_share",
     "inclusion": f"share of {DRAWS} cluster resamples in which it reaches least_share",

@@ -14,6 +14,7 @@ from paribus.experiments.any._session import Rows
 from paribus.experiments.base import Recorder
 from paribus.experiments.headline import largest_size
 from paribus.experiments.setup import NetworkSetup
+from paribus.results.columns import tested
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
 from paribus.stats.clusters import ClusterSums, joined
@@ -37,13 +38,7 @@ COLUMNS: Mapping[str, str] = {
     "std_error": "cluster-robust standard error of mean_delta",
     "n": "contexts measured",
     "n_clusters": "clusters they come from",
-    "ci_low": "lower end of the cluster-bootstrap interval of mean_delta",
-    "ci_high": "upper end of that interval",
-    "ci_adj_low": "lower end of the interval that holds for all rows of this table together (max-t); beside p_adj",
-    "ci_adj_high": "upper end of that interval",
-    "ci_method": "how it was made; none: why there is none",
-    "p": "sign-flip p of whole clusters: is the effect zero?",
-    "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
+    **tested("mean_delta", "whole clusters", "is the effect zero?", "all rows of this table together (max-t)"),
     "p_adj": "p adjusted over the rows of this table",
     "null": "what the null is made of; empty where there is none of this kind",
     "null_low": "2.5 % quantile of the same mean under the null",

@@ -22,6 +22,7 @@ from paribus.factors.spec import Patch as PatchFactor
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.methods.patch import Patched, patch
+from paribus.results.columns import interval
 from paribus.results.schema import BANDS, Aggregates, Figure
 from paribus.stats.clusters import joined
 from paribus.stats.ratios import ratios_to
@@ -32,9 +33,7 @@ COLUMNS = {
     "part": "channels, heads or positions there; all where empty",
     "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
     "share": "mean_delta / total, a ratio of means; missing where total is not established",
-    "share_low": "lower end of its 95 % interval over clusters",
-    "share_high": "upper end of that interval",
-    "share_method": "how it was made; none: why there is none",
+    **interval("share", "its 95 % interval over clusters"),
 }
 
 

@@ -13,6 +13,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds._standing import standings
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import LEAST_TESTED
+from paribus.results.columns import tested
 from paribus.stats.clusters import ClusterSums
 from paribus.stats.effects import effect_table, established, skew_warnings
 from paribus.stats.intervals import Bounds
@@ -29,16 +30,10 @@ EFFECT_COLUMNS: Mapping[str, str] = {
     "mean_delta": "mean paired difference of f to the same context's baseline",
     "std_delta": "sample sd of the paired differences",
     "std_error": "cluster-robust standard error of mean_delta",
-    "ci_low": "lower end of the cluster-bootstrap interval of mean_delta",
-    "ci_high": "upper end of that interval",
-    "ci_method": "how it was made; none: why there is none",
-    "ci_adj_low": "lower end of the interval that holds for all rows of this table together (max-t); beside p_adj",
-    "ci_adj_high": "upper end of that interval",
+    **tested("mean_delta", "whole source builds", "is the effect zero?", "all rows of this table together (max-t)"),
     "firing_rate": "share of contexts with f > 0",
     "n": "contexts measured",
     "n_clusters": "source builds they come from",
-    "p": "sign-flip p of whole source builds: is the effect zero?",
-    "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
     "p_adj": "p adjusted over the rows of this table",
     "null_percentile": "place of mean_delta among like features of the same model, 0 to 100; not a p",
     "null_low": "2.5 % quantile of the same effect on like features, in this feature's sd",

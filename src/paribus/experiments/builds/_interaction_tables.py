@@ -20,6 +20,7 @@ from paribus.experiments.builds._interaction_labels import (
 )
 from paribus.experiments.builds._interaction_sums import InteractionSums
 from paribus.experiments.builds.setup import BuildSetup
+from paribus.results.columns import bootstrapped
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
 from paribus.stats.clusters import ClusterSums
@@ -176,8 +177,7 @@ PAIR_COLUMNS = {
     "interaction_activation": "f(a,b) - f(a) - f(b) + f(neither) in the same context, or the Shapley interaction index",
     "interaction_preactivation": "the same on the pre-activation z",
     "label": LABELS,
-    "ci_low": "lower end of the cluster-bootstrap interval of interaction_activation",
-    "ci_high": "upper end of it",
+    **bootstrapped("interaction_activation"),
     "p_adj": "p adjusted over the pairs",
     "p_adj_z": "p of the interaction in z, adjusted over the pairs",
     "effect_a": "mean effect of a alone (for sii: its Shapley value)",
@@ -196,8 +196,7 @@ TRIPLE_COLUMNS = {
     "third_difference_z": "the same on the pre-activation z",
     "label": "third_order: established in f and z, and the sign of a pair's interaction turns with the third; "
     "modulated: established without a turn; output_nonlinearity: in f but not in z; none; untested",
-    "ci_low": "lower end of the cluster-bootstrap interval of third_difference",
-    "ci_high": "upper end of it",
+    **bootstrapped("third_difference"),
     "p_adj": "p adjusted over the triples",
     "ab_without_third": "interaction of a and b with c absent",
     "ab_with_third": "interaction of a and b with c there",

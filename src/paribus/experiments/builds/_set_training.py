@@ -27,11 +27,6 @@ def trainable(setup: BuildSetup) -> nn.Module:
     return network
 
 
-def cpu_state(module: nn.Module) -> dict[str, Any]:
-    """Return a copy of a module's state on the CPU."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()}
-
-
 def history_table(rows: Sequence[dict[str, Any]], meanings: dict[str, str]) -> Table:
     """Return the history of a training, one row per evaluation."""
     says = "One row per evaluation during training."

@@ -10,7 +10,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from paribus.arrays import Floats, Ints
-from paribus.experiments.base import Recorder
+from paribus.experiments.base import Recorder, Setup
+from paribus.results.columns import tested
 from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 from paribus.stats.effects import effect_table, skew_warnings
@@ -23,15 +24,7 @@ from paribus.stats.spec import StatsSpec
 NUMBERS = ("std_delta", "std_error", "n_clusters", "ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "p", "p_adj")
 METHODS = ("ci_method", "p_method")
 EFFECT_COLUMNS = (*NUMBERS, *METHODS)
-MEANINGS = {
-    "ci_low": "lower end of the cluster-bootstrap interval of delta",
-    "ci_high": "upper end of that interval",
-    "ci_method": "how it was made; none: why there is none",
-    "ci_adj_low": "lower end of the interval that holds for all rows whose p are adjusted together; beside p_adj",
-    "ci_adj_high": "upper end of that interval",
-    "p": "sign-flip p of whole clusters: is delta zero?",
-    "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
-}
+MEANINGS = tested("delta", "whole clusters", "is delta zero?", "all rows whose p are adjusted together")
 """What the columns mean that :func:`add_effects` adds."""
 
 
@@ -39,10 +32,10 @@ def add_effects(
     table: pd.DataFrame,
     differences: Sequence[Floats],
     clusters: Mapping[str, Ints],
-    *,
-    spec: StatsSpec,
-    rng: np.random.Generator,
+    setup: Setup,
     recorder: Recorder,
+    stream: str = "effects",
+    *,
     family: Sequence[Hashable] | None = None,
     bounds: Bounds | None = None,
 ) -> pd.DataFrame:
@@ -52,12 +45,13 @@ def add_effects(
         table: Rows with a column ``split``.
         differences: For each row the paired differences [contexts of its split].
         clusters: Cluster ids by split.
-        spec: Settings of the statistics.
-        rng: Randomness of resamples and flips.
+        setup: Settings of the statistics, randomness of resamples and flips.
         recorder: Told about skewed cluster sums.
+        stream: Name of the stream of randomness.
         family: For each row the family its p is adjusted in; by default all rows are one.
         bounds: Range of the mean differences, to which intervals are cut.
     """
+    spec, rng = setup.stats, setup.rng(stream)
     groups = np.asarray([hash(each) for each in family] if family is not None else np.zeros(len(table)))
     most = max(int((groups == each).sum()) for each in np.unique(groups))
     flips = replace(spec, n_permutations=max(spec.n_permutations, 40 * most))

@@ -16,18 +16,17 @@ from torch.nn import functional
 
 from paribus import seeds
 from paribus.config.science import is_stated
-from paribus.errors import CheckpointError, DivergedError
+from paribus.errors import DivergedError
 from paribus.models.loading import fit_state
 from paribus.subjects.images.splits import SPLITS
 from paribus.subjects.labelled import LabelledData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
 from paribus.training.loops.measure import Evaluation, SplitImages, best_epoch, evaluate, memory_format
-from paribus.training.loops.workspace import CheckpointStore, checkpoint_name
+from paribus.training.loops.workspace import RESUME, CheckpointStore, checkpoint_name, kept_state
 from paribus.training.schedule import log_spaced, thinned
 from paribus.training.spec import TrainingSpec
 
-RESUME = "resume"
 _PEAKS = (("peak_val", ("val", "id_val")), ("peak_ood", ("ood",)))
 """The best checkpoints, and the splits whose accuracy they are best on: the first that there is."""
 
@@ -227,14 +226,9 @@ class _Loop:
 
     def take_up(self) -> int | None:
         """Go on from a kept state, if there is one; return its epoch."""
-        kept = self.workspace.load(RESUME)
+        kept = kept_state(self.workspace, self.identity)
         if kept is None:
             return None
-        if kept["identity"] != self.identity:
-            raise CheckpointError(
-                "resume: the kept state belongs to a training with other data, seed or settings; "
-                "use an empty workspace for this one"
-            )
         fit_state(self.model, kept["model"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self._restore_layout()

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from paribus import seeds
-from paribus.errors import CheckpointError, DivergedError
+from paribus.errors import DivergedError
 from paribus.models.nets.sae import SparseAutoencoder
-from paribus.training.loops.workspace import CheckpointStore
+from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state, kept_state
 from paribus.training.sae import SAEQuality, SAETraining
 
-RESUME = "resume"
 USAGE_MEMORY = 0.99
 REVIVED_SCALE = 0.2
 
@@ -216,7 +215,7 @@ class _Loop:
             RESUME,
             {
                 "identity": self.identity,
-                "sae": {name: value.detach().to("cpu", copy=True) for name, value in self.sae.state_dict().items()},
+                "sae": cpu_state(self.sae),
                 "optimizer": copy.deepcopy(self.optimizer.state_dict()),
                 "silent": self.silent.cpu().clone(),
                 "revived": self.revived,
@@ -227,14 +226,9 @@ class _Loop:
 
     def take_up(self) -> int | None:
         """Go on from a kept state, if there is one; return its step."""
-        kept = self.workspace.load(RESUME)
+        kept = kept_state(self.workspace, self.identity)
         if kept is None:
             return None
-        if kept["identity"] != self.identity:
-            raise CheckpointError(
-                "resume: the kept state belongs to a training with other data, seed or settings; "
-                "use an empty workspace for this one"
-            )
         self.sae.load_state_dict(kept["sae"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.silent = kept["silent"].to(self.train.device)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from paribus.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class CheckpointStore(Protocol):
@@ -23,3 +28,37 @@ def checkpoint_name(epoch: int) -> str:
         'checkpoint_e00012'
     """
     return f"checkpoint_e{epoch:05d}"
+
+
+RESUME = "resume"
+"""Under this name a training keeps what it goes on from after an interruption."""
+
+
+def kept_state(workspace: CheckpointStore, identity: str) -> dict[str, Any] | None:
+    """Return what an interrupted training kept to go on from; None without.
+
+    Args:
+        workspace: Where it is kept.
+        identity: What the training now begun is: data, settings, seed, starting weights.
+
+    Raises:
+        CheckpointError: If it belongs to another training.
+    """
+    kept = workspace.load(RESUME)
+    if kept is not None and kept["identity"] != identity:
+        raise CheckpointError(
+            "resume: the kept state belongs to a training with other data, seed or settings; "
+            "use an empty workspace for this one"
+        )
+    return kept
+
+
+def cpu_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the weights of ``module`` on the CPU.
+
+    Example:
+        >>> import torch
+        >>> list(cpu_state(torch.nn.Linear(2, 1)))
+        ['weight', 'bias']
+    """
+    return {name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()}

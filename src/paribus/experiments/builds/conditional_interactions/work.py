@@ -23,6 +23,7 @@ from paribus.experiments.builds.conditional_interactions.spec import Conditional
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
+from paribus.results.columns import bootstrapped
 from paribus.results.evidence import Evidence
 from paribus.results.schema import INTERVAL, Aggregates, Figure, Table
 from paribus.stats.effects import established
@@ -192,8 +193,7 @@ _COLUMNS = {
     **{name: EFFECT_COLUMNS[name] for name in ("null_percentile", "null_low", "null_high")},
     "third_difference": "interaction in f with the modulator there, minus without it",
     "third_difference_z": "the same on the pre-activation z",
-    "ci_low": "lower end of the cluster-bootstrap interval of third_difference",
-    "ci_high": "upper end of it",
+    **bootstrapped("third_difference"),
     "p_adj": "p adjusted over the pairs",
     "label": "third_order: established in f and z and the pair's sign turns; modulated: without a turn; "
     "output_nonlinearity: in f but not in z; none; untested",

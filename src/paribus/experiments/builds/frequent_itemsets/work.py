@@ -45,6 +45,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
+from paribus.results.columns import MADE
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.max_statistic import enrichment
@@ -234,7 +235,7 @@ _COLUMNS = {
     "lift": "share among the high contexts over the share among all, half counts added",
     "lift_low": "lower end of its interval by source build",
     "lift_high": "upper end",
-    "lift_method": "how it was made; none: why there is none",
+    "lift_method": MADE,
     "lift_adj_low": "lower end of the interval that holds for all sets of the table together (Bonferroni)",
     "odds_ratio": "odds of the set among high contexts over the odds among the others, half counts added",
     "odds_adj_low": "lower end of the interval that holds for all sets of the table together; beside p_adj",

@@ -14,6 +14,7 @@ from paribus.experiments.builds.minimal_cores.search import Cores
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
+from paribus.results.columns import interval
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
 from paribus.stats.bootstrap import cluster_interval
@@ -81,9 +82,7 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
         "coverage_low": "lower end of its interval (Wilson's, by source build)",
         "coverage_high": "upper end of it",
         "mean_retention": "mean of f(core alone) / f(complete context)",
-        "ci_low": "lower end of the cluster-bootstrap interval of mean_retention",
-        "ci_high": "upper end of it",
-        "ci_method": "how it was made; none: why there is none",
+        **interval("ci", "the cluster-bootstrap interval of mean_retention"),
         "exhaustive": "whether every subset of every context that holds the core was looked at",
     }
     says = "One row per minimal core: units that together keep the activation while none of their proper subsets does."
@@ -118,9 +117,7 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
         "n_holding": "analysed contexts that hold the unit",
         "n_in_core": "those in which some minimal core holds it",
         "frequency": "n_in_core / n_holding",
-        "ci_low": "lower end of the interval of frequency (Wilson's, by source build)",
-        "ci_high": "upper end of it",
-        "ci_method": "how it was made; none: why there is none",
+        **interval("ci", "the interval of frequency (Wilson's, by source build)"),
         "in_every_core": "share of n_holding in which every minimal core holds it: nothing else replaces it",
     }
     says = "One row per unit: how often it belongs to a minimal core of an analysed context that holds it."

@@ -39,6 +39,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.token_influence_sweep.spec import TokenInfluenceSweep
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest_size
+from paribus.results.columns import MADE
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table, ends
 from paribus.stats.intervals import ONE_GROUP, too_few
@@ -209,7 +210,7 @@ _OBSERVED = {
     "support_rest": "share of all other contexts that hold it",
     "log_odds": "log odds ratio of presence, high against all others, half counts added",
     "log_odds_low": "lower end of its interval by source build",
-    "log_odds_method": "how it was made; none: why there is none",
+    "log_odds_method": MADE,
     "log_odds_adj_low": "lower end of the interval that holds for all rows together (Bonferroni); beside p_adj",
     "p": "permutation p: membership exchanged between source builds of equal size",
     "p_adj": "family-wise adjusted p (step-down maximum)",

@@ -22,7 +22,7 @@ from paribus.subjects.builds.contexts import remove_some
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.tokens import n_tokens
 from paribus.training.loops.sae import SAERun, quality, random_baseline, train_sae
-from paribus.training.loops.workspace import checkpoint_name
+from paribus.training.loops.workspace import checkpoint_name, cpu_state
 from paribus.training.sae import SAEQuality, SAETraining
 
 QUALITY_COLUMNS = {
@@ -125,8 +125,8 @@ def _publish(
     step = run.history[-1][0]
     name = checkpoint_name(step)
     state = {
-        "model": shared.cpu_state(network),
-        "sae": shared.cpu_state(sae),
+        "model": cpu_state(network),
+        "sae": cpu_state(sae),
         "sae_clamp": experiment.clamp,
         "epoch": step,
     }

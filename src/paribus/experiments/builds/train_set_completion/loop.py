@@ -14,15 +14,13 @@ from torch import Tensor, nn
 
 from paribus import seeds
 from paribus.engine.batches import to_device
-from paribus.errors import CheckpointError, DataError, DivergedError
+from paribus.errors import DataError, DivergedError
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
 from paribus.subjects.builds.contexts import remove_some
 from paribus.subjects.builds.states import WEAPON_COLUMN, Codes
 from paribus.subjects.builds.tokens import padded_ids, presence
 from paribus.subjects.builds.vocabulary import Vocabulary
-from paribus.training.loops.workspace import CheckpointStore
-
-RESUME = "resume"
+from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state, kept_state
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class _Loop:
         self.token_ids = torch.tensor([vocabulary.ids[name] for name in vocabulary.ability_tokens])
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         self.history: list[SetCompletionEpoch] = []
-        self.best: dict[str, Tensor] = _weights(network)
+        self.best: dict[str, Tensor] = cpu_state(network)
 
     def run_epoch(self, epoch: int) -> SetCompletionEpoch:
         """Pass once over the training builds, validate, and keep the state."""
@@ -136,7 +134,7 @@ class _Loop:
         val_loss, recall = self._validate()
         entry = SetCompletionEpoch(epoch, train_loss, val_loss, recall)
         if all(val_loss < before.val_loss for before in self.history):
-            self.best = _weights(self.network)
+            self.best = cpu_state(self.network)
         self.history.append(entry)
         self.workspace.save(RESUME, self._state())
         return entry
@@ -172,7 +170,7 @@ class _Loop:
     def _state(self) -> dict[str, Any]:
         return {
             "identity": self.identity,
-            "model": _weights(self.network),
+            "model": cpu_state(self.network),
             "best": self.best,
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "history": [dataclasses.asdict(entry) for entry in self.history],
@@ -180,20 +178,11 @@ class _Loop:
 
     def take_up(self) -> int | None:
         """Go on from a kept state, if there is one; return its epoch."""
-        kept = self.workspace.load(RESUME)
+        kept = kept_state(self.workspace, self.identity)
         if kept is None:
             return None
-        if kept["identity"] != self.identity:
-            raise CheckpointError(
-                "resume: the kept state belongs to a training with other data, seed or settings; "
-                "use an empty workspace for this one"
-            )
         self.network.load_state_dict(kept["model"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.best = dict(kept["best"])
         self.history = [SetCompletionEpoch(**entry) for entry in kept["history"]]
         return len(self.history)
-
-
-def _weights(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().to("cpu", copy=True) for name, value in network.state_dict().items()}

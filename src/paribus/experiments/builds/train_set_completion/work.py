@@ -12,7 +12,7 @@ from paribus.experiments.builds.train_set_completion.settings import SetCompleti
 from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
 from paribus.models.state import state_digest
 from paribus.results.schema import Aggregates
-from paribus.training.loops.workspace import checkpoint_name
+from paribus.training.loops.workspace import checkpoint_name, cpu_state
 
 HISTORY_COLUMNS = {
     "epoch": "passes over the training builds so far",
@@ -64,7 +64,7 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
         recorder.warn(f"training was interrupted and taken up again after epoch {run.resumed_from}")
     recorder.table(shared.checkpoint_table(run.best_epoch))
     name = checkpoint_name(run.best_epoch)
-    recorder.workspace.save(name, {"model": shared.cpu_state(network), "epoch": run.best_epoch})
+    recorder.workspace.save(name, {"model": cpu_state(network), "epoch": run.best_epoch})
     recorder.workspace.publish(name)
     recorder.figure(
         shared.history_figure(

@@ -18,6 +18,7 @@ from paribus.experiments.builds._weapon_swaps import skipped
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.weapon_group_analysis.spec import WeaponGroupAnalysis
 from paribus.experiments.effect_vector import EffectVector
+from paribus.results.columns import MADE
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table, ends
 from paribus.stats.blocks import one_row_per_cluster
@@ -179,7 +180,7 @@ _COLUMNS = {
     "odds_ratio": "odds of the weapon among high contexts over its odds among low ones, half counts added",
     "odds_low": "lower end of its interval by source build",
     "odds_high": "upper end",
-    "odds_method": "how it was made; none: why there is none",
+    "odds_method": MADE,
     "odds_adj_low": "lower end of the interval that holds for all weapons of the table together; beside p_adj",
     "p_method": "exact, or monte_carlo",
     "p": "permutation of whole source builds, or Fisher's exact test on one context of each",

@@ -66,22 +66,8 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     """Add intervals and tests to what was measured, hand everything over, and return what it sums up to."""
     signed = pd.DataFrame(measured.signed)
     styles = pd.DataFrame(measured.styles)
-    signed = add_effects(
-        signed,
-        measured.signed_shifts,
-        measured.clusters,
-        spec=setup.stats,
-        rng=setup.rng("domain_swap/signed"),
-        recorder=recorder,
-    )
-    styles = add_effects(
-        styles,
-        measured.style_shifts,
-        measured.clusters,
-        spec=setup.stats,
-        rng=setup.rng("domain_swap/styles"),
-        recorder=recorder,
-    )
+    signed = add_effects(signed, measured.signed_shifts, measured.clusters, setup, recorder, "domain_swap/signed")
+    styles = add_effects(styles, measured.style_shifts, measured.clusters, setup, recorder, "domain_swap/styles")
     with np.errstate(invalid="ignore", divide="ignore"):
         signed["in_sd"] = signed["delta"] / signed["margin_sd"]
     signed = signed.join(pd.DataFrame(measured.signed_in_sd))

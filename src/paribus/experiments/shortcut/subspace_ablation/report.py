@@ -70,13 +70,7 @@ def report(experiment: SubspaceAblation, setup: NetworkSetup, recorder: Recorder
     if not measured.rows:
         raise ExperimentError(f"{experiment.type}: every method refused: {'; '.join(measured.refused.values())}")
     table = add_effects(
-        pd.DataFrame(measured.rows),
-        measured.differences,
-        measured.clusters,
-        spec=setup.stats,
-        rng=setup.rng("effects"),
-        recorder=recorder,
-        bounds=SHARE_GAP,
+        pd.DataFrame(measured.rows), measured.differences, measured.clusters, setup, recorder, bounds=SHARE_GAP
     )
     says = "One row per checkpoint, method and split."
     recorder.table(Table("ablation", says, Evidence.INTERVENTIONAL, table, COLUMNS))
