@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,6 +53,11 @@ class LayeredHeads(ActUnits):
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         """``L18H6``, ..."""
         return tuple(f"L{self.layer(index)}H{number}" for index, number in self.heads)
+
+    @property
+    def where(self) -> Mapping[str, Sequence[int]]:
+        """Layer and number of each head."""
+        return {"layer": [self.layer(index) for index, _ in self.heads], "head": [number for _, number in self.heads]}
 
     def layer(self, index: int) -> int:
         """Return the number of the layer of a place."""

@@ -143,6 +143,11 @@ class Units(ABC):
     names: tuple[str, ...]
     null_name: str = "random sets of other units"
 
+    @property
+    def where(self) -> Mapping[str, Sequence[int]]:
+        """Where each unit is, by what is counted (``layer``, ``head``): the axes of a map; by default nothing."""
+        return {}
+
     def fit(self, executor: Executor, rows: Ints) -> Units:
         """Return the units fitted on contexts ``rows`` of one checkpoint (what a removed one is set to)."""
         return self

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from paribus.errors import ConfigError, DataError
+from paribus.experiments.any.ablate import Ablate
 from paribus.experiments.any.head_ablation import HeadAblation
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
+from paribus.factors.spec import Heads
+from paribus.figures.draw import draw
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.data import modular_addition
 from paribus.subjects.tokens.repeated import RepeatedTokens
@@ -86,6 +89,22 @@ def test_effects_equal_a_loop_with_a_hook(data):
     for layer, head in ((0, 1), (1, 2), (1, 0)):
         expected = loss(layer, head) - loss()
         assert frame.loc[f"L{layer}H{head}", "mean_delta"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_generic_ablation_of_heads_of_several_layers_is_a_map_of_them(data):
+    ablated = Ablate(factor=Heads(ablation="zero"), place="L*.heads", readout="loss", split="test", ks=[2])
+    result, recorder = performed(ablated, setup_of(data))
+    frame = recorder.tables["effects"].frame
+    single = frame[frame["k"] == 1]
+    assert (("L" + single["layer"] + "H" + single["head"]) == single["level"]).all() and len(single) == 6
+    assert set(single["level"][single["mean_delta"] != 0]) == set(induction.RELEVANT)
+    (shown,) = [figure for figure in result.figures if figure.name == "ablate_map"]
+    (panel, *_) = draw(shown, {"effects": frame}).axes
+    cells = panel.images[0].get_array()
+    assert [t.get_text() for t in panel.get_yticklabels()] == ["0", "1"] and cells.shape == (2, 3)
+    assert cells[1, 2] == single.set_index("level").loc["L1H2", "mean_delta"]
+    framed = {f"L{round(patch.get_y())}H{round(patch.get_x())}" for patch in panel.patches}
+    assert framed == set(single["level"][single["established"]]) == set(induction.RELEVANT)
 
 
 def test_sets_of_the_null_have_as_many_heads_in_each_layer(data):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from paribus.arrays import Ints
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._map import WHERE, draw_map
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, Rows, as_units, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any._vector import promised as promise
@@ -47,9 +48,11 @@ def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregat
         units, labels, found = _measured(experiment, setup, at, rows, recorder)
         kind, name, base = at.kind, units.name, float(found.means[0])
         parts.append(Part(at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name))
-    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    named = {name: said for name, said in WHERE.items() if name in parts[0].rows[0]}
+    to = Reported(setup, recorder, kind, rows, {**COLUMNS, **named})
     frame = effects(to, parts, what=f"One row per checkpoint and set of {name} taken away.")
     _figure(recorder, name, kind, frame)
+    draw_map(recorder, "ablate_map", f"Effect of taking {name} away", frame, kind)
     return summed_up(to, frame, factor=name, baseline_mean=base)
 
 
@@ -89,8 +92,12 @@ def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str,
     off = np.zeros((len(single) + len(ks), n), bool)
     off[np.arange(len(single)), single] = True
     labels: list[dict[str, object]] = [
-        {"level": units.names[unit], "dose": np.nan, "k": 1, "rank": rank + 1} for rank, unit in enumerate(single)
-    ]
+        {
+            "level": units.names[unit], "dose": np.nan, "k": 1, "rank": rank + 1,
+            **{name: str(numbers[unit]) for name, numbers in units.where.items()},
+        }
+        for rank, unit in enumerate(single)
+    ]  # fmt: skip
     for row, k in enumerate(ks, start=len(single)):
         off[row, order[:k]] = True
         labels.append({"level": f"strongest {k}", "dose": float(k), "k": k, "rank": k})

@@ -175,10 +175,10 @@ def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     if frame["epoch"].nunique() > 1:
         panel = {"panel": "checkpoint"} if frame["ablation"].nunique() == 1 else panel
     drawn = Figure.of(
-        "heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", mark="established", **panel
+        "heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", outline="established", **panel
     )
     looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "head", "ylabel": "layer"}
-    caption = "Marked: established, with p adjusted by the largest of all heads and an interval that holds for all."
+    caption = "Outlined: established, with p adjusted by the largest of all heads and an interval that holds for all."
     recorder.figure(drawn.titled("Effect of taking a head away", caption, **looks))
 
 

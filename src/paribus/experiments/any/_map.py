@@ -10,10 +10,10 @@ from paribus.experiments.base import Recorder
 from paribus.measure.place import Place
 from paribus.results.schema import Figure
 
-AXES = ("site", "head", "pos")
+AXES = ("layer", "site", "head", "pos")
 """Columns that say where a row is, from what is drawn upwards to what is drawn to the right."""
 
-WHERE = {"head": "heads of the site", "pos": "positions of the site"}
+WHERE = {"layer": "number of the layer", "head": "heads of the site", "pos": "positions of the site"}
 """What the columns mean that are there only where places name heads or positions."""
 
 
@@ -80,7 +80,7 @@ def draw_map(recorder: Recorder, name: str, title: str, frame: pd.DataFrame, kin
 
 def _ordered(values: pd.Series) -> list[str]:
     """Return the distinct values, numbers by size (positions from the end after those from the start)."""
-    found = list(dict.fromkeys(values.astype(str)))
+    found = list(dict.fromkeys(values.dropna().astype(str)))
     if all(one.lstrip("-").isdigit() for one in found):
         return sorted(found, key=lambda one: (one.startswith("-"), int(one)))
     return found
