@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from paribus.errors import DataError
 from paribus.results.files import RESULT_FILE
-from paribus.tracking import server
+from paribus.tracking import _mlflow, server
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.heartbeat import close, sign_of_life
 from paribus.tracking.kept import ONCE_TAG, PARENT_TAG, SPOOLED_TAG
@@ -224,22 +224,20 @@ class _Delivery:
 
     def _fill(self, run: Run) -> None:
         """Give the server's run all that the spooled one has, and its end last."""
-        from mlflow.entities import Param, RunTag
-
         if run.info.run_id in self._busy or self._is_marked(run):
             return
         target = self._ids[run.info.run_id]
         store = self._store(run)
         if store.client.get_run(target).info.status != FINISHED:
-            params = [Param(key, self._text(value)) for key, value in run.data.params.items()]
+            params = [_mlflow.Param(key, self._text(value)) for key, value in run.data.params.items()]
             for start in range(0, len(params), PARAMS_PER_BATCH):
                 store.client.log_batch(target, params=params[start : start + PARAMS_PER_BATCH])
             self._metrics(run, store.client, target)
             if run.inputs is not None and run.inputs.dataset_inputs:
                 store.client.log_inputs(target, run.inputs.dataset_inputs)
             self._files(run, store.client, target)
-            tags = [RunTag(key, value) for key, value in self._tags(run).items()]
-            store.client.log_batch(target, tags=[*tags, RunTag(SPOOLED_TAG, run.info.run_id)])
+            tags = [_mlflow.RunTag(key, value) for key, value in self._tags(run).items()]
+            store.client.log_batch(target, tags=[*tags, _mlflow.RunTag(SPOOLED_TAG, run.info.run_id)])
             store.client.set_terminated(target, run.info.status, end_time=run.info.end_time)
         if run.info.status == FINISHED:
             store.complete(target)

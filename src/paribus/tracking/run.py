@@ -26,6 +26,7 @@ from paribus.results.files import (
     write_bytes,
     write_text,
 )
+from paribus.tracking import _mlflow
 from paribus.tracking.heartbeat import Clock, Heartbeat
 from paribus.tracking.kept import FAILURE_TAG
 from paribus.tracking.metrics import NON_FINITE_TAG, Point, curve_points, non_finite_tag, split_finite
@@ -274,10 +275,8 @@ class TrackedRun(FileRun):
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, cut where they are longer than the store takes."""
-        from mlflow.entities import RunTag
-
         self._refuse_if_finished()
-        batch = [RunTag(param_key(name), _cut(str(value))) for name, value in tags.items()]
+        batch = [_mlflow.RunTag(param_key(name), _cut(str(value))) for name, value in tags.items()]
         for start in range(0, len(batch), PARAMS_PER_BATCH):
             self._send(_Batch(tags=batch[start : start + PARAMS_PER_BATCH]))
 
@@ -287,13 +286,13 @@ class TrackedRun(FileRun):
 
     def data_set(self, name: str, digest: str) -> None:
         """Name the data that the run works on: the UI's data set of the run."""
-        from mlflow.entities import Dataset, DatasetInput
-
         self._refuse_if_finished()
-        known = Dataset(name=name[:500], digest=digest[:DIGEST], source_type="paribus", source=json.dumps(digest))
+        known = _mlflow.Dataset(
+            name=name[:500], digest=digest[:DIGEST], source_type="paribus", source=json.dumps(digest)
+        )
         for attempt in range(TRIES_OF_DATA):
             try:
-                self._send(lambda client, run: client.log_inputs(run, [DatasetInput(known, tags=[])]))
+                self._send(lambda client, run: client.log_inputs(run, [_mlflow.DatasetInput(known, tags=[])]))
                 return
             except Exception:  # another process named the same data at the same moment, and MLflow looks, then inserts
                 if attempt == TRIES_OF_DATA - 1:
@@ -319,11 +318,11 @@ class TrackedRun(FileRun):
         A point leaves the buffer when it was sent, and keeps the time at which it was measured: one that is sent twice,
         because a signal or an error came in between, is the same point to the store.
         """
-        from mlflow.entities import Metric
-
         while self._points:
             batch = self._points[:METRICS_PER_BATCH]
-            self._send(_Batch(metrics=[Metric(point.name, point.value, when, point.step) for when, point in batch]))
+            self._send(
+                _Batch(metrics=[_mlflow.Metric(point.name, point.value, when, point.step) for when, point in batch])
+            )
             del self._points[: len(batch)]
         self._flushed = time.monotonic()
 
@@ -399,9 +398,7 @@ class TrackedRun(FileRun):
             self._send(lambda client, run: client.log_artifact(run, str(path), inside))
 
     def _params(self, params: Mapping[str, str]) -> None:
-        from mlflow.entities import Param
-
-        batch = [Param(name, value) for name, value in params.items()]
+        batch = [_mlflow.Param(name, value) for name, value in params.items()]
         for start in range(0, len(batch), PARAMS_PER_BATCH):
             self._send(_Batch(params=batch[start : start + PARAMS_PER_BATCH]))
 

@@ -15,7 +15,7 @@ from paribus import results
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, write_text
 from paribus.spec import path_of
-from paribus.tracking import heartbeat, local, manifest, server, views
+from paribus.tracking import _mlflow, heartbeat, local, manifest, server, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
 from paribus.tracking.environment import no_deprecations, quiet
@@ -308,8 +308,6 @@ class MlflowStore:
 
     def _create_experiment(self) -> str:
         """Create the MLflow experiment; where another process was faster, take its."""
-        from mlflow.exceptions import MlflowException
-
         location = None
         tags: dict[str, Any] = {}
         if self._root is not None:
@@ -318,7 +316,7 @@ class MlflowStore:
             tags[local.FOLDER_TAG] = str(self._root.resolve())
         try:
             return str(self._client.create_experiment(self.experiment, artifact_location=location, tags=tags))
-        except MlflowException as error:
+        except _mlflow.MlflowException as error:
             found = self._client.get_experiment_by_name(self.experiment)
             if found is None:
                 raise ExperimentError(f"MLflow experiment {self.experiment!r}: {one_line(error)}") from error
@@ -376,13 +374,10 @@ def client_of(uri: str) -> MlflowClient:
     if key not in _clients:
         server.refuse_silent(uri)
         with no_deprecations():
-            from mlflow.exceptions import MlflowException
-            from mlflow.tracking import MlflowClient
-
             try:
-                client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+                client = _mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
                 client.search_experiments(max_results=1)
-            except (MlflowException, ImportError) as error:  # the second: no driver for a database of this kind
+            except (_mlflow.MlflowException, ImportError) as error:  # the second: no driver for this database
                 raise ConfigError(f"tracking.uri={uri}: {one_line(error)}") from None
         _clients[key] = client
     client_: MlflowClient = _clients[key]

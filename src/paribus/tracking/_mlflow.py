@@ -1,0 +1,15 @@
+"""What is taken from MLflow, imported when it is first used: that takes a second, and much is done without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paribus.lazy import offered
+
+if TYPE_CHECKING:
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+__all__ = ["Dataset", "DatasetInput", "Metric", "MlflowClient", "MlflowException", "Param", "RunTag"]
+__getattr__, __dir__ = offered(__name__, __file__, __all__)
