@@ -50,6 +50,7 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 	$(BIN)/python -m benchmarks.kills --server
 	$(BIN)/python -m benchmarks.claims
 	$(BIN)/python -m benchmarks.away
+	$(BIN)/python -m benchmarks.away --server
 	$(BIN)/python -m benchmarks.wrong_requests --most 400
 	$(BIN)/python -m benchmarks.large_images
 

@@ -1,7 +1,8 @@
 """A server that goes away while runs go on, and a delivery that is cut short: everything arrives once.
 
 ``python -m benchmarks.away`` cuts the line to the server at every call of three runs, and of the delivery of what they
-left in the spool, each time before and after the call has done what it does.
+left in the spool, each time before and after the call has done what it does. ``--server`` kills a real tracking server
+over PostgreSQL in the middle of a sweep with workers instead, starts it again, and delivers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from unittest import mock
 
 import pandas as pd
 
+from benchmarks.kills import TINY, Sweep
+from benchmarks.servers import team
 from paribus.results.evidence import Evidence
 from paribus.results.io import to_json
 from paribus.results.schema import Aggregates, Curve, Diagnostics, Result, Table
@@ -203,9 +206,12 @@ def main() -> int:
     """Cut everywhere; exit code 1 if something was lost or is there twice."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="take every n-th call only")
+    parser.add_argument("--server", action="store_true", help="stop a real server in the middle of a sweep")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
+        if asked.server:
+            return stopped(Path(name))
         home = Path(name) / "server"
         home.mkdir()
         spec = TrackingSpec(kind="server", uri=local.prepare(home), experiment="team", heartbeat_seconds=3600.0)
@@ -213,6 +219,29 @@ def main() -> int:
             bad, tried = everywhere(spec, line, Path(name), asked.every)
     print(f"{tried - bad} of {tried} cuts: everything arrived once")
     return 1 if bad else 0
+
+
+def stopped(folder: Path, jobs: int = 12) -> int:
+    """Kill a server in the middle of a sweep with two workers; 1 if not every job has arrived once in the end."""
+    with team() as server:
+        sweep = Sweep(folder, (*TINY, f"seed=range({jobs})", "workers=2"), server.uri, "away")
+        process = sweep.start()
+        sweep.wait_for_more(jobs // 3)
+        server.stop()
+        said, _ = process.communicate(timeout=600)
+        found = spool_of(server.uri)
+        waited = waiting(found) if found is not None else 0
+        server.start()
+        arrived = delivered(sweep.spec)
+        once = sorted(sweep.finished().values())
+        print(
+            f"exit code {process.returncode}; {waited} runs waited, {arrived}; {len(once)} of {jobs} identities, {once}"
+        )
+        code, again = sweep.complete()
+        good = once == [1] * jobs and code == 0 and f"{jobs} of {jobs} jobs are done already" in again
+        if not good:
+            print(said, again)
+        return 0 if good else 1
 
 
 def everywhere(spec: TrackingSpec, line: Line, folder: Path, every: int) -> tuple[int, int]:

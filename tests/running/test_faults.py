@@ -65,3 +65,9 @@ def test_every_run_ends_once(command, undisturbed, fault, point, nth, what):
     verdict = trials.trial(command, names, places[nth], fault, expected)
     assert verdict.problems == ()
     assert verdict.ended != "exit 0" or fault == "int"
+
+
+@pytest.mark.parametrize("back", range(1, 6))
+def test_killed_at_one_of_the_last_five_points_a_run_ends_once(command, undisturbed, back):
+    names, expected = undisturbed
+    assert trials.trial(command, names, len(names) - back, "kill", expected).problems == ()
