@@ -52,6 +52,7 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 	$(BIN)/python -m benchmarks.away
 	$(BIN)/python -m benchmarks.away --server
 	$(BIN)/python -m benchmarks.wrong_requests --most 400
+	$(BIN)/python -m benchmarks.without_handling
 	$(BIN)/python -m benchmarks.large_images
 
 docs: $(DOCS)  ## the documentation in site/, with the reference from the dataclasses; a warning or a dead link is an error

@@ -1,0 +1,232 @@
+"""The traps of the libraries that Paribus stands on: each is named, with the tests that would fail if it were met.
+
+What only a version range keeps away is tested here.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "paribus"
+WRITTEN = "e2e/test_wrong_requests.py::test_a_wrong_request_gets_one_line_and_leaves_nothing"
+GENERATED = "e2e/test_wrong_requests.py::test_generated_requests_get_one_line_and_leave_nothing"
+MLFLOW = "tracking/test_mlflow_traps.py::test_"
+HERE = "house/test_traps.py::test_"
+TRAPS = {
+    # versions and imports
+    "releases that cannot be installed together": [f"{HERE}pins"],
+    "Python 3.14 crashes Hydra 1.3": [f"{HERE}python_versions"],
+    "torchvision and timm do not import beside this torch": [
+        f"{HERE}nothing_imports_what_does_not_import",
+        "models/test_checkpoints_of_any_origin.py::test_published_names_of_resnet18_load_and_a_new_head_is_asked_for",
+        "models/test_classifiers.py::test_resnet18_has_the_parameters_of_torchvision",
+    ],
+    "imports take seconds": [
+        "cli/test_main.py::test_help_and_version_do_not_even_import_hydra",
+        "cli/test_main.py::test_looking_around_and_wrong_requests_import_nothing_heavy",
+        "house/test_imports.py::test_what_every_request_imports_is_light",
+    ],
+    # Hydra
+    "a multirun prints one traceback at its end and none into the job's log": [
+        "cli/test_launch.py::test_a_sweep_goes_on_after_a_failure_and_ends_in_a_table",
+        "e2e/test_failures.py::test_an_exception_in_an_experiment_keeps_the_tables_it_had",
+    ],
+    "job folders are reused in silence, and two jobs of one second collide": [
+        "sweep/test_loader.py::test_no_folder_is_used_twice",
+        "cli/test_launch.py::test_a_folder_used_twice_does_not_mix_two_sweeps",
+        "running/test_run.py::test_files_of_a_single_run_go_to_a_folder_of_their_own",
+    ],
+    "no resume, skip or dry run": [
+        "sweep/test_batch.py::test_the_start_of_a_sweep_takes_what_is_done_and_leaves_out_what_would_fail_again",
+        "cli/test_launch.py::test_a_dry_run_validates_and_leaves_nothing",
+        "e2e/test_sweeps.py::test_a_plan_writes_nothing_and_its_commands_run_by_themselves",
+    ],
+    "all jobs get the same GPU": [
+        "sweep/test_processors.py::test_gpus_are_taken_in_turn_out_of_those_that_are_visible"
+    ],
+    "version_base must be given": [f"{HERE}hydra_is_started_in_one_place_with_its_version"],
+    "plain hydra.main exits 1 with several lines, and leaves a folder": [WRITTEN, GENERATED],
+    "callbacks are not called when a job failed, and their errors are warnings": [
+        "running/test_sequence.py::test_a_sweep_ends_with_the_comparison_of_what_finished",
+        "cli/test_launch.py::test_a_comparison_that_fails_makes_the_sweep_fail",
+    ],
+    "ConfigStore schemas do not protect": [
+        WRITTEN,
+        "config/test_compose.py::test_wrong_requests_are_refused_with_place_and_valid_names",
+    ],
+    "study=X needs a place in the defaults": ["config/test_shipped_conf.py::test_every_study_composes"],
+    "an option that chooses its data must override at _global_": [
+        "config/test_compose.py::test_an_experiment_chooses_its_data_and_the_command_line_beats_it"
+    ],
+    "an unquoted [ in a value is refused": [
+        "config/test_quoting.py::test_a_real_shell_and_hydra_pass_a_restriction_without_inner_quotes"
+    ],
+    "hydra.job.chdir moves what is relative": [
+        "e2e/test_working_folder.py::test_store_files_and_options_keep_their_place_and_reuse_works"
+    ],
+    "every job is composed twice": [
+        "cli/test_launch.py::test_the_sweeper_does_not_compose_every_job_once_more",
+        "config/test_compose.py::test_each_distinct_choice_of_groups_is_composed_once",
+        "sweep/test_loader.py::test_equal_to_hydra_for_every_option_of_every_group",
+    ],
+    "an editable install copies conf": ["config/test_locate.py::test_the_installed_package_goes_before_the_checkout"],
+    "classes of a plugin module cannot be pickled": [
+        "cli/test_signals.py::test_joblib_runs_the_same_jobs_and_says_what_failed_and_what_died"
+    ],
+    "a range with a step of 0, and other words that hang": [WRITTEN, GENERATED],
+    # MLflow
+    "a folder as tracking URI raises, and a file store flips the default": [
+        f"{MLFLOW}a_file_store_is_refused_by_mlflow_late_and_by_us_at_once",
+        "tracking/test_store.py::test_an_old_file_store_is_named_before_anything_is_written",
+    ],
+    "several first users of a fresh database crash": [
+        "tracking/test_store.py::test_six_processes_may_race_for_a_fresh_database"
+    ],
+    "artifact addresses are absolute": [
+        f"{MLFLOW}artifacts_of_a_moved_folder_vanish_in_silence_and_here_it_is_said",
+        "tracking/test_store.py::test_a_moved_folder_is_noticed_and_relocated",
+    ],
+    "a killed process leaves its run RUNNING": [
+        "tracking/test_heartbeat.py::test_a_killed_process_is_reaped_and_a_living_one_is_not"
+    ],
+    "params are texts, cut at 6,000 characters": [
+        "tracking/test_params.py::test_a_param_keeps_its_type",
+        "tracking/test_params.py::test_long_values_are_cut_by_us_and_say_so",
+    ],
+    "infinity becomes 1.8e308": [f"{MLFLOW}infinity_is_changed_by_mlflow_and_comes_back_here"],
+    "one call for each point is slow, the asynchronous mode loses some, log_table overflows a tag": [
+        f"{MLFLOW}metrics_go_in_batches_and_tables_past_log_table"
+    ],
+    "the commit alone does not say what ran": [
+        "tracking/test_provenance.py::test_commit_dirty_flag_diff_and_untracked_files"
+    ],
+    "deprecations inside MLflow": [f"{MLFLOW}deprecations_inside_mlflow_are_no_errors_of_ours"],
+    "telemetry": [f"{MLFLOW}telemetry_and_patience_are_set_before_mlflow_is_asked"],
+    "write-ahead corrupts on network file systems": [f"{MLFLOW}the_database_never_writes_ahead"],
+    "the fluent API ends runs wrongly after signals and errors": [
+        f"{HERE}the_fluent_interface_is_not_used",
+        "running/test_run.py::test_a_signal_never_leaves_a_run_running",
+    ],
+    "steps between whole numbers are stored in silence": [
+        f"{MLFLOW}steps_between_two_whole_numbers_are_stored_in_silence_and_here_refused",
+        "tracking/test_params.py::test_steps_of_a_curve_are_integers_a_database_can_hold",
+    ],
+    "a server that stops holds every call for minutes": [
+        f"{MLFLOW}telemetry_and_patience_are_set_before_mlflow_is_asked",
+        GENERATED,
+    ],
+    "a driver that is not there": [f"{MLFLOW}a_database_without_its_driver_is_refused_in_one_line"],
+    "an empty mlflow.db is no store": [f"{MLFLOW}an_empty_file_is_no_store"],
+    "the UI hides nested runs": [
+        "e2e/test_mlflow_ui.py::test_whoever_clicks_through_from_the_first_page_sees_the_steps_too"
+    ],
+    "MLflow prints a traceback for each call on a full disk": [
+        "e2e/test_places.py::test_a_full_disk_is_said_in_few_lines"
+    ],
+    # torch
+    "closed form and split networks must equal hooks": ["contract/test_interventions.py::test_all_ways_agree"],
+    "the empty set": ["subjects/builds/test_edits.py::test_the_empty_set_is_counted_and_left_out"],
+    "torch.fx fails on transformers": [
+        "engine/test_resume.py::test_a_model_of_transformers",
+        "engine/test_resume.py::test_tail_equals_hooks",
+        "engine/test_resume.py::test_reading_downstream_of_the_tail",
+    ],
+    "memory of a device or of the machine runs out": [
+        "running/test_out_of_memory.py::test_smaller_batches_give_the_same_tables_and_the_run_says_so",
+        "training/test_measure.py::test_out_of_memory_halves_the_batch_of_an_evaluation",
+        "contract/test_memory_of_a_device.py::test_memory_that_really_runs_out_halves_the_batch",
+    ],
+    "a GPU computes other numbers": ["contract/test_interventions.py::test_cpu_agrees_with_cuda"],
+    "files that claim more than they hold, pipes, images of 170 megapixels": [WRITTEN, GENERATED],
+    # sweeps
+    "asking run by run takes minutes": ["sweep/test_standing.py::test_the_store_is_asked_once_and_not_changed"],
+    "model.run=latest means something else later": ["sweep/test_standing.py::test_latest_is_looked_up_once_and_named"],
+    "looking and then creating makes duplicates": ["tracking/test_claims.py::test_of_many_processes_one_does_the_work"],
+    "closing any descriptor drops all locks": [
+        "tracking/test_claims.py::test_reading_the_file_does_not_matter_but_closing_it_here_would"
+    ],
+    "clocks of hosts differ": [
+        "tracking/test_ledger.py::test_on_other_hosts_silence_decides_by_the_watchers_own_clock"
+    ],
+    "a signal between the last writes loses the result": [
+        "running/test_faults.py::test_every_run_ends_once",
+        "running/test_life.py::test_a_signal_as_the_run_finishes_waits_until_it_is_finished",
+    ],
+    "one killed worker breaks the batch": [
+        "e2e/test_sweeps.py::test_a_sweep_that_is_killed_twice_is_completed_by_the_same_command"
+    ],
+    "workers outlive their parent": ["cli/test_signals.py::test_workers_end_after_their_parent_is_killed"],
+}
+"""Each trap, and the tests that keep us out of it."""
+
+
+@cache
+def named_in(file: str) -> frozenset[str]:
+    """Return the names of the tests in a file."""
+    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def pinned(package: str) -> str:
+    found = re.search(rf"^{re.escape(package)}==(\S+)", (ROOT / "constraints.txt").read_text(), re.M | re.I)
+    assert found, f"{package} stands not in constraints.txt"
+    return found[1]
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_each_trap_has_its_tests(trap):
+    assert TRAPS[trap]
+    for place in TRAPS[trap]:
+        file, _, name = place.partition("::")
+        assert name in named_in(file), f"{place}: there is no such test"
+
+
+def test_a_test_that_is_gone_would_be_noticed():
+    assert "test_of_nothing" not in named_in("house/test_traps.py")
+
+
+def test_pins():
+    assert pinned("mlflow") == "3.17.2", "mlflow 3.18.0 lacks its skinny part"
+    assert pinned("torch").startswith("2.13.0")
+    assert pinned("databricks-sdk") == "0.156.0"
+    assert pinned("antlr4-python3-runtime").startswith("4.9.")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    ranges = {re.match(r"[\w-]+", text)[0]: text for text in declared}
+    assert "<3.18" in ranges["mlflow"] and "<1.4" in ranges["hydra-core"] and "<2.4" in ranges["omegaconf"]
+
+
+def test_python_versions():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == ">=3.11,<3.14"
+
+
+def used(pattern: str) -> list[str]:
+    """Return the files of the package in whose code (not in its texts) a pattern occurs."""
+    found = []
+    for file in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = [
+            ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)
+        ]
+        if any(re.search(pattern, name) for name in names):
+            found.append(file.relative_to(SOURCE).as_posix())
+    return found
+
+
+def test_nothing_imports_what_does_not_import():
+    assert used(r"^ *(import|from) (torchvision|timm|rliable|pyvene|transformer_lens)\b") == []
+
+
+def test_hydra_is_started_in_one_place_with_its_version():
+    assert used(r"\bhydra\.main\(") == ["config/_compatibility.py"]
+    assert "hydra.main(version_base=" in (SOURCE / "config" / "_compatibility.py").read_text()
+
+
+def test_the_fluent_interface_is_not_used():
+    assert used(r"\bmlflow\.(start_run|log_\w+|set_tag|end_run|active_run|set_experiment)\(") == []
