@@ -158,7 +158,8 @@ class Experiment(Spec):
         takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
         chooses_features: Whether its table ``chosen`` names the features that the steps after it work on.
         work: The module that does the work: its function ``run(experiment, setup, recorder)`` is what :meth:`run`
-            calls. It is imported when the experiment is run, not before.
+            calls. It is imported when the experiment is run, not before. Of a type in a file ``spec`` that states none
+            it is the file ``work`` beside it.
 
     Example:
         >>> from dataclasses import dataclass
@@ -196,7 +197,7 @@ class Experiment(Spec):
         """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""
         own = cls.__dict__.get("type") if is_own(cls.__module__) else None
         folder, _, file = cls.__module__.rpartition(".")
-        if file == "spec" and "work" not in cls.__dict__:
+        if file == "spec" and folder and not cls.work:
             cls.work = f"{folder}.work"
         super().__init_subclass__(kind=f"experiment/{own}" if isinstance(own, str) else None, **others)
         if isinstance(cls.__dict__.get("type"), str):
