@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from paribus.sweep.batch import Batch, Policy, not_started
 from paribus.sweep.live import Live
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.start import refuse_swept, start, told
+from paribus.sweep.warned import ShownOnce
 from paribus.tracking.claims import Claims
 
 FAILED = Outcome(outcomes.FAILED, ("seed=1",), message="broke", kind="code")
@@ -52,6 +54,35 @@ def test_how_far_a_sweep_is():
     live.told(1, Outcome(outcomes.DONE, words[1], duration_seconds=60.0), 2)
     live.told(2, replace(FAILED, duration_seconds=60.0), 1)
     assert live.line() == "3 of 5 jobs  1 done, 1 reused, 1 running, 1 failed  about 1 min left"
+    live.told(3, Outcome(outcomes.INTERRUPTED, words[3]), 1)
+    assert live.line() == "4 of 5 jobs  1 done, 1 reused, 1 running, 1 failed, 1 killed  about 1 min left"
+
+
+def test_in_a_log_a_line_tells_what_runs_once_every_worker_has_its_next_job(capsys, monkeypatch):
+    words = tuple((f"seed={i}",) for i in range(4))
+    live, now = Live(Batch(words, (0, 1, 2, 3), ()), workers=2), [1000.0]
+    monkeypatch.setattr("paribus.sweep.live.time.monotonic", lambda: now[0])
+    for number, running in ((0, 1), (1, 2)):
+        live.told(number, None, running)
+    now[0] = 1100.0
+    live.told(0, Outcome(outcomes.DONE, words[0], duration_seconds=50.0), 1)
+    assert capsys.readouterr().out == ""
+    live.told(2, None, 2)
+    assert capsys.readouterr().out.startswith("1 of 4 jobs  1 done, 2 running")
+    live.told(3, None, 2)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_warning_that_repeats_is_shown_once_with_its_count():
+    once = ShownOnce()
+
+    def record(run, text, level=logging.WARNING):
+        return logging.LogRecord("paribus", level, "", 0, "%s: %s", (run, text), None)
+
+    shown = [once.filter(record(f"run {i}", "few clusters")) for i in range(3)]
+    assert shown == [True, False, False] and once.filter(record("run 1", "another"))
+    assert all(once.filter(record("run 1", "few clusters", logging.INFO)) for _ in range(2))
+    assert once.summary() == ["said 3 times: few clusters"] and once.summary() == []
 
 
 def test_a_job_that_another_process_is_at_is_left_for_later(store, job, monkeypatch):

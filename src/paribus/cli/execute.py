@@ -28,6 +28,7 @@ from paribus.sweep.outcome import Outcome
 from paribus.sweep.processors import device_of, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
 from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add, one_line
+from paribus.sweep.warned import ONCE
 from paribus.tracking.delivery import arrived
 from paribus.tracking.store import open_store
 
@@ -229,6 +230,8 @@ def summed_up(ended: Sequence[Outcome], *, expected: int, interrupted: bool, clo
 
     A request whose every job was refused after all was wrong (2); one failed job of several makes it a failure (1).
     """
+    for line in ONCE.summary():
+        print(line)
     table = outcomes.failure_table(ended, expected=expected)
     if table and expected > 1:
         print(table, file=sys.stderr)

@@ -44,7 +44,19 @@ def lines(result: Found) -> list[str]:
         return [said]
     if isinstance(said, list | tuple) and said:
         return [str(sentence) for sentence in said]
-    return numbers({**result.metrics, **result.aggregates.custom})[:MOST]
+    return shortened(numbers({**result.metrics, **result.aggregates.custom}))
+
+
+def shortened(found: list[str], most: int = MOST) -> list[str]:
+    """Return at most so many numbers, those with an interval first, and how many more there are.
+
+    >>> shortened(["a = 1", "b = 2 [1, 3]", "c = 3"], most=2)
+    ['b = 2 [1, 3]', 'a = 1', '(1 more)']
+    """
+    if len(found) <= most:
+        return found
+    ranked = sorted(found, key=lambda line: not line.endswith("]"))
+    return [*ranked[:most], f"({len(found) - most} more)"]
 
 
 def numbers(values: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,11 @@ class TrackedRecorder(MemoryRecorder):
         super().warn(message)
 
     def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
-        """Iterate with a progress bar, where someone is watching."""
+        """Iterate with a progress bar, where someone is watching; over a single item there is none."""
+        if total is None and isinstance(items, Sized):
+            total = len(items)
+        if total is not None and total < 2:
+            yield from items
+            return
         title = " ".join(dict.fromkeys(part for part in (self.name, description) if part))
         yield from tqdm(items, total=total, desc=title, disable=None, leave=False, mininterval=0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ import torch
 
 from paribus.config.compose import jobs
 from paribus.config.restate import differences
+from paribus.config.settings import FigureSettings
 from paribus.errors import ConfigError, DataError
 from paribus.results.difference import Compared, Tolerance, compare
 from paribus.results.io import read
@@ -186,7 +188,8 @@ def reproduce(
     start = time.perf_counter()
     try:
         with with_objects(job, model, data) as whole:
-            after = _again(from_job(whole), Beside(store), folder)
+            request = dataclasses.replace(from_job(whole), figures=FigureSettings(formats=[]))  # numbers are compared
+            after = _again(request, Beside(store), folder)
     finally:
         torch.set_num_threads(threads_before)
     seconds = time.perf_counter() - start

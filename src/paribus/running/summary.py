@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def conclusions(result: Result, folder: Path) -> str:
-    """Return what a comparison concluded and where its figures are, as a sweep and a single run print it.
+    """Return what a run found and where its figures are, as a single run and the end of a sweep print it.
 
     Args:
-        result: The comparison.
+        result: A comparison, or any other result: its sentences, or its headline numbers with intervals.
         folder: Its output folder; figures that are not there (those of a reused run) are not named.
     """
     drawn = [folder / "figures" / f"{figure.name}.png" for figure in result.figures]

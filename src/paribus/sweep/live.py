@@ -30,6 +30,7 @@ class Live:
         self.reused = sum(outcome.reused for outcome in batch.settled)
         self.done = 0
         self.failed = sum(not outcome.reused for outcome in batch.settled)
+        self.killed = 0
         self.running = 0
         self._seconds: list[float] = []
         self._bar: Any = None
@@ -51,8 +52,8 @@ class Live:
 
     @property
     def ended(self) -> int:
-        """How many jobs are through: reused, done or failed."""
-        return self.reused + self.done + self.failed
+        """How many jobs are through: reused, done, failed or killed."""
+        return self.reused + self.done + self.failed + self.killed
 
     def told(self, number: int | None, outcome: Outcome | None, running: int) -> None:
         """Take note of a job that was handed out or has ended."""
@@ -62,15 +63,22 @@ class Live:
         if self._bar is not None:
             self._bar.n = self.ended
             self._bar.set_postfix_str(self.counts(), refresh=True)
-        elif outcome is not None and time.monotonic() - self._said > LINE_SECONDS:
+        elif self.running and time.monotonic() - self._said > LINE_SECONDS and (outcome is None or self._at_last):
             self._said = time.monotonic()
             print(self.line(), flush=True)
+
+    @property
+    def _at_last(self) -> bool:
+        """Whether no job is left to hand out: before that a line waits until every worker has its next job."""
+        return self.total - self.ended <= self.running
 
     def note(self, outcome: Outcome) -> None:
         """Count a job that has ended."""
         if outcome.status == outcomes.DONE:
             self.reused += outcome.reused
             self.done += not outcome.reused
+        elif outcome.status == outcomes.INTERRUPTED:
+            self.killed += 1
         else:
             self.failed += 1
         if outcome.duration_seconds is not None and not outcome.reused:
@@ -78,7 +86,8 @@ class Live:
 
     def counts(self) -> str:
         """Return how many are done, reused, running and failed; what there is none of is left out."""
-        named = (("done", self.done), ("reused", self.reused), ("running", self.running), ("failed", self.failed))
+        named = (("done", self.done), ("reused", self.reused), ("running", self.running), ("failed", self.failed),
+                 ("killed", self.killed))  # fmt: skip
         return ", ".join(f"{number} {name}" for name, number in named if number)
 
     def left(self) -> str:
@@ -86,7 +95,8 @@ class Live:
         rest = self.total - self.ended
         if not self._seconds or not rest:
             return ""
-        return f"about {span(rest * sum(self._seconds) / len(self._seconds) / self._workers)} left"
+        rounds = max(rest / self._workers, 1.0)  # the last job is not shared
+        return f"about {span(rounds * sum(self._seconds) / len(self._seconds))} left"
 
     def line(self) -> str:
         """Return how far the sweep is, in a line."""

@@ -17,13 +17,13 @@ from hydra.core.hydra_config import HydraConfig
 
 from paribus.config.compose import Composer
 from paribus.errors import ExperimentError, ParibusError
-from paribus.results.evidence import Evidence
 from paribus.running import failures, summary
 from paribus.running.life import Busy
 from paribus.running.run import run_job
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import signals
 from paribus.sweep.outcome import Outcome
+from paribus.sweep.warned import show_once
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -102,6 +102,7 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> Outcome:
     if in_worker and surroundings.workers_are_children:
         watch = signals.watch_parent(surroundings.parent)
     inside = folder if hydra.job.chdir else None
+    show_once()
     with signals.raising(), contextlib.chdir(surroundings.start), logs_may_fail():
         try:
             hydra_words = tuple(hydra.overrides.hydra)
@@ -190,7 +191,7 @@ def attempt(
     try:
         result = run_job(make(), sweep=sweep, output_dir=folder, inside=inside, waits=waits)
         ended = replace(ended, run_id=result.run_id, reused=result.reused)
-        if sweep is None and result.evidence is Evidence.COMPARISON and result.success:
+        if sweep is None and result.success:
             print(summary.conclusions(result, folder))
         if not result.success:
             ended = replace(ended, status=outcomes.FAILED, message=result.error_message or "failed")

@@ -5,6 +5,6 @@ from __future__ import annotations
 from paribus.errors import DataError
 
 
-def validate(job):
+def validate(job, *, among=False):
     if job.experiment.do == "invalid":
         raise DataError("data.root: there is no such folder")
