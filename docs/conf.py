@@ -49,7 +49,7 @@ NAVIGATION: dict[str, dict[str, list[str]]] = {
         "The studies": ["reading_the_shortcut_study", "experiments/index"],
         "Many runs": ["sweeps", "store"],
         "Your own network, data, subject": ["extending", "own_subject", "images", "tables", "specs"],
-        "How far to trust it": ["calibration", "performance"],
+        "How far to trust it": ["calibration", "performance", "verify"],
         "Reference": ["reference/index", "api/index"],
         "The project": ["architecture", "contributing", "changelog"],
     },

@@ -15,8 +15,8 @@ from paribus.measure.executor import Executor
 
 PATTERN = "pattern"
 """A module of this name inside an attention hands the pattern through."""
-Visit = Callable[[slice, list[Tensor]], None]
-"""Gets a range of cells and, layer by layer, their patterns ``[m, heads, to, from]``."""
+Visit = Callable[[slice, list[Tensor], Tensor], None]
+"""Gets a range of cells, layer by layer their patterns ``[m, heads, to, from]``, and the network's output."""
 
 
 def visit_patterns(executor: Executor, cells: Any, visit: Visit) -> None:
@@ -32,14 +32,14 @@ def visit_patterns(executor: Executor, cells: Any, visit: Visit) -> None:
     names = blocks(network, "attention")
     with _kept(network, names) as kept:
 
-        def step(rows: slice, _: Tensor, __: Any) -> None:
+        def step(rows: slice, output: Tensor, _: Any) -> None:
             missing = [name for name in names if name not in kept]
             if missing:
                 raise ConfigError(
                     f"{missing[0]}: its attention shows no pattern [n, heads, to, from]; it may use a fused kernel "
                     "(attn_implementation=eager computes one)"
                 )
-            visit(rows, [kept.pop(name) for name in names])
+            visit(rows, [kept.pop(name) for name in names], output)
 
         executor.run(cells, "", step)
 

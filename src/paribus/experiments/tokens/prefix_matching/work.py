@@ -26,6 +26,10 @@ from paribus.subjects.tokens.patterns import prefixes, visit_patterns
 from paribus.subjects.tokens.subject import TokenSubject
 
 AUTO = "auto"
+LOSS = {
+    "epoch": "epoch of the checkpoint",
+    "loss_repeat": "mean cross-entropy at the tokens of the repeat but its first, in nats",
+}
 COLUMNS = {
     "epoch": "epoch of the checkpoint",
     "level": "the head",
@@ -71,21 +75,28 @@ def run(experiment: PrefixMatching, setup: NetworkSetup, recorder: Recorder) -> 
     assert data.control is not None
     control = TokenSubject(replace(data, ids=data.control, control=None, digest=""))
     at, to = prefixes(data.ids[rows])
-    tables = []
+    tables, losses = [], []
     for checkpoint in recorder.progress(setup.selected(), description="checkpoints"):
         executor = setup.executor(checkpoint)
-        score = scores(executor, rows, at, to)
-        beside = scores(executor.on(control), rows, at, to)
+        score, loss = scores(executor, rows, at, to)
+        beside, _ = scores(executor.on(control), rows, at, to)
         tables.append(_table(setup, rows, score, beside).assign(epoch=checkpoint.epoch))
+        losses.append({"epoch": checkpoint.epoch, "loss_repeat": loss})
     frame = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    about = "One row per checkpoint: how well the network repeats."
+    recorder.table(Table("loss", about, Evidence.OBSERVATIONAL, pd.DataFrame(losses), LOSS))
+    recorder.metric("loss_repeat", losses[-1]["loss_repeat"])
     return _report(recorder, frame, setup, rows)
 
 
-def scores(executor: Executor, rows: Ints, at: torch.Tensor, to: torch.Tensor) -> Floats:
-    """Return the mean attention from ``at`` to ``to`` of every head in every sequence ``[n, layers, heads]``."""
+def scores(executor: Executor, rows: Ints, at: torch.Tensor, to: torch.Tensor) -> tuple[Floats, float]:
+    """Return the mean attention from ``at`` to ``to`` of every head ``[n, layers, heads]``, and the mean loss."""
     found: dict[int, Floats] = {}
+    losses: dict[int, Floats] = {}
+    readout = executor.subject.readouts["loss"](executor)
 
-    def visit(batch: slice, patterns: list[torch.Tensor]) -> None:
+    def visit(batch: slice, patterns: list[torch.Tensor], output: torch.Tensor) -> None:
+        losses[batch.start] = readout.read(output, rows[batch])[0][0].double().cpu().numpy()
         own_at, own_to = at[batch], to[batch]
         asked = (own_at >= 0).double()
         index = torch.arange(len(own_at))[:, None]
@@ -96,7 +107,8 @@ def scores(executor: Executor, rows: Ints, at: torch.Tensor, to: torch.Tensor) -
         found[batch.start] = torch.stack(layers, 1).numpy()
 
     visit_patterns(executor, executor.subject.cells(rows), visit)
-    return np.concatenate([found[start] for start in sorted(found)])
+    joined = np.concatenate([found[start] for start in sorted(found)])
+    return joined, float(np.concatenate([losses[start] for start in sorted(losses)]).mean())
 
 
 def _rows(experiment: PrefixMatching, setup: NetworkSetup) -> Ints:

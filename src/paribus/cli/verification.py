@@ -1,0 +1,168 @@
+"""Published numbers that ship as small declared files, and whether this installation reproduces them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from paribus.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+
+SHIPPED = Path(__file__).parent / "published"
+MOST_BYTES = 1 << 20
+MOST_FILES = 200_000
+
+
+@dataclass(frozen=True)
+class Number:
+    """A published number and where a result has it.
+
+    Attributes:
+        quantity: What it is.
+        table: The table that holds it.
+        column: Its column.
+        rows: Column to value of the one row that is meant; empty where the table has only one.
+        value: The published value.
+        tolerance: How far off counts as reproduced.
+    """
+
+    quantity: str
+    table: str
+    column: str
+    rows: Mapping[str, Any]
+    value: float
+    tolerance: float
+
+    def found(self, result: Result) -> float:
+        """Return it from a result; NaN where no row, or several, fit.
+
+        Raises:
+            ConfigError: If the result has no such table or column.
+        """
+        if self.table not in result.tables:
+            raise ConfigError(f"{self.quantity}: no table {self.table!r}; {nearest(self.table, result.tables)}")
+        frame = result.tables[self.table].frame
+        for column in (self.column, *self.rows):
+            if column not in frame:
+                raise ConfigError(f"{self.quantity}: {self.table} has no {column!r}; {nearest(column, list(map(str, frame)))}")
+        for column, value in self.rows.items():
+            frame = frame[frame[column] == value]
+        return float(frame[self.column].iloc[0]) if len(frame) == 1 else math.nan
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value is the published one within the tolerance.
+
+        Example:
+            >>> Number("share", "t", "c", {}, 0.5, 0.01).holds(0.505)
+            True
+        """
+        return abs(value - self.value) <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers that one request reproduces.
+
+    Attributes:
+        name: What was published.
+        source: Where.
+        files: File names that the request needs, by the name it uses.
+        request: Its words, ``{name}`` standing for a file.
+        numbers: The numbers.
+    """
+
+    name: str
+    source: str
+    files: Mapping[str, str]
+    request: tuple[str, ...]
+    numbers: tuple[Number, ...]
+
+    def words(self, places: Mapping[str, Path]) -> list[str]:
+        """Return the request with the files in it, untracked."""
+        words = list(self.request)
+        for name, path in places.items():
+            words = [word.replace(f"{{{name}}}", str(path)) for word in words]
+        return [*words, "tracking=off"]
+
+
+def shipped() -> dict[str, Path]:
+    """Return the files that ship with Paribus by name.
+
+    Example:
+        >>> "clock_pizza_a" in shipped()
+        True
+    """
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def read(path: Path) -> Published:
+    """Read a declared file.
+
+    Raises:
+        ConfigError: If it is missing, too large, or says something else than it should.
+    """
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise ConfigError(f"verify: {path}: no file of published numbers")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Published(
+            name=str(tree["name"]),
+            source=str(tree["source"]),
+            files={str(key): str(value) for key, value in (tree.get("files") or {}).items()},
+            request=tuple(str(word) for word in tree["request"]),
+            numbers=tuple(_number(each) for each in tree["numbers"]),
+        )
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"verify: {path}: is no YAML ({str(error).splitlines()[0]})") from None
+    except KeyError as missing:
+        raise ConfigError(f"verify: {path}: lacks {missing}") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"verify: {path}: {error}; see one that ships: {SHIPPED}") from None
+
+
+def _number(tree: Mapping[str, Any]) -> Number:
+    return Number(
+        quantity=str(tree["quantity"]),
+        table=str(tree["table"]),
+        column=str(tree["column"]),
+        rows=dict(tree.get("rows") or {}),
+        value=float(tree["value"]),
+        tolerance=float(tree["tolerance"]),
+    )
+
+
+def located(files: Mapping[str, str], folders: Sequence[Path]) -> dict[str, Path]:
+    """Return where the files are, of those that are found below the folders.
+
+    Example:
+        >>> located({"weights": "no-such-file.pt"}, [Path(".")])
+        {}
+    """
+    wanted = {Path(name).name: key for key, name in files.items()}
+    found: dict[str, Path] = {}
+    for path in _walk(folders):
+        if path.name in wanted:
+            found.setdefault(wanted[path.name], path)
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _walk(folders: Sequence[Path]) -> Iterator[Path]:
+    seen = 0
+    for folder in folders:
+        for place, below, names in os.walk(folder):
+            below[:] = sorted(name for name in below if not name.startswith("."))
+            for name in names:
+                seen += 1
+                if seen > MOST_FILES:
+                    return
+                yield Path(place) / name

@@ -1,0 +1,80 @@
+"""Published numbers: reproduced, not reproduced, or not looked at; files of a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paribus.cli.main import main
+from paribus.cli.verification import read, shipped
+
+WEIGHTS = Path(__file__).parents[1] / "golden" / "weights"
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "clock_pizza"
+OWN = """
+name: two circles
+source: planted
+files: {weights: modular.safetensors}
+request: [experiment=circuit_metrics, data.p=11, model=modular_transformer, model.d_model=16, "model.weights={weights}"]
+numbers:
+- {quantity: circles, table: circuit_metrics, column: n_circles, value: VALUE, tolerance: 0}
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(value):
+        Path("own.yaml").write_text(OWN.replace("VALUE", str(value)))
+        return ["verify", "own.yaml", "--files", str(WEIGHTS)]
+
+    return write
+
+
+def test_a_file_of_ones_own(own, capfd):
+    assert main(own(2)) == 0
+    assert "circles: 2, published 2 +- 0: reproduced" in capfd.readouterr().out
+    assert main(own(3)) == 1
+    assert "NOT reproduced" in capfd.readouterr().out
+
+
+def test_without_the_weights_it_is_left_out_and_said(own, capfd):
+    assert main([*own(2)[:2]]) == 1
+    out = capfd.readouterr().out
+    assert "left out: modular.safetensors is not below" in out and "nothing could be looked at" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1, 2", "is no YAML"),
+        ("name: x", "lacks 'source'"),
+        ("7", "see one that ships"),
+        (OWN.replace("VALUE", "much"), "could not convert"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(own, text, message, capfd):
+    Path("own.yaml").write_text(text)
+    assert main(["verify", "own.yaml"]) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_a_name_that_is_none_is_refused(own, capfd):
+    assert main(["verify", "clock_piza_a"]) == 2
+    assert "clock_pizza_a" in capfd.readouterr().err
+
+
+def test_every_set_that_ships_can_be_read():
+    assert {"clock_pizza_a", "smollm2_repeats"} <= set(shipped())
+    for path in shipped().values():
+        found = read(path)
+        assert found.numbers and all(f"{{{name}}}" in " ".join(found.request) for name in found.files)
+
+
+def test_the_published_network_is_reproduced(tmp_path, monkeypatch, capfd):
+    if not SHARED.is_dir():
+        pytest.skip("the published weights are not here")
+    monkeypatch.chdir(tmp_path)
+    assert main(["verify", "clock_pizza_a", "--files", str(SHARED)]) == 0
+    assert "14 of 14 numbers reproduced" in capfd.readouterr().out
