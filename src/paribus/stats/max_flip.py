@@ -44,7 +44,7 @@ def max_flip(sums: ClusterSums, *, rng: np.random.Generator, n_permutations: int
         >>> from paribus.stats.clusters import reduce_to_clusters
         >>> rows = np.stack([np.arange(1.0, 11.0), np.tile([1.0, -1.0], 5)])
         >>> max_flip(reduce_to_clusters(rows, np.arange(10)), rng=np.random.default_rng(0)).tolist()
-        [0.001953125, 1.0]
+        [0.00390625, 1.0]
     """
     known = np.flatnonzero(sums.n > 0)
     out = np.full(len(sums.sums), np.nan)
