@@ -52,7 +52,8 @@ class Number:
         frame = result.tables[self.table].frame
         for column in (self.column, *self.rows):
             if column not in frame:
-                raise ConfigError(f"{self.quantity}: {self.table} has no {column!r}; {nearest(column, list(map(str, frame)))}")
+                known = list(map(str, frame))
+                raise ConfigError(f"{self.quantity}: {self.table} has no {column!r}; {nearest(column, known)}")
         for column, value in self.rows.items():
             frame = frame[frame[column] == value]
         return float(frame[self.column].iloc[0]) if len(frame) == 1 else math.nan
