@@ -37,6 +37,26 @@ class WorkersLauncher(Launcher):
         return ()
 
 
+class RayLauncher(Launcher):
+    """Tasks of a Ray cluster (``hydra/launcher=ray``)."""
+
+    def __init__(self, init: Any = None, remote: Any = None) -> None:
+        """Take the arguments of ``ray.init`` and what a task needs."""
+        self.init, self.remote = init, remote
+        self.does: Any = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Get ready."""
+        from paribus.sweep.on_ray import OnRay
+
+        self.does = OnRay(task_function, config, init=self.init, remote=self.remote)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs of the task's batch."""
+        self.does.launch()
+        return ()
+
+
 class BatchSweeper(Sweeper):
     """Runs the jobs that the entrypoint has composed and checked."""
 
@@ -61,6 +81,12 @@ _store.store(
     group="hydra/launcher",
     name="workers",
     node={"_target_": "hydra_plugins.paribus_sweeps.WorkersLauncher", "n": None},
+    provider="paribus",
+)
+_store.store(
+    group="hydra/launcher",
+    name="ray",
+    node={"_target_": "hydra_plugins.paribus_sweeps.RayLauncher", "init": {}, "remote": {"num_cpus": 1}},
     provider="paribus",
 )
 _store.store(

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf, open_dict
 from paribus.config import catalogue
 from paribus.config._compatibility import Loader
 from paribus.config.locate import conf_dir
-from paribus.sweep.loader import SweepLoader, own_folder
+from paribus.sweep.loader import JOB, NUMBER, NumberedLoader, SweepLoader, own_folder
 
 SKIPPED = {"study", "experiment"}
 PLAIN = ["experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted"]
@@ -87,3 +87,11 @@ def test_no_folder_is_used_twice(tmp_path, loaders):
     found = [own_folder(config) for _ in range(3)]
     assert [path.name for path in found] == ["all in one", "all in one.2", "all in one.3"]
     assert all(path.is_dir() for path in found) and all(path.parent == Path(tmp_path) for path in found)
+
+
+def test_launchers_of_others_are_told_the_number_and_a_folder_of_its_own(loaders, workdir):
+    config = master(loaders[0], ("hydra.sweep.dir=out",))
+    numbered = NumberedLoader(loaders[0])
+    made = [numbered.load_sweep_config(config, [*PLAIN, f"{NUMBER}7"]) for _ in range(2)]
+    assert [each.hydra.sweep.subdir for each in made] == ["7", "7.2"] and Path("out/7.2").is_dir()
+    assert made[0].hydra.job.env_set[JOB] == "7" and list(made[0].hydra.overrides.task) == PLAIN

@@ -66,3 +66,9 @@ def test_jobs_are_counted_by_how_they_ended():
     counted = "7 jobs: 1 FAILED, 1 FINISHED, 1 KILLED, 1 refused, 2 reused, 1 without an outcome"
     assert outcomes.counts(ended, expected=7) == counted
     assert outcomes.counts(ended[:1], expected=1) == "1 job: 1 FINISHED"
+
+
+def test_a_job_that_was_left_for_later_has_the_outcome_it_came_back_with():
+    busy, done = Outcome(outcomes.BUSY, ("a=1",), number=0), Outcome(outcomes.DONE, ("a=1",), reused=True, number=0)
+    assert outcomes.in_order([busy, done]) == outcomes.in_order([done, busy]) == [done]
+    assert outcomes.in_order([busy]) == [busy]

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from paribus.sweep.end import finish as finish_sweep
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.processors import device_of, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
+from paribus.sweep.sweeper import OURS
 from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add, one_line
 from paribus.sweep.warned import ONCE
 from paribus.tracking.delivery import arrived
@@ -89,6 +91,10 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
             for line in told(started):
                 print(line, flush=True)
             _keep(started, sweep, words, folder, workers)
+            if _launcher(hydra) not in OURS:
+                task.surroundings = replace(
+                    task.surroundings, settings=asked[0].sweep, failures=folder / f".failures-{sweep}"
+                )
             task.batch = _batch(started, workers, added=task.surroundings.added)
         except KeyboardInterrupt:
             interrupted = True

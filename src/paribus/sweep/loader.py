@@ -19,6 +19,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from paribus.config._compatibility import hydra_node
 
 MOST_FOLDERS = 10_000
+NUMBER, JOB = "hydra.job.num=", "PARIBUS_JOB"
+"""How a job's number is told to launchers of others, and the variable of the job's environment that keeps it."""
 
 
 class SweepLoader(ConfigLoaderImpl):
@@ -77,6 +79,25 @@ class SweepLoader(ConfigLoaderImpl):
             _, repository = self._parse_overrides_and_create_caching_repo("config", list(path))
             self._groups[key] = bool(repository.group_exists(key[0]))
         return self._groups[key] and not isinstance(override.value(), dict)
+
+
+class NumberedLoader(SweepLoader):
+    """The same for launchers of others, which number the jobs that they get from 0 on and name the folders so.
+
+    The number of a job stands among its words, as ``hydra.job.num=N``; its folder is its own, made when it is composed.
+    """
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        """Return the configuration of one job."""
+        *words, number = sweep_overrides
+        config = super().load_sweep_config(master_config, words)
+        with open_dict(config):
+            config.hydra.job.num = int(number.removeprefix(NUMBER))
+            config.hydra.job.env_set[JOB] = str(config.hydra.job.num)
+        folder = own_folder(config)
+        with open_dict(config):
+            config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())
+        return config
 
 
 def _frozen(config: DictConfig) -> bytes | DictConfig:

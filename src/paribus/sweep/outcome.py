@@ -71,10 +71,15 @@ def collect(folders: Iterable[Path], sweep: str | None) -> list[Outcome]:
 
 
 def in_order(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Return one outcome for each job, the first that is given, in the order of the jobs' numbers."""
+    """Return one outcome for each job, the first that is given, in the order of the jobs' numbers.
+
+    That it was left for later says nothing where it came back.
+    """
     found: dict[object, Outcome] = {}
     for outcome in outcomes:
-        found.setdefault(outcome.overrides if outcome.number is None else outcome.number, outcome)
+        key = outcome.overrides if outcome.number is None else outcome.number
+        if key not in found or found[key].status == BUSY:
+            found[key] = outcome
     return sorted(found.values(), key=lambda outcome: -1 if outcome.number is None else outcome.number)
 
 

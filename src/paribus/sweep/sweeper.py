@@ -17,10 +17,16 @@ from paribus.errors import ConfigError
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Batch, Policy, not_started
 from paribus.sweep.live import Live
-from paribus.sweep.loader import SweepLoader, run_one
+from paribus.sweep.loader import NUMBER, NumberedLoader, SweepLoader, run_one
 from paribus.sweep.task import Task
 
 log = logging.getLogger("paribus.sweep")
+OURS = (
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+    "hydra_plugins.paribus_sweeps.WorkersLauncher",
+    "hydra_plugins.paribus_sweeps.RayLauncher",
+)
+"""Launchers that take the jobs from the batch, or run in this process."""
 
 
 class Sweep:
@@ -41,7 +47,9 @@ class Sweep:
         if not isinstance(task, Task) or task.batch is None:
             raise ConfigError("hydra/sweeper=paribus: runs sweeps of paribus alone")
         assert isinstance(context.config_loader, ConfigLoaderImpl)
-        self._context = HydraContext(config_loader=SweepLoader(context.config_loader), callbacks=context.callbacks)
+        ours = config.hydra.launcher.get("_target_", "") in OURS
+        loader = SweepLoader(context.config_loader) if ours else NumberedLoader(context.config_loader)
+        self._context = HydraContext(config_loader=loader, callbacks=context.callbacks)
         self._task, self._batch, self._config, self._most = task, task.batch, config, most
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=task, config=config
@@ -56,10 +64,12 @@ class Sweep:
         if isinstance(self._launcher, BasicLauncher):
             self._run_here(task, batch, config)
             return
-        words = [list(batch.words[number]) for number in batch.todo]
-        size = max(1, self._most or len(words))
-        for first in range(0, len(words), size):
-            self._launcher.launch(words[first : first + size], initial_job_idx=first)
+        for among in (False, True):
+            numbers = [number for number in batch.todo if (number in batch.last) is among]
+            words = [[*batch.words[number], f"{NUMBER}{number}"] for number in numbers]
+            size = max(1, self._most or len(words))
+            for first in range(0, len(words), size):
+                self._launcher.launch(words[first : first + size], initial_job_idx=first)
 
     def _run_here(self, task: Task, batch: Batch, config: DictConfig) -> None:
         setup_globals()

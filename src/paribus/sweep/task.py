@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import time
@@ -16,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 
 from paribus.config.compose import Composer
+from paribus.config.settings import SweepSettings
 from paribus.errors import ExperimentError, ParibusError
 from paribus.running import failures, summary
 from paribus.running.life import Busy
 from paribus.running.run import run_job
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import signals
+from paribus.sweep.batch import Policy
+from paribus.sweep.loader import JOB
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.warned import show_once
 
@@ -47,6 +51,8 @@ class Surroundings:
         added: Whether words that set values of ``data`` were handed to Hydra as ones that may add them
             (:func:`paribus.cli.execute.run`).
         waits: Whether a job waits while another process is at the same one; else it ends as ``busy``.
+        settings: What to do after a failure.
+        failures: Where failed jobs leave a word for later ones, in sweeps whose launcher hands out all jobs at once.
     """
 
     sweep: str | None
@@ -56,6 +62,8 @@ class Surroundings:
     start: Path
     added: bool = False
     waits: bool = True
+    settings: SweepSettings = SweepSettings()
+    failures: Path | None = None
 
 
 class Task:
@@ -96,13 +104,18 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> Outcome:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     words = tuple(_as_written(word) if surroundings.added else word for word in hydra.overrides.task)
-    number = int(hydra.job.num) if surroundings.sweep is not None else None
+    number = int(hydra.job.env_set.get(JOB, hydra.job.num)) if surroundings.sweep is not None else None
     in_worker = os.getpid() != surroundings.parent
     watch = None
     if in_worker and surroundings.workers_are_children:
         watch = signals.watch_parent(surroundings.parent)
     inside = folder if hydra.job.chdir else None
     show_once()
+    stopped = failed_before(surroundings)
+    if stopped is not None:
+        left = Outcome(outcomes.NOT_STARTED, words, surroundings.sweep, message=stopped, number=number)
+        _write(left, folder)
+        return left
     with signals.raising(), contextlib.chdir(surroundings.start), logs_may_fail():
         try:
             hydra_words = tuple(hydra.overrides.hydra)
@@ -121,6 +134,7 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> Outcome:
     ended = replace(ended, overrides=words, number=number)
     with logs_may_fail():
         _write(ended, folder)
+        note_failure(ended, surroundings)
     return ended
 
 
@@ -132,6 +146,31 @@ def logs_may_fail() -> Iterator[None]:
         yield
     finally:
         logging.raiseExceptions = before
+
+
+def failed_before(surroundings: Surroundings) -> str | None:
+    """Return why no more jobs are started, by what the failed jobs of the sweep left in its folder; None: go on.
+
+    Launchers of others hand out all jobs at once, so each job looks by itself.
+    """
+    if surroundings.failures is None:
+        return None
+    policy = Policy(surroundings.settings)
+    with contextlib.suppress(OSError):
+        for line in surroundings.failures.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, TypeError):  # a line that another job is just writing
+                status, kind, message = json.loads(line)
+                policy.ended(Outcome(status, (), message=message, kind=kind))
+    return policy.stopped
+
+
+def note_failure(ended: Outcome, surroundings: Surroundings) -> None:
+    """Leave a word about a job that failed for those that begin later, in one write."""
+    if surroundings.failures is None or ended.status in (outcomes.DONE, outcomes.BUSY):
+        return
+    line = json.dumps([ended.status, ended.kind, ended.message]) + "\n"
+    with contextlib.suppress(OSError), surroundings.failures.open("a", encoding="utf-8") as file:
+        file.write(line)
 
 
 def _stopped(error: KeyboardInterrupt, words: tuple[str, ...], sweep: str | None) -> Outcome:

@@ -78,23 +78,23 @@ def work(descriptor: int, request: Fork, server: int) -> int:
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError, OSError):
         start = connection.recv()
-        context = _context(start)
+        context = context_of(start)
         while True:
             order = connection.recv()
-            outcome = _done(order, start, context)
+            outcome = done(order, start, context)
             if watch.orphaned:
                 return 1
             connection.send(Ended(order.number, outcome))
     return 0
 
 
-def _context(start: Start) -> HydraContext:
+def context_of(start: Start) -> HydraContext:
     """Return Hydra's loader and callbacks for the sweep."""
     loader = Loader(start.conf, [Path(folder) for folder in start.surroundings.config_dirs]).loader
     return HydraContext(config_loader=SweepLoader(loader), callbacks=Callbacks(start.master))
 
 
-def _done(order: Order, start: Start, context: HydraContext) -> Outcome:
+def done(order: Order, start: Start, context: HydraContext) -> Outcome:
     """Run a job and return its outcome; a signal that found it is told, and the worker goes on."""
     sweep = start.surroundings.sweep
     lost = Outcome(outcomes.FAILED, order.words, sweep, number=order.number, message="it left no outcome")

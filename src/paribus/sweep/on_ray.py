@@ -1,0 +1,117 @@
+"""The Hydra launcher ``ray``: the jobs of a sweep are tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from hydra.core.utils import configure_log
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from paribus.config.locate import conf_dir
+from paribus.errors import ConfigError
+from paribus.running.failures import WORKER
+from paribus.sweep import outcome as outcomes
+from paribus.sweep.batch import Batch, Policy, not_started
+from paribus.sweep.live import Live
+from paribus.sweep.outcome import Outcome
+from paribus.sweep.task import Task, one_line
+from paribus.sweep.workers.worker import Order, Start, context_of, done, orders
+
+log = logging.getLogger("paribus.sweep")
+
+
+class OnRay:
+    """Hands the jobs of a batch to Ray, as many at once as the cluster has room for.
+
+    Every node must see the working folder under the same path, and a store that several machines can write to: a
+    tracking server; a cluster whose nodes are all on this machine can use the embedded one.
+    """
+
+    def __init__(self, task: object, config: DictConfig, *, init: Any, remote: Any) -> None:
+        """Take what Hydra hands over.
+
+        Args:
+            task: The job function.
+            config: The configuration of the sweep.
+            init: Arguments of ``ray.init``, such as ``address``.
+            remote: What a job needs: options of a Ray task, such as ``num_cpus`` and ``num_gpus``.
+
+        Raises:
+            ConfigError: If the task is not one of the entrypoint's, or Ray is not installed.
+        """
+        if not isinstance(task, Task) or task.batch is None:
+            raise ConfigError("hydra/launcher=ray: runs sweeps of paribus alone")
+        try:
+            import ray
+        except ImportError:
+            raise ConfigError("hydra/launcher=ray: Ray is not installed; pip install 'paribus[ray]'") from None
+        self._ray, self._task, self._batch, self._config = ray, task, task.batch, config
+        self._init, self._remote = _plain(init), _plain(remote)
+
+    def launch(self) -> None:
+        """Run the jobs; what became of them stands in ``task.ended``."""
+        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+        ray, mine = self._ray, not self._ray.is_initialized()
+        if mine:
+            ray.init(**{"log_to_driver": False, "include_dashboard": False, **self._init})
+        try:
+            self._run(self._batch)
+        finally:
+            if mine:
+                ray.shutdown()
+
+    def _run(self, batch: Batch) -> None:
+        ray, task, policy = self._ray, self._task, Policy(batch.settings)
+        start = ray.put(Start(self._config, conf_dir(), replace(task.surroundings, workers_are_children=False)))
+        # a task that is lost with its process is one failed job; the same command runs it again
+        run = ray.remote(**{"max_retries": 0, "num_cpus": 1, **self._remote})(run_order)
+        todo = orders(batch)
+        room = max(1, int(ray.cluster_resources().get("CPU", 1) / max(self._remote.get("num_cpus", 1), 1e-3)))
+        going: dict[Any, Order] = {}
+        with Live(batch, workers=min(room, len(todo))) as live:
+            while todo or going:
+                while todo and len(going) < room and policy.stopped is None:
+                    if todo[0].last and any(not order.last for order in going.values()):
+                        break
+                    order = replace(todo.pop(0), waits=True)
+                    going[run.remote(start, order)] = order
+                    live.told(order.number, None, len(going))
+                if not going:
+                    break
+                ready, _ = ray.wait(list(going), num_returns=1)
+                order = going.pop(ready[0])
+                ended = self._outcome(ready[0], order)
+                policy.ended(ended)
+                task.ended.append(ended)
+                live.told(order.number, ended, len(going))
+        left = [order.number for order in todo]
+        task.ended += not_started(left, batch.words, task.surroundings.sweep, policy.stopped or "")
+
+    def _outcome(self, reference: Any, order: Order) -> Outcome:
+        try:
+            ended: Outcome = self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            message = f"its Ray task was lost ({one_line(str(error))[:200]}); the same command runs it again"
+            sweep = self._task.surroundings.sweep
+            return Outcome(outcomes.FAILED, order.words, sweep, message=message, kind=WORKER, number=order.number)
+        return replace(ended, number=order.number)
+
+
+def _plain(node: Any) -> dict[str, Any]:
+    found = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+_contexts: dict[str, HydraContext] = {}
+
+
+def run_order(start: Start, order: Order) -> Outcome:
+    """Run one job in a process of Ray, which is used for one after the other: what they load stays loaded."""
+    key = f"{start.surroundings.sweep}"
+    if key not in _contexts:
+        _contexts.clear()
+        _contexts[key] = context_of(start)
+    return done(order, start, _contexts[key])
