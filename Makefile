@@ -43,6 +43,7 @@ mutants: $(STAMP)  ## single changes of the numeric rooms: do the tests notice?
 soak: mutants  ## long runs: calibration and planted truths at full size, faults at every point of a run's life
 	$(BIN)/python -m benchmarks.statistics
 	$(BIN)/python -m benchmarks.planted
+	$(BIN)/python -m benchmarks.planted --study
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks.legality
 	$(BIN)/python -m benchmarks.builds

@@ -1,4 +1,4 @@
-"""What a correct build shows on digits with a planted shortcut: ``python -m benchmarks.planted [--quick]``.
+"""What a correct build shows on digits with a planted shortcut: ``python -m benchmarks.planted [--quick | --study]``.
 
 Trains small networks over seeds and strengths of the shortcut, swaps the domain of the same contents, removes the
 domain's subspace, and prints whether the five statements hold that must hold; exits 1 if one does not.
@@ -21,6 +21,7 @@ from scipy import stats as scipy_stats
 from tqdm import tqdm
 
 from paribus import seeds
+from paribus.config.compose import jobs
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
 from paribus.experiments.setup import NetworkSetup
@@ -53,6 +54,7 @@ class Plan:
         strengths: The strengths in between.
         labellings: Random domain labellings for the calibration.
         refits: Refits of each null.
+        training: How the networks are trained.
     """
 
     epochs: int
@@ -62,6 +64,23 @@ class Plan:
     strengths: tuple[float, ...]
     labellings: int
     refits: int
+    training: TrainingSpec | None = None
+
+    @property
+    def how(self) -> TrainingSpec:
+        """How the networks are trained."""
+        return self.training or TrainingSpec(epochs=self.epochs)
+
+
+def study() -> Plan:
+    """Return the plan at exactly the training and the data of ``study=shortcut_digits``, which ``make run`` runs."""
+    (job,) = jobs(["study=shortcut_digits"])
+    training: TrainingSpec = job.nodes["training"]
+    data = job.nodes["data"]
+    if data != DigitsScanners(seed=data.seed, strength=STRONG):
+        raise ValueError(f"the study's data are not those that are measured here: {data}")
+    return Plan(training.epochs, strong=8, none=20, middle=6, strengths=(0.3, 0.6), labellings=200, refits=39,
+                training=training)  # fmt: skip
 
 
 FULL = Plan(epochs=60, strong=8, none=20, middle=6, strengths=(0.3, 0.6), labellings=1000, refits=99)
@@ -93,7 +112,9 @@ class Trained:
     seconds: float
 
 
-def trained_setup(strength: float, seed: int, epochs: int, style_gap: float = 1.0) -> tuple[NetworkSetup, dict, float]:
+def trained_setup(
+    strength: float, seed: int, how: TrainingSpec, style_gap: float = 1.0
+) -> tuple[NetworkSetup, dict, float]:
     """Train a network; return what experiments on it work on, the training's summary, and its time in seconds."""
     import torch
 
@@ -112,7 +133,7 @@ def trained_setup(strength: float, seed: int, epochs: int, style_gap: float = 1.
         data=data,
         model=model,
         architecture=architecture,
-        training=TrainingSpec(epochs=epochs),
+        training=how,
     )
     recorder, start = MemoryRecorder(), time.perf_counter()
     result = perform(TrainClassifier(), setup, recorder)
@@ -127,10 +148,10 @@ def trained_setup(strength: float, seed: int, epochs: int, style_gap: float = 1.
     return setup, dict(result.aggregates.custom), seconds
 
 
-def measure(task: tuple[float, int, int]) -> Trained:
+def measure(task: tuple[float, int, TrainingSpec]) -> Trained:
     """Train one network, swap its domains, and remove the domain's subspace."""
-    strength, seed, epochs = task
-    setup, summary, seconds = trained_setup(strength, seed, epochs)
+    strength, seed, how = task
+    setup, summary, seconds = trained_setup(strength, seed, how)
     swap = perform(DomainSwap(), setup, MemoryRecorder())
     erased = perform(
         SubspaceAblation(methods=["mean_difference"], splits=["id_val"], refit_probes=False), setup, MemoryRecorder()
@@ -158,7 +179,7 @@ def calibration(plan: Plan) -> np.ndarray:
     from paribus.subspace.erasers import fit_eraser
     from paribus.subspace.probes import balance_weights
 
-    setup, _, _ = trained_setup(STRONG, 0, plan.epochs, style_gap=0.0)
+    setup, _, _ = trained_setup(STRONG, 0, plan.how, style_gap=0.0)
     model, data = setup.executor(setup.selected()[0]).network, setup.contexts.data
     train, held = (data.rows(name) for name in ("train", "id_val"))
     engine = Engine(model, "avgpool")
@@ -197,9 +218,9 @@ def calibration(plan: Plan) -> np.ndarray:
 
 def train_all(plan: Plan, workers: int) -> list[Trained]:
     """Train and measure every network of the plan."""
-    tasks = [(STRONG, seed, plan.epochs) for seed in range(plan.strong)]
-    tasks += [(0.0, seed, plan.epochs) for seed in range(plan.none)]
-    tasks += [(strength, seed, plan.epochs) for strength in plan.strengths for seed in range(plan.middle)]
+    tasks = [(STRONG, seed, plan.how) for seed in range(plan.strong)]
+    tasks += [(0.0, seed, plan.how) for seed in range(plan.none)]
+    tasks += [(strength, seed, plan.how) for strength in plan.strengths for seed in range(plan.middle)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return list(tqdm(pool.map(measure, tasks), total=len(tasks), desc="networks", disable=None, leave=False))
 
@@ -255,9 +276,10 @@ def main() -> int:
     """Run the plan, print what was found, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter trainings, about a minute")
+    parser.add_argument("--study", action="store_true", help="training and data of study=shortcut_digits (make run)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     arguments = parser.parse_args()
-    plan, start = QUICK if arguments.quick else FULL, time.perf_counter()
+    plan, start = study() if arguments.study else QUICK if arguments.quick else FULL, time.perf_counter()
     trained = train_all(plan, arguments.workers)
     print(f"{'strength':>8} {'seeds':>5} {'id acc':>7} {'ood acc':>8} {'swap effect':>12} {'left':>7} {'seconds':>8}")
     for strength in sorted({one.strength for one in trained}):
