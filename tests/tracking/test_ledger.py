@@ -142,6 +142,29 @@ def test_a_claim_whose_answer_was_lost_is_ours(store, monkeypatch):
     assert not claims(store).take(ONE)
 
 
+def test_a_claim_that_was_taken_as_the_server_went_away_is_ours_when_it_is_back(store, monkeypatch):
+    """Neither the answer nor a look at the ledger came through: nobody else may have it, and we ask again."""
+    mine = claims(store)
+    log_param, get_run = store.client.log_param, store.client.get_run
+
+    def lost(*words):
+        log_param(*words)
+        raise ConnectionError("cut after it was done")
+
+    def away(*words):
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.client, "log_param", lost)
+        patch.setattr(store.client, "get_run", away)
+        with pytest.raises(ConnectionError):
+            mine.take(ONE)
+    assert store.client.get_run == get_run and not claims(store).take(ONE)
+    assert mine.take(ONE)
+    mine.release(ONE)
+    assert claims(store).take(ONE)
+
+
 def test_there_is_one_ledger_whoever_makes_it(store, monkeypatch):
     """Another process makes the ledgers between our look and our own; ours is thrown away."""
     client, study = store.client, store.experiment_id()

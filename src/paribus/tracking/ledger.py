@@ -107,8 +107,8 @@ class LedgerClaims(Claims):
             return True
         run = self._client.get_run(self._run).data
         generation, holder, ended = latest(run.params, identity)
-        if holder == mine:  # the answer to the first try was lost
-            return self._got(identity, generation)
+        if not ended and self._is_mine(holder) and f"{identity}.{generation}.{END}" not in self._owed:
+            return self._got(identity, generation)  # taken, now or earlier, by a try whose answer was lost
         if ended or self._is_dead(holder, run.tags):
             return self._try(identity, generation + 1, mine)
         self._others.add(identity)
@@ -162,6 +162,10 @@ class LedgerClaims(Claims):
         while self._owed:  # the server was away
             time.sleep(self._every)
             self._give_back()
+
+    def _is_mine(self, text: str) -> bool:
+        holder = read_holder(text)
+        return holder is not None and holder.token == self._me.token
 
     def _is_dead(self, text: str, tags: Mapping[str, str]) -> bool:
         holder = read_holder(text)
