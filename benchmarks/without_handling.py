@@ -66,7 +66,7 @@ HANDLINGS = {
         f"{MLFLOW}a_file_store_is_refused_by_mlflow_late_and_by_us_at_once",
     ),
     "empty databases": Handling(
-        "paribus.tracking.local:_usable", lambda path: path.exists(), f"{MLFLOW}an_empty_file_is_no_store"
+        "paribus.tracking.local:usable", lambda path: path.exists(), f"{MLFLOW}an_empty_file_is_no_store"
     ),
     "deprecations": Handling(
         "paribus.tracking.environment:no_deprecations",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -84,6 +85,8 @@ def problems(request: Wrong, answer: Answer) -> list[str]:
     if answer.code != 2 and not (request.may_hold and request.words[:1] == ("doctor",) and answer.code == 1):
         found.append(f"exit code {answer.code}")
     lines = [line for line in answer.err.splitlines() if line.strip()]
+    if re.search(r"cannot be set up: (Name|Attribute|Key|Index|Type|Assertion|UnboundLocal)Error", answer.err):
+        found.append("nobody foresaw it")
     if "Traceback" in answer.err + answer.out:
         found.append("a traceback")
     if answer.code == 2 and len(lines) != 1:
