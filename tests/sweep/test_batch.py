@@ -60,8 +60,9 @@ def test_how_far_a_sweep_is():
 
 def test_in_a_log_a_line_tells_what_runs_once_every_worker_has_its_next_job(capsys, monkeypatch):
     words = tuple((f"seed={i}",) for i in range(4))
-    live, now = Live(Batch(words, (0, 1, 2, 3), ()), workers=2), [1000.0]
+    now = [1000.0]
     monkeypatch.setattr("paribus.sweep.live.time.monotonic", lambda: now[0])
+    live = Live(Batch(words, (0, 1, 2, 3), ()), workers=2)
     for number, running in ((0, 1), (1, 2)):
         live.told(number, None, running)
     now[0] = 1100.0
