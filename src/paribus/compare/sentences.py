@@ -15,6 +15,7 @@ DESIGNS = {
     "paired_sign_flip": "same seeds in both arms, paired sign-flip",
     "label_permutation": "different seeds, permutation of labels",
     "mann_whitney": "different seeds, Mann-Whitney",
+    "gehan": "times, ranks with censored ones above what they outlast",
     "fisher": "yes/no, Fisher's exact test",
 }
 ROUNDING = 1e-12

@@ -1,0 +1,403 @@
+"""Compares arms of trainings on modular addition over their seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from paribus.compare import sentences
+from paribus.compare.arms import COLUMNS, ArmComparison, Unadjusted, compare_arms, one_arm
+from paribus.compare.collect import select
+from paribus.compare.compare_modular_addition import (
+    LATENESS,
+    REACHED,
+    READ,
+    TRAINING,
+    TYPES,
+    CompareModularAddition,
+)
+from paribus.compare.families import adjusted
+from paribus.compare.several import differing
+from paribus.compare.values import value_of
+from paribus.errors import ExperimentError, nearest
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.results.endpoint import SHARE
+from paribus.results.evidence import Evidence
+from paribus.results.schema import INTERVAL, Aggregates, Figure, Table
+from paribus.stats import few
+from paribus.stats.bootstrap import Interval
+from paribus.stats.censored import gehan
+from paribus.stats.intervals import NONE
+from paribus.stats.spec import StatsSpec
+
+RANKS = Interval(math.nan, math.nan, f"{NONE}: ranks of censored times have no difference of means")
+LABELS: Mapping[str, str] = {
+    REACHED: "held-out pairs are answered",
+    **LATENESS,
+    **{name: endpoint.label for name, (_, endpoint) in READ.items()},
+}
+OUTCOMES = {
+    "arm": "params of the training that make an arm",
+    "seed": "seed of network and split; equal seeds are paired",
+    "horizon": "epochs trained: where held-out pairs are not answered, they are not up to here",
+    "train_epoch": "first evaluated epoch at which training pairs are answered; missing: never",
+    "val_epoch": "the same of held-out pairs; missing: never within the horizon (censored)",
+    "delay": "val_epoch / train_epoch; missing where either is",
+    "censored": "whether held-out pairs were not answered",
+    "shown_epoch": "val_epoch, or the horizon where censored, for the figure",
+    "state": "answered, or never within the horizon",
+    "run_id": "the training",
+}
+TESTS = {
+    "design": "the test: paired_sign_flip (same seeds), label_permutation, fisher (yes/no), or gehan (ranks, a "
+    "censored time above all that it is known to be longer than)",
+    "mean": "mean over runs; missing for what is censored",
+    "p_later": "share of pairs of runs in which the arm is later than the reference, ties half; only for gehan",
+    "p_adj": "adjusted in the row's family",
+    "family": "primary (Holm) or exploratory (Benjamini-Hochberg)",
+}
+
+
+@dataclass(frozen=True)
+class _Arms:
+    """The trainings of every arm, and what is read in each.
+
+    Attributes:
+        outcomes: A row per training.
+        values: A row per training and endpoint that is read after it: endpoint, arm, seed, value.
+    """
+
+    outcomes: pd.DataFrame
+    values: pd.DataFrame
+
+    def of(self, endpoint: str, arm: str) -> dict[int, float]:
+        """Return an endpoint by seed."""
+        if endpoint == REACHED:
+            rows = self.outcomes[self.outcomes["arm"] == arm]
+            return dict(zip(rows["seed"], 1.0 - rows["censored"].astype(float), strict=True))
+        rows = self.values[(self.values["endpoint"] == endpoint) & (self.values["arm"] == arm)]
+        return dict(zip(rows["seed"], rows["value"], strict=True))
+
+    def times(self, endpoint: str, arm: str) -> tuple[pd.Series[float], pd.Series[bool]]:
+        """Return times of an arm, of censored runs the bound, and which are censored."""
+        rows = self.outcomes[self.outcomes["arm"] == arm]
+        bound = rows["horizon"] / (rows["train_epoch"] if endpoint == "delay" else 1.0)
+        times = rows[endpoint].where(~rows["censored"], bound)
+        known = times.notna()
+        return times[known], rows["censored"][known]
+
+
+def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder) -> Aggregates:
+    """Compare the arms found in ``setup.runs``.
+
+    Raises:
+        ExperimentError: If there are no two arms, horizons differ, or the settings refuse what was found.
+    """
+    arms = _arms(experiment, setup.runs, recorder)
+    names = list(pd.unique(arms.outcomes["arm"]))
+    if experiment.reference not in names:
+        raise ExperimentError(
+            f"{experiment.type}: no arm {experiment.reference!r}; {nearest(experiment.reference, names)}"
+        )
+    others = [name for name in names if name != experiment.reference]
+    if not others:
+        raise ExperimentError(f"{experiment.type}: there is only the arm {experiment.reference!r}, nothing to compare")
+    if set(experiment.endpoints) & set(LATENESS):
+        _check_horizons(experiment, arms.outcomes)
+    rng = setup.rng("compare")
+    summary = _summary(experiment, arms, names, setup.stats, rng)
+    tests = _tests(experiment, arms, others, recorder, setup.stats, rng)
+    _report(recorder, arms, summary, tests, setup.stats.confidence)
+    lines = _sentences(arms.outcomes, summary, tests, setup.stats.confidence)
+    primary = tests[tests["family"] == "primary"]
+    return Aggregates(
+        n_samples=len(arms.outcomes),
+        n_conditions=len(names),
+        custom={
+            "summary": lines,
+            "n_established": sum(
+                sentences.is_established(row, setup.stats.confidence) for _, row in primary.iterrows()
+            ),
+            "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
+        },
+    )
+
+
+def _arms(experiment: CompareModularAddition, runs: Sequence[CollectedRun], recorder: Recorder) -> _Arms:
+    experiment.check_runs(runs)
+    selection = select(runs, TYPES, experiment.where)
+    if selection.mixed and experiment.mixed_code == "refuse":
+        raise ExperimentError(f"{experiment.type}: {selection.mixed[0]} mixed_code=flag compares them anyway")
+    for line in (*selection.left_out, *selection.mixed):
+        recorder.warn(line)
+    trained = {run.run_id: run for run in selection.runs if run.experiment_type == TRAINING}
+    arm_of = {run_id: _arm(experiment, run) for run_id, run in trained.items()}
+    absent = [run_id for run_id, arm in arm_of.items() if arm is None]
+    if absent:
+        recorder.warn(f"{len(absent)} trainings without {', '.join(experiment.group_by)} or seed left out.")
+    trained = {run_id: run for run_id, run in trained.items() if arm_of[run_id] is not None}
+    if not trained:
+        raise ExperimentError(f"{experiment.type}: no finished run of {TRAINING} tells its arm and seed")
+    _check_single(experiment, trained, arm_of)
+    outcomes = pd.DataFrame(
+        [{"arm": arm_of[run_id], "seed": run.seed, **_outcome(run)} for run_id, run in trained.items()]
+    )
+    rows = []
+    for name in experiment.endpoints:
+        rows += _read(name, selection.runs, trained, arm_of, recorder) if name in READ else []
+    values = pd.DataFrame(rows, columns=["endpoint", "arm", "seed", "value", "run_id"])
+    by = ["arm", "seed"]
+    return _Arms(
+        outcomes.sort_values(by, kind="stable", ignore_index=True),
+        values.sort_values(["endpoint", *by], kind="stable", ignore_index=True),
+    )
+
+
+def _arm(experiment: CompareModularAddition, run: CollectedRun) -> str | None:
+    parts = [value_of(run, name) for name in experiment.group_by]
+    return None if run.seed is None or None in parts else ", ".join(map(str, parts))
+
+
+def _check_single(
+    experiment: CompareModularAddition, trained: Mapping[str, CollectedRun], arm_of: Mapping[str, str | None]
+) -> None:
+    """Refuse two trainings of one arm and seed: neither of them, nor their mean, is the run of that seed."""
+    shared: dict[tuple[Any, Any, Any], list[CollectedRun]] = {}
+    for run_id, run in trained.items():
+        shared.setdefault((arm_of[run_id], None, run.seed), []).append(run)
+    several = {key: found for key, found in shared.items() if len(found) > 1}
+    if several:
+        arm, _, seed = next(iter(several))
+        settings = ", ".join(differing(several)[:5])
+        raise ExperimentError(
+            f"{experiment.type}: {len(next(iter(several.values())))} trainings of arm {arm!r} have seed {seed}"
+            + (f" and differ in {settings}" if settings else "")
+            + "; choose with experiment.where, or name what differs in experiment.group_by"
+        )
+
+
+def _outcome(run: CollectedRun) -> dict[str, Any]:
+    frame = run.tables.get("summary")
+    if frame is None or not len(frame):
+        raise ExperimentError(f"run {run.run_id[:8]} of {TRAINING} has no table 'summary'")
+    row = frame.iloc[0]
+    censored, horizon = bool(row["censored"]), float(row["final_epoch"])
+    return {
+        "horizon": horizon,
+        "train_epoch": float(row["train_epoch"]),
+        "val_epoch": float(row["val_epoch"]),
+        "delay": float(row["delay"]),
+        "censored": censored,
+        "shown_epoch": horizon if censored else float(row["val_epoch"]),
+        "state": "never within the horizon" if censored else "answered",
+        **{name: value_of(run, f"experiment.{name}") for name in ("level", "evaluate_every")},
+        "run_id": run.run_id,
+    }
+
+
+def _read(
+    name: str,
+    runs: Sequence[CollectedRun],
+    trained: Mapping[str, CollectedRun],
+    arm_of: Mapping[str, str | None],
+    recorder: Recorder,
+) -> list[dict[str, Any]]:
+    """Return an endpoint of every training, read at the last checkpoint of the latest run on its network."""
+    kind, endpoint = READ[name]
+    latest: dict[str, CollectedRun] = {}
+    several = set()
+    for run in sorted((run for run in runs if run.experiment_type == kind), key=lambda each: each.started_at or ""):
+        if run.model_run in trained:
+            several |= {run.model_run} & set(latest)
+            latest[str(run.model_run)] = run
+    if several:
+        recorder.warn(f"{len(several)} networks have several runs of {kind}: the latest was read.")
+    rows = []
+    for run_id, run in latest.items():
+        frame = run.tables.get(endpoint.table)
+        if frame is None or endpoint.value not in frame or not len(frame):
+            continue
+        value = float(frame.sort_values(endpoint.epoch, kind="stable")[endpoint.value].iloc[-1])
+        if math.isfinite(value):
+            told = {"endpoint": name, "arm": arm_of[run_id], "seed": trained[run_id].seed}
+            rows.append({**told, "value": value, "run_id": run.run_id})
+    if len(rows) < len(trained):
+        recorder.warn(f"{LABELS[name]}: {len(trained) - len(rows)} of {len(trained)} networks have none.")
+    return rows
+
+
+def _check_horizons(experiment: CompareModularAddition, outcomes: pd.DataFrame) -> None:
+    """Refuse to rank trainings that were watched for a different time, or in another way."""
+    for name, means in (("horizon", "epochs"), ("level", "level"), ("evaluate_every", "evaluate_every")):
+        values = sorted({str(value) for value in outcomes[name]})
+        if len(values) > 1:
+            raise ExperimentError(
+                f"{experiment.type}: the trainings differ in {means} ({', '.join(values)}): when they answer cannot be "
+                f"ranked; restrict experiment.where, or leave {' and '.join(LATENESS)} out of experiment.endpoints"
+            )
+
+
+def _summary(
+    experiment: CompareModularAddition, arms: _Arms, names: Sequence[str], spec: StatsSpec, rng: np.random.Generator
+) -> pd.DataFrame:
+    rows = []
+    for endpoint in experiment.endpoints:
+        for arm in names:
+            first = {"endpoint": endpoint, "label": LABELS[endpoint], "arm": arm}
+            if endpoint in LATENESS:
+                times, censored = arms.times(endpoint, arm)
+                found = np.where(censored, math.inf, times)
+                middle = _median(found)
+                counts = {"n_seeds": len(found), "n_censored": int(censored.sum())}
+                none = {"ci_low": math.nan, "ci_high": math.nan, "ci_method": RANKS.method}
+                rows.append({**first, **counts, "mean": math.nan, "median": middle, **none})
+                continue
+            values = list(arms.of(endpoint, arm).values())
+            bounds = SHARE if endpoint == REACHED else READ[endpoint][1].bounds
+            one = one_arm(values, spec=spec, rng=rng, bounds=bounds)
+            low, high, method = one.ci_low, one.ci_high, one.ci_method
+            if endpoint == REACHED:
+                low, high, method = _wilson(sum(values), len(values), spec.confidence)
+            rows.append({**first, "n_seeds": one.n, "n_censored": 0, "mean": one.mean,
+                         "median": float(np.median(values)) if values else math.nan,
+                         "ci_low": low, "ci_high": high, "ci_method": method})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _median(times: Any) -> float:
+    """Return the median with censored times last; missing where it is among them."""
+    if not len(times):
+        return math.nan
+    ordered = np.sort(np.asarray(times, dtype=np.float64))
+    middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
+    return float(middle.mean()) if np.isfinite(middle).all() else math.nan
+
+
+def _wilson(yes: float, n: int, confidence: float) -> tuple[float, float, str]:
+    if n < few.LEAST_RUNS:
+        return math.nan, math.nan, NONE
+    around = binomtest(round(yes), n).proportion_ci(confidence, method="wilson")
+    return float(around.low), float(around.high), "wilson"
+
+
+def _tests(
+    experiment: CompareModularAddition,
+    arms: _Arms,
+    others: Sequence[str],
+    recorder: Recorder,
+    spec: StatsSpec,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    rows, intervals = [], []
+    for endpoint in experiment.endpoints:
+        for arm in others:
+            if endpoint in LATENESS:
+                found, later = _ranked(arms, endpoint, arm, experiment.reference, spec, rng)
+            else:
+                a, b = arms.of(endpoint, arm), arms.of(endpoint, experiment.reference)
+                bounds = SHARE if endpoint == REACHED else READ[endpoint][1].bounds
+                found = compare_arms(a, b, spec=spec, rng=rng, yes_no=endpoint == REACHED, bounds=bounds)
+                later = math.nan
+            if found.missing:
+                line = f"{LABELS[endpoint]}, {arm} against {experiment.reference}: seeds {found.missing}."
+                if experiment.missing_units == "refuse":
+                    raise ExperimentError(f"{experiment.type}: {line} missing_units=flag compares what is there")
+                recorder.warn(line)
+            intervals.append(found.intervals)
+            rest = {name: getattr(found, name) for name in COLUMNS}
+            first = {"smallest_p": found.smallest_p, "endpoint": endpoint, "label": LABELS[endpoint]}
+            names = {"training": arm, "reference": experiment.reference}
+            rows.append({**first, **names, **rest, "p_later": later, "flag": found.missing})
+    made = Unadjusted(pd.DataFrame(rows), intervals)
+    return adjusted([made], experiment.primary, confidence=spec.confidence)[0].rename(columns={"training": "arm"})
+
+
+def _ranked(
+    arms: _Arms, endpoint: str, arm: str, reference: str, spec: StatsSpec, rng: np.random.Generator
+) -> tuple[ArmComparison, float]:
+    """Compare times of two arms by ranks; a run that never answered its training pairs has no delay."""
+    (a, censored_a), (b, censored_b) = arms.times(endpoint, arm), arms.times(endpoint, reference)
+    nan, missing = math.nan, _lost(arms, endpoint, (arm, reference))
+    if min(len(a), len(b)) < 1 or len(a) + len(b) < 3:
+        made = ("none", len(a), len(b), nan, nan, nan, nan, nan, RANKS.method, nan, nan, nan, missing)
+        return ArmComparison(nan, *made, lambda _: RANKS), nan
+    found = gehan(a, b, censored_a, censored_b, rng=rng, n_permutations=spec.n_permutations)
+    made = (found.test, len(a), len(b), nan, nan, nan, nan, nan, RANKS.method, nan, found.p, nan, missing)
+    return ArmComparison(found.smallest_p, *made, lambda _: RANKS), found.statistic
+
+
+def _lost(arms: _Arms, endpoint: str, names: Sequence[str]) -> str:
+    lost = [f"{n} of {arm}" for arm in names if (n := _n_lost(arms, endpoint, arm))]
+    return f"without a time: {', '.join(lost)}" if lost else ""
+
+
+def _n_lost(arms: _Arms, endpoint: str, arm: str) -> int:
+    return int((arms.outcomes["arm"] == arm).sum()) - len(arms.times(endpoint, arm)[0])
+
+
+def _report(recorder: Recorder, arms: _Arms, summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> None:
+    kind = Evidence.COMPARISON
+    recorder.table(Table("outcomes", "One row per training.", kind, arms.outcomes, OUTCOMES))
+    recorder.table(Table("values", "One row per training and endpoint that is read after it.", kind, arms.values))
+    about = "One row per endpoint and arm, over seeds; what is censored has a median (missing where it is), no mean."
+    recorder.table(Table("arms", about, kind, summary))
+    recorder.table(Table("tests", "Every arm against the reference; the floor of p first.", kind, tests, TESTS))
+    drawn = Figure.of("strip", "outcomes", name="epochs", x="arm", y="shown_epoch", group="state")
+    says = (
+        "One point per seed, by arm. Where held-out pairs were never answered it stands at the end of the training: "
+        "the epoch is only known to be later."
+    )
+    title = "Epoch at which held-out pairs are answered"
+    recorder.figure(drawn.titled(title, says, ylabel="epoch", interval="none"))
+    for name in pd.unique(arms.values["endpoint"]):
+        own = arms.values[arms.values["endpoint"] == name]
+        around = summary[summary["endpoint"] == name]
+        recorder.table(Table(f"{name}_values", f"{LABELS[name]}: one row per seed.", kind, own.reset_index(drop=True)))
+        recorder.table(Table(f"{name}_arms", f"{LABELS[name]}: one row per arm.", kind, around.reset_index(drop=True)))
+        roles = {"x": "arm", "y": "value", "pair": "seed", "mean": "mean", **INTERVAL}
+        drawn = Figure.of("strip", f"{name}_values", f"{name}_arms", name=name, **roles)
+        says = "One point per seed; grey lines join equal seeds. Bars: mean over seeds with its interval."
+        recorder.figure(drawn.titled(LABELS[name].capitalize(), says, ylabel=LABELS[name], confidence=confidence))
+
+
+def _sentences(outcomes: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> list[str]:
+    named = tests.rename(columns={"arm": "training"})
+    primary = named[named["family"] == "primary"]
+    lines = sentences.reach(primary, confidence)
+    for _, row in summary.iterrows():
+        if row["endpoint"] in LATENESS:
+            lines.append(_time_line(row))
+            continue
+        told = sentences.interval(row, confidence)
+        mean = sentences.number(float(row["mean"]))
+        lines.append(f"{row['arm']}: {row['label']} {mean} ({told}; n = {int(row['n_seeds'])}).")
+    for _, row in named.iterrows():
+        ranked = row["endpoint"] in LATENESS and not math.isnan(float(row["p"]))
+        lines.append(_later_line(row, confidence) if ranked else sentences.contrast_line(row, confidence))
+    return lines
+
+
+def _time_line(row: pd.Series[Any]) -> str:
+    n, censored, median = int(row["n_seeds"]), int(row["n_censored"]), float(row["median"])
+    middle = "median not reached" if math.isnan(median) else f"median {median:g}"
+    return f"{row['arm']}: {row['label']}, {middle} ({censored} of {n} censored)."
+
+
+def _later_line(row: pd.Series[Any], confidence: float) -> str:
+    small = sentences.is_established(row, confidence)
+    if row["family"] == "primary":
+        verdict = "established" if small else "not established after adjustment"
+    else:
+        verdict = "stands out" if small else "does not stand out after adjustment"
+    return (
+        f"{row['training']} against {row['reference']}, {row['label']}: later in {100 * float(row['p_later']):.0f} % "
+        f"of pairs of runs, ties half ({sentences.p_text(float(row['p']))}; adjusted "
+        f"{sentences.p_text(float(row['p_adj']))}): {verdict}." + (f" Runs {row['flag']}." if row["flag"] else "")
+    )
