@@ -177,6 +177,13 @@ def test_a_network_that_never_learned_its_pairs_has_no_delay_and_is_said():
     assert row(result, "delay", PIZZA)["n"] == 4 and row(result, "val_epoch", PIZZA)["n"] == 5
 
 
+def test_what_no_run_of_an_arm_has_is_said_without_a_number():
+    runs = [run for run in study(4) if not (run.run_id.startswith(NO_DECAY) and "isolation" in run.run_id)]
+    said = compared(runs).aggregates.custom["summary"]
+    assert f"{NO_DECAY}: accuracy with one circle alone, in no run." in said
+    assert not any("nan" in line for line in said)
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

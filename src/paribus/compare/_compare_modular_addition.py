@@ -375,6 +375,9 @@ def _sentences(outcomes: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFram
         if row["endpoint"] in LATENESS:
             lines.append(_time_line(row))
             continue
+        if not int(row["n_seeds"]):
+            lines.append(f"{row['arm']}: {row['label']}, in no run.")
+            continue
         told = sentences.interval(row, confidence)
         mean = sentences.number(float(row["mean"]))
         lines.append(f"{row['arm']}: {row['label']} {mean} ({told}; n = {int(row['n_seeds'])}).")
