@@ -69,6 +69,10 @@ def test_every_option_composes_and_is_accepted(option, composer):
     assert isinstance(job.nodes[option.group], option.load())
 
 
+ARM_OF = {f"modular_addition_{arm}": "modular_addition" for arm in ("no_decay", "pizza")}
+"""Studies that are an arm of another one: their runs stand beside its own, to be compared."""
+
+
 @pytest.mark.parametrize("study", [option.name for option in OPTIONS if option.group == "study"])
 def test_every_study_composes(study, composer):
     try:
@@ -77,7 +81,7 @@ def test_every_study_composes(study, composer):
         assert "a value is needed" in str(error)
         return
     assert job.study == study
-    assert job.nodes["tracking"].experiment == study
+    assert job.nodes["tracking"].experiment == ARM_OF.get(study, study)
     assert job.experiment.steps
 
 
