@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.core.utils import configure_log, setup_globals
 from hydra.types import HydraContext
@@ -21,8 +20,10 @@ from paribus.sweep.loader import NUMBER, NumberedLoader, SweepLoader, run_one
 from paribus.sweep.task import Task
 
 log = logging.getLogger("paribus.sweep")
+HERE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+"""Hydra's own launcher, by name: Hydra loads its plug-ins again, and a class of an earlier load is another one."""
 OURS = (
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+    HERE,
     "hydra_plugins.paribus_sweeps.WorkersLauncher",
     "hydra_plugins.paribus_sweeps.RayLauncher",
 )
@@ -47,7 +48,8 @@ class Sweep:
         if not isinstance(task, Task) or task.batch is None:
             raise ConfigError("hydra/sweeper=paribus: runs sweeps of paribus alone")
         assert isinstance(context.config_loader, ConfigLoaderImpl)
-        ours = config.hydra.launcher.get("_target_", "") in OURS
+        launcher = config.hydra.launcher.get("_target_", "")
+        ours, self._here = launcher in OURS, launcher == HERE
         loader = SweepLoader(context.config_loader) if ours else NumberedLoader(context.config_loader)
         self._context = HydraContext(config_loader=loader, callbacks=context.callbacks)
         self._task, self._batch, self._config, self._most = task, task.batch, config, most
@@ -61,7 +63,7 @@ class Sweep:
         folder = Path(str(config.hydra.sweep.dir))
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, folder / "multirun.yaml")
-        if isinstance(self._launcher, BasicLauncher):
+        if self._here:
             self._run_here(task, batch, config)
             return
         for among in (False, True):
