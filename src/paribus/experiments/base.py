@@ -216,6 +216,13 @@ class Experiment(Spec):
         found: Aggregates = self.work_module().run(self, setup, recorder)
         return found
 
+    def suits(self, subject: str) -> None:
+        """Refuse fields that say nothing on data of a kind, before anything is loaded. By default there are none.
+
+        Raises:
+            ConfigError: If one is set that does not.
+        """
+
     def validate(self, setup: Any) -> None:
         """Look up in a loaded setup what the fields name; nothing is measured. By default there is nothing to look up.
 

@@ -95,19 +95,27 @@ class FeatureSurvey(Experiment):
         """Return the file of the autoencoder, or the two of a SAELens folder."""
         return {} if self.path is None else sae_files(self.path)
 
-    def validate(self, setup: Any) -> None:
-        """Check that there are enough features, and something that they can go along with.
+    def suits(self, subject: str) -> None:
+        """Refuse fields that say nothing on data of this kind.
 
         Raises:
-            ConfigError: If not, or a field is set that says nothing on these data.
+            ConfigError: If one is set.
         """
-        on_builds = setup.subject_name == self.subject
+        on_builds = subject == self.subject
         said = fields_of(self)
         for name in ELSEWHERE if on_builds else OF_BUILDS:
             default = type(self).__dataclass_fields__[name].default
             if said[name] != default:
                 what = "a survey of builds reads the model's own autoencoder" if on_builds else "belongs to builds"
                 raise ConfigError(f"experiment.{name}={said[name]}: {what}; leave it out")
+
+    def validate(self, setup: Any) -> None:
+        """Check that there are enough features, and something that they can go along with.
+
+        Raises:
+            ConfigError: If not, or a field is set that says nothing on these data.
+        """
+        self.suits(setup.subject_name)
         self._work_on(setup).validate(self, setup)
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:

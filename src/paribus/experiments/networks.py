@@ -48,6 +48,7 @@ class NetworkSubject(SubjectPlugin):
             ParibusError: If something is missing or does not fit.
         """
         kind = self.kind
+        asked.experiment.suits(self.name)
         key = _key(asked)
         if key in _validated:
             return

@@ -196,3 +196,17 @@ def test_several_networks_few_clusters_and_nothing_to_go_along_with_are_refused(
         SURVEY.validate(setup_of(Net(), bare))
     with pytest.raises(ExperimentError, match="no unit of gate fires in 97% to 98%"):
         surveyed(setup, dataclasses.replace(SURVEY, min_firing=0.97, max_firing=0.98))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["experiment.path=nofile.pt"], "a survey of builds reads the model's own autoencoder; leave it out"),
+        (["data=digits_scanners", "model=small_cnn", "model.untrained=true", "experiment.rung=12"], "belongs to builds"),
+    ],
+)
+def test_fields_of_other_data_are_refused_before_a_model_is_trained(words, message):
+    import paribus
+
+    with pytest.raises(ConfigError, match=message):
+        paribus.run(["experiment=feature_survey", *words, "dry_run=true", "tracking=off"])

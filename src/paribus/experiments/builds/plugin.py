@@ -37,6 +37,7 @@ class Builds(SubjectPlugin):
         Raises:
             ParibusError: If something is missing or does not fit.
         """
+        asked.experiment.suits(self.name)
         if asked.trained is not None and asked.trained.planned:
             return
         found = self._builds(asked)
