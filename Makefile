@@ -13,7 +13,7 @@ run: $(STAMP)  ## the shortcut study: 2 conditions x 8 seeds, every intervention
 	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(8)' workers=auto
 
 test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 lint: $(STAMP)  ## style, types, and the import contracts of the house
 	$(BIN)/ruff check src tests benchmarks
@@ -41,6 +41,7 @@ mutants: $(STAMP)  ## single changes of the numeric rooms: do the tests notice?
 	$(BIN)/python -m benchmarks.mutants
 
 soak: mutants  ## long runs: calibration and planted truths at full size, faults at every point of a run's life
+	$(BIN)/python -m pytest -m soak
 	$(BIN)/python -m benchmarks.statistics
 	$(BIN)/python -m benchmarks.planted
 	$(BIN)/python -m benchmarks.planted --study

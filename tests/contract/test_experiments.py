@@ -208,7 +208,13 @@ def again(result, folder, **settings):
     return reproduce(store, store.get(result.run_id), folder, **settings)
 
 
-@pytest.mark.parametrize("name", sorted(EVERY_TYPE))
+REPEATED = ("activation_steering", "circuit_metrics", "family_1d_sweep", "feature_survey", "sweep")
+"""Types that every run of the tests repeats; a soak repeats them all."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in REPEATED else pytest.param(name, marks=pytest.mark.soak) for name in sorted(EVERY_TYPE)]
+)
 def test_the_same_request_gives_the_same_numbers_bit_for_bit(name, results, tmp_path):
     made = again(results(name), tmp_path)
     assert [str(one) for one in made.compared if one.verdict != SAME] == []
