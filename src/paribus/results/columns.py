@@ -41,9 +41,9 @@ def tested(of: str, units: str, asks: str, together: str) -> dict[str, str]:
     return {
         "ci_low": f"lower end of the cluster-bootstrap interval of {of}",
         "ci_high": "upper end of that interval",
-        "ci_method": MADE,
         "ci_adj_low": f"lower end of the interval that holds for {together}; beside p_adj",
         "ci_adj_high": "upper end of that interval",
+        "ci_method": MADE,
         "p": f"sign-flip p of {units}: {asks}",
         "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
     }

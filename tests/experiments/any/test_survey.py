@@ -202,7 +202,10 @@ def test_several_networks_few_clusters_and_nothing_to_go_along_with_are_refused(
     ("words", "message"),
     [
         (["experiment.path=nofile.pt"], "a survey of builds reads the model's own autoencoder; leave it out"),
-        (["data=digits_scanners", "model=small_cnn", "model.untrained=true", "experiment.rung=12"], "belongs to builds"),
+        (
+            ["data=digits_scanners", "model=small_cnn", "model.untrained=true", "experiment.rung=12"],
+            "belongs to builds",
+        ),
     ],
 )
 def test_fields_of_other_data_are_refused_before_a_model_is_trained(words, message):

@@ -28,6 +28,7 @@ CORES = {
     "n": "contexts in which it is a core",
     "share": "share of the contexts in which the units do something that a core can keep",
     **interval("share", "the 95 % interval of share by cluster (Wilson)"),
+    "share_high": "upper end of that interval",
     "retention": "mean share of what all units do that it keeps",
     "named": "whether its share reaches least_share",
     "inclusion": f"share of {DRAWS} cluster resamples in which it reaches least_share",

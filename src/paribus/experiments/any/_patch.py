@@ -34,6 +34,7 @@ COLUMNS = {
     "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
     "share": "mean_delta / total, a ratio of means; missing where total is not established",
     **interval("share", "its 95 % interval over clusters"),
+    "share_high": "upper end of that interval",
 }
 
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic
-from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 ABLATIONS = ("zero", "mean", "resample")
@@ -30,12 +29,6 @@ class HeadAblation(Generic):
     work: ClassVar[str] = "paribus.experiments.any._head_ablation"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     may_lack: ClassVar[tuple[str, ...]] = ()
-    declares: ClassVar[tuple[Endpoint, ...]] = (
-        Endpoint(
-            "head_effect", "effect of a head", "heads", "mean_delta", "ci_low", "ci_high", "readout", True,
-            choices=("level", "ablation"),
-        ),
-    )  # fmt: skip
 
     ablations: list[str] = field(["mean"], choices=ABLATIONS, help="What heads that are taken away are set to.")
     ks: list[int] = field([1, 2, 4, 8], low=1, help="How many of the first are taken away together.")
