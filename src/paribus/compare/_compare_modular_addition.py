@@ -114,8 +114,10 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
     rng = setup.rng("compare")
     summary = _summary(experiment, arms, names, setup.stats, rng)
     tests = _tests(experiment, arms, others, recorder, setup.stats, rng)
-    _report(recorder, arms, summary, tests, setup.stats.confidence)
+    named = ", ".join(name.rpartition(".")[2] for name in experiment.group_by)
+    _report(recorder, arms, summary, tests, setup.stats.confidence, named)
     lines = _sentences(arms.outcomes, summary, tests, setup.stats.confidence)
+    lines.append(f"Arms are named by their {named}.")
     primary = tests[tests["family"] == "primary"]
     return Aggregates(
         n_samples=len(arms.outcomes),
@@ -342,7 +344,9 @@ def _n_lost(arms: _Arms, endpoint: str, arm: str) -> int:
     return int((arms.outcomes["arm"] == arm).sum()) - len(arms.times(endpoint, arm)[0])
 
 
-def _report(recorder: Recorder, arms: _Arms, summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> None:
+def _report(
+    recorder: Recorder, arms: _Arms, summary: pd.DataFrame, tests: pd.DataFrame, confidence: float, named: str
+) -> None:
     kind = Evidence.COMPARISON
     recorder.table(Table("outcomes", "One row per training.", kind, arms.outcomes, OUTCOMES))
     recorder.table(Table("values", "One row per training and endpoint that is read after it.", kind, arms.values))
@@ -355,7 +359,7 @@ def _report(recorder: Recorder, arms: _Arms, summary: pd.DataFrame, tests: pd.Da
         "the epoch is only known to be later."
     )
     title = "Epoch at which held-out pairs are answered"
-    recorder.figure(drawn.titled(title, says, ylabel="epoch", interval="none"))
+    recorder.figure(drawn.titled(title, says, xlabel=named, ylabel="epoch", interval="none"))
     for name in pd.unique(arms.values["endpoint"]):
         own = arms.values[arms.values["endpoint"] == name]
         around = summary[summary["endpoint"] == name]
@@ -364,7 +368,8 @@ def _report(recorder: Recorder, arms: _Arms, summary: pd.DataFrame, tests: pd.Da
         roles = {"x": "arm", "y": "value", "pair": "seed", "mean": "mean", **INTERVAL}
         drawn = Figure.of("strip", f"{name}_values", f"{name}_arms", name=name, **roles)
         says = "One point per seed; grey lines join equal seeds. Bars: mean over seeds with its interval."
-        recorder.figure(drawn.titled(LABELS[name].capitalize(), says, ylabel=LABELS[name], confidence=confidence))
+        looks = {"xlabel": named, "ylabel": LABELS[name], "confidence": confidence}
+        recorder.figure(drawn.titled(LABELS[name].capitalize(), says, **looks))
 
 
 def _sentences(outcomes: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> list[str]:

@@ -41,6 +41,8 @@ def draw(request: Request) -> Figure:
             ax.set_ylabel(request.shown(rows[unit].iloc[0], 60))
     if request.one("unit") is None:
         axes[0].set_ylabel(request.label("ylabel", "y"))
+    if request.option("xlabel"):
+        axes[0].set_xlabel(str(request.option("xlabel")))
     if request.option("interval", "t") == "t":
         made = "" if request.one("mean") else " (t)"
         handles["mean"] = Line2D([], [], color=style.INK, marker="_", markersize=11, linewidth=1.6,
