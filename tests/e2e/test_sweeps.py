@@ -93,6 +93,7 @@ def test_a_sweep_that_is_killed_twice_is_completed_by_the_same_command(tracked_w
     assert said("runs").count("family_1d_sweep") > 0 and "sweep 2" not in said("runs"), "sweeps are no runs"
 
 
+@pytest.mark.soak
 def test_two_equal_sweeps_at_once_share_the_work(tracked_workdir, sweep, said):
     """The one that takes a job first is held in it, so that the other must do the rest and wait for that job."""
     other = Sweep(tracked_workdir, sweep.words)

@@ -86,6 +86,7 @@ def test_many_processes_measure_once_on_a_server(server, workdir):
     assert found == {claims.identity(number): 1 for number in range(4)}
 
 
+@pytest.mark.soak
 def test_a_server_that_goes_away_in_a_sweep_costs_no_job_and_everything_arrives_once(
     gate, workdir, said, capsys, plain_figures
 ):
