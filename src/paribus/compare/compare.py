@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.compare.collect import candidates
-from paribus.compare.where import check_names, check_where
+from paribus.compare.restricted import Restricted
+from paribus.compare.where import check_where
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
-from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 
 @dataclass(frozen=True)
-class Compare(Experiment):
+class Compare(Restricted, Experiment):
     """Compare metrics between groups of finished runs, seeds being the samples.
 
     Example:
@@ -63,15 +61,6 @@ class Compare(Experiment):
                 raise ConfigError(f"Compare.{name}: name at least one")
         check_where("Compare", self.where)
 
-    def validate(self, setup: RunsSetup) -> None:
-        """Look up what the restriction names, in the runs that there are."""
-        if self.where:
-            self.check_runs(setup.runs)
-
-    def check_runs(self, runs: Sequence[CollectedRun]) -> None:
-        """Check the restriction against the runs that there are.
-
-        Raises:
-            ConfigError: If it names something that none of them has, or leaves none.
-        """
-        check_names("Compare", self.where, candidates(runs, (self.experiment_type,)))
+    def types(self) -> tuple[str, ...]:
+        """Return the types of the runs that are compared."""
+        return (self.experiment_type,)

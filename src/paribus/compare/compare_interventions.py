@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.compare.collect import candidates
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
-from paribus.compare.where import check_names, check_where
+from paribus.compare.restricted import Restricted
+from paribus.compare.where import check_where
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
-from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -22,7 +20,7 @@ DEFAULT = [
 
 
 @dataclass(frozen=True)
-class CompareInterventions(Experiment):
+class CompareInterventions(Restricted, Experiment):
     """Compare training conditions over all finished runs of a study.
 
     Example:
@@ -110,16 +108,3 @@ class CompareInterventions(Experiment):
     def types(self) -> tuple[str, ...]:
         """Return the experiment types whose runs are compared: the study's, and those of further endpoints."""
         return tuple(dict.fromkeys((*TYPES, *(TYPE_OF[name] for name in self.endpoints))))
-
-    def validate(self, setup: RunsSetup) -> None:
-        """Look up what the restriction names, in the runs that there are."""
-        if self.where:
-            self.check_runs(setup.runs)
-
-    def check_runs(self, runs: Sequence[CollectedRun]) -> None:
-        """Check the restriction against the runs that there are.
-
-        Raises:
-            ConfigError: If it names something that none of them has, or leaves none.
-        """
-        check_names("CompareInterventions", self.where, candidates(runs, self.types()))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.compare.collect import candidates
-from paribus.compare.where import check_names, check_where
+from paribus.compare.restricted import Restricted
+from paribus.compare.where import check_where
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
-from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.experiments.tokens.circuit_metrics.spec import CircuitMetrics
 from paribus.experiments.tokens.subspace_isolation.spec import SubspaceIsolation
 from paribus.results.endpoint import Endpoint
@@ -37,7 +36,7 @@ DEFAULT = [
 
 
 @dataclass(frozen=True)
-class CompareModularAddition(Experiment):
+class CompareModularAddition(Restricted, Experiment):
     """Compare arms of trainings on modular addition over their seeds.
 
     Example:
@@ -89,15 +88,6 @@ class CompareModularAddition(Experiment):
             raise ConfigError(f"CompareModularAddition.primary: {beside[0]} is not among the endpoints")
         check_where("CompareModularAddition", self.where)
 
-    def validate(self, setup: RunsSetup) -> None:
-        """Look up what the restriction names, in the runs that there are."""
-        if self.where:
-            self.check_runs(setup.runs)
-
-    def check_runs(self, runs: Sequence[CollectedRun]) -> None:
-        """Check the restriction against the runs that there are.
-
-        Raises:
-            ConfigError: If it names something that none of them has, or leaves none.
-        """
-        check_names("CompareModularAddition", self.where, candidates(runs, TYPES))
+    def types(self) -> tuple[str, ...]:
+        """Return the types of the runs that are compared."""
+        return TYPES
