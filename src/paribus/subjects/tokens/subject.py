@@ -12,7 +12,7 @@ from paribus.subjects.tokens.readouts import token_readouts
 
 
 class TokenSubject(ArraySubject):
-    """Sequences as contexts; a cell holds a sequence's ids, and its mask where sequences are padded.
+    """Sequences as contexts; a cell holds a sequence's ids, and where sequences are padded what is read of them.
 
     Attributes:
         data: The sequences.
@@ -25,7 +25,11 @@ class TokenSubject(ArraySubject):
         self.data = data
         passed = Given((data.ids,), (None,))
         if data.mask is not None:
-            passed = Given((data.ids, data.mask.long()), (None, "attention_mask"))
+            mask = data.mask.long()
+            passed = Given((data.ids, mask), (None, "attention_mask"))
+            if not mask[:, 0].all():  # padded on the left: positions are counted from the first token that is read
+                places = (mask.cumsum(1) - 1).clamp(min=0)
+                passed = Given((data.ids, mask, places), (None, "attention_mask", "position_ids"))
         super().__init__(
             Contexts(
                 inputs=passed,

@@ -21,7 +21,7 @@ class TokenFile(DataSpec, kind="data/token_file"):
 
     Example:
         >>> TokenFile(path="ids.jsonl", n_tokens=100).padding
-        'left'
+        'right'
     """
 
     subject: ClassVar[str] = "tokens"
@@ -30,7 +30,11 @@ class TokenFile(DataSpec, kind="data/token_file"):
 
     path: str = field(file=True, help="File of JSON lines.")
     n_tokens: int = field(low=2, help="How many tokens the model knows.")
-    padding: str = field("left", choices=("left", "right"), help="Where shorter sequences are padded.")
+    padding: str = field(
+        "right",
+        choices=("right", "left"),
+        help="Where shorter sequences are padded; left: with position_ids that count from the first token.",
+    )
     pad: int = field(0, low=0, help="Token that pads; it is masked.")
     sink: bool = field(True, help="Whether the first token is left out of what is pooled over positions.")
 

@@ -1,0 +1,213 @@
+"""Sequences for language models: targets, padding, what is read of the answers, short names of places."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax
+from torch import nn
+
+from paribus.engine.short_names import place, places
+from paribus.errors import ConfigError, DataError
+from paribus.measure import Executor
+from paribus.subjects.tokens.data import Targets, TokenData
+from paribus.subjects.tokens.readouts import token_readouts
+from paribus.subjects.tokens.repeated import RepeatedTokens
+from paribus.subjects.tokens.subject import TokenSubject
+from paribus.subjects.tokens.token_file import TokenFile
+
+V = 11
+
+
+class Tiny(nn.Module):
+    """Scores the next token from the mean of those before, with a mark for each position."""
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.table = nn.Parameter(torch.randn(V, V, generator=generator))
+        self.stream = nn.Identity()
+
+    def forward(self, ids, attention_mask=None, position_ids=None):
+        mask = torch.ones_like(ids) if attention_mask is None else attention_mask
+        position_ids = torch.arange(ids.shape[1]).expand_as(ids) if position_ids is None else position_ids
+        x = self.stream(self.table[ids] * (1 + position_ids[:, :, None])) * mask[:, :, None]
+        return x.cumsum(1) / mask.cumsum(1).clamp(min=1)[:, :, None]
+
+
+def written(tmp_path, lines):
+    file = tmp_path / "ids.jsonl"
+    file.write_text("\n".join(json.dumps(line) if isinstance(line, dict) else line for line in lines))
+    return str(file)
+
+
+LINES = [
+    {"ids": [1, 2, 3, 4], "answer": 5, "against": [6, 7], "cluster": "a", "split": "test"},
+    {"ids": [8, 9], "answer": 1, "against": [2], "cluster": "b", "split": "test"},
+    {"ids": [3, 3, 3], "answer": 4, "against": [9], "cluster": "a", "split": "train"},
+]
+
+
+def read(data, network=None):
+    executor = Executor(Tiny() if network is None else network, TokenSubject(data), batch_limit=2)
+    rows = np.arange(len(data.ids))
+    cells = executor.subject.cells(rows)
+    return {name: executor.read(cells, rows, make(executor))[0][0] for name, make in token_readouts(data).items()}
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+def test_what_is_read_of_padded_sequences_is_that_of_each_alone(tmp_path, padding):
+    data = TokenFile(path=written(tmp_path, LINES), n_tokens=V, padding=padding).load()
+    assert {name: rows.tolist() for name, rows in data.splits.items()} == {"test": [0, 1], "train": [2]}
+    assert data.clusters.tolist() == [0, 1, 0]
+    found = read(data)
+    assert next(iter(token_readouts(data))) == "logit_difference"
+    for row, line in enumerate(LINES):
+        logits = Tiny()(torch.tensor([line["ids"]]))[0, -1].detach().double().numpy()
+        right, wrong = logits[line["answer"]], logits[line["against"]].mean()
+        assert found["logit_difference"][row] == pytest.approx(right - wrong, rel=1e-5)
+        assert found["loss"][row] == pytest.approx(-log_softmax(logits)[line["answer"]], rel=1e-5)
+        assert found["correct"][row] == (logits.argmax() == line["answer"])
+        assert found["kl"][row] == pytest.approx(0, abs=1e-6), "nothing is edited"
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+@pytest.mark.parametrize("padding", ["left", "right"])
+def test_a_transformer_answers_padded_sequences_like_each_alone(tmp_path, architecture, padding):
+    if importlib.util.find_spec("transformers") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("transformers is missing; make install-text")
+    import transformers
+
+    torch.manual_seed(0)
+    if architecture == "gpt2":
+        config = transformers.GPT2Config(vocab_size=V, n_positions=16, n_embd=8, n_layer=2, n_head=2)
+        network = transformers.GPT2LMHeadModel(config)
+    else:
+        config = transformers.LlamaConfig(
+            vocab_size=V, hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2
+        )
+        network = transformers.LlamaForCausalLM(config)
+    network.eval().config.use_cache = False
+    data = TokenFile(path=written(tmp_path, LINES), n_tokens=V, padding=padding).load()
+    found = read(data, network)["loss"]
+    for row, line in enumerate(LINES):
+        with torch.no_grad():
+            logits = network(torch.tensor([line["ids"]])).logits[0, -1].double().numpy()
+        assert found[row] == pytest.approx(-log_softmax(logits)[line["answer"]], abs=1e-5)
+
+
+def test_without_answers_every_next_token_is_asked_for(tmp_path):
+    lines = [{"ids": line["ids"]} for line in LINES]
+    data = TokenFile(path=written(tmp_path, lines), n_tokens=V, padding="left").load()
+    loss = read(data)["loss"]
+    for row, line in enumerate(lines):
+        logits = Tiny()(torch.tensor([line["ids"]]))[0].detach().double().numpy()
+        each = [-log_softmax(logits[at])[token] for at, token in enumerate(line["ids"][1:])]
+        assert loss[row] == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_the_divergence_is_that_from_the_unedited_answers():
+    data = RepeatedTokens(n_sequences=3, n_reference=0, length=3, n_tokens=V, lowest=1).load()
+    network = Tiny()
+    executor = Executor(network, TokenSubject(data))
+    readout = token_readouts(data)["kl"](executor)
+    edited = torch.randn(3, data.ids.shape[1], V)
+    base = log_softmax(network(data.ids).detach().double().numpy(), axis=2)
+    other = log_softmax(edited.double().numpy(), axis=2)
+    at = data.targets.positions
+    expected = [(np.exp(base[k, p]) * (base[k, p] - other[k, p])).sum(-1).mean() for k, p in enumerate(at)]
+    np.testing.assert_allclose(readout.read(edited, np.arange(3))[0][0], expected, rtol=1e-4)
+
+
+def test_pooled_values_leave_out_padding_and_the_first_token(tmp_path):
+    path = written(tmp_path, LINES)
+    for padding in ("left", "right"):
+        for sink in (True, False):
+            data = TokenFile(path=path, n_tokens=V, padding=padding, sink=sink).load()
+            network = Tiny()
+            found = Executor(network, TokenSubject(data)).vectors("stream", np.arange(3))
+            for row, line in enumerate(LINES):
+                alone = network.table[line["ids"]] * torch.arange(1, len(line["ids"]) + 1)[:, None]
+                expected = alone[1 if sink else 0 :].mean(0).detach().numpy()
+                np.testing.assert_allclose(found[row], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["no json"], "line 1: is no JSON"),
+        ([{"ids": []}], "needs an object with whole numbers"),
+        ([{"ids": [1, True]}], "needs an object with whole numbers"),
+        ([{"ids": [1, 2], "answer": 1.5}], "answer must be a token id"),
+        ([{"ids": [1, 2], "answer": 3}, {"ids": [1, 2]}], "1 of 2 sequences have an answer"),
+        ([{"ids": [1]}], "a next one needs two"),
+        ([{"ids": [1, V]}], "there are 11 tokens"),
+        ([{"ids": [1, 2], "answer": V}], "there are 11 tokens"),
+        ([""], "holds no sequence"),
+    ],
+)
+def test_lines_that_are_no_sequences_are_refused(tmp_path, lines, message):
+    with pytest.raises(DataError, match=message):
+        TokenFile(path=written(tmp_path, lines), n_tokens=V).load()
+
+
+def test_targets_that_do_not_fit_are_refused():
+    ids = torch.zeros(2, 3, dtype=torch.long)
+
+    def data(positions, tokens):
+        targets = Targets(np.array(positions), np.array(tokens))
+        return TokenData(ids, None, np.arange(2), (), {"all": np.arange(2)}, V, targets=targets)
+
+    with pytest.raises(DataError, match="sequence 1 has no target"):
+        data([[0], [-1]], [[1], [1]])
+    with pytest.raises(DataError, match="after position 3"):
+        data([[0], [3]], [[1], [1]])
+    assert data([[0], [2]], [[1], [1]]).digest != data([[0], [1]], [[1], [1]]).digest
+
+
+def block(names):
+    made = nn.Module()
+    for name in names:
+        parent = made
+        *outer, last = name.split(".")
+        for part in outer:
+            if not hasattr(parent, part):
+                parent.add_module(part, nn.Module())
+            parent = getattr(parent, part)
+        parent.add_module(last, nn.Linear(4, 4))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("listed", "out"),
+    [
+        ("model.layers", "self_attn.o_proj"),
+        ("transformer.h", "attn.c_proj"),
+        ("gpt_neox.layers", "attention.dense"),
+        ("encoder.layer", "attention.output.dense"),
+    ],
+)
+def test_short_names_in_the_usual_layouts(listed, out):
+    network = nn.Module()
+    *outer, last = listed.split(".")
+    parent = network
+    for part in outer:
+        parent.add_module(part, nn.Module())
+        parent = getattr(parent, part)
+    parent.add_module(last, nn.ModuleList(block([out, "mlp.up"]) for _ in range(3)))
+    assert place("L1H2", network) == f"{listed}.1.{out}.input|head:2"
+    assert place("L2.heads[pos=-1]", network) == f"{listed}.2.{out}.input[pos=-1]"
+    assert place("L0H1+3|pos:-1", network) == f"{listed}.0.{out}.input|head:1+3|pos:-1"
+    assert place("L0.mlp", network) == f"{listed}.0.mlp"
+    assert place("L0.resid_pre", network) == f"{listed}.0.input" and place("L0.resid_post", network).endswith(
+        "0.output"
+    )
+    assert len(places("L*.attn", network)) == 3 and places("fc.input", network) == ("fc.input",)
+    for text, message in (("L3.mlp", "has 3 layers"), ("L0.mpl", "no such part"), ("L*.mlp", "names 3 places")):
+        with pytest.raises(ConfigError, match=message):
+            place(text, network)
