@@ -423,6 +423,30 @@ class Executor:
         self._visit(tuple(sites), columns, keep)
         return {site: np.concatenate([parts[start] for start in sorted(parts)]) for site, parts in found.items()}
 
+    def ranges_at(self, sites: Sequence[str], columns: Ints, *, over_positions: bool) -> dict[str, Floats]:
+        """Return by how much each channel differs between contexts, unedited, at several sites: ``[d]``, max - min.
+
+        Args:
+            sites: Where.
+            columns: Which contexts.
+            over_positions: Whether positions are compared with each other too, or each with itself only.
+        """
+        ends: dict[Site, tuple[Tensor, Tensor]] = {}
+
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            h = value.movedim(axis, 1)
+            flat = (h.flatten(2) if h.ndim > 2 else h[:, :, None]).double()
+            if over_positions:
+                flat = flat.movedim(2, 1).flatten(0, 1)[:, :, None]
+            low, high = flat.amin(0), flat.amax(0)
+            known = ends.get(where)
+            ends[where] = (low, high) if known is None else (low.minimum(known[0]), high.maximum(known[1]))
+
+        self._visit(tuple(sites), columns, keep)
+        found = {site: ends[Site.parse(site)] for site in sites}
+        return {site: (high - low).amax(1).cpu().numpy() for site, (low, high) in found.items()}
+
     def _visit(self, sites: tuple[str, ...], columns: Ints, keep: Callable[[slice, Given, Site, Tensor], None]) -> None:
         """Run contexts unedited and hand over the raw value at every site, batch by batch.
 

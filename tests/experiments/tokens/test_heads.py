@@ -140,3 +140,33 @@ def test_what_cannot_be_asked_is_refused_beforehand(data):
         HeadAblation().validate(setup_of(data, plain))
     with pytest.raises(ConfigError, match="name each once"):
         HeadAblation(ablations=[])
+
+
+class TwoHeads(torch.nn.Module):
+    """Head 0 holds the position alone, head 1 holds a token in one of two orders: the same mean, other values."""
+
+    def __init__(self):
+        super().__init__()
+        attn = torch.nn.Module()
+        attn.out, attn.n_heads = torch.nn.Linear(2, 2, bias=False), 2
+        self.layers = torch.nn.ModuleList([torch.nn.ModuleDict({"attn": attn})])
+
+    def forward(self, tokens):
+        places = torch.arange(tokens.shape[1], dtype=torch.float32).expand_as(tokens)
+        return self.layers[0]["attn"].out(torch.stack([places, tokens.float()], -1))
+
+
+def test_a_head_is_constant_only_where_no_value_that_is_set_differs():
+    """Values whose mean over positions is the same in all contexts are not constant; a mean is one over positions."""
+    from paribus.experiments.any._head_ablation import CONSTANT
+    from paribus.subjects.tokens.data import Targets, TokenData
+
+    ids = torch.tensor([[1, 2], [2, 1]] * 10)
+    targets = Targets(np.ones((20, 1), np.int64), np.zeros((20, 1), np.int64))
+    splits = {"train": np.arange(10), "test": np.arange(10, 20)}
+    data = TokenData(ids, None, np.arange(20), (), splits, n_tokens=3, targets=targets)
+    _, recorder = performed(HeadAblation(ablations=["mean", "resample"], ks=[]), setup_of(data, TwoHeads()))
+    frame = recorder.tables["heads"].frame.set_index(["ablation", "head"])
+    remarks = {key: frame.loc[key, "remark"] for key in frame.index}
+    assert remarks == {("mean", 0): "", ("mean", 1): "", ("resample", 0): CONSTANT, ("resample", 1): ""}
+    assert frame.loc[("resample", 0), "mean_delta"] == 0 and frame.loc[("mean", 0), "mean_delta"] != 0

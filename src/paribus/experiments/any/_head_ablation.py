@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Ints
 from paribus.engine.short_names import layer_of
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.head_ablation import HeadAblation
@@ -80,7 +81,7 @@ class _Measuring:
 
     def parts(self) -> tuple[Part, list[Part], float]:
         """Return the rows of single heads, those of sets, and the mean of the readout with all heads."""
-        order: Ints = np.argsort(-self._sizes(), kind="stable")
+        order = ranked(self.setup, self.at, self.units, self.rows)
         found = self._ablated(singles(len(self.names)), self.rows.reported, 0)
         rank = np.empty(len(self.names), np.int64)
         rank[order] = np.arange(len(rank)) + 1
@@ -98,11 +99,6 @@ class _Measuring:
         ]
         single = Part(self.at.epoch, labels, found.sums, found.means[1:])
         return single, self._sets(order), float(found.means[0])
-
-    def _sizes(self) -> Floats:
-        """Return the size of what each head does alone in contexts fitted on ``[k]``."""
-        found = self._ablated(singles(len(self.names)), self.rows.fit, 0)
-        return np.nan_to_num(np.abs(found.sums.means), nan=-1.0)
 
     def _ablated(self, off: Bools, rows: Ints, n_null: int) -> Ablated:
         rng = self.setup.rng(f"head_ablation {self.ablation}")
@@ -138,14 +134,16 @@ class _Measuring:
         return [(layer, int(name.rpartition(" ")[2])) for name in self.names]
 
     def _constant(self) -> Bools:
-        """Return which heads have the same value in all contexts ``[k]``, so that a mean or a donor changes nothing."""
+        """Return which heads this ablation leaves as they are, as their value never differs in these contexts ``[k]``.
+
+        A donor's value is that of the same position, so only contexts count; a mean is one over positions too.
+        """
         if self.ablation == "zero":
             return np.zeros(len(self.names), bool)
-        executor, some = self.at.executor, self.rows.reported
-        spread = {site: found.std(0) for site, found in executor.vectors_at(self.units.sites, some).items()}
-        scale = {site: np.abs(found).max() + 1e-30 for site, found in spread.items()}
-        largest = max(scale.values())
-        return np.array([spread[site][channels].max() <= 1e-6 * largest for site, channels in self._channels()])
+        together = self.ablation == "mean"
+        ranges = self.at.executor.ranges_at(self.units.sites, self.rows.reported, over_positions=together)
+        largest = max(float(found.max()) for found in ranges.values())
+        return np.array([ranges[site][channels].max() <= 1e-6 * largest for site, channels in self._channels()])
 
     def _channels(self) -> list[tuple[str, list[int]]]:
         if isinstance(self.units, LayeredHeads):
