@@ -62,11 +62,13 @@ class Promised:
         n_entries: The most entries it can have.
         n_clusters: The most clusters it can be from.
         n_contexts: The most contexts.
+        signed: Whether its differences can be of either sign, so that signs can be flipped.
     """
 
     n_entries: int
     n_clusters: int
     n_contexts: int
+    signed: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ class OnRay:
         self._init, self._remote = _plain(init), _plain(remote)
 
     def launch(self) -> None:
-        """Run the jobs; what became of them stands in ``task.ended``."""
+        """Run the jobs; how they ended is in ``task.ended``."""
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         ray, mine = self._ray, not self._ray.is_initialized()
         if mine:

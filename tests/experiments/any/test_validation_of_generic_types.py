@@ -250,6 +250,13 @@ def test_several_networks_and_few_clusters_are_refused_before_anything_is_measur
         ShuffleNull(target=ALONE).validate(few)
 
 
+def test_signs_of_a_divergence_are_not_flipped_while_its_halves_may_be_compared():
+    target = Ablate(factor=factors.Units(), place="blocks.0", readout="kl")
+    with pytest.raises(ConfigError, match="a divergence \\(readout=kl\\) is never below 0"):
+        ShuffleNull(target=target).validate(on_sequences())
+    SplitHalf(target=target).validate(on_sequences())
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [

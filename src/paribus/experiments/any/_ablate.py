@@ -69,7 +69,7 @@ def promised(experiment: Ablate, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
     rows = rows_of(experiment, setup, fitted=True)
     units = as_units(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    return promise(setup, rows, min(experiment.n_units, len(units.names)))
+    return promise(experiment, setup, rows, min(experiment.n_units, len(units.names)))
 
 
 def _measured(

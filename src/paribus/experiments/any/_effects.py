@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats
+from paribus.experiments.any._readouts import KL
 from paribus.experiments.any._session import Rows
 from paribus.experiments.base import Recorder
 from paribus.experiments.headline import largest_size
@@ -22,7 +23,6 @@ from paribus.stats.effects import effect_table, established, skew_warnings
 from paribus.stats.inclusion import DRAWS, inclusion
 from paribus.stats.max_flip import max_flip, smallest_max_flip
 
-KL = "kl"
 LEAST_TESTED = 6
 """Contexts below which a row has no test and no interval."""
 

@@ -89,7 +89,7 @@ def promised(experiment: Grid, setup: NetworkSetup) -> Promised:
     one, other = (
         as_factor(bind(name, spec, experiment, setup, executor), name) for name, spec in experiment.factors().items()
     )
-    return promise(setup, rows, (one.n_levels - 1) * (other.n_levels - 1))
+    return promise(experiment, setup, rows, (one.n_levels - 1) * (other.n_levels - 1))
 
 
 def _measured(

@@ -88,7 +88,7 @@ def promised(experiment: Interact, setup: NetworkSetup) -> Promised:
     rows = rows_of(experiment, setup, fitted=True)
     units = _several(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
     n = min(experiment.n_units, len(units.names))
-    return promise(setup, rows, sum(math.comb(n, size) for size in range(2, experiment.order + 1)))
+    return promise(experiment, setup, rows, sum(math.comb(n, size) for size in range(2, experiment.order + 1)))
 
 
 def _measured(

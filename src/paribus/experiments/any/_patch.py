@@ -99,7 +99,7 @@ def effect_vector(experiment: Patch, setup: NetworkSetup, recorder: Recorder) ->
 def promised(experiment: Patch, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
     ways = _ways(experiment, setup)
-    return promise(setup, ways[0].rows, len(ways) * len(experiment.at()))
+    return promise(experiment, setup, ways[0].rows, len(ways) * len(experiment.at()))
 
 
 def _measured(experiment: Patch, setup: NetworkSetup, at: At, way: _Way, recorder: Recorder) -> Patched:

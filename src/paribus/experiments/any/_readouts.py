@@ -24,7 +24,9 @@ from paribus.measure.readout import (
     Readout,
 )
 
-__all__ = ["NEED_LABELS", "readout_of"]
+__all__ = ["KL", "NEED_LABELS", "readout_of"]
+KL = "kl"
+"""The readout that is never below 0, so that no test of 0 says anything."""
 MOST_MOMENTS = 2000
 """Contexts on which like features are looked for."""
 NEED_LABELS = ("correct", "label_margin", "loss")
@@ -57,7 +59,7 @@ def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> 
             "loss": Loss,
         }
         return kind, made[kind](label)
-    if kind == "kl":
+    if kind == KL:
         _refuse(not flat or width < 2, f"readout=kl: needs outputs [n, classes]; the network gives {width} per context")
         return kind, Divergence()
     wanted = 2 if kind == "logit_difference" else 1
@@ -126,7 +128,7 @@ def _chosen(executor: Executor, width: int, flat: bool, named: bool) -> str:
     if label is not None and flat and _are_classes(label, width):
         return "label_margin"
     _refuse(not flat, "experiment.readout: the network's output is no vector per context; name outputs or a feature")
-    return "kl"
+    return KL
 
 
 def _are_classes(label: object, width: int) -> bool:

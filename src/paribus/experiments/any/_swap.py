@@ -8,6 +8,7 @@ import pandas as pd
 from paribus.arrays import Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._readouts import KL
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any._vector import vector_of, without_nulls
@@ -97,7 +98,7 @@ def promised(experiment: Swap, setup: NetworkSetup) -> Promised:
     own: Ints | None = factor.observed(rows.reported)
     assert own is not None
     shown = np.bincount(own[own >= 0], minlength=factor.n_levels)
-    return promise(setup, rows, int((shown >= LEAST_TESTED).sum()) * (factor.n_levels - 1))
+    return promise(experiment, setup, rows, int((shown >= LEAST_TESTED).sum()) * (factor.n_levels - 1))
 
 
 def _measured(
@@ -113,7 +114,7 @@ def _measured(
 
 
 def _refuse_kl(kind: str) -> None:
-    if kind == "kl":
+    if kind == KL:
         raise ConfigError(
             "experiment.readout: say what is read; kl is a distance from one baseline, a swap has one for each context"
         )

@@ -88,7 +88,7 @@ def promised(experiment: Sweep, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
     rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
     factor = as_factor(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    return promise(setup, rows, factor.n_levels - 1)
+    return promise(experiment, setup, rows, factor.n_levels - 1)
 
 
 def _measured(experiment: Sweep, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder) -> tuple[Factor, Swept]:

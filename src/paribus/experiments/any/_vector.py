@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from paribus.arrays import Floats
+from paribus.experiments.any._readouts import KL, readout_of
 from paribus.experiments.any._session import At, Rows
+from paribus.experiments.any.generic import Generic
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
@@ -20,10 +22,11 @@ def without_nulls(setup: NetworkSetup) -> NetworkSetup:
     return replace(setup, stats=replace(setup.stats, n_null=0, n_permutations=99, n_bootstrap=100))
 
 
-def promised(setup: NetworkSetup, rows: Rows, n_entries: int) -> Promised:
+def promised(experiment: Generic, setup: NetworkSetup, rows: Rows, n_entries: int) -> Promised:
     """Return what is known of a vector of the contexts that are reported, before anything is measured."""
     n_clusters = len(np.unique(setup.contexts.cluster[rows.reported]))
-    return Promised(n_entries=n_entries, n_clusters=n_clusters, n_contexts=len(rows.reported))
+    kind, _ = readout_of(experiment, setup, setup.executor())
+    return Promised(n_entries=n_entries, n_clusters=n_clusters, n_contexts=len(rows.reported), signed=kind != KL)
 
 
 def vector_of(at: At, rows: Rows, labels: Sequence[str], sums: ClusterSums, recorder: Recorder) -> EffectVector:

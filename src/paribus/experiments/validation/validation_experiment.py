@@ -29,6 +29,7 @@ class Validation(Experiment):
     subjects: ClassVar[tuple[str, ...]] = (ANY,)
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
     takes_dtype: ClassVar[bool] = True
+    flips_signs: ClassVar[bool] = False
 
     target: Any = field(help="The experiment to validate: experiment@experiment.target=TYPE, and its variables.")
 
@@ -74,6 +75,11 @@ class Validation(Experiment):
             )
         if promised.n_clusters < FEW_CLUSTERS:
             raise ConfigError(few_clusters(self, promised.n_clusters, clusters_called(self.target)))
+        if self.flips_signs and not promised.signed:
+            raise ConfigError(
+                f"{self.type}: signs are flipped, and a divergence (readout=kl) is never below 0, so any effect would "
+                "stand out; choose another readout with experiment.target.readout"
+            )
 
 
 def declares_vector(kind: type) -> bool:

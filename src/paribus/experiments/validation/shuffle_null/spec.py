@@ -21,6 +21,7 @@ class ShuffleNull(Validation):
 
     type: ClassVar[str] = "shuffle_null"
     version: ClassVar[int] = 2
+    flips_signs: ClassVar[bool] = True
     summary: ClassVar[str] = "another experiment's effects against the same under shuffled activations or sign flips"
 
     n_shuffles: int = field(499, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")
