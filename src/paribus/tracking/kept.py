@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PARENT_TAG = "mlflow.parentRunId"
+NAME_TAG = "mlflow.runName"
 MODEL_TAG = "produces_model"
 SPOOLED_TAG = "mlflow.paribus.spooled"
 """The tag of a run that was made while its server was away: the id that it had until it was delivered."""
@@ -72,17 +73,45 @@ class KeptRun:
 def kept(run: Run, experiment: str) -> KeptRun:
     """Return what an MLflow run says, typed."""
     info, data = run.info, run.data
-    return KeptRun(
+    return kept_run(
         run_id=info.run_id,
-        name=info.run_name or "",
+        name=info.run_name,
         status=info.status,
         experiment=experiment,
-        started_at=_time(info.start_time or 0),
-        ended_at=_time(info.end_time) if info.end_time else None,
+        start=info.start_time,
+        end=info.end_time,
         params={name: from_text(value) for name, value in data.params.items()},
-        metrics={**data.metrics, **read_non_finite(data.tags.get(NON_FINITE_TAG))},
-        tags=dict(data.tags),
-        artifact_uri=info.artifact_uri or "",
+        metrics=data.metrics,
+        tags=data.tags,
+        artifact_uri=info.artifact_uri,
+    )
+
+
+def kept_run(
+    *,
+    run_id: str,
+    name: str | None,
+    status: str,
+    experiment: str,
+    start: int | None,
+    end: int | None,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    artifact_uri: str | None,
+) -> KeptRun:
+    """Return a run from what a store says of it; ``start`` and ``end`` in milliseconds since the epoch."""
+    return KeptRun(
+        run_id=run_id,
+        name=name or tags.get(NAME_TAG, ""),
+        status=status,
+        experiment=experiment,
+        started_at=_time(start or 0),
+        ended_at=_time(end) if end else None,
+        params=params,
+        metrics={**metrics, **read_non_finite(tags.get(NON_FINITE_TAG))},
+        tags=dict(tags),
+        artifact_uri=artifact_uri or "",
     )
 
 

@@ -5,18 +5,15 @@ An embedded store is read with one read-only query over MLflow's own tables; a s
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from paribus.errors import DataError
 from paribus.spec import path_of
 from paribus.tracking.artifacts import local_path
+from paribus.tracking.embedded import opened
 from paribus.tracking.heartbeat import is_lost
 from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG, PARENT_TAG
 from paribus.tracking.life_mark import LIFE_TAG, life_mark
@@ -31,8 +28,6 @@ _TAGS = (
     "identity", "experiment_type", "study", "sweep", "error_message", "code_version", FAILURE_TAG, PARENT_TAG, LIFE_TAG,
     ASKED_TAG,
 )  # fmt: skip
-_SECONDS = 20.0
-"""How long to wait for a database that is being written."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +86,11 @@ def _read(database: Path, experiment: str) -> list[RunState]:
         f"select t.run_uuid, t.key, t.value from tags t join runs r on r.run_uuid = t.run_uuid "
         f"where r.lifecycle_stage = 'active' and r.experiment_id in ({chosen}) and t.key in ({named})"
     )
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
-            found: dict[str, dict[str, str]] = {}
-            for run_id, key, value in connection.execute(tags, (experiment, *_TAGS)):
-                found.setdefault(run_id, {})[key] = value
-            rows = connection.execute(runs, (experiment,)).fetchall()
-    except sqlite3.Error as error:
-        raise DataError(f"{database}: cannot be read ({error}); paribus doctor says more") from None
+    with opened(database) as connection:
+        found: dict[str, dict[str, str]] = {}
+        for run_id, key, value in connection.execute(tags, (experiment, *_TAGS)):
+            found.setdefault(run_id, {})[key] = value
+        rows = connection.execute(runs, (experiment,)).fetchall()
     now = time.time()
     return [
         _state(run_id, name, status, start, end, uri, found.get(run_id, {}), now)

@@ -15,7 +15,7 @@ from paribus import results
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, write_text
 from paribus.spec import path_of
-from paribus.tracking import _mlflow, heartbeat, local, manifest, server, views
+from paribus.tracking import _mlflow, embedded, heartbeat, local, manifest, server, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
 from paribus.tracking.environment import no_deprecations, quiet
@@ -111,6 +111,24 @@ class MlflowStore:
             limit: The most runs to return.
             everywhere: Search all MLflow experiments of the store, not only this one.
         """
+        if self._root is not None and (asked := embedded.conditions(where)) is not None:
+            return embedded.read_runs(self._root / local.DATABASE, self._chosen(everywhere), asked, limit)
+        return self._searched(where, limit, everywhere)
+
+    def _chosen(self, everywhere: bool) -> dict[str, str]:
+        """Return the MLflow experiments of the embedded store to look into, by id: all that hold runs, or this one."""
+        assert self._root is not None
+        database = self._root / local.DATABASE
+        there = embedded.experiments(database)
+        if everywhere:
+            return {number: name for number, name in there.items() if _holds_runs(name)}
+        found = {number: name for number, name in there.items() if name == self.experiment}
+        if not found and self.experiment in embedded.experiments(database, deleted=True).values():
+            raise self._deleted()
+        return found
+
+    def _searched(self, where: str, limit: int | None, everywhere: bool) -> list[KeptRun]:
+        """Return runs as MLflow finds them."""
         if everywhere:
             ids = list(self._experiments())
         else:
@@ -178,7 +196,20 @@ class MlflowStore:
     def artifacts(self, run_id: str, folder: str = "") -> list[str]:
         """Return the paths of the files directly in a folder of the run."""
         path = safe_path(folder) if folder else None
-        return [found.path for found in self._client.list_artifacts(run_id, path) if not found.is_dir]
+        where = self._folder(run_id) if self._root is not None else None
+        if where is None:
+            return [found.path for found in self._client.list_artifacts(run_id, path) if not found.is_dir]
+        listed = inside(where, path) if path else where
+        if not listed.is_dir():
+            return []
+        return sorted(f"{path}/{file.name}" if path else file.name for file in listed.iterdir() if not file.is_dir())
+
+    def _folder(self, run_id: str) -> Path | None:
+        """Return the folder of a run's files; None where they are not on this machine."""
+        uri = embedded.artifact_uri(self._root / local.DATABASE, run_id) if self._root is not None else None
+        if uri is None:  # MLflow says what is wrong with a run that is not there
+            uri = self._client.get_run(run_id).info.artifact_uri or ""
+        return local_path(uri)
 
     def download(self, run_id: str, path: str) -> Path:
         """Return an artifact as a local file or folder: itself in a local store, else a copy that lives as long as we.
@@ -186,7 +217,7 @@ class MlflowStore:
         Raises:
             DataError: If there is no such artifact, or its path leads out of the run.
         """
-        where = local_path(self._client.get_run(run_id).info.artifact_uri or "")
+        where = self._folder(run_id)
         if where is not None:
             target = inside(where, path)
             if not target.exists():
@@ -225,7 +256,7 @@ class MlflowStore:
         Raises:
             DataError: If it is not: the message says what is missing or was changed.
         """
-        where = local_path(self._client.get_run(run_id).info.artifact_uri or "")
+        where = self._folder(run_id)
         result = self.result(run_id)
         if not result.success:
             raise DataError(f"its result says that it failed: {result.error_message}")
@@ -281,7 +312,7 @@ class MlflowStore:
             if not token:
                 break
         self._names.update({e.experiment_id: e.name for e in found})
-        return [e.experiment_id for e in found if e.name != SWEEPS and not e.name.startswith(CLAIMS)]
+        return [e.experiment_id for e in found if _holds_runs(e.name)]
 
     def _name(self, experiment_id: str) -> str:
         if experiment_id not in self._names:
@@ -291,12 +322,15 @@ class MlflowStore:
     def _find_experiment(self, *, create: bool) -> str | None:
         found = self._client.get_experiment_by_name(self.experiment)
         if found is not None and found.lifecycle_stage == "deleted":
-            raise ConfigError(
-                f"tracking.experiment: {self.experiment!r} was deleted in MLflow; restore it, or choose another name"
-            )
+            raise self._deleted()
         if found is not None:
             return str(found.experiment_id)
         return self._create_experiment() if create else None
+
+    def _deleted(self) -> ConfigError:
+        return ConfigError(
+            f"tracking.experiment: {self.experiment!r} was deleted in MLflow; restore it, or choose another name"
+        )
 
     def _offer_views(self) -> None:
         """Let MLflow's UI show the columns that tell runs apart; a store that takes no such tag does without."""
@@ -321,6 +355,11 @@ class MlflowStore:
             if found is None:
                 raise ExperimentError(f"MLflow experiment {self.experiment!r}: {one_line(error)}") from error
             return str(found.experiment_id)
+
+
+def _holds_runs(experiment: str) -> bool:
+    """Return whether an MLflow experiment is one with runs of experiments."""
+    return experiment != SWEEPS and not experiment.startswith(CLAIMS)
 
 
 _clients: dict[tuple[int, str], Any] = {}
