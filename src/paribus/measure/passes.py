@@ -1,0 +1,265 @@
+"""Forward passes of one network over the cells of one subject, unedited, and what is seen on the way at any place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from paribus.arrays import Floats, Ints
+from paribus.engine.batches import Batches, number_format, to_device
+from paribus.engine.course import output_tensor
+from paribus.engine.given import Given
+from paribus.engine.hooks import at_rest, check_visited, visiting
+from paribus.engine.sites import Site
+from paribus.errors import ConfigError
+from paribus.measure.distinct import distinct
+from paribus.measure.nulls import Moments, spread
+from paribus.measure.readout import Columns
+from paribus.measure.subject import Subject
+
+_FORMATS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+Visit = Callable[[slice, Tensor, Any], None]
+"""Receives a range of distinct inputs, the vectors at the place (or the outputs), and what the network returned."""
+
+
+class Passes:
+    """Runs one network (one checkpoint) on the cells of one subject, in batches that fit into memory.
+
+    Attributes:
+        network: The network, on its device, in evaluation mode.
+        subject: What is measured.
+        device: Where it is computed.
+        format: Number format of forward passes; a half format through autocast.
+        plain: Number format of the network's weights: ``format``, or float32 where that is a half format.
+        batches: The size of a batch that fits, found out on the way.
+
+    Example:
+        >>> from paribus.measure.contexts import Contexts
+        >>> from paribus.measure.subject import ArraySubject
+        >>> net = nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 1))
+        >>> passes = Passes(net, ArraySubject(Contexts(inputs=torch.zeros(3, 2))))
+        >>> passes.width("0"), passes.vectors("1", np.arange(3)).shape
+        (5, (3, 5))
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        subject: Subject,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        batch_limit: int = 512,
+    ) -> None:
+        """Move the network to the device, in evaluation mode.
+
+        Args:
+            network: The network.
+            subject: Knows the contexts and makes them inputs.
+            device: Torch device.
+            dtype: ``float32``, ``float64``, or ``bfloat16`` and ``float16`` through autocast.
+            batch_limit: The most rows in one forward pass; halved when memory runs out.
+        """
+        self.subject, self.device = subject, torch.device(device)
+        self.format = _FORMATS[dtype]
+        self.plain = torch.float64 if dtype == "float64" else torch.float32
+        self.network = network.to(device=self.device, dtype=self.plain).eval()
+        self.batches = Batches(batch_limit)
+
+    @property
+    def rounding(self) -> float:
+        """What the same number, computed in two ways, may be off by, relative to its size.
+
+        64 times the spacing of 32- or 64-bit numbers; of half formats, whose outputs are rounded once more, their own.
+        """
+        half = self.format in (torch.bfloat16, torch.float16)
+        return float(torch.finfo(self.format).eps) if half else 64 * float(torch.finfo(self.plain).eps)
+
+    def run(self, cells: Any, place: str, visit: Visit) -> None:
+        """Run the network on flat cells ``[m]`` and hand over, batch by batch, vectors at the place and outputs."""
+        site = Site.parse(place) if place else None
+        seen: list[Tensor] = []
+
+        def keep(value: Tensor) -> Tensor:
+            seen.append(value)
+            return value
+
+        def step(rows: slice) -> None:
+            passed = self.moved(self.subject.inputs(cells[rows]))
+            if visitor is not None:  # calls of a module are counted within one pass
+                seen.clear()
+                visitor.calls = 0
+            with number_format(self.device, self.format):
+                output = passed.call(self.network)
+            if site is None or visitor is None:
+                vectors = _tensor(output, self.network)
+            else:
+                check_visited(site, visitor.calls)
+                vectors = self.subject.vectors(seen[-1], passed, site, self.network)
+            if vectors.dtype in (torch.bfloat16, torch.float16):
+                vectors = vectors.float()
+            visit(rows, vectors, output)
+
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            stack.enter_context(at_rest(self.network))
+            visitor = stack.enter_context(visiting(self.network, site, keep)) if site is not None else None
+            self.batches.run(0, len(cells.ok), step)
+
+    def moments(self, cells: Any, columns: Columns, rows: Ints, place: str) -> tuple[Moments, Floats]:
+        """Measure features ``rows`` of ``columns`` on legal cells ``[n]``, in one pass.
+
+        Returns:
+            The moments, and f and z of the first feature ``[2, n]``.
+        """
+        wanted = torch.from_numpy(rows).to(self.device)
+        first, inverse = distinct(self.subject, cells, None)
+        times = torch.from_numpy(np.bincount(inverse, minlength=len(first)).astype(np.float64))
+        done: dict[int, Tensor] = {}
+        own = np.empty((2, len(first)))
+
+        def visit(batch: slice, x: Tensor, _: Any) -> None:
+            f, z = (part.double().cpu() for part in columns.read(x, wanted))
+            weight = times[batch]
+            parts = [weight @ f, weight @ f.square(), weight @ (f > 0).double(), weight @ z, weight @ z.square()]
+            done[batch.start] = torch.stack(parts)
+            own[0, batch], own[1, batch] = f[:, 0].numpy(), z[:, 0].numpy()
+
+        self.run(cells[first], place, visit)
+        total = len(inverse)
+        mean, square, firing, mean_z, square_z = (torch.stack(list(done.values())).sum(0) / total).numpy()
+        return Moments(rows, mean, spread(mean, square), firing, spread(mean_z, square_z)), own[:, inverse]
+
+    def moved(self, passed: Given) -> Given:
+        """Return inputs on the device, in the network's number format."""
+        moved = (to_device(one, self.device) for one in passed.tensors)
+        return Given(tuple(one.to(self.plain) if one.is_floating_point() else one for one in moved), passed.names)
+
+    def vectors(self, site: str, columns: Ints) -> Floats:
+        """Return the vectors ``[b, d]`` that contexts, unedited, have at a site."""
+        cells = self.subject.cells(columns)
+        found: list[Floats] = []
+
+        def visit(batch: slice, x: Tensor, _: Any) -> None:
+            del found[_place_in(found, batch) :]
+            found.append(x.double().cpu().numpy())
+
+        self.run(cells, site, visit)
+        return np.concatenate(found)
+
+    def values(self, site: str, columns: Ints) -> Tensor:
+        """Return the whole values ``[b, d, *positions]`` that contexts, unedited, have at a site, on the CPU."""
+        found: dict[int, Tensor] = {}
+
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            found[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
+
+        self._visit((site,), columns, keep)
+        return torch.cat([found[start] for start in sorted(found)])
+
+    def vectors_at(self, sites: Sequence[str], columns: Ints) -> dict[str, Floats]:
+        """Return the vectors ``[b, d]`` that contexts, unedited, have at several sites, read in the same passes."""
+        found: dict[str, dict[int, Floats]] = {site: {} for site in sites}
+        names = {Site.parse(site): site for site in sites}
+
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            vectors = self.subject.vectors(value, passed, where, self.network)
+            found[names[where]][rows.start] = vectors.double().cpu().numpy()
+
+        self._visit(tuple(sites), columns, keep)
+        return {site: np.concatenate([parts[start] for start in sorted(parts)]) for site, parts in found.items()}
+
+    def ranges_at(self, sites: Sequence[str], columns: Ints, *, over_positions: bool) -> dict[str, Floats]:
+        """Return by how much each channel differs between contexts, unedited, at several sites: ``[d]``, max - min.
+
+        Args:
+            sites: Where.
+            columns: Which contexts.
+            over_positions: Whether positions are compared with each other too, or each with itself only.
+        """
+        ends: dict[Site, tuple[Tensor, Tensor]] = {}
+
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            h = value.movedim(axis, 1)
+            flat = (h.flatten(2) if h.ndim > 2 else h[:, :, None]).double()
+            if over_positions:
+                flat = flat.movedim(2, 1).flatten(0, 1)[:, :, None]
+            low, high = flat.amin(0), flat.amax(0)
+            known = ends.get(where)
+            ends[where] = (low, high) if known is None else (low.minimum(known[0]), high.maximum(known[1]))
+
+        self._visit(tuple(sites), columns, keep)
+        found = {site: ends[Site.parse(site)] for site in sites}
+        return {site: (high - low).amax(1).cpu().numpy() for site, (low, high) in found.items()}
+
+    def _visit(self, sites: tuple[str, ...], columns: Ints, keep: Callable[[slice, Given, Site, Tensor], None]) -> None:
+        """Run contexts unedited and hand over the raw value at every site, batch by batch.
+
+        Raises:
+            ConfigError: If the forward pass does not run one of the modules.
+        """
+        seen: dict[Site, Tensor] = {}
+        cells = self.subject.cells(columns)
+
+        def step(rows: slice) -> None:
+            seen.clear()
+            passed = self.moved(self.subject.inputs(cells[rows]))
+            with contextlib.ExitStack() as stack:
+                for where in map(Site.parse, sites):
+                    stack.enter_context(visiting(self.network, where, _noted(seen, where)))
+                stack.enter_context(number_format(self.device, self.format))
+                passed.call(self.network)
+            for where in map(Site.parse, sites):
+                if where not in seen:
+                    raise ConfigError(f"site {where}: the forward pass does not run this module; nothing to read there")
+                keep(rows, passed, where, seen[where])
+
+        with torch.inference_mode(), at_rest(self.network):
+            self.batches.run(0, len(columns), step)
+
+    def width(self, site: str) -> int:
+        """Return the number of channels at a site.
+
+        Raises:
+            ConfigError: If the network has no such site, or its value holds no vector.
+        """
+        return int(self.vectors(site, np.arange(1)).shape[1])
+
+
+def _noted(seen: dict[Site, Tensor], where: Site) -> Callable[[Tensor], Tensor]:
+    """Return an edit that changes nothing and keeps the latest value."""
+
+    def keep(value: Tensor) -> Tensor:
+        seen[where] = value
+        return value
+
+    return keep
+
+
+def _place_in(found: list[Floats], batch: slice) -> int:
+    """Return how many of the batches so far lie before ``batch``: a repeated one replaces itself."""
+    total = 0
+    for index, one in enumerate(found):
+        if total >= batch.start:
+            return index
+        total += len(one)
+    return len(found)
+
+
+def _tensor(output: Any, network: nn.Module) -> Tensor:
+    found = output_tensor(output, type(network).__name__)
+    if not isinstance(found, Tensor):
+        raise ConfigError(f"{type(network).__name__} returns a {type(found).__name__}, not a tensor")
+    return found
