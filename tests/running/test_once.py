@@ -7,6 +7,7 @@ import multiprocessing
 import pytest
 
 from paribus.running.run import run_job
+from paribus.tracking.store import MlflowStore
 
 
 def _work(job, barrier, found):
@@ -32,3 +33,23 @@ def test_one_of_several_processes_measures(store, job, seq, kind):
     assert sorted(reused for _, reused in results) == [False, True, True]
     (made_by_all,) = {run_id for run_id, _ in results}
     assert made_by_all in {run.run_id for run in runs if run.parent is None}
+
+
+def test_a_run_that_another_process_took_over_ends_as_killed_and_takes_the_others_result(store, job, monkeypatch):
+    """This machine slept for so long that another one took it for dead; nothing is counted twice."""
+    others = []
+
+    def taken_over(_store, identity):
+        if others:
+            return True
+        others.append(identity)
+        others.append(run_job(job("Measure", reuse="never"), sweep="s").run_id)
+        return False
+
+    monkeypatch.setattr(MlflowStore, "is_ours", taken_over)
+    result = run_job(job("Measure"), sweep="s")
+    ended = {run.run_id: run for run in store.runs()}
+    assert result.reused and result.run_id == others[1] and ended[result.run_id].identity == others[0]
+    (superseded,) = [run for run in ended.values() if run.run_id != result.run_id]
+    assert superseded.status == "KILLED" and "another one measures it" in superseded.tags["error_message"]
+    assert "result.json" not in store.artifacts(superseded.run_id)

@@ -94,6 +94,28 @@ def test_on_other_hosts_silence_decides_by_the_watchers_own_clock(store, monkeyp
     assert watcher.take(ONE)
 
 
+@pytest.mark.parametrize("ending", [False, True])
+def test_who_was_given_up_ends_nothing_and_who_is_ending_is_waited_for(store, monkeypatch, ending):
+    """A machine that slept is not dead: either it ends its run, or the watcher takes over, and never both."""
+    monkeypatch.setattr(ledgers, "LEAST_SILENCE", 0.05)
+    monkeypatch.setattr(ledgers, "MISSED_BEATS", 0)
+    monkeypatch.setattr(ledgers, "here", lambda: "elsewhere")
+    slept = claims(store)
+    assert slept.is_ours(ONE), "nothing is held: nothing was taken over"
+    assert slept.take(ONE)
+    assert not ending or slept.is_ours(ONE)
+    monkeypatch.setattr(ledgers, "here", lambda: "here")
+    watchers = [claims(store), claims(store)]
+    looks = 0
+    while not any(watcher.take(ONE) for watcher in watchers):
+        looks += 1
+        time.sleep(0.06)
+    assert looks == (3 if ending else 1), "one look, and one more whole time for whoever is ending its run"
+    assert slept.is_ours(ONE) is ending
+    slept.release(ONE)
+    assert not all(watcher.take(ONE) for watcher in watchers)
+
+
 @pytest.fixture
 def server_with_another_time():
     """A server whose clock is an hour ahead of ours."""

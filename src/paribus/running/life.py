@@ -39,6 +39,10 @@ class Busy(ExperimentError):
     """Another process is at the same run, and the request does not wait for it."""
 
 
+class Superseded(ExperimentError):
+    """Another process has taken the run over, having seen no sign of life of this one for long."""
+
+
 @dataclass
 class Living:
     """A run that goes on.
@@ -126,8 +130,15 @@ def once(
             raise Busy(f"{request.experiment.type}: another process is at it")
         log.info("%s: another process is at it; waiting for its result", request.experiment.type)
 
-    with store.claim(identity, busy):
-        return reusable(store, identity, check) or measure()
+    while True:
+        with store.claim(identity, busy):
+            found = reusable(store, identity, check)
+            if found is not None:
+                return found
+            try:
+                return measure()
+            except Superseded as error:
+                log.warning("%s", error)
 
 
 def reusable(store: Store, identity: str, check: Callable[[Result], None] | None = None) -> Result | None:
@@ -183,6 +194,10 @@ def live(
         living.result = living.complete(work(living))
         living.result = keeping.keep(living.result, living.run, request.figure_formats)
         with SignalsHeld():
+            if not store.is_ours(identity):
+                raise Superseded(
+                    f"{living.recorder.name}: it gave no sign of life for too long, and another one measures it"
+                )
             keeping.seal(living.result, living.run)
             living.workspace.remove()
     except BaseException as error:
@@ -255,11 +270,14 @@ def end_badly(living: Living, error: BaseException) -> bool:
     The status is set first: whatever goes wrong after that, the run is not left RUNNING. Where the store does not even
     take that, nothing more is written: nobody can say in which state the run is.
     """
-    killed = isinstance(error, KeyboardInterrupt)
-    message = f"interrupted ({error})" if killed and str(error) else "interrupted" if killed else one_line(error)
+    interrupted = isinstance(error, KeyboardInterrupt)
+    killed = interrupted or isinstance(error, Superseded)
+    message = one_line(error)
+    if interrupted:
+        message = f"interrupted ({error})" if str(error) else "interrupted"
     run = living.run
     try:
-        run.finish("KILLED" if killed else "FAILED", message, failures.kind(error))
+        run.finish("KILLED" if killed else "FAILED", message, failures.INTERRUPTED if killed else failures.kind(error))
     except Exception as problem:
         log.error("%s: its end could not be recorded: %s", living.recorder.name, one_line(problem))
     if run.status is None or run.status == FINISHED:

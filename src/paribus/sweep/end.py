@@ -19,7 +19,7 @@ from paribus.running.sequence import Sequence
 from paribus.running.steps import uncompared
 from paribus.sweep.outcome import Outcome, counts
 from paribus.tracking.delivery import arrived
-from paribus.tracking.spool import answers, plain
+from paribus.tracking.spool import ROOT, answers, plain
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def finish(
         The comparisons' results.
 
     Raises:
-        ExperimentError: If a comparison failed.
+        ExperimentError: If a comparison failed, or cannot be made because the server is away.
     """
     folder = Path(output_dir) if output_dir is not None else single_folder()
     results: list[Result] = []
@@ -63,7 +63,10 @@ def finish(
         print(f"\n{counts(ended, expected=len(jobs))}")
     for request in _by_store([from_job(job, sweep=sweep) for job in jobs]):
         if (away := _away(request)) is not None:
-            problems.append(away)
+            if _comparison(request) is not None and not interrupted:
+                problems.append(away)  # it is missing
+            else:
+                log.warning("%s", away)
             continue
         store = open_store(request.tracking)
         if interrupted:
@@ -99,7 +102,7 @@ def _away(request: Request) -> str | None:
     uri = plain(str(spec.uri))
     if not answers(str(spec.uri)):
         then = ", then the same command makes the comparison" if _comparison(request) is not None else ""
-        return f"{uri} does not answer; once it does, paribus sync delivers the runs{then}"
+        return f"{uri} does not answer; once it does, paribus sync delivers the runs that wait in {ROOT}{then}"
     if (said := arrived(spec)) is not None:
         print(said)
     return None

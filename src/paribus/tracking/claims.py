@@ -80,6 +80,14 @@ class Claims(ABC):
             del self._held[identity]
             self._unlock(identity)
 
+    def is_ours(self, identity: str) -> bool:
+        """Return whether a claim held here was not taken over by another process; a lock of the kernel cannot be.
+
+        Args:
+            identity: Identity of a run; true also where nothing of it is held.
+        """
+        return True
+
     @abstractmethod
     def _lock(self, identity: str) -> bool:
         """Take the claim for this process if no other holds it, and say whether it is ours."""

@@ -130,7 +130,7 @@ class _Delivery:
         self._names = {each.experiment_id: each.name for each in self._from.search_experiments(max_results=PAGE)}
         self._stores: dict[str, MlflowStore] = {}
         self._ids: dict[str, str] = {}
-        self._held: list[tuple[LedgerClaims, str]] = []
+        self._held: dict[str, tuple[LedgerClaims, str]] = {}
         self._busy: set[str] = set()
 
     def all(self) -> Delivered:
@@ -148,7 +148,7 @@ class _Delivery:
                 for run in sorted(ended, key=lambda run: (run.info.end_time, PARENT_TAG not in run.data.tags)):
                     self._fill(run)
             finally:
-                for claims, identity in self._held:
+                for claims, identity in self._held.values():
                     claims.release(identity)
             arrived = sum(self._is_marked(run) for run in left) - sum(there)
             delivered = Delivered(arrived, sum(there), len(left) - arrived - sum(there))
@@ -191,7 +191,7 @@ class _Delivery:
         if not claims.take(identity):
             self._busy.add(local)
             return False
-        self._held.append((claims, identity))
+        self._held[local] = (claims, identity)
         begun = self._ids.get(local)
         same = [
             each.run_id
@@ -236,6 +236,9 @@ class _Delivery:
             if run.inputs is not None and run.inputs.dataset_inputs:
                 store.client.log_inputs(target, run.inputs.dataset_inputs)
             self._files(run, store.client, target)
+            claims, identity = self._held.get(run.info.run_id, (None, ""))
+            if claims is not None and not claims.is_ours(identity):  # we slept, and another process is at it now
+                return
             tags = [_mlflow.RunTag(key, value) for key, value in self._tags(run).items()]
             store.client.log_batch(target, tags=[*tags, _mlflow.RunTag(SPOOLED_TAG, run.info.run_id)])
             store.client.set_terminated(target, run.info.status, end_time=run.info.end_time)

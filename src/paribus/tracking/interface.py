@@ -36,6 +36,9 @@ class Store(Protocol):
     def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
         """Be the only one to measure an identity; wait while another does, having called ``busy`` once."""
 
+    def is_ours(self, identity: str) -> bool:
+        """Return whether the claim held on an identity, if one is, has not been taken over by another process."""
+
     def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return the latest finished run that produced a model."""
 
@@ -98,6 +101,10 @@ class FileStore:
     def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
         """Claim nothing: no run is found again, so that each is measured."""
         return nullcontext()
+
+    def is_ours(self, identity: str) -> bool:
+        """Return True."""
+        return True
 
     def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return None."""

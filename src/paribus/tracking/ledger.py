@@ -7,6 +7,10 @@ follow each other without a gap; who finds the latest one ended, or its holder d
 
 A holder on this machine is dead when its process is gone. One elsewhere is dead when its sign of life has not changed
 while *this* process has watched it for long enough: no clocks are compared, they may be an hour apart.
+
+A machine that slept for an hour was not dead. So whoever takes over from another machine, and whoever is about to end a
+run, first writes ``<identity>.<generation>.fence``, which only one of the two can: a holder that was given up ends no
+run, and one that is just ending its run is given the time for it.
 """
 
 from __future__ import annotations
@@ -33,7 +37,8 @@ CLAIMS = "paribus claims"
 ROOT_TAG = "mlflow.paribus.root"
 BEAT = "mlflow.paribus.beat."
 """Beginning of the tags of a ledger that hold the signs of life, one for each process that holds a claim."""
-END = "end"
+END, FENCE = "end", "fence"
+TAKEN_OVER = "taken over"
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class LedgerClaims(Claims):
         self._others: set[str] = set()
         self._owed: set[str] = set()
         self._watched: dict[str, tuple[str | None, float]] = {}
+        self._ending: set[str] = set()
         self._pulse: threading.Event | None = None
 
     @classmethod
@@ -109,9 +115,27 @@ class LedgerClaims(Claims):
         generation, holder, ended = latest(run.params, identity)
         if not ended and self._is_mine(holder) and f"{identity}.{generation}.{END}" not in self._owed:
             return self._got(identity, generation)  # taken, now or earlier, by a try whose answer was lost
-        if ended or self._is_dead(holder, run.tags):
+        if ended or (self._is_dead(holder, run.tags) and self._fenced_off(f"{identity}.{generation}", holder)):
             return self._try(identity, generation + 1, mine)
         self._others.add(identity)
+        return False
+
+    def is_ours(self, identity: str) -> bool:
+        """Return whether what this process holds was not taken over meanwhile; from then on it cannot be."""
+        generation = self._taken.get(identity)
+        if generation is None:
+            return True
+        return self._first(f"{identity}.{generation}.{FENCE}", self._me.text())
+
+    def _fenced_off(self, claim: str, holder: str) -> bool:
+        """Keep a holder elsewhere that seems dead from ending its run; one that is ending it has time once more."""
+        said = read_holder(holder)
+        if said is None or said.host == here() or self._first(f"{claim}.{FENCE}", TAKEN_OVER):
+            return True
+        if claim in self._ending:
+            return True
+        self._ending.add(claim)
+        self._watched.pop(holder, None)
         return False
 
     def _unlock(self, identity: str) -> None:
@@ -131,15 +155,15 @@ class LedgerClaims(Claims):
 
     def _try(self, identity: str, generation: int, mine: str) -> bool:
         """Try to be the holder of a generation."""
-        key = f"{identity}.{generation}"
+        return self._first(f"{identity}.{generation}", mine) and self._got(identity, generation)
+
+    def _first(self, key: str, value: str) -> bool:
+        """Write a param of the ledger, and say whether it has this value now: the first that is written stays."""
         try:
-            self._client.log_param(self._run, key, mine)
-        except (
-            Exception
-        ):  # refused, or the server failed: the ledger decides, and is not to be asked where that is away
-            if self._client.get_run(self._run).data.params.get(key) != mine:
-                return False
-        return self._got(identity, generation)
+            self._client.log_param(self._run, key, value)
+        except Exception:  # refused, or the server failed: the ledger decides, and is not to be asked if that is away
+            return self._client.get_run(self._run).data.params.get(key) == value
+        return True
 
     def _got(self, identity: str, generation: int) -> bool:
         self._others.discard(identity)

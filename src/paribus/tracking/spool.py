@@ -167,6 +167,10 @@ class SpoolingStore:
             self._ask(lambda store: held.enter_context(store.claim(identity, busy)))
             yield
 
+    def is_ours(self, identity: str) -> bool:
+        """Return whether the claim held on an identity, if one is, has not been taken over by another process."""
+        return self._ask(lambda store: store.is_ours(identity))
+
     def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return the latest finished run that produced a model."""
         return self._ask(lambda store: store.latest_model(subject))

@@ -176,6 +176,10 @@ class MlflowStore:
         """Be the only process to measure an identity; wait while another does, having called ``busy`` once."""
         return self._claims().hold(identity, busy)
 
+    def is_ours(self, identity: str) -> bool:
+        """Return whether the claim held on an identity, if one is, has not been taken over by another process."""
+        return self._claims().is_ours(identity)
+
     def _claims(self) -> Claims:
         if self._root is not None:
             return FileClaims.of(self._root / local.ARTIFACTS)
