@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy import stats
 
 import paribus
+from paribus.cli.main import main
 from paribus.compare.compare_modular_addition import CompareModularAddition
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.stats.censored import gehan, gehan_scores
 from paribus.stats.spec import StatsSpec
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
 
 HORIZON = 1000
 REFERENCE, NO_DECAY, PIZZA = "2.0, 1.0", "0.0, 1.0", "2.0, 0.0"
@@ -197,24 +200,21 @@ def test_wrong_requests_are_refused(settings, error, message):
         compared(study(4), **settings)
 
 
-def test_the_study_runs_from_training_to_comparison(tmp_path):
-    before = os.getcwd()
-    os.chdir(tmp_path)
-    try:
-        words = [
-            "data=modular_addition",
-            "model=modular_transformer",
-            "data.p=7",
-            "model.d_model=16",
-            "stats.n_null=2",
-            "figures.formats=[]",
-        ]
-        for arm in ("modular_addition", "modular_addition_pizza"):
-            for seed in (0, 1):
-                paribus.run([f"study={arm}", *words, "experiment.steps.train.epochs=20", f"seed={seed}"])
-        result = paribus.run(["experiment=compare_modular_addition", "tracking.experiment=modular_addition"])
-    finally:
-        os.chdir(before)
+def test_the_study_runs_from_training_to_comparison(tracked_workdir):
+    words = [  # what the arms themselves bring is set for all of them
+        "study=modular_addition,modular_addition_pizza",
+        "seed=0,1",
+        "data.p=7",
+        "model.d_model=16",
+        "experiment.steps.train.epochs=20",
+        "stats.n_null=2",
+        "figures.formats=[]",
+    ]
+    assert main(["-m", *words]) == 0
+    kept = yaml.safe_load(next(tracked_workdir.glob("multirun/**/multirun.yaml")).read_text())
+    assert kept["hydra"]["overrides"]["task"] == words
+    (made,) = paribus.load_runs("modular_addition", where="tags.experiment_type = 'compare_modular_addition'")["run_id"]
+    result = open_store(TrackingSpec(experiment="modular_addition")).result(made)
     outcomes = result.tables["outcomes"].frame
     assert sorted(zip(outcomes["arm"], outcomes["seed"], strict=True)) == [
         ("2.0, 0.0", 0), ("2.0, 0.0", 1), ("2.0, 1.0", 0), ("2.0, 1.0", 1),

@@ -95,11 +95,12 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
                 task.surroundings = replace(
                     task.surroundings, settings=asked[0].sweep, failures=folder / f".failures-{sweep}"
                 )
-            task.batch = _batch(started, workers, added=task.surroundings.added)
+            task.batch = _batch(started, workers, asked=words.overrides, added=task.surroundings.added)
         except KeyboardInterrupt:
             interrupted = True
     if task.batch is not None and task.batch.todo and not interrupted:
-        command = _hydra_command(words, folder, added=task.surroundings.added)
+        composed = replace(words, overrides=_hydra_words(words.overrides, asked))  # a sweep itself need not compose
+        command = _hydra_command(composed, folder, added=task.surroundings.added)
         interrupted, broken = _through_hydra(task, [*command, *own])
     jobs, ended = list(asked), list(outcomes.collect(_job_folders(folder), sweep))
     if started is not None:
@@ -188,7 +189,7 @@ def _workers(hydra: DictConfig, job: Job) -> tuple[int, tuple[str, ...]]:
     return number, (sweeper, "hydra/launcher=workers") if number > 1 else (sweeper,)
 
 
-def _batch(started: Started, number: int, *, added: bool) -> Batch:
+def _batch(started: Started, number: int, *, asked: Sequence[str], added: bool) -> Batch:
     """Return the jobs of a sweep as its sweeper takes them."""
     words = []
     for job in started.jobs:
@@ -197,6 +198,7 @@ def _batch(started: Started, number: int, *, added: bool) -> Batch:
     first = started.jobs[0]
     return Batch(
         words=tuple(words),
+        asked=tuple(word for word in asked if not word.lstrip("+").startswith(("hydra.", "hydra/"))),
         todo=started.todo,
         last=started.last,
         settled=tuple(started.settled.values()),

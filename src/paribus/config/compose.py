@@ -108,6 +108,7 @@ class Composer:
         self._loader = hydra_parts.Loader(conf or conf_dir(), folders)
         self._folders = tuple(str(folder) for folder in config_dirs)
         self._bases: dict[tuple[str, ...], _Base] = {}
+        self._sweepers: dict[tuple[str, ...], DictConfig] = {}
         self._repositories: dict[tuple[str, ...], Any] = {}
         self._is_group: dict[tuple[str, tuple[str, ...]], bool] = {}
         self._built: dict[tuple[str, str], Any] = {}
@@ -124,12 +125,18 @@ class Composer:
             if override.is_sweep_override():
                 raise ConfigError(f"{override.input_line}: Hydra's own settings cannot be swept over")
         hydra_words = tuple(str(override.input_line) for override in own)
-        for override in parsed:
-            if not override.is_sweep_override():
-                self._chooses(override, hydra_words)
-        with refused(self, overrides):
-            master = self._loader.compose(overrides, multirun=True)
-        sweeper = master.hydra.sweeper
+        plain = [override for override in parsed if not override.is_sweep_override()]
+        choices = [each for each in plain if not each.is_hydra_override() and self._chooses(each, hydra_words)]
+        if any(override.is_sweep_override() and self._is_of_a_group(override, hydra_words) for override in parsed):
+            plain = [
+                *own,
+                *(each for each in choices if each.package is None),
+            ]  # what is set may come with what is swept
+        words = tuple(str(override.input_line) for override in plain)
+        if words not in self._sweepers:
+            with refused(self, overrides):
+                self._sweepers[words] = self._loader.compose(words, multirun=True).hydra.sweeper
+        sweeper = self._sweepers[words]
         if sweeper.get("_target_") not in hydra_parts.KNOWN_SWEEPERS:
             raise ConfigError(
                 f"hydra/sweeper: {sweeper.get('_target_')} decides on its jobs as it goes, so they cannot be checked "
@@ -243,12 +250,8 @@ class Composer:
         """Return whether an override chooses the option of a group, rather than setting a value."""
         if not override.key_or_group:
             raise ConfigError(f"{override.input_line}: there is no key before the '='")
-        searchpath = _searchpath(hydra_words)
-        known = (override.key_or_group, searchpath)
-        if known not in self._is_group:
-            self._is_group[known] = self._repository(searchpath).group_exists(override.key_or_group)
         value = override.value()
-        if isinstance(value, dict) or not self._is_group[known]:
+        if isinstance(value, dict) or not self._is_of_a_group(override, hydra_words):
             return False
         if value is None and override.key_or_group in CAN_BE_EMPTY:
             return True
@@ -258,6 +261,14 @@ class Composer:
                 f"{nearest(str(value), self.options(override.key_or_group, hydra_words))}"
             )
         return True
+
+    def _is_of_a_group(self, override: Override, hydra_words: Sequence[str]) -> bool:
+        """Return whether the key of an override is the name of a group."""
+        searchpath = _searchpath(hydra_words)
+        known = (override.key_or_group, searchpath)
+        if known not in self._is_group:
+            self._is_group[known] = self._repository(searchpath).group_exists(override.key_or_group)
+        return self._is_group[known]
 
     def split(self, overrides: Sequence[str]) -> tuple[list[Override], list[Override], tuple[str, ...]]:
         """Return the words that choose options, those that set values, and those about Hydra itself.

@@ -23,6 +23,7 @@ class Batch:
         workers: How many processes share the jobs.
         device: Where they compute: ``auto``, ``cpu`` or ``cuda``.
         last: Numbers of jobs that are not begun before all others have ended: they compare the runs of those.
+        asked: The overrides that the sweep was asked for with, as its ``multirun.yaml`` shows them.
     """
 
     words: tuple[tuple[str, ...], ...]
@@ -32,6 +33,7 @@ class Batch:
     workers: int = 1
     device: str = "auto"
     last: frozenset[int] = frozenset()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass

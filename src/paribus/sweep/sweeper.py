@@ -62,6 +62,7 @@ class Sweep:
         task, batch, config = self._task, self._batch, self._config
         folder = Path(str(config.hydra.sweep.dir))
         folder.mkdir(parents=True, exist_ok=True)
+        config.hydra.overrides.task = list(batch.asked)
         OmegaConf.save(config, folder / "multirun.yaml")
         if self._here:
             self._run_here(task, batch, config)
