@@ -48,7 +48,13 @@ def kept_of(result: Any) -> dict[str, Any]:
     from paribus.results.io import to_tree
 
     tree = to_tree(result)
-    return {part: tree[part] for part in KEPT}
+    return without_texts({part: tree[part] for part in KEPT})
+
+
+def without_texts(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a tree without the sentences in which a result says what was found: these may be put better."""
+    custom = {name: value for name, value in tree["aggregates"]["custom"].items() if name != "summary"}
+    return {**tree, "aggregates": {**tree["aggregates"], "custom": custom}}
 
 
 def alone(words: list[str]) -> Any:
@@ -114,7 +120,7 @@ def same_environment() -> bool:
 def load(name: str) -> dict[str, Any]:
     """Return what is kept of a case."""
     kept: dict[str, Any] = json.loads(lzma.decompress((STORED / f"{name}.json.xz").read_bytes()))
-    return kept
+    return without_texts(kept)
 
 
 def save(name: str, tree: dict[str, Any]) -> None:

@@ -149,7 +149,7 @@ def test_a_click_sorts_in_a_browser(tmp_path):
     page = render(result(tables={"t": Table("t", "", Evidence.TRAINING, frame)}), {})
     page = re.sub(r"script-src [^\"]*", "script-src &#x27;unsafe-inline&#x27;", page, count=1)
     click = """<script>document.querySelector("th:nth-child(2) button").click();
-      document.title = JSON.stringify(Array.from(document.querySelectorAll("tbody")[1].rows,
+      document.title = JSON.stringify(Array.from(document.querySelector("table.sortable tbody").rows,
       function (r) { return r.cells[2].textContent; }));</script>"""
     (tmp_path / "page.html").write_text(page.replace("</body>", click + "</body>"))
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

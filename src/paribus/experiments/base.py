@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from paribus import seeds
 from paribus.experiments.requires import Requires
+from paribus.experiments.told import Told, sentences
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
+from paribus.results.found import SUMMARY
 from paribus.results.schema import Aggregates, Curve, Diagnostics, Figure, Result, Table
 from paribus.spec import Spec, is_own
 
@@ -154,6 +156,7 @@ class Experiment(Spec):
             ``device.dtype`` takes effect. Where it is False, only float32 is accepted.
         requires: What it needs of a data set (splits, domains, renderings); checked at dry run.
         declares: The endpoints: numbers of its tables that comparisons over runs may be about.
+        tells: The sentences in which its results say what was found, where its work writes none itself.
         produces_model: Whether it trains a model, which its run keeps as checkpoints.
         takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
         chooses_features: Whether its table ``chosen`` names the features that the steps after it work on.
@@ -189,6 +192,7 @@ class Experiment(Spec):
     takes_dtype: ClassVar[bool] = False
     requires: ClassVar[Requires] = Requires()
     declares: ClassVar[tuple[Endpoint, ...]] = ()
+    tells: ClassVar[tuple[Told, ...]] = ()
     produces_model: ClassVar[bool] = False
     takes_model: ClassVar[bool | None] = None
     chooses_features: ClassVar[bool] = False
@@ -376,7 +380,7 @@ def perform(
         >>> perform(Nothing(), Setup(seed=0, stats=StatsSpec()), MemoryRecorder()).experiment_type
         'nothing'
     """
-    aggregates = experiment.run(setup, recorder)
+    aggregates = _in_words(experiment, experiment.run(setup, recorder), setup, recorder)
     return Result(
         spec_id=spec_id,
         experiment_type=experiment.type,
@@ -391,3 +395,12 @@ def perform(
         curves=tuple(recorder.curves),
         metrics=dict(recorder.metrics),
     )
+
+
+def _in_words(experiment: Experiment, found: Aggregates, setup: Any, recorder: MemoryRecorder) -> Aggregates:
+    """Return the aggregates with what was found in sentences, where the experiment did not write them itself."""
+    if found.custom.get(SUMMARY) or not experiment.tells:
+        return found
+    frames = {name: table.frame for name, table in recorder.tables.items()}
+    lines = sentences(experiment.tells, frames, found, 1 - setup.stats.confidence)
+    return replace(found, custom={**found.custom, SUMMARY: lines}) if lines else found

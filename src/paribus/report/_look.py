@@ -37,7 +37,7 @@ p { margin: 6px 0; }
 .card { border: 1px solid var(--line); border-radius: 6px; padding: 8px 12px; min-width: 0; }
 .card .name { color: var(--quiet); font-size: 12.5px; overflow-wrap: anywhere; line-height: 1.3; }
 .card .value { font-size: 19px; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.card .value.text { font-size: 14.5px; }
+.card .interval { color: var(--quiet); font-size: 13px; font-variant-numeric: tabular-nums; }
 figure { margin: 20px 0 30px; }
 figure img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px; display: block; }
 figcaption { font-size: 13.5px; color: var(--quiet); margin-top: 7px; max-width: 860px; }

@@ -9,22 +9,64 @@ from typing import Any
 import pandas as pd
 
 from paribus.report._values import escape, flat, is_missing, is_number, short
+from paribus.results.estimates import Estimate
 from paribus.results.schema import Diagnostics, Figure, Table
 
 MAX_ROWS = 200
 MAX_COLUMNS = 40
 
 
-def cards(values: Iterable[tuple[str, Any]]) -> str:
-    """Return numbers and short texts as cards."""
+def cards(found: Iterable[Estimate]) -> str:
+    """Return headline numbers as cards, each with its unit and its interval."""
     made = []
-    for name, value in values:
-        kind = "value" if is_number(value) or isinstance(value, bool) else "value text"
+    for each in found:
+        interval = f'<div class="interval">{escape(each.interval)}</div>' if each.interval else ""
         made.append(
-            f'<div class="card"><div class="name">{escape(name.replace("_", " "))}</div>'
-            f'<div class="{kind}">{escape(short(value))}</div></div>'
+            f'<div class="card"><div class="name">{escape(each.label)}</div>'
+            f'<div class="value">{escape(each.text)}</div>{interval}</div>'
         )
     return f'<div class="cards">{"".join(made)}</div>' if made else ""
+
+
+def values(mapping: Mapping[str, Any]) -> str:
+    """Return names and values: plain ones as one table, each nested one as a table of its own."""
+    plain = {name: value for name, value in mapping.items() if not isinstance(value, list | tuple | Mapping)}
+    nested = {name: value for name, value in mapping.items() if name not in plain}
+    short_lists = {name: value for name, value in nested.items() if _is_flat(value)}
+    parts = [pairs([*plain.items(), *short_lists.items()])]
+    for name, value in nested.items():
+        if name not in short_lists:
+            parts.append(f"<h3>{escape(name)}</h3>{_nested(value)}")
+    return "".join(parts)
+
+
+def _is_flat(value: Any) -> bool:
+    """Return whether a list holds no lists or mappings."""
+    return not isinstance(value, Mapping) and not any(isinstance(each, list | tuple | Mapping) for each in value)
+
+
+def _nested(value: Any) -> str:
+    """Return a mapping, or a list of mappings or lists, as a table: one row for each entry."""
+    if isinstance(value, Mapping):
+        if not any(isinstance(each, Mapping) for each in value.values()):
+            return pairs(value.items())
+        rows = [
+            {"": name, **(dict(each) if isinstance(each, Mapping) else {"value": each})} for name, each in value.items()
+        ]
+    else:
+        rows = [dict(each) if isinstance(each, Mapping) else {"value": each} for each in value]
+    names = list(dict.fromkeys(name for row in rows for name in row))[:MAX_COLUMNS]
+    heads = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(short(row.get(name)))}</td>" for name in names) + "</tr>"
+        for row in rows[:MAX_ROWS]
+    )
+    more = f'<p class="quiet">{MAX_ROWS} of {len(rows)} are shown.</p>' if len(rows) > MAX_ROWS else ""
+    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>{more}'
+
+
+def _as_row(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {"value": value}
 
 
 def sentences(lines: Sequence[Any]) -> str:
@@ -146,5 +188,9 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> str:
 
 def folded(title: str, mapping: Mapping[str, Any]) -> str:
     """Return a nested mapping as a folded two-column table."""
-    rows = pairs(flat(mapping))
+    return closed(title, pairs(flat(mapping)))
+
+
+def closed(title: str, rows: str) -> str:
+    """Return something that a click on its title opens."""
     return f"<details><summary>{escape(title)}</summary>{rows}</details>" if rows else "<p>None recorded.</p>"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paribus.report import _parts
 from paribus.report._look import CSS, SCRIPT, content_security_policy
 from paribus.report._values import escape, is_number, short
+from paribus.results.estimates import estimates
 from paribus.results.evidence import Evidence
 from paribus.results.found import SUMMARY
 from paribus.results.schema import Result
@@ -125,18 +126,16 @@ def _failure(result: Result) -> str:
 
 
 def _found(result: Result) -> str:
-    lines = result.aggregates.custom.get(SUMMARY, ())
-    listed = _parts.sentences(list(lines)) if isinstance(lines, Sequence) and not isinstance(lines, str) else ""
-    headline = list(_headline(result))
-    long = [(name, value) for name, value in headline if isinstance(value, list | tuple | Mapping)]
-    numbers = [(name, value) for name, value in headline if not isinstance(value, list | tuple | Mapping)]
-    more = _parts.pairs(long)
-    if not (listed or numbers or more):
+    said = result.aggregates.custom.get(SUMMARY, ())
+    lines = [said] if isinstance(said, str) else list(said)
+    every = dict(_numbers(result))
+    if not (lines or every):
         return ""
-    return f"<h2>What was found</h2>{listed}{_parts.cards(numbers)}{more}"
+    more = _parts.closed("All numbers and settings that sum it up", _parts.values(every)) if every else ""
+    return f"<h2>What was found</h2>{_parts.sentences(lines)}{_parts.cards(estimates(result))}{more}"
 
 
-def _headline(result: Result) -> Iterator[tuple[str, Any]]:
+def _numbers(result: Result) -> Iterator[tuple[str, Any]]:
     aggregates, seen = result.aggregates, set()
     for name in ("mean_delta", "std_delta", "n_samples", "n_conditions", "base_activation_mean", "base_activation_std"):
         if (value := getattr(aggregates, name)) is not None:

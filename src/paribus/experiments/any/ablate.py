@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -28,6 +29,9 @@ class Ablate(Paired):
     summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._ablate"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("effects", "{level}", "change of {readout} without the units", null="{null}"),
+    )
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     ks: list[int] = field([2, 4, 8, 16], low=2, help="How many of the strongest are taken away together.")

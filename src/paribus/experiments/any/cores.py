@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic, endpoint
 from paribus.experiments.effect_vector import WithoutEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -29,6 +30,14 @@ class Cores(Generic, WithoutEffectVector):
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
     work: ClassVar[str] = "paribus.experiments.any._cores"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("cores")
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("effects", "{level}", "change of {readout} without the unit", null="{null}"),
+        Sentence(
+            "Sets of {factor} that alone keep {readout}: {n_named} are named, in {n_contexts_with_cores} "
+            "contexts that have any."
+        ),
+        Sentence("The most frequent: {core}, in {share:share} of these contexts (cores).", table="cores"),
+    )
     no_vector: ClassVar[str] = (
         "which sets are cores differs from context to context, "
         "so that halves share no entries; validate ablate of the same units"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -27,6 +28,10 @@ class Grid(Paired):
     summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
     work: ClassVar[str] = "paribus.experiments.any._grid"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("effects", "{level}", "change of {readout} at the combination", null="{null}"),
+        Effects("interactions", "{level}", "{readout} beyond the sum of each alone", null="{null}"),
+    )
 
     factor: Any = field(help="The first factor (factor@experiment.factor=NAME).")
     other: Any = field(help="The second factor (factor@experiment.other=NAME).")

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic
+from paribus.experiments.told import Effects, Told
 from paribus.spec import field
 
 ABLATIONS = ("zero", "mean", "resample")
@@ -26,6 +27,10 @@ class HeadAblation(Generic):
 
     type: ClassVar[str] = "head_ablation"
     summary: ClassVar[str] = "Heads of all layers taken away alone and the first K together, against matched sets."
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("heads", "{level} ({ablation})", "change of {readout} without the head"),
+        Effects("k_sweep", "{level} ({ablation})", "change of {readout} without the first K heads", null="{null}"),
+    )
     work: ClassVar[str] = "paribus.experiments.any._head_ablation"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     may_lack: ClassVar[tuple[str, ...]] = ()

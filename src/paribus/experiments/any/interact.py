@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -27,6 +28,7 @@ class Interact(Paired):
     summary: ClassVar[str] = "Pairs of units alone and together, against pairs of like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._interact"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("interact")
+    tells: ClassVar[tuple[Told, ...]] = (Effects("effects", "{level}", "interaction in {readout}", null="{null}"),)
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     n_units: int = field(6, low=2, high=40, help="How many of the strongest units are paired.")

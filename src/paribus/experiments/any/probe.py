@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic, endpoint
 from paribus.experiments.effect_vector import WithoutEffectVector
+from paribus.experiments.told import Effects, Told
 from paribus.factors.spec import TARGETS
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
@@ -28,6 +29,9 @@ class Probe(Generic, WithoutEffectVector):
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
     work: ClassVar[str] = "paribus.experiments.any._probe"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("probe")
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("effects", "{level}", "accuracy of the probe above the most frequent class", null="{null}"),
+    )
     no_vector: ClassVar[str] = (
         "a probe is fitted to classes, "
         "and flipped signs are not its chance level; its own table has a null of permuted classes"

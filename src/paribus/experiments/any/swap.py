@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -25,6 +26,9 @@ class Swap(Paired):
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
     work: ClassVar[str] = "paribus.experiments.any._swap"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("effects", "{level}", "change of {readout} with another level", null="{null}"),
+    )
 
     factor: Any = field(help="What is swapped: a factor of the inputs whose level every context shows.")
 

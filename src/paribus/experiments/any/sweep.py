@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -27,6 +28,10 @@ class Sweep(Paired):
     summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
     work: ClassVar[str] = "paribus.experiments.any._sweep"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("effects", "{level}", "change of {readout} against the baseline", null="{null}"),
+        Effects("slope", "slope", "change of {readout} per unit of the dose", null="{null}"),
+    )
 
     factor: Any = field(help="What is varied: an option of the factor group (factor@experiment.factor=NAME).")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -29,6 +30,9 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "add and remove each main-only ability, alone and at each rung of a family"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("binary_effects", "{ability} ({direction})", "change of the activation", null="like features"),
+    )
 
     abilities: list[str] | None = field(None, help="Main-only abilities; null: all of the vocabulary's.")
     primary_family: str | None = field(None, help="A family at whose rungs the effects are measured too; null: none.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.experiments.builds.interaction_experiment import InteractionExperiment
+from paribus.experiments.told import Effects, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -23,6 +24,15 @@ class ConditionalInteractions(InteractionExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "whether a family, token or weapon changes how pairs interact"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "conditional_interactions",
+            "{token_a} x {token_b}",
+            "change of the interaction with {modulator}",
+            "third_difference",
+            null="like features",
+        ),
+    )
 
     modulator: str = field(
         help="A family, token or weapon by name, or weapon_class:NAME; absent weapon: the mean over reference weapons."

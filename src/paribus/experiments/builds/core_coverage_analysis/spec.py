@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -28,6 +29,14 @@ class CoreCoverageAnalysis(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "tokens of the middle of the range against tokens of its end; confirm=true sets them"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "More frequent in the core than at large: {primary_drivers:list} (core_coverage; {n_core} "
+            "contexts in the core, {n_tail} in the tail)."
+        ),
+        Sentence("Marks the tail only: {tail_markers:list}."),
+        Effects("confirm_effects", "{token}", "change of the activation when the token is set", null="like features"),
+    )
 
     unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
     tokens: list[str] | None = field(

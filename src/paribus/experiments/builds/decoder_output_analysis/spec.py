@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -26,6 +27,22 @@ class DecoderOutputAnalysis(BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.WEIGHTS
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "what the decoder column does to every output token, verified by setting the latent"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence("By its weights the feature raises {top_tokens:list} and lowers {bottom_tokens:list}."),
+        Sentence(
+            "Really set, it changed the output as predicted (largest difference {parity_max_abs_diff:.1e}).",
+            when="prediction_holds",
+        ),
+        Sentence(
+            "Really set, it did NOT change the output as the weights predict (largest difference "
+            "{parity_max_abs_diff:.1e}).",
+            when="!prediction_holds",
+        ),
+        Sentence(
+            "Set to its maximum it keeps {top_k_overlap_max:share} of the predicted tokens, set to 0 "
+            "{top_k_overlap_zero:share}."
+        ),
+    )
 
     top_k: int = field(10, low=1, help="Predicted tokens whose change is reported.")
     top_tokens: int = field(20, low=1, help="Tokens in the table of logit changes and in the figure.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -28,6 +29,18 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("rung_deltas", "{label}", "change of the activation with {family} set", null="like features"),
+        Sentence("It goes beyond the least effect that counts from {threshold_rung} AP on."),
+        Sentence(
+            "The activation changes by {slope_per_ap:signed} per AP [{slope_per_ap_low:signed}, "
+            "{slope_per_ap_high:signed}] up to {slope_up_to} AP."
+        ),
+        Sentence(
+            "Builds that happen to show a rung differ from the intervention by up to "
+            "{largest_confounding_gap:.3g}: what goes along with it, and is not done by it."
+        ),
+    )
 
     family: str = field(help="The family to sweep, by name or abbreviation.")
     rungs: list[int] | None = field(None, low=0, help="Rungs in AP; null: all of the vocabulary's.")

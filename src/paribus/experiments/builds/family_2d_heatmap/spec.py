@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import LEAST_TESTED, WithEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -29,6 +30,12 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "heatmap", "{x} AP x {y} AP", "activation beyond the sum of both alone", "interaction", null="like features"
+        ),
+        Sentence("The sum of both families alone explains {additive_r2:share} of the variance over the cells."),
+    )
 
     family_x: str = field(
         help="The family along x, by name or abbreviation (main-only ones too); or weapon:NAME or weapon_class:NAME."

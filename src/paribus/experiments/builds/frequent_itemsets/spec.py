@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.experiments.builds._high_group import check_fraction
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -25,6 +26,10 @@ class FrequentItemsets(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "sets of gear enriched where the feature is high; confirm=true inserts them"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("itemsets", "{itemset}", "lift where the feature is high", "lift", "lift_adj_{}", reference=1.0),
+        Effects("confirmed", "{itemset}", "change of the activation when the set is inserted", null="like features"),
+    )
 
     high_quantile: float = field(0.9, help="Contexts from this quantile of the activation on are high (a fraction).")
     min_support: float = field(0.02, above=0.0, below=1.0, help="Least share of all contexts that hold a set.")

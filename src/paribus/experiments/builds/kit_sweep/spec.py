@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -24,6 +25,22 @@ class KitSweep(WithEffectVector, WeaponExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons grouped by sub, special and both: as used, and swapped into the same builds"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("sub_swaps", "{sub}", "change of the activation with weapons of this sub put in", null="like features"),
+        Effects(
+            "special_swaps",
+            "{special}",
+            "change of the activation with weapons of this special put in",
+            null="like features",
+        ),
+        Effects(
+            "combo_swaps",
+            "{kit}",
+            "change of the activation with weapons of this sub and special put in",
+            null="like features",
+        ),
+        Sentence("As used, which is a correlation: the tables {correlational:list}."),
+    )
 
     analyze_combinations: bool = field(True, help="Whether to group by the pair of sub and special too.")
     top_k_groups: int = field(20, low=1, help="Groups of each sort in the figures.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -30,6 +31,15 @@ class MinimalCores(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "minimal cores: the smallest sets of families that keep the feature active"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "{core} alone keeps the feature in {coverage:share} of {n_holding} contexts that hold it "
+            "[{coverage_low:share}, {coverage_high:share}] (cores).",
+            table="cores",
+        ),
+        Sentence("Minimal cores found: {n_cores}, with {mean_core_size:.1f} families on average."),
+        Effects("core_effects", "{core}", "change of the activation with the core put in", null="like features"),
+    )
 
     retention_threshold: float = field(
         0.8, above=0.0, high=1.0, help="Share of the complete context's activation that a core must keep."

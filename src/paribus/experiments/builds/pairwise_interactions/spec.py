@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.experiments.builds.interaction_experiment import InteractionExperiment
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -23,6 +24,19 @@ class PairwiseInteractions(InteractionExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "pairs and triples: synergy, redundancy, third order, or only the output's nonlinearity"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "interactions",
+            "{token_a} x {token_b}",
+            "interaction of the pair",
+            "interaction_activation",
+            null="like features",
+        ),
+        Sentence(
+            "Of the pairs {n_synergy} are synergies, {n_redundancy} redundancies, {n_output_nonlinearity} "
+            "only the nonlinearity of the output, {n_third_order} of third order."
+        ),
+    )
 
     method: str = field(
         "second_difference",

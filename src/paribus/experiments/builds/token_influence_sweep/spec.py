@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.experiments.builds._high_group import check_fraction
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -26,6 +27,17 @@ class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
     vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("influence", "{token}", "change of the activation by the token", null="like features"),
+        Sentence("Goes along with high activation, and an effect that counts is excluded: {only_correlated:list}."),
+        Effects(
+            "all_tokens",
+            "{token}",
+            "log-odds of the token at high activation, as observed",
+            "log_odds",
+            "log_odds_adj_{}",
+        ),
+    )
 
     unit: str = field("token", choices=("token", "family"), help="What is looked at: single tokens, or families.")
     high_quantile: float = field(0.995, help="Quantile of the activation above which a context is high (a fraction).")

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
+from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -37,6 +38,9 @@ class TrainSAE(Experiment):
     subject: ClassVar[str] = "builds"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Trains a sparse autoencoder on the pooled vector of a trained set model."
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence("The autoencoder explains {explained_variance:share} of the variance of held-out vectors."),
+    )
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True
     takes_model: ClassVar[bool] = True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.experiments.base import Experiment
+from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -31,5 +32,11 @@ class TrainSetCompletion(Experiment):
     subject: ClassVar[str] = "builds"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Trains a set completion model on the builds of a corpus."
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "Best at epoch {best_epoch}: validation loss {best_val_loss:.3f} on {n_val} partial builds, of "
+            "the missing tokens {best_recall:share} recalled."
+        ),
+    )
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True

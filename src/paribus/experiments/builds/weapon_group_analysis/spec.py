@@ -9,6 +9,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.builds._high_group import check_fraction
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -26,6 +27,16 @@ class WeaponGroupAnalysis(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons enriched in the contexts where the feature is high against those where it is low"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "weapon_enrichment",
+            "{weapon}",
+            "odds ratio where the feature is high, as observed",
+            "odds_ratio",
+            "odds_adj_{}",
+            reference=1.0,
+        ),
+    )
 
     high_quantile: float = field(0.8, help="Contexts from this quantile of the activation on are high (a fraction).")
     low_quantile: float = field(0.5, help="Contexts up to this quantile are low (a fraction).")

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -24,5 +25,17 @@ class WeaponSweep(WithEffectVector, WeaponExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons as used (correlation) beside every weapon swapped into the same builds"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "weapon_swaps",
+            "{weapon}",
+            "change of the activation with the weapon put into the same builds",
+            null="like features",
+        ),
+        Effects("weapon_stats", "{weapon}", "difference to other weapons, as observed", "delta", "delta_adj_{}"),
+        Sentence(
+            "{recommended_followup} is recommended: a weapon dominates the feature.", when="dominant_weapon_detected"
+        ),
+    )
 
     top_k_weapons: int = field(20, low=1, help="Weapons in the figure and in the list of top weapons.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
+from paribus.experiments.told import Effects, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -29,6 +30,14 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "remove a family's lower token while the higher stays"
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "interference",
+            "{family} without its {lower_rung} AP token",
+            "change of the activation",
+            null="like features",
+        ),
+    )
 
     families: list[str] | None = field(None, help="Families to look at; null: all that have rungs.")
     rung: int | None = field(

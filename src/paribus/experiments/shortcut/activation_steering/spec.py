@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.experiments.shortcut._endpoints import STEERING
 from paribus.experiments.shortcut._spec import ShortcutExperiment
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -30,6 +31,41 @@ class ActivationSteering(ShortcutExperiment):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Moves features along the domain's direction (M5): accuracy and margin over alpha, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = STEERING
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "One sd along {direction} moves the margin by {slope_in_sd:.3g} [{slope_ci_low:.3g}, "
+            "{slope_ci_high:.3g}] sd; "
+            "random directions by {slope_null_low:.3g} to {slope_null_high:.3g} (responses).",
+            table="responses",
+            rows={"direction": "{headline_direction}"},
+        ),
+        Effects(
+            "sweep",
+            "α = {alpha}",
+            "change of accuracy along {direction} at {site}",
+            "delta",
+            "delta_ci_adj_{}",
+            rows={"direction": "{headline_direction}"},
+            null="random directions",
+        ),
+        Sentence(
+            "Everything after {site} is affine, so the curve is the threshold curve of the unsteered margins, whatever "
+            "the direction.",
+            when="threshold_only",
+        ),
+        Sentence(
+            "Accuracy at the two ends of the sweep differs by {delta_acc:signed}; the trend over α has p = "
+            "{trend_p:.2g} "
+            "and the curve is monotonic.",
+            when="monotonic",
+        ),
+        Sentence(
+            "Accuracy at the two ends of the sweep differs by {delta_acc:signed}; the trend over α has p = "
+            "{trend_p:.2g}, "
+            "and the curve is not shown to be monotonic.",
+            when="!monotonic",
+        ),
+    )
 
     directions: list[str] = field(
         ["between_domain_pc", "mean_difference"], choices=DIRECTIONS, help="Directions; the first one is the headline."

@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._endpoints import SWAP
 from paribus.experiments.shortcut._spec import SPLITS, OnClassifier
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -25,6 +26,23 @@ class DomainSwap(OnClassifier):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
     declares: ClassVar[tuple[Endpoint, ...]] = SWAP
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "signed_swap",
+            "contents of {split}",
+            "margin shift (logit) towards the class a style is paired with",
+            "delta",
+        ),
+        Sentence(
+            "In sd of the margin that is {signed_swap_effect_in_sd:signed} [{signed_swap_effect_in_sd_ci_low:signed}, "
+            "{signed_swap_effect_in_sd_ci_high:signed}], all contents together."
+        ),
+        Sentence(
+            "Between the styles accuracy on the same contents differs by up to "
+            "{accuracy_range_over_styles:.2f}, the mean "
+            "margin by {margin_range_over_styles:.3g} logit."
+        ),
+    )
     requires: ClassVar[Requires] = Requires(labels=True, rendering=True, chosen=("splits",), classes=("positive",))
 
     splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Splits whose contents are shown.")

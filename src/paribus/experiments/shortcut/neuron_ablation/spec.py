@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._spec import SPLITS, ShortcutExperiment
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.spec import field
 
 RANKINGS = ("shortcut", "label", "random")
@@ -27,6 +28,25 @@ class NeuronAblation(ShortcutExperiment):
     type: ClassVar[str] = "neuron_ablation"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "k_sweep",
+            "{k} units",
+            "change of {headline_split} accuracy without the top units by {headline_ranking}, set to "
+            "{headline_ablation}",
+            "delta",
+            rows={
+                "split": "{headline_split}",
+                "ranking": "{headline_ranking}",
+                "ablation": "{headline_ablation}",
+            },
+            null="random sets as large",
+        ),
+        Sentence(
+            "A fresh probe loses half of what it reads of the domain above chance when the first {first_k} "
+            "units are gone."
+        ),
+    )
     requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "null_splits"))
 
     ks: list[int] = field(

@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._endpoints import PROBES
 from paribus.experiments.shortcut._spec import OnClassifier
+from paribus.experiments.told import Sentence, Told
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.spec import field
@@ -29,6 +30,24 @@ class ProbeTrajectory(OnClassifier):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
     declares: ClassVar[tuple[Endpoint, ...]] = PROBES
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "At {headline_layer}, a linear probe reads the {target} of held-out rows with balanced accuracy "
+            "{balanced_accuracy:share} [{ci_low:share}, {ci_high:share}]; chance is {chance:share}, permuted labels "
+            "reach {control_accuracy:share} (probes).",
+            table="probes",
+            rows={"target": "domain", "layer": "{headline_layer}"},
+        ),
+        Sentence(
+            "There it reads the {target} with {balanced_accuracy:share} [{ci_low:share}, {ci_high:share}]; chance is "
+            "{chance:share}, permuted labels reach {control_accuracy:share}.",
+            table="probes",
+            rows={"target": "label", "layer": "{headline_layer}"},
+        ),
+        Sentence("The domain is read above chance from epoch {domain_first_read_epoch} on."),
+        Sentence("The label is read above chance from epoch {label_first_read_epoch} on."),
+        Sentence("What a probe reads need not be used by the network: that takes an intervention."),
+    )
     requires: ClassVar[Requires] = Requires(labels=True, domains_in=("train", "id_val"))
 
     layers: list[str] = field([], help="Modules to probe, e.g. [layer1,avgpool]; empty for the model's stages.")

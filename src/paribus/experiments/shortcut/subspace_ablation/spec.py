@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._endpoints import ABLATION
 from paribus.experiments.shortcut._spec import SPLITS, ShortcutExperiment
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -30,6 +31,34 @@ class SubspaceAblation(ShortcutExperiment):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = ABLATION
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects(
+            "ablation",
+            "{method}",
+            "change of {headline_split} accuracy at {site}",
+            "delta",
+            rows={"split": "{headline_split}"},
+            null="random subspaces of the same rank",
+        ),
+        Sentence(
+            "With {method} removed (rank {rank}) accuracy on {split} goes from {head_acc_raw:share} to "
+            "{head_acc_ablated:share}, the AUROC from {auroc_raw:.3f} to {auroc_ablated:.3f} (ablation).",
+            table="ablation",
+            rows={"split": "{headline_split}", "method": "{headline_method}"},
+        ),
+        Sentence(
+            "A fresh probe still reads the domain with balanced accuracy {domain_probe_refit_ablated:share} after "
+            "{method}, {domain_probe_refit_raw:share} before; the label with {label_probe_refit_ablated:share} and "
+            "{label_probe_refit_raw:share} (id_val).",
+            table="ablation",
+            rows={"split": "id_val", "method": "{headline_method}"},
+        ),
+        Sentence(
+            "Of the effect of the true domain swap {swap_remaining:share} is left after {method}.",
+            table="ablation",
+            rows={"split": "{headline_split}", "method": "{headline_method}"},
+        ),
+    )
     requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "swap_split"))
 
     methods: list[str] = field(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.base import Experiment
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -27,6 +28,10 @@ class PrefixMatching(Experiment):
     subject: ClassVar[str] = "tokens"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Which heads attend to what followed a repeated token before; beside no repeat."
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("heads", "{level}", "attention to what followed before, beyond sequences without a repeat", "delta"),
+        Sentence("The highest scores: {highest:list}. A high score is no effect: take the heads away (head_ablation)."),
+    )
     work: ClassVar[str] = "paribus.experiments.tokens.prefix_matching.work"
     takes_dtype: ClassVar[bool] = True
 

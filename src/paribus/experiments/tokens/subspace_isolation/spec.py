@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.tokens._circles import Circles
 from paribus.experiments.tokens._endpoints import ISOLATION
+from paribus.experiments.told import Sentence, Told
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.spec import field
@@ -33,6 +34,20 @@ class SubspaceIsolation(Circles):
     summary: ClassVar[str] = "Keeps or removes each circle of the embedding, beside random planes of two kinds."
     takes_dtype: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = ISOLATION
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "With only one of the {n_circles:.0f} circles kept accuracy is {kept_accuracy:share} on average, "
+            "with one removed {removed_accuracy:share}."
+        ),
+        Sentence("With all circles and nothing else it is {all_kept_accuracy:share}."),
+        Sentence(
+            "Among planes with the embedding's covariance the kept margin stands at percentile "
+            "{kept_percentile:.0f}, that with a circle removed at {removed_percentile:.0f}."
+        ),
+        Sentence(
+            "All pairs there are were looked at, so there is no p: other training runs tell how far this repeats."
+        ),
+    )
 
     ops: list[str] = field(["keep", "remove"], choices=OPS, help="Keep only the subspace, remove it, or both.")
     together: bool = field(True, help="Also keep and remove all circles together, beside subspaces of their rank.")

@@ -8,6 +8,7 @@ from typing import ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
 from paribus.experiments.requires import Requires
+from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -28,6 +29,17 @@ class TrainModularAddition(Experiment):
     subject: ClassVar[str] = "tokens"
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Trains on modular addition until held-out pairs are answered, and says how late that is."
+    tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "Training pairs are answered from epoch {train_epoch} on, held-out pairs from epoch {val_epoch} "
+            "on ({delay:.1f} times later)."
+        ),
+        Sentence(
+            "Held-out pairs are not answered within {final_epoch} epochs: accuracy {final_val_acc:share} at "
+            "the end, {final_train_acc:share} on training pairs.",
+            when="censored",
+        ),
+    )
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True
     requires: ClassVar[Requires] = Requires(splits=("train", "id_val"))

@@ -54,7 +54,7 @@ def run(experiment: ShuffleNull, setup: Validated, recorder: Recorder) -> Aggreg
             "entries_beyond_null": [labels[i] for i in beyond][:20],
             "n_beyond_null": len(beyond),
             **usable.vector.about,
-            **({"summary": [said(experiment, usable, found, beyond, level)]} if usable.streamed else {}),
+            "summary": [said(experiment, usable, found, beyond, level)],
         },
     )
 

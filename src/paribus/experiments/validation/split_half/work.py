@@ -58,7 +58,7 @@ def run(experiment: SplitHalf, setup: Validated, recorder: Recorder) -> Aggregat
             "n_entries": len(usable.kept),
             "n_left_out": len(usable.vector.values) - len(usable.kept),
             **usable.vector.about,
-            **({"summary": [said(experiment, usable, found, level)]} if usable.streamed else {}),
+            "summary": [said(experiment, usable, found, level)],
         },
     )
 

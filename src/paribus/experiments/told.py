@@ -1,0 +1,286 @@
+"""What a result found, in sentences that an experiment type declares: of which rows of which table, in which words.
+
+A type that writes its own sentences puts them under ``summary`` into the aggregates, and these are kept as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from paribus.results.schema import Aggregates
+
+SHOWN = 4
+"""Rows that a sentence names; the others are counted."""
+MIDDLE = (2.5, 97.5)
+"""Percentiles between which a value lies like its null."""
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Sentences about the rows of a table of effects: which are established, beside what null, and what is left open.
+
+    A row is established where its adjusted p is within the level and the interval that holds for all rows together
+    leaves out the reference; the others are undecided, which is not the same as absent.
+
+    Attributes:
+        table: Name of the table.
+        row: How a row is called, with columns in braces: ``{ability}, {direction}``.
+        of: What changes: with columns, or entries of the aggregates, in braces.
+        value: Column of the effect.
+        ends: How the columns of the interval for all rows are called: ``ci_adj_{}``.
+        p: Column of the adjusted p.
+        rows: Column to the value it has in the rows that are told, at the last checkpoint; braces name an entry of the
+            aggregates.
+        null: What the null is called, with columns in braces; empty: none is told.
+        percentile: Column of the place in it.
+        reference: The value that means no effect.
+
+    Example:
+        >>> import pandas as pd
+        >>> from paribus.results.schema import Aggregates
+        >>> rows = {"level": ["low", "high"], "mean_delta": [0.0, 0.5], "ci_adj_low": [-0.1, 0.3]}
+        >>> frame = pd.DataFrame({**rows, "ci_adj_high": [0.1, 0.7], "p_adj": [0.9, 0.001]})
+        >>> for line in Effects("effects", "{level}", "change of the margin").told(frame, Aggregates(), 0.05):
+        ...     print(line)
+        Change of the margin: established in 1 of 2 rows tested: high +0.5 [+0.3, +0.7] (effects).
+        The other one is undecided, which is not absent: its interval is [−0.1, +0.1].
+    """
+
+    table: str
+    row: str
+    of: str
+    value: str = "mean_delta"
+    ends: str = "ci_adj_{}"
+    p: str = "p_adj"
+    rows: Mapping[str, str] = field(default_factory=dict)
+    null: str = ""
+    percentile: str = "null_percentile"
+    reference: float = 0.0
+
+    def told(self, frame: pd.DataFrame, aggregates: Aggregates, level: float) -> Iterator[str]:
+        """Yield the sentences about a table.
+
+        Args:
+            frame: Its rows.
+            aggregates: What the type sums up, for the braces.
+            level: Level of the adjusted p.
+        """
+        rows = [_Row(self, values) for values in _fitting(frame, self.rows, aggregates)]
+        tested = [row for row in rows if math.isfinite(row.p) and math.isfinite(row.value)]
+        of = _capital(_filled(self.of, {**aggregates.custom, **(rows[0].values if rows else {})}))
+        if not tested:
+            yield f"{of}: no row could be tested ({self.table}, {len(rows)} rows)."
+            return
+        found = sorted((row for row in tested if row.established(level)), key=lambda row: -row.size)
+        open_ = [row for row in tested if not row.established(level)]
+        if len(tested) == 1:
+            word = "established" if found else "undecided, which is not absent"
+            yield f"{of}: {tested[0]}, {_p(tested[0].p)}: {word}{self._beside(found, alone=True)} ({self.table})."
+            return
+        named = ", ".join(map(str, found[:SHOWN])) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+        listed = f": {named}" if found else ""
+        yield (
+            f"{of}: established in {len(found) or 'none'} of {len(tested)} rows tested{listed}{self._beside(found)} "
+            f"({self.table})."
+        )
+        if open_:
+            yield _left_open(open_, self.reference, any_found=bool(found))
+
+    def _beside(self, found: Sequence[_Row], *, alone: bool = False) -> str:
+        """Say how many of the established rows lie outside the middle of their null."""
+        places = [row for row in found if math.isfinite(row.percentile)]
+        if not self.null or not places:
+            return ""
+        null = _filled(self.null, places[0].values)
+        outside = sum(not MIDDLE[0] <= row.percentile <= MIDDLE[1] for row in places)
+        if alone:
+            return f", {'outside' if outside else 'inside'} the middle 95 % of {null}"
+        return f"; {outside} of {len(places)} of these outside the middle 95 % of {null}"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence made from entries of the aggregates or of a row, left out where one of them is missing.
+
+    Attributes:
+        text: The sentence, with entries in braces; ``{name:share}`` writes a share in percent, ``{name:signed}`` a
+            change with its sign, ``{name:list}`` the first of a list.
+        when: Entry that must be true, or false where it begins with ``!``; empty: always.
+        table: Table whose first fitting row is told, of the last checkpoint where it has several; empty: none.
+        rows: Column to the value it has in that row; braces name an entry of the aggregates.
+
+    Example:
+        >>> from paribus.results.schema import Aggregates
+        >>> found = Aggregates(custom={"acc": 0.9125, "top": ["a", "b"]})
+        >>> list(Sentence("Accuracy {acc:share}; first {top:list}.").told({}, found))
+        ['Accuracy 91 %; first a, b.']
+        >>> list(Sentence("It never came.", when="!acc").told({}, found))
+        []
+    """
+
+    text: str
+    when: str = ""
+    table: str = ""
+    rows: Mapping[str, str] = field(default_factory=dict)
+
+    def told(self, tables: Mapping[str, pd.DataFrame], aggregates: Aggregates) -> Iterator[str]:
+        """Yield the sentence, or nothing."""
+        known = {**_numbers_of(aggregates), **aggregates.custom}
+        if self.table:
+            if self.table not in tables or not (fitting := _fitting(tables[self.table], self.rows, aggregates)):
+                return
+            known |= fitting[0]
+        if self.when and bool(known.get(self.when.lstrip("!"))) == self.when.startswith("!"):
+            return
+        wanted = {name for _, name, _, _ in string.Formatter().parse(self.text) if name}
+        if all(_is_known(known.get(name)) for name in wanted):
+            yield _filled(self.text, known)
+
+
+Told = Effects | Sentence
+
+
+def sentences(
+    declared: Sequence[Told], tables: Mapping[str, pd.DataFrame], aggregates: Aggregates, level: float
+) -> list[str]:
+    """Return what the declared sentences say of a result.
+
+    Args:
+        declared: What its experiment type declares.
+        tables: Its tables by name.
+        aggregates: Its aggregates.
+        level: Level of adjusted p.
+
+    Example:
+        >>> from paribus.results.schema import Aggregates
+        >>> sentences([Sentence("{n_samples} contexts.")], {}, Aggregates(n_samples=3), 0.05)
+        ['3 contexts.']
+    """
+    lines: list[str] = []
+    for each in declared:
+        if isinstance(each, Sentence):
+            lines += each.told(tables, aggregates)
+        elif each.table in tables:
+            lines += each.told(tables[each.table], aggregates, level)
+    return lines
+
+
+class _Row:
+    """A row with the numbers that a sentence needs."""
+
+    def __init__(self, told: Effects, values: dict[str, Any]) -> None:
+        self.told, self.values = told, values
+        self.value, self.p = _float(values.get(told.value)), _float(values.get(told.p))
+        self.low, self.high = (_float(values.get(told.ends.format(end))) for end in ("low", "high"))
+        self.percentile = _float(values.get(told.percentile))
+
+    @property
+    def size(self) -> float:
+        """How far it is from no effect; of a ratio on the log scale."""
+        if self.told.reference == 1.0 and self.value > 0:
+            return abs(math.log(self.value))
+        return abs(self.value - self.told.reference)
+
+    def established(self, level: float) -> bool:
+        reference = self.told.reference
+        if not self.p <= level:
+            return False
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return self.low > reference or self.high < reference
+        return self.value != reference  # all units are equal, so that there is no interval
+
+    def __str__(self) -> str:
+        """Return the name, the effect and its interval."""
+        signed = self.told.reference == 0.0
+        known = math.isfinite(self.low) and math.isfinite(self.high)
+        ends = f" [{number(self.low, signed=signed)}, {number(self.high, signed=signed)}]" if known else ""
+        return f"{_filled(self.told.row, self.values)} {number(self.value, signed=signed)}{ends}"
+
+
+def _fitting(frame: pd.DataFrame, wanted: Mapping[str, str], aggregates: Aggregates) -> list[dict[str, Any]]:
+    """Return the rows of the last checkpoint that have the wanted values."""
+    if "epoch" in frame.columns and len(frame):
+        frame = frame[frame["epoch"] == frame["epoch"].max()]
+    values = {column: _filled(value, aggregates.custom) for column, value in wanted.items()}
+    records = [{str(column): value for column, value in row.items()} for row in frame.to_dict("records")]
+    return [row for row in records if all(str(row.get(column)) == value for column, value in values.items())]
+
+
+def _left_open(rows: Sequence[_Row], reference: float, *, any_found: bool) -> str:
+    one = len(rows) == 1
+    whole = "The other one" if one else f"The other {len(rows)}" if any_found else f"All {len(rows)}"
+    be = "is" if one else "are"
+    if all(row.value == reference and row.low in (reference, math.nan) and row.high == reference for row in rows):
+        return f"{whole} {be} exactly {number(reference)} in every context."
+    lows = [row.low for row in rows if math.isfinite(row.low)]
+    highs = [row.high for row in rows if math.isfinite(row.high)]
+    said = f"{whole} {be} undecided, which is not absent"
+    if not lows or not highs:
+        return f"{said}."
+    ends = [number(end, signed=reference == 0.0) for end in (min(lows), max(highs))]
+    where = "its interval is" if one else "their intervals together reach over"
+    return f"{said}: {where} [{ends[0]}, {ends[1]}]."
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Return a number to three digits, its minus a real one.
+
+    >>> number(-0.12345), number(0.5, signed=True), number(1234567.0)
+    ('−0.123', '+0.5', '1.23e+06')
+    """
+    text = f"{value:+.3g}" if signed and value else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def _p(p: float) -> str:
+    return "adjusted p < .001" if p < 0.001 else f"adjusted p = {p:.2g}"
+
+
+class _Formatter(string.Formatter):
+    """Fills braces with numbers to three digits, shares in percent, lists by their first entries."""
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs.get(str(key), "")
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec == "share":
+            return f"{100 * float(value):.0f} %".replace("-", "−")
+        if format_spec == "signed":
+            return number(float(value), signed=True)
+        if format_spec == "list":
+            some = [str(each) for each in value][: 2 * SHOWN]
+            more = f" and {len(value) - len(some)} more" if len(value) > len(some) else ""
+            return ", ".join(some) + more if some else "none"
+        if format_spec:
+            return str(format(value, format_spec))
+        return number(value) if isinstance(value, float) else str(value)
+
+
+def _filled(text: str, values: Mapping[str, Any]) -> str:
+    return _Formatter().vformat(text, (), {str(key): value for key, value in values.items()})
+
+
+def _numbers_of(aggregates: Aggregates) -> dict[str, Any]:
+    return {name: getattr(aggregates, name) for name in ("mean_delta", "std_delta", "n_samples", "n_conditions")}
+
+
+def _is_known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

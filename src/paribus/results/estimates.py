@@ -1,0 +1,190 @@
+"""The few numbers that sum a result up, with what they are called, their unit and their interval."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from paribus.results.found import Found
+
+ENDS = (("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_high"), ("_low", "_high"))
+"""How the ends of an interval may be called after its number."""
+MOST = 6
+"""Numbers that are shown first; all are in the tables."""
+_SPLITS = {"ood": "OOD", "id_val": "in-distribution", "val": "validation-domain", "id": "in-distribution"}
+_SHARE = "share"
+_KNOWN: tuple[tuple[str, str, str], ...] = (
+    (r"head_(\w+?)_acc_raw", "{0} accuracy, unedited", _SHARE),
+    (r"head_(\w+?)_acc_ablated", "{0} accuracy, ablated", _SHARE),
+    (r"(ood|id_val|val)_delta", "change of {0} accuracy", _SHARE),
+    (r"(ood|id_val|val)_auroc_delta", "change of {0} AUROC", ""),
+    (r"signed_swap_effect", "margin shift to the paired class", "logit"),
+    (r"signed_swap_effect_in_sd", "margin shift to the paired class", "sd"),
+    (r"swap_remaining", "swap effect left", _SHARE),
+    (r"margin_slope_in_sd", "margin moved per sd of steering", "sd"),
+    (r"margin_shift_per_alpha", "margin moved per α", "logit"),
+    (r"accuracy_area", "area under the steering curve", "accuracy"),
+    (r"delta_acc", "accuracy at +max minus −max", _SHARE),
+    (r"cos_head", "cosine with the head", ""),
+    (r"domain_probe_balanced_accuracy", "domain probe, balanced accuracy", _SHARE),
+    (r"label_probe_balanced_accuracy", "label probe, balanced accuracy", _SHARE),
+    (r"domain_probe_refit_ablated", "fresh domain probe after the edit", _SHARE),
+    (r"top_eigenvalue_share", "domain variance in one direction", _SHARE),
+    (r"participation_ratio", "directions that carry the domain", ""),
+    (r"first_k", "units that halve the domain probe", "units"),
+    (r"max_effect|largest_effect", "largest effect", ""),
+    (r"largest_interaction|max_interaction", "largest interaction", ""),
+    (r"largest_third_difference", "largest third difference", ""),
+    (r"max_swap_effect", "largest effect of a weapon", ""),
+    (r"max_kit_effect", "largest effect of a kit", ""),
+    (r"max_log_odds", "largest log-odds", ""),
+    (r"top_lift", "largest lift", ""),
+    (r"n_established", "rows established", ""),
+    (r"n_primary_drivers", "primary drivers", ""),
+    (r"largest_score", "largest attention to the repeat", _SHARE),
+    (r"loss_repeat", "loss on the repeat", "nats"),
+    (r"split_half_r", "correlation of halves", "r"),
+    (r"shuffle_null_p", "p against shuffled data", ""),
+    (r"best_recall", "recall of missing tokens", _SHARE),
+    (r"best_val_loss", "best validation loss", "nats"),
+    (r"(?:final_)?explained_variance", "variance explained", _SHARE),
+    (r"random_explained_variance", "variance explained by a random one", _SHARE),
+    (r"best_val|final_val|final_val_acc", "validation accuracy", _SHARE),
+    (r"best_ood", "best OOD accuracy (selected on it)", _SHARE),
+    (r"(?:final_ood|ood_acc)", "OOD accuracy at the end", _SHARE),
+    (r"(?:final_id_val|id_val_acc)", "in-distribution accuracy at the end", _SHARE),
+    (r"(?:final_train|train_acc|final_train_acc)", "training accuracy at the end", _SHARE),
+    (r"(kept|removed|all_kept)_accuracy", "accuracy, circles {0}", _SHARE),
+    (r"accuracy", "accuracy", _SHARE),
+    (r"mean_delta", "mean effect", ""),
+)
+"""Patterns of metrics, what they are called, and their unit."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number.
+
+    Attributes:
+        name: Its metric.
+        label: What it is.
+        value: The number.
+        low: Lower end of its interval, NaN where there is none.
+        high: Upper end.
+        unit: Unit; empty where it has none or it is not known. A share is written in percent.
+
+    Example:
+        >>> Estimate("ood_delta", "change of OOD accuracy", -0.02, -0.17, 0.12, "share").text
+        '−2 %'
+    """
+
+    name: str
+    label: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    unit: str = ""
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether both ends are known."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def text(self) -> str:
+        """The number, short, with its unit."""
+        return _written(self.value, self.unit)
+
+    @property
+    def interval(self) -> str:
+        """Its interval; empty where there is none."""
+        return f"[{_bare(self.low, self.unit)}, {_bare(self.high, self.unit)}]" if self.has_interval else ""
+
+
+def estimates(result: Found, most: int = MOST) -> list[Estimate]:
+    """Return the headline numbers of a result, those with an interval first.
+
+    Args:
+        result: What was found.
+        most: The most numbers.
+
+    Example:
+        >>> from paribus.results import Aggregates, Diagnostics, Evidence
+        >>> from paribus.results.schema import Result
+        >>> head = ("abc", "noise", Evidence.INTERVENTIONAL, None, "mlp", "images", Aggregates(), {}, Diagnostics())
+        >>> metrics = {"n_established": 3.0, "ood_delta": -0.02, "ood_delta_ci_low": -0.17, "ood_delta_ci_high": 0.12}
+        >>> [(each.label, each.text, each.interval) for each in estimates(Result(*head, metrics=metrics))]
+        [('change of OOD accuracy', '−2 %', '[−17, 12]'), ('rows established', '3', '')]
+    """
+    aggregates = result.aggregates
+    plain = {"mean_delta": getattr(aggregates, "mean_delta", None), **aggregates.custom, **result.metrics}
+    known = {name: float(value) for name, value in plain.items() if _is_number(value)}
+    wanted = [name for name in result.metrics if name in known]
+    wanted += [name for name in aggregates.custom if name in known and _has_ends(name, known)]
+    if not any(_has_ends(name, known) for name in wanted) and "mean_delta" in known:
+        wanted.append("mean_delta")
+    found = [estimate_of(name, known) for name in dict.fromkeys(wanted) if not _is_end(name, known)]
+    if not found:
+        found = [estimate_of(name, known) for name in known if not _is_end(name, known) and _named(name)]
+    return sorted(found, key=lambda each: not each.has_interval)[:most]
+
+
+def estimate_of(name: str, known: Mapping[str, float]) -> Estimate:
+    """Return a number with its words and the interval that stands beside it.
+
+    Args:
+        name: The metric.
+        known: All numbers by name.
+
+    Example:
+        >>> estimate_of("signed_swap_effect", {"signed_swap_effect": 1.5}).label
+        'margin shift to the paired class'
+    """
+    low, high = math.nan, math.nan
+    for ends in ENDS:
+        if all(f"{name}{end}" in known for end in ends):
+            low, high = (known[f"{name}{end}"] for end in ends)
+            break
+    label, unit = _named(name) or (name.replace("_", " "), "")
+    return Estimate(name, label, known[name], low, high, unit)
+
+
+def _named(name: str) -> tuple[str, str] | None:
+    for pattern, label, unit in _KNOWN:
+        if (match := re.fullmatch(pattern, name)) is not None:
+            groups = [_SPLITS.get(group, group.replace("_", " ")) for group in match.groups() if group]
+            return label.format(*groups), unit
+    return None
+
+
+def _has_ends(name: str, known: Mapping[str, float]) -> bool:
+    return any(all(f"{name}{end}" in known for end in ends) for ends in ENDS)
+
+
+def _is_end(name: str, known: Mapping[str, float]) -> bool:
+    return any(name.endswith(end) and name.removesuffix(end) in known for ends in ENDS for end in ends)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is not bool and isinstance(value, numbers.Real) and math.isfinite(float(value))
+
+
+def _written(value: float, unit: str) -> str:
+    return f"{_bare(value, unit)} %" if unit == _SHARE else f"{_bare(value, unit)} {unit}".rstrip()
+
+
+def _bare(value: float, unit: str) -> str:
+    if unit == _SHARE:
+        return _short(100 * value, 0 if abs(value) >= 0.02 else 1)
+    return _short(value, None)
+
+
+def _short(value: float, decimals: int | None) -> str:
+    text = f"{value:.{decimals}f}" if decimals is not None else f"{value:.3g}"
+    if decimals and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return ("0" if text == "-0" else text).replace("-", "−")
