@@ -179,6 +179,17 @@ INTERVENTIONS: dict[str, Callable[[Tensor], Intervention]] = {
         rival_biases=np.zeros(8),
         top_k=3,
     ),
+    "set a feature of normalised inputs": lambda h: SetFeature(
+        *(_vector(5), 0.1, _vector(6) / 2, 2.0), normalise="layer_norm"
+    ),
+    "set one of k features of rescaled inputs": lambda h: SetFeature(
+        *(_vector(5), 0.1, _vector(6) / 2, 2.0),
+        rivals=np.stack([_vector(5), *np.random.default_rng(10).standard_normal((8, WIDTH))]),
+        rival_biases=np.full(9, 0.1),
+        top_k=3,
+        own=0,
+        normalise="constant_norm_rescale",
+    ),
     "steer some channels": lambda h: Within(Steer(_vector(3)[:4], -1.5), channels=[5, 0, 2, 3]),
     "project out of some channels": lambda h: Within(
         ProjectOut(np.linalg.qr(_vector(7)[:3, None])[0], _vector(1)[:3]), channels=[4, 1, 0]

@@ -1,8 +1,5 @@
-import json
-
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from paribus.errors import CheckpointError
 from paribus.models.autoencoders import load_sae, random_sae, sae_from_state
@@ -81,56 +78,6 @@ def test_identity_autoencoder_reads_units():
     x = torch.tensor([[2.0, 2.0, -2.0, 2.0]])
     f, z = sae.encode(x)
     assert f.tolist() == [[2.0, 1.0, 0.0, 0.5]] and torch.equal(z, x)
-
-
-# SAELens folders ------------------------------------------------------------------------------------------------------
-
-
-def lens(folder, config, **extra):
-    weights = {
-        "W_enc": torch.randn(D, F, generator=generator(1)),
-        "W_dec": 3 * torch.randn(F, D, generator=generator(2)),
-        "b_enc": torch.randn(F, generator=generator(3)),
-        "b_dec": torch.randn(D, generator=generator(4)),
-        **extra,
-    }
-    save_file(weights, folder / "sae_weights.safetensors")
-    (folder / "cfg.json").write_text(json.dumps(config))
-    return weights
-
-
-@pytest.mark.parametrize("centered", [True, False])
-def test_a_standard_saelens_folder(tmp_path, centered):
-    w = lens(tmp_path, {"architecture": "standard", "apply_b_dec_to_input": centered})
-    x = torch.randn(9, D)
-    reconstruction, f, _ = load_sae(tmp_path, clamp=6.0)(x)
-    expected = torch.relu((x - w["b_dec"] if centered else x) @ w["W_enc"] + w["b_enc"])
-    assert torch.allclose(f, expected, atol=1e-5)  # a folder's own kind decides, there is no clamp
-    assert torch.allclose(reconstruction, expected @ w["W_dec"] + w["b_dec"], atol=1e-4)
-
-
-def test_jumprelu_and_topk_folders(tmp_path):
-    x = torch.randn(9, D)
-    w = lens(tmp_path, {"architecture": "jumprelu"}, threshold=torch.full((F,), 0.3))
-    z = (x - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
-    assert torch.allclose(load_sae(tmp_path, clamp=None).encode(x)[0], torch.where(z > 0.3, z, 0.0), atol=1e-5)
-    for config in ({"architecture": "topk", "k": 2}, {"activation_fn": "topk", "activation_fn_kwargs": {"k": 2}}):
-        lens(tmp_path, config)
-        assert int((load_sae(tmp_path, clamp=None).encode(x)[0] > 0).sum(1).max()) <= 2
-
-
-@pytest.mark.parametrize(
-    ("config", "match"),
-    [
-        ({"architecture": "gated"}, "'gated' is not known"),
-        ({"architecture": "jumprelu"}, "without threshold"),
-        ({"architecture": "topk"}, "gives no k"),
-    ],
-)
-def test_saelens_folders_that_cannot_be_read(tmp_path, config, match):
-    lens(tmp_path, config)
-    with pytest.raises(CheckpointError, match=match):
-        load_sae(tmp_path, clamp=None)
 
 
 def test_files_that_are_no_autoencoder(tmp_path):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from paribus.engine.intervention import Intervention, along_channels, as_tensor
+from paribus.engine.normalised import normalised
 from paribus.errors import ExperimentError
 
 
@@ -122,9 +123,12 @@ class SetFeature(Intervention):
         value: What the feature is set to.
         threshold: Pre-activation below which the feature is off (0 for ReLU, more for JumpReLU).
         clamp: Largest activation, or None.
-        rivals: In a top-k autoencoder, the encoder rows of the other features ``[F - 1, d]``: they compete with it.
-        rival_biases: Their biases ``[F - 1]``, with the input centring folded in.
+        rivals: In a top-k autoencoder, the encoder rows that compete with it ``[R, d]``.
+        rival_biases: Their biases ``[R]``, with the input centring folded in.
         top_k: How many features stay active in a top-k autoencoder; None elsewhere.
+        own: Which of ``rivals`` is the feature itself; None: none of them.
+        normalise: How inputs are brought to a common size before they are read; the decoder's column is then brought
+            back to the size of each input (:mod:`paribus.engine.normalised`).
 
     Example:
         >>> unit = torch.tensor([1.0, 0.0])
@@ -141,6 +145,8 @@ class SetFeature(Intervention):
     rivals: Tensor | None = None
     rival_biases: Tensor | None = None
     top_k: int | None = None
+    own: int | None = None
+    normalise: str = "none"
 
     def __post_init__(self) -> None:
         """Take arrays too.
@@ -159,10 +165,15 @@ class SetFeature(Intervention):
 
     def read(self, h: Tensor) -> Tensor:
         """Return the feature's activation ``[n, *positions]``; in a top-k autoencoder 0 where k others are larger."""
-        z = torch.tensordot(h, self.encoder.to(h), dims=([1], [0])) + self.bias
+        return self._read(normalised(h, self.normalise, axis=1).x)
+
+    def _read(self, x: Tensor) -> Tensor:
+        z = torch.tensordot(x, self.encoder.to(x), dims=([1], [0])) + self.bias
         active = self._activation(z)
         if self.rivals is not None and self.rival_biases is not None and self.top_k is not None:
-            others = torch.tensordot(h, self.rivals.to(h), dims=([1], [1])) + self.rival_biases.to(h)
+            others = torch.tensordot(x, self.rivals.to(x), dims=([1], [1])) + self.rival_biases.to(x)
+            if self.own is not None:
+                others[..., self.own] = 0.0  # never larger than itself, whatever the rounding of the two products
             larger = (self._activation(others) > active.unsqueeze(-1)).sum(-1)
             active = torch.where(larger < self.top_k, active, torch.zeros_like(active))
         return active
@@ -173,7 +184,11 @@ class SetFeature(Intervention):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``h`` with the feature at its new value."""
-        return h + (self.value - self.read(h)).unsqueeze(1) * along_channels(self.decoder, h)
+        seen = normalised(h, self.normalise, axis=1)
+        change = (self.value - self._read(seen.x)).unsqueeze(1)
+        if seen.scale is not None:
+            change = change * seen.scale
+        return h + change * along_channels(self.decoder, h)
 
     def check(self, width: int, n_rows: int) -> None:
         """Compare both vectors with the site."""

@@ -54,11 +54,10 @@ class Latents:
         weight, bias = sae.encoder.weight.detach(), sae.encoder.bias.detach()
         if sae.center_input:
             bias = bias - weight @ sae.decoder_bias.detach()
-        column = sae.directions()[row] if sae.unit_norm else sae.decoder.weight[:, row]
+        column = sae.columns()[row]
         several = any(one is not None and one.ndim > 0 for one in (sae.threshold, sae.clamp))
         if sae.top_k is not None and several:
             raise ExperimentError("a top-k autoencoder with a threshold or bound for each feature cannot be set")
-        others = [one for one in range(sae.n_features) if one != row]
         return SetFeature(
             encoder=weight[row],
             bias=float(bias[row]),
@@ -66,9 +65,11 @@ class Latents:
             value=value,
             threshold=max(0.0, _of(sae.threshold, row) or 0.0),
             clamp=_of(sae.clamp, row),
-            rivals=None if sae.top_k is None else weight[others],
-            rival_biases=None if sae.top_k is None else bias[others],
+            rivals=None if sae.top_k is None else weight,
+            rival_biases=None if sae.top_k is None else bias,
             top_k=sae.top_k,
+            own=None if sae.top_k is None else row,
+            normalise=sae.normalise,
         )
 
 

@@ -31,7 +31,9 @@ class Latent(Spec, kind="feature/latent"):
         None, file=True, unstated=None, help="State dict or SAELens folder of an autoencoder; null: the model's own."
     )
     site: str | None = field(
-        None, unstated=None, help="Module that the autoencoder reads; null: where the model's own does."
+        None,
+        unstated=None,
+        help="Module that the autoencoder reads; null: what a SAELens folder names, else where the model's own does.",
     )
     clamp: float | None = field(
         6.0, above=0.0, unstated=6.0, help="Upper bound of the activation of an autoencoder from a state dict."

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from paribus import digests
 from paribus.arrays import Ints
+from paribus.engine.short_names import place as one_place
 from paribus.engine.sites import Site
 from paribus.errors import CheckpointError, ConfigError, DataError, nearest
 from paribus.features.columns import Directions, Latents, Logits, Units
 from paribus.features.reader import Reader
 from paribus.measure.executor import Executor
-from paribus.models.autoencoders import load_sae
+from paribus.models.autoencoders import load_sae, stated_hook
+from paribus.models.lens_hooks import place_of_hook
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.spec import path_of
 
@@ -201,13 +203,28 @@ class Readable:
         return where, self.autoencoders[where]
 
     def _from_file(self, path: str, site: str | None, clamp: float | None) -> tuple[str, SparseAutoencoder]:
-        where = site or (next(iter(self.autoencoders)) if len(self.autoencoders) == 1 else self.usual_site)
-        if not where:
-            raise ConfigError("feature.site: name the module that the autoencoder of feature.path reads")
-        width, sae = self.width(where), load_sae(path, clamp=clamp)
+        where = self._site_of(path, site)
+        width = self.width(where)
+        sae = load_sae(path, clamp=clamp, width=width)
         if sae.width != width:
             raise CheckpointError(f"feature.path={path}: reads vectors of {sae.width}, {where} gives {width}")
         return where, self._beside(sae)
+
+    def _site_of(self, path: str, site: str | None) -> str:
+        """Return the site that the autoencoder of a file reads: the one named, its folder's, the only, the usual one.
+
+        Raises:
+            ConfigError: If there is none of these.
+        """
+        if site:
+            return one_place(site, self.executor.network)
+        hook = stated_hook(path)
+        if hook:
+            return place_of_hook(hook, self.executor.network)
+        where = next(iter(self.autoencoders)) if len(self.autoencoders) == 1 else self.usual_site
+        if not where:
+            raise ConfigError("feature.site: name the module that the autoencoder of feature.path reads")
+        return where
 
     def output_weights(self, output: str, site: str) -> Tensor:
         """Return the weights ``[d]`` by which a site makes an output, less their mean over all outputs.

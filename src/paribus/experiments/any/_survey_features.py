@@ -18,6 +18,8 @@ from paribus.experiments.feature_survey import FeatureSurvey
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.columns import Latents, Units
 from paribus.measure.executor import Executor
+from paribus.models.autoencoders import stated_hook
+from paribus.models.lens_hooks import place_of_hook
 
 AT_ONCE = 1024
 """Features that are read at once."""
@@ -86,6 +88,8 @@ def surveyed(experiment: FeatureSurvey, setup: NetworkSetup, executor: Executor)
     named = experiment.place
     if named == AUTO and experiment.path is None and len(own) == 1:
         (named,) = own
+    if named == AUTO and experiment.path is not None and (hook := stated_hook(experiment.path)):
+        named = place_of_hook(hook, executor.network)
     site = place_of(named, executor)
     if experiment.path is not None or site in own:
         columns = readable.latent(0, site=site, path=experiment.path, clamp=experiment.clamp).columns

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from paribus.engine.normalised import normalised
+from paribus.errors import ExperimentError
+
 
 class SparseAutoencoder(nn.Module):
     """``z = W_enc (x - decoder_bias) + b_enc``; ``f`` of ``z``; reconstruction ``W_dec f + decoder_bias``.
@@ -15,6 +18,7 @@ class SparseAutoencoder(nn.Module):
         top_k: Number of features that stay active (top-k autoencoder); None for all.
         center_input: Whether ``decoder_bias`` is taken off the input.
         unit_norm: Whether the decoder's columns count with norm 1, whatever is stored.
+        normalise: How inputs are brought to a common size, and outputs back (:mod:`paribus.engine.normalised`).
 
     Example:
         >>> import torch
@@ -38,6 +42,7 @@ class SparseAutoencoder(nn.Module):
         top_k: int | None = None,
         center_input: bool = True,
         unit_norm: bool = True,
+        normalise: str = "none",
     ) -> None:
         """Create an autoencoder of ``n_features`` features on vectors of ``width``."""
         super().__init__()
@@ -51,6 +56,7 @@ class SparseAutoencoder(nn.Module):
         self.top_k = top_k
         self.center_input = center_input
         self.unit_norm = unit_norm
+        self.normalise = normalise
 
     @property
     def n_features(self) -> int:
@@ -70,7 +76,7 @@ class SparseAutoencoder(nn.Module):
             weight, bias = weight[rows], bias[rows]
         if self.center_input:
             bias = bias - weight @ self.decoder_bias
-        return torch.nn.functional.linear(x, weight, bias)
+        return torch.nn.functional.linear(normalised(x, self.normalise).x, weight, bias)
 
     def activation(self, z: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return f of z; ``rows`` names the features that the columns of z stand for."""
@@ -101,15 +107,34 @@ class SparseAutoencoder(nn.Module):
         """Return the unit-norm decoder columns, one row for each feature, ``[F, d]``."""
         return torch.nn.functional.normalize(self.decoder.weight.T, dim=-1)
 
-    def decode(self, f: Tensor) -> Tensor:
-        """Return the reconstruction ``[n, d]`` from activations ``[n, F]``."""
-        rows = self.directions() if self.unit_norm else self.decoder.weight.T
-        return f @ rows + self.decoder_bias
+    def columns(self) -> Tensor:
+        """Return what one unit of each feature adds to the reconstruction, one row for each, ``[F, d]``.
+
+        Where inputs are normalised that is in the normalised size.
+        """
+        return self.directions() if self.unit_norm else self.decoder.weight.T
+
+    def decode(self, f: Tensor, x: Tensor | None = None) -> Tensor:
+        """Return the reconstruction ``[n, d]`` from activations ``[n, F]``.
+
+        Args:
+            f: Activations.
+            x: The inputs ``[n, d]``, whose size the reconstruction gets where inputs are normalised.
+
+        Raises:
+            ExperimentError: If inputs are normalised and not given.
+        """
+        made = f @ self.columns() + self.decoder_bias
+        if self.normalise == "none":
+            return made
+        if x is None:
+            raise ExperimentError(f"an autoencoder with {self.normalise} inputs reconstructs in their size: give x")
+        return normalised(x, self.normalise).back(made)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return reconstruction, f and z."""
         f, z = self.encode(x)
-        return self.decode(f), f, z
+        return self.decode(f, x), f, z
 
 
 def identity_autoencoder(width: int, clamp: Tensor) -> SparseAutoencoder:

@@ -79,7 +79,8 @@ def required_latent(setup: BuildSetup) -> tuple[SparseAutoencoder, int]:
     """Return the autoencoder and the id of the latent under study.
 
     Raises:
-        ConfigError: If the feature is no latent of the model's autoencoder.
+        ConfigError: If the feature is no latent of the model's autoencoder, or what a unit of it adds depends on the
+            context.
     """
     latent = setup.reader.latent
     if latent is None:
@@ -87,7 +88,14 @@ def required_latent(setup: BuildSetup) -> tuple[SparseAutoencoder, int]:
             f"decoder_output_analysis reads the decoder column of a latent, and {setup.reader.name} is none; "
             "use feature=latent feature.id=N"
         )
-    return setup.model.require_sae(), latent
+    sae = setup.model.require_sae()
+    if sae.normalise != "none":
+        raise ConfigError(
+            "decoder_output_analysis predicts from the weights alone, and this autoencoder brings inputs to a common "
+            f"size ({sae.normalise}), so that what a unit of a latent adds differs by context; use "
+            "experiment=latent_intervention"
+        )
+    return sae, latent
 
 
 def token_ids(setup: BuildSetup) -> Ints:
@@ -145,7 +153,7 @@ def set_latent(setup: BuildSetup, base: Base, name: str, value: float) -> SetTo:
     """
     sae, latent = required_latent(setup)
     with torch.inference_mode():
-        column = sae.directions()[latent] if sae.unit_norm else sae.decoder.weight[:, latent]
+        column = sae.columns()[latent]
     chosen = torch.tensor([latent], device=column.device)
 
     def edit(x: torch.Tensor) -> torch.Tensor:
