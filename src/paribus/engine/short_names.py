@@ -13,15 +13,17 @@ OUT_PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "out", "proj", "wo")
 ATTENTIONS = ("self_attn", "attn", "attention", "self_attention", "self")
 MLPS = ("mlp", "feed_forward", "ffn", "ff", "output")
 PARTS = ("heads", "attn", "mlp", "resid_pre", "resid_post")
-_SHORT = re.compile(r"\s*L(\d+|\*)(?:H(\d+(?:\+\d+)*)|\.(\w+))((?:\[[^\]]*\]|(?:\|[^|]+)*))\s*")
+_SHORT = re.compile(
+    r"\s*L(\d+|\*)(?:H(\d+(?:(?:\+|\.\.)\d+)*)|\.(\w+))((?:\[[^\]]*\]|(?:\|[^|]+?)*)(?:@[A-Za-z_][\w.]*)?)\s*"
+)
 
 
 def is_short(text: str) -> bool:
     """Return whether a text is a short name.
 
     Example:
-        >>> is_short("L18H6"), is_short("L*.mlp|pos:-1"), is_short("blocks.2")
-        (True, True, False)
+        >>> is_short("L18H6"), is_short("L*.mlp|pos:-1"), is_short("L3.resid_post@subject"), is_short("blocks.2")
+        (True, True, True, False)
     """
     return _SHORT.fullmatch(text) is not None
 

@@ -95,17 +95,22 @@ class Moves(ActFactor):
         """Return the moves."""
         if self.direction is None:
             raise ConfigError(f"factor {self.name}: must be fitted before it is used")
-        return [Identity(), *(self._move(self.direction, alpha) for alpha in self.doses[1:])]
+        return [Identity(), *(self._move(self.direction, alpha, columns) for alpha in self.doses[1:])]
 
-    def _move(self, direction: Floats, alpha: float) -> Intervention:
-        return self.place.within(Steer(torch.from_numpy(direction).float(), alpha * self.sigma))
+    def _move(self, direction: Floats, alpha: float, columns: Ints) -> Intervention:
+        return self.place.within(Steer(torch.from_numpy(direction).float(), alpha * self.sigma), columns)
 
     def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
         """Return moves of the same length along random directions, the same ones for every level."""
         assert self.direction is not None
         drawn = random_directions(n_null, len(self.direction), rng=rng)
-        acts = [Identity(), *(self._move(v, alpha) for alpha in self.doses[1:] for v in drawn)]
-        return Design(acts=acts, n_acts=len(acts), sites=self.sites, description=self.null_name)
+        levels = self.doses[1:]
+
+        def acts(columns: Ints) -> Sequence[Intervention]:
+            return [Identity(), *(self._move(v, alpha, columns) for alpha in levels for v in drawn)]
+
+        n_acts = len(levels) * len(drawn) + 1
+        return Design(acts=acts, n_acts=n_acts, sites=self.sites, description=self.null_name)
 
 
 def bind(factor: spec.Directions, to: Binding) -> Moves:

@@ -73,7 +73,7 @@ class Erasures(ActFactor):
         """Return the erasures."""
         if not self.erasers:
             raise ConfigError(f"factor {self.name}: must be fitted before it is used")
-        return [Identity(), *(self.place.within(_edit(one)) for one in self.erasers)]
+        return [Identity(), *(self.place.within(_edit(one), columns) for one in self.erasers)]
 
     def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
         """Return projections of as many random dimensions, about the same center."""
@@ -85,15 +85,19 @@ class Erasures(ActFactor):
         return {} if design is None else {MATCHED: design}
 
     def _random(self, n_null: int, kind: str, name: str, rng: np.random.Generator) -> Design | None:
-        acts: list[Intervention] = [Identity()]
+        edits: list[Intervention] = []
         for one in self.erasers:
             d = len(one.center)
             if not 1 <= one.rank < d:
                 return None
             center = torch.from_numpy(one.center).float()
             for basis in random_subspaces(n_null, d, one.rank, kind=kind, rng=rng, root=self.root):
-                acts.append(self.place.within(ProjectOut(torch.from_numpy(basis).float(), center)))
-        return Design(acts=acts, n_acts=len(acts), sites=self.sites, description=name)
+                edits.append(ProjectOut(torch.from_numpy(basis).float(), center))
+
+        def acts(columns: Ints) -> Sequence[Intervention]:
+            return [Identity(), *(self.place.within(one, columns) for one in edits)]
+
+        return Design(acts=acts, n_acts=len(edits) + 1, sites=self.sites, description=name)
 
 
 def _edit(eraser: Eraser) -> Intervention:

@@ -16,7 +16,7 @@ from paribus.engine.parts import Together
 from paribus.engine.replacements import Graft
 from paribus.engine.short_names import layer_of
 from paribus.errors import ConfigError
-from paribus.factors._vectors import vectors
+from paribus.factors._vectors import on_contexts, vectors
 from paribus.measure.executor import Executor
 from paribus.measure.factor import ActUnits
 from paribus.measure.place import Place, heads_at
@@ -76,10 +76,11 @@ class LayeredHeads(ActUnits):
         if self.ablation == "mean":
             return replace(self, means=self._means(executor, rows))
         some = np.sort(self.rng.choice(rows, min(len(rows), MOST_DONORS), replace=False))
-        return replace(self, donated=tuple(place.part(executor.values(str(place.site), some)) for place in self.places))
+        donated = (place.part(executor.values(str(place.site), some), some) for place in self.places)
+        return replace(self, donated=tuple(donated))
 
     def _means(self, executor: Executor, rows: Ints) -> tuple[Floats, ...]:
-        if any(place.positions is not None for place in self.places):
+        if any(place.at_some for place in self.places):
             return tuple(vectors(executor, place, rows).mean(0) for place in self.places)
         found = executor.vectors_at(self.sites, rows)
         return tuple(found[site].mean(0) for site in self.sites)
@@ -121,16 +122,16 @@ class LayeredHeads(ActUnits):
     def _edit(self, index: int, channels: list[int], columns: Ints) -> Intervention:
         place, wanted = self.places[index], torch.tensor(channels)
         if self.ablation == "zero":
-            return place.within(AblateUnits(wanted))
+            return place.within(AblateUnits(wanted), columns)
         if self.ablation == "mean":
             if not self.means:
                 raise ConfigError("factor heads: ablation=mean must be fitted before it is used")
-            return place.within(AblateUnits(wanted, torch.from_numpy(self.means[index]).float()))
+            return place.within(AblateUnits(wanted, torch.from_numpy(self.means[index]).float()), columns)
         if not self.donated:
             raise ConfigError("factor heads: ablation=resample must be fitted before it is used")
         values = self.donated[index]
         donor = torch.from_numpy(columns * 2_654_435_761 % (1 << 32) % len(values))  # spread, one per context
-        return place.within(Graft(wanted, values[donor][:, wanted]))
+        return place.within(Graft(wanted, values[donor][:, wanted]), columns)
 
 
 def layered(texts: Sequence[str], executor: Executor, ablation: str, rng: np.random.Generator) -> LayeredHeads:
@@ -139,7 +140,7 @@ def layered(texts: Sequence[str], executor: Executor, ablation: str, rng: np.ran
     Raises:
         ConfigError: If a place does not exist, is a part of the channels, or holds no whole heads.
     """
-    found = [Place.parse(text) for text in texts]
+    found = [on_contexts(Place.parse(text), executor) for text in texts]
     if any(place.channels is not None or place.heads is not None for place in found):
         raise ConfigError(f"experiment.place={texts[0]}: is a part of the heads; leave head and channel out")
     heads: list[tuple[int, int]] = []

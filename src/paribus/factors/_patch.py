@@ -51,26 +51,38 @@ class Patches(ActFactor):
 
     def acts(self, columns: Ints) -> Sequence[Intervention]:
         """Return the patch of contexts ``columns``."""
-        return [Identity(), *self._grafts(self.donors[columns][None])]
+        return [Identity(), *self._grafts(self.donors[columns][None], columns)]
 
     def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
         """Return patches with donors at random, another one for every context and draw."""
-        drawn = rng.choice(self.unrelated, (n_null, len(self.donors)))
+        drawn = self._unrelated(n_null, rng)
 
         def acts(columns: Ints) -> Sequence[Intervention]:
-            return [Identity(), *self._grafts(drawn[:, columns])]
+            return [Identity(), *self._grafts(drawn[:, columns], columns)]
 
         return Design(acts=acts, n_acts=n_null + 1, sites=self.sites, description=self.null_name)
 
-    def _grafts(self, donors: Ints) -> list[Intervention]:
-        """Return one graft for each row of ``donors [m, b]``; every donor is run once."""
+    def _unrelated(self, n_null: int, rng: np.random.Generator) -> Ints:
+        """Return donors at random ``[n_null, n_contexts]``, with as many of the named positions as the context."""
+        if self.place.table is None:
+            return np.asarray(rng.choice(self.unrelated, (n_null, len(self.donors))))
+        sizes = spans(self.place.table)
+        drawn = np.empty((n_null, len(sizes)), np.int64)
+        for size in np.unique(sizes):
+            alike = self.unrelated[sizes[self.unrelated] == size]
+            own = np.flatnonzero(sizes == size)
+            drawn[:, own] = rng.choice(alike if len(alike) else own, (n_null, len(own)))
+        return drawn
+
+    def _grafts(self, donors: Ints, columns: Ints) -> list[Intervention]:
+        """Return one graft into ``columns [b]`` for each row of ``donors [m, b]``; every donor is run once."""
         some, where = np.unique(donors, return_inverse=True)
         if some[0] < 0:
             raise DataError(f"patch at {self.name}: a context has no donor")
-        values: Tensor = self.place.part(self.executor.values(self.sites[0], some))
+        values: Tensor = self.place.part(self.executor.values(self.sites[0], some), some)
         channels = torch.arange(values.shape[1])
         where = where.reshape(donors.shape)
-        return [self.place.within(Graft(channels, values[torch.from_numpy(row)])) for row in where]
+        return [self.place.within(Graft(channels, values[torch.from_numpy(row)]), columns) for row in where]
 
 
 def bind(factor: spec.Patch, to: Binding) -> Patches:
@@ -83,7 +95,36 @@ def bind(factor: spec.Patch, to: Binding) -> Patches:
     place = bound_place(to.place, to.executor)
     subject = to.executor.subject
     donors = _donors(factor, subject, to.rng)
+    refuse_uneven(place, np.flatnonzero(donors >= 0), donors[donors >= 0])
     return Patches(to.executor, place, donors, np.arange(len(subject)), name=to.place)
+
+
+def spans(table: Ints) -> Ints:
+    """Return how many different positions a name has in each context ``[n]``.
+
+    Example:
+        >>> spans(np.array([[3, 4, 4], [2, 3, 4]])).tolist()
+        [2, 3]
+    """
+    return np.asarray(1 + (np.diff(np.sort(table, axis=1), axis=1) != 0).sum(1))
+
+
+def refuse_uneven(place: Place, columns: Ints, donors: Ints) -> None:
+    """Refuse named positions of which a donor has more or fewer than the context it gives its value to.
+
+    Raises:
+        DataError: If some donor has.
+    """
+    if place.table is None:
+        return
+    here, there = spans(place.table[columns]), spans(place.table[donors])
+    if (here != there).any():
+        one = int(np.flatnonzero(here != there)[0])
+        raise DataError(
+            f"place {place}: {int((here != there).sum())} of {len(columns)} contexts have another number of these "
+            f"positions than their donor ({here[one]} and {there[one]} in the first); name one position, as in "
+            f"@{place.named}.last"
+        )
 
 
 def _donors(factor: spec.Patch, subject: Subject, rng: np.random.Generator) -> Ints:

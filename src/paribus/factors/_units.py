@@ -68,7 +68,7 @@ class Channels(ActUnits):
         donated = None
         if self.ablation == "resample":
             some = self.rng.choice(rows, min(len(rows), MOST_DONORS), replace=False)
-            donated = self.place.part(executor.values(self.sites[0], np.sort(some)))
+            donated = self.place.part(executor.values(self.sites[0], np.sort(some)), np.sort(some))
         sizes = np.array([size[list(group)].mean() for group in self.everything])
         return replace(self, mean=h.mean(0), sizes=sizes, donated=donated)
 
@@ -84,13 +84,13 @@ class Channels(ActUnits):
         """Return what sets the channels of the units ``off [k]`` in contexts ``columns``."""
         channels = torch.tensor([c for index in np.flatnonzero(off) for c in self.groups[index]], dtype=torch.int64)
         if self.ablation == "zero":
-            return self.place.within(AblateUnits(channels))
+            return self.place.within(AblateUnits(channels), columns)
         if self.mean is None:
             raise ConfigError(f"factor {self.name}: ablation={self.ablation} must be fitted before it is used")
         if self.donated is None:
-            return self.place.within(AblateUnits(channels, torch.from_numpy(self.mean).float()))
+            return self.place.within(AblateUnits(channels, torch.from_numpy(self.mean).float()), columns)
         donor = torch.from_numpy(columns * 2_654_435_761 % (1 << 32) % len(self.donated))  # spread, one per context
-        return self.place.within(Graft(channels, self.donated[donor][:, channels]))
+        return self.place.within(Graft(channels, self.donated[donor][:, channels]), columns)
 
 
 def bind(factor: spec.Units | spec.Heads, to: Binding) -> Channels | LayeredHeads:

@@ -22,15 +22,28 @@ def bound_place(text: str, executor: Executor) -> Place:
     """
     place = Place.parse(single(text, executor.network))
     place.site.validate(executor.network)
-    return place.bind(executor.network, executor.width(str(place.site)))
+    return on_contexts(place.bind(executor.network, executor.width(str(place.site))), executor)
+
+
+def on_contexts(place: Place, executor: Executor) -> Place:
+    """Return a place with its named positions looked up in the contexts.
+
+    Raises:
+        ConfigError: If they have none of the name, or a number is no position in some of them.
+    """
+    subject = executor.subject
+    for position in place.positions or ():
+        if reason := subject.refused_position(position):
+            raise ConfigError(f"place {place}: position {position} {reason}")
+    return place.on(subject.positions, subject.name)
 
 
 def vectors(executor: Executor, place: Place, rows: Ints) -> Floats:
     """Return one vector of each context at a bound place ``[n, k]``: the mean over its positions."""
-    if place.positions is None:
+    if not place.at_some:
         found = executor.vectors(str(place.site), rows)
         return found if place.channels is None else found[:, list(place.channels)]
-    part = place.part(executor.values(str(place.site), rows))
+    part = place.part(executor.values(str(place.site), rows), rows)
     return np.asarray(part.flatten(2).mean(2).double().numpy() if part.ndim > 2 else part.double().numpy())
 
 

@@ -48,6 +48,9 @@ class Subject(ABC):
             with none.
         readouts: What is read of the network by name, made from the executor, where its outputs are not one vector per
             context (a language model's tokens); the first one by default.
+        positions: Positions that have a name, of each context ``[n, w]`` (its own where fewer: the last one again).
+        pairs: Contexts that belong together, one of which is the other with something changed in it ``[m, 2]`` (clean
+            and corrupted); None where contexts are single.
 
     Example:
         >>> class Numbers(Subject):
@@ -73,6 +76,8 @@ class Subject(ABC):
     styles: tuple[int, ...] = ()
     paired_class: Mapping[int, int | None] = MappingProxyType({})
     readouts: Mapping[str, Callable[[Any], Readout]] = MappingProxyType({})
+    positions: Mapping[str, Ints] = MappingProxyType({})
+    pairs: Ints | None = None
 
     def __len__(self) -> int:
         """Return the number of contexts."""
@@ -119,6 +124,14 @@ class Subject(ABC):
             ConfigError: If the subject cannot show contents in another domain's style.
         """
         raise ConfigError(f"{self.name}: these contexts cannot be shown in another domain's style")
+
+    def paired(self) -> Subject | None:
+        """Return contexts of which each has a counterpart (``pairs``), numbered as these; None where there are none."""
+        return None if self.pairs is None else self
+
+    def refused_position(self, position: int) -> str:
+        """Return why a number of a position does not mean the same in all contexts; empty where it does."""
+        return ""
 
     def enforce(self, cells: Any, watch: Watch | None = None) -> Any:
         """Take out cells that are not legal; counts and warnings go to ``watch``. By default all are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -64,6 +64,8 @@ class TokenData:
         sink: Whether the first position is left out of what is pooled over positions: language models park attention
             there, and its values are a hundred times as large.
         control: The same sequences without what makes them special (a repeat) ``[n, length]``, if any.
+        pairs: The clean and the corrupted sequence of each pair ``[m, 2]``; None where sequences are single.
+        positions: Positions that have a name, of each sequence ``[n, w]``; the last one again where it has fewer.
 
     Example:
         >>> ids = torch.tensor([[0, 1], [1, 1]])
@@ -88,12 +90,14 @@ class TokenData:
     targets: Targets | None = None
     sink: bool = False
     control: torch.Tensor | None = None
+    pairs: Ints | None = None
+    positions: Mapping[str, Ints] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that the parts fit together, and hash them where no hash is given.
 
         Raises:
-            DataError: If lengths differ, or a split is empty.
+            DataError: If lengths differ, a split is empty, or a named position or a pair does not exist.
         """
         n = len(self.ids)
         beside = {"labels": self.labels, "clusters": self.clusters, "mask": self.mask, "control": self.control}
@@ -106,11 +110,18 @@ class TokenData:
         for name, rows in self.splits.items():
             if not len(rows):
                 raise DataError(f"tokens: the split {name!r} has no sequence")
+        for name, table in self.positions.items():
+            if table.ndim != 2 or len(table) != n or not 0 <= table.min() <= table.max() < self.ids.shape[1]:
+                raise DataError(f"tokens: positions named {name!r} of shape {table.shape} do not fit {n} sequences")
+        if self.pairs is not None and sorted(self.pairs.ravel().tolist()) != sorted(set(self.pairs.ravel().tolist())):
+            raise DataError("tokens: a sequence is in two pairs")
         if not self.digest:
             hashed = hashlib.sha256(f"{self.class_names}{self.n_tokens}{self.complete}".encode())
             labels = () if self.labels is None else (self.labels,)
             more = [] if self.targets is None else [*self.targets.parts()]
             more += [one.numpy() for one in (self.mask, self.control) if one is not None]
+            more += [*(() if self.pairs is None else (self.pairs,)), *self.positions.values()]
+            hashed.update("".join(self.positions).encode())
             for part in (self.ids.numpy(), *labels, self.clusters, *self.splits.values(), *more):
                 hashed.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
             object.__setattr__(self, "digest", hashed.hexdigest())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ class Line:
         split: Its split.
         answer: The right token after the last one; None: every next token is asked for.
         against: Tokens that the answer is compared with.
+        positions: Where what has a name is, from 0; the same names in every sequence.
     """
 
     ids: tuple[int, ...]
@@ -70,6 +71,7 @@ class Line:
     split: str
     answer: int | None
     against: tuple[int, ...]
+    positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def from_lines(spec: TokenFile) -> TokenData:
@@ -91,7 +93,15 @@ def from_lines(spec: TokenFile) -> TokenData:
 
 
 def made_of(
-    lines: Sequence[Line], *, n_tokens: int, padding: str, pad: int, sink: bool, what: str, notes: tuple[str, ...] = ()
+    lines: Sequence[Line],
+    *,
+    n_tokens: int,
+    padding: str,
+    pad: int,
+    sink: bool,
+    what: str,
+    notes: tuple[str, ...] = (),
+    pairs: Ints | None = None,
 ) -> TokenData:
     """Return sequences as padded data, by split in their order.
 
@@ -109,9 +119,11 @@ def made_of(
         raise DataError(f"{what}: {len(lines)} sequences of up to {length} tokens take too much memory")
     ids = torch.full((len(lines), length), pad)
     mask = torch.zeros(len(lines), length, dtype=torch.long)
+    shifts: list[int] = []
     for row, line in enumerate(lines):
         place = slice(length - len(line.ids), length) if padding == "left" else slice(0, len(line.ids))
         ids[row, place], mask[row, place] = torch.tensor(line.ids), 1
+        shifts.append(place.start)
     names = [line.split for line in lines]
     splits = {name: np.flatnonzero(np.array(names) == name) for name in dict.fromkeys(names)}
     return TokenData(
@@ -125,7 +137,19 @@ def made_of(
         targets=_answers(lines, mask) if all(answered) else _next_tokens(ids, mask),
         sink=sink,
         notes=notes,
+        pairs=pairs,
+        positions={name: _table(lines, name, shifts) for name in lines[0].positions},
     )
+
+
+def _table(lines: Sequence[Line], name: str, shifts: Sequence[int]) -> Ints:
+    """Return where a name is in each padded sequence ``[n, w]``, the last one again where it has fewer positions."""
+    widest = max(len(line.positions[name]) for line in lines)
+    table = np.empty((len(lines), widest), np.int64)
+    for row, (line, shift) in enumerate(zip(lines, shifts, strict=True)):
+        own = line.positions[name]
+        table[row] = np.array([*own, *own[-1:] * (widest - len(own))]) + shift
+    return table
 
 
 def _answers(lines: Sequence[Line], mask: Tensor) -> Targets:
