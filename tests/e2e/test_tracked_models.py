@@ -423,3 +423,12 @@ def test_a_line_names_the_run_that_the_latest_was(folder):
     run("experiment=train_classifier", "model=net", "data=dots", "seed=12", *TRAINING)
     assert f"model.run={made.run_id}" in first.provenance["repeat"]
     again(first.run_id, "paribus")
+
+
+def test_an_option_that_was_edited_between_two_commands_of_one_process_is_read_again(folder, tracked):
+    """A job on a tracked model is composed once more where it runs, by what this process has read of the options."""
+    option = folder / "conf" / "experiment" / "edited.yaml"
+    for scale in (2.0, 4.0):
+        option.write_text(f"_target_: tracked_package.Accuracy\nscale: {scale}\n")
+        assert main(["--config-dir", "conf", "experiment=edited", *tracked, "stats=quick", "hydra.run.dir=edited"]) == 0
+        assert paribus.load_runs(limit=1)["params.experiment.scale"].tolist() == [scale]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from paribus.config import catalogue
 from paribus.config.check import TARGET
-from paribus.config.compose import AS_TRAINED, Composer
+from paribus.config.compose import AS_TRAINED
+from paribus.config.composers import composer_of
 from paribus.config.job import GROUPS
 from paribus.config.restate import restated, value_text
 from paribus.errors import ParibusError
@@ -90,7 +89,7 @@ def _alone(resolved: Resolved) -> tuple[str, ...] | None:
             own = group == "data" and source is not None and resolved.other is None
             chosen[group] = "as_trained" if own else request.choices.get(group)
     settings = {name: getattr(request, name) for name in SETTINGS}
-    return restated(_composer(request.config_dirs), chosen, {**settings, **nodes}, fixed)
+    return restated(composer_of(request.config_dirs), chosen, {**settings, **nodes}, fixed)
 
 
 def _is_plumbing(word: str) -> bool:
@@ -105,14 +104,4 @@ def _takes_runs(request: Request) -> bool:
 
 
 def _is_option(request: Request) -> bool:
-    return request.choices.get("experiment") in _options(request.config_dirs)
-
-
-@cache
-def _options(config_dirs: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(option.name for option in catalogue.options("experiment", config_dirs))
-
-
-@cache
-def _composer(config_dirs: tuple[str, ...]) -> Composer:
-    return Composer(config_dirs)
+    return request.choices.get("experiment") in composer_of(request.config_dirs).options("experiment")

@@ -10,13 +10,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from paribus.config.compose import Composer
+from paribus.config.composers import composer_of
 from paribus.config.settings import SweepSettings
 from paribus.errors import ExperimentError, ParibusError
 from paribus.running import failures, summary
@@ -205,12 +204,8 @@ def _job(
     surroundings: Surroundings,
     hydra_words: Sequence[str],
 ) -> Job:
-    return _composer(surroundings.config_dirs).from_config(config, words, choices, hydra_words)
-
-
-@cache
-def _composer(config_dirs: tuple[str, ...]) -> Composer:
-    return Composer(config_dirs)
+    composer = composer_of(surroundings.config_dirs, hydra_words)
+    return composer.from_config(config, words, choices, hydra_words)
 
 
 def attempt(
