@@ -49,7 +49,8 @@ TRAPS = {
         "e2e/test_sweeps.py::test_a_plan_writes_nothing_and_its_commands_run_by_themselves",
     ],
     "all jobs get the same GPU": [
-        "sweep/test_processors.py::test_gpus_are_taken_in_turn_out_of_those_that_are_visible"
+        "sweep/test_processors.py::test_gpus_are_taken_in_turn_out_of_those_that_are_visible",
+        "sweep/test_loader.py::test_jobs_of_launchers_of_others_see_one_gpu_each",
     ],
     "version_base must be given": [f"{HERE}hydra_is_started_in_one_place_with_its_version"],
     "plain hydra.main exits 1 with several lines, and leaves a folder": [WRITTEN, GENERATED],

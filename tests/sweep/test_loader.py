@@ -11,7 +11,10 @@ from omegaconf import OmegaConf, open_dict
 from paribus.config import catalogue
 from paribus.config._compatibility import Loader
 from paribus.config.locate import conf_dir
+from paribus.sweep.batch import Batch
 from paribus.sweep.loader import JOB, NUMBER, NumberedLoader, SweepLoader, own_folder
+from paribus.sweep.processors import VISIBLE
+from paribus.sweep.sweeper import _gpus
 
 SKIPPED = {"study", "experiment"}
 PLAIN = ["experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted"]
@@ -95,3 +98,14 @@ def test_launchers_of_others_are_told_the_number_and_a_folder_of_its_own(loaders
     made = [numbered.load_sweep_config(config, [*PLAIN, f"{NUMBER}7"]) for _ in range(2)]
     assert [each.hydra.sweep.subdir for each in made] == ["7", "7.2"] and Path("out/7.2").is_dir()
     assert made[0].hydra.job.env_set[JOB] == "7" and list(made[0].hydra.overrides.task) == PLAIN
+
+
+def test_jobs_of_launchers_of_others_see_one_gpu_each(loaders, workdir, monkeypatch):
+    """Else all of them take the first; what the request sets for its jobs goes before."""
+    monkeypatch.setenv(VISIBLE, "4,7")
+    gpus = _gpus(Batch((), (), places=("4", "7")))
+    own = ([], "4"), ([], "7"), ([f"+hydra.job.env_set.{VISIBLE}=9"], "9")
+    for number, (words, seen) in enumerate(own):
+        config = master(loaders[0], ("hydra.sweep.dir=out", *words))
+        made = NumberedLoader(loaders[0], gpus).load_sweep_config(config, [*PLAIN, f"{NUMBER}{number}"])
+        assert str(made.hydra.job.env_set[VISIBLE]) == seen and made.hydra.job.env_set[JOB] == str(number)

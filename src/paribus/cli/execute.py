@@ -26,7 +26,7 @@ from paribus.sweep import record, signals
 from paribus.sweep.batch import Batch
 from paribus.sweep.end import finish as finish_sweep
 from paribus.sweep.outcome import Outcome
-from paribus.sweep.processors import device_of, workers
+from paribus.sweep.processors import device_of, places_for, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
 from paribus.sweep.sweeper import OURS
 from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add, one_line
@@ -79,7 +79,8 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
     sweep = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     hydra = composer.hydra(_hydra_words(words.overrides, asked))
     folder = _output_folder(hydra, multirun=True)
-    workers, own = _workers(hydra, asked[0])
+    there = places_for(asked[0])
+    number, own = _workers(hydra, asked[0], there)
     _refuse_unwritable(folder, multirun=True)
     interrupted, broken = False, None
     started = None
@@ -90,12 +91,12 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
             started = start(asked, sweep)
             for line in told(started):
                 print(line, flush=True)
-            _keep(started, sweep, words, folder, workers)
+            _keep(started, sweep, words, folder, number)
             if _launcher(hydra) not in OURS:
                 task.surroundings = replace(
                     task.surroundings, settings=asked[0].sweep, failures=folder / f".failures-{sweep}"
                 )
-            task.batch = _batch(started, workers, asked=words.overrides, added=task.surroundings.added)
+            task.batch = _batch(started, number, there, asked=words.overrides, added=task.surroundings.added)
         except KeyboardInterrupt:
             interrupted = True
     if task.batch is not None and task.batch.todo and not interrupted:
@@ -167,17 +168,17 @@ def _launcher(hydra: DictConfig) -> str:
     return str(hydra.hydra.launcher.get("_target_", ""))
 
 
-def _workers(hydra: DictConfig, job: Job) -> tuple[int, tuple[str, ...]]:
+def _workers(hydra: DictConfig, job: Job, there: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
     """Return how many processes share the jobs, and the words by which Hydra is told who starts them.
 
     Raises:
-        ConfigError: If another launcher is chosen as well.
+        ConfigError: If another launcher is chosen as well, or the GPUs have no room for so many.
     """
     sweeper, chosen = "hydra/sweeper=paribus", _launcher(hydra)
     if chosen == WORKERS:
-        asked = hydra.hydra.launcher.n if hydra.hydra.launcher.n is not None else job.workers
-        number = workers(AUTO if asked == 1 and hydra.hydra.launcher.n is None else asked, device=device_of(job))
-        return number, (sweeper,)
+        said = hydra.hydra.launcher.n
+        asked = said if said is not None else AUTO if job.workers == 1 else job.workers
+        return workers(asked, there=there, settings=job.sweep), (sweeper,)
     if job.workers == 1:
         return 1, (sweeper,)
     if chosen != IN_THIS_PROCESS:
@@ -185,11 +186,11 @@ def _workers(hydra: DictConfig, job: Job) -> tuple[int, tuple[str, ...]]:
             f"workers={job.workers}: the chosen hydra/launcher ({chosen.rsplit('.', 1)[-1]}) starts its own; "
             "leave one of the two out"
         )
-    number = workers(job.workers, device=device_of(job))
+    number = workers(job.workers, there=there, settings=job.sweep)
     return number, (sweeper, "hydra/launcher=workers") if number > 1 else (sweeper,)
 
 
-def _batch(started: Started, number: int, *, asked: Sequence[str], added: bool) -> Batch:
+def _batch(started: Started, number: int, there: tuple[str, ...], *, asked: Sequence[str], added: bool) -> Batch:
     """Return the jobs of a sweep as its sweeper takes them."""
     words = []
     for job in started.jobs:
@@ -205,6 +206,7 @@ def _batch(started: Started, number: int, *, asked: Sequence[str], added: bool) 
         settings=first.sweep,
         workers=number,
         device=device_of(first),
+        places=there,
     )
 
 

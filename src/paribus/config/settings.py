@@ -18,7 +18,7 @@ _EPOCH = re.compile(r"epoch:\d+")
 
 @dataclass(frozen=True)
 class SweepSettings(Spec, kind="sweep"):
-    """What a sweep does with jobs that failed."""
+    """What a sweep does with jobs that failed, and how many of them share a GPU."""
 
     retry: str = field(
         "killed",
@@ -34,6 +34,15 @@ class SweepSettings(Spec, kind="sweep"):
     )
     equal_errors: int = field(
         10, low=0, science=False, help="Start no more jobs after so many that failed with the same message; 0: go on."
+    )
+    per_gpu: int | None = field(
+        None, low=1, science=False, help="The most workers that share one GPU; null: one, or as gpu_memory says."
+    )
+    gpu_memory: float | None = field(
+        None,
+        above=0.0,
+        science=False,
+        help="GiB of GPU memory that a job needs: as many workers share a GPU as have room when the sweep starts.",
     )
 
 
@@ -74,9 +83,11 @@ class Settings(Spec, kind="settings"):
     workers: int | str = field(
         1,
         science=False,
-        help="Processes that share the jobs of a sweep: a number, or auto (one for each processor, or each GPU).",
+        help="Processes that share the jobs of a sweep: a number, or auto (one for each processor, or place on a GPU).",
     )
-    sweep: SweepSettings = field(SweepSettings(), science=False, help="What a sweep does with jobs that failed.")
+    sweep: SweepSettings = field(
+        SweepSettings(), science=False, help="What a sweep does with jobs that failed, and how many share a GPU."
+    )
     figures: FigureSettings = field(FigureSettings(), science=False, help="What figures are kept as.")
 
     def check(self) -> None:

@@ -21,7 +21,8 @@ class Batch:
         settled: Outcomes of the others: taken from earlier runs, or known to fail.
         settings: What to do after a failure.
         workers: How many processes share the jobs.
-        device: Where they compute: ``auto``, ``cpu`` or ``cuda``.
+        device: Where they compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        places: The GPU of each place that there is for a process (:func:`paribus.sweep.processors.places`).
         last: Numbers of jobs that are not begun before all others have ended: they compare the runs of those.
         asked: The overrides that the sweep was asked for with, as its ``multirun.yaml`` shows them.
     """
@@ -32,6 +33,7 @@ class Batch:
     settings: SweepSettings = SweepSettings()
     workers: int = 1
     device: str = "auto"
+    places: tuple[str, ...] = ()
     last: frozenset[int] = frozenset()
     asked: tuple[str, ...] = ()
 

@@ -43,7 +43,7 @@ def run(task: Task, batch: Batch, config: DictConfig) -> None:
     start = Start(config, conf_dir(), task.surroundings)
     number = max(1, min(batch.workers, len(batch.todo)))
     policy = Policy(batch.settings)
-    pool = Pool(number, start, folder, partial(environment, device=batch.device))
+    pool = Pool(number, start, folder, partial(environment, there=batch.places, device=batch.device))
     with Live(batch, workers=number) as live:
         left = pool.run(orders(batch), policy, live.told, task.ended)
     task.ended += not_started(left, batch.words, task.surroundings.sweep, policy.stopped or "")

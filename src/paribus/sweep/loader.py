@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,11 @@ class NumberedLoader(SweepLoader):
     The number of a job stands among its words, as ``hydra.job.num=N``; its folder is its own, made when it is composed.
     """
 
+    def __init__(self, given: ConfigLoaderImpl, variables: Callable[[int], Mapping[str, str]] | None = None) -> None:
+        """Look where ``given`` looks; ``variables``: what is set in the environment of job ``k``."""
+        super().__init__(given)
+        self._variables = variables
+
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Return the configuration of one job."""
         *words, number = sweep_overrides
@@ -94,6 +99,8 @@ class NumberedLoader(SweepLoader):
         with open_dict(config):
             config.hydra.job.num = int(number.removeprefix(NUMBER))
             config.hydra.job.env_set[JOB] = str(config.hydra.job.num)
+            if self._variables is not None:
+                config.hydra.job.env_set = {**self._variables(config.hydra.job.num), **config.hydra.job.env_set}
         folder = own_folder(config)
         with open_dict(config):
             config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())

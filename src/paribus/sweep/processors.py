@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.config.settings import AUTO
+from paribus.config.settings import AUTO, SweepSettings
+from paribus.errors import ConfigError
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE, ORDER, BY_BUS = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
+_ASK = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
+MIB_IN_GIB = 1024
 
 
 def processors() -> int:
@@ -23,37 +28,137 @@ def processors() -> int:
         return os.cpu_count() or 1
 
 
-def gpus() -> tuple[str, ...]:
-    """Return the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; CUDA itself is not touched."""
+def gpus(device: str = AUTO) -> tuple[str, ...]:
+    """Return the GPUs that jobs may use, as ``CUDA_VISIBLE_DEVICES`` names them; CUDA itself is not touched.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda``, or ``cuda:N``: that one alone.
+    """
+    if device == "cpu":
+        return ()
     restricted = os.environ.get(VISIBLE)
     if restricted is not None:
-        return tuple(name.strip() for name in restricted.split(",") if name.strip() and name.strip() != "-1")
+        found = tuple(name.strip() for name in restricted.split(",") if name.strip() and name.strip() != "-1")
+    else:
+        try:
+            found = tuple(str(number) for number, _ in enumerate(sorted(_NVIDIA.iterdir())))
+        except OSError:
+            return ()
+    _, _, number = device.partition(":")
+    return found[int(number) : int(number) + 1] if number else found
+
+
+def places(device: str, settings: SweepSettings) -> tuple[str, ...]:
+    """Return the GPU of each place that there is for a worker, one of every GPU first; empty where none is used.
+
+    Args:
+        device: As for :func:`gpus`.
+        settings: How many workers share a GPU, or how much of its memory a job needs.
+
+    Raises:
+        ConfigError: If no GPU has room for a job, or it is not known how much memory there is.
+    """
+    found = gpus(device)
+    room = [settings.per_gpu or 1] * len(found)
+    if found and settings.gpu_memory is not None:
+        free = free_memory(found)
+        fit = [int(each / settings.gpu_memory) for each in free]
+        room = [min(each, settings.per_gpu or each) for each in fit]
+        if not any(room):
+            said = ", ".join(f"GPU {name}: {each:.1f}" for name, each in zip(found, free, strict=True))
+            raise ConfigError(f"sweep.gpu_memory={settings.gpu_memory:g}: no GPU has so many GiB free ({said})")
+    return tuple(
+        name for turn in range(max(room, default=0)) for name, each in zip(found, room, strict=True) if turn < each
+    )
+
+
+def free_memory(names: Sequence[str]) -> list[float]:
+    """Return how many GiB are free on each of some GPUs, as ``nvidia-smi`` tells.
+
+    Numbers mean GPUs in the order of the bus only where ``CUDA_DEVICE_ORDER`` says so; else, where not all have the
+    same, each counts as the one with the least.
+
+    Raises:
+        ConfigError: If it does not tell.
+    """
     try:
-        return tuple(str(number) for number, _ in enumerate(sorted(_NVIDIA.iterdir())))
-    except OSError:
-        return ()
+        said = subprocess.run(_ASK, capture_output=True, text=True, timeout=60, check=True).stdout
+        rows = [[part.strip() for part in line.split(",")] for line in said.splitlines() if line.strip()]
+        by_uuid = {uuid: float(free) / MIB_IN_GIB for _, uuid, free in rows}
+        by_number = {number: float(free) / MIB_IN_GIB for number, _, free in rows}
+    except (OSError, subprocess.SubprocessError, ValueError):
+        raise ConfigError(
+            "sweep.gpu_memory: nvidia-smi does not say how much memory is free; say sweep.per_gpu=N instead"
+        ) from None
+    if VISIBLE in os.environ and os.environ.get(ORDER) != BY_BUS:
+        by_number = dict.fromkeys(by_number, min(by_number.values(), default=0.0))
+    found = []
+    for name in names:
+        known = [free for uuid, free in by_uuid.items() if uuid.startswith(name)]
+        if name not in by_number and len(known) != 1:
+            raise ConfigError(f"sweep.gpu_memory: nvidia-smi does not know GPU {name}; say sweep.per_gpu=N instead")
+        found.append(by_number[name] if name in by_number else known[0])
+    return found
 
 
-def workers(asked: int | str, *, device: str) -> int:
-    """Return how many workers there are: ``auto`` is one for each GPU where GPUs are used, else for each processor."""
-    if asked != AUTO:
-        return int(asked)
-    found = gpus() if device != "cpu" else ()
-    return len(found) or processors()
+def workers(asked: int | str, *, there: Sequence[str], settings: SweepSettings) -> int:
+    """Return how many workers there are.
+
+    ``auto`` is one for each place on a GPU where GPUs are used, else for each processor; where several share a GPU,
+    they are no more than there are processors.
+
+    Args:
+        asked: A number, or ``auto``.
+        there: The places (:func:`places`).
+        settings: What was said of the GPUs.
+
+    Raises:
+        ConfigError: If more are asked for than the GPUs have room for by what was said of them.
+    """
+    said = settings.per_gpu is not None or settings.gpu_memory is not None
+    if asked == AUTO:
+        return min(len(there), max(len(set(there)), processors())) or processors()
+    if there and said and int(asked) > len(there):
+        raise ConfigError(
+            f"workers={asked}: the GPUs here have room for {len(there)}, by sweep.per_gpu and sweep.gpu_memory"
+        )
+    return int(asked)
 
 
 def asked_workers(job: Job) -> int:
-    """Return how many workers the sweep that a job belongs to has."""
-    return workers(job.workers, device=device_of(job))
+    """Return how many workers the sweep that a job belongs to has.
+
+    Raises:
+        ConfigError: As :func:`workers` and :func:`places`.
+    """
+    return workers(job.workers, there=places_for(job), settings=job.sweep)
+
+
+def places_for(job: Job) -> tuple[str, ...]:
+    """Return the places on GPUs for the workers of the sweep that a job belongs to."""
+    return places(device_of(job), job.sweep)
 
 
 def device_of(job: Job) -> str:
-    """Return where a job computes: ``auto``, ``cpu`` or ``cuda``."""
+    """Return where a job computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
     return str(getattr(job.nodes.get("device"), "name", AUTO))
 
 
-def environment(number: int, *, device: str) -> dict[str, str]:
-    """Return the environment of worker ``number``: one thread, and one of the GPUs, taken in turn."""
+def environment(number: int, *, there: Sequence[str], device: str) -> dict[str, str]:
+    """Return the environment of worker ``number``: one thread, and one place on a GPU, taken in turn.
+
+    Args:
+        number: The worker, from 0.
+        there: The places (:func:`places`).
+        device: Where the jobs compute; of ``cuda:N`` the number is theirs, so they see all GPUs.
+    """
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-    found = gpus() if device != "cpu" else ()
-    return one | ({VISIBLE: found[number % len(found)]} if found else {})
+    return one | one_gpu(number, there=there, device=device)
+
+
+def one_gpu(number: int, *, there: Sequence[str], device: str) -> dict[str, str]:
+    """Return what lets a process see the GPU of place ``number`` alone; empty where no GPU is used."""
+    if not there or ":" in device:
+        return {}
+    order = {} if VISIBLE in os.environ or ORDER in os.environ else {ORDER: BY_BUS}
+    return {VISIBLE: there[number % len(there)], **order}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -17,6 +18,7 @@ from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Batch, Policy, not_started
 from paribus.sweep.live import Live
 from paribus.sweep.loader import NUMBER, NumberedLoader, SweepLoader, run_one
+from paribus.sweep.processors import one_gpu
 from paribus.sweep.task import Task
 
 log = logging.getLogger("paribus.sweep")
@@ -28,6 +30,11 @@ OURS = (
     "hydra_plugins.paribus_sweeps.RayLauncher",
 )
 """Launchers that take the jobs from the batch, or run in this process."""
+ON_THIS_MACHINE = (
+    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+)
+"""Launchers of others whose jobs would all see the same GPUs, and take the first."""
 
 
 class Sweep:
@@ -50,7 +57,8 @@ class Sweep:
         assert isinstance(context.config_loader, ConfigLoaderImpl)
         launcher = config.hydra.launcher.get("_target_", "")
         ours, self._here = launcher in OURS, launcher == HERE
-        loader = SweepLoader(context.config_loader) if ours else NumberedLoader(context.config_loader)
+        own = _gpus(task.batch) if launcher in ON_THIS_MACHINE else None
+        loader = SweepLoader(context.config_loader) if ours else NumberedLoader(context.config_loader, own)
         self._context = HydraContext(config_loader=loader, callbacks=context.callbacks)
         self._task, self._batch, self._config, self._most = task, task.batch, config, most
         self._launcher = Plugins.instance().instantiate_launcher(
@@ -90,3 +98,8 @@ class Sweep:
                 task.ended += not_started(rest, batch.words, task.surroundings.sweep, policy.stopped)
                 break
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+
+
+def _gpus(batch: Batch) -> Callable[[int], Mapping[str, str]]:
+    """Return what is set in the environment of each job so that it sees one GPU, taken in turn."""
+    return partial(one_gpu, there=batch.places, device=batch.device)
