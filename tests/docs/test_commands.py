@@ -53,6 +53,11 @@ SMALLER: list[tuple[str, list[str]]] = [
     (r"experiment=(subspace_ablation|activation_steering|neuron_ablation|probe_trajectory)", ["stats=quick"]),
     (r"(^| )study=builds", ["stats=quick", *BUILDS_STUDY]),
     (
+        r"(^| )study=modular_addition",
+        ["data.p=7", "model.d_model=16", "experiment.steps.train.epochs=20", "stats.n_null=2", "figures.formats=[png]"],
+    ),
+    (r"(^| )study=modular_addition.*range", ["seed=3,4"]),
+    (
         r"(data=builds_generated|model=planted|experiment=(family|minimal|pairwise))",
         ["stats=quick", "data.n_builds=200"],
     ),
