@@ -6,9 +6,18 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from paribus.stats.few import paired_sign_flip
-from paribus.stats.sequential import declared_looks, e_interval, e_value, spending
+from paribus.stats.sequential import (
+    declared_looks,
+    e_interval,
+    e_value,
+    flipped_sums,
+    looks_interval,
+    smallest_e_p,
+    spending,
+)
 
 LOOKS, LEVELS = (8, 12, 24), (0.0079, 0.02, 0.05)
 
@@ -120,3 +129,42 @@ def test_the_interval_is_what_is_not_rejected_and_covers():
     assert held >= 12
     assert e_interval(np.arange(7.0)).method == "none: 7 pairs"
     assert np.isnan(e_interval(np.ones(9)).low) and e_interval(np.ones(9)).method.startswith("none")
+
+
+def test_the_interval_of_looks_inverts_them():
+    rng, looks = np.random.default_rng(7), (6, 9)
+    for _ in range(6):
+        values = rng.normal(0.7, 1.0, 9)
+        found = looks_interval(flipped_sums(values, looks), looks)
+        for end, sign in ((found.low, -1), (found.high, 1)):
+            outside = declared_looks(values - end - sign * 1e-6, looks)[-1].rejects
+            inside = declared_looks(values - end + sign * 1e-6, looks)[-1].rejects
+            assert outside and not inside
+    assert looks_interval(flipped_sums(values[:4], (4, 9)), (4, 9)).method.startswith("none"), (
+        "four pairs reject nothing"
+    )
+    assert looks_interval(flipped_sums(np.ones(9), looks), looks).method.startswith("none")
+
+
+def test_no_data_reach_a_smaller_p_than_the_e_process_says():
+    rng = np.random.default_rng(8)
+    for n in (8, 12):
+        steep = [np.cumprod(np.full(n, ratio)) for ratio in (1.0, 3.0, 1e6)]
+        reached = max(e_value(values)[-1] for values in [*steep, *rng.normal(3, 1, (50, n))])
+        assert smallest_e_p(n) <= 1 / reached
+    assert 1 / e_value(np.cumprod(np.full(8, 1e6)))[-1] == pytest.approx(smallest_e_p(8), rel=1e-3)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
+def test_optional_stopping_over_many_null_sweeps(kind):
+    """Declared looks and the e-process keep .05 (6 % at most over 2,000 sweeps); looking again at the plain test fails."""
+    rng, n = np.random.default_rng(9), 2000
+    sweeps = nulls(rng, kind, (n, 40))
+    looked = [declared_looks(values[:24], LOOKS, rng=rng, n_permutations=20_000)[-1].rejects for values in sweeps]
+    grown = [e_value(values)[7:].max() >= 20 for values in sweeps]
+    assert max(np.mean(looked), np.mean(grown)) <= 0.06
+    plain = [any(stats.ttest_1samp(values[:k], 0).pvalue < 0.05 for k in range(4, 41)) for values in sweeps[:300]]
+    assert np.mean(plain) > 0.12
+    held = [looks_interval(flipped_sums(v[:12], (8, 12)), (8, 12)) for v in sweeps[:400]]
+    assert np.mean([each.low <= 0 <= each.high for each in held]) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 400)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from paribus.arrays import Bools, Floats
 from paribus.stats.bootstrap import Interval
 from paribus.stats.intervals import EQUAL_UNITS, too_few
+from paribus.stats.inversion import UNREACHED
 
 SPENDING = 1.5
 """Exponent of the share of the level that is spent by a look: ``level * (n / last n) ** 1.5``."""
@@ -88,55 +89,165 @@ def declared_looks(
     """
     values = _checked(differences)
     wanted = spending(looks) if levels is None else tuple(levels)
-    for name, given in (("looks", tuple(looks)), ("levels", wanted)):
+    _check_plan(looks, wanted)
+    if values.size < looks[0]:
+        return []
+    return look_again(flipped_sums(values, looks, rng=rng, n_permutations=n_permutations), wanted)
+
+
+def _check_plan(looks: Sequence[int], levels: Sequence[float]) -> None:
+    for name, given in (("looks", tuple(looks)), ("levels", tuple(levels))):
         if not given or given[0] <= 0 or any(b <= a for a, b in itertools.pairwise(given)):
             raise ValueError(f"{name} must rise and be positive, got {list(given)}")
-    if len(wanted) != len(looks) or wanted[-1] >= 1:
-        raise ValueError(f"levels: {len(wanted)} for {len(looks)} looks; give one below 1 for each")
-    reached = [n for n in looks if n <= len(values)]
+    if len(levels) != len(looks) or levels[-1] >= 1:
+        raise ValueError(f"levels: {len(levels)} for {len(looks)} looks; give one below 1 for each")
+
+
+@dataclass(frozen=True)
+class FlippedSums:
+    """The sums of paired differences at each look that is reached, under every sign pattern.
+
+    Attributes:
+        looks: The looks that are reached.
+        sums: By look the sum of the differences under each pattern [patterns]; the first pattern is as observed.
+        counts: By look the sum of the signs, so that of ``x - mean`` the sums are ``sums - mean * counts``.
+        sizes: By look the sum of the absolute differences, for the tolerance of ties.
+        floor: The smallest p that the patterns can give.
+    """
+
+    looks: tuple[int, ...]
+    sums: tuple[Floats, ...]
+    counts: tuple[Floats, ...]
+    sizes: tuple[float, ...]
+    floor: float
+
+
+def flipped_sums(
+    differences: ArrayLike,
+    looks: Sequence[int],
+    *,
+    rng: np.random.Generator | None = None,
+    n_permutations: int = 99_999,
+) -> FlippedSums:
+    """Return what :func:`look_again` needs, once for all levels and means; arguments as for :func:`declared_looks`.
+
+    Raises:
+        ValueError: If no look is reached, or a generator is needed and missing.
+
+    Example:
+        >>> flipped_sums([1.0, 2.0, 3.0], [2, 3]).sums[1].tolist()
+        [6.0, 2.0, 0.0, -4.0]
+    """
+    values = _checked(differences)
+    reached = tuple(n for n in looks if n <= len(values))
     if not reached:
-        return []
+        raise ValueError(f"no look of {list(looks)} is reached by {len(values)} pairs")
     values = values[: reached[-1]]
-    sizes, signs = np.abs(values), _signs(values, rng, n_permutations)
-    alive: Bools = np.ones(len(signs), bool)
+    n, ones = len(values), np.ones(len(values))
+    if n <= MOST_ENUMERATED:
+        found = [[_all_signs(each[:look], n) for look in reached] for each in (values, ones)]
+        floor = 2.0 ** (1 - n)
+    else:
+        if rng is None:
+            raise ValueError(f"{n} pairs are too many to enumerate every sign: pass a generator")
+        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(n_permutations + 1, n)).astype(np.float64)
+        signs[0] = 1.0
+        found = [[signs[:, :look] @ each[:look] for look in reached] for each in (values, ones)]
+        floor = 1.0 / len(signs)
+    sizes = tuple(float(np.abs(values[:look]).sum()) for look in reached)
+    return FlippedSums(reached, tuple(found[0]), tuple(found[1]), sizes, floor)
+
+
+def _all_signs(values: Floats, n: int) -> Floats:
+    """Return the sum of the first values under all sign patterns of ``n``, up to a common flip [2 ** (n - 1)]."""
+    totals = values[:1].copy()
+    for value in values[1:]:
+        totals = np.concatenate([totals + value, totals - value])
+    return np.tile(totals, 2 ** (n - len(values)))
+
+
+def look_again(flipped: FlippedSums, levels: Sequence[float], mean: float = 0.0) -> list[Look]:
+    """Return the test at each look that is reached, at any cumulative levels and against any mean.
+
+    Args:
+        flipped: From :func:`flipped_sums`.
+        levels: Cumulative level of each look.
+        mean: The mean that is tested.
+
+    Example:
+        >>> flipped = flipped_sums([1.0, 2.0, 1.5, 0.5, 1.0, 2.0, 1.1, 0.9], [4, 8])
+        >>> look_again(flipped, (0.01, 0.05))[1].p
+        0.0078125
+    """
+    alive: Bools = np.ones(len(flipped.sums[0]), bool)
     found: list[Look] = []
     before = False
-    for n, level in zip(reached, wanted, strict=False):
-        sums = np.abs(signs[:, :n] @ sizes[:n])
-        tolerance = TOLERANCE * sizes[:n].sum()
-        observed = abs(float(values[:n].sum()))
+    every = zip(flipped.looks, levels, flipped.sums, flipped.counts, flipped.sizes, strict=False)
+    for n, level, totals, counts, size in every:
+        sums = np.abs(totals - mean * counts)
+        tolerance = TOLERANCE * (size + n * abs(mean))
         spent = float((~alive).mean())
-        p = spent + float((alive & (sums >= observed - tolerance)).mean())
+        p = spent + float((alive & (sums >= sums[0] - tolerance)).mean())
         rejects = before or p <= level + 1e-12
-        found.append(Look(n, level, float(values[:n].mean()), min(1.0, p), rejects))
+        found.append(Look(n, level, float(totals[0] / n), min(1.0, p), rejects))
         alive &= ~_rejected(sums, alive, level, tolerance)
         before = rejects
     return found
+
+
+def looks_interval(flipped: FlippedSums, looks: Sequence[int], confidence: float = 0.95) -> Interval:
+    """Return the means that no look so far rejects (their hull): it inverts the test of the declared looks.
+
+    Args:
+        flipped: From :func:`flipped_sums`.
+        looks: All declared looks.
+        confidence: Its coverage, over all looks at once.
+
+    Returns:
+        Method ``none: ...`` where no look so far can reject, or where all differences are equal.
+
+    Example:
+        >>> values = np.random.default_rng(0).normal(2.0, 1.0, 12)
+        >>> found = looks_interval(flipped_sums(values, [8, 12]), [8, 12])
+        >>> bool(found.low < 2.0 < found.high), found.method
+        (True, 'declared_looks')
+    """
+    levels = spending(looks, 1 - confidence)
+    if levels[len(flipped.looks) - 1] < flipped.floor:
+        return Interval(math.nan, math.nan, UNREACHED)
+    last = len(flipped.looks) - 1
+    middle = float(flipped.sums[last][0] / flipped.looks[last])
+    spread = 2 * flipped.sizes[last] / flipped.looks[last]
+    if np.ptp(np.abs(flipped.sums[last] - middle * flipped.counts[last])) <= TOLERANCE * max(spread, 1e-300):
+        return Interval(math.nan, math.nan, EQUAL_UNITS)
+    return _hull(lambda mean: look_again(flipped, levels, mean)[-1].rejects, middle, spread, 61, DECLARED_LOOKS)
 
 
 def _rejected(sums: Floats, alive: Bools, level: float, tolerance: float) -> Bools:
     """Return the patterns that a look rejects: the largest of those alive, ties together, within the level."""
     n = len(sums)
     left = math.floor(level * n + 1e-9) - int((~alive).sum())
-    order = np.sort(sums[alive])[::-1]
-    if left <= 0 or not len(order):
+    living = sums[alive]
+    if left <= 0 or not len(living):
         return np.zeros(n, bool)
-    if left >= len(order):
+    if left >= len(living):
         return alive.copy()
     # ties with the first one that is not rejected are not rejected either
-    return np.asarray(alive & (sums > order[left] + tolerance))
+    place = len(living) - 1 - left
+    return np.asarray(alive & (sums > np.partition(living, place)[place] + tolerance))
 
 
-def _signs(values: Floats, rng: np.random.Generator | None, drawn: int) -> Floats:
-    """Return sign patterns ``[m, n]``: all of them up to a common flip, or that of the data and drawn ones."""
-    n = len(values)
-    if n <= MOST_ENUMERATED:
-        patterns = np.arange(2 ** (n - 1))[:, None] >> np.arange(n - 1)[None] & 1
-        return np.concatenate([np.ones((len(patterns), 1)), 1.0 - 2.0 * patterns], axis=1)
-    if rng is None:
-        raise ValueError(f"{n} pairs are too many to enumerate every sign: pass a generator")
-    signs = 1.0 - 2.0 * rng.integers(0, 2, size=(drawn, n)).astype(np.float64)
-    return np.concatenate([np.where(values < 0, -1.0, 1.0)[None], signs])
+def smallest_e_p(n: int) -> float:
+    """Return a bound of the p that the e-process can reach with so many pairs, whatever the data.
+
+    A difference is at most ``sqrt(i)`` times the root mean square of the ``i`` so far.
+
+    Example:
+        >>> smallest_e_p(8) < 0.05 < smallest_e_p(4)
+        True
+    """
+    z = np.sqrt(np.arange(1, n + 1, dtype=np.float64))
+    return float(min(1.0, 1.0 / _e_values(z)[-1]))
 
 
 def e_value(differences: ArrayLike, mean: float = 0.0) -> Floats:
@@ -157,7 +268,10 @@ def e_value(differences: ArrayLike, mean: float = 0.0) -> Floats:
     """
     d = _checked(differences) - mean
     scale = np.sqrt(np.cumsum(d**2) / np.arange(1, len(d) + 1))
-    z = np.divide(d, scale, out=np.zeros_like(d), where=scale > 0)
+    return _e_values(np.divide(d, scale, out=np.zeros_like(d), where=scale > 0))
+
+
+def _e_values(z: Floats) -> Floats:
     thetas = np.array([*THETAS, *(-theta for theta in THETAS)])[:, None] * z[None]
     steps = thetas - np.logaddexp(thetas, -thetas) + math.log(2.0)
     return np.asarray(np.exp(np.cumsum(steps, axis=1)).mean(axis=0))
@@ -189,15 +303,18 @@ def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
     def rejected(mean: float) -> bool:
         return bool(e_value(values, mean)[-1] >= most)
 
-    # The hull: from far outside inwards, so that a gap within is not taken for an end.
-    steps = np.linspace(0.0, 3.0, 601) * spread
+    return _hull(rejected, middle, 3.0 * spread, 601, E_PROCESS)
+
+
+def _hull(rejected: Callable[[float], bool], middle: float, reach: float, n_steps: int, method: str) -> Interval:
+    """Return the hull of what is not rejected; from far outside inwards, so that a gap is not taken for an end."""
+    steps = np.linspace(0.0, reach, n_steps)
     ends = []
     for sign in (-1.0, 1.0):
-        inside = [step for step in steps if not rejected(middle + sign * step)]
-        if not inside:
+        near = next((step for step in steps[::-1] if not rejected(middle + sign * step)), None)
+        if near is None:
             ends.append(middle)
             continue
-        near = inside[-1]
         far = near + (steps[1] - steps[0])
         while not rejected(middle + sign * far):
             far *= 2
@@ -205,7 +322,7 @@ def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
             between = (near + far) / 2
             near, far = (near, between) if rejected(middle + sign * between) else (between, far)
         ends.append(middle + sign * near)
-    return Interval(min(ends), max(ends), E_PROCESS)
+    return Interval(min(ends), max(ends), method)
 
 
 def _checked(differences: ArrayLike) -> Floats:
