@@ -14,8 +14,11 @@ from paribus.stats.sequential import (
     e_interval,
     e_value,
     flipped_sums,
+    look_again,
     looks_interval,
+    looks_p,
     smallest_e_p,
+    smallest_looks_p,
     spending,
 )
 
@@ -146,6 +149,17 @@ def test_the_interval_of_looks_inverts_them():
     assert looks_interval(flipped_sums(np.ones(9), looks), looks).method.startswith("none")
 
 
+def test_the_p_of_looks_is_at_most_a_level_where_that_level_rejects():
+    rng, looks = np.random.default_rng(10), (6, 9, 12)
+    for _ in range(15):
+        flipped = flipped_sums(rng.normal(0.6, 1.0, 12), looks)
+        p = looks_p(flipped, looks)
+        assert p >= smallest_looks_p(looks, 12) * (1 - 1e-8)
+        for level in (0.001, 0.01, 0.05, 0.3, 0.8):
+            assert look_again(flipped, spending(looks, level))[-1].rejects == (p <= level)
+    assert np.isnan(smallest_looks_p(looks, 5))
+
+
 def test_no_data_reach_a_smaller_p_than_the_e_process_says():
     rng = np.random.default_rng(8)
     for n in (8, 12):
@@ -158,7 +172,7 @@ def test_no_data_reach_a_smaller_p_than_the_e_process_says():
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
 def test_optional_stopping_over_many_null_sweeps(kind):
-    """Declared looks and the e-process keep .05 (6 % at most over 2,000 sweeps); looking again at the plain test fails."""
+    """Declared looks and the e-process keep .05 (6 % at most over 2,000 sweeps); looking often at a t test does not."""
     rng, n = np.random.default_rng(9), 2000
     sweeps = nulls(rng, kind, (n, 40))
     looked = [declared_looks(values[:24], LOOKS, rng=rng, n_permutations=20_000)[-1].rejects for values in sweeps]

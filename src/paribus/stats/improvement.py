@@ -43,8 +43,8 @@ def paired_improvement(differences: ArrayLike, confidence: float = 0.95) -> tupl
 def improvement(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, Interval]:
     """Return the chance that a run of ``a`` is above one of ``b``, ties counted half: U / (n_a n_b).
 
-    The interval is Newcombe's (2006, Statistics in Medicine 25, method 5): the shares whose distance to the observed one
-    is at most ``z`` standard errors, these by Hanley and McNeil at that share with equal arms.
+    The interval is Newcombe's (2006, Statistics in Medicine 25, method 5): the shares whose distance to the observed
+    one is at most ``z`` standard errors, these by Hanley and McNeil at that share with equal arms.
 
     Args:
         a: Runs of one arm [n_a].

@@ -195,6 +195,52 @@ def look_again(flipped: FlippedSums, levels: Sequence[float], mean: float = 0.0)
     return found
 
 
+def looks_p(flipped: FlippedSums, looks: Sequence[int]) -> float:
+    """Return the smallest level that, spent over the declared looks, rejects at a look so far: a p-value.
+
+    It is at most a level exactly where :func:`declared_looks` rejects with :func:`spending` of that level, so that it
+    can be adjusted over several tests.
+
+    Args:
+        flipped: From :func:`flipped_sums`.
+        looks: All declared looks.
+
+    Example:
+        >>> flipped = flipped_sums([1.0, 2.0, 1.5, 0.5, 1.0, 2.0, 1.1, 0.9], [8, 12])
+        >>> p = looks_p(flipped, [8, 12])
+        >>> round(p, 4), round(2 / 2**8 / (8 / 12) ** 1.5, 4)
+        (0.0144, 0.0144)
+    """
+
+    def rejects(level: float) -> bool:
+        return look_again(flipped, spending(looks, level))[-1].rejects
+
+    low, high = 0.0, 1.0
+    if not rejects(high):
+        return 1.0
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if rejects(middle) else (middle, high)
+    return high
+
+
+def smallest_looks_p(looks: Sequence[int], n: int, floor: float = 0.0) -> float:
+    """Return the smallest :func:`looks_p` that ``n`` pairs can reach, whatever the data; NaN before the first look.
+
+    Args:
+        looks: All declared looks.
+        n: Pairs so far.
+        floor: The smallest p that drawn signs can give.
+
+    Example:
+        >>> round(smallest_looks_p([8, 12, 24], 8), 4), round(smallest_looks_p([8, 12, 24], 12), 4)
+        (0.0406, 0.0014)
+    """
+    shares = spending(looks, 1.0)
+    found = [max(2.0 ** (1 - look), floor) / share for look, share in zip(looks, shares, strict=True) if look <= n]
+    return min(1.0, *found) if found else math.nan
+
+
 def looks_interval(flipped: FlippedSums, looks: Sequence[int], confidence: float = 0.95) -> Interval:
     """Return the means that no look so far rejects (their hull): it inverts the test of the declared looks.
 
