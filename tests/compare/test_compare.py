@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from paribus.compare.compare import Compare
+from paribus.compare.compare import ALLOW, Compare
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -31,7 +31,7 @@ def runs(n=6, **outcome):
 
 def compared(collected, **settings):
     recorder = MemoryRecorder()
-    settings = {"metrics": ["score"], "experiment_type": "t", "group_by": ["width"], **settings}
+    settings = {"metrics": ["score"], "experiment_type": "t", "group_by": ["width"], "allow": ALLOW, **settings}
     return perform(Compare(**settings), RunsSetup(seed=0, stats=StatsSpec(n_bootstrap=200), runs=collected), recorder)
 
 
@@ -69,8 +69,9 @@ def test_a_missing_unit_is_flagged_or_refused():
     some = runs(a=0.5, b=0.7)[:-1]
     result = compared(some)
     assert any("missing: 5" in line for line in result.diagnostics.warnings)
-    with pytest.raises(ExperimentError, match="missing: 5"):
-        compared(some, missing_units="refuse")
+    with pytest.raises(ExperimentError, match="b lacks 5"):
+        compared(some, allow=[])
+    assert len(compared(some, allow=[], missing_units="flag").tables["tests"].frame) == 1
 
 
 def test_unknown_names_get_the_nearest_valid_ones():
@@ -98,8 +99,10 @@ def test_runs_that_share_a_unit_are_averaged_and_what_differs_between_them_is_sa
                     aggregates={"score": r.aggregates["score"] + n / 1000})
             for n in (100, 300) for r in runs(a=0.5, b=0.7)]  # fmt: skip
     result = compared(both)
-    said = "24 runs share group and unit with another, and differ in data.n_train: their mean stands for the unit."
-    assert said in result.diagnostics.warnings
+    assert any(
+        "24 runs of t share group and replicate with another and differ in data.n_train" in line
+        for line in result.diagnostics.warnings
+    )
     figure = result.figures[0]
     points, bars = (result.tables[name].frame for name in figure.tables)
     assert len(points) == 12 and set(points["n_runs"]) == {2}

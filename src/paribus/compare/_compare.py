@@ -1,183 +1,322 @@
-"""Compares metrics between groups of finished runs."""
+"""Compares what runs hold between groups of them: tables of every replicate, groups, pairs, tests and curves."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from paribus.compare import sentences
-from paribus.compare.arms import COLUMNS, Intervals, Unadjusted, compare_arms, holm, one_arm
-from paribus.compare.collect import select
+from paribus.compare import figures_of, honesty, sentences
+from paribus.compare.collect import candidates, select
 from paribus.compare.compare import Compare
-from paribus.compare.several import differing
-from paribus.compare.values import number_of, value_of
+from paribus.compare.curve_tables import Curves, curve_tables
+from paribus.compare.effects import chosen_epochs
+from paribus.compare.endpoints import Choice, Unread
+from paribus.compare.group_tables import cell_table, group_table, pair_table, unit_table
+from paribus.compare.group_tests import Tested, tests_of
+from paribus.compare.honesty import Finding, Grouping, Placed
+from paribus.compare.outcomes import Outcome, column, endpoint, metric
+from paribus.compare.planned import planned_lines, planned_table
+from paribus.compare.publication import publication_table
+from paribus.compare.quantities import Quantity, read_quantity
+from paribus.compare.where import fits
 from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
-from paribus.results.schema import INTERVAL, Aggregates, Figure, Table
-from paribus.stats.spec import StatsSpec
+from paribus.results.schema import Aggregates, Table
 
 MOST_GROUPS = 20
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The runs that are compared.
+
+    Attributes:
+        runs: Finished, one per identity, of one version per type; those that only tell epochs among them.
+        placed: Those that hold what is compared, with group and replicate.
+        findings: What was found in them, all of it admitted.
+        left_out: What was left out, in sentences.
+    """
+
+    runs: tuple[CollectedRun, ...]
+    placed: tuple[Placed, ...]
+    findings: tuple[Finding, ...]
+    left_out: tuple[str, ...]
 
 
 def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates:
     """Compare the runs of ``setup``.
 
     Raises:
-        ExperimentError: If nothing can be compared, or something the settings refuse.
+        ExperimentError: If nothing can be compared, or something is found that is not admitted.
     """
-    runs = _select(experiment, setup.runs, recorder)
-    values = _values(experiment, runs, recorder)
-    rng = setup.rng("compare")
-    units = _unit_table(values)
-    groups = _group_table(units, spec=setup.stats, rng=rng)
-    tests = _tests(experiment, values, recorder, spec=setup.stats, rng=rng)
-    kind = Evidence.COMPARISON
-    recorder.table(Table("runs", "One row per run and metric.", kind, values))
-    recorder.table(Table("units", "One row per metric, group and unit: the mean over its runs.", kind, units))
-    recorder.table(Table("groups", "Mean of each metric in each group, over units.", kind, groups))
-    recorder.table(Table("tests", "Pairs of groups, Holm over all rows; the floor of p first.", kind, tests))
-    roles = {"x": "group", "y": "value", "pair": "unit", "panel": "metric", "mean": "mean", **INTERVAL}
-    drawn = Figure.of("strip", "units", "groups", name="metrics_by_group", **roles)
-    says = (
-        "One point per unit; grey lines join units that several groups share. Bars: mean over units with the "
-        "interval of the table `groups`."
-    )
-    looks = {"ylabel": "", "confidence": setup.stats.confidence}
-    recorder.figure(drawn.titled(f"{', '.join(experiment.metrics)} by {', '.join(experiment.group_by)}", says, **looks))
-    return _aggregates(values, groups, tests, setup.stats.confidence)
-
-
-def _select(experiment: Compare, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
-    known = {run.experiment_type for run in runs}
-    if experiment.experiment_type not in known:
-        raise ExperimentError(
-            f"compare: no run of {experiment.experiment_type!r}; {nearest(experiment.experiment_type, known)}"
-        )
-    experiment.check_runs(runs)
-    selection = select(runs, (experiment.experiment_type,), experiment.where)
-    if selection.mixed and experiment.mixed_code == "refuse":
-        raise ExperimentError(f"compare: {selection.mixed[0]} mixed_code=flag compares them anyway")
-    for line in (*selection.left_out, *selection.mixed):
+    found = admitted(experiment, setup.runs)
+    for line in found.left_out:
         recorder.warn(line)
-    return list(selection.runs)
+    rng = setup.rng("compare")
+    values, findings = _values(experiment, found, recorder)
+    curves = curve_tables(_quantities(experiment), found.placed, experiment.facet_by, setup.stats, rng)
+    for line in curves.left_out:
+        recorder.warn(f"{line} left out.")
+    findings = [*findings, *_curves_missing(found, curves)]
+    tables = [each for each in (values, curves.means) if len(each)]
+    values = _in_order(experiment, pd.concat(tables, ignore_index=True)) if tables else values
+    _refuse(experiment, findings)
+    _refuse_empty(experiment, values, found)
+    for finding in findings:
+        recorder.warn(f"{finding.check}: {finding.text}; admitted.")
+    units = unit_table(values)
+    groups = group_table(units, spec=setup.stats, rng=rng)
+    outcomes = {each.name: each for each in (*_outcomes(experiment, found.runs), *curves.outcomes())}
+    tested = tests_of(experiment, units, values, outcomes, setup=setup, rng=rng)
+    for line in tested.remarks:
+        recorder.warn(line)
+    note = honesty.admitted_note(findings, experiment.allowed())
+    planned = planned_table(tested.frame, units, experiment.smallest_effect, setup.stats.confidence)
+    _hand_over(experiment, recorder, setup, (values, units, groups), tested, planned, curves, findings, note)
+    return _aggregates(experiment, values, groups, tested, planned, note, setup.stats.confidence)
 
 
-def _values(experiment: Compare, runs: Sequence[CollectedRun], recorder: Recorder) -> pd.DataFrame:
+def admitted(experiment: Compare, runs: Sequence[CollectedRun]) -> Admitted:
+    """Return the runs that are compared, where all that is found in them is admitted; no file of a run is needed.
+
+    Raises:
+        ExperimentError: If there is none, or something is found that is not admitted.
+    """
+    known = {run.experiment_type for run in runs}
+    for kind in experiment.compared_types():
+        if kind not in known:
+            raise ExperimentError(f"compare: no run of {kind!r}; {nearest(kind, known)}")
+    experiment.check_runs(runs)
+    types = experiment.types()
+    selection = select(runs, types, experiment.where)
+    grouping = Grouping(tuple(experiment.group_by), tuple(experiment.unit), tuple(experiment.where))
+    everything = [each for each in candidates(runs, types) if fits(each, experiment.where)]
+    compared = [each for each in selection.runs if each.experiment_type in experiment.compared_types()]
+    mine = [each for each in everything if each.experiment_type in experiment.compared_types()]
+    findings = honesty.look_through(mine, compared, grouping, experiment.named())
+    _refuse(experiment, findings)
+    placed, absent = honesty.place(compared, grouping)
+    left_out = [f"{_count(n)} {why} left out." for why, n in sorted(absent.items())]
+    kinds = experiment.compared_types()
+    if len(kinds) == 1:
+        left_out = [line.replace(" without", f" of {kinds[0]} without") for line in left_out]
+    return Admitted(selection.runs, tuple(placed), tuple(findings), (*selection.left_out, *left_out))
+
+
+def _refuse(experiment: Compare, findings: Sequence[Finding]) -> None:
+    if against := honesty.refused(findings, experiment.allowed()):
+        raise ExperimentError(f"compare: {against}")
+
+
+def _outcomes(experiment: Compare, runs: Sequence[CollectedRun]) -> list[Outcome]:
+    """Return what is compared as numbers, in the order in which it was named."""
+    choice = Choice(
+        experiment.choice("method"), experiment.choice("direction"), experiment.choice("layer"),
+        experiment.choice("at"), chosen_epochs(runs, experiment.choice("at")), experiment.choice("level"),
+    )  # fmt: skip
+    kind = experiment.experiment_type
+    numbers = [read_quantity("Compare.columns", text, curve=False) for text in experiment.columns]
+    return [
+        *(metric(name, kind) for name in experiment.metric_names()),
+        *(endpoint(name, choice) for name in experiment.endpoints),
+        *(column(each, kind, choice) for each in numbers),
+    ]
+
+
+def _quantities(experiment: Compare) -> list[tuple[Quantity, str]]:
+    kind = experiment.experiment_type
+    return [(read_quantity("Compare.curves", text, curve=True), kind) for text in experiment.curves]
+
+
+VALUES = ("metric", "group", "unit", "value", "yes_no", "run_id", "identity")
+
+
+def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return one row per run and number, and what was found while reading besides what was found before."""
     rows: list[dict[str, Any]] = []
-    unread: Counter[str] = Counter()
-    for run in runs:
-        parts = [value_of(run, name) for name in (*experiment.group_by, *experiment.unit)]
-        absent = [n for n, part in zip((*experiment.group_by, *experiment.unit), parts, strict=True) if part is None]
-        if absent:
-            unread[f"without {', '.join(absent)}"] += 1
-            continue
-        group = ", ".join(map(str, parts[: len(experiment.group_by)]))
-        unit = ", ".join(map(str, parts[len(experiment.group_by) :]))
-        for metric in experiment.metrics:
-            value, yes_no = number_of(run, metric)
-            if not math.isfinite(value):
-                unread[f"whose {metric} is {'infinite' if math.isinf(value) else 'missing'}"] += 1
-            else:
-                rows.append({"metric": metric, "group": group, "unit": unit, "value": value, "yes_no": yes_no,
-                             "run_id": run.run_id, "identity": run.identity})  # fmt: skip
-    if not rows:
-        names = {key for run in runs for key in (*run.metrics, *run.aggregates)}
-        raise ExperimentError(
-            f"compare: none of {len(runs)} finished runs of {experiment.experiment_type!r} has "
-            f"{', '.join(experiment.metrics)} and all of {', '.join((*experiment.group_by, *experiment.unit))}; "
-            f"{nearest(experiment.metrics[0], names)}"
-        )
-    for why, n in sorted(unread.items()):
-        recorder.warn(f"{n} {'run' if n == 1 else 'runs'} of {experiment.experiment_type} {why} left out.")
-    table = pd.DataFrame(rows)
-    repeated = table[table.duplicated(["metric", "group", "unit"], keep=False)]
-    if len(repeated):
-        by_id = {run.run_id: run for run in runs}
-        shared = {
-            (group, None, unit): [by_id[run_id] for run_id in part["run_id"].unique()]
-            for (group, unit), part in repeated.groupby(["group", "unit"])
-        }
-        settings = [name for name in differing(shared) if name not in (*experiment.group_by, *experiment.unit)]
-        inwhat = f", and differ in {', '.join(settings[:5])}" if settings else ""
-        recorder.warn(
-            f"{repeated['run_id'].nunique()} runs share group and unit with another{inwhat}: their mean stands for "
-            "the unit."
-        )
+    findings = list(found.findings)
+    for outcome in _outcomes(experiment, found.runs):
+        mine = [each for each in found.placed if each.run.experiment_type == outcome.kind]
+        unread: Counter[str] = Counter()
+        there: set[str] = set()
+        for each in mine:
+            value = outcome.read(each.run)
+            if isinstance(value, Unread):
+                unread[value.reason] += 1
+                continue
+            there.add(each.run.run_id)
+            rows.append({"metric": outcome.name, "group": each.group, "unit": each.unit, "value": value.number,
+                         "yes_no": value.yes_no, "run_id": each.run.run_id, "identity": each.run.identity})  # fmt: skip
+        for why, n in sorted(unread.items()):
+            recorder.warn(f"{_count(n)} of {outcome.kind} {why} left out.")
+        if mine and not there:
+            _refuse_unread(experiment, outcome, mine, unread)
+        findings += honesty.without_values(mine, there, outcome.name)
+    table = pd.DataFrame(rows, columns=list(VALUES))
     if table["group"].nunique() > MOST_GROUPS:
         raise ExperimentError(f"compare: {table['group'].nunique()} groups, at most {MOST_GROUPS} can be compared")
-    return table.sort_values(["metric", "group", "unit"], kind="stable", ignore_index=True)
+    return table, findings
 
 
-def _tests(
-    experiment: Compare, values: pd.DataFrame, recorder: Recorder, *, spec: StatsSpec, rng: np.random.Generator
-) -> pd.DataFrame:
-    names = list(pd.unique(values["group"]))
-    if experiment.reference and experiment.reference not in names:
-        raise ExperimentError(f"compare: no group {experiment.reference!r}; {nearest(experiment.reference, names)}")
-    pairs = (
-        [(name, experiment.reference) for name in names if name != experiment.reference]
-        if experiment.reference
-        else [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
+def _in_order(experiment: Compare, table: pd.DataFrame) -> pd.DataFrame:
+    """Return values metric by metric as they were named, in each by group and by the number of the unit."""
+    places = {name: place for place, name in enumerate((*experiment.named(), *experiment.curves))}
+    keys = [
+        (places[metric], group, honesty.in_order(unit))
+        for metric, group, unit in zip(table["metric"], table["group"], table["unit"], strict=True)
+    ]
+    return table.iloc[sorted(range(len(keys)), key=lambda i: keys[i])].reset_index(drop=True)
+
+
+def _refuse_unread(experiment: Compare, outcome: Outcome, mine: Sequence[Placed], unread: Mapping[str, int]) -> None:
+    """Refuse a number that no run holds: the name is wrong, or the rows are not told apart.
+
+    Raises:
+        ExperimentError: Always.
+    """
+    if outcome.name in experiment.metric_names():
+        names = {key for each in mine for key in (*each.run.metrics, *each.run.aggregates)}
+        raise ExperimentError(
+            f"compare: none of {len(mine)} finished runs of {outcome.kind!r} has {outcome.name}; "
+            f"{nearest(outcome.name, names)}"
+        )
+    why = max(unread, key=lambda each: unread[each]).strip("()")
+    raise ExperimentError(f"compare: {outcome.name}: none of {len(mine)} runs of {outcome.kind!r} holds it: {why}")
+
+
+def _refuse_empty(experiment: Compare, values: pd.DataFrame, found: Admitted) -> None:
+    if not values.empty:
+        return
+    named = ", ".join((*experiment.named(), *experiment.curves))
+    raise ExperimentError(
+        f"compare: none of {len(found.runs)} finished runs has {named} and all of "
+        f"{', '.join((*experiment.group_by, *experiment.unit))}"
     )
-    rows = []
-    intervals: list[Intervals] = []
-    for metric in experiment.metrics:
-        mine = values[values["metric"] == metric]
-        for group, reference in pairs:
-            a, b = _units(mine, group), _units(mine, reference)
-            # A unit of several runs may be half a yes: that is a number.
-            whole = all(value in (0.0, 1.0) for value in (*a.values(), *b.values()))
-            yes_no = bool(len(mine)) and bool(mine["yes_no"].all()) and whole
-            found = compare_arms(a, b, spec=spec, rng=rng, yes_no=yes_no)
-            intervals.append(found.intervals)
-            if found.missing:
-                line = f"{metric}, {group} against {reference}: units {found.missing}."
-                if experiment.missing_units == "refuse":
-                    raise ExperimentError(f"compare: {line} missing_units=flag compares what is there")
-                recorder.warn(line)
-            rest = {name: getattr(found, name) for name in COLUMNS}
-            first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": metric, "training": group}
-            rows.append({**first, "reference": reference, **rest, "flag": found.missing})
-    columns = ["smallest_p", "endpoint", "label", "training", "reference", *COLUMNS, "flag"]
-    table = holm(Unadjusted(pd.DataFrame(rows, columns=columns), intervals), confidence=spec.confidence)
-    return table.rename(columns={"training": "group"})
 
 
-def _units(rows: pd.DataFrame, group: str) -> dict[str, float]:
-    means = rows[rows["group"] == group].groupby("unit")["value"].mean()
-    return {str(unit): float(value) for unit, value in means.items()}
+def _curves_missing(found: Admitted, curves: Curves) -> list[Finding]:
+    kinds = {name: [each for each in found.placed if each.run.experiment_type == kind]
+             for name, kind in curves.kinds.items()}  # fmt: skip
+    return [
+        finding for name, mine in kinds.items() for finding in honesty.without_values(mine, curves.read[name], name)
+    ]
 
 
-def _unit_table(values: pd.DataFrame) -> pd.DataFrame:
-    means = values.groupby(["metric", "group", "unit"], sort=False)["value"].agg(["mean", "size"]).reset_index()
-    return means.rename(columns={"mean": "value", "size": "n_runs"})
+def _hand_over(
+    experiment: Compare,
+    recorder: Recorder,
+    setup: RunsSetup,
+    described: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    tested: Tested,
+    planned: pd.DataFrame,
+    curves: Curves,
+    findings: Sequence[Finding],
+    note: str,
+) -> None:
+    """Hand tables and figures over."""
+    values, units, groups = described
+    kind, confidence = Evidence.COMPARISON, setup.stats.confidence
+    pairs = pair_table(units, tested.frame)
+    cells = cell_table(groups, experiment.group_by)
+    publication = publication_table(groups, tested.frame, experiment.reference, confidence)
+    tables = [
+        Table("runs", "One row per run and metric.", kind, values),
+        Table("units", "One row per metric, group and unit: the mean over its runs.", kind, units),
+        Table("groups", "Mean of each metric in each group, over units.", kind, groups, GROUPS),
+        Table("tests", "Pairs of groups; the floor of p first. See p_adj for the family.", kind, tested.frame, TESTS),
+        Table("pairs", "Paired differences of units that both groups have.", kind, pairs),
+        Table("planned", "How many units a study would need to decide, per test.", kind, planned, PLANNED),
+        Table("completeness", "What was looked for before comparing, and what was found.", kind,
+              honesty.completeness(findings, experiment.allowed())),
+        Table("publication", "The comparison as a paper shows it, intervals in brackets.", kind, publication),
+    ]  # fmt: skip
+    if not tested.looks.empty:
+        tables.append(
+            Table("looks", "The test after every look, in the order of the units.", kind, tested.looks, LOOKS)
+        )
+    if not cells.empty:
+        tables.append(Table("cells", "Means by the two params that make a group.", kind, cells))
+    if not curves.groups.empty:
+        tables += [
+            Table("curve_units", "Curves of every unit: the mean over its runs.", kind, curves.units),
+            Table("curves", "Curves of every group, with intervals of each point alone.", kind, curves.groups, CURVES),
+        ]
+    for table in tables:
+        recorder.table(table)
+    drawn = figures_of.figures(experiment, {table.name: table.frame for table in tables}, confidence, note)
+    for figure in drawn:
+        recorder.figure(figure)
 
 
-def _group_table(units: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
-    rows = []
-    for (metric, group), part in units.groupby(["metric", "group"], sort=False):
-        found = one_arm(part["value"].tolist(), spec=spec, rng=rng)
-        rows.append({"metric": metric, "group": group, "n_units": found.n, "mean": found.mean, "ci_low": found.ci_low,
-                     "ci_high": found.ci_high, "ci_method": found.ci_method})  # fmt: skip
-    return pd.DataFrame(rows)
+GROUPS: Mapping[str, str] = {
+    "ci_low": "lower end of the interval of the mean, over units",
+    "ci_method": "sign_flip: the means that its exact test does not reject; student_t below the units that it needs",
+    "sd": "standard deviation over units",
+    "iqm": "interquartile mean: of the middle half of the units",
+}
+TESTS: Mapping[str, str] = {
+    "smallest_p": "smallest p the design can reach, whatever the data",
+    "smallest_p_adj": "the same after adjustment, were all other tests unremarkable",
+    "design": "paired_sign_flip where both groups have the same units, label_permutation otherwise, fisher for yes or "
+    "no; declared_looks and sign_flip_e_process where units were added while looking",
+    "ci_low": "lower end of the interval that inverts the test of p",
+    "ci_adj_low": "lower end at the level at which the row was judged",
+    "p": "two-sided, exact where it can be enumerated; of declared looks the smallest level that rejects by now",
+    "p_adj": "adjusted by Holm over all rows; with primary, Holm over its rows and Benjamini-Hochberg over the others",
+    "improvement": "chance that a unit of the group is above its pair (or above a unit of the reference), ties half",
+    "improvement_low": "lower end of its interval: Wilson for pairs, Newcombe otherwise",
+    "d_z": "mean of the paired differences in their sd; missing where units are not paired",
+    "hedges_g": "difference of means in pooled sd, small-sample corrected",
+    "flag": "units that one group lacks, or why there is no test",
+}
+PLANNED: Mapping[str, str] = {
+    "level": "level of one test after Holm over the family, the others unremarkable",
+    "sd": "of the paired differences, or pooled",
+    "sd_planned": "its upper 80 % limit: a pilot's sd is as often too small as too large",
+    "n_reach": "fewest units per group with which the design can reach the level at all",
+    "n_observed": "for power .8 were the observed difference the true one, which it is not: take it as a guide",
+    "n_smallest": "for power .8 at the smallest difference of interest, with sd_planned; missing where none is given",
+}
+LOOKS: Mapping[str, str] = {
+    "n": "units by then",
+    "level": "of the level, how much declared looks have spent by then; missing without a plan",
+    "mean": "mean difference of these units",
+    "p": "reject where it is at most the level of the whole study",
+    "rejects": "whether it rejects by then, before adjustment over tests",
+}
+CURVES: Mapping[str, str] = {
+    "n": "units with a value at this level",
+    "ci_low": "lower end of the interval at this level alone: not for the curve as a whole",
+    "panel": "what makes the panel",
+}
 
 
-def _aggregates(values: pd.DataFrame, groups: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> Aggregates:
+def _aggregates(
+    experiment: Compare,
+    values: pd.DataFrame,
+    groups: pd.DataFrame,
+    tested: Tested,
+    planned: pd.DataFrame,
+    note: str,
+    confidence: float,
+) -> Aggregates:
+    tests = tested.frame
     named = tests.rename(columns={"group": "training"})
-    lines = sentences.reach(named, confidence)
+    lines = [note] if note else []
+    lines += sentences.reach(named, confidence)
     lines += [
         f"{row['group']}: {row['metric']} {sentences.number(float(row['mean']))} "
         f"({sentences.interval(row, confidence)}; n = {int(row['n_units'])})."
         for _, row in groups.iterrows()
     ]
     lines += [sentences.contrast_line(row, confidence) for _, row in named.iterrows()]
+    lines += planned_lines(tested, planned, experiment.smallest_effect, confidence)
     return Aggregates(
         n_samples=int(values["run_id"].nunique()),
         n_conditions=int(values["group"].nunique()),
@@ -187,3 +326,7 @@ def _aggregates(values: pd.DataFrame, groups: pd.DataFrame, tests: pd.DataFrame,
             "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
         },
     )
+
+
+def _count(n: int) -> str:
+    return "1 run" if n == 1 else f"{n} runs"

@@ -167,6 +167,7 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
         own_seed=_integer(run.tags.get("seed")),
         model_run=model or (run.run_id if run.tags.get(MODEL_TAG) == "true" else None),
         tags=run.tags,
+        origin=Lazy(lambda: results().provenance, f"run {run.run_id[:8]} ({run.name})"),
     )
 
 

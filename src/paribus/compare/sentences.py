@@ -17,6 +17,8 @@ DESIGNS = {
     "mann_whitney": "different seeds, Mann-Whitney",
     "gehan": "times, ranks with censored ones above what they outlast",
     "fisher": "yes/no, Fisher's exact test",
+    "declared_looks": "same seeds in both arms, sign-flip at declared looks",
+    "sign_flip_e_process": "same seeds in both arms, sign-flip e-process, valid at any time",
 }
 ROUNDING = 1e-12
 

@@ -39,6 +39,7 @@ class CollectedRun:
         sweep: Id of the sweep.
         started_at: ISO time; the latest of several runs of one identity is used.
         tags: Tags as they were kept.
+        origin: Provenance: digests of data and model, among others; a lazy mapping will do.
     """
 
     run_id: str
@@ -60,6 +61,7 @@ class CollectedRun:
     own_seed: int | None = None
     model_run: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RunReader(Protocol):

@@ -18,6 +18,7 @@ REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "group", "style", "panel", "null", "null_low", "null_high")
 OPTIONS = (
     "null_label", "hline", "vline", "logx", "logy", "labels", "markers", "share_y", "panel_columns", "max_groups",
+    "band_edges",
 )  # fmt: skip
 
 
@@ -135,6 +136,9 @@ class _Lines:
         if k < len(lows) and k < len(highs):
             low, high = table[lows[k]].to_numpy(float), table[highs[k]].to_numpy(float)
             _panels.band(ax, x, low, high, look["color"], 0.18)
+            if self.request.option("band_edges"):  # without colour, the dashes tell whose band it is
+                for end in (low, high):
+                    ax.plot(x, end, color=look["color"], linestyle=look["linestyle"], linewidth=0.7, zorder=1.9)
             y = np.concatenate([y, low, high])
         return np.asarray(y, dtype=np.float64)
 

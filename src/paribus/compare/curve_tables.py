@@ -1,0 +1,184 @@
+"""Whole curves of runs by group: every unit's, the mean with an interval at each level, and one number of each."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.compare.arms import one_arm
+from paribus.compare.endpoints import Unread
+from paribus.compare.honesty import Placed, in_order
+from paribus.compare.outcomes import Outcome, curve_of
+from paribus.compare.quantities import Quantity, read_quantity
+from paribus.compare.values import value_of
+from paribus.errors import ExperimentError
+from paribus.stats.few import student_interval
+
+if TYPE_CHECKING:
+    from paribus.stats.spec import StatsSpec
+
+UNITS = ("curve", "panel", "line", "group", "unit", "level", "value", "n_runs")
+GROUPS = ("curve", "panel", "line", "group", "level", "n", "mean", "sd", "ci_low", "ci_high", "ci_method")
+MEANS = ("metric", "group", "unit", "value", "yes_no", "run_id", "identity")
+MOST_ENUMERATED = 12
+"""Units up to which the interval of a point inverts the exact sign flip; above, Student's t, which is close by then."""
+BETWEEN = " · "
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of a comparison.
+
+    Attributes:
+        units: One row per curve, unit and level.
+        groups: One row per curve, group and level.
+        means: For each run and curve the mean over the levels that all runs of the curve have, as rows of values.
+        left_out: Which runs hold none, and why.
+        kinds: Type of the experiments that hold each curve.
+        read: Ids of the runs in which each was read.
+    """
+
+    units: pd.DataFrame
+    groups: pd.DataFrame
+    means: pd.DataFrame
+    left_out: tuple[str, ...]
+    kinds: Mapping[str, str]
+    read: Mapping[str, Collection[str]]
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what the means of the curves are, as outcomes that were read already."""
+        already = Unread("was read with its curve")
+        return [
+            Outcome(name, f"mean of {read_quantity('curves', name, curve=True).label}", kind, lambda _: already)
+            for name, kind in self.kinds.items()
+        ]
+
+
+def curve_tables(
+    wanted: Sequence[tuple[Quantity, str]],
+    placed: Sequence[Placed],
+    facet_by: Sequence[str],
+    spec: StatsSpec,
+    rng: np.random.Generator,
+) -> Curves:
+    """Read the curves of all runs.
+
+    Args:
+        wanted: The curves, each with the type of the experiments that hold it.
+        placed: The runs, with group and unit.
+        facet_by: Params that make panels: rows, columns.
+        spec: Settings of the intervals.
+        rng: Randomness of flips that cannot be enumerated.
+
+    Raises:
+        ExperimentError: If no run holds one of the curves.
+    """
+    units, means, left_out = [], [], []
+    read: dict[str, Collection[str]] = {}
+    for quantity, kind in wanted:
+        mine = [each for each in placed if each.run.experiment_type == kind]
+        found, unread = _read(quantity, mine)
+        left_out += [f"{n} {'run' if n == 1 else 'runs'} of {kind} ({why})" for why, n in sorted(unread.items())]
+        if mine and not found:
+            why = max(unread, key=lambda each: unread[each])
+            raise ExperimentError(f"compare: {quantity.text}: none of {len(mine)} runs of {kind!r} holds it: {why}")
+        read[quantity.text] = {each.run.run_id for each, _ in found}
+        units += [_of_unit(quantity, each, curve, facet_by) for each, curve in found]
+        means.append(_means(quantity, found))
+    if not units:
+        nothing = (pd.DataFrame(columns=list(UNITS)), pd.DataFrame(columns=list(GROUPS)))
+        return Curves(*nothing, pd.DataFrame(columns=list(MEANS)), tuple(left_out), {}, read)
+    table = _averaged(pd.concat(units, ignore_index=True))
+    table = _panels_in_order(table, placed, facet_by)
+    kinds = {quantity.text: kind for quantity, kind in wanted}
+    return Curves(table, _groups(table, spec, rng), pd.concat(means, ignore_index=True), tuple(left_out), kinds, read)
+
+
+def panel_of(placed: Placed, facet_by: Sequence[str]) -> str:
+    """Return what a panel is called: the params that make it, with their values."""
+    return BETWEEN.join(f"{name.rpartition('.')[2]}={value_of(placed.run, name)}" for name in facet_by)
+
+
+def _read(quantity: Quantity, mine: Sequence[Placed]) -> tuple[list[tuple[Placed, pd.DataFrame]], Counter[str]]:
+    found: list[tuple[Placed, pd.DataFrame]] = []
+    unread: Counter[str] = Counter()
+    for each in mine:
+        curve = curve_of(each.run, quantity)
+        if isinstance(curve, Unread):
+            unread[curve.reason] += 1
+        else:
+            found.append((each, curve))
+    return found, unread
+
+
+def _of_unit(quantity: Quantity, each: Placed, curve: pd.DataFrame, facet_by: Sequence[str]) -> pd.DataFrame:
+    panel = panel_of(each, facet_by)
+    values = {str(value_of(each.run, name)) for name in facet_by}
+    line = ", ".join(part for part in each.group.split(", ") if part not in values) or each.group
+    return curve.assign(curve=quantity.text, panel=panel, line=line, group=each.group, unit=each.unit)
+
+
+def _averaged(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per curve, unit and level: the mean over the unit's runs that hold the level."""
+    keys = ["curve", "panel", "line", "group", "unit", "level"]
+    found = table.groupby(keys, sort=False)["value"].agg(["mean", "size"]).reset_index()
+    return found.rename(columns={"mean": "value", "size": "n_runs"})[list(UNITS)]
+
+
+def _panels_in_order(table: pd.DataFrame, placed: Sequence[Placed], facet_by: Sequence[str]) -> pd.DataFrame:
+    """Return the rows panel by panel, as a grid is filled: rows of panels first; a panel without runs has one row."""
+    if not facet_by:
+        return table
+    values = [sorted({str(value_of(each.run, name)) for each in placed}, key=in_order) for name in facet_by]
+    names = [name.rpartition(".")[2] for name in facet_by]
+    order = [
+        BETWEEN.join(f"{name}={value}" for name, value in zip(names, combined, strict=True))
+        for combined in itertools.product(*values)
+    ]
+    first = table.iloc[0]
+    empty = [
+        {"curve": first["curve"], "panel": panel, "line": first["line"], "group": "", "unit": "",
+         "level": first["level"], "value": math.nan, "n_runs": 0}
+        for panel in order if panel not in set(table["panel"])
+    ]  # fmt: skip
+    whole = pd.concat([table, pd.DataFrame(empty, columns=list(UNITS))], ignore_index=True) if empty else table
+    place = {panel: index for index, panel in enumerate(order)}
+    return whole.iloc[whole["panel"].map(place).argsort(kind="stable")].reset_index(drop=True)
+
+
+def _means(quantity: Quantity, found: Sequence[tuple[Placed, pd.DataFrame]]) -> pd.DataFrame:
+    """Return for each run the mean of its curve over the levels that all runs have a value at; none without any."""
+    levels = [set(curve.loc[curve["value"].notna(), "level"]) for _, curve in found]
+    common = set.intersection(*levels) if levels else set()
+    rows: list[dict[str, Any]] = []
+    for each, curve in found if common else ():
+        value = float(curve.loc[curve["level"].isin(common), "value"].mean())
+        rows.append({"metric": quantity.text, "group": each.group, "unit": each.unit, "value": value,
+                     "yes_no": False, "run_id": each.run.run_id, "identity": each.run.identity})  # fmt: skip
+    return pd.DataFrame(rows, columns=list(MEANS))
+
+
+def _groups(units: pd.DataFrame, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    keys = ["curve", "panel", "line", "group", "level"]
+    for key, part in units.groupby(keys, sort=False):
+        values = part["value"].dropna().to_numpy(float)
+        if len(values) <= MOST_ENUMERATED:
+            found = one_arm(values.tolist(), spec=spec, rng=rng)
+            low, high, method = found.ci_low, found.ci_high, found.ci_method
+        else:
+            around = student_interval(values, spec.confidence)
+            low, high, method = around.low, around.high, around.method
+        spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+        named = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
+        rows.append({**named, "n": len(values), "mean": float(values.mean()) if len(values) else math.nan, "sd": spread,
+                     "ci_low": low,
+                     "ci_high": high, "ci_method": method})  # fmt: skip
+    return pd.DataFrame(rows, columns=list(GROUPS))

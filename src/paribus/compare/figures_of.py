@@ -1,0 +1,150 @@
+"""The figures of a comparison: units and means, differences, paired differences, cells of two params, curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from paribus.compare.declared import ENDPOINTS
+from paribus.compare.quantities import read_quantity
+from paribus.results.schema import INTERVAL, Figure
+
+if TYPE_CHECKING:
+    from paribus.compare.compare import Compare
+
+MOST_COMPARED = 8
+"""Pairs of groups up to which their paired differences are drawn."""
+MOST_UNITS = 12
+"""Units up to which each has a small panel of its own."""
+
+
+def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence: float, note: str) -> list[Figure]:
+    """Return the figures of a comparison, of those tables that have rows.
+
+    Args:
+        experiment: What was asked.
+        tables: Its tables by name.
+        confidence: Of the intervals.
+        note: What every figure says about findings that were admitted.
+    """
+    names = {"names": labels(experiment, tables["units"])}
+    drawn = [_by_group(experiment, confidence, note)] if len(tables["units"]) else []
+    tests = tables["tests"]
+    if len(tests) and tests["ci_low"].notna().any():
+        drawn.append(_differences(experiment, confidence, note))
+    if 0 < tables["pairs"]["comparison"].nunique() <= MOST_COMPARED:
+        drawn.append(_paired(experiment, note))
+    if "cells" in tables:
+        drawn.append(_cells(experiment, note))
+    if "curves" in tables:
+        drawn.append(_curves(experiment, tables["curves"], confidence, note))
+        if tables["curve_units"]["unit"].nunique() <= MOST_UNITS:
+            drawn.append(_multiples(experiment, note))
+    return [replace(figure, options={**figure.options, **names}) for figure in drawn]
+
+
+def labels(experiment: Compare, units: pd.DataFrame) -> dict[str, str]:
+    """Return what figures call endpoints, numbers of tables, curves, and units that are plain numbers."""
+    read = [
+        *(read_quantity("columns", text, curve=False) for text in experiment.columns),
+        *(read_quantity("curves", text, curve=True) for text in experiment.curves),
+    ]
+    found = {quantity.text: quantity.label for quantity in read}
+    found |= {name: ENDPOINTS[name].label for name in experiment.endpoints}
+    if experiment.unit == ["seed"]:
+        found |= {str(unit): f"seed {unit}" for unit in pd.unique(units["unit"])}
+    return found
+
+
+def _by_group(experiment: Compare, confidence: float, note: str) -> Figure:
+    roles = {"x": "group", "y": "value", "pair": "unit", "panel": "metric", "mean": "mean", **INTERVAL}
+    says = (
+        "One point per unit; grey lines join units that several groups share. Bars: mean over units with the "
+        "interval of the table `groups`."
+    )
+    looks = {"ylabel": "", "confidence": confidence, **_noted(note)}
+    title = f"{_named(experiment)} by {', '.join(experiment.group_by)}"
+    return Figure.of("strip", "units", "groups", name="metrics_by_group", **roles).titled(title, says, **looks)
+
+
+def _differences(experiment: Compare, confidence: float, note: str) -> Figure:
+    roles = {"label": "group", "value": "difference", "panel": "endpoint", "p": "p_adj", "n": "n", **INTERVAL}
+    if not experiment.reference:
+        roles |= {"group": "reference"}
+        del roles["n"], roles["p"]
+    against = f" from {experiment.reference}" if experiment.reference else ""
+    says = (
+        "Mean difference over units with the interval that inverts its test. p is adjusted over the family of the "
+        "table `tests`."
+    )
+    what = against or ": row minus colour"
+    options = {"reference": 0.0, "xlabel": f"difference{what}, {100 * confidence:g} %", **_noted(note)}
+    return Figure.of("forest", "tests", name="differences", **roles).titled(
+        f"Differences{against or ' between groups'}", says, **options
+    )
+
+
+def _paired(experiment: Compare, note: str) -> Figure:
+    roles = {"x": "comparison", "y": "difference", "panel": "metric"}
+    says = "One point per unit that both groups have; the bar is Student's t interval of the points, for the eye only."
+    return Figure.of("strip", "pairs", name="paired_differences", **roles).titled(
+        "Paired differences", says, ylabel="difference", hline=0.0, **_noted(note)
+    )
+
+
+def _cells(experiment: Compare, note: str) -> Figure:
+    down, across = experiment.group_by
+    roles = {"x": "x", "y": "y", "value": "mean", "panel": "metric", "n": "n_units"}
+    return Figure.of("heatmap", "cells", name="means_by_two", **roles).titled(
+        f"Means by {down} and {across}", "Mean over units in each cell; n is in the table.",
+        xlabel=across, ylabel=down, share_scale=False, value_label="mean", **_noted(note),
+    )  # fmt: skip
+
+
+def _curves(experiment: Compare, table: pd.DataFrame, confidence: float, note: str) -> Figure:
+    several = table["curve"].nunique() > 1
+    roles = {"x": "level", "y": "mean", "group": "line", **INTERVAL}
+    options = {"xlabel": _levels(experiment), "ylabel": "mean over units", "band_edges": True, **_noted(note)}
+    if several:
+        roles["panel"] = "curve"
+        options["share_y"] = False
+    elif experiment.facet_by:
+        roles["panel"] = "panel"
+        if len(experiment.facet_by) == 2:
+            options["panel_columns"] = table["panel"].str.rpartition(" · ")[2].nunique()
+    bands = f"Mean over units; bands: {100 * confidence:g} % at each level alone, not for the curve as a whole."
+    title = f"{_curves_named(experiment)} by {', '.join(experiment.group_by)}"
+    return Figure.of("curve", "curves", name="curves", **roles).titled(title, bands, **options)
+
+
+def _multiples(experiment: Compare, note: str) -> Figure:
+    roles = {"x": "level", "y": "value", "group": "group", "panel": "unit"}
+    if len(experiment.curves) > 1:
+        roles |= {"style": "curve"}
+    return Figure.of("curve", "curve_units", name="curves_by_unit", **roles).titled(
+        f"{_curves_named(experiment)}: every unit", "One panel per unit, one line per group.",
+        xlabel=_levels(experiment), ylabel="value", **_noted(note),
+    )  # fmt: skip
+
+
+def _named(experiment: Compare) -> str:
+    names = {**{name: ENDPOINTS[name].label for name in experiment.endpoints},
+             **{text: read_quantity("columns", text, curve=False).label for text in experiment.columns}}  # fmt: skip
+    shown = [names.get(name, name) for name in experiment.named()]
+    return ", ".join([*shown, *([_curves_named(experiment)] if experiment.curves else [])])
+
+
+def _curves_named(experiment: Compare) -> str:
+    return ", ".join(read_quantity("curves", text, curve=True).label for text in experiment.curves)
+
+
+def _levels(experiment: Compare) -> str:
+    names = dict.fromkeys(text.partition(":")[2].partition("@")[0].replace("_", " ") for text in experiment.curves)
+    return " / ".join(names)
+
+
+def _noted(note: str) -> dict[str, str]:
+    return {"note": note} if note else {}

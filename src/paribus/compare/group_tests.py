@@ -1,0 +1,233 @@
+"""Tests between groups: exact ones over a fixed number of units, or such that hold while units are added."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.compare.arms import COLUMNS, ArmComparison, Intervals, Unadjusted, compare_arms
+from paribus.compare.families import adjusted
+from paribus.compare.honesty import in_order
+from paribus.compare.outcomes import Outcome
+from paribus.errors import ExperimentError, nearest
+from paribus.results.endpoint import ANY
+from paribus.stats.bootstrap import Interval
+from paribus.stats.improvement import improvement, paired_improvement
+from paribus.stats.sequential import (
+    DECLARED_LOOKS,
+    E_PROCESS,
+    LEAST_PAIRS,
+    MOST_ENUMERATED,
+    e_interval,
+    e_value,
+    flipped_sums,
+    look_again,
+    looks_interval,
+    looks_p,
+    smallest_e_p,
+    smallest_looks_p,
+    spending,
+)
+
+if TYPE_CHECKING:
+    from paribus.compare.compare import Compare
+    from paribus.experiments.setup_runs import RunsSetup
+
+LOOKED = ("metric", "group", "reference", "n", "level", "mean", "p", "rejects", "ci_low", "ci_high")
+MOST_STEPS = 40
+"""Of an unplanned growth the last steps that are tabulated."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The tests of a comparison.
+
+    Attributes:
+        frame: One row per metric and pair of groups, adjusted.
+        looks: One row per test and look; empty where units were not added while looking.
+        remarks: What to say about them.
+    """
+
+    frame: pd.DataFrame
+    looks: pd.DataFrame
+    remarks: tuple[str, ...]
+
+
+def tests_of(
+    experiment: Compare,
+    units: pd.DataFrame,
+    values: pd.DataFrame,
+    outcomes: Mapping[str, Outcome],
+    *,
+    setup: RunsSetup,
+    rng: np.random.Generator,
+) -> Tested:
+    """Test every metric in every pair of groups, or in those with the reference.
+
+    Args:
+        experiment: What is asked.
+        units: One row per metric, group and unit.
+        values: One row per metric and run.
+        outcomes: What the metrics are, by name.
+        setup: Settings of the statistics.
+        rng: Randomness of tests that cannot be enumerated.
+
+    Raises:
+        ExperimentError: If there is no such reference, or units were added while looking and are not paired.
+    """
+    rows, intervals, looked = [], [], []
+    remarks: list[str] = []
+    for metric in pd.unique(units["metric"]):
+        mine = units[units["metric"] == metric]
+        runs = values[values["metric"] == metric]
+        for group, reference in _pairs(experiment, list(pd.unique(units["group"]))):
+            a, b = _by_unit(mine, group), _by_unit(mine, reference)
+            # A unit of several runs may be half a yes: that is a number.
+            whole = all(value in (0.0, 1.0) for value in (*a.values(), *b.values()))
+            yes_no = bool(len(runs)) and bool(runs["yes_no"].all()) and whole
+            bounds = outcomes[metric].bounds if metric in outcomes else ANY
+            found = compare_arms(a, b, spec=setup.stats, rng=rng, yes_no=yes_no, bounds=bounds)
+            if experiment.looks or experiment.anytime:
+                where = f"{metric}, {group} against {reference}"
+                found, steps = _while_growing(experiment, where, a, b, found, setup)
+                looked += [{"metric": metric, "group": group, "reference": reference, **step} for step in steps]
+            intervals.append(found.intervals)
+            if found.missing:
+                remarks.append(f"{metric}, {group} against {reference}: units {found.missing}.")
+            rest = {name: getattr(found, name) for name in COLUMNS}
+            label = outcomes[metric].label if metric in outcomes else metric
+            first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": label, "training": group}
+            rows.append({**first, "reference": reference, **rest, "flag": found.missing, **_sizes(a, b, found, setup)})
+    names = ["smallest_p", "endpoint", "label", "training", "reference", *COLUMNS, "flag", *SIZES]
+    made = Unadjusted(pd.DataFrame(rows, columns=names), intervals)
+    (table,) = adjusted([made], experiment.primary, confidence=setup.stats.confidence)
+    steps_table = pd.DataFrame(looked, columns=list(LOOKED))
+    return Tested(table.rename(columns={"training": "group"}), steps_table, tuple(dict.fromkeys(remarks)))
+
+
+def _pairs(experiment: Compare, names: Sequence[str]) -> list[tuple[str, str]]:
+    if experiment.reference and experiment.reference not in names:
+        raise ExperimentError(f"compare: no group {experiment.reference!r}; {nearest(experiment.reference, names)}")
+    if experiment.reference:
+        return [(name, experiment.reference) for name in names if name != experiment.reference]
+    return [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
+
+
+def _by_unit(rows: pd.DataFrame, group: str) -> dict[str, float]:
+    chosen = rows[rows["group"] == group]
+    return dict(zip(chosen["unit"].astype(str), chosen["value"].astype(float), strict=True))
+
+
+SIZES = ("improvement", "improvement_low", "improvement_high", "d_z")
+
+
+def _sizes(a: Mapping[str, float], b: Mapping[str, float], found: ArmComparison, setup: RunsSetup) -> dict[str, float]:
+    """Return the chance of improvement with its interval, and the paired effect size."""
+    if not a or not b:
+        return dict.fromkeys(SIZES, math.nan)
+    if found.design in ("label_permutation", "fisher", "none"):
+        share, around = improvement(list(a.values()), list(b.values()), setup.stats.confidence)
+        return dict(zip(SIZES, (share, around.low, around.high, math.nan), strict=True))
+    differences = np.array([a[unit] - b[unit] for unit in a if unit in b])
+    share, around = paired_improvement(differences, setup.stats.confidence)
+    spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    d_z = float(differences.mean() / spread) if spread > 0 else math.nan
+    return dict(zip(SIZES, (share, around.low, around.high, d_z), strict=True))
+
+
+def _while_growing(
+    experiment: Compare, where: str, a: Mapping[str, float], b: Mapping[str, float], fixed: ArmComparison,
+    setup: RunsSetup,
+) -> tuple[ArmComparison, list[dict[str, Any]]]:  # fmt: skip
+    """Return the comparison by a test that holds while units are added, and its steps.
+
+    Units count in the order of their numbers, never in that in which they finished.
+
+    Raises:
+        ExperimentError: If the groups share no unit: then no test holds.
+    """
+    shared = sorted((unit for unit in a if unit in b), key=in_order)
+    if not shared:
+        raise ExperimentError(
+            f"compare: {where}: no unit is in both groups; looks and anytime need paired differences, nothing that is "
+            "looked at while it grows is honest without pairs"
+        )
+    differences = np.array([a[unit] - b[unit] for unit in shared])
+    if experiment.looks:
+        test, steps, n = _at_looks(experiment.looks, differences, setup, where)
+    else:
+        test, steps, n = _at_any_time(differences, setup)
+    used = shared[:n]
+    means = [float(np.mean([arm[unit] for unit in used])) if used else math.nan for arm in (a, b)]
+    around = test.intervals(setup.stats.confidence)
+    flag = "; ".join(part for part in (fixed.missing, test.flag) if part)
+    grown = replace(
+        fixed, smallest_p=test.smallest_p, design=test.design, n=n, n_reference=n, mean=means[0],
+        mean_reference=means[1], difference=means[0] - means[1], ci_low=around.low, ci_high=around.high,
+        ci_method=around.method, p=test.p, p_mann_whitney=math.nan, missing=flag, intervals=test.intervals,
+    )  # fmt: skip
+    return grown, steps
+
+
+@dataclass(frozen=True)
+class _Growing:
+    smallest_p: float
+    p: float
+    design: str
+    flag: str
+    intervals: Intervals
+
+
+def _at_looks(
+    looks: Sequence[int], differences: np.ndarray[Any, Any], setup: RunsSetup, where: str
+) -> tuple[_Growing, list[dict[str, Any]], int]:
+    reached = [n for n in looks if n <= len(differences)]
+    if not reached:
+        flag = f"no look is reached yet: {len(differences)} of {looks[0]} pairs"
+        nothing = Interval(math.nan, math.nan, f"none: {flag}")
+        return _Growing(math.nan, math.nan, DECLARED_LOOKS, flag, lambda _: nothing), [], 0
+    level = 1 - setup.stats.confidence
+    drawn = setup.rng(f"compare looks {where}") if reached[-1] > MOST_ENUMERATED else None
+    flipped = flipped_sums(differences, looks, rng=drawn, n_permutations=max(99_999, setup.stats.n_permutations))
+    floor = flipped.floor if drawn is not None else 0.0
+    spent = spending(looks, level)
+    steps = [{"n": each.n, "level": each.level, "mean": each.mean, "p": each.p, "rejects": each.rejects}
+             for each in look_again(flipped, spent)]  # fmt: skip
+    later = len(differences) - reached[-1]
+    flag = f"{later} units after the look at {reached[-1]} are not used yet" if later else ""
+    return _Growing(
+        smallest_looks_p(looks, reached[-1], floor), looks_p(flipped, looks), DECLARED_LOOKS, flag,
+        lambda confidence: looks_interval(flipped, looks, confidence),
+    ), steps, reached[-1]  # fmt: skip
+
+
+def _at_any_time(differences: np.ndarray[Any, Any], setup: RunsSetup) -> tuple[_Growing, list[dict[str, Any]], int]:
+    n = len(differences)
+    if n < LEAST_PAIRS:
+        flag = f"{n} of {LEAST_PAIRS} pairs"
+        nothing = Interval(math.nan, math.nan, f"none: {flag}")
+        return _Growing(math.nan, math.nan, E_PROCESS, flag, lambda _: nothing), [], n
+    confidence = setup.stats.confidence
+    found = e_value(differences)
+    steps = []
+    for k in range(max(LEAST_PAIRS, n - MOST_STEPS), n + 1):
+        around, p = e_interval(differences[:k], confidence), min(1.0, 1.0 / float(found[k - 1]))
+        steps.append({"n": k, "level": math.nan, "mean": float(differences[:k].mean()), "p": p,
+                      "rejects": p <= 1 - confidence + 1e-12,
+                      "ci_low": around.low, "ci_high": around.high})  # fmt: skip
+    return (
+        _Growing(
+            smallest_e_p(n),
+            min(1.0, 1.0 / float(found[-1])),
+            E_PROCESS,
+            "",
+            lambda wanted: e_interval(differences, wanted),
+        ),
+        steps,
+        n,
+    )

@@ -1,0 +1,87 @@
+"""How many units a study would need to decide."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.compare import sentences
+from paribus.stats.planning import POWER, reach_needs, runs_needed, sd_at_most
+
+if TYPE_CHECKING:
+    from paribus.compare.group_tests import Tested
+
+COLUMNS = ("metric", "group", "reference", "design", "level", "n", "n_reference", "difference", "sd", "sd_planned",
+           "n_reach", "n_observed", "n_smallest")  # fmt: skip
+PAIRED, UNPAIRED = "paired_sign_flip", "label_permutation"
+
+
+def planned_table(tests: pd.DataFrame, units: pd.DataFrame, smallest_effect: float, confidence: float) -> pd.DataFrame:
+    """Return for each test how many units per group would decide it, at the level that adjustment may leave it.
+
+    A test of shares by Fisher is planned as one of means.
+
+    Args:
+        tests: The tests.
+        units: One row per metric, group and unit.
+        smallest_effect: Smallest difference of interest; 0 for none.
+        confidence: Of the family.
+    """
+    rows: list[dict[str, Any]] = []
+    by_place = {key: part.set_index("unit")["value"] for key, part in units.groupby(["metric", "group"], sort=False)}
+    family = max(1, len(tests))
+    for _, test in tests.iterrows():
+        a, b = (by_place.get((test["endpoint"], test[name]), pd.Series(dtype=float)) for name in ("group", "reference"))
+        paired = test["design"] not in (UNPAIRED, "fisher", "none")
+        sd, df = _spread(a, b, paired)
+        design, level = PAIRED if paired else UNPAIRED, (1 - confidence) / family
+        planned = sd_at_most(sd, df) if df > 0 else math.nan
+        difference = float(test["difference"])
+        rows.append(
+            {
+                "metric": test["endpoint"], "group": test["group"], "reference": test["reference"], "design": design,
+                "level": level, "n": test["n"], "n_reference": test["n_reference"], "difference": difference,
+                "sd": sd, "sd_planned": planned, "n_reach": reach_needs(design, level),
+                "n_observed": runs_needed(design, difference, sd, level),
+                "n_smallest": runs_needed(design, smallest_effect, planned, level) if smallest_effect > 0 else None,
+            }
+        )  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype(dict.fromkeys(("n_reach", "n_observed", "n_smallest"), "Int64"))
+
+
+def _spread(a: pd.Series, b: pd.Series, paired: bool) -> tuple[float, int]:
+    """Return the sd of paired differences, or the pooled one, with its degrees of freedom."""
+    if paired:
+        values = np.array([a[unit] - b[unit] for unit in a.index if unit in b.index])
+        return (float(values.std(ddof=1)), len(values) - 1) if len(values) > 1 else (math.nan, 0)
+    df = len(a) + len(b) - 2
+    if df < 1:
+        return math.nan, 0
+    squares = float(((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum())
+    return math.sqrt(squares / df), df
+
+
+def planned_lines(tested: Tested, planned: pd.DataFrame, smallest_effect: float, confidence: float) -> list[str]:
+    """Return what tests that are not decided would need, in sentences."""
+    lines = []
+    for (_, test), (_, row) in zip(tested.frame.iterrows(), planned.iterrows(), strict=True):
+        if math.isnan(float(test["p"])) or sentences.is_established(test, confidence):
+            continue
+        head = f"{row['metric']}, {row['group']} against {row['reference']}: to decide at {row['level']:.2g} takes "
+        have = int(min(row["n"], row["n_reference"]))
+        if smallest_effect > 0 and not pd.isna(row["n_smallest"]):
+            lines.append(f"{head}{_units(int(row['n_smallest']), have)} for power {POWER:g} at a difference of "
+                         f"{smallest_effect:g}, the smallest of interest.")  # fmt: skip
+        elif not pd.isna(row["n_observed"]):
+            lines.append(f"{head}{_units(int(row['n_observed']), have)} for power {POWER:g} if the true difference "
+                         "were the observed one, which no pilot tells.")  # fmt: skip
+    return lines
+
+
+def _units(wanted: int, have: int) -> str:
+    more = f", {wanted - have} more" if wanted > have else ""
+    return f"{wanted} units per group{more}"
