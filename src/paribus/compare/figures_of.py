@@ -88,10 +88,14 @@ def _differences(experiment: Compare, confidence: float, note: str) -> Figure:
 
 
 def _paired(experiment: Compare, note: str) -> Figure:
-    roles = {"x": "comparison", "y": "difference", "panel": "metric"}
+    roles = {"x": "group" if experiment.reference else "comparison", "y": "difference", "panel": "metric"}
     says = "One point per unit that both groups have; the bar is Student's t interval of the points, for the eye only."
     return Figure.of("strip", "pairs", name="paired_differences", **roles).titled(
-        "Paired differences", says, ylabel="difference", hline=0.0, **_noted(note)
+        f"Paired differences{f' from {experiment.reference}' if experiment.reference else ''}",
+        says,
+        ylabel="difference",
+        hline=0.0,
+        **_noted(note),
     )
 
 

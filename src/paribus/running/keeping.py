@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 REPORT_FILE = "report.html"
 LINES_IN_NOTE = 6
 BOTH = (PNG, PDF)
+DIGESTS = ("data_digest", "model_digest")
+"""What a run worked on, as tags too, so that comparisons need not read every run's files."""
+NO_DIGEST = "none"
 log = logging.getLogger("paribus")
 
 
@@ -57,6 +60,7 @@ def keep(result: Result, run: FileRun, formats: Sequence[str] = BOTH) -> Result:
     run.note(note(result))
     if result.provenance.get("data_digest"):
         run.data_set(str(result.provenance.get("data_name") or "data"), str(result.provenance["data_digest"]))
+    run.tags({name: str(result.provenance.get(name) or NO_DIGEST) for name in DIGESTS})
     for curve in result.curves:
         run.curve(curve)
     keep_report(result, run, drawn)
