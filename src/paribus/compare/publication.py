@@ -53,11 +53,11 @@ def estimate(row: pd.Series, name: str) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number to three significant digits, at most to the fourth place after the point.
+    """Return a number to three significant digits.
 
     Example:
         >>> number(0.81234), number(1234.5), number(-0.00002), number(float("nan"))
-        ('0.812', '1234', '−0.00002', '')
+        ('0.812', '1234', '−0.0000200', '')
     """
     if not math.isfinite(value):
         return "" if math.isnan(value) else ("∞" if value > 0 else "−∞")
