@@ -155,6 +155,26 @@ def planted_hospitals() -> ModuleType:
     return _module("planted_hospitals", "planted/hospitals.py")
 
 
+@pytest.fixture(scope="session")
+def planted_letters() -> ModuleType:
+    """Return the module :file:`planted/letters.py`: letters of four hospitals whose truth is known."""
+    return _module("planted_letters", "planted/letters.py")
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder() -> ModuleType:
+    """Return the module :file:`planted/tiny_encoder.py`: a text encoder with random weights in a folder."""
+    return _module("tiny_encoder", "planted/tiny_encoder.py")
+
+
+@pytest.fixture(scope="session")
+def needs_text() -> None:
+    """Skip where the packages of the extra ``text`` are missing; in CI that is a failure."""
+    missing = [name for name in ("transformers", "tokenizers") if importlib.util.find_spec(name) is None]
+    if missing:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{', '.join(missing)}: missing; make install-text")
+
+
 def _module(name: str, place: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / place)
     assert spec is not None and spec.loader is not None

@@ -199,3 +199,9 @@ def test_params_of_a_step_name_what_the_step_works_with_and_nothing_else(store, 
     assert not [name for name in untrained if name.startswith(("training", "feature"))]
     config = store.download(store.runs()[0].run_id, "config.yaml").read_text()
     assert "training:" in config and "feature:" in config
+
+
+def test_a_step_that_is_switched_off_is_left_out(store, job, seq, node):
+    study = seq(train="Train", measure=node("Measure"), other=None)
+    result = run_job(job(study), output_dir=Path("out"))
+    assert result.success and result.tables["steps"].frame["step"].tolist() == ["train", "measure"]

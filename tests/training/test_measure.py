@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from paribus.engine.batches import heard_by
+from paribus.engine.given import given
 from paribus.training.loops import measure
 
 
@@ -23,7 +24,7 @@ class Images:
 
     def batches(self, order, size):
         for part in torch.split(order, size):
-            yield self.x[part], self.y[part]
+            yield given(self.x[part]), self.y[part]
 
 
 @pytest.fixture

@@ -43,16 +43,7 @@ class HF(Spec, kind="model/hf"):
         Raises:
             CheckpointError: If there are none at the path.
         """
-        place = Path(self.path).expanduser()
-        if place.suffix == ".gguf" and place.is_file():
-            return (place,)
-        found = tuple(sorted(each for pattern in WEIGHTS for each in place.glob(pattern))) if place.is_dir() else ()
-        if not found or not (place / CONFIG).is_file():
-            raise CheckpointError(
-                f"model.path={self.path}: needs a folder with {CONFIG} and *.safetensors, or a .gguf file; nothing is "
-                "downloaded"
-            )
-        return (place / CONFIG, *found)
+        return files_of(self.path, "model.path")
 
     def input_files(self) -> Mapping[str, Path]:
         """Return the files by name: their content is part of what a run is."""
@@ -71,3 +62,31 @@ class HF(Spec, kind="model/hf"):
         """
         made: nn.Module = self.work_module().build(self, n_tokens)
         return made
+
+
+def files_of(path: str, field: str) -> tuple[Path, ...]:
+    """Return the files of a model: ``config.json`` and the weights of a folder, or a GGUF file.
+
+    Args:
+        path: The folder or file.
+        field: Which option names it, for messages.
+
+    Raises:
+        CheckpointError: If there are none.
+
+    Example:
+        >>> try:
+        ...     files_of("nowhere", "model.path")
+        ... except CheckpointError as error:
+        ...     print(str(error)[:69])
+        model.path=nowhere: needs a folder with config.json and *.safetensors
+    """
+    place = Path(path).expanduser()
+    if place.suffix == ".gguf" and place.is_file():
+        return (place,)
+    found = tuple(sorted(each for pattern in WEIGHTS for each in place.glob(pattern))) if place.is_dir() else ()
+    if not found or not (place / CONFIG).is_file():
+        raise CheckpointError(
+            f"{field}={path}: needs a folder with {CONFIG} and *.safetensors, or a .gguf file; nothing is downloaded"
+        )
+    return (place / CONFIG, *found)

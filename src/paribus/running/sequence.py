@@ -62,8 +62,8 @@ class Sequence(Experiment):
             raise ConfigError("Sequence.comparison: must be an experiment on runs, such as compare_interventions")
 
     def parts(self) -> tuple[Experiment, ...]:
-        """Return its steps, in order."""
-        return tuple(self.steps.values())
+        """Return its steps, in order, without those that are switched off."""
+        return tuple(step for step in self.steps.values() if step is not None)
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
         """Refuse: its steps are runs, so it is run by :func:`run_sequence`."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
 
     from paribus.arrays import Ints
+    from paribus.engine.given import Given
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class LabelledData(Protocol):
 
     @property
     def inputs(self) -> Any:
-        """What is indexed by rows and gives float32 tensors ``[rows, ...]``; it has a ``shape``."""
+        """What is indexed by rows and gives tensors ``[rows, ...]``; it has a ``shape``."""
 
     @property
     def labels(self) -> Ints:
@@ -60,5 +61,5 @@ class LabelledData(Protocol):
     def rows(self, split: str) -> Ints:
         """Return the rows of a split; a ``DataError`` where there is none of that name."""
 
-    def take(self, rows: Ints) -> torch.Tensor:
-        """Return the inputs of ``rows``, float32 ``[len(rows), ...]``."""
+    def take(self, rows: Ints) -> torch.Tensor | Given:
+        """Return the inputs of ``rows`` ``[len(rows), ...]``: a tensor, or all that a network is called with."""

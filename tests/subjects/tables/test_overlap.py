@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from paribus.errors import DataError
+from paribus.subjects.overlap import overlap, unlike
 from paribus.subjects.tables.data import encoded_as
-from paribus.subjects.tables.overlap import overlap, unlike
 from paribus.subjects.tables.table import Table
 
 SPLITS = ["train"] * 8 + ["id_val"] * 4 + ["ood"] * 4

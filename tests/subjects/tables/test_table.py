@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from paribus.errors import ConfigError, DataError
-from paribus.subjects.tables import files
+from paribus.subjects import columns as files
 from paribus.subjects.tables.table import Table
 
 ROLES = {"label": "sick", "domain": "hospital", "cluster": "patient", "val_domain": "east", "ood_domain": "west"}

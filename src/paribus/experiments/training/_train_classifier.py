@@ -37,7 +37,7 @@ HISTORY_COLUMNS = {
     "id_val_acc": "accuracy on held-out images of the training domains",
     "val_acc": "accuracy on the validation domain, on which every choice is made",
     "ood_acc": "accuracy on the OOD domain, which is only reported",
-    "weight_norm": "Euclidean norm of all parameters",
+    "weight_norm": "Euclidean norm of all parameters that are trained",
     "feature_rank": "effective rank of the features that enter the last linear layer",
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.experiments.base import Experiment
+from paribus.experiments.requires import Requires
 from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
 
@@ -22,8 +23,9 @@ class TrainClassifier(Experiment):
     type: ClassVar[str] = "train_classifier"
     evidence: ClassVar[Evidence] = Evidence.TRAINING
     subject: ClassVar[str] = "images"
-    subjects: ClassVar[tuple[str, ...]] = ("tables",)
+    subjects: ClassVar[tuple[str, ...]] = ("tables", "tokens")
     version: ClassVar[int] = 1
+    requires: ClassVar[Requires] = Requires(labels=True, splits=("train",))
     summary: ClassVar[str] = "Trains a classifier under a training condition; keeps history and checkpoints."
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(

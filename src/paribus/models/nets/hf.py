@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import logging
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,18 +18,56 @@ from paribus.errors import CheckpointError, ConfigError
 if TYPE_CHECKING:
     from paribus.models.hf import HF
 
+MOST_KEPT = 1 << 30
+"""Bytes of weights up to which the latest network is kept."""
+_latest: dict[tuple[Any, ...], Any] = {}
+
 
 def build(spec: HF, n_tokens: int) -> nn.Module:
     """Return the network of a spec in float32; see :meth:`paribus.models.hf.HF.build`."""
-    files = spec.files()
+    made: nn.Module = load(spec.files(), spec.family, f"model.path={spec.path}", n_tokens)
+    return made
+
+
+def load(files: Sequence[Path], family: str, where: str, n_tokens: int) -> Any:
+    """Return a network in float32 and evaluation mode.
+
+    The latest one is kept in the process where it is small enough, and copied for whoever asks for it again: the steps
+    of a study all do.
+
+    Args:
+        files: Its ``config.json`` and weights, or a GGUF file.
+        family: ``causal`` or ``encoder``.
+        where: What names them, for messages.
+        n_tokens: How many tokens it must know.
+
+    Raises:
+        CheckpointError: If a package is missing, or the files cannot be read or lack weights.
+        ConfigError: If it knows fewer tokens.
+    """
+    key = (family, *((str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+    network = _latest.get(key)
+    if network is None:
+        network = _read(files, family, where)
+        _latest.clear()
+        if sum(one.numel() * one.element_size() for one in network.parameters()) <= MOST_KEPT:
+            _latest[key] = network
+    known = int(network.get_input_embeddings().num_embeddings)
+    if n_tokens > known:
+        raise ConfigError(f"{where}: knows {known} tokens, the data use {n_tokens}")
+    return copy.deepcopy(network) if key in _latest else network
+
+
+def _read(files: Sequence[Path], family: str, where: str) -> Any:
     gguf = files[0].suffix == ".gguf"
     for package in ("transformers", *(("gguf",) if gguf else ())):
         if importlib.util.find_spec(package) is None:
-            raise CheckpointError(f"model=hf: needs the package {package}; pip install 'paribus[text]'")
+            raise CheckpointError(f"model: needs the package {package}; pip install 'paribus[text]'")
     transformers: Any = importlib.import_module("transformers")  # an optional package, and a slow one
-    maker: Any = transformers.AutoModelForCausalLM if spec.family == "causal" else transformers.AutoModel
+    maker: Any = transformers.AutoModelForCausalLM if family == "causal" else transformers.AutoModel
     given: dict[str, Any] = {"gguf_file": files[0].name} if gguf else {"use_safetensors": True}
     logging.getLogger("transformers").setLevel(logging.ERROR)  # it speaks of what nobody asked here
+    transformers.utils.logging.disable_progress_bar()
     try:
         network, report = maker.from_pretrained(
             files[0].parent,
@@ -39,13 +80,9 @@ def build(spec: HF, n_tokens: int) -> nn.Module:
         )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"model.path={spec.path}: cannot be read ({first})") from error
+        raise CheckpointError(f"{where}: cannot be read ({first})") from error
     missing = sorted(report.get("missing_keys", ()))
     if missing:
-        raise CheckpointError(f"model.path={spec.path}: lacks weights of {', '.join(missing[:8])}")
-    known = int(network.get_input_embeddings().num_embeddings)
-    if n_tokens > known:
-        raise ConfigError(f"model.path={spec.path}: knows {known} tokens, the data use {n_tokens}")
+        raise CheckpointError(f"{where}: lacks weights of {', '.join(missing[:8])}")
     network.config.use_cache = False
-    made: nn.Module = network.eval()
-    return made
+    return network.eval()

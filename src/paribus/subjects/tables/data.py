@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.subjects.offers import Offers
+from paribus.subjects.roles import SPLITS
 
 if TYPE_CHECKING:
     import torch
 
-
-SPLITS = ("train", "id_val", "val", "ood")
-"""Training rows; held-out rows of the training domains; the rows choices are made on; the domain only reported."""
 MISSING = "(missing)"
 """Category of a missing value, and what follows a column's name in the name of its indicator."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from paribus.errors import ConfigError, DataError
 from paribus.spec import DataSpec, field, path_of
+from paribus.subjects.columns_by_role import check_roles
 
 
 @dataclass(frozen=True)
@@ -54,23 +55,9 @@ class TableFields(DataSpec):
         Raises:
             ConfigError: If one has, or they are named without need.
         """
-        roles = {"label": self.label, "domain": self.domain, "cluster": self.cluster, "split": self.split}
-        used: dict[str, str] = {}
-        for role, name in roles.items():
-            if name is None:
-                continue
-            if name in used:
-                raise ConfigError(f"Table.{role}: the column {name!r} is the {used[name]} already")
-            used[name] = role
+        used = check_roles(self)
         for name in self.columns:
             if name in used and used[name] in ("label", "split"):
                 raise ConfigError(f"Table.columns: {name!r} is the {used[name]}; a model that sees it learns nothing")
             if name in self.leave_out:
                 raise ConfigError(f"Table.leave_out: {name!r} is named in columns, too")
-        for role in ("train_domains", "val_domain", "ood_domain"):
-            if not getattr(self, role):
-                continue
-            if self.domain is None:
-                raise ConfigError(f"Table.{role}: name the column of domains (data.domain=COLUMN)")
-            if self.split is not None:
-                raise ConfigError(f"Table.{role}: the column {self.split!r} says the splits; leave one of the two out")

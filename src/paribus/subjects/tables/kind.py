@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from paribus.subjects.kind import Kind
+from paribus.subjects.overlap import overlap, unlike
 from paribus.subjects.tables.data import TableData, encoded_as
-from paribus.subjects.tables.overlap import overlap, unlike
 from paribus.subjects.tables.subject import TableSubject
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,36 +11,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from paribus import seeds
 from paribus.arrays import Floats, Ints
 from paribus.errors import DataError, nearest
 from paribus.spec import path_of
-from paribus.subjects.selection import draw, hold_out
-from paribus.subjects.tables.data import MISSING, SPLITS, Column, TableData
-from paribus.subjects.tables.files import column_names, read_columns
+from paribus.subjects.columns import column_names, read_columns
+from paribus.subjects.columns_by_role import ROLES
+from paribus.subjects.roles import SPLITS, blank_notes, by_size, counted, placed, roles_of
+from paribus.subjects.tables.data import MISSING, Column, TableData
 
 if TYPE_CHECKING:
     from paribus.subjects.tables.fields import TableFields
 
-ALL = "all"
-"""Domain of a table without domains."""
 MOST_CATEGORIES = 100
 """A column of texts with more is taken for an id or free text, unless it is declared categorical."""
-MOST_CLASSES = 1000
-ROLES = ("label", "domain", "cluster", "split")
-
-
-@dataclass(frozen=True)
-class Coded:
-    """Names of what rows belong to, and which one each row has.
-
-    Attributes:
-        names: The names, sorted: numbers by size, texts by letter.
-        codes: Index into them ``[n]``.
-    """
-
-    names: tuple[str, ...]
-    codes: Ints
 
 
 def load(spec: TableFields) -> TableData:
@@ -52,21 +34,16 @@ def load(spec: TableFields) -> TableData:
     """
     file, where = path_of(spec.path), f"table {spec.path}"
     features = _feature_names(spec, column_names(file), where)
-    roles = {role: name for role in ROLES if (name := getattr(spec, role)) is not None}
+    roles = roles_of(spec)
     wanted = list(dict.fromkeys([*roles.values(), *features]))
     texts = [name for name in wanted if name in roles.values() or name in spec.categorical]
     frame = read_columns(file, wanted, texts=texts, missing=spec.missing_values)
     frame, notes = _complete(frame, list(roles.values()), spec, where)
-    labels = _labels(frame[spec.label], spec, where)
-    if spec.classes:
-        kept = labels.codes >= 0
-        frame, labels = frame[kept].reset_index(drop=True), Coded(labels.names, labels.codes[kept])
-    domains = _coded(frame[spec.domain]) if spec.domain else Coded((ALL,), np.zeros(len(frame), np.int64))
-    clusters = _coded(frame[spec.cluster]) if spec.cluster else Coded((), np.arange(len(frame)))
-    splits = _splits(spec, frame, labels, domains, clusters.codes, where)
-    notes += [*_blank_notes(frame), *_cluster_notes(spec, splits, clusters)]
-    kept = np.sort(np.concatenate(list(splits.values())))
-    splits = {name: np.searchsorted(kept, rows) for name, rows in splits.items()}
+    found = placed(spec, frame, where=where, draws="tables/splits")
+    frame, labels, domains, clusters = found.frame, found.labels, found.domains, found.clusters
+    notes += [*blank_notes(frame, list(frame.columns)), *found.notes]
+    kept = np.sort(np.concatenate(list(found.splits.values())))
+    splits = {name: np.searchsorted(kept, rows) for name, rows in found.splits.items()}
     inputs, columns, more = _encoded(frame.iloc[kept].reset_index(drop=True), features, splits["train"], spec, where)
     made = {
         "labels": labels.codes[kept],
@@ -125,9 +102,9 @@ def _complete(frame: pd.DataFrame, roles: list[str], spec: TableFields, where: s
     if spec.missing == "drop":
         kept = frame.dropna().reset_index(drop=True)
         if not len(kept):
-            raise DataError(f"{where}: every row has a missing value; {_counted(counts)}")
+            raise DataError(f"{where}: every row has a missing value; {counted(counts)}")
         return kept, [
-            f"{len(frame) - len(kept)} of {len(frame)} rows lack a value and are left out: {_counted(counts)}."
+            f"{len(frame) - len(kept)} of {len(frame)} rows lack a value and are left out: {counted(counts)}."
         ]
     for name, count in counts.items():
         text = frame[name].dtype == object
@@ -136,151 +113,7 @@ def _complete(frame: pd.DataFrame, roles: list[str], spec: TableFields, where: s
             if name not in roles:
                 valid += ", category tells them apart" if text else ", mean and category keep them"
             raise DataError(f"{where}: column {name!r} lacks {count} of {len(frame)} values; data.missing: {valid}")
-    return frame, [f"Missing values ({spec.missing}): {_counted(counts)}."]
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    shown = [f"{count} of {name}" for name, count in list(counts.items())[:8]]
-    return ", ".join(shown) + (f" and {len(counts) - 8} more columns" if len(counts) > 8 else "")
-
-
-def _labels(column: pd.Series, spec: TableFields, where: str) -> Coded:
-    """Return class names and the class of each row, -1 where it is none of the chosen classes."""
-    found = _coded(column)
-    if len(found.names) > MOST_CLASSES:
-        raise DataError(
-            f"{where}: label: {spec.label!r} has {len(found.names)} different values, more than {MOST_CLASSES}; a "
-            "label is the name of a class"
-        )
-    if not spec.classes:
-        return found
-    for name in spec.classes:
-        if name not in found.names:
-            raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, found.names)}")
-    number = np.full(len(found.names), -1)
-    number[[found.names.index(name) for name in spec.classes]] = np.arange(len(spec.classes))
-    return Coded(tuple(spec.classes), number[found.codes])
-
-
-def _coded(column: pd.Series) -> Coded:
-    texts = column.to_numpy(dtype=object)
-    present = sorted(set(texts), key=_by_size)
-    number = {name: k for k, name in enumerate(present)}
-    return Coded(tuple(present), np.array([number[text] for text in texts], dtype=np.int64))
-
-
-def _by_size(name: str) -> tuple[int, float, str]:
-    """Sort numbers by size, and before all other texts."""
-    try:
-        return 0, float(name), name
-    except ValueError:
-        return 1, 0.0, name
-
-
-def _splits(
-    spec: TableFields, frame: pd.DataFrame, labels: Coded, domains: Coded, clusters: Ints, where: str
-) -> dict[str, Ints]:
-    """Return the rows of each split: as the column of splits says, or by domains and shares of the clusters."""
-    rng = seeds.rng(spec.seed, "tables/splits")
-    if spec.split is not None:
-        splits = _by_column(frame[spec.split], spec.split, where)
-    else:
-        splits = _by_role(spec, domains, clusters, rng, where)
-    splits["train"] = draw(
-        splits["train"],
-        spec.n_train,
-        labels=labels.codes,
-        domains=domains.codes,
-        balance=spec.balance,
-        rng=rng,
-        where=f"{where}: n_train",
-        names=(domains.names, labels.names),
-    )
-    return splits
-
-
-def _by_column(column: pd.Series, name: str, where: str) -> dict[str, Ints]:
-    said = column.to_numpy(dtype=object)
-    for value in sorted(set(said)):
-        if value not in SPLITS:
-            raise DataError(f"{where}: split: the column {name!r} has {value!r}; {nearest(value, SPLITS)}")
-    if "train" not in said:
-        raise DataError(f"{where}: split: no row of the column {name!r} is train")
-    return {split: np.flatnonzero(said == split) for split in SPLITS if (said == split).any()}
-
-
-def _by_role(
-    spec: TableFields, domains: Coded, clusters: Ints, rng: np.random.Generator, where: str
-) -> dict[str, Ints]:
-    asked = {"val_domain": spec.val_domain, "ood_domain": spec.ood_domain}
-    held = {role: _domain(name, role, domains, where) for role, name in asked.items() if name is not None}
-    trained = [_domain(name, "train_domains", domains, where) for name in spec.train_domains]
-    trained = trained or [k for k in range(len(domains.names)) if k not in held.values()]
-    twice = sorted({domains.names[k] for k in held.values() if k in trained or list(held.values()).count(k) > 1})
-    if twice:
-        raise DataError(f"{where}: the domain {twice[0]!r} has two roles; train, val and ood must differ")
-    if not trained:
-        raise DataError(f"{where}: no domain is left to train on; domains: {', '.join(domains.names)}")
-    train = np.flatnonzero(np.isin(domains.codes, trained))
-    splits = {}
-
-    def take_out(name: str) -> None:
-        nonlocal train
-        splits[name] = hold_out(
-            train,
-            spec.id_val_share,
-            domains=domains.codes,
-            clusters=clusters,
-            rng=rng,
-            where=where,
-            names=domains.names,
-        )
-        train = np.setdiff1d(train, splits[name])
-
-    take_out("id_val")
-    if "val_domain" in held:
-        splits["val"] = np.flatnonzero(domains.codes == held["val_domain"])
-    else:
-        take_out("val")
-    if "ood_domain" in held:
-        splits["ood"] = np.flatnonzero(domains.codes == held["ood_domain"])
-    return {"train": train, **splits}
-
-
-def _domain(name: str, role: str, domains: Coded, where: str) -> int:
-    if name not in domains.names:
-        raise DataError(f"{where}: {role}: no such domain {name!r}; {nearest(name, domains.names)}")
-    return domains.names.index(name)
-
-
-def _blank_notes(frame: pd.DataFrame) -> list[str]:
-    """Return what is to be said of texts with blanks around them, which are other names than those without."""
-    notes = []
-    for name in frame.columns:
-        if frame[name].dtype == object:
-            odd = sorted({text for text in frame[name] if text is not None and text != text.strip()})
-            if odd:
-                notes.append(
-                    f"Column {name}: {odd[0]!r} begins or ends with a blank, so it is another name than without."
-                )
-    return notes
-
-
-def _cluster_notes(spec: TableFields, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
-    """Return what is to be said of rows that are not independent of training rows."""
-    if spec.cluster is None:
-        return ["No column of clusters is named: every row counts as independent of all others (data.cluster=COLUMN)."]
-    trained = np.unique(clusters.codes[splits["train"]])
-    shared = {
-        name: int(np.isin(np.unique(clusters.codes[rows]), trained).sum())
-        for name, rows in splits.items()
-        if name != "train"
-    }
-    return [
-        f"{count} clusters ({spec.cluster}) have rows in the split {name} and in train, where the model has seen them."
-        for name, count in shared.items()
-        if count
-    ]
+    return frame, [f"Missing values ({spec.missing}): {counted(counts)}."]
 
 
 def _encoded(
@@ -310,7 +143,7 @@ def _categorical(
     filled = np.array([MISSING if text is None else text for text in texts], dtype=object)
     if name not in spec.categorical:
         _refuse_not_categorical(texts, name, where)
-    categories = sorted(set(filled[train]), key=_by_size)
+    categories = sorted(set(filled[train]), key=by_size)
     number = {category: k for k, category in enumerate(categories)}
     codes = np.array([number.get(text, -1) for text in filled])
     part = np.zeros((len(texts), len(categories)))

@@ -9,9 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from paribus import seeds
 from paribus.arrays import Ints
+from paribus.engine.given import Given
 from paribus.errors import DataError, nearest
 from paribus.subjects.offers import Offers
 from paribus.subjects.tokens.circuits import all_pairs, answers
@@ -66,6 +68,14 @@ class TokenData:
         control: The same sequences without what makes them special (a repeat) ``[n, length]``, if any.
         pairs: The clean and the corrupted sequence of each pair ``[m, 2]``; None where sequences are single.
         positions: Positions that have a name, of each sequence ``[n, w]``; the last one again where it has fewer.
+        domains: Domain of each sequence ``[n]``, an index into ``domain_names``; None where there are none.
+        domain_names: Names of the domains.
+        cluster_names: Names of the clusters, by which sequences of two files are known to be of one patient.
+        contents: Hash of what each sequence was in its file ``[n]``; None where it is from none.
+        renderings: By domain all sequences as it would write them: ids and mask ``[n, length]`` each; empty where that
+            is not known.
+        paired_class: For each training domain the class that goes with it there, None where none does; empty where that
+            is not known.
 
     Example:
         >>> ids = torch.tensor([[0, 1], [1, 1]])
@@ -92,6 +102,12 @@ class TokenData:
     control: torch.Tensor | None = None
     pairs: Ints | None = None
     positions: Mapping[str, Ints] = field(default_factory=dict)
+    domains: Ints | None = None
+    domain_names: tuple[str, ...] = ()
+    cluster_names: tuple[str, ...] = ()
+    contents: NDArray[np.uint64] | None = None
+    renderings: Mapping[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    paired_class: Mapping[int, int | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that the parts fit together, and hash them where no hash is given.
@@ -101,6 +117,7 @@ class TokenData:
         """
         n = len(self.ids)
         beside = {"labels": self.labels, "clusters": self.clusters, "mask": self.mask, "control": self.control}
+        beside |= {"domains": self.domains}
         sizes = {name: len(part) for name, part in beside.items() if part is not None}
         if self.ids.ndim != 2 or self.ids.is_floating_point() or any(size != n for size in sizes.values()):
             raise DataError(f"tokens: ids of shape {tuple(self.ids.shape)}, {sizes}")
@@ -122,6 +139,9 @@ class TokenData:
             more += [one.numpy() for one in (self.mask, self.control) if one is not None]
             more += [*(() if self.pairs is None else (self.pairs,)), *self.positions.values()]
             hashed.update("".join(self.positions).encode())
+            if self.domains is not None:
+                hashed.update(f"{self.domain_names}{self.cluster_names}".encode())
+                more += [self.domains, *(one.numpy() for shown in self.renderings.values() for one in shown)]
             for part in (self.ids.numpy(), *labels, self.clusters, *self.splits.values(), *more):
                 hashed.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
             object.__setattr__(self, "digest", hashed.hexdigest())
@@ -139,7 +159,13 @@ class TokenData:
     @property
     def offers(self) -> Offers:
         """What the needs of experiments are compared with."""
-        return Offers({name: len(rows) for name, rows in self.splits.items()}, {}, False, self.n_classes)
+        domains: dict[str, tuple[str, ...]] = {}
+        if self.domains is not None:
+            codes = {name: np.unique(self.domains[rows]) for name, rows in self.splits.items()}
+            domains = {name: tuple(self.domain_names[k] for k in there) for name, there in codes.items()}
+        return Offers(
+            {name: len(rows) for name, rows in self.splits.items()}, domains, bool(self.renderings), self.n_classes
+        )
 
     def provided(self) -> dict[str, int]:
         """Return what a function that makes a network for these sequences can be given, by argument."""
@@ -155,9 +181,20 @@ class TokenData:
             raise DataError(f"tokens: no such split {split!r}; {nearest(split, self.splits)}")
         return self.splits[split]
 
-    def take(self, rows: Ints) -> torch.Tensor:
-        """Return the ids of ``rows`` ``[len(rows), length]``."""
-        return self.ids[rows]
+    @property
+    def given(self) -> Given:
+        """What a network is called with: the ids, and where sequences are padded what is read of them."""
+        if self.mask is None:
+            return Given((self.ids,), (None,))
+        mask = self.mask.long()
+        if mask[:, 0].all():
+            return Given((self.ids, mask), (None, "attention_mask"))
+        places = (mask.cumsum(1) - 1).clamp(min=0)  # padded on the left: counted from the first token that is read
+        return Given((self.ids, mask, places), (None, "attention_mask", "position_ids"))
+
+    def take(self, rows: Ints) -> torch.Tensor | Given:
+        """Return the ids of ``rows`` ``[len(rows), length]``, with a mask where sequences are padded."""
+        return self.ids[rows] if self.mask is None else self.given.take(torch.from_numpy(np.asarray(rows)))
 
 
 def _check_range(ids: torch.Tensor, n_tokens: int, what: str) -> None:

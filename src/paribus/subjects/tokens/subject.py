@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from paribus.engine.given import Given
 from paribus.engine.sites import Site
-from paribus.measure import ArraySubject, Contexts
+from paribus.errors import ConfigError
+from paribus.measure import ArrayCells, ArraySubject, Contexts
 from paribus.subjects.tokens.data import Targets, TokenData
 from paribus.subjects.tokens.readouts import token_readouts
 
@@ -32,25 +33,22 @@ class TokenSubject(ArraySubject):
     def __init__(self, data: TokenData) -> None:
         """Hold the sequences."""
         self.data = data
-        passed = Given((data.ids,), (None,))
-        if data.mask is not None:
-            mask = data.mask.long()
-            passed = Given((data.ids, mask), (None, "attention_mask"))
-            if not mask[:, 0].all():  # padded on the left: positions are counted from the first token that is read
-                places = (mask.cumsum(1) - 1).clamp(min=0)
-                passed = Given((data.ids, mask, places), (None, "attention_mask", "position_ids"))
         super().__init__(
             Contexts(
-                inputs=passed,
+                inputs=data.given,
                 cluster=data.clusters,
                 label=data.labels,
+                domain=data.domains,
                 splits=data.splits,
                 output_names=data.class_names,
+                domain_names=data.domain_names,
             )
         )
         self.readouts = token_readouts(data)
         self.pairs = data.pairs
         self.positions = {**data.positions, END: _ends(data)}
+        self.styles = tuple(data.renderings)
+        self.paired_class = data.paired_class
 
     def paired(self) -> TokenSubject | None:
         """Return clean sequences and their corrupted ones; without pairs, those beside which there are others.
@@ -70,6 +68,19 @@ class TokenSubject(ArraySubject):
         if not padded:
             return ""
         return f"is padding in {padded} of {len(self)} sequences of different lengths; name positions, as in @end"
+
+    def in_style(self, cells: ArrayCells, domain: int) -> ArrayCells:
+        """Return the same contents as ``domain`` would write them.
+
+        Raises:
+            ConfigError: If that is not known.
+        """
+        if domain not in self.styles:
+            raise ConfigError(f"data: no texts as the domain {domain} would write them (data.renderings)")
+        shown = cells
+        for index, value in enumerate(self.data.renderings[domain]):
+            shown = shown.with_value(index, value.long().numpy()[cells.ctx])
+        return shown
 
     def vectors(self, value: Tensor, inputs: Given, site: Site, network: nn.Module) -> Tensor:
         """Return the mean over positions, without padding, and without the first one where it is an attention sink."""

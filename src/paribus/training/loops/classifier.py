@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from torch.nn import functional
 
 from paribus import seeds
 from paribus.config.science import is_stated
+from paribus.engine.given import Given, arguments
 from paribus.errors import DivergedError
 from paribus.models.loading import fit_state
 from paribus.subjects.images.splits import SPLITS
 from paribus.subjects.labelled import LabelledData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
-from paribus.training.loops.measure import Evaluation, SplitImages, best_epoch, evaluate, memory_format
+from paribus.training.loops.measure import Evaluation, OnFrozen, SplitImages, best_epoch, evaluate, memory_format
 from paribus.training.loops.workspace import RESUME, CheckpointStore, checkpoint_name, kept_state
 from paribus.training.schedule import log_spaced, thinned
 from paribus.training.spec import TrainingSpec
@@ -105,8 +107,15 @@ def train_classifier(
         DivergedError: If the loss is not finite; the epoch is named.
         CheckpointError: If the kept state belongs to another training.
     """
-    loop = _Loop(model, data, spec, seed=int(rng.integers(2**62)), workspace=workspace, device=device)
-    loop.batch_limit = batch_limit
+    loop = _Loop(
+        model,
+        data,
+        spec,
+        seed=int(rng.integers(2**62)),
+        workspace=workspace,
+        device=device,
+        batch_limit=batch_limit,
+    )
     resumed_from = loop.take_up()
     for evaluation in loop.history:
         observe(evaluation)
@@ -131,18 +140,26 @@ class _Loop:
         seed: int,
         workspace: CheckpointStore,
         device: str,
+        batch_limit: int,
     ) -> None:
         self.spec, self.seed, self.workspace, self.device = spec, seed, workspace, device
-        self.batch_limit = 512
+        self.batch_limit = batch_limit
         self.identity = f"{seed}/{data.digest}/{sorted(_science(spec).items())}"
-        self.scaled = scale_starting_weights(model, spec.init_scale)
         self.model = model.to(device)
+        # where the first part of a network is never trained, what comes after it is trained on what it gives
+        on_frozen = model if isinstance(model, OnFrozen) and model.frozen else None
+        through = None if on_frozen is None else partial(_features, on_frozen)
+        self.trained: nn.Module = model if on_frozen is None else on_frozen.head
+        self.scaled = scale_starting_weights(self.trained, spec.init_scale)
         layout = memory_format(model)
         present = [name for name in SPLITS if name in data.splits]
-        self.splits = {name: SplitImages(data, data.rows(name), device, layout) for name in present}
+        self.splits = {
+            name: SplitImages(data, data.rows(name), device, layout, through=through, batch_limit=batch_limit)
+            for name in present
+        }
         self.peak_columns = peaks_of(present)
-        decayed = [p for p in model.parameters() if p.ndim >= 2]
-        plain = [p for p in model.parameters() if p.ndim < 2]
+        decayed = [p for p in self.trained.parameters() if p.ndim >= 2]
+        plain = [p for p in self.trained.parameters() if p.ndim < 2]
         self.optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": spec.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=spec.lr,
@@ -163,16 +180,16 @@ class _Loop:
         train = self.splits["train"]
         order = torch.randperm(len(train), generator=seeds.torch_rng(self.seed, f"order/{epoch}"))
         total = torch.zeros((), device=self.device)
-        self.model.train()
-        for images, labels in train.batches(order, self.spec.batch_size):
+        self.trained.train()
+        for examples, labels in train.batches(order, self.spec.batch_size):
             if len(labels) == 1 and len(train) > 1:
                 continue  # a batch norm cannot be trained on a single image
             with self._precision():
-                loss = functional.cross_entropy(self.model(images), labels)
+                loss = functional.cross_entropy(examples.call(self.trained), labels)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             if self.grokfast is not None:
-                self.grokfast.amplify(self.model.named_parameters())
+                self.grokfast.amplify(self.trained.named_parameters())
             self.optimizer.step()
             total += loss.detach() * len(labels)
         self.epoch = epoch
@@ -186,7 +203,7 @@ class _Loop:
     def evaluate(self) -> Evaluation:
         """Measure the present weights, and keep them where the schedule or a new peak asks for it."""
         evaluation = evaluate(
-            self.model, self.splits, epoch=self.epoch, train_loss=self.loss, batch_limit=self.batch_limit
+            self.trained, self.splits, epoch=self.epoch, train_loss=self.loss, batch_limit=self.batch_limit
         )
         self.history.append(evaluation)
         state: dict[str, torch.Tensor] | None = None
@@ -233,7 +250,7 @@ class _Loop:
         self.optimizer.load_state_dict(kept["optimizer"])
         self._restore_layout()
         if self.grokfast is not None:
-            self.grokfast.restore(kept["grokfast"], dict(self.model.named_parameters()))
+            self.grokfast.restore(kept["grokfast"], dict(self.trained.named_parameters()))
         self.history = [Evaluation(**entry) for entry in kept["history"]]
         self.peaks = {name: dict(state) for name, state in kept["peaks"].items()}
         self.epoch = int(kept["epoch"])
@@ -258,6 +275,11 @@ class _Loop:
         if not self.half:
             return contextlib.nullcontext()
         return torch.autocast("cuda", dtype=torch.bfloat16)
+
+
+def _features(model: OnFrozen, examples: Given) -> torch.Tensor:
+    positional, named = arguments(examples.tensors, examples.names)
+    return model.features(*positional, **named)
 
 
 def _science(spec: TrainingSpec) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from paribus.arrays import Ints
 from paribus.engine.batches import halving
+from paribus.engine.given import Given, given
 from paribus.subjects.images.data import EightBitImages
 from paribus.subjects.labelled import LabelledData
 
@@ -29,7 +32,7 @@ class Evaluation:
         id_val_acc: Accuracy on held-out rows of the training domains.
         val_acc: Accuracy on the validation domain.
         ood_acc: Accuracy on the OOD domain.
-        weight_norm: Euclidean norm of all parameters.
+        weight_norm: Euclidean norm of all parameters that are trained.
         feature_rank: Effective rank of the features that enter the last linear layer.
     """
 
@@ -52,16 +55,34 @@ def memory_format(model: nn.Module) -> torch.memory_format:
     return torch.channels_last if last else torch.contiguous_format
 
 
+@runtime_checkable
+class OnFrozen(Protocol):
+    """A network whose first part may stay as it is: then that part is run once for every example.
+
+    Attributes:
+        frozen: Whether it does.
+        head: What is trained, on the vectors of the first part.
+    """
+
+    frozen: bool
+    head: nn.Module
+
+    def features(self, *arguments: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
+        """Return what the first part gives ``[n, d]``."""
+
+
 class SplitImages:
-    """The images of a split on the device, or fetched batch by batch where all of them would take too much memory.
+    """The examples of a split on the device, or fetched batch by batch where all of them would take too much memory.
 
     Args:
-        data: The images.
+        data: The examples: images, rows, texts.
         rows: Which of them.
         device: Where they are wanted.
         memory_format: Layout of the batches.
         keep_bytes: The most that is kept on the device; None for the usual bound, which is small for images that are
             read from files because all of them are too many.
+        through: What they are put through once (the part of a network that is never trained); then that is kept.
+        batch_limit: How many are put through at once.
     """
 
     def __init__(
@@ -71,8 +92,11 @@ class SplitImages:
         device: str,
         memory_format: torch.memory_format,
         keep_bytes: float | None = None,
+        *,
+        through: Callable[[Given], torch.Tensor] | None = None,
+        batch_limit: int = 512,
     ) -> None:
-        """Bring the images over if they are few enough."""
+        """Bring the examples over if they are few enough."""
         self.data = data
         self.rows = rows
         self.device = device
@@ -84,22 +108,26 @@ class SplitImages:
         if keep_bytes is None:
             streamed = isinstance(data.inputs, EightBitImages) and not data.inputs.in_memory
             keep_bytes = STREAMED_KEEP_BYTES if streamed else KEEP_BYTES
-        self.kept = self._fetch(rows) if size <= keep_bytes else None
+        self.kept: Given | None = None
+        if through is not None:
+            self.kept = halving(batch_limit, partial(self._through, through))
+        elif size <= keep_bytes:
+            self.kept = self._fetch(rows)
 
     def __len__(self) -> int:
-        """Return the number of images."""
+        """Return the number of examples."""
         return len(self.rows)
 
-    def batch(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return images and labels at positions within the split (an index tensor on the CPU)."""
+    def batch(self, positions: torch.Tensor) -> tuple[Given, torch.Tensor]:
+        """Return examples and labels at positions within the split (an index tensor on the CPU)."""
         if self.kept is None:
-            images = self._fetch(self.rows[positions.numpy()])
+            examples = self._fetch(self.rows[positions.numpy()])
         else:
-            images = self.kept[positions.to(self.device)]
-        return images, self.labels[positions.to(self.device)]
+            examples = self.kept.take(positions.to(self.device))
+        return examples, self.labels[positions.to(self.device)]
 
-    def batches(self, order: torch.Tensor, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield images and labels at the positions ``order``, ``size`` at a time; the next are fetched meanwhile."""
+    def batches(self, order: torch.Tensor, size: int) -> Iterator[tuple[Given, torch.Tensor]]:
+        """Yield examples and labels at the positions ``order``, ``size`` at a time; the next are fetched meanwhile."""
         parts = torch.split(order, size)
         if self.kept is not None:
             yield from map(self.batch, parts)
@@ -111,9 +139,17 @@ class SplitImages:
                 yield ready.result()
             yield coming.result()
 
-    def _fetch(self, rows: Ints) -> torch.Tensor:
-        images = self.data.take(rows).to(self.device)
-        return images.contiguous(memory_format=self.memory_format) if images.ndim == 4 else images
+    def _fetch(self, rows: Ints) -> Given:
+        taken = given(self.data.take(rows))
+        return Given(tuple(self._laid_out(one.to(self.device)) for one in taken.tensors), taken.names)
+
+    def _laid_out(self, value: torch.Tensor) -> torch.Tensor:
+        return value.contiguous(memory_format=self.memory_format) if value.ndim == 4 else value
+
+    def _through(self, through: Callable[[Given], torch.Tensor], size: int) -> Given:
+        with torch.no_grad():
+            parts = [through(self._fetch(self.rows[at : at + size])) for at in range(0, len(self.rows), size)]
+        return given(torch.cat(parts))
 
 
 def evaluate(
@@ -146,7 +182,7 @@ def accuracy(model: nn.Module, images: SplitImages, batch_limit: int) -> float:
 
     def right(size: int) -> int:
         batches = images.batches(torch.arange(len(images)), size)
-        return sum(int((model(batch).argmax(dim=1) == labels).sum()) for batch, labels in batches)
+        return sum(int((batch.call(model).argmax(dim=1) == labels).sum()) for batch, labels in batches)
 
     return halving(batch_limit, right) / len(images)
 
@@ -166,7 +202,7 @@ def feature_rank(model: nn.Module, images: SplitImages, batch_limit: int) -> flo
         handle = linears[-1].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().flatten(1)))
         try:
             for batch, _ in images.batches(torch.arange(min(RANK_ROWS, len(images))), size):
-                model(batch)
+                batch.call(model)
         finally:
             handle.remove()
         return torch.cat(seen)

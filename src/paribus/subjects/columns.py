@@ -1,11 +1,13 @@
-"""Reading the columns of a CSV or parquet file: sizes are checked before memory is taken, columns come by name."""
+"""Reading columns of a CSV, JSONL or parquet file by name: sizes are checked before memory is taken."""
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ import pyarrow.parquet as pq
 from paribus.errors import DataError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet", ".pq")
 CSV_TO_MEMORY = 10
-"""A CSV file takes about so many times its size in memory while it is read (short texts as Python objects)."""
+"""A file of text takes about so many times its size in memory while it is read (short texts as Python objects)."""
 MOST_OF_MEMORY = 0.5
 NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
 EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3.1" else {}
@@ -39,8 +42,10 @@ def column_names(file: Path) -> list[str]:
         names = [str(name) for name in _parquet(file).schema_arrow.names]
     elif suffix in SEPARATORS:
         names = _header(file, SEPARATORS[suffix])
+    elif suffix in LINES:
+        names = list(dict.fromkeys(name for line in _objects(file) for name in line))
     else:
-        valid = ", ".join((*SEPARATORS, *PARQUET))
+        valid = ", ".join((*SEPARATORS, *LINES, *PARQUET))
         raise DataError(f"table {file}: unknown kind {file.suffix!r}; valid: {valid}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -55,7 +60,8 @@ def read_columns(file: Path, names: Sequence[str], *, texts: Sequence[str], miss
         file: A file that :func:`column_names` has looked at.
         names: The columns to read.
         texts: Those of them that are read as texts, whatever they look like (``01`` stays ``01``).
-        missing: Texts of a CSV file that stand for a missing value.
+        missing: Texts of a CSV file that stand for a missing value; in JSON lines a null does,
+            and a key that a line lacks.
 
     Returns:
         One column per name: ``float64`` for numbers with NaN where one is missing, else texts with None.
@@ -64,7 +70,8 @@ def read_columns(file: Path, names: Sequence[str], *, texts: Sequence[str], miss
         DataError: If the file is damaged or does not fit in memory, a row has another number of fields than the header,
             or a column holds what is neither number nor text.
     """
-    read = _read_parquet if file.suffix.lower() in PARQUET else _read_csv
+    suffix = file.suffix.lower()
+    read = _read_parquet if suffix in PARQUET else _read_lines if suffix in LINES else _read_csv
     frame = read(file, list(names), set(texts), list(missing))
     if not len(frame):
         raise DataError(f"table {file}: has no rows")
@@ -116,6 +123,49 @@ def _refuse_ragged(file: Path, separator: str) -> None:
                     raise DataError(f"table {file}: line {rows.line_num} has {len(row)} fields, the header has {width}")
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"table {file}: not a readable CSV file in UTF-8 ({error})") from None
+
+
+def _read_lines(file: Path, names: list[str], texts: set[str], missing: list[str]) -> pd.DataFrame:
+    _refuse_size(file, file.stat().st_size * CSV_TO_MEMORY)
+    values: dict[str, list[Any]] = {name: [] for name in names}
+    for line in _objects(file):
+        for name in names:
+            values[name].append(line.get(name))
+    return pd.DataFrame({name: _of_json(values[name], name in texts, f"table {file}: {name}") for name in names})
+
+
+def _objects(file: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the object of every line that is not blank."""
+    try:
+        with file.open(encoding="utf-8-sig") as stream:
+            for number, text in enumerate(stream, start=1):
+                if not text.strip():
+                    continue
+                found = json.loads(text, object_pairs_hook=partial(_once, f"{file}, line {number}"))
+                if not isinstance(found, dict):
+                    raise DataError(f"table {file}, line {number}: is no JSON object")
+                yield found
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"table {file}: not a readable file of JSON lines in UTF-8 ({_one_line(error)})") from None
+
+
+def _once(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, _ in pairs if [key for key, _ in pairs].count(name) > 1)
+        raise DataError(f"table {where}: has {twice!r} twice; names must differ")
+    return found
+
+
+def _of_json(values: list[Any], text: bool, where: str) -> pd.Series:
+    """Return values of JSON as float64, or as texts with None."""
+    odd = next((one for one in values if isinstance(one, list | dict)), None)
+    if odd is not None:
+        raise DataError(f"{where}: holds {odd!r:.60}; columns hold numbers or texts")
+    known = [one for one in values if one is not None]
+    if not text and known and all(isinstance(one, int | float) for one in known):
+        return pd.Series([math.nan if one is None else float(one) for one in values])
+    return pd.Series([None if one is None else str(one) for one in values], dtype=object)
 
 
 def _plain(column: pd.Series, text: bool, where: str) -> pd.Series:

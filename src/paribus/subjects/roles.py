@@ -1,0 +1,291 @@
+"""What rows of a file are: their class, domain and cluster by the columns that say so, and the split each is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from paribus import seeds
+from paribus.arrays import Ints
+from paribus.errors import DataError, nearest
+from paribus.subjects.columns_by_role import ROLES
+from paribus.subjects.selection import draw, hold_out
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "id_val", "val", "ood")
+"""Training rows; held-out rows of the training domains; the rows choices are made on; the domain only reported."""
+ALL = "all"
+"""Domain of rows without domains."""
+MOST_CLASSES = 1000
+
+
+class RoleFields(Protocol):
+    """The columns by their roles, and how rows become splits, as a data set's options say them."""
+
+    @property
+    def label(self) -> str:
+        """Column of the class."""
+
+    @property
+    def domain(self) -> str | None:
+        """Column of the domain."""
+
+    @property
+    def cluster(self) -> str | None:
+        """Column of what rows share."""
+
+    @property
+    def split(self) -> str | None:
+        """Column of the split."""
+
+    @property
+    def train_domains(self) -> list[str]:
+        """Training domains; empty for all others."""
+
+    @property
+    def val_domain(self) -> str | None:
+        """Domain for every choice."""
+
+    @property
+    def ood_domain(self) -> str | None:
+        """Domain that is only reported."""
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes to keep, in their order."""
+
+    @property
+    def id_val_share(self) -> float:
+        """Share of the training clusters held out."""
+
+    @property
+    def n_train(self) -> int | None:
+        """Training rows."""
+
+    @property
+    def balance(self) -> bool:
+        """Whether they are drawn equally from each domain and class."""
+
+    @property
+    def seed(self) -> int:
+        """Draws held-out clusters and training rows."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Names of what rows belong to, and which one each row has.
+
+    Attributes:
+        names: The names, sorted: numbers by size, texts by letter.
+        codes: Index into them ``[n]``.
+    """
+
+    names: tuple[str, ...]
+    codes: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Rows with their roles.
+
+    Attributes:
+        frame: The rows that are kept.
+        labels: Classes.
+        domains: Domains; the single one ``all`` where no column says them.
+        clusters: Clusters; no names, and every row by itself, where no column says them.
+        splits: Rows of each split.
+        notes: What is to be said of them.
+    """
+
+    frame: pd.DataFrame
+    labels: Coded
+    domains: Coded
+    clusters: Coded
+    splits: Mapping[str, Ints]
+    notes: tuple[str, ...]
+
+
+def roles_of(spec: RoleFields) -> dict[str, str]:
+    """Return the columns that have a role, by role."""
+    return {role: name for role in ROLES if (name := getattr(spec, role)) is not None}
+
+
+def placed(spec: RoleFields, frame: pd.DataFrame, *, where: str, draws: str) -> Placed:
+    """Give rows their roles.
+
+    Args:
+        spec: Which column says what.
+        frame: The rows; columns with a role hold texts.
+        where: The file, for messages.
+        draws: Name of the random stream that splits are drawn from.
+
+    Raises:
+        DataError: If a class, domain or split does not exist, or a split would be empty.
+    """
+    labels = _labels(frame[spec.label], spec, where)
+    if spec.classes:
+        kept = labels.codes >= 0
+        frame, labels = frame[kept].reset_index(drop=True), Coded(labels.names, labels.codes[kept])
+    domains = coded(frame[spec.domain]) if spec.domain else Coded((ALL,), np.zeros(len(frame), np.int64))
+    clusters = coded(frame[spec.cluster]) if spec.cluster else Coded((), np.arange(len(frame)))
+    splits = _splits(spec, frame, labels, domains, clusters.codes, where, draws)
+    return Placed(frame, labels, domains, clusters, splits, tuple(_cluster_notes(spec, splits, clusters)))
+
+
+def coded(column: pd.Series) -> Coded:
+    """Return the different texts of a column, sorted, and which one each row has."""
+    texts = column.to_numpy(dtype=object)
+    present = sorted(set(texts), key=by_size)
+    number = {name: k for k, name in enumerate(present)}
+    return Coded(tuple(present), np.array([number[text] for text in texts], dtype=np.int64))
+
+
+def by_size(name: str) -> tuple[int, float, str]:
+    """Sort numbers by size, and before all other texts.
+
+    Example:
+        >>> sorted(["10", "b", "9"], key=by_size)
+        ['9', '10', 'b']
+    """
+    try:
+        return 0, float(name), name
+    except ValueError:
+        return 1, 0.0, name
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return counts by column in words, the first eight of them.
+
+    Example:
+        >>> counted({"age": 3, "ward": 1})
+        '3 of age, 1 of ward'
+    """
+    shown = [f"{count} of {name}" for name, count in list(counts.items())[:8]]
+    return ", ".join(shown) + (f" and {len(counts) - 8} more columns" if len(counts) > 8 else "")
+
+
+def blank_notes(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Return what is to be said of names with blanks around them, which are other names than those without."""
+    notes = []
+    for name in columns:
+        if frame[name].dtype == object:
+            odd = sorted({text for text in frame[name] if text is not None and text != text.strip()})
+            if odd:
+                notes.append(
+                    f"Column {name}: {odd[0]!r} begins or ends with a blank, so it is another name than without."
+                )
+    return notes
+
+
+def _labels(column: pd.Series, spec: RoleFields, where: str) -> Coded:
+    """Return class names and the class of each row, -1 where it is none of the chosen classes."""
+    found = coded(column)
+    if len(found.names) > MOST_CLASSES:
+        raise DataError(
+            f"{where}: label: {spec.label!r} has {len(found.names)} different values, more than {MOST_CLASSES}; a "
+            "label is the name of a class"
+        )
+    if not spec.classes:
+        return found
+    for name in spec.classes:
+        if name not in found.names:
+            raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, found.names)}")
+    number = np.full(len(found.names), -1)
+    number[[found.names.index(name) for name in spec.classes]] = np.arange(len(spec.classes))
+    return Coded(tuple(spec.classes), number[found.codes])
+
+
+def _splits(
+    spec: RoleFields, frame: pd.DataFrame, labels: Coded, domains: Coded, clusters: Ints, where: str, draws: str
+) -> dict[str, Ints]:
+    """Return the rows of each split: as the column of splits says, or by domains and shares of the clusters."""
+    rng = seeds.rng(spec.seed, draws)
+    if spec.split is not None:
+        splits = _by_column(frame[spec.split], spec.split, where)
+    else:
+        splits = _by_role(spec, domains, clusters, rng, where)
+    splits["train"] = draw(
+        splits["train"],
+        spec.n_train,
+        labels=labels.codes,
+        domains=domains.codes,
+        balance=spec.balance,
+        rng=rng,
+        where=f"{where}: n_train",
+        names=(domains.names, labels.names),
+    )
+    return splits
+
+
+def _by_column(column: pd.Series, name: str, where: str) -> dict[str, Ints]:
+    said = column.to_numpy(dtype=object)
+    for value in sorted(set(said)):
+        if value not in SPLITS:
+            raise DataError(f"{where}: split: the column {name!r} has {value!r}; {nearest(value, SPLITS)}")
+    if "train" not in said:
+        raise DataError(f"{where}: split: no row of the column {name!r} is train")
+    return {split: np.flatnonzero(said == split) for split in SPLITS if (said == split).any()}
+
+
+def _by_role(spec: RoleFields, domains: Coded, clusters: Ints, rng: np.random.Generator, where: str) -> dict[str, Ints]:
+    asked = {"val_domain": spec.val_domain, "ood_domain": spec.ood_domain}
+    held = {role: _domain(name, role, domains, where) for role, name in asked.items() if name is not None}
+    trained = [_domain(name, "train_domains", domains, where) for name in spec.train_domains]
+    trained = trained or [k for k in range(len(domains.names)) if k not in held.values()]
+    twice = sorted({domains.names[k] for k in held.values() if k in trained or list(held.values()).count(k) > 1})
+    if twice:
+        raise DataError(f"{where}: the domain {twice[0]!r} has two roles; train, val and ood must differ")
+    if not trained:
+        raise DataError(f"{where}: no domain is left to train on; domains: {', '.join(domains.names)}")
+    train = np.flatnonzero(np.isin(domains.codes, trained))
+    splits = {}
+
+    def take_out(name: str) -> None:
+        nonlocal train
+        splits[name] = hold_out(
+            train,
+            spec.id_val_share,
+            domains=domains.codes,
+            clusters=clusters,
+            rng=rng,
+            where=where,
+            names=domains.names,
+        )
+        train = np.setdiff1d(train, splits[name])
+
+    take_out("id_val")
+    if "val_domain" in held:
+        splits["val"] = np.flatnonzero(domains.codes == held["val_domain"])
+    else:
+        take_out("val")
+    if "ood_domain" in held:
+        splits["ood"] = np.flatnonzero(domains.codes == held["ood_domain"])
+    return {"train": train, **splits}
+
+
+def _domain(name: str, role: str, domains: Coded, where: str) -> int:
+    if name not in domains.names:
+        raise DataError(f"{where}: {role}: no such domain {name!r}; {nearest(name, domains.names)}")
+    return domains.names.index(name)
+
+
+def _cluster_notes(spec: RoleFields, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
+    """Return what is to be said of rows that are not independent of training rows."""
+    if spec.cluster is None:
+        return ["No column of clusters is named: every row counts as independent of all others (data.cluster=COLUMN)."]
+    trained = np.unique(clusters.codes[splits["train"]])
+    shared = {
+        name: int(np.isin(np.unique(clusters.codes[rows]), trained).sum())
+        for name, rows in splits.items()
+        if name != "train"
+    }
+    return [
+        f"{count} clusters ({spec.cluster}) have rows in the split {name} and in train, where the model has seen them."
+        for name, count in shared.items()
+        if count
+    ]
