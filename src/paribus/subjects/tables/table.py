@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table(TableFields, kind="data/table"):
-    """A CSV or parquet file with one example per row, columns by name.
+    """A CSV, JSONL or parquet file with one example per row, columns by name.
 
     Numbers are standardised by the training rows. Categories become one input each, in the order of their names; those
     that no training row has leave all inputs of the column at zero. What is learned from the file besides the rows
