@@ -112,6 +112,17 @@ def _hf(folder: Path) -> dict[str, Any]:
     return {"path": str(place)}
 
 
+def _text_classifier(folder: Path) -> dict[str, Any]:
+    return {"encoder": _hf(folder)["path"], "weights": _plain_file(folder / "set", "weights.pt")}
+
+
+def _text_table(folder: Path) -> dict[str, Any]:
+    place = folder / "set" / "encoder"
+    place.mkdir(parents=True)
+    _plain_file(place, "tokenizer.json")
+    return {"path": _plain_file(folder / "set", "texts.csv"), "tokenizer": str(place)}
+
+
 def _token_file(folder: Path) -> dict[str, Any]:
     (folder / "set").mkdir()
     return {"path": _plain_file(folder / "set", "path"), "n_tokens": 50}
@@ -120,6 +131,8 @@ def _token_file(folder: Path) -> dict[str, Any]:
 LAYOUTS = {
     "data=token_file": _token_file,
     "model=hf": _hf,
+    "data=text_table": _text_table,
+    "model=text_classifier": _text_classifier,
     "data=image_folder": _image_folder,
     "data=class_folder": _class_folder,
     "data=camelyon17": _camelyon,

@@ -1,4 +1,4 @@
-"""The ``table`` option of the ``data`` group: a CSV or parquet file with one example per row."""
+"""The ``table`` option of the ``data`` group: a CSV, JSONL or parquet file with one example per row."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class TextTable(DataSpec, kind="data/text_table"):
     provides: ClassVar[tuple[str, ...]] = ("n_tokens", "length", "n_classes", "generator")
 
     path: str = field(file=True, help="The .csv, .jsonl or .parquet file.")
-    tokenizer: str = field(help="Folder of the model, or its tokenizer.json.")
+    tokenizer: str = field(file=True, help="Folder of the model, or its tokenizer.json.")
     text: str = field("text", help="Column that holds the text.")
     label: str = field("label", help="Column that holds the class.")
     domain: str | None = field(None, help="Column that says where a text comes from (hospital); null for none.")
