@@ -57,12 +57,12 @@ def load(spec: TextTable) -> TokenData:
         splits=splits,
         n_tokens=encoded.n_tokens,
         notes=tuple(notes),
-        mask=torch.from_numpy(own.mask),
+        mask=torch.from_numpy(own.mask).long(),
         domains=domains,
         domain_names=found.domains.names,
         cluster_names=found.clusters.names,
         contents=np.array([_content(text) for text in texts[spec.text]], np.uint64),
-        renderings={k: (torch.from_numpy(one.ids), torch.from_numpy(one.mask)) for k, one in enumerate(others)},
+        renderings={k: (torch.from_numpy(one.ids), torch.from_numpy(one.mask).long()) for k, one in enumerate(others)},
         paired_class=paired_classes(labels, domains, clusters, splits["train"]),
     )
 
