@@ -98,9 +98,10 @@ def file_digests(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
         recall(paths)
     found = [known_digest(path) for path in paths]
     unknown = [place for place, digest in enumerate(found) if digest is None]
-    with ThreadPoolExecutor(THREADS) as pool:
-        for place, digest in zip(unknown, pool.map(lambda place: file_digest(paths[place]), unknown), strict=True):
-            found[place] = digest
+    if unknown:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for place, digest in zip(unknown, pool.map(lambda place: file_digest(paths[place]), unknown), strict=True):
+                found[place] = digest
     if len(paths) >= MANY and unknown:
         remember(paths)
     return [digest for digest in found if digest is not None]

@@ -52,14 +52,11 @@ class Loader:
         path.append(schema.provider, schema.path)
         self.loader = ConfigLoaderImpl(config_search_path=path)
         self._parser = OverridesParser.create(config_loader=self.loader)
-        self._parsed: dict[str, Override] = {}
         self._run, self._multirun = RunMode.RUN, RunMode.MULTIRUN
 
     def parse(self, text: str) -> Override:
-        """Return one parsed override (kept, because a sweep repeats them)."""
-        if text not in self._parsed:
-            self._parsed[text] = self._parser.parse_overrides([text])[0]
-        return self._parsed[text]
+        """Return one parsed override."""
+        return self._parser.parse_overrides([text])[0]
 
     def repository(self, hydra_overrides: Sequence[str]) -> Any:
         """Return the config files as Hydra sees them, ``hydra.searchpath`` included."""

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf, open_dict
 
 from paribus.config import _compatibility as hydra_parts
 from paribus.config.check import build, build_settings
+from paribus.config.composed import Composed
 from paribus.config.expand import expand
 from paribus.config.foreign import Foreign
 from paribus.config.job import GROUPS, Job
@@ -87,7 +88,7 @@ class _Base:
     """A configuration composed from groups alone, shared by all jobs that choose the same options."""
 
     config: DictConfig
-    frozen: bytes
+    composed: Composed
     hydra: DictConfig
     choices: Mapping[str, str | None]
 
@@ -107,6 +108,7 @@ class Composer:
                 raise ConfigError(f"--config-dir {folder}: there is no such folder")
         self._loader = hydra_parts.Loader(conf or conf_dir(), folders)
         self._folders = tuple(str(folder) for folder in config_dirs)
+        self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._sweepers: dict[tuple[str, ...], DictConfig] = {}
         self._repositories: dict[tuple[str, ...], Any] = {}
@@ -153,10 +155,8 @@ class Composer:
             ConfigError: If anything in it is wrong.
         """
         base, values = self._base(overrides)
-
         with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
-            config = hydra_parts.apply_values(base.frozen, values)
-            tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+            tree = base.composed.with_values(values)
         return self._checked(tuple(overrides), base.choices, tree, self._named(overrides, _hydra_words(overrides)))
 
     def choices(self, overrides: Sequence[str]) -> Mapping[str, str | None]:
@@ -167,10 +167,7 @@ class Composer:
         """Return what the words compose as plain data, unchecked, with ``???`` where a value is still needed."""
         base, values = self._base(overrides)
         with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
-            config = hydra_parts.apply_values(base.frozen, values)
-            found = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
-        assert isinstance(found, dict)
-        return {str(name): value for name, value in found.items()}
+            return base.composed.with_values(values, missing=True)
 
     def from_config(
         self,
@@ -234,11 +231,13 @@ class Composer:
         )
 
     def _parse(self, text: str) -> Override:
-        with refused(self, [text]):
-            override = self._loader.parse(text)
-        if override.is_delete():
-            raise ConfigError(f"{text}: nothing can be taken out of a configuration; set a value instead")
-        return override
+        if text not in self._parsed:
+            with refused(self, [text]):
+                override = self._loader.parse(text)
+            if override.is_delete():
+                raise ConfigError(f"{text}: nothing can be taken out of a configuration; set a value instead")
+            self._parsed[text] = override
+        return self._parsed[text]
 
     def _repository(self, key: tuple[str, ...]) -> Any:
         if key not in self._repositories:
@@ -324,7 +323,7 @@ class Composer:
         own = whole.copy()
         with open_dict(own):
             del own["hydra"]
-        return _Base(own, hydra_parts.frozen(own), whole, choices)
+        return _Base(own, Composed(own), whole, choices)
 
     def _refuse_study_with_other_experiment(self, groups: list[Override], words: tuple[str, ...]) -> None:
         base = self._bases[words]

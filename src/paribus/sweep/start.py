@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
 from paribus.running.run import take_job
+from paribus.running.workspace import discard
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import standing as standings
 from paribus.sweep.identities import Known, known_jobs
@@ -87,11 +88,13 @@ def start(jobs: Sequence[Job], sweep: str) -> Started:
 def _taken(known: Known, stands: Standing, sweep: str) -> Outcome | None:
     if stands.state != standings.FINISHED or known.identity is None:
         return None
+    assert stands.run is not None
+    taken = Outcome(outcomes.DONE, known.job.overrides, sweep, stands.run.run_id, reused=True, number=known.number)
+    if stands.run.artifacts is not None:  # its files have been looked at
+        discard(known.identity)
+        return taken
     result = take_job(known.job, known.identity, sweep=sweep)
-    if result is None:
-        return None
-    words = known.job.overrides
-    return Outcome(outcomes.DONE, words, sweep, run_id=result.run_id, reused=True, number=known.number)
+    return None if result is None else replace(taken, run_id=result.run_id)
 
 
 def _given_up(known: Known, stands: Standing, sweep: str) -> Outcome | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlparse
 
@@ -27,11 +28,24 @@ def inside(folder: Path, path: str) -> Path:
     Raises:
         DataError: If that lies outside ``folder``.
     """
-    root = folder.resolve()
-    target = (root / safe_path(path)).resolve()
-    if not target.is_relative_to(root):
-        raise DataError(f"artifact {path!r}: leads out of the run's folder")
-    return target
+    return under(folder.resolve(), path)
+
+
+def under(root: Path, path: str) -> Path:
+    """Return the same as :func:`inside` for a folder whose own links have been followed.
+
+    Raises:
+        DataError: If that lies outside ``root``.
+    """
+    place = str(root)
+    for part in PurePosixPath(safe_path(path)).parts:
+        place = os.path.join(place, part)
+        if os.path.islink(place):
+            target = (root / safe_path(path)).resolve()
+            if not target.is_relative_to(root):
+                raise DataError(f"artifact {path!r}: leads out of the run's folder")
+            return target
+    return Path(place)
 
 
 def local_path(uri: str) -> Path | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
+from paribus.digests import file_digest
 from paribus.errors import DataError
-from paribus.results.files import describe
 from paribus.results.schema import Artifact
-from paribus.tracking.artifacts import inside
+from paribus.tracking.artifacts import under
 
 
 def check_folder(folder: Path, artifacts: Mapping[str, Artifact], *, absent_is_fine: bool = False) -> None:
@@ -22,16 +23,27 @@ def check_folder(folder: Path, artifacts: Mapping[str, Artifact], *, absent_is_f
     Raises:
         DataError: If one is missing or was changed.
     """
+    root = folder.resolve()
     for name, expected in artifacts.items():
-        path = inside(folder, name)
-        if not path.is_file():
+        path = under(root, name)
+        size = _size(path)
+        if size is None:
             if absent_is_fine:
                 continue
             raise DataError(f"its file {name} is missing")
-        if path.stat().st_size != expected.size:
-            raise _other_size(name, path.stat().st_size, expected)
-        if describe(path).digest != expected.digest:
+        if size != expected.size:
+            raise _other_size(name, size, expected)
+        if file_digest(path) != expected.digest:
             raise DataError(f"its file {name} was changed after the run finished")
+
+
+def _size(path: Path) -> int | None:
+    """Return how many bytes a file has, None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def check_listing(sizes: Callable[[str], Mapping[str, int]], artifacts: Mapping[str, Artifact]) -> None:
