@@ -89,7 +89,7 @@ def asked(name):
         return golden.declared.cases()[name]
     if name in (*golden.declared.BUILD_TYPES, *golden.declared.ANY_TYPES):
         return golden.declared.builds_words(name, "planted")
-    if name in (*TOKEN_TYPES, *golden.declared.HEAD_TYPES):
+    if name in (*TOKEN_TYPES, *golden.declared.HEAD_TYPES, *golden.declared.LATENT_TYPES):
         return golden.declared.token_words(name)
     return [f"experiment={name}", "feature=dose", *golden.declared.BUILDS]
 

@@ -32,6 +32,7 @@ NEEDS: dict[str, list[str]] = {
     ],
     "swap": [*ANY, "factor@experiment.factor=weapon", "experiment.factor.most=4"],
     "interact": [*ANY, *FAMILIES, "experiment.n_units=3"],
+    "latent_intervention": ["experiment.latents=[2,5]", "experiment.n_contexts=40"],
     "cores": [*ANY, *FAMILIES, "experiment.n_units=3"],
     "ablate": [*ANY, "experiment.place=output_layer.input", "experiment.factor.ids=[0,1,2,3]"],
     "patch": [*ANY, "experiment.place=output_layer.input", "experiment.factor.donors=any", "experiment.n_donors=3"],
@@ -82,6 +83,10 @@ TOKEN_TYPES = ("circuit_metrics", "subspace_isolation", "prefix_matching")
 """Types on token sequences, here on a network whose embedding has two planted circles, or whose heads are known."""
 HEAD_TYPES = ("head_ablation",)
 """Types that need attention heads."""
+LATENT_TYPES = ("latent_intervention",)
+"""Types that need an autoencoder, here one from a file that reads a transformer's stream."""
+LATENTS = ["data=modular_addition", "experiment.place=blocks.0"]
+LATENTS.append(f"experiment.path={WEIGHTS / 'modular_sae.safetensors'}")
 REPEATS = [
     *("data=repeated_tokens", "data.n_tokens=40", "data.length=6", "data.n_sequences=8", "data.n_reference=4"),
     "model={_target_:induction.Repeats}",
@@ -138,14 +143,15 @@ def token_words(kind: str) -> list[str]:
     if kind in ("prefix_matching", *HEAD_TYPES):
         return [f"experiment={kind}", *QUICK, *REPEATS]
     model = ["model=modular_transformer", "model.d_model=16", f"model.weights={WEIGHTS / 'modular.safetensors'}"]
-    return [f"experiment={kind}", *QUICK, "data.p=11", *model]
+    further = [*LATENTS, *NEEDS.get(kind, [])] if kind in LATENT_TYPES else []
+    return [f"experiment={kind}", *QUICK, "data.p=11", *model, *further]
 
 
 def cases() -> dict[str, list[str]]:
     """Return every case by name with the words that ask for it."""
     found = {f"{kind}.{model}": builds_words(kind, model) for kind in BUILD_TYPES for model in ("planted", "trained")}
     found |= {f"{kind}.planted": builds_words(kind, "planted") for kind in ANY_TYPES}
-    found |= {f"{kind}.circles": token_words(kind) for kind in (*TOKEN_TYPES, *HEAD_TYPES)}
+    found |= {f"{kind}.circles": token_words(kind) for kind in (*TOKEN_TYPES, *HEAD_TYPES, *LATENT_TYPES)}
     for kind in IMAGE_TYPES:
         for site in ("avgpool", "layer2") if kind in SITED_TYPES else (None,):
             found[f"{kind}.{site or 'images'}"] = image_words(kind, site)

@@ -29,7 +29,7 @@ def test_every_type_that_measures_is_covered():
     others = {"sequence", "feature_report"}
     declared = golden.declared
     by_subject = (declared.BUILD_TYPES, declared.IMAGE_TYPES, declared.TOKEN_TYPES, declared.ANY_TYPES)
-    assert types - others == {*itertools.chain(*by_subject), *declared.HEAD_TYPES, "probe"}
+    assert types - others == {*itertools.chain(*by_subject), *declared.HEAD_TYPES, *declared.LATENT_TYPES, "probe"}
 
 
 def test_says_which_mode_it_runs_in(record_property, capsys):

@@ -19,6 +19,7 @@ from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.measure.distinct import distinct
 from paribus.measure.nulls import Moments, spread
+from paribus.measure.positions import counted
 from paribus.measure.readout import Columns
 from paribus.measure.subject import Subject
 
@@ -204,14 +205,39 @@ class Passes:
         found = {site: ends[Site.parse(site)] for site in sites}
         return {site: (high - low).amax(1).cpu().numpy() for site, (low, high) in found.items()}
 
+    def at_positions(self, cells: Any, site: str, visit: Callable[[slice, Tensor, Tensor], None]) -> None:
+        """Run flat cells ``[m]`` and hand over, batch by batch, what is at every position of a site.
+
+        Args:
+            cells: Checked cells.
+            site: Where.
+            visit: Gets a range of the cells, the vectors ``[b, positions, d]`` and how much each position counts
+                ``[b, positions]`` (:func:`~paribus.measure.positions.counted`). A range that comes again (its batch was
+                halved) replaces what came before.
+        """
+
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            h = value.movedim(axis, 1)
+            h = h.flatten(2) if h.ndim > 2 else h[:, :, None]
+            h = h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
+            visit(rows, h.movedim(1, 2), counted(self.subject, value, passed, where, self.network).to(h))
+
+        self._visit_cells((site,), cells, keep)
+
     def _visit(self, sites: tuple[str, ...], columns: Ints, keep: Callable[[slice, Given, Site, Tensor], None]) -> None:
-        """Run contexts unedited and hand over the raw value at every site, batch by batch.
+        """Run contexts unedited and hand over the raw value at every site, batch by batch."""
+        self._visit_cells(sites, self.subject.cells(columns), keep)
+
+    def _visit_cells(
+        self, sites: tuple[str, ...], cells: Any, keep: Callable[[slice, Given, Site, Tensor], None]
+    ) -> None:
+        """Run flat cells and hand over the raw value at every site, batch by batch.
 
         Raises:
             ConfigError: If the forward pass does not run one of the modules.
         """
         seen: dict[Site, Tensor] = {}
-        cells = self.subject.cells(columns)
 
         def step(rows: slice) -> None:
             seen.clear()
@@ -227,7 +253,7 @@ class Passes:
                 keep(rows, passed, where, seen[where])
 
         with torch.inference_mode(), at_rest(self.network):
-            self.batches.run(0, len(columns), step)
+            self.batches.run(0, len(cells.ok), step)
 
     def width(self, site: str) -> int:
         """Return the number of channels at a site.

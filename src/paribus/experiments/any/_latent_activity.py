@@ -1,0 +1,155 @@
+"""How active the latents of an autoencoder are on contexts, position by position; and latents with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paribus.arrays import Floats, Ints
+from paribus.errors import ConfigError
+from paribus.features.columns import Latents
+from paribus.measure.executor import Executor
+from paribus.measure.place import Place
+from paribus.models.nets.sae import SparseAutoencoder
+
+MOST_VALUES = 1 << 22
+"""Activations that are held at once."""
+MOST_KEPT = 4096
+"""Vectors that are kept, drawn among all positions that count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """The latents on some contexts, at the positions that count.
+
+    Attributes:
+        rate: How often each fires ``[F]``: the mean over contexts of the share of positions.
+        mean: Mean activation ``[F]``.
+        top: Largest activation ``[F]``.
+        kept: Some of the vectors ``[m, d]``, each position as likely as it counts.
+        n_positions: Positions of a context.
+    """
+
+    rate: Floats
+    mean: Floats
+    top: Floats
+    kept: Tensor
+    n_positions: int
+
+    def like(self, latent: int) -> Ints:
+        """Return the other latents that fire at all, those that fire about as often first."""
+        distance = np.abs(self.rate - self.rate[latent])
+        order = np.argsort(distance, kind="stable")
+        return np.asarray(order[(order != latent) & (self.rate[order] > 0)])
+
+
+def activity(
+    sae: SparseAutoencoder, executor: Executor, place: Place, rows: Ints, rng: np.random.Generator
+) -> Activity:
+    """Return how active all latents are on contexts ``rows`` at a place.
+
+    Args:
+        sae: The autoencoder.
+        executor: Runs the network.
+        place: Where it reads, and at which positions.
+        rows: Which contexts.
+        rng: Draws the vectors that are kept.
+
+    Raises:
+        ConfigError: If the place names positions that are not there.
+    """
+    sums = np.zeros((2, sae.n_features))
+    top = np.zeros(sae.n_features)
+    kept: list[tuple[Tensor, Floats]] = []
+    sizes: list[int] = []
+
+    def visit(_: slice, h: Tensor, weight: Tensor) -> None:
+        h, weight = _at(place, h, weight)
+        found, largest = np.zeros((2, sae.n_features)), np.zeros(sae.n_features)
+        vectors, counts = h.flatten(0, 1), weight.flatten()
+        vectors, counts = vectors[counts > 0], counts[counts > 0]
+        for part, share in pieces(vectors, counts, sae.n_features):
+            f = sae.encode(part.to(sae.encoder.weight))[0]
+            weighed = share.to(f)
+            found[0] += (weighed @ (f > 0).to(f)).double().cpu().numpy()
+            found[1] += (weighed @ f).double().cpu().numpy()
+            np.maximum(largest, f.amax(0).double().cpu().numpy(), out=largest)
+        some = _drawn(counts.double().cpu().numpy(), -(-MOST_KEPT * len(h) // len(rows)), rng)
+        sums[:] += found
+        np.maximum(top, largest, out=top)
+        kept.append((vectors[some].cpu(), counts[some].cpu().numpy()))
+        sizes.append(h.shape[1])
+
+    executor.at_positions(executor.subject.cells(rows), str(place.site), visit)
+    vectors = torch.cat([part for part, _ in kept])
+    return Activity(sums[0] / len(rows), sums[1] / len(rows), top, vectors, sizes[0])
+
+
+def pieces(vectors: Tensor, counts: Tensor, width: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield vectors ``[m, d]`` and their counts a part at a time, so that ``m`` times ``width`` is bounded."""
+    size = max(1, MOST_VALUES // max(1, width))
+    for start in range(0, len(vectors), size):
+        yield vectors[start : start + size], counts[start : start + size]
+
+
+def _at(place: Place, h: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the positions that a place names; those count alike, whatever they count elsewhere."""
+    if place.positions is None:
+        return h, weight
+    size = h.shape[1]
+    if not all(-size <= one < size for one in place.positions):
+        raise ConfigError(f"experiment.place={place}: the site has {size} positions, numbered 0 to {size - 1}")
+    h = h[:, list(place.positions)]
+    return h, h.new_full(h.shape[:2], 1.0 / h.shape[1])
+
+
+def _drawn(counts: Floats, n: int, rng: np.random.Generator) -> Ints:
+    if len(counts) <= n:
+        return np.arange(len(counts))
+    return np.sort(rng.choice(len(counts), n, replace=False, p=counts / counts.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class RandomLatents:
+    """Latents with random weights, which fire as often as a given one.
+
+    Attributes:
+        columns: The autoencoder they make up.
+        mean: Mean activation of each ``[m]``.
+        top: Largest activation of each ``[m]``.
+    """
+
+    columns: Latents
+    mean: Floats
+    top: Floats
+
+
+def random_latents(
+    sae: SparseAutoencoder, vectors: Tensor, rate: float, n: int, generator: torch.Generator
+) -> RandomLatents:
+    """Return latents of autoencoders with random unit rows, encoder and decoder tied, and biases that give a rate.
+
+    Args:
+        sae: The real one, whose way of bringing inputs to a common size they share.
+        vectors: Vectors ``[m, d]`` that the rate is of.
+        rate: How often each is to fire.
+        n: How many.
+        generator: Draws the rows.
+    """
+    rows = torch.nn.functional.normalize(torch.randn(n, sae.width, generator=generator), dim=1)
+    made = SparseAutoencoder(sae.width, n, center_input=False, unit_norm=False, normalise=sae.normalise)
+    with torch.no_grad():
+        made.encoder.weight.copy_(rows)
+        made.decoder.weight.copy_(rows.T)
+        made.encoder.bias.zero_()
+        made.decoder_bias.zero_()
+        made = made.to(sae.encoder.weight).eval()
+        projected = made.preactivation(vectors.to(sae.encoder.weight))
+        bound = torch.quantile(projected.double(), min(max(1.0 - rate, 0.0), 1.0), dim=0)
+        made.encoder.bias.copy_(-bound)
+        f = made.encode(vectors.to(sae.encoder.weight))[0].double()
+    return RandomLatents(Latents(made), f.mean(0).cpu().numpy(), f.amax(0).cpu().numpy())

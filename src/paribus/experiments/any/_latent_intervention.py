@@ -1,0 +1,456 @@
+"""The work of setting latents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from paribus.arrays import Floats, Ints
+from paribus.engine.replacements import SetFeature
+from paribus.engine.short_names import place as one_place
+from paribus.engine.sites import Site
+from paribus.errors import ConfigError
+from paribus.experiments.any._effects import COLUMNS as SHARED
+from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._latent_activity import activity, pieces, random_latents
+from paribus.experiments.any._readouts import readout_of
+from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
+from paribus.experiments.any.generic import AUTO
+from paribus.experiments.any.latent_intervention import DIRECTIONS, LIKE, RANDOM, LatentIntervention
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.factors._latent_levels import LatentLevel, LatentLevels, Setter
+from paribus.features.columns import Latents
+from paribus.measure.executor import Executor
+from paribus.measure.place import Place
+from paribus.methods.contrast import contrasted, null_means, to_baseline
+from paribus.methods.sweep import Swept, sweep
+from paribus.results.evidence import Evidence
+from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
+from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.trend import PageSums, Trend
+
+SILENT = "changes nothing here: it has this value wherever a position counts"
+DOSES_DRAWN = 50
+"""The most draws of the null of a dose-response."""
+MOST_ENCODED = 2000
+"""Vectors that are encoded again after an edit."""
+COLUMNS = {
+    "latent": "number of the latent",
+    "pos": "positions at which it is set; all: every one",
+    "set_to": "what it is set to: 0, its mean or its largest activation on the contexts fitted on, or a stated value",
+    "value": "that value, as an activation",
+    "activation": "its mean activation in the contexts reported, at the positions that are set and count",
+    "firing_rate": "share of these positions at which it is above 0",
+    "change": "mean size of the change there, as an activation",
+    "reencoded": "its mean activation where the edited vectors are encoded again",
+    "reencoded_off_target": "changes of all other latents then (absolute, added up), over that of the latent itself",
+    "others_moved": "how many other latents differ then, on average",
+    "remark": f"{SILENT}, so that nothing could follow",
+}
+NULLS = {
+    "level": "what was done",
+    "latent": COLUMNS["latent"],
+    "null": "what the null is made of",
+    "n_draws": "draws of it",
+    **{name: SHARED[name] for name in ("mean_delta", "null_low", "null_median", "null_high", "null_percentile")},
+}
+DOSES = {
+    "latent": COLUMNS["latent"],
+    "dose": "what it is set to, in units of its largest activation on the contexts fitted on",
+    "value": COLUMNS["value"],
+}
+SLOPE = {
+    "latent": COLUMNS["latent"],
+    "trend_rho": "mean rank correlation of readout and dose over contexts",
+    "trend_p": "p of Page's trend of the readout over the doses, permuted within clusters",
+    "trend_p_method": "how that p was made",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which latents are set, and where.
+
+    Attributes:
+        latents: Their numbers.
+        columns: All latents of the autoencoder.
+        place: Where it reads, with the positions that are meant.
+    """
+
+    latents: tuple[int, ...]
+    columns: Latents
+    place: Place
+
+
+def validate(experiment: LatentIntervention, setup: NetworkSetup) -> None:
+    """Look up split, readout, autoencoder, latents and positions."""
+    rows_of(experiment, setup, fitted=True)
+    executor = setup.executor()
+    readout_of(experiment, _without_target(experiment, setup), executor)
+    found = target(experiment, setup, executor)
+    _places(experiment, found, executor)
+
+
+def run(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Set latents at every checkpoint; hand over ``latents``, ``nulls``, ``doses`` and ``slope``, and their figures.
+
+    Raises:
+        ConfigError: If the network has no autoencoder, or not so many latents.
+        DataError: If no contexts are left to fit on or to report.
+    """
+    rows = rows_of(experiment, setup, fitted=True)
+    parts: list[Part] = []
+    nulls: list[pd.DataFrame] = []
+    doses: list[Part] = []
+    slopes: list[Part] = []
+    kind, place = "", ""
+    for at in at_checkpoints(experiment, _without_target(experiment, setup), recorder):
+        kind = at.kind
+        found = target(experiment, setup, at.executor)
+        place = str(found.place)
+        measuring = _Measuring(experiment, setup, recorder, rows, at, found)
+        for latent in found.latents:
+            part, beside = measuring.levels(latent)
+            parts.append(part)
+            nulls += beside
+            if len(experiment.doses) > 1:
+                dosed, slope = measuring.doses(latent)
+                doses.append(dosed)
+                slopes.append(slope)
+    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    frame = effects(to, parts, name="latents", what=f"One row per checkpoint, latent of {place} and value.")
+    if nulls:
+        says = "Each row among several nulls: they answer different questions and may disagree."
+        recorder.table(Table("nulls", says, Evidence.INTERVENTIONAL, pd.concat(nulls, ignore_index=True), NULLS))
+    _draw(recorder, frame, kind, nulls=bool(nulls))
+    if doses:
+        swept = effects(
+            replace(to, columns=DOSES), doses, name="doses", what=f"One row per checkpoint, latent of {place} and dose."
+        )
+        says = "The least-squares slope over the doses in each context, one row per checkpoint and latent."
+        effects(replace(to, columns=SLOPE), slopes, name="slope", what=says)
+        _draw_doses(recorder, swept, kind)
+    return summed_up(to, frame, place=place, latents=sorted(set(frame["latent"])))
+
+
+def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Executor) -> Target:
+    """Return the latents and where they are.
+
+    Raises:
+        ConfigError: If none is named, the network has no autoencoder there or not so many latents, or the place names
+            a part of the channels.
+        CheckpointError: If a file is missing or unsafe, or reads another width.
+    """
+    readable = setup.readable(executor)
+    site, positions = None, None
+    if experiment.place != AUTO:
+        named_place = Place.parse(one_place(experiment.place, executor.network))
+        if named_place.channels is not None or named_place.heads is not None:
+            raise ConfigError(f"experiment.place={experiment.place}: an autoencoder reads all channels; name pos only")
+        positions = named_place.positions
+        site = _known(named_place.site, tuple(readable.autoencoders))
+    ids = tuple(experiment.latents)
+    if ids:
+        reader = readable.latent(0, site=site, path=experiment.path, clamp=experiment.clamp)
+    elif setup.feature is None:
+        raise ConfigError("experiment.latents: name the latents that are set, or say feature=latent feature.id=N")
+    else:
+        reader = setup.feature.reader(readable, setup.torch_rng("feature"))
+        ids = (reader.row,)
+    columns = reader.columns
+    if not isinstance(columns, Latents):
+        raise ConfigError(f"experiment.latents: the feature {reader.name} is no latent; name the latents that are set")
+    if not experiment.latents and site is not None and Site.parse(site) != Site.parse(reader.place):
+        raise ConfigError(f"experiment.place={experiment.place}: the feature {reader.name} is read at {reader.place}")
+    if max(ids) >= columns.size:
+        last = columns.size - 1
+        raise ConfigError(
+            f"experiment.latents: the autoencoder has {last + 1} latents, numbered 0 to {last}, got {max(ids)}"
+        )
+    return Target(ids, columns, Place(Site.parse(reader.place), positions=positions))
+
+
+def _known(site: Site, names: Sequence[str]) -> str:
+    """Return the name by which the network knows its autoencoder at a site; else that of the site."""
+    return next((name for name in names if Site.parse(name) == site), str(site))
+
+
+def _without_target(experiment: LatentIntervention, setup: NetworkSetup) -> NetworkSetup:
+    """Return the setup without its feature, where that is what is set: it is no readout then.
+
+    Raises:
+        ConfigError: If it is asked for as readout all the same.
+    """
+    if experiment.latents:
+        return setup
+    if experiment.readout == "feature":
+        raise ConfigError("experiment.readout=feature: it is what is set; name the latents in experiment.latents")
+    return replace(setup, feature=None)
+
+
+def _places(experiment: LatentIntervention, found: Target, executor: Executor) -> tuple[Place, ...]:
+    """Return the places that are edited, one after the other.
+
+    Raises:
+        ConfigError: If positions are named where there are none, or more than there are.
+    """
+    sizes: list[tuple[int, int]] = []
+    first = executor.subject.cells(np.arange(1))
+    executor.at_positions(first, str(found.place.site), lambda _, h, __: sizes.append((h.shape[1], h.ndim)))
+    size, named_positions = sizes[0][0], found.place.positions
+    if named_positions is not None and not all(-size <= one < size for one in named_positions):
+        raise ConfigError(f"experiment.place: {found.place.site} has {size} positions, got {list(named_positions)}")
+    if not experiment.each_position:
+        return (found.place,)
+    if size < 2:
+        raise ConfigError(f"experiment.each_position: {found.place.site} has one vector per context, no positions")
+    return tuple(replace(found.place, positions=(one,)) for one in named_positions or range(size))
+
+
+class _Measuring:
+    """Latents at one checkpoint."""
+
+    def __init__(
+        self, experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder, rows: Rows, at: At, found: Target
+    ) -> None:
+        self.experiment, self.setup, self.recorder, self.rows, self.at = experiment, setup, recorder, rows, at
+        self.found = found
+        self.sae = found.columns.sae
+        self.places = _places(experiment, found, at.executor)
+        with torch.inference_mode():
+            self.fit = activity(self.sae, at.executor, found.place, rows.fit, setup.rng("latent_vectors"))
+            self.reported = {
+                place: activity(self.sae, at.executor, place, rows.reported, setup.rng("latent_vectors_reported"))
+                for place in self.places
+            }
+
+    # Levels -----------------------------------------------------------------------------------------------------------
+
+    def levels(self, latent: int) -> tuple[Part, list[pd.DataFrame]]:
+        """Return the rows of a latent, and its place in each null."""
+        levels = tuple(
+            LatentLevel(name, value, place, self._label(latent, name, place))
+            for place in self.places
+            for name, value in self._values(latent)
+        )
+        factor = self._factor(latent, levels)
+        found = sweep(
+            self.at.executor,
+            factor,
+            self.at.readout,
+            self.rows.reported,
+            n_null=self.setup.stats.n_null,
+            n_permutations=self.setup.stats.n_permutations,
+            rng=self.setup.rng(f"latent_intervention {latent}"),
+            watch=self.recorder,
+        )
+        labels = [self._row(latent, level) for level in levels]
+        return Part(self.at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name), list(
+            self._nulls(latent, factor, found)
+        )
+
+    def _values(self, latent: int) -> list[tuple[str, float]]:
+        known = {"zero": 0.0, "mean": float(self.fit.mean[latent]), "max": float(self.fit.top[latent])}
+        stated = [(f"{value:g}", float(value)) for value in self.experiment.values]
+        return [*((name, known[name]) for name in self.experiment.set_to), *stated]
+
+    def _label(self, latent: int, name: str, place: Place) -> str:
+        return f"latent {latent} to {name}" + (f" at {_said(place)}" if place.positions is not None else "")
+
+    def _factor(self, latent: int, levels: tuple[LatentLevel, ...]) -> LatentLevels:
+        made = LatentLevels(
+            latent, self.found.columns, levels, like=lambda n, _: self._like(latent, n), further={}, null_name=LIKE
+        )
+        return replace(
+            made,
+            further={
+                DIRECTIONS: made.in_random_directions,
+                RANDOM: lambda n, _: self._random(latent, n),
+            },
+            name=f"latent {latent}",
+        )
+
+    def _like(self, latent: int, n: int) -> list[Setter]:
+        """Return what sets the latents that fire about as often, each to its own mean, largest or share of that."""
+        if not self.fit.rate[latent] > 0:
+            return []
+        others = self.fit.like(latent)[:n]
+        return [
+            self._alike(self.found.columns, int(one), float(self.fit.mean[one]), float(self.fit.top[one]), latent)
+            for one in others
+        ]
+
+    def _random(self, latent: int, n: int) -> list[Setter]:
+        rate = float(self.fit.rate[latent])
+        if not rate > 0:
+            return []
+        made = random_latents(self.sae, self.fit.kept, rate, n, self.setup.torch_rng(f"random latents {latent}"))
+        return [self._alike(made.columns, one, float(made.mean[one]), float(made.top[one]), latent) for one in range(n)]
+
+    def _alike(self, columns: Latents, one: int, mean: float, top: float, latent: int) -> Setter:
+        own_top = float(self.fit.top[latent])
+
+        def made(name: str, value: float) -> SetFeature:
+            known = {"zero": 0.0, "mean": mean, "max": top}
+            return columns.setter(one, known.get(name, value / own_top * top))
+
+        return made
+
+    def _row(self, latent: int, level: LatentLevel) -> dict[str, Any]:
+        seen = self.reported[level.place]
+        again = encoded_again(self.sae, latent, level.value, seen.kept[:MOST_ENCODED], self.at.executor.rounding)
+        return {
+            "level": level.label,
+            "latent": latent,
+            "pos": _said(level.place),
+            "set_to": level.name,
+            "value": level.value,
+            "activation": float(seen.mean[latent]),
+            "firing_rate": float(seen.rate[latent]),
+            **again,
+            "remark": SILENT if again["change"] == 0 else "",
+        }
+
+    def _nulls(self, latent: int, factor: LatentLevels, found: Swept) -> Iterator[pd.DataFrame]:
+        own = {} if found.null is None else {found.null_name: found.null}
+        for kind, draws in {**own, **found.further}.items():
+            low, median, high = null_quantiles(draws)
+            yield pd.DataFrame(
+                {
+                    "epoch": self.at.epoch,
+                    "level": list(factor.labels[1:]),
+                    "latent": latent,
+                    "null": kind,
+                    "n_draws": np.isfinite(draws).sum(1),
+                    "mean_delta": found.sums.means,
+                    "null_low": low,
+                    "null_median": median,
+                    "null_high": high,
+                    "null_percentile": null_percentile(found.sums.means, draws),
+                }
+            )
+
+    # Doses ------------------------------------------------------------------------------------------------------------
+
+    def doses(self, latent: int) -> tuple[Part, Part]:
+        """Return the rows of the doses of a latent, set wherever the place says, and its slope over them."""
+        doses = sorted(self.experiment.doses)
+        top = float(self.fit.top[latent])
+        levels = tuple(
+            LatentLevel(f"{dose:g} of its largest", dose * top, self.found.place, f"latent {latent} at {dose:g}")
+            for dose in doses
+        )
+        factor = self._factor(latent, levels)
+        weights = np.concatenate([to_baseline(len(doses) + 1), _slope(doses)])
+        trend = PageSums(self.at.executor.subject.cluster, np.array(doses)) if len(doses) > 2 and top > 0 else None
+
+        def visit(columns: Ints, values: Floats) -> None:
+            if trend is not None:
+                trend.add(values[1:].T, columns)
+
+        rng = self.setup.rng(f"latent_doses {latent}")
+        executor, readout, rows = self.at.executor, self.at.readout, self.rows.reported
+        found = contrasted(executor, factor.design(), readout, weights, rows, rng, watch=self.recorder, visit=visit)
+        n, null = min(self.setup.stats.n_null, DOSES_DRAWN), None
+        design = factor.null_design(n, rng) if n else None
+        if design is not None:
+            index = np.arange(design.n_conditions - 1).reshape(len(doses), -1)
+            null = null_means(
+                executor, design, readout, to_baseline(design.n_conditions), index, rows, rng, self.recorder
+            )
+        every = np.arange(len(weights))
+        labels = [
+            {"level": level.label, "latent": latent, "dose": dose, "value": level.value}
+            for level, dose in zip(levels, doses, strict=True)
+        ]
+        dosed = Part(
+            self.at.epoch, labels, found.sums.rows(every[:-1]), found.means[1:], null, LIKE if null is not None else ""
+        )
+        made = None if trend is None else trend.trend(rng=rng, n_permutations=self.setup.stats.n_permutations)
+        return dosed, Part(self.at.epoch, [_trended(latent, made)], found.sums.rows(every[-1:]))
+
+
+def _slope(doses: Sequence[float]) -> Floats:
+    """Return the weights of the least-squares slope over doses, the baseline left out ``[1, doses + 1]``."""
+    centred = np.array(doses) - np.mean(doses)
+    return np.concatenate([[0.0], centred / (centred**2).sum()])[None]
+
+
+def _trended(latent: int, found: Trend | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"level": f"latent {latent}", "latent": latent}
+    if found is None:
+        return {**row, "trend_rho": np.nan, "trend_p": np.nan, "trend_p_method": "none: fewer than three doses"}
+    return {**row, "trend_rho": found.rho, "trend_p": found.p, "trend_p_method": found.method}
+
+
+def encoded_again(sae: Any, latent: int, value: float, vectors: torch.Tensor, rounding: float) -> dict[str, float]:
+    """Return what the autoencoder sees in vectors ``[m, d]`` in which a latent was set.
+
+    Args:
+        sae: The autoencoder.
+        latent: The latent.
+        value: What it is set to.
+        vectors: Vectors before the edit.
+        rounding: What equal activations may differ by, relative to the largest.
+
+    Returns:
+        ``change``, ``reencoded``, ``reencoded_off_target`` (NaN where nothing changes) and ``others_moved``.
+    """
+    edit = Latents(sae).setter(latent, value)
+    change, again, off, moved = 0.0, 0.0, 0.0, 0.0
+    with torch.inference_mode():
+        for part, _ in pieces(vectors, vectors[:, 0], sae.n_features):
+            x = part.to(sae.encoder.weight)
+            before, after = sae.encode(x)[0], sae.encode(edit.forward(x))[0]
+            different = (after - before).abs().double()
+            different[different <= rounding * float(before.abs().max().clamp_min(after.abs().max()))] = 0.0
+            change += float((value - before[:, latent]).abs().double().sum())
+            again += float(after[:, latent].double().sum())
+            different[:, latent] = 0.0
+            off += float(different.sum())
+            moved += float((different > 0).sum())
+    n = len(vectors)
+    return {
+        "change": change / n,
+        "reencoded": again / n,
+        "reencoded_off_target": off / change if change > 0 else float("nan"),
+        "others_moved": moved / n,
+    }
+
+
+def _said(place: Place) -> str:
+    return "all" if place.positions is None else "+".join(map(str, place.positions))
+
+
+def _draw(recorder: Recorder, frame: pd.DataFrame, kind: str, *, nulls: bool) -> None:
+    drawn = Figure.of("forest", "latents", label="level", value="mean_delta", **BANDS, **by_epoch(frame, "group"))
+    caption = f"95 % intervals over clusters. Grey: 2.5 to 97.5 % of {LIKE}, set alike."
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like latents", "max_rows": 30}
+    recorder.figure(drawn.titled("Effect of setting a latent", caption, **looks))
+    if not nulls:
+        return
+    drawn = Figure.of(
+        "forest", "nulls", label="level", value="mean_delta", panel="null", null_low="null_low", null_high="null_high"
+    )
+    caption = "Points: the effect. Grey: 2.5 to 97.5 % of the null of each panel. They answer different questions."
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null", "max_rows": 30}
+    recorder.figure(drawn.titled("The same effects beside three nulls", caption, **looks))
+
+
+def _draw_doses(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    several = last["latent"].nunique() > 1
+    group = {"group": "latent"} if several else by_epoch(frame, "group")
+    drawn = Figure.of("dose_response", "doses", x="dose", y="mean_delta", **BANDS, **group)
+    caption = f"Against the latent as it is. 95 % intervals over clusters. Grey: 2.5 to 97.5 % of {LIKE}, set alike."
+    looks = {"xlabel": "set to, in its largest activation", "ylabel": f"change of {kind}", "hline": 0}
+    recorder.figure(drawn.titled("Dose-response of a latent", caption, null_label="like latents", **looks))
+    for latent, rows in last.groupby("latent"):
+        name = f"effect_latent_{latent}" if several else "effect"
+        recorder.curve(Curve.of(name, rows.sort_values("dose"), "dose", "mean_delta"))

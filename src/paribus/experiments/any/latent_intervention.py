@@ -1,0 +1,103 @@
+"""C7: latents of a sparse autoencoder set to 0, their mean, their largest or stated values, at any place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.any.generic import Generic
+from paribus.experiments.told import Effects, Sentence, Told
+from paribus.models.sae import sae_files
+from paribus.results.endpoint import Endpoint
+from paribus.spec import field
+
+SET_TO = ("zero", "mean", "max")
+LIKE = "latents of like firing rate"
+DIRECTIONS = "random directions, changes of the same size"
+RANDOM = "latents of random autoencoders, of the same firing rate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentIntervention(Generic):
+    """Set latents of a sparse autoencoder and keep what it does not explain; what does the network give then?
+
+    Each is set in every context and, where the place has positions, at each of them (or at those that the place
+    names), to what is stated. Beside it stand other latents of like firing rate, changes of the same size in random
+    directions, and latents of autoencoders with random weights. The edited vectors are encoded again: a latent whose
+    change moves many others is no handle on one thing.
+
+    Example:
+        >>> LatentIntervention(latents=[7], set_to=["zero"]).doses
+        [0.0, 0.5, 1.0, 1.5, 2.0]
+    """
+
+    type: ClassVar[str] = "latent_intervention"
+    summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
+    work: ClassVar[str] = "paribus.experiments.any._latent_intervention"
+    declares: ClassVar[tuple[Endpoint, ...]] = (
+        Endpoint(
+            name="latent_intervention_level_effect",
+            label="effect of setting a latent",
+            table="latents",
+            value="mean_delta",
+            low="ci_low",
+            high="ci_high",
+            unit="readout",
+            zero=True,
+            choices=("level",),
+        ),
+    )
+    tells: ClassVar[tuple[Told, ...]] = (
+        Effects("latents", "{level}", "change of {readout}", null="{null}"),
+        Sentence(
+            "Beside {null}, {level} lies at percentile {null_percentile} (nulls).",
+            table="nulls",
+            rows={"level": "{headline_level}", "null": DIRECTIONS},
+        ),
+        Sentence(
+            "Encoded again after {level}, {others_moved} other latents differ on average, together by "
+            "{reencoded_off_target} times the change of the latent itself (latents).",
+            table="latents",
+            rows={"level": "{headline_level}"},
+        ),
+        Effects("slope", "{level}", "slope of {readout} per largest activation"),
+    )
+
+    latents: list[int] = field([], low=0, help="Numbers of the latents; empty: the one chosen in the feature group.")
+    path: str | None = field(
+        None, file=True, help="State dict or SAELens folder of an autoencoder; null: the model's own."
+    )
+    clamp: float | None = field(
+        6.0, above=0.0, help="Upper bound of the activation of an autoencoder from a state dict; null for none."
+    )
+    set_to: list[str] = field(
+        ["zero", "mean", "max"],
+        choices=SET_TO,
+        help="What a latent is set to: 0, or its mean or largest activation on the contexts fitted on.",
+    )
+    values: list[float] = field([], low=0.0, help="Further values, as activations.")
+    doses: list[float] = field(
+        [0.0, 0.5, 1.0, 1.5, 2.0],
+        low=0.0,
+        help="Values of a dose-response, in units of its largest activation; fewer than two: none.",
+    )
+    each_position: bool = field(False, help="Whether positions are edited one at a time, a row each.")
+
+    def check(self) -> None:
+        """Refuse lists that name something twice or nothing at all."""
+        super().check()
+        for name in ("latents", "set_to", "values", "doses"):
+            given = getattr(self, name)
+            if len(set(given)) != len(given):
+                raise ConfigError(f"LatentIntervention.{name}: name each once, got {given}")
+        if not self.set_to and not self.values:
+            raise ConfigError("LatentIntervention: name something in set_to or values")
+        if self.path is not None and not self.latents:
+            raise ConfigError("LatentIntervention.path: say which latents of it are set (experiment.latents=[N])")
+
+    def input_files(self) -> Mapping[str, Path]:
+        """Return the file, or the two of a SAELens folder."""
+        return {} if self.path is None else sae_files(self.path)
