@@ -72,7 +72,10 @@ class LatentLevels(ActFactor):
 
     def acts(self, columns: Ints) -> Sequence[Intervention]:
         """Return the settings."""
-        return [Identity(), *(one.place.within(self.columns.setter(self.latent, one.value)) for one in self.levels)]
+        return [Identity(), *(self._set(one, columns) for one in self.levels)]
+
+    def _set(self, level: LatentLevel, columns: Ints) -> Intervention:
+        return level.place.within(self.columns.setter(self.latent, level.value), columns)
 
     def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
         """Return the same settings of other latents."""
@@ -86,8 +89,12 @@ class LatentLevels(ActFactor):
     def _design(self, setters: Sequence[Setter], description: str) -> Design | None:
         if not setters:
             return None
-        acts = [one.place.within(setter(one.name, one.value)) for one in self.levels for setter in setters]
-        return Design(acts=(Identity(), *acts), n_acts=len(acts) + 1, sites=self.sites, description=description)
+        edits = [(one.place, setter(one.name, one.value)) for one in self.levels for setter in setters]
+
+        def acts(columns: Ints) -> Sequence[Intervention]:
+            return [Identity(), *(place.within(edit, columns) for place, edit in edits)]
+
+        return Design(acts=acts, n_acts=len(edits) + 1, sites=self.sites, description=description)
 
     def in_random_directions(self, n_null: int, rng: np.random.Generator) -> Sequence[Setter]:
         """Return what changes by the same amount in every context, along random directions."""

@@ -205,7 +205,7 @@ class Passes:
         found = {site: ends[Site.parse(site)] for site in sites}
         return {site: (high - low).amax(1).cpu().numpy() for site, (low, high) in found.items()}
 
-    def at_positions(self, cells: Any, site: str, visit: Callable[[slice, Tensor, Tensor], None]) -> None:
+    def visit_positions(self, cells: Any, site: str, visit: Callable[[slice, Tensor, Tensor], None]) -> None:
         """Run flat cells ``[m]`` and hand over, batch by batch, what is at every position of a site.
 
         Args:

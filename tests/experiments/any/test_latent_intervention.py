@@ -63,7 +63,8 @@ def data():
     last = mask.sum(1) - 1
     targets = Targets(last.numpy()[:, None], np.arange(2 * N)[:, None] % TOKENS)
     splits = {"test": np.arange(N), "train": np.arange(N, 2 * N)}
-    return TokenData(ids, None, np.arange(2 * N), (), splits, TOKENS, mask=mask, targets=targets, sink=True)
+    further = {"mask": mask, "targets": targets, "sink": True, "positions": {"end": last.numpy()[:, None]}}
+    return TokenData(ids, None, np.arange(2 * N), (), splits, TOKENS, **further)
 
 
 def tokens(data, **parts):
@@ -149,16 +150,18 @@ def test_one_position_at_a_time_and_a_later_one_that_cannot_matter(data, tmp_pat
     some = {"latents": [4], "path": str(tmp_path), "set_to": ["max"], "doses": []}
     _, recorder = performed(LatentIntervention(each_position=True, readout="loss", **some), tokens(data))
     frame = recorder.tables["latents"].frame
-    assert frame["pos"].tolist() == list("01234") and frame["level"].iloc[2] == "latent 4 to max at 2"
+    assert frame["pos"].tolist() == list("0123"), "the last is padding in some"
+    assert frame["level"].iloc[2] == "latent 4 to max at 2"
     assert "doses" not in recorder.tables
     by_place = {}
-    for place in ("site|pos:3", "site|pos:-2", "site|pos:3+4"):
+    for place in ("site|pos:3", "site|pos:-2", "site|pos:2..3", "site@end"):
         _, recorder = performed(LatentIntervention(place=place, readout="loss", **some), tokens(data))
         by_place[place] = recorder.tables["latents"].frame.iloc[0]
     assert by_place["site|pos:3"]["value"] == pytest.approx(by_place["site|pos:-2"]["value"])
     assert by_place["site|pos:3"]["mean_delta"] == pytest.approx(by_place["site|pos:-2"]["mean_delta"])
-    assert by_place["site|pos:3+4"]["pos"] == "3+4"
-    # a sequence is asked after its last token: what stands after that, and (without attention) before it, is nothing
+    assert by_place["site|pos:2..3"]["pos"] == "2+3" and by_place["site@end"]["pos"] == "@end"
+    assert by_place["site@end"]["mean_delta"] != 0, "each after its own last token"
+    # a sequence is asked after its last token, and nothing behind the site looks back
     first = frame[frame["pos"] == "0"].iloc[0]
     assert first["mean_delta"] == 0 and first["p"] == 1
 
@@ -169,7 +172,7 @@ def test_one_position_at_a_time_and_a_later_one_that_cannot_matter(data, tmp_pat
         ({"latents": []}, "name the latents that are set"),
         ({"latents": [F]}, "has 14 latents, numbered 0 to 13, got 14"),
         ({"place": "site|channel:1"}, "reads all channels"),
-        ({"place": "site|pos:7"}, "has 5 positions"),
+        ({"place": "site|pos:7"}, "sequences have 5 positions"),
         ({"place": "sight"}, "sight"),
     ],
 )

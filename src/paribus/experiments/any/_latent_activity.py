@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from paribus.arrays import Floats, Ints
-from paribus.errors import ConfigError
 from paribus.features.columns import Latents
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
@@ -67,8 +66,8 @@ def activity(
     kept: list[tuple[Tensor, Floats]] = []
     sizes: list[int] = []
 
-    def visit(_: slice, h: Tensor, weight: Tensor) -> None:
-        h, weight = _at(place, h, weight)
+    def visit(batch: slice, h: Tensor, weight: Tensor) -> None:
+        h, weight = _at(place, h, weight, rows[batch])
         found, largest = np.zeros((2, sae.n_features)), np.zeros(sae.n_features)
         vectors, counts = h.flatten(0, 1), weight.flatten()
         vectors, counts = vectors[counts > 0], counts[counts > 0]
@@ -84,7 +83,7 @@ def activity(
         kept.append((vectors[some].cpu(), counts[some].cpu().numpy()))
         sizes.append(h.shape[1])
 
-    executor.at_positions(executor.subject.cells(rows), str(place.site), visit)
+    executor.visit_positions(executor.subject.cells(rows), str(place.site), visit)
     vectors = torch.cat([part for part, _ in kept])
     return Activity(sums[0] / len(rows), sums[1] / len(rows), top, vectors, sizes[0])
 
@@ -96,14 +95,11 @@ def pieces(vectors: Tensor, counts: Tensor, width: int) -> Iterator[tuple[Tensor
         yield vectors[start : start + size], counts[start : start + size]
 
 
-def _at(place: Place, h: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _at(place: Place, h: Tensor, weight: Tensor, columns: Ints) -> tuple[Tensor, Tensor]:
     """Return the positions that a place names; those count alike, whatever they count elsewhere."""
-    if place.positions is None:
+    if not place.at_some:
         return h, weight
-    size = h.shape[1]
-    if not all(-size <= one < size for one in place.positions):
-        raise ConfigError(f"experiment.place={place}: the site has {size} positions, numbered 0 to {size - 1}")
-    h = h[:, list(place.positions)]
+    h = place.part(h.movedim(1, 2), columns).movedim(2, 1)
     return h, h.new_full(h.shape[:2], 1.0 / h.shape[1])
 
 

@@ -25,6 +25,7 @@ from paribus.experiments.any.latent_intervention import DIRECTIONS, LIKE, RANDOM
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._latent_levels import LatentLevel, LatentLevels, Setter
+from paribus.factors._vectors import on_contexts
 from paribus.features.columns import Latents
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
@@ -148,12 +149,12 @@ def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Execut
         CheckpointError: If a file is missing or unsafe, or reads another width.
     """
     readable = setup.readable(executor)
-    site, positions = None, None
+    site, part = None, None
     if experiment.place != AUTO:
         named_place = Place.parse(one_place(experiment.place, executor.network))
         if named_place.channels is not None or named_place.heads is not None:
             raise ConfigError(f"experiment.place={experiment.place}: an autoencoder reads all channels; name pos only")
-        positions = named_place.positions
+        part = on_contexts(named_place, executor)
         site = _known(named_place.site, tuple(readable.autoencoders))
     ids = tuple(experiment.latents)
     if ids:
@@ -173,7 +174,8 @@ def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Execut
         raise ConfigError(
             f"experiment.latents: the autoencoder has {last + 1} latents, numbered 0 to {last}, got {max(ids)}"
         )
-    return Target(ids, columns, Place(Site.parse(reader.place), positions=positions))
+    there = Site.parse(reader.place)
+    return Target(ids, columns, Place(there) if part is None else replace(part, site=there))
 
 
 def _known(site: Site, names: Sequence[str]) -> str:
@@ -202,7 +204,7 @@ def _places(experiment: LatentIntervention, found: Target, executor: Executor) -
     """
     sizes: list[tuple[int, int]] = []
     first = executor.subject.cells(np.arange(1))
-    executor.at_positions(first, str(found.place.site), lambda _, h, __: sizes.append((h.shape[1], h.ndim)))
+    executor.visit_positions(first, str(found.place.site), lambda _, h, __: sizes.append((h.shape[1], h.ndim)))
     size, named_positions = sizes[0][0], found.place.positions
     if named_positions is not None and not all(-size <= one < size for one in named_positions):
         raise ConfigError(f"experiment.place: {found.place.site} has {size} positions, got {list(named_positions)}")
@@ -210,7 +212,10 @@ def _places(experiment: LatentIntervention, found: Target, executor: Executor) -
         return (found.place,)
     if size < 2:
         raise ConfigError(f"experiment.each_position: {found.place.site} has one vector per context, no positions")
-    return tuple(replace(found.place, positions=(one,)) for one in named_positions or range(size))
+    if found.place.named is not None:
+        raise ConfigError("experiment.each_position: name positions by number, or all of them")
+    there = [one for one in named_positions or range(size) if not executor.subject.refused_position(one)]
+    return tuple(replace(found.place, positions=(one,)) for one in there)
 
 
 class _Measuring:
@@ -261,7 +266,7 @@ class _Measuring:
         return [*((name, known[name]) for name in self.experiment.set_to), *stated]
 
     def _label(self, latent: int, name: str, place: Place) -> str:
-        return f"latent {latent} to {name}" + (f" at {_said(place)}" if place.positions is not None else "")
+        return f"latent {latent} to {name}" + (f" at {_said(place)}" if place.at_some else "")
 
     def _factor(self, latent: int, levels: tuple[LatentLevel, ...]) -> LatentLevels:
         made = LatentLevels(
@@ -425,6 +430,8 @@ def encoded_again(sae: Any, latent: int, value: float, vectors: torch.Tensor, ro
 
 
 def _said(place: Place) -> str:
+    if place.named is not None:
+        return f"@{place.named}"
     return "all" if place.positions is None else "+".join(map(str, place.positions))
 
 
