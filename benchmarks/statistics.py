@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from paribus.arrays import Floats
 from paribus.stats.bootstrap import mean_intervals
-from paribus.stats.clusters import ClusterSums, FloatArray, reduce_to_clusters
+from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 from paribus.stats.effects import effect_table, skewed
 from paribus.stats.few import label_permutation, paired_sign_flip, smallest_p
 from paribus.stats.levels import level_permutation
@@ -175,7 +176,7 @@ def speed(rng: np.random.Generator) -> None:
     table("", ("contexts", "clusters", "seconds"), rows)
 
 
-def clustered(kind: str, n_sets: int, k: int, rng: np.random.Generator) -> FloatArray:
+def clustered(kind: str, n_sets: int, k: int, rng: np.random.Generator) -> Floats:
     """Return values [sets, contexts] with mean 0 and half of their variance between clusters."""
     shape = (n_sets, k, 1)
     normal, skew = rng.normal(size=shape), (rng.lognormal(size=shape) - np.exp(0.5)) / 2.1612
