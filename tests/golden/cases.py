@@ -81,7 +81,7 @@ ANY_TYPES = ("ablate", "cores", "grid", "interact", "patch", "swap", "sweep")
 SITED_TYPES = ("activation_steering", "neuron_ablation", "subspace_ablation")
 TOKEN_TYPES = ("circuit_metrics", "subspace_isolation", "prefix_matching")
 """Types on token sequences, here on a network whose embedding has two planted circles, or whose heads are known."""
-HEAD_TYPES = ("head_ablation",)
+HEAD_TYPES = ("head_ablation", "activation_patching")
 """Types that need attention heads."""
 LATENT_TYPES = ("latent_intervention",)
 """Types that need an autoencoder, here one from a file that reads a transformer's stream."""

@@ -169,6 +169,21 @@ class Passes:
         self._visit((site,), columns, keep)
         return torch.cat([found[start] for start in sorted(found)])
 
+    def values_at(self, sites: Sequence[str], columns: Ints) -> dict[str, Tensor]:
+        """Return the whole values that contexts, unedited, have at several sites, read in the same passes.
+
+        The sites are in the order in which the network comes to them. Like :meth:`values`, on the CPU.
+        """
+        found: dict[str, dict[int, Tensor]] = {}
+        names = {Site.parse(site): site for site in sites}
+
+        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
+            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            found.setdefault(names[where], {})[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
+
+        self._visit(tuple(sites), columns, keep)
+        return {site: torch.cat([parts[start] for start in sorted(parts)]) for site, parts in found.items()}
+
     def vectors_at(self, sites: Sequence[str], columns: Ints) -> dict[str, Floats]:
         """Return the vectors ``[b, d]`` that contexts, unedited, have at several sites, read in the same passes."""
         found: dict[str, dict[int, Floats]] = {site: {} for site in sites}
@@ -250,7 +265,8 @@ class Passes:
             for where in map(Site.parse, sites):
                 if where not in seen:
                     raise ConfigError(f"site {where}: the forward pass does not run this module; nothing to read there")
-                keep(rows, passed, where, seen[where])
+            for where, value in seen.items():  # in the order in which the pass comes to them
+                keep(rows, passed, where, value)
 
         with torch.inference_mode(), at_rest(self.network):
             self.batches.run(0, len(cells.ok), step)

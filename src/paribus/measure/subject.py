@@ -51,6 +51,7 @@ class Subject(ABC):
         positions: Positions that have a name, of each context ``[n, w]`` (its own where fewer: the last one again).
         pairs: Contexts that belong together, one of which is the other with something changed in it ``[m, 2]`` (clean
             and corrupted); None where contexts are single.
+        lengths: How many positions of each context are read ``[n]``; None where all have the same.
 
     Example:
         >>> class Numbers(Subject):
@@ -78,6 +79,7 @@ class Subject(ABC):
     readouts: Mapping[str, Callable[[Any], Readout]] = MappingProxyType({})
     positions: Mapping[str, Ints] = MappingProxyType({})
     pairs: Ints | None = None
+    lengths: Ints | None = None
 
     def __len__(self) -> int:
         """Return the number of contexts."""

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Bools, Floats, Ints
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import Identity
 from paribus.errors import ConfigError
+from paribus.measure.design import Design
 from paribus.measure.executor import Executor
-from paribus.measure.factor import Factor
+from paribus.measure.factor import ActUnits, Factor
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
 from paribus.methods.contrast import contrasted, null_means, to_baseline
@@ -108,6 +111,39 @@ def patch(
         null=np.array(draws) if len(draws) == len(parts) else None,
         null_name=patches[0].null_name if len(draws) == len(parts) else "",
     )
+
+
+def unrelated(
+    executor: Executor,
+    drawn: Sequence[ActUnits],
+    off: Bools,
+    readout: Readout,
+    rows: Ints,
+    *,
+    rng: np.random.Generator,
+    watch: Watch | None = None,
+) -> Floats:
+    """Return the mean effect of giving sets of places the values of unrelated donors ``[sets, draws]``.
+
+    Args:
+        executor: The network at one checkpoint.
+        drawn: The places with one draw of donors each.
+        off: Which places each set gives ``[sets, k]``.
+        readout: What is read.
+        rows: The contexts that are reported.
+        rng: Joins clusters where there are many.
+        watch: Gets counts.
+    """
+    on = np.concatenate([np.ones((1, off.shape[1]), bool), ~off])
+    designs = [one.design(on) for one in drawn]
+
+    def acts(columns: Ints) -> Sequence[Intervention]:
+        return [Identity(), *(act for design in designs for act in design.acts_on(columns)[1:])]
+
+    n_acts = 1 + len(designs) * len(off)
+    design = Design(acts=acts, n_acts=n_acts, sites=drawn[0].sites, description="unrelated donors")
+    index = np.arange(len(designs) * len(off)).reshape(len(designs), len(off)).T
+    return null_means(executor, design, readout, to_baseline(n_acts), index, rows, rng, watch)
 
 
 def whole(executor: Executor, donors: Ints, readout: Readout, rows: Ints, rng: np.random.Generator) -> ClusterSums:

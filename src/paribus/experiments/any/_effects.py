@@ -122,8 +122,9 @@ def effects(
     )
     if largest:
         untested = table["p"].isna().to_numpy()
-        m = setup.stats.n_permutations
-        table["p_adj"] = np.where(untested, np.nan, max_flip(sums, rng=rng.spawn(1)[0], n_permutations=m))
+        p_adj = max_flip(sums, rng=rng.spawn(1)[0], n_permutations=setup.stats.n_permutations)
+        # p may be one of drawn flips where p_adj is of all of them: what is adjusted is never the smaller one
+        table["p_adj"] = np.where(untested, np.nan, np.fmax(p_adj, table["p"]))
     if to.kind == KL:  # a divergence is never below 0: a test of 0 would always reject
         table[["p", "p_adj"]] = np.nan
         table["p_method"] = "none: a divergence is never below 0; see its null"

@@ -13,6 +13,7 @@ from paribus.results.schema import Figure
 AXES = ("layer", "site", "head", "pos")
 """Columns that say where a row is, from what is drawn upwards to what is drawn to the right."""
 
+ALL = "all"
 WHERE = {"layer": "number of the layer", "head": "heads of the site", "pos": "positions of the site"}
 """What the columns mean that are there only where places name heads or positions."""
 
@@ -24,13 +25,16 @@ def parts_of(places: Sequence[Place]) -> list[dict[str, str]]:
         >>> parts_of([Place.parse("0.out.input[head=2, pos=-1]"), Place.parse("0.out.input[head=3]")])
         [{'head': '2', 'pos': '-1'}, {'head': '3', 'pos': 'all'}]
     """
-    columns = {"head": [one.heads for one in places], "pos": [one.positions for one in places]}
-    shown = {name: numbers for name, numbers in columns.items() if any(one is not None for one in numbers)}
-    return [{name: _said(numbers[row]) for name, numbers in shown.items()} for row in range(len(places))]
+    columns = {
+        "head": [_said(one.heads) for one in places],
+        "pos": [_said(one.positions) if one.named is None else f"@{one.named}" for one in places],
+    }
+    shown = {name: parts for name, parts in columns.items() if any(one != ALL for one in parts)}
+    return [{name: parts[row] for name, parts in shown.items()} for row in range(len(places))]
 
 
 def _said(numbers: tuple[int, ...] | None) -> str:
-    return "all" if numbers is None else "+".join(map(str, numbers))
+    return ALL if numbers is None else "+".join(map(str, numbers))
 
 
 def axes_of(frame: pd.DataFrame) -> tuple[str, str] | None:
@@ -50,8 +54,10 @@ def axes_of(frame: pd.DataFrame) -> tuple[str, str] | None:
     return None
 
 
-def draw_map(recorder: Recorder, name: str, title: str, frame: pd.DataFrame, kind: str, panel: str = "") -> None:
-    """Hand over a map of ``effects``, where there are two axes; what is established is outlined.
+def draw_map(
+    recorder: Recorder, name: str, title: str, frame: pd.DataFrame, kind: str, panel: str = "", table: str = "effects"
+) -> bool:
+    """Hand over a map of effects, where there are two axes; what is established is outlined. Return whether it is one.
 
     Args:
         recorder: Gets it.
@@ -60,12 +66,13 @@ def draw_map(recorder: Recorder, name: str, title: str, frame: pd.DataFrame, kin
         frame: The table, as it was handed over.
         kind: What was read.
         panel: A column whose values have a panel each.
+        table: Name of the table.
     """
     axes, several = axes_of(frame), "checkpoint" in frame
     if several and panel and frame[panel].nunique() == 1:
         panel = ""
     if axes is None or (several and panel):  # a cell is one row, never a mean over checkpoints
-        return
+        return False
     panel = "checkpoint" if several else panel
     up, right = axes
     cells = {"x": right, "y": up, "value": "mean_delta", "outline": "established"}
@@ -74,8 +81,9 @@ def draw_map(recorder: Recorder, name: str, title: str, frame: pd.DataFrame, kin
         "x_order": _ordered(frame[right]), "y_order": _ordered(frame[up]),
     }  # fmt: skip
     caption = "Outlined: established (the p adjusted over the table, and the interval of all rows together)."
-    drawn = Figure.of("heatmap", "effects", name=name, **cells, **({"panel": panel} if panel else {}))
+    drawn = Figure.of("heatmap", table, name=name, **cells, **({"panel": panel} if panel else {}))
     recorder.figure(drawn.titled(title, caption, **look))
+    return True
 
 
 def _ordered(values: pd.Series) -> list[str]:

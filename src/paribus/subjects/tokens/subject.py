@@ -46,18 +46,26 @@ class TokenSubject(ArraySubject):
         )
         self.readouts = token_readouts(data)
         self.pairs = data.pairs
+        self.lengths = None if data.mask is None else data.mask.sum(1).numpy()
         self.positions = {**data.positions, END: _ends(data)}
         self.styles = tuple(data.renderings)
         self.paired_class = data.paired_class
 
     def paired(self) -> TokenSubject | None:
-        """Return clean sequences and their corrupted ones; without pairs, those beside which there are others.
+        """Return clean sequences and their corrupted ones.
 
-        What is read of a corrupted sequence is the answer to the clean one.
+        Without pairs, the corrupted ones are those that stand beside the sequences (without the repeat), or where
+        sequences have labels the next one of the same split with another label. What is read of a corrupted sequence is
+        the answer to the clean one.
         """
         if self.pairs is not None:
             return self
-        return None if self.data.control is None else TokenSubject(_with_control(self.data))
+        if self.data.control is not None:
+            return TokenSubject(_beside(self.data, self.data.control))
+        if self.data.labels is None:
+            return None
+        others = _next_of_another_label(self.data)
+        return None if others is None else TokenSubject(_beside(self.data, self.data.ids[others], others))
 
     def refused_position(self, position: int) -> str:
         """Return why a number is no position of all sequences: it is beyond them, or padding in some of them."""
@@ -104,21 +112,44 @@ def _ends(data: TokenData) -> np.ndarray:
     return np.asarray(length - 1 - data.mask.flip(1).argmax(1).numpy())[:, None]
 
 
-def _with_control(data: TokenData) -> TokenData:
-    """Return sequences and, as their corrupted ones, those without what makes them special."""
-    assert data.control is not None
+def _next_of_another_label(data: TokenData) -> np.ndarray | None:
+    """Return for each sequence the next one of its split that has another label ``[n]``; None where there is none."""
+    assert data.labels is not None
+    others = np.arange(len(data.ids))
+    for rows in data.splits.values():
+        labels = data.labels[rows]
+        if (labels == labels[0]).all():
+            return None
+        ends = np.append(np.flatnonzero(np.diff(labels)), len(rows) - 1)  # the last of each run of equal labels
+        after = (np.arange(len(rows)) <= ends[:, None]).argmax(axis=0)
+        found = (ends[after] + 1) % len(rows)
+        first = int(ends[0]) + 1  # where the last run has the label of the first one, it goes on there
+        wraps = (found == 0) & (labels == labels[0])
+        others[rows] = rows[np.where(wraps, first, found)]
+    return others
+
+
+def _beside(data: TokenData, corrupted: torch.Tensor, source: np.ndarray | None = None) -> TokenData:
+    """Return sequences and their corrupted ones ``[n, length]``.
+
+    Args:
+        data: The sequences.
+        corrupted: Beside each the other one.
+        source: Which of the sequences each of those is; None: others, padded and named alike.
+    """
     n = len(data.ids)
+    of = np.arange(n) if source is None else source
     targets = None
     if data.targets is not None:
         targets = Targets(*(np.concatenate([part, part]) for part in data.targets.parts()))
     return replace(
         data,
-        ids=torch.cat([data.ids, data.control]),
+        ids=torch.cat([data.ids, corrupted]),
         labels=None if data.labels is None else np.concatenate([data.labels, data.labels]),
         clusters=np.concatenate([data.clusters, data.clusters]),
         splits={**data.splits, **{name + CORRUPTED: rows + n for name, rows in data.splits.items()}},
-        mask=None if data.mask is None else torch.cat([data.mask, data.mask]),
-        positions={name: np.concatenate([table, table]) for name, table in data.positions.items()},
+        mask=None if data.mask is None else torch.cat([data.mask, data.mask[torch.from_numpy(of)]]),
+        positions={name: np.concatenate([table, table[of]]) for name, table in data.positions.items()},
         targets=targets,
         pairs=np.stack([np.arange(n), np.arange(n) + n], axis=1),
         control=None,

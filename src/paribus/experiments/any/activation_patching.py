@@ -1,0 +1,122 @@
+"""Clean and corrupted contexts: at which places the value of the other one brings or destroys the answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from paribus.errors import ConfigError
+from paribus.experiments.any.generic import AUTO, Paired
+from paribus.experiments.told import Effects, Sentence, Told
+from paribus.results.endpoint import Endpoint
+from paribus.spec import field
+
+DENOISE, NOISE = "denoise", "noise"
+PARTS = ("heads", "attn", "mlp", "resid_pre", "resid_post")
+EACH = "each"
+CHOICES = ("direction", "level")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationPatching(Paired):
+    """Give contexts of pairs the value that their counterpart has at a place, in both directions.
+
+    ``denoise`` puts values of the clean context into the corrupted one: what brings the answer back is enough for it.
+    ``noise`` puts values of the corrupted one into the clean one: what destroys it is needed. Each effect stands beside
+    the whole difference between the two contexts, and that of unrelated donors.
+
+    Example:
+        >>> ActivationPatching(part="resid_post", positions=["subject", "end"]).directions
+        ['denoise', 'noise']
+    """
+
+    type: ClassVar[str] = "activation_patching"
+    summary: ClassVar[str] = "Values of the other context of a pair at every layer, head or position, both ways."
+    work: ClassVar[str] = "paribus.experiments.any._activation_patching"
+    needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
+    may_lack: ClassVar[tuple[str, ...]] = ()
+    declares: ClassVar[tuple[Endpoint, ...]] = (
+        Endpoint(
+            *("activation_patching_effect", "effect of a patch", "patches", "mean_delta", "ci_low", "ci_high"),
+            unit="readout",
+            zero=True,
+            choices=CHOICES,
+        ),
+        Endpoint(
+            *("activation_patching_share", "share of the whole difference that a patch brings", "patches", "share"),
+            *("share_low", "share_high"),
+            unit="share",
+            zero=True,
+            choices=CHOICES,
+        ),
+    )
+    tells: ClassVar[tuple[Told, ...]] = (
+        *(
+            Effects(
+                *("patches", "{level}", f"{way}, change of {{readout}} by a patch"),
+                rows={"direction": way},
+                null="{null}",
+            )
+            for way in (DENOISE, NOISE)
+        ),
+        *(
+            Sentence(
+                f"{way.capitalize()}, the first {{k}} places together ({{members}}) bring {{share:.2f}} of the whole "
+                "difference [{share_low:.2f}, {share_high:.2f}], {beyond_sum:signed} beyond the sum of each alone "
+                "[{beyond_sum_low:signed}, {beyond_sum_high:signed}] (k_sweep).",
+                table="k_sweep",
+                rows={"direction": way, "level": "{largest_set}"},
+            )
+            for way in (DENOISE, NOISE)
+        ),
+    )
+
+    part: str = field(
+        "heads", choices=PARTS, help="What is patched in every layer: each head, or what is added or held."
+    )
+    layers: list[int] = field([], low=0, help="Numbers of the layers; empty: all.")
+    positions: list[str] = field(
+        [],
+        help="Positions that are patched one by one, by number or name (subject, end); each: every one; empty: of "
+        "heads, attn and mlp all together, of the stream the named ones of the data, or every one without names.",
+    )
+    places: list[str] = field([], help="Places instead of all layers, a row each, as in L5H1@end.")
+    groups: list[str] = field([], help="Rows of the table that are also patched together, as in 'L5H1 & L6H9'.")
+    directions: list[str] = field([DENOISE, NOISE], choices=(DENOISE, NOISE), help="Which of the two.")
+    ks: list[int] = field(
+        [1, 2, 4, 8],
+        low=1,
+        help="How many of the first are patched together; the ranking is made on pairs that are not reported. Empty: "
+        "none, and no ranking.",
+    )
+    n_donors: int = field(20, low=0, help="Draws of unrelated donors (at most stats.n_null).")
+    n_beside: int = field(8, low=0, help="Rows that have that null, the first of the ranking; 0: all.")
+
+    def check(self) -> None:
+        """Refuse lists that are empty, name something twice, or exclude each other."""
+        super().check()
+        for name in ("directions", "ks", "layers", "positions", "places", "groups"):
+            given = getattr(self, name)
+            if (name == "directions" and not given) or len(set(given)) != len(given):
+                raise ConfigError(f"ActivationPatching.{name}: name each once, got {given}")
+        if self.places and (self.layers or self.positions):
+            raise ConfigError("ActivationPatching.places: names places; leave layers and positions out")
+        if self.place != AUTO:
+            raise ConfigError("ActivationPatching.place: say what in experiment.part, or name experiment.places")
+        for position in self.positions:
+            if not re.fullmatch(r"-?\d+|[A-Za-z_][\w.]*", position):
+                raise ConfigError(f"ActivationPatching.positions: a number or a name, got {position!r}")
+        for group in self.groups:
+            if len(self.members(group)) < 2 or not all(self.members(group)):
+                raise ConfigError(f"ActivationPatching.groups: joins rows by &, as in 'L5H1 & L6H9', got {group!r}")
+
+    @staticmethod
+    def members(group: str) -> list[str]:
+        """Return the rows that a group joins.
+
+        Example:
+            >>> ActivationPatching.members("L5H1 & L6H9@end")
+            ['L5H1', 'L6H9@end']
+        """
+        return [one.strip() for one in group.split("&")]
