@@ -36,7 +36,6 @@ _ROOMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "minimal_cores.MinimalCores",
             "pairwise_interactions.PairwiseInteractions",
             "token_influence_sweep.TokenInfluenceSweep",
-            "train_sae.TrainSAE",
             "train_set_completion.TrainSetCompletion",
             "weapon_group_analysis.WeaponGroupAnalysis",
             "weapon_sweep.WeaponSweep",
@@ -70,6 +69,7 @@ _ROOMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 """What moved with its file from one room to another: from, to, and the names inside."""
 MOVED: Mapping[str, str] = {
     **{f"{old}.{name}": f"{new}.{name}" for old, new, names in _ROOMS for name in names},
+    "paribus.experiments.builds.train_sae.TrainSAE": "paribus.experiments.train_sae.TrainSAE",
     "paribus.experiments.builds.feature_survey.FeatureSurvey": "paribus.experiments.feature_survey.FeatureSurvey",
     "paribus.features.planted.PlantedFeature": "paribus.subjects.builds.planted_feature.PlantedFeature",
 }

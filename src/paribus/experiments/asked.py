@@ -54,6 +54,13 @@ class Trained(Protocol):
         """Configuration nodes of all data that its weights were fitted to, the latest last."""
 
     @property
+    def to_come(self) -> Sequence[Any]:
+        """The trainings that are going to add to it what they take it for, where it is planned."""
+
+    def autoencoders(self) -> list[dict[str, Any]]:
+        """Return the sparse autoencoders that were trained on it: their weights and the ``site`` each reads."""
+
+    @property
     def planned(self) -> bool:
         """Whether it is only going to be trained: there are no weights yet."""
 

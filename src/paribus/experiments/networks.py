@@ -20,7 +20,10 @@ from paribus.experiments.fitting import no_choice, refuse_unfit
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.subject import SubjectPlugin
-from paribus.models.loading import fit_state, start_from
+from paribus.experiments.train_sae import TrainSAE
+from paribus.models.autoencoders import sae_from_state
+from paribus.models.loading import fit_state, start_from, weights_in
+from paribus.models.nets.sae import SparseAutoencoder
 from paribus.results.values import plain
 from paribus.spec import BuildsNetwork
 from paribus.subjects.kind import Kind
@@ -65,20 +68,20 @@ class NetworkSubject(SubjectPlugin):
             except CheckpointError as error:
                 raise CheckpointError(f"{error}; {_what_it_saw(kind, asked, data)}") from None
         _refuse_training_rows(kind, asked, data)
-        if not asked.experiment.produces_model:
+        if not _trains_anew(asked):
             asked.experiment.validate(_on_contexts(kind, asked, data, model))
         _validated.add(key)
 
     def setup(self, asked: Asked) -> NetworkSetup | LabelledSetup:
         """Load data and network; the weights of a tracked model are read when the experiment asks for them.
 
-        A training works on the data set, every other experiment on its examples as contexts.
+        A training from the start works on the data set, every other experiment on its examples as contexts.
         """
         kind = self.kind
         data = examples(kind, asked)
         _refuse_training_rows(kind, asked, data)
         model = network(kind, asked, data)
-        if asked.experiment.produces_model:
+        if _trains_anew(asked):
             return LabelledSetup(data=data, model=model, **_common(asked))
         return _on_contexts(kind, asked, data, model)
 
@@ -102,6 +105,10 @@ class NetworkSubject(SubjectPlugin):
         return (*data.notes, *asked.measured_elsewhere(), *lines, *missing)
 
 
+def _trains_anew(asked: Asked) -> bool:
+    return asked.experiment.produces_model and not asked.experiment.takes_trained
+
+
 def _common(asked: Asked) -> dict[str, Any]:
     trained = asked.trained
     return {
@@ -116,7 +123,7 @@ def _common(asked: Asked) -> dict[str, Any]:
 
 
 def _on_contexts(kind: Kind, asked: Asked, data: Any, model: nn.Module) -> NetworkSetup:
-    return NetworkSetup(
+    setup = NetworkSetup(
         contexts=kind.contexts(data),
         network=model,
         feature=_feature(asked),
@@ -125,6 +132,23 @@ def _on_contexts(kind: Kind, asked: Asked, data: Any, model: nn.Module) -> Netwo
         data=data,
         **_common(asked),
     )
+    setup.parts.update(_autoencoders(asked, setup))
+    return setup
+
+
+def _autoencoders(asked: Asked, setup: NetworkSetup) -> dict[str, SparseAutoencoder]:
+    """Return the autoencoders that were trained on the model by the site each reads; random ones for those to come.
+
+    Raises:
+        CheckpointError: If one that was kept cannot be read.
+    """
+    source = asked.trained
+    if source is None:
+        return {}
+    if source.planned:
+        return dict(one.stand_in(setup) for one in source.to_come if isinstance(one, TrainSAE))
+    kept = source.autoencoders()
+    return {one["site"]: sae_from_state(weights_in(one), clamp=None, where=source.label) for one in kept}
 
 
 def _feature(asked: Asked) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from paribus.arrays import Ints
+from paribus.arrays import Floats, Ints
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.errors import ConfigError, ExperimentError
@@ -19,6 +19,9 @@ from paribus.measure.binding import Binding
 from paribus.measure.design import Design
 from paribus.measure.executor import Executor
 from paribus.measure.factor import ActFactor
+
+AT_ONCE = 64
+"""Contexts whose positions are encoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +62,27 @@ class Settings(ActFactor):
         Raises:
             ExperimentError: If it is never active there.
         """
-        x = torch.from_numpy(executor.vectors(self.site, rows)).to(self.columns.sae.encoder.weight)
-        with torch.inference_mode():
-            f = self.columns.sae.encode(x)[0].double().cpu().numpy()
-        top, rate = f.max(0), (f > 0).mean(0)
+        top, rate = self._seen(executor, rows)
         if top[self.asked.id] <= 0:
             raise ExperimentError(f"factor {self.name}: is never active on the {len(rows)} contexts it is fitted on")
         distance = np.abs(rate - rate[self.asked.id])
         others = [one for one in np.argsort(distance, kind="stable") if one != self.asked.id and top[one] > 0]
         return replace(self, top=float(top[self.asked.id]), alike=tuple((int(o), float(top[o])) for o in others))
+
+    def _seen(self, executor: Executor, rows: Ints) -> tuple[Floats, Floats]:
+        """Return the largest activation of every latent, and how often it fires, ``[F]`` each.
+
+        That is over contexts, or over their positions, where the autoencoder reads these one by one.
+        """
+        sae = self.columns.sae
+        top, fired, n = np.zeros(sae.n_features), np.zeros(sae.n_features), 0
+        parts = [rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE)] if sae.by_position else [rows]
+        for part in parts:
+            x = executor.at_positions(self.site, part) if sae.by_position else executor.vectors(self.site, part)
+            with torch.inference_mode():
+                f = sae.encode(torch.as_tensor(x).to(sae.encoder.weight))[0].double().cpu().numpy()
+            top, fired, n = np.maximum(top, f.max(0)), fired + (f > 0).sum(0), n + len(f)
+        return top, fired / n
 
     def acts(self, columns: Ints) -> Sequence[Intervention]:
         """Return the settings."""

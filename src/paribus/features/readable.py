@@ -160,7 +160,7 @@ class Readable:
             raise ConfigError(f"feature.id={latent}: the autoencoder has {last + 1} features, numbered 0 to {last}")
         named = path is None and latent < len(self.latent_names)
         name = self.latent_names[latent] if named else f"latent {latent}"
-        return Reader(name, Latents(sae), latent, where, latent=latent)
+        return Reader(name, Latents(sae), latent, where, latent=latent, by_position=sae.by_position)
 
     def logit(self, output: str, *, probability: bool = False) -> Reader:
         """Return the reader of one output; with ``probability`` its sigmoid is the activation.
@@ -198,6 +198,8 @@ class Readable:
         if site is None and len(self.autoencoders) > 1:
             raise ConfigError(f"feature.site: say which autoencoder is meant: {', '.join(self.autoencoders)}")
         where = next(iter(self.autoencoders)) if site is None else site
+        if where not in self.autoencoders:  # "layer2" is the output of layer2
+            where = next((at for at in self.autoencoders if at and Site.parse(at) == Site.parse(where)), where)
         if where not in self.autoencoders:
             raise ConfigError(f"feature.site={where}: no autoencoder reads there; {nearest(where, self.autoencoders)}")
         return where, self.autoencoders[where]

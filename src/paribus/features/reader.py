@@ -21,6 +21,7 @@ class Reader:
         row: Its place among them.
         place: Where it is read; empty for the network's output.
         latent: Its id in the autoencoder; None for other kinds.
+        by_position: Whether it is read at each position of a place that has several, and the mean taken of that.
 
     Example:
         >>> from paribus.features.columns import Units
@@ -33,10 +34,11 @@ class Reader:
     row: int
     place: str = ""
     latent: int | None = None
+    by_position: bool = False
 
     def readout(self, nulls: NullFeatures | None = None) -> FeatureReadout:
         """Return what an executor reads: activation and pre-activation, and ``nulls`` from the same passes."""
-        return FeatureReadout(self.columns, self.row, place=self.place, nulls=nulls)
+        return FeatureReadout(self.columns, self.row, place=self.place, nulls=nulls, by_position=self.by_position)
 
 
 @runtime_checkable

@@ -204,7 +204,7 @@ class Executor(Passes):
             if sums is not None and weights is not None and nulls is not None:
                 sums.add(weights[batch].T @ nulls.double().cpu().numpy(), batch)
 
-        self.run(chosen[first], readout.place, visit)
+        self.run(chosen[first], readout.place, visit, each=readout.each)
         if sums is not None:
             sums.commit()
         values = np.full((len(found[0]), *cells.shape), np.nan)
@@ -320,6 +320,6 @@ class _Score:
         if self._site is not None:
             assert self.passed is not None
             there = self._executor.moved(self.passed.take(rows))
-            x = self._executor.subject.vectors(output, there, self._site, self._executor.network)
+            x = self._executor.vectors_of(output, there, self._site, self._readout.each)
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
         return self._readout.read(x, self.ctx[rows])[0].T

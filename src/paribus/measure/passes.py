@@ -20,7 +20,7 @@ from paribus.errors import ConfigError
 from paribus.measure.distinct import distinct
 from paribus.measure.nulls import Moments, spread
 from paribus.measure.positions import counted
-from paribus.measure.readout import Columns
+from paribus.measure.readout import Columns, at_each_position
 from paribus.measure.subject import Subject
 
 _FORMATS = {
@@ -29,6 +29,8 @@ _FORMATS = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+Each = Callable[[Tensor], Tensor]
+"""From vectors at single positions ``[..., d]`` to what is read there ``[..., k]``."""
 Visit = Callable[[slice, Tensor, Any], None]
 """Receives a range of distinct inputs, the vectors at the place (or the outputs), and what the network returned."""
 
@@ -86,8 +88,15 @@ class Passes:
         half = self.format in (torch.bfloat16, torch.float16)
         return float(torch.finfo(self.format).eps) if half else 64 * float(torch.finfo(self.plain).eps)
 
-    def run(self, cells: Any, place: str, visit: Visit) -> None:
-        """Run the network on flat cells ``[m]`` and hand over, batch by batch, vectors at the place and outputs."""
+    def run(self, cells: Any, place: str, visit: Visit, *, each: Each | None = None) -> None:
+        """Run the network on flat cells ``[m]`` and hand over, batch by batch, vectors at the place and outputs.
+
+        Args:
+            cells: The cells.
+            place: The place; empty for the output.
+            visit: Gets a batch.
+            each: What is made of the vector at each position before the subject makes one of all.
+        """
         site = Site.parse(place) if place else None
         seen: list[Tensor] = []
 
@@ -106,7 +115,7 @@ class Passes:
                 vectors = _tensor(output, self.network)
             else:
                 check_visited(site, visitor.calls)
-                vectors = self.subject.vectors(seen[-1], passed, site, self.network)
+                vectors = self.vectors_of(seen[-1], passed, site, each)
             if vectors.dtype in (torch.bfloat16, torch.float16):
                 vectors = vectors.float()
             visit(rows, vectors, output)
@@ -117,8 +126,25 @@ class Passes:
             visitor = stack.enter_context(visiting(self.network, site, keep)) if site is not None else None
             self.batches.run(0, len(cells.ok), step)
 
-    def moments(self, cells: Any, columns: Columns, rows: Ints, place: str) -> tuple[Moments, Floats]:
+    def vectors_of(self, value: Tensor, passed: Given, site: Site, each: Each | None) -> Tensor:
+        """Return the vector of each row in a raw value at a site, of what ``each`` makes of it position by position."""
+        if each is None:
+            return self.subject.vectors(value, passed, site, self.network)
+        axis = 1 if value.ndim == 2 else site.channel_axis(site.validate(self.network), value.ndim)
+        made = each(value.movedim(axis, -1).to(self.plain)).movedim(-1, axis)
+        return self.subject.vectors(made, passed, site, self.network)
+
+    def moments(
+        self, cells: Any, columns: Columns, rows: Ints, place: str, *, by_position: bool = False
+    ) -> tuple[Moments, Floats]:
         """Measure features ``rows`` of ``columns`` on legal cells ``[n]``, in one pass.
+
+        Args:
+            cells: The cells.
+            columns: Features of one kind.
+            rows: Which.
+            place: Where they are read.
+            by_position: Whether at each position, of which the mean is taken.
 
         Returns:
             The moments, and f and z of the first feature ``[2, n]``.
@@ -130,13 +156,15 @@ class Passes:
         own = np.empty((2, len(first)))
 
         def visit(batch: slice, x: Tensor, _: Any) -> None:
-            f, z = (part.double().cpu() for part in columns.read(x, wanted))
+            read = columns.read(x, wanted) if each is None else x.chunk(2, dim=1)
+            f, z = (part.double().cpu() for part in read)
             weight = times[batch]
             parts = [weight @ f, weight @ f.square(), weight @ (f > 0).double(), weight @ z, weight @ z.square()]
             done[batch.start] = torch.stack(parts)
             own[0, batch], own[1, batch] = f[:, 0].numpy(), z[:, 0].numpy()
 
-        self.run(cells[first], place, visit)
+        each = at_each_position(columns, wanted) if by_position else None
+        self.run(cells[first], place, visit, each=each)
         total = len(inverse)
         mean, square, firing, mean_z, square_z = (torch.stack(list(done.values())).sum(0) / total).numpy()
         return Moments(rows, mean, spread(mean, square), firing, spread(mean_z, square_z)), own[:, inverse]
@@ -183,6 +211,37 @@ class Passes:
 
         self._visit(tuple(sites), columns, keep)
         return {site: torch.cat([parts[start] for start in sorted(parts)]) for site, parts in found.items()}
+
+    def activations(self, columns: Columns, rows: Ints, site: str, contexts: Ints, *, by_position: bool) -> Floats:
+        """Return the activations ``[b, len(rows)]`` of features at a site in contexts, unedited.
+
+        Args:
+            columns: Features of one kind.
+            rows: Which.
+            site: Where they are read.
+            contexts: Which contexts.
+            by_position: Whether at each position, of which the mean is taken.
+        """
+        wanted = torch.from_numpy(np.asarray(rows)).to(self.device)
+        found: dict[int, Floats] = {}
+
+        def visit(batch: slice, x: Tensor, _: Any) -> None:
+            f = x[:, : len(wanted)] if by_position else columns.read(x, wanted)[0]
+            found[batch.start] = f.double().cpu().numpy()
+
+        each = at_each_position(columns, wanted) if by_position else None
+        self.run(self.subject.cells(contexts), site, visit, each=each)
+        return np.concatenate([found[start] for start in sorted(found)])
+
+    def at_positions(self, site: str, columns: Ints) -> Tensor:
+        """Return the vectors ``[m, d]`` at all positions that count, of contexts unedited, in their order."""
+        found: dict[int, Tensor] = {}
+
+        def visit(rows: slice, h: Tensor, counts: Tensor) -> None:
+            found[rows.start] = h[counts > 0].to("cpu", self.plain, copy=True)
+
+        self.visit_positions(self.subject.cells(columns), site, visit)
+        return torch.cat([found[start] for start in sorted(found)])
 
     def vectors_at(self, sites: Sequence[str], columns: Ints) -> dict[str, Floats]:
         """Return the vectors ``[b, d]`` that contexts, unedited, have at several sites, read in the same passes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -40,6 +41,7 @@ class Readout:
         nulls: Features of the same kind that are read in the same passes; None where there are none.
         positions: Which positions (axis 1) of the output it needs, negative ones from the end, where a network gives
             one output per position: under edits ``read`` gets only these, and no others need be computed. None: all.
+        each: What is made of the vector at each position ``[..., d]`` before the subject makes one of all, or None.
 
     Example:
         >>> class Largest(Readout):
@@ -55,6 +57,7 @@ class Readout:
     by_context: bool = False
     nulls: NullFeatures | None = None
     positions: tuple[int, ...] | None = None
+    each: Callable[[Tensor], Tensor] | None = None
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return what is read of a batch.
@@ -88,16 +91,53 @@ class FeatureReadout(Readout):
 
     names = ("f", "z")
 
-    def __init__(self, columns: Columns, row: int, *, place: str = "", nulls: NullFeatures | None = None) -> None:
-        """Read column ``row`` at ``place``; ``nulls`` from the same forward passes."""
+    def __init__(
+        self,
+        columns: Columns,
+        row: int,
+        *,
+        place: str = "",
+        nulls: NullFeatures | None = None,
+        by_position: bool = False,
+    ) -> None:
+        """Read column ``row`` at ``place``; ``nulls`` from the same forward passes.
+
+        Args:
+            columns: All of its kind.
+            row: Which.
+            place: Where; empty: the output.
+            nulls: Others to read.
+            by_position: Whether it is read at each position, and then the mean is taken.
+        """
         self.columns, self.row, self.place, self.nulls = columns, row, place, nulls
         self._wanted = torch.tensor([row] if nulls is None else [row, *nulls.rows.tolist()])
+        self.each = self._at_each if by_position else None
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return f and z ``[2, n]``, and f of the nulls."""
         self._wanted = self._wanted.to(x.device)  # kept there for the next batch
-        f, z = self.columns.read(x, self._wanted)
+        f, z = self.columns.read(x, self._wanted) if self.each is None else x.chunk(2, dim=1)
         return torch.stack([f[:, 0], z[:, 0]]), None if self.nulls is None else f[:, 1:]
+
+    def _at_each(self, h: Tensor) -> Tensor:
+        self._wanted = self._wanted.to(h.device)
+        return at_each_position(self.columns, self._wanted)(h)
+
+
+def at_each_position(columns: Columns, rows: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what reads columns ``rows`` at each position: from ``[..., d]`` their f, then their z ``[..., 2 * rows]``.
+
+    Example:
+        >>> from paribus.features.columns import Units
+        >>> at_each_position(Units(3), torch.tensor([2]))(torch.arange(12.0).reshape(2, 2, 3))[..., 0].tolist()
+        [[2.0, 5.0], [8.0, 11.0]]
+    """
+
+    def read(h: Tensor) -> Tensor:
+        f, z = columns.read(h.reshape(-1, h.shape[-1]), rows)
+        return torch.cat([f, z], dim=1).reshape(*h.shape[:-1], 2 * len(rows))
+
+    return read
 
 
 class Outputs(Readout):

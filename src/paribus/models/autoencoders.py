@@ -14,6 +14,9 @@ from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.sae import SAE
 from paribus.spec import path_of
 
+TOP_K, BY_POSITION = "settings.top_k", "settings.by_position"
+"""What files of our own say besides the weights."""
+
 
 def build(spec: SAE, width: int, generator: torch.Generator) -> SparseAutoencoder:
     """Return the autoencoder of a spec for vectors of ``width``; see :meth:`paribus.models.sae.SAE.build`."""
@@ -26,7 +29,13 @@ def build(spec: SAE, width: int, generator: torch.Generator) -> SparseAutoencode
 
 
 def random_sae(
-    width: int, n_features: int, generator: torch.Generator, *, clamp: float | None = None
+    width: int,
+    n_features: int,
+    generator: torch.Generator,
+    *,
+    clamp: float | None = None,
+    top_k: int | None = None,
+    by_position: bool = False,
 ) -> SparseAutoencoder:
     """Return an autoencoder with random unit decoder columns and the encoder tied to them.
 
@@ -36,7 +45,7 @@ def random_sae(
         >>> sae.encoder.weight.shape
         torch.Size([32, 8])
     """
-    sae = SparseAutoencoder(width, n_features, clamp=clamp)
+    sae = SparseAutoencoder(width, n_features, clamp=clamp, top_k=top_k, by_position=by_position)
     with torch.no_grad():
         rows = torch.nn.functional.normalize(torch.randn(n_features, width, generator=generator), dim=1)
         sae.encoder.weight.copy_(rows)
@@ -73,8 +82,28 @@ def stated_hook(path: str | Path) -> str:
     return read_settings(place).hook if place.is_dir() else ""
 
 
+def packed(sae: SparseAutoencoder) -> dict[str, torch.Tensor]:
+    """Return an autoencoder as named tensors, which :func:`sae_from_state` makes it of again.
+
+    Example:
+        >>> import torch
+        >>> again = sae_from_state(packed(SparseAutoencoder(4, 8, top_k=3)), clamp=6.0, where="here")
+        >>> again.top_k, again.clamp
+        (3, None)
+    """
+    state = {name: value.detach().to("cpu", copy=True) for name, value in sae.state_dict().items()}
+    state[TOP_K] = torch.tensor(sae.top_k or 0)
+    state[BY_POSITION] = torch.tensor(sae.by_position)
+    return state
+
+
 def sae_from_state(state: Mapping[str, torch.Tensor], *, clamp: float | None, where: str) -> SparseAutoencoder:
     """Return the autoencoder of a state dict (``encoder.*``, ``decoder.*``, ``decoder_bias``, ``usage_ema``).
+
+    Args:
+        state: The weights, and what :func:`packed` says beside them.
+        clamp: Upper bound of activations, where the state dict is of others; one of :func:`packed` has none.
+        where: What it is from, for messages.
 
     Raises:
         CheckpointError: If names or shapes are not those of an autoencoder.
@@ -87,7 +116,11 @@ def sae_from_state(state: Mapping[str, torch.Tensor], *, clamp: float | None, wh
     n_features, width = map(int, weight.shape)
     given.setdefault("usage_ema", torch.zeros(n_features))
     given.setdefault("decoder.bias", torch.zeros(width))
-    sae = SparseAutoencoder(width, n_features, clamp=clamp)
+    own = TOP_K in given
+    top_k, by_position = int(given.pop(TOP_K, torch.tensor(0))), bool(given.pop(BY_POSITION, torch.tensor(False)))
+    sae = SparseAutoencoder(
+        width, n_features, clamp=None if own else clamp, top_k=top_k or None, by_position=by_position
+    )
     try:
         loading.fit_state(sae, {name: value.float() for name, value in given.items()})
     except CheckpointError as error:

@@ -120,6 +120,7 @@ def load_lens(folder: Path, *, width: int | None = None) -> SparseAutoencoder:
         center_input=settings.center_input,
         unit_norm=False,
         normalise=settings.normalise,
+        by_position=True,  # SAELens trains on single tokens
     )
     with torch.no_grad():
         sae.encoder.weight.copy_(encoder)

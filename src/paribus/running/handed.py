@@ -158,7 +158,7 @@ def _model(job: Job, model: Any) -> HandedModel:
         raise ConfigError(f"model: wants a torch.nn.Module, got {type(model).__name__}; options go into the words")
     experiment = job.nodes["experiment"]
     steps = list(experiment.steps.values()) if isinstance(experiment, Sequence) else [experiment]
-    for trains in (step for step in steps if step is not None and step.produces_model):
+    for trains in (step for step in steps if step is not None and step.produces_model and not step.takes_trained):
         raise ConfigError(
             f"model: {trains.type} trains a model from its start, which a function makes; name an option (model=NAME), "
             "also one of your own"

@@ -154,8 +154,15 @@ def _best(result: Result) -> dict[str, int]:
     return best
 
 
-def planned(request: Request, identity: str) -> ModelSource:
-    """Return the model that a training request is going to make, before it has: only its identity can be used."""
+def planned(request: Request, identity: str, before: ModelSource | None = None) -> ModelSource:
+    """Return the model that a training request is going to make, before it has: only its identity can be used.
+
+    Args:
+        request: The training.
+        identity: Its identity.
+        before: The model that it takes, where that is only planned too.
+    """
+    to_come = (*(before.to_come if before is not None else ()), request.experiment)
     return ModelSource(
         identity=identity,
         run_id=None,
@@ -170,6 +177,7 @@ def planned(request: Request, identity: str) -> ModelSource:
         options={group: request.choices.get(group) for group in GROUPS},
         network_seed=request.seed,
         planned=True,
+        to_come=to_come if request.experiment.takes_trained else (),
     )
 
 

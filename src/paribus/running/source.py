@@ -14,6 +14,7 @@ from paribus.errors import CheckpointError
 from paribus.experiments.checkpoints import Checkpoints
 from paribus.running.contents import fingerprint, without_start
 from paribus.running.workspace import read_state
+from paribus.training.loops.workspace import AUTOENCODER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,7 @@ class ModelSource:
         trained_on: Configuration nodes of all data that its weights were fitted to, the latest last.
         planned: Whether it is only going to be trained, so that nothing but its identity is known.
         read: A digest of what its training read that its identity does not know of; empty where there is nothing.
+        to_come: The trainings that are going to add to it what they take it for, where it is planned.
     """
 
     identity: str
@@ -67,6 +69,7 @@ class ModelSource:
     trained_on: tuple[Any, ...] = ()
     planned: bool = False
     read: str = ""
+    to_come: tuple[Any, ...] = ()
 
     @property
     def label(self) -> str:
@@ -98,6 +101,10 @@ class ModelSource:
     def epoch_state(self, epoch: int) -> dict[str, Any]:
         """Return everything that was kept at an epoch."""
         return self.state(self._epochs()[epoch])
+
+    def autoencoders(self) -> list[dict[str, Any]]:
+        """Return the sparse autoencoders that were trained on it: their weights and the site each reads."""
+        return [self.state(name) for name in self.names if name.startswith(AUTOENCODER)]
 
     def _epochs(self) -> dict[int, str]:
         epochs = {int(found[1]): name for name in self.names if (found := _EPOCH.fullmatch(name))}

@@ -117,7 +117,7 @@ def planned(request: Request, store: Store) -> list[tuple[Resolved, str]]:
         identity = identify(resolved)
         steps.append((resolved, identity))
         if step.experiment.produces_model:
-            source = planned_source(resolved.request, identity)
+            source = planned_source(resolved.request, identity, source)
     return steps
 
 

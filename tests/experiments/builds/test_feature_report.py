@@ -61,7 +61,7 @@ def corpus():
 @pytest.fixture(scope="module")
 def trained(corpus):
     """A small set model trained for a moment, with its autoencoder."""
-    from paribus.experiments.builds.train_sae import TrainSAE
+    from paribus.experiments.train_sae import TrainSAE
     from paribus.subjects.builds.models.set_completion import SetCompletion
 
     spec = SetCompletion(embedding=8, hidden=16, n_layers=1, n_heads=2, n_inducing=2)

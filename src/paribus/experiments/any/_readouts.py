@@ -110,7 +110,7 @@ def _feature(setup: NetworkSetup, executor: Executor) -> tuple[str, Readout]:
     on = np.sort(rng.choice(n, min(n, MOST_MOMENTS), replace=False))
     cells = executor.subject.enforce(executor.subject.cells(on))
     wanted = np.concatenate([[reader.row], some])
-    moments, _ = executor.moments(cells[cells.ok], reader.columns, wanted, reader.place)
+    moments, _ = executor.moments(cells[cells.ok], reader.columns, wanted, reader.place, by_position=reader.by_position)
     return reader.name, reader.readout(matched(moments, reader.row, n_null, rng))
 
 

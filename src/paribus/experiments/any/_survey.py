@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -65,7 +67,7 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
     ids = np.unique(cluster)
     half = np.isin(cluster, setup.rng("feature_survey").permutation(ids)[: len(ids) // 2])
     recorder.diagnose(n_contexts_tested=len(rows))
-    frame, found = _ranked(experiment, at, executor.vectors(at.site, rows), groups, half, cluster, setup)
+    frame, found = _ranked(experiment, at, at.activations(executor, rows), groups, half, cluster, setup)
     candidate = frame["candidate"].to_numpy()
     if not candidate.any():
         raise ExperimentError(
@@ -112,7 +114,7 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
 def _ranked(
     experiment: FeatureSurvey,
     at: Surveyed,
-    x: Floats,
+    activations: Iterable[tuple[int, Floats]],
     groups: Groups,
     half: Bools,
     cluster: Ints,
@@ -121,7 +123,7 @@ def _ranked(
     """Return one row per feature, and the test of the candidates in the other half."""
     parts, kept = [], []
     one, other = groups.codes[:, half], groups.codes[:, ~half]
-    for start, f in at.activations(x):
+    for start, f in activations:
         here, there = glance(f[half], one), glance(f[~half], other)
         rows = np.arange(f.shape[1])
         leading = here.explained.argmax(1)

@@ -50,9 +50,15 @@ class Surveyed:
             return self.columns.setter(row, 0.0)
         return AblateUnits(torch.tensor([row]))
 
-    def activations(self, x: Floats) -> Iterator[tuple[int, Floats]]:
-        """Yield the first feature and the activations ``[n, some]``, a part of the features at a time."""
+    def activations(self, executor: Executor, rows: Ints) -> Iterator[tuple[int, Floats]]:
+        """Yield the first feature and the activations ``[n, some]`` in contexts, a part of the features at a time."""
         sae = self.columns.sae if isinstance(self.columns, Latents) else None
+        if sae is not None and sae.by_position:
+            for start in range(0, self.columns.size, AT_ONCE):
+                features = np.arange(start, min(start + AT_ONCE, self.columns.size))
+                yield start, executor.activations(self.columns, features, self.site, rows, by_position=True)
+            return
+        x = executor.vectors(self.site, rows)
         like = torch.zeros(1, dtype=torch.float64) if sae is None else sae.encoder.weight
         vectors = torch.from_numpy(x).to(like)
         with torch.inference_mode():

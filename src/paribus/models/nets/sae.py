@@ -19,6 +19,8 @@ class SparseAutoencoder(nn.Module):
         center_input: Whether ``decoder_bias`` is taken off the input.
         unit_norm: Whether the decoder's columns count with norm 1, whatever is stored.
         normalise: How inputs are brought to a common size, and outputs back (:mod:`paribus.engine.normalised`).
+        by_position: Whether it was trained on vectors at single positions: where a place has several, each is encoded
+            by itself. Else what is encoded is the one vector that the subject makes of them.
 
     Example:
         >>> import torch
@@ -43,6 +45,7 @@ class SparseAutoencoder(nn.Module):
         center_input: bool = True,
         unit_norm: bool = True,
         normalise: str = "none",
+        by_position: bool = False,
     ) -> None:
         """Create an autoencoder of ``n_features`` features on vectors of ``width``."""
         super().__init__()
@@ -57,6 +60,7 @@ class SparseAutoencoder(nn.Module):
         self.center_input = center_input
         self.unit_norm = unit_norm
         self.normalise = normalise
+        self.by_position = by_position
 
     @property
     def n_features(self) -> int:

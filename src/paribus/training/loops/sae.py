@@ -17,6 +17,8 @@ from paribus.models.nets.sae import SparseAutoencoder
 from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state, kept_state
 from paribus.training.sae import SAEQuality, SAETraining
 
+AT_ONCE = 16_384
+"""Vectors that are encoded at once."""
 USAGE_MEMORY = 0.99
 REVIVED_SCALE = 0.2
 
@@ -108,19 +110,22 @@ def random_baseline(sae: SparseAutoencoder, train: Tensor, generator: torch.Gene
 
     The decoder is fitted by ridge regression on ``train``, so that what the trained encoder adds is what is compared.
     """
-    f, _ = sae.encode(train)
-    rate = float((f > 0).float().mean())
-    random = SparseAutoencoder(sae.width, sae.n_features, unit_norm=False).to(train.device)
+    shares = [(float((sae.encode(part)[0] > 0).float().mean()), len(part)) for part in torch.split(train, AT_ONCE)]
+    rate = sum(share * n for share, n in shares) / len(train)
+    random = SparseAutoencoder(sae.width, sae.n_features, unit_norm=False, top_k=sae.top_k).to(train.device)
     rows = torch.nn.functional.normalize(torch.randn(sae.n_features, sae.width, generator=generator), dim=1)
     random.encoder.weight.copy_(rows.to(train.device))
     random.encoder.bias.zero_()
     random.decoder_bias.copy_(train.mean(0))
-    sample = train[:20_000]
-    random.encoder.bias.copy_(-torch.quantile(random.preactivation(sample), 1.0 - rate, dim=0))
-    active = random.encode(train)[0].double()
-    gram = active.T @ active
+    if sae.top_k is None:
+        sample = train[:20_000]
+        random.encoder.bias.copy_(-torch.quantile(random.preactivation(sample), 1.0 - rate, dim=0))
+    gram, answer = torch.zeros((), device=train.device), torch.zeros((), device=train.device)
+    for part in torch.split(train, AT_ONCE):
+        active = random.encode(part)[0].double()
+        gram, answer = gram + active.T @ active, answer + active.T @ (part - random.decoder_bias).double()
     gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    solved = torch.linalg.solve(gram, active.T @ (train - random.decoder_bias).double())
+    solved = torch.linalg.solve(gram, answer)
     random.decoder.weight.copy_(solved.T.float())
     return random.eval()
 

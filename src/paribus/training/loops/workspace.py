@@ -30,6 +30,19 @@ def checkpoint_name(epoch: int) -> str:
     return f"checkpoint_e{epoch:05d}"
 
 
+AUTOENCODER = "autoencoder_"
+
+
+def autoencoder_name(number: int) -> str:
+    """Return the name under which a sparse autoencoder is kept beside the weights of its network, from 1.
+
+    Example:
+        >>> autoencoder_name(1)
+        'autoencoder_1'
+    """
+    return f"{AUTOENCODER}{number}"
+
+
 RESUME = "resume"
 """Under this name a training keeps what it goes on from after an interruption."""
 

@@ -10,6 +10,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.train_set_completion.loop import train_set_completion
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
 from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
+from paribus.experiments.history import checkpoint_table, history_figure, history_table
 from paribus.models.state import state_digest
 from paribus.results.schema import Aggregates
 from paribus.training.loops.workspace import checkpoint_name, cpu_state
@@ -40,7 +41,7 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
             recorder.metric(name, getattr(entry, name), step=entry.epoch)
 
     def hand_over() -> None:
-        recorder.table(shared.history_table([dataclasses.asdict(entry) for entry in seen], HISTORY_COLUMNS))
+        recorder.table(history_table([dataclasses.asdict(entry) for entry in seen], HISTORY_COLUMNS))
 
     try:
         run = train_set_completion(
@@ -62,17 +63,17 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
     hand_over()
     if run.resumed_from is not None:
         recorder.warn(f"training was interrupted and taken up again after epoch {run.resumed_from}")
-    recorder.table(shared.checkpoint_table(run.best_epoch))
+    recorder.table(checkpoint_table(run.best_epoch, shared.CHOSEN))
     name = checkpoint_name(run.best_epoch)
     recorder.workspace.save(name, {"model": cpu_state(network), "epoch": run.best_epoch})
     recorder.workspace.publish(name)
     recorder.figure(
-        shared.history_figure(
+        history_figure(
             "figure_loss", "val_loss", "Loss on held-out builds", "Lower is better.", x="epoch", ylabel="loss"
         )
     )
     recorder.figure(
-        shared.history_figure(
+        history_figure(
             "figure_recall",
             "recall",
             "Removed tokens found again",
