@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +44,10 @@ class Patches(ActFactor):
     labels: tuple[str, ...] = ("as it is", "patched")
     null_name: str = "donors at random"
 
+    def parts(self, executor: Executor, rows: Ints) -> tuple[Patches, ...]:
+        """Return the patches that a row each is made of; ``rows`` are the contexts that may be fitted on."""
+        return (self,)
+
     @property
     def sites(self) -> tuple[str, ...]:  # type: ignore[override]
         """The site of the place."""
@@ -76,13 +80,18 @@ class Patches(ActFactor):
 
     def _grafts(self, donors: Ints, columns: Ints) -> list[Intervention]:
         """Return one graft into ``columns [b]`` for each row of ``donors [m, b]``; every donor is run once."""
+        found = list(self._donated(donors, columns))
+        channels = torch.arange(found[0].shape[1] if found else 0)
+        return [self.place.within(Graft(channels, values), columns) for values in found]
+
+    def _donated(self, donors: Ints, columns: Ints) -> Iterator[Tensor]:
+        """Yield what each row of ``donors [m, b]`` gives to ``columns [b]``: ``[b, k, *positions]``."""
         some, where = np.unique(donors, return_inverse=True)
         if some[0] < 0:
             raise DataError(f"patch at {self.name}: a context has no donor")
         values: Tensor = self.place.part(self.executor.values(self.sites[0], some), some)
-        channels = torch.arange(values.shape[1])
-        where = where.reshape(donors.shape)
-        return [self.place.within(Graft(channels, values[torch.from_numpy(row)]), columns) for row in where]
+        for row in where.reshape(donors.shape):
+            yield values[torch.from_numpy(row)]
 
 
 def bind(factor: spec.Patch, to: Binding) -> Patches:

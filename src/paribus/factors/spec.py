@@ -193,3 +193,29 @@ class Patch(NetworkFactor, kind="factor/patch"):
         """Refuse a split that is missing or not asked for."""
         if (self.donors == "split") != (self.split is not None):
             raise ConfigError("Patch.split: belongs to donors=split, which needs it")
+
+
+@dataclass(frozen=True)
+class PatchAlong(Patch, kind="factor/patch_along"):
+    """Gives a context what another one has along one direction of the place, and apart what is read of that direction.
+
+    At the input of a linear map (``mlp.down_proj.input``, ``fc.input``) the part of the direction that the map reads
+    and the part that it does not are patched by themselves: where the first does less than half of what the whole
+    direction does, the table says ``illusion``.
+
+    Example:
+        >>> PatchAlong(along="probe").target
+        'label'
+    """
+
+    work: ClassVar[str] = "paribus.factors._patch_along"
+
+    along: str = field("mean_difference", choices=DIRECTIONS, help="How the direction is found.")
+    target: str = field("label", choices=TARGETS, help="What it tells apart.")
+    values: list[float] = field([], help="The vector itself, for along=given.")
+
+    def check(self) -> None:
+        """Refuse a vector that is missing or not asked for."""
+        super().check()
+        if (self.along == "given") != bool(self.values):
+            raise ConfigError("PatchAlong.values: belongs to along=given, which needs it")

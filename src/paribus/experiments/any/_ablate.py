@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Ints
+from paribus.experiments.any._constant import CONSTANT, constant_units
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._map import WHERE, draw_map
 from paribus.experiments.any._ranking import ranked
@@ -22,6 +23,9 @@ from paribus.measure.factor import Units
 from paribus.methods.ablate import Ablated, ablate
 from paribus.results.schema import BANDS, Aggregates, Figure
 
+REMARK = {
+    "remark": "constant here: the unit's value does not differ between contexts, so that this ablation cannot show it",
+}
 COLUMNS = {
     "k": "units taken away together",
     "rank": "place of the unit in the order found on contexts that are not reported, from 1; for sets the last of them",
@@ -49,6 +53,9 @@ def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregat
         kind, name, base = at.kind, units.name, float(found.means[0])
         parts.append(Part(at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name))
     named = {name: said for name, said in WHERE.items() if name in parts[0].rows[0]}
+    if any("remark" in row for part in parts for row in part.rows):
+        parts = [replace(part, rows=[{"remark": "", **row} for row in part.rows]) for part in parts]
+        named |= REMARK
     to = Reported(setup, recorder, kind, rows, {**COLUMNS, **named})
     frame = effects(to, parts, what=f"One row per checkpoint and set of {name} taken away.")
     _figure(recorder, name, kind, frame)
@@ -79,6 +86,10 @@ def _measured(
     units = units.fit(at.executor, rows.fit)
     order = ranked(setup, at, units, rows)
     labels, off = _sets(experiment, units, order)
+    constant = constant_units(units, at.executor, rows.reported)
+    for label, row in zip(labels, off, strict=True):
+        if constant[row].all():
+            label["remark"] = CONSTANT
     n_null, rng = setup.stats.n_null, setup.rng("ablate")
     found = ablate(at.executor, units, off, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
     return units, labels, found

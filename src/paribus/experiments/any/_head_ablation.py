@@ -7,6 +7,7 @@ import pandas as pd
 
 from paribus.arrays import Bools, Ints
 from paribus.engine.short_names import layer_of
+from paribus.experiments.any._constant import CONSTANT, constant_units
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, rows_of
@@ -22,7 +23,6 @@ from paribus.methods.ablate import Ablated, ablate, singles
 from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure
 
 EVERY_LAYER = "L*.heads"
-CONSTANT = "constant here"
 COLUMNS = {
     "layer": "layer of the head, from 0",
     "head": "its number in the layer",
@@ -85,7 +85,7 @@ class _Measuring:
         found = self._ablated(singles(len(self.names)), self.rows.reported, 0)
         rank = np.empty(len(self.names), np.int64)
         rank[order] = np.arange(len(rank)) + 1
-        constant = self._constant()
+        constant = constant_units(self.units, self.at.executor, self.rows.reported)
         labels = [
             {
                 "level": name,
@@ -132,27 +132,6 @@ class _Measuring:
             return [(self.units.layer(index), head) for index, head in self.units.heads]
         layer = layer_of(self.units.sites[0]) or 0
         return [(layer, int(name.rpartition(" ")[2])) for name in self.names]
-
-    def _constant(self) -> Bools:
-        """Return which heads this ablation leaves as they are, as their value never differs in these contexts ``[k]``.
-
-        A donor's value is that of the same position, so only contexts count; a mean is one over positions too.
-        """
-        if self.ablation == "zero":
-            return np.zeros(len(self.names), bool)
-        together = self.ablation == "mean"
-        ranges = self.at.executor.ranges_at(self.units.sites, self.rows.reported, over_positions=together)
-        largest = max(float(found.max()) for found in ranges.values())
-        return np.array([ranges[site][channels].max() <= 1e-6 * largest for site, channels in self._channels()])
-
-    def _channels(self) -> list[tuple[str, list[int]]]:
-        if isinstance(self.units, LayeredHeads):
-            size = self.units.size
-            return [
-                (self.units.sites[index], list(range(head * size, (head + 1) * size)))
-                for index, head in self.units.heads
-            ]
-        return [(self.units.sites[0], list(group)) for group in self.units.groups]
 
 
 def _units(experiment: HeadAblation, setup: NetworkSetup, executor: Executor, ablation: str) -> LayeredHeads | Channels:

@@ -18,14 +18,16 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._patch import Patches
+from paribus.factors._patch_along import READ, UNREAD, AlongPatches
 from paribus.factors.spec import Patch as PatchFactor
+from paribus.factors.spec import PatchAlong
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.methods.patch import Patched, patch
 from paribus.results.columns import interval
 from paribus.results.schema import BANDS, Aggregates, Figure
 from paribus.stats.clusters import joined
-from paribus.stats.ratios import ratios_to
+from paribus.stats.ratios import Ratios, ratios_to
 
 COLUMNS = {
     "direction": "where values come from, and what they are put into",
@@ -36,6 +38,17 @@ COLUMNS = {
     **interval("share", "its 95 % interval over clusters"),
     "share_high": "upper end of that interval",
 }
+ALONG = {
+    "along": "the direction that values are given along, or the part of it that the next linear map reads, or does not",
+    "share_read": "effect of the part that is read, by itself, over that of the direction; missing where the latter is "
+    "not established",
+    **interval("share_read", "its 95 % interval over clusters"),
+    "share_read_high": "upper end of that interval",
+    "remark": "illusion: of the direction's effect less than half is left where only what is read of it is patched",
+}
+ILLUSION = "illusion"
+NOT_TOLD = "not told apart: the place is not the input of a linear map"
+UNDECIDED = "undecided: the interval of share_read holds one half"
 
 
 @dataclass(frozen=True)
@@ -68,12 +81,15 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     kind, base = "", float("nan")
     for at in at_checkpoints(experiment, setup, recorder):
         for way in ways:
-            found = _measured(experiment, setup, at, way, recorder)
+            patches = _patches(experiment, setup, at.executor, way)
+            found = _measured(patches, setup, at, way, experiment, recorder)
             kind, base = at.kind, found.base
-            labels = _labels(setup, at, experiment, way, found)
+            labels = _labels(setup, at, way, patches, found)
+            _judge(setup, patches, found, labels, recorder)
             parts.append(Part(at.epoch, labels, found.sums, found.means, found.null, found.null_name))
             _say_unmoved(recorder, labels, found)
     named = {name: said for name, said in WHERE.items() if name in parts[0].rows[0]}
+    named |= ALONG if isinstance(experiment.factor, PatchAlong) else {}
     to = Reported(setup, recorder, kind, ways[0].rows, {**COLUMNS, **named})
     frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
     caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of donors at random."
@@ -91,19 +107,40 @@ def effect_vector(experiment: Patch, setup: NetworkSetup, recorder: Recorder) ->
     setup = without_nulls(setup)
     ways = _ways(experiment, setup)
     (at,) = at_checkpoints(experiment, setup, recorder)
-    sums = joined([_measured(experiment, setup, at, way, recorder).sums for way in ways])
+    sums = joined(
+        [
+            _measured(_patches(experiment, setup, at.executor, way), setup, at, way, experiment, recorder).sums
+            for way in ways
+        ]
+    )
     labels = [f"{place}, {way.name}" if len(ways) > 1 else place for way in ways for place in experiment.at()]
     return vector_of(at, ways[0].rows, labels, sums, recorder)
 
 
 def promised(experiment: Patch, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
+    """Return what is known of that vector beforehand.
+
+    Raises:
+        ConfigError: If directions are patched: how many parts each has is only known afterwards.
+    """
+    if isinstance(experiment.factor, PatchAlong):
+        raise ConfigError("experiment.target.factor: patch_along has no vector of effects to compare; use factor=patch")
     ways = _ways(experiment, setup)
     return promise(experiment, setup, ways[0].rows, len(ways) * len(experiment.at()))
 
 
-def _measured(experiment: Patch, setup: NetworkSetup, at: At, way: _Way, recorder: Recorder) -> Patched:
-    patches = [_bound(experiment, setup, at.executor, way, place) for place in experiment.at()]
+def _patches(experiment: Patch, setup: NetworkSetup, executor: Executor, way: _Way) -> list[Patches]:
+    """Return what is patched, a row each, named as it was asked for: places, or directions and their parts."""
+    found: list[Patches] = []
+    for text in experiment.at():
+        bound = replace(_bound(experiment, setup, executor, way, text), name=text)
+        found += bound.parts(executor, way.rows.fit)
+    return found
+
+
+def _measured(
+    patches: list[Patches], setup: NetworkSetup, at: At, way: _Way, experiment: Patch, recorder: Recorder
+) -> Patched:
     return patch(
         at.executor,
         patches,
@@ -118,7 +155,7 @@ def _measured(experiment: Patch, setup: NetworkSetup, at: At, way: _Way, recorde
 
 
 def _ways(experiment: Patch, setup: NetworkSetup) -> list[_Way]:
-    rows = rows_of(experiment, setup, fitted=False)
+    rows = rows_of(experiment, setup, fitted=isinstance(experiment.factor, PatchAlong))
     factor = experiment.factor
     if factor.donors != "split":
         return [_Way(factor, rows, f"{factor.donors} -> {rows.said}")]
@@ -146,7 +183,7 @@ def _bound(experiment: Patch, setup: NetworkSetup, executor: Executor, way: _Way
     return found
 
 
-def _labels(setup: NetworkSetup, at: At, experiment: Patch, way: _Way, found: Patched) -> list[dict[str, object]]:
+def _labels(setup: NetworkSetup, at: At, way: _Way, patches: list[Patches], found: Patched) -> list[dict[str, object]]:
     share = ratios_to(
         found.total,
         found.sums,
@@ -155,8 +192,9 @@ def _labels(setup: NetworkSetup, at: At, experiment: Patch, way: _Way, found: Pa
         otherwise="donors and contexts do not differ in the readout",
     )
     labels: list[dict[str, object]] = []
-    places = [Place.parse(place_of(text, at.executor)) for text in experiment.at()]
-    for row, (text, place, named) in enumerate(zip(experiment.at(), places, parts_of(places), strict=True)):
+    texts = [one.name for one in patches]
+    places = [Place.parse(place_of(text, at.executor)) for text in texts]
+    for row, (text, place, named) in enumerate(zip(texts, places, parts_of(places), strict=True)):
         labels.append(
             {
                 "level": str(place) if text == AUTO else text,
@@ -172,6 +210,45 @@ def _labels(setup: NetworkSetup, at: At, experiment: Patch, way: _Way, found: Pa
             }
         )
     return labels
+
+
+def _judge(
+    setup: NetworkSetup, patches: list[Patches], found: Patched, labels: list[dict[str, object]], recorder: Recorder
+) -> None:
+    """Say of directions whether what they do is done by the part of them that is read."""
+    for row, (one, label) in enumerate(zip(patches, labels, strict=True)):
+        if not isinstance(one, AlongPatches):
+            continue
+        label |= {"level": f"{label['level']}, {one.along}", "along": one.along, "remark": ""}
+        if one.along in (READ, UNREAD):
+            continue
+        if row + 1 == len(patches) or getattr(patches[row + 1], "along", "") not in (READ, UNREAD):
+            label["remark"] = NOT_TOLD
+            continue
+        share = _share_read(setup, patches, found, row)
+        ends = {"": share.value[0], "_low": share.low[0], "_high": share.high[0]}
+        label |= {f"share_read{end}": float(value) for end, value in ends.items()}
+        label["share_read_method"] = share.method
+        if share.high[0] < 0.5:
+            label["remark"] = ILLUSION
+            recorder.warn(
+                f"{label['level']}: an illusion. Of its effect {share.value[0]:.0%} "
+                f"[{share.low[0]:.0%}, {share.high[0]:.0%}] is left where only the part that is read is patched: the "
+                "direction gets its size from a part that nothing reads."
+            )
+        elif share.low[0] <= 0.5:
+            label["remark"] = UNDECIDED
+
+
+def _share_read(setup: NetworkSetup, patches: list[Patches], found: Patched, row: int) -> Ratios:
+    """Return the effect of the part that is read over that of the direction in ``row``; 0 where nothing of it is."""
+    whole = found.sums.rows(np.array([row]))
+    part = found.sums.rows(np.array([row + 1]))
+    if getattr(patches[row + 1], "along", "") != READ:
+        part = replace(part, sums=np.zeros_like(part.sums))
+    return ratios_to(
+        whole, part, spec=setup.stats, rng=setup.rng("share_read"), otherwise="the direction's effect is too small"
+    )
 
 
 def _say_unmoved(recorder: Recorder, labels: list[dict[str, object]], found: Patched) -> None:
