@@ -22,10 +22,11 @@ from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.subject import SubjectPlugin
 from paribus.experiments.train_sae import TrainSAE
 from paribus.models.autoencoders import sae_from_state
+from paribus.models.handed import HandedModel
 from paribus.models.loading import fit_state, start_from, weights_in
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.results.values import plain
-from paribus.spec import BuildsNetwork
+from paribus.spec import BuildsNetwork, is_own
 from paribus.subjects.kind import Kind
 from paribus.tracking.identity import canonical, digest
 
@@ -186,8 +187,46 @@ def _as_trained(kind: Kind, asked: Asked, data: Any) -> Any:
     return kind.encoded(known[-1], data)
 
 
+@dataclasses.dataclass
+class Start:
+    """A network with its starting weights, which the jobs of a process share.
+
+    Attributes:
+        network: The network.
+        seed: The seed that weights of it were drawn from; None where files gave all of them.
+    """
+
+    network: nn.Module
+    seed: int | None
+
+
 def network(kind: Kind, asked: Asked, data: Any) -> nn.Module:
-    """Return the network with its starting weights, drawn from the run's seed where no file gives them.
+    """Return the network with its starting weights; one that nothing trains is shared by the jobs of this process.
+
+    Its files are read once. It is made anew where a training is going to change it or has changed it, and where code
+    that is not ours makes it or works on it.
+
+    Raises:
+        ParibusError: As :func:`built`.
+    """
+    node: Any = asked.nodes.get("model")
+    ours = all(is_own(type(each).__module__) for each in (node, asked.experiment)) and not isinstance(node, HandedModel)
+    if not ours or isinstance(node, Foreign) or asked.trained is not None or asked.experiment.produces_model:
+        return built(kind, asked, data)[0]
+
+    def make() -> Start:
+        made, drawn = built(kind, asked, data)
+        return Start(made, asked.seed if drawn else None)
+
+    stated = {"model": asked.shared.key(node), "device": asked.basics["device"], **plain(data.provided())}
+    start: Start = asked.shared.model(digest({"start": canonical(stated)}), make)
+    if start.seed not in (None, asked.seed):
+        start.network, start.seed = built(kind, asked, data)[0], asked.seed
+    return start.network
+
+
+def built(kind: Kind, asked: Asked, data: Any) -> tuple[nn.Module, bool]:
+    """Return the network with its starting weights, and whether any of them were drawn from the run's seed.
 
     That of a trained model is built as in its training: what it draws besides its weights is the same again. A maker
     gets those arguments that it takes of what the data provide (``data.provided()``) and of ``generator``.
@@ -203,6 +242,7 @@ def network(kind: Kind, asked: Asked, data: Any) -> nn.Module:
     source = asked.trained
     seed = asked.seed if source is None else source.network_seed  # what a state dict does not hold
     generator = seeds.torch_rng(seed, "model")
+    untouched = generator.get_state()
     if isinstance(node, Foreign):
         node.refuse_unprovided((*provided, "generator"), "model", kind.subject)
         with torch.random.fork_rng(devices=[]):  # a foreign constructor draws from the global state
@@ -224,7 +264,8 @@ def network(kind: Kind, asked: Asked, data: Any) -> nn.Module:
         raise ConfigError(f"model: its _target_ made a {type(model).__name__}, not a torch.nn.Module")
     if isinstance(node, Foreign):
         start_from(model, node.weights, node.leave_out)
-    return model
+    all_read = bool(getattr(node, "weights", None)) and not getattr(node, "leave_out", ())
+    return model, not all_read and not torch.equal(generator.get_state(), untouched)
 
 
 def _refuse_unmet(asked: Asked, data: Any) -> None:

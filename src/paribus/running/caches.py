@@ -1,11 +1,11 @@
-"""What the jobs of one process share: data sets and trained models that were loaded before, the latest few of each."""
+"""What the jobs of one process share: data, networks and weights that were loaded before, the latest few of each."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,14 +19,25 @@ from paribus.engine.cache import FeatureCache
 from paribus.errors import ExperimentError
 from paribus.running.contents import fingerprint
 
+BYTES = 2 << 30
+"""How much is kept of each kind, in each process."""
+
 
 class Latest:
-    """The most recently used values by key, at most ``size`` of them."""
+    """The most recently used values by key: at most ``size`` of them, and what is over ``limit`` bytes goes.
 
-    def __init__(self, size: int) -> None:
+    The latest one is kept however large it is, until another one is to be made.
+    """
+
+    def __init__(self, size: int, limit: int = BYTES) -> None:
         """Start empty."""
-        self._size = size
+        self._size, self._limit = size, limit
         self._kept: OrderedDict[Hashable, tuple[Any, Opened]] = OrderedDict()
+
+    @property
+    def held(self) -> int:
+        """How many bytes the arrays and weights of all that is kept have."""
+        return sum(array_bytes(value) for value, _ in self._kept.values())
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what is kept under ``key``, made where it is not; the files it was made from count as read anyhow."""
@@ -35,10 +46,12 @@ class Latest:
             value, opened = self._kept[key]
             again(opened)
             return value
+        while self._kept and self.held > self._limit:  # before there are two that are too large for one process
+            self._kept.popitem(last=False)
         with recording() as opened:
             value = make()
         self._kept[key] = (value, opened)
-        while len(self._kept) > self._size:
+        while len(self._kept) > self._size or (len(self._kept) > 1 and self.held > self._limit):
             self._kept.popitem(last=False)
         return value
 
@@ -57,6 +70,8 @@ class Latest:
 
 data_sets = Latest(6)
 models = Latest(4)
+checkpoints = Latest(64)
+"""Weights that trainings kept, as they were read; whoever takes some gets a copy."""
 
 
 def load_data(node: Any) -> Any:
@@ -97,6 +112,31 @@ def _stamps() -> dict[Hashable, dict[str, str]]:
     }
 
 
+def array_bytes(value: Any, depth: int = 3) -> int:
+    """Return the bytes of the arrays, tensors and weights in an object; what is nested deeper counts as nothing.
+
+    Example:
+        >>> array_bytes({"x": np.zeros(3), "y": [Tensor([1.0])], "z": nn.Linear(2, 1)})
+        40
+    """
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, nn.Module):
+        return sum(array_bytes(weight) for weight in value.state_dict().values())
+    if not depth or isinstance(value, type):
+        return 0
+    parts: Iterable[Any] = ()
+    if isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    elif hasattr(value, "__dict__"):
+        parts = vars(value).values()
+    return sum(array_bytes(part, depth - 1) for part in parts)
+
+
 def _arrays(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "biufc":
@@ -119,4 +159,5 @@ def clear() -> None:
     """Forget everything that jobs of this process share, features included."""
     data_sets.clear()
     models.clear()
+    checkpoints.clear()
     FeatureCache.shared().clear()

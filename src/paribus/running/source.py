@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from paribus import digests
 from paribus.config.aliases import today
 from paribus.errors import CheckpointError
 from paribus.experiments.checkpoints import Checkpoints
+from paribus.running import caches
 from paribus.running.contents import fingerprint, without_start
 from paribus.running.workspace import read_state
 from paribus.training.loops.workspace import AUTOENCODER
@@ -122,8 +125,11 @@ class ModelSource:
         network = fingerprint(without_start(self.architecture))
 
         def load(epoch: int) -> Mapping[str, Any]:
-            weights: Mapping[str, Any] = self.epoch_state(epoch)["model"]
-            return weights
+            kept: Mapping[str, Any] = caches.checkpoints.get(content(epoch), lambda: read(epoch))
+            return {name: value.clone() if isinstance(value, Tensor) else value for name, value in kept.items()}
+
+        def read(epoch: int) -> Any:
+            return self.epoch_state(epoch)["model"]
 
         best = {choice: epoch for choice, epoch in self.best.items() if epoch in epochs}
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import importlib.util
+import io
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +48,7 @@ def load(files: Sequence[Path], family: str, where: str, n_tokens: int) -> Any:
         CheckpointError: If a package is missing, or the files cannot be read or lack weights.
         ConfigError: If it knows fewer tokens.
     """
-    key = (family, *((str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+    key = (family, *(_stamp(file) for file in files))
     network = _latest.get(key)
     if network is None:
         network = _read(files, family, where)
@@ -56,6 +59,12 @@ def load(files: Sequence[Path], family: str, where: str, n_tokens: int) -> Any:
     if n_tokens > known:
         raise ConfigError(f"{where}: knows {known} tokens, the data use {n_tokens}")
     return copy.deepcopy(network) if key in _latest else network
+
+
+def _stamp(file: Path) -> tuple[str, int, int, int, int]:
+    """Return what changes with a file: also where another one of the same size and time takes its place."""
+    now = file.stat()
+    return str(file.resolve()), now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_size
 
 
 def _read(files: Sequence[Path], family: str, where: str) -> Any:
@@ -69,15 +78,16 @@ def _read(files: Sequence[Path], family: str, where: str) -> Any:
     logging.getLogger("transformers").setLevel(logging.ERROR)  # it speaks of what nobody asked here
     transformers.utils.logging.disable_progress_bar()
     try:
-        network, report = maker.from_pretrained(
-            files[0].parent,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            attn_implementation="eager",  # its pattern can be read
-            output_loading_info=True,
-            **given,
-        )
+        with _bars_on_terminals_only():
+            network, report = maker.from_pretrained(
+                files[0].parent,
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                attn_implementation="eager",  # its pattern can be read
+                output_loading_info=True,
+                **given,
+            )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{where}: cannot be read ({first})") from error
@@ -86,3 +96,13 @@ def _read(files: Sequence[Path], family: str, where: str) -> Any:
         raise CheckpointError(f"{where}: lacks weights of {', '.join(missing[:8])}")
     network.config.use_cache = False
     return network.eval()
+
+
+@contextlib.contextmanager
+def _bars_on_terminals_only() -> Iterator[None]:
+    """Keep the bars of a loading that goes on out of logs; what is wrong is raised, not printed."""
+    if sys.stderr.isatty():
+        yield
+        return
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
