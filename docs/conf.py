@@ -47,7 +47,7 @@ NAVIGATION: dict[str, dict[str, list[str]]] = {
     "index": {
         "Start here": ["tutorial", "concepts"],
         "The studies": ["reading_the_shortcut_study", "experiments/index"],
-        "Many runs": ["sweeps", "store"],
+        "Many runs": ["sweeps", "gallery", "store"],
         "Your own network, data, subject": ["extending", "own_subject", "images", "tables", "specs"],
         "How far to trust it": ["calibration", "performance", "verify"],
         "Reference": ["reference/index", "api/index"],

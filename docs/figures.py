@@ -84,10 +84,12 @@ def draw(result: Result, name: str, file: Path) -> None:
     from PIL import Image
 
     from paribus.figures import style
+    from paribus.figures.about import about
     from paribus.figures.draw import draw as drawing
 
     (figure,) = [figure for figure in result.figures if figure.name == name]
-    drawn = drawing(figure, {table: kept.frame for table, kept in result.tables.items()})
+    frames = {table: kept.frame for table, kept in result.tables.items()}
+    drawn = drawing(figure, frames, about=about(result))
     buffer = io.BytesIO()
     with style.styled():
         FigureCanvasAgg(drawn)

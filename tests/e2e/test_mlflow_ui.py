@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import importlib.util
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from importlib.metadata import entry_points
@@ -22,12 +18,10 @@ from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 from paribus.tracking.views import LATEST_FLAT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
-    "--disable-background-networking", "--disable-sync", "--window-size=2600,1300",
-]  # fmt: skip
+_SPEC = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
+browsing = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(browsing)
+Browser, answers, free_port, wait_for = browsing.Browser, browsing.answers, browsing.free_port, browsing.wait_for
 STUDY, DOSES = "looked_at", "doses"
 SEEDS = (1, 2)
 MAKE = f"""
@@ -42,110 +36,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture(scope="module", autouse=True)
 def installed():
-    """Skip where there is no browser; where everything is tested, that is a failure."""
-    if CHROMIUM and DRIVER:
-        return
-    missing = "chromium and chromedriver are not installed (apt-get install chromium chromium-driver)"
-    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return response.status == 200
-    except OSError:
-        return False
-
-
-def wait_for(condition, what: str, seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.3)
-
-
-class Browser:
-    """Chromium, driven over the WebDriver protocol (JSON over HTTP)."""
-
-    def __init__(self, profile: Path, shots: Path) -> None:
-        port = free_port()
-        self._base = f"http://127.0.0.1:{port}"
-        self._shots = shots
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen([DRIVER, f"--port={port}"], **quiet)
-        self._session = ""
-        try:
-            wait_for(lambda: answers(f"{self._base}/status"), "chromedriver", 30)
-            options = {"binary": CHROMIUM, "args": [*FLAGS, f"--user-data-dir={profile}"]}
-            asked = {"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}
-            self._session = f"/session/{self._call('POST', '/session', asked)['sessionId']}"
-        except BaseException:
-            self.close()
-            raise
-
-    def _call(self, method: str, path: str, body: dict | None = None):
-        data = json.dumps(body or {}).encode() if method == "POST" else None
-        request = urllib.request.Request(self._base + path, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=120) as response:
-            return json.load(response)["value"]
-
-    def script(self, text: str):
-        return self._call("POST", f"{self._session}/execute/sync", {"script": text, "args": []})
-
-    def text(self) -> str:
-        return self.script("return document.body ? document.body.innerText : ''")
-
-    def open(self, url: str, *words: str) -> str:
-        """Open a page, wait until it shows all words, and return its text."""
-        self._call("POST", f"{self._session}/url", {"url": "about:blank"})  # the UI's pages differ after the # only
-        self._call("POST", f"{self._session}/url", {"url": url})
-        wait_for(lambda: all(word in self.text() for word in words), f"{words} on {url}")
-        return self.text()
-
-    def click(self, text: str) -> None:
-        """Click the link with this text, once it is there."""
-        found = f"[...document.querySelectorAll('a')].find(link => link.innerText.trim() === {json.dumps(text)})"
-        wait_for(lambda: self.script(f"return Boolean({found})"), f"a link {text!r}")
-        self.script(f"{found}.click()")
-
-    def columns(self) -> list[str]:
-        """Return the heads of the run list's columns, from left to right."""
-        return self.script(
-            """
-            const heads = [...document.querySelectorAll('.ag-header-cell')];
-            const left = head => head.getBoundingClientRect().left;
-            return heads.sort((a, b) => left(a) - left(b)).map(head => head.innerText.trim());
-            """
-        )
-
-    def curves(self, metric: str) -> dict[str, list[float]]:
-        """Return the curves that the page draws of a metric: the steps of each, by the name of its run."""
-        return self.script(
-            f"""
-            const plots = [...document.querySelectorAll('.js-plotly-plot')].filter(plot => plot.data);
-            const found = plots.find(plot => plot.data.some(trace => trace.metricKey === {json.dumps(metric)}));
-            return found ? Object.fromEntries(found.data.map(trace => [trace.name, Array.from(trace.x)])) : {{}};
-            """
-        )
-
-    def shot(self, name: str) -> Path:
-        path = self._shots / f"{name}.png"
-        path.write_bytes(base64.b64decode(self._call("GET", f"{self._session}/screenshot")))
-        return path
-
-    def close(self) -> None:
-        try:
-            if self._session:
-                self._call("DELETE", self._session)
-        finally:
-            self._process.terminate()
-            self._process.wait(timeout=20)
+    """Skip where there is no browser."""
+    browsing.need_browser()
 
 
 @pytest.fixture(scope="module")

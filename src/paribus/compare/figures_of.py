@@ -111,7 +111,7 @@ def _cells(experiment: Compare, note: str) -> Figure:
 def _curves(experiment: Compare, table: pd.DataFrame, confidence: float, note: str) -> Figure:
     several = table["curve"].nunique() > 1
     roles = {"x": "level", "y": "mean", "group": "line", **INTERVAL}
-    options = {"xlabel": _levels(experiment), "ylabel": "mean over units", "band_edges": True, **_noted(note)}
+    options = {"xlabel": _levels(experiment), "ylabel": "mean over units", **_noted(note)}
     if several:
         roles["panel"] = "curve"
         options["share_y"] = False

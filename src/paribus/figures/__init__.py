@@ -12,8 +12,9 @@ median and quantiles of a named null (grey; name it with the option ``null_label
 marker; ``panel`` one panel for each value, side by side; ``n`` counts printed beside a row.
 
 Options every kind takes: ``xlabel``, ``ylabel``, ``xlim`` and ``ylim`` (``[low, high]``; otherwise the axes fit the
-data), ``width`` and ``height`` (inches), ``legend`` (false hides it), ``names`` (mapping of raw values to what is shown
-for them, e.g. ``{"probe": "probe rows"}``, applied to groups, panels and labels), ``note`` (a line under the figure).
+data), ``least_span`` (the least that the axis of values spans, so that noise does not fill it), ``width``, ``height``
+(inches), ``legend`` (false hides it), ``names`` (mapping of raw values to what is shown for them, e.g. ``{"probe":
+"probe rows"}``, applied to groups, panels and labels), ``note`` (a line under the figure).
 
 ======================== ============================================= =============================================
 kind                     roles                                         options

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -32,9 +33,13 @@ def grid(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with ``n`` panels, row by row; at most three side by side unless asked."""
     across = min(n, n_columns or (2 if n == 4 else 3))
+    asked = request.option("width")
+    if asked is not None:
+        across = max(1, min(across, int(float(asked) / style.LEAST_PANEL)))
     down = math.ceil(n / across)
-    width = request.option("width", across * panel_size[0] + (1.6 if n == 1 else 0.8))
-    height = request.option("height", down * panel_size[1] + 0.5)
+    width = float(asked or across * panel_size[0] + (1.6 if n == 1 else 0.8))
+    tall = panel_size[1] * min(1.0, max(0.62, width / across / panel_size[0]))
+    height = request.option("height", down * tall + 0.5)
     fig = style.blank_figure(width, height)
     axes = fig.subplots(down, across, squeeze=False, sharex=share_x, sharey=share_y).ravel().tolist()
     for spare in axes[n:]:
@@ -56,7 +61,10 @@ def no_data(ax: Axes, text: str = "no data yet") -> None:
 def heading(fig: Figure, text: str) -> None:
     """Write the title of a figure at its upper left, wrapped to its width."""
     if text:
-        wrapped = textwrap.fill(" ".join(text.split()), max(20, int(fig.get_figwidth() * 10.5)), max_lines=3)
+        per_inch = 120.0 / float(mpl.rcParams["figure.titlesize"])
+        lines = [" ".join(line.split()) for line in text.splitlines()]
+        wide = max(20, int(fig.get_figwidth() * per_inch))
+        wrapped = "\n".join(textwrap.fill(line, wide, max_lines=3) for line in lines)
         fig.suptitle(wrapped, x=0.012, ha="left", color=style.INK)
 
 
@@ -72,8 +80,10 @@ def note(fig: Figure, text: str) -> None:
         return
     known = getattr(fig, "_supxlabel", None)
     before = " ".join(known.get_text().split()) if known is not None else ""
-    width = max(30, int(fig.get_figwidth() * 14.5))
-    fig.supxlabel(textwrap.fill(f"{before}  {text}".strip(), width), x=0.012, ha="left", fontsize=8, color=style.QUIET)
+    narrow = style.small()
+    width = max(30, int(fig.get_figwidth() * (17.0 if narrow else 14.5)))
+    wrapped = textwrap.fill(f"{before}  {text}".strip(), width)
+    fig.supxlabel(wrapped, x=0.012, ha="left", fontsize=6.5 if narrow else 8, color=style.QUIET)
 
 
 def legend(
@@ -83,8 +93,15 @@ def legend(
     *,
     title: str | None = None,
 ) -> None:
-    """Put a legend to the right of ``ax``, where it hides no data; the layout makes room for it."""
+    """Put a legend to the right of ``ax``, where it hides no data, or under a narrow figure; the layout makes room."""
     if not handles or not request.option("legend", True):
+        return
+    if request.narrow:
+        fig = ax.get_figure()
+        assert isinstance(fig, Figure)
+        longest = max(len(str(handle.get_label())) for handle in handles)
+        columns = max(1, min(3, int(fig.get_figwidth() / (0.45 + 0.062 * longest))))
+        fig.legend(handles=list(handles), loc="outside lower left", title=title, alignment="left", ncols=columns)
         return
     ax.legend(
         handles=list(handles),
@@ -122,8 +139,13 @@ def reference_lines(ax: Axes, value: Any, which: str) -> list[Line2D]:
     return handles
 
 
-def band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colour: str, alpha: float) -> None:
-    """Shade an interval over ``x``; nothing where an end is missing. A lone point gets a bar instead."""
+def band(
+    ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colour: str, alpha: float, line: Any = "-"
+) -> None:
+    """Shade an interval over ``x``; nothing where an end is missing. A lone point gets a bar instead.
+
+    Its ends are drawn in the style of its line, which tells it from others where colour is lost.
+    """
     if low is None or high is None:
         return
     there = np.isfinite(low) & np.isfinite(high) & np.isfinite(x)
@@ -131,19 +153,64 @@ def band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colour: s
         ax.vlines(x[there], low[there], high[there], color=colour, alpha=min(1.0, alpha * 3), linewidth=3, zorder=1.8)
     elif there.any():
         ax.fill_between(x, low, high, where=there.tolist(), color=colour, alpha=alpha, linewidth=0, zorder=1.8)
+        for end in (low, high):
+            ax.plot(
+                x, np.where(there, end, np.nan), color=colour, alpha=0.75, linewidth=0.7, linestyle=line, zorder=1.9
+            )
+
+
+def null_look(colour: str = style.NULL) -> dict[str, Any]:
+    """Return how a null is filled: grey and hatched, as nothing else is."""
+    return {"facecolor": (colour, 0.28), "edgecolor": (colour, 0.85), "hatch": style.NULL_HATCH, "linewidth": 0}
+
+
+def null_band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colour: str = style.NULL) -> None:
+    """Draw the middle of a null over ``x``; a lone point gets a bar instead."""
+    if low is None or high is None:
+        return
+    there = np.isfinite(low) & np.isfinite(high) & np.isfinite(x)
+    if there.sum() == 1:
+        ax.vlines(x[there], low[there], high[there], color=colour, alpha=0.6, linewidth=5, zorder=1.5)
+    elif there.any():
+        ax.fill_between(x, low, high, where=there.tolist(), zorder=1.5, **null_look(colour))
 
 
 def null_patch(request: Request, default: str = "null, 95 %") -> Patch:
     """Return the legend entry of a null band."""
-    return Patch(facecolor=style.NULL, alpha=0.35, linewidth=0, label=str(request.option("null_label", default)))
+    return Patch(label=str(request.option("null_label", default)), **null_look())
 
 
-def limits(request: Request, ax: Axes) -> None:
-    """Apply ``xlim`` and ``ylim`` where they are given."""
+NOISE = 1e-6
+"""Values as small as this are rounding; an axis is not stretched for them."""
+
+
+def limits(request: Request, ax: Axes, values: str = "y") -> None:
+    """Apply ``xlim`` and ``ylim`` where they are given; else see that the axis of values does not stretch noise.
+
+    Args:
+        request: The options; ``least_span`` is the least that the axis of values spans.
+        ax: The panel.
+        values: The axis of the values, ``x`` or ``y``.
+    """
+    if request.options.get(f"{values}lim") is None:
+        widen(ax, values, float(request.option("least_span", 0.0)))
     if (x := request.option("xlim")) is not None:
         ax.set_xlim(float(x[0]), float(x[1]))
     if (y := request.option("ylim")) is not None:
         ax.set_ylim(float(y[0]), float(y[1]))
+
+
+def widen(ax: Axes, which: str, least: float) -> None:
+    """Let a linear axis span at least so much, and never show rounding about 0 at full height."""
+    get, put = (ax.get_xlim, ax.set_xlim) if which == "x" else (ax.get_ylim, ax.set_ylim)
+    if (ax.get_xscale() if which == "x" else ax.get_yscale()) != "linear":
+        return
+    low, high = sorted(get())
+    if max(abs(low), abs(high)) < NOISE:
+        least = max(least, 0.1)
+    if high - low < least:
+        middle = (low + high) / 2
+        put(middle - least / 2, middle + least / 2)
 
 
 def scale(ax: Axes, which: str, wanted: Any, values: Floats) -> None:
@@ -174,13 +241,18 @@ def scale(ax: Axes, which: str, wanted: Any, values: Floats) -> None:
 def categories(ax: Axes, shown: Sequence[str], which: str) -> None:
     """Label an axis with categories at 0, 1, 2, ...; long or many labels are turned or thinned."""
     n = len(shown)
-    step = max(1, math.ceil(n / (30 if which == "x" else 60)))
+    figure_width = ax.get_figure().get_figwidth()  # type: ignore[union-attr]
+    narrow = style.small()
+    width = ax.get_position().width * figure_width * (0.45 if narrow else 1.0)  # labels and colour bars take their part
+    most = max(3, int(width / 0.125)) if narrow else 30
+    step = max(1, math.ceil(n / (min(30, most) if which == "x" else 60)))
     places = list(range(0, n, step))
     texts = [shown[i] for i in places]
-    size = 8.5 if n <= 24 else 7.0
+    size = 6.5 if narrow else 8.5 if n <= 24 else 7.0
     if which == "x":
-        width = ax.get_position().width * ax.get_figure().get_figwidth()  # type: ignore[union-attr]
-        crowded = sum(map(len, texts)) * 0.085 > max(1.0, width * 0.9)
+        per_letter = 0.066 if narrow else 0.085
+        widest = max(map(len, texts), default=0) * len(texts)
+        crowded = sum(map(len, texts)) * per_letter > max(0.8, width * 0.9) or widest * per_letter > 0.85 * width
         ax.set_xticks(places, texts, rotation=45 if crowded else 0, ha="right" if crowded else "center", fontsize=size)
         if crowded:
             for text in ax.get_xticklabels():

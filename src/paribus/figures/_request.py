@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats
-from paribus.figures.style import shorten
+from paribus.figures.style import NARROW, shorten
 
-COMMON_OPTIONS = ("xlabel", "ylabel", "xlim", "ylim", "width", "height", "legend", "names", "note")
+COMMON_OPTIONS = ("xlabel", "ylabel", "xlim", "ylim", "least_span", "width", "height", "legend", "names", "note")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,21 @@ class Request:
             return f"{value:g}"
         text = str(value)
         return shorten(names.get(text, text), limit)
+
+    def panel(self, value: object, limit: int = 90) -> str:
+        """Return the title of the panel of a value; a number is told with what it is: ``epoch 15``."""
+        text, column = self.shown(value, limit), self.one("panel")
+        named: Mapping[Any, str] = self.option("names", {})
+        if column is None or isinstance(value, str) or value in named:
+            return text
+        what = column.replace("_", " ")
+        return f"{what} {text}" if column == "epoch" else f"{what} = {text}"
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the figure is as wide as a column of print."""
+        width = self.options.get("width")
+        return width is not None and float(width) < NARROW
 
     def label(self, option: str, role: str) -> str:
         """Return an axis label: the option, or the role's column with spaces for underscores."""

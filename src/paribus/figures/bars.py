@@ -41,7 +41,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         has_null |= _Bars(request, ax, bool(lying), labels, groups).draw(rows)
         if key is not None:
-            _panels.panel_title(ax, request.shown(key, 90))
+            _panels.panel_title(ax, request.panel(key))
         value_label = request.label("xlabel" if lying and "ylabel" not in request.options else "ylabel", "value")
         if lying:
             ax.set_xlabel(value_label)
@@ -88,7 +88,7 @@ class _Bars:
             _panels.scale(ax, "x", request.option("logx", False), values)
         if not np.isfinite(values).any():
             ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET)
-        _panels.limits(request, ax)
+        _panels.limits(request, ax, "x" if self.lying else "y")
         return has_null
 
     def _draw_group(self, index: int, part: pd.DataFrame) -> bool:
@@ -127,7 +127,7 @@ class _Bars:
         if low is None or high is None:
             return False
         there = np.isfinite(low) & np.isfinite(high)
-        look: dict[str, Any] = {"color": style.NULL, "alpha": 0.55, "linewidth": 0, "zorder": 3}
+        look: dict[str, Any] = {**_panels.null_look(), "zorder": 3}
         if self.lying:
             self.ax.barh(places[there], (high - low)[there], half, left=low[there], **look)
         else:

@@ -18,7 +18,6 @@ REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "group", "style", "panel", "null", "null_low", "null_high")
 OPTIONS = (
     "null_label", "hline", "vline", "logx", "logy", "labels", "markers", "share_y", "panel_columns", "max_groups",
-    "band_edges",
 )  # fmt: skip
 
 
@@ -37,7 +36,7 @@ def draw(request: Request) -> Figure:
     for (value, rows), ax in zip(sections, axes, strict=True):
         lines.draw(ax, rows, handles)
         if value is not None:
-            _panels.panel_title(ax, request.shown(value, 90))
+            _panels.panel_title(ax, request.panel(value))
         ax.set_xlabel(request.label("xlabel", "x"))
     across = len({round(ax.get_position().x0, 3) for ax in axes})
     for index, ax in enumerate(axes):
@@ -135,10 +134,7 @@ class _Lines:
         ax.plot(x, y, **look, markeredgecolor="white", markeredgewidth=0.6)
         if k < len(lows) and k < len(highs):
             low, high = table[lows[k]].to_numpy(float), table[highs[k]].to_numpy(float)
-            _panels.band(ax, x, low, high, look["color"], 0.18)
-            if self.request.option("band_edges"):  # without colour, the dashes tell whose band it is
-                for end in (low, high):
-                    ax.plot(x, end, color=look["color"], linestyle=look["linestyle"], linewidth=0.7, zorder=1.9)
+            _panels.band(ax, x, low, high, look["color"], 0.18, look["linestyle"])
             y = np.concatenate([y, low, high])
         return np.asarray(y, dtype=np.float64)
 
@@ -166,15 +162,23 @@ class _Lines:
             shade = style.NULL if value is None else style.colour(index)
             if low and high:
                 ends = piece[low].to_numpy(float), piece[high].to_numpy(float)
-                _panels.band(ax, x, *ends, style.NULL, 0.3 if value is None else 0.16)
+                _panels.null_band(ax, x, *ends)
                 if value is not None:
                     for end in ends:
                         ax.plot(x, end, color=shade, linewidth=0.7, linestyle=":", zorder=1.7)
             if middle:
-                ax.plot(x, piece[middle].to_numpy(float), color=style.QUIET, linewidth=1.0, linestyle=":", zorder=1.9)
+                self._middle(ax, x, piece[middle].to_numpy(float), shade, handles, banded=bool(low and high))
         if low and high and table[[low, high]].notna().all(axis=1).any():
             patch = _panels.null_patch(request)
             handles[str(patch.get_label())] = patch
+
+    def _middle(self, ax: Axes, x: Floats, y: Floats, shade: str, handles: dict[str, Any], *, banded: bool) -> None:
+        """Draw the middle of a null; where no band names the null, the line does."""
+        look: dict[str, Any] = {"color": shade, "linewidth": 1.1, "linestyle": (0, (1, 1.3)), "zorder": 1.9}
+        ax.plot(x, y, **look)
+        if not banded and np.isfinite(y).any():
+            text = str(self.request.option("null_label", "null"))
+            handles[text] = Line2D([], [], label=text, **{**look, "color": style.QUIET})
 
     def _entry(self, handles: dict[str, Any], group: Any, second: Any, column: str, look: dict[str, Any]) -> None:
         named = [self.request.shown(value) for value in (group, second) if value is not None]

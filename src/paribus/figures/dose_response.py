@@ -23,7 +23,8 @@ def draw(request: Request) -> Figure:
     """Draw the response on top; firing rate and number of contexts below it where their roles are declared."""
     firing, n = request.one("firing"), request.one("n")
     heights = [3.4] + [1.25] * (firing is not None) + [0.9] * (n is not None)
-    fig = style.blank_figure(request.option("width", 6.4), request.option("height", sum(heights) + 0.6))
+    width = float(request.option("width", 6.4))
+    fig = style.blank_figure(width, request.option("height", sum(heights) * min(1.0, max(0.7, width / 6.4)) + 0.6))
     axes = fig.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights).ravel().tolist()
     doses = _Doses(request)
     handles = doses.response(axes[0])
@@ -68,10 +69,10 @@ class _Doses:
             shade = style.colour(index)
             look: dict[str, Any] = {"linestyle": style.line(index) if len(self.sections) > 1 else "-"}
             ends = [numbers(rows, request.one(role)) for role in ("low", "high", "null_low", "null_high", "null")]
-            _panels.band(ax, x, ends[2], ends[3], style.NULL, 0.3)
+            _panels.null_band(ax, x, ends[2], ends[3])
             if ends[4] is not None:
                 ax.plot(x, ends[4], color=style.QUIET, linestyle=":", linewidth=1.0, zorder=1.9)
-            _panels.band(ax, x, ends[0], ends[1], shade, 0.2)
+            _panels.band(ax, x, ends[0], ends[1], shade, 0.2, look["linestyle"])
             ax.plot(x, y, color=shade, **look, zorder=3)
             own = self._own(rows)
             mark: dict[str, Any] = {"color": shade, "marker": style.marker(index), "linestyle": "None", "zorder": 4}

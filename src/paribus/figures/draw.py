@@ -22,7 +22,7 @@ from paribus.results.schema import Figure
 PARTS = ("REQUIRED", "OPTIONAL", "OPTIONS", "draw")
 """What a drawing from outside must have: roles it needs and may have, options, and the function that draws."""
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-_NOT_KINDS = frozenset({"draw", "save", "style"})
+_NOT_KINDS = frozenset({"about", "draw", "save", "style"})
 _FORMER: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, Any]]] = {
     "validation_histogram": ("histogram", {}, {"share": True}),
     "volcano": ("scatter", {"p": "y"}, {"y_is_p": True}),
@@ -52,12 +52,16 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if not name.startswith("_") and name not in _NOT_KINDS))
 
 
-def draw(figure: Figure, tables: Mapping[str, pd.DataFrame]) -> Drawing:
+def draw(figure: Figure, tables: Mapping[str, pd.DataFrame], *, about: str = "", width: float | None = None) -> Drawing:
     """Draw ``figure`` from ``tables``.
 
     Args:
         figure: The declaration.
         tables: The frames by table name; at least those that the figure names.
+        about: What it is about (data set, place, feature), a second line of the title; see
+            :func:`paribus.figures.about.about`.
+        width: Width in inches; None: what suits the drawing. Below 4.4, as in a column of print, panels stand under
+            each other, texts are smaller, and the legend stands below.
 
     Returns:
         A matplotlib figure that belongs to no window and no global state.
@@ -70,16 +74,21 @@ def draw(figure: Figure, tables: Mapping[str, pd.DataFrame]) -> Drawing:
     module = _kind(figure)
     frames = _frames(figure, tables)
     _check(figure, module, frames)
-    request = Request(tuple(frames), figure.columns, figure.options)
-    with style.styled():
+    options = figure.options if width is None else {**_without_size(figure.options), "width": width}
+    request = Request(tuple(frames), figure.columns, options)
+    with style.styled(width):
         if all(frame.empty for frame in frames) and not getattr(module, "DRAWS_EMPTY", False):
             made, axes = _panels.grid(request, 1)
             _panels.no_data(axes[0])
         else:
             made = module.draw(request)
-        _panels.heading(made, figure.title)
+        _panels.heading(made, "\n".join(filter(None, (figure.title, about))))
         _panels.note(made, str(request.option("note", "")))
     return made
+
+
+def _without_size(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in ("width", "height", "panel_columns")}
 
 
 def _as_today(figure: Figure) -> Figure:

@@ -36,7 +36,7 @@ def draw(request: Request) -> Figure:
         _rows.prepare(request, ax, labels)
         has_null |= _panel(request, ax, rows, labels, groups, index)
         if key is not None:
-            _panels.panel_title(ax, request.shown(key, 90))
+            _panels.panel_title(ax, request.panel(key))
         text = request.option_of("xlabel", index, request.label("xlabel", "value"))
         if (unit := request.one("unit")) is not None and len(rows):
             text = f"{text} ({request.shown(rows[unit].iloc[0], 60)})"
@@ -47,7 +47,7 @@ def draw(request: Request) -> Figure:
     if has_null:
         handles.append(_panels.null_patch(request))
     beside = len(groups) == 1 and (request.one("n") or _written(request)) or request.one("flag")
-    if handles and beside:
+    if handles and beside and not request.narrow:
         axes[0].legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
     else:
         _panels.legend(request, axes[min(len(axes), 3) - 1], handles)
@@ -112,7 +112,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, labels: list[Any], gr
             _rows.side_text(ax, place, _rows.counts_and_p(request, row, request.one("n"), _written(request)))
     _panels.reference_lines(ax, request.option_of("reference", panel, 0), "x")
     _panels.scale(ax, "x", request.option_of("logx", panel, False), shown)
-    _panels.limits(request, ax)
+    _panels.limits(request, ax, "x")
     return has_null
 
 
@@ -125,7 +125,7 @@ def _null(ax: Axes, place: float, ends: dict[str, Any], index: int, thickness: f
     drawn = _both(low, high, index)
     if drawn:
         width = max(high[index] - low[index], 1e-12)
-        ax.barh(place, width, thickness, left=low[index], color=style.NULL, alpha=0.35, linewidth=0, zorder=1.6)
+        ax.barh(place, width, thickness, left=low[index], zorder=1.6, **_panels.null_look())
     if middle is not None and np.isfinite(middle[index]):
         ax.vlines(
             middle[index], place - thickness / 2, place + thickness / 2, color=style.QUIET, linewidth=1.0, zorder=1.7

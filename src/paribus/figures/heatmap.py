@@ -24,6 +24,8 @@ OPTIONS = (
 )  # fmt: skip
 
 ANNOTATED_CELLS = 130
+ANNOTATED_WIDTH = 0.27
+"""Least width of a cell, inches, that has room for a number."""
 MOST_LEVELS = 120
 
 
@@ -48,7 +50,7 @@ def draw(request: Request) -> Figure:
         pool = np.concatenate([g.ravel() for g in shared]) if request.option("share_scale", True) else cells.ravel()
         label = request.option_of("value_label", index, column.replace("_", " "))
         _panel(request, ax, rows, cells, pool, (xs, ys), index, label)
-        titles = [request.shown(key)] if key is not None else []
+        titles = [request.panel(key, 38)] if key is not None else []
         if len(values) > 1:
             titles.append(label)
         _panels.panel_title(ax, ": ".join(titles))
@@ -128,7 +130,8 @@ def _panel(
     for row, column in zip(*np.nonzero(_flagged(request, "outline", rows, xs, ys)), strict=True):
         corner = (float(column) - 0.46, float(row) - 0.46)
         ax.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.4))
-    if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS):
+    room = ax.get_position().width * figure.get_figwidth() / max(1, len(xs))
+    if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS and room >= ANNOTATED_WIDTH):
         _annotate(ax, cells, image, request.option("format"), marks)
     else:
         for row, column in zip(*np.nonzero(marks & np.isfinite(cells)), strict=True):

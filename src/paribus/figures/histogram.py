@@ -36,7 +36,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, edges, handles)
         if key is not None:
-            _panels.panel_title(ax, request.shown(key, 90))
+            _panels.panel_title(ax, request.panel(key))
         ax.set_xlabel(request.label("xlabel", "value"))
     counted = "density" if request.option("density") else "share" if request.option("share") else "count"
     axes[0].set_ylabel(str(request.option("ylabel", counted)))
@@ -94,6 +94,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: Floats, handle
                 of = f" ({values.size})" if request.option("share", False) else ""
                 handles[text] = Patch(
                     facecolor=(shade, 0.3), edgecolor=shade, linestyle=line, linewidth=1.4,
+                    hatch=style.NULL_HATCH if null else None,
                     label=("null" if null and each is None else text) + of,
                 )  # fmt: skip
             index += 1
@@ -101,7 +102,8 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: Floats, handle
         _panels.no_data(ax)
         return
     mark_values(request, ax, handles)
-    _panels.limits(request, ax)
+    if request.options.get("xlim") is not None or request.options.get("ylim") is not None:
+        _panels.limits(request, ax)
 
 
 def _is_null(request: Request, group: Any) -> bool:
@@ -126,7 +128,10 @@ def _draw_one(ax: Axes, values: Floats, edges: Floats, look: tuple[str, Any], re
         "cumulative": bool(request.option("cumulative", False)),
     }  # fmt: skip
     shade, line = look
-    ax.hist(values, histtype="stepfilled", color=shade, alpha=0.25, linewidth=0, zorder=2, **shared)
+    fill: dict[str, Any] = (
+        _panels.null_look() if shade == style.NULL else {"color": shade, "alpha": 0.25, "linewidth": 0}
+    )
+    ax.hist(values, histtype="stepfilled", zorder=2, **fill, **shared)
     ax.hist(values, histtype="step", color=shade, linestyle=line, linewidth=1.4, zorder=3, **shared)
 
 
@@ -146,6 +151,6 @@ def mark_values(request: Request, ax: Axes, handles: dict[str, Any]) -> None:
         text = f"{label} = {style.number(float(at))}"
         handles[text] = Line2D([], [], color=style.INK, linewidth=1.5, linestyle=dashes, label=text)
     if (interval := request.option("interval")) is not None:
-        ax.axvspan(float(interval[0]), float(interval[1]), color=style.NULL, alpha=0.25, linewidth=0, zorder=0.5)
+        ax.axvspan(float(interval[0]), float(interval[1]), zorder=0.5, **_panels.null_look())
         text = str(request.option("interval_label", "95 % of the null"))
-        handles[text] = Patch(facecolor=style.NULL, alpha=0.25, linewidth=0, label=text)
+        handles[text] = Patch(label=text, **_panels.null_look())

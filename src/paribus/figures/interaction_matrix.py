@@ -17,6 +17,8 @@ from paribus.figures._request import Request, numbers, parts
 REQUIRED = ("a", "b", "value")
 OPTIONAL = ("p", "label", "panel")
 OPTIONS = ("alpha", "symmetric", "value_label", "max_rows", "annotate", "format", "order")
+LEAST_CELL = 0.36
+"""Least width of a cell, inches, that has room for a number and a word."""
 
 
 def draw(request: Request) -> Figure:
@@ -33,7 +35,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, names, reach or 1.0)
         if key is not None:
-            _panels.panel_title(ax, request.shown(key, 90))
+            _panels.panel_title(ax, request.panel(key))
     if request.one("p"):
         _panels.note(fig, f"* {request.need('p').replace('_', ' ')} ≤ {float(request.option('alpha', 0.05)):g}.")
     _panels.note(fig, "Grey: not measured.")
@@ -68,7 +70,8 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], rea
     label, alpha = request.one("label"), float(request.option("alpha", 0.05))
     words = rows[label].tolist() if label else [None] * len(rows)
     wanted = request.option("annotate", "auto")
-    show = wanted is True or (wanted == "auto" and len(names) <= 12)
+    room = ax.get_position().width * ax.get_figure().get_figwidth() / max(1, len(names))  # type: ignore[union-attr]
+    show = wanted is True or (wanted == "auto" and len(names) <= 12 and room >= LEAST_CELL)
     pattern = request.option("format")
     ends = zip(rows[request.need("a")], rows[request.need("b")], strict=True)
     for index, (a, b) in enumerate(ends):

@@ -31,7 +31,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, handles)
         if key is not None:
-            _panels.panel_title(ax, request.shown(key, 90))
+            _panels.panel_title(ax, request.panel(key))
         ax.set_xlabel(request.label("xlabel", "x"))
     axes[0].set_ylabel(request.label("ylabel", "y"))
     _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))

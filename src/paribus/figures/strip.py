@@ -36,7 +36,7 @@ def draw(request: Request) -> Figure:
     for (key, rows), ax in zip(sections, axes, strict=True):
         _panel(request, ax, rows, _bars(request, rows, key, categories), categories, handles)
         if key is not None:
-            _panels.panel_title(ax, request.shown(key, 90))
+            _panels.panel_title(ax, request.panel(key))
         if (unit := request.one("unit")) is not None and len(rows):
             ax.set_ylabel(request.shown(rows[unit].iloc[0], 60))
     if request.one("unit") is None:
@@ -151,6 +151,6 @@ def _null(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, Any
     low, high = numbers(rows, request.one("null_low")), numbers(rows, request.one("null_high"))
     if low is None or high is None or not (np.isfinite(low) & np.isfinite(high)).any():
         return
-    ax.axhspan(float(np.nanmean(low)), float(np.nanmean(high)), color=style.NULL, alpha=0.3, linewidth=0, zorder=1)
+    ax.axhspan(float(np.nanmean(low)), float(np.nanmean(high)), zorder=1, **_panels.null_look())
     patch = _panels.null_patch(request)
     handles[str(patch.get_label())] = patch

@@ -20,6 +20,8 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 NULL = "#9A9A9A"
 """Grey of every null distribution."""
+NULL_HATCH = "////"
+"""What sets a null apart from intervals where colour is lost, as in print."""
 INK = "#222222"
 QUIET = "#5F5F5F"
 SEQUENTIAL = "cividis"
@@ -29,6 +31,10 @@ BLANK = "#ECECEC"
 
 PANEL = (4.6, 3.4)
 """Width and height of one panel, inches."""
+NARROW = 4.4
+"""Width of a figure, inches, below which its texts are smaller and its legend stands under it: a column of print."""
+LEAST_PANEL = 2.3
+"""Least width of a panel beside others, inches."""
 DPI = 180
 
 SETTINGS: Any = {
@@ -71,13 +77,38 @@ SETTINGS: Any = {
 }
 
 
+SMALL: Any = {
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 7.8,
+    "figure.titlesize": 8.2,
+    "font.size": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.6,
+    "xtick.labelsize": 6.8,
+    "ytick.labelsize": 6.8,
+}
+"""What is smaller in a figure as wide as a column of print."""
+
+
 @contextlib.contextmanager
-def styled() -> Iterator[None]:
-    """Draw or save in the style of the house; matplotlib's own settings are restored afterwards."""
-    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+def styled(width: float | None = None) -> Iterator[None]:
+    """Draw or save in the style of the house; matplotlib's own settings are restored afterwards.
+
+    Args:
+        width: Width of the figure in inches, where it is asked for; texts are smaller below :data:`NARROW`.
+    """
+    narrow = SMALL if width is not None and width < NARROW else {}
+    with mpl.rc_context({**SETTINGS, **narrow}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         warnings.filterwarnings("ignore", message=r".*constrained_layout not applied.*")
         yield
+
+
+def small() -> bool:
+    """Return whether texts are those of a figure as wide as a column of print."""
+    return bool(float(mpl.rcParams["font.size"]) <= SMALL["font.size"])
 
 
 def colour(index: int) -> str:

@@ -7,7 +7,11 @@ import hashlib
 
 CSS = """
 :root { --ink: #1d2329; --quiet: #5b6670; --line: #dfe3e6; --paper: #ffffff; --wash: #f5f7f8; --blue: #0072b2;
-  --warn: #8a4b00; --warn-wash: #fff4e2; --bad: #9b1c1c; --bad-wash: #fdecec; }
+  --warn: #8a4b00; --warn-wash: #fff4e2; --bad: #9b1c1c; --bad-wash: #fdecec; --link: #00629b; --edge: #7d8790;
+  --hover: #f3f8fb; color-scheme: light dark; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ec; --quiet: #a9b3bc; --line: #3a434b; --paper: #171b1f;
+  --wash: #21272d; --blue: #6cb8e6; --warn: #f0c48a; --warn-wash: #35280f; --bad: #f2a3a3; --bad-wash: #3a1a1a;
+  --link: #7cc4f0; --edge: #8a949d; --hover: #232b32; } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--wash); color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI",
@@ -39,25 +43,30 @@ p { margin: 6px 0; }
 .card .value { font-size: 19px; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .card .interval { color: var(--quiet); font-size: 13px; font-variant-numeric: tabular-nums; }
 figure { margin: 20px 0 30px; }
-figure img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px; display: block; }
+figure img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px; display: block;
+  background: #fff; }
 figcaption { font-size: 13.5px; color: var(--quiet); margin-top: 7px; max-width: 860px; }
 figcaption b { color: var(--ink); }
 .scroll { overflow-x: auto; max-height: 520px; overflow-y: auto; border: 1px solid var(--line); border-radius: 4px; }
 table { border-collapse: collapse; font-size: 13px; width: 100%; }
-th, td { padding: 4px 10px; text-align: left; border-bottom: 1px solid #edf0f2; white-space: nowrap; }
+th, td { padding: 4px 10px; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.wide { white-space: normal; overflow-wrap: anywhere; min-width: 220px; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 thead th { position: sticky; top: 0; background: var(--wash); font-weight: 600; z-index: 1; }
 thead th button { all: unset; cursor: pointer; } thead th button:focus-visible { outline: 2px solid var(--blue); }
 th[aria-sort=ascending] button::after { content: " \\25B2"; font-size: 9px; }
 th[aria-sort=descending] button::after { content: " \\25BC"; font-size: 9px; }
-tbody tr:hover { background: #f3f8fb; }
-details { margin: 8px 0; } summary { cursor: pointer; color: var(--blue); font-size: 13.5px; }
+tbody tr:hover { background: var(--hover); }
+details { margin: 8px 0; } summary { cursor: pointer; color: var(--link); font-size: 13.5px; }
 pre { background: var(--wash); border: 1px solid var(--line); border-radius: 4px; padding: 10px 14px; overflow-x: auto;
   font: 12.5px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; margin: 8px 0; }
 pre.command { white-space: pre-wrap; overflow-wrap: anywhere; }
 dl { margin: 8px 0; font-size: 13px; } dt { font-weight: 600; } dd { margin: 0 0 4px 18px; color: var(--quiet); }
-nav { font-size: 13.5px; margin: 14px 0 0; } nav a { color: var(--blue); text-decoration: none; margin-right: 16px; }
+nav { font-size: 13.5px; margin: 14px 0 0; } nav a { color: var(--link); text-decoration: none; margin-right: 16px; }
+a { color: var(--link); } ul.related { padding-left: 20px; font-size: 14px; }
+ul.related li { margin: 2px 0; overflow-wrap: anywhere; }
+.scroll:focus-visible { outline: 3px solid var(--link); }
+@media (max-width: 640px) { main { padding: 18px 14px 40px; } }
 @media print { body { background: none; } main { max-width: none; padding: 0; }
   .scroll { max-height: none; overflow: visible; }
   figure, .card { break-inside: avoid; } }

@@ -62,7 +62,12 @@ def _nested(value: Any) -> str:
         for row in rows[:MAX_ROWS]
     )
     more = f'<p class="quiet">{MAX_ROWS} of {len(rows)} are shown.</p>' if len(rows) > MAX_ROWS else ""
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>{more}'
+    return f"{_scrolled(f'<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>')}{more}"
+
+
+def _scrolled(table: str) -> str:
+    """Return a table in a box that scrolls, by the keyboard too."""
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="table, scrolls">{table}</div>'
 
 
 def _as_row(value: Any) -> dict[str, Any]:
@@ -136,9 +141,7 @@ def _grid(frame: pd.DataFrame, meanings: Mapping[str, str], sortable: bool) -> s
         rows.append(f"<tr>{_cell(number_of, True)}{cells}</tr>")
     heads = f'<th class="number" title="what sentences name a row by">{_button("row", sortable)}</th>{heads}'
     kind = ' class="sortable"' if sortable else ""
-    return (
-        f'<div class="scroll"><table{kind}><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
+    return _scrolled(f"<table{kind}><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
 
 
 def _button(name: object, sortable: bool) -> str:
@@ -183,7 +186,7 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> str:
         multi = isinstance(value, str) and "\n" in value
         shown = f"<pre>{escape(short(value, 20_000))}</pre>" if multi else escape(short(value, 2_000))
         made.append(f'<tr><td>{escape(name)}</td><td class="wide">{shown}</td></tr>')
-    return f'<div class="scroll"><table><tbody>{"".join(made)}</tbody></table></div>' if made else ""
+    return _scrolled(f"<table><tbody>{''.join(made)}</tbody></table>") if made else ""
 
 
 def folded(title: str, mapping: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.figures.save import png_bytes
 from paribus.report import _parts
@@ -89,15 +90,15 @@ def _facts(result: Result) -> str:
 
 def _figures(result: Result) -> str:
     frames = {name: table.frame for name, table in result.tables.items()}
-    drawn = "".join(_parts.figure(each, _png(each, frames)) for each in result.figures[:MOST_FIGURES])
+    drawn = "".join(_parts.figure(each, _png(each, frames, about(result))) for each in result.figures[:MOST_FIGURES])
     rest = [each.name for each in result.figures[MOST_FIGURES:]]
     more = f'<p class="quiet">Further figures, in report.html of the run: {escape(", ".join(rest))}</p>' if rest else ""
     return drawn + more
 
 
-def _png(figure: Figure, frames: Mapping[str, Any]) -> bytes | None:
+def _png(figure: Figure, frames: Mapping[str, Any], told: str) -> bytes | None:
     try:
-        return png_bytes(draw(figure, frames))
+        return png_bytes(draw(figure, frames, about=told))
     except Exception:  # as in a run: a drawing that fails must not hide the numbers
         return None
 

@@ -50,13 +50,17 @@ GATHERS = "results"
 """Subject of a result that gathers others."""
 
 
-def render(result: Result, figures: Mapping[str, bytes], *, command: str | None = None) -> str:
+def render(
+    result: Result, figures: Mapping[str, bytes], *, command: str | None = None, before: str = "", after: str = ""
+) -> str:
     """Return the page about ``result``.
 
     Args:
         result: What was found.
         figures: PNG bytes by figure name; a declared figure that is missing here is said to be missing.
         command: The command that repeats the run, if known.
+        before: Finished HTML above it, such as a link to where it belongs.
+        after: Finished HTML before its provenance.
 
     Returns:
         A complete HTML document without external resources.
@@ -70,6 +74,7 @@ def render(result: Result, figures: Mapping[str, bytes], *, command: str | None 
     """
     title = f"{result.experiment_type}" + (f": {result.feature}" if result.feature else "")
     sections = [
+        before,
         _head(result, title),
         _failure(result),
         _parts.box("warn", "Warnings", result.diagnostics.warnings),
@@ -77,6 +82,7 @@ def render(result: Result, figures: Mapping[str, bytes], *, command: str | None 
         _figures(result, figures),
         _tables(result),
         f'<h2 id="diagnostics">Diagnostics</h2>{_parts.diagnostics(result.diagnostics)}',
+        after,
         _origin(result, command),
     ]
     return (

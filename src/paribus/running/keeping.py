@@ -13,6 +13,7 @@ import torch
 
 from paribus.config.settings import PDF, PNG
 from paribus.experiments.asked import label
+from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.report.page import render
@@ -125,7 +126,7 @@ def draw_figures(
     warnings = []
     for figure in result.figures:
         try:
-            made = draw(figure, frames)
+            made = draw(figure, frames, about=about(result))
             found = in_formats(made, [*dict.fromkeys((PNG, *formats))])
         except Exception as error:  # a drawing that fails must not cost the numbers
             log.warning("figure %s could not be drawn: %s", figure.name, error)

@@ -11,6 +11,7 @@ from paribus.cli.found import found_run
 from paribus.cli.store import tracking_spec
 from paribus.config.settings import PDF, PNG
 from paribus.errors import ConfigError, DataError, nearest
+from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.results.files import write_bytes
@@ -20,12 +21,15 @@ from paribus.tracking.store import open_store
 if TYPE_CHECKING:
     from paribus.results.schema import Result
 
+CM_PER_INCH = 2.54
+LEAST_CM, MOST_CM = 6.0, 60.0
 SUMMARY = "draws a run's figures again, from its stored tables, into a folder"
 USAGE = """
-paribus figures RUN OUT [--formats png,pdf] [tracking=... tracking.folder=DIR]
+paribus figures RUN OUT [--formats png,pdf] [--width CM] [tracking=... tracking.folder=DIR]
 
 RUN is the id of a run, its first digits, or latest. Its figures are drawn into the folder OUT as PNG and PDF; the run
-itself is not touched. A file that is there already is replaced.
+itself is not touched. A file that is there already is replaced. With --width they are drawn as wide as they are to be
+printed, such as 8.5 for one column: smaller texts, panels and legend under each other.
 """
 
 
@@ -39,18 +43,22 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("run", nargs="?")
     parser.add_argument("out", nargs="?")
     parser.add_argument("--formats", default=f"{PNG},{PDF}")
+    parser.add_argument("--width", type=float)
     parser.store_options()
     asked = parser.take(arguments)
     if asked.run is None or asked.out is None or "=" in asked.run or "=" in asked.out:
         raise ConfigError("figures: wants a run and a folder (paribus figures RUN OUT; paribus runs lists the runs)")
     formats = _formats(asked.formats)
+    if asked.width is not None and not LEAST_CM <= asked.width <= MOST_CM:
+        raise ConfigError(f"figures: --width wants {LEAST_CM:g} to {MOST_CM:g} cm, got {asked.width:g}")
     spec = tracking_spec(asked.overrides, asked.config_dir)
     if not has_runs(spec):
         raise ConfigError(f"figures: there are no runs yet: no {database(spec)}")
 
     store = open_store(spec, writing=False)
     one = found_run("figures", store, asked.run)
-    for path in drawn(store.result(one.run_id), Path(asked.out), formats):
+    inches = None if asked.width is None else asked.width / CM_PER_INCH
+    for path in drawn(store.result(one.run_id), Path(asked.out), formats, inches):
         print(path)
     return 0
 
@@ -65,8 +73,8 @@ def _formats(text: str) -> tuple[str, ...]:
     return found
 
 
-def drawn(result: Result, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Draw the figures of a result into a folder and return the files.
+def drawn(result: Result, folder: Path, formats: Sequence[str], width: float | None = None) -> list[Path]:
+    """Draw the figures of a result into a folder, so many inches wide where it is asked, and return the files.
 
     Raises:
         ConfigError: If it has none.
@@ -78,7 +86,7 @@ def drawn(result: Result, folder: Path, formats: Sequence[str]) -> list[Path]:
     frames = {name: table.frame for name, table in result.tables.items()}
     written: list[Path] = []
     for figure in result.figures:
-        for name, content in in_formats(draw(figure, frames), formats).items():
+        for name, content in in_formats(draw(figure, frames, about=about(result), width=width), formats).items():
             try:
                 written.append(write_bytes(folder / f"{figure.name}.{name}", content))
             except OSError as error:

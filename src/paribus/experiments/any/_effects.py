@@ -179,6 +179,17 @@ def by_epoch(frame: pd.DataFrame, role: str) -> dict[str, str]:
     return {role: "checkpoint"} if "checkpoint" in frame else {}
 
 
+def null_called(frame: pd.DataFrame) -> str:
+    """Return what the null of a table is made of, for the legend of its figure.
+
+    Example:
+        >>> null_called(pd.DataFrame({"null": ["", "like units"]}))
+        'like units'
+    """
+    known = [str(name) for name in frame["null"] if name] if "null" in frame else []
+    return known[0] if known else "null"
+
+
 def named(epoch: int, several: bool) -> dict[str, str]:
     """Return the name of a checkpoint as a column, where there are several."""
     return {"checkpoint": f"epoch {epoch}"} if several else {}

@@ -92,7 +92,7 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     named |= ALONG if isinstance(experiment.factor, PatchAlong) else {}
     to = Reported(setup, recorder, kind, ways[0].rows, {**COLUMNS, **named})
     frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
-    caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of donors at random."
+    caption = "95 % intervals over clusters. Hatched: 2.5 to 97.5 % of donors at random."
     roles = {"label": "level", "value": "mean_delta", "group": "direction", **BANDS}
     looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 30}
     recorder.figure(

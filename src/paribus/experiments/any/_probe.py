@@ -68,7 +68,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         "null_high": "null_high", **by_epoch(frame, "group"),
     }  # fmt: skip
     drawn = Figure.of("forest", "effects", name="probe", **columns)
-    says = "95 % intervals over clusters. Grey: probes of permuted classes. What is read need not be used."
+    says = "95 % intervals over clusters. Hatched: probes of permuted classes. What is read need not be used."
     looks = {
         "xlabel": "accuracy above the most frequent class",
         "reference": 0,

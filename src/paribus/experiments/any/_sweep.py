@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from paribus.experiments.any._effects import COLUMNS, Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import COLUMNS, Part, Reported, by_epoch, effects, null_called, summed_up
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any._vector import vector_of, without_nulls
@@ -136,13 +136,23 @@ def _trend(found: Swept) -> dict[str, float | str]:
 
 
 def _figure(name: str, kind: str, frame: pd.DataFrame, *, by_dose: bool) -> Figure:
-    caption = "95 % intervals over clusters. Grey: 2.5 to 97.5 % of the null that the table names."
+    caption = "95 % intervals over clusters. Hatched: 2.5 to 97.5 % of the null that the table names."
     if by_dose:
         columns = {"x": "dose", "y": "mean_delta", **BANDS, **by_epoch(frame, "group")}
         return Figure.of("dose_response", "effects", name="sweep", **columns).titled(
-            f"Effect of {name}", caption, xlabel=name, ylabel=f"change of {kind}", hline=0, null_label="null"
+            f"Effect of {name}",
+            caption,
+            xlabel=name,
+            ylabel=f"change of {kind}",
+            hline=0,
+            null_label=null_called(frame),
         )
     columns = {"label": "level", "value": "mean_delta", **BANDS, **by_epoch(frame, "group")}
     return Figure.of("forest", "effects", name="sweep", **columns).titled(
-        f"Effect of {name}", caption, xlabel=f"change of {kind}", reference=0, null_label="null", max_rows=30
+        f"Effect of {name}",
+        caption,
+        xlabel=f"change of {kind}",
+        reference=0,
+        null_label=null_called(frame),
+        max_rows=30,
     )

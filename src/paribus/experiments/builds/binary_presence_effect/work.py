@@ -81,7 +81,7 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
     recorder.table(Table("binary_effects", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
     roles = {"label": "ability", "value": "mean_delta", "n": "n", "panel": "direction", **BANDS}
     drawn = Figure.of("forest", "binary_effects", **roles)
-    says = "Mean change of the activation with its interval; grey: the same edit's effect on like features."
+    says = "Mean change of the activation with its interval; hatched: the same edit's effect on like features."
     looks = {"xlabel": "change of activation", "null_label": "like features"}
     recorder.figure(drawn.titled("Adding and removing main-only abilities", says, **looks))
     if experiment.primary_family is not None:

@@ -111,7 +111,7 @@ def draw(experiment: DecoderOutputAnalysis, recorder: Recorder) -> None:
     """Declare the figures: every token by family and rung, and families against all latents."""
     null = {"null": "null_median", "null_low": "null_low", "null_high": "null_high"}
     drawn = Figure.of("bars", "family_effects", name="decoder_families", label="family", value="mean_centred", **null)
-    says = "Mean effect of the decoder column on the logits of a family's tokens; grey: all other latents."
+    says = "Mean effect of the decoder column on the logits of a family's tokens; hatched: all other latents."
     looks = {"ylabel": "logit per unit of activation", "null_label": "other latents", "sort": "value"}
     recorder.figure(drawn.titled("What the latent writes into the output, by family", says, **looks))
     drawn = Figure.of(

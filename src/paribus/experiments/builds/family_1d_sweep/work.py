@@ -195,7 +195,7 @@ def draw(
     }
     drawn = Figure.of("dose_response", "rung_deltas", name="dose_response", **roles)
     says = (
-        "Mean change of the activation against the baseline in the same contexts, with its interval; grey: the "
+        "Mean change of the activation against the baseline in the same contexts, with its interval; hatched: the "
         "same change of like features of this model, in this feature's sd."
     )
     looks = {

@@ -86,8 +86,8 @@ def _drivers(experiment: FeatureReport, recorder: Recorder, tokens: pd.DataFrame
     _hand(recorder, "drivers", says, kind, tokens)
     _hand(recorder, "top_drivers", "The tokens of the figure.", kind, tokens.head(experiment.top))
     says = (
-        "Each context with the token minus the same context at the next lower rung, with its interval; grey: "
-        "the middle 95 % of the same effect on like features of this model. What lies inside the grey is "
+        "Each context with the token minus the same context at the next lower rung, with its interval; hatched: "
+        "the middle 95 % of the same effect on like features of this model. What lies inside the hatched range is "
         "nothing special to this feature."
     )
     bands = BANDS if tokens["null_low"].notna().any() else INTERVAL

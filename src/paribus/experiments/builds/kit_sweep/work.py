@@ -144,7 +144,7 @@ def draw(experiment: KitSweep, recorder: Recorder, sort: str, observed: pd.DataF
     title = f"By {WORDS[sort]}: as used, and swapped into the same builds"
     caption = (
         "Left: mean over the weapons of the group against the other weapons (pooled; correlation). Right: "
-        "change when these weapons are swapped into the same builds; grey: the same for like features."
+        "change when these weapons are swapped into the same builds; hatched: the same for like features."
     )
     draw_contrast(recorder, both, TABLES[sort], "group", says, meaning, title, caption)
 

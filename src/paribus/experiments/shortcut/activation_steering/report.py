@@ -238,13 +238,21 @@ def _figure(recorder: Recorder, table: pd.DataFrame, shown: str) -> None:
         recorder.figure(drawn.titled(title, xlabel="α (sd along the direction)", ylabel="epoch", value_label=accuracy))
         return
     columns: dict[str, Any] = {
-        "x": "alpha", "y": own, "low": "ci_low", "high": "ci_high", "group": "direction",
+        "x": "alpha", "y": [own, "auroc"], "low": ["ci_low"], "high": ["ci_high"], "group": "direction",
         "null_low": "null_low", "null_high": "null_high",
     }  # fmt: skip
     if epochs > 1:
         columns["panel"] = "epoch"
         title += ", by epoch"
     drawn = Figure.of("curve", "sweep", name="steering", **columns)
-    says = "Band: 95 % interval over clusters. Grey: random isotropic directions of the same shift."
-    looks = {"xlabel": "α (sd along the direction)", "ylabel": accuracy, "null_label": "random directions", "vline": 0}
+    says = (
+        "Band: 95 % interval of accuracy over clusters. Hatched: accuracy along random isotropic directions, moved "
+        "as far. The AUROC stays where all margins shift alike."
+    )
+    looks: dict[str, Any] = {
+        "xlabel": "α (sd along the direction)",
+        "ylabel": f"{accuracy}, AUROC",
+        "labels": [accuracy, "AUROC"],
+    }
+    looks |= {"null_label": "random directions, accuracy", "vline": 0, "least_span": 0.1}
     recorder.figure(drawn.titled(title, says, **looks))

@@ -71,7 +71,7 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     with np.errstate(invalid="ignore", divide="ignore"):
         signed["in_sd"] = signed["delta"] / signed["margin_sd"]
     signed = signed.join(pd.DataFrame(measured.signed_in_sd))
-    _hand_over(styles, signed, recorder)
+    _hand_over(styles, signed, recorder, len(setup.contexts.output_names))
     pooled = signed[signed["split"] == measured.pooled_name]
     last = pooled.iloc[-1]
     at_last = styles[styles["epoch"] == last["epoch"]]
@@ -111,7 +111,7 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     )
 
 
-def _hand_over(styles: pd.DataFrame, signed: pd.DataFrame, recorder: Recorder) -> None:
+def _hand_over(styles: pd.DataFrame, signed: pd.DataFrame, recorder: Recorder, n_classes: int) -> None:
     says = "One row per checkpoint, split and style: the same contents as that scanner shows them."
     recorder.table(Table("styles", says, Evidence.INTERVENTIONAL, styles, STYLE_COLUMNS))
     says = "One row per checkpoint and split: how far a style pulls the margin to its paired class."
@@ -133,5 +133,6 @@ def _hand_over(styles: pd.DataFrame, signed: pd.DataFrame, recorder: Recorder) -
     by_style = {"label": "style", "panel": "split"}
     drawn = Figure.of("forest", "styles", name="margin_by_style", value="delta", **by_style, **INTERVAL)
     recorder.figure(drawn.titled(what, seen, xlabel="margin shift towards the positive class"))
+    chance: dict[str, Any] = {"reference": {f"chance of {n_classes} classes": 1 / n_classes}, "least_span": 0.2}
     drawn = Figure.of("forest", "styles", name="accuracy_by_style", value="head_acc", **by_style, **ends("head_acc_ci"))
-    recorder.figure(drawn.titled("Accuracy on the same contents in every style", xlabel="accuracy", reference=0.5))
+    recorder.figure(drawn.titled("Accuracy on the same contents in every style", xlabel="accuracy", **chance))

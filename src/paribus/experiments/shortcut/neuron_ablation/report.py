@@ -148,11 +148,18 @@ def _figures(recorder: Recorder, table: pd.DataFrame, last: pd.DataFrame, shown:
     change = f"change of {SPLIT_NAMES[shown]} accuracy"
     roles = {"x": "k", "y": "delta", "group": "ranking", "panel": "ablation", **BANDS}
     drawn = Figure.of("curve", "k_sweep_shown", name="k_sweep", **roles)
-    says = "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random sets of K units."
-    looks = {**options, "ylabel": change, "hline": 0, "null_label": "random units"}
+    says = "Band: 95 % interval over clusters. Hatched: 2.5 to 97.5 % of random sets of K units."
+    looks = {**options, "ylabel": change, "hline": 0, "null_label": "random units", "least_span": 0.1}
     recorder.figure(
         drawn.titled(f"Effect of ablating the top K units on {SPLIT_NAMES[shown]} accuracy{of}", says, **looks)
     )
+    drawn = Figure.of(
+        "curve", "k_sweep_shown", name="k_accuracy_and_auroc", x="k", y=["head_acc", "auroc"], group="ranking",
+        panel="ablation",
+    )  # fmt: skip
+    says = "The AUROC of the margin does not move with a threshold, accuracy does."
+    looks = {**options, "ylabel": "accuracy, AUROC", "labels": ["accuracy", "AUROC"], "least_span": 0.1}
+    recorder.figure(drawn.titled(f"{SPLIT_NAMES[shown]} accuracy and AUROC without the top K units{of}", says, **looks))
     leakage = table[(table["epoch"] == last["epoch"].iloc[0]) & (table["split"] == "id_val")]
     leakage = leakage[leakage["ablation"] == leakage["ablation"].iloc[0]] if len(leakage) else leakage
     if not len(leakage):
@@ -161,5 +168,5 @@ def _figures(recorder: Recorder, table: pd.DataFrame, last: pd.DataFrame, shown:
     recorder.table(Table("k_leakage", says, Evidence.INTERVENTIONAL, leakage.reset_index(drop=True), COLUMNS))
     drawn = Figure.of("curve", "k_leakage", x="k", y=["domain_probe_refit", "label_probe_refit"], panel="ranking")
     says = "Balanced accuracy on held-out id_val rows."
-    looks = {**options, "ylabel": "balanced accuracy", "labels": ["domain", "label"]}
+    looks = {**options, "ylabel": "balanced accuracy", "labels": ["domain", "label"], "least_span": 0.1}
     recorder.figure(drawn.titled(f"What a fresh probe still reads without the top K units{of}", says, **looks))

@@ -74,5 +74,6 @@ def _hand_over(frame: pd.DataFrame, recorder: Recorder) -> None:
         title = f"How well the {target} can be read, by layer and epoch"
         recorder.figure(drawn.titled(title, says, xlabel="epoch", ylabel="layer", **scale))
     drawn = Figure.of("curve", "probes", name="probe_curves", x="epoch", y="balanced_accuracy", group="layer", **read)
-    looks = {"ylabel": "balanced accuracy, held out", "null_label": "permuted targets", "logx": "auto"}
-    recorder.figure(drawn.titled("Linear probes of domain and label over training", CAPTION, xlabel="epoch", **looks))
+    scales: dict[str, Any] = {"logx": "auto", "least_span": 0.1, "null_label": "permuted targets"}
+    title, over = "Linear probes of domain and label over training", "balanced accuracy, held out"
+    recorder.figure(drawn.titled(title, CAPTION, xlabel="epoch", ylabel=over, **scales))

@@ -17,7 +17,7 @@ from paribus.experiments.shortcut._effects import MEANINGS, add_effects
 from paribus.experiments.shortcut._spec import SPLIT_NAMES
 from paribus.experiments.shortcut.subspace_ablation.spec import SubspaceAblation
 from paribus.results.evidence import Evidence
-from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table, ends
+from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
 from paribus.stats.intervals import SHARE_GAP
 
 COLUMNS = {
@@ -151,18 +151,31 @@ def _figures(recorder: Recorder, table: pd.DataFrame, trajectory: pd.DataFrame, 
         drawn = Figure.of("curve", "trajectory", name="ablation_trajectory", y=both, **over_training)
         says = "Accuracy moves with the threshold: read the AUROC in the table beside it."
         looks: dict[str, Any] = {"ylabel": f"{SPLIT_NAMES[shown]} accuracy", "labels": ["raw", "ablated"]}
+        looks["least_span"] = 0.1
         recorder.figure(drawn.titled("Accuracy with and without the domain's subspace", says, logx="auto", **looks))
         drawn = Figure.of("curve", "trajectory", name="ablation_effect", y="delta", **over_training, **BANDS)
-        says = "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random isotropic subspaces."
-        looks = {"logx": "auto", "ylabel": change, "hline": 0, "null_label": "random subspaces"}
+        says = "Band: 95 % interval over clusters. Hatched: 2.5 to 97.5 % of random isotropic subspaces."
+        looks = {"logx": "auto", "ylabel": change, "hline": 0, "null_label": "random subspaces", "least_span": 0.1}
+        looks["labels"] = ["ablation"]
         recorder.figure(drawn.titled("Effect of the ablation against random subspaces of the same rank", says, **looks))
+        of_ranking = ["auroc_raw", "auroc_ablated"]
+        drawn = Figure.of("curve", "trajectory", name="ablation_auroc_trajectory", y=of_ranking, **over_training)
+        looks = {"logx": "auto", "ylabel": "AUROC of the margin", "labels": ["raw", "ablated"], "least_span": 0.1}
+        says = "The AUROC does not move with a threshold."
+        recorder.figure(drawn.titled("AUROC with and without the domain's subspace", says, **looks))
         return
     roles = {"label": "method", "panel": "split"}
-    drawn = Figure.of("forest", "ablation", name="ablation_effect", value="delta", **roles, **BANDS)
-    says = "Grey: 2.5 to 97.5 % of random isotropic subspaces of the same rank; a place in it is not a p."
-    looks = {"xlabel": "change of accuracy", "reference": 0, "null_label": "random subspaces", "sort": False}
-    recorder.figure(drawn.titled("Effect of removing the domain's subspace on accuracy", says, **looks))
-    drawn = Figure.of("forest", "ablation", name="ablation_auroc", value="auroc_delta", **roles, **ends("auroc_ci"))
-    says = "The AUROC does not move with a threshold."
-    looks = {"xlabel": "change of AUROC", "reference": 0, "sort": False}
-    recorder.figure(drawn.titled("Effect of removing the domain's subspace on the ranking of margins", says, **looks))
+    paired: dict[str, Any] = {
+        "value": ["delta", "auroc_delta"],
+        "low": ["ci_low", "auroc_ci_low"],
+        "high": ["ci_high", "auroc_ci_high"],
+    }
+    nulls = {"null_low": ["null_low"], "null_high": ["null_high"]}
+    drawn = Figure.of("forest", "ablation", name="ablation_effect", **roles, **paired, **nulls)
+    says = (
+        "Bars: 95 % intervals over clusters. The AUROC does not move with a threshold. Hatched: 2.5 to 97.5 % of "
+        "the change of accuracy by random isotropic subspaces of the same rank; a place in it is not a p."
+    )
+    looks = {"xlabel": "change", "reference": 0, "null_label": "random subspaces, accuracy", "sort": False}
+    looks |= {"together": True, "labels": ["accuracy", "AUROC"], "least_span": 0.1}
+    recorder.figure(drawn.titled("Effect of removing the domain's subspace on accuracy and AUROC", says, **looks))

@@ -135,7 +135,7 @@ def _figures(recorder: Recorder, frame: pd.DataFrame, setup: NetworkSetup) -> No
                 tables=("isolation_shown",),
                 columns=roles,
                 title=f"{about} with one circle of the embedding kept or removed",
-                caption="Grey: 2.5 to 97.5 % of random subspaces of the same rank. Removing an isotropic plane does "
+                caption="Hatched: 2.5 to 97.5 % of random subspaces of the same rank. Removing an isotropic plane does "
                 "next to nothing, so only the other null says how special a circle is there.",
                 options={"ylabel": label, "reference": 0, "sort": False, "null_label": "random planes"},
             )

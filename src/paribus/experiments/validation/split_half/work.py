@@ -132,7 +132,9 @@ def tables(experiment: SplitHalf, recorder: Recorder, usable: Usable, found: Agr
         )
     )
     drawn = Figure.of("histogram", "split_correlations", name="split_half", value="r", group="kind")
-    says = f"Correlation of the effects of two halves for every split; grey: its mean over splits with {usable.null}."
+    says = (
+        f"Correlation of the effects of two halves, for every split; hatched: its mean over splits with {usable.null}."
+    )
     looks = {"share": True, "observed": found.statistic, "p": found.p, "null_group": "null"}
     recorder.figure(
         drawn.titled(
