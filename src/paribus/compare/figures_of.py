@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -111,7 +111,7 @@ def _cells(experiment: Compare, note: str) -> Figure:
 def _curves(experiment: Compare, table: pd.DataFrame, confidence: float, note: str) -> Figure:
     several = table["curve"].nunique() > 1
     roles = {"x": "level", "y": "mean", "group": "line", **INTERVAL}
-    options = {"xlabel": _levels(experiment), "ylabel": "mean over units", **_noted(note)}
+    options: dict[str, Any] = {"xlabel": _levels(experiment), "ylabel": "mean over units", **_noted(note)}
     if several:
         roles["panel"] = "curve"
         options["share_y"] = False
