@@ -212,7 +212,7 @@ class _Batch:
 
 
 class TrackedRun(FileRun):
-    """A run in an MLflow store. Metrics are buffered and sent in batches; nothing is sent asynchronously."""
+    """A run in an MLflow store. Metrics and tags are buffered and sent in batches; nothing is sent asynchronously."""
 
     run_id: str
 
@@ -243,6 +243,7 @@ class TrackedRun(FileRun):
         self._id = run_id
         self._store = artifacts
         self._points: list[tuple[int, Point]] = []
+        self._waiting: dict[str, str] = {}
         self._seen: set[tuple[str, int]] = set()
         self._non_finite: dict[str, str] = {}
         self._tables: list[dict[str, str]] = []
@@ -274,11 +275,10 @@ class TrackedRun(FileRun):
         self._add([point for point in curve_points(curve) if (point.name, point.step) not in self._seen])
 
     def tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags, cut where they are longer than the store takes."""
+        """Set tags, cut where they are longer than the store takes; they are sent with the next metrics."""
         self._refuse_if_finished()
-        batch = [_mlflow.RunTag(param_key(name), _cut(str(value))) for name, value in tags.items()]
-        for start in range(0, len(batch), PARAMS_PER_BATCH):
-            self._send(_Batch(tags=batch[start : start + PARAMS_PER_BATCH]))
+        self._waiting |= {param_key(name): _cut(str(value)) for name, value in tags.items()}
+        self._flush_in_time()
 
     def note(self, text: str) -> None:
         """Say in a few words what was found: the UI's description of the run."""
@@ -313,17 +313,22 @@ class TrackedRun(FileRun):
             (self._store / name).unlink(missing_ok=True)
 
     def flush(self) -> None:
-        """Send the buffered metrics.
+        """Send the buffered metrics and tags.
 
         A point leaves the buffer when it was sent, and keeps the time at which it was measured: one that is sent twice,
         because a signal or an error came in between, is the same point to the store.
         """
-        while self._points:
-            batch = self._points[:METRICS_PER_BATCH]
+        while self._points or self._waiting:
+            tags = dict(list(self._waiting.items())[:PARAMS_PER_BATCH])
+            batch = self._points[: METRICS_PER_BATCH - len(tags)]
             self._send(
-                _Batch(metrics=[_mlflow.Metric(point.name, point.value, when, point.step) for when, point in batch])
+                _Batch(
+                    metrics=[_mlflow.Metric(point.name, point.value, when, point.step) for when, point in batch],
+                    tags=[_mlflow.RunTag(name, value) for name, value in tags.items()],
+                )
             )
             del self._points[: len(batch)]
+            self._waiting = {name: value for name, value in self._waiting.items() if name not in tags}
         self._flushed = time.monotonic()
 
     def finish(self, status: str, message: str | None = None, failure: str | None = None) -> None:
@@ -348,10 +353,10 @@ class TrackedRun(FileRun):
         if self._in_doubt and self._finished_after_all():
             return
         try:
-            self.flush()
             if message:
                 said = {"error_message": message, NOTE_TAG: f"{status}: {message}"}
                 self.tags(said | ({FAILURE_TAG: failure} if failure else {}))
+            self.flush()
         finally:
             self._end(status)
 
@@ -386,6 +391,10 @@ class TrackedRun(FileRun):
         now = int(time.time() * 1000)
         self._points += [(now, point) for point in points]
         self._seen.update((point.name, point.step) for point in points)
+        self._flush_in_time()
+
+    def _flush_in_time(self) -> None:
+        """Send what is buffered where it is much, or has waited for long."""
         if len(self._points) >= METRICS_PER_BATCH or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
