@@ -52,6 +52,8 @@ class Subject(ABC):
         pairs: Contexts that belong together, one of which is the other with something changed in it ``[m, 2]`` (clean
             and corrupted); None where contexts are single.
         lengths: How many positions of each context are read ``[n]``; None where all have the same.
+        head_scores: What looking alone says of attention heads, by name: from an executor and contexts to a number for
+            each layer and head. It stands beside what taking them away does.
 
     Example:
         >>> class Numbers(Subject):
@@ -80,6 +82,7 @@ class Subject(ABC):
     positions: Mapping[str, Ints] = MappingProxyType({})
     pairs: Ints | None = None
     lengths: Ints | None = None
+    head_scores: Mapping[str, Callable[[Any, Ints], Mapping[tuple[int, int], float]]] = MappingProxyType({})
 
     def __len__(self) -> int:
         """Return the number of contexts."""

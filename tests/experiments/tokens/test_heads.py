@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any.ablate import Ablate
@@ -170,3 +171,27 @@ def test_a_head_is_constant_only_where_no_value_that_is_set_differs():
     remarks = {key: frame.loc[key, "remark"] for key in frame.index}
     assert remarks == {("mean", 0): "", ("mean", 1): "", ("resample", 0): CONSTANT, ("resample", 1): ""}
     assert frame.loc[("resample", 0), "mean_delta"] == 0 and frame.loc[("mean", 0), "mean_delta"] != 0
+
+
+def test_scores_stand_beside_effects_with_their_rank_correlation(data):
+    _, recorder = performed(HeadAblation(ablations=["zero"], ks=[]), setup_of(data))
+    _, looked = performed(PrefixMatching(), setup_of(data))
+    frame, expected = recorder.tables["heads"].frame, looked.tables["heads"].frame["score"]
+    assert frame["score"].tolist() == pytest.approx(expected.tolist())
+    (row,) = recorder.tables["score_and_effect"].frame.to_dict("records")
+    assert row["n"] == 6 and row["rank_correlation"] == pytest.approx(
+        spearmanr(frame["score"], frame["mean_delta"].abs()).statistic
+    )
+    assert [figure.name for figure in recorder.figures].count("score_and_effect") == 1
+
+
+def test_a_network_that_shows_no_pattern_has_effects_without_scores(data):
+    network = induction.Repeats(N, 2 * LENGTH + 1)
+    for layer in network.layers:
+        attn = layer["attn"]
+        attn.mixed = attn.pattern
+        del attn.pattern
+        attn.__dict__["pattern"] = lambda value: value
+    _, recorder = performed(HeadAblation(ablations=["zero"], ks=[]), setup_of(data, network))
+    assert "score" not in recorder.tables["heads"].frame and "score_and_effect" not in recorder.tables
+    assert any("No score of prefix_matching" in line for line in recorder.diagnostics.warnings)

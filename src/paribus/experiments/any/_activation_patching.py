@@ -15,6 +15,7 @@ from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._map import WHERE, draw_map, parts_of
 from paribus.experiments.any._readouts import readout_of
+from paribus.experiments.any._scores import score_and_effect, scores_beside
 from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any._vector import vector_of, without_nulls
@@ -49,6 +50,8 @@ COLUMNS = {
     "layer": "number of the layer",
     "place": "the place by its module",
     "rank": "place of the row by the size of its effect on pairs that are not reported, from 1",
+    "score": "attention of the head from a repeated token to what followed it before, in the clean contexts: it is "
+    "looked at, not changed, and is no effect",
     "remark": f"{SAME}: both contexts have the same value there, so that a patch changes nothing by construction; "
     f"{UNREAD}: the values differ, and what is read does not depend on them",
 }
@@ -87,6 +90,7 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
     for at in at_checkpoints(experiment, setup, recorder):
         kind = at.kind
         places = _Places(experiment, setup, at, rows)
+        places.look(rows.reported, recorder)
         for direction in experiment.directions:
             found = _Direction(experiment, setup, recorder, at, rows, places, direction)
             single.append(found.patches())
@@ -106,6 +110,7 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
         _curve(recorder, swept, kind)
     if groups:
         effects(together, groups, name="groups", what="One row per checkpoint, direction and group.")
+    score_and_effect(recorder, frame, "patches", kind, "direction")
     return summed_up(to, frame, directions=list(experiment.directions), largest_set=largest)
 
 
@@ -236,11 +241,30 @@ class _Places:
         self.names, self.asked = asked.names, asked
         self.units: Donated = donated(asked.bound, asked.names, asked.sites, pairs, at.executor)
 
+        self.at = at
+        self.scores: Floats | None = None
+
+    def look(self, rows: Ints, recorder: Recorder) -> None:
+        """Take scores of heads, where each row is one head at all positions."""
+        parsed = self.asked.places
+        if any(place.heads is None or len(place.heads) > 1 or place.at_some for place in parsed):
+            return
+        heads = [(layer_of(str(place.site)) or 0, *(place.heads or ())) for place in parsed]
+        found = scores_beside(self.at.executor, rows, [(layer, head) for layer, head in heads], recorder)
+        self.scores = None if found is None else found[1]
+
     def labels(self) -> list[dict[str, object]]:
         """Return what says of every row where it is."""
+        named = zip(self.names, self.asked.places, parts_of(self.asked.places), strict=True)
         return [
-            {"level": name, "layer": layer_of(str(place.site)), **parts, "place": str(place)}
-            for name, place, parts in zip(self.names, self.asked.places, parts_of(self.asked.places), strict=True)
+            {
+                "level": name,
+                "layer": layer_of(str(place.site)),
+                **parts,
+                "place": str(place),
+                **({} if self.scores is None else {"score": float(self.scores[index])}),
+            }
+            for index, (name, place, parts) in enumerate(named)
         ]
 
 

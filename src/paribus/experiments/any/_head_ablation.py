@@ -10,6 +10,7 @@ from paribus.engine.short_names import layer_of
 from paribus.experiments.any._constant import CONSTANT, constant_units
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._ranking import ranked
+from paribus.experiments.any._scores import score_and_effect, scores_beside
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.head_ablation import HeadAblation
@@ -28,6 +29,8 @@ COLUMNS = {
     "head": "its number in the layer",
     "ablation": "what a head that is taken away is set to: 0, its mean, the value in another context",
     "rank": "place of the head by effect on contexts that are not reported, from 1",
+    "score": "attention of the head from a repeated token to what followed it before, on these contexts: it is looked "
+    "at, not changed, and is no effect",
     "remark": "constant here: the head's value does not differ between contexts, so that this ablation cannot show it",
     "k": "heads taken away together",
     "ranking": "what made them the first: the size of the effect on contexts that are not reported",
@@ -65,6 +68,7 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
     if sets:
         swept = effects(to, sets, name="k_sweep", what="One row per checkpoint, ablation and K.")
         _curve(recorder, swept, kind, experiment)
+    score_and_effect(recorder, frame, "heads", kind, "ablation")
     return summed_up(to, frame, baseline_mean=base, ablations=list(experiment.ablations))
 
 
@@ -86,6 +90,7 @@ class _Measuring:
         rank = np.empty(len(self.names), np.int64)
         rank[order] = np.arange(len(rank)) + 1
         constant = constant_units(self.units, self.at.executor, self.rows.reported)
+        scored = scores_beside(self.at.executor, self.rows.reported, self._places(), self.recorder)
         labels = [
             {
                 "level": name,
@@ -93,6 +98,7 @@ class _Measuring:
                 "head": head,
                 "ablation": self.ablation,
                 "rank": int(rank[index]),
+                **({} if scored is None else {"score": float(scored[1][index])}),
                 "remark": CONSTANT if constant[index] else "",
             }
             for index, (name, (layer, head)) in enumerate(zip(self.names, self._places(), strict=True))

@@ -70,6 +70,11 @@ class ActivationPatching(Paired):
             )
             for way in (DENOISE, NOISE)
         ),
+        Sentence(
+            "Over {n} heads, where they look (prefix matching) and the size of what they bring have a rank correlation "
+            "of {rank_correlation:signed} ({direction}; score_and_effect).",
+            table="score_and_effect",
+        ),
     )
 
     part: str = field(

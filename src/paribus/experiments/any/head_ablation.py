@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic
-from paribus.experiments.told import Effects, Told
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.spec import field
 
 ABLATIONS = ("zero", "mean", "resample")
@@ -30,6 +30,11 @@ class HeadAblation(Generic):
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("heads", "{level} ({ablation})", "change of {readout} without the head"),
         Effects("k_sweep", "{level} ({ablation})", "change of {readout} without the first K heads", null="{null}"),
+        Sentence(
+            "Over {n} heads, where they look (prefix matching) and the size of what they do have a rank correlation of "
+            "{rank_correlation:signed} (score_and_effect).",
+            table="score_and_effect",
+        ),
     )
     work: ClassVar[str] = "paribus.experiments.any._head_ablation"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from paribus.arrays import Floats, Ints
 from paribus.engine.short_names import ATTENTIONS, blocks
 from paribus.errors import ConfigError
 from paribus.measure.executor import Executor
+from paribus.subjects.tokens.data import TokenData
 
 PATTERN = "pattern"
 """A module of this name inside an attention hands the pattern through."""
@@ -94,3 +97,36 @@ def prefixes(ids: Tensor) -> tuple[Tensor, Tensor]:
         if pairs:
             both[:, row, : len(pairs)] = torch.tensor(pairs).T
     return both[0], both[1]
+
+
+def prefix_scores(executor: Executor, rows: Ints, at: Tensor, to: Tensor) -> tuple[Floats, float]:
+    """Return the mean attention from ``at`` to ``to`` of every head ``[n, layers, heads]``, and the mean loss."""
+    found: dict[int, Floats] = {}
+    losses: dict[int, Floats] = {}
+    readout = executor.subject.readouts["loss"](executor)
+
+    def visit(batch: slice, patterns: list[Tensor], output: Tensor) -> None:
+        losses[batch.start] = readout.read(output, rows[batch])[0][0].double().cpu().numpy()
+        own_at, own_to = at[batch], to[batch]
+        asked = (own_at >= 0).double()
+        index = torch.arange(len(own_at))[:, None]
+        layers = []
+        for pattern in patterns:
+            taken = pattern.cpu()[index, :, own_at.clamp(min=0), own_to.clamp(min=0)].double()  # [m, t, heads]
+            layers.append((taken * asked[:, :, None]).sum(1) / asked.sum(1, keepdim=True))
+        found[batch.start] = torch.stack(layers, 1).numpy()
+
+    visit_patterns(executor, executor.subject.cells(rows), visit)
+    joined = np.concatenate([found[start] for start in sorted(found)])
+    return joined, float(np.concatenate([losses[start] for start in sorted(losses)]).mean())
+
+
+def scores_of_heads(executor: Executor, rows: Ints) -> dict[tuple[int, int], float]:
+    """Return the mean attention of each head, by layer and number, from a repeated token to what followed it before.
+
+    Raises:
+        ConfigError: If the network shows no attention pattern.
+    """
+    data: TokenData = cast(Any, executor.subject).data
+    found = prefix_scores(executor, rows, *prefixes(data.ids[rows]))[0].mean(0)
+    return {(layer, head): float(found[layer, head]) for layer, head in np.ndindex(*found.shape)}

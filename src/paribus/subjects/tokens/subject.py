@@ -13,6 +13,7 @@ from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.measure import ArrayCells, ArraySubject, Contexts
 from paribus.subjects.tokens.data import Targets, TokenData
+from paribus.subjects.tokens.patterns import scores_of_heads
 from paribus.subjects.tokens.readouts import token_readouts
 
 CORRUPTED = "_corrupted"
@@ -47,6 +48,8 @@ class TokenSubject(ArraySubject):
         self.readouts = token_readouts(data)
         self.pairs = data.pairs
         self.lengths = None if data.mask is None else data.mask.sum(1).numpy()
+        if data.control is not None:
+            self.head_scores = {"prefix_matching": scores_of_heads}
         self.positions = {**data.positions, END: _ends(data)}
         self.styles = tuple(data.renderings)
         self.paired_class = data.paired_class
@@ -61,7 +64,9 @@ class TokenSubject(ArraySubject):
         if self.pairs is not None:
             return self
         if self.data.control is not None:
-            return TokenSubject(_beside(self.data, self.data.control))
+            made = TokenSubject(_beside(self.data, self.data.control))
+            made.head_scores = self.head_scores
+            return made
         if self.data.labels is None:
             return None
         others = _next_of_another_label(self.data)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from paribus.arrays import Floats, Ints
 from paribus.engine.short_names import blocks
@@ -15,14 +14,13 @@ from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
-from paribus.measure.executor import Executor
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.effects import effect_table, established
 from paribus.stats.max_flip import max_flip, smallest_max_flip
 from paribus.stats.row_sums import RowSums
 from paribus.subjects.tokens.data import TokenData
-from paribus.subjects.tokens.patterns import prefixes, visit_patterns
+from paribus.subjects.tokens.patterns import prefix_scores, prefixes
 from paribus.subjects.tokens.subject import TokenSubject
 
 AUTO = "auto"
@@ -78,8 +76,8 @@ def run(experiment: PrefixMatching, setup: NetworkSetup, recorder: Recorder) -> 
     tables, losses = [], []
     for checkpoint in recorder.progress(setup.selected(), description="checkpoints"):
         executor = setup.executor(checkpoint)
-        score, loss = scores(executor, rows, at, to)
-        beside, _ = scores(executor.on(control), rows, at, to)
+        score, loss = prefix_scores(executor, rows, at, to)
+        beside, _ = prefix_scores(executor.on(control), rows, at, to)
         tables.append(_table(setup, rows, score, beside).assign(epoch=checkpoint.epoch))
         losses.append({"epoch": checkpoint.epoch, "loss_repeat": loss})
     frame = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
@@ -87,28 +85,6 @@ def run(experiment: PrefixMatching, setup: NetworkSetup, recorder: Recorder) -> 
     recorder.table(Table("loss", about, Evidence.OBSERVATIONAL, pd.DataFrame(losses), LOSS))
     recorder.metric("loss_repeat", losses[-1]["loss_repeat"])
     return _report(recorder, frame, setup, rows)
-
-
-def scores(executor: Executor, rows: Ints, at: torch.Tensor, to: torch.Tensor) -> tuple[Floats, float]:
-    """Return the mean attention from ``at`` to ``to`` of every head ``[n, layers, heads]``, and the mean loss."""
-    found: dict[int, Floats] = {}
-    losses: dict[int, Floats] = {}
-    readout = executor.subject.readouts["loss"](executor)
-
-    def visit(batch: slice, patterns: list[torch.Tensor], output: torch.Tensor) -> None:
-        losses[batch.start] = readout.read(output, rows[batch])[0][0].double().cpu().numpy()
-        own_at, own_to = at[batch], to[batch]
-        asked = (own_at >= 0).double()
-        index = torch.arange(len(own_at))[:, None]
-        layers = []
-        for pattern in patterns:
-            taken = pattern.cpu()[index, :, own_at.clamp(min=0), own_to.clamp(min=0)].double()  # [m, t, heads]
-            layers.append((taken * asked[:, :, None]).sum(1) / asked.sum(1, keepdim=True))
-        found[batch.start] = torch.stack(layers, 1).numpy()
-
-    visit_patterns(executor, executor.subject.cells(rows), visit)
-    joined = np.concatenate([found[start] for start in sorted(found)])
-    return joined, float(np.concatenate([losses[start] for start in sorted(losses)]).mean())
 
 
 def _rows(experiment: PrefixMatching, setup: NetworkSetup) -> Ints:
