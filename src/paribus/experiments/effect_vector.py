@@ -91,6 +91,14 @@ class WithEffectVector(Experiment):
         setup.describe(recorder)
         return self.effect_vector(setup)
 
+    def most_entries(self, setup: Any) -> int | None:
+        """Return the most entries that its vector can have; None where only measuring tells.
+
+        Raises:
+            ConfigError: If something that it names does not exist.
+        """
+        return None
+
     def promised_vector(self, setup: Any) -> Promised | None:
         """Return what is known of the vector before anything is measured; None where only measuring tells.
 

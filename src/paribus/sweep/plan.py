@@ -144,8 +144,8 @@ def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1, 
     found = all_standing(known, runs, reused=reused)
     times = [typical[repr(each.job.nodes["tracking"])].get(kind_of(each.job)) for each in known]
     measured: dict[Any, Probe] = {}
-    for place, (each, stands) in enumerate(zip(known, found, strict=True)):
-        if not probes or times[place] is not None or not stands.again or each.asked is not None:
+    for place, (each, status) in enumerate(zip(known, found, strict=True)):
+        if not probes or times[place] is not None or not status.again or each.asked is not None:
             continue
         kind = (kind_of(each.job), each.job.choices.get("model"))
         if kind not in measured:
@@ -153,8 +153,8 @@ def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1, 
         seconds = measured[kind].seconds
         times[place] = None if seconds is None else Typical(seconds)
     made = tuple(
-        _with(planned, each, stands, None if time is None else time.seconds)
-        for planned, each, stands, time in zip(bare.jobs, known, found, times, strict=True)
+        _with(planned, each, status, None if time is None else time.seconds)
+        for planned, each, status, time in zip(bare.jobs, known, found, times, strict=True)
     )
     compared = None
     if bare.comparison is not None:
@@ -167,16 +167,16 @@ def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1, 
     )
 
 
-def _with(planned: Planned, known: Known, stands: Standing, seconds: float | None) -> Planned:
+def _with(planned: Planned, known: Known, status: Standing, seconds: float | None) -> Planned:
     return Planned(
         planned.number,
         planned.experiment,
         planned.varied,
-        state=stands.state,
-        why=stands.why,
-        identity=None if stands.state == standings.AFTER and known.asked is not None else known.identity,
-        run_id=stands.run.run_id if stands.run is not None else None,
-        again=stands.again,
+        state=status.state,
+        why=status.why,
+        identity=None if status.state == standings.AFTER and known.asked is not None else known.identity,
+        run_id=status.run.run_id if status.run is not None else None,
+        again=status.again,
         seconds=seconds,
         last=known.asked is not None,
     )
@@ -240,8 +240,8 @@ def _time(made: Plan) -> str:
 
 
 def _line(job: Planned, width: int, made: Plan) -> str:
-    stands = made.counts
-    state = f"  {job.state or '':<{max(map(len, stands))}}" if stands else ""
+    counts = made.counts
+    state = f"  {job.state or '':<{max(map(len, counts))}}" if counts else ""
     run = f"  {(job.run_id or '')[:8]:<8}" if any(each.run_id for each in made.jobs[:MOST]) else ""
     why = f"  ({_cut(job.why)})" if job.why else ""
     return f"{job.number:>{width}}{state}{run}  {job.experiment}  {' '.join(job.varied)}{why}"

@@ -147,11 +147,11 @@ def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused:
         if known.asked is not None:
             continue
         store = repr(known.job.nodes["tracking"])
-        stands = _of_one(known, by_store[store], trained_by, reused=reused)
+        status = _of_one(known, by_store[store], trained_by, reused=reused)
         for model in known.models:
             trained_by.setdefault(model, known.number)
-        making[store] = making.get(store, 0) + stands.again
-        found[place] = stands
+        making[store] = making.get(store, 0) + status.again
+        found[place] = status
     for place, known in enumerate(jobs):
         if known.asked is not None:
             store = repr(known.job.nodes["tracking"])
@@ -163,8 +163,8 @@ def _of_one(known: Known, runs: Runs, trained_by: Mapping[str, int], *, reused: 
     if known.identity is None:
         return Standing(TODO)
     reuses, retry = _reuses(known, reused=reused), known.job.sweep.retry
-    stands = standing(known.identity, runs, reuses=reuses, retry=retry, on_the_spot=bool(known.models))
-    return _after(known, runs, trained_by) or stands if stands.state == TODO else stands
+    status = standing(known.identity, runs, reuses=reuses, retry=retry, on_the_spot=bool(known.models))
+    return _after(known, runs, trained_by) or status if status.state == TODO else status
 
 
 def _comparing(known: Known, runs: Runs, others: int, *, reused: bool) -> Standing:
@@ -176,11 +176,11 @@ def _comparing(known: Known, runs: Runs, others: int, *, reused: bool) -> Standi
         return Standing(RUNNING, going)
     if others:
         return Standing(AFTER, why=f"compares runs that {others} job{'s' if others > 1 else ''} will have made")
-    stands = standing(known.identity, runs, reuses=_reuses(known, reused=reused), retry=known.job.sweep.retry)
+    status = standing(known.identity, runs, reuses=_reuses(known, reused=reused), retry=known.job.sweep.retry)
     made = next((run for run in earlier if run.status == states.FINISHED), None)
-    if stands.state == TODO and made is not None and made.identity != known.identity:
+    if status.state == TODO and made is not None and made.identity != known.identity:
         return Standing(STALE, made, "it compares other runs than there are now")
-    return stands
+    return status
 
 
 def _reuses(known: Known, *, reused: bool) -> bool:

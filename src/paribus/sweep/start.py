@@ -29,7 +29,7 @@ class Started:
     """The jobs of a sweep at its start.
 
     Attributes:
-        known: The jobs, with the run that ``latest`` stands for named.
+        known: The jobs, with the run that ``latest`` status for named.
         settled: Outcomes of those that need not be run, by number.
     """
 
@@ -71,11 +71,11 @@ def start(jobs: Sequence[Job], sweep: str) -> Started:
     runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
     settled: dict[int, Outcome] = {}
     stand = all_standing(known, runs, reused=True)
-    for each, stands in zip(known, stand, strict=True):
-        outcome = _taken(each, stands, sweep) or _given_up(each, stands, sweep)
+    for each, status in zip(known, stand, strict=True):
+        outcome = _taken(each, status, sweep) or _given_up(each, status, sweep)
         if outcome is not None:
             settled[each.number] = outcome
-    waiting = {each.number for each, stands in zip(known, stand, strict=True) if stands.state == standings.AFTER}
+    waiting = {each.number for each, status in zip(known, stand, strict=True) if status.state == standings.AFTER}
     return Started(
         tuple(
             replace(each, identity=None) if each.asked is not None and each.number in waiting else each
@@ -85,28 +85,28 @@ def start(jobs: Sequence[Job], sweep: str) -> Started:
     )
 
 
-def _taken(known: Known, stands: Standing, sweep: str) -> Outcome | None:
-    if stands.state != standings.FINISHED or known.identity is None:
+def _taken(known: Known, status: Standing, sweep: str) -> Outcome | None:
+    if status.state != standings.FINISHED or known.identity is None:
         return None
-    assert stands.run is not None
-    taken = Outcome(outcomes.DONE, known.job.overrides, sweep, stands.run.run_id, reused=True, number=known.number)
-    if stands.run.artifacts is not None:  # its files have been looked at
+    assert status.run is not None
+    taken = Outcome(outcomes.DONE, known.job.overrides, sweep, status.run.run_id, reused=True, number=known.number)
+    if status.run.artifacts is not None:  # its files have been looked at
         discard(known.identity)
         return taken
     result = take_job(known.job, known.identity, sweep=sweep)
     return None if result is None else replace(taken, run_id=result.run_id)
 
 
-def _given_up(known: Known, stands: Standing, sweep: str) -> Outcome | None:
-    if stands.state != standings.FAILED or stands.again or stands.run is None:
+def _given_up(known: Known, status: Standing, sweep: str) -> Outcome | None:
+    if status.state != standings.FAILED or status.again or status.run is None:
         return None
     return Outcome(
         outcomes.FAILED,
         known.job.overrides,
         sweep,
-        run_id=stands.run.run_id,
-        message=f"{stands.why} (in an earlier sweep, by this very code; sweep.retry=failed tries again)",
-        kind=stands.run.tags.get(FAILURE_TAG),
+        run_id=status.run.run_id,
+        message=f"{status.why} (in an earlier sweep, by this very code; sweep.retry=failed tries again)",
+        kind=status.run.tags.get(FAILURE_TAG),
         number=known.number,
     )
 

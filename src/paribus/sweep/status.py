@@ -69,11 +69,11 @@ class Status:
                     "experiment": job.experiment,
                     "words": list(job.words),
                     "identity": job.identity,
-                    "state": stands.state,
-                    "run_id": stands.run.run_id if stands.run else None,
-                    "why": stands.why,
+                    "state": job_status.state,
+                    "run_id": job_status.run.run_id if job_status.run else None,
+                    "why": job_status.why,
                 }
-                for number, (job, stands) in enumerate(zip(made.jobs, self.jobs, strict=True))
+                for number, (job, job_status) in enumerate(zip(made.jobs, self.jobs, strict=True))
             ],
         }
 
@@ -88,8 +88,10 @@ def status(made: Record) -> Status:
     jobs = tuple(_standing(number, made, runs) for number in range(len(made.jobs)))
     own = [run for found in runs for run in found.all if run.tags.get("sweep") == made.sweep]
     earlier = sum(
-        stands.state == standings.FINISHED and stands.run is not None and stands.run.tags.get("sweep") != made.sweep
-        for stands in jobs
+        job_status.state == standings.FINISHED
+        and job_status.run is not None
+        and job_status.run.tags.get("sweep") != made.sweep
+        for job_status in jobs
     )
     compared = next((run.status for run in own if run.tags.get("experiment_type") == made.comparison), None)
     comparison = compared if made.comparison else None
@@ -128,13 +130,13 @@ def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compa
     now = datetime.now().timestamp()
     first: list[float | None] = []
     last: list[float | None] = []
-    for job, stands in zip(made.jobs, jobs, strict=True):
-        if stands.state == standings.FINISHED:
+    for job, job_status in zip(made.jobs, jobs, strict=True):
+        if job_status.state == standings.FINISHED:
             continue
         known = typical[job.store].get((job.experiment, job.study))
         seconds = None if known is None else known.seconds
-        if seconds is not None and stands.state == standings.RUNNING and stands.run is not None:
-            seconds = max(0.0, seconds - (now - stands.run.started))
+        if seconds is not None and job_status.state == standings.RUNNING and job_status.run is not None:
+            seconds = max(0.0, seconds - (now - job_status.run.started))
         (first if job.asked is None else last).append(seconds)
     if made.comparison and not compared:
         known = typical[0].get((made.comparison, made.study))
@@ -142,45 +144,45 @@ def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compa
     return span_of(first, last, made.workers)
 
 
-def text(stands: Status, *, most: int = MOST) -> str:
+def text(whole: Status, *, most: int = MOST) -> str:
     """Return the state of a sweep in lines: counts, then every job that is not finished, cut after ``most`` of them."""
-    made = stands.record
-    going = _going(stands)
+    made = whole.record
+    going = _going(whole)
     began = datetime.fromtimestamp(made.started).strftime("%Y-%m-%d %H:%M:%S")
-    counts = ", ".join(f"{number} {state}" for state, number in stands.counts.items())
-    before = f" ({stands.earlier} of the finished ones are reused)" if stands.earlier else ""
+    counts = ", ".join(f"{number} {state}" for state, number in whole.counts.items())
+    before = f" ({whole.earlier} of the finished ones are reused)" if whole.earlier else ""
     lines = [
         f"sweep {made.sweep}: {len(made.jobs)} jobs, started {began}, {going}",
         f"  {made.command}",
         f"  {counts}{before}",
     ]
-    rest = [number for number, job in enumerate(stands.jobs) if job.state != standings.FINISHED]
-    if rest and stands.left is not None:
-        lines.append(f"  about {span(stands.left)} for the rest, by earlier runs of the same type")
-    if rest and not made.is_running and standings.RUNNING not in stands.counts:
+    rest = [number for number, job in enumerate(whole.jobs) if job.state != standings.FINISHED]
+    if rest and whole.left is not None:
+        lines.append(f"  about {span(whole.left)} for the rest, by earlier runs of the same type")
+    if rest and not made.is_running and standings.RUNNING not in whole.counts:
         lines.append("  the same command again does what is missing")
     if made.comparison:
-        lines.append(f"  {made.comparison}: {(stands.comparison or 'when all are through').lower()}")
-    lines += [f"  {_line(number, stands)}" for number in rest[:most]]
+        lines.append(f"  {made.comparison}: {(whole.comparison or 'when all are through').lower()}")
+    lines += [f"  {_line(number, whole)}" for number in rest[:most]]
     if len(rest) > most:
         lines.append(f"  ... and {len(rest) - most} more that are not finished")
     return "\n".join(lines)
 
 
-def _going(stands: Status) -> str:
+def _going(whole: Status) -> str:
     """Return whether a sweep goes on, as far as that can be seen from here."""
-    made = stands.record
+    made = whole.record
     if made.is_running:
         return f"goes on (process {made.process})"
     if made.host == here():
-        return "its command has ended" if stands.complete else "its command has ended before all were through"
-    if standings.RUNNING in stands.counts:
+        return "its command has ended" if whole.complete else "its command has ended before all were through"
+    if standings.RUNNING in whole.counts:
         return "goes on elsewhere (it was started on another machine or in another container)"
     return "started on another machine or in another container: none of its jobs is running"
 
 
-def _line(number: int, stands: Status) -> str:
-    job, found = stands.record.jobs[number], stands.jobs[number]
+def _line(number: int, whole: Status) -> str:
+    job, found = whole.record.jobs[number], whole.jobs[number]
     run = f"{found.run.run_id[:8]}" if found.run else "-"
     since = ""
     if found.state == standings.RUNNING and found.run is not None:

@@ -8,11 +8,22 @@ from paribus.config.check import build
 from paribus.config.compose import jobs
 from paribus.errors import ConfigError
 from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
+from paribus.experiments.builds.conditional_interactions import ConditionalInteractions
+from paribus.experiments.builds.core_coverage_analysis import CoreCoverageAnalysis
 from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnalysis
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
+from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
+from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
+from paribus.experiments.builds.within_family_interference import WithinFamilyInterference
+from paribus.experiments.validation.shuffle_null import ShuffleNull
 from paribus.experiments.validation.split_half import SplitHalf
 from paribus.results.evidence import Evidence
+from paribus.stats.spec import StatsSpec
+from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.models.planted import Planted
+from paribus.subjects.builds.planted_feature import PlantedFeature
 
 QUICK = {"n_builds": 150, "stats": {"n_bootstrap": 100, "n_permutations": 99, "n_null": 0}}
 
@@ -26,6 +37,37 @@ def test_a_dose_is_found_again_in_every_half(planted_run):
     assert result.evidence is Evidence.INTERVENTIONAL
     table = result.tables["split_correlations"].frame
     assert table["kind"].value_counts().to_dict() == {"null": 199, "observed": 30}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return build_setup(
+        data=BuildsGenerated(n_builds=40, seed=3).load(), model=Planted(), seed=0, feature=PlantedFeature(name="dose"),
+        stats=StatsSpec(**QUICK["stats"]),
+    )  # fmt: skip
+
+
+KNOWN = [
+    Family1dSweep(family="SSU"),
+    Family2dHeatmap(family_x="SSU", family_y="QR", rungs_x=[3, 6], rungs_y=[3, 6, 12]),
+    BinaryPresenceEffect(),
+    WithinFamilyInterference(families=["SSU", "QR"]),
+    PairwiseInteractions(candidates=["SSU", "QR", "SCU"]),
+    ConditionalInteractions(modulator="SCU", candidates=["SSU", "QR"]),
+    CoreCoverageAnalysis(unit="family"),
+]
+
+
+@pytest.mark.parametrize("target", KNOWN, ids=lambda target: target.type)
+def test_entries_that_are_known_before_anything_is_measured_are_those_that_are_measured(target, small):
+    assert target.most_entries(small) == len(target.effect_vector(small).values)
+
+
+@pytest.mark.parametrize("target", [KNOWN[4], Family1dSweep(family="SSU", rungs=[3, 6])], ids=lambda one: one.type)
+@pytest.mark.parametrize("kind", [SplitHalf, ShuffleNull])
+def test_too_few_known_entries_are_refused_at_dry_run(kind, target, small):
+    with pytest.raises(ConfigError, match=rf"{target.type} has [23] entries, and at least 6 are needed"):
+        kind(target=target).validate(small)
 
 
 def test_a_family_that_does_nothing_is_not_validated(planted_run):

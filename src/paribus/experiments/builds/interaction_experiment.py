@@ -30,6 +30,11 @@ class InteractionExperiment(WithEffectVector, BuildExperiment):
         "chosen and does next to nothing there, the lowest at which it acts.",
     )
 
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of pairs of candidates."""
+        n = self.n_candidates if self.candidates is None else len(self.candidates)
+        return n * (n - 1) // 2
+
     def validate(self, setup: BuildSetup) -> None:
         """Look up what is named before anything is run.
 

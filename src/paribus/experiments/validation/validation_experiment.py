@@ -62,6 +62,9 @@ class Validation(Experiment):
         self.target.validate(setup)
         promised = self.target.promised_vector(setup)
         if promised is None:
+            most = self.target.most_entries(setup)
+            if most is not None and most < LEAST_ENTRIES:
+                raise ConfigError(few_entries(self.target, most))
             return
         if promised.n_contexts < LEAST_TESTED:
             raise ConfigError(
@@ -69,10 +72,7 @@ class Validation(Experiment):
                 "raise experiment.target.n_contexts or name another split"
             )
         if promised.n_entries < LEAST_ENTRIES:
-            raise ConfigError(
-                f"experiment.target: the effect vector of {self.target.type} has {promised.n_entries} entries, and at "
-                f"least {LEAST_ENTRIES} are needed; ask it for more conditions"
-            )
+            raise ConfigError(few_entries(self.target, promised.n_entries))
         if promised.n_clusters < FEW_CLUSTERS:
             raise ConfigError(few_clusters(self, promised.n_clusters, clusters_called(self.target)))
         if self.flips_signs and not promised.signed:
@@ -96,6 +96,14 @@ def declaring() -> list[str]:
 def clusters_called(target: Experiment) -> str:
     """Return what the clusters of a target's contexts are called."""
     return "clusters" if target.subject == ANY else "source builds"
+
+
+def few_entries(target: Experiment, n: int) -> str:
+    """Return why so few entries are refused."""
+    return (
+        f"experiment.target: the effect vector of {target.type} has {n} entries, and at least {LEAST_ENTRIES} are "
+        "needed; ask it for more conditions"
+    )
 
 
 def few_clusters(experiment: Experiment, n: int, called: str) -> str:

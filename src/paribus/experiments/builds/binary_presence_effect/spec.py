@@ -38,6 +38,10 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
     primary_family: str | None = field(None, help="A family at whose rungs the effects are measured too; null: none.")
     rungs: list[int] | None = field(None, low=0, help="Rungs of the primary family; null: all of the vocabulary's.")
 
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of abilities, each of which is added and removed."""
+        return 2 * len(self.chosen(setup))
+
     def chosen(self, setup: BuildSetup) -> list[Family]:
         """Return the abilities.
 

@@ -63,6 +63,10 @@ class CoreCoverageAnalysis(WithEffectVector, BuildExperiment):
         """What a row of the tables is."""
         return self.unit if self.tokens is None else "named token or family"
 
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of tokens or families that are looked at."""
+        return len(self.work_module().units_of(self, setup))
+
     def validate(self, setup: BuildSetup) -> None:
         """Look up the named tokens.
 

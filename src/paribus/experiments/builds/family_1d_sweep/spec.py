@@ -50,6 +50,10 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     )
     placebo_contexts: int = field(200, low=0, help="Contexts for the placebo (other families, same rung); 0: none.")
 
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of levels beside the baseline."""
+        return len(self.levels(setup)) - 1
+
     def levels(self, setup: BuildSetup) -> list[int | None]:
         """Return the levels in order, the baseline first.
 

@@ -45,6 +45,11 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
     rungs_y: list[int] | None = field(None, low=0, help="Rungs along y in AP; null: all of the vocabulary's.")
     min_n: int = field(LEAST_TESTED, low=2, help="Contexts below which a cell is not tested and cannot be the peak.")
 
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of cells whose interaction is measured."""
+        grid = self.work_module().axes(self, setup)
+        return (len(grid.x.levels) - 1) * (len(grid.y.levels) - 1)
+
     def validate(self, setup: BuildSetup) -> None:
         """Look up the families and their rungs before anything is run.
 

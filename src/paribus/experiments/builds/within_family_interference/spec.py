@@ -44,6 +44,10 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
         None, low=0, help="Set each family to this rung (closed) first; null: contexts as they show it."
     )
 
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of lower tokens."""
+        return len(self.pairs(setup))
+
     def pairs(self, setup: BuildSetup) -> list[tuple[Family, int]]:
         """Return family and lower rung of every row.
 
