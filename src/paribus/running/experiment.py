@@ -15,6 +15,7 @@ from paribus.experiments import plugins
 from paribus.experiments.base import perform
 from paribus.models.untrained import UNTRAINED
 from paribus.running import caches, handed, inputs, keeping
+from paribus.running.derived import keep_groups
 from paribus.running.identify import Identified, identified
 from paribus.running.kept_models import from_trained
 from paribus.running.life import Living, live, once, spec_id
@@ -54,7 +55,9 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     def measure() -> Result:
         return _measured(trained(resolved, store, folder), store, folder, known=known, parent=parent)
 
-    return once(request, store, known.identity, measure, lambda result: inputs.check_run(result, store, resolved))
+    result = once(request, store, known.identity, measure, lambda result: inputs.check_run(result, store, resolved))
+    keep_groups(result, store)
+    return result
 
 
 def known_run(resolved: Resolved, store: Store) -> tuple[Resolved, Identified]:

@@ -14,6 +14,7 @@ from paribus.tracking.run import FileRun
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
+    from paribus.tracking.derived import Groups
 
 
 class Store(Protocol):
@@ -26,6 +27,9 @@ class Store(Protocol):
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
         """Return runs, the latest first."""
+
+    def keep_groups(self, groups: Groups) -> list[str]:
+        """Keep runs that stand for the groups of a comparison, and return their ids."""
 
     def get(self, run: str) -> KeptRun:
         """Return the run with this id, or the only one whose id begins so."""
@@ -84,6 +88,10 @@ class FileStore:
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
         """Return no run."""
+        return []
+
+    def keep_groups(self, groups: Groups) -> list[str]:
+        """Keep none."""
         return []
 
     def get(self, run: str) -> KeptRun:

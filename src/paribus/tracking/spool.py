@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from paribus.results.schema import Result
+    from paribus.tracking.derived import Groups
     from paribus.tracking.heartbeat import Clock
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
@@ -151,6 +152,10 @@ class SpoolingStore:
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
         """Return runs, the latest first."""
         return self._ask(lambda store: store.runs(where=where, limit=limit, everywhere=everywhere))
+
+    def keep_groups(self, groups: Groups) -> list[str]:
+        """Keep runs that stand for groups, where the server is there; a comparison of a spool has none."""
+        return [] if self.is_away() else self._ask(lambda store: store.keep_groups(groups))
 
     def get(self, run: str) -> KeptRun:
         """Return the run with this id, or the only one whose id begins so."""

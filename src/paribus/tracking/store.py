@@ -15,7 +15,7 @@ from paribus import results
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, write_text
 from paribus.spec import path_of
-from paribus.tracking import _mlflow, embedded, heartbeat, local, manifest, server, views
+from paribus.tracking import _mlflow, derived, embedded, heartbeat, local, manifest, server, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
 from paribus.tracking.environment import no_deprecations, quiet
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from paribus.results.schema import Result
+    from paribus.tracking.derived import Groups
     from paribus.tracking.spec import TrackingSpec
 
 PAGE = 1000
@@ -102,6 +103,12 @@ class MlflowStore:
             self._client.log_text(run.info.run_id, text, file)
         self._client.set_terminated(run.info.run_id, "FINISHED")
         return str(run.info.run_id)
+
+    def keep_groups(self, groups: Groups) -> list[str]:
+        """Keep runs that stand for the groups of a comparison, and return their ids; once for each comparison."""
+        made = self.runs(where=f"tags.`{derived.SAME_TAG}` = '{groups.same}'")
+        own = [run.run_id for run in made if run.tags.get(derived.FROM_TAG) == groups.comparison.run_id]
+        return own or derived.keep(self._client, self.experiment_id(), groups, made)
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
         """Return runs, the latest first.

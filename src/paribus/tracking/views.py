@@ -13,6 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paribus.tracking.derived import Groups
 
 VIEW_TAG = "mlflow.sharedViewState."
 CREATED = 1_750_000_000_000
@@ -59,6 +63,9 @@ class View:
         types: Experiment types it shows; one that ends in ``*`` means all that begin so. Empty: all.
         flat: Whether nested runs are in the list like all others, or under their parents.
         curves: What its curves are, where it is meant to be opened with its charts; empty otherwise.
+        only: Which runs, in MLflow's search syntax, where types do not say it.
+        lines: Charts of lines, each of several metrics; bars of single metrics if a chart has one alone.
+        grouped: What the UI groups the runs by: ``tags`` or ``params``, and the name.
     """
 
     name: str
@@ -67,12 +74,15 @@ class View:
     types: str = ""
     flat: bool = True
     curves: str = ""
+    only: str = ""
+    lines: tuple[tuple[str, ...], ...] = ()
+    grouped: tuple[tuple[str, str], ...] = ()
 
     @property
     def where(self) -> str:
         """Which runs, in MLflow's search syntax."""
-        if not self.types:
-            return ""
+        if self.only or not self.types:
+            return self.only
         if self.types.endswith("*"):
             return f"tags.experiment_type LIKE '{self.types[:-1]}%'"
         return f"tags.experiment_type = '{self.types}'"
@@ -92,7 +102,7 @@ class View:
             "attributes.`Description`",
             "attributes.`Dataset`",
         ]
-        return {
+        return self._charts() | {
             "searchFilter": self.where,
             "orderByKey": LATEST_FLAT if self.flat else LATEST_NESTED,
             "orderByAsc": False,
@@ -107,10 +117,85 @@ class View:
             "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
         }
 
+    def _charts(self) -> dict[str, object]:
+        """Return the state of charts that are not left to the UI; the section takes no generated ones in."""
+        found: dict[str, object] = {}
+        if self.lines:
+            charts = [_chart(index, names) for index, names in enumerate(self.lines)]
+            found |= {
+                "compareRunCharts": charts,
+                "compareRunSections": [{"uuid": SECTION, "name": self.name, "display": True, "isReordered": True}],
+                "isAccordionReordered": True,
+            }
+        if self.grouped:
+            keys = [{"mode": mode, "groupByData": name} for mode, name in self.grouped]
+            found["groupBy"] = {"aggregateFunction": "average", "groupByKeys": keys}
+        return found
+
     def text(self) -> str:
         """Return it as the UI keeps it in a tag."""
         state = json.dumps(self.state())
         return json.dumps({"name": self.name, "createdAt": CREATED, "updatedAt": CREATED, "state": state})
+
+
+SECTION = "paribus"
+
+
+def _chart(index: int, names: Sequence[str]) -> dict[str, object]:
+    """Return the state of one chart: bars of one metric, or lines of several over their steps."""
+    lines = len(names) > 1 or names[0].startswith("curve")
+    chart: dict[str, object] = {
+        "type": "LINE" if lines else "BAR",
+        "uuid": f"{SECTION}{index}",
+        "metricSectionId": SECTION,
+        "deleted": False,
+        "isGenerated": False,
+        "runsCountToCompare": 100,
+        "metricKey": names[0],
+        "displayName": ", ".join(names),
+    }
+    if lines:
+        chart |= {
+            "selectedMetricKeys": list(names),
+            "xAxisKey": "step",
+            "yAxisKey": "metric",
+            "yAxisExpressions": [],
+            "scaleType": "linear",
+            "xAxisScaleType": "linear",
+            "lineSmoothness": 0,
+            "useGlobalXaxisKey": True,
+            "useGlobalLineSmoothing": True,
+            "range": {},
+        }
+    return chart
+
+
+def of_comparison(groups: Groups) -> dict[str, View]:
+    """Return the views of a comparison, by key: its groups with their bounds, and its replicates grouped by the UI."""
+    key = groups.same[:8]
+    listed = ", ".join(f"'{kind}'" for kind in groups.replicates)
+    names = sorted({name for run in groups.runs for name in run.metrics})
+    scalars = tuple((name,) for name in names if name.startswith("mean/"))
+    found = {
+        f"paribus_groups_{key}": View(
+            f"Groups {key}",
+            tags=("group",),
+            metrics=tuple(names),
+            only=f"tags.`paribus.derived_from` = '{groups.comparison.run_id}'",
+            lines=(*groups.lines, *scalars),
+        )
+    }
+    if groups.replicates:
+        kinds = f"tags.experiment_type = {listed}" if len(groups.replicates) == 1 else (
+            f"tags.experiment_type IN ({listed})")  # fmt: skip
+        found[f"paribus_replicates_{key}"] = View(
+            f"Replicates {key}",
+            metrics=groups.compared,
+            only=f"{kinds} and attributes.status = 'FINISHED'",
+            lines=tuple((name,) for name in groups.compared),
+            grouped=groups.group_by,
+        )
+    return found
 
 
 VIEWS: Mapping[str, View] = {

@@ -1,0 +1,124 @@
+"""What the groups of a comparison are to a tracking UI: their means, ends of intervals and curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from paribus.results.schema import Curve
+from paribus.tracking.derived import GroupRun, Groups
+from paribus.tracking.metrics import CURVE, CURVE_MILLI, curve_points
+from paribus.tracking.params import param_key
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+    from paribus.tracking.kept import KeptRun
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
+ENDS = {"mean": "mean", "low": "ci_low", "high": "ci_high"}
+TAGS = ("training", "n_train", "seed", "model_seed", "feature", "model", "study", "sweep", "experiment_type")
+"""What runs are grouped by that is a tag of theirs; everything else is a param."""
+GROUPED = {"compare": ("groups", "metric", "group", "n_units"),
+           "compare_interventions": ("conditions", "endpoint", "training", "n_seeds")}  # fmt: skip
+"""By type of the comparison the table of its groups, and its columns of metric, group and number of units."""
+MOST_COMPARED = 12
+
+
+def groups_of(result: Result, kept: KeptRun, same: str, replicates: Sequence[KeptRun]) -> Groups | None:
+    """Return the groups of a comparison; None where it has none.
+
+    Args:
+        result: The result of the comparison.
+        kept: Its run.
+        same: What comparisons that ask the same have in common.
+        replicates: The runs that it was made from.
+    """
+    if result.experiment_type not in GROUPED:
+        return None
+    table, metric, group, n = GROUPED[result.experiment_type]
+    if table not in result.tables or result.tables[table].frame.empty:
+        return None
+    frame = result.tables[table].frame.rename(columns={metric: "metric", group: "group", n: "n"})
+    curves = result.tables["curves"].frame if "curves" in result.tables else pd.DataFrame()
+    runs, lines = [], []
+    for index, name in enumerate(pd.unique(frame["group"])):
+        drawn = _curves(curves, str(name))
+        lines += [keys for curve in drawn for keys in [_keys(curve)] if keys not in lines]
+        runs.append(
+            GroupRun(
+                name=f"{name} ({result.experiment_type})",
+                group=str(name),
+                colour=COLOURS[index % len(COLOURS)],
+                metrics=_metrics(frame[frame["group"] == name]),
+                curves=tuple(each for curve in drawn for each in curve),
+                sources=_sources(result, str(name)),
+            )
+        )
+    return Groups(
+        kept, same, tuple(runs), tuple(lines), _types(result), _group_by(result), _compared(result, frame, replicates)
+    )
+
+
+def _metrics(rows: pd.DataFrame) -> dict[str, float]:
+    """Return means, ends and counts of a group under names that no replicate has."""
+    found: dict[str, float] = {}
+    for _, row in rows.iterrows():
+        found |= {f"{end}/{row['metric']}": float(row[column]) for end, column in ENDS.items()}
+        found[f"units/{row['metric']}"] = float(row["n"])
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _curves(table: pd.DataFrame, group: str) -> list[tuple[Curve, ...]]:
+    """Return for each curve of a group its mean and ends; several curves are told apart by their names."""
+    if table.empty:
+        return []
+    several, found = table["curve"].nunique() > 1, []
+    for name, rows in table[table["group"] == group].groupby("curve", sort=False):
+        levels = pd.to_numeric(rows["level"], errors="coerce")
+        if levels.isna().any():
+            continue
+        head = f"{name}/" if several else ""
+        found.append(tuple(Curve(f"{head}{end}", tuple(levels), tuple(rows[column])) for end, column in ENDS.items()))
+    return found
+
+
+def _keys(curve: Sequence[Curve]) -> tuple[str, ...]:
+    """Return the names of the metrics that a mean and its ends are kept as."""
+    return tuple(point.name for each in curve for point in curve_points(each)[:1])
+
+
+def _sources(result: Result, group: str) -> tuple[str, ...]:
+    for name, column in (("runs", "group"), ("run_effects", "training")):
+        if name in result.tables and column in result.tables[name].frame:
+            frame = result.tables[name].frame
+            return tuple(dict.fromkeys(frame.loc[frame[column].astype(str) == group, "run_id"]))
+    return ()
+
+
+def _experiment(result: Result) -> Mapping[str, Any]:
+    node = result.config.get("experiment")
+    return node if isinstance(node, Mapping) else {}
+
+
+def _types(result: Result) -> tuple[str, ...]:
+    if result.experiment_type != "compare":
+        return ()
+    kind = _experiment(result).get("experiment_type")
+    return (str(kind),) if kind and not _experiment(result).get("endpoints") else ()
+
+
+def _group_by(result: Result) -> tuple[tuple[str, str], ...]:
+    names = _experiment(result).get("group_by") or ["training"]
+    return tuple(("tags" if name in TAGS else "params", str(name).removeprefix("tag.")) for name in names)
+
+
+def _compared(result: Result, frame: pd.DataFrame, replicates: Sequence[KeptRun]) -> tuple[str, ...]:
+    """Return which metrics of the replicates hold what was compared: of the same name, or the history of a curve."""
+    known = {name for run in replicates[:MOST_COMPARED] for name in run.metrics}
+    columns = [text.partition(":")[0].partition(".")[2] for text in _experiment(result).get("curves") or []]
+    wanted = [param_key(f"{head}{column}") for column in columns for head in (CURVE, CURVE_MILLI)]
+    wanted += [str(name) for name in pd.unique(frame["metric"])]
+    return tuple(name for name in wanted if name in known)[:MOST_COMPARED]

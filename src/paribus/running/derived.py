@@ -1,0 +1,39 @@
+"""After a comparison: runs that stand for its groups, so that a tracking UI shows means with their bounds."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from paribus.compare.derived import groups_of
+from paribus.results.evidence import Evidence
+from paribus.running.life import one_line
+from paribus.tracking.kept import ASKED_TAG
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
+    from paribus.tracking.interface import Store
+
+log = logging.getLogger("paribus")
+MOST_LOOKED_AT = 12
+
+
+def keep_groups(result: Result, store: Store) -> None:
+    """Keep a run for each group of a finished comparison, once; what goes wrong costs no number and is said.
+
+    Args:
+        result: What an experiment found.
+        store: Where its run is kept.
+    """
+    if result.evidence is not Evidence.COMPARISON or result.run_id is None or not result.success:
+        return
+    try:
+        kept = store.get(result.run_id)
+        made_from: list[str] = result.tables["runs"].frame["run_id"].tolist() if "runs" in result.tables else []
+        replicates = [store.get(run_id) for run_id in list(dict.fromkeys(made_from))[:MOST_LOOKED_AT]]
+        same = kept.tags.get(ASKED_TAG) or kept.identity or kept.run_id
+        groups = groups_of(result, kept, same, replicates)
+        if groups is not None:
+            store.keep_groups(groups)
+    except Exception as error:  # the comparison is finished and whole
+        log.warning("%s: no runs of its groups: %s", result.experiment_type, one_line(error))
