@@ -22,7 +22,7 @@ _SPEC = importlib.util.spec_from_file_location("browser", Path(__file__).with_na
 browsing = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(browsing)
 Browser, answers, free_port, wait_for = browsing.Browser, browsing.answers, browsing.free_port, browsing.wait_for
-STUDY, DOSES = "looked_at", "doses"
+STUDY, DOSES, GROUPED = "looked_at", "doses", "grouped"
 SEEDS = (1, 2)
 MAKE = f"""
 from paribus.cli.main import main
@@ -30,6 +30,10 @@ assert main(["-m", "study={STUDY}", "seed={",".join(map(str, SEEDS))}", "device=
 doses = "-m experiment=family_1d_sweep feature=dose,threshold experiment.family=special_charge_up "
 doses += "experiment.placebo_contexts=0 data.n_builds=40 stats=quick device=cpu tracking.experiment={DOSES}"
 assert main(doses.split()) == 0
+from grouped_runs import make
+make("{GROUPED}")
+assert main(["experiment=compare", "tracking.experiment={GROUPED}", "experiment.experiment_type=activation_steering",
+             "experiment.metrics=[accuracy_area]", "experiment.curves=[sweep.head_ood_acc:alpha]"]) == 0
 """
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -45,7 +49,8 @@ def place(tmp_path_factory, installed, prepared) -> Path:
     """A folder with a study of two seeds, each a training and a steering, and with two dose-responses."""
     folder = tmp_path_factory.mktemp("looked_at")
     conf = Path(__file__).with_name("looked_at")
-    made = prepared.run([sys.executable, "-c", f"CONF = {str(conf)!r}" + MAKE], cwd=folder, timeout=300)
+    head = f"import sys; sys.path.insert(0, {str(conf.parent)!r}); CONF = {str(conf)!r}"
+    made = prepared.run([sys.executable, "-c", head + MAKE], cwd=folder, timeout=300)
     assert made.returncode == 0, made.stderr
     return folder
 
@@ -152,6 +157,37 @@ def test_curves_lie_over_each_other_named_by_their_runs(browser, ui, names, stud
         levels = drawn[0]
     assert drawn == [levels] * 2
     assert browser.text().count("2 matching runs") == 1
+
+
+def test_groups_of_a_comparison_lie_over_each_other_with_their_bounds(browser, ui):
+    what = next(what for study, what in ui if study == GROUPED and what.startswith("groups"))
+    browser.open(ui[GROUPED, what], "grokking (compare)", "standard (compare)", "2 matching runs")
+    lines = """
+        const plots = [...document.querySelectorAll('.js-plotly-plot')].filter(plot => plot.data);
+        const keys = ['curve/mean', 'curve/low', 'curve/high'];
+        const found = plots.flatMap(plot => plot.data).filter(trace => keys.includes(trace.metricKey));
+        return found.map(trace => [trace.name, trace.metricKey, Array.from(trace.x), Array.from(trace.y),
+                                   trace.line.color, trace.line.dash || 'solid']);
+    """
+    wait_for(lambda: len(browser.script(lines)) == 6, "mean and bounds of two groups in one chart")
+    browser.shot("groups")
+    drawn = browser.script(lines)
+    values = {(group, key): y for group, key, _, y, _, _ in drawn for group in [group.partition(" (")[0]]}
+    assert {tuple(x) for _, _, x, _, _, _ in drawn} == {(-2, -1, 0, 1, 2)}
+    for group in ("grokking", "standard"):
+        low, mean, high = (values[group, f"curve/{end}"] for end in ("low", "mean", "high"))
+        assert all(a < b < c for a, b, c in zip(low, mean, high, strict=True))
+    assert len({colour for *_, colour, _ in drawn}) == 2, "the colour is the group"
+    assert len({dash for *_, dash in drawn}) > 1, "the dashes are the bound"
+
+
+def test_replicates_of_a_comparison_are_grouped_and_no_group_is_among_them(browser, ui):
+    what = next(what for study, what in ui if study == GROUPED and what.startswith("replicates"))
+    text = browser.open(ui[GROUPED, what], "training: grokking", "training: standard", "8 matching runs")
+    assert "(compare)" not in text
+    wait_for(lambda: browser.curves("curve/head_ood_acc"), "curves of the groups")
+    assert len(browser.curves("curve/head_ood_acc")) >= 2
+    browser.shot("replicates")
 
 
 FILTERS = [

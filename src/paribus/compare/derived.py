@@ -57,9 +57,8 @@ def groups_of(result: Result, kept: KeptRun, same: str, replicates: Sequence[Kep
                 sources=_sources(result, str(name)),
             )
         )
-    return Groups(
-        kept, same, tuple(runs), tuple(lines), _types(result), _group_by(result), _compared(result, frame, replicates)
-    )
+    compared, histories = _compared(result, frame, replicates)
+    return Groups(kept, same, tuple(runs), tuple(lines), _types(result), _group_by(result), compared, histories)
 
 
 def _metrics(rows: pd.DataFrame) -> dict[str, float]:
@@ -115,10 +114,13 @@ def _group_by(result: Result) -> tuple[tuple[str, str], ...]:
     return tuple(("tags" if name in TAGS else "params", str(name).removeprefix("tag.")) for name in names)
 
 
-def _compared(result: Result, frame: pd.DataFrame, replicates: Sequence[KeptRun]) -> tuple[str, ...]:
-    """Return which metrics of the replicates hold what was compared: of the same name, or the history of a curve."""
+def _compared(
+    result: Result, frame: pd.DataFrame, replicates: Sequence[KeptRun]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which metrics of the replicates hold what was compared, and which of them are histories: curves."""
     known = {name for run in replicates[:MOST_COMPARED] for name in run.metrics}
     columns = [text.partition(":")[0].partition(".")[2] for text in _experiment(result).get("curves") or []]
-    wanted = [param_key(f"{head}{column}") for column in columns for head in (CURVE, CURVE_MILLI)]
-    wanted += [str(name) for name in pd.unique(frame["metric"])]
-    return tuple(name for name in wanted if name in known)[:MOST_COMPARED]
+    histories = [param_key(f"{head}{column}") for column in columns for head in (CURVE, CURVE_MILLI, "")]
+    wanted = dict.fromkeys([*histories, *(str(name) for name in pd.unique(frame["metric"]))])
+    compared = tuple(name for name in wanted if name in known)[:MOST_COMPARED]
+    return compared, tuple(name for name in compared if name in histories)

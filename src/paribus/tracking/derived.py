@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,7 @@ class Groups:
         replicates: Types of the runs compared.
         group_by: What they were grouped by: ``tags`` or ``params``, and the name.
         compared: Names of metrics of theirs to draw.
+        histories: Names of those among them that are curves.
     """
 
     comparison: KeptRun
@@ -66,7 +67,8 @@ class Groups:
     lines: tuple[tuple[str, ...], ...] = ()
     replicates: tuple[str, ...] = ()
     group_by: tuple[tuple[str, str], ...] = ()
-    compared: tuple[str, ...] = field(default=())
+    compared: tuple[str, ...] = ()
+    histories: tuple[str, ...] = ()
 
 
 def keep(client: MlflowClient, experiment_id: str, groups: Groups, earlier: Sequence[KeptRun]) -> list[str]:

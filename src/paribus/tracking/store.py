@@ -309,8 +309,9 @@ class MlflowStore:
         if number is None:
             return []
         types = sorted({run.experiment_type or "" for run in self.runs()})
-        viewed = f"{views.VIEW_TAG}{views.RUNS}" in self._client.get_experiment(number).tags
-        return views.of_experiment(base, number, self.experiment, types if viewed else None) if types else []
+        tags = self._client.get_experiment(number).tags
+        viewed = types if f"{views.VIEW_TAG}{views.RUNS}" in tags else None
+        return views.of_experiment(base, number, self.experiment, viewed, tags) if types else []
 
     def _experiments(self) -> Sequence[str]:
         """Return the ids of all MLflow experiments with runs of experiments, and remember their names."""

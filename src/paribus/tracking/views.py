@@ -64,7 +64,8 @@ class View:
         flat: Whether nested runs are in the list like all others, or under their parents.
         curves: What its curves are, where it is meant to be opened with its charts; empty otherwise.
         only: Which runs, in MLflow's search syntax, where types do not say it.
-        lines: Charts of lines, each of several metrics; bars of single metrics if a chart has one alone.
+        lines: Charts, by the metrics in each: lines of several metrics or of a history, else bars.
+        histories: Names of metrics that are curves.
         grouped: What the UI groups the runs by: ``tags`` or ``params``, and the name.
     """
 
@@ -76,6 +77,7 @@ class View:
     curves: str = ""
     only: str = ""
     lines: tuple[tuple[str, ...], ...] = ()
+    histories: tuple[str, ...] = ()
     grouped: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -121,7 +123,7 @@ class View:
         """Return the state of charts that are not left to the UI; the section takes no generated ones in."""
         found: dict[str, object] = {}
         if self.lines:
-            charts = [_chart(index, names) for index, names in enumerate(self.lines)]
+            charts = [_chart(index, names, self.histories) for index, names in enumerate(self.lines)]
             found |= {
                 "compareRunCharts": charts,
                 "compareRunSections": [{"uuid": SECTION, "name": self.name, "display": True, "isReordered": True}],
@@ -141,9 +143,9 @@ class View:
 SECTION = "paribus"
 
 
-def _chart(index: int, names: Sequence[str]) -> dict[str, object]:
+def _chart(index: int, names: Sequence[str], histories: Sequence[str]) -> dict[str, object]:
     """Return the state of one chart: bars of one metric, or lines of several over their steps."""
-    lines = len(names) > 1 or names[0].startswith("curve")
+    lines = len(names) > 1 or names[0] in histories
     chart: dict[str, object] = {
         "type": "LINE" if lines else "BAR",
         "uuid": f"{SECTION}{index}",
@@ -193,6 +195,7 @@ def of_comparison(groups: Groups) -> dict[str, View]:
             metrics=groups.compared,
             only=f"{kinds} and attributes.status = 'FINISHED'",
             lines=tuple((name,) for name in groups.compared),
+            histories=groups.histories,
             grouped=groups.group_by,
         )
     return found
@@ -246,13 +249,19 @@ def addresses(database: Path, base: str) -> list[Address]:
     )
     with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=20.0)) as connection:
         rows = connection.execute(query, (f"{VIEW_TAG}{RUNS}",)).fetchall()
+        shared = connection.execute(
+            "select experiment_id, key, value from experiment_tags where key like ?", (f"{VIEW_TAG}{RUNS}%",)
+        ).fetchall()
     found: list[Address] = []
     for number, name, viewed, types in rows:
-        found += of_experiment(base, str(number), str(name), str(types or "").split(",") if viewed else None)
+        tags = {key: value for owner, key, value in shared if owner == number}
+        found += of_experiment(base, str(number), str(name), str(types or "").split(",") if viewed else None, tags)
     return found
 
 
-def of_experiment(base: str, number: str, name: str, types: Sequence[str] | None) -> list[Address]:
+def of_experiment(
+    base: str, number: str, name: str, types: Sequence[str] | None, tags: Mapping[str, str] | None = None
+) -> list[Address]:
     """Return where the UI shows one MLflow experiment.
 
     Args:
@@ -260,6 +269,7 @@ def of_experiment(base: str, number: str, name: str, types: Sequence[str] | None
         number: Id of the MLflow experiment.
         name: Its name.
         types: The experiment types of its runs; None where it has no views.
+        tags: Its tags, among which are the views of comparisons.
     """
     page = f"{base}/#/experiments/{number}/runs"
     if types is None:
@@ -268,4 +278,15 @@ def of_experiment(base: str, number: str, name: str, types: Sequence[str] | None
     return [
         Address(name, "runs", f"{page}?viewStateShareKey={RUNS}"),
         *(Address(name, view.curves, f"{page}?viewStateShareKey={key}{CHART}") for key, view in with_curves),
+        *(Address(name, what, f"{page}?viewStateShareKey={key}{CHART}") for key, what in _of_comparisons(tags or {})),
+    ]
+
+
+def _of_comparisons(tags: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the keys and names of the views of comparisons."""
+    named = ((tag.removeprefix(VIEW_TAG), text) for tag, text in sorted(tags.items()))
+    return [
+        (key, str(json.loads(text)["name"]).lower())
+        for key, text in named
+        if key.startswith((f"{RUNS}_groups_", f"{RUNS}_replicates_"))
     ]
