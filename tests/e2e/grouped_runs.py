@@ -1,4 +1,4 @@
-"""Finished runs of two training conditions over four seeds, as steering leaves them, made without measuring anything."""
+"""Finished runs of two training conditions over four seeds, as steering leaves them; nothing is measured."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _types(result: Result) -> tuple[str, ...]:
 
 def _group_by(result: Result) -> tuple[tuple[str, str], ...]:
     names = _experiment(result).get("group_by") or ["training"]
-    return tuple(("tags" if name in TAGS else "params", str(name).removeprefix("tag.")) for name in names)
+    return tuple(("tag" if name in TAGS else "param", str(name).removeprefix("tag.")) for name in names)
 
 
 def _compared(

@@ -56,7 +56,7 @@ class Groups:
         runs: The groups.
         lines: Names of the metrics of one curve each that belong into one chart: mean, lower end, upper end.
         replicates: Types of the runs compared.
-        group_by: What they were grouped by: ``tags`` or ``params``, and the name.
+        group_by: What they were grouped by: ``tag`` or ``param``, and the name.
         compared: Names of metrics of theirs to draw.
         histories: Names of those among them that are curves.
     """

@@ -66,7 +66,7 @@ class View:
         only: Which runs, in MLflow's search syntax, where types do not say it.
         lines: Charts, by the metrics in each: lines of several metrics or of a history, else bars.
         histories: Names of metrics that are curves.
-        grouped: What the UI groups the runs by: ``tags`` or ``params``, and the name.
+        grouped: What the UI groups the runs by: ``tag`` or ``param``, and the name.
     """
 
     name: str
