@@ -93,6 +93,24 @@ def test_a_factor_that_names_a_wrong_column_is_refused_before_anything_runs(plac
     assert "no such column 'bacth'; did you mean 'batch'" in capfd.readouterr().err
 
 
+def test_a_run_whose_data_file_has_changed_is_not_reproduced_and_the_file_is_named(place, capfd, tmp_path):
+    run = latest("train_classifier").run_id[:8]
+    table = place / "hospitals.csv"
+    text = table.read_text()
+    try:
+        table.write_text(text.replace(",yes,1", ",yes,2", 1))
+        assert main(["reproduce", run]) == 2
+        error = capfd.readouterr().err.strip()
+        assert f"run {run}: {table}, which it read, has changed since" in error and "\n" not in error
+        assert main(["reproduce", run, "--changed-files", "--into", str(tmp_path)]) == 1
+        told = capfd.readouterr().out
+        assert f"  {table}, which it read, has changed since" in told and ", 0 different" not in told
+        table.unlink()
+        assert main(["reproduce", run]) == 2 and f"{table}, which it read, is gone" in capfd.readouterr().err
+    finally:
+        table.write_text(text)
+
+
 SHORTCUT = ["model=tracked", "checkpoint=final", "stats=quick", "stats.n_null=10", "tracking.experiment=hospitals"]
 
 

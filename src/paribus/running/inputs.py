@@ -260,6 +260,12 @@ def changed_since(inputs: Inputs) -> Iterator[str]:
             yield f"{path}, which was not there before, is there now"
 
 
+def files_since(inputs: Inputs) -> tuple[str, ...]:
+    """Return which of the files that a finished run read, data and weights, are not as they were."""
+    opened = (line for path, content in inputs.opened.items() for line in _compared(path, content, _today(path)))
+    return tuple(dict.fromkeys((*declared_since(inputs), *opened)))
+
+
 def declared_since(inputs: Inputs) -> Iterator[str]:
     """Yield which of the files that are part of a run's identity are not as they were."""
     for path, content in inputs.declared.values():

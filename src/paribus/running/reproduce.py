@@ -157,6 +157,7 @@ def reproduce(
     model: Any = None,
     data: Any = None,
     moved: Mapping[str, str] | None = None,
+    changed_files: bool = False,
 ) -> Reproduced:
     """Make a run again from what is kept of it, beside it, and compare every table and metric.
 
@@ -169,10 +170,11 @@ def reproduce(
         model: The module of a run on an object, handed over again.
         data: The contexts of such a run.
         moved: Folders in whose place others are to be looked into for options.
+        changed_files: Whether to go on where files that it read are not as they were.
 
     Raises:
         ConfigError: If it cannot be repeated from what is kept; the message says why.
-        DataError: If its files are not whole.
+        DataError: If its files are not whole, or one that it read is not as it was.
         ExperimentError: If it fails now.
     """
     if run.status != FINISHED:
@@ -181,8 +183,15 @@ def reproduce(
     words, config_dirs = words_of(before, given=model is not None or data is not None)
     for top, place in (moved or {}).items():
         config_dirs = tuple(place + path[len(top) :] if path.startswith(top) else path for path in config_dirs)
+    known = inputs.kept(before, store)
+    if not changed_files and (others := inputs.files_since(known)):
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise DataError(
+            f"run {run.run_id[:8]}: {others[0]}{more}, so it cannot be reproduced; put it back, or see what comes "
+            "of it with --changed-files"
+        )
     job, config = exactly(words, config_dirs, before)
-    changed = (*inputs.changed_since(known := inputs.kept(before, store)), *inputs.declared_since(known))
+    changed = (*inputs.changed_since(known), *inputs.declared_since(known))
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads or int(before.provenance.get("threads") or threads_before))
     start = time.perf_counter()

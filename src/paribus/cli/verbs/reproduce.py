@@ -21,7 +21,8 @@ from paribus.tracking.store import open_store
 
 SUMMARY = "runs a finished run again, says what is no longer as it was, and compares every table and metric"
 USAGE = """
-paribus reproduce RUN [--rtol 1e-4] [--atol 1e-6] [--threads N] [--checkout] [--into DIR] [--json] [tracking=...]
+paribus reproduce RUN [--rtol 1e-4] [--atol 1e-6] [--threads N] [--checkout] [--changed-files] [--into DIR] [--json]
+                      [tracking=...]
 
 RUN is the id of a run, its first digits, or latest. Its exact configuration is run again, beside it: the store is only
 read, the new files go into a folder of their own. Says what differs from then in code, packages, data and machine; then
@@ -30,6 +31,9 @@ atol), or different. Exit code 0 if nothing is different, 1 if something is.
 
 --threads N   calculate with so many threads; by default as many as the run had
 --checkout    in a work tree of its own at the recorded commit, with the recorded changes
+--changed-files
+              go on where files that the run read (data, weights) are not as they were, and say which; else that is
+              refused (exit code 2)
 --into DIR    where the new files go
 --json        everything, for programs
 """
@@ -49,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--into")
     parser.add_argument("--checkout", action="store_true")
     parser.add_argument("--moved", action="append", default=[])  # of a checkout: TOP=PLACE
+    parser.add_argument("--changed-files", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.store_options()
     asked = parser.take(arguments)
@@ -67,7 +72,15 @@ def run(arguments: Sequence[str]) -> int:
         return in_checkout(store.complete(kept.run_id), [kept.run_id, *words])
     tolerance = Tolerance(asked.rtol, asked.atol)
     moved = dict(pair.split("=", 1) for pair in asked.moved if "=" in pair)
-    made = reproduce(store, kept, folder.absolute(), tolerance=tolerance, threads=asked.threads, moved=moved)
+    made = reproduce(
+        store,
+        kept,
+        folder.absolute(),
+        tolerance=tolerance,
+        threads=asked.threads,
+        moved=moved,
+        changed_files=asked.changed_files,
+    )
     if asked.json:
         print(json.dumps(dataclasses.asdict(made), ensure_ascii=False, indent=1))
     else:
