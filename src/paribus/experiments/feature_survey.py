@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, Experiment, Recorder
+from paribus.experiments.suiting import refuse_said
 from paribus.models.sae import sae_files
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
-from paribus.spec import field, fields_of
+from paribus.spec import field
 
 OF_BUILDS = ("rung",)
 ELSEWHERE = ("place", "path", "clamp", "split", "n_contexts", "n_permutations")
@@ -101,13 +102,10 @@ class FeatureSurvey(Experiment):
         Raises:
             ConfigError: If one is set.
         """
-        on_builds = subject == self.subject
-        said = fields_of(self)
-        for name in ELSEWHERE if on_builds else OF_BUILDS:
-            default = type(self).__dataclass_fields__[name].default
-            if said[name] != default:
-                what = "a survey of builds reads the model's own autoencoder" if on_builds else "belongs to builds"
-                raise ConfigError(f"experiment.{name}={said[name]}: {what}; leave it out")
+        if subject == self.subject:
+            refuse_said(self, ELSEWHERE, "a survey of builds reads the model's own autoencoder")
+        else:
+            refuse_said(self, OF_BUILDS, "belongs to builds")
 
     def validate(self, setup: Any) -> None:
         """Check that there are enough features, and something that they can go along with.

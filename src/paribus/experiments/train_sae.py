@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, Experiment, Recorder
+from paribus.experiments.suiting import refuse_said
 from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
-from paribus.spec import field, fields_of
+from paribus.spec import field
 
 if TYPE_CHECKING:
     from paribus.experiments.setup import NetworkSetup
@@ -98,12 +99,10 @@ class TrainSAE(Experiment):
         Raises:
             ConfigError: If one is set.
         """
-        on_builds = subject == self.subject
-        said = fields_of(self)
-        for name in ELSEWHERE if on_builds else OF_BUILDS:
-            if said[name] != type(self).__dataclass_fields__[name].default:
-                what = "a training on builds reads the pooled vector" if on_builds else "belongs to builds"
-                raise ConfigError(f"experiment.{name}={said[name]}: {what}; leave it out")
+        if subject == self.subject:
+            refuse_said(self, ELSEWHERE, "a training on builds reads the pooled vector")
+        else:
+            refuse_said(self, OF_BUILDS, "belongs to builds")
 
     def validate(self, setup: Any) -> None:
         """Look up place and split.

@@ -95,7 +95,7 @@ class Paired(Generic, WithEffectVector):
         return found
 
 
-def endpoint(name: str) -> tuple[Endpoint, ...]:
+def endpoint(name: str, table: str = "effects", label: str = "") -> tuple[Endpoint, ...]:
     """Return the endpoint of a type: the effect of one row of its canonical table, chosen by its level.
 
     Example:
@@ -105,8 +105,8 @@ def endpoint(name: str) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             name=f"{name}_level_effect",
-            label=f"effect of a row of {name}",
-            table="effects",
+            label=label or f"effect of a row of {name}",
+            table=table,
             value="mean_delta",
             low="ci_low",
             high="ci_high",

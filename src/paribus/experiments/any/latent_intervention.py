@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Generic, endpoint
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.models.sae import sae_files
 from paribus.results.endpoint import Endpoint
@@ -37,19 +37,7 @@ class LatentIntervention(Generic):
     type: ClassVar[str] = "latent_intervention"
     summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
     work: ClassVar[str] = "paribus.experiments.any._latent_intervention"
-    declares: ClassVar[tuple[Endpoint, ...]] = (
-        Endpoint(
-            name="latent_intervention_level_effect",
-            label="effect of setting a latent",
-            table="latents",
-            value="mean_delta",
-            low="ci_low",
-            high="ci_high",
-            unit="readout",
-            zero=True,
-            choices=("level",),
-        ),
-    )
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("latents", "{level}", "change of {readout}", null="{null}"),
         Sentence(
