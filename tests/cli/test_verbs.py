@@ -3,11 +3,14 @@ from __future__ import annotations
 import shutil
 import socket
 
+import pandas as pd
 import pytest
 
 from paribus.cli.main import main
 from paribus.cli.verbs import doctor, ui
 from paribus.config import catalogue
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Table
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,8 @@ def filled(tmp_path_factory):
         ids[name] = run.run_id
         run.config({"model": {"width": 8}})
         run.metrics({"head_ood_acc": 0.875})
+        rows = pd.DataFrame({"feature": [0, 0, 7], "name": ["a", "b", "c"]})
+        run.table(Table("effects", "One row per effect.", Evidence.OBSERVATIONAL, rows))
         run.finish(status, error)
     return folder, ids
 
@@ -89,6 +94,20 @@ def test_show(here, capsys):
     for part in ("model.width", "head_ood_acc", "0.875", "nested runs", here["bad"][:8]):
         assert part in text
     assert "it broke" in output(capsys, "show", here["bad"])
+
+
+def test_show_prints_the_rows_of_one_feature(here, capsys):
+    said = output(capsys, "show", here["good"][:8], "--row", "feature=0").split()
+    assert said == ["effects", "feature", "name", "0", "a", "0", "b"]
+    assert output(capsys, "show", here["good"][:8], "--table", "effects").split()[-1] == "c"
+    assert output(capsys, "show", here["good"][:8], "--row", "name=c").split()[-2:] == ["7", "c"]
+    for words, part in (
+        (["--table", "effect"], "did you mean 'effects'"),
+        (["--row", "latent=0"], "has a column 'latent'"),
+        (["--row", "feature=x"], "with such a value"),
+        (["--row", "feature"], "COLUMN=VALUE"),
+    ):
+        assert part in output(capsys, "show", here["good"][:8], *words, code=2)
 
 
 @pytest.mark.parametrize(

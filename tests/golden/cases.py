@@ -83,7 +83,7 @@ TOKEN_TYPES = ("circuit_metrics", "subspace_isolation", "prefix_matching")
 """Types on token sequences, here on a network whose embedding has two planted circles, or whose heads are known."""
 HEAD_TYPES = ("head_ablation", "activation_patching")
 """Types that need attention heads."""
-LATENT_TYPES = ("latent_intervention",)
+LATENT_TYPES = ("latent_intervention", "scan_features")
 """Types that need an autoencoder, here one from a file that reads a transformer's stream."""
 LATENTS = ["data=modular_addition", "experiment.place=blocks.0"]
 LATENTS.append(f"experiment.path={WEIGHTS / 'modular_sae.safetensors'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from paribus.measure.contexts import Contexts
 from paribus.measure.latest import LatestInputs
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
+from paribus.spec import Spec
 
 CHUNK_CELLS = 16_384
 """Cells that are prepared at once."""
@@ -141,6 +142,21 @@ class Subject(ABC):
     def enforce(self, cells: Any, watch: Watch | None = None) -> Any:
         """Take out cells that are not legal; counts and warnings go to ``watch``. By default all are."""
         return cells
+
+    def usual_factors(self, most_levels: int) -> Sequence[Spec]:
+        """Return what is varied in these contexts where nobody says what: options of the ``factor`` group.
+
+        Args:
+            most_levels: The most levels of each, its baseline among them.
+
+        Returns:
+            None by default.
+        """
+        return ()
+
+    def words(self, columns: Ints) -> Sequence[str]:
+        """Return contexts ``columns [b]`` in words, for a reader; empty texts where there are none."""
+        return [""] * len(columns)
 
     def keys(self, cells: Any) -> np.ndarray | None:
         """Return whole numbers ``[m, L]`` that are equal where cells ``[m]`` are the same input; None: all differ."""

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from paribus.results.values import decode, encode, float_text
 
 METADATA_KEY = b"paribus"
+ROWS_TOGETHER = 2048
+"""Rows that are stored together, with their smallest and largest values beside them: what is read of a few rows."""
 NATIVE_IN_PARQUET = ("int", "uint", "float", "bool", "str")
 
 
@@ -179,6 +182,7 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     pq.write_table(
         table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: json.dumps(described).encode()}),
         path,
+        row_group_size=ROWS_TOGETHER,
     )
 
 
@@ -192,7 +196,55 @@ def read_parquet(path: Path) -> pd.DataFrame:
         >>> read_parquet(Path("rows.parquet"))["a"].isna().tolist()
         [False, True]
     """
-    table = pq.read_table(path)
+    return _restored(pq.read_table(path), None)
+
+
+def read_rows(path: Path, column: str, value: object) -> pd.DataFrame:
+    """Read the rows of a table in which a column has a value, without the others.
+
+    Of a table that is sorted by the column only the rows stored beside them are looked at, which takes milliseconds
+    whatever its length.
+
+    Args:
+        path: A file written by :func:`write_parquet`.
+        column: A column of numbers or text, such as ``feature``.
+        value: The value; text is taken for what the column holds.
+
+    Raises:
+        KeyError: If the table has no such column, or it cannot hold the value.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import pandas as pd
+        >>> write_parquet(pd.DataFrame({"feature": [0, 0, 1], "rank": [1, 2, 1]}), Path("effects.parquet"))
+        >>> read_rows(Path("effects.parquet"), "feature", 0)["rank"].tolist()
+        [1, 2]
+    """
+    with pq.ParquetFile(path) as file:
+        if column not in file.schema_arrow.names:
+            raise KeyError(column)
+        number = file.schema_arrow.names.index(column)
+        kind = file.schema_arrow.field(column).type
+        try:
+            wanted = pa.scalar(str(value)).cast(kind) if isinstance(value, str) else pa.scalar(value, type=kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            raise KeyError(f"{column}={value!r}") from None
+        groups = [
+            one for one in range(file.num_row_groups) if _may_hold(file.metadata.row_group(one), number, wanted.as_py())
+        ]
+        found = file.read_row_groups(groups).combine_chunks() if groups else file.schema_arrow.empty_table()
+    kept = found.filter(pc.equal(found.column(column), wanted))
+    return _restored(kept, len(kept))
+
+
+def _may_hold(group: Any, number: int, value: Any) -> bool:
+    """Return whether a value lies between the smallest and the largest of a column in some rows; True if unknown."""
+    known = group.column(number).statistics
+    return known is None or not known.has_min_max or bool(known.min <= value <= known.max)
+
+
+def _restored(table: pa.Table, n_rows: int | None) -> pd.DataFrame:
+    """Return a table with the types that its columns had; ``n_rows`` where these are not all."""
     metadata = (table.schema.metadata or {}).get(METADATA_KEY)
     if metadata is None:
         frame: pd.DataFrame = table.to_pandas()
@@ -207,5 +259,5 @@ def read_parquet(path: Path) -> pd.DataFrame:
         else:
             values = table.column(name).to_pandas()
             data[name] = values.astype(described["dtypes"][name]["name"])
-    index = pd.RangeIndex(described["n_rows"])
+    index = pd.RangeIndex(described["n_rows"] if n_rows is None else n_rows)
     return pd.DataFrame(data, index=index, columns=pd.Index(columns) if columns else None)

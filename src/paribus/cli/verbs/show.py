@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
 from paribus.cli.found import found_run
 from paribus.cli.store import tracking_spec
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, nearest
+from paribus.results.files import TABLE_FOLDER
+from paribus.results.frames import read_parquet, read_rows
+from paribus.tracking.interface import Store
 from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import open_store
 
 SUMMARY = "one run: status, params, metrics, tags, files, nested runs"
 USAGE = """
-paribus show RUN [tracking=... tracking.folder=DIR]
+paribus show RUN [--table NAME] [--row COLUMN=VALUE] [tracking=... tracking.folder=DIR]
 
-RUN is the id of a run, its first digits (paribus runs lists them), or latest.
+RUN is the id of a run, its first digits (paribus runs lists them), or latest. --row feature=12 prints the rows of every
+table that has the column (or of --table) in which it has the value; the other rows are not read.
 """
 
 
@@ -29,6 +34,8 @@ def run(arguments: Sequence[str]) -> int:
     """
     parser = Arguments("show")
     parser.add_argument("run", nargs="?")
+    parser.add_argument("--table")
+    parser.add_argument("--row")
     parser.store_options()
     asked = parser.take(arguments)
     if asked.run is None or "=" in asked.run:
@@ -39,6 +46,9 @@ def run(arguments: Sequence[str]) -> int:
 
     store = open_store(spec, writing=False)
     one = found_run("show", store, asked.run)
+    if asked.table is not None or asked.row is not None:
+        _print_rows(store, one.run_id, asked.table, asked.row)
+        return 0
     took = f", {(one.ended_at - one.started_at).total_seconds():.1f} s" if one.ended_at else ""
     started = one.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     print(f"{one.run_id}  {one.name}\n{one.status} in {one.experiment}, {started}{took}")
@@ -53,6 +63,34 @@ def run(arguments: Sequence[str]) -> int:
     _section("files", dict.fromkeys(files, ""))
     print(f"\nartifacts: {one.artifact_uri}")
     return 0
+
+
+def _print_rows(store: Store, run_id: str, table: str | None, row: str | None) -> None:
+    """Print a table of a run, or the rows of its tables in which a column has a value.
+
+    Raises:
+        ConfigError: If there is no such table or column, or the text names no value.
+    """
+    paths = [path for path in store.artifacts(run_id, TABLE_FOLDER) if path.endswith(".parquet")]
+    names = {Path(path).stem: path for path in paths}
+    if table is not None and table not in names:
+        raise ConfigError(f"show: run {run_id[:8]} has no table {table!r}; {nearest(table, names)}")
+    column, given, value = (row or "").partition("=")
+    if row is not None and not (column and given):
+        raise ConfigError(f"show: --row wants COLUMN=VALUE, such as feature=12, got {row!r}")
+    shown = 0
+    for name, path in sorted(names.items()):
+        if table not in (None, name):
+            continue
+        file = store.download(run_id, path)
+        try:
+            frame = read_parquet(file) if row is None else read_rows(file, column, value)
+        except KeyError:
+            continue
+        shown += 1
+        print(f"{name}\n{frame.to_string(index=False)}\n")
+    if not shown:
+        raise ConfigError(f"show: no table of run {run_id[:8]} has a column {column!r} with such a value")
 
 
 def _section(title: str, entries: Mapping[str, Any]) -> None:

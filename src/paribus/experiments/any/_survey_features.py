@@ -14,6 +14,7 @@ from paribus.engine.interventions import AblateUnits
 from paribus.errors import ConfigError
 from paribus.experiments.any._session import place_of
 from paribus.experiments.any.generic import AUTO
+from paribus.experiments.any.scan_features import ScanFeatures
 from paribus.experiments.feature_survey import FeatureSurvey
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.columns import Latents, Units
@@ -82,7 +83,7 @@ class Groups:
     names: tuple[tuple[str, ...], ...]
 
 
-def surveyed(experiment: FeatureSurvey, setup: NetworkSetup, executor: Executor) -> Surveyed:
+def surveyed(experiment: FeatureSurvey | ScanFeatures, setup: NetworkSetup, executor: Executor) -> Surveyed:
     """Return the features: those of the autoencoder of a file, of the network's own one there, or units.
 
     Raises:

@@ -19,9 +19,10 @@ from paribus.measure.subject import CHUNK_CELLS, Subject
 from paribus.measure.watch import Watch
 from paribus.subjects.builds.contexts import Contexts
 from paribus.subjects.builds.enforcement import Constraints
+from paribus.subjects.builds.factors import Family
 from paribus.subjects.builds.models.set_model import SAE_SITE, SetModel
 from paribus.subjects.builds.states import States
-from paribus.subjects.builds.tokens import n_tokens, padded_ids
+from paribus.subjects.builds.tokens import n_tokens, padded_ids, token_names
 from paribus.subjects.builds.vocabulary import Vocabulary
 
 
@@ -109,6 +110,19 @@ class BuildSubject(Subject):
             real = (~pad).to(value.dtype).unsqueeze(-1)
             return (value * real).sum(1) / real.sum(1).clamp_min(1.0)
         return value.flatten(1, -2).mean(1)
+
+    def usual_factors(self, most_levels: int) -> list[Family]:
+        """Return every ability family, at rungs that are evenly spread over those it has."""
+        found = []
+        for family in self.vocabulary.families():
+            known = self.vocabulary.family_rungs(family)
+            spread = np.linspace(0, len(known) - 1, min(len(known), most_levels - 1)).round().astype(int)
+            found.append(Family(family=family.name, rungs=[known[one] for one in dict.fromkeys(spread.tolist())]))
+        return found
+
+    def words(self, columns: Ints) -> list[str]:
+        """Return the ability tokens of each build."""
+        return [" ".join(token_names(codes, self.vocabulary)) for codes in self.contexts.codes[columns]]
 
     def blocks(self, n_conditions: int) -> list[Ints]:
         """Return contexts in blocks of bounded size; with several, like contexts come together, to be run once."""

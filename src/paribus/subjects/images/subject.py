@@ -14,6 +14,7 @@ from paribus.errors import ConfigError, nearest
 from paribus.measure import ArrayCells, Subject
 from paribus.measure.subject import CHUNK_BYTES, CHUNK_CELLS
 from paribus.subjects.images.data import ImageData
+from paribus.subjects.images.factors import Style
 
 OWN = -1
 """The style of an image as it is."""
@@ -54,6 +55,10 @@ class ImageSubject(Subject):
     def train_domains(self) -> tuple[int, ...]:
         """The domains that the data set was drawn from for training, ascending."""
         return self.data.train_domains
+
+    def usual_factors(self, most_levels: int) -> list[Style]:
+        """Return the style of every domain, where images can be shown in another one's."""
+        return [Style(domains=list(self.domain_names)[: most_levels - 1])] if self.styles else []
 
     def cells(self, columns: Ints) -> ArrayCells:
         """Return images ``columns [b]`` as they are."""

@@ -60,6 +60,17 @@ class TableSubject(ArraySubject):
         """Domains of the training rows, ascending."""
         return self.data.train_domains
 
+    def usual_factors(self, most_levels: int) -> list[factors.Column]:
+        """Return every column, at values that are evenly spread over those it takes by itself."""
+        found = []
+        for column in self.data.columns:
+            own = _own_values(self.data, column)
+            if len(own) > 1:
+                spread = np.linspace(0, len(own) - 1, min(len(own), most_levels)).round().astype(int)
+                values = [own[one] for one in np.unique(spread).tolist()]
+                found.append(factors.Column(column=column.name, values=values))
+        return found
+
 
 def bind(spec: factors.TableFactor, to: Binding) -> Factor | Units:
     """Return a factor or units of the table that the binding's contexts are.
@@ -80,18 +91,21 @@ def bind(spec: factors.TableFactor, to: Binding) -> Factor | Units:
 
 def _column(data: TableData, spec: factors.Column) -> SlotValues:
     column = _found(data, spec.column)
-    values: Sequence[Any] = spec.values
-    if not values and column.categories is not None:
-        values = column.categories
-    elif not values:
-        own = column.decode(data.inputs[data.rows("train"), column.slots].double().numpy())
-        known = np.array([value for value in own if value is not None], dtype=float)
-        values = [float(f"{value:.6g}") for value in np.unique(np.quantile(known, QUANTILES))]
+    values: Sequence[Any] = spec.values or _own_values(data, column)
     if len(set(map(str, values))) < 2 or len(set(map(str, values))) < len(values):
         raise ConfigError(f"factor column: {spec.column} needs two values or more, all different, got {list(values)}")
     levels = np.stack([column.encode(value) for value in values])
     doses = None if column.categories is not None else tuple(float(value) for value in values)
     return SlotValues(data.inputs.numpy(), column.slots, levels, spec.column, tuple(map(str, values)), doses)
+
+
+def _own_values(data: TableData, column: Column) -> list[Any]:
+    """Return the categories of a column, or quantiles of what training rows have."""
+    if column.categories is not None:
+        return list(column.categories)
+    own = column.decode(data.inputs[data.rows("train"), column.slots].double().numpy())
+    known = np.array([value for value in own if value is not None], dtype=float)
+    return [float(f"{value:.6g}") for value in np.unique(np.quantile(known, QUANTILES))]
 
 
 def _columns(data: TableData, spec: factors.Columns) -> SlotUnits:

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from paribus.arrays import Ints
 from paribus.engine.given import Given
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.measure import ArrayCells, ArraySubject, Contexts
 from paribus.subjects.tokens.data import Targets, TokenData
+from paribus.subjects.tokens.factors import TokenAt
 from paribus.subjects.tokens.patterns import scores_of_heads
 from paribus.subjects.tokens.readouts import token_readouts
 
@@ -71,6 +73,17 @@ class TokenSubject(ArraySubject):
             return None
         others = _next_of_another_label(self.data)
         return None if others is None else TokenSubject(_beside(self.data, self.data.ids[others], others))
+
+    def usual_factors(self, most_levels: int) -> list[TokenAt]:
+        """Return other tokens at each position that all sequences have, the first one left out where it is a sink."""
+        there = [one for one in range(self.data.ids.shape[1]) if not self.refused_position(one)]
+        return [TokenAt(position=one, most=most_levels) for one in there if one or not self.data.sink]
+
+    def words(self, columns: Ints) -> list[str]:
+        """Return the token ids that are read of each sequence."""
+        ids, mask = self.data.ids, self.data.mask
+        read = [ids[one] if mask is None else ids[one][mask[one] > 0] for one in np.asarray(columns).tolist()]
+        return [" ".join(map(str, one.tolist())) for one in read]
 
     def refused_position(self, position: int) -> str:
         """Return why a number is no position of all sequences: it is beyond them, or padding in some of them."""
