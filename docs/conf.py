@@ -48,7 +48,7 @@ NAVIGATION: dict[str, dict[str, list[str]]] = {
         "Start here": ["tutorial", "concepts"],
         "The studies": ["reading_the_shortcut_study", "experiments/index"],
         "Many runs": ["sweeps", "gallery", "store"],
-        "Your own network, data, subject": ["extending", "own_subject", "images", "tables", "specs"],
+        "Your own network, data, subject": ["extending", "own_subject", "images", "tables", "texts", "specs"],
         "How far to trust it": ["calibration", "performance", "verify"],
         "Reference": ["reference/index", "api/index"],
         "The project": ["architecture", "contributing", "changelog"],

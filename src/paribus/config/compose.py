@@ -19,7 +19,7 @@ from paribus.config.job import GROUPS, Job
 from paribus.config.locate import conf_dir, target_object
 from paribus.config.quoting import readable
 from paribus.config.refusal import refused
-from paribus.config.settings import OF_A_SWEEP, Settings
+from paribus.config.settings import NOT_SAID, OF_A_SWEEP, ClaimSettings, Settings
 from paribus.errors import ConfigError, nearest
 from paribus.spec import DataSpec
 
@@ -352,7 +352,8 @@ class Composer:
         nodes = {group: self._node(group, tree.get(group)) for group in GROUPS}
         self._refuse_unmet_needs(nodes)
         refuse_unprovided(nodes)
-        kept = {key: value for key, value in tree.items() if key not in OF_A_SWEEP}
+        unsaid = {key for key in NOT_SAID if getattr(settings, key) in (None, ClaimSettings())}
+        kept = {key: value for key, value in tree.items() if key not in OF_A_SWEEP and key not in unsaid}
         given = {name: getattr(settings, name) for name in declared}
         return Job(overrides, choices, kept, nodes, **given, named=named, config_dirs=self._folders)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paribus.config.settings import FigureSettings, SweepSettings
+from paribus.config.settings import ClaimSettings, FigureSettings, SweepSettings
 
 GROUPS = (
     "data",
@@ -45,6 +45,8 @@ class Job:
         workers: How many processes share the jobs of its sweep: a number, or ``auto``.
         sweep: What its sweep does with jobs that failed.
         figures: What its figures are kept as.
+        claim: What is claimed of it beforehand.
+        parent_hypothesis: The hypothesis it bears on.
 
     Example:
         >>> from paribus.config.compose import jobs
@@ -66,6 +68,8 @@ class Job:
     workers: int | str = 1
     sweep: SweepSettings = SweepSettings()
     figures: FigureSettings = FigureSettings()
+    claim: ClaimSettings = ClaimSettings()
+    parent_hypothesis: str | None = None
 
     @property
     def experiment(self) -> Any:

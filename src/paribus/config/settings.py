@@ -13,6 +13,8 @@ PNG, PDF = "png", "pdf"
 AUTO = "auto"
 OF_A_SWEEP = ("sweep", "workers")
 """Values that say how many jobs are run together and nothing of any one of them; no run keeps them."""
+NOT_SAID = ("claim", "parent_hypothesis")
+"""Values that a run keeps only where they say something."""
 _EPOCH = re.compile(r"epoch:\d+")
 
 
@@ -59,6 +61,39 @@ class FigureSettings(Spec, kind="figures"):
 
 
 @dataclass(frozen=True)
+class ClaimSettings(Spec, kind="claim"):
+    """What is claimed of one number of a run before it is run; the run says whether that holds."""
+
+    endpoint: str | None = field(
+        None,
+        science=False,
+        help="The number: an endpoint that the experiment declares, or a headline metric; of a comparison one of its "
+        "endpoints, ENDPOINT@GROUP where it has several groups. null: nothing is claimed.",
+    )
+    direction: str = field(
+        "above",
+        choices=("above", "below", "differs", "none"),
+        science=False,
+        help="above: larger than smallest; below: smaller than minus that; differs: either; none: within.",
+    )
+    smallest: float = field(0.0, low=0.0, science=False, help="The smallest effect of interest, in the number's unit.")
+    alpha: float = field(
+        0.05, low=0.0, high=1.0, science=False, help="Level; the interval that answers must have 1 - alpha."
+    )
+
+    def check(self) -> None:
+        """Refuse a claim of no effect without a size that counts, and a level at an end of its range.
+
+        Raises:
+            ConfigError: If one is made.
+        """
+        if self.direction == "none" and self.smallest == 0 and self.endpoint is not None:
+            raise ConfigError("ClaimSettings.smallest: a claim of no effect needs the smallest effect that would count")
+        if not 0 < self.alpha < 1:
+            raise ConfigError(f"ClaimSettings.alpha: must lie between 0 and 1, got {self.alpha:g}")
+
+
+@dataclass(frozen=True)
 class Settings(Spec, kind="settings"):
     """What every run has, whatever it does.
 
@@ -89,6 +124,10 @@ class Settings(Spec, kind="settings"):
         SweepSettings(), science=False, help="What a sweep does with jobs that failed, and how many share a GPU."
     )
     figures: FigureSettings = field(FigureSettings(), science=False, help="What figures are kept as.")
+    claim: ClaimSettings = field(ClaimSettings(), science=False, help="What is claimed of the run beforehand.")
+    parent_hypothesis: str | None = field(
+        None, science=False, help="Name of the hypothesis that the run bears on; paribus runs --hypothesis lists them."
+    )
 
     def check(self) -> None:
         """Check the choice of the checkpoint and the number of workers."""

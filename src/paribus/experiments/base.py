@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 
+NECESSITY, SUFFICIENCY, STABILITY = "necessity", "sufficiency", "stability"
+"""What an experiment can show of a cause."""
 ANY = "any"
 """Subject of an experiment that works on data of every kind."""
 KEPT_RUNS, STEP_RESULTS = "runs", "results"
@@ -157,6 +159,8 @@ class Experiment(Spec):
         requires: What it needs of a data set (splits, domains, renderings); checked at dry run.
         declares: The endpoints: numbers of its tables that comparisons over runs may be about.
         tells: The sentences in which its results say what was found, where its work writes none itself.
+        bears_on: What it can show of a cause: ``necessity`` (what is lost without it) or ``sufficiency`` (what it does
+            when put in), both or none; ``stability`` of what checks that effects repeat.
         produces_model: Whether it trains a model, which its run keeps as checkpoints.
         takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
         chooses_features: Whether its table ``chosen`` names the features that the steps after it work on.
@@ -193,6 +197,7 @@ class Experiment(Spec):
     requires: ClassVar[Requires] = Requires()
     declares: ClassVar[tuple[Endpoint, ...]] = ()
     tells: ClassVar[tuple[Told, ...]] = ()
+    bears_on: ClassVar[tuple[str, ...]] = ()
     produces_model: ClassVar[bool] = False
     takes_model: ClassVar[bool | None] = None
     chooses_features: ClassVar[bool] = False

@@ -93,6 +93,11 @@ class Effects:
         if open_:
             yield _left_open(open_, self.reference, any_found=bool(found))
 
+    def established_rows(self, frame: pd.DataFrame, aggregates: Aggregates, level: float) -> list[_Row]:
+        """Return the rows of a table that are established; arguments as for :meth:`told`."""
+        rows = [_Row(self, values) for values in _fitting(frame, self.rows, aggregates)]
+        return [row for row in rows if math.isfinite(row.value) and row.established(level)]
+
     def _beside(self, found: Sequence[_Row], *, alone: bool = False) -> str:
         """Say how many of the established rows lie outside the middle of their null."""
         places = [row for row in found if math.isfinite(row.percentile)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from paribus.errors import DataError, ExperimentError, ParibusError
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
-from paribus.running import failures, keeping
+from paribus.running import claims, failures, keeping
 from paribus.running.holding import SignalsHeld
 from paribus.running.recorder import TrackedRecorder
 from paribus.running.tags import model_label, run_name, run_tags
@@ -56,6 +56,7 @@ class Living:
         origin: Its provenance, to which the work adds what it loads.
         started: When it began.
         clock: The same on a clock that only goes forward, in seconds.
+        claim: The tags that declare its claim; empty without one.
         result: What it found, once the work is done.
     """
 
@@ -67,6 +68,7 @@ class Living:
     origin: dict[str, Any]
     started: datetime
     clock: float
+    claim: dict[str, str]
     result: Result | None = None
 
     def complete(self, result: Result, *, error: str | None = None) -> Result:
@@ -123,6 +125,7 @@ def once(
         return measure()
     found = reusable(store, identity, check)
     if found is not None:
+        claims.say_of_reused(request, found)
         return found
 
     def busy() -> None:
@@ -191,7 +194,7 @@ def live(
             living = begin(resolved, store, folder, identity=identity, parent=parent)
         request = resolved.request
         living.run.config(request.tree, request.choices, described(resolved), leave_out=unused(resolved))
-        living.result = living.complete(work(living))
+        living.result = claims.answered(living.complete(work(living)), request, living.claim, living.run)
         living.result = keeping.keep(living.result, living.run, request.figure_formats)
         with SignalsHeld():
             if not store.is_ours(identity):
@@ -220,7 +223,9 @@ def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, pare
     process = provenance()
     name = run_name(resolved)
     try:
-        run = store.start(name, folder=folder, tags=run_tags(resolved, identity, process), parent=parent)
+        claim = claims.declared(resolved.request, store, identity)
+        tags = run_tags(resolved, identity, process) | claim
+        run = store.start(name, folder=folder, tags=tags, parent=parent)
     except ParibusError:
         raise
     except Exception as error:
@@ -239,6 +244,7 @@ def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, pare
         origin=keeping.provenance_of(resolved, process),
         started=datetime.now(UTC),
         clock=time.perf_counter(),
+        claim=claim,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from paribus.config.settings import PDF, PNG, FigureSettings
+from paribus.config.settings import PDF, PNG, ClaimSettings, FigureSettings
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, KEPT_RUNS, Experiment
 from paribus.running.about import data_subject
@@ -41,6 +41,8 @@ class Request:
         step: Name of the step, where it is one of a sequence.
         inside: The folder that the experiment works in; None: the working folder.
         figures: What its figures are kept as.
+        claim: What is claimed of its numbers beforehand.
+        parent_hypothesis: The hypothesis it bears on.
         waits: Whether it waits while another process is at the same run.
 
     Example:
@@ -67,6 +69,8 @@ class Request:
     step: str | None = None
     inside: Path | None = None
     figures: FigureSettings = FigureSettings()
+    claim: ClaimSettings = ClaimSettings()
+    parent_hypothesis: str | None = None
     waits: bool = True
 
     @property
@@ -191,4 +195,6 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
         study=job.study,
         sweep=sweep,
         figures=job.figures,
+        claim=job.claim,
+        parent_hypothesis=job.parent_hypothesis,
     )

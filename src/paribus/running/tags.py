@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.foreign import Foreign, parameters
 from paribus.models.untrained import UNTRAINED, random_parts
+from paribus.running.claims import HYPOTHESIS_TAG
 from paribus.running.colour import COLOUR_TAG, colour
 from paribus.running.identify import identify
 from paribus.running.sequence import with_steps
@@ -132,6 +133,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "identity": identity,
         ASKED_TAG: identify(resolved) if resolved.runs else None,
         "study": request.study,
+        HYPOTHESIS_TAG: request.parent_hypothesis,
         "sweep": request.sweep,
         "step": request.step,
         "model": model_label(resolved),

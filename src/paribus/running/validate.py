@@ -11,6 +11,7 @@ from paribus.experiments import plugins
 from paribus.experiments.base import KEPT_RUNS
 from paribus.models.tracked import Tracked
 from paribus.running.choosing import waiting
+from paribus.running.claims import claim_of
 from paribus.running.request import from_job
 from paribus.running.resolve import resolve
 from paribus.running.resolved import Resolved
@@ -60,6 +61,7 @@ def validate(job: Job, *, among: bool = False) -> None:
         steps = step_requests(request)
         for step in steps:
             refuse_format(step.experiment, request.nodes["device"], step=step.step)
+            claim_of(step)
         later = waiting(steps)
         for resolved, _ in planned(request, store):
             if resolved.request.step not in later:
@@ -71,6 +73,7 @@ def validate(job: Job, *, among: bool = False) -> None:
             _validate(Resolved(request.for_step("comparison", request.experiment.comparison, {}), None), store)
     else:
         refuse_format(request.experiment, request.nodes["device"])
+        claim_of(request)
         _validate(resolve(request, store), store)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
+from paribus.cli.hypotheses import ledger
 from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError
 from paribus.tracking.spec import database, has_runs
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
 SUMMARY = "the latest runs, one line each"
 USAGE = """
-paribus runs [--limit N] [--study NAME] [--where FILTER] [tracking=... tracking.folder=DIR]
+paribus runs [--limit N] [--study NAME] [--where FILTER] [--hypothesis NAME] [tracking=... tracking.folder=DIR]
 
 The latest runs of the store, all studies together, or one study (an MLflow experiment). FILTER is MLflow's search
-syntax, such as "tags.experiment_type = 'domain_swap' and attributes.status = 'FAILED'".
+syntax, such as "tags.experiment_type = 'domain_swap' and attributes.status = 'FAILED'". With --hypothesis, the ledger
+of the runs that bear on it (parent_hypothesis=NAME): their claims and evidence, what is shown of necessity,
+sufficiency, specificity and stability, and what is missing.
 """
 _HEADER = ("run", "started", "status", "study", "experiment", "training", "seed", "duration", "name")
 
@@ -35,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--study")
     parser.add_argument("--where", default="")
+    parser.add_argument("--hypothesis")
     parser.store_options()
     asked = parser.take(arguments)
     if asked.limit < 1:
@@ -48,6 +52,9 @@ def run(arguments: Sequence[str]) -> int:
         return 0
 
     store = open_store(spec, writing=False)
+    if asked.hypothesis is not None:
+        print(ledger(store, asked.hypothesis, everywhere=asked.study is None))
+        return 0
     try:
         found = store.runs(where=asked.where, limit=asked.limit, everywhere=asked.study is None)
     except ConfigError:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
@@ -29,6 +30,7 @@ class Ablate(Paired):
     summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._ablate"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")
+    bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} without the units", null="{null}"),
     )

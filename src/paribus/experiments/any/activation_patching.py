@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import AUTO, Paired
+from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -50,6 +51,10 @@ class ActivationPatching(Paired):
             zero=True,
             choices=CHOICES,
         ),
+    )
+    bears_on: ClassVar[tuple[str, ...]] = (
+        NECESSITY,
+        SUFFICIENCY,
     )
     tells: ClassVar[tuple[Told, ...]] = (
         *(

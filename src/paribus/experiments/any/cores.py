@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.effect_vector import WithoutEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.measure.binding import FactorSpec
@@ -30,6 +31,7 @@ class Cores(Generic, WithoutEffectVector):
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
     work: ClassVar[str] = "paribus.experiments.any._cores"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("cores")
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} without the unit", null="{null}"),
         Sentence(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
@@ -28,6 +29,7 @@ class Grid(Paired):
     summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
     work: ClassVar[str] = "paribus.experiments.any._grid"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} at the combination", null="{null}"),
         Effects("interactions", "{level}", "{readout} beyond the sum of each alone", null="{null}"),

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic
+from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.spec import field
 
@@ -27,6 +28,7 @@ class HeadAblation(Generic):
 
     type: ClassVar[str] = "head_ablation"
     summary: ClassVar[str] = "Heads of all layers taken away alone and the first K together, against matched sets."
+    bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("heads", "{level} ({ablation})", "change of {readout} without the head"),
         Effects("k_sweep", "{level} ({ablation})", "change of {readout} without the first K heads", null="{null}"),

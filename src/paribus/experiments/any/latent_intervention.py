@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.models.sae import sae_files
 from paribus.results.endpoint import Endpoint
@@ -38,6 +39,7 @@ class LatentIntervention(Generic):
     summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
     work: ClassVar[str] = "paribus.experiments.any._latent_intervention"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")
+    bears_on: ClassVar[tuple[str, ...]] = (NECESSITY, SUFFICIENCY)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("latents", "{level}", "change of {readout}", null="{null}"),
         Sentence(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.factors.spec import Patch as PatchFactor
 from paribus.measure.binding import FactorSpec
@@ -30,6 +31,7 @@ class Patch(Paired):
     summary: ClassVar[str] = "Values of other contexts at one place after the other, against donors at random."
     work: ClassVar[str] = "paribus.experiments.any._patch"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("patch")
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}, {direction}", "change of {readout} with the donor's value", null="{null}"),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
@@ -26,6 +27,7 @@ class Swap(Paired):
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
     work: ClassVar[str] = "paribus.experiments.any._swap"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} with another level", null="{null}"),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
@@ -28,6 +29,7 @@ class Sweep(Paired):
     summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
     work: ClassVar[str] = "paribus.experiments.any._sweep"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} against the baseline", null="{null}"),
         Effects("slope", "slope", "change of {readout} per unit of the dose", null="{null}"),

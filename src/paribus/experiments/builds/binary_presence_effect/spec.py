@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError, nearest
+from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Told
@@ -30,6 +31,10 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "add and remove each main-only ability, alone and at each rung of a family"
+    bears_on: ClassVar[tuple[str, ...]] = (
+        NECESSITY,
+        SUFFICIENCY,
+    )
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("binary_effects", "{ability} ({direction})", "change of the activation", null="like features"),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
@@ -29,6 +30,7 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("rung_deltas", "{label}", "change of the activation with {family} set", null="like features"),
         Sentence("It goes beyond the least effect that counts from {threshold_rung} AP on."),

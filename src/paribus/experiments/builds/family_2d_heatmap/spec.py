@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import LEAST_TESTED, WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
@@ -30,6 +31,7 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "heatmap", "{x} AP x {y} AP", "activation beyond the sum of both alone", "interaction", null="like features"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
@@ -25,6 +26,7 @@ class KitSweep(WithEffectVector, WeaponExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons grouped by sub, special and both: as used, and swapped into the same builds"
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("sub_swaps", "{sub}", "change of the activation with weapons of this sub put in", null="like features"),
         Effects(

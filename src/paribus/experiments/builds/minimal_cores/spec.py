@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
@@ -31,6 +32,7 @@ class MinimalCores(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "minimal cores: the smallest sets of families that keep the feature active"
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(
             "{core} alone keeps the feature in {coverage:share} of {n_holding} contexts that hold it "

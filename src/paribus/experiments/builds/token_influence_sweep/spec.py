@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.builds._high_group import check_fraction
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
@@ -27,6 +28,10 @@ class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
     vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
+    bears_on: ClassVar[tuple[str, ...]] = (
+        NECESSITY,
+        SUFFICIENCY,
+    )
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("influence", "{token}", "change of the activation by the token", null="like features"),
         Sentence("Goes along with high activation, and an effect that counts is excluded: {only_correlated:list}."),

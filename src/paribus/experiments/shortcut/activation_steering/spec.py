@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.shortcut._endpoints import STEERING
 from paribus.experiments.shortcut._spec import ShortcutExperiment
 from paribus.experiments.told import Effects, Sentence, Told
@@ -31,6 +32,7 @@ class ActivationSteering(ShortcutExperiment):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Moves features along the domain's direction (M5): accuracy and margin over alpha, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = STEERING
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(
             "One sd along {direction} moves the margin by {slope_in_sd:.3g} [{slope_ci_low:.3g}, "

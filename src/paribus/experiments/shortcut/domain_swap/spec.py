@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._endpoints import SWAP
 from paribus.experiments.shortcut._spec import SPLITS, OnClassifier
@@ -26,6 +27,7 @@ class DomainSwap(OnClassifier):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Shows the same content in every domain's style: the true effect of the shortcut."
     declares: ClassVar[tuple[Endpoint, ...]] = SWAP
+    bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "signed_swap",

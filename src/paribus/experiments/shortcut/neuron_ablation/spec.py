@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from paribus.experiments.base import NECESSITY
 from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._spec import SPLITS, ShortcutExperiment
 from paribus.experiments.told import Effects, Sentence, Told
@@ -28,6 +29,7 @@ class NeuronAblation(ShortcutExperiment):
     type: ClassVar[str] = "neuron_ablation"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
+    bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "k_sweep",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from paribus.experiments.base import NECESSITY
 from paribus.experiments.requires import Requires
 from paribus.experiments.shortcut._endpoints import ABLATION
 from paribus.experiments.shortcut._spec import SPLITS, ShortcutExperiment
@@ -31,6 +32,7 @@ class SubspaceAblation(ShortcutExperiment):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = ABLATION
+    bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "ablation",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.errors import ConfigError
+from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.tokens._circles import Circles
 from paribus.experiments.tokens._endpoints import ISOLATION
 from paribus.experiments.told import Sentence, Told
@@ -34,6 +35,10 @@ class SubspaceIsolation(Circles):
     summary: ClassVar[str] = "Keeps or removes each circle of the embedding, beside random planes of two kinds."
     takes_dtype: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = ISOLATION
+    bears_on: ClassVar[tuple[str, ...]] = (
+        NECESSITY,
+        SUFFICIENCY,
+    )
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(
             "With only one of the {n_circles:.0f} circles kept accuracy is {kept_accuracy:share} on average, "

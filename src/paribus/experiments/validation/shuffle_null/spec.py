@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.experiments.base import STABILITY
 from paribus.experiments.validation.validation_experiment import Validation
 from paribus.spec import field
 
@@ -23,6 +24,7 @@ class ShuffleNull(Validation):
     version: ClassVar[int] = 2
     flips_signs: ClassVar[bool] = True
     summary: ClassVar[str] = "another experiment's effects against the same under shuffled activations or sign flips"
+    bears_on: ClassVar[tuple[str, ...]] = (STABILITY,)
 
     n_shuffles: int = field(499, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")
     statistic: str = field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.experiments.base import STABILITY
 from paribus.experiments.validation.validation_experiment import Validation
 from paribus.spec import field
 
@@ -22,6 +23,7 @@ class SplitHalf(Validation):
     type: ClassVar[str] = "split_half"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "do two halves of the data agree on another experiment's effects?"
+    bears_on: ClassVar[tuple[str, ...]] = (STABILITY,)
 
     n_splits: int = field(100, low=10, high=10000, help="Random splits of the clusters in two halves.")
     n_shuffles: int = field(199, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")

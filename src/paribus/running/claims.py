@@ -1,0 +1,113 @@
+"""The claim of a run: declared in its tags when it begins, answered when its numbers are there."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from paribus.errors import ConfigError
+from paribus.results.claim import CLAIM, Claim, answer
+from paribus.results.found import SUMMARY
+from paribus.spec import fields_of
+
+if TYPE_CHECKING:
+    from paribus.experiments.base import Experiment
+    from paribus.results.schema import Result
+    from paribus.running.request import Request
+    from paribus.tracking.interface import Store
+    from paribus.tracking.run import FileRun
+
+HYPOTHESIS_TAG = "parent_hypothesis"
+CLAIM_TAG, DECLARED_TAG, BEFORE_TAG, ANSWER_TAG = "claim", "claim_declared_at", "claim_declared_before", "claim_answer"
+SEQUENCE = "sequence"
+log = logging.getLogger("paribus")
+
+
+def claim_of(request: Request) -> Claim | None:
+    """Return the claim of a request, None where none is made. A sequence leaves it to steps that declare the number.
+
+    Raises:
+        ConfigError: If its level is not that of the intervals that answer it.
+    """
+    made = request.claim
+    if made.endpoint is None or request.experiment.type == SEQUENCE:
+        return None
+    if request.step is not None and made.endpoint.partition("@")[0] not in _known(request.experiment):
+        return None
+    spec = request.nodes.get("stats")
+    confidence = getattr(spec, "confidence", 1 - made.alpha)
+    if abs(1 - made.alpha - confidence) > 1e-9:
+        raise ConfigError(
+            f"claim.alpha={made.alpha:g}: the intervals of this run have confidence {confidence:g}; "
+            f"set stats.confidence={1 - made.alpha:g}"
+        )
+    return Claim(made.endpoint, made.direction, made.smallest, made.alpha)
+
+
+def _known(experiment: Experiment) -> set[str]:
+    """Return the endpoints that an experiment declares, and of a comparison those that it compares."""
+    compared = fields_of(experiment).get("endpoints") or ()
+    return {each.name for each in experiment.declares} | {str(each) for each in compared}
+
+
+def declared(request: Request, store: Store, identity: str) -> dict[str, str]:
+    """Return the tags that declare a claim as a run begins: what, when, and whether before any look at these numbers.
+
+    It is declared before only if no finished run of the same identity is older: such a run has the same numbers.
+    """
+    claim = claim_of(request)
+    if claim is None:
+        return {}
+    return {
+        CLAIM_TAG: claim.sentence,
+        DECLARED_TAG: datetime.now(UTC).isoformat(timespec="seconds"),
+        BEFORE_TAG: "false" if store.finished(identity) else "true",
+    }
+
+
+def answered(result: Result, request: Request, tags: dict[str, str], run: FileRun) -> Result:
+    """Return a result with the answer to its claim, which its run keeps as a tag too.
+
+    Args:
+        result: What was found.
+        request: What was asked.
+        tags: What :func:`declared` returned.
+        run: The run.
+    """
+    claim = claim_of(request)
+    if claim is None or not tags:
+        return result
+    said = answer(claim, result, request.experiment.declares)
+    run.tags({ANSWER_TAG: said.verdict})
+    before = tags[BEFORE_TAG] == "true"
+    when = "declared before" if before else "declared after a finished run of the same identity"
+    line = f"Claim: {claim.sentence}. {said.verdict.capitalize()}: {said.why} ({when}, {tags[DECLARED_TAG]})."
+    kept = {
+        "endpoint": claim.endpoint,
+        "direction": claim.direction,
+        "smallest": claim.smallest,
+        "alpha": claim.alpha,
+        "declared_at": tags[DECLARED_TAG],
+        "declared_before": before,
+        "verdict": said.verdict,
+        "value": said.value,
+        "low": said.low,
+        "high": said.high,
+    }
+    known = result.aggregates.custom.get(SUMMARY, [])
+    lines = [line, *([known] if isinstance(known, str) else known)]
+    custom = {**result.aggregates.custom, CLAIM: kept, SUMMARY: lines}
+    return replace(result, aggregates=replace(result.aggregates, custom=custom))
+
+
+def say_of_reused(request: Request, found: Result) -> None:
+    """Say that a claim about numbers that are already there is not recorded."""
+    claim = claim_of(request)
+    if claim is not None:
+        log.warning(
+            "claim %r is not recorded: run %s of the same identity was finished before, and is taken as it is",
+            claim.sentence,
+            (found.run_id or "")[:8],
+        )

@@ -1,0 +1,138 @@
+"""A claim is answered by an interval alone, and a hypothesis is as good as what its runs have shown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from paribus.errors import ConfigError
+from paribus.results.claim import ABOVE, BELOW, DIFFERS, NONE, REFUTED, SUPPORTED, UNDECIDED, Claim, answer, decide
+from paribus.results.endpoint import Endpoint
+from paribus.results.evidence import Evidence
+from paribus.results.hypothesis import Bearing, missing, standing
+from paribus.results.schema import Aggregates, Diagnostics, Result, Table
+
+
+def result(metrics=None, custom=None, **tables):
+    made = {name: Table(name, "", Evidence.COMPARISON, frame) for name, frame in tables.items()}
+    head = ("s", "t", Evidence.INTERVENTIONAL, None, None, "images", Aggregates(custom=custom or {}))
+    return Result(*head, made, Diagnostics(), metrics=metrics or {})
+
+
+@pytest.mark.parametrize(
+    ("direction", "smallest", "low", "high", "verdict"),
+    [
+        (ABOVE, 0, 0.1, 0.3, SUPPORTED), (ABOVE, 0, -0.1, 0.3, UNDECIDED), (ABOVE, 0, -0.3, -0.1, REFUTED),
+        (ABOVE, 0.2, 0.1, 0.3, UNDECIDED), (ABOVE, 0.2, 0.05, 0.15, REFUTED), (ABOVE, 0.2, 0.25, 0.4, SUPPORTED),
+        (BELOW, 0.2, -0.4, -0.25, SUPPORTED), (BELOW, 0.2, -0.15, 0.1, REFUTED), (BELOW, 0, 0.0, 0.0, REFUTED),
+        (DIFFERS, 0, 0.1, 0.2, SUPPORTED), (DIFFERS, 0.3, 0.1, 0.2, REFUTED), (DIFFERS, 0.1, -0.05, 0.2, UNDECIDED),
+        (NONE, 0.3, -0.1, 0.2, SUPPORTED), (NONE, 0.3, 0.4, 0.5, REFUTED), (NONE, 0.3, 0.2, 0.4, UNDECIDED),
+    ],
+)  # fmt: skip
+def test_the_interval_decides(direction, smallest, low, high, verdict):
+    assert decide(Claim("x", direction, smallest), low, high) == verdict
+
+
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 0.5), st.sampled_from([ABOVE, BELOW, DIFFERS, NONE]))
+def test_below_mirrors_above_and_none_denies_differs(middle, half, smallest, direction):
+    low, high = middle - half, middle + half
+    opposite = {SUPPORTED: REFUTED, REFUTED: SUPPORTED, UNDECIDED: UNDECIDED}
+    assert decide(Claim("x", BELOW, smallest), -high, -low) == decide(Claim("x", ABOVE, smallest), low, high)
+    if smallest > 0:
+        of_none, of_differs = (decide(Claim("x", way, smallest), low, high) for way in (NONE, DIFFERS))
+        assert of_none == opposite[of_differs]
+
+
+def test_a_false_claim_is_supported_no_more_often_than_alpha_says():
+    """At the edge of the smallest effect of interest, over 4,000 samples of 15: alpha, or half of it on one side."""
+    draws = np.random.default_rng(0).normal(0.2, 1.0, (4000, 15))
+    mean, half = draws.mean(1), stats.t.ppf(0.975, 14) * draws.std(1, ddof=1) / np.sqrt(15)
+    ends = list(zip(mean - half, mean + half, strict=True))
+    above = [decide(Claim("x", ABOVE, 0.2), *each) for each in ends]
+    assert np.mean([verdict == SUPPORTED for verdict in above]) < 0.035
+    assert np.mean([verdict == REFUTED for verdict in above]) < 0.035
+    none = [decide(Claim("x", NONE, 0.2), *each) for each in ends]
+    assert np.mean([verdict == SUPPORTED for verdict in none]) < 0.035
+
+
+def test_a_number_is_found_as_metric_endpoint_or_test():
+    metric = result(metrics={"drop": 0.4, "drop_ci_low": 0.3, "drop_ci_high": 0.5})
+    assert answer(Claim("drop", smallest=0.1), metric).verdict == SUPPORTED
+    table = pd.DataFrame(
+        {"epoch": [1, 2, 2], "method": ["a", "a", "b"], "left": [0.1, 0.3, 0.9], "low": 0.2, "high": 0.4}
+    )
+    declared = Endpoint("removed", "", "t", "left", "low", "high", "", True, choices=("method",), one_minus=True)
+    said = answer(Claim("removed", smallest=0.5), result(custom={"headline_method": "a"}, t=table), [declared])
+    assert (said.verdict, said.value, said.low, said.high) == (SUPPORTED, 0.7, 0.6, 0.8)
+    tests = pd.DataFrame(
+        {"endpoint": ["e", "e"], "group": ["g", "h"], "difference": [1.0, 2.0], "ci_low": 0.5, "ci_high": 2.5,
+         "ci_adj_low": [-0.1, 0.2], "ci_adj_high": 3.0}
+    )  # fmt: skip
+    assert answer(Claim("e@h"), result(tests=tests)).verdict == SUPPORTED
+    assert answer(Claim("e@g"), result(tests=tests)).verdict == UNDECIDED  # the adjusted interval holds 0
+    assert "2 rows" in answer(Claim("e"), result(tests=tests)).why
+
+
+def test_what_cannot_be_read_is_undecided_and_says_why():
+    said = answer(Claim("drpo"), result(metrics={"drop": 0.4}))
+    assert said.verdict == UNDECIDED and "did you mean 'drop'" in said.why
+    assert "no interval" in answer(Claim("drop"), result(metrics={"drop": 0.4})).why
+    assert math.isnan(answer(Claim("drop"), result(metrics={"drop": 0.4})).low)
+
+
+def test_a_ledger_says_what_is_shown_and_what_is_missing():
+    ablated = Bearing("1", "ablate", "interventional", ("necessity",), True, True, "x is above 0", SUPPORTED, True, "0")
+    seen = Bearing("2", "probe", "observational")
+    assert standing([ablated, seen]) == {
+        "necessity": "yes", "sufficiency": "no run", "specificity": "yes", "stability": "no run",
+    }  # fmt: skip
+    assert [line.split(":")[0] for line in missing([ablated, seen])] == ["sufficiency", "stability"]
+    seeds = [Bearing(str(k), "ablate", "interventional", ("necessity",), True, replicate=str(k)) for k in range(3)]
+    assert standing(seeds)["stability"] == "yes" and standing(seeds[:2])["stability"] == "no run"
+    assert "claim: none was declared before the numbers were there" in missing(
+        [Bearing("1", "ablate", "interventional", claim="x", before=False)]
+    )
+    assert "evidence: no run is interventional" in missing([seen])
+
+
+RUN = [
+    *("experiment=family_1d_sweep", "model=planted", "feature=threshold", "experiment.family=special_charge_up"),
+    *("data.n_builds=60", "stats=quick", "stats.n_null=0", "experiment.placebo_contexts=0", "figures.formats=[]"),
+    *("device=cpu", "claim.endpoint=slope_per_ap", "claim.smallest=0.001", "parent_hypothesis=h001"),
+]
+
+
+def test_a_claim_is_kept_with_its_time_and_is_no_part_of_the_identity(tmp_path, monkeypatch, capsys):
+    import paribus
+    from paribus.cli.main import main
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.store import open_store
+
+    monkeypatch.chdir(tmp_path)
+    first = paribus.run(RUN)
+    again = paribus.run(RUN[:-3])
+    after = paribus.run([*RUN, "claim.direction=below"])
+    store = open_store(TrackingSpec(kind="local", folder="."), writing=False)
+    runs = {each.run_id: each for each in store.runs(everywhere=True)}
+    one, plain, late = (runs[each.run_id] for each in (first, again, after))
+    assert one.identity == plain.identity == late.identity
+    assert one.tags["claim_declared_before"] == "true" and late.tags["claim_declared_before"] == "false"
+    assert "claim" not in plain.tags and "claim.endpoint" not in plain.params
+    assert one.params["claim.endpoint"] == "slope_per_ap"
+    kept = first.aggregates.custom["claim"]
+    assert kept["verdict"] == one.tags["claim_answer"] and kept["declared_at"] == one.tags["claim_declared_at"]
+    assert first.aggregates.custom["summary"][0].startswith("Claim: slope_per_ap is above 0.001 (alpha 0.05).")
+    assert main(["runs", "--hypothesis", "h001"]) == 0
+    said = capsys.readouterr().out
+    assert "hypothesis h001, 2 runs" in said and "sufficiency: yes" in said and "necessity: no run" in said
+    assert main(["runs", "--hypothesis", "h'; drop"]) == 2
+    assert main([*RUN, "claim.alpha=0.01"]) == 2
+    assert "set stats.confidence=0.99" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="smallest"):
+        paribus.run([*RUN, "claim.direction=none", "claim.smallest=0"])
