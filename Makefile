@@ -46,6 +46,7 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 	$(BIN)/python -m benchmarks.planted
 	$(BIN)/python -m benchmarks.planted --study
 	$(BIN)/python -m benchmarks.calibration
+	$(BIN)/python -m benchmarks.calibration_tokens
 	$(BIN)/python -m benchmarks.legality
 	$(BIN)/python -m benchmarks.builds
 	$(BIN)/python -m benchmarks.faults

@@ -181,6 +181,45 @@ def test_tail_runs_only_the_last_positions(ids):
     assert runs == [keys + parity, *[keys + parity + WIDTH * N] * 3]
 
 
+class CutKeys(Keys):
+    """Keys and values that can be cut, as those of transformers."""
+
+    def crop(self, length: int) -> None:
+        self.kept = [one[:, :length] for one in self.kept]
+
+    def get_seq_length(self) -> int:
+        return self.length
+
+
+def test_layers_values_and_keys_come_from_one_pass(ids, monkeypatch):
+    monkeypatch.setitem(globals(), "Keys", CutKeys)
+    model, plain = model_of(), model_of(Plain)
+    engine = Engine(model, "layers.1.q.input@-1", positions=(-1,), strategy="tail")
+    engine.plan(ids)
+    before = [layer.runs for layer in model.layers]
+    edits = last(*(AblateUnits([unit]) for unit in range(WIDTH)))
+    found = engine.evaluate(ids, edits)
+    runs = [layer.runs - start for layer, start in zip(model.layers, before, strict=True)]
+    once, parity = N * LENGTH, 2 * LENGTH
+    assert runs == [once + parity, *[once + parity + WIDTH * N] * 3]
+    for one, output in zip(edits, found.outputs, strict=True):
+        np.testing.assert_allclose(output, by_hooks(plain, "layers.1.q.input@-1", ids, one)[:, [-1]], atol=1e-5)
+
+
+def test_a_pass_that_plans_is_run_once(ids):
+    model = model_of()
+    Engine(model, "layers.1@-1", strategy="resume").plan(ids)
+    assert [layer.runs for layer in model.layers] == [3 * LENGTH] * 4, "three rows show shapes and layers together"
+
+
+@pytest.mark.parametrize("kind", [Keys, CutKeys])
+def test_what_is_not_causal_is_found_out_whatever_its_keys_are(ids, monkeypatch, kind):
+    monkeypatch.setitem(globals(), "Keys", kind)
+    edits = last(AblateUnits([1]), Steer(torch.ones(WIDTH), 2.0))
+    found = Engine(model_of(causal=False), "layers.1@-1").evaluate(ids, edits)
+    assert found.report.strategy == "resume"
+
+
 def test_what_is_not_causal_is_found_out(ids, caplog):
     model = model_of(causal=False)
     edits = last(AblateUnits([1]), Steer(torch.ones(WIDTH), 2.0))

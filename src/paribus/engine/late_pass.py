@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.engine.parts import edits_of
 from paribus.engine.plan import Plan, Resume
-from paribus.engine.tail import Tail, call, kept_keys, repeated
+from paribus.engine.tail import Tail, call, cut_to, kept_keys, repeated
 from paribus.errors import ExperimentError
 
 Edits = Callable[[Plan, Sequence[Intervention]], dict[int, Edit]]
@@ -43,6 +44,7 @@ class LatePass:
         batch: Given,
         values: Mapping[int, Tensor],
         edits: Edits,
+        keys: Any = None,
     ) -> None:
         """Run what no edit changes.
 
@@ -53,6 +55,7 @@ class LatePass:
             batch: The rows, on the device.
             values: What the first layers return, by how many of them ``[n, ...]``.
             edits: Makes hooks of interventions.
+            keys: The keys and values that the network keeps of the rows, where a pass before gave them.
 
         Raises:
             ExperimentError: If the late positions are wanted alone and the network keeps no keys and values.
@@ -60,7 +63,7 @@ class LatePass:
         assert plan.resume is not None
         self.model, self.course, self.plan, self.batch, self.values = model, course, plan, batch, values
         self._edits, self._layers = edits, plan.resume.layers
-        self._tail = None if plan.tail is None else _TailOutputs(self, plan.tail)
+        self._tail = None if plan.tail is None else _TailOutputs(self, plan.tail, keys)
 
     def outputs(self, upto: int, interventions: Sequence[Intervention]) -> Tensor:
         """Return the outputs ``[F * n, *output]`` under interventions that change nothing in the first layers.
@@ -89,10 +92,12 @@ class LatePass:
 class _TailOutputs:
     """Outputs of passes of which only the last positions are run."""
 
-    def __init__(self, whole: LatePass, tail: Tail) -> None:
+    def __init__(self, whole: LatePass, tail: Tail, keys: Any) -> None:
         self.whole, self.tail, self.n = whole, tail, len(whole.batch)
         course, model = whole.course, whole.model
-        self.keys = kept_keys(model, tail.before(whole.batch))
+        self.keys = None if keys is None else cut_to(keys, tail.start)
+        if self.keys is None:
+            self.keys = kept_keys(model, tail.before(whole.batch))
         if self.keys is None:
             raise ExperimentError(
                 f"{type(model).__name__} keeps no keys and values, so its last positions cannot be run alone"

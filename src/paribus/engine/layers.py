@@ -100,41 +100,71 @@ def trail(model: nn.Module, sites: Sequence[Site], inputs: Given) -> Trail | Non
         >>> found.layers.names, found.upto
         (('layers.0', 'layers.1', 'layers.2'), (2,))
     """
-    candidates = {
-        name: list(module.children())
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList | nn.Sequential) and len(list(module.children())) > 1
-    }
-    seen: dict[int, list[tuple[Any, Any]]] = {}
-    order: list[int] = []
-    reached: dict[int, int] = {}
-    """By the place of a site among ``sites``: how many entries of ``order`` there were when the pass came to it."""
-
-    def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        order.append(id(module))
-        taken = args[0] if args else next((one for one in kwargs.values() if isinstance(one, Tensor)), None)
-        seen.setdefault(id(module), []).append((taken, output))
-
-    with contextlib.ExitStack() as stack:
-        for index, site in enumerate(sites):
-            stack.callback(_noted(model, site, index, order, reached))
-        for module in {id(one): one for members in candidates.values() for one in members}.values():
-            stack.callback(module.register_forward_hook(after, with_kwargs=True).remove)
+    with TrailWatch(model, sites) as watch:
         inputs.call(model)
-    found = [
-        layers
-        for name, members in candidates.items()
-        if (layers := _as_layers(name, members, model, seen, order)) is not None
-    ]
-    if not found:
-        return None
-    layers = max(found, key=lambda one: len(one.names))
-    of_layers = {id(model.get_submodule(name)) for name in layers.names}
-    upto = (
-        _upto(layers, site, sum(one in of_layers for one in order[: reached.get(index, 0)]))
-        for index, site in enumerate(sites)
-    )
-    return Trail(layers, tuple(upto))
+    return watch.found()
+
+
+class TrailWatch:
+    """Looks on while a forward pass runs, which shows a model's layers and where sites are among them.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+        >>> with TrailWatch(net, [Site.parse("1.input")]) as watch:
+        ...     _ = net(torch.zeros(1, 2))
+        >>> watch.found().layers.names
+        ('0', '1')
+    """
+
+    def __init__(self, model: nn.Module, sites: Sequence[Site]) -> None:
+        """Prepare; every list of modules is a candidate."""
+        self._model, self._sites = model, sites
+        self._candidates = {
+            name: list(module.children())
+            for name, module in model.named_modules()
+            if isinstance(module, nn.ModuleList | nn.Sequential) and len(list(module.children())) > 1
+        }
+        self._seen: dict[int, list[tuple[Any, Any]]] = {}
+        self._order: list[int] = []
+        self._reached: dict[int, int] = {}
+        """By the place of a site among them: how many modules had run when the pass came to it."""
+        self._hooks = contextlib.ExitStack()
+
+    def __enter__(self) -> TrailWatch:
+        """Put the hooks on."""
+        for index, site in enumerate(self._sites):
+            self._hooks.callback(_noted(self._model, site, index, self._order, self._reached))
+        for module in {id(one): one for members in self._candidates.values() for one in members}.values():
+            self._hooks.callback(module.register_forward_hook(self._after, with_kwargs=True).remove)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take them off."""
+        self._hooks.close()
+
+    def _after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        self._order.append(id(module))
+        taken = args[0] if args else next((one for one in kwargs.values() if isinstance(one, Tensor)), None)
+        self._seen.setdefault(id(module), []).append((taken, output))
+
+    def found(self) -> Trail | None:
+        """Return what the pass showed, None where there are no two layers; what it held of the pass is let go."""
+        every = [
+            layers
+            for name, members in self._candidates.items()
+            if (layers := _as_layers(name, members, self._model, self._seen, self._order)) is not None
+        ]
+        self._seen.clear()
+        if not every:
+            return None
+        layers = max(every, key=lambda one: len(one.names))
+        of_layers = {id(self._model.get_submodule(name)) for name in layers.names}
+        upto = (
+            _upto(layers, site, sum(one in of_layers for one in self._order[: self._reached.get(index, 0)]))
+            for index, site in enumerate(self._sites)
+        )
+        return Trail(layers, tuple(upto))
 
 
 def _noted(model: nn.Module, site: Site, index: int, order: list[int], reached: dict[int, int]) -> Callable[[], None]:

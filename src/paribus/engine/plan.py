@@ -18,7 +18,7 @@ from paribus.engine.closed_form import ClosedForm, closed_form
 from paribus.engine.course import Course, Score
 from paribus.engine.given import Given
 from paribus.engine.hooks import Edit, check_visited, visiting
-from paribus.engine.layers import Layers, trail
+from paribus.engine.layers import Layers, Trail, TrailWatch, trail
 from paribus.engine.sites import Site
 from paribus.engine.split import Split, last_module_split, run_suffix, split_at
 from paribus.engine.tail import Tail, keys_argument
@@ -223,7 +223,7 @@ class Planner:
                 the first one, or the wanted way is not possible.
         """
         two, three = (inputs.take(torch.arange(size) % len(inputs)) for size in (2, 3))
-        output, values, is_last = self._reference(three)
+        output, values, is_last, passed = self._reference(three)
         layouts = tuple(self._layout(site, value) for site, value in zip(self.course.sites, values, strict=True))
         row_bytes = values[0][0].numel() * values[0].element_size()
         n = min(3, len(inputs))
@@ -232,7 +232,7 @@ class Planner:
         if self.wanted == "hooks":
             return base
         if self.wanted in ("resume", "tail"):
-            resumed = self._resumed(base, three)
+            resumed = self._resumed(base, three, passed)
             keeps = resumed is not None and resumed.resume is not None and resumed.resume.keeps_keys
             if resumed is None or (not keeps if self.wanted == "tail" else resumed.strategy == "hooks"):
                 raise ConfigError(f"site {self.site}: {self.owner} cannot be evaluated by {self.wanted}")
@@ -246,11 +246,12 @@ class Planner:
             if best is None or self.wanted == "closed_form":
                 raise ConfigError(f"site {self.site}: {self.owner} cannot be evaluated by {self.wanted}")
             best = replace(best, strategy="suffix", closed=None)
-        return best or self._resumed(base, three) or base
+        return best or self._resumed(base, three, passed) or base
 
-    def _resumed(self, base: Plan, inputs: Given) -> Plan | None:
+    def _resumed(self, base: Plan, inputs: Given, found: Trail | None) -> Plan | None:
         """Return the plan that passes over the layers before the site, or can run late positions alone."""
-        found = trail(self.model, self.course.sites, inputs.take(slice(0, 1)))
+        if self.course.read is not None:  # the reference ended where it was read
+            found = trail(self.model, self.course.sites, inputs.take(slice(0, 1)))
         keeps = keys_argument(self.model) is not None
         if found is None or not (any(found.upto) or keeps):
             return None
@@ -265,8 +266,11 @@ class Planner:
             )
         return Layout(axis, tuple(value.movedim(axis, 1).shape[1:]))
 
-    def _reference(self, inputs: Given) -> tuple[Tensor, list[Tensor], bool]:
-        """Run the plain model and look at the sites; say whether the model returns the first one's module's output."""
+    def _reference(self, inputs: Given) -> tuple[Tensor, list[Tensor], bool, Trail | None]:
+        """Run the plain model and look at the sites and, where it runs to its end, at the layers.
+
+        Say also whether the model returns the first site's module's output.
+        """
         outputs: list[Any] = []
         order: list[Site] = []
         with contextlib.ExitStack() as stack:
@@ -275,13 +279,15 @@ class Planner:
                 visitor.log = order
             handle = self.modules[0].register_forward_hook(lambda module, args, output: outputs.append(output))
             stack.callback(handle.remove)
+            watch = stack.enter_context(TrailWatch(self.model, self.course.sites))
             raw = self.course.follow(self.model, lambda: inputs.call(self.model), {})
         for visitor in visitors:
             check_visited(visitor.site, visitor.calls)
         if order[0] != self.site:
             raise ConfigError(f"site {self.site}: the forward pass comes to {order[0]} first; name that site first")
         values = [visitor.value for visitor in visitors if visitor.value is not None]
-        return self._read(raw, len(inputs)), values, bool(outputs) and outputs[-1] is raw and self.site.call is None
+        is_last = bool(outputs) and outputs[-1] is raw and self.site.call is None
+        return self._read(raw, len(inputs)), values, is_last, watch.found()
 
     def _read(self, raw: Any, n_rows: int) -> Tensor:
         return self.course.output(raw, n_rows, self.owner)

@@ -15,6 +15,7 @@ from paribus.engine.hooks import Reached, visiting
 from paribus.engine.layers import Layers
 from paribus.engine.plan import Plan
 from paribus.engine.sites import Site
+from paribus.engine.tail import kept_keys
 
 # Bytes that enter one pass on the CPU. ResNet-18 at 96 px was within 10 % of its fastest from the image, after layer1,
 # layer2 and layer3 alike with 4 to 9 MB; 512 rows at once were up to 45 % slower from layer1, 16 rows 40 % slower from
@@ -87,23 +88,39 @@ class SiteValues:
             layers: The layers.
             uptos: Numbers of layers, ascending, each at least 1.
         """
+        return self._after(inputs, rows, layers, uptos, keys=False)[0]
+
+    def after_layers_with_keys(
+        self, inputs: Given, rows: slice, layers: Layers, uptos: tuple[int, ...]
+    ) -> tuple[dict[int, Tensor], Any]:
+        """Return the same, and the keys and values that the model keeps of the rows where one pass gives both.
+
+        None for the latter where nothing had to be run, or the model keeps none.
+        """
+        return self._after(inputs, rows, layers, uptos, keys=True)
+
+    def _after(
+        self, inputs: Given, rows: slice, layers: Layers, uptos: tuple[int, ...], *, keys: bool
+    ) -> tuple[dict[int, Tensor], Any]:
         if not uptos:
-            return {}
+            return {}, None
         digest = self._digests.of(inputs.tensors)
         key = (self._key, layers.names, uptos, inputs.names, self._names, digest, rows.start, rows.stop)
-        found = self._cache.get(key)
+        found, kept = self._cache.get(key), None
         if found is None:
-            found = self._after_layers(self.rows(inputs, rows), [layers.output(upto - 1) for upto in uptos])
+            sites = [layers.output(upto - 1) for upto in uptos]
+            found, kept = self._after_layers(self.rows(inputs, rows), sites, keys=keys)
             self._cache.put(key, found)
-        return dict(zip(uptos, found, strict=True))
+        return dict(zip(uptos, found, strict=True)), kept
 
-    def _after_layers(self, batch: Given, sites: list[Site]) -> tuple[Tensor, ...]:
+    def _after_layers(self, batch: Given, sites: list[Site], *, keys: bool) -> tuple[tuple[Tensor, ...], Any]:
+        kept = None
         with contextlib.ExitStack() as stack:
             visitors = [stack.enter_context(visiting(self.model, site)) for site in sites[:-1]]
-            visitors.append(stack.enter_context(visiting(self.model, sites[-1], stop=True)))
+            visitors.append(stack.enter_context(visiting(self.model, sites[-1], stop=not keys)))
             with contextlib.suppress(Reached):
-                batch.call(self.model)
-        return tuple(one.value for one in visitors if one.value is not None)
+                kept = kept_keys(self.model, batch) if keys else batch.call(self.model)
+        return tuple(one.value for one in visitors if one.value is not None), kept if keys else None
 
     def features(self, plan: Plan, inputs: Given) -> Tensor:
         """Return the activations of all rows, ``[n, d, *positions]``, at least in single precision."""

@@ -138,9 +138,13 @@ class OutputStream:
         uptos = {upto_of(plan.resume, one) for one in interventions}
         if plan.tail is not None:
             uptos.add(max(plan.resume.upto))  # for outputs of earlier positions, which no edit changes
-        values = self.values.after_layers(inputs, rows, plan.resume.layers, tuple(sorted(uptos - {0})))
+        layers, wanted = plan.resume.layers, tuple(sorted(uptos - {0}))
         batch = self.values.rows(inputs, rows)
-        return LatePass(self.values.model, self.course, plan, batch, values, self._edits)
+        if plan.tail is None:
+            values, keys = self.values.after_layers(inputs, rows, layers, wanted), None
+        else:
+            values, keys = self.values.after_layers_with_keys(inputs, rows, layers, wanted)
+        return LatePass(self.values.model, self.course, plan, batch, values, self._edits, keys)
 
     def _bound(self, plan: Plan, inputs: Given, rows: slice, intervention: Intervention) -> Intervention:
         if not intervention.needs_rows:

@@ -110,6 +110,20 @@ def kept_keys(model: nn.Module, inputs: Given) -> Any:
     return next((found[name] for name in KEYS if found.get(name) is not None), None)
 
 
+def cut_to(keys: Any, length: int) -> Any:
+    """Return kept keys and values of the first ``length`` positions alone, or None where they cannot be cut.
+
+    They are cut in place.
+    """
+    if not hasattr(keys, "crop") or not hasattr(keys, "get_seq_length"):
+        return None
+    try:
+        keys.crop(length)
+        return keys if keys.get_seq_length() == length else None
+    except Exception:  # caches of other kinds (of a sliding window) fail in their own ways
+        return None
+
+
 def repeated(keys: Any, rows: int, times: int) -> Any:
     """Return a copy of kept keys and values with all ``rows`` rows ``times`` times, one copy after the other."""
     own = copy.deepcopy(keys)
