@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from paribus import results
 from paribus.config.locate import conf_dir
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.builds.setup import build_setup
+from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.report.page import render
 from paribus.running.keeping import headline
@@ -31,8 +33,8 @@ from paribus.tracking.metrics import curve_points
 from paribus.tracking.params import flatten, to_text
 
 STUDY = "plain"
-LEFT_OUT = ("sweep", "workers", "training")
-"""What a run of Paribus does not keep either: how a sweep is run, and a group that this experiment does not use."""
+OF_THE_SWEEP, UNUSED = ("sweep", "workers"), ("training",)
+"""What a run of Paribus does not keep either: how its sweep is run, and a group that this experiment does not use."""
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
@@ -45,7 +47,9 @@ def main(config: DictConfig) -> None:
     with mlflow.start_run(run_name=f"{nodes['experiment'].type} {config.seed}"):
         chosen = {group: name for group, name in hydra_config.runtime.choices.items() if name and group.isidentifier()}
         leaves = {**chosen, **flatten(tree)}
-        mlflow.log_params({k: to_text(v) for k, v in leaves.items() if k.partition(".")[0] not in LEFT_OUT})
+        mlflow.log_params(
+            {k: to_text(v) for k, v in leaves.items() if k.partition(".")[0] not in (*OF_THE_SWEEP, *UNUSED)}
+        )
         setup = build_setup(
             data=nodes["data"],
             model=nodes["model"],
@@ -57,7 +61,9 @@ def main(config: DictConfig) -> None:
         )
         recorder = MemoryRecorder()
         found = perform(nodes["experiment"], setup, recorder, feature=setup.feature_name, model="planted")
-        write(found, {name: value for name, value in tree.items() if name not in LEFT_OUT[:2]}, folder)
+        found = replace(found, provenance={"data_name": chosen["data"]})
+        stated = {name: value for name, value in tree.items() if name not in OF_THE_SWEEP}
+        write(found, stated | dict.fromkeys(UNUSED), folder)
         mlflow.log_metrics({name: value for name, value in headline(found).items() if math.isfinite(value)})
         for curve in found.curves:
             for point in curve_points(curve):
@@ -80,7 +86,7 @@ def write(found: results.Result, tree: dict[str, Any], folder: Path) -> None:
     for figure in found.figures:
         path = folder / "figures" / f"{figure.name}.png"
         path.parent.mkdir(exist_ok=True)
-        draw(figure, frames).savefig(path, dpi=180, metadata={"Software": None})
+        draw(figure, frames, about=about(found)).savefig(path, dpi=180, metadata={"Software": None})
         drawn[figure.name] = path.read_bytes()
     (folder / "report.html").write_text(render(found, drawn))
     (folder / "result.json").write_text(results.to_json(found))

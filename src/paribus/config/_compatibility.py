@@ -9,9 +9,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import hydra
+import hydra.core.utils
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
@@ -92,6 +94,17 @@ def hydra_node(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         holder.cfg = before
+
+
+@contextmanager
+def copied_by(copied: Callable[[Any], Any]) -> Iterator[None]:
+    """Let Hydra's job runner copy configurations by ``copied``: ``copy.deepcopy`` takes a tenth of a short job."""
+    runner: Any = hydra.core.utils
+    before, runner.copy = runner.copy, SimpleNamespace(deepcopy=copied)
+    try:
+        yield
+    finally:
+        runner.copy = before
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from hydra.core.utils import run_job
 from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from paribus.config import _compatibility as hydra_parts
 from paribus.config._compatibility import hydra_node
 
 MOST_FOLDERS = 10_000
@@ -60,9 +61,7 @@ class SweepLoader(ConfigLoaderImpl):
         if words not in self._bases:
             made = self.load_configuration(master.hydra.job.config_name, list(words), run_mode=RunMode.RUN)
             self._bases[words] = _frozen(made)
-        base = self._bases[words]
-        made_again: DictConfig = pickle.loads(base) if isinstance(base, bytes) else copy.deepcopy(base)
-        return made_again
+        return _thawed(self._bases[words])
 
     def _parse(self, word: str) -> Override:
         if word not in self._parsed:
@@ -115,6 +114,16 @@ def _frozen(config: DictConfig) -> bytes | DictConfig:
         return config
 
 
+def _thawed(frozen: bytes | DictConfig) -> DictConfig:
+    made: DictConfig = pickle.loads(frozen) if isinstance(frozen, bytes) else copy.deepcopy(frozen)
+    return made
+
+
+def _copied(config: DictConfig) -> DictConfig:
+    """Return a deep copy; Hydra makes two of each job's configuration."""
+    return _thawed(_frozen(config))
+
+
 def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, number: int, words: Sequence[str]) -> Path:
     """Run one job of a sweep in this process as Hydra runs it, and return its output folder, which is its own.
 
@@ -132,13 +141,14 @@ def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, numbe
     folder = own_folder(config)
     with open_dict(config):
         config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())
-    run_job(
-        hydra_context=context,
-        task_function=task,
-        config=config,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
+    with hydra_parts.copied_by(_copied):
+        run_job(
+            hydra_context=context,
+            task_function=task,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
     return folder
 
 
