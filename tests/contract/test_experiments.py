@@ -43,7 +43,7 @@ ESTABLISHED = {
 }
 """How the columns are named that a verdict is read from, and what it is about."""
 TRAININGS = {"train_classifier", "train_modular_addition", "train_set_completion", "train_sae"}
-OTHERS = {"sequence", "compare", "compare_interventions", "compare_modular_addition", *TRAININGS}
+OTHERS = {"sequence", "compare", "compare_features", "compare_interventions", "compare_modular_addition", *TRAININGS}
 
 
 def experiment_types(subject):

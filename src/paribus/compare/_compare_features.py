@@ -1,0 +1,350 @@
+"""The work of comparing features."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Floats
+from paribus.compare.collect import select
+from paribus.compare.compare_features import BATTERIES, CHECKS, CORES, CompareFeatures
+from paribus.errors import ExperimentError
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates, Figure, Table
+from paribus.stats.effects import established
+from paribus.stats.matching import correlations, jaccard, match, null_of_matching
+from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.shares import shares
+
+FEATURES = {
+    "model": "the training run of the model, its first digits; its name where it was not trained here",
+    "n_edits": "edits of the battery whose effect on it was measured",
+    "n_tested": "edits that were tested",
+    "n_drivers": "edits that are established to move it: adjusted p within the level, the interval for all without 0",
+    "strongest": "the established edit with the largest effect",
+    "effect": "its effect, in units of the feature",
+    "n_checks": "checks of stability that were run (split_half, shuffle_null)",
+    "n_passed": "how many of them passed",
+}
+SIMILARITY = {
+    "r": "correlation of their effects over the edits that both have",
+    "n_edits": "how many edits that are",
+    "shared_cores": "share of their minimal cores that both have (Jaccard); missing where none were looked for",
+}
+MATCHES = {
+    "r": "correlation of the effects of the two features that are matched",
+    "mutual": "whether each is the other's most similar feature",
+}
+MATCHED = {
+    "n": "features that are matched, one to one",
+    "mean_r": "mean correlation of matched features",
+    "null_low": "2.5 % quantile of that mean where the entries of each vector are exchanged",
+    "null_high": "97.5 % quantile of it",
+    "null_percentile": "place of mean_r among these, 0 to 100; not a p",
+    "n_mutual": "matches in which each is the other's most similar feature",
+}
+SUMMARY = {
+    "n_features": "features that were looked at",
+    "driven": "share of them with an established driver; low and high: Wilson's interval over features",
+    "mean_drivers": "mean number of established edits",
+    "stable": "share of the checks of stability that passed; missing where none were run",
+}
+FACTORS = {
+    "n_driven": "features of the model that the factor is established to move",
+    "share": "their share of the features on which it was tested",
+    "n_tested": "features on which it was tested",
+}
+
+
+@dataclass
+class Seen:
+    """One feature of one model.
+
+    Attributes:
+        model: Its model.
+        feature: Its name.
+        effects: Effect of each edit.
+        tested: Edits that were tested.
+        drivers: Edits that are established, with their effect.
+        cores: Its minimal cores; None where none were looked for.
+        checks: Whether each check of stability passed.
+    """
+
+    model: str
+    feature: str
+    effects: dict[str, float] = field(default_factory=dict)
+    tested: set[str] = field(default_factory=set)
+    drivers: dict[str, float] = field(default_factory=dict)
+    cores: frozenset[str] | None = None
+    checks: list[bool] = field(default_factory=list)
+
+
+def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Aggregates:
+    """Compare features; hand over ``features``, ``similarity``, ``matches``, ``matched``, ``summary``, ``factors``.
+
+    Raises:
+        ExperimentError: If no run of the battery is about a feature.
+    """
+    experiment.check_runs(setup.runs)
+    selection = select(setup.runs, experiment.types(), experiment.where)
+    for line in (*selection.left_out, *selection.mixed):
+        recorder.warn(line)
+    level = 1 - setup.stats.confidence
+    seen = gathered(selection.runs, experiment.battery, level)
+    if not seen:
+        raise ExperimentError(
+            f"compare_features: no finished run of {', '.join(experiment.battery)} is about a feature here"
+        )
+    edits = sorted({edit for each in seen for edit in each.effects})
+    matrix = np.array([[each.effects.get(edit, math.nan) for edit in edits] for each in seen])
+    similar = correlations(matrix, matrix, experiment.least_entries)
+    _hand_over(recorder, seen, similar, matrix, level)
+    matched = _match(experiment, setup, recorder, seen, similar, matrix)
+    summary = _summary(seen, setup)
+    recorder.table(Table("summary", "One row per model.", Evidence.COMPARISON, summary, SUMMARY))
+    factors = _factors(seen)
+    says = "One row per model and factor: how many features it drives."
+    recorder.table(Table("factors", says, Evidence.COMPARISON, factors, FACTORS))
+    if len(factors):
+        drawn = Figure.of("bars", "factors", name="factors", label="factor", value="n_driven", group="model")
+        looks = {"ylabel": "features driven", "sort": "value", "max_rows": 30}
+        recorder.figure(drawn.titled("Which factors drive how many features", "Established edits only.", **looks))
+    for row in summary.to_dict("records"):
+        recorder.metric(f"driven_{row['model']}", float(row["driven"]))
+    return Aggregates(
+        n_samples=len(seen),
+        n_conditions=len(edits),
+        custom={
+            "n_models": len({each.model for each in seen}),
+            "n_features": len(seen),
+            "n_edits": len(edits),
+            "summary": _lines(summary, factors, matched, similar, seen),
+        },
+    )
+
+
+def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float) -> list[Seen]:
+    """Return what the runs say of each feature of each model, by model and feature.
+
+    Args:
+        runs: Finished runs, one per identity.
+        battery: Types whose effects count.
+        level: Level of the adjusted p.
+    """
+    found: dict[tuple[str, str], Seen] = {}
+    for each in runs:
+        feature = each.tags.get("feature")
+        if feature is None:
+            continue
+        model = (each.model_run or each.tags.get("model") or "")[:32]
+        model = model[:8] if each.model_run else model
+        one = found.setdefault((model, feature), Seen(model, feature))
+        if each.experiment_type in battery:
+            _add(one, each, level)
+        elif each.experiment_type in CORES:
+            table, column = CORES[each.experiment_type]
+            if table in each.tables:
+                one.cores = (one.cores or frozenset()) | frozenset(map(str, each.tables[table][column]))
+        elif each.experiment_type in CHECKS and "passed" in each.aggregates:
+            one.checks.append(bool(each.aggregates["passed"]))
+    kept = [one for one in found.values() if one.effects]
+    return sorted(kept, key=lambda one: (one.model, len(one.feature), one.feature))
+
+
+def _add(one: Seen, run: CollectedRun, level: float) -> None:
+    source = BATTERIES[run.experiment_type]
+    if source.table not in run.tables:
+        return
+    frame = run.tables[source.table]
+    if "epoch" in frame.columns and len(frame):
+        frame = frame[frame["epoch"] == frame["epoch"].max()]
+    under = str(run.params.get(source.under, "")) if source.under else ""
+    sure = established(frame, level=level, value=source.value)
+    for row, driver in zip(frame.to_dict("records"), sure, strict=True):
+        value = float(row[source.value])
+        if not math.isfinite(value) or (row.get("p_method") == "reference"):
+            continue
+        label = " ".join(str(row[column]) for column in source.label)
+        edit = f"{run.experiment_type}: {under} {label}".replace("  ", " ")
+        one.effects[edit] = value
+        if math.isfinite(float(row["p_adj"])):
+            one.tested.add(edit)
+        if driver:
+            one.drivers[edit] = value
+
+
+def _hand_over(recorder: Recorder, seen: Sequence[Seen], similar: Floats, matrix: Floats, level: float) -> None:
+    rows = []
+    for each in seen:
+        strongest = max(each.drivers, key=lambda edit: abs(each.drivers[edit]), default=None)
+        rows.append(
+            {
+                "model": each.model, "feature": each.feature, "n_edits": len(each.effects),
+                "n_tested": len(each.tested), "n_drivers": len(each.drivers), "strongest": strongest,
+                "effect": math.nan if strongest is None else each.drivers[strongest],
+                "n_checks": len(each.checks), "n_passed": sum(each.checks),
+            }
+        )  # fmt: skip
+    says = f"One row per model and feature; established at {level:g}."
+    recorder.table(Table("features", says, Evidence.COMPARISON, pd.DataFrame(rows), FEATURES))
+    names = _names(seen)
+    pairs = [
+        {
+            "a": names[i], "b": names[j], "model_a": seen[i].model, "feature_a": seen[i].feature,
+            "model_b": seen[j].model, "feature_b": seen[j].feature, "r": similar[i, j],
+            "n_edits": int((np.isfinite(matrix[i]) & np.isfinite(matrix[j])).sum()),
+            "shared_cores": _shared(seen[i], seen[j]),
+        }
+        for i, j in itertools.combinations(range(len(seen)), 2)
+    ]  # fmt: skip
+    columns = ["a", "b", "model_a", "feature_a", "model_b", "feature_b", "r", "n_edits", "shared_cores"]
+    frame = pd.DataFrame(pairs, columns=columns)
+    says = "One row per pair of features: how alike the same edits move them."
+    recorder.table(Table("similarity", says, Evidence.COMPARISON, frame, SIMILARITY))
+    for name, value, title in (
+        ("effect_similarity", "r", "How alike the same edits move two features"),
+        ("shared_cores", "shared_cores", "Minimal cores that two features share"),
+    ):
+        if frame[value].notna().any():
+            drawn = Figure.of("interaction_matrix", "similarity", name=name, a="a", b="b", value=value)
+            says = "Correlation over the edits both have." if value == "r" else "Share of the cores of both (Jaccard)."
+            recorder.figure(drawn.titled(title, says, value_label=value.replace("_", " ")))
+
+
+def _names(seen: Sequence[Seen]) -> list[str]:
+    """Return what features are called: with their model where there are several."""
+    several = len({each.model for each in seen}) > 1
+    return [f"{each.feature} ({each.model})" if several else each.feature for each in seen]
+
+
+def _shared(one: Seen, other: Seen) -> float:
+    if one.cores is None or other.cores is None:
+        return math.nan
+    return jaccard(one.cores, other.cores)
+
+
+def _match(
+    experiment: CompareFeatures,
+    setup: RunsSetup,
+    recorder: Recorder,
+    seen: Sequence[Seen],
+    similar: Floats,
+    matrix: Floats,
+) -> pd.DataFrame:
+    """Match the features of every two models; hand over the pairs and how they compare with chance."""
+    models = list(dict.fromkeys(each.model for each in seen))
+    of = {model: np.array([i for i, each in enumerate(seen) if each.model == model]) for model in models}
+    pairs: list[dict[str, Any]] = []
+    totals: list[dict[str, Any]] = []
+    likeness = functools.partial(correlations, least=experiment.least_entries)
+    for one, other in itertools.combinations(models, 2):
+        found = match(similar[np.ix_(of[one], of[other])])
+        pairs += [
+            {
+                "model_a": one, "feature_a": seen[of[one][a]].feature, "model_b": other,
+                "feature_b": seen[of[other][b]].feature, "r": value, "mutual": bool(both),
+            }
+            for a, b, value, both in zip(found.first, found.second, found.value, found.mutual, strict=True)
+        ]  # fmt: skip
+        if not len(found.value):
+            continue
+        common = np.isfinite(matrix[of[one]]).all(0) & np.isfinite(matrix[of[other]]).all(0)
+        drawn = np.full(1, math.nan)
+        if experiment.n_null and common.sum() >= experiment.least_entries:
+            a, b = matrix[of[one]][:, common], matrix[of[other]][:, common]
+            rng = setup.rng(f"compare_features {one} {other}")
+            drawn = null_of_matching(a, b, likeness, n=experiment.n_null, rng=rng)
+        mean = float(found.value.mean())
+        low, _, high = null_quantiles(drawn[None])
+        totals.append(
+            {
+                "model_a": one, "model_b": other, "n": len(found.value), "mean_r": mean, "null_low": float(low[0]),
+                "null_high": float(high[0]),
+                "null_percentile": float(null_percentile(np.array([mean]), drawn[None])[0]),
+                "n_mutual": int(found.mutual.sum()),
+            }
+        )  # fmt: skip
+    columns = ["model_a", "feature_a", "model_b", "feature_b", "r", "mutual"]
+    says = "One row per feature of a model and the one of another that it is matched with."
+    recorder.table(Table("matches", says, Evidence.COMPARISON, pd.DataFrame(pairs, columns=columns), MATCHES))
+    frame = pd.DataFrame(totals, columns=["model_a", "model_b", *MATCHED])
+    says = "One row per two models: how alike matched features are, beside vectors with their entries exchanged."
+    recorder.table(Table("matched", says, Evidence.COMPARISON, frame, MATCHED))
+    return frame
+
+
+def _summary(seen: Sequence[Seen], setup: RunsSetup) -> pd.DataFrame:
+    rows = []
+    for model in dict.fromkeys(each.model for each in seen):
+        mine = [each for each in seen if each.model == model]
+        driven = np.array([[bool(each.drivers)] for each in mine], float)
+        found = shares(driven, np.arange(len(mine)), spec=setup.stats)
+        checks = [passed for each in mine for passed in each.checks]
+        rows.append(
+            {
+                "model": model, "n_features": len(mine), "driven": float(found.share[0]),
+                "driven_low": float(found.low[0]), "driven_high": float(found.high[0]),
+                "mean_drivers": float(np.mean([len(each.drivers) for each in mine])),
+                "n_checks": len(checks), "stable": float(np.mean(checks)) if checks else math.nan,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _factors(seen: Sequence[Seen]) -> pd.DataFrame:
+    """Return how many features of a model each edit drives, those that drive most first."""
+    rows: list[dict[str, Any]] = []
+    for model in dict.fromkeys(each.model for each in seen):
+        mine = [each for each in seen if each.model == model]
+        for edit in sorted({edit for each in mine for edit in each.tested}):
+            tested = [each for each in mine if edit in each.tested]
+            driven = sum(edit in each.drivers for each in tested)
+            if driven:
+                rows.append(
+                    {"model": model, "factor": edit, "n_driven": driven, "n_tested": len(tested),
+                     "share": driven / len(tested)}
+                )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["model", "factor", "n_driven", "n_tested", "share"])
+    return frame.sort_values(["model", "n_driven"], ascending=[True, False], kind="stable").reset_index(drop=True)
+
+
+def _lines(
+    summary: pd.DataFrame, factors: pd.DataFrame, matched: pd.DataFrame, similar: Floats, seen: Sequence[Seen]
+) -> list[str]:
+    lines = []
+    for row in summary.to_dict("records"):
+        within = _within(row)
+        stable = "" if math.isnan(row["stable"]) else f"; {row['stable']:.0%} of {row['n_checks']} checks passed"
+        lines.append(
+            f"Model {row['model']}: {row['driven']:.0%}{within} of {row['n_features']} features have an established "
+            f"driver, {row['mean_drivers']:.1f} on average{stable} (summary)."
+        )
+    if len(factors):
+        top = factors.sort_values("n_driven", ascending=False, kind="stable").iloc[0]
+        lines.append(f"{top['factor']} drives the most: {top['n_driven']} of {top['n_tested']} features (factors).")
+    for row in matched.to_dict("records"):
+        beside = "" if math.isnan(row["null_low"]) else f", {row['null_low']:.2f} to {row['null_high']:.2f} by chance"
+        lines.append(
+            f"{row['n']} features of {row['model_a']} and {row['model_b']} are matched by r = {row['mean_r']:.2f} on "
+            f"average{beside}; {row['n_mutual']} choose each other (matched)."
+        )
+    upper = np.triu(np.where(np.isfinite(similar), np.abs(similar), 0.0), 1)
+    if len(seen) > 1 and upper.max() > 0:
+        i, j = np.unravel_index(int(upper.argmax()), upper.shape)
+        names = _names(seen)
+        lines.append(f"Most alike are {names[i]} and {names[j]}, r = {similar[i, j]:.2f} (similarity).")
+    return lines
+
+
+def _within(row: Mapping[Any, Any]) -> str:
+    low, high = row["driven_low"], row["driven_high"]
+    return f" [{low:.0%}, {high:.0%}]" if math.isfinite(low) and math.isfinite(high) else ""
