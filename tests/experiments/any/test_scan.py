@@ -98,10 +98,11 @@ def test_everything_equals_a_loop_over_features(monkeypatch, top_k):
     peaks = np.where(counts[:, :, None] > 0, f, -np.inf)
     np.testing.assert_allclose(frame["largest"], peaks.max((0, 1)), atol=1e-5)
     top = recorder.tables["top_contexts"].frame
-    assert (top["feature"].to_numpy() == np.repeat(np.arange(F), 4)).all()
+    assert (np.diff(top["feature"]) >= 0).all() and (top["peak"] > 0).all()
+    assert len(top) == np.minimum((peaks.max(1) > 0).sum(0), 4).sum(), "where a latent is silent no context is shown"
     for feature, rows in top.groupby("feature"):
         expected = np.sort(peaks[:, :, feature].max(1))[::-1][:4]
-        np.testing.assert_allclose(rows["peak"], expected, atol=1e-5)
+        np.testing.assert_allclose(rows["peak"], expected[expected > 0], atol=1e-5)
         for row in rows.itertuples():
             assert peaks[row.context, row.position, feature] == pytest.approx(row.peak, abs=1e-5)
             assert row.cluster == row.context // 2 and row.label == ("odd", "even")[row.context % 2]

@@ -17,6 +17,7 @@ from paribus.experiments.any.generic import ALL
 from paribus.experiments.any.scan_features import ScanFeatures
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
+from paribus.features.columns import Latents
 from paribus.measure.binding import Binding, FactorSpec
 from paribus.measure.executor import Executor
 from paribus.measure.factor import InputFactor
@@ -203,7 +204,10 @@ def _top(seen: Firing, setup: NetworkSetup, at: Surveyed) -> pd.DataFrame:
     words = contexts.words(named)
     if any(words):
         columns["shown"] = np.array(list(words), object)[inverse]
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    if at.kind == LATENT:  # where a latent is silent no context says anything of it
+        frame = frame[frame["peak"] > 0].reset_index(drop=True)
+    return frame
 
 
 class _Effects:
@@ -350,6 +354,9 @@ def _written(
         return
     weight, how = found
     beside = "; what later layers and the last norm make of it is left out" if how == DIRECTLY else ""
+    assert isinstance(at.columns, Latents)
+    if at.columns.sae.normalise != "none":
+        beside += f"; in the size that inputs are brought to ({at.columns.sae.normalise})"
     says = f"One row per feature and output that its decoder writes to most, {how}{beside}: {where}."
     frame = written(at, weight, setup.contexts.output_names, experiment.n_tokens)
     recorder.table(Table("top_tokens", says, Evidence.WEIGHTS, frame, WRITTEN))
