@@ -49,7 +49,7 @@ def sequences(n=N, *, mask=None, sink=False):
 
 
 def setup_of(data, sae=None, network=None, site="site"):
-    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2)) if sae is None else sae
+    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2), by_position=True) if sae is None else sae
     network = Stream() if network is None else network
     return NetworkSetup(seed=0, stats=STATS, contexts=TokenSubject(data), network=network, data=data, parts={site: sae})
 
@@ -82,7 +82,7 @@ def test_everything_equals_a_loop_over_features(monkeypatch, top_k):
     monkeypatch.setattr(_scan_pass, "AT_ONCE", 7)
     mask = padded()
     data = sequences(mask=mask, sink=True)
-    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2))
+    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2), by_position=True)
     sae.top_k = top_k
     setup = setup_of(data, sae)
     _, recorder = scanned(ScanFeatures(n_contexts=0, n_top=4, n_effects=100, most_levels=3), setup)
@@ -153,7 +153,7 @@ def test_a_planted_driver_is_named_and_what_nothing_drives_is_exactly_0():
             h[:, :, 1] = 1.0
             return self.unembed(self.site(h))
 
-    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2))
+    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2), by_position=True)
     with torch.no_grad():
         sae.encoder.weight.zero_()
         sae.encoder.weight[:WIDTH] = torch.eye(WIDTH)
@@ -169,7 +169,7 @@ def test_a_planted_driver_is_named_and_what_nothing_drives_is_exactly_0():
 
 
 def test_what_decoders_write_is_read_from_the_weights_where_that_can_be():
-    network, sae = Stream(), random_sae(WIDTH, F, torch.Generator().manual_seed(2))
+    network, sae = Stream(), random_sae(WIDTH, F, torch.Generator().manual_seed(2), by_position=True)
     _, recorder = scanned(ScanFeatures(n_effects=0, n_tokens=3), setup_of(sequences(), sae, network, "unembed.input"))
     table = recorder.tables["top_tokens"]
     assert "exactly" in table.description and "effects" not in recorder.tables
@@ -185,6 +185,18 @@ def test_what_decoders_write_is_read_from_the_weights_where_that_can_be():
     assert "directly" in recorder.tables["top_tokens"].description
     _, recorder = scanned(ScanFeatures(n_effects=0), setup_of(sequences(), sae, network, "site"))
     assert "top_tokens" not in recorder.tables, "nothing says that this is the stream"
+
+
+def test_an_autoencoder_of_pooled_vectors_is_scanned_as_a_readout_reads_it():
+    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2))
+    setup = setup_of(sequences(mask=padded(), sink=True), sae)
+    _, recorder = scanned(ScanFeatures(n_effects=0), setup)
+    executor = setup.executor()
+    f = sae.encode(torch.from_numpy(executor.vectors("site", np.arange(N))).float())[0].detach().double().numpy()
+    frame = recorder.tables["features"].frame
+    np.testing.assert_allclose(frame["firing_rate"], (f > 0).mean(0), atol=1e-6)
+    np.testing.assert_allclose(frame["mean"], f.mean(0), atol=1e-6)
+    assert (recorder.tables["top_contexts"].frame["position"] == 0).all()
 
 
 def test_units_are_scanned_where_there_is_no_autoencoder():

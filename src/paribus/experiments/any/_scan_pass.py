@@ -81,7 +81,9 @@ class FeaturePass:
         return whole
 
     def _read(self, h: Tensor, weight: Tensor, *, peaks: bool) -> Seen:
-        """Return the features of vectors ``[b, positions, d]``."""
+        """Return the features of vectors ``[b, positions, d]``; of their mean where that is what the features read."""
+        if isinstance(self.at.columns, Latents) and not self.at.columns.sae.by_position and h.shape[1] > 1:
+            h, weight = (h * weight[:, :, None]).sum(1, keepdim=True), weight.sum(1, keepdim=True)
         b, size, _ = h.shape
         found = _empty(b, self.n_features, peaks=peaks)
         columns = self.at.columns
