@@ -107,11 +107,6 @@ class Plan:
     resume: Resume | None = None
     tail: Tail | None = None
 
-    @property
-    def feature_shape(self) -> tuple[int, ...]:
-        """``(d, *positions)`` at the first site."""
-        return self.layouts[0].shape
-
     def channels_second(self, value: Tensor) -> Tensor:
         """Return a raw value of the first site as ``[n, d, *positions]``."""
         return self.layouts[0].channels_second(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from paribus.experiments.base import Setup
 
@@ -62,13 +62,6 @@ class CollectedRun:
     model_run: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
-
-
-class RunReader(Protocol):
-    """Reads runs from where they are kept."""
-
-    def read(self, *, experiment_types: Sequence[str] | None = None) -> Sequence[CollectedRun]:
-        """Return the runs of a study, of every status; all experiment types if none are named."""
 
 
 @dataclass(kw_only=True)

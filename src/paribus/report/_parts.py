@@ -70,10 +70,6 @@ def _scrolled(table: str) -> str:
     return f'<div class="scroll" tabindex="0" role="group" aria-label="table, scrolls">{table}</div>'
 
 
-def _as_row(value: Any) -> dict[str, Any]:
-    return dict(value) if isinstance(value, Mapping) else {"value": value}
-
-
 def sentences(lines: Sequence[Any]) -> str:
     """Return sentences as a list."""
     return f'<ul class="found">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>' if lines else ""

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-NON_FINITE = ("NaN", "Infinity", "-Infinity")
-
 
 def plain(value: Any) -> Any:
     """Return ``value`` made of None, bool, int, float, str, list and dict only.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from paribus.arrays import Floats
 from paribus.errors import ConfigError, nearest
 from paribus.subspace.moments import as_weights
 
-RandomKind = Literal["isotropic", "covariance"]
 RANDOM_KINDS = ("isotropic", "covariance")
 RANK_TOLERANCE = 1e-6
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from paribus.arrays import Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import DataError
 from paribus.subjects.builds.legality import legal
 from paribus.subjects.builds.states import WEAPON_COLUMN, Codes, States
@@ -54,7 +54,7 @@ class Contexts:
         """Return the contexts as states to edit, ``[n]``."""
         return States.of(self.codes, self.cluster)
 
-    def rows(self, rows: npt.NDArray[np.bool_] | Ints) -> Contexts:
+    def rows(self, rows: Bools | Ints) -> Contexts:
         """Return some of the contexts."""
         return Contexts(self.codes[rows], self.cluster[rows])
 
@@ -166,7 +166,7 @@ def corpus_of(
     )
 
 
-def removal_probabilities(length: int) -> npt.NDArray[np.float64]:
+def removal_probabilities(length: int) -> Floats:
     """Return P(remove r tokens) for r = 1..max(1, L-1) of a set of ``length``: proportional to ``r ** 1.2``."""
     weights = np.arange(1, max(1, length - 1) + 1, dtype=np.float64) ** REMOVAL_POWER
     return np.asarray(weights / weights.sum())

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from paribus.arrays import Bools
+from paribus.arrays import Bools, Ints
 from paribus.subjects.builds.families import DOUBLER, MAIN_AP, MAIN_ONLY, N_SUBS, PIECES, SUB_AP
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, Codes
 from paribus.subjects.builds.tokens import capstones
@@ -88,7 +88,7 @@ def _piece_table() -> tuple[Bools, npt.NDArray[np.int8]]:
     return legal, np.maximum(0, N_MAINS - np.bitwise_count(masks).astype(np.int8)).astype(np.int8)
 
 
-def total_points(codes: Codes, vocabulary: Vocabulary) -> npt.NDArray[np.int64]:
+def total_points(codes: Codes, vocabulary: Vocabulary) -> Ints:
     """Return the AP a state asks for at least: its capstones plus 10 for each main-only ability, ``[...]``."""
     ap = np.array([*vocabulary.rungs, 0], np.int64)  # place -1 is absent
     mains = np.bitwise_count(codes[..., MAIN_ONLY_COLUMN]).astype(np.int64)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from paribus import seeds
+from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
 from paribus.spec import Spec, field
 from paribus.subjects.builds.contexts import Contexts
@@ -16,7 +16,6 @@ from paribus.subjects.builds.edits import families_present
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
-Floats = npt.NDArray[np.floating]
 N_STRATA = 10
 
 
@@ -72,7 +71,7 @@ class SliceSpec(Spec, kind="slice"):
         vocabulary: Vocabulary,
         weapons: Weapons,
         seed: int,
-    ) -> npt.NDArray[np.int64]:
+    ) -> Ints:
         """Return the rows of the contexts that stay, ascending.
 
         Args:
@@ -98,7 +97,7 @@ class SliceSpec(Spec, kind="slice"):
             rows = np.sort(rng.choice(rows, self.sample_size, replace=False))
         return rows
 
-    def _named(self, contexts: Contexts, vocabulary: Vocabulary, weapons: Weapons) -> npt.NDArray[np.bool_]:
+    def _named(self, contexts: Contexts, vocabulary: Vocabulary, weapons: Weapons) -> Bools:
         keep = np.ones(len(contexts), bool)
         if self.weapon_filter:
             keep &= np.isin(contexts.weapon, [weapons.index(name) for name in self.weapon_filter])
@@ -109,7 +108,7 @@ class SliceSpec(Spec, kind="slice"):
             keep &= families_present(contexts.codes)[:, wanted].all(1)
         return keep
 
-    def _active(self, f: Floats, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    def _active(self, f: Floats, keep: Bools) -> Bools:
         ok = np.ones(len(f), bool)
         if not keep.any():
             return ok
@@ -128,7 +127,7 @@ class SliceSpec(Spec, kind="slice"):
         return ", ".join(f"slice.{name}" for name in used) or "the data"
 
 
-def _stratified(rows: npt.NDArray[np.int64], f: Floats, size: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _stratified(rows: Ints, f: Floats, size: int, rng: np.random.Generator) -> Ints:
     """Draw evenly from inactive contexts and from equal parts of the active ones; others give what a part lacks."""
     active = f > 0
     order = np.flatnonzero(active)[np.argsort(f[active], kind="stable")]

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from paribus.arrays import Ints
+from paribus.arrays import Bools, Ints
 from paribus.errors import DataError
 from paribus.subjects.builds.families import MAIN_AP, MAIN_ONLY, STACKING, Family, family_named
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, N_COLUMNS, N_STACKING, WEAPON_COLUMN, Codes
@@ -125,7 +125,7 @@ def _canonical(vocabulary: Vocabulary) -> tuple[Ints, Ints, Ints]:
     return ids, column[ids], bit[ids]
 
 
-def presence(codes: Codes, vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
+def presence(codes: Codes, vocabulary: Vocabulary) -> Bools:
     """Return which ability tokens are there, ``[n, n_ability_tokens]`` in ``vocabulary.ability_tokens`` order."""
     _, column, bit = _canonical(vocabulary)
     return np.asarray((codes[..., column] & (1 << bit).astype(np.uint16)) != 0)
@@ -144,12 +144,12 @@ def _highest_bit() -> npt.NDArray[np.int8]:
     return table
 
 
-def n_tokens(codes: Codes) -> npt.NDArray[np.int64]:
+def n_tokens(codes: Codes) -> Ints:
     """Return the number of ability tokens of each state, ``[...]``."""
     return np.asarray(np.bitwise_count(codes[..., :WEAPON_COLUMN]).sum(-1, dtype=np.int64))
 
 
-def padded_ids(codes: Codes, vocabulary: Vocabulary) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def padded_ids(codes: Codes, vocabulary: Vocabulary) -> tuple[Ints, Bools]:
     """Return what a set model reads: token ids ``[n, L]`` in canonical order and the padding mask (True = pad).
 
     An empty state is ``[<NULL>]`` where the vocabulary has that token, else all padding.

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from paribus.arrays import Ints
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.subjects.builds.families import (
     BY_NAME,
@@ -111,14 +111,14 @@ class Vocabulary:
         return tuple(sorted({ref[1] for ref in parsed if ref is not None and ref[1] is not None}))
 
     @cached_property
-    def stacking_ids(self) -> npt.NDArray[np.int64]:
+    def stacking_ids(self) -> Ints:
         """Token ids ``[14, n_rungs]`` of the stacking families; -1 where the vocabulary has none."""
         return np.array(
             [[self.ids.get(f"{family.name}_{rung}", -1) for rung in self.rungs] for family in STACKING], dtype=np.int64
         )
 
     @cached_property
-    def main_only_ids(self) -> npt.NDArray[np.int64]:
+    def main_only_ids(self) -> Ints:
         """Token ids ``[12]`` of the main-only abilities; -1 where the vocabulary has none."""
         return np.array([self.ids.get(family.name, -1) for family in MAIN_ONLY], dtype=np.int64)
 

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from paribus.arrays import Ints
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.subjects.builds.vocabulary import read_names
 
@@ -181,7 +181,7 @@ class Weapons:
             raise ConfigError(f"no weapon {name!r} in this vocabulary; {nearest(str(name), self.labels())}")
         return found
 
-    def codes(self, of: str) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    def codes(self, of: str) -> tuple[Ints, tuple[str, ...]]:
         """Return each weapon's group and the groups' names: ``of`` is ``sub``, ``special``, ``kind`` or ``kit``."""
         if of == "kit":
             values = [f"{weapon.sub} / {weapon.special}" for weapon in self.weapons]

@@ -26,7 +26,6 @@ from paribus.subjects.selection import Roles
 OOD_CENTER, VAL_CENTER = 2, 1
 """The test and the validation hospital, in the numbering from 0 that WILDS uses."""
 COLUMNS = ("patient", "node", "x_coord", "y_coord", "tumor", "slide", "center", "split")
-PATCH_SIZE = 96
 METADATA = "metadata.csv"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.hooks import visiting
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
@@ -188,7 +188,7 @@ def null_changes(setup: BuildSetup, base: Base, name: str) -> Floats:
     return np.asarray(effect * (value - f.mean(0)))
 
 
-def top_tokens(logits: Floats, k: int) -> npt.NDArray[np.bool_]:
+def top_tokens(logits: Floats, k: int) -> Bools:
     """Return which tokens are among the ``k`` of the highest logits in each context, ``[n, T]``."""
     chosen = np.zeros(logits.shape, bool)
     order = np.argsort(-logits, axis=1, kind="stable")[:, : min(k, logits.shape[1])]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, base_numbers, beyond_least, row_means
 from paribus.experiments.builds._weapon_contrast import draw_contrast, standing_out, used_and_swapped
@@ -103,8 +103,8 @@ def tables(
     setup: BuildSetup,
     recorder: Recorder,
     groups: WeaponGroups,
-    means: npt.NDArray[np.float64],
-    n: npt.NDArray[np.int64],
+    means: Floats,
+    n: Ints,
     swaps: Swaps,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (and record) the observational and the interventional table of one sort of group."""

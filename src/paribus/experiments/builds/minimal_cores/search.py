@@ -13,7 +13,6 @@ from paribus.methods.lattice import minimal_sets, robust_sets
 
 TOLERANCE = 1e-6
 """A set qualifies where ``f(S) >= threshold * f(full) - TOLERANCE * max(1, |f(full)|)``: rounding is no loss."""
-MOST_EXACT = 16
 
 
 @dataclass(frozen=True)

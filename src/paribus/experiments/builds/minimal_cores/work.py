@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from paribus.arrays import Bools, Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import base_numbers, row_means
@@ -123,7 +122,7 @@ def tell(
     recorder: Recorder,
     indifferent: Bools,
     exhaustive: Bools,
-    full: npt.NDArray[np.float64],
+    full: Floats,
     n: int,
 ) -> None:
     """Warn about what the tables cannot show."""
