@@ -12,7 +12,7 @@ SWEEP = "experiment=family_1d_sweep model=planted feature=threshold experiment.f
 
 REQUESTS = {
     # the words themselves
-    "nothing chosen": w("seed=1", "experiment: nothing is chosen", "domain_swap"),
+    "nothing chosen": w("seed=1", "experiment: nothing is chosen", "valid: ablate,"),
     "no value": w(f"{TRAIN} seed", "seed: wants KEY=VALUE"),
     "no key": w(f"{TRAIN} =3", "=3"),
     "not the grammar": w(f"{TRAIN} seed=[1", "seed=[1: cannot be read"),
