@@ -15,6 +15,8 @@ import yaml
 
 from paribus import results
 from paribus.errors import ExperimentError
+from paribus.results import typeset
+from paribus.results.evidence import Evidence
 from paribus.results.files import (
     PARTIAL_FILE,
     RESULT_FILE,
@@ -109,10 +111,16 @@ class FileRun:
         self._keep(name, lambda path: write_text(path, text))
 
     def table(self, table: Table) -> None:
-        """Keep a table as parquet, and as JSON (column names and rows) up to 20,000 rows."""
+        """Keep a table as parquet, and as JSON (column names and rows) up to 20,000 rows.
+
+        One of a comparison that fits on a page is kept as Markdown and as LaTeX too.
+        """
         name = f"{TABLE_FOLDER}/{check_name(table.name)}.parquet"
         self._keep(name, lambda _: results.write_table(table, self.folder))
         frame = results.check_frame(table.name, table.frame)
+        if table.evidence is Evidence.COMPARISON and typeset.fits(frame):
+            self.text(f"{TABLE_FOLDER}/{table.name}.md", typeset.markdown(frame))
+            self.text(f"{TABLE_FOLDER}/{table.name}.tex", typeset.latex(frame, caption=table.description))
         if len(frame) > ROWS_IN_JSON:
             return
         columns = [results.encode_column(frame[name]) for name in frame.columns]
