@@ -36,7 +36,7 @@ DOWNLOADED = 200
 
 
 def make(n: int) -> None:
-    """Write ``n`` finished runs into the store of the working folder: the first by Paribus, the others as its copies."""
+    """Write ``n`` finished runs into the store of the working folder: the first by Paribus, then its copies."""
     from paribus.tracking.store import open_store
 
     store = open_store(TrackingSpec(experiment=STUDY))
@@ -74,7 +74,9 @@ def _result(index: int, rng: np.random.Generator) -> Result:
 def _copies(connection: sqlite3.Connection, first: str, folder: Path, n: int) -> None:
     """Copy a run ``n - 1`` times, each with a group, a seed, metrics and files of its own."""
     columns = [row[1] for row in connection.execute("pragma table_info(runs)")]
-    row = dict(zip(columns, connection.execute("select * from runs where run_uuid = ?", (first,)).fetchone(), strict=True))
+    row = dict(
+        zip(columns, connection.execute("select * from runs where run_uuid = ?", (first,)).fetchone(), strict=True)
+    )
     params = connection.execute("select key, value from params where run_uuid = ?", (first,)).fetchall()
     tags = dict(connection.execute("select key, value from tags where run_uuid = ?", (first,)).fetchall())
     rng = np.random.default_rng(1)
@@ -95,9 +97,9 @@ def _copies(connection: sqlite3.Connection, first: str, folder: Path, n: int) ->
             "model_digest": "none",
         }  # fmt: skip
         own["tags"] += [(key, value, run_id) for key, value in named.items()]
-        values = _metrics(index, rng).items()
-        own["metrics"] += [(key, value, 0, run_id, 0, 0) for key, value in values]
-        own["latest_metrics"] += [(key, value, 0, 0, 0, run_id) for key, value in values]
+        metrics = _metrics(index, rng).items()
+        own["metrics"] += [(key, value, 0, run_id, 0, 0) for key, value in metrics]
+        own["latest_metrics"] += [(key, value, 0, 0, 0, run_id) for key, value in metrics]
     connection.execute("delete from tags")
     connection.execute("delete from metrics")
     connection.execute("delete from latest_metrics")
@@ -120,16 +122,16 @@ def ours(_: int) -> dict[str, float]:
     from paribus.stats.spec import StatsSpec
     from paribus.tracking.store import open_store
 
-    started = time.perf_counter()
+    started = time.process_time()
     runs = collect(open_store(TrackingSpec(experiment=STUDY), writing=False))
-    selected = time.perf_counter()
+    selected = time.process_time()
     experiment = Compare(
         metrics=["accuracy_area"], columns=["responses.slope@direction=pc"], curves=["sweep.head_ood_acc:alpha"],
         experiment_type=KIND, reference="g00", where=["seed>=0"],
     )  # fmt: skip
     result = perform(experiment, RunsSetup(seed=0, stats=StatsSpec(), runs=runs), MemoryRecorder())
     groups = result.tables["groups"].frame
-    return {"select": selected - started, "load_and_aggregate": time.perf_counter() - selected,
+    return {"select": selected - started, "load_and_aggregate": time.process_time() - selected,
             "mean": float(groups["mean"].iloc[0]), "runs": len(runs)}  # fmt: skip
 
 
@@ -138,20 +140,22 @@ def plain(n: int) -> dict[str, float]:
     import mlflow
 
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
-    started = time.perf_counter()
-    frame = mlflow.search_runs(experiment_names=[STUDY], filter_string=f"tags.experiment_type = '{KIND}'", max_results=n)
-    selected = time.perf_counter()
+    started = time.process_time()
+    frame = mlflow.search_runs(
+        experiment_names=[STUDY], filter_string=f"tags.experiment_type = '{KIND}'", max_results=n
+    )
+    selected = time.process_time()
     slopes, curves = [], []
     for run_id in frame["run_id"].iloc[:DOWNLOADED]:
         paths = [mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=f"tables/{name}.parquet")
                  for name in ("sweep", "responses")]  # fmt: skip
         curves.append(pd.read_parquet(paths[0]).set_index("alpha")["head_ood_acc"])
         slopes.append(pd.read_parquet(paths[1])["slope"].iloc[0])
-    loading = (time.perf_counter() - selected) * len(frame) / min(DOWNLOADED, len(frame))
-    started_sum = time.perf_counter()
+    loading = (time.process_time() - selected) * len(frame) / min(DOWNLOADED, len(frame))
+    started_sum = time.process_time()
     mean = frame.groupby("tags.training")["metrics.accuracy_area"].mean().iloc[0]
     pd.concat(curves, axis=1).mean(axis=1)
-    return {"select": selected - started, "load_and_aggregate": loading + time.perf_counter() - started_sum,
+    return {"select": selected - started, "load_and_aggregate": loading + time.process_time() - started_sum,
             "mean": float(mean), "runs": len(frame)}  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from paribus.compare.arms import one_arm
 from paribus.compare.endpoints import Unread
 from paribus.compare.honesty import Placed, in_order
-from paribus.compare.outcomes import Outcome, curve_of
+from paribus.compare.outcomes import Outcome, Points, curve_of
 from paribus.compare.quantities import Quantity, read_quantity
 from paribus.compare.values import value_of
 from paribus.errors import ExperimentError
@@ -80,7 +80,9 @@ def curve_tables(
     Raises:
         ExperimentError: If no run holds one of the curves.
     """
-    units, means, left_out = [], [], []
+    units: list[tuple[Any, ...]] = []
+    means: list[pd.DataFrame] = []
+    left_out: list[str] = []
     read: dict[str, Collection[str]] = {}
     for quantity, kind in wanted:
         mine = [each for each in placed if each.run.experiment_type == kind]
@@ -90,12 +92,12 @@ def curve_tables(
             why = max(unread, key=lambda each: unread[each])
             raise ExperimentError(f"compare: {quantity.text}: none of {len(mine)} runs of {kind!r} holds it: {why}")
         read[quantity.text] = {each.run.run_id for each, _ in found}
-        units += [_of_unit(quantity, each, curve, facet_by) for each, curve in found]
+        units += [row for each, curve in found for row in _of_unit(quantity, each, curve, facet_by)]
         means.append(_means(quantity, found))
     if not units:
         nothing = (pd.DataFrame(columns=list(UNITS)), pd.DataFrame(columns=list(GROUPS)))
         return Curves(*nothing, pd.DataFrame(columns=list(MEANS)), tuple(left_out), {}, read)
-    table = _averaged(pd.concat(units, ignore_index=True))
+    table = _averaged(pd.DataFrame(units, columns=[*UNITS[:-1]]))
     table = _panels_in_order(table, placed, facet_by)
     kinds = {quantity.text: kind for quantity, kind in wanted}
     return Curves(table, _groups(table, spec, rng), pd.concat(means, ignore_index=True), tuple(left_out), kinds, read)
@@ -106,8 +108,8 @@ def panel_of(placed: Placed, facet_by: Sequence[str]) -> str:
     return BETWEEN.join(f"{name.rpartition('.')[2]}={value_of(placed.run, name)}" for name in facet_by)
 
 
-def _read(quantity: Quantity, mine: Sequence[Placed]) -> tuple[list[tuple[Placed, pd.DataFrame]], Counter[str]]:
-    found: list[tuple[Placed, pd.DataFrame]] = []
+def _read(quantity: Quantity, mine: Sequence[Placed]) -> tuple[list[tuple[Placed, Points]], Counter[str]]:
+    found: list[tuple[Placed, Points]] = []
     unread: Counter[str] = Counter()
     for each in mine:
         curve = curve_of(each.run, quantity)
@@ -118,11 +120,11 @@ def _read(quantity: Quantity, mine: Sequence[Placed]) -> tuple[list[tuple[Placed
     return found, unread
 
 
-def _of_unit(quantity: Quantity, each: Placed, curve: pd.DataFrame, facet_by: Sequence[str]) -> pd.DataFrame:
+def _of_unit(quantity: Quantity, each: Placed, curve: Points, facet_by: Sequence[str]) -> list[tuple[Any, ...]]:
     panel = panel_of(each, facet_by)
     values = {str(value_of(each.run, name)) for name in facet_by}
     line = ", ".join(part for part in each.group.split(", ") if part not in values) or each.group
-    return curve.assign(curve=quantity.text, panel=panel, line=line, group=each.group, unit=each.unit)
+    return [(quantity.text, panel, line, each.group, each.unit, level, value) for level, value in curve]
 
 
 def _averaged(table: pd.DataFrame) -> pd.DataFrame:
@@ -153,13 +155,13 @@ def _panels_in_order(table: pd.DataFrame, placed: Sequence[Placed], facet_by: Se
     return whole.iloc[whole["panel"].map(place).argsort(kind="stable")].reset_index(drop=True)
 
 
-def _means(quantity: Quantity, found: Sequence[tuple[Placed, pd.DataFrame]]) -> pd.DataFrame:
+def _means(quantity: Quantity, found: Sequence[tuple[Placed, Points]]) -> pd.DataFrame:
     """Return for each run the mean of its curve over the levels that all runs have a value at; none without any."""
-    levels = [set(curve.loc[curve["value"].notna(), "level"]) for _, curve in found]
+    levels = [{level for level, value in curve if math.isfinite(value)} for _, curve in found]
     common = set.intersection(*levels) if levels else set()
     rows: list[dict[str, Any]] = []
     for each, curve in found if common else ():
-        value = float(curve.loc[curve["level"].isin(common), "value"].mean())
+        value = math.fsum(value for level, value in curve if level in common) / len(common)
         rows.append({"metric": quantity.text, "group": each.group, "unit": each.unit, "value": value,
                      "yes_no": False, "run_id": each.run.run_id, "identity": each.run.identity})  # fmt: skip
     return pd.DataFrame(rows, columns=list(MEANS))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -74,79 +75,103 @@ def column(quantity: Quantity, kind: str, choice: Choice) -> Outcome:
 
     def value(run: CollectedRun) -> Value | Unread:
         rows = rows_of(run, quantity)
-        if not isinstance(rows, Unread) and len(rows) > 1 and EPOCH in rows and EPOCH not in quantity.rows:
-            rows = at_epoch(rows, run, choice)[0]
+        if not isinstance(rows, Unread) and EPOCH in rows and EPOCH not in quantity.rows and _length(rows) > 1:
+            chosen = at_epoch(pd.DataFrame(rows), run, choice)[0]
+            rows = chosen if isinstance(chosen, Unread) else {str(name): chosen[name].tolist() for name in chosen}
         if isinstance(rows, Unread):
             return Unread(f"({rows.reason})")
-        if len(rows) != 1:
-            return Unread(f"({len(rows)} rows of its table {quantity.table!r} fit, not one{_apart(rows, quantity)})")
-        found = rows.iloc[0][quantity.column]
+        if _length(rows) != 1:
+            n = _length(rows)
+            return Unread(f"({n} rows of its table {quantity.table!r} fit, not one{_apart(rows, quantity)})")
+        found = rows[quantity.column][0]
         if isinstance(found, bool):
             return Value(float(found), True)
-        number = pd.to_numeric(found, errors="coerce")
+        number = _number(found)
         if not math.isfinite(number):
             return Unread(f"({quantity.column} of its table {quantity.table!r} is {found})")
-        return Value(float(number))
+        return Value(number)
 
     return Outcome(quantity.text, quantity.label, kind, value)
 
 
-def curve_of(run: CollectedRun, quantity: Quantity) -> pd.DataFrame | Unread:
-    """Return the levels and values of a curve in a run, or why there is none.
+Points = list[tuple[Any, float]]
+"""Levels and values of a curve."""
 
-    Returns:
-        Columns ``level`` and ``value``, one row per level, levels rising where they are numbers.
-    """
+
+def curve_of(run: CollectedRun, quantity: Quantity) -> Points | Unread:
+    """Return the levels and values of a curve in a run, or why there is none; levels rise where they are numbers."""
     rows = rows_of(run, quantity)
     if isinstance(rows, Unread):
         return rows
-    found = pd.DataFrame({"level": rows[quantity.level].to_numpy(), "value": pd.to_numeric(rows[quantity.column])})
-    found = found[found["level"].notna()]
-    if found["level"].duplicated().any():
+    pairs = zip(rows[quantity.level], rows[quantity.column], strict=True)
+    found = [(level, _number(value)) for level, value in pairs if level is not None and level == level]
+    if len({level for level, _ in found}) < len(found):
         return Unread(f"several rows of its table {quantity.table!r} have the same {quantity.level}"
                       f"{_apart(rows, quantity, quantity.level)}")  # fmt: skip
-    if found["value"].notna().sum() == 0:
+    if not any(math.isfinite(value) for _, value in found):
         return Unread(f"{quantity.column} of its table {quantity.table!r} holds no number")
-    numeric = pd.api.types.is_numeric_dtype(found["level"])
-    return found.sort_values("level", ignore_index=True) if numeric else found.reset_index(drop=True)
+    numeric = all(isinstance(level, int | float) and not isinstance(level, bool) for level, _ in found)
+    return sorted(found) if numeric else found
 
 
-def rows_of(run: CollectedRun, quantity: Quantity) -> pd.DataFrame | Unread:
-    """Return the rows of a run's table that a quantity names, or why there are none."""
-    frame = run.tables.get(quantity.table)
-    if frame is None:
+Rows = Mapping[str, list[Any]]
+"""Cells of a table by column."""
+
+
+def rows_of(run: CollectedRun, quantity: Quantity) -> Rows | Unread:
+    """Return the rows of a run's table that a quantity names, by column, or why there are none."""
+    rows = cells_of(run, quantity.table)
+    if rows is None:
         return Unread(f"its table {quantity.table!r} is not there; it has {', '.join(run.tables) or 'none'}")
     wanted = [quantity.column, *([quantity.level] if quantity.level else []), *quantity.rows]
-    absent = [name for name in wanted if name not in frame.columns]
+    absent = [name for name in wanted if name not in rows]
     if absent:
         return Unread(f"its table {quantity.table!r} has no column {', '.join(absent)}")
     for name, value in quantity.rows.items():
-        chosen = frame[_equal(frame[name], value)]
-        if chosen.empty:
-            known = ", ".join(str(each) for each in pd.unique(frame[name])[:8]) or "none"
+        kept = [place for place, cell in enumerate(rows[name]) if _is(cell, value)]
+        if not kept:
+            known = ", ".join(list(dict.fromkeys(map(str, rows[name])))[:8]) or "none"
             return Unread(f"its table {quantity.table!r} has no row with {name}={value} (it has {known})")
-        frame = chosen
-    return frame
+        if len(kept) < len(rows[name]):
+            rows = {column: [cells[place] for place in kept] for column, cells in rows.items()}
+    return rows
 
 
-def _equal(column: pd.Series, value: str) -> pd.Series:
-    """Return where a column has a value, as numbers where both are."""
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+def cells_of(run: CollectedRun, table: str) -> Rows | None:
+    """Return the cells of a table by column: as they are stored, where the run's tables can tell them."""
+    columns: Callable[[str], Rows | None] | None = getattr(run.tables, "columns", None)
+    if columns is not None:
+        return columns(table)
+    frame = run.tables.get(table)
+    return None if frame is None else {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def _is(cell: Any, value: str) -> bool:
+    """Return whether a cell has a value, as numbers where both are."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
         try:
-            return column == float(value)
+            return cell == float(value)
         except ValueError:
-            pass
-    return column.astype(str).str.lower() == value.lower()
+            return False
+    return str(cell).lower() == value.lower()
 
 
-def _apart(rows: pd.DataFrame, quantity: Quantity, *known: str) -> str:
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _length(rows: Rows) -> int:
+    return len(next(iter(rows.values()), []))
+
+
+def _apart(rows: Rows, quantity: Quantity, *known: str) -> str:
     """Return by which columns the rows that fit can be told apart, those with few values first."""
     taken = {quantity.column, *quantity.rows, *known}
-    counts = {
-        str(name): rows[name].nunique()
-        for name in rows.columns
-        if name not in taken and not pd.api.types.is_float_dtype(rows[name]) and rows[name].nunique() > 1
-    }
-    names: Sequence[str] = sorted(counts, key=lambda name: counts[name])[:MOST_NAMED]
-    shown = [f"@{name}={pd.unique(rows[name])[0]}" for name in names]
+    values = {name: list(dict.fromkeys(map(str, cells))) for name, cells in rows.items()
+              if name not in taken and not any(isinstance(cell, float) for cell in cells)}  # fmt: skip
+    names = sorted((name for name in values if len(values[name]) > 1), key=lambda name: len(values[name]))
+    shown = [f"@{name}={values[name][0]}" for name in names[:MOST_NAMED]]
     return f"; add {' or '.join(shown)}" if shown else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
@@ -12,16 +14,21 @@ from paribus.experiments.asked import Asked
 from paribus.experiments.base import KEPT_RUNS
 from paribus.experiments.setup_runs import FINISHED, CollectedRun, RunsSetup
 from paribus.experiments.subject import MadeFrom, SubjectPlugin
+from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER
+from paribus.results.stored import StoredResult
+from paribus.tracking.artifacts import local_path
 from paribus.tracking.identity import digest
 from paribus.tracking.kept import MODEL_TAG
 from paribus.tracking.steps import steps_of
 
 if TYPE_CHECKING:
-    from paribus.results.schema import Result
+    from paribus.results.schema import Aggregates
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
 
 log = logging.getLogger("paribus")
+RECENT = 16
+"""Results that stay parsed."""
 NOT_COMPARED = ("comparison",)
 
 
@@ -142,8 +149,8 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
     size: Any = run.tags.get("n_train")
     if size is None:
         size = trained.tags.get("n_train") if trained is not None else run.params.get("data.n_train")
-    results = _Once(lambda: store.result(run.run_id))
-    aggregates = Lazy(lambda: _flat_aggregates(results()), f"run {run.run_id[:8]} ({run.name})")
+    whose = f"run {run.run_id[:8]} ({run.name})"
+    aggregates = Lazy(lambda: _flat_aggregates(_stored(store, run).aggregates()), whose)
     return CollectedRun(
         run_id=run.run_id,
         identity=run.identity or run.run_id,
@@ -156,10 +163,7 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
         params=run.params,
         metrics=run.metrics,
         aggregates=aggregates,
-        tables=Lazy(
-            lambda: {name: table.frame for name, table in results().tables.items()},
-            f"run {run.run_id[:8]} ({run.name})",
-        ),
+        tables=StoredTables(lambda: _stored(store, run), whose),
         code_version=run.tags.get("code_version"),
         parent=run.parent,
         sweep=run.tags.get("sweep"),
@@ -167,7 +171,7 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
         own_seed=_integer(run.tags.get("seed")),
         model_run=model or (run.run_id if run.tags.get(MODEL_TAG) == "true" else None),
         tags=run.tags,
-        origin=Lazy(lambda: results().provenance, f"run {run.run_id[:8]} ({run.name})"),
+        origin=Lazy(lambda: _stored(store, run).provenance(), whose),
     )
 
 
@@ -209,22 +213,48 @@ class Lazy(Mapping[str, Any]):
         return len(self._get())
 
 
-class _Once:
-    """Calls a function once."""
+class StoredTables(Lazy):
+    """The tables of a run, made when they are first looked into; their cells may be read without making them."""
 
-    def __init__(self, make: Callable[[], Result]) -> None:
-        self._make = make
-        self._made: Result | None = None
+    def __init__(self, read: Callable[[], StoredResult], whose: str) -> None:
+        """Remember where they are read, and whose they are."""
+        super().__init__(lambda: {name: table.frame for name, table in read().whole().tables.items()}, whose)
+        self._read = read
 
-    def __call__(self) -> Result:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+    def columns(self, name: str) -> dict[str, list[Any]] | None:
+        """Return the cells of a table by column, kept nowhere; None if there is no such table, or its file is gone."""
+        try:
+            stored = self._read()
+            return stored.columns(name) if name in stored.names() else None
+        except DataError as error:
+            log.warning("%s: %s; nothing is taken from it", self._whose, error)
+            return None
 
 
-def _flat_aggregates(result: Result) -> dict[str, Any]:
-    named = {f.name: getattr(result.aggregates, f.name) for f in fields(result.aggregates) if f.name != "custom"}
-    return {**{name: value for name, value in named.items() if value is not None}, **result.aggregates.custom}
+@lru_cache(maxsize=RECENT)
+def _parsed(path: Path, changed: int) -> StoredResult:
+    return StoredResult(path)
+
+
+def _stored(store: Store, run: KeptRun) -> StoredResult:
+    """Return the result of a run, or what it had found, parsed; the last few stay: several numbers cost one look.
+
+    Raises:
+        DataError: If its files are not there, or not readable.
+    """
+    folder = local_path(run.artifact_uri)
+    name = RESULT_FILE if run.status == FINISHED else PARTIAL_FILE
+    path = None if folder is None else folder / name
+    if path is None or not path.is_file():
+        path = store.download(run.run_id, name)
+        if '"file":' in path.read_text(encoding="utf-8", errors="replace"):
+            store.download(run.run_id, TABLE_FOLDER)
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+def _flat_aggregates(found: Aggregates) -> dict[str, Any]:
+    named = {f.name: getattr(found, f.name) for f in fields(found) if f.name != "custom"}
+    return {**{name: value for name, value in named.items() if value is not None}, **found.custom}
 
 
 def _integer(value: Any) -> int | None:

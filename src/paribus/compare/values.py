@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ def names_of(runs: Sequence[CollectedRun]) -> list[str]:
 
 def number_of(run: CollectedRun, metric: str) -> tuple[float, bool]:
     """Return a metric or aggregate of a run as a number (NaN if it has none) and whether it is a yes or no."""
+    if math.isfinite(run.metrics.get(metric, math.nan)):  # a number of the run list needs no file of the run
+        return float(run.metrics[metric]), False
     for source in (run.aggregates, run.metrics):
         value = source.get(metric)
         if isinstance(value, bool | int | float):
