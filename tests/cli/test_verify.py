@@ -66,7 +66,7 @@ def test_a_name_that_is_none_is_refused(own, capfd):
 
 
 def test_every_set_that_ships_can_be_read():
-    assert {"clock_pizza_a", "smollm2_repeats"} <= set(shipped())
+    assert {"clock_pizza_a", "smollm2_repeats", "smollm2_prefix", "smollm2_heads"} <= set(shipped())
     for path in shipped().values():
         found = read(path)
         assert found.numbers and all(f"{{{name}}}" in " ".join(found.request) for name in found.files)

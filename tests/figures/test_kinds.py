@@ -284,3 +284,13 @@ def test_several_values_share_a_panel_of_a_forest_or_have_one_each():
     assert {"p ≤ 0.1", "p > 0.1"} <= set(texts(apart)) and not any(text.startswith("p =") for text in texts(apart))
     unfilled = [line for line in apart.axes[0].lines if line.get_markerfacecolor() == "white"]
     assert len(unfilled) == (TABLE["p"] > 0.1).sum()
+
+
+def test_named_points_of_all_panels_lie_inside_the_axes_that_they_share():
+    frame = pd.DataFrame(
+        {"x": [0.0, 1.0, 0.0, 1.0], "y": [0.0, -4.0, 0.0, 4.0], "name": list("abcd"), "way": ["one", "one", "two", "two"]}
+    )
+    figure = Figure.of("scatter", "t", x="x", y="y", label="name", panel="way")
+    for ax in draw(figure, {"t": frame}).axes:
+        low, high = ax.get_ylim()
+        assert low < -4 and high > 4

@@ -33,6 +33,8 @@ def draw(request: Request) -> Figure:
         if key is not None:
             _panels.panel_title(ax, request.panel(key))
         ax.set_xlabel(request.label("xlabel", "x"))
+    for (_, rows), ax in zip(sections, axes, strict=True):  # names fix the limits, which panels share
+        _name(request, ax, rows)
     axes[0].set_ylabel(request.label("ylabel", "y"))
     _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
     return fig
@@ -64,11 +66,20 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, An
     if request.option("trend", False):
         _trend(ax, x, y, handles)
     _panels.limits(request, ax)
-    if (label := request.one("label")) is not None:
-        texts = [request.shown(value, 28) for value in rows[label]]
+    if request.one("label") is not None:
         ax.margins(0.24, 0.08)
-        far = np.hypot(_standard(x), _standard(y))
-        name_points(ax, x, y, texts, far, int(request.option("label_top", 12)))
+
+
+def _name(request: Request, ax: Axes, rows: pd.DataFrame) -> None:
+    """Name the points of a panel that are farthest out."""
+    x, y = numbers(rows, request.need("x")), numbers(rows, request.need("y"))
+    label = request.one("label")
+    assert x is not None and y is not None
+    if label is None or not (np.isfinite(x) & np.isfinite(y)).any():
+        return
+    texts = [request.shown(value, 28) for value in rows[label]]
+    far = np.hypot(_standard(x), _standard(y))
+    name_points(ax, x, y, texts, far, int(request.option("label_top", 12)))
 
 
 def _sizes(request: Request, rows: pd.DataFrame) -> Floats:
