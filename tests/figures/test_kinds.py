@@ -288,7 +288,12 @@ def test_several_values_share_a_panel_of_a_forest_or_have_one_each():
 
 def test_named_points_of_all_panels_lie_inside_the_axes_that_they_share():
     frame = pd.DataFrame(
-        {"x": [0.0, 1.0, 0.0, 1.0], "y": [0.0, -4.0, 0.0, 4.0], "name": list("abcd"), "way": ["one", "one", "two", "two"]}
+        {
+            "x": [0.0, 1.0, 0.0, 1.0],
+            "y": [0.0, -4.0, 0.0, 4.0],
+            "name": list("abcd"),
+            "way": ["one", "one", "two", "two"],
+        }
     )
     figure = Figure.of("scatter", "t", x="x", y="y", label="name", panel="way")
     for ax in draw(figure, {"t": frame}).axes:
