@@ -1,4 +1,4 @@
-"""Take out what keeps Paribus out of a trap and see that its test fails: ``python -m benchmarks.without_handling``.
+"""Take what keeps Paribus out of a trap away, and its test fails: ``python -m benchmarks.without_handling [NAME ...]``.
 
 Exit code 1 if a test passes all the same: it would not notice.
 """
@@ -10,9 +10,12 @@ import importlib
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 NAME = "PARIBUS_WITHOUT"
 MLFLOW = "tests/tracking/test_mlflow_traps.py::test_"
@@ -23,7 +26,7 @@ class Handling:
     """What keeps us out of a trap.
 
     Attributes:
-        place: ``module:name`` of what does.
+        place: ``module:name`` of what does, or ``module:Class.name``.
         instead: What stands there without it.
         test: The test that must fail then.
     """
@@ -52,6 +55,27 @@ def _all_finite(metrics: Any) -> tuple[list[Any], dict[str, str]]:
 
 def _nothing(*_args: Any, **_kwargs: Any) -> None:
     """Do nothing."""
+
+
+def _one_for_all(folder: Path) -> Any:
+    """Let a forked process use the object of its parent, which holds the parent's locks by its own count."""
+    from paribus.tracking.claims import FILE, FileClaims
+
+    path = str(folder.resolve() / FILE)
+    return FileClaims._open.setdefault((0, path), FileClaims(Path(path)))
+
+
+def _any_step(run: Any, name: str, value: float, step: float) -> None:
+    """Hand a step to MLflow as it is."""
+    run._client.log_metric(run._id, name, value, step=step)
+
+
+def _commit_alone(folder: Path, *arguments: str) -> str | None:
+    """Ask git for the commit and nothing else."""
+    if arguments[0] != "rev-parse":
+        return ""
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 HANDLINGS = {
@@ -101,6 +125,74 @@ HANDLINGS = {
         lambda word: word,
         "tests/config/test_quoting.py::test_a_real_shell_and_hydra_pass_a_restriction_without_inner_quotes",
     ),
+    "claims": Handling(
+        "paribus.tracking.claims:FileClaims._lock",
+        lambda claims, identity: True,
+        "tests/tracking/test_claims.py::test_a_claim_is_held_by_one_process",
+    ),
+    "claims after a fork": Handling(
+        "paribus.tracking.claims:FileClaims.of",
+        _one_for_all,
+        "tests/tracking/test_claims.py::test_a_forked_process_holds_nothing_of_its_parents",
+    ),
+    "claims on a server": Handling(
+        "paribus.tracking.ledger:LedgerClaims._first",
+        lambda claims, key, value: True,
+        "tests/tracking/test_ledger.py::test_a_claim_has_one_holder_and_comes_free",
+    ),
+    "machines that slept": Handling(
+        "paribus.tracking.ledger:LedgerClaims._fenced_off",
+        lambda claims, claim, holder: True,
+        "tests/tracking/test_ledger.py::test_who_was_given_up_ends_nothing_and_who_is_ending_is_waited_for",
+    ),
+    "clocks of hosts": Handling(
+        "paribus.tracking.server:clock",
+        lambda uri: time.time,
+        "tests/tracking/test_ledger.py::test_signs_of_life_tell_the_servers_time",
+    ),
+    "dead processes": Handling(
+        "paribus.tracking.heartbeat:is_lost",
+        lambda run_id, mark, *, now: False,
+        "tests/tracking/test_heartbeat.py::test_a_killed_process_is_reaped_and_a_living_one_is_not",
+    ),
+    "signals at the end": Handling(
+        "paribus.running.holding:SignalsHeld.__enter__",
+        _nothing,
+        "tests/running/test_life.py::test_a_signal_as_the_run_finishes_waits_until_it_is_finished",
+    ),
+    "types of params": Handling(
+        "paribus.tracking.params:to_text", str, "tests/tracking/test_params.py::test_a_param_keeps_its_type"
+    ),
+    "steps between": Handling(
+        "paribus.tracking.run:TrackedRun.metric",
+        _any_step,
+        f"{MLFLOW}steps_between_two_whole_numbers_are_stored_in_silence_and_here_refused",
+    ),
+    "uncommitted changes": Handling(
+        "paribus.tracking.provenance:git_text",
+        _commit_alone,
+        "tests/tracking/test_provenance.py::test_commit_dirty_flag_diff_and_untracked_files",
+    ),
+    "one GPU each": Handling(
+        "paribus.sweep.processors:one_gpu",
+        lambda number, *, there, device: {"CUDA_VISIBLE_DEVICES": ",".join(there)},
+        "tests/sweep/test_processors.py::test_gpus_are_taken_in_turn_out_of_those_that_are_visible",
+    ),
+    "one composition": Handling(
+        "paribus.sweep.loader:SweepLoader.load_sweep_config",
+        ConfigLoaderImpl.load_sweep_config,
+        "tests/cli/test_launch.py::test_the_sweeper_does_not_compose_every_job_once_more",
+    ),
+    "edited options": Handling(
+        "paribus.config.composers:_options",
+        lambda folder: iter(()),
+        "tests/config/test_composers.py::test_a_composer_is_kept_until_an_option_changes",
+    ),
+    "changed files": Handling(
+        "paribus.running.setup:fingerprint",
+        repr,
+        "tests/sweep/test_kept_loaded.py::test_a_file_that_changed_is_read_again",
+    ),
     "folders of jobs": Handling(
         "paribus.sweep.loader:own_folder",
         _same_folder,
@@ -112,8 +204,11 @@ HANDLINGS = {
 def pytest_configure() -> None:
     """As a plugin of pytest: take the handling out."""
     handling = HANDLINGS[os.environ[NAME]]
-    module, _, name = handling.place.partition(":")
-    found = importlib.import_module(module)
+    module, _, path = handling.place.partition(":")
+    found: Any = importlib.import_module(module)
+    *classes, name = path.split(".")
+    for each in classes:
+        found = getattr(found, each)
     assert hasattr(found, name), f"{handling.place}: is not there"
     setattr(found, name, handling.instead)
 
@@ -121,14 +216,16 @@ def pytest_configure() -> None:
 def main() -> int:
     """Take out one handling after the other, and print whether its test notices."""
     unnoticed = 0
-    for name, handling in HANDLINGS.items():
+    chosen = sys.argv[1:] or list(HANDLINGS)
+    for name in chosen:
+        handling = HANDLINGS[name]
         fails = _fails(name, handling.test, without=True)
         passes = not _fails(name, handling.test, without=False)
         fine = fails and passes
         unnoticed += not fine
         said = "noticed" if fine else "NOT NOTICED" if not fails else "THE TEST FAILS ANYWAY"
         print(f"{name:<22} {said}", flush=True)
-    print(f"{len(HANDLINGS) - unnoticed} of {len(HANDLINGS)} noticed")
+    print(f"{len(chosen) - unnoticed} of {len(chosen)} noticed")
     return 1 if unnoticed else 0
 
 

@@ -157,11 +157,21 @@ def test_jobs_are_what_was_checked(program, monkeypatch):
 
 
 def test_the_sweeper_does_not_compose_every_job_once_more(program, monkeypatch):
-    from hydra.plugins.sweeper import Sweeper
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    original = Sweeper.validate_batch_is_legal
-    assert program("-m", "seed=1,2") == 0
-    assert Sweeper.validate_batch_is_legal is original
+    original, composed = ConfigLoaderImpl.load_configuration, []
+
+    def counted(loader, *words, **named):
+        composed.append(words)
+        return original(loader, *words, **named)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    counts = []
+    for seeds in ("seed=1,2", "seed=1,2,3,4,5"):
+        composed.clear()
+        assert program("-m", seeds) == 0
+        counts.append(len(composed))
+    assert counts[0] == counts[1] <= 5, "each choice of groups once, however many jobs"
 
 
 def test_exit_codes():

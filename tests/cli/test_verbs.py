@@ -91,7 +91,8 @@ def test_runs(here, capsys):
 def test_show(here, capsys):
     text = output(capsys, "show", here["good"][:8])
     assert here["good"] in text and "FINISHED in one" in text
-    for part in ("model.width", "head_ood_acc", "0.875", "nested runs", here["bad"][:8]):
+    assert "model.width" not in text and "model.width" in output(capsys, "show", here["good"], "--all")
+    for part in ("head_ood_acc", "0.875", "nested runs", here["bad"][:8]):
         assert part in text
     assert "it broke" in output(capsys, "show", here["bad"])
 

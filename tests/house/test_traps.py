@@ -62,6 +62,9 @@ TRAPS = {
         WRITTEN,
         "config/test_compose.py::test_wrong_requests_are_refused_with_place_and_valid_names",
     ],
+    "an experiment inside another has a place of its own": [
+        "config/test_shipped_conf.py::test_every_option_composes_and_is_accepted"
+    ],
     "study=X needs a place in the defaults": ["config/test_shipped_conf.py::test_every_study_composes"],
     "an option that chooses its data must override at _global_": [
         "config/test_compose.py::test_an_experiment_chooses_its_data_and_the_command_line_beats_it"
@@ -139,6 +142,9 @@ TRAPS = {
         "engine/test_resume.py::test_tail_equals_hooks",
         "engine/test_resume.py::test_reading_downstream_of_the_tail",
     ],
+    "GGUF keeps rows of queries and keys in another order": [
+        "e2e/test_language_model.py::test_the_loss_on_repeated_tokens_is_reproduced"
+    ],
     "memory of a device or of the machine runs out": [
         "running/test_out_of_memory.py::test_smaller_batches_give_the_same_tables_and_the_run_says_so",
         "training/test_measure.py::test_out_of_memory_halves_the_batch_of_an_evaluation",
@@ -153,6 +159,31 @@ TRAPS = {
     "closing any descriptor drops all locks": [
         "tracking/test_claims.py::test_reading_the_file_does_not_matter_but_closing_it_here_would"
     ],
+    "a forked process inherits none of the locks": [
+        "tracking/test_claims.py::test_a_forked_process_holds_nothing_of_its_parents"
+    ],
+    "threads share the locks of their process": [
+        "tracking/test_claims.py::test_a_thread_may_take_its_own_again_and_another_waits"
+    ],
+    "who waits for a claim finds the run finished": ["running/test_once.py::test_one_of_several_processes_measures"],
+    "a busy claim holds a worker": [
+        "sweep/test_batch.py::test_a_job_that_another_process_is_at_is_left_for_later",
+        "sweep/test_pool.py::test_jobs_that_nobody_is_at_come_first_and_comparisons_last",
+    ],
+    "a param of a ledger may be written though its answer is lost": [
+        "tracking/test_ledger.py::test_a_claim_whose_answer_was_lost_is_ours"
+    ],
+    "a machine that slept is not dead": [
+        "tracking/test_ledger.py::test_who_was_given_up_ends_nothing_and_who_is_ending_is_waited_for",
+        "running/test_once.py::test_a_run_that_another_process_took_over_ends_as_killed_and_takes_the_others_result",
+    ],
+    "a server goes away in the middle, and a delivery is cut short": [
+        "tracking/test_spool.py::test_wherever_the_line_is_cut_everything_arrives_once"
+    ],
+    "options that were edited are read from a cache": [
+        "config/test_composers.py::test_a_composer_is_kept_until_an_option_changes"
+    ],
+    "what stays loaded is no longer true": ["sweep/test_kept_loaded.py::test_a_file_that_changed_is_read_again"],
     "clocks of hosts differ": [
         "tracking/test_ledger.py::test_on_other_hosts_silence_decides_by_the_watchers_own_clock"
     ],

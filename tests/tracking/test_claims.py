@@ -150,3 +150,12 @@ def test_a_thread_gives_back_as_often_as_it_took(tmp_path):
     thread.start()
     thread.join()
     assert seen == [False, False, True]
+
+
+def test_a_forked_process_holds_nothing_of_its_parents(tmp_path):
+    """The kernel gives it none of the locks, so what its parent counts as held must not count there."""
+    with FileClaims.of(tmp_path).hold(ONE, lambda: None):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(FileClaims.of(tmp_path).take(ONE))
+        assert os.waitpid(pid, 0)[1] == 0

@@ -18,6 +18,8 @@ RESULT_FILE = "result.json"
 """The file of a run that finished; written once, after everything else."""
 PARTIAL_FILE = "partial.json"
 """The file of a run that did not finish: the same, with what it had found by then."""
+REPORT_FILE = "report.html"
+"""The page about a run."""
 TABLE_FOLDER = "tables"
 ROWS_IN_JSON = 20_000
 """Larger tables are kept in their parquet file alone when a result is written to a folder."""

@@ -17,7 +17,7 @@ from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.report.page import render
-from paribus.results.files import PARTIAL_FILE, RESULT_FILE, ROWS_IN_JSON
+from paribus.results.files import PARTIAL_FILE, REPORT_FILE, RESULT_FILE, ROWS_IN_JSON
 from paribus.results.found import lines
 from paribus.results.io import to_json
 from paribus.results.values import plain
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from paribus.running.resolved import Resolved
     from paribus.tracking.run import FileRun
 
-REPORT_FILE = "report.html"
 LINES_IN_NOTE = 6
 BOTH = (PNG, PDF)
 DIGESTS = ("data_digest", "model_digest")

@@ -1,4 +1,4 @@
-"""``paribus show RUN``: everything about one run."""
+"""``paribus show RUN``: one run, what it found first."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
 from paribus.cli.found import found_run
 from paribus.cli.store import tracking_spec
-from paribus.errors import ConfigError, nearest
-from paribus.results.files import TABLE_FOLDER
-from paribus.results.frames import read_parquet, read_rows
+from paribus.errors import ConfigError, ParibusError, nearest
+from paribus.results.files import REPORT_FILE, TABLE_FOLDER
+from paribus.results.found import lines
+from paribus.tracking.artifacts import local_path
 from paribus.tracking.interface import Store
+from paribus.tracking.kept import KeptRun
 from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import open_store
 
-SUMMARY = "one run: status, params, metrics, tags, files, nested runs"
+SUMMARY = "one run: status, what it found, metrics, files, nested runs; params and tags with --all"
 USAGE = """
-paribus show RUN [--table NAME] [--row COLUMN=VALUE] [tracking=... tracking.folder=DIR]
+paribus show RUN [--all] [--table NAME] [--row COLUMN=VALUE] [tracking=... tracking.folder=DIR]
 
-RUN is the id of a run, its first digits (paribus runs lists them), or latest. --row feature=12 prints the rows of every
-table that has the column (or of --table) in which it has the value; the other rows are not read.
+RUN is the id of a run, its first digits (paribus runs lists them), or latest. Says what was found, with intervals, and
+where to look. --all adds params and tags. --row feature=12 prints the rows of every table that has the column (or of
+--table) in which it has the value; the other rows are not read.
 """
 
 
@@ -34,6 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     parser = Arguments("show")
     parser.add_argument("run", nargs="?")
+    parser.add_argument("--all", action="store_true")
     parser.add_argument("--table")
     parser.add_argument("--row")
     parser.store_options()
@@ -52,17 +56,33 @@ def run(arguments: Sequence[str]) -> int:
     took = f", {(one.ended_at - one.started_at).total_seconds():.1f} s" if one.ended_at else ""
     started = one.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     print(f"{one.run_id}  {one.name}\n{one.status} in {one.experiment}, {started}{took}")
-    visible = {key: value for key, value in one.tags.items() if not key.startswith(("mlflow.", "paribus."))}
-    _section("tags", visible)
-    _section("params", one.params)
+    if told := _told(store, one):
+        print("\n" + "\n".join(f"  {line}" for line in told))
+    if asked.all:
+        _section("tags", {key: value for key, value in one.tags.items() if not key.startswith(("mlflow.", "paribus."))})
+        _section("params", one.params)
     _section("metrics", {name: f"{value:.6g}" for name, value in one.metrics.items()})
     _section(
         "nested runs", {nested.run_id[:8]: f"{nested.status}  {nested.name}" for nested in store.children(one.run_id)}
     )
     files = [path for folder in ("", "tables", "figures") for path in store.artifacts(one.run_id, folder)]
     _section("files", dict.fromkeys(files, ""))
-    print(f"\nartifacts: {one.artifact_uri}")
+    place = local_path(one.artifact_uri or "")
+    page = place / REPORT_FILE if place is not None else None
+    print(f"\nartifacts: {one.artifact_uri}" if page is None or not page.exists() else f"\npage: {page}")
+    if not asked.all:
+        print(f"params and tags: paribus show {one.run_id[:8]} --all")
     return 0
+
+
+def _told(store: Store, run: KeptRun) -> list[str]:
+    """Return what a run found, or why it did not finish, and what it warns of."""
+    told = [f"{run.status}: {run.tags['error_message']}"] if "error_message" in run.tags else []
+    try:
+        result = store.result(run.run_id)
+    except ParibusError:
+        return told
+    return [*told, *lines(result), *(f"warning: {warning}" for warning in result.diagnostics.warnings)]
 
 
 def _print_rows(store: Store, run_id: str, table: str | None, row: str | None) -> None:
@@ -71,6 +91,8 @@ def _print_rows(store: Store, run_id: str, table: str | None, row: str | None) -
     Raises:
         ConfigError: If there is no such table or column, or the text names no value.
     """
+    from paribus.results.frames import read_parquet, read_rows  # late: a wrong request is answered without pandas
+
     paths = [path for path in store.artifacts(run_id, TABLE_FOLDER) if path.endswith(".parquet")]
     names = {Path(path).stem: path for path in paths}
     if table is not None and table not in names:
