@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paribus.results.schema import Curve
-from paribus.tracking.derived import GroupRun, Groups
+from paribus.tracking.groups import GroupRun, Groups
 from paribus.tracking.metrics import CURVE, CURVE_MILLI, curve_points
 from paribus.tracking.params import param_key
 

@@ -31,7 +31,7 @@ class Effects:
 
     Attributes:
         table: Name of the table.
-        row: How a row is called, with columns in braces: ``{ability}, {direction}``.
+        row: How a row is called, with columns in braces: ``{level}, {direction}``.
         of: What changes: with columns, or entries of the aggregates, in braces.
         value: Column of the effect.
         ends: How the columns of the interval for all rows are called: ``ci_adj_{}``.

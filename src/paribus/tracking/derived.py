@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from paribus.tracking import _mlflow, views
+from paribus.tracking.groups import GroupRun, Groups
 from paribus.tracking.metrics import curve_points, split_finite
 from paribus.tracking.run import METRICS_PER_BATCH
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-    from paribus.results.schema import Curve
     from paribus.tracking.kept import KeptRun
 
 ROLE_TAG, DERIVED = "paribus.role", "derived"
@@ -23,52 +22,6 @@ SAME_TAG = "paribus.comparison"
 SUPERSEDES_TAG = "paribus.supersedes"
 MOST_LINKED = 60
 LONGEST_TAG = 4_900
-
-
-@dataclass(frozen=True)
-class GroupRun:
-    """One group of a comparison.
-
-    Attributes:
-        name: What its run is called.
-        group: The group.
-        colour: Colour of its run, ``#rrggbb``.
-        metrics: Its numbers; their names are none of those that the runs of the group have.
-        curves: Its curves.
-        sources: Ids of the runs that it is made from.
-    """
-
-    name: str
-    group: str
-    colour: str
-    metrics: Mapping[str, float]
-    curves: tuple[Curve, ...] = ()
-    sources: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Groups:
-    """The groups of a comparison, and how a UI shows them and their replicates.
-
-    Attributes:
-        comparison: The run of the comparison.
-        same: What two comparisons that ask the same have in common; the later one supersedes the earlier one's groups.
-        runs: The groups.
-        lines: Names of the metrics of one curve each that belong into one chart: mean, lower end, upper end.
-        replicates: Types of the runs compared.
-        group_by: What they were grouped by: ``tag`` or ``param``, and the name.
-        compared: Names of metrics of theirs to draw.
-        histories: Names of those among them that are curves.
-    """
-
-    comparison: KeptRun
-    same: str
-    runs: tuple[GroupRun, ...]
-    lines: tuple[tuple[str, ...], ...] = ()
-    replicates: tuple[str, ...] = ()
-    group_by: tuple[tuple[str, str], ...] = ()
-    compared: tuple[str, ...] = ()
-    histories: tuple[str, ...] = ()
 
 
 def keep(client: MlflowClient, experiment_id: str, groups: Groups, earlier: Sequence[KeptRun]) -> list[str]:

@@ -14,7 +14,7 @@ from paribus.tracking.run import FileRun
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
-    from paribus.tracking.derived import Groups
+    from paribus.tracking.groups import Groups
 
 
 class Store(Protocol):

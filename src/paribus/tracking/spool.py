@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from paribus.results.schema import Result
-    from paribus.tracking.derived import Groups
+    from paribus.tracking.groups import Groups
     from paribus.tracking.heartbeat import Clock
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from paribus.results.schema import Result
-    from paribus.tracking.derived import Groups
+    from paribus.tracking.groups import Groups
     from paribus.tracking.spec import TrackingSpec
 
 PAGE = 1000

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paribus.tracking.derived import Groups
+    from paribus.tracking.groups import Groups
 
 VIEW_TAG = "mlflow.sharedViewState."
 CREATED = 1_750_000_000_000

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.experiments.any._survey_features import Surveyed
 from paribus.experiments.base import Recorder
 from paribus.features.columns import Latents
@@ -224,9 +224,7 @@ def driven(
     )
 
 
-def _at_levels(
-    features: FeaturePass, factor: InputFactor, some: Ints, recorder: Recorder
-) -> tuple[Singles, npt.NDArray[np.bool_]]:
+def _at_levels(features: FeaturePass, factor: InputFactor, some: Ints, recorder: Recorder) -> tuple[Singles, Bools]:
     """Return all features at every level ``[levels, b, F]``, and which cells are legal ``[levels, b]``."""
     subject = features.executor.subject
     cells = subject.enforce(factor.edit(subject.cells(some)), recorder)

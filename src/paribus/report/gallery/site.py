@@ -30,6 +30,10 @@ def write(folder: Path, title: str, entries: Sequence[Entry]) -> list[Path]:
 
     Raises:
         DataError: If the folder holds something else, is a link, or cannot be written.
+
+    Example:
+        >>> [path.name for path in write(Path("gallery"), "Nothing yet", [])]
+        ['index.html']
     """
     older = _older(folder)
     try:

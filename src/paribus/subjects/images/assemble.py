@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from paribus import seeds
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import DataError
 from paribus.subjects.images.data import EightBitImages, ImageData, content_digest
 from paribus.subjects.images.image_files import ImageFiles
@@ -37,7 +36,7 @@ class Catalogue:
     clusters: Ints
     domain_names: tuple[str, ...]
     class_names: tuple[str, ...]
-    in_id_val: NDArray[np.bool_] | None = None
+    in_id_val: Bools | None = None
     splits: Mapping[str, Ints] | None = None
 
 

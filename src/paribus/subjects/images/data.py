@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from paribus.arrays import Ints
+from paribus.arrays import Floats, Ints
 from paribus.errors import DataError, nearest
 from paribus.subjects.images import lazy_images
 from paribus.subjects.images.image_files import ImageFiles
@@ -35,7 +35,7 @@ class EightBitImages:
         std: Per-channel standard deviation that is divided by, ``[C]``.
     """
 
-    def __init__(self, pixels: torch.Tensor | ImageFiles, mean: NDArray[np.float64], std: NDArray[np.float64]) -> None:
+    def __init__(self, pixels: torch.Tensor | ImageFiles, mean: Floats, std: Floats) -> None:
         """Keep the bytes and the per-channel factors."""
         self.pixels = pixels
         self._scale = torch.tensor(1.0 / (255.0 * std), dtype=torch.float32).view(1, -1, 1, 1)

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from paribus.arrays import Floats, Ints
+
 FloatArray = NDArray[np.float32]
 
 
@@ -30,7 +32,7 @@ class Style:
     vignette: float
     noise: float
 
-    def vector(self) -> NDArray[np.float64]:
+    def vector(self) -> Floats:
         """Return the seven parameters as one vector."""
         return np.array([*self.cast, self.contrast, self.blur, self.vignette, self.noise])
 
@@ -63,7 +65,7 @@ class Jitter:
     tint: FloatArray
     noise: FloatArray
 
-    def rows(self, rows: NDArray[np.int64]) -> Jitter:
+    def rows(self, rows: Ints) -> Jitter:
         """Return the jitter of some of the images."""
         return Jitter(self.affine[rows], self.stroke[rows], self.light[rows], self.tint[rows], self.noise[rows])
 
@@ -78,11 +80,11 @@ def draw_jitter(rng: np.random.Generator, size: int, amount: float) -> tuple[Flo
     return affine, stroke, standard[6] * np.float32(0.03), standard[7:10] * np.float32(0.03), noise
 
 
-def gapped_styles(style_gap: float) -> NDArray[np.float64]:
+def gapped_styles(style_gap: float) -> Floats:
     """Return the scanners' parameters ``[5, 7]``, their distance from the mean scanner multiplied by ``style_gap``."""
     vectors = np.stack([style.vector() for _, style in SCANNERS])
     mean = vectors.mean(axis=0)
-    gapped: NDArray[np.float64] = mean + style_gap * (vectors - mean)
+    gapped: Floats = mean + style_gap * (vectors - mean)
     gapped[:, 4:] = np.maximum(gapped[:, 4:], 0.0)
     return gapped
 
@@ -104,7 +106,7 @@ def place(digits: FloatArray, jitter: Jitter, size: int) -> torch.Tensor:
     return placed ** torch.from_numpy(jitter.stroke)[:, None, None]
 
 
-def scan(content: torch.Tensor, jitter: Jitter, style: NDArray[np.float64]) -> torch.Tensor:
+def scan(content: torch.Tensor, jitter: Jitter, style: Floats) -> torch.Tensor:
     """Return what one scanner makes of contents: float32 ``[n, 3, size, size]``, roughly standardised.
 
     Args:
