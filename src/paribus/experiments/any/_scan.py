@@ -41,7 +41,7 @@ COLUMNS = {
     "mean": "mean of f over contexts and positions",
     "sd": "standard deviation over contexts of f, the mean over positions",
     "largest": "largest f at any position that counts",
-    "driver": "factor of the inputs with the largest effect",
+    "driver": "factor of the inputs with the largest effect; empty where none has any",
     "driver_level": "its level",
     "driver_effect": "mean change of f there, in sd of the feature; see effects",
     "driver_p_adj": "its p, adjusted over all effects of all features",
@@ -332,9 +332,10 @@ class _Effects:
 
 def _with_drivers(frame: pd.DataFrame, effects: pd.DataFrame, found: _Effects) -> pd.DataFrame:
     first = effects[effects["rank"] == 1].set_index("feature")
+    some = (first["mean_delta"].fillna(0.0) != 0).to_numpy()
     return frame.assign(
-        driver=first["factor"].to_numpy(),
-        driver_level=first["level"].to_numpy(),
+        driver=np.where(some, first["factor"].to_numpy(), ""),
+        driver_level=np.where(some, first["level"].to_numpy(), ""),
         driver_effect=first["effect"].to_numpy(),
         driver_p_adj=first["p_adj"].to_numpy(),
         reliability=found.reliability,
