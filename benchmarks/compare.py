@@ -1,8 +1,8 @@
 """Comparing thousands of runs: select, load and aggregate, beside ``mlflow.search_runs`` and downloading the tables.
 
 ``python -m benchmarks.compare`` makes a store of 10,000 finished runs with 30 metrics and two tables each, compares a
-metric, a number of a table and a curve over 20 groups, and says seconds and the largest memory of each way, each in a
-process of its own. The plain way downloads the tables of some of the runs and is extrapolated.
+metric, a number of a table and a curve over 20 groups, and says CPU seconds and the largest memory of each way, each
+in a process of its own. The plain way downloads the tables of some of the runs and is extrapolated.
 """
 
 from __future__ import annotations

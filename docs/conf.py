@@ -47,7 +47,7 @@ NAVIGATION: dict[str, dict[str, list[str]]] = {
     "index": {
         "Start here": ["tutorial", "concepts"],
         "The studies": ["reading_the_shortcut_study", "experiments/index"],
-        "Many runs": ["sweeps", "gallery", "store"],
+        "Many runs": ["sweeps", "compare", "gallery", "store"],
         "Your own network, data, subject": [
             "extending",
             "own_subject",

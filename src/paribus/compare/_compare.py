@@ -60,7 +60,9 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
         recorder.warn(line)
     rng = setup.rng("compare")
     values, findings = _values(experiment, found, recorder)
-    curves = curve_tables(_quantities(experiment), found.placed, experiment.facet_by, setup.stats, rng)
+    curves = curve_tables(
+        _quantities(experiment), found.placed, experiment.facet_by, _choice(experiment, found.runs), setup.stats, rng
+    )
     for line in curves.left_out:
         recorder.warn(f"{line} left out.")
     findings = [*findings, *_curves_missing(found, curves)]
@@ -114,12 +116,17 @@ def _refuse(experiment: Compare, findings: Sequence[Finding]) -> None:
         raise ExperimentError(f"compare: {against}")
 
 
-def _outcomes(experiment: Compare, runs: Sequence[CollectedRun]) -> list[Outcome]:
-    """Return what is compared as numbers, in the order in which it was named."""
-    choice = Choice(
+def _choice(experiment: Compare, runs: Sequence[CollectedRun]) -> Choice:
+    """Return what is read where runs hold several."""
+    return Choice(
         experiment.choice("method"), experiment.choice("direction"), experiment.choice("layer"),
         experiment.choice("at"), chosen_epochs(runs, experiment.choice("at")), experiment.choice("level"),
     )  # fmt: skip
+
+
+def _outcomes(experiment: Compare, runs: Sequence[CollectedRun]) -> list[Outcome]:
+    """Return what is compared as numbers, in the order in which it was named."""
+    choice = _choice(experiment, runs)
     kind = experiment.experiment_type
     numbers = [read_quantity("Compare.columns", text, curve=False) for text in experiment.columns]
     return [

@@ -67,8 +67,8 @@ class Compare(Restricted, Experiment):
     choose: dict[str, str] = field(
         CHOOSE,
         unstated=CHOOSE,
-        help="What endpoints are read at: method, direction, layer, level, and the checkpoint (at): peak_val, final or "
-        "epoch:N.",
+        help="What endpoints are read at: method, direction, layer, level; the checkpoint (at) also of columns and "
+        "curves: peak_val, final or epoch:N.",
     )
     group_by: list[str] = field(["training"], help="Params that make a group; training, n_train and seed are known.")
     facet_by: list[str] = field(
@@ -195,7 +195,8 @@ class Compare(Restricted, Experiment):
     def types(self) -> tuple[str, ...]:
         """Return the types of the runs that are compared."""
         own = (self.experiment_type,) if self.metric_names() or self.columns or self.curves else ()
-        trained = (TRAINING,) if self.endpoints and self.choice("at") in RULES else ()
+        at_checkpoint = bool(self.endpoints or self.columns or self.curves) and self.choice("at") in RULES
+        trained = (TRAINING,) if at_checkpoint else ()
         return tuple(dict.fromkeys((*own, *(TYPE_OF[name] for name in self.endpoints), *trained)))
 
     def compared_types(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare.arms import one_arm
-from paribus.compare.endpoints import Unread
+from paribus.compare.endpoints import Choice, Unread
 from paribus.compare.honesty import Placed, in_order
 from paribus.compare.outcomes import Outcome, Points, curve_of
 from paribus.compare.quantities import Quantity, read_quantity
@@ -65,6 +65,7 @@ def curve_tables(
     wanted: Sequence[tuple[Quantity, str]],
     placed: Sequence[Placed],
     facet_by: Sequence[str],
+    choice: Choice,
     spec: StatsSpec,
     rng: np.random.Generator,
 ) -> Curves:
@@ -74,6 +75,7 @@ def curve_tables(
         wanted: The curves, each with the type of the experiments that hold it.
         placed: The runs, with group and unit.
         facet_by: Params that make panels: rows, columns.
+        choice: Which checkpoint is read where a table has several.
         spec: Settings of the intervals.
         rng: Randomness of flips that cannot be enumerated.
 
@@ -86,7 +88,7 @@ def curve_tables(
     read: dict[str, Collection[str]] = {}
     for quantity, kind in wanted:
         mine = [each for each in placed if each.run.experiment_type == kind]
-        found, unread = _read(quantity, mine)
+        found, unread = _read(quantity, mine, choice)
         left_out += [f"{n} {'run' if n == 1 else 'runs'} of {kind} ({why})" for why, n in sorted(unread.items())]
         if mine and not found:
             why = max(unread, key=lambda each: unread[each])
@@ -108,11 +110,13 @@ def panel_of(placed: Placed, facet_by: Sequence[str]) -> str:
     return BETWEEN.join(f"{name.rpartition('.')[2]}={value_of(placed.run, name)}" for name in facet_by)
 
 
-def _read(quantity: Quantity, mine: Sequence[Placed]) -> tuple[list[tuple[Placed, Points]], Counter[str]]:
+def _read(
+    quantity: Quantity, mine: Sequence[Placed], choice: Choice
+) -> tuple[list[tuple[Placed, Points]], Counter[str]]:
     found: list[tuple[Placed, Points]] = []
     unread: Counter[str] = Counter()
     for each in mine:
-        curve = curve_of(each.run, quantity)
+        curve = curve_of(each.run, quantity, choice)
         if isinstance(curve, Unread):
             unread[curve.reason] += 1
         else:

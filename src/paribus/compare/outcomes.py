@@ -74,10 +74,7 @@ def column(quantity: Quantity, kind: str, choice: Choice) -> Outcome:
     """Return a number of a table as an outcome; at the chosen checkpoint, where the table has several."""
 
     def value(run: CollectedRun) -> Value | Unread:
-        rows = rows_of(run, quantity)
-        if not isinstance(rows, Unread) and EPOCH in rows and EPOCH not in quantity.rows and _length(rows) > 1:
-            chosen = at_epoch(pd.DataFrame(rows), run, choice)[0]
-            rows = chosen if isinstance(chosen, Unread) else {str(name): chosen[name].tolist() for name in chosen}
+        rows = _at_checkpoint(rows_of(run, quantity), run, quantity, choice)
         if isinstance(rows, Unread):
             return Unread(f"({rows.reason})")
         if _length(rows) != 1:
@@ -98,9 +95,9 @@ Points = list[tuple[Any, float]]
 """Levels and values of a curve."""
 
 
-def curve_of(run: CollectedRun, quantity: Quantity) -> Points | Unread:
+def curve_of(run: CollectedRun, quantity: Quantity, choice: Choice) -> Points | Unread:
     """Return the levels and values of a curve in a run, or why there is none; levels rise where they are numbers."""
-    rows = rows_of(run, quantity)
+    rows = _at_checkpoint(rows_of(run, quantity), run, quantity, choice)
     if isinstance(rows, Unread):
         return rows
     pairs = zip(rows[quantity.level], rows[quantity.column], strict=True)
@@ -135,6 +132,16 @@ def rows_of(run: CollectedRun, quantity: Quantity) -> Rows | Unread:
         if len(kept) < len(rows[name]):
             rows = {column: [cells[place] for place in kept] for column, cells in rows.items()}
     return rows
+
+
+def _at_checkpoint(rows: Rows | Unread, run: CollectedRun, quantity: Quantity, choice: Choice) -> Rows | Unread:
+    """Return the rows of the chosen checkpoint, where rows of several fit and none was named."""
+    if isinstance(rows, Unread) or EPOCH not in rows or EPOCH in (*quantity.rows, quantity.level):
+        return rows
+    if len(set(rows[EPOCH])) == 1:
+        return rows
+    chosen = at_epoch(pd.DataFrame(rows), run, choice)[0]
+    return chosen if isinstance(chosen, Unread) else {str(name): chosen[name].tolist() for name in chosen}
 
 
 def cells_of(run: CollectedRun, table: str) -> Rows | None:
