@@ -23,6 +23,8 @@ from paribus.measure.positions import counted
 from paribus.measure.readout import Columns, at_each_position
 from paribus.measure.subject import Subject
 
+MOST_OUTPUT_BYTES = 1 << 30
+"""Bytes of outputs of one pass, where those of a context are known to be large."""
 _FORMATS = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -88,6 +90,12 @@ class Passes:
         half = self.format in (torch.bfloat16, torch.float16)
         return float(torch.finfo(self.format).eps) if half else 64 * float(torch.finfo(self.plain).eps)
 
+    @property
+    def _at_most(self) -> int | None:
+        """How many rows go through the network together, so that their outputs fit into memory; None: no bound."""
+        size = self.subject.output_bytes
+        return max(1, MOST_OUTPUT_BYTES // size) if size else None
+
     def run(self, cells: Any, place: str, visit: Visit, *, each: Each | None = None) -> None:
         """Run the network on flat cells ``[m]`` and hand over, batch by batch, vectors at the place and outputs.
 
@@ -124,7 +132,7 @@ class Passes:
             stack.enter_context(torch.inference_mode())
             stack.enter_context(at_rest(self.network))
             visitor = stack.enter_context(visiting(self.network, site, keep)) if site is not None else None
-            self.batches.run(0, len(cells.ok), step)
+            self.batches.run(0, len(cells.ok), step, at_most=self._at_most)
 
     def vectors_of(self, value: Tensor, passed: Given, site: Site, each: Each | None) -> Tensor:
         """Return the vector of each row in a raw value at a site, of what ``each`` makes of it position by position."""
@@ -328,7 +336,7 @@ class Passes:
                 keep(rows, passed, where, value)
 
         with torch.inference_mode(), at_rest(self.network):
-            self.batches.run(0, len(cells.ok), step)
+            self.batches.run(0, len(cells.ok), step, at_most=self._at_most)
 
     def width(self, site: str) -> int:
         """Return the number of channels at a site.

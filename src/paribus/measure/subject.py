@@ -52,6 +52,8 @@ class Subject(ABC):
         positions: Positions that have a name, of each context ``[n, w]`` (its own where fewer: the last one again).
         pairs: Contexts that belong together, one of which is the other with something changed in it ``[m, 2]`` (clean
             and corrupted); None where contexts are single.
+        output_bytes: Bytes of the network's output for one context, where it is so large that it bounds how many are
+            run together (a language model's tokens); else 0.
         lengths: How many positions of each context are read ``[n]``; None where all have the same.
         head_scores: What looking alone says of attention heads, by name: from an executor and contexts to a number for
             each layer and head. It stands beside what taking them away does.
@@ -83,6 +85,7 @@ class Subject(ABC):
     positions: Mapping[str, Ints] = MappingProxyType({})
     pairs: Ints | None = None
     lengths: Ints | None = None
+    output_bytes: int = 0
     head_scores: Mapping[str, Callable[[Any, Ints], Mapping[tuple[int, int], float]]] = MappingProxyType({})
 
     def __len__(self) -> int:

@@ -211,3 +211,12 @@ def test_short_names_in_the_usual_layouts(listed, out):
     for text, message in (("L3.mlp", "has 3 layers"), ("L0.mpl", "no such part"), ("L*.mlp", "names 3 places")):
         with pytest.raises(ConfigError, match=message):
             place(text, network)
+
+
+def test_as_many_sequences_are_run_together_as_their_outputs_fit_into_memory(monkeypatch):
+    monkeypatch.setattr("paribus.measure.passes.MOST_OUTPUT_BYTES", 2 * 7 * V * 4)
+    data = RepeatedTokens(n_sequences=5, n_reference=0, length=3, n_tokens=V, lowest=1).load()
+    executor, sizes = Executor(Tiny(), TokenSubject(data)), []
+    executor.run(executor.subject.cells(np.arange(5)), "", lambda rows, *_: sizes.append(rows.stop - rows.start))
+    assert sizes == [2, 2, 1]
+    assert len(executor.values("stream", np.arange(5))) == 5

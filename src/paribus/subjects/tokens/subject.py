@@ -49,6 +49,8 @@ class TokenSubject(ArraySubject):
         )
         self.readouts = token_readouts(data)
         self.pairs = data.pairs
+        if data.targets is not None:  # logits of every token at every position
+            self.output_bytes = data.ids.shape[1] * data.n_tokens * 4
         self.lengths = None if data.mask is None else data.mask.sum(1).numpy()
         if data.control is not None:
             self.head_scores = {"prefix_matching": scores_of_heads}
