@@ -9,7 +9,7 @@ from paribus.lazy import offered
 if TYPE_CHECKING:
     from paribus.results.endpoint import Companion, Endpoint
     from paribus.results.evidence import Evidence
-    from paribus.results.frames import check_frame, encode_column
+    from paribus.results.frames import check_frame, encode_column, read_parquet, read_rows
     from paribus.results.io import from_json, read, read_partial, to_json, write, write_table
     from paribus.results.schema import Aggregates, Artifact, Curve, Diagnostics, EngineReport, Figure, Result, Table
 
@@ -29,7 +29,9 @@ __all__ = [
     "encode_column",
     "from_json",
     "read",
+    "read_parquet",
     "read_partial",
+    "read_rows",
     "to_json",
     "write",
     "write_table",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from paribus import results
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
 from paribus.cli.found import found_run
@@ -91,8 +92,6 @@ def _print_rows(store: Store, run_id: str, table: str | None, row: str | None) -
     Raises:
         ConfigError: If there is no such table or column, or the text names no value.
     """
-    from paribus.results.frames import read_parquet, read_rows  # late: a wrong request is answered without pandas
-
     paths = [path for path in store.artifacts(run_id, TABLE_FOLDER) if path.endswith(".parquet")]
     names = {Path(path).stem: path for path in paths}
     if table is not None and table not in names:
@@ -106,7 +105,7 @@ def _print_rows(store: Store, run_id: str, table: str | None, row: str | None) -
             continue
         file = store.download(run_id, path)
         try:
-            frame = read_parquet(file) if row is None else read_rows(file, column, value)
+            frame = results.read_parquet(file) if row is None else results.read_rows(file, column, value)
         except KeyError:
             continue
         shown += 1
