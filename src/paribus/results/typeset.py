@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_ROWS = 200
 MOST_COLUMNS = 14
@@ -22,6 +23,7 @@ def fits(frame: pd.DataFrame) -> bool:
     """Return whether a table is small enough for a page.
 
     Example:
+        >>> import pandas as pd
         >>> fits(pd.DataFrame({"n": range(10)})), fits(pd.DataFrame({"n": range(1000)}))
         (True, False)
     """
@@ -32,6 +34,7 @@ def markdown(frame: pd.DataFrame) -> str:
     r"""Return a table as GitHub's Markdown, numbers to four significant digits and to the right.
 
     Example:
+        >>> import pandas as pd
         >>> print(markdown(pd.DataFrame({"group": ["a|b"], "mean": [0.123456]})))
         | group | mean |
         | --- | ---: |
@@ -52,6 +55,7 @@ def latex(frame: pd.DataFrame, *, caption: str = "", label: str = "") -> str:
         label: Its label; empty for none.
 
     Example:
+        >>> import pandas as pd
         >>> print(latex(pd.DataFrame({"group": ["a_b"], "n": [8]}), caption="Means.", label="tab:means"))
         \begin{table}
         \centering
@@ -95,7 +99,7 @@ def _line(cell: str) -> str:
 
 
 def _numeric(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return str(getattr(column.dtype, "kind", "O")) in "iufc"
 
 
 def _cells(frame: pd.DataFrame) -> list[list[str]]:
@@ -106,7 +110,7 @@ def _cells(frame: pd.DataFrame) -> list[list[str]]:
 def _shown(value: Any) -> str:
     """Return a cell: numbers without needless digits, nothing where there is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "" if value is None or value is pd.NA else str(value)
+        return "" if value is None or type(value).__name__ == "NAType" else str(value)
     if isinstance(value, int) or not math.isfinite(value):
         return "" if value != value else str(value)
     return f"{value:.{DIGITS}g}".replace("-", "−") if "e" not in f"{value:.{DIGITS}g}" else f"{value:.{DIGITS - 1}e}"
