@@ -161,7 +161,12 @@ def known_digest(path: str | os.PathLike[str]) -> str | None:
 
 
 def names_digest(names: Iterable[str]) -> str:
-    """Return a hash of names, whatever their order; of a folder's listing, for example."""
+    """Return a hash of names, whatever their order; of a folder's listing, for example.
+
+    Example:
+        >>> names_digest(["b", "a"]) == names_digest(["a", "b"])
+        True
+    """
     return hashlib.sha256("\0".join(sorted(names)).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -187,7 +187,12 @@ def missing(mine: Sequence[Placed], expected: Collection[str] = (), unfinished: 
 
 
 def in_order(unit: str) -> tuple[Any, ...]:
-    """Return what replicates are ordered by: their numbers as numbers, part by part."""
+    """Return what replicates are ordered by: their numbers as numbers, part by part.
+
+    Example:
+        >>> sorted(["seed=10", "seed=2"], key=in_order)
+        ['seed=10', 'seed=2']
+    """
     parts: list[tuple[int, float, str]] = []
     for part in unit.split(", "):
         try:

@@ -180,5 +180,12 @@ PLACES: Mapping[str, str] = {stored: MOVED.get(stored, stored) for stored in (*S
 
 
 def today(target: str) -> str:
-    """Return where a stored target is found today; a name that is not in the table stays as it is."""
+    """Return where a stored target is found today; a name that is not in the table stays as it is.
+
+    Example:
+        >>> today("paribus.experiments.train_sae.TrainSAE")
+        'paribus.experiments.train_sae.TrainSAE'
+        >>> today("paribus.models.planted.Planted")
+        'paribus.subjects.builds.models.planted.Planted'
+    """
     return PLACES.get(target, target)

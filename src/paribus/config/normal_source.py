@@ -15,6 +15,10 @@ def normalised(source: str) -> str:
     """Return a digest of Python source that comments, docstrings, layout and positions do not change.
 
     A source that cannot be parsed is taken as it is.
+
+    Example:
+        >>> normalised("x = 1  # one") == normalised("x=1")
+        True
     """
     try:
         tree = ast.parse(source)

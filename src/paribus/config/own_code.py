@@ -56,7 +56,12 @@ def code_of(things: Iterable[Any], modules: Iterable[str] = ()) -> dict[str, str
 
 
 def is_installed(path: str) -> bool:
-    """Return whether a file belongs to an installed package or to Python itself."""
+    """Return whether a file belongs to an installed package or to Python itself.
+
+    Example:
+        >>> is_installed("/home/me/project/mine.py")
+        False
+    """
     return _SITE.search(path) is not None or path.startswith(_places())
 
 

@@ -54,7 +54,13 @@ def draw(request: Request) -> Figure:
 
 
 def mean_interval(values: Floats, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return mean and Student's t interval of independent values; no interval below four, or where all are equal."""
+    """Return mean and Student's t interval of independent values; no interval below four, or where all are equal.
+
+    Example:
+        >>> import numpy as np
+        >>> [round(one, 2) for one in mean_interval(np.array([1.0, 2.0, 3.0]))]
+        [2.0, nan, nan]
+    """
     values = values[np.isfinite(values)]
     if values.size == 0:
         return float("nan"), float("nan"), float("nan")

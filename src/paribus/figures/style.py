@@ -112,12 +112,22 @@ def small() -> bool:
 
 
 def colour(index: int) -> str:
-    """Return the colour of the ``index``-th group (they repeat after eight)."""
+    """Return the colour of the ``index``-th group (they repeat after eight).
+
+    Example:
+        >>> colour(0) == colour(0), colour(0) == colour(1)
+        (True, False)
+    """
     return COLOURS[index % len(COLOURS)]
 
 
 def marker(index: int) -> str:
-    """Return the marker of the ``index``-th group."""
+    """Return the marker of the ``index``-th group.
+
+    Example:
+        >>> marker(0)
+        'o'
+    """
     return MARKERS[index % len(MARKERS)]
 
 
@@ -134,7 +144,12 @@ def ink_on(background: Any) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return ``value`` short enough for a cell or a legend; NaN is an empty text."""
+    """Return ``value`` short enough for a cell or a legend; NaN is an empty text.
+
+    Example:
+        >>> number(0.123456), number(1234.5)
+        ('0.123', '1.23e+03')
+    """
     if not math.isfinite(value):
         return "" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value == 0:
@@ -145,7 +160,12 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def p_value(value: float) -> str:
-    """Return a p as ``p = .012``, or ``p < .0001``; NaN is an empty text."""
+    """Return a p as ``p = .012``, or ``p < .0001``; NaN is an empty text.
+
+    Example:
+        >>> p_value(0.00004), p_value(0.21)
+        ('p < .0001', 'p = .21')
+    """
     if not math.isfinite(value):
         return ""
     if value < 1e-4:
@@ -156,7 +176,12 @@ def p_value(value: float) -> str:
 
 
 def shorten(text: object, limit: int = 38) -> str:
-    """Return ``text`` on one line of at most ``limit`` characters, cut in the middle so that both ends stay."""
+    """Return ``text`` on one line of at most ``limit`` characters, cut in the middle so that both ends stay.
+
+    Example:
+        >>> shorten("a long name of a row", 10)
+        'a long…row'
+    """
     flat = " ".join(str(text).split())
     if len(flat) <= limit:
         return flat

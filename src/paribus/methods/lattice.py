@@ -105,6 +105,10 @@ def interaction_weights(k: int, sets: Sequence[Sequence[int]], *, absent: Sequen
         k: Number of players.
         sets: The players of each index: one for a Shapley value, two for a pair, three for a triple.
         absent: For each set a player that is held absent (-1: none).
+
+    Example:
+        >>> interaction_weights(2, [[0, 1]]).tolist()
+        [[1.0, -1.0, -1.0, 1.0]]
     """
     subsets = np.arange(1 << k)
     sizes = np.bitwise_count(subsets.astype(np.uint32)).astype(np.int64)

@@ -131,6 +131,10 @@ def file_digest(path: str | None) -> str:
 
     Raises:
         CheckpointError: If there is no such file.
+
+    Example:
+        >>> file_digest(None)
+        ''
     """
     if path is None:
         return ""

@@ -21,7 +21,12 @@ def interval(stem: str, of: str) -> dict[str, str]:
 
 
 def bootstrapped(of: str) -> dict[str, str]:
-    """Return what ``ci_low`` and ``ci_high`` mean where they are about another column than the table's effects."""
+    """Return what ``ci_low`` and ``ci_high`` mean where they are about another column than the table's effects.
+
+    Example:
+        >>> sorted(bootstrapped("mean"))
+        ['ci_high', 'ci_low']
+    """
     return {"ci_low": f"lower end of the cluster-bootstrap interval of {of}", "ci_high": "upper end of it"}
 
 

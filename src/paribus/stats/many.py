@@ -167,7 +167,13 @@ def intervals(sums: Floats, counts: Floats, critical: float, confidence: float) 
 
 
 def halves(n_groups: int, n_splits: int, rng: np.random.Generator) -> Bools:
-    """Return which groups are in the first half ``[splits, groups]``."""
+    """Return which groups are in the first half ``[splits, groups]``.
+
+    Example:
+        >>> import numpy as np
+        >>> halves(4, 3, np.random.default_rng(0)).sum(1).tolist()
+        [2, 2, 2]
+    """
     first = np.zeros(n_groups, bool)
     first[: n_groups // 2] = True
     return np.asarray(rng.permuted(np.tile(first, (n_splits, 1)), axis=1))

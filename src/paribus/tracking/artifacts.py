@@ -14,6 +14,10 @@ def safe_path(path: str) -> str:
 
     Raises:
         DataError: If it is absolute, empty, or would leave the run's folder.
+
+    Example:
+        >>> safe_path("tables/effects.parquet")
+        'tables/effects.parquet'
     """
     parts = PurePosixPath(path.replace("\\", "/"))
     drive = len(path) > 1 and path[1] == ":"
@@ -49,7 +53,12 @@ def under(root: Path, path: str) -> Path:
 
 
 def local_path(uri: str) -> Path | None:
-    """Return the folder behind a local artifact URI (a path or ``file:``), None for a remote one."""
+    """Return the folder behind a local artifact URI (a path or ``file:``), None for a remote one.
+
+    Example:
+        >>> local_path("https://example.org/x") is None
+        True
+    """
     parsed = urlparse(uri)
     if parsed.scheme == "file":
         return Path(unquote(parsed.path))

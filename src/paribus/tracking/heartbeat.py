@@ -34,7 +34,12 @@ def sign_of_life(heartbeat_seconds: float, clock: Clock = time.time) -> LifeMark
 
 
 def here() -> str:
-    """Return the host, and on Linux the space of its process numbers: containers may share a host's name."""
+    """Return the host, and on Linux the space of its process numbers: containers may share a host's name.
+
+    Example:
+        >>> here() == here()
+        True
+    """
     try:
         return f"{socket.gethostname()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
@@ -63,6 +68,11 @@ def process_alive(pid: int, started: str = "") -> bool:
 
     One that is dead, but that nobody has asked for its exit code yet (a zombie), does not live: in a container without
     an init process it stays for ever.
+
+    Example:
+        >>> import os
+        >>> process_alive(os.getpid())
+        True
     """
     try:
         os.kill(pid, 0)

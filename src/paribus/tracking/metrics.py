@@ -54,19 +54,34 @@ def curve_points(curve: Curve) -> list[Point]:
 
 
 def split_finite(metrics: Mapping[str, float]) -> tuple[list[Point], dict[str, str]]:
-    """Return the finite metrics as points, and the others by name as text (MLflow would store infinity as 1.8e308)."""
+    """Return the finite metrics as points, and the others by name as text (MLflow would store infinity as 1.8e308).
+
+    Example:
+        >>> split_finite({"a": 1.0, "b": float("nan")})[1]
+        {'b': 'NaN'}
+    """
     finite = [Point(param_key(name), float(value)) for name, value in metrics.items() if math.isfinite(value)]
     others = {param_key(name): float_text(value) for name, value in metrics.items() if not math.isfinite(value)}
     return finite, others
 
 
 def non_finite_tag(others: Mapping[str, str]) -> str:
-    """Return the text of the tag that keeps metrics which are not finite."""
+    """Return the text of the tag that keeps metrics which are not finite.
+
+    Example:
+        >>> read_non_finite(non_finite_tag({"b": "nan"}))
+        {'b': nan}
+    """
     return json.dumps(dict(others), ensure_ascii=False)
 
 
 def read_non_finite(text: str | None) -> dict[str, float]:
-    """Restore the metrics of that tag; empty where there is none or it cannot be read."""
+    """Restore the metrics of that tag; empty where there is none or it cannot be read.
+
+    Example:
+        >>> read_non_finite(None)
+        {}
+    """
     try:
         return {name: float(value) for name, value in json.loads(text or "{}").items()}
     except (ValueError, TypeError, AttributeError):

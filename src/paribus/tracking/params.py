@@ -36,7 +36,12 @@ def to_text(value: Any) -> str:
 
 
 def from_text(text: str) -> Any:
-    """Restore the value of a param; text that is no JSON is a string."""
+    """Restore the value of a param; text that is no JSON is a string.
+
+    Example:
+        >>> from_text("3"), from_text("null"), from_text("a")
+        (3, None, 'a')
+    """
     try:
         return json.loads(text)
     except ValueError:
@@ -52,5 +57,10 @@ def _reads_as_json(text: str) -> bool:
 
 
 def param_key(name: str) -> str:
-    """Return ``name`` as MLflow accepts it: other characters become ``_``, and it is cut at 250."""
+    """Return ``name`` as MLflow accepts it: other characters become ``_``, and it is cut at 250.
+
+    Example:
+        >>> param_key("experiment.place")
+        'experiment.place'
+    """
     return "".join(c if c.isalnum() or c in "_-. /:" else "_" for c in name)[:MAX_KEY] or "_"

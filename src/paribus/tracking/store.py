@@ -436,5 +436,10 @@ def client_of(uri: str) -> MlflowClient:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error's message on one line, cut at 300 characters."""
+    """Return an error's message on one line, cut at 300 characters.
+
+    Example:
+        >>> one_line(ValueError("first   second"))
+        'first second'
+    """
     return " ".join(str(error).split())[:300] or type(error).__name__

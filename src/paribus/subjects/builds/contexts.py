@@ -167,7 +167,12 @@ def corpus_of(
 
 
 def removal_probabilities(length: int) -> Floats:
-    """Return P(remove r tokens) for r = 1..max(1, L-1) of a set of ``length``: proportional to ``r ** 1.2``."""
+    """Return P(remove r tokens) for r = 1..max(1, L-1) of a set of ``length``: proportional to ``r ** 1.2``.
+
+    Example:
+        >>> removal_probabilities(3).shape, float(removal_probabilities(3).sum())
+        ((2,), 1.0)
+    """
     weights = np.arange(1, max(1, length - 1) + 1, dtype=np.float64) ** REMOVAL_POWER
     return np.asarray(weights / weights.sum())
 

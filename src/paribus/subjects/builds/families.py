@@ -85,6 +85,10 @@ def family_named(name: str) -> Family:
 
     Raises:
         ConfigError: If there is no such family.
+
+    Example:
+        >>> family_named("swim_speed_up").main_only
+        False
     """
     found = BY_NAME.get(name) or BY_SHORT.get(name)
     if found is None:

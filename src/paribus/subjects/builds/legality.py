@@ -29,6 +29,10 @@ def feasible_points(ap: tuple[int, ...], free_mains: int, *, doubled: bool = Fal
         ap: Ability points asked of each family.
         free_mains: Main slots not taken by main-only abilities, 0 to 3.
         doubled: Whether Ability Doubler is in the build.
+
+    Example:
+        >>> feasible_points((57,), 0), feasible_points((3,), 0)
+        (False, True)
     """
     return _fits(tuple(sorted((points for points in ap if points > 0), reverse=True)), free_mains, doubled)
 

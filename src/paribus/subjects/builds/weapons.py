@@ -60,7 +60,12 @@ def reference_id(game_id: int) -> int:
 
 @cache
 def reference_weapons() -> Mapping[int, Weapon]:
-    """Return the 130 reference weapons by game id."""
+    """Return the 130 reference weapons by game id.
+
+    Example:
+        >>> len(reference_weapons()) > 100
+        True
+    """
     text = files("paribus.subjects.builds").joinpath("weapons.csv").read_text(encoding="utf-8")
     return _table(io.StringIO(text), "weapons.csv")
 

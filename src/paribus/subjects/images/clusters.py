@@ -93,7 +93,12 @@ def by_table(names: Sequence[str], file: Path, where: str) -> Ints:
 
 
 def numbered(values: Sequence[str]) -> Ints:
-    """Return numbers [n] for texts, equal for equal ones, in the order of the sorted texts."""
+    """Return numbers [n] for texts, equal for equal ones, in the order of the sorted texts.
+
+    Example:
+        >>> numbered(["b", "a", "b"]).tolist()
+        [1, 0, 1]
+    """
     numbers: Ints = np.unique(np.asarray(values, dtype=str), return_inverse=True)[1].astype(np.int64)
     return numbers
 

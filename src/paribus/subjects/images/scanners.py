@@ -81,7 +81,12 @@ def draw_jitter(rng: np.random.Generator, size: int, amount: float) -> tuple[Flo
 
 
 def gapped_styles(style_gap: float) -> Floats:
-    """Return the scanners' parameters ``[5, 7]``, their distance from the mean scanner multiplied by ``style_gap``."""
+    """Return the scanners' parameters ``[5, 7]``, their distance from the mean scanner multiplied by ``style_gap``.
+
+    Example:
+        >>> gapped_styles(0.0).shape
+        (5, 7)
+    """
     vectors = np.stack([style.vector() for _, style in SCANNERS])
     mean = vectors.mean(axis=0)
     gapped: Floats = mean + style_gap * (vectors - mean)

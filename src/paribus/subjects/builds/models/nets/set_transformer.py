@@ -42,12 +42,23 @@ class Attention(nn.Module):
 
 
 def feed_forward(width: int) -> nn.Sequential:
-    """Return Linear(H, 4H), GELU, Linear(4H, H)."""
+    """Return Linear(H, 4H), GELU, Linear(4H, H).
+
+    Example:
+        >>> import torch
+        >>> feed_forward(4)(torch.zeros(2, 4)).shape
+        torch.Size([2, 4])
+    """
     return nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
 
 def norm(width: int, used: bool) -> nn.Module:
-    """Return a LayerNorm, or nothing where layer norms are off."""
+    """Return a LayerNorm, or nothing where layer norms are off.
+
+    Example:
+        >>> norm(4, used=False)
+        Identity()
+    """
     return nn.LayerNorm(width) if used else nn.Identity()
 
 
