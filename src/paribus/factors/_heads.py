@@ -37,6 +37,7 @@ class LayeredHeads(ActUnits):
         rng: Draws donors.
         means: Mean of each channel, by layer.
         donated: Values ``[m, d, *positions]`` of contexts fitted on, by layer, for ``resample``.
+        matched: Whether random sets have as many heads in each layer; if not, heads of any layer.
     """
 
     places: tuple[Place, ...]
@@ -46,6 +47,7 @@ class LayeredHeads(ActUnits):
     rng: np.random.Generator
     means: tuple[Floats, ...] = ()
     donated: tuple[Tensor, ...] = ()
+    matched: bool = True
     name: str = "heads"
     null_name: str = "random heads of the same layers"
 
@@ -86,8 +88,8 @@ class LayeredHeads(ActUnits):
         return tuple(found[site].mean(0) for site in self.sites)
 
     def like(self, off: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
-        """Return for each set random ones with as many heads in each layer, none of the set's own."""
-        layers = np.array([index for index, _ in self.heads])
+        """Return for each set random ones with as many heads in each layer (of all, if not matched), none its own."""
+        layers = np.array([index if self.matched else 0 for index, _ in self.heads])
         found = []
         for row in off:
             own = np.flatnonzero(row)

@@ -122,6 +122,16 @@ def test_sets_of_the_null_have_as_many_heads_in_each_layer(data):
     assert drawn[1].shape == (0, 2), "the layer has one other head, not two"
 
 
+def test_an_unmatched_set_hits_a_critical_head_by_chance_and_stands_beside_the_matched_ones(data):
+    _, recorder = performed(HeadAblation(ablations=["zero"], ks=[1], unmatched=True), setup_of(data))
+    (row,) = recorder.tables["k_sweep"].frame.to_dict("records")
+    assert row["null_low"] == row["null_high"] == 0, "no other head of the layer does anything"
+    assert row["unmatched_null_median"] == 0 < row["unmatched_null_high"], "some draws take the other relevant head"
+    assert 50 < row["unmatched_null_percentile"] <= 100
+    _, plain = performed(HeadAblation(ablations=["zero"], ks=[1]), setup_of(data))
+    assert not [name for name in plain.tables["k_sweep"].frame if name.startswith("unmatched")]
+
+
 def test_scores_name_the_induction_head_and_are_not_effects(data):
     result, recorder = performed(PrefixMatching(), setup_of(data))
     frame = recorder.tables["heads"].frame.set_index("level")

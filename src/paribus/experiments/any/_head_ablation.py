@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -20,8 +22,9 @@ from paribus.factors._heads import LayeredHeads
 from paribus.factors._units import Channels
 from paribus.factors.spec import Heads
 from paribus.measure.executor import Executor
-from paribus.methods.ablate import Ablated, ablate, singles
+from paribus.methods.ablate import Ablated, ablate, null_effects, singles
 from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure
+from paribus.stats.nulls import null_percentile, null_quantiles
 
 EVERY_LAYER = "L*.heads"
 COLUMNS = {
@@ -35,6 +38,10 @@ COLUMNS = {
     "k": "heads taken away together",
     "ranking": "what made them the first: the size of the effect on contexts that are not reported",
     "members": "the heads",
+    "unmatched_null_low": "2.5 % quantile of the same mean for random sets of heads of any layer",
+    "unmatched_null_median": "median of these",
+    "unmatched_null_high": "97.5 % quantile of these: without a match by layer a set hits a critical head by chance",
+    "unmatched_null_percentile": "place of mean_delta among these, 0 to 100; not a p",
 }
 
 
@@ -120,6 +127,7 @@ class _Measuring:
         for row, k in enumerate(ks):
             off[row, order[:k]] = True
         made = self._ablated(off, self.rows.reported, self.setup.stats.n_null)
+        beside = self._unmatched(off, made)
         labels = [
             {
                 "level": f"first {k}",
@@ -128,10 +136,27 @@ class _Measuring:
                 "ranking": "effect",
                 "ablation": self.ablation,
                 "members": " ".join(self.names[index] for index in order[:k]),
+                **unmatched,
             }
-            for k in ks
+            for k, unmatched in zip(ks, beside, strict=True)
         ]
         return [Part(self.at.epoch, labels, made.sums, made.means[1:], made.null, made.null_name)]
+
+    def _unmatched(self, off: Bools, made: Ablated) -> list[dict[str, float]]:
+        """Return where sets stand among random ones of any layer, where that is asked for."""
+        n_null = self.setup.stats.n_null
+        if not self.experiment.unmatched or not n_null or not isinstance(self.units, LayeredHeads):
+            return [{} for _ in off]
+        units = replace(self.units, matched=False)
+        rng = self.setup.rng(f"head_ablation {self.ablation} unmatched")
+        null = null_effects(
+            self.at.executor, units, off, self.at.readout, self.rows.reported, n_null, rng, self.recorder
+        )
+        if null is None:
+            return [{} for _ in off]
+        ends = zip(*null_quantiles(null), null_percentile(made.sums.means, null), strict=True)
+        names = ("low", "median", "high", "percentile")
+        return [{f"unmatched_null_{name}": float(one) for name, one in zip(names, row, strict=True)} for row in ends]
 
     def _places(self) -> list[tuple[int, int]]:
         if isinstance(self.units, LayeredHeads):

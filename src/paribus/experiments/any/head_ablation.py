@@ -45,6 +45,10 @@ class HeadAblation(Generic):
     ablations: list[str] = field(["mean"], choices=ABLATIONS, help="What heads that are taken away are set to.")
     ks: list[int] = field([1, 2, 4, 8], low=1, help="How many of the first are taken away together.")
 
+    unmatched: bool = field(
+        False, unstated=False, help="Whether random sets of heads of any layer stand beside those matched by layer."
+    )
+
     def check(self) -> None:
         """Refuse lists that are empty or name something twice."""
         super().check()
