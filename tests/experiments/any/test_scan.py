@@ -224,15 +224,15 @@ def test_units_are_scanned_where_there_is_no_autoencoder():
 
 
 def test_memory_is_bounded_and_what_would_not_fit_is_refused_at_dry_run(monkeypatch):
-    many = random_sae(WIDTH, 1500, torch.Generator().manual_seed(2))
-    monkeypatch.setattr(_scan_pass, "MOST_HELD", 1500 * 20)
+    many = random_sae(WIDTH, 700, torch.Generator().manual_seed(2))
+    monkeypatch.setattr(_scan_pass, "MOST_HELD", 700 * 20)
     setup = setup_of(sequences(), many)
     tracemalloc.start()
     scanned(ScanFeatures(n_top=3, n_effects=2, most_factors=2, most_levels=3, n_splits=5, n_tokens=2), setup)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 70 << 20
-    monkeypatch.setattr(_scan, "MOST_SUMS", 1500 * 8 * 8 * 11)
+    assert peak < 40 << 20
+    monkeypatch.setattr(_scan, "MOST_SUMS", 700 * 8 * 8 * 11)
     with pytest.raises(ConfigError, match="lower experiment.most_factors or most_levels"):
         ScanFeatures(most_levels=3, most_factors=4).validate(setup)
 
