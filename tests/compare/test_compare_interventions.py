@@ -578,3 +578,15 @@ def test_seven_seeds_cannot_establish_a_primary_family_of_six():
 def test_a_primary_endpoint_must_be_compared():
     with pytest.raises(ConfigError, match="swap_removed is not among the endpoints"):
         CompareInterventions(primary=["swap_removed"])
+
+
+def test_what_is_found_in_the_runs_is_listed_and_may_be_refused():
+    found = study({"standard": range(4), "grokking": range(4)})
+    mixed = [replace(run, code_version=f"v{run.seed}") for run in found]
+    result = compared(mixed)[0]
+    table = result.tables["completeness"].frame.set_index("check")
+    assert table.loc["mixed_code", "admitted"] and "4 versions" in table.loc["mixed_code", "found"]
+    assert all("mixed code" in figure.options["note"] for figure in result.figures)
+    assert not any("note" in figure.options for figure in compared(found)[0].figures)
+    with pytest.raises(ExperimentError, match=r"compare_interventions: mixed_code: .*experiment.allow=\[mixed_code\]"):
+        compared(mixed, allow=[])

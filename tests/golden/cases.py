@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from comparisons import COMPARISONS
+
 WEIGHTS = Path(__file__).parent / "weights"
 SET_MODEL = [
     "model=set_completion_small",
@@ -171,4 +173,4 @@ def cases() -> dict[str, list[str]]:
         "experiment.target.n_units=12",
     ]
     found["shuffle_null.images"] = [*VALIDATED_IMAGES, *IMAGES, *CLASSIFIER, f"model.weights={CHECKPOINTS[24]}"]
-    return found
+    return found | {f"compare.{name}": [] for name in COMPARISONS}

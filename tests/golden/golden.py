@@ -20,6 +20,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 import cases as declared
+import comparisons
 
 STORED = Path(__file__).parent / "stored"
 ENVIRONMENT = STORED / "environment.json"
@@ -31,8 +32,10 @@ TOLERANCE = 1e-6
 def measure(name: str, device: str = "cpu") -> dict[str, Any]:
     """Run one case in an empty folder and return what came of it as JSON data."""
 
-    words = [f"device={device}" if word == "device=cpu" else word for word in declared.cases()[name]]
     kind, _, variant = name.partition(".")
+    if kind == "compare":
+        return kept_of(comparisons.compared(variant))
+    words = [f"device={device}" if word == "device=cpu" else word for word in declared.cases()[name]]
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from paribus.compare import sentences
+from paribus.compare import honesty, sentences
 from paribus.compare.arms import Unadjusted
-from paribus.compare.collect import select
+from paribus.compare.collect import candidates, select
 from paribus.compare.compare_interventions import CompareInterventions
 from paribus.compare.contrasts import condition_table, contrast_table, factor_table
 from paribus.compare.effects import (
@@ -24,14 +24,18 @@ from paribus.compare.endpoints import Choice
 from paribus.compare.erasers import ENDPOINT as SWAP_REMOVED
 from paribus.compare.erasers import eraser_table
 from paribus.compare.families import FAMILY, PRIMARY, adjusted
+from paribus.compare.honesty import Grouping
 from paribus.compare.statements import statements
 from paribus.compare.units import units_of
+from paribus.compare.where import fits
 from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import INTERVAL, Aggregates, Figure, Table, ends
 
+SAID = (honesty.DATA, honesty.MODELS, honesty.SELECTED, honesty.SHARED)
+"""Findings that are warned of; of the others its own sentences tell."""
 EFFECTS: Mapping[str, str] = {
     "unit": "unit of value",
     "value": "the endpoint in this run",
@@ -91,6 +95,7 @@ def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) 
             f"{', '.join(experiment.reads())} that name their training condition, and found {len(setup.runs)} runs "
             f"in all{said}"
         )
+    note = _look_through(experiment, setup.runs, runs, recorder)
     rng, spec = setup.rng("compare_interventions"), setup.stats
     units, uneven = units_of(effects)
     within = condition_table(units, spec=spec, rng=rng)
@@ -110,7 +115,7 @@ def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) 
         recorder.table(Table("other_erasers", "Share of the swap effect that other erasers remove.",
                              Evidence.COMPARISON, table, TESTS))  # fmt: skip
     chance = chance_of(runs) if experiment.chance is None else experiment.chance
-    _figures(experiment, recorder, effects, tests, described(runs), chance, spec.confidence)
+    _figures(experiment, recorder, effects, tests, described(runs), chance, spec.confidence, note)
     return _aggregates(experiment, effects, (conditions, tests, factors, *erasers), recorder, spec.confidence)
 
 
@@ -136,6 +141,35 @@ def _select(experiment: CompareInterventions, runs: Sequence[CollectedRun], reco
     return list(selection.runs)
 
 
+def _look_through(
+    experiment: CompareInterventions,
+    everything: Sequence[CollectedRun],
+    runs: Sequence[CollectedRun],
+    recorder: Recorder,
+) -> str:
+    """Look for what makes the comparison say more than its runs show; hand the list over, and return the figures' note.
+
+    Raises:
+        ExperimentError: If something is found that is not admitted.
+    """
+    named = [run for run in runs if run.condition is not None]
+    unit = ("n_train", "seed") if all(run.n_train is not None for run in named) else ("seed",)
+    grouping = Grouping(("training",), unit, tuple(experiment.where))
+    asked = [run for run in candidates(everything, experiment.types()) if fits(run, experiment.where)]
+    findings = honesty.look_through(asked, named, grouping)
+    if against := honesty.refused(findings, experiment.allow):
+        raise ExperimentError(f"compare_interventions: {against}")
+    for finding in findings:
+        if finding.check in SAID:
+            recorder.warn(f"{finding.check}: {finding.text}; admitted.")
+    table = honesty.completeness(findings, experiment.allow)
+    says = "What was looked for before comparing, and what was found."
+    recorder.table(Table("completeness", says, Evidence.COMPARISON, table))
+    # that endpoints of both kinds of evidence stand in one figure is what it is declared to show
+    shown = [finding for finding in findings if finding.check != honesty.EVIDENCE]
+    return honesty.admitted_note(shown, experiment.allow)
+
+
 def _reference(experiment: CompareInterventions, effects: pd.DataFrame, recorder: Recorder) -> None:
     present = sorted(set(effects["training"]))
     if present and experiment.reference not in present:
@@ -155,8 +189,10 @@ def _figures(
     what: str,
     chance: float | None,
     confidence: float,
+    note: str,
 ) -> None:
-    options: dict[str, Any] = {"conditions": _order(experiment, effects), "confidence": confidence}
+    noted = {"note": note} if note else {}
+    options: dict[str, Any] = {"conditions": _order(experiment, effects), "confidence": confidence, **noted}
     if chance is not None:
         options["hline"] = chance
     if experiment.accuracy_limits is not None:
@@ -181,7 +217,7 @@ def _figures(
             "Grey lines join seeds that several conditions share; a seed's training-set sizes are averaged. "
             "Bars: mean over seeds with the interval of the table `conditions`."
         )
-        recorder.figure(drawn.titled("Declared endpoints, one point per seed", says, confidence=confidence))
+        recorder.figure(drawn.titled("Declared endpoints, one point per seed", says, confidence=confidence, **noted))
     if tests["difference"].notna().any():
         roles = {"label": "training", "value": "difference", "p": "p_adj", **by_endpoint, **ends("ci_adj")}
         drawn = Figure.of("forest", "tests", name="differences", **roles)
@@ -189,7 +225,9 @@ def _figures(
             "Mean difference with the interval at the level of the adjustment over its family, as p is; none where "
             "so few seeds cannot reach that level."
         )
-        recorder.figure(drawn.titled(f"Difference from {experiment.reference}, over seeds", says, xlabel="difference"))
+        recorder.figure(
+            drawn.titled(f"Difference from {experiment.reference}, over seeds", says, xlabel="difference", **noted)
+        )
 
 
 def _order(experiment: CompareInterventions, effects: pd.DataFrame) -> list[str]:

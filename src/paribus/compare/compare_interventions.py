@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.compare.compare import ALLOW
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
 from paribus.compare.restricted import Restricted
 from paribus.compare.where import check_where
@@ -71,6 +72,12 @@ class CompareInterventions(Restricted, Experiment):
         [],
         science=False,
         help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
+    )
+    allow: list[str] = field(
+        list(ALLOW),
+        unstated=list(ALLOW),
+        choices=ALLOW,
+        help="What is admitted although it may make the comparison say more than its runs show; the rest is refused.",
     )
     missing_seeds: str = field("flag", choices=("flag", "refuse"), help="What to do when one arm lacks seeds.")
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
