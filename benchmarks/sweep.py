@@ -33,6 +33,7 @@ from typing import Any
 import yaml
 
 from benchmarks.kills import TINY
+from paribus.compare.plugin import collect
 from paribus.config.compose import jobs
 from paribus.running.run import run_job
 from paribus.sweep import record
@@ -236,6 +237,9 @@ def runs(count: int) -> None:
         found = store.runs()
     with timed(f"the same as one table of {len(found)} rows"):
         runs_frame(found)
+    del found
+    with timed("the same as a comparison collects them"):
+        collect(store)
 
 
 def main() -> int:

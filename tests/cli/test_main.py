@@ -50,6 +50,7 @@ def test_help_and_version_do_not_even_import_hydra(words, tmp_path):
         (["-m", "study=shortcut_digits", "seed=range(3)", "training.lr=x"], 2),
         (["runs"], 0),
         (["show", "abcd"], 2),
+        (["status"], 2),
     ],
 )
 def test_looking_around_and_wrong_requests_import_nothing_heavy(words, expected, tmp_path):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -25,10 +23,10 @@ from paribus.results.files import (
 )
 from paribus.results.frames import check_frame, dtype_of, from_records, read_parquet, to_records, write_parquet
 from paribus.results.schema import Aggregates, Artifact, Curve, Diagnostics, EngineReport, Figure, Result, Table
+from paribus.results.seal import refuse_changed, sealed
 from paribus.results.values import decode, decode_float, encode, encode_float
 
 FORMAT = 1
-_SEAL = re.compile(r',\n "digest": "([0-9a-f]{64})"\n}\s*\Z')
 
 
 def to_json(result: Result, *, rows_limit: int | None = None) -> str:
@@ -50,8 +48,7 @@ def to_json(result: Result, *, rows_limit: int | None = None) -> str:
         nan
     """
     text = json.dumps(to_tree(result, rows_limit=rows_limit), ensure_ascii=False, allow_nan=False, indent=1)
-    body = text.removesuffix("\n}")
-    return f'{body},\n "digest": "{_hash(body)}"\n}}'
+    return sealed(text)
 
 
 def from_json(text: str, *, folder: Path | None = None) -> Result:
@@ -76,20 +73,6 @@ def from_json(text: str, *, folder: Path | None = None) -> Result:
         return from_tree(json.loads(text), folder=folder)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise DataError(f"not a readable {RESULT_FILE}: {type(error).__name__}: {error}") from error
-
-
-def refuse_changed(text: str) -> None:
-    """Refuse the JSON of a result that was changed after it was written.
-
-    Raises:
-        DataError: If it was.
-
-    Example:
-        >>> refuse_changed("{}")
-    """
-    sealed = _SEAL.search(text, max(0, len(text) - 200))
-    if sealed is not None and sealed[1] != _hash(text[: sealed.start()]):
-        raise DataError(f"{RESULT_FILE}: was changed after it was written")
 
 
 def write(result: Result, folder: Path) -> Path:
@@ -155,10 +138,6 @@ def _read(folder: Path, name: str) -> Result:
         return from_json(path.read_text(encoding="utf-8"), folder=folder)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a readable {name}: {error}") from None
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_table(table: Table, folder: Path) -> Path:

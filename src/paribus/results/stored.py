@@ -11,8 +11,9 @@ from typing import Any
 from paribus.errors import DataError
 from paribus.results.files import RESULT_FILE
 from paribus.results.frames import read_parquet
-from paribus.results.io import _aggregates, from_tree, refuse_changed
+from paribus.results.io import _aggregates, from_tree
 from paribus.results.schema import Aggregates, Result
+from paribus.results.seal import refuse_changed
 from paribus.results.values import decode
 
 

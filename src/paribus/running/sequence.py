@@ -13,6 +13,8 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
 from paribus.spec import field
 
+LEFT_OUT = "LEFT_OUT"
+"""The status of a step that the data cannot do."""
 log = logging.getLogger("paribus")
 
 

@@ -20,7 +20,7 @@ from paribus.results.schema import Aggregates, Result, Table
 from paribus.running import choosing, inputs
 from paribus.running.caches import load_data
 from paribus.running.contents import contents
-from paribus.running.sequence import Sequence
+from paribus.running.sequence import LEFT_OUT, Sequence
 from paribus.subjects.as_trained import AsTrained
 from paribus.subjects.offers import Offering
 from paribus.tracking.run import FINISHED
@@ -52,7 +52,6 @@ COLUMNS = {
     "duration_seconds": "wall time, of a reused run that of the earlier run",
     "message": "what went wrong, or why it was left out",
 }
-LEFT_OUT = "LEFT_OUT"
 _reasons: dict[tuple[str, str, str], str | None] = {}
 """Why a data set cannot do what an experiment type asks, by both: what was found out in this process."""
 

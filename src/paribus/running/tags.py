@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from paribus.running.identify import identify
 from paribus.running.sequence import with_steps
 from paribus.spec import fields_of
 from paribus.tracking.kept import ASKED_TAG, MODEL_TAG, ONCE_TAG
+from paribus.tracking.provenance import code_version
 from paribus.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -159,13 +159,3 @@ def run_colour(resolved: Resolved) -> str:
     node, seed = resolved.request.tree.get("experiment"), model_seed(resolved)
     asked = [condition(resolved), n_train(resolved), feature_label(resolved), node]
     return colour(json.dumps(asked, sort_keys=True, default=str), resolved.request.seed if seed is None else seed)
-
-
-def code_version(provenance: dict[str, Any]) -> str | None:
-    """Return the commit of the code, marked by a digest of the diff where it was changed; the version without git."""
-    repository = provenance.get("paribus_git") or provenance.get("git")
-    if not repository or not repository.get("commit"):
-        return provenance.get("paribus") or None
-    commit = str(repository["commit"])
-    diff = repository.get("diff") or ""
-    return f"{commit}+{hashlib.sha256(diff.encode()).hexdigest()[:8]}" if diff else commit

@@ -9,11 +9,11 @@ from typing import Any
 
 from paribus.errors import DataError
 from paribus.results.files import RESULT_FILE
-from paribus.results.io import refuse_changed
 from paribus.results.schema import Artifact
+from paribus.results.seal import refuse_changed
 from paribus.results.values import decode
 from paribus.running.inputs import INPUTS_FILE, KEY, Inputs, check_unchanged
-from paribus.running.steps import LEFT_OUT
+from paribus.running.sequence import LEFT_OUT
 from paribus.tracking import states
 from paribus.tracking.manifest import check_folder
 from paribus.tracking.states import RunState

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paribus.running import failures
-from paribus.running.tags import code_version
 from paribus.sweep.spoiled import Spoiled
 from paribus.tracking import states
 from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG
-from paribus.tracking.provenance import provenance
+from paribus.tracking.provenance import code_version, provenance
 from paribus.tracking.states import RunState
 
 if TYPE_CHECKING:

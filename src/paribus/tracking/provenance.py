@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -34,6 +35,16 @@ def provenance() -> dict[str, Any]:
     if own is not None and (here is None or own["top"] != here["top"]):
         found["paribus_git"] = own
     return found
+
+
+def code_version(provenance: dict[str, Any]) -> str | None:
+    """Return the commit of the code, marked by a digest of the diff where it was changed; the version without git."""
+    repository = provenance.get("paribus_git") or provenance.get("git")
+    if not repository or not repository.get("commit"):
+        return provenance.get("paribus") or None
+    commit = str(repository["commit"])
+    diff = repository.get("diff") or ""
+    return f"{commit}+{hashlib.sha256(diff.encode()).hexdigest()[:8]}" if diff else commit
 
 
 @cache
