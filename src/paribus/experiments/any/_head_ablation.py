@@ -38,6 +38,8 @@ COLUMNS = {
     "k": "heads taken away together",
     "ranking": "what made them the first: the size of the effect on contexts that are not reported",
     "members": "the heads",
+}
+UNMATCHED = {
     "unmatched_null_low": "2.5 % quantile of the same mean for random sets of heads of any layer",
     "unmatched_null_median": "median of these",
     "unmatched_null_high": "97.5 % quantile of these: without a match by layer a set hits a critical head by chance",
@@ -69,7 +71,7 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
             one, several, base = _Measuring(experiment, setup, recorder, rows, at, ablation).parts()
             single.append(one)
             sets += several
-    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    to = Reported(setup, recorder, kind, rows, COLUMNS | (UNMATCHED if experiment.unmatched else {}))
     frame = effects(to, single, name="heads", what="One row per checkpoint, ablation and head.", largest=True)
     _maps(recorder, frame, kind)
     if sets:
