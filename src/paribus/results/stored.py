@@ -45,7 +45,7 @@ class StoredResult:
             self._tree: Mapping[str, Any] = json.loads(text)
             self._tables: Mapping[str, Any] = self._tree["tables"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: not a readable {RESULT_FILE}: {type(error).__name__}: {error}") from None
+            raise DataError(f"not a readable {RESULT_FILE}: {type(error).__name__}: {error}") from None
         self._folder = path.parent
 
     def names(self) -> tuple[str, ...]:
