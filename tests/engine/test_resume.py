@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from paribus.engine import streaming
 from paribus.engine.evaluation import Engine
 from paribus.engine.given import given
 from paribus.engine.hooks import visiting
@@ -243,8 +244,12 @@ def test_reading_downstream_of_the_tail(ids):
     assert found.outputs.shape == (2, N, 1, WIDTH)
 
 
-@pytest.mark.parametrize("kept", [(-1,), None])
-def test_each_patch_takes_up_at_its_own_layer(ids, kept):
+@pytest.mark.parametrize(
+    ("kept", "short", "joined"), [((-1,), 1, [0, 1, 2, 3]), (None, 1, [0, 1, 2, 3]), ((-1,), 30, [0, 0, 2, 2])]
+)
+def test_each_patch_takes_up_at_its_own_layer_or_with_few_others_at_theirs(ids, kept, short, joined, monkeypatch):
+    """15 tokens for each layer; two layers share a pass of 30, which takes up at the first of them."""
+    monkeypatch.setattr(streaming, "SHORT_PASS", short)
     model = model_of()
     sites = [f"layers.{layer}.q.input@-1" for layer in range(4)]
     units = range(3)
@@ -263,7 +268,10 @@ def test_each_patch_takes_up_at_its_own_layer(ids, kept):
     runs = [layer.runs - start for layer, start in zip(model.layers, before, strict=True)]
     patched = [runs[layer] - runs[0] for layer in range(4)]
     plain = 0 if kept else N * LENGTH  # the outputs of earlier positions, from the last layer on
-    assert patched == [0, N * len(units), 2 * N * len(units), 3 * N * len(units) + plain]
+    start = np.array(joined)  # where the patches of each layer take up; those that do at 0 run all layers
+    expected_runs = [N * len(units) * int((start <= layer).sum() - (start == 0).sum()) for layer in range(4)]
+    expected_runs[3] += plain
+    assert patched == expected_runs
 
 
 def test_an_edit_that_reaches_back_has_no_tail(ids):

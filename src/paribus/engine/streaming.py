@@ -23,6 +23,8 @@ from paribus.errors import ExperimentError
 # Bytes of outputs (and of pulled-back weights) held at once.
 OUTPUT_BUDGET = 64 << 20
 Keep = Callable[[int, Tensor], None]
+SHORT_PASS = 32
+"""Tokens up to which a pass is as long as reading the weights takes, however few there are."""
 _LATE = ("resume", "tail")
 _WHOLE = ("hooks", *_LATE)
 
@@ -130,6 +132,8 @@ class OutputStream:
         by_upto: dict[int, list[int]] = {}
         for index, one in enumerate(interventions):
             by_upto.setdefault(0 if plan.resume is None else upto_of(plan.resume, one), []).append(index)
+        if plan.tail is not None:
+            by_upto = _merged(by_upto, max(1, SHORT_PASS // ((rows.stop - rows.start) * plan.tail.n_run)))
         for upto, members in by_upto.items():
             yield from ((upto, group) for group in _groups(members, together))
 
@@ -211,6 +215,26 @@ def _families(interventions: Sequence[Intervention]) -> dict[tuple[Any, ...], li
         if one.family is not None:
             families.setdefault((type(one), *one.family), []).append(index)
     return families
+
+
+def _merged(by_upto: dict[int, list[int]], together: int) -> dict[int, list[int]]:
+    """Return members by how many layers are passed over, small groups joined to those that pass over fewer.
+
+    A pass of a few tokens costs what reading the weights costs: one that runs some layers more for all of them is
+    cheaper than two.
+
+    Example:
+        >>> _merged({2: [5], 0: [1, 2], 1: [3]}, 3)
+        {0: [1, 2, 3], 2: [5]}
+    """
+    found: dict[int, list[int]] = {}
+    last = None
+    for upto in sorted(by_upto):
+        if last is not None and len(found[last]) + len(by_upto[upto]) <= together:
+            found[last] = [*found[last], *by_upto[upto]]
+        else:
+            found[upto], last = by_upto[upto], upto
+    return found
 
 
 def _groups(members: Sequence[int], size: int) -> Iterator[Sequence[int]]:
