@@ -220,6 +220,31 @@ def test_a_run_says_what_it_is_and_what_was_found(browser, ui, run_id):
     browser.shot("run")
 
 
+def test_the_study_as_a_gallery_opens_filters_and_loads_nothing(browser, place, names):
+    made = subprocess.run(
+        [sys.executable, "-m", "paribus", "gallery", "site", "--study", STUDY],
+        cwd=place,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    browser.open("about:blank")
+    browser.requested(), browser.log("browser")
+    index = (place / "site" / "index.html").as_uri()
+    shown = browser.open(index, "runs shown")
+    every = {name for found in names.values() for name in found if "family_1d_sweep" not in name}
+    assert all(name in shown for name in every)
+    browser.script(
+        "const s = document.querySelector('select[name=experiment]'); s.value = 'activation_steering';"
+        "s.dispatchEvent(new Event('input', {bubbles: true}));"
+    )
+    assert browser.text().count("activation_steering") and f"{len(SEEDS)} of" in browser.text()
+    browser.click(next(iter(sorted(names["activation_steering"]))))
+    wait_for(lambda: "What was found" in browser.text() and "the training of its model" in browser.text(), "the page")
+    assert [each for each in browser.log("browser") if each["level"] in ("SEVERE", "WARNING")] == []
+    assert all(url.startswith(("file:", "data:", "about:")) for url in browser.requested())
+
+
 def test_figures_and_report_are_visible_among_the_artifacts(browser, ui, run_id):
     artifacts = ui[STUDY, "runs"].split("?")[0] + f"/{run_id}/artifacts"
     browser.open(f"{artifacts}/figures/steering.png", "steering.png", "report.html")

@@ -89,7 +89,7 @@ def test_why_runs_are_linked(entries):
 
 def test_only_tags_that_tell_runs_apart_filter(entries):
     found = choices(entries)
-    assert set(found) == {"experiment", "training", "status"} and found["status"] == ["FAILED", "FINISHED"]
+    assert set(found) == {"experiment", "training", "feature", "status"} and found["status"] == ["FAILED", "FINISHED"]
 
 
 def test_what_users_named_cannot_become_markup(tmp_path, png):

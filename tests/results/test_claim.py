@@ -132,6 +132,24 @@ def test_a_claim_is_kept_with_its_time_and_is_no_part_of_the_identity(tmp_path, 
     said = capsys.readouterr().out
     assert "hypothesis h001, 2 runs" in said and "sufficiency: yes" in said and "necessity: no run" in said
     assert main(["runs", "--hypothesis", "h'; drop"]) == 2
+    assert main(["gallery", "site", "--title", "What was claimed"]) == 0
+    overview = (tmp_path / "site" / "index.html").read_text()
+    assert "What was claimed" in overview and overview.count('<li class="run"') == 3
+    assert "slope_per_ap is above 0.001" in overview and '<option value="h001">' in overview
+    page = (tmp_path / "site" / "runs" / f"{first.run_id}.html").read_text()
+    assert "Other runs" in page and f"../runs/{again.run_id}.html" in page
+    assert main(["gallery", "few", plain.run_id[:8]]) == 0
+    assert (tmp_path / "few" / "index.html").read_text().count('<li class="run"') == 1
+    capsys.readouterr()
+    for words, said in (
+        (["gallery"], "wants a folder"),
+        (["gallery", "site", "--where", "nonsense"], "--where 'nonsense'"),
+        (["gallery", "site", "--sweep", "x' or '1"], "no id of a sweep"),
+        (["gallery", "site", "--study", "unheard_of"], "no runs found"),
+        (["gallery", "."], "is not empty and holds no gallery"),
+    ):
+        assert main(words) == 2, words
+        assert said in capsys.readouterr().err
     assert main([*RUN, "claim.alpha=0.01"]) == 2
     assert "set stats.confidence=0.99" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="smallest"):

@@ -114,6 +114,7 @@ class _Bars:
         if low is not None and high is not None:
             lines = self.ax.hlines if self.lying else self.ax.vlines
             there = np.isfinite(low) & np.isfinite(high)
+            lines(places[there], low[there], high[there], color="white", linewidth=3.2, zorder=3.9)  # seen on its bar
             lines(places[there], low[there], high[there], color=style.INK, linewidth=1.3, zorder=4)
         return drawn
 

@@ -157,11 +157,15 @@ def choices(entries: Sequence[Entry]) -> dict[str, list[str]]:
         >>> choices([])
         {}
     """
-    values: dict[str, dict[str, None]] = {}
+    values: dict[str, list[str]] = {}
     for entry in entries:
         for name, value in {**entry.tags, "status": entry.status, "study": entry.study}.items():
-            values.setdefault(name, {})[value] = None
-    return {name: sorted(found, key=_natural) for name, found in values.items() if len(found) > 1}
+            values.setdefault(name, []).append(value)
+    return {
+        name: sorted(set(found), key=_natural)
+        for name, found in values.items()
+        if len(set(found)) > 1 or len(found) < len(entries)
+    }
 
 
 def _natural(text: str) -> Any:
