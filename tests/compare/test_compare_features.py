@@ -99,7 +99,9 @@ def test_it_says_so_in_sentences_and_figures_can_be_drawn(found):
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ConfigError, match="name each type once"):
-        CompareFeatures(battery=["sweep", "sweep"])
+        CompareFeatures(edits_of=["sweep", "sweep"])
+    with pytest.raises(ConfigError, match="keeps no effects on a feature"):
+        CompareFeatures(edits_of=["split_half"])
     setup = RunsSetup(seed=0, stats=StatsSpec(), runs=[one("a", 0, "split_half", passed=True)])
     with pytest.raises(ExperimentError, match="no finished run of"):
         perform(CompareFeatures(), setup, MemoryRecorder())

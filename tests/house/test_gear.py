@@ -14,8 +14,6 @@ NAMED = {
     "paribus.cli.notebook": "an example with the planted model",
     "paribus.experiments.feature_survey": "a type of builds that also surveys other networks keeps its fields",
     "paribus.tracking.views": "saved views of MLflow, with a chart of the curve of a builds experiment",
-    "paribus.compare.compare_features": "a comparison of latents names the tables of types on builds that it reads",
-    "paribus.results.estimates": "what headline numbers of all types are called in reports, those of builds too",
     "paribus.experiments.glance": "says what the groups of a survey are, for builds too",
 }
 """Modules outside of builds that have such words, and why."""

@@ -14,7 +14,7 @@ import pandas as pd
 
 from paribus.arrays import Floats
 from paribus.compare.collect import select
-from paribus.compare.compare_features import BATTERIES, CHECKS, CORES, CompareFeatures
+from paribus.compare.compare_features import CHECKS, CORES, CompareFeatures, batteries
 from paribus.errors import ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -99,10 +99,10 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
     for line in (*selection.left_out, *selection.mixed):
         recorder.warn(line)
     level = 1 - setup.stats.confidence
-    seen = gathered(selection.runs, experiment.battery, level)
+    seen = gathered(selection.runs, experiment.named(), level)
     if not seen:
         raise ExperimentError(
-            f"compare_features: no finished run of {', '.join(experiment.battery)} is about a feature here"
+            f"compare_features: no finished run of {', '.join(experiment.named())} is about a feature here"
         )
     edits = sorted({edit for each in seen for edit in each.effects})
     matrix = np.array([[each.effects.get(edit, math.nan) for edit in edits] for each in seen])
@@ -161,7 +161,7 @@ def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float)
 
 
 def _add(one: Seen, run: CollectedRun, level: float) -> None:
-    source = BATTERIES[run.experiment_type]
+    source = batteries()[run.experiment_type]
     if source.table not in run.tables:
         return
     frame = run.tables[source.table]

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.compare.restricted import Restricted
 from paribus.compare.where import check_where
-from paribus.errors import ConfigError
+from paribus.config import catalogue
+from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Experiment
+from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
-
-@dataclass(frozen=True)
-class Battery:
-    """Where an experiment type keeps the effects that make up a feature's vector.
-
-    Attributes:
-        table: The table.
-        label: Columns that name an entry.
-        value: Column of the effect.
-        under: Param of the run that its entries belong under, such as the family that was swept; empty: none.
-    """
-
-    table: str
-    label: tuple[str, ...]
-    value: str = "mean_delta"
-    under: str = ""
-
-
-BATTERIES: Mapping[str, Battery] = {
-    "token_influence_sweep": Battery("influence", ("token",)),
-    "binary_presence_effect": Battery("binary_effects", ("ability", "direction")),
-    "family_1d_sweep": Battery("rung_deltas", ("label",), under="experiment.family"),
-    "weapon_sweep": Battery("weapon_swaps", ("weapon",)),
-    "sweep": Battery("effects", ("level",), under="experiment.factor"),
-    "swap": Battery("effects", ("level",), under="experiment.factor"),
-    "ablate": Battery("effects", ("level",), under="experiment.place"),
-}
 CORES = {"minimal_cores": ("cores", "core"), "cores": ("cores", "core")}
 CHECKS = ("split_half", "shuffle_null")
+
+
+@functools.cache
+def batteries() -> Mapping[str, Battery]:
+    """Return where each installed experiment type keeps its effects on a feature."""
+    found = (option.load() for option in catalogue.options("experiment"))
+    return {cls.type: cls.battery for cls in found if getattr(cls, "battery", None) is not None}
 
 
 @dataclass(frozen=True)
@@ -54,8 +37,8 @@ class CompareFeatures(Restricted, Experiment):
     established driver, which factors drive how many, and how many repeat.
 
     Example:
-        >>> CompareFeatures().battery
-        ['token_influence_sweep', 'binary_presence_effect', 'family_1d_sweep', 'weapon_sweep']
+        >>> CompareFeatures().least_entries
+        6
     """
 
     type: ClassVar[str] = "compare_features"
@@ -66,10 +49,10 @@ class CompareFeatures(Restricted, Experiment):
     needs: ClassVar[tuple[str, ...]] = ("stats",)
     work: ClassVar[str] = "paribus.compare._compare_features"
 
-    battery: list[str] = field(
-        ["token_influence_sweep", "binary_presence_effect", "family_1d_sweep", "weapon_sweep"],
-        choices=tuple(BATTERIES),
-        help="Experiment types whose effects make up a feature's vector; edits that both of two features have count.",
+    edits_of: list[str] = field(
+        [],
+        help="Experiment types whose effects make up a feature's vector; edits that both of two features have count. "
+        "Empty: all types that keep effects on a feature.",
     )
     least_entries: int = field(6, low=3, help="Fewest edits in common for two features to be compared.")
     n_null: int = field(200, low=0, help="Matchings of vectors with their entries exchanged, the null of a matching.")
@@ -84,16 +67,25 @@ class CompareFeatures(Restricted, Experiment):
         """Check the battery and the restriction.
 
         Raises:
-            ConfigError: If a type is named twice, or none.
+            ConfigError: If a type is named twice, or keeps no effects on a feature.
         """
-        if not self.battery or len(set(self.battery)) < len(self.battery):
-            raise ConfigError("CompareFeatures.battery: name each type once, at least one")
+        if len(set(self.edits_of)) < len(self.edits_of):
+            raise ConfigError("CompareFeatures.edits_of: name each type once")
+        for name in self.edits_of:
+            if name not in batteries():
+                raise ConfigError(
+                    f"CompareFeatures.edits_of: {name} keeps no effects on a feature; {nearest(name, batteries())}"
+                )
         check_where("CompareFeatures", self.where)
 
     def types(self) -> tuple[str, ...]:
         """Return the types of the runs that are compared."""
-        return (*self.battery, *CORES, *CHECKS)
+        return (*self.named(), *CORES, *CHECKS)
+
+    def named(self) -> tuple[str, ...]:
+        """Return the types whose effects count."""
+        return tuple(self.edits_of) or tuple(batteries())
 
     def reads(self) -> tuple[str, ...]:
         """Return the types of which there must be at least one run."""
-        return tuple(self.battery)
+        return self.named()

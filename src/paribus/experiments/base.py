@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from paribus import seeds
 from paribus.experiments.requires import Requires
 from paribus.experiments.told import Told, sentences
+from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.found import SUMMARY
@@ -161,6 +162,7 @@ class Experiment(Spec):
         tells: The sentences in which its results say what was found, where its work writes none itself.
         bears_on: What it can show of a cause: ``necessity`` (what is lost without it) or ``sufficiency`` (what it does
             when put in), both or none; ``stability`` of what checks that effects repeat.
+        battery: Where its effects on a feature stand, from which features are compared; None: nowhere.
         produces_model: Whether it trains a model, which its run keeps as checkpoints.
         takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
         chooses_features: Whether its table ``chosen`` names the features that the steps after it work on.
@@ -198,6 +200,7 @@ class Experiment(Spec):
     declares: ClassVar[tuple[Endpoint, ...]] = ()
     tells: ClassVar[tuple[Told, ...]] = ()
     bears_on: ClassVar[tuple[str, ...]] = ()
+    battery: ClassVar[Battery | None] = None
     produces_model: ClassVar[bool] = False
     takes_model: ClassVar[bool | None] = None
     chooses_features: ClassVar[bool] = False

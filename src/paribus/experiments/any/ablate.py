@@ -10,6 +10,7 @@ from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
+from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -31,6 +32,7 @@ class Ablate(Paired):
     work: ClassVar[str] = "paribus.experiments.any._ablate"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
+    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.place")
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} without the units", null="{null}"),
     )

@@ -9,6 +9,7 @@ from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
+from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -28,6 +29,7 @@ class Swap(Paired):
     work: ClassVar[str] = "paribus.experiments.any._swap"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
+    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.factor")
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} with another level", null="{null}"),
     )

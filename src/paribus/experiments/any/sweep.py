@@ -9,6 +9,7 @@ from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.measure.binding import FactorSpec
+from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -30,6 +31,7 @@ class Sweep(Paired):
     work: ClassVar[str] = "paribus.experiments.any._sweep"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
+    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.factor")
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} against the baseline", null="{null}"),
         Effects("slope", "slope", "change of {readout} per unit of the dose", null="{null}"),

@@ -10,6 +10,7 @@ from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Told
+from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -35,6 +36,7 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
         NECESSITY,
         SUFFICIENCY,
     )
+    battery: ClassVar[Battery | None] = Battery("binary_effects", ("ability", "direction"))
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("binary_effects", "{ability} ({direction})", "change of the activation", null="like features"),
     )

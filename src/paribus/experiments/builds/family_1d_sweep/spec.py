@@ -10,6 +10,7 @@ from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
+from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -31,6 +32,7 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
+    battery: ClassVar[Battery | None] = Battery("rung_deltas", ("label",), under="experiment.family")
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("rung_deltas", "{label}", "change of the activation with {family} set", null="like features"),
         Sentence("It goes beyond the least effect that counts from {threshold_rung} AP on."),

@@ -10,6 +10,7 @@ from paribus.experiments.builds._high_group import check_fraction
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
+from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -32,6 +33,7 @@ class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
         NECESSITY,
         SUFFICIENCY,
     )
+    battery: ClassVar[Battery | None] = Battery("influence", ("token",))
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("influence", "{token}", "change of the activation by the token", null="like features"),
         Sentence("Goes along with high activation, and an effect that counts is excluded: {only_correlated:list}."),

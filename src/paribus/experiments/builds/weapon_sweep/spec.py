@@ -9,6 +9,7 @@ from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
+from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
@@ -27,6 +28,7 @@ class WeaponSweep(WithEffectVector, WeaponExperiment):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "weapons as used (correlation) beside every weapon swapped into the same builds"
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
+    battery: ClassVar[Battery | None] = Battery("weapon_swaps", ("weapon",))
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "weapon_swaps",
