@@ -114,8 +114,9 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
     if broken is not None:
         closing = EXIT_FAILED
     code = summed_up(ended, expected=len(jobs), interrupted=interrupted, closing=closing)
-    if code == EXIT_DONE and folder.exists():
-        print(f"Files: {os.path.relpath(folder)}")
+    if folder.exists():
+        logs = "" if code == EXIT_DONE else "; the log of job N, with its traceback, is N/paribus.log there"
+        print(f"Files: {os.path.relpath(folder)}{logs}")
     return code
 
 

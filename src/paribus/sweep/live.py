@@ -96,7 +96,8 @@ class Live:
         if not self._seconds or not rest:
             return ""
         rounds = max(rest / self._workers, 1.0)  # the last job is not shared
-        return f"about {span(rounds * sum(self._seconds) / len(self._seconds))} left"
+        told = span(rounds * sum(self._seconds) / len(self._seconds))
+        return f"{told} left" if told.startswith("under") else f"about {told} left"
 
     def line(self) -> str:
         """Return how far the sweep is, in a line."""

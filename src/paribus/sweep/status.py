@@ -158,9 +158,12 @@ def text(whole: Status, *, most: int = MOST) -> str:
     ]
     rest = [number for number, job in enumerate(whole.jobs) if job.state != standings.FINISHED]
     if rest and whole.left is not None:
-        lines.append(f"  about {span(whole.left)} for the rest, by earlier runs of the same type")
+        told = span(whole.left)
+        about = "" if told.startswith("under") else "about "
+        lines.append(f"  {about}{told} for the rest, by earlier runs of the same type")
     if rest and not made.is_running and standings.RUNNING not in whole.counts:
-        lines.append("  the same command again does what is missing")
+        failed = ", sweep.retry=failed added what failed too" if standings.FAILED in whole.counts else ""
+        lines.append(f"  the same command again does what is missing{failed}")
     if made.comparison:
         lines.append(f"  {made.comparison}: {(whole.comparison or 'when all are through').lower()}")
     lines += [f"  {_line(number, whole)}" for number in rest[:most]]
