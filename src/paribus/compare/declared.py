@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from paribus.experiments.any.ablate import Ablate
+from paribus.experiments.any.activation_patching import ActivationPatching
 from paribus.experiments.any.cores import Cores
 from paribus.experiments.any.grid import Grid
 from paribus.experiments.any.interact import Interact
@@ -22,7 +23,7 @@ from paribus.results.endpoint import Endpoint
 
 DECLARING: tuple[type[Experiment], ...] = (
     SubspaceAblation, ActivationSteering, DomainSwap, ProbeTrajectory,
-    Sweep, Grid, Swap, Interact, Cores, Ablate, Patch, Probe, LatentIntervention,
+    Sweep, Grid, Swap, Interact, Cores, Ablate, Patch, Probe, LatentIntervention, ActivationPatching,
 )  # fmt: skip
 """The experiment types whose endpoints are compared."""
 ENDPOINTS: Mapping[str, Endpoint] = {each.name: each for cls in DECLARING for each in cls.declares}
