@@ -75,7 +75,7 @@ def test_a_phrase_of_the_house_is_found_and_erased(place, planted_letters):
 @pytest.mark.soak
 def test_every_step_of_the_study_runs_on_texts(place, planted_letters):
     planted_letters.letters().to_csv("letters.csv", index=False)
-    assert main([*STUDY, *place]) == 0
+    assert main([*STUDY, *place, "training.n_checkpoints=1"]) == 0
     found = results()
     check_the_shortcut_is_found(found, ["mean_difference", "leace", "between_domain_pc"])
     probes = found["probe_trajectory"].tables["probes"].frame
