@@ -212,7 +212,7 @@ def test_a_filter_by_params_finds_what_it_says(browser, ui, names, study, where,
 
 def test_a_run_says_what_it_is_and_what_was_found(browser, ui, run_id):
     page = ui[STUDY, "runs"].split("?")[0]
-    text = browser.open(f"{page}/{run_id}", "Description", "delta_acc =", "digits_scanners", "Tags")
+    text = browser.open(f"{page}/{run_id}", "Description", "One sd along", "digits_scanners", "Tags")
     assert "Warning: everything" in text or "Show more" in text
     assert "experiment_type" in text
     for plumbing in ("paribus.pid", "paribus.heartbeat", "paribus.host", "paribus.process"):

@@ -77,6 +77,8 @@ def test_a_number_is_found_as_metric_endpoint_or_test():
     assert answer(Claim("e@h"), result(tests=tests)).verdict == SUPPORTED
     assert answer(Claim("e@g"), result(tests=tests)).verdict == UNDECIDED  # the adjusted interval holds 0
     assert "2 rows" in answer(Claim("e"), result(tests=tests)).why
+    few = tests.assign(ci_adj_low=np.nan, ci_adj_high=np.nan)  # five pairs: only Student's interval, for the eye
+    assert answer(Claim("e@h"), result(tests=few)).verdict == UNDECIDED
 
 
 def test_what_cannot_be_read_is_undecided_and_says_why():

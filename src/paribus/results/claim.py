@@ -98,7 +98,7 @@ def answer(claim: Claim, result: Result, declared: Sequence[Endpoint] = ()) -> A
     if isinstance(found, str):
         return Answer(UNDECIDED, math.nan, math.nan, math.nan, found)
     if not found.has_interval:
-        why = f"{found.value:.4g} has no interval here, so that nothing can be said"
+        why = f"{found.value:.4g} has no interval here that a claim can rest on".replace("-", "−")
         return Answer(UNDECIDED, found.value, math.nan, math.nan, why)
     verdict = decide(claim, found.low, found.high)
     why = f"{found.value:.4g} [{found.low:.4g}, {found.high:.4g}]".replace("-", "−")
@@ -155,7 +155,10 @@ def _of_endpoint(endpoint: Endpoint, result: Result) -> Estimate | str:
 
 
 def _of_tests(name: str, result: Result) -> Estimate | str:
-    """Return the difference that a comparison tested, with the interval adjusted for all that it tested together."""
+    """Return the difference that a comparison tested, with the interval at the level at which it was judged.
+
+    Where that is not given, too few runs were compared for anything to rest on the row's own interval.
+    """
     wanted, _, group = name.partition("@")
     rows = [
         row
@@ -165,8 +168,7 @@ def _of_tests(name: str, result: Result) -> Estimate | str:
     ]
     if len(rows) != 1:
         return f"{len(rows)} rows of the table 'tests' are about {name!r}, not one (name the group: ENDPOINT@GROUP)"
-    ends = ("ci_adj_low", "ci_adj_high") if _is_number(rows[0].get("ci_adj_low")) else ("ci_low", "ci_high")
-    return _estimate(name, rows[0], "difference", *ends)
+    return _estimate(name, rows[0], "difference", "ci_adj_low", "ci_adj_high")
 
 
 def _estimate(
