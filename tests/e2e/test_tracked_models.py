@@ -412,6 +412,7 @@ def test_the_line_in_a_report_gives_that_very_run_again(folder, capsys):
     for each in runs:
         again(each.run_id, name)
     ask = [f'tracking.experiment="{name}"', "experiment.metrics=[n_samples]", "experiment.experiment_type=accuracy"]
+    ask.append("experiment.allow=[duplicates,pooled_runs]")  # each run was made again above
     alone = run("experiment=compare", *ask, "experiment.where=[experiment.scale=1]")
     run("experiment=accuracy", "data=dots", "model=net", f'tracking.experiment="{name}"', "seed=8")
     assert again(alone.run_id, name).config["experiment"]["runs"], "what came later is none of it"
