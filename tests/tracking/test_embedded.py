@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from paribus.tracking._mlflow import MlflowException
 from paribus.tracking.query import runs_frame
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.states import run_states
 from paribus.tracking.store import MlflowStore, open_store
 
 FILTERS = (
@@ -114,3 +117,24 @@ def test_a_deleted_study_is_refused_and_a_deleted_run_is_not_found(tracked_workd
 def test_a_filter_that_mlflow_cannot_read_is_refused_as_by_mlflow(kept):
     with pytest.raises(MlflowException, match="nonsense"):
         kept[0].runs(where="nonsense = 'x'")
+
+
+KILLED_WHILE_IT_WROTE = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("pragma cache_size = 1")
+connection.execute("begin immediate")
+connection.execute("create table half as with recursive n(x) as (select 1 union all select x + 1 from n limit 20000) "
+                   "select x, hex(randomblob(50)) from n")
+connection.execute("update runs set name = 'half'")
+os._exit(9)
+"""
+
+
+def test_what_a_killed_process_left_half_written_is_taken_back(tracked_workdir):
+    store = open_store(TrackingSpec(experiment="killed"))
+    store.start("whole", folder=tracked_workdir / "out").finish("FINISHED")
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_WROTE, local.DATABASE], check=False)
+    assert (tracked_workdir / f"{local.DATABASE}-journal").stat().st_size > 0
+    assert [run.name for run in store.runs()] == ["whole"]
+    assert [run.name for run in run_states(TrackingSpec(experiment="killed"))] == ["whole"]

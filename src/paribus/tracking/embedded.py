@@ -46,16 +46,33 @@ class Condition:
 def opened(database: Path) -> Iterator[sqlite3.Connection]:
     """Open a database to read.
 
+    What a process that was killed left half written is taken back first, for which it has to be written once.
+
     Raises:
         DataError: If it is not readable, here or while it is read.
     """
     try:
-        address = f"file:{quote(str(database))}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS)) as connection:
+        try:
+            connection = _connected(database, "ro")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+                raise
+            connection = _connected(database, "rw")
+        with closing(connection):
             connection.execute("pragma case_sensitive_like = true")  # as MLflow does
             yield connection
     except sqlite3.Error as error:
         raise DataError(f"{database}: cannot be read ({error}); paribus doctor says more") from None
+
+
+def _connected(database: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(database))}?mode={mode}", uri=True, timeout=WAIT_SECONDS)
+    try:
+        connection.execute("pragma schema_version").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def conditions(where: str) -> list[Condition] | None:
