@@ -68,7 +68,7 @@ def test_a_run_that_finishes_while_it_is_looked_at_stays_finished(tracked_workdi
         run = store.start(name, folder=tracked_workdir / name, tags={"sweep": "s1"})
         ids.append(run.run_id)
         run._heartbeat.stop()
-        run.tags(GONE.tags())
+        written(store, run, GONE.tags())
     running = store.runs(where="attributes.status = 'RUNNING'")
     found = store.client.search_runs([store.experiment_id()], "attributes.status = 'RUNNING'")
     for run_id in ids:
@@ -88,7 +88,7 @@ def test_however_many_are_left_all_are_closed(tracked_workdir, monkeypatch):
     for number in range(5):
         run = store.start(f"r{number}", folder=tracked_workdir / "o")
         run._heartbeat.stop()
-        run.tags(GONE.tags())
+        written(store, run, GONE.tags())
     assert len(store.reap()) == 5 and {run.status for run in store.runs()} == {"KILLED"}
 
 
@@ -118,11 +118,17 @@ def _impatient(join):
     return lambda self, timeout=None: join(self, None if timeout is None else 0.0)
 
 
+def written(store, run, tags):
+    """Write tags at once: those of a run wait for its metrics."""
+    for name, value in tags.items():
+        store.client.set_tag(run.run_id, name, value)
+
+
 def test_a_process_number_that_was_given_again_does_not_keep_a_run_alive(tracked_workdir):
     store = open_store(SPEC)
     run = store.start("old", folder=tracked_workdir / "o")
     run._heartbeat.stop()
-    run.tags(GONE.tags())
+    written(store, run, GONE.tags())
     assert store.reap() == [run.run_id]
 
 
@@ -133,7 +139,7 @@ def test_on_another_host_only_long_silence_counts(tracked_workdir):
     foreign = store.client.create_run(store.experiment_id(), run_name="made by plain mlflow")
     for run, age in ((recent, 60), (silent, 4000)):
         run._heartbeat.stop()
-        run.tags(replace(heartbeat.sign_of_life(0.1), host="elsewhere", beat=time.time() - age).tags())
+        written(store, run, replace(heartbeat.sign_of_life(0.1), host="elsewhere", beat=time.time() - age).tags())
     assert store.reap() == [silent.run_id]
     assert store.client.get_run(foreign.info.run_id).info.status == "RUNNING"
     recent.finish("FINISHED")
@@ -143,7 +149,7 @@ def test_the_heart_beats_until_the_run_ends(tracked_workdir):
     store = open_store(SPEC)
     run = store.start("r", folder=tracked_workdir / "o")
     silent = replace(heartbeat.sign_of_life(0.1), beat=0.0).tags()
-    run.tags(silent)
+    written(store, run, silent)
     deadline = time.monotonic() + 10
     while life_mark(store.runs()[0].tags).beat == 0:
         assert time.monotonic() < deadline, "no beat within ten seconds"
