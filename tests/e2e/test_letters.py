@@ -67,9 +67,9 @@ def test_a_phrase_of_the_house_is_found_and_erased(place, planted_letters):
     planted_letters.letters(n_patients=20, visits=1).to_csv("letters.csv", index=False)
     steps = ["probe", "neurons", "steering"]
     less = [*(f"experiment.steps.{name}=null" for name in steps), "stats.n_null=20", "training.n_checkpoints=1"]
-    erasing = ["experiment.steps.ablation.methods=[mean_difference,random]"]
+    erasing = ["experiment.steps.ablation.methods=[leace,random]"]
     assert main([*STUDY, *place, *less, *erasing, "experiment.steps.ablation.refit_probes=false"]) == 0
-    check_the_shortcut_is_found(results(), ["mean_difference"])
+    check_the_shortcut_is_found(results(), ["leace"])
 
 
 @pytest.mark.soak
@@ -77,7 +77,7 @@ def test_every_step_of_the_study_runs_on_texts(place, planted_letters):
     planted_letters.letters().to_csv("letters.csv", index=False)
     assert main([*STUDY, *place, "training.n_checkpoints=1"]) == 0
     found = results()
-    check_the_shortcut_is_found(found, ["mean_difference", "leace", "between_domain_pc"])
+    check_the_shortcut_is_found(found, ["leace", "probe", "inlp"])
     probes = found["probe_trajectory"].tables["probes"].frame
     assert len(probes["layer"].unique()) == 6
     assert probes[probes["target"] == "domain"]["balanced_accuracy"].min() > 0.95
