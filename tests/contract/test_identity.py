@@ -128,7 +128,13 @@ def _token_file(folder: Path) -> dict[str, Any]:
     return {"path": _plain_file(folder / "set", "path"), "n_tokens": 50}
 
 
+def _latents(folder: Path) -> dict[str, Any]:
+    (folder / "set").mkdir()
+    return {"path": _plain_file(folder / "set", "path"), "latents": [0]}
+
+
 LAYOUTS = {
+    "experiment=latent_intervention": _latents,
     "data=token_file": _token_file,
     "model=hf": _hf,
     "data=text_table": _text_table,
@@ -286,8 +292,10 @@ def example(cls: type[Spec]) -> Spec:
     needed = [f for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING]
     factor = SPECS["factor=patch" if getattr(cls, "type", "") == "patch" else "factor=units"]()
     named = {"factor": factor, "other": factor}
+    further = {"n_tokens": 50} if cls is SPECS["data=prompt_pairs"] else {}  # ids of a file without a tokenizer
     least = {f.name: f.metadata["low"] for f in needed if f.metadata.get("low") and str(f.type) in ("int", "float")}
-    return cls(**{f.name: named.get(f.name, least.get(f.name, fills.get(str(f.type), "x"))) for f in needed})
+    given = {f.name: named.get(f.name, least.get(f.name, fills.get(str(f.type), "x"))) for f in needed}
+    return cls(**given, **further)
 
 
 def with_field(spec: Spec, declared: dataclasses.Field[Any]) -> Spec:
