@@ -96,9 +96,9 @@ def test_a_factor_that_names_a_wrong_column_is_refused_before_anything_runs(plac
 def test_a_run_whose_data_file_has_changed_is_not_reproduced_and_the_file_is_named(place, capfd, tmp_path):
     run = latest("train_classifier").run_id[:8]
     table = place / "hospitals.csv"
-    text = table.read_text()
+    content = table.read_bytes()
     try:
-        table.write_text(text.replace(",yes,1", ",yes,2", 1))
+        table.write_bytes(content.replace(b",yes,1", b",yes,2", 1))
         assert main(["reproduce", run]) == 2
         error = capfd.readouterr().err.strip()
         assert f"run {run}: {table}, which it read, has changed since" in error and "\n" not in error
@@ -108,7 +108,7 @@ def test_a_run_whose_data_file_has_changed_is_not_reproduced_and_the_file_is_nam
         table.unlink()
         assert main(["reproduce", run]) == 2 and f"{table}, which it read, is gone" in capfd.readouterr().err
     finally:
-        table.write_text(text)
+        table.write_bytes(content)
 
 
 SHORTCUT = ["model=tracked", "checkpoint=final", "stats=quick", "stats.n_null=10", "tracking.experiment=hospitals"]

@@ -209,3 +209,18 @@ def test_experiments_on_sets_run_in_the_number_format_that_is_asked_for():
         kept[dtype] = setup.corpus_measured.z, x
     for wide, single in zip(kept["float64"], kept["float32"], strict=True):
         assert (wide != single).any() and abs(wide - single).max() < 1e-4
+
+
+def test_what_was_made_from_a_file_that_was_put_back_is_made_again(tmp_path):
+    file, kept = tmp_path / "a.txt", caches.Latest(2)
+    file.write_text("same")
+    loads = []
+
+    def make():
+        loads.append(file.read_bytes())
+        return len(loads)
+
+    assert [kept.get("a", make) for _ in range(2)] == [1, 1]
+    file.unlink()
+    file.write_text("same")  # equal content, another file: what a run says it read must be there when it ends
+    assert [kept.get("a", make) for _ in range(2)] == [2, 2]

@@ -55,6 +55,13 @@ class Opened:
         self.code |= other.code
         self.written |= other.written
 
+    def replaced(self) -> bool:
+        """Return whether a file that was read has been written or put back since, with whatever content."""
+        return any(
+            known is not None and path not in self.written and os.path.exists(path) and digests.signature(path) != known
+            for path, known in self.files.items()
+        )
+
     def without(self, named: Iterable[str]) -> Opened:
         """Return a copy without what lies at or below one of the paths ``named``."""
         places = tuple(named)

@@ -40,7 +40,12 @@ class Latest:
         return sum(array_bytes(value) for value, _ in self._kept.values())
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what is kept under ``key``, made where it is not; the files it was made from count as read anyhow."""
+        """Return what is kept under ``key``, made where it is not; the files it was made from count as read anyhow.
+
+        What was made from files that have been written since, be it with equal content, is made again.
+        """
+        if key in self._kept and self._kept[key][1].replaced():
+            del self._kept[key]
         if key in self._kept:
             self._kept.move_to_end(key)
             value, opened = self._kept[key]

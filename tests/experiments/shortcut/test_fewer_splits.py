@@ -73,7 +73,7 @@ def test_what_is_there_is_reported(experiment, splits):
         frame = result.tables["sweep"].frame
         there = {"id_val": "head_id_acc", "val": "head_val_acc", "ood": "head_ood_acc"}
         assert {name for name in there.values() if name in frame} == {there[split] for split in splits}
-        assert set(frame["n"]) == {40} and result.figures[0].columns["y"] == there[shown]
+        assert set(frame["n"]) == {40} and result.figures[0].columns["y"] == [there[shown], "auroc"]
         assert frame["domain_probe_frozen"].isna().all() == ("id_val" not in splits)
         assert there[shown] in result.tables["sweep"].columns
         return

@@ -135,7 +135,7 @@ def test_p_is_adjusted_within_a_checkpoint(toy):
 
 def test_figures_can_be_drawn(found):
     tables = {name: table.frame for name, table in found[1].tables.items()}
-    assert {figure.name for figure in found[1].figures} == {"k_sweep", "k_leakage"}
+    assert {figure.name for figure in found[1].figures} == {"k_sweep", "k_leakage", "k_accuracy_and_auroc"}
     for figure in found[1].figures:
         assert draw(figure, tables).axes
 

@@ -147,7 +147,9 @@ def test_figures_can_be_drawn(toy, checkpoint):
     weights = {1: toy.weight * 0.5, 4: None}
     experiment = SubspaceAblation(methods=["mean_difference", "random"], refit_probes=False)
     _, recorder = run(experiment, toy.setup(checkpoint=checkpoint, weights=weights))
-    assert len(recorder.figures) == 2
+    over_training = ["ablation_trajectory", "ablation_effect", "ablation_auroc_trajectory"]
+    wanted = over_training if checkpoint == "all" else ["ablation_effect"]
+    assert [figure.name for figure in recorder.figures] == wanted
     for figure in recorder.figures:
         assert draw(figure, {name: table.frame for name, table in recorder.tables.items()}).axes
 
