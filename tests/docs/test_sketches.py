@@ -29,7 +29,11 @@ MEANT = {
     "RUN": "RUN", "training=standard": "seed=0", "training=grokking": "seed=1", "subspace_ablation": "family_1d_sweep",
 }  # fmt: skip
 """What stands for what a verb is given, in a store with two small runs."""
-OTHER_RUNS = ("paribus: compare: no run of ", "paribus: model.run=latest: no finished training run ")
+RUNS = ("RUN", "1a2b3c4d", "5e6f7a8b")
+OTHER_RUNS = (
+    "paribus: compare: no run of ", "paribus: model.run=latest: no finished training run ",
+    "paribus: runs: no finished run bears on ", "paribus: gallery: no runs found; ",
+)  # fmt: skip
 """What is said of a request that is about runs which the small store does not have."""
 ELSEWHERE = ("SERVER", "my_conf", "weights/", "DIR")
 """Places of the user's own."""
@@ -49,7 +53,7 @@ def filled_in(words: list[str], run: str) -> list[str]:
     """Return a command with its places filled in: jobs are looked at, not run, and the store is this folder's."""
     words = words[: words.index(">")] if ">" in words else words
     if not words[0].startswith("-") and "=" not in words[0] and words[0] != "plan":
-        return [run if word == "RUN" else MEANT.get(word, word) for word in words]
+        return [run if word in RUNS else MEANT.get(word, word) for word in words]
     kept = [word for word in words if not word.startswith("tracking")]
     kept = [each for word in kept for each in (TINY if word == "..." else [word])]
     kept += [each for word, more in SMALLER.items() if any(word in one for one in kept) for each in more]
