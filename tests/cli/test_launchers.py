@@ -12,7 +12,9 @@ from paribus.sweep import outcome as outcomes
 
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"]
 SUBMITIT = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"]
-LAUNCHERS = pytest.mark.parametrize("launcher", [JOBLIB, SUBMITIT], ids=["joblib", "submitit"])
+LAUNCHERS = pytest.mark.parametrize(
+    "launcher", [JOBLIB, pytest.param(SUBMITIT, marks=pytest.mark.soak)], ids=["joblib", "submitit"]
+)
 
 SLURM = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=1"]
 CLUSTER = {

@@ -68,7 +68,9 @@ def test_a_signal_ends_a_single_run_with_130(start, tmp_path):
 
 JOBLIB = ["-m", "seed=1,2,3,4", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 WORKERS = ["-m", "seed=1,2,3,4", "workers=2"]
-SHARED = pytest.mark.parametrize("shared", [JOBLIB, WORKERS], ids=["joblib", "workers"])
+SHARED = pytest.mark.parametrize(
+    "shared", [pytest.param(JOBLIB, marks=pytest.mark.soak), WORKERS], ids=["joblib", "workers"]
+)
 
 
 def test_joblib_runs_the_same_jobs_and_says_what_failed_and_what_died(program, tmp_path, monkeypatch):

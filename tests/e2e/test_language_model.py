@@ -38,6 +38,7 @@ def test_a_folder_without_a_model_is_one_clear_line(tmp_path, monkeypatch):
         paribus.run(["experiment=prefix_matching", "model=hf", "model.path=.", "tracking=off"])
 
 
+@pytest.mark.soak
 def test_a_head_that_repeats_brings_the_answer_back_and_is_needed(weights, tmp_path, monkeypatch):
     """Where the pair's prompts differ only late, only late positions are run, exactly."""
     monkeypatch.chdir(tmp_path)

@@ -220,6 +220,7 @@ def test_a_run_says_what_it_is_and_what_was_found(browser, ui, run_id):
     browser.shot("run")
 
 
+@pytest.mark.soak
 def test_the_study_as_a_gallery_opens_filters_and_loads_nothing(browser, place, names):
     made = subprocess.run(
         [sys.executable, "-m", "paribus", "gallery", "site", "--study", STUDY],

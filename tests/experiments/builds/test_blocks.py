@@ -58,7 +58,14 @@ def test_blocks_change_no_table(kind, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "n"), [("sweep", 2000), ("interference", 500), ("heatmap", 500), ("pairs", 500), ("conditional", 500)]
+    ("kind", "n"),
+    [
+        ("sweep", 2000),
+        pytest.param("interference", 500, marks=pytest.mark.soak),
+        ("heatmap", 500),
+        ("pairs", 500),
+        pytest.param("conditional", 500, marks=pytest.mark.soak),
+    ],
 )
 def test_memory_does_not_grow_with_the_contexts(kind, n, monkeypatch):
     monkeypatch.setattr(subject, "CHUNK_CELLS", subject.CHUNK_CELLS // 2)
