@@ -33,7 +33,7 @@ def store(tmp_path_factory):
 
 
 def test_each_group_has_a_run_with_means_ends_and_curves(store):
-    derived = {run.tags["group"]: run for run in store.runs() if is_derived(run)}
+    derived = {run.tags["group"]: run for run in store.runs(groups=True) if is_derived(run)}
     assert set(derived) == {"standard", "grokking"}
     (comparison,) = [run for run in store.runs() if run.experiment_type == "compare"]
     groups = store.result(comparison.run_id).tables["groups"].frame.set_index(["metric", "group"])
@@ -50,7 +50,9 @@ def test_each_group_has_a_run_with_means_ends_and_curves(store):
 def test_nobody_takes_it_for_a_replicate(store):
     runs = store.runs()
     replicates = {name for run in runs if run.experiment_type == "activation_steering" for name in run.metrics}
-    for run in filter(is_derived, runs):
+    assert not any(is_derived(run) for run in runs), "who lists runs lists what was run"
+    assert [run.run_id for run in runs] == [run.run_id for run in store._searched("", None, False)]
+    for run in filter(is_derived, store.runs(groups=True)):
         assert not {"training", "identity", "seed"} & set(run.tags)
         assert not replicates & set(run.metrics)
     assert runs[0].experiment_type == "compare", "the latest run is the comparison"
@@ -61,9 +63,9 @@ def test_nobody_takes_it_for_a_replicate(store):
 
 
 def test_made_again_it_supersedes_and_the_views_show_the_newer_ones(store):
-    first = {run.run_id for run in store.runs() if is_derived(run)}
+    first = {run.run_id for run in store.runs(groups=True) if is_derived(run)}
     assert main([*COMPARE, "reuse=never"]) == 0
-    newest = [run for run in store.runs() if is_derived(run) and run.run_id not in first]
+    newest = [run for run in store.runs(groups=True) if is_derived(run) and run.run_id not in first]
     assert {run.tags["group"] for run in newest} == {"standard", "grokking"}
     assert {run.tags["paribus.supersedes"] for run in newest} <= first
     comparison = newest[0].tags["paribus.derived_from"]

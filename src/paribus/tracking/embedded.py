@@ -105,6 +105,17 @@ def _condition(part: Mapping[str, Any]) -> Condition | None:
     return None
 
 
+def without_tag(name: str, value: str) -> Condition:
+    """Return the condition that a run does not have a tag of this value, which MLflow's search cannot ask.
+
+    Example:
+        >>> without_tag("paribus.role", "derived").values
+        ('paribus.role', 'derived')
+    """
+    has = "select 1 from tags t where t.run_uuid = r.run_uuid and t.key = ? and t.value = ?"
+    return Condition(f"not exists ({has})", (name, value))
+
+
 def experiments(database: Path, *, deleted: bool = False) -> dict[str, str]:
     """Return the names of the MLflow experiments by id: of those in use, or of those that were deleted."""
     with opened(database) as connection:

@@ -106,21 +106,25 @@ class MlflowStore:
 
     def keep_groups(self, groups: Groups) -> list[str]:
         """Keep runs that stand for the groups of a comparison, and return their ids; once for each comparison."""
-        made = self.runs(where=f"tags.`{derived.SAME_TAG}` = '{groups.same}'")
+        made = self.runs(where=f"tags.`{derived.SAME_TAG}` = '{groups.same}'", groups=True)
         own = [run.run_id for run in made if run.tags.get(derived.FROM_TAG) == groups.comparison.run_id]
         return own or derived.keep(self._client, self.experiment_id(), groups, made)
 
-    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
+    def runs(
+        self, *, where: str = "", limit: int | None = None, everywhere: bool = False, groups: bool = False
+    ) -> list[KeptRun]:
         """Return runs, the latest first.
 
         Args:
             where: A filter in MLflow's search syntax, e.g. ``tags.sweep = 'x' and attributes.status = 'FINISHED'``.
             limit: The most runs to return.
             everywhere: Search all MLflow experiments of the store, not only this one.
+            groups: Also those that stand for a group of a comparison, which nobody ran.
         """
         if self._root is not None and (asked := embedded.conditions(where)) is not None:
+            asked = asked if groups else [*asked, embedded.without_tag(derived.ROLE_TAG, derived.DERIVED)]
             return embedded.read_runs(self._root / local.DATABASE, self._chosen(everywhere), asked, limit)
-        return self._searched(where, limit, everywhere)
+        return self._searched(where, limit, everywhere, groups)
 
     def _chosen(self, everywhere: bool) -> dict[str, str]:
         """Return the MLflow experiments of the embedded store to look into, by id: all that hold runs, or this one."""
@@ -134,7 +138,7 @@ class MlflowStore:
             raise self._deleted()
         return found
 
-    def _searched(self, where: str, limit: int | None, everywhere: bool) -> list[KeptRun]:
+    def _searched(self, where: str, limit: int | None, everywhere: bool, groups: bool = False) -> list[KeptRun]:
         """Return runs as MLflow finds them."""
         if everywhere:
             ids = list(self._experiments())
@@ -151,7 +155,8 @@ class MlflowStore:
                 order_by=["attributes.start_time DESC", "attributes.run_id ASC"],
                 page_token=token,
             )
-            found += [kept(run, self._name(run.info.experiment_id)) for run in page]
+            some = [kept(run, self._name(run.info.experiment_id)) for run in page]
+            found += [run for run in some if groups or not derived.is_derived(run)]
             token = page.token
             if not token or (limit and len(found) >= limit):
                 break
@@ -165,9 +170,9 @@ class MlflowStore:
         """
         if not _RUN_ID.fullmatch(run):
             raise ConfigError(f"run {run!r}: not a run id; give at least 4 of its hexadecimal digits, see paribus runs")
-        found = self.runs(where=f"attributes.run_id LIKE '{run}%'", limit=5, everywhere=True)
+        found = self.runs(where=f"attributes.run_id LIKE '{run}%'", limit=5, everywhere=True, groups=True)
         if not found and self._root is None:  # files that were written while the server was away name runs as they did
-            found = self.runs(where=f"tags.`{SPOOLED_TAG}` LIKE '{run}%'", limit=5, everywhere=True)
+            found = self.runs(where=f"tags.`{SPOOLED_TAG}` LIKE '{run}%'", limit=5, everywhere=True, groups=True)
         if len(found) == 1:
             return found[0]
         if not found:
