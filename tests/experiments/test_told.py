@@ -15,9 +15,11 @@ from paribus.results.estimates import estimates
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Result
 from paribus.stats.effects import effect_table, established
+from paribus.stats.intervals import EQUAL_UNITS
 from paribus.stats.spec import StatsSpec
 
 NONE = Aggregates()
+ENDS = ("low", "high")
 
 
 def frame(values, halves, p, **others):
@@ -41,9 +43,30 @@ def test_a_small_p_beside_an_interval_that_holds_0_is_not_established():
 
 
 def test_where_all_units_are_equal_the_effect_itself_decides():
-    lines = said(frame([1.5, 0.0], [math.nan, 0.0], [0.001, 1.0]))
+    table = frame([1.5, 0.0], [math.nan, 0.0], [0.001, 1.0], ci_method=[EQUAL_UNITS, "exact_zero"])
+    lines = said(table)
     assert lines[0].startswith("Change of x: established in 1 of 2 rows tested: a +1.5 (t)")
     assert lines[1] == "The other one is exactly 0 in every context."
+    own = table.rename(columns={"ci_method": "own_method", **{f"ci_adj_{end}": f"own_adj_{end}" for end in ENDS}})
+    assert said(own, ends="own_adj_{}") == lines
+
+
+def test_a_small_p_of_too_few_clusters_for_an_interval_is_not_established():
+    table = frame([1.1, -0.3, 0.2], [math.nan, 0.2, math.nan], [0.01, 0.07, 0.6], ci_method=["none: 2 clusters"] * 3)
+    table["std_delta"] = 1.0
+    assert not established(table, level=0.05).any()
+    assert said(table) == [
+        "Change of x: established in none of 3 rows tested (t).",
+        "All 3 are undecided, which is not absent: 1 of them has an interval, over [−0.5, −0.1].",
+    ]
+
+
+def test_what_is_exactly_0_is_not_called_undecided():
+    lines = said(frame([0.1, 0.0, 0.9], [0.3, 0.0, 0.1], [0.5, 1.0, 0.001]))
+    assert lines[1] == (
+        "Of the other 2, 1 is undecided, which is not absent: its interval is [−0.2, +0.4]; 1 is exactly 0 in every "
+        "context."
+    )
 
 
 def test_a_place_in_a_null_is_told_of_established_rows_only():

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from paribus.stats.intervals import EQUAL_UNITS
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,14 +29,15 @@ class Effects:
     """Sentences about the rows of a table of effects: which are established, beside what null, and what is left open.
 
     A row is established where its adjusted p is within the level and the interval that holds for all rows together
-    leaves out the reference; the others are undecided, which is not the same as absent.
+    leaves out the reference, as :func:`paribus.stats.effects.established` says; without an interval it is so only where
+    all units are equal. The others are undecided, which is not the same as absent, or exactly at the reference.
 
     Attributes:
         table: Name of the table.
         row: How a row is called, with columns in braces: ``{level}, {direction}``.
         of: What changes: with columns, or entries of the aggregates, in braces.
         value: Column of the effect.
-        ends: How the columns of the interval for all rows are called: ``ci_adj_{}``.
+        ends: How the columns of the interval for all rows are called: ``ci_adj_{}``; ``ci_method`` says how it was made.
         p: Column of the adjusted p.
         rows: Column to the value it has in the rows that are told, at the last checkpoint; braces name an entry of the
             aggregates.
@@ -184,6 +187,7 @@ class _Row:
         self.told, self.values = told, values
         self.value, self.p = _float(values.get(told.value)), _float(values.get(told.p))
         self.low, self.high = (_float(values.get(told.ends.format(end))) for end in ("low", "high"))
+        self.equal = values.get(told.ends.replace("adj_{}", "method")) == EQUAL_UNITS
         self.percentile = _float(values.get(told.percentile))
 
     @property
@@ -197,9 +201,12 @@ class _Row:
         reference = self.told.reference
         if not self.p <= level:
             return False
-        if math.isfinite(self.low) and math.isfinite(self.high):
-            return self.low > reference or self.high < reference
-        return self.value != reference  # all units are equal, so that there is no interval
+        return self.low > reference or self.high < reference or (self.equal and self.value != reference)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing moves in any context."""
+        return self.low == self.value == self.high == self.told.reference
 
     def __str__(self) -> str:
         """Return the name, the effect and its interval."""
@@ -219,19 +226,33 @@ def _fitting(frame: pd.DataFrame, wanted: Mapping[str, str], aggregates: Aggrega
 
 
 def _left_open(rows: Sequence[_Row], reference: float, *, any_found: bool) -> str:
-    one = len(rows) == 1
-    whole = "The other one" if one else f"The other {len(rows)}" if any_found else f"All {len(rows)}"
-    be = "is" if one else "are"
-    if all(row.value == reference and row.low in (reference, math.nan) and row.high == reference for row in rows):
-        return f"{whole} {be} exactly {number(reference)} in every context."
-    lows = [row.low for row in rows if math.isfinite(row.low)]
-    highs = [row.high for row in rows if math.isfinite(row.high)]
-    said = f"{whole} {be} undecided, which is not absent"
-    if not lows or not highs:
-        return f"{said}."
-    ends = [number(end, signed=reference == 0.0) for end in (min(lows), max(highs))]
-    where = "its interval is" if one else "their intervals together reach over"
-    return f"{said}: {where} [{ends[0]}, {ends[1]}]."
+    """Say of the rows that are not established which are undecided, and which are exactly at the reference."""
+    undecided = [row for row in rows if not row.exact]
+    whole = "the other one" if len(rows) == 1 else f"the other {len(rows)}" if any_found else f"all {len(rows)}"
+    n_exact = len(rows) - len(undecided)
+    exactly = f"{_be(n_exact)} exactly {number(reference)} in every context"
+    if not undecided:
+        return f"{_capital(whole)} {exactly}."
+    said = f"{_be(len(undecided))} undecided, which is not absent{_reach(undecided, reference)}"
+    if not n_exact:
+        return f"{_capital(whole)} {said}."
+    return f"Of {whole}, {len(undecided)} {said}; {n_exact} {exactly}."
+
+
+def _be(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _reach(rows: Sequence[_Row], reference: float) -> str:
+    """Say over what the intervals of undecided rows reach, and of how many where some have none."""
+    known = [row for row in rows if math.isfinite(row.low) and math.isfinite(row.high)]
+    if not known:
+        return ": there is no interval" if len(rows) == 1 else ": none has an interval"
+    low, high = min(row.low for row in known), max(row.high for row in known)
+    ends = f"[{number(low, signed=reference == 0.0)}, {number(high, signed=reference == 0.0)}]"
+    if len(known) < len(rows):
+        return f": {len(known)} of them {'has an interval' if len(known) == 1 else 'have intervals'}, over {ends}"
+    return f": its interval is {ends}" if len(rows) == 1 else f": their intervals together reach over {ends}"
 
 
 def number(value: float, *, signed: bool = False) -> str:
@@ -256,7 +277,8 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec == "share":
-            return f"{100 * float(value):.0f} %".replace("-", "−")
+            text = f"{100 * float(value):.0f} %"
+            return "0 %" if text == "-0 %" else text.replace("-", "−")
         if format_spec == "signed":
             return number(float(value), signed=True)
         if format_spec == "list":
@@ -264,7 +286,7 @@ class _Formatter(string.Formatter):
             more = f" and {len(value) - len(some)} more" if len(value) > len(some) else ""
             return ", ".join(some) + more if some else "none"
         if format_spec:
-            return str(format(value, format_spec))
+            return str(format(value, format_spec)).replace("-", "−")
         return number(value) if isinstance(value, float) else str(value)
 
 

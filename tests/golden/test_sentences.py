@@ -1,0 +1,89 @@
+"""What the sentences of every type say of the kept tables, counted anew from their rows."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+
+from paribus.config import catalogue
+from paribus.experiments.told import Effects
+from paribus.results.io import from_tree
+from paribus.stats.intervals import EQUAL_UNITS
+
+_SPEC = importlib.util.spec_from_file_location("golden_of_sentences", Path(__file__).with_name("golden.py"))
+golden = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(golden)
+TYPES = {cls.type: cls for cls in (option.load() for option in catalogue.options("experiment"))}
+NAMES = sorted(path.name.removesuffix(".json.xz") for path in golden.STORED.glob("*.json.xz"))
+LEVEL = 0.05
+
+
+def kept(name):
+    head = {"format": 1, "spec_id": "s", "experiment_type": "t", "evidence": "observational", "model": None}
+    rest = {"subject": "", "figures": [], "config": {}, "provenance": {}, "success": True, "error_message": None}
+    times = {"started_at": None, "duration_seconds": 0.0, "run_id": None}
+    return from_tree({**head, **rest, **times, **golden.load(name)})
+
+
+def wanted(told, frame, custom):
+    if "epoch" in frame:
+        frame = frame[frame["epoch"] == frame["epoch"].max()]
+    for column, value in told.rows.items():
+        frame = frame[frame[column].astype(str) == value.format(**custom)]
+    return frame
+
+
+def counted(told, frame):
+    """Return the tested rows, and which are established, and which exactly at the reference."""
+    low, high = told.ends.format("low"), told.ends.format("high")
+    frame = frame[np.isfinite(frame[told.p].astype(float)) & np.isfinite(frame[told.value].astype(float))]
+    value, reference = frame[told.value].astype(float), told.reference
+    beyond = (frame[low] > reference) | (frame[high] < reference)
+    equal = (frame[told.ends.replace("adj_{}", "method")] == EQUAL_UNITS) & (value != reference)
+    exact = (frame[low] == reference) & (frame[high] == reference) & (value == reference)
+    return frame, (frame[told.p] <= LEVEL) & (beyond | equal), exact
+
+
+def test_sentences_count_and_name_the_rows_of_their_tables():
+    checked = set()
+    for name in NAMES:
+        kind = TYPES.get(name.partition(".")[0])
+        effects = [told for told in (kind.tells if kind else ()) if isinstance(told, Effects)]
+        result = kept(name) if effects else None
+        for told in effects:
+            if told.table not in result.tables:
+                continue
+            table = wanted(told, result.tables[told.table].frame, result.aggregates.custom)
+            lines = " ".join(told.told(table, result.aggregates, LEVEL))
+            frame, found, exact = counted(told, table)
+            checked.add((name, check(told, lines, frame, found, exact)))
+    assert {what for _, what in checked} == {"untested", "one", "many"}
+    assert len(checked) > 40
+
+
+def check(told, lines, frame, found, exact):
+    if not len(frame):
+        assert "no row could be tested" in lines
+        return "untested"
+    if len(frame) == 1:
+        assert (": established" in lines) == bool(found.any())
+        return "one"
+    n = int(found.sum())
+    assert f"established in {n or 'none'} of {len(frame)} rows tested" in lines, lines
+    open_ = int((~found & ~exact).sum())
+    if said := re.search(r"(?:The other|All|Of the other \d+,|Of all \d+,) (\w+) (?:is|are) undecided", lines):
+        assert {"one": 1}.get(said[1]) or int(said[1]) == open_, lines
+    assert (open_ > 0) == ("undecided" in lines)
+    if n:
+        value = frame[told.value][found].astype(float)
+        far = np.abs(np.log(value)) if told.reference == 1 else np.abs(value - told.reference)
+        first = float(value.loc[far.idxmax()])
+        sign = "+" if told.reference == 0 and first > 0 else ""
+        assert f" {sign}{first:.3g}".replace("-", "−") in lines.partition(";")[0]
+        at = frame[told.percentile][found].dropna() if told.null else ()
+        if len(at):
+            assert f"; {int(((at < 2.5) | (at > 97.5)).sum())} of {len(at)} of these outside the middle 95 %" in lines
+    return "many"
