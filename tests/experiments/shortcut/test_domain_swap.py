@@ -112,6 +112,15 @@ def test_the_headline_pools_the_splits(data):
     assert alone.tables["signed_swap"].frame["split"].tolist() == ["ood"]
 
 
+def test_accuracy_is_compared_between_styles_of_the_same_contents_alone(data):
+    result = run(data, model=Colours((-1.0, 1.0, 0.5)))
+    styles = result.tables["styles"].frame
+    ranges = [rows["head_acc"].max() - rows["head_acc"].min() for _, rows in styles.groupby("split")]
+    assert result.aggregates.custom["accuracy_range_over_styles"] == pytest.approx(max(ranges))
+    over_all = styles["delta_acc"].max() - styles["delta_acc"].min()
+    assert over_all > max(ranges) + 0.01  # so that a range over other contents would be seen here
+
+
 def test_evidence_and_diagnostics(data):
     result = run(data)
     assert result.evidence is Evidence.INTERVENTIONAL

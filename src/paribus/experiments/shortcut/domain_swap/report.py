@@ -100,7 +100,7 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
             "signed_swap_effect_in_sd_ci_high": float(last["in_sd_ci_high"]),
             "signed_swap_effect_in_sd_ci_method": str(last["in_sd_ci_method"]),
             "margin_range_over_styles": float(by_style.max() - by_style.min()),
-            "accuracy_range_over_styles": float(at_last["delta_acc"].max() - at_last["delta_acc"].min()),
+            "accuracy_range_over_styles": float(_ranges(at_last["delta_acc"], at_last["split"]).max()),
             "headline_epoch": int(last["epoch"]),
             "paired_class": {
                 setup.contexts.domain_names[style]: (None if paired is None else setup.contexts.output_names[paired])
@@ -109,6 +109,12 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
             },
         },
     )
+
+
+def _ranges(values: pd.Series, splits: pd.Series) -> pd.Series:
+    """Return by how much values differ between the styles of the contents of each split."""
+    grouped = values.groupby(splits)
+    return grouped.max() - grouped.min()
 
 
 def _hand_over(styles: pd.DataFrame, signed: pd.DataFrame, recorder: Recorder, n_classes: int) -> None:

@@ -40,9 +40,8 @@ class DomainSwap(OnClassifier):
             "{signed_swap_effect_in_sd_ci_high:signed}], all contents together."
         ),
         Sentence(
-            "Between the styles accuracy on the same contents differs by up to "
-            "{accuracy_range_over_styles:.2f}, the mean "
-            "margin by {margin_range_over_styles:.3g} logit."
+            "Between the styles accuracy on the same contents differs by up to {accuracy_range_over_styles:.2f}; "
+            "between those of the training domains the mean margin differs by {margin_range_over_styles:.3g} logit."
         ),
     )
     requires: ClassVar[Requires] = Requires(labels=True, rendering=True, chosen=("splits",), classes=("positive",))
