@@ -39,8 +39,8 @@ class DecoderOutputAnalysis(BuildExperiment):
             when="!prediction_holds",
         ),
         Sentence(
-            "Set to its maximum it keeps {top_k_overlap_max:share} of the predicted tokens, set to 0 "
-            "{top_k_overlap_zero:share}."
+            "With the feature at its maximum {top_k_overlap_max:share} of the most probable tokens stay among them, at "
+            "0 {top_k_overlap_zero:share}."
         ),
     )
 

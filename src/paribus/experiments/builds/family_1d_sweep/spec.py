@@ -35,7 +35,7 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     battery: ClassVar[Battery | None] = Battery("rung_deltas", ("label",), under="experiment.family")
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("rung_deltas", "{label}", "change of the activation with {family} set", null="like features"),
-        Sentence("It goes beyond the least effect that counts from {threshold_rung} AP on."),
+        Sentence("It first goes beyond the least effect that counts at {threshold_rung} AP."),
         Sentence(
             "The activation changes by {slope_per_ap:signed} per AP [{slope_per_ap_low:signed}, "
             "{slope_per_ap_high:signed}] up to {slope_up_to} AP."

@@ -35,10 +35,11 @@ class MinimalCores(WithEffectVector, BuildExperiment):
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(
-            "{core} alone keeps the feature in {coverage:share} of {n_holding} contexts that hold it "
-            "[{coverage_low:share}, {coverage_high:share}] (cores).",
+            "The most frequent core, {core}, is one in {coverage:share} of the contexts that can tell "
+            "({n_contexts} contexts; {n_holding} hold it; cores).",
             table="cores",
         ),
+        Sentence("Its interval over source builds is [{coverage_low:share}, {coverage_high:share}].", table="cores"),
         Sentence("Minimal cores found: {n_cores}, with {mean_core_size:.1f} families on average."),
         Effects("core_effects", "{core}", "change of the activation with the core put in", null="like features"),
     )

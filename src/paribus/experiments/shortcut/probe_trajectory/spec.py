@@ -44,8 +44,8 @@ class ProbeTrajectory(OnClassifier):
             table="probes",
             rows={"target": "label", "layer": "{headline_layer}"},
         ),
-        Sentence("The domain is read above chance from epoch {domain_first_read_epoch} on."),
-        Sentence("The label is read above chance from epoch {label_first_read_epoch} on."),
+        Sentence("The domain is first read above chance at epoch {domain_first_read_epoch}."),
+        Sentence("The label is first read above chance at epoch {label_first_read_epoch}."),
         Sentence("What a probe reads need not be used by the network: that takes an intervention."),
     )
     requires: ClassVar[Requires] = Requires(labels=True, domains_in=("train", "id_val"))
