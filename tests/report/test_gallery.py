@@ -87,6 +87,17 @@ def test_why_runs_are_linked(entries):
     }  # fmt: skip
 
 
+def test_a_feature_of_another_model_is_another_feature():
+    tags = {"experiment": "sweep", "feature": "latent 5"}
+    one, same, elsewhere = (
+        entry(number, "sweep", study=str(number), tags={**tags, "model": model})
+        for number, model in enumerate(("gpt2", "gpt2", "pythia"))
+    )
+    assert [(link.why, link.to.run_id) for link in links(one, [one, same, elsewhere])] == [
+        ("same feature", same.run_id)
+    ]
+
+
 def test_only_tags_that_tell_runs_apart_filter(entries):
     found = choices(entries)
     assert set(found) == {"experiment", "training", "feature", "status"} and found["status"] == ["FAILED", "FINISHED"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -11,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from paribus.cli.hypotheses import bearing
 from paribus.errors import ConfigError
 from paribus.results.claim import ABOVE, BELOW, DIFFERS, NONE, REFUTED, SUPPORTED, UNDECIDED, Claim, answer, decide
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
 from paribus.results.hypothesis import Bearing, missing, standing
 from paribus.results.schema import Aggregates, Diagnostics, Result, Table
+from paribus.tracking.kept import KeptRun
 
 
 def result(metrics=None, custom=None, **tables):
@@ -101,6 +105,20 @@ def test_a_ledger_says_what_is_shown_and_what_is_missing():
         [Bearing("1", "ablate", "interventional", claim="x", before=False)]
     )
     assert "evidence: no run is interventional" in missing([seen])
+
+
+def test_seeds_of_runs_on_one_network_are_no_replicates():
+    def run(seed, **tags):
+        return KeptRun(str(seed), "ablate", "FINISHED", "e", datetime(2026, 1, 1, tzinfo=UTC), None, {}, {},
+                       {"seed": str(seed), **tags}, "")  # fmt: skip
+
+    def stability(runs):
+        found = [replace(bearing(None, one, None), bears_on=("necessity",), established=True) for one in runs]
+        return standing(found)["stability"]
+
+    assert stability([run(seed) for seed in range(3)]) == "no run"
+    assert stability([run(seed, model_seed="4", model_run=f"m{seed}") for seed in range(3)]) == "no run"
+    assert stability([run(seed, model_seed=str(seed)) for seed in range(3)]) == "yes"
 
 
 RUN = [

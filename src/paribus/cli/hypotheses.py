@@ -74,7 +74,7 @@ def bearing(store: Store, run: KeptRun, kind: type[Experiment] | None) -> Bearin
         claim=run.tags.get(CLAIM_TAG, ""),
         verdict=run.tags.get(ANSWER_TAG, ""),
         before=run.tags.get(BEFORE_TAG) == "true",
-        replicate=run.tags.get("model_seed", run.tags.get("seed", "")),
+        replicate=run.tags.get("model_seed", run.tags.get("model_run", "")),
     )
 
 

@@ -26,7 +26,8 @@ class Bearing:
         claim: Its claim; empty without.
         verdict: What it says of it.
         before: Whether the claim was declared before any look at these numbers.
-        replicate: What tells its trained model from others: the seed that it was trained with.
+        replicate: What tells its trained model from others: the seed that it was trained with; empty where none was
+            trained, as a network from a file is the same whatever the run's own seed.
     """
 
     run_id: str

@@ -137,6 +137,7 @@ def once(
         with store.claim(identity, busy):
             found = reusable(store, identity, check)
             if found is not None:
+                claims.say_of_reused(request, found)
                 return found
             try:
                 return measure()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from paribus.results.schema import Result
@@ -71,7 +72,7 @@ class Entry:
         """What it is called in the gallery."""
         return self.name or self.run_id[:8]
 
-    @property
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """Ids of the runs that a comparison is made from, in order of appearance."""
         if self.result is None or self.result.subject != COMPARISON:
@@ -119,7 +120,7 @@ def links(entry: Entry, entries: Sequence[Entry]) -> list[Link]:
             found.append(Link("compared in", other))
         elif other.run_id in sources:
             found.append(Link("compares", other))
-        elif feature and other.tags.get("feature") == feature and other.model_run == entry.model_run:
+        elif feature and other.tags.get("feature") == feature and _same_model(entry, other):
             found.append(Link("same feature", other))
         elif entry.model_run and other.model_run == entry.model_run:
             found.append(Link("same model", other))
@@ -127,6 +128,11 @@ def links(entry: Entry, entries: Sequence[Entry]) -> list[Link]:
             found.append(Link("same experiment", other))
     order = {why: place for place, why in enumerate(ORDER)}
     return sorted(found, key=lambda link: (order[link.why], link.to.started))
+
+
+def _same_model(one: Entry, other: Entry) -> bool:
+    """Return whether two runs examine one model, as far as runs say: a name of a feature means nothing in another."""
+    return one.model_run == other.model_run and one.tags.get("model") == other.tags.get("model")
 
 
 ORDER = (
