@@ -37,7 +37,8 @@ class Effects:
         row: How a row is called, with columns in braces: ``{level}, {direction}``.
         of: What changes: with columns, or entries of the aggregates, in braces.
         value: Column of the effect.
-        ends: How the columns of the interval for all rows are called: ``ci_adj_{}``; ``ci_method`` says how it was made.
+        ends: How the columns of the interval for all rows are called: ``ci_adj_{}``, beside the ``ci_method`` that made
+            it.
         p: Column of the adjusted p.
         rows: Column to the value it has in the rows that are told, at the last checkpoint; braces name an entry of the
             aggregates.
