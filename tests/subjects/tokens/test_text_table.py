@@ -101,6 +101,20 @@ def test_a_text_is_shown_as_another_hospital_would_write_it(folder, frame):
         TokenSubject(table(folder).load()).in_style(subject.cells(rows), 0)
 
 
+def test_texts_are_paired_with_one_of_another_class_which_keeps_its_own_hospital(folder):
+    data = table(folder, renderings="as_").load()
+    subject = TokenSubject(data).paired()
+    clean, corrupted = subject.pairs.T
+    assert subject.data.ids[clean].equal(data.ids) and (subject.label[corrupted] == data.labels).all()
+    texts = {one.numpy().tobytes(): row for row, one in enumerate(data.ids)}
+    source = np.array([texts[subject.data.ids[one].numpy().tobytes()] for one in corrupted])
+    assert (data.labels[source] != data.labels).all()
+    for number in range(len(data.domain_names)):
+        shown = subject.in_style(subject.cells(corrupted), number).values[0]
+        assert (shown == data.renderings[number][0][source].numpy()).all()
+    assert (subject.domain[corrupted] == data.domains[source]).all()
+
+
 def test_a_class_goes_with_a_domain_by_clusters():
     labels, domains = np.array([0, 1] * 30 + [1] * 60), np.repeat([0, 1], 60)
     rows = np.arange(120)

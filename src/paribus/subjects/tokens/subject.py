@@ -141,8 +141,7 @@ def _next_of_another_label(data: TokenData) -> np.ndarray | None:
         if (labels == labels[0]).all():
             return None
         ends = np.append(np.flatnonzero(np.diff(labels)), len(rows) - 1)  # the last of each run of equal labels
-        after = (np.arange(len(rows)) <= ends[:, None]).argmax(axis=0)
-        found = (ends[after] + 1) % len(rows)
+        found = (ends[np.searchsorted(ends, np.arange(len(rows)))] + 1) % len(rows)
         first = int(ends[0]) + 1  # where the last run has the label of the first one, it goes on there
         wraps = (found == 0) & (labels == labels[0])
         others[rows] = rows[np.where(wraps, first, found)]
@@ -167,6 +166,12 @@ def _beside(data: TokenData, corrupted: torch.Tensor, source: np.ndarray | None 
         ids=torch.cat([data.ids, corrupted]),
         labels=None if data.labels is None else np.concatenate([data.labels, data.labels]),
         clusters=np.concatenate([data.clusters, data.clusters]),
+        domains=None if data.domains is None else np.concatenate([data.domains, data.domains[of]]),
+        contents=None if data.contents is None else np.concatenate([data.contents, data.contents[of]]),
+        renderings={
+            domain: (torch.cat([ids, ids[of]]), torch.cat([mask, mask[of]]))
+            for domain, (ids, mask) in data.renderings.items()
+        },
         splits={**data.splits, **{name + CORRUPTED: rows + n for name, rows in data.splits.items()}},
         mask=None if data.mask is None else torch.cat([data.mask, data.mask[torch.from_numpy(of)]]),
         positions={name: np.concatenate([table, table[of]]) for name, table in data.positions.items()},
