@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,7 @@ def ablate(
     *,
     n_null: int,
     rng: np.random.Generator,
+    joining: np.random.Generator | None = None,
     watch: Watch | None = None,
 ) -> Ablated:
     """Take sets of (fitted) units away from some contexts.
@@ -54,6 +56,8 @@ def ablate(
         rows: The contexts that are reported.
         n_null: Random sets for each set.
         rng: Draws them.
+        joining: Joins clusters where there are more than 512, alike in every call that is given one in the same state,
+            so that what two calls return can be compared cluster by cluster; None: ``rng``.
         watch: Gets counts and progress.
 
     Example:
@@ -73,7 +77,8 @@ def ablate(
         ([-1.0, -5.0], [[-5.0, -5.0, -5.0], [-1.0, -1.0, -1.0]])
     """
     on = np.concatenate([np.ones((1, off.shape[1]), bool), ~off])
-    found = contrasted(executor, units.design(on), readout, to_baseline(len(on)), rows, rng, watch=watch)
+    joined = rng if joining is None else copy.deepcopy(joining)
+    found = contrasted(executor, units.design(on), readout, to_baseline(len(on)), rows, joined, watch=watch)
     null, name = found.null, "like features" if found.null is not None else ""
     if null is None and n_null:
         n_null = draws_within(n_null, len(off) * len(rows), found.strategy, watch)

@@ -270,6 +270,14 @@ def test_sequences_with_labels_are_paired_with_the_next_of_another_label():
     labels = np.array([0, 0, 1, 1, 0])
     few = TokenData(torch.arange(5)[:, None], labels, np.arange(5), ("0", "1"), {"all": np.arange(5)}, n_tokens=5)
     assert TokenSubject(few).paired().data.ids[5:, 0].tolist() == [2, 2, 4, 4, 2]
+    many = np.random.default_rng(0).integers(0, 3, 200_000)
+    counting = np.arange(len(many))
+    split = {"all": counting}
+    wide = TokenData(torch.from_numpy(counting)[:, None], many, counting, ("0", "1", "2"), split, n_tokens=len(many))
+    others = TokenSubject(wide).paired().data.ids[len(many) :, 0].numpy()  # runs times rows would not fit in memory
+    assert (many[others] != many).all() and others[:3].tolist() == [
+        next(j for j in range(i + 1, 100) if many[j] != many[i]) for i in range(3)
+    ]
 
 
 def exchangeable(seed, n=12):
@@ -312,3 +320,18 @@ def test_where_donors_are_exchangeable_nothing_is_found_more_often_than_the_leve
         p += frame["p"].tolist()[1:]
     assert found <= 5, "5 % of 25 families; 6 or more happen by chance in .1 % of such tests"
     assert 0.35 < np.mean(p) < 0.65
+
+
+def test_one_place_by_itself_is_nothing_beyond_itself_where_clusters_are_many_too():
+    """More than 512 clusters are joined at random: alike for places alone, places together and the whole difference."""
+    stats = StatsSpec(n_null=0, n_bootstrap=100, n_permutations=99)
+    data = exchangeable(0, n=700)
+    halves = {"train": np.arange(100), "test": np.arange(100, 700)}
+    ids = torch.cat([data.ids[:700], data.ids[:1].expand(700, -1)])  # one corrupted prompt: the two sides differ
+    data = replace(data, ids=ids, splits=halves, digest="")
+    asked = ActivationPatching(ks=[1, 5], n_donors=0, directions=["denoise"])
+    recorder = MemoryRecorder()
+    perform(asked, setup_of(data, Mixed(20), 0, stats), recorder)
+    first, most = recorder.tables["k_sweep"].frame.to_dict("records")
+    assert first["beyond_sum"] == 0 and np.isnan(first["beyond_sum_low"])
+    assert most["share"] == pytest.approx(1) and most["share_method"] == "none: the same in every resample"

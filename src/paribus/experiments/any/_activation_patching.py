@@ -293,9 +293,14 @@ class _Direction:
         self.order = self._ranking()
 
     def _given(self, off: Bools, rows: Ints, n_null: int = 0, stream: str = NAME) -> Ablated:
-        rng = self.setup.rng(stream)
+        """Return the effect of sets of places; clusters are joined alike for all sets, alone or together."""
+        rng, joining = self.setup.rng(stream), self.setup.rng(NAME)
         return ablate(
-            self.at.executor, self.units, off, self.at.readout, rows, n_null=n_null, rng=rng, watch=self.recorder
+            *(self.at.executor, self.units, off, self.at.readout, rows),
+            n_null=n_null,
+            rng=rng,
+            joining=joining,
+            watch=self.recorder,
         )
 
     def _ranking(self) -> Ints:
@@ -416,7 +421,8 @@ class _Direction:
             rng=self.setup.rng("shares"),
             otherwise="clean and corrupted contexts do not differ in the readout",
         )
-        still = (share.high - share.low) <= 1e-9 * np.abs(share.value)
+        # what patching everything does is the whole difference but for the rounding of the number format
+        still = (share.high - share.low) <= max(1e-9, self.at.executor.rounding) * np.abs(share.value)
         total = float(self.total.means[0])
         return [
             {
