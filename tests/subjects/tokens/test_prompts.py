@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.prompt_pairs import PromptPairs
 from paribus.subjects.tokens.prompts import marked
 from paribus.subjects.tokens.subject import TokenSubject
+from paribus.subjects.tokens.text_table import TextTable
 
 WORDS = [
     *("[UNK]", "the", "Eiffel", "Tower", "Colosseum", "Big", "Ben", "is", "in", "a", "city", "named"),
@@ -158,13 +160,46 @@ def test_what_is_no_pair_is_refused_with_its_line(tmp_path, tokenizer, change, m
 def test_what_cannot_be_read_is_refused(tmp_path, tokenizer):
     with pytest.raises(ConfigError, match="name the folder or GGUF file"):
         PromptPairs(path="pairs.csv")
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="none: needs a tokenizer.json, a .gguf file, or the folder"):
         PromptPairs(path=jsonl(tmp_path, TEXT), tokenizer=str(tmp_path / "none")).load()
     with pytest.raises(DataError, match="must be a list of token ids where there is no tokenizer"):
         PromptPairs(path=jsonl(tmp_path, TEXT), n_tokens=9).load()
     (tmp_path / "pairs.csv").write_text("clean,corrupted,answer\na,b\n")
     with pytest.raises(DataError, match="line 2: has another number of columns"):
         PromptPairs(path=str(tmp_path / "pairs.csv"), tokenizer=tokenizer).load()
+
+
+def test_a_text_is_the_same_tokens_in_a_table_of_texts_and_in_a_pair(tmp_path, tokenizer):
+    clean, corrupted = "the Eiffel Tower is in", "a Big Ben is near the"
+    rows = [{"clean": one, "corrupted": corrupted, "answer": "Paris"} for one in (clean, clean[::-1], "Rome")]
+    tables = [{"text": one["clean"], "label": "ab"[k % 2], "split": "train"} for k, one in enumerate(rows)]
+    (tmp_path / "texts.jsonl").write_text("\n".join(map(json.dumps, tables)))
+    for named in (tokenizer, f"{tokenizer}/tokenizer.json"):
+        asked = PromptPairs(path=jsonl(tmp_path, rows), tokenizer=named, padding="right", unequal="keep")
+        texts = TextTable(path=str(tmp_path / "texts.jsonl"), tokenizer=named, split="split")
+        pairs, table = asked.load(), texts.load()
+        for row in range(3):
+            read = pairs.ids[row][pairs.mask[row] > 0]
+            assert read.tolist() == table.ids[row][table.mask[row] > 0].tolist() and len(read)
+        assert pairs.n_tokens == table.n_tokens and asked.input_files()["path"].name == "pairs.jsonl"
+
+
+def test_a_folder_of_vocabularies_is_a_tokenizer_and_all_its_files_count(tmp_path, needs_text):
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "paris", "rome"]))
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "texts.csv").write_text("text,label,split\nParis,a,train\nRome Paris,b,train\n")
+    asked = TextTable(path=str(tmp_path / "texts.csv"), tokenizer=str(tmp_path), split="split")
+    assert asked.load().ids.tolist() == [[2, 5, 3, 0], [2, 6, 5, 3]]
+    assert set(asked.input_files()) == {"path", "vocab.txt", "config.json"}
+
+
+def test_where_files_beside_the_tokenizer_say_otherwise_it_is_said(tmp_path, tokenizer):
+    shutil.copytree(tokenizer, tmp_path / "other")
+    settings = {"add_bos_token": True, "add_eos_token": False, "do_lower_case": True}
+    (tmp_path / "other" / "tokenizer_config.json").write_text(json.dumps(settings))
+    notes = PromptPairs(path=jsonl(tmp_path, TEXT), tokenizer=str(tmp_path / "other")).load().notes
+    assert [note.split(" says ")[1].split(",")[0] for note in notes] == ["add_bos_token=true", "do_lower_case=true"]
+    assert not PromptPairs(path=jsonl(tmp_path, TEXT), tokenizer=tokenizer).load().notes
 
 
 def test_braces_and_repeated_names_are_kept():

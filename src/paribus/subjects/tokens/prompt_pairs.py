@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.spec import DataSpec, field, path_of
+from paribus.subjects.tokens.tokenizer_files import tokenizer_files
 
 if TYPE_CHECKING:
     from paribus.subjects.tokens.data import TokenData
-
-TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json"),
-    *("tokenizer.model", "spiece.model", "vocab.json", "merges.txt", "vocab.txt"),
-)
-"""Files of a folder that a tokenizer is made of."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class PromptPairs(DataSpec, kind="data/prompt_pairs"):
 
     path: str = field(file=True, help="CSV or JSONL file of pairs.")
     tokenizer: str | None = field(
-        None, file=True, help="Folder of a tokenizer, or a GGUF file; null: the file holds ids."
+        None, file=True, help="Folder of the model, its tokenizer.json, or a GGUF file; null: the file holds ids."
     )
     template: str | None = field(None, help="Prompt of both sides, for rows that give only what is in its {names}.")
     n_tokens: int | None = field(None, low=2, help="How many tokens the model knows; null: as many as its tokenizer.")
@@ -81,7 +76,7 @@ class PromptPairs(DataSpec, kind="data/prompt_pairs"):
         place = path_of(self.tokenizer)
         if not place.is_dir():
             return {**found, "tokenizer": place}
-        return {**found, **{name: place / name for name in TOKENIZER_FILES if (place / name).is_file()}}
+        return {**found, **tokenizer_files(place)}
 
     def load(self) -> TokenData:
         """Return the pairs.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import importlib.util
 import json
-import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from paribus.spec import path_of
 from paribus.subjects.tokens.data import TokenData
 from paribus.subjects.tokens.language import MOST_BYTES, Line, made_of
 from paribus.subjects.tokens.subject import CORRUPTED, END
+from paribus.subjects.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from paribus.subjects.tokens.prompt_pairs import PromptPairs
@@ -40,72 +38,6 @@ class Prompt:
 
     ids: tuple[int, ...]
     positions: Mapping[str, tuple[int, ...]]
-
-
-class Tokenizer:
-    """A model's own tokenizer, from local files."""
-
-    def __init__(self, path: str) -> None:
-        """Read it.
-
-        Raises:
-            DataError: If a package or file is missing, or it cannot say which characters a token is of.
-        """
-        place = path_of(path)
-        gguf = place.suffix == ".gguf"
-        for package in ("transformers", *(("gguf",) if gguf else ())):
-            if importlib.util.find_spec(package) is None:
-                raise DataError(f"data.tokenizer: needs the package {package}; pip install 'paribus[text]'")
-        if not (place.is_file() if gguf else place.is_dir()):
-            raise DataError(f"data.tokenizer={path}: no such folder or .gguf file; nothing is downloaded")
-        transformers: Any = importlib.import_module("transformers")  # an optional package, and a slow one
-        logging.getLogger("transformers").setLevel(logging.ERROR)  # it speaks of what nobody asked here
-        given = {"gguf_file": place.name} if gguf else {}
-        try:
-            made: Any = transformers.AutoTokenizer.from_pretrained(
-                place.parent if gguf else place, local_files_only=True, trust_remote_code=False, **given
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise DataError(f"data.tokenizer={path}: cannot be read ({first})") from error
-        if not made.is_fast:
-            raise DataError(f"data.tokenizer={path}: does not say which characters a token is of (no tokenizer.json)")
-        self._made = made
-        self.n_tokens = len(made)
-
-    def prompt(self, text: str, spans: Spans, where: str) -> Prompt:
-        """Return a text as tokens, special ones as the tokenizer adds them.
-
-        Raises:
-            DataError: If a name is of no token.
-        """
-        found = self._made(text, return_offsets_mapping=True)
-        ends = [(begin, end) for begin, end in found["offset_mapping"]]
-        positions = {}
-        for name, parts in spans.items():
-            own = tuple(
-                index
-                for index, (begin, end) in enumerate(ends)
-                if begin < end and any(begin < stop and start < end for start, stop in parts)
-            )
-            if not own:
-                raise DataError(f"{where}: {{{name}}} holds no token")
-            positions[name] = own
-        return Prompt(tuple(found["input_ids"]), positions)
-
-    def token(self, text: str, where: str) -> int:
-        """Return the one token that a text is.
-
-        Raises:
-            DataError: If it is several.
-        """
-        ids = self._made(text, add_special_tokens=False)["input_ids"]
-        if len(ids) != 1:
-            pieces = ", ".join(repr(self._made.decode([one])) for one in ids) or "none"
-            other = f" {text}" if not text.startswith(" ") else text[1:]
-            hint = f"; {other!r} is one" if len(self._made(other, add_special_tokens=False)["input_ids"]) == 1 else ""
-            raise DataError(f"{where}: {text!r} must be a single token, it is {len(ids)} ({pieces}){hint}")
-        return int(ids[0])
 
 
 def load(spec: PromptPairs) -> TokenData:
@@ -140,7 +72,11 @@ def load(spec: PromptPairs) -> TokenData:
     m = len(sides[0])
     n_tokens = spec.n_tokens if spec.n_tokens is not None or tokenizer is None else tokenizer.n_tokens
     assert n_tokens is not None
-    note = f"{uneven} of {m} pairs have prompts of different lengths: numbers of positions mean nothing in them."
+    notes = [] if tokenizer is None else [*tokenizer.notes]
+    if uneven:
+        notes.append(
+            f"{uneven} of {m} pairs have prompts of different lengths: numbers of positions mean nothing in them."
+        )
     return made_of(
         lines,
         n_tokens=n_tokens,
@@ -149,7 +85,7 @@ def load(spec: PromptPairs) -> TokenData:
         sink=spec.sink,
         what=spec.path,
         pairs=np.stack([np.arange(m), np.arange(m) + m], axis=1),
-        notes=(note,) if uneven else (),
+        notes=tuple(notes),
     )
 
 
@@ -212,9 +148,29 @@ def _prompt(row: Mapping[str, Any], side: str, spec: PromptPairs, tokenizer: Tok
     if tokenizer is None or isinstance(given, list):
         found = _of_ids(given, row, side, where)
     else:
-        found = tokenizer.prompt(*marked(str(given), row, side, where), where)
+        found = _of_text(tokenizer, *marked(str(given), row, side, where), where)
     shifted = {name: tuple(one + len(first) for one in places) for name, places in found.positions.items()}
     return Prompt((*first, *found.ids), shifted)
+
+
+def _of_text(tokenizer: Tokenizer, text: str, spans: Spans, where: str) -> Prompt:
+    """Return a text as tokens, special ones as the tokenizer adds them, and which of them each name is.
+
+    Raises:
+        DataError: If a name is of no token.
+    """
+    ids, of = tokenizer.text(text)
+    positions = {}
+    for name, parts in spans.items():
+        own = tuple(
+            index
+            for index, (begin, end) in enumerate(of)
+            if begin < end and any(begin < stop and start < end for start, stop in parts)
+        )
+        if not own:
+            raise DataError(f"{where}: {{{name}}} holds no token")
+        positions[name] = own
+    return Prompt(ids, positions)
 
 
 def _of_ids(given: Any, row: Mapping[str, Any], side: str, where: str) -> Prompt:

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, ClassVar
 from paribus.errors import DataError
 from paribus.spec import DataSpec, field, path_of
 from paribus.subjects.columns_by_role import check_roles
+from paribus.subjects.tokens.tokenizer_files import FILE, tokenizer_files
 
 if TYPE_CHECKING:
     from paribus.subjects.tokens.data import TokenData
-
-TOKENIZER = "tokenizer.json"
 
 
 @dataclass(frozen=True)
 class TextTable(DataSpec, kind="data/text_table"):
     """A CSV, JSONL or parquet file with one text per row: its label, and where it comes from, by columns.
 
-    Texts become ids by the model's own tokenizer (a ``tokenizer.json``, extra ``text``); shorter ones are padded on the
-    right, and what is padded is never read.
+    Texts become ids by the model's own tokenizer (a ``tokenizer.json``, a folder or a GGUF file; extra ``text``);
+    shorter ones are padded on the right, and what is padded is never read.
 
     Example:
         >>> TextTable(path="notes.csv", text="note", label="outcome", tokenizer="models/minilm").max_length
@@ -34,7 +33,7 @@ class TextTable(DataSpec, kind="data/text_table"):
     provides: ClassVar[tuple[str, ...]] = ("n_tokens", "length", "n_classes", "generator")
 
     path: str = field(file=True, help="The .csv, .jsonl or .parquet file.")
-    tokenizer: str = field(file=True, help="Folder of the model, or its tokenizer.json.")
+    tokenizer: str = field(file=True, help="Folder of the model, its tokenizer.json, or a GGUF file.")
     text: str = field("text", help="Column that holds the text.")
     label: str = field("label", help="Column that holds the class.")
     domain: str | None = field(None, help="Column that says where a text comes from (hospital); null for none.")
@@ -60,7 +59,7 @@ class TextTable(DataSpec, kind="data/text_table"):
     seed: int = field(0, help="Draws held-out clusters and training texts.")
 
     def input_files(self) -> Mapping[str, Path]:
-        """Return the table and the tokenizer's file: of a model's folder nothing else is read here.
+        """Return the table and the tokenizer's file: of a folder that has a ``tokenizer.json`` nothing else counts.
 
         Raises:
             DataError: If the table is a folder, which would be read file by file before anything is said.
@@ -68,7 +67,10 @@ class TextTable(DataSpec, kind="data/text_table"):
         if path_of(self.path).is_dir():
             raise DataError(f"table {self.path}: is a folder; a .csv, .jsonl or .parquet file is needed")
         place = path_of(self.tokenizer)
-        return {"path": path_of(self.path), "tokenizer": place / TOKENIZER if place.is_dir() else place}
+        found = tokenizer_files(place)
+        if found and FILE not in found:
+            return {"path": path_of(self.path), **found}
+        return {"path": path_of(self.path), "tokenizer": place / FILE if place.is_dir() else place}
 
     def check(self) -> None:
         """Check that no column has two roles, and that domains are named only where a column says them.

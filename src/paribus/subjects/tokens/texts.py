@@ -16,7 +16,7 @@ from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
 from paribus.subjects.roles import SPLITS, blank_notes, counted, placed, roles_of
 from paribus.subjects.tokens.data import TokenData
-from paribus.subjects.tokens.tokenizer import Encoded, encode, tokenizer_file
+from paribus.subjects.tokens.tokenizer import Encoded, Tokenizer
 
 if TYPE_CHECKING:
     from paribus.subjects.tokens.text_table import TextTable
@@ -29,7 +29,7 @@ def load(spec: TextTable) -> TokenData:
         DataError: If the file is missing, damaged or too large, a column is missing, or a split is empty.
     """
     file, where = path_of(spec.path), f"table {spec.path}"
-    tokenizer_file(spec.tokenizer)
+    tokenizer = Tokenizer(spec.tokenizer)
     roles = roles_of(spec)
     present = column_names(file)
     for role, name in {"text": spec.text, **roles}.items():
@@ -46,9 +46,14 @@ def load(spec: TextTable) -> TokenData:
     labels, domains, clusters = (one.codes[kept] for one in (found.labels, found.domains, found.clusters))
     _refuse_empty(splits, labels, found.labels.names, where)
     texts = found.frame.iloc[kept]
-    encoded = encode([one for name in columns for one in texts[name]], spec.tokenizer, spec.max_length)
+    encoded = tokenizer.texts([one for name in columns for one in texts[name]], spec.max_length)
     own, *others = (encoded.part(at, at + len(kept)) for at in range(0, len(encoded.ids), len(kept)))
-    notes += [*blank_notes(frame, list(roles.values())), *found.notes, *_text_notes(encoded, own, splits, spec)]
+    notes += [
+        *tokenizer.notes,
+        *blank_notes(frame, list(roles.values())),
+        *found.notes,
+        *_text_notes(encoded, own, splits, spec),
+    ]
     return TokenData(
         ids=torch.from_numpy(own.ids),
         labels=labels,
