@@ -44,23 +44,39 @@ def test_one_look_is_the_sign_flip_test():
         assert look.p == pytest.approx(expected) and look.rejects == (expected <= 0.05)
 
 
+def by_hand(values, looks, levels):
+    """Return which looks reject, from what every multiple of the levels rejects.
+
+    A look may reject as many patterns as fit at its level and at every larger one, beside those rejected before.
+    """
+    n = looks[-1]
+    patterns = [np.array(signs) * np.abs(values[:n]) for signs in itertools.product([-1, 1], repeat=n)]
+    multiples = sorted({1.0, *(k / (level * len(patterns)) for level in levels for k in range(len(patterns) + 1))})
+    gone = {each: set() for each in multiples}
+    found = []
+    for look, level in zip(looks, levels, strict=True):
+        sums = [abs(pattern[:look].sum()) for pattern in patterns]
+        room, least = {}, np.inf
+        for each in reversed(multiples):
+            least = min(least, each * level * len(patterns) - len(gone[each]))
+            room[each] = least
+        for each in multiples:
+            left = [k for k in range(len(patterns)) if k not in gone[each]]
+            gone[each] |= {k for k in left
+                           if sum(sums[other] >= sums[k] - 1e-9 for other in left) <= room[each] + 1e-9}  # fmt: skip
+        observed = next(k for k, pattern in enumerate(patterns) if np.array_equal(pattern, values[:n]))
+        found.append(observed in gone[1.0])
+    return found
+
+
 def test_every_look_agrees_with_an_enumeration_by_hand():
-    rng, looks, levels = np.random.default_rng(1), [3, 5, 7], [0.3, 0.5, 0.7]
-    for _ in range(10):
-        values = rng.normal(0.4, 1.0, 7)
-        patterns = [np.array(signs) for signs in itertools.product([-1, 1], repeat=7)]
-        alive, spent = list(range(len(patterns))), 0
-        for look, found in zip(looks, declared_looks(values, looks, levels=levels), strict=True):
-            sums = {k: abs((patterns[k][:look] * np.abs(values[:look])).sum()) for k in alive}
-            observed = abs(values[:look].sum())
-            p = (spent + sum(total >= observed - 1e-9 for total in sums.values())) / len(patterns)
-            assert found.p == pytest.approx(p)
-            room = int(levels[looks.index(look)] * len(patterns) + 1e-9) - spent
-            ordered = sorted(sums.values(), reverse=True)
-            limit = ordered[room] if room < len(ordered) else -1.0
-            gone = [k for k in alive if sums[k] > limit + 1e-9] if room > 0 else []
-            alive = [k for k in alive if k not in gone]
-            spent += len(gone)
+    rng, looks = np.random.default_rng(1), [2, 3, 5]
+    for levels in ([0.3, 0.5, 0.7], [0.1, 0.45, 0.6], [0.1, 0.2, 0.35]):
+        for draw in (rng.normal(0.8, 1.0, (4, 5)), rng.choice([-1.0, 1.0, 2.0], (4, 5))):
+            for values in draw:
+                found = [look.rejects for look in declared_looks(values, looks, levels=levels)]
+                most = by_hand(values, looks, levels)
+                assert found[:2] == most[:2] and found[2] <= most[2], "from the third look on less may be left over"
 
 
 @pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
@@ -158,6 +174,19 @@ def test_the_p_of_looks_is_at_most_a_level_where_that_level_rejects():
         for level in (0.001, 0.01, 0.05, 0.3, 0.8):
             assert look_again(flipped, spending(looks, level))[-1].rejects == (p <= level)
     assert np.isnan(smallest_looks_p(looks, 5))
+
+
+def test_the_p_of_looks_is_a_p_at_every_level():
+    """Over all signs of the same sizes at most a share L of the p is at most L, and more level never rejects less."""
+    rng = np.random.default_rng(11)
+    for looks in ((5, 8), (4, 6, 8)):
+        for sizes in (np.abs(rng.normal(size=8)), rng.choice([1.0, 2.0, 3.0], 8)):
+            signs = [np.array((1, *rest)) for rest in itertools.product((1, -1), repeat=7)]
+            p = np.sort([looks_p(flipped_sums(sizes * each, looks), looks) for each in signs])
+            assert (np.arange(1, len(p) + 1) / len(p) <= p * (1 + 1e-7)).all()
+        flipped, levels = flipped_sums(rng.normal(0.5, 1.0, 8), looks), np.linspace(0.005, 0.995, 100)
+        rejects = [look_again(flipped, spending(looks, level))[-1].rejects for level in levels]
+        assert rejects == sorted(rejects)
 
 
 def test_no_data_reach_a_smaller_p_than_the_e_process_says():

@@ -294,7 +294,7 @@ LOOKS: Mapping[str, str] = {
     "n": "units by then",
     "level": "of the level, how much declared looks have spent by then; missing without a plan",
     "mean": "mean difference of these units",
-    "p": "reject where it is at most the level of the whole study",
+    "p": "reject where it is at most `level`, and without a plan where it is at most the level of the whole study",
     "rejects": "whether it rejects by then, before adjustment over tests",
 }
 CURVES: Mapping[str, str] = {

@@ -194,14 +194,13 @@ def _at_looks(
     level = 1 - setup.stats.confidence
     drawn = setup.rng(f"compare looks {where}") if reached[-1] > MOST_ENUMERATED else None
     flipped = flipped_sums(differences, looks, rng=drawn, n_permutations=max(99_999, setup.stats.n_permutations))
-    floor = flipped.floor if drawn is not None else 0.0
     spent = spending(looks, level)
     steps = [{"n": each.n, "level": each.level, "mean": each.mean, "p": each.p, "rejects": each.rejects}
              for each in look_again(flipped, spent)]  # fmt: skip
     later = len(differences) - reached[-1]
     flag = f"{later} units after the look at {reached[-1]} are not used yet" if later else ""
     return _Growing(
-        smallest_looks_p(looks, reached[-1], floor), looks_p(flipped, looks), DECLARED_LOOKS, flag,
+        smallest_looks_p(looks, reached[-1], flipped.floor), looks_p(flipped, looks), DECLARED_LOOKS, flag,
         lambda confidence: looks_interval(flipped, looks, confidence),
     ), steps, reached[-1]  # fmt: skip
 

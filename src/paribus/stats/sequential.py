@@ -36,8 +36,8 @@ class Look:
         n: Pairs so far.
         level: Share of sign patterns that this look and those before it may reject together.
         mean: Mean difference of these pairs.
-        p: Share of sign patterns that earlier looks reject, or that are as extreme here: reject where it is at most
-            ``level``. It is the p-value of a study that stops here.
+        p: Share of sign patterns that earlier looks reject or may claim, or that are as extreme here: reject where it
+            is at most ``level``. It is the p-value of a study that stops here, at this level.
         rejects: Whether it is rejected at this look or was before.
     """
 
@@ -72,6 +72,9 @@ def declared_looks(
     look rejects, as many as keep the share rejected by all looks so far within the cumulative level (group-sequential
     testing with a spent level, Lan and DeMets 1983, on the enumerated permutation distribution). Under differences
     that are symmetric about 0 the chance that any look rejects is at most the last level.
+
+    Patterns are countable, so that a look often leaves a part of its level to the next. That takes only as much of it
+    as the earlier one will not claim with a little more level; else more level could reject less.
 
     Args:
         differences: Paired differences in the order in which they count, as far as there are any [n].
@@ -112,7 +115,7 @@ class FlippedSums:
         sums: By look the sum of the differences under each pattern [patterns]; the first pattern is as observed.
         counts: By look the sum of the signs, so that of ``x - mean`` the sums are ``sums - mean * counts``.
         sizes: By look the sum of the absolute differences, for the tolerance of ties.
-        floor: The smallest p that the patterns can give.
+        floor: The smallest share of patterns that there is.
     """
 
     looks: tuple[int, ...]
@@ -181,25 +184,31 @@ def look_again(flipped: FlippedSums, levels: Sequence[float], mean: float = 0.0)
     """
     alive: Bools = np.ones(len(flipped.sums[0]), bool)
     found: list[Look] = []
-    before = False
+    rejects, spent, before = False, 0.0, 0.0
+    # by how much all levels would have to grow until an earlier look rejects more
+    growth = math.inf
     every = zip(flipped.looks, levels, flipped.sums, flipped.counts, flipped.sizes, strict=False)
     for n, level, totals, counts, size in every:
         sums = np.abs(totals - mean * counts)
         tolerance = TOLERANCE * (size + n * abs(mean))
-        spent = float((~alive).mean())
-        p = spent + float((alive & (sums >= sums[0] - tolerance)).mean())
-        rejects = before or p <= level + 1e-12
+        most = growth * (level - before)
+        room = min(level - spent, most)
+        p = level - room + float((alive & (sums >= sums[0] - tolerance)).mean())
+        rejects = rejects or p <= level + 1e-12
         found.append(Look(n, level, float(totals[0] / n), min(1.0, p), rejects))
-        alive &= ~_rejected(sums, alive, level, tolerance)
-        before = rejects
+        gone, following = _rejected(sums, alive, room, tolerance)
+        if following <= most:
+            growth = min(growth, (spent + following) / level)
+        alive &= ~gone
+        spent, before = float((~alive).mean()), level
     return found
 
 
 def looks_p(flipped: FlippedSums, looks: Sequence[int]) -> float:
     """Return the smallest level that, spent over the declared looks, rejects at a look so far: a p-value.
 
-    It is at most a level exactly where :func:`declared_looks` rejects with :func:`spending` of that level, so that it
-    can be adjusted over several tests.
+    It is at most a level exactly where :func:`declared_looks` rejects with :func:`spending` of that level, as whatever
+    a level rejects every larger one does too; so it can be adjusted over several tests.
 
     Args:
         flipped: From :func:`flipped_sums`.
@@ -230,7 +239,7 @@ def smallest_looks_p(looks: Sequence[int], n: int, floor: float = 0.0) -> float:
     Args:
         looks: All declared looks.
         n: Pairs so far.
-        floor: The smallest p that drawn signs can give.
+        floor: The smallest share of patterns that there is.
 
     Example:
         >>> round(smallest_looks_p([8, 12, 24], 8), 4), round(smallest_looks_p([8, 12, 24], 12), 4)
@@ -258,10 +267,9 @@ def looks_interval(flipped: FlippedSums, looks: Sequence[int], confidence: float
         >>> bool(found.low < 2.0 < found.high), found.method
         (True, 'declared_looks')
     """
-    levels = spending(looks, 1 - confidence)
-    if levels[len(flipped.looks) - 1] < flipped.floor:
+    levels, last = spending(looks, 1 - confidence), len(flipped.looks) - 1
+    if smallest_looks_p(looks, flipped.looks[last], flipped.floor) > 1 - confidence + 1e-12:
         return Interval(math.nan, math.nan, UNREACHED)
-    last = len(flipped.looks) - 1
     middle = float(flipped.sums[last][0] / flipped.looks[last])
     spread = 2 * flipped.sizes[last] / flipped.looks[last]
     if np.ptp(np.abs(flipped.sums[last] - middle * flipped.counts[last])) <= TOLERANCE * max(spread, 1e-300):
@@ -269,18 +277,18 @@ def looks_interval(flipped: FlippedSums, looks: Sequence[int], confidence: float
     return _hull(lambda mean: look_again(flipped, levels, mean)[-1].rejects, middle, spread, 61, DECLARED_LOOKS)
 
 
-def _rejected(sums: Floats, alive: Bools, level: float, tolerance: float) -> Bools:
-    """Return the patterns that a look rejects: the largest of those alive, ties together, within the level."""
-    n = len(sums)
-    left = math.floor(level * n + 1e-9) - int((~alive).sum())
-    living = sums[alive]
-    if left <= 0 or not len(living):
-        return np.zeros(n, bool)
+def _rejected(sums: Floats, alive: Bools, room: float, tolerance: float) -> tuple[Bools, float]:
+    """Return the patterns that a look rejects, and the share that it would reject with the next ones.
+
+    They are the largest of those alive, ties together, whose share is at most ``room``.
+    """
+    living, left = sums[alive], math.floor(room * len(sums) + 1e-9)
     if left >= len(living):
-        return alive.copy()
+        return alive.copy(), math.inf
     # ties with the first one that is not rejected are not rejected either
-    place = len(living) - 1 - left
-    return np.asarray(alive & (sums > np.partition(living, place)[place] + tolerance))
+    place = len(living) - 1 - max(0, left)
+    first = np.partition(living, place)[place]
+    return alive & (sums > first + tolerance), float((alive & (sums >= first - tolerance)).mean())
 
 
 def smallest_e_p(n: int) -> float:
