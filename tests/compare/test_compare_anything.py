@@ -15,6 +15,7 @@ from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.figures.draw import draw
+from paribus.stats.few import hedges_g
 from paribus.stats.sequential import declared_looks, e_value, spending
 from paribus.stats.spec import StatsSpec
 
@@ -156,6 +157,9 @@ def test_looks_that_were_declared_test_in_the_order_of_the_seeds():
     assert steps["p"].tolist() == pytest.approx([look.p for look in expected])
     assert (row["design"], row["n"]) == ("declared_looks", 9)
     assert row["difference"] == pytest.approx((b - a)[:9].mean())
+    assert row["d_z"] == pytest.approx((b - a)[:9].mean() / (b - a)[:9].std(ddof=1))
+    assert row["hedges_g"] == pytest.approx(hedges_g(b[:9], a[:9]))
+    assert row["improvement"] == np.mean((b > a)[:9])
     assert "3 units after the look at 9 are not used yet" in row["flag"]
     assert (row["p"] <= 0.05) == expected[-1].rejects == (not row["ci_low"] <= 0 <= row["ci_high"])
     assert row["p"] >= row["smallest_p"] == pytest.approx(2**-8 / spending(looks, 1.0)[1])

@@ -17,6 +17,7 @@ from paribus.compare.outcomes import Outcome
 from paribus.errors import ExperimentError, nearest
 from paribus.results.endpoint import ANY
 from paribus.stats.bootstrap import Interval
+from paribus.stats.few import hedges_g
 from paribus.stats.improvement import improvement, paired_improvement
 from paribus.stats.sequential import (
     DECLARED_LOOKS,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from paribus.compare.compare import Compare
     from paribus.experiments.setup_runs import RunsSetup
 
+Arm = Mapping[str, float]
+"""Value by unit."""
 LOOKED = ("metric", "group", "reference", "n", "level", "mean", "p", "rejects", "ci_low", "ci_high")
 MOST_STEPS = 40
 """Of an unplanned growth the last steps that are tabulated."""
@@ -94,7 +97,7 @@ def tests_of(
             found = compare_arms(a, b, spec=setup.stats, rng=rng, yes_no=yes_no, bounds=bounds)
             if experiment.looks or experiment.anytime:
                 where = f"{metric}, {group} against {reference}"
-                found, steps = _while_growing(experiment, where, a, b, found, setup)
+                found, steps, (a, b) = _while_growing(experiment, where, a, b, found, setup)
                 looked += [{"metric": metric, "group": group, "reference": reference, **step} for step in steps]
             intervals.append(found.intervals)
             if found.missing:
@@ -126,7 +129,7 @@ def _by_unit(rows: pd.DataFrame, group: str) -> dict[str, float]:
 SIZES = ("improvement", "improvement_low", "improvement_high", "d_z")
 
 
-def _sizes(a: Mapping[str, float], b: Mapping[str, float], found: ArmComparison, setup: RunsSetup) -> dict[str, float]:
+def _sizes(a: Arm, b: Arm, found: ArmComparison, setup: RunsSetup) -> dict[str, float]:
     """Return the chance of improvement with its interval, and the paired effect size."""
     if not a or not b:
         return dict.fromkeys(SIZES, math.nan)
@@ -141,10 +144,9 @@ def _sizes(a: Mapping[str, float], b: Mapping[str, float], found: ArmComparison,
 
 
 def _while_growing(
-    experiment: Compare, where: str, a: Mapping[str, float], b: Mapping[str, float], fixed: ArmComparison,
-    setup: RunsSetup,
-) -> tuple[ArmComparison, list[dict[str, Any]]]:  # fmt: skip
-    """Return the comparison by a test that holds while units are added, and its steps.
+    experiment: Compare, where: str, a: Arm, b: Arm, fixed: ArmComparison, setup: RunsSetup,
+) -> tuple[ArmComparison, list[dict[str, Any]], tuple[Arm, Arm]]:  # fmt: skip
+    """Return the comparison by a test that holds while units are added, its steps, and the units that it rests on.
 
     Units count in the order of their numbers, never in that in which they finished.
 
@@ -162,16 +164,18 @@ def _while_growing(
         test, steps, n = _at_looks(experiment.looks, differences, setup, where)
     else:
         test, steps, n = _at_any_time(differences, setup)
-    used = shared[:n]
-    means = [float(np.mean([arm[unit] for unit in used])) if used else math.nan for arm in (a, b)]
+    used = tuple({unit: arm[unit] for unit in shared[:n]} for arm in (a, b))
+    x, y = ([*arm.values()] for arm in used)
+    means = [float(np.mean(values)) if values else math.nan for values in (x, y)]
     around = test.intervals(setup.stats.confidence)
     flag = "; ".join(part for part in (fixed.missing, test.flag) if part)
     grown = replace(
         fixed, smallest_p=test.smallest_p, design=test.design, n=n, n_reference=n, mean=means[0],
         mean_reference=means[1], difference=means[0] - means[1], ci_low=around.low, ci_high=around.high,
-        ci_method=around.method, p=test.p, p_mann_whitney=math.nan, missing=flag, intervals=test.intervals,
+        ci_method=around.method, hedges_g=hedges_g(x, y) if x else math.nan, p=test.p, p_mann_whitney=math.nan,
+        missing=flag, intervals=test.intervals,
     )  # fmt: skip
-    return grown, steps
+    return grown, steps, (used[0], used[1])
 
 
 @dataclass(frozen=True)
