@@ -142,6 +142,10 @@ def test_a_family_that_was_declared_is_adjusted_by_itself():
     tests = frames(result)["tests"].set_index("endpoint")
     assert tests["family"].to_dict() == {"score": "primary", CURVE: "exploratory"}
     assert tests.loc["score", "p_adj"] == tests.loc["score", "p"]
+    planned = frames(result)["planned"].set_index("metric")
+    assert planned["level"].tolist() == pytest.approx([0.05, 0.05]), "each is all of its family"
+    both = compared(runs(), metrics=["score"], curves=[CURVE])
+    assert frames(both)["planned"]["level"].tolist() == pytest.approx([0.025, 0.025])
     with pytest.raises(ConfigError, match="'scor' is not compared; did you mean 'score'"):
         Compare(metrics=["score"], primary=["scor"])
 

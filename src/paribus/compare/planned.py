@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare import sentences
+from paribus.compare.families import FAMILY
 from paribus.stats.planning import POWER, reach_needs, runs_needed, sd_at_most
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ def planned_table(tests: pd.DataFrame, units: pd.DataFrame, smallest_effect: flo
     """
     rows: list[dict[str, Any]] = []
     by_place = {key: part.set_index("unit")["value"] for key, part in units.groupby(["metric", "group"], sort=False)}
-    family = max(1, len(tests))
-    for _, test in tests.iterrows():
+    families = tests[FAMILY] if FAMILY in tests else pd.Series("", index=tests.index)
+    sizes = families.map(families.value_counts())
+    for size, (_, test) in zip(sizes, tests.iterrows(), strict=True):
         a, b = (by_place.get((test["endpoint"], test[name]), pd.Series(dtype=float)) for name in ("group", "reference"))
         paired = test["design"] not in (UNPAIRED, "fisher", "none")
         sd, df = _spread(a, b, paired)
-        design, level = PAIRED if paired else UNPAIRED, (1 - confidence) / family
+        design, level = PAIRED if paired else UNPAIRED, (1 - confidence) / size
         planned = sd_at_most(sd, df) if df > 0 else math.nan
         difference = float(test["difference"])
         rows.append(
