@@ -121,7 +121,7 @@ def _pairs(experiment: Compare, names: Sequence[str]) -> list[tuple[str, str]]:
     return [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
 
 
-def _by_unit(rows: pd.DataFrame, group: str) -> dict[str, float]:
+def _by_unit(rows: pd.DataFrame, group: str) -> Arm:
     chosen = rows[rows["group"] == group]
     return dict(zip(chosen["unit"].astype(str), chosen["value"].astype(float), strict=True))
 
