@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from paribus.config.check import build
 from paribus.config.science import is_stated, science
 from paribus.engine.device import DeviceSpec
 from paribus.experiments.base import Experiment
+from paribus.models.sae import SAE
 from paribus.running.contents import contents, fingerprint
 from paribus.running.identify import identify
 from paribus.running.request import Request
@@ -345,6 +347,52 @@ def request(experiment: Any, *, seed: int = 0, **nodes: Any) -> Resolved:
         if group not in given:
             given[group] = next(example(cls) for name, cls in SPECS.items() if name.startswith(f"{group}="))
     return Resolved(Request(experiment, given, {}, (), {}, seed, "peak_val", "auto"), None)
+
+
+NORMED = {"normalize_activations": "layer_norm"}
+HOOKED = {"metadata": {"hook_name": "blocks.0.hook_resid_post"}}
+PLAIN = {"architecture": "standard", "normalize_activations": "none", "apply_b_dec_to_input": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "stated", "anew"),
+    [
+        ("feature=latent", PLAIN, {"site": "layer2"}, True),
+        ("feature=latent", PLAIN, {}, False),
+        ("feature=latent", HOOKED, {}, True),
+        ("feature=latent", NORMED, {}, True),
+        ("feature=latent", None, {"site": "layer2"}, False),
+        ("factor=latent", PLAIN, {"site": "layer2"}, True),
+        ("factor=latent", PLAIN, {}, False),
+        ("factor=latent", {"rescale_acts_by_decoder_norm": True, "architecture": "topk", "k": 2}, {}, True),
+        ("factor=latent", None, {"site": "layer2"}, False),
+        ("experiment=feature_survey", PLAIN, {}, True),
+        ("experiment=feature_survey", None, {}, False),
+        ("sae", PLAIN, {}, False),
+        ("sae", HOOKED, {}, False),
+        ("sae", {"normalize_activations": "constant_norm_rescale"}, {}, True),
+        ("sae", {"normalize_activations": False}, {}, False),
+        ("sae", None, {}, False),
+    ],
+)
+def test_an_autoencoder_that_is_read_otherwise_than_before_is_another_identity(
+    name, config, stated, anew, tmp_path, monkeypatch
+):
+    """Folders had their mean over positions encoded, and normalisation passed over: such a run is not taken again."""
+    place = tmp_path / "sae"
+    if config is None:
+        place.write_bytes(b"a state dict")
+    else:
+        place.mkdir()
+        (place / "sae_weights.safetensors").write_bytes(b"weights")
+        (place / "cfg.json").write_text(json.dumps(config))
+    cls = SAE if name == "sae" else SPECS[name]
+    spec = cls(path=str(place), **stated)
+    needing = next(cls for cls in map(SPECS.get, EXPERIMENTS) if "feature" in cls.needs)
+    asked = request(spec) if isinstance(spec, Experiment) else request(example(needing), feature=spec)
+    now = identify(asked)
+    monkeypatch.setattr(cls, "fingerprint", Spec.fingerprint)
+    assert (identify(asked) != now) is anew
 
 
 EXPERIMENTS = [name for name, cls in SPECS.items() if issubclass(cls, Experiment)]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, Experiment, Recorder
 from paribus.experiments.suiting import refuse_said
-from paribus.models.sae import sae_files
+from paribus.models.sae import read_anew, sae_files
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
 from paribus.spec import field
@@ -95,6 +95,10 @@ class FeatureSurvey(Experiment):
     def input_files(self) -> Mapping[str, Path]:
         """Return the file of the autoencoder, or the two of a SAELens folder."""
         return {} if self.path is None else sae_files(self.path)
+
+    def fingerprint(self) -> str:
+        """Return how a SAELens folder is read, where that is not as it always was."""
+        return read_anew(self.path, several=True)
 
     def suits(self, subject: str) -> None:
         """Refuse fields that say nothing on data of this kind.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.measure.binding import Binding, FactorSpec
-from paribus.models.sae import sae_files
+from paribus.models.sae import read_anew, sae_files
 from paribus.spec import field
 
 if TYPE_CHECKING:
@@ -168,6 +168,10 @@ class Latent(NetworkFactor, kind="factor/latent"):
     def input_files(self) -> Mapping[str, Path]:
         """Return the file, or the two of a SAELens folder."""
         return {} if self.path is None else sae_files(self.path)
+
+    def fingerprint(self) -> str:
+        """Return how a SAELens folder is read, where that is not as it always was."""
+        return read_anew(self.path, several=None if self.site is None else True)
 
 
 @dataclass(frozen=True)

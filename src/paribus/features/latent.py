@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.models.sae import sae_files
+from paribus.models.sae import read_anew, sae_files
 from paribus.spec import Spec, field
 
 if TYPE_CHECKING:
@@ -51,3 +51,7 @@ class Latent(Spec, kind="feature/latent"):
     def input_files(self) -> Mapping[str, Path]:
         """Return the file, or the two of a SAELens folder."""
         return {} if self.path is None else sae_files(self.path)
+
+    def fingerprint(self) -> str:
+        """Return how a SAELens folder is read, where that is not as it always was."""
+        return read_anew(self.path, several=None if self.site is None else True)

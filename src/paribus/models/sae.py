@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from paribus.spec import Spec, field, path_of
 
@@ -49,6 +50,10 @@ class SAE(Spec, kind="model/sae"):
         """Return the file, or the two of a SAELens folder."""
         return {} if self.path is None else sae_files(self.path)
 
+    def fingerprint(self) -> str:
+        """Return how a SAELens folder is read, where that is not as it always was."""
+        return read_anew(self.path, several=False)
+
 
 def sae_files(path: str | Path) -> dict[str, Path]:
     """Return the files that an autoencoder is read from: the state dict, or weights and settings of a folder."""
@@ -56,3 +61,37 @@ def sae_files(path: str | Path) -> dict[str, Path]:
     if not place.is_dir():
         return {"sae": place}
     return {"sae_weights": place / LENS_WEIGHTS, "sae_settings": place / LENS_CONFIG}
+
+
+def read_anew(path: str | Path | None, *, several: bool | None) -> str:
+    """Return what of a SAELens folder is read otherwise than it once was; empty where its numbers are the same.
+
+    Once the mean over positions was encoded, the folder's hook named no place, and settings that bring inputs or
+    activations to another size were passed over. A run from then must not pass for one of today.
+
+    Args:
+        path: A state dict or a folder; None: nothing is read.
+        several: Whether the place may have several positions, which only the loaded network tells; None: where the
+            folder itself names the place.
+    """
+    config = None if path is None else _settings(path_of(path) / LENS_CONFIG)
+    if config is None:
+        return ""
+    metadata = config.get("metadata")
+    about = {**config, **metadata} if isinstance(metadata, dict) else config
+    if several is None:
+        several = bool(about.get("hook_name") or about.get("hook_point"))
+    sized = config.get("normalize_activations") not in (None, False, "none")
+    scaled = any(config.get(name) is True for name in ("rescale_acts_by_decoder_norm", "finetuning_scaling_factor"))
+    null = any(name in config and config[name] is None for name in ("apply_b_dec_to_input", "activation_fn"))
+    found = {"positions": several, "inputs": sized, "activations": scaled, "defaults": null}
+    return "+".join(name for name, is_so in found.items() if is_so)
+
+
+def _settings(path: Path) -> dict[str, Any] | None:
+    """Return the settings of a folder; None where they cannot be read, which loading them says."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

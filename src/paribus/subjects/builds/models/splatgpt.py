@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import CheckpointError, ConfigError
-from paribus.models.sae import sae_files
+from paribus.models.sae import read_anew, sae_files
 from paribus.spec import Spec, field, path_of
 from paribus.subjects.builds.models.set_model import SetModel
 
@@ -89,6 +89,10 @@ class SplatGPT(Spec, kind="model/splatgpt"):
             found["params"] = self.params_file()
         file = self.sae_file()
         return found if file is None else {**found, **sae_files(file)}
+
+    def fingerprint(self) -> str:
+        """Return how a SAELens folder is read, where that is not as it always was."""
+        return read_anew(self.sae, several=False)
 
     def params_file(self) -> Path:
         """Return the file of the sizes; it may be missing."""
