@@ -68,6 +68,19 @@ def test_unrelated_autoencoders_are_no_better_than_random_ones(planted):
     assert found.correlation.mean() < np.percentile(found.random_correlation, 97.5)
 
 
+def test_unrelated_latents_that_fire_seldom_are_beyond_random_ones_at_the_rate_of_the_bound():
+    beyond = []
+    for seed in range(6):
+        draw = torch.Generator().manual_seed(seed)
+        one, other = (random_sae(D, 40, draw) for _ in range(2))
+        with torch.no_grad():
+            for sae in (one, other):
+                sae.encoder.bias.fill_(-2.0)
+        found = match_latents(one, other, torch.randn(N, D, generator=draw), generator=draw, n_random=8)
+        beyond.append(found.beyond_random)
+    assert np.concatenate(beyond).mean() < 0.1, "2.5 % expected; a third and more where random ones fire half the time"
+
+
 def test_latents_that_never_fire_are_left_out_and_contexts_must_agree(planted):
     sae, vectors, order = planted
     silent = shuffled(sae, torch.arange(F))

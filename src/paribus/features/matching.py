@@ -10,7 +10,7 @@ from torch import Tensor
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
-from paribus.models.autoencoders import random_sae
+from paribus.models.autoencoders import random_alike
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.stats.matching import Matching, correlations, cosines, match
 
@@ -29,8 +29,8 @@ class LatentMatches:
         cosine: Cosine of what the two write ``[k]``; NaN for none, and between models, whose channels are not the same.
         by_activation: The one that fires most alike on the same contexts, one to one ``[k]``; -1: none.
         correlation: Correlation of the two activations over the contexts ``[k]``.
-        random_cosine: Cosines of matches with autoencoders of random weights ``[draws, k]``: what a match is worth.
-        random_correlation: Correlations of such matches ``[draws, k]``.
+        random_cosine: Cosines of matches with random latents that fire as often as those of the second ``[draws, k]``.
+        random_correlation: Correlations of such matches ``[draws, k]``: what a match is worth.
     """
 
     latent: Ints
@@ -70,7 +70,7 @@ def match_latents(
         first: An autoencoder.
         second: Another one: of the same place (another seed), or of another model.
         vectors: What the first reads on some contexts ``[n, d]``.
-        generator: Draws the random autoencoders, which have as many latents as the second.
+        generator: Draws the random autoencoders, whose latents are as many as fire in the second, and fire as often.
         other_vectors: What the second reads on the same contexts ``[n, d']``, in that order; None: the same vectors.
         n_random: Random autoencoders.
 
@@ -96,14 +96,13 @@ def match_latents(
     written = match(cosines(writes, _columns(second)[others])) if same_place else None
     random_cosine = np.full((n_random, len(own)), np.nan)
     random_correlation = np.full((n_random, len(own)), np.nan)
+    rates = torch.from_numpy((g[others] > 0).mean(1))
     for k in range(n_random):
-        drawn = random_sae(second.width, second.n_features, generator).to(second.encoder.weight)
-        h = _activations(drawn, beside)
-        some = np.flatnonzero(h.max(1) > 0)[:MOST]
-        found = match(correlations(f[own], h[some]))
+        drawn = random_alike(second, beside, rates, generator)
+        found = match(correlations(f[own], _activations(drawn, beside)))
         random_correlation[k, found.first] = found.value
         if same_place:
-            found = match(cosines(writes, _columns(drawn)[some]))
+            found = match(cosines(writes, _columns(drawn)))
             random_cosine[k, found.first] = found.value
     by_activation, correlation = _placed(len(own), matched, others)
     by_decoder, cosine = _placed(len(own), written, others)

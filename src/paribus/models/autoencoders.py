@@ -55,6 +55,44 @@ def random_sae(
     return sae.eval()
 
 
+def random_alike(
+    sae: SparseAutoencoder, vectors: torch.Tensor, rates: torch.Tensor, generator: torch.Generator
+) -> SparseAutoencoder:
+    """Return latents with random unit rows, encoder and decoder tied, and biases that let each fire at a given rate.
+
+    Latents that fire often and latents that fire seldom look alike by chance to another extent, so that what is
+    compared with random ones is compared with ones of its own rate.
+
+    Args:
+        sae: A real one, whose way of bringing inputs to a common size they share.
+        vectors: Vectors ``[m, d]`` that the rates are of.
+        rates: How often each is to fire ``[n]``, a share.
+        generator: Draws the rows.
+
+    Example:
+        >>> import torch
+        >>> draw = torch.Generator().manual_seed(0)
+        >>> vectors = torch.randn(200, 8, generator=draw)
+        >>> made = random_alike(SparseAutoencoder(8, 32), vectors, torch.tensor([0.1, 0.5]), draw)
+        >>> [round(float(one), 2) for one in (made.encode(vectors)[0] > 0).double().mean(0)]
+        [0.1, 0.5]
+    """
+    rows = torch.nn.functional.normalize(torch.randn(len(rates), sae.width, generator=generator), dim=1)
+    made = SparseAutoencoder(sae.width, len(rates), center_input=False, unit_norm=False, normalise=sae.normalise)
+    with torch.no_grad():
+        made.encoder.weight.copy_(rows)
+        made.decoder.weight.copy_(rows.T)
+        made.encoder.bias.zero_()
+        made.decoder_bias.zero_()
+        made = made.to(sae.encoder.weight).eval()
+        projected = made.preactivation(vectors.to(sae.encoder.weight)).double()
+        for rate in rates.unique().tolist():
+            some = (rates == rate).to(projected.device)
+            bound = torch.quantile(projected[:, some], min(max(1.0 - rate, 0.0), 1.0), dim=0)
+            made.encoder.bias[some] = -bound.to(made.encoder.bias)
+    return made
+
+
 def load_sae(path: str | Path, *, clamp: float | None, width: int | None = None) -> SparseAutoencoder:
     """Read an autoencoder from a state dict file or a SAELens folder.
 

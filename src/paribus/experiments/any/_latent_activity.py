@@ -13,6 +13,7 @@ from paribus.arrays import Floats, Ints
 from paribus.features.columns import Latents
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
+from paribus.models.autoencoders import random_alike
 from paribus.models.nets.sae import SparseAutoencoder
 
 MOST_VALUES = 1 << 22
@@ -127,25 +128,16 @@ class RandomLatents:
 def random_latents(
     sae: SparseAutoencoder, vectors: Tensor, rate: float, n: int, generator: torch.Generator
 ) -> RandomLatents:
-    """Return latents of autoencoders with random unit rows, encoder and decoder tied, and biases that give a rate.
+    """Return random latents that fire at a rate (:func:`paribus.models.autoencoders.random_alike`), and how strongly.
 
     Args:
-        sae: The real one, whose way of bringing inputs to a common size they share.
+        sae: The real one.
         vectors: Vectors ``[m, d]`` that the rate is of.
         rate: How often each is to fire.
         n: How many.
         generator: Draws the rows.
     """
-    rows = torch.nn.functional.normalize(torch.randn(n, sae.width, generator=generator), dim=1)
-    made = SparseAutoencoder(sae.width, n, center_input=False, unit_norm=False, normalise=sae.normalise)
+    made = random_alike(sae, vectors, torch.full((n,), rate, dtype=torch.float64), generator)
     with torch.no_grad():
-        made.encoder.weight.copy_(rows)
-        made.decoder.weight.copy_(rows.T)
-        made.encoder.bias.zero_()
-        made.decoder_bias.zero_()
-        made = made.to(sae.encoder.weight).eval()
-        projected = made.preactivation(vectors.to(sae.encoder.weight))
-        bound = torch.quantile(projected.double(), min(max(1.0 - rate, 0.0), 1.0), dim=0)
-        made.encoder.bias.copy_(-bound)
         f = made.encode(vectors.to(sae.encoder.weight))[0].double()
     return RandomLatents(Latents(made), f.mean(0).cpu().numpy(), f.amax(0).cpu().numpy())
