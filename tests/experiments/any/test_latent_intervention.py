@@ -11,13 +11,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from paribus.errors import ConfigError
-from paribus.experiments.any._latent_activity import random_latents
+from paribus.experiments.any._latent_activity import activity, random_latents
 from paribus.experiments.any._latent_intervention import SILENT
 from paribus.experiments.any.latent_intervention import DIRECTIONS, LIKE, RANDOM, LatentIntervention
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.latent import Latent
 from paribus.measure import ArraySubject, Contexts
+from paribus.measure.executor import Executor
+from paribus.measure.place import Place
 from paribus.models.autoencoders import load_sae
 from paribus.models.nets.sae import identity_autoencoder
 from paribus.stats.spec import StatsSpec
@@ -133,6 +135,7 @@ def test_effects_equal_a_loop_that_decodes_and_keeps_the_error(data, tmp_path, a
     largest = float(active[counts[fit] > 0].max())
     assert frame["value"].to_dict() == pytest.approx({"zero": 0, "mean": mean, "max": largest, "1.5": 1.5}, abs=1e-5)
     assert frame["activation"].iloc[0] == pytest.approx(float((here * weights[reported]).sum(1).mean()), abs=1e-5)
+    assert frame.loc["zero", "change"] == pytest.approx(frame.loc["zero", "activation"], abs=1e-6), "padding or not"
     fires = (here > 0).float()
     assert frame["firing_rate"].iloc[0] == pytest.approx(float((fires * weights[reported]).sum(1).mean()), abs=1e-6)
     for name, row in frame.iterrows():
@@ -143,6 +146,19 @@ def test_effects_equal_a_loop_that_decodes_and_keeps_the_error(data, tmp_path, a
     assert doses[1.0] == pytest.approx(frame.loc["max", "mean_delta"]) and doses[0.0] == frame.loc["zero", "mean_delta"]
     beside = recorder.tables["nulls"].frame
     assert set(beside["null"]) == {LIKE, DIRECTIONS, RANDOM} and (beside["n_draws"] == 8).all()
+
+
+def test_what_is_encoded_again_is_of_all_contexts_whatever_the_batches(data, tmp_path):
+    sae, place = folder(tmp_path, "standard", "none"), Place.parse("site")
+    found = [
+        activity(sae, Executor(Stream(), TokenSubject(data), batch_limit=limit), place, rows, rng(), most)
+        for limit, rows, most in ((512, N, 30), (5, N, 30), (512, 2 * N, 10), (7, 2 * N, 10), (512, N, 4096))
+        for rows, rng in [(np.arange(rows), lambda: np.random.default_rng(0))]
+    ]
+    for one, other in (found[:2], found[2:4]):
+        assert torch.allclose(one.kept, other.kept) and torch.equal(one.weight, other.weight)
+    assert [len(one.kept) for one in found[::2]] == [2 * N, 10, int(data.mask[:N, 1:].sum())]
+    assert torch.allclose(found[4].weight.sum() * (1 / 3), torch.tensor(float(N), dtype=torch.float64))
 
 
 def test_one_position_at_a_time_and_a_later_one_that_cannot_matter(data, tmp_path):

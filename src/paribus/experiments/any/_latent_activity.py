@@ -19,7 +19,7 @@ from paribus.models.nets.sae import SparseAutoencoder
 MOST_VALUES = 1 << 22
 """Activations that are held at once."""
 MOST_KEPT = 4096
-"""Vectors that are kept, drawn among all positions that count."""
+"""About how many vectors are kept, drawn among all positions that count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,15 +30,15 @@ class Activity:
         rate: How often each fires ``[F]``: the mean over contexts of the share of positions.
         mean: Mean activation ``[F]``.
         top: Largest activation ``[F]``.
-        kept: Some of the vectors ``[m, d]``, each position as likely as it counts.
-        n_positions: Positions of a context.
+        kept: Some of the vectors ``[m, d]``: the same whatever batches they come in.
+        weight: How much each counts ``[m]``, the largest 1: every context alike.
     """
 
     rate: Floats
     mean: Floats
     top: Floats
     kept: Tensor
-    n_positions: int
+    weight: Tensor
 
     def like(self, latent: int) -> Ints:
         """Return the other latents that fire at all, those that fire about as often first."""
@@ -48,7 +48,12 @@ class Activity:
 
 
 def activity(
-    sae: SparseAutoencoder, executor: Executor, place: Place, rows: Ints, rng: np.random.Generator
+    sae: SparseAutoencoder,
+    executor: Executor,
+    place: Place,
+    rows: Ints,
+    rng: np.random.Generator,
+    most_kept: int = MOST_KEPT,
 ) -> Activity:
     """Return how active all latents are on contexts ``rows`` at a place.
 
@@ -58,14 +63,19 @@ def activity(
         place: Where it reads, and at which positions.
         rows: Which contexts.
         rng: Draws the vectors that are kept.
+        most_kept: About how many these are.
 
     Raises:
         ConfigError: If the place names positions that are not there.
     """
     sums = np.zeros((2, sae.n_features))
     top = np.zeros(sae.n_features)
-    kept: list[tuple[Tensor, Floats]] = []
-    sizes: list[int] = []
+    kept: dict[int, tuple[Tensor, Tensor]] = {}
+    of_each = -(-most_kept // len(rows))
+    own = rng.integers(2**63, size=len(rows))
+    chosen = np.ones(len(rows), bool)
+    if len(rows) > most_kept:
+        chosen[rng.choice(len(rows), len(rows) - most_kept, replace=False)] = False
 
     def visit(batch: slice, h: Tensor, weight: Tensor) -> None:
         h, weight = _at(place, h, weight, rows[batch])
@@ -78,15 +88,19 @@ def activity(
             found[0] += (weighed @ (f > 0).to(f)).double().cpu().numpy()
             found[1] += (weighed @ f).double().cpu().numpy()
             np.maximum(largest, f.amax(0).double().cpu().numpy(), out=largest)
-        some = _drawn(counts.double().cpu().numpy(), -(-MOST_KEPT * len(h) // len(rows)), rng)
+        beside = weight.double().cpu().numpy()
+        stands_for = np.zeros_like(beside)
+        for row in np.flatnonzero(chosen[batch]).tolist():
+            some, each = _drawn(beside[row], of_each, int(own[batch][row]))
+            stands_for[row, some] = each
+        drawn = torch.from_numpy(stands_for)
         sums[:] += found
         np.maximum(top, largest, out=top)
-        kept.append((vectors[some].cpu(), counts[some].cpu().numpy()))
-        sizes.append(h.shape[1])
+        kept[batch.start] = (h[(drawn > 0).to(h.device)].cpu(), drawn[drawn > 0])
 
     executor.visit_positions(executor.subject.cells(rows), str(place.site), visit)
-    vectors = torch.cat([part for part, _ in kept])
-    return Activity(sums[0] / len(rows), sums[1] / len(rows), top, vectors, sizes[0])
+    vectors, shares = (torch.cat([kept[start][one] for start in sorted(kept)]) for one in (0, 1))
+    return Activity(sums[0] / len(rows), sums[1] / len(rows), top, vectors, shares / shares.max())
 
 
 def pieces(vectors: Tensor, counts: Tensor, width: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -104,10 +118,13 @@ def _at(place: Place, h: Tensor, weight: Tensor, columns: Ints) -> tuple[Tensor,
     return h, h.new_full(h.shape[:2], 1.0 / h.shape[1])
 
 
-def _drawn(counts: Floats, n: int, rng: np.random.Generator) -> Ints:
-    if len(counts) <= n:
-        return np.arange(len(counts))
-    return np.sort(rng.choice(len(counts), n, replace=False, p=counts / counts.sum()))
+def _drawn(counts: Floats, n: int, seed: int) -> tuple[Ints, Floats]:
+    """Return ``n`` positions of a context, each as likely as it counts, and what each stands for; all if not more."""
+    there = np.flatnonzero(counts > 0)
+    if len(there) <= n:
+        return there, counts[there]
+    some = np.random.default_rng(seed).choice(len(counts), n, replace=False, p=counts / counts.sum())
+    return np.sort(some), np.full(n, 1.0 / n)
 
 
 @dataclass(frozen=True, eq=False)

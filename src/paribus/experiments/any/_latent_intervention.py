@@ -40,7 +40,7 @@ SILENT = "changes nothing here: it has this value wherever a position counts"
 DOSES_DRAWN = 50
 """The most draws of the null of a dose-response."""
 MOST_ENCODED = 2000
-"""Vectors that are encoded again after an edit."""
+"""About how many vectors are encoded again after an edit."""
 COLUMNS = {
     "latent": "number of the latent",
     "pos": "positions at which it is set; all: every one",
@@ -228,10 +228,13 @@ class _Measuring:
         self.found = found
         self.sae = found.columns.sae
         self.places = _places(experiment, found, at.executor)
+        rng = setup.rng
         with torch.inference_mode():
-            self.fit = activity(self.sae, at.executor, found.place, rows.fit, setup.rng("latent_vectors"))
+            self.fit = activity(self.sae, at.executor, found.place, rows.fit, rng("latent_vectors"))
             self.reported = {
-                place: activity(self.sae, at.executor, place, rows.reported, setup.rng("latent_vectors_reported"))
+                place: activity(
+                    self.sae, at.executor, place, rows.reported, rng("latent_vectors_reported"), MOST_ENCODED
+                )
                 for place in self.places
             }
 
@@ -309,7 +312,7 @@ class _Measuring:
 
     def _row(self, latent: int, level: LatentLevel) -> dict[str, Any]:
         seen = self.reported[level.place]
-        again = encoded_again(self.sae, latent, level.value, seen.kept[:MOST_ENCODED], self.at.executor.rounding)
+        again = encoded_again(self.sae, latent, level.value, seen.kept, seen.weight, self.at.executor.rounding)
         return {
             "level": level.label,
             "latent": latent,
@@ -394,7 +397,9 @@ def _trended(latent: int, found: Trend | None) -> dict[str, Any]:
     return {**row, "trend_rho": found.rho, "trend_p": found.p, "trend_p_method": found.method}
 
 
-def encoded_again(sae: Any, latent: int, value: float, vectors: torch.Tensor, rounding: float) -> dict[str, float]:
+def encoded_again(
+    sae: Any, latent: int, value: float, vectors: torch.Tensor, weight: torch.Tensor, rounding: float
+) -> dict[str, float]:
     """Return what the autoencoder sees in vectors ``[m, d]`` in which a latent was set.
 
     Args:
@@ -402,6 +407,7 @@ def encoded_again(sae: Any, latent: int, value: float, vectors: torch.Tensor, ro
         latent: The latent.
         value: What it is set to.
         vectors: Vectors before the edit.
+        weight: How much each counts ``[m]``.
         rounding: What equal activations may differ by, relative to the largest.
 
     Returns:
@@ -410,17 +416,18 @@ def encoded_again(sae: Any, latent: int, value: float, vectors: torch.Tensor, ro
     edit = Latents(sae).setter(latent, value)
     change, again, off, moved = 0.0, 0.0, 0.0, 0.0
     with torch.inference_mode():
-        for part, _ in pieces(vectors, vectors[:, 0], sae.n_features):
+        for part, counts in pieces(vectors, weight, sae.n_features):
             x = part.to(sae.encoder.weight)
             before, after = sae.encode(x)[0], sae.encode(edit.forward(x))[0]
             different = (after - before).abs().double()
             different[different <= rounding * float(before.abs().max().clamp_min(after.abs().max()))] = 0.0
-            change += float((value - before[:, latent]).abs().double().sum())
-            again += float(after[:, latent].double().sum())
+            counts = counts.to(different)
+            change += float(counts @ (value - before[:, latent]).abs().double())
+            again += float(counts @ after[:, latent].double())
             different[:, latent] = 0.0
-            off += float(different.sum())
-            moved += float((different > 0).sum())
-    n = len(vectors)
+            off += float(counts @ different.sum(1))
+            moved += float(counts @ (different > 0).double().sum(1))
+    n = float(weight.sum())
     return {
         "change": change / n,
         "reencoded": again / n,

@@ -126,7 +126,6 @@ class Firing:
         top: Contexts in which each peaks highest ``[F, k]``, the highest first.
         peaks: The activation there ``[F, k]``.
         where: The position ``[F, k]``.
-        n_positions: Positions of a context.
     """
 
     rate: Floats
