@@ -86,7 +86,7 @@ def random_alike(
         made.decoder_bias.zero_()
         made = made.to(sae.encoder.weight).eval()
         projected = made.preactivation(vectors.to(sae.encoder.weight)).double()
-        for rate in rates.unique().tolist():
+        for rate in sorted(set(rates.tolist())):
             some = (rates == rate).to(projected.device)
             bound = torch.quantile(projected[:, some], min(max(1.0 - rate, 0.0), 1.0), dim=0)
             made.encoder.bias[some] = -bound.to(made.encoder.bias)

@@ -82,8 +82,11 @@ def read_anew(path: str | Path | None, *, several: bool | None) -> str:
     if several is None:
         several = bool(about.get("hook_name") or about.get("hook_point"))
     sized = config.get("normalize_activations") not in (None, False, "none")
-    scaled = any(config.get(name) is True for name in ("rescale_acts_by_decoder_norm", "finetuning_scaling_factor"))
-    null = any(name in config and config[name] is None for name in ("apply_b_dec_to_input", "activation_fn"))
+    functions = [config.get(name) for name in ("architecture", "activation_fn", "activation_fn_str")]
+    rescaled = config.get("rescale_acts_by_decoder_norm") is True and "topk" in functions
+    scaled = rescaled or config.get("finetuning_scaling_factor") is True
+    hidden = config.get("activation_fn", "") is None and functions[2] == "topk"
+    null = hidden or config.get("apply_b_dec_to_input", True) is None
     found = {"positions": several, "inputs": sized, "activations": scaled, "defaults": null}
     return "+".join(name for name, is_so in found.items() if is_so)
 
