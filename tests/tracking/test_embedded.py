@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, DataError
 from paribus.tracking import embedded, local
 from paribus.tracking._mlflow import MlflowException
 from paribus.tracking.query import runs_frame
@@ -138,3 +140,60 @@ def test_what_a_killed_process_left_half_written_is_taken_back(tracked_workdir):
     assert (tracked_workdir / f"{local.DATABASE}-journal").stat().st_size > 0
     assert [run.name for run in store.runs()] == ["whole"]
     assert [run.name for run in run_states(TrackingSpec(experiment="killed"))] == ["whole"]
+
+
+STILL_WRITING = KILLED_WHILE_IT_WROTE.replace(
+    "os._exit(9)",
+    'print("begun", flush=True)\nsys.stdin.readline()\nconnection.execute("commit")',
+)
+
+
+def test_the_journal_of_a_process_that_is_writing_is_left_alone(tracked_workdir, monkeypatch):
+    """Its changes are on disk in part; a look neither shows them nor takes them back."""
+    monkeypatch.setattr(embedded, "WAIT_SECONDS", 0.2)
+    store = open_store(TrackingSpec(experiment="writing"))
+    store.start("whole", folder=tracked_workdir / "out").finish("FINISHED")
+    command = [sys.executable, "-c", STILL_WRITING, local.DATABASE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout.readline() == "begun\n"
+        journal = (tracked_workdir / f"{local.DATABASE}-journal").read_bytes()
+        assert journal
+        with pytest.raises(DataError, match="locked"):
+            store.runs()
+        assert (tracked_workdir / f"{local.DATABASE}-journal").read_bytes() == journal
+        writer.communicate("\n", timeout=30)
+    assert writer.returncode == 0
+    assert [run.name for run in store.runs()] == ["half"]
+
+
+def test_the_journal_of_a_database_that_is_gone_is_not_played_into_the_next(tracked_workdir):
+    with closing(sqlite3.connect(local.DATABASE)) as connection, connection:
+        tag = "insert into experiment_tags (experiment_id, key, value) values (0, ?, ?)"
+        connection.executemany(tag, [(f"tag {number}", "old") for number in range(500)])
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_WROTE, local.DATABASE], check=False)
+    (tracked_workdir / local.DATABASE).unlink()
+    store = open_store(TrackingSpec(experiment="next"))
+    store.start("first", folder=tracked_workdir / "out").finish("FINISHED")
+    assert [run.name for run in store.runs(everywhere=True)] == ["first"]
+    with embedded.opened(tracked_workdir / local.DATABASE) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+        assert connection.execute("select count(*) from experiment_tags where value = 'old'").fetchone() == (0,)
+    assert (tracked_workdir / f"{local.DATABASE}.gone-journal").is_file()
+
+
+def test_a_copy_is_the_database_at_one_moment(tracked_workdir):
+    store = open_store(TrackingSpec(experiment="copied"))
+    store.start("whole", folder=tracked_workdir / "out").finish("FINISHED")
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_WROTE, local.DATABASE], check=False)
+    embedded.copy_database(tracked_workdir / local.DATABASE, tracked_workdir / "copy.db")
+    with embedded.opened(tracked_workdir / "copy.db") as connection:
+        assert connection.execute("select name from runs").fetchall() == [("whole",)]
+
+
+def test_nothing_is_written_by_looking(tracked_workdir):
+    open_store(TrackingSpec(experiment="looked at")).start("one", folder=tracked_workdir / "out")
+    with (
+        pytest.raises(DataError, match="readonly"),
+        embedded.opened(tracked_workdir / local.DATABASE) as connection,
+    ):
+        connection.execute("update runs set name = 'two'")

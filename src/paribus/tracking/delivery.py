@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from paribus.errors import DataError
 from paribus.results.files import RESULT_FILE
 from paribus.tracking import _mlflow, server
 from paribus.tracking.artifacts import local_path
+from paribus.tracking.embedded import opened
 from paribus.tracking.heartbeat import close, sign_of_life
 from paribus.tracking.kept import ONCE_TAG, PARENT_TAG, SPOOLED_TAG
 from paribus.tracking.ledger import LedgerClaims
@@ -113,11 +110,8 @@ def waiting(spool: Spool) -> int:
         return 0  # the process that made it was killed before it had a database
     query = "select count(*) from runs where lifecycle_stage = 'active' "
     query += "and run_uuid not in (select run_uuid from tags where key = ?)"
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=20.0)) as connection:
-            return int(connection.execute(query, (DELIVERED_TAG,)).fetchone()[0])
-    except sqlite3.Error as error:
-        raise DataError(f"{database}: cannot be read ({error})") from None
+    with opened(database) as connection:
+        return int(connection.execute(query, (DELIVERED_TAG,)).fetchone()[0])
 
 
 class _Delivery:

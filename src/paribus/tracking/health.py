@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 import time
 from collections import defaultdict
@@ -19,6 +18,7 @@ from paribus.results.schema import Artifact
 from paribus.tracking import heartbeat, local
 from paribus.tracking.artifacts import inside, local_path
 from paribus.tracking.delivery import waiting
+from paribus.tracking.embedded import copy_database
 from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.ledger import END, ledgers, read_holder
 from paribus.tracking.life_mark import life_mark
@@ -121,7 +121,7 @@ def _migrate(path: Path) -> str:
 
         schema: Any = utils
         kept = _beside(path, "before_mend")
-        shutil.copy2(path, kept)
+        copy_database(path, kept)
         engine = schema.create_sqlalchemy_engine(f"sqlite:///{path.resolve()}")
         schema._upgrade_db(engine)
         engine.dispose()
@@ -132,6 +132,7 @@ def _set_aside(path: Path) -> str:
     with local.locked(path.parent):
         aside = _beside(path, "set_aside")
         path.rename(aside)
+        local.set_journal_aside(path, aside)
     return f"moved to {aside.name}; the next run makes a new store"
 
 

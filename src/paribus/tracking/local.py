@@ -77,6 +77,7 @@ def prepare(folder: Path) -> str:
     uri = database_uri(folder)
     refuse_file_store(folder)
     try:
+        usable(folder / DATABASE)  # before the lock is made: what is refused leaves nothing
         with locked(folder):
             if not usable(folder / DATABASE):
                 _create(folder)
@@ -152,7 +153,20 @@ def _create(folder: Path) -> None:
             said = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             raise DataError(f"{folder}: no store of runs can be made here ({said}); use tracking.folder=...") from None
         store.engine.dispose()
+    set_journal_aside(folder / DATABASE, folder / f"{DATABASE}.gone")
     os.replace(partial, folder / DATABASE)
+
+
+def set_journal_aside(path: Path, of: Path) -> None:
+    """Give the journal of a database that is gone the name of that one; sqlite would play it into the next.
+
+    Args:
+        path: Where the database was.
+        of: Where it is now.
+    """
+    journal = path.with_name(f"{path.name}-journal")
+    if journal.exists():
+        os.replace(journal, of.with_name(f"{of.name}-journal"))
 
 
 def moved_from(folder: Path) -> Path | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from paribus.errors import DataError
+from paribus.tracking.embedded import copy_database
 from paribus.tracking.local import DATABASE, FOLDER_TAG, OLD_FOLDER_TAG, locked, moved_from
 
 COLUMNS = (
@@ -36,7 +36,7 @@ def relocate(folder: Path) -> int:
     with locked(folder):
         while (old := moved_from(folder)) is not None:
             if changed == 0:
-                shutil.copy2(database, database.with_name(DATABASE + ".before_relocate"))
+                copy_database(database, database.with_name(DATABASE + ".before_relocate"))
             rewritten = _rewrite(database, old, folder.resolve())
             if rewritten == 0:
                 raise DataError(f"{database}: paths under {old} could not be rewritten")

@@ -7,13 +7,13 @@ Without one the list shows times and sources only. The UI offers them under "Vie
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from paribus.tracking.embedded import opened
 
 if TYPE_CHECKING:
     from paribus.tracking.groups import Groups
@@ -238,6 +238,9 @@ def addresses(database: Path, base: str) -> list[Address]:
     Args:
         database: Path of an embedded store's database, which is only read, without MLflow.
         base: Where the UI is, e.g. ``http://127.0.0.1:5000``.
+
+    Raises:
+        DataError: If the database is not readable.
     """
     query = (
         "select e.experiment_id, e.name, exists(select 1 from experiment_tags t "
@@ -247,7 +250,7 @@ def addresses(database: Path, base: str) -> list[Address]:
         "where e.lifecycle_stage = 'active' and r.lifecycle_stage = 'active' "
         "group by e.experiment_id order by max(r.start_time) desc"
     )
-    with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=20.0)) as connection:
+    with opened(database) as connection:
         rows = connection.execute(query, (f"{VIEW_TAG}{RUNS}",)).fetchall()
         shared = connection.execute(
             "select experiment_id, key, value from experiment_tags where key like ?", (f"{VIEW_TAG}{RUNS}%",)
