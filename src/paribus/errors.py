@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
 FULL_ERROR = "PARIBUS_FULL_ERROR"
 """Environment variable: where it is set, an error that nobody foresaw comes out with its traceback, not as one line."""
+_LONG_WORD = re.compile(r"\S{400,}")
 
 
 class ParibusError(Exception):
@@ -74,6 +76,22 @@ class DivergedError(ExperimentError):
         >>> isinstance(DivergedError("the loss became nan in epoch 3"), ExperimentError)
         True
     """
+
+
+def one_line(text: str) -> str:
+    """Return a message on one line; a word in it that no line has room for is shown by its beginning and its end.
+
+    Example:
+        >>> one_line("first\\n  second")
+        'first second'
+        >>> one_line("x" * 5000)[-40:]
+        'xxx...(5000 characters)...xxxxxxxxxxxxxx'
+    """
+    return _LONG_WORD.sub(lambda found: _cut(found[0]), " ".join(text.split()))
+
+
+def _cut(word: str) -> str:
+    return f"{word[:200]}...({len(word)} characters)...{word[-14:]}"
 
 
 def said(error: BaseException) -> str:

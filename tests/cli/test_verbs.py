@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -125,11 +127,13 @@ def test_show_prints_the_rows_of_one_feature(here, capsys):
         (["runs", "tracking.kind=nope"], "tracking.kind"),
         (["ui", "--port", "0"], "--port"),
         (["list", "--config-dir", "nowhere"], "no such folder"),
+        (["list", "x" * 5000], "(5003 characters)"),
+        (["plan", "x" * 5000], "(5001 characters)"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(here, capsys, words, part):
     text = output(capsys, *words, code=2)
-    assert part in text and len(text.splitlines()) == 1
+    assert part in text and len(text.splitlines()) == 1 and len(text) < 1000
 
 
 def test_looking_creates_no_store(tmp_path, monkeypatch, capsys):
@@ -157,6 +161,15 @@ def test_ui_becomes_mlflow_on_loopback(here, capsys, monkeypatch):
     first, *studies = capsys.readouterr().out.splitlines()
     assert first.startswith("http://127.0.0.1:5917 ")
     assert studies and all("http://127.0.0.1:5917/#/experiments/" in line for line in studies)
+
+
+def test_ui_refuses_a_database_of_something_else(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect("mlflow.db")) as connection:
+        connection.execute("create table others (a int)")
+    assert "not MLflow's" in output(capsys, "ui", "--port", "1", code=2)
+    assert "not MLflow's" in output(capsys, "runs", code=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
 def test_ui_refuses_a_taken_port(here, capsys):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from paribus.errors import ConfigError, DataError, ParibusError
 from paribus.experiments import networks, plugins
 from paribus.running import caches, summary
-from paribus.running.validate import validate
+from paribus.running import validate as validation
+from paribus.running.validate import validate, validate_store
 from paribus.tracking.spec import TrackingSpec
 
 DIGITS = {
@@ -115,3 +118,34 @@ def test_the_ui_line_names_the_store():
     assert "paribus ui" in summary.ui_line(TrackingSpec())
     assert "http://h:1" in summary.ui_line(TrackingSpec(kind="server", uri="http://h:1"))
     assert summary.ui_line(TrackingSpec(kind="off")) == ""
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("postgresql+psycopg2://me:secret@127.0.0.1:9/runs", "me:[*]+@127.0.0.1:9/runs: no answer"),
+        ("postgresql+no_such_driver://127.0.0.1:9/runs", "no_such_driver"),
+        ("sqlite:///nowhere/runs.db", "nowhere is not there"),
+        ("sqlite:///others.db", "not MLflow's"),
+        ("http://127.0.0.1:9", "no answer"),
+    ],
+)
+def test_a_store_that_no_run_could_be_kept_in_is_refused(workdir, uri, message):
+    with closing(sqlite3.connect("others.db")) as connection:
+        connection.execute("create table others (a int)")
+    with pytest.raises(ParibusError, match=message) as refusal:
+        validate_store(TrackingSpec(kind="server", uri=uri))
+    assert "secret" not in str(refusal.value)
+    assert [path.name for path in workdir.iterdir()] == ["others.db"]
+
+
+def test_a_database_file_that_can_be_made_is_not_made_by_looking(workdir):
+    validate_store(TrackingSpec(kind="server", uri="sqlite:///runs.db"))
+    assert list(workdir.iterdir()) == []
+
+
+def test_a_store_that_only_mlflow_can_ask_is_asked(workdir, monkeypatch):
+    asked = []
+    monkeypatch.setattr(validation, "client_of", asked.append)
+    validate_store(TrackingSpec(kind="server", uri="databricks"))
+    assert asked == ["databricks"]

@@ -19,7 +19,7 @@ from paribus.config import _compatibility as hydra_parts
 from paribus.config.compose import Composer
 from paribus.config.locate import conf_dir
 from paribus.config.settings import AUTO
-from paribus.errors import ConfigError, ParibusError
+from paribus.errors import ConfigError, ParibusError, one_line
 from paribus.subjects.as_trained import AsTrained
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import record, signals
@@ -29,7 +29,7 @@ from paribus.sweep.outcome import Outcome
 from paribus.sweep.processors import device_of, places_for, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
 from paribus.sweep.sweeper import OURS
-from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add, one_line
+from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add
 from paribus.sweep.warned import ONCE
 from paribus.tracking.delivery import arrived
 from paribus.tracking.store import open_store

@@ -11,7 +11,7 @@ from paribus import __version__
 from paribus.cli.help import text
 from paribus.cli.verb import find, usage
 from paribus.cli.words import read
-from paribus.errors import FULL_ERROR, ExperimentError, ParibusError, said
+from paribus.errors import FULL_ERROR, ExperimentError, ParibusError, one_line, said
 from paribus.sweep import signals
 
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except ParibusError as error:
-        print(f"paribus: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"paribus: {one_line(str(error))}", file=sys.stderr)
         return EXIT_FAILED if isinstance(error, ExperimentError) else EXIT_REFUSED
     except Exception as error:
         if os.environ.get(FULL_ERROR):

@@ -21,7 +21,7 @@ from paribus.running.steps import left_out, planned, step_requests, uncompared
 from paribus.spec import path_of
 from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
-from paribus.tracking.store import open_store
+from paribus.tracking.store import client_of, open_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -91,7 +91,10 @@ def validate_store(spec: TrackingSpec) -> None:
         local.refuse_file_store(folder)
         local.refuse_moved(folder)
     elif spec.kind == "server":
-        server.refuse_silent(str(spec.uri))
+        uri = str(spec.uri)
+        server.refuse_silent(uri)
+        if not server.over_http(uri) and not uri.startswith(server.DATABASES):
+            client_of(uri)  # what only MLflow can ask
 
 
 def takes_tracked(job: Job) -> bool:

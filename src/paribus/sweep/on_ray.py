@@ -11,13 +11,13 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from paribus.config.locate import conf_dir
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, one_line
 from paribus.running.failures import WORKER
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Batch, Policy, not_started
 from paribus.sweep.live import Live
 from paribus.sweep.outcome import Outcome
-from paribus.sweep.task import Task, one_line
+from paribus.sweep.task import Task
 from paribus.sweep.workers.worker import Order, Start, context_of, done, orders
 
 log = logging.getLogger("paribus.sweep")

@@ -17,7 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from paribus.config.composers import composer_of
 from paribus.config.settings import SweepSettings
-from paribus.errors import ExperimentError, ParibusError
+from paribus.errors import ExperimentError, ParibusError, one_line
 from paribus.running import failures, summary
 from paribus.running.life import Busy
 from paribus.running.run import run_job
@@ -246,11 +246,6 @@ def attempt(
 def _failed(ended: Outcome, error: BaseException, status: str, message: str) -> Outcome:
     run_id, kind = getattr(error, "run_id", None), failures.kind(error)
     return replace(ended, status=status, message=message, run_id=run_id, kind=kind)
-
-
-def one_line(message: str) -> str:
-    """Return ``message`` without line breaks."""
-    return " ".join(message.split())
 
 
 def _keep_traceback(folder: Path) -> None:

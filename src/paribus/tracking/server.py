@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from paribus.errors import ConfigError
+from paribus.tracking import _sqlalchemy, local
 
 PATIENCE = 5.0
 """Seconds to wait for an answer. MLflow's client tries for four minutes, and cannot be interrupted meanwhile."""
@@ -20,14 +23,23 @@ FAILING = 500
 """From here on, a status means that the server, or what it needs, is not in order."""
 ROUNDING = 5.0
 """Seconds by which clocks may differ without a correction: the date of an answer is told in whole ones."""
+DATABASES = ("postgresql", "mysql", "mssql", "sqlite")
+"""What the address of a database begins with; such a store is worked with directly, without a server of MLflow's."""
+_PATIENT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
+"""Drivers that can be told how long to wait for a connection."""
 
 
 def refuse_silent(uri: str) -> None:
-    """Refuse the address of a server that does not answer; any answer will do, also a refusal.
+    """Refuse the address of a server that does not answer, or of a database that cannot be connected to.
+
+    Of a server any answer will do, also a refusal. Nothing is created in a database. Others are not asked.
 
     Raises:
         ConfigError: If nothing answers there.
+        DataError: If it is a file that is no database of MLflow's.
     """
+    if uri.startswith(DATABASES):
+        _refuse_unreachable(uri)
     if not over_http(uri):
         return
     try:
@@ -41,6 +53,37 @@ def refuse_silent(uri: str) -> None:
         raise ConfigError(
             f"tracking.uri={uri}: no answer ({said}); is the server running? tracking=local keeps runs in a folder"
         ) from None
+
+
+def _refuse_unreachable(uri: str) -> None:
+    shown, instead = uri, "tracking=local keeps runs in a folder"
+    try:
+        url = _sqlalchemy.make_url(uri)
+        shown = url.render_as_string(hide_password=True)
+        if url.get_backend_name() == "sqlite":
+            _refuse_no_file(shown, url.database or "")
+            return
+        wait = {"connect_timeout": int(PATIENCE)} if url.get_driver_name() in _PATIENT else {}
+        engine = _sqlalchemy.create_engine(url, connect_args=wait)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+    except ImportError as error:
+        raise ConfigError(f"tracking.uri={shown}: the driver of this database is not installed ({error})") from None
+    except _sqlalchemy.SQLAlchemyError as error:
+        said = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+        raise ConfigError(f"tracking.uri={shown}: no answer ({said}); {instead}") from None
+
+
+def _refuse_no_file(shown: str, database: str) -> None:
+    """Refuse a database file that is not MLflow's, or cannot be made."""
+    path = Path(database)
+    if not database or database == ":memory:" or local.usable(path):
+        return
+    place = path if path.exists() else path.absolute().parent
+    if not place.exists() or not os.access(place, os.W_OK):
+        raise ConfigError(f"tracking.uri={shown}: {place} is not there, or cannot be written")
 
 
 def answers(uri: str, ask: Callable[[], object]) -> bool:

@@ -92,7 +92,7 @@ def _one(what: str, dirs: Sequence[str]) -> str:
     known = {option.name: option for option in catalogue.options(group, dirs)}
     if name not in known:
         groups = catalogue.groups(dirs) if group == "experiment" else []
-        raise ConfigError(f"list: there is no {what!r}; {nearest(name, [*known, *groups], show=60)}")
+        raise ConfigError(f"list: there is no {what!r}; {nearest(name, [*known, *groups], show=40)}")
     cls = known[name].load()
     heading = str(getattr(cls, "summary", "") or (cls.__doc__ or "").strip().split("\n")[0])
     rows = []

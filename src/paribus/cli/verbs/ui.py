@@ -14,6 +14,7 @@ from paribus.cli.columns import aligned
 from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError, ParibusError
 from paribus.tracking.environment import quiet
+from paribus.tracking.local import usable
 from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import MlflowStore, open_store
 from paribus.tracking.views import addresses
@@ -41,6 +42,7 @@ def run(arguments: Sequence[str]) -> int:
 
     Raises:
         ConfigError: If there are no runs yet, or the port is taken.
+        DataError: If the database is damaged or not MLflow's.
     """
     parser = Arguments("ui")
     parser.add_argument("--port", type=int, default=5000)
@@ -51,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         return _on_a_server(spec)
     if not has_runs(spec):
         raise ConfigError(f"ui: there are no runs yet: no {database(spec)}")
+    usable(database(spec))
     _refuse_taken_port(asked.port)
 
     quiet()

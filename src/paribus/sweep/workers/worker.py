@@ -15,10 +15,11 @@ from hydra._internal.callbacks import Callbacks
 from hydra.types import HydraContext
 
 from paribus.config._compatibility import Loader
+from paribus.errors import one_line
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.loader import SweepLoader, run_one
 from paribus.sweep.outcome import Outcome
-from paribus.sweep.task import Surroundings, Task, one_line
+from paribus.sweep.task import Surroundings, Task
 from paribus.sweep.workers.ends import Watch
 
 if TYPE_CHECKING:
