@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
 
 import pytest
 
+from paribus.cli.hypotheses import ledger
+from paribus.config.settings import ClaimSettings
 from paribus.running.run import run_job
 from paribus.tracking.store import MlflowStore
 
@@ -53,3 +56,17 @@ def test_a_run_that_another_process_took_over_ends_as_killed_and_takes_the_other
     (superseded,) = [run for run in ended.values() if run.run_id != result.run_id]
     assert superseded.status == "KILLED" and "another one measures it" in superseded.tags["error_message"]
     assert "result.json" not in store.artifacts(superseded.run_id)
+
+
+def test_what_a_reused_run_does_not_record_is_said(store, job, caplog):
+    """The claim and the hypothesis of a request are tags of a run that is made, and of no run that was there."""
+    made = replace(job("Measure"), claim=ClaimSettings(endpoint="acc"), parent_hypothesis="it holds: H 1")
+    first = run_job(made, sweep="s")
+    assert "not recorded" not in caplog.text
+    assert run_job(made, sweep="s").run_id == first.run_id
+    taken = f"is not recorded: run {first.run_id[:8]} of the same identity was finished before, and is taken as it is"
+    assert [line for line in caplog.messages if "not recorded" in line] == [
+        f"claim 'acc is above 0 (alpha 0.05)' {taken}",
+        f"parent_hypothesis 'it holds: H 1' {taken}",
+    ]
+    assert "hypothesis it holds: H 1, 1 runs" in ledger(store, "it holds: H 1", everywhere=True)

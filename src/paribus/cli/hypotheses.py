@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
 
-_NAME = re.compile(r"[\w.:-]+")
+_NAME = re.compile(r"[^'\"`\\\n]+")
 _HEADER = ("run", "evidence", "bears on", "established", "beyond null", "claim", "declared", "answer", "name")
 
 
@@ -35,7 +35,7 @@ def ledger(store: Store, hypothesis: str, *, everywhere: bool) -> str:
         ConfigError: If the name cannot be one, or no finished run bears on it.
     """
     if not _NAME.fullmatch(hypothesis):
-        raise ConfigError(f"runs: --hypothesis {hypothesis!r}: wants letters, digits, . : - and _")
+        raise ConfigError(f"runs: --hypothesis {hypothesis!r}: a name without quotes and backslashes is wanted")
     where = f"tags.{HYPOTHESIS_TAG} = '{hypothesis}' and attributes.status = 'FINISHED'"
     found = store.runs(where=where, everywhere=everywhere)
     if not found:

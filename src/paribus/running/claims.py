@@ -103,11 +103,14 @@ def answered(result: Result, request: Request, tags: dict[str, str], run: FileRu
 
 
 def say_of_reused(request: Request, found: Result) -> None:
-    """Say that a claim about numbers that are already there is not recorded."""
+    """Say that what is claimed of numbers that are already there, or the hypothesis they bear on, is not recorded."""
     claim = claim_of(request)
-    if claim is not None:
+    unrecorded = [f"claim {claim.sentence!r}"] if claim is not None else []
+    if request.parent_hypothesis:
+        unrecorded.append(f"parent_hypothesis {request.parent_hypothesis!r}")
+    for what in unrecorded:
         log.warning(
-            "claim %r is not recorded: run %s of the same identity was finished before, and is taken as it is",
-            claim.sentence,
+            "%s is not recorded: run %s of the same identity was finished before, and is taken as it is",
+            what,
             (found.run_id or "")[:8],
         )

@@ -29,7 +29,7 @@ class Started:
     """The jobs of a sweep at its start.
 
     Attributes:
-        known: The jobs, with the run that ``latest`` status for named.
+        known: The jobs, with the run that ``latest`` stands for named.
         settled: Outcomes of those that need not be run, by number.
     """
 
@@ -124,6 +124,10 @@ def told(started: Started) -> list[str]:
             lines.append(f"  #{outcome.number}  run {(outcome.run_id or '')[:8]}  {words}".rstrip())
         if len(reused) > NAMED:
             lines.append(f"  ... and {len(reused) - NAMED} more")
+        taken = {outcome.number for outcome in reused}
+        jobs = [each.job for each in started.known if each.number in taken]
+        if any(job.claim.endpoint is not None or job.parent_hypothesis for job in jobs):
+            lines.append("  of these runs the claim and the hypothesis are not recorded: they are taken as they are")
     if given_up:
         lines.append(f"{given_up} failed before, by this very code, and are not tried again (sweep.retry=failed does)")
     return lines
