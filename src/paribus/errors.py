@@ -82,7 +82,7 @@ def one_line(text: str) -> str:
     """Return a message on one line; a word in it that no line has room for is shown by its beginning and its end.
 
     Example:
-        >>> one_line("first\\n  second")
+        >>> one_line("first   second")
         'first second'
         >>> one_line("x" * 5000)[-40:]
         'xxx...(5000 characters)...xxxxxxxxxxxxxx'
