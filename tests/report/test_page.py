@@ -101,9 +101,24 @@ def test_any_text_leaves_the_structure_as_it_is(text):
 
 
 def test_long_tables_are_cut_and_say_so():
-    page = render(result(rows=500), {})
-    assert page.count("<tr><td") < 260
-    assert "The first 200 are shown" in page and "500 rows" in page
+    page = render(result(rows=900), {})
+    assert page.count("<tr><td") < 660
+    assert "The first 600 are shown" in page and "900 rows" in page
+
+
+def test_a_long_table_of_effects_shows_the_rows_that_sentences_name_with_their_numbers():
+    rng = np.random.default_rng(0)
+    names = [f"L{row // 12}H{row % 12}" for row in range(1500)]
+    size, found = rng.normal(size=1500), rng.random(1500) < 0.1
+    frame = pd.DataFrame({"level": names, "mean_delta": size, "established": found})
+    frame.loc[7, "mean_delta"] = np.nan
+    page = render(result(tables={"t": Table("t", "effects", Evidence.INTERVENTIONAL, frame)}), {})
+    shown = re.findall(r'data-value="([0-9.]+)">[0-9,]+</td><td data-value="(L[0-9]+H[0-9]+)"', page)
+    assert len(shown) == 600 and "The established and largest 600 are shown" in page
+    assert [names[int(float(number)) - 1] for number, _ in shown] == [name for _, name in shown]
+    kept = frame["level"].isin([name for _, name in shown])
+    assert kept[found].all()
+    assert frame["mean_delta"][kept & ~found].abs().min() >= frame["mean_delta"][~kept].abs().max()
 
 
 def test_a_failed_run_shows_its_message_first():

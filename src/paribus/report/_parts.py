@@ -12,8 +12,11 @@ from paribus.report._values import escape, flat, is_missing, is_number, short
 from paribus.results.estimates import Estimate
 from paribus.results.schema import Diagnostics, Figure, Table
 
-MAX_ROWS = 200
+MAX_ROWS = 600
+"""Rows of a table on a page: the heads of a language model in both directions fit."""
 MAX_COLUMNS = 40
+SIZES = ("mean_delta", "delta")
+"""Columns of a table of effects that say how large each is."""
 
 
 def cards(found: Iterable[Estimate]) -> str:
@@ -102,9 +105,16 @@ def _width(png: bytes) -> str:
 
 
 def table(declared: Table, *, most_rows: int = MAX_ROWS, sortable: bool = True) -> str:
-    """Return a table that can be sorted where the page's script runs; what is cut off is said."""
+    """Return a table that can be sorted where the page's script runs; what is cut off is said.
+
+    Args:
+        declared: The table.
+        most_rows: Rows to show; of effects the established and the largest come first.
+        sortable: Whether headings are buttons.
+    """
     frame = declared.frame
-    shown = frame.iloc[:most_rows, :MAX_COLUMNS]
+    rows, which = _rows_to_show(frame, most_rows)
+    shown = frame.iloc[rows, :MAX_COLUMNS]
     heading = f'<h3>{escape(declared.name)} <span class="badge {escape(declared.evidence.value)}">'
     parts = [
         f"{heading}{escape(declared.evidence.value)}</span></h3>",
@@ -112,19 +122,31 @@ def table(declared: Table, *, most_rows: int = MAX_ROWS, sortable: bool = True) 
     ]
     parts.append(f" {len(frame):,} rows." if len(frame) != 1 else " One row.")
     if len(frame) > most_rows:
-        parts.append(f" The first {most_rows} are shown; the complete table is an artifact of the run.")
+        parts.append(f" {which} {most_rows} are shown; the complete table is an artifact of the run.")
     if len(frame.columns) > MAX_COLUMNS:
         parts.append(f" {MAX_COLUMNS} of {len(frame.columns)} columns are shown.")
     parts.append("</p>")
     if len(frame.columns):
-        parts.append(_grid(shown, declared.columns, sortable))
+        parts.append(_grid(shown, rows, declared.columns, sortable))
     if declared.columns:
         entries = "".join(f"<dt>{escape(n)}</dt><dd>{escape(m)}</dd>" for n, m in declared.columns.items())
         parts.append(f"<details><summary>What the columns mean</summary><dl>{entries}</dl></details>")
     return "".join(parts)
 
 
-def _grid(frame: pd.DataFrame, meanings: Mapping[str, str], sortable: bool) -> str:
+def _rows_to_show(frame: pd.DataFrame, most: int) -> tuple[Sequence[int], str]:
+    """Return at most so many rows in their order, and which: of effects those that sentences name come first."""
+    size = next((name for name in SIZES if name in frame), None)
+    if len(frame) <= most or "established" not in frame or size is None:
+        return range(min(most, len(frame))), "The first"
+    open_ = ~frame["established"].eq(True)
+    ranked = pd.DataFrame({"open": open_.to_numpy(), "size": -frame[size].abs().to_numpy()})
+    kept = ranked.sort_values(["open", "size"], kind="stable").index[:most]
+    return sorted(kept.tolist()), "The established and largest"
+
+
+def _grid(frame: pd.DataFrame, places: Sequence[int], meanings: Mapping[str, str], sortable: bool) -> str:
+    """Return rows with the place that each has in the complete table."""
     values = [frame.iloc[:, k].tolist() for k in range(len(frame.columns))]
     numeric = [any(map(is_number, v)) and all(is_number(x) or is_missing(x) for x in v) for v in values]
     heads = "".join(
@@ -132,9 +154,9 @@ def _grid(frame: pd.DataFrame, meanings: Mapping[str, str], sortable: bool) -> s
         for name, number in zip(frame.columns, numeric, strict=True)
     )
     rows = []
-    for number_of, row in enumerate(zip(*values, strict=True), start=1):
+    for place, row in zip(places, zip(*values, strict=True), strict=True):
         cells = "".join(_cell(value, number) for value, number in zip(row, numeric, strict=True))
-        rows.append(f"<tr>{_cell(number_of, True)}{cells}</tr>")
+        rows.append(f"<tr>{_cell(place + 1, True)}{cells}</tr>")
     heads = f'<th class="number" title="what sentences name a row by">{_button("row", sortable)}</th>{heads}'
     kind = ' class="sortable"' if sortable else ""
     return _scrolled(f"<table{kind}><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
