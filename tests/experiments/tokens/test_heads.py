@@ -141,6 +141,28 @@ def test_scores_name_the_induction_head_and_are_not_effects(data):
     assert str(result.evidence) == "observational"
 
 
+def test_the_head_that_looks_one_back_is_named_and_the_first_copy_is_guessed(data):
+    setup = setup_of(data)
+    result, recorder = performed(PrefixMatching(), setup)
+    frame = recorder.tables["heads"].frame.set_index("level")
+    assert frame["score_previous"].idxmax() == "L0H1" and frame.loc["L0H1", "score_previous"] == pytest.approx(1)
+    rows, begin = setup.contexts.splits["test"], 1 + LENGTH
+    with torch.no_grad():
+        logs = torch.log_softmax(setup.network(data.ids[rows]), 2)
+    right = -logs[:, :-1].gather(2, data.ids[rows][:, 1:, None])[:, :, 0]
+    loss = recorder.tables["loss"].frame.iloc[0]
+    assert loss["loss_repeat"] == pytest.approx(right[:, begin:].mean().item(), rel=1e-5)
+    per_row = []
+    for row, tokens in enumerate(data.ids[rows].tolist()):
+        copy = tokens[1:begin]
+        alone = [at for at in range(1, LENGTH) if copy.index(copy[at - 1]) == at - 1]  # after a token that is new
+        per_row.append(np.mean([right[row, at].item() for at in alone]))
+    assert loss["loss_first"] == pytest.approx(np.mean(per_row), rel=1e-5) and loss["loss_first"] > 2
+    told = " ".join(result.aggregates.custom["summary"])
+    assert f"Loss of {loss['loss_repeat']:.3g} nats on the repeat, {loss['loss_first']:.3g} on the same" in told
+    assert "most attention is that of L0H1 1.000" in told
+
+
 def test_what_cannot_be_asked_is_refused_beforehand(data):
     with pytest.raises(DataError, match="needs sequences that repeat"):
         PrefixMatching().validate(setup_of(modular_addition(7, 0.6, 0)))

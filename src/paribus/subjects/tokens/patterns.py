@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,8 @@ from paribus.arrays import Floats, Ints
 from paribus.engine.short_names import ATTENTIONS, blocks
 from paribus.errors import ConfigError
 from paribus.measure.executor import Executor
-from paribus.subjects.tokens.data import TokenData
+from paribus.measure.readout import Readout
+from paribus.subjects.tokens.data import Targets, TokenData
 
 PATTERN = "pattern"
 """A module of this name inside an attention hands the pattern through."""
@@ -99,26 +101,77 @@ def prefixes(ids: Tensor) -> tuple[Tensor, Tensor]:
     return both[0], both[1]
 
 
-def prefix_scores(executor: Executor, rows: Ints, at: Tensor, to: Tensor) -> tuple[Floats, float]:
-    """Return the mean attention from ``at`` to ``to`` of every head ``[n, layers, heads]``, and the mean loss."""
-    found: dict[int, Floats] = {}
+def first_time(data: TokenData, rows: Ints, at: Tensor, to: Tensor) -> TokenData:
+    """Return data that ask, in some sequences, for the tokens that are asked for where each stood first.
+
+    A token after a repeated one counts where it followed the first occurrence too.
+
+    Args:
+        data: The sequences.
+        rows: Which of them.
+        at: The positions of repeated tokens ``[n, t]``, -1 where there are fewer.
+        to: Those after their first occurrences ``[n, t]``.
+    """
+    assert data.targets is not None
+    own, from_, then = data.ids.numpy(), at.clamp(min=0).numpy(), to.clamp(min=0).numpy()
+    asked = (at[:, :, None].numpy() == data.targets.positions[rows][:, None]).any(2) & (at.numpy() >= 0)
+    row = rows[:, None]
+    asked &= own[row, then] == own[row, np.minimum(from_ + 1, own.shape[1] - 1)]  # else another token followed then
+    positions, ids = np.full((len(own), at.shape[1]), -1), np.zeros((len(own), at.shape[1]), np.int64)
+    positions[:, 0] = 0  # sequences that are not read need a target too
+    positions[rows], ids[rows] = np.where(asked, then - 1, -1), np.where(asked, own[row, then], 0)
+    return replace(data, targets=Targets(positions, ids), digest="")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Where heads look in sequences that repeat, and how well the network answers.
+
+    Attributes:
+        prefix: Mean attention from a repeated token to the one after its first occurrence ``[n, layers, heads]``.
+        previous: Mean attention from the same tokens to the one before each ``[n, layers, heads]``.
+        losses: Mean loss ``[n, readouts]``.
+    """
+
+    prefix: Floats
+    previous: Floats
+    losses: Floats
+
+
+def look(executor: Executor, rows: Ints, at: Tensor, to: Tensor, readouts: Sequence[Readout] = ()) -> Looked:
+    """Look at every head while a network reads some sequences.
+
+    Args:
+        executor: The network.
+        rows: The sequences ``[n]``.
+        at: From which positions ``[n, t]``, -1 where there are fewer.
+        to: To which ``[n, t]``.
+        readouts: What is read of the output besides.
+    """
+    places = (to, at - 1)
+    found: dict[int, list[Floats]] = {}
     losses: dict[int, Floats] = {}
-    readout = executor.subject.readouts["loss"](executor)
 
     def visit(batch: slice, patterns: list[Tensor], output: Tensor) -> None:
-        losses[batch.start] = readout.read(output, rows[batch])[0][0].double().cpu().numpy()
-        own_at, own_to = at[batch], to[batch]
-        asked = (own_at >= 0).double()
-        index = torch.arange(len(own_at))[:, None]
-        layers = []
-        for pattern in patterns:
-            taken = pattern.cpu()[index, :, own_at.clamp(min=0), own_to.clamp(min=0)].double()  # [m, t, heads]
-            layers.append((taken * asked[:, :, None]).sum(1) / asked.sum(1, keepdim=True))
-        found[batch.start] = torch.stack(layers, 1).numpy()
+        read = [each.read(output, rows[batch])[0][0].double().cpu().numpy() for each in readouts]
+        losses[batch.start] = np.stack(read, 1) if read else np.empty((len(rows[batch]), 0))
+        found[batch.start] = [_mean_attention(patterns, at[batch], place[batch]) for place in places]
 
     visit_patterns(executor, executor.subject.cells(rows), visit)
-    joined = np.concatenate([found[start] for start in sorted(found)])
-    return joined, float(np.concatenate([losses[start] for start in sorted(losses)]).mean())
+    starts = sorted(found)
+    prefix, previous = (np.concatenate([found[start][k] for start in starts]) for k in range(2))
+    return Looked(prefix, previous, np.concatenate([losses[start] for start in starts]))
+
+
+def _mean_attention(patterns: Sequence[Tensor], at: Tensor, to: Tensor) -> Floats:
+    """Return the mean attention of every head over pairs of positions ``[m, layers, heads]``."""
+    asked = (at >= 0).double()
+    index = torch.arange(len(at))[:, None]
+    layers = []
+    for pattern in patterns:
+        taken = pattern.cpu()[index, :, at.clamp(min=0), to.clamp(min=0)].double()  # [m, t, heads]
+        layers.append((taken * asked[:, :, None]).sum(1) / asked.sum(1, keepdim=True))
+    return np.asarray(torch.stack(layers, 1).numpy())
 
 
 def scores_of_heads(executor: Executor, rows: Ints) -> dict[tuple[int, int], float]:
@@ -128,5 +181,5 @@ def scores_of_heads(executor: Executor, rows: Ints) -> dict[tuple[int, int], flo
         ConfigError: If the network shows no attention pattern.
     """
     data: TokenData = cast(Any, executor.subject).data
-    found = prefix_scores(executor, rows, *prefixes(data.ids[rows]))[0].mean(0)
+    found = look(executor, rows, *prefixes(data.ids[rows])).prefix.mean(0)
     return {(layer, head): float(found[layer, head]) for layer, head in np.ndindex(*found.shape)}

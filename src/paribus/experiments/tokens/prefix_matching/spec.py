@@ -15,7 +15,8 @@ from paribus.spec import field
 class PrefixMatching(Experiment):
     """How much each head attends from a repeated token to the one after its first occurrence.
 
-    Beside it the same from and to in sequences without the repeat. A score is no effect: in language models heads of
+    Beside it the same from and to in sequences without the repeat, and each head's attention to the token before, which
+    induction heads build on. A score is no effect: in language models heads of
     high score stand beside no effect, and beside effects of the other sign (see ``head_ablation``).
 
     Example:
@@ -29,8 +30,15 @@ class PrefixMatching(Experiment):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Which heads attend to what followed a repeated token before; beside no repeat."
     tells: ClassVar[tuple[Told, ...]] = (
+        Sentence(
+            "Loss of {loss_repeat} nats on the repeat, {loss_first} on the same tokens where they stand first (loss).",
+            table="loss",
+        ),
         Effects("heads", "{level}", "attention to what followed before, beyond sequences without a repeat", "delta"),
         Sentence("The highest scores: {highest:list}. A high score is no effect: take the heads away (head_ablation)."),
+        Sentence(
+            "From the same tokens to the one before each, most attention is that of {highest_previous:list} (heads)."
+        ),
     )
     work: ClassVar[str] = "paribus.experiments.tokens.prefix_matching.work"
     takes_dtype: ClassVar[bool] = True

@@ -20,13 +20,14 @@ from paribus.stats.effects import effect_table, established
 from paribus.stats.max_flip import max_flip, smallest_max_flip
 from paribus.stats.row_sums import RowSums
 from paribus.subjects.tokens.data import TokenData
-from paribus.subjects.tokens.patterns import prefix_scores, prefixes
+from paribus.subjects.tokens.patterns import Looked, first_time, look, prefixes
 from paribus.subjects.tokens.subject import TokenSubject
 
 AUTO = "auto"
 LOSS = {
     "epoch": "epoch of the checkpoint",
     "loss_repeat": "mean cross-entropy at the tokens of the repeat but its first, in nats",
+    "loss_first": "the same at the same tokens where they stand for the first time",
 }
 COLUMNS = {
     "epoch": "epoch of the checkpoint",
@@ -35,6 +36,8 @@ COLUMNS = {
     "head": "its number in the layer",
     "score": "mean attention from a repeated token to the one after its first occurrence, 0 to 1",
     "score_control": "the same from and to in the same sequences with other tokens instead of the repeat",
+    "score_previous": "mean attention from the same tokens to the one before each: an induction head needs a head that "
+    "looks there, in an earlier layer",
     "delta": "score - score_control",
     "n": "sequences",
     "n_clusters": "clusters they come from",
@@ -73,15 +76,18 @@ def run(experiment: PrefixMatching, setup: NetworkSetup, recorder: Recorder) -> 
     assert data.control is not None
     control = TokenSubject(replace(data, ids=data.control, control=None, digest=""))
     at, to = prefixes(data.ids[rows])
+    subjects = setup.contexts, TokenSubject(first_time(data, rows, at, to))
     tables, losses = [], []
     for checkpoint in recorder.progress(setup.selected(), description="checkpoints"):
         executor = setup.executor(checkpoint)
-        score, loss = prefix_scores(executor, rows, at, to)
-        beside, _ = prefix_scores(executor.on(control), rows, at, to)
-        tables.append(_table(setup, rows, score, beside).assign(epoch=checkpoint.epoch))
-        losses.append({"epoch": checkpoint.epoch, "loss_repeat": loss})
+        readouts = [subject.readouts["loss"](executor.on(subject)) for subject in subjects]
+        seen = look(executor, rows, at, to, readouts)
+        beside = look(executor.on(control), rows, at, to)
+        tables.append(_table(setup, rows, seen, beside.prefix).assign(epoch=checkpoint.epoch))
+        again, first = seen.losses.mean(0).tolist()
+        losses.append({"epoch": checkpoint.epoch, "loss_repeat": again, "loss_first": first})
     frame = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
-    about = "One row per checkpoint: how well the network repeats."
+    about = "One row per checkpoint: how well the network repeats, beside how well it guesses."
     recorder.table(Table("loss", about, Evidence.OBSERVATIONAL, pd.DataFrame(losses), LOSS))
     recorder.metric("loss_repeat", losses[-1]["loss_repeat"])
     return _report(recorder, frame, setup, rows)
@@ -104,7 +110,8 @@ def _rows(experiment: PrefixMatching, setup: NetworkSetup) -> Ints:
     return rows
 
 
-def _table(setup: NetworkSetup, rows: Ints, score: Floats, control: Floats) -> pd.DataFrame:
+def _table(setup: NetworkSetup, rows: Ints, seen: Looked, control: Floats) -> pd.DataFrame:
+    score = seen.prefix
     n, n_layers, n_heads = score.shape
     difference = (score - control).reshape(n, -1).T
     clusters = setup.contexts.cluster[rows]
@@ -121,6 +128,7 @@ def _table(setup: NetworkSetup, rows: Ints, score: Floats, control: Floats) -> p
         head=head,
         score=score.reshape(n, -1).mean(0),
         score_control=control.reshape(n, -1).mean(0),
+        score_previous=seen.previous.reshape(n, -1).mean(0),
     )
 
 
@@ -130,21 +138,28 @@ def _report(recorder: Recorder, frame: pd.DataFrame, setup: NetworkSetup, rows: 
     about = f"One row per checkpoint and head. {n_clusters} clusters reach p_adj {reach:.2g}."
     recorder.table(Table("heads", about, Evidence.OBSERVATIONAL, frame, COLUMNS))
     panel = {"panel": "epoch"} if frame["epoch"].nunique() > 1 else {}
-    drawn = Figure.of("heatmap", "heads", name="prefix_map", x="head", y="layer", value="score", **panel)
+    cells = {"x": "head", "y": "layer", "value": "score", "outline": "established"}
+    drawn = Figure.of("heatmap", "heads", name="prefix_map", **cells, **panel)
     looks = {"vmin": 0, "vmax": 1, "value_label": "attention", "xlabel": "head", "ylabel": "layer"}
-    caption = "A high score is no effect: take the heads away (head_ablation) to see whether they matter."
+    caption = (
+        "Outlined: established beyond sequences without a repeat (the p adjusted over all heads, and the interval of "
+        "all together). A high score is no effect: take the heads away (head_ablation) to see whether they matter."
+    )
     recorder.figure(drawn.titled("Attention to what followed a repeated token before", caption, **looks))
     last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("score", ascending=False, kind="stable")
     top: Any = last.iloc[0]
     recorder.metric("largest_score", float(top["score"]))
     recorder.metric("n_established", float(last["established"].sum()))
     recorder.diagnose(n_contexts_tested=len(rows))
-    first = last.head(5)
+    first, before = last.head(5), last.sort_values("score_previous", ascending=False, kind="stable").head(5)
     return Aggregates(
         n_samples=len(rows),
         n_conditions=len(frame),
         custom={
             "highest": [f"{name} {score:.3f}" for name, score in zip(first["level"], first["score"], strict=True)],
+            "highest_previous": [
+                f"{name} {score:.3f}" for name, score in zip(before["level"], before["score_previous"], strict=True)
+            ],
             "n_established": int(last["established"].sum()),
             "n_heads": len(last),
         },
