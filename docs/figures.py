@@ -1,6 +1,7 @@
 """Draws the figures of ``docs/experiments`` and writes the column tables there, from runs on the planted model.
 
 ``python -m docs.figures`` runs the command of every page; ``python -m docs.figures minimal_cores`` only that page's.
+``--files FOLDER`` says where the files of language models lie; their pages are left out without it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,20 @@ def perform(found: Page, size: Sequence[str] = SIZE) -> Result:
         return paribus.run(sized(found.words, () if found.before else size))
 
 
+def found_in(folder: Path | None, words: Sequence[str]) -> tuple[str, ...] | None:
+    """Return a command's words with the model's file as it lies below a folder; None where it is not there."""
+    found = []
+    for word in words:
+        key, _, name = word.partition("=")
+        if key == "model.path":
+            files = sorted(folder.rglob(name)) if folder is not None else []
+            if not files:
+                return None
+            word = f"{key}={files[0].resolve()}"
+        found.append(word)
+    return tuple(found)
+
+
 def sized(words: Sequence[str], size: Sequence[str]) -> list[str]:
     """Return a command's words with those of ``size`` that it does not say itself."""
     said = {word.split("=")[0] for word in words}
@@ -103,12 +118,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the pages' commands; write figures and column tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("type", nargs="*", help="experiment types; all pages by default")
+    parser.add_argument("--files", type=Path, help="folder below which the files of language models lie")
     asked = parser.parse_args(arguments)
     for path in sorted(PAGES.glob("*.md")):
         if path.stem == "index" or (asked.type and path.stem not in asked.type):
             continue
         found = page(path)
-        result = perform(found)
+        words = found_in(asked.files, found.words)
+        if words is None:
+            print(f"{path.stem}: left out, its model is not there (--files)")
+            continue
+        language = words != found.words
+        result = perform(replace(found, words=words), SIZE[1:] if language else SIZE)
         path.write_text(columns.filled(path.read_text(encoding="utf-8"), result), encoding="utf-8")
         if found.figure is not None:
             draw(result, found.figure, IMAGES / f"{path.stem}.png")

@@ -128,8 +128,9 @@ def _panel(
     wanted = request.option("annotate", "auto")
     marks = _flagged(request, "mark", rows, xs, ys)
     for row, column in zip(*np.nonzero(_flagged(request, "outline", rows, xs, ys)), strict=True):
-        corner = (float(column) - 0.46, float(row) - 0.46)
-        ax.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=style.INK, linewidth=1.4))
+        corner = (float(column) - 0.42, float(row) - 0.42)  # inside the lines between cells, which are white
+        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ax.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, edgecolor=ink, linewidth=1.4))
     room = ax.get_position().width * figure.get_figwidth() / max(1, len(xs))
     if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS and room >= ANNOTATED_WIDTH):
         _annotate(ax, cells, image, request.option("format"), marks)
