@@ -134,11 +134,11 @@ def table(declared: Table, *, most_rows: int = MAX_ROWS, sortable: bool = True) 
     return "".join(parts)
 
 
-def _rows_to_show(frame: pd.DataFrame, most: int) -> tuple[Sequence[int], str]:
+def _rows_to_show(frame: pd.DataFrame, most: int) -> tuple[list[int], str]:
     """Return at most so many rows in their order, and which: of effects those that sentences name come first."""
     size = next((name for name in SIZES if name in frame), None)
     if len(frame) <= most or "established" not in frame or size is None:
-        return range(min(most, len(frame))), "The first"
+        return [*range(min(most, len(frame)))], "The first"
     open_ = ~frame["established"].eq(True)
     ranked = pd.DataFrame({"open": open_.to_numpy(), "size": -frame[size].abs().to_numpy()})
     kept = ranked.sort_values(["open", "size"], kind="stable").index[:most]
