@@ -60,6 +60,13 @@ def test_a_file_that_says_something_else_is_refused(own, text, message, capfd):
     assert message in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("word", ["=", "device=nope", "seed=x"])
+def test_a_word_that_no_request_takes_is_refused_also_where_nothing_is_looked_at(own, word, capfd):
+    assert main([*own(2)[:2], word]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and len(err.splitlines()) == 1
+
+
 def test_a_name_that_is_none_is_refused(own, capfd):
     assert main(["verify", "clock_piza_a"]) == 2
     assert "clock_pizza_a" in capfd.readouterr().err

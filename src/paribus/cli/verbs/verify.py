@@ -8,6 +8,7 @@ from pathlib import Path
 from paribus.cli import notebook
 from paribus.cli.arguments import Arguments
 from paribus.cli.verification import Published, located, read, shipped
+from paribus.config.compose import jobs
 from paribus.errors import ConfigError, ParibusError, nearest
 
 SUMMARY = "reproduces published numbers, and says which are reproduced"
@@ -25,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the requests and compare.
 
     Raises:
-        ConfigError: If there is no such set, or a file says something else than it should.
+        ConfigError: If there is no such set, a file says something else than it should, or a request is wrong.
     """
     parser = Arguments("verify")
     parser.add_argument("names", nargs="*")
@@ -37,6 +38,8 @@ def run(arguments: Sequence[str]) -> int:
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(f"verify: --files {folder}: no such folder")
+    for published in sets:
+        jobs([*published.words({key: Path(name) for key, name in published.files.items()}), *overrides])
     looked, wrong = 0, 0
     for published in sets:
         done, off = _verified(published, folders, overrides)
