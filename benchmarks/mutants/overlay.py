@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PARTS = ("src", "conf", "tests", "docs", "benchmarks", "pyproject.toml", "README.md", "Makefile", "CHANGELOG.md")
+PARTS = (
+    *("src", "conf", "tests", "docs", "benchmarks"),
+    *("pyproject.toml", "constraints.txt", "README.md", "Makefile", "CHANGELOG.md"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,9 @@
-"""Take what keeps Paribus out of a trap away, and its test fails: ``python -m benchmarks.without_handling [NAME ...]``.
-
-Exit code 1 if a test passes all the same: it would not notice.
-"""
+"""What keeps Paribus out of a trap where it is one function or value: what stands in its place without it."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +11,21 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-NAME = "PARIBUS_WITHOUT"
-MLFLOW = "tests/tracking/test_mlflow_traps.py::test_"
+MLFLOW = "tracking/test_mlflow_traps.py::test_"
 
 
 @dataclass(frozen=True)
-class Handling:
+class Place:
     """What keeps us out of a trap.
 
     Attributes:
+        trap: Its name in ``tests/house/test_traps.py``.
         place: ``module:name`` of what does, or ``module:Class.name``.
         instead: What stands there without it.
         test: The test that must fail then.
     """
 
+    trap: str
     place: str
     instead: Any
     test: str
@@ -78,171 +73,156 @@ def _commit_alone(folder: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-HANDLINGS = {
-    "moved stores": Handling(
+PLACES = (
+    Place(
+        "artifact addresses are absolute",
         "paribus.tracking.local:moved_from",
         _nothing,
         f"{MLFLOW}artifacts_of_a_moved_folder_vanish_in_silence_and_here_it_is_said",
     ),
-    "old file stores": Handling(
+    Place(
+        "a folder as tracking URI raises, and a file store flips the default",
         "paribus.tracking.local:refuse_file_store",
         _nothing,
         f"{MLFLOW}a_file_store_is_refused_by_mlflow_late_and_by_us_at_once",
     ),
-    "empty databases": Handling(
-        "paribus.tracking.local:usable", lambda path: path.exists(), f"{MLFLOW}an_empty_file_is_no_store"
+    Place(
+        "an empty mlflow.db is no store",
+        "paribus.tracking.local:usable",
+        lambda path: path.exists(),
+        f"{MLFLOW}an_empty_file_is_no_store",
     ),
-    "deprecations": Handling(
+    Place(
+        "deprecations inside MLflow",
         "paribus.tracking.environment:no_deprecations",
         contextlib.nullcontext,
         f"{MLFLOW}deprecations_inside_mlflow_are_no_errors_of_ours",
     ),
-    "patience": Handling(
-        "paribus.tracking.environment:PATIENCE", {}, f"{MLFLOW}telemetry_and_patience_are_set_before_mlflow_is_asked"
+    Place(
+        "a server that stops holds every call for minutes",
+        "paribus.tracking.environment:PATIENCE",
+        {},
+        f"{MLFLOW}telemetry_and_patience_are_set_before_mlflow_is_asked",
     ),
-    "infinity": Handling(
+    Place(
+        "infinity becomes 1.8e308",
         "paribus.tracking.run:split_finite",
         _all_finite,
         f"{MLFLOW}infinity_is_changed_by_mlflow_and_comes_back_here",
     ),
-    "memory": Handling(
+    Place(
+        "memory of a device or of the machine runs out",
         "paribus.engine.batches:is_out_of_memory",
         lambda error: False,
-        "tests/running/test_out_of_memory.py::test_smaller_batches_give_the_same_tables_and_the_run_says_so",
+        "running/test_out_of_memory.py::test_smaller_batches_give_the_same_tables_and_the_run_says_so",
     ),
-    "memory, said": Handling(
+    Place(
+        "memory of a device or of the machine runs out",
         "paribus.engine.batches:say",
         _nothing,
-        "tests/running/test_out_of_memory.py::test_smaller_batches_give_the_same_tables_and_the_run_says_so",
+        "running/test_out_of_memory.py::test_smaller_batches_give_the_same_tables_and_the_run_says_so",
     ),
-    "kinds of steps": Handling(
+    Place(
+        "one failure has many errors around it",
         "paribus.running.failures:_chain",
         lambda error: iter([error]),
-        "tests/running/test_failures.py::test_a_sequence_fails_of_the_kind_of_its_step",
+        "running/test_failures.py::test_a_sequence_fails_of_the_kind_of_its_step",
     ),
-    "lists without quotes": Handling(
+    Place(
+        "an unquoted [ in a value is refused",
         "paribus.config.quoting:quoted",
         lambda word: word,
-        "tests/config/test_quoting.py::test_a_real_shell_and_hydra_pass_a_restriction_without_inner_quotes",
+        "config/test_quoting.py::test_a_real_shell_and_hydra_pass_a_restriction_without_inner_quotes",
     ),
-    "claims": Handling(
+    Place(
+        "looking and then creating makes duplicates",
         "paribus.tracking.claims:FileClaims._lock",
         lambda claims, identity: True,
-        "tests/tracking/test_claims.py::test_a_claim_is_held_by_one_process",
+        "tracking/test_claims.py::test_a_claim_is_held_by_one_process",
     ),
-    "claims after a fork": Handling(
+    Place(
+        "a forked process inherits none of the locks",
         "paribus.tracking.claims:FileClaims.of",
         _one_for_all,
-        "tests/tracking/test_claims.py::test_a_forked_process_holds_nothing_of_its_parents",
+        "tracking/test_claims.py::test_a_forked_process_holds_nothing_of_its_parents",
     ),
-    "claims on a server": Handling(
+    Place(
+        "a server has no locks",
         "paribus.tracking.ledger:LedgerClaims._first",
         lambda claims, key, value: True,
-        "tests/tracking/test_ledger.py::test_a_claim_has_one_holder_and_comes_free",
+        "tracking/test_ledger.py::test_a_claim_has_one_holder_and_comes_free",
     ),
-    "machines that slept": Handling(
+    Place(
+        "a machine that slept is not dead",
         "paribus.tracking.ledger:LedgerClaims._fenced_off",
         lambda claims, claim, holder: True,
-        "tests/tracking/test_ledger.py::test_who_was_given_up_ends_nothing_and_who_is_ending_is_waited_for",
+        "tracking/test_ledger.py::test_who_was_given_up_ends_nothing_and_who_is_ending_is_waited_for",
     ),
-    "clocks of hosts": Handling(
+    Place(
+        "clocks of hosts differ",
         "paribus.tracking.server:clock",
         lambda uri: time.time,
-        "tests/tracking/test_ledger.py::test_signs_of_life_tell_the_servers_time",
+        "tracking/test_ledger.py::test_signs_of_life_tell_the_servers_time",
     ),
-    "dead processes": Handling(
+    Place(
+        "a killed process leaves its run RUNNING",
         "paribus.tracking.heartbeat:is_lost",
         lambda run_id, mark, *, now: False,
-        "tests/tracking/test_heartbeat.py::test_a_killed_process_is_reaped_and_a_living_one_is_not",
+        "tracking/test_heartbeat.py::test_a_killed_process_is_reaped_and_a_living_one_is_not",
     ),
-    "signals at the end": Handling(
+    Place(
+        "a signal between the last writes loses the result",
         "paribus.running.holding:SignalsHeld.__enter__",
         _nothing,
-        "tests/running/test_life.py::test_a_signal_as_the_run_finishes_waits_until_it_is_finished",
+        "running/test_life.py::test_a_signal_as_the_run_finishes_waits_until_it_is_finished",
     ),
-    "types of params": Handling(
-        "paribus.tracking.params:to_text", str, "tests/tracking/test_params.py::test_a_param_keeps_its_type"
+    Place(
+        "params are texts, cut at 6,000 characters",
+        "paribus.tracking.params:to_text",
+        str,
+        "tracking/test_params.py::test_a_param_keeps_its_type",
     ),
-    "steps between": Handling(
+    Place(
+        "steps between whole numbers are stored in silence",
         "paribus.tracking.run:TrackedRun.metric",
         _any_step,
         f"{MLFLOW}steps_between_two_whole_numbers_are_stored_in_silence_and_here_refused",
     ),
-    "uncommitted changes": Handling(
+    Place(
+        "the commit alone does not say what ran",
         "paribus.tracking.provenance:git_text",
         _commit_alone,
-        "tests/tracking/test_provenance.py::test_commit_dirty_flag_diff_and_untracked_files",
+        "tracking/test_provenance.py::test_commit_dirty_flag_diff_and_untracked_files",
     ),
-    "one GPU each": Handling(
+    Place(
+        "all jobs get the same GPU",
         "paribus.sweep.processors:one_gpu",
         lambda number, *, there, device: {"CUDA_VISIBLE_DEVICES": ",".join(there)},
-        "tests/sweep/test_processors.py::test_gpus_are_taken_in_turn_out_of_those_that_are_visible",
+        "sweep/test_processors.py::test_gpus_are_taken_in_turn_out_of_those_that_are_visible",
     ),
-    "one composition": Handling(
+    Place(
+        "every job is composed twice",
         "paribus.sweep.loader:SweepLoader.load_sweep_config",
         ConfigLoaderImpl.load_sweep_config,
-        "tests/cli/test_launch.py::test_the_sweeper_does_not_compose_every_job_once_more",
+        "cli/test_launch.py::test_the_sweeper_does_not_compose_every_job_once_more",
     ),
-    "edited options": Handling(
+    Place(
+        "options that were edited are read from a cache",
         "paribus.config.composers:_options",
         lambda folder: iter(()),
-        "tests/config/test_composers.py::test_a_composer_is_kept_until_an_option_changes",
+        "config/test_composers.py::test_a_composer_is_kept_until_an_option_changes",
     ),
-    "changed files": Handling(
+    Place(
+        "what stays loaded is no longer true",
         "paribus.running.setup:fingerprint",
         repr,
-        "tests/sweep/test_kept_loaded.py::test_a_file_that_changed_is_read_again",
+        "sweep/test_kept_loaded.py::test_a_file_that_changed_is_read_again",
     ),
-    "folders of jobs": Handling(
+    Place(
+        "job folders are reused in silence, and two jobs of one second collide",
         "paribus.sweep.loader:own_folder",
         _same_folder,
-        "tests/sweep/test_loader.py::test_no_folder_is_used_twice",
+        "sweep/test_loader.py::test_no_folder_is_used_twice",
     ),
-}
-
-
-def pytest_configure() -> None:
-    """As a plugin of pytest: take the handling out."""
-    handling = HANDLINGS[os.environ[NAME]]
-    module, _, path = handling.place.partition(":")
-    found: Any = importlib.import_module(module)
-    *classes, name = path.split(".")
-    for each in classes:
-        found = getattr(found, each)
-    assert hasattr(found, name), f"{handling.place}: is not there"
-    setattr(found, name, handling.instead)
-
-
-def main() -> int:
-    """Take out one handling after the other, and print whether its test notices."""
-    unnoticed = 0
-    chosen = sys.argv[1:] or list(HANDLINGS)
-    for name in chosen:
-        handling = HANDLINGS[name]
-        fails = _fails(name, handling.test, without=True)
-        passes = not _fails(name, handling.test, without=False)
-        fine = fails and passes
-        unnoticed += not fine
-        said = "noticed" if fine else "NOT NOTICED" if not fails else "THE TEST FAILS ANYWAY"
-        print(f"{name:<22} {said}", flush=True)
-    print(f"{len(chosen) - unnoticed} of {len(chosen)} noticed")
-    return 1 if unnoticed else 0
-
-
-def _fails(name: str, test: str, *, without: bool) -> bool:
-    words = ["-x", "-q", "-p", "no:cacheprovider", test, *(["-p", "benchmarks.without_handling"] if without else [])]
-    root = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words],
-        cwd=root,
-        env={**os.environ, NAME: name},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode not in (0, 1):
-        raise RuntimeError(f"{test}: {done.stdout[-800:]}{done.stderr[-800:]}")
-    return done.returncode == 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+)
+"""Each with the test that notices."""
