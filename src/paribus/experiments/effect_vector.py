@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LEAST_TESTED = 30
 """Contexts below which a level gets no test and no interval."""
+FEW_CLUSTERS = 12
+"""Clusters below which data are too few to be split into halves, or their signs flipped."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,13 @@ class Promised:
     """What is known of an effect vector before anything is measured.
 
     Attributes:
-        n_entries: The most entries it can have.
+        n_entries: The most entries it can have; None where only measuring tells.
         n_clusters: The most clusters it can be from.
-        n_contexts: The most contexts.
+        n_contexts: The most contexts an entry can rest on.
         signed: Whether its differences can be of either sign, so that signs can be flipped.
     """
 
-    n_entries: int
+    n_entries: int | None
     n_clusters: int
     n_contexts: int
     signed: bool = True
@@ -94,18 +96,32 @@ class WithEffectVector(Experiment):
     def most_entries(self, setup: Any) -> int | None:
         """Return the most entries that its vector can have; None where only measuring tells.
 
+        Where contexts are few, these are the entries that enough of them allow.
+
         Raises:
             ConfigError: If something that it names does not exist.
         """
         return None
 
+    def most_contexts(self, setup: Any) -> int:
+        """Return the most contexts that an entry can rest on."""
+        return len(setup.contexts)
+
     def promised_vector(self, setup: Any) -> Promised | None:
-        """Return what is known of the vector before anything is measured; None where only measuring tells.
+        """Return what is known of the vector before anything is measured; None where contexts are chosen by that.
 
         Raises:
             ConfigError: If there can be no vector.
         """
-        return None
+        if setup.slicing.by_activation:
+            return None
+        n_clusters = len(set(setup.cluster.tolist()))
+        return Promised(self.most_entries(setup), n_clusters, self.most_contexts(setup))
+
+    @property
+    def vector_is_paired(self) -> bool:
+        """Whether the entries of its vector are means of paired differences."""
+        return (self.vector_evidence or self.evidence) is Evidence.INTERVENTIONAL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from paribus.config.check import build
@@ -13,10 +14,17 @@ from paribus.experiments.builds.core_coverage_analysis import CoreCoverageAnalys
 from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnalysis
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
+from paribus.experiments.builds.interaction_experiment import InteractionExperiment
+from paribus.experiments.builds.kit_sweep import KitSweep
+from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
 from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
+from paribus.experiments.builds.weapon_group_analysis import WeaponGroupAnalysis
+from paribus.experiments.builds.weapon_sweep import WeaponSweep
 from paribus.experiments.builds.within_family_interference import WithinFamilyInterference
+from paribus.experiments.effect_vector import LEAST_TESTED
 from paribus.experiments.validation.shuffle_null import ShuffleNull
 from paribus.experiments.validation.split_half import SplitHalf
 from paribus.results.evidence import Evidence
@@ -55,18 +63,32 @@ KNOWN = [
     PairwiseInteractions(candidates=["SSU", "QR", "SCU"]),
     ConditionalInteractions(modulator="SCU", candidates=["SSU", "QR"]),
     CoreCoverageAnalysis(unit="family"),
+    TokenInfluenceSweep(unit="family", high_quantile=0.8),
+    WeaponGroupAnalysis(min_examples=2),
+    WeaponSweep(swap_contexts=35),
+    KitSweep(swap_contexts=35),
+    MinimalCores(),
+    FrequentItemsets(min_support=0.2, max_size=2),
 ]
 
 
 @pytest.mark.parametrize("target", KNOWN, ids=lambda target: target.type)
 def test_entries_that_are_known_before_anything_is_measured_are_those_that_are_measured(target, small):
-    assert target.most_entries(small) == len(target.effect_vector(small).values)
+    vector, most = target.effect_vector(small), target.most_entries(small)
+    assert target.vector_is_paired == (vector.differences is not None)
+    if vector.differences is None:
+        assert most == len(vector.values)
+        return
+    supported = (~np.isnan(vector.differences)).sum(1)
+    chosen = isinstance(target, InteractionExperiment)  # what is legal depends on the candidates, and these on effects
+    assert most == (len(supported) if chosen else (supported >= LEAST_TESTED).sum())
+    assert supported.max() <= target.most_contexts(small)
 
 
 @pytest.mark.parametrize("target", [KNOWN[4], Family1dSweep(family="SSU", rungs=[3, 6])], ids=lambda one: one.type)
 @pytest.mark.parametrize("kind", [SplitHalf, ShuffleNull])
 def test_too_few_known_entries_are_refused_at_dry_run(kind, target, small):
-    with pytest.raises(ConfigError, match=rf"{target.type} has [23] entries, and at least 6 are needed"):
+    with pytest.raises(ConfigError, match=rf"{target.type} has [023] entries that can be judged"):
         kind(target=target).validate(small)
 
 

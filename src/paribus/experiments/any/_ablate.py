@@ -35,7 +35,7 @@ COLUMNS = {
 
 def validate(experiment: Ablate, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    look_up(experiment, setup, factor=as_units)
+    look_up(experiment, setup, fitted=True, factor=as_units)
 
 
 def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregates:

@@ -37,7 +37,7 @@ CORES = {
 
 def validate(experiment: Cores, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    _refuse_less(look_up(experiment, setup, factor=as_units))
+    _refuse_less(look_up(experiment, setup, fitted=True, factor=as_units))
 
 
 def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregates:

@@ -49,8 +49,7 @@ UNMATCHED = {
 
 def validate(experiment: HeadAblation, setup: NetworkSetup) -> None:
     """Look up split, readout and heads."""
-    look_up(experiment, setup)
-    rows_of(experiment, setup, fitted=True)
+    look_up(experiment, setup, fitted=True)
     _units(experiment, setup, setup.executor(), experiment.ablations[0])
 
 

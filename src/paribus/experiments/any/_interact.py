@@ -33,7 +33,7 @@ COLUMNS = {
 
 def validate(experiment: Interact, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    look_up(experiment, setup, factor=_several)
+    look_up(experiment, setup, fitted=True, factor=_several)
 
 
 def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggregates:

@@ -198,15 +198,16 @@ def as_units(found: Factor | Units, name: str) -> Units:
     return found
 
 
-def look_up(experiment: Generic, setup: NetworkSetup, **wanted: Any) -> str:
+def look_up(experiment: Generic, setup: NetworkSetup, *, fitted: bool = False, **wanted: Any) -> str:
     """Look up split, readout and factors without measuring more than a few contexts; return the readout's name.
 
     Args:
         experiment: Names them.
         setup: Has them.
+        fitted: Whether something is chosen or fitted, whatever the factors.
         wanted: For each factor's field :func:`as_factor` or :func:`as_units`.
     """
-    rows_of(experiment, setup, fitted=needs_fit(experiment))
+    rows_of(experiment, setup, fitted=fitted or needs_fit(experiment))
     executor = setup.executor()
     kind, _ = readout_of(experiment, setup, executor)
     for name, spec in experiment.factors().items():

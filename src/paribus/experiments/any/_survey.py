@@ -15,6 +15,7 @@ from paribus.experiments.any._survey_features import Groups, Surveyed, groups_of
 from paribus.experiments.any._survey_report import MOST_SCREENED, about, hand_over, rule
 from paribus.experiments.any.generic import ALL
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import FEW_CLUSTERS
 from paribus.experiments.feature_survey import FeatureSurvey
 from paribus.experiments.glance import glance, ranks, spread_out
 from paribus.experiments.setup import NetworkSetup
@@ -24,8 +25,6 @@ from paribus.stats.variance_share import Association, association
 
 MOST_VALUES = 1 << 24
 """Output values that are held at once."""
-FEW_CLUSTERS = 12
-"""Clusters below which there is nothing to look at in halves."""
 
 
 def validate(experiment: FeatureSurvey, setup: NetworkSetup) -> None:

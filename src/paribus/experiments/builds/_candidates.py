@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paribus.arrays import Ints
+from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._moves import Move
@@ -111,9 +111,12 @@ def given(
     """Return the candidates that are named; none where they are to be chosen. Nothing is measured.
 
     Raises:
-        ConfigError: If a name is unknown, given twice, barred, or all candidates exclude each other.
+        ConfigError: If a name is unknown, given twice, barred, all candidates exclude each other, or there is one
+            source build to choose them on and none to report.
     """
     if experiment.candidates is None:
+        if setup.few:
+            to_choose_on(setup)
         return ()
     named = tuple(parse(setup, name, experiment.rung) for name in experiment.candidates)
     _check(named, _barred(setup, experiment, without))
@@ -122,6 +125,20 @@ def given(
 
 def _barred(setup: BuildSetup, experiment: InteractionExperiment, without: Sequence[Family]) -> set[Family]:
     return {*without, *(family for family, _ in setup.edits.requested(experiment.stable_tokens))}
+
+
+def to_choose_on(setup: BuildSetup) -> Bools:
+    """Return which contexts candidates are chosen on ``[n]``; what is reported comes from the other source builds.
+
+    Raises:
+        ConfigError: If there are no others.
+    """
+    clusters = np.unique(setup.cluster)
+    first = setup.rng("candidate_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
+    choosing = np.isin(setup.cluster, first)
+    if choosing.all():
+        raise ConfigError("all contexts come from one source build; name the candidates: experiment.candidates=[...]")
+    return choosing
 
 
 def choose(
@@ -147,12 +164,8 @@ def choose(
         return Choice(named, (), np.arange(len(setup.contexts)), 0)
     barred = _barred(setup, experiment, without)
     families = [family for family in setup.vocabulary.families() if family not in barred]
-    clusters = np.unique(setup.cluster)
-    first = setup.rng("candidate_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
-    choosing = np.isin(setup.cluster, first)
+    choosing = to_choose_on(setup)
     rows, rest = sample(setup, np.flatnonzero(choosing)), np.flatnonzero(~choosing)
-    if not len(rest):
-        raise ConfigError("all contexts come from one source build; name the candidates: experiment.candidates=[...]")
     screened = screen(
         setup.restrict(rows), experiment, [_range(setup, family, experiment.rung) for family in families], recorder
     )

@@ -44,6 +44,11 @@ EFFECT_COLUMNS: Mapping[str, str] = {
 """What the columns mean that tables of effects share."""
 
 
+def n_judged(supported: Bools) -> int:
+    """Return how many rows enough contexts ``[rows, n]`` support for an effect to be judged."""
+    return int((supported.sum(1) >= LEAST_TESTED).sum())
+
+
 def effect_rows(
     setup: BuildSetup,
     recorder: Recorder,

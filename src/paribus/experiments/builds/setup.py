@@ -36,6 +36,8 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
 FLOOR_SD = 0.1
+MOST_LOOKED_AT = 2000
+"""Contexts up to which a dry run looks at what is legal in each: with more, some nearly always support a question."""
 """Below this many sds an activation counts as being at the floor."""
 
 
@@ -159,6 +161,11 @@ class BuildSetup(Setup):
     def contexts(self) -> Contexts:
         """The contexts that experiments work on (sliced)."""
         return self.corpus.contexts.rows(self.chosen)
+
+    @property
+    def few(self) -> bool:
+        """Whether there are so few contexts, known before anything is measured, that a dry run looks at every one."""
+        return not self.slicing.by_activation and len(self.contexts) <= MOST_LOOKED_AT
 
     @property
     def cluster(self) -> Ints:

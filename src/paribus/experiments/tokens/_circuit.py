@@ -24,6 +24,8 @@ from paribus.subjects.tokens.circuits import (
 from paribus.subspace.bases import orthonormal_basis
 
 AUTO = "auto"
+LEAST_NUMBERS = 5
+"""With fewer there are no two circles to tell apart."""
 COMPLETE = "none: these are all inputs there are; infer over trainings"
 
 
@@ -35,6 +37,8 @@ def n_numbers(setup: NetworkSetup) -> int:
     """
     data = setup.data
     p = int(data.n_tokens)
+    if p < LEAST_NUMBERS:
+        raise DataError(f"data.p={p}: there is one circle alone; circuits are read from p={LEAST_NUMBERS} on")
     if p % 2 == 0 or not data.complete or data.n_classes != p or not torch.equal(data.ids, all_pairs(p)):
         raise DataError("data: circuits of modular addition are read on all pairs of an odd p (data=modular_addition)")
     return p

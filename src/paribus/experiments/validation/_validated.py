@@ -10,9 +10,8 @@ import numpy as np
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import LEAST_TESTED, EffectVector, Validated
+from paribus.experiments.effect_vector import FEW_CLUSTERS, LEAST_TESTED, EffectVector, Validated
 from paribus.experiments.validation.validation_experiment import (
-    FEW_CLUSTERS,
     LEAST_ENTRIES,
     Validation,
     clusters_called,
@@ -76,8 +75,8 @@ def usable_vector(experiment: Validation, setup: Validated, recorder: Recorder) 
         ConfigError: If fewer than six are left, or there are too few clusters.
     """
     called = clusters_called(experiment.target)
-    if experiment.target.promised_vector(setup) is None:
-        _refuse_few(experiment, len(np.unique(setup.cluster)), called)
+    promised = experiment.target.promised_vector(setup)
+    _refuse_few(experiment, len(np.unique(setup.cluster)) if promised is None else promised.n_clusters, called)
     vector = experiment.target.measured_vector(setup, recorder)
     usable = np.isfinite(vector.values)
     if vector.differences is not None:
@@ -89,7 +88,8 @@ def usable_vector(experiment: Validation, setup: Validated, recorder: Recorder) 
     if len(kept) < LEAST_ENTRIES:
         raise ConfigError(
             f"experiment.target: the effect vector of {experiment.target.type} has {len(kept)} usable entries "
-            f"(of {len(vector.values)}), and at least {LEAST_ENTRIES} are needed; ask it for more conditions"
+            f"(of {len(vector.values)}), and at least {LEAST_ENTRIES} are needed; ask it for more conditions, or give "
+            "more contexts"
         )
     sums = None if vector.sums is None else vector.sums.rows(kept)
     if vector.differences is not None:

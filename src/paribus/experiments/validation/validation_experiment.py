@@ -8,14 +8,12 @@ from typing import Any, ClassVar
 from paribus.config import catalogue
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, Experiment
-from paribus.experiments.effect_vector import LEAST_TESTED, WithEffectVector, WithoutEffectVector
+from paribus.experiments.effect_vector import FEW_CLUSTERS, LEAST_TESTED, WithEffectVector, WithoutEffectVector
 from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 LEAST_ENTRIES = 6
 """Entries that a vector must have to be judged."""
-FEW_CLUSTERS = 12
-"""Clusters below which data are too few to be split or flipped."""
 FOLLOWED = ("subject", "subjects", "may_lack", "requires")
 """What a validation takes over from its target, besides evidence and version."""
 
@@ -61,18 +59,16 @@ class Validation(Experiment):
         """
         self.target.validate(setup)
         promised = self.target.promised_vector(setup)
-        if promised is None:
-            most = self.target.most_entries(setup)
-            if most is not None and most < LEAST_ENTRIES:
-                raise ConfigError(few_entries(self.target, most))
-            return
-        if promised.n_contexts < LEAST_TESTED:
+        most = self.target.most_entries(setup) if promised is None else promised.n_entries
+        if promised is not None and self.target.vector_is_paired and promised.n_contexts < LEAST_TESTED:
             raise ConfigError(
                 f"experiment.target: {promised.n_contexts} contexts are reported, and an entry needs {LEAST_TESTED}; "
-                "raise experiment.target.n_contexts or name another split"
+                f"{more_contexts(self.target)}"
             )
-        if promised.n_entries < LEAST_ENTRIES:
-            raise ConfigError(few_entries(self.target, promised.n_entries))
+        if most is not None and most < LEAST_ENTRIES:
+            raise ConfigError(few_entries(self.target, most))
+        if promised is None:
+            return
         if promised.n_clusters < FEW_CLUSTERS:
             raise ConfigError(few_clusters(self, promised.n_clusters, clusters_called(self.target)))
         if self.flips_signs and not promised.signed:
@@ -98,11 +94,18 @@ def clusters_called(target: Experiment) -> str:
     return "clusters" if target.subject == ANY else "source builds"
 
 
+def more_contexts(target: Experiment) -> str:
+    """Return how a target gets more contexts."""
+    if target.subject == ANY:
+        return "raise experiment.target.n_contexts or name another split"
+    return "give more builds, a wider slice, or more of them to experiment.target"
+
+
 def few_entries(target: Experiment, n: int) -> str:
     """Return why so few entries are refused."""
     return (
-        f"experiment.target: the effect vector of {target.type} has {n} entries, and at least {LEAST_ENTRIES} are "
-        "needed; ask it for more conditions"
+        f"experiment.target: the effect vector of {target.type} has {n} entries that can be judged, and at least "
+        f"{LEAST_ENTRIES} are needed; ask it for more conditions, or give more contexts"
     )
 
 

@@ -53,6 +53,11 @@ class SliceSpec(Spec, kind="slice"):
         """Whether contexts are chosen by the activation itself, which shrinks effects."""
         return any(v is not None for v in (self.percentile_min, self.percentile_max, self.activation_threshold))
 
+    @property
+    def by_activation(self) -> bool:
+        """Whether activations must be known to tell which contexts are kept."""
+        return self.on_outcome or (self.stratified and self.sample_size is not None)
+
     def look_up(self, vocabulary: Vocabulary, weapons: Weapons) -> None:
         """Look up every name, without selecting anything.
 

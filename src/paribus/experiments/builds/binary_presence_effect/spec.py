@@ -46,8 +46,13 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
     rungs: list[int] | None = field(None, low=0, help="Rungs of the primary family; null: all of the vocabulary's.")
 
     def most_entries(self, setup: BuildSetup) -> int:
-        """Return the number of abilities, each of which is added and removed."""
-        return 2 * len(self.chosen(setup))
+        """Return the number of abilities added and of those removed; of few contexts, of those that enough allow.
+
+        Raises:
+            ConfigError: If an ability is unknown, or of few contexts none allows one.
+        """
+        chosen = self.chosen(setup)
+        return int(self.work_module().n_supported(self, setup)) if setup.few else 2 * len(chosen)
 
     def chosen(self, setup: BuildSetup) -> list[Family]:
         """Return the abilities.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Floats
+from paribus.arrays import Bools, Floats
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._confounding import observed_presence
 from paribus.experiments.builds._effects import (
@@ -14,6 +14,7 @@ from paribus.experiments.builds._effects import (
     contrast,
     effect_rows,
     firing_rates,
+    n_judged,
     row_means,
     summed,
 )
@@ -42,10 +43,18 @@ def effect_vector(experiment: BinaryPresenceEffect, setup: BuildSetup) -> Effect
     return EffectVector(labels, row_means(differences), differences)
 
 
-def measure(
-    experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder | None, abilities: list[Family]
-) -> Measured:
-    """Measure the contexts as they are, then with each ability added and removed ``[1 + 2 k, n]``."""
+def n_supported(experiment: BinaryPresenceEffect, setup: BuildSetup) -> int:
+    """Return how many abilities enough contexts allow to be added, and to be removed, without measuring."""
+    _, feasible = prepare(experiment, setup, experiment.chosen(setup))
+    return n_judged(feasible[1:] & feasible[:1])
+
+
+def prepare(experiment: BinaryPresenceEffect, setup: BuildSetup, abilities: list[Family]) -> tuple[Design, Bools]:
+    """Return the contexts as they are, then with each ability added and removed ``[1 + 2 k, n]``, and what is legal.
+
+    Raises:
+        ConfigError: If none of them is legal in any context.
+    """
 
     def edited(states: States) -> States:
         held = experiment.hold(setup, states)
@@ -58,8 +67,17 @@ def measure(
 
     n_levels = 1 + 2 * len(abilities)
     design = Design(edited, n_levels, description="abilities")
-    setup.require(setup.feasible(design)[1:], "any of the abilities added or removed")
-    weights = np.eye(n_levels)[1:]
+    feasible = setup.feasible(design)
+    setup.require(feasible[1:], "any of the abilities added or removed")
+    return design, feasible
+
+
+def measure(
+    experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder | None, abilities: list[Family]
+) -> Measured:
+    """Measure the contexts as they are, then with each ability added and removed ``[1 + 2 k, n]``."""
+    design, _ = prepare(experiment, setup, abilities)
+    weights = np.eye(1 + 2 * len(abilities))[1:]
     weights[:, 0] = -1.0
     contrasts = Contrasts(weights) if recorder is not None else None
     return setup.measure_design(design, recorder, contrasts=contrasts)

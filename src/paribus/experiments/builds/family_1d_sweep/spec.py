@@ -55,8 +55,13 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     placebo_contexts: int = field(200, low=0, help="Contexts for the placebo (other families, same rung); 0: none.")
 
     def most_entries(self, setup: BuildSetup) -> int:
-        """Return the number of levels beside the baseline."""
-        return len(self.levels(setup)) - 1
+        """Return the number of levels beside the baseline; of few contexts, of those that enough allow.
+
+        Raises:
+            ConfigError: If the vocabulary lacks the family or a rung, or of few contexts none is legal.
+        """
+        levels = self.levels(setup)
+        return int(self.work_module().n_supported(self, setup)) if setup.few else len(levels) - 1
 
     def levels(self, setup: BuildSetup) -> list[int | None]:
         """Return the levels in order, the baseline first.
@@ -78,6 +83,6 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
         """Look up the family and its rungs before anything is run.
 
         Raises:
-            ConfigError: If the vocabulary lacks one of them.
+            ConfigError: If the vocabulary lacks one of them, or of few contexts none is legal.
         """
-        self.levels(setup)
+        self.most_entries(setup)

@@ -10,7 +10,14 @@ import pandas as pd
 
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._confounding import observed_by_rung
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, base_numbers, beyond_least, effect_rows, row_means
+from paribus.experiments.builds._effects import (
+    EFFECT_COLUMNS,
+    base_numbers,
+    beyond_least,
+    effect_rows,
+    n_judged,
+    row_means,
+)
 from paribus.experiments.builds.family_1d_sweep.placebo import placebo_table
 from paribus.experiments.builds.family_1d_sweep.plan import SweepPlan, Swept, add_up, supported
 from paribus.experiments.builds.family_1d_sweep.spec import Family1dSweep
@@ -49,6 +56,12 @@ def prepare(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder | N
     contrasts = Contrasts(weights, support[1:]) if recorder is not None else None
     stream = setup.stream(design, recorder, contrasts=contrasts, ok=feasible)
     return stream, SweepPlan(levels, support, kind, feasible.sum(1))
+
+
+def n_supported(experiment: Family1dSweep, setup: BuildSetup) -> int:
+    """Return how many levels enough contexts allow, without measuring."""
+    _, plan = prepare(experiment, setup, None)
+    return n_judged(plan.support[1:])
 
 
 def effect_vector(experiment: Family1dSweep, setup: BuildSetup) -> EffectVector:

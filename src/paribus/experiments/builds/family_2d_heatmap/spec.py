@@ -48,14 +48,17 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
     min_n: int = field(LEAST_TESTED, low=2, help="Contexts below which a cell is not tested and cannot be the peak.")
 
     def most_entries(self, setup: BuildSetup) -> int:
-        """Return the number of cells whose interaction is measured."""
-        grid = self.work_module().axes(self, setup)
-        return (len(grid.x.levels) - 1) * (len(grid.y.levels) - 1)
+        """Return the number of cells whose interaction is measured; of few contexts, of those that enough allow.
+
+        Raises:
+            ConfigError: If the vocabulary lacks a family or rung, or of few contexts none is legal.
+        """
+        return int(self.work_module().most_entries(self, setup))
 
     def validate(self, setup: BuildSetup) -> None:
         """Look up the families and their rungs before anything is run.
 
         Raises:
-            ConfigError: If the vocabulary lacks one of them, or both are one family.
+            ConfigError: If the vocabulary lacks one of them, both are one family, or of few contexts none is legal.
         """
-        self.work_module().validate(self, setup)
+        self.most_entries(setup)

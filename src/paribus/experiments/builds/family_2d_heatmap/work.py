@@ -13,6 +13,7 @@ from paribus.experiments.builds._effects import (
     TESTED_COLUMNS,
     contrast,
     effect_rows,
+    n_judged,
     row_means,
     summed,
 )
@@ -84,6 +85,17 @@ def prepare(
     contrasts = Contrasts(weights) if recorder is not None else None
     stream = setup.stream(design, recorder, contrasts=contrasts, ok=ok)
     return stream, feasible
+
+
+def most_entries(experiment: Family2dHeatmap, setup: BuildSetup) -> int:
+    """Return how many interactions there are; of few contexts, how many enough of them allow, without measuring."""
+    grid = axes(experiment, setup)
+    n_x, n_y = len(grid.x.levels), len(grid.y.levels)
+    if not setup.few:
+        return (n_x - 1) * (n_y - 1)
+    cells = prepare(experiment, setup, None, grid)[1].reshape(n_x, n_y, -1)
+    every = cells[1:, 1:] & cells[:1, 1:] & cells[1:, :1] & cells[:1, :1]
+    return n_judged(every.reshape((n_x - 1) * (n_y - 1), -1))
 
 
 def effect_vector(experiment: Family2dHeatmap, setup: BuildSetup) -> EffectVector:

@@ -10,6 +10,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds._survey_sentences import about
 from paribus.experiments.builds.feature_survey.latents import WEAPON, factors, latents_of, logit_effects, screen
 from paribus.experiments.builds.setup import BuildSetup
+from paribus.experiments.effect_vector import FEW_CLUSTERS
 from paribus.experiments.feature_survey import FeatureSurvey
 from paribus.experiments.glance import glance, ranks, spread_out
 from paribus.results.evidence import Evidence
@@ -18,14 +19,19 @@ from paribus.subjects.builds.families import BY_NAME
 
 
 def validate(experiment: FeatureSurvey, setup: BuildSetup) -> None:
-    """Check that the model has an autoencoder with enough latents.
+    """Check that the model has an autoencoder with enough latents, and that there are enough source builds.
 
     Raises:
-        ConfigError: If not.
+        ConfigError: If not, or there are too few source builds to look at in halves.
     """
     known = setup.model.require_sae().n_features
     if experiment.n_features > known:
         raise ConfigError(f"experiment.n_features={experiment.n_features}: the autoencoder has {known} latents")
+    n_clusters = len(np.unique(setup.cluster))
+    if n_clusters < FEW_CLUSTERS:
+        raise ConfigError(
+            f"data: {n_clusters} source builds are too few to look at in halves; at least {FEW_CLUSTERS} are needed"
+        )
 
 
 def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Aggregates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.builds._high_group import check_fraction
 from paribus.experiments.builds.build_experiment import BuildExperiment
@@ -11,6 +11,9 @@ from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,19 @@ class FrequentItemsets(WithEffectVector, BuildExperiment):
     top: int = field(20, low=1, help="Sets shown in the figure, and inserted with confirm.")
     confirm: bool = field(False, help="Insert each top set into random contexts and measure the paired effect.")
     confirm_contexts: int = field(300, low=1, help="Random contexts that the top sets are inserted into.")
+
+    def most_entries(self, setup: BuildSetup) -> int | None:
+        """Return the number of sets with the largest support; None where contexts are many."""
+        return len(self.work_module().vector_sets(self, setup)) if setup.few else None
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Check that of few contexts enough hold a set.
+
+        Raises:
+            ConfigError: If none is frequent enough.
+        """
+        if setup.few:
+            self.work_module().frequent(self, setup)
 
     def check(self) -> None:
         """Check that the quantile is a fraction."""

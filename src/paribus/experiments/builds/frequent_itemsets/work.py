@@ -50,16 +50,38 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.max_statistic import enrichment
 from paribus.stats.permutation import EXACT
+from paribus.subjects.builds.contexts import Contexts
 
 VECTOR_SETS = 200
 
 
+def vector_sets(experiment: FrequentItemsets, setup: BuildSetup) -> list[GearSet]:
+    """Return the sets with the largest support in the unsliced corpus."""
+    return _mined(experiment, setup, setup.corpus.contexts)[:VECTOR_SETS]
+
+
+def frequent(experiment: FrequentItemsets, setup: BuildSetup) -> list[GearSet]:
+    """Return the sets that enough of the contexts hold, by falling support.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    sets = _mined(experiment, setup, setup.contexts)
+    if not sets:
+        raise ConfigError(
+            f"experiment.min_support={experiment.min_support:g}: no set is held by so many of "
+            f"{len(setup.contexts)} contexts; lower it"
+        )
+    return sets
+
+
+def _mined(experiment: FrequentItemsets, setup: BuildSetup, contexts: Contexts) -> list[GearSet]:
+    return gear_sets(contexts.codes, setup.vocabulary, min_support=experiment.min_support, max_size=experiment.max_size)
+
+
 def effect_vector(experiment: FrequentItemsets, setup: BuildSetup) -> EffectVector:
     """Return the log lift of the sets with the largest support in the unsliced corpus."""
-    codes = setup.corpus.contexts.codes
-    sets = gear_sets(codes, setup.vocabulary, min_support=experiment.min_support, max_size=experiment.max_size)[
-        :VECTOR_SETS
-    ]
+    sets = vector_sets(experiment, setup)
     present = presence_of(sets, setup.edits, setup.contexts.states())
     high = high_group(setup.observed.f, experiment.high_quantile)
     lift = associations(present, high, setup.cluster, setup.stats)["lift"].to_numpy() if sets else np.zeros(0)
@@ -69,14 +91,7 @@ def effect_vector(experiment: FrequentItemsets, setup: BuildSetup) -> EffectVect
 def run(experiment: FrequentItemsets, setup: BuildSetup, recorder: Recorder) -> Aggregates:
     """Mine, test, and with ``confirm`` insert."""
     setup.describe(recorder)
-    sets = gear_sets(
-        setup.contexts.codes, setup.vocabulary, min_support=experiment.min_support, max_size=experiment.max_size
-    )
-    if not sets:
-        raise ConfigError(
-            f"experiment.min_support={experiment.min_support:g}: no set is held by so many of "
-            f"{len(setup.contexts)} contexts; lower it"
-        )
+    sets = frequent(experiment, setup)
     if len(sets) > experiment.max_itemsets:
         recorder.warn(
             f"{len(sets)} closed sets reach min_support={experiment.min_support:g}; the {experiment.max_itemsets} of "

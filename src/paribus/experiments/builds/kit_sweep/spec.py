@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
@@ -11,6 +11,9 @@ from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,14 @@ class KitSweep(WithEffectVector, WeaponExperiment):
 
     analyze_combinations: bool = field(True, help="Whether to group by the pair of sub and special too.")
     top_k_groups: int = field(20, low=1, help="Groups of each sort in the figures.")
+
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of subs and specials that are known of weapons."""
+        return int(self.work_module().n_groups(setup))
+
+    def most_contexts(self, setup: BuildSetup) -> int:
+        """Return in how many contexts weapons are swapped."""
+        return min(self.swap_contexts, len(setup.contexts))
 
     def sorts(self) -> list[str]:
         """Return what weapons are grouped by."""

@@ -35,17 +35,24 @@ TABLES = {"sub": "sub", "special": "special", "kit": "combo"}
 WORDS = {"sub": "sub weapon", "special": "special weapon", "kit": "combination of sub and special"}
 
 
+def vector_groups(setup: BuildSetup) -> list[WeaponGroups]:
+    """Return weapons by their sub and by their special, where these are known."""
+    groups = (WeaponGroups.read(setup, sort) for sort in ("sub", "special"))
+    return [one for one in groups if one.known.any()]
+
+
+def n_groups(setup: BuildSetup) -> int:
+    """Return how many subs and specials there are to compare."""
+    return sum(len(one.present()) for one in vector_groups(setup))
+
+
 def effect_vector(experiment: KitSweep, setup: BuildSetup) -> EffectVector:
     """Return the swap effect of every sub and every special."""
     swaps = swap_weapons(experiment, setup, None)
     effects = swaps.effects()
-    labels: list[str] = []
-    parts = []
-    for sort in ("sub", "special"):
-        groups = WeaponGroups.read(setup, sort)
-        if groups.known.any():
-            labels += [groups.names[code] for code in groups.present()]
-            parts.append(group_effects(groups, effects))
+    groups = vector_groups(setup)
+    labels = [one.names[code] for one in groups for code in one.present()]
+    parts = [group_effects(one, effects) for one in groups]
     rows = np.concatenate(parts) if parts else np.zeros((0, effects.shape[1]))
     return EffectVector(tuple(labels), row_means(rows), swaps.scattered(rows, len(setup.contexts)))
 

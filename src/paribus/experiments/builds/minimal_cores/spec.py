@@ -67,6 +67,10 @@ class MinimalCores(WithEffectVector, BuildExperiment):
         held = self.hold(setup, states)
         return setup.edits.remove_units(held, self.exclude_families) if self.exclude_families else held
 
+    def most_entries(self, setup: BuildSetup) -> int | None:
+        """Return how many families enough contexts show; None where contexts are many or not known."""
+        return int(self.work_module().n_supported(self, setup)) if setup.few else None
+
     def validate(self, setup: BuildSetup) -> None:
         """Look up the families before anything is run.
 

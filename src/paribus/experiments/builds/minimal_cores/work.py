@@ -8,7 +8,7 @@ import pandas as pd
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import base_numbers, row_means
+from paribus.experiments.builds._effects import base_numbers, n_judged, row_means
 from paribus.experiments.builds._removable_units import RemovableUnits, reference_weapons
 from paribus.experiments.builds._words import counted
 from paribus.experiments.builds.minimal_cores import tables
@@ -63,6 +63,12 @@ def high_contexts(
     if len(high) > experiment.max_contexts:
         high = np.sort(setup.rng("core_contexts").choice(high, experiment.max_contexts, replace=False))
     return high
+
+
+def n_supported(experiment: MinimalCores, setup: BuildSetup) -> int:
+    """Return how many families enough contexts show, without measuring."""
+    units = removable(experiment, setup, experiment.complete(setup, setup.contexts.states()))
+    return n_judged(units[:, : len(FAMILIES)].T)
 
 
 def effect_vector(experiment: MinimalCores, setup: BuildSetup) -> EffectVector:

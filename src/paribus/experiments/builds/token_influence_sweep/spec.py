@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.builds._high_group import check_fraction
@@ -13,6 +13,9 @@ from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,10 @@ class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
     high_quantile: float = field(0.995, help="Quantile of the activation above which a context is high (a fraction).")
     min_count: int = field(5, low=1, help="Least contexts that hold a unit for its log-odds to be reported.")
     influence_contexts: int = field(300, low=1, help="Contexts in which every unit is really set.")
+
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of tokens or families."""
+        return len(self.work_module().units_of(self, setup))
 
     def check(self) -> None:
         """Check that the quantile is a fraction.

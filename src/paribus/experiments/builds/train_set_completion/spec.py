@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.base import Experiment
 from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,12 @@ class TrainSetCompletion(Experiment):
     )
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Check that the model learns, and that there are builds to learn from and to hold out.
+
+        Raises:
+            ConfigError: If the model learns nothing.
+            DataError: If there are fewer than two distinct builds.
+        """
+        self.work_module().validate(setup)

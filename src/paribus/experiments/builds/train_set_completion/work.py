@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from paribus.errors import DataError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _set_training as shared
 from paribus.experiments.builds.setup import BuildSetup
@@ -21,6 +22,18 @@ HISTORY_COLUMNS = {
     "val_loss": "the same on held-out builds, the same tokens removed every time",
     "recall": "share of the removed tokens of held-out builds among as many best-scored absent tokens",
 }
+
+
+def validate(setup: BuildSetup) -> None:
+    """Check that the model learns, and that there are builds to learn from and to hold out.
+
+    Raises:
+        ConfigError: If the model learns nothing.
+        DataError: If there are fewer than two distinct builds.
+    """
+    shared.trainable(setup)
+    if len(setup.corpus.builds) < 2:
+        raise DataError(f"training needs at least 2 distinct builds, the corpus has {len(setup.corpus.builds)}")
 
 
 def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -> Aggregates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
 from paribus.experiments.builds._high_group import check_fraction
@@ -12,6 +12,9 @@ from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,10 @@ class WeaponGroupAnalysis(WithEffectVector, BuildExperiment):
         help="Permutation of whole source builds, or Fisher's exact test on one random context of each.",
     )
     top_k_weapons: int = field(20, low=1, help="Weapons in the figure.")
+
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of weapons with enough contexts in the unsliced corpus."""
+        return len(self.work_module().listed(self, setup))
 
     def check(self) -> None:
         """Check that the quantiles are fractions, the lower one below.

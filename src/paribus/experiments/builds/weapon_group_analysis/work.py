@@ -28,10 +28,15 @@ from paribus.stats.multiplicity import adjust
 from paribus.stats.permutation import EXACT, draws_for
 
 
+def listed(experiment: WeaponGroupAnalysis, setup: BuildSetup) -> Ints:
+    """Return the weapons with enough contexts in the unsliced corpus."""
+    count = np.bincount(setup.corpus.contexts.weapon, minlength=setup.weapons.size)
+    return np.flatnonzero(count >= experiment.min_examples)
+
+
 def effect_vector(experiment: WeaponGroupAnalysis, setup: BuildSetup) -> EffectVector:
     """Return the log odds ratio of every weapon with enough contexts in the unsliced corpus."""
-    count = np.bincount(setup.corpus.contexts.weapon, minlength=setup.weapons.size)
-    wanted = np.flatnonzero(count >= experiment.min_examples)
+    wanted = listed(experiment, setup)
     rows, high = groups(experiment, setup)
     present = setup.contexts.weapon[rows, None] == wanted
     odds = associations(present, high[rows], setup.cluster[rows], setup.stats)["odds_ratio"].to_numpy()

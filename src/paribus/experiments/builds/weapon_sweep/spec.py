@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
@@ -12,6 +12,9 @@ from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
+
+if TYPE_CHECKING:
+    from paribus.experiments.builds.setup import BuildSetup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +46,11 @@ class WeaponSweep(WithEffectVector, WeaponExperiment):
     )
 
     top_k_weapons: int = field(20, low=1, help="Weapons in the figure and in the list of top weapons.")
+
+    def most_entries(self, setup: BuildSetup) -> int:
+        """Return the number of weapons."""
+        return setup.weapons.size
+
+    def most_contexts(self, setup: BuildSetup) -> int:
+        """Return in how many contexts weapons are swapped."""
+        return min(self.swap_contexts, len(setup.contexts))

@@ -45,8 +45,13 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
     )
 
     def most_entries(self, setup: BuildSetup) -> int:
-        """Return the number of lower tokens."""
-        return len(self.pairs(setup))
+        """Return the number of lower tokens; of few contexts, of those that enough show.
+
+        Raises:
+            ConfigError: If a family or the rung is unknown, or of few contexts none shows such a token.
+        """
+        pairs = self.pairs(setup)
+        return int(self.work_module().n_supported(self, setup)) if setup.few else len(pairs)
 
     def pairs(self, setup: BuildSetup) -> list[tuple[Family, int]]:
         """Return family and lower rung of every row.
@@ -75,6 +80,6 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
         """Look up the families and the rung before anything is run.
 
         Raises:
-            ConfigError: If one is unknown.
+            ConfigError: If one is unknown, or of few contexts none shows a lower and a higher token.
         """
-        self.pairs(setup)
+        self.most_entries(setup)

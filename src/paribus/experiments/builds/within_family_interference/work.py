@@ -11,6 +11,7 @@ from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
     beyond_least,
     effect_rows,
+    n_judged,
     row_means,
     row_sums,
     summed,
@@ -61,6 +62,12 @@ def prepare(
     contrasts = Contrasts(weights) if recorder is not None else None
     stream = setup.stream(design, recorder, contrasts=contrasts, ok=feasible)
     return stream, pairs, feasible
+
+
+def n_supported(experiment: WithinFamilyInterference, setup: BuildSetup) -> int:
+    """Return how many lower tokens enough contexts show, without measuring."""
+    _, _, feasible = prepare(experiment, setup, None)
+    return n_judged(feasible[::2] & feasible[1::2])
 
 
 def effect_vector(experiment: WithinFamilyInterference, setup: BuildSetup) -> EffectVector:
