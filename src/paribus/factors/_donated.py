@@ -54,6 +54,7 @@ class Donated(ActUnits):
         donors: The context that each context gets its value from ``[n_contexts]``; -1 for none.
         held: What donors have there.
         same: Places where every context has its donor's value already ``[k]``: giving it changes nothing.
+        unread: Places that nothing depends on, which giving them has shown ``[k]``; None: not known yet.
     """
 
     places: tuple[Place, ...]
@@ -62,8 +63,14 @@ class Donated(ActUnits):
     donors: Ints
     held: Held
     same: Bools
+    unread: Bools | None = None
     name: str = "places"
     null_name: str = "random places of the same layers"
+
+    @property
+    def able(self) -> Bools:
+        """Places that can change something, as far as is known ``[k]``."""
+        return ~self.same if self.unread is None else ~(self.same | self.unread)
 
     def remove(self, off: Bools, columns: Ints) -> Intervention:
         """Return what gives the places ``off [k]`` of contexts ``columns`` the values of their donors."""
@@ -96,15 +103,15 @@ class Donated(ActUnits):
     def like(self, off: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
         """Return for each set random ones with as many places of each site, none of the set's own.
 
-        Where a site has a single place, those of the same kind of site in other layers stand in. Places that change
-        nothing are drawn only where there are too few others.
+        Where a site has a single place, those of the same kind of site in other layers stand in. Places that can
+        change nothing are not drawn: beside these every set would look special. None where too few are left.
         """
         sites = [str(place.site) for place in self.places]
         strata = np.array([site if sites.count(site) > 1 else re.sub(r"\d+", "N", site) for site in sites])
         found = []
         for row in off:
             own, counts = np.unique(strata[row], return_counts=True)
-            others = [self._others(strata == one, row, n) for one, n in zip(own, counts, strict=True)]
+            others = [np.flatnonzero((strata == one) & ~row & self.able) for one in own]
             if not len(own) or any(len(pool) < n for pool, n in zip(others, counts, strict=True)):
                 found.append(np.empty((0, int(row.sum())), np.int64))
                 continue
@@ -112,11 +119,6 @@ class Donated(ActUnits):
             draws = [np.concatenate([rng.choice(pool, n, replace=False) for pool, n in pairs]) for _ in range(n_null)]
             found.append(np.array(draws))
         return found
-
-    def _others(self, stratum: Bools, off: Bools, n: int) -> Ints:
-        """Return places of a stratum outside a set, those that can change something where there are ``n`` of them."""
-        able = np.flatnonzero(stratum & ~off & ~self.same)
-        return able if len(able) >= n else np.flatnonzero(stratum & ~off)
 
     def unrelated(self, columns: Ints, n_draws: int, executor: Executor, rng: np.random.Generator) -> list[Donated]:
         """Return the same places given by the donors of other contexts instead: one for each draw.

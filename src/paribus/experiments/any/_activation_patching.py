@@ -282,13 +282,15 @@ class _Direction:
         direction: str,
     ) -> None:
         self.experiment, self.setup, self.recorder, self.at = experiment, setup, recorder, at
-        self.places, self.units, self.direction = places, places.units, direction
+        self.places, self.direction = places, direction
+        self.units: Donated = places.units
         counterpart = places.units.donors
         denoised = direction == DENOISE
         self.rows = counterpart[rows.reported] if denoised else rows.reported
         self.ranked_on = counterpart[rows.fit] if denoised else rows.fit
         made = self._given(singles(len(places.names)), self.rows)
         self.single, self.means, self.base = made.sums, made.means[1:], float(made.means[0])
+        self.units = replace(self.units, unread=(self.single.means == 0) & (self.single.sd == 0) & ~self.units.same)
         self.total = whole(at.executor, counterpart, at.readout, self.rows, setup.rng(NAME))
         self.order = self._ranking()
 
@@ -315,13 +317,13 @@ class _Direction:
         null, beside = self._null()
         rank = np.empty(len(self.order), np.int64)
         rank[self.order] = np.arange(len(self.order)) + 1
-        still = (self.single.means == 0) & (self.single.sd == 0)
+        assert self.units.unread is not None
         rows = [
             {
                 **label,
                 "direction": self.direction,
                 "rank": float(rank[index]) if len(self.ranked_on) else float("nan"),
-                "remark": SAME if self.units.same[index] else UNREAD if still[index] else "",
+                "remark": SAME if self.units.same[index] else UNREAD if self.units.unread[index] else "",
                 "null": UNRELATED if beside[index] else "",
                 **share,
             }
@@ -335,7 +337,7 @@ class _Direction:
         beside = np.zeros(k, bool)
         n = min(self.experiment.n_donors, self.setup.stats.n_null)
         most = self.experiment.n_beside or k
-        some = [index for index in self.order if not self.units.same[index]][:most]
+        some = [index for index in self.order if self.units.able[index]][:most]
         if not n or not some:
             return None, beside
         rng = self.setup.rng(f"{NAME} {self.direction} donors")
@@ -355,7 +357,7 @@ class _Direction:
 
     def first(self) -> list[Part]:
         """Return the rows of the first K together, beside random places of the same layers."""
-        able = [index for index in self.order if not self.units.same[index]]
+        able = [index for index in self.order if self.units.able[index]]
         ks = [k for k in sorted(self.experiment.ks) if k <= len(able)]
         if not ks:
             return []

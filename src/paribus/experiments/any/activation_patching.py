@@ -33,6 +33,7 @@ class ActivationPatching(Paired):
     """
 
     type: ClassVar[str] = "activation_patching"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Values of the other context of a pair at every layer, head or position, both ways."
     work: ClassVar[str] = "paribus.experiments.any._activation_patching"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
