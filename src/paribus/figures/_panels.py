@@ -47,6 +47,12 @@ def grid(
     return fig, axes[:n]
 
 
+def upper_right(axes: Sequence[Axes]) -> Axes:
+    """Return the last panel of the first row, beside which a legend stands in nobody's way."""
+    firsts = [index for index, ax in enumerate(axes) if (spec := ax.get_subplotspec()) and spec.rowspan.start == 0]
+    return axes[firsts[-1]]
+
+
 def no_data(ax: Axes, text: str = "no data yet") -> None:
     """Turn a panel into one that says there is nothing to show."""
     ax.grid(visible=False)
@@ -225,14 +231,14 @@ def scale(ax: Axes, which: str, wanted: Any, values: Floats) -> None:
     setter = ax.set_xscale if which == "x" else ax.set_yscale
     axis = ax.xaxis if which == "x" else ax.yaxis
     places = np.unique(finite)
+    unit = float(positive.min()) if positive.size else 1.0
     if kind == "symlog":
-        unit = float(positive.min()) if positive.size else 1.0
         setter("symlog", linthresh=unit)
         if finite.min() >= 0:
             ax.set(**{f"{which}lim": (-0.2 * unit, float(finite.max()) * 1.25)})
     else:
         setter("log")
-    style.plain_log(axis, kind)
+    style.plain_log(axis, kind, unit)
     if which == "x" and len(places) <= 10:
         axis.set_ticks(places.tolist(), [style.number(value) for value in places.tolist()])
         axis.set_ticks([], minor=True)

@@ -55,7 +55,7 @@ def draw(request: Request) -> Figure:
             handles.append(patch)
     if has_null:
         handles.append(_panels.null_patch(request))
-    _panels.legend(request, axes[min(len(axes), 3) - 1], handles)
+    _panels.legend(request, _panels.upper_right(axes), handles)
     _panels.note(fig, _rows.cap_note(request, frame[label].nunique(), len(labels)))
     return fig
 

@@ -50,7 +50,7 @@ def draw(request: Request) -> Figure:
     if handles and beside and not request.narrow:
         axes[0].legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
     else:
-        _panels.legend(request, axes[min(len(axes), 3) - 1], handles)
+        _panels.legend(request, _panels.upper_right(axes), handles)
     _panels.note(fig, _rows.cap_note(request, frame[label].nunique(), len(labels)))
     return fig
 

@@ -42,7 +42,7 @@ def draw(request: Request) -> Figure:
     axes[0].set_ylabel(str(request.option("ylabel", counted)))
     single = request.one("group") is None and len(request.many("value")) == 1
     if not single or len(handles) > 1:
-        _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
+        _panels.legend(request, _panels.upper_right(axes), list(handles.values()))
     return fig
 
 

@@ -36,7 +36,7 @@ def draw(request: Request) -> Figure:
     for (_, rows), ax in zip(sections, axes, strict=True):  # names fix the limits, which panels share
         _name(request, ax, rows)
     axes[0].set_ylabel(request.label("ylabel", "y"))
-    _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
+    _panels.legend(request, _panels.upper_right(axes), list(handles.values()))
     return fig
 
 

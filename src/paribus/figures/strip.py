@@ -47,7 +47,7 @@ def draw(request: Request) -> Figure:
         made = "" if request.one("mean") else " (t)"
         handles["mean"] = Line2D([], [], color=style.INK, marker="_", markersize=11, linewidth=1.6,
                                  label=f"mean, {100 * _confidence(request):g} %{made}")  # fmt: skip
-    _panels.legend(request, axes[min(len(axes), 3) - 1], list(handles.values()))
+    _panels.legend(request, _panels.upper_right(axes), list(handles.values()))
     for text in notes:
         _panels.note(fig, text)
     return fig

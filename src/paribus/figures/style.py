@@ -189,10 +189,13 @@ def shorten(text: object, limit: int = 38) -> str:
     return f"{flat[:head].rstrip()}…{flat[-(limit - 1 - head) :].lstrip()}"
 
 
-def plain_log(axis: Any, kind: str = "log") -> None:
-    """Give a logarithmic axis ticks written as plain numbers (10, 1000), never as powers in mathematics."""
+def plain_log(axis: Any, kind: str = "log", unit: float = 1.0) -> None:
+    """Give a logarithmic axis ticks written as plain numbers (10, 1000), never as powers in mathematics.
+
+    A symmetric one is linear below ``unit``, where 0 is the only tick.
+    """
     symmetric = kind == "symlog"
-    locator = SymmetricalLogLocator(base=10, linthresh=1) if symmetric else LogLocator(base=10, numticks=9)
+    locator = SymmetricalLogLocator(base=10, linthresh=unit) if symmetric else LogLocator(base=10, numticks=9)
     low, high = sorted(axis.get_view_interval())
     if not symmetric and low > 0 and high / low < 30:
         locator = LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=9)
