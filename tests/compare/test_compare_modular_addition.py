@@ -223,3 +223,14 @@ def test_the_study_runs_from_training_to_comparison(tracked_workdir):
         row(result, "gradient_symmetricity", PIZZA)["mean"]
         > row(result, "gradient_symmetricity", PIZZA)["mean_reference"]
     )
+    store = open_store(TrackingSpec(experiment="modular_addition"), writing=False)
+    patched = [store.result(run.run_id).tables for run in store.runs() if run.tags.get("step") == "patching"]
+    assert len(patched) == 4
+    for tables in patched:
+        frame = tables["patches"].frame
+        assert len(frame) == 2 * 2 * 4 and set(frame["direction"]) == {"denoise", "noise"}
+        first = frame["pos"].astype(str) == "0"
+        assert (frame.loc[first, "remark"] == "no effect at all").all() and (frame.loc[~first, "mean_delta"] != 0).all()
+        sets = tables["k_sweep"].frame
+        assert sets.query("k < 4")["null_high"].notna().all()
+        assert sets.query("k == 4")["null_high"].isna().all(), "no place is left that could change anything"
