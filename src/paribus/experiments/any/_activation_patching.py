@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,9 @@ TOGETHER = {
     "k": "places patched together",
     "members": "the places",
     "sum_of_singles": "sum of the effects of each of them alone",
-    "beyond_sum": "mean_delta - sum_of_singles: what patching them together does beyond that",
+    "sum_share": "sum_of_singles / total; missing where total is not established",
+    "beyond_sum": "mean_delta - sum_of_singles: what patching them together does beyond that, in the readout's unit; "
+    "where it has the other sign than total they do less together",
     **interval("beyond_sum", "its 95 % interval over clusters"),
 }
 
@@ -391,12 +394,15 @@ class _Direction:
                 "direction": self.direction,
                 "k": len(members),
                 "members": " ".join(self.places.names[one] for one in members),
-                "sum_of_singles": float(self.single.means[list(members)].sum()),
+                "sum_of_singles": float(summed),
+                "sum_share": float(summed) / share["total"] if np.isfinite(share["share"]) else float("nan"),
                 **past,
                 **share,
             }
-            for label, own, members, past, share in zip(
-                labels, more, sets, beyond, self._shares(made.sums), strict=True
+            for label, own, members, summed, past, share in zip(
+                *(labels, more, sets, [self.single.means[list(members)].sum() for members in sets], beyond),
+                self._shares(made.sums),
+                strict=True,
             )
         ]
         return Part(self.at.epoch, rows, made.sums, made.means[1:], made.null, made.null_name)
@@ -415,7 +421,7 @@ class _Direction:
             for row in table.to_dict("records")
         ]
 
-    def _shares(self, sums: ClusterSums) -> list[dict[str, object]]:
+    def _shares(self, sums: ClusterSums) -> list[dict[str, Any]]:
         share = ratios_to(
             self.total,
             sums,
@@ -463,6 +469,9 @@ def _map(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
 def _curve(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     group = {"group": "checkpoint"} if "checkpoint" in frame else {}
     drawn = Figure.of("curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", panel="direction", **BANDS, **group)
-    caption = "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random places of the same layers."
+    caption = (
+        "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random places of the same layers; none where "
+        "these have too few others."
+    )
     looks = {"xlabel": "places patched", "ylabel": f"change of {kind}", "hline": 0, "null_label": "matched sets"}
     recorder.figure(drawn.titled("The first K places patched together", caption, **looks))

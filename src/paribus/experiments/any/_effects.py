@@ -131,7 +131,7 @@ def effects(
     if null is None:
         for column in ("null_low", "null_median", "null_high", "null_percentile"):
             table[column] = np.nan
-    table["null"] = [part.null_name for part in parts for _ in part.rows]
+    table["null"] = [name for part in parts for name in _null_names(part)]
     table["mean_readout"] = np.concatenate(
         [np.full(len(part.rows), np.nan) if part.means is None else part.means for part in parts]
     )
@@ -153,6 +153,13 @@ def effects(
         description += f" Adjusted by the largest of all rows; {k} clusters reach p_adj {smallest_max_flip(k):.2g}."
     to.recorder.table(Table(name, description, evidence, frame, {**COLUMNS, **to.columns}))
     return frame
+
+
+def _null_names(part: Part) -> list[str]:
+    """Return what the null of each row is made of; empty where a row has none, as where too few are like its units."""
+    if part.null is None:
+        return [part.null_name] * len(part.rows)
+    return [part.null_name if known else "" for known in np.isfinite(part.null).any(1)]
 
 
 def _nulls(parts: Sequence[Part]) -> Floats | None:

@@ -195,6 +195,9 @@ def _curve(recorder: Recorder, frame: pd.DataFrame, kind: str, experiment: HeadA
     panel = {"panel": "ablation"} if len(experiment.ablations) > 1 else {}
     group = {"group": "checkpoint"} if "checkpoint" in frame else {}
     drawn = Figure.of("curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", **BANDS, **panel, **group)
-    caption = "Band: 95 % interval over clusters. Hatched: 2.5 to 97.5 % of random sets, as many heads in each layer."
+    caption = (
+        "Band: 95 % interval over clusters. Hatched: 2.5 to 97.5 % of random sets, as many heads in each layer; none "
+        "where these have too few others."
+    )
     looks = {"xlabel": "heads taken away", "ylabel": f"change of {kind}", "hline": 0, "null_label": "matched sets"}
     recorder.figure(drawn.titled("The first K heads taken away together", caption, **looks))

@@ -69,8 +69,9 @@ class ActivationPatching(Paired):
         *(
             Sentence(
                 f"{way.capitalize()}, the first {{k}} places together ({{members}}) bring {{share:.2f}} of the whole "
-                "difference [{share_low:.2f}, {share_high:.2f}], {beyond_sum:signed} beyond the sum of each alone "
-                "[{beyond_sum_low:signed}, {beyond_sum_high:signed}] (k_sweep).",
+                "difference [{share_low:.2f}, {share_high:.2f}]. Each alone they add up to {sum_share:.2f} of it; "
+                "together the {readout} differs from that sum by {beyond_sum:signed} [{beyond_sum_low:signed}, "
+                "{beyond_sum_high:signed}] (k_sweep).",
                 table="k_sweep",
                 rows={"direction": way, "level": "{largest_set}"},
             )
