@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from paribus.config import catalogue
-from paribus.experiments.told import Effects
+from paribus.experiments.told import Effects, sentences
 from paribus.results.io import from_tree
 from paribus.stats.intervals import EQUAL_UNITS
 
@@ -87,3 +87,60 @@ def check(told, lines, frame, found, exact):
         if len(at):
             assert f"; {int(((at < 2.5) | (at > 97.5)).sum())} of {len(at)} of these outside the middle 95 %" in lines
     return "many"
+
+
+OF_TOKENS = sorted({*golden.declared.TOKEN_TYPES, *golden.declared.HEAD_TYPES, *golden.declared.LATENT_TYPES})
+NUMBER = re.compile(r"(?<![\w.])([+−]?)(\d+(?:\.\d+)?(?:e[+-]\d+)?)( %)?")
+
+
+def known_numbers(result):
+    """Return what a sentence may say: numbers of the tables, how many rows they have, and how many of each kind."""
+    numbers = []
+    for table in result.tables.values():
+        frame = table.frame
+        for column in frame.select_dtypes(["number", "bool"]):
+            numbers += frame[column].dropna().astype(float).tolist()
+        counts = [frame] if "epoch" not in frame else [frame, frame[frame["epoch"] == frame["epoch"].max()]]
+        for rows in counts:
+            groups = [rows[column].value_counts().tolist() for column in rows if rows[column].nunique() <= 30]
+            numbers += [len(rows), *(float(count) for found in groups for count in found)]
+    return np.array(numbers)
+
+
+def said(name, result):
+    """Return the numbers of a result's sentences, without those in names of rows and in words like 95 %."""
+    tables = {name: table.frame for name, table in result.tables.items()}
+    texts = [column for frame in tables.values() for _, column in frame.items() if column.dtype.kind not in "biuf"]
+    cells = {cell for column in texts for text in column.dropna().astype(str) for cell in (text, *text.split())}
+    names = sorted((cell for cell in cells if re.search(r"[a-zA-Z_].*\d", cell)), key=len, reverse=True)
+    for line in sentences(TYPES[name.partition(".")[0]].tells, tables, result.aggregates, LEVEL):
+        for one in (*names, "95 %"):
+            line = line.replace(one, "")
+        for sign, digits, percent in NUMBER.findall(line):
+            yield line, sign, digits, bool(percent)
+
+
+def agrees(numbers, sign, digits, percent):
+    """Return whether a number of the tables, written to as many digits, is what a sentence says."""
+    mantissa, _, power = digits.partition("e")
+    step = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
+    value = float(digits) * (-1 if sign == "−" else 1)
+    found = numbers * (100 if percent else 1)
+    return bool((np.abs(found - value) <= step / 2 * 1.001 + 1e-12).any())
+
+
+def test_every_number_of_a_sentence_about_tokens_is_in_a_table():
+    n = 0
+    for name in NAMES:
+        if name.partition(".")[0] not in OF_TOKENS:
+            continue
+        result = kept(name)
+        numbers = known_numbers(result)
+        if name.startswith("scan_features"):  # its table of effects holds the largest of a family that it counts
+            n_tested = result.aggregates.custom["n_effects_tested"]
+            assert n_tested >= len(result.tables["effects"].frame)
+            numbers = np.append(numbers, n_tested)
+        for line, *number in said(name, result):
+            n += 1
+            assert agrees(numbers, *number), (name, number, line)
+    assert n > 60

@@ -338,3 +338,24 @@ def test_one_place_by_itself_is_nothing_beyond_itself_where_clusters_are_many_to
     first, most = recorder.tables["k_sweep"].frame.to_dict("records")
     assert first["beyond_sum"] == 0 and np.isnan(first["beyond_sum_low"])
     assert most["share"] == pytest.approx(1) and most["share_method"] == "none: the same in every resample"
+
+
+def test_what_is_told_of_the_first_places_together_is_in_the_row_of_the_largest_set():
+    stats = StatsSpec(n_null=0, n_bootstrap=200, n_permutations=99)
+    data = exchangeable(0, n=40)
+    ids = torch.cat([data.ids[:40], data.ids[:1].expand(40, -1)])
+    data = replace(data, ids=ids, splits={"train": np.arange(20), "test": np.arange(20, 40)}, digest="")
+    recorder = MemoryRecorder()
+    result = perform(ActivationPatching(ks=[1, 3], n_donors=0), setup_of(data, Mixed(20), 0, stats), recorder)
+    told = " ".join(result.aggregates.custom["summary"])
+    frame = recorder.tables["k_sweep"].frame
+    single = recorder.tables["patches"].frame.set_index(["direction", "level"])["mean_delta"]
+    for direction, row in frame[frame["k"] == 3].set_index("direction").iterrows():
+        alone = sum(single[direction, name] for name in row["members"].split())
+        assert row["sum_share"] == pytest.approx(alone / row["total"])
+        assert row["beyond_sum"] == pytest.approx(row["mean_delta"] - alone)
+        ends = "{share:.2f} of the whole difference [{share_low:.2f}, {share_high:.2f}] (k_sweep)".format(**row)
+        assert f"{direction.capitalize()}, the first 3 places together ({row['members']}) bring {ends}" in told
+        sums = "{sum_share:.2f} of it; together the loss differs from that sum by {beyond_sum:+.3g} "
+        ends = "[{beyond_sum_low:+.3g}, {beyond_sum_high:+.3g}] (k_sweep)"
+        assert (sums + ends).format(**row).replace("-", "−") in told

@@ -19,6 +19,21 @@ EACH = "each"
 CHOICES = ("direction", "level")
 
 
+TOGETHER = (
+    "the first {k} places together ({members}) bring {share:.2f} of the whole difference [{share_low:.2f}, "
+    "{share_high:.2f}]"
+)
+BESIDE_SUM = (
+    "the effects of each of these {k} alone add up to {sum_share:.2f} of it; together the {readout} differs from that "
+    "sum by {beyond_sum:signed} [{beyond_sum_low:signed}, {beyond_sum_high:signed}]"
+)
+
+
+def _largest(way: str) -> dict[str, str]:
+    """Return which row of ``k_sweep`` is told of a direction."""
+    return {"direction": way, "level": "{largest_set}"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ActivationPatching(Paired):
     """Give contexts of pairs the value that their counterpart has at a place, in both directions.
@@ -67,15 +82,9 @@ class ActivationPatching(Paired):
             for way in (DENOISE, NOISE)
         ),
         *(
-            Sentence(
-                f"{way.capitalize()}, the first {{k}} places together ({{members}}) bring {{share:.2f}} of the whole "
-                "difference [{share_low:.2f}, {share_high:.2f}]. Each alone they add up to {sum_share:.2f} of it; "
-                "together the {readout} differs from that sum by {beyond_sum:signed} [{beyond_sum_low:signed}, "
-                "{beyond_sum_high:signed}] (k_sweep).",
-                table="k_sweep",
-                rows={"direction": way, "level": "{largest_set}"},
-            )
+            Sentence(f"{way.capitalize()}, {text} (k_sweep).", table="k_sweep", rows=_largest(way))
             for way in (DENOISE, NOISE)
+            for text in (TOGETHER, BESIDE_SUM)
         ),
         Sentence(
             "Over {n} heads, where they look (prefix matching) and the size of what they bring have a rank correlation "
