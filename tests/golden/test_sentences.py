@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from paribus.config import catalogue
-from paribus.experiments.told import Effects, sentences
+from paribus.experiments.told import SHOWN, Effects, sentences
 from paribus.results.io import from_tree
 from paribus.stats.intervals import EQUAL_UNITS
 
@@ -77,6 +77,7 @@ def check(told, lines, frame, found, exact):
     if said := re.search(r"(?:The other|All|Of the other \d+,|Of all \d+,) (\w+) (?:is|are) undecided", lines):
         assert {"one": 1}.get(said[1]) or int(said[1]) == open_, lines
     assert (open_ > 0) == ("undecided" in lines)
+    assert (f" and {n - SHOWN} more" in lines) == (n > SHOWN), lines
     if n:
         value = frame[told.value][found].astype(float)
         far = np.abs(np.log(value)) if told.reference == 1 else np.abs(value - told.reference)
