@@ -159,7 +159,7 @@ def _null_names(part: Part) -> list[str]:
     """Return what the null of each row is made of; empty where a row has none, as where too few are like its units."""
     if part.null is None:
         return [part.null_name] * len(part.rows)
-    return [part.null_name if known else "" for known in np.isfinite(part.null).any(1)]
+    return [part.null_name if np.isfinite(draws).any() else "" for draws in part.null]
 
 
 def _nulls(parts: Sequence[Part]) -> Floats | None:
