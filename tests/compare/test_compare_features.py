@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from paribus.compare._compare_features import gathered
 from paribus.compare.compare_features import CompareFeatures
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
@@ -105,3 +108,21 @@ def test_what_cannot_be_compared_is_refused():
     setup = RunsSetup(seed=0, stats=StatsSpec(), runs=[one("a", 0, "split_half", passed=True)])
     with pytest.raises(ExperimentError, match="no finished run of"):
         perform(CompareFeatures(), setup, MemoryRecorder())
+
+
+def test_only_effects_on_the_feature_itself_make_its_vector():
+    rows = pd.DataFrame({"level": ["latent 1 to zero"], "mean_delta": 1.0, "p_adj": 0.9, "p_method": "exact"})
+    rows = rows.assign(ci_low=-1.0, ci_high=2.0, ci_adj_low=-1.0, ci_adj_high=2.0, ci_method="bootstrap_t")
+    made = {
+        "its own": {"experiment.latents": "[1]", "experiment.readout": "auto"},
+        "another readout": {"experiment.latents": "[1]", "experiment.readout": "loss"},
+        "set itself": {"experiment.latents": "[]", "experiment.readout": "auto"},
+    }
+    some = [
+        replace(one("aaaaaaaa1", k, "latent_intervention", {"latents": rows}), params=params)
+        for k, params in enumerate(made.values())
+    ]
+    seen = gathered(some, ["latent_intervention"], 0.05)
+    assert [(each.feature, list(each.effects)) for each in seen] == [
+        ("latent 0", ["latent_intervention: latent 1 to zero"])
+    ]

@@ -148,7 +148,7 @@ def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float)
         model = (each.model_run or each.tags.get("model") or "")[:32]
         model = model[:8] if each.model_run else model
         one = found.setdefault((model, feature), Seen(model, feature))
-        if each.experiment_type in battery:
+        if each.experiment_type in battery and _about_the_feature(each):
             _add(one, each, level)
         elif each.experiment_type in CORES:
             table, column = CORES[each.experiment_type]
@@ -158,6 +158,13 @@ def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float)
             one.checks.append(bool(each.aggregates["passed"]))
     kept = [one for one in found.values() if one.effects]
     return sorted(kept, key=lambda one: (one.model, len(one.feature), one.feature))
+
+
+def _about_the_feature(run: CollectedRun) -> bool:
+    """Return whether what a run read is its feature: neither another readout, nor a feature that was edited itself."""
+    named = batteries()[run.experiment_type].named
+    edited = bool(named) and str(run.params.get(named, "[]")) == "[]"
+    return not edited and str(run.params.get("experiment.readout", "feature")) in ("auto", "feature")
 
 
 def _add(one: Seen, run: CollectedRun, level: float) -> None:

@@ -14,6 +14,8 @@ class Battery:
         label: Columns that name an edit.
         value: Column of the effect.
         under: Param of the run that its edits belong under, such as the factor that was varied; empty: none.
+        named: Param that names what is edited. Where it names nothing the feature itself is edited, and nothing is said
+            of what moves it; empty: none.
 
     Example:
         >>> Battery("effects", ("level",)).value
@@ -24,3 +26,4 @@ class Battery:
     label: tuple[str, ...]
     value: str = "mean_delta"
     under: str = ""
+    named: str = ""

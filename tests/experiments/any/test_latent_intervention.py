@@ -312,3 +312,16 @@ def test_a_latent_whose_effect_cancels_is_found_at_the_rate_of_the_test():
 def test_a_latent_whose_effect_cancels_is_found_at_the_rate_of_the_test_over_200_seeds():
     p = false_positives(range(200))
     assert 2 <= (p <= 0.05).sum() <= 19 and (p <= 0.5).mean() == pytest.approx(0.5, abs=0.12)
+
+
+def test_the_vector_is_the_table_bit_for_bit(data, tmp_path):
+    folder(tmp_path, "standard", "none")
+    asked = LatentIntervention(latents=[4, 6], path=str(tmp_path), place="site", each_position=True, doses=[])
+    _, recorder = performed(asked, tokens(data))
+    frame = recorder.tables["latents"].frame
+    found = asked.measured_vector(tokens(data), MemoryRecorder())
+    assert list(found.labels) == frame["level"].tolist() and len(set(found.labels)) == len(frame)
+    assert found.values.tolist() == frame["mean_delta"].tolist()
+    assert found.sums.n.tolist() == frame["n"].tolist()
+    promised = asked.promised_vector(tokens(data))
+    assert (promised.n_entries, promised.n_contexts, promised.signed) == (len(frame), N, True)

@@ -227,3 +227,13 @@ def test_a_network_that_shows_no_pattern_has_effects_without_scores(data):
     _, recorder = performed(HeadAblation(ablations=["zero"], ks=[]), setup_of(data, network))
     assert "score" not in recorder.tables["heads"].frame and "score_and_effect" not in recorder.tables
     assert any("No score of prefix_matching" in line for line in recorder.diagnostics.warnings)
+
+
+def test_the_vector_is_the_table_of_single_heads(data):
+    asked = HeadAblation(ablations=["zero", "mean"], ks=[1])
+    _, recorder = performed(asked, setup_of(data))
+    frame = recorder.tables["heads"].frame
+    found = asked.measured_vector(setup_of(data), MemoryRecorder())
+    assert list(found.labels) == [f"{row.level}, {row.ablation}" for row in frame.itertuples()]
+    assert found.values.tolist() == frame["mean_delta"].tolist()
+    assert asked.promised_vector(setup_of(data)).n_entries == len(frame) == 12

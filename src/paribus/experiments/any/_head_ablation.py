@@ -14,9 +14,12 @@ from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._scores import score_and_effect, scores_beside
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.head_ablation import HeadAblation
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._heads import LayeredHeads
 from paribus.factors._units import Channels
@@ -24,6 +27,7 @@ from paribus.factors.spec import Heads
 from paribus.measure.executor import Executor
 from paribus.methods.ablate import Ablated, ablate, null_effects, singles
 from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure
+from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.nulls import null_percentile, null_quantiles
 
 EVERY_LAYER = "L*.heads"
@@ -80,6 +84,26 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
     return summed_up(to, frame, baseline_mean=base, ablations=list(experiment.ablations))
 
 
+def effect_vector(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of each head taken away alone, one ablation after the other; sets hold the same heads again."""
+    rows, setup = rows_of(experiment, setup, fitted=True), without_nulls(setup)
+    (at,) = at_checkpoints(experiment, setup, recorder)
+    labels: list[str] = []
+    sums: list[ClusterSums] = []
+    for ablation in experiment.ablations:
+        found = _Measuring(experiment, setup, recorder, rows, at, ablation)
+        labels += [f"{name}, {ablation}" for name in found.names]
+        sums.append(found.single().sums)
+    return vector_of(at, rows, labels, joined(sums), recorder)
+
+
+def promised(experiment: HeadAblation, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    rows, ablations = rows_of(experiment, setup, fitted=True), experiment.ablations
+    names = _units(experiment, setup, setup.executor(), ablations[0]).names
+    return promise(experiment, setup, rows, len(names) * len(ablations))
+
+
 class _Measuring:
     """One ablation at one checkpoint."""
 
@@ -94,7 +118,7 @@ class _Measuring:
     def parts(self) -> tuple[Part, list[Part], float]:
         """Return the rows of single heads, those of sets, and the mean of the readout with all heads."""
         order = ranked(self.setup, self.at, self.units, self.rows)
-        found = self._ablated(singles(len(self.names)), self.rows.reported, 0)
+        found = self.single()
         rank = np.empty(len(self.names), np.int64)
         rank[order] = np.arange(len(rank)) + 1
         constant = constant_units(self.units, self.at.executor, self.rows.reported)
@@ -113,6 +137,10 @@ class _Measuring:
         ]
         single = Part(self.at.epoch, labels, found.sums, found.means[1:])
         return single, self._sets(order), float(found.means[0])
+
+    def single(self) -> Ablated:
+        """Return the effect of each head taken away alone."""
+        return self._ablated(singles(len(self.names)), self.rows.reported, 0)
 
     def _ablated(self, off: Bools, rows: Ints, n_null: int) -> Ablated:
         rng = self.setup.rng(f"head_ablation {self.ablation}")

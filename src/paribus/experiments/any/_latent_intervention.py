@@ -20,9 +20,12 @@ from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, 
 from paribus.experiments.any._latent_activity import activity, pieces, random_latents
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
+from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.latent_intervention import DIRECTIONS, LIKE, RANDOM, LatentIntervention
 from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._latent_levels import LatentLevel, LatentLevels, Setter
 from paribus.factors._vectors import on_contexts
@@ -33,6 +36,7 @@ from paribus.methods.contrast import contrasted, null_means, to_baseline
 from paribus.methods.sweep import Swept, sweep
 from paribus.results.evidence import Evidence
 from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
+from paribus.stats.clusters import joined
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.trend import PageSums, Trend
 
@@ -140,6 +144,26 @@ def run(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder)
     return summed_up(to, frame, place=place, latents=sorted(set(frame["latent"])))
 
 
+def effect_vector(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of every value of every latent; doses and slope hold the same settings again."""
+    rows, setup = rows_of(experiment, setup, fitted=True), without_nulls(setup)
+    (at,) = at_checkpoints(experiment, _without_target(experiment, setup), recorder)
+    found = target(experiment, setup, at.executor)
+    measuring = _Measuring(experiment, setup, recorder, rows, at, found)
+    swept = [measuring.swept(latent) for latent in found.latents]
+    labels = [label for factor, _ in swept for label in factor.labels[1:]]
+    return vector_of(at, rows, labels, joined([each.sums for _, each in swept]), recorder)
+
+
+def promised(experiment: LatentIntervention, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    rows, executor = rows_of(experiment, setup, fitted=True), setup.executor()
+    found = target(experiment, setup, executor)
+    n = len(found.latents) * len(_places(experiment, found, executor))
+    n_values = len(experiment.set_to) + len(experiment.values)
+    return promise(experiment, _without_target(experiment, setup), rows, n * n_values)
+
+
 def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Executor) -> Target:
     """Return the latents and where they are.
 
@@ -242,6 +266,13 @@ class _Measuring:
 
     def levels(self, latent: int) -> tuple[Part, list[pd.DataFrame]]:
         """Return the rows of a latent, and its place in each null."""
+        factor, found = self.swept(latent)
+        labels = [self._row(latent, level) for level in factor.levels]
+        part = Part(self.at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name)
+        return part, list(self._nulls(latent, factor, found))
+
+    def swept(self, latent: int) -> tuple[LatentLevels, Swept]:
+        """Return a latent's values at every place, and what they do."""
         levels = tuple(
             LatentLevel(name, value, place, self._label(latent, name, place))
             for place in self.places
@@ -258,10 +289,7 @@ class _Measuring:
             rng=self.setup.rng(f"latent_intervention {latent}"),
             watch=self.recorder,
         )
-        labels = [self._row(latent, level) for level in levels]
-        return Part(self.at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name), list(
-            self._nulls(latent, factor, found)
-        )
+        return factor, found
 
     def _values(self, latent: int) -> list[tuple[str, float]]:
         known = {"zero": 0.0, "mean": float(self.fit.mean[latent]), "max": float(self.fit.top[latent])}

@@ -68,10 +68,7 @@ class ActivationPatching(Paired):
             choices=CHOICES,
         ),
     )
-    bears_on: ClassVar[tuple[str, ...]] = (
-        NECESSITY,
-        SUFFICIENCY,
-    )
+    bears_on: ClassVar[tuple[str, ...]] = (NECESSITY, SUFFICIENCY)
     tells: ClassVar[tuple[Told, ...]] = (
         *(
             Effects(

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic
+from paribus.experiments.any.generic import Paired
 from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Sentence, Told
+from paribus.results.battery import Battery
+from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
 ABLATIONS = ("zero", "mean", "resample")
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadAblation(Generic):
+class HeadAblation(Paired):
     """Take attention heads away: each alone, and the first K of a ranking against random ones of the same layers.
 
     The ranking, by the size of the effect, is made on contexts whose clusters are not reported. A set of the null has
@@ -28,6 +30,15 @@ class HeadAblation(Generic):
 
     type: ClassVar[str] = "head_ablation"
     summary: ClassVar[str] = "Heads of all layers taken away alone and the first K together, against matched sets."
+    declares: ClassVar[tuple[Endpoint, ...]] = (
+        Endpoint(
+            *("head_ablation_level_effect", "effect of taking a head away", "heads", "mean_delta", "ci_low", "ci_high"),
+            unit="readout",
+            zero=True,
+            choices=("level", "ablation"),
+        ),
+    )
+    battery: ClassVar[Battery | None] = Battery("heads", ("level", "ablation"), under="experiment.place")
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("heads", "{level} ({ablation})", "change of {readout} without the head"),

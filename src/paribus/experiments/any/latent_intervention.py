@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.generic import Generic, endpoint
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.models.sae import sae_files
+from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -22,7 +23,7 @@ RANDOM = "latents of random autoencoders, of the same firing rate"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentIntervention(Generic):
+class LatentIntervention(Paired):
     """Set latents of a sparse autoencoder and keep what it does not explain; what does the network give then?
 
     Each is set in every context and, where the place has positions, at each of them (or at those that the place
@@ -36,9 +37,13 @@ class LatentIntervention(Generic):
     """
 
     type: ClassVar[str] = "latent_intervention"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
     work: ClassVar[str] = "paribus.experiments.any._latent_intervention"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")
+    battery: ClassVar[Battery | None] = Battery(
+        "latents", ("level",), under="experiment.place", named="experiment.latents"
+    )
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY, SUFFICIENCY)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("latents", "{level}", "change of {readout}", null="{null}"),
