@@ -99,9 +99,9 @@ EDITS = (
     ),
     Edit(
         "callbacks are not called when a job failed, and their errors are warnings",
-        f"{SOURCE}/sweep/end.py",
-        '        raise ExperimentError("; ".join(problems))\n',
-        "        log.warning(problems)\n",
+        f"{SOURCE}/cli/execute.py",
+        "closing = finish(jobs, sweep, folder, interrupted=interrupted, ended=ended)",
+        "closing = EXIT_DONE",
         "cli/test_launch.py::test_a_comparison_that_fails_makes_the_sweep_fail",
     ),
     Edit(

@@ -73,6 +73,14 @@ def _commit_alone(folder: Path, *arguments: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
+def _by_words(node: Any) -> str:
+    """Tell what is kept by the words of its spec, and believe that no file has changed since."""
+    from paribus.config.opened import Opened
+
+    Opened.replaced = lambda self: False  # type: ignore[method-assign]
+    return repr(node)
+
+
 PLACES = (
     Place(
         "artifact addresses are absolute",
@@ -215,7 +223,7 @@ PLACES = (
     Place(
         "what stays loaded is no longer true",
         "paribus.running.setup:fingerprint",
-        repr,
+        _by_words,
         "sweep/test_kept_loaded.py::test_a_file_that_changed_is_read_again",
     ),
     Place(

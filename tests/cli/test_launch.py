@@ -70,7 +70,8 @@ def test_a_sweep_goes_on_after_a_failure_and_ends_in_a_table(program):
     assert "seed=1: RuntimeError: a bolt came loose" in program.err
     assert "seed=0" not in program.err
     for folder in job_folders(program.folder):
-        assert (folder / "paribus.log").exists()
+        said = "Traceback" in (folder / "paribus.log").read_text()
+        assert said == (outcomes.read(folder).status == "failed"), "each job's own log says what went wrong in it"
 
 
 def test_a_sweep_in_which_everything_is_refused_was_a_wrong_request(program):

@@ -7,15 +7,16 @@ from paribus.errors import ConfigError
 
 
 def test_the_installed_package_goes_before_the_checkout(tmp_path, monkeypatch):
-    for name in ("package", "checkout"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setattr(locate, "places", lambda: (tmp_path / "package", tmp_path / "checkout"))
+    package, checkout = tmp_path / "src" / "paribus" / "conf", tmp_path / "conf"
+    for folder in (package, checkout):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(locate, "__file__", str(package.parent / "config" / "locate.py"))
     with pytest.raises(ConfigError, match="no configuration folder"):
         locate.conf_dir()
-    (tmp_path / "checkout" / "config.yaml").write_text("")
-    assert locate.conf_dir() == tmp_path / "checkout"
-    (tmp_path / "package" / "config.yaml").write_text("")
-    assert locate.conf_dir() == tmp_path / "package"
+    (checkout / "config.yaml").write_text("")
+    assert locate.conf_dir() == checkout
+    (package / "config.yaml").write_text("")
+    assert locate.conf_dir() == package
 
 
 def test_the_real_one_is_found():

@@ -65,6 +65,10 @@ def test_every_option_composes_and_is_accepted(option, composer):
         message = str(error)
         assert "a value is needed" in message or " needs one; say " in message
         assert message.startswith((option.group, "feature: ", "data: ", "model: "))
+        place = message.partition(":")[0].removeprefix(f"{option.group}.").split(".")[0]
+        assert place in {*GROUPS} - {option.group} | {*(field.name for field in dataclasses.fields(option.load()))}, (
+            message
+        )
         return
     assert isinstance(job.nodes[option.group], option.load())
 
