@@ -107,6 +107,14 @@ def test_nothing_but_a_number_is_a_number(value):
             convert(value, hint, "x")
 
 
+@pytest.mark.parametrize("value", [18.10, 1e3, True, None, ["a"]])
+def test_a_name_is_a_text_or_a_whole_number(value):
+    """Layer 18, unit 10 written as 18.10 is 18.1 by the time that we see it."""
+    with pytest.raises(ConfigError, match="wants a name or text"):
+        convert(value, str, "x")
+    assert convert("18.10", str, "x") == "18.10" and convert(7, str, "x") == "7"
+
+
 @quick
 @given(
     st.recursive(

@@ -76,6 +76,7 @@ TRAPS = {
     "an unquoted [ in a value is refused": [
         "config/test_quoting.py::test_a_real_shell_and_hydra_pass_a_restriction_without_inner_quotes"
     ],
+    "a number with a point loses its last zero": ["config/test_check.py::test_a_name_is_a_text_or_a_whole_number"],
     "hydra.job.chdir moves what is relative": [
         "e2e/test_working_folder.py::test_store_files_and_options_keep_their_place_and_reuse_works"
     ],
@@ -130,7 +131,10 @@ TRAPS = {
         f"{MLFLOW}telemetry_and_patience_are_set_before_mlflow_is_asked",
         GENERATED,
     ],
-    "a driver that is not there": [f"{MLFLOW}a_database_without_its_driver_is_refused_in_one_line"],
+    "a driver that is not there": [
+        f"{MLFLOW}a_database_without_its_driver_is_refused_in_one_line",
+        "running/test_validate.py::test_a_store_that_no_run_could_be_kept_in_is_refused",
+    ],
     "an empty mlflow.db is no store": [f"{MLFLOW}an_empty_file_is_no_store"],
     "a killed writer leaves a journal that only a writer can play back": [
         "tracking/test_embedded.py::test_what_a_killed_process_left_half_written_is_taken_back",
@@ -168,6 +172,7 @@ TRAPS = {
     "a GPU computes other numbers": ["contract/test_interventions.py::test_cpu_agrees_with_cuda"],
     "files that claim more than they hold, pipes, images of 170 megapixels": [WRITTEN, GENERATED],
     # sweeps
+    "a batch of params reads all that a run has": ["tracking/test_ledger.py::test_a_ledger_is_written_param_by_param"],
     "a server has no locks": ["tracking/test_ledger.py::test_a_claim_has_one_holder_and_comes_free"],
     "asking run by run takes minutes": ["sweep/test_standing.py::test_the_store_is_asked_once_and_not_changed"],
     "model.run=latest means something else later": ["sweep/test_standing.py::test_latest_is_looked_up_once_and_named"],

@@ -125,6 +125,7 @@ def test_the_ui_line_names_the_store():
     [
         ("postgresql+psycopg2://me:secret@127.0.0.1:9/runs", "me:[*]+@127.0.0.1:9/runs: no answer"),
         ("postgresql+no_such_driver://127.0.0.1:9/runs", "no_such_driver"),
+        ("mssql+pymssql://127.0.0.1:9/runs", "the driver of this database is not installed"),
         ("sqlite:///nowhere/runs.db", "nowhere is not there"),
         ("sqlite:///others.db", "not MLflow's"),
         ("http://127.0.0.1:9", "no answer"),

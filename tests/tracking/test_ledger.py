@@ -49,6 +49,15 @@ def test_a_claim_has_one_holder_and_comes_free(store):
     assert sorted(params(store)) == [f"{ONE}.0", f"{ONE}.0.end", f"{ONE}.1", f"{OTHER}.0"]
 
 
+def test_a_ledger_is_written_param_by_param(store, monkeypatch):
+    """MLflow reads all params of a run for each batch of some, and a ledger has thousands."""
+    mine = claims(store)
+    monkeypatch.setattr(type(store.client), "log_batch", lambda *args, **given: pytest.fail("a batch"))
+    assert mine.take(ONE) and mine.is_ours(ONE)
+    mine.release(ONE)
+    assert f"{ONE}.0.end" in params(store)
+
+
 def test_the_store_uses_it_and_shows_no_ledger(store):
     told = []
     with store.claim(ONE, lambda: told.append("never")):
