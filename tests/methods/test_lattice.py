@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paribus.methods.lattice import (
-    interaction_index,
     interaction_weights,
     minimal_sets,
     moebius,
@@ -54,16 +53,15 @@ def test_interaction_indices_average_second_differences_over_orders():
     for order in permutations([0, 2, 4, "pair"]):
         before = sum(1 << i for i in order[: order.index("pair")])
         terms.append(values[before | mask] - values[before | 2] - values[before | 8] + values[before])
-    np.testing.assert_allclose(interaction_index(values, pair), np.mean(terms, 0))
     np.testing.assert_allclose(interaction_weights(k, [pair])[0] @ values, np.mean(terms, 0))
 
 
 def test_a_third_player_shifts_the_index_by_the_index_of_the_triple():
     values = np.random.default_rng(1).normal(size=16)
     absent, triple = interaction_weights(4, [(0, 1)], absent=[3]) @ values, interaction_weights(4, [(0, 1, 3)]) @ values
-    assert absent[0] == pytest.approx(interaction_index(values[:8], (0, 1)))
+    assert absent[0] == pytest.approx(interaction_weights(3, [(0, 1)])[0] @ values[:8])
     with_it = values[8:]
-    assert absent[0] + triple[0] == pytest.approx(interaction_index(with_it, (0, 1)))
+    assert absent[0] + triple[0] == pytest.approx(interaction_weights(3, [(0, 1)])[0] @ with_it)
 
 
 def test_shapley_values_share_out_the_whole():

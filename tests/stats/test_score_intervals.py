@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from paribus.stats.bootstrap import cluster_statistic_interval
-from paribus.stats.score_intervals import score_difference_interval, score_interval
+from paribus.stats.score_intervals import score_interval
 from paribus.stats.scores import accuracy, auroc, balanced_accuracy
 from paribus.stats.spec import StatsSpec
 
@@ -59,25 +59,6 @@ def test_columns_are_done_together():
     estimate = auroc(columns, labels)
     assert ((found.low <= estimate) & (estimate <= found.high)).all()
     assert found.low[0] > 0.5 > found.high[1]
-
-
-def test_pairing_makes_a_difference_narrower():
-    scores, labels, clusters = sample(60, 8, 3)
-    other = scores + 0.05 * rng(4).normal(size=len(scores))
-    single = score_interval(scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
-    difference = score_difference_interval(scores, other, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
-    assert difference.low <= auroc(scores, labels) - auroc(other, labels) <= difference.high
-    assert difference.high - difference.low < 0.2 * (single.high - single.low)
-    same = score_difference_interval(scores, scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
-    assert (same.low, same.high) == (0, 0)
-
-
-def test_one_raw_score_is_compared_to_many_columns():
-    scores, labels, clusters = sample(60, 8, 3)
-    columns = np.stack([scores, np.zeros_like(scores)], axis=1)
-    found = score_difference_interval(columns, scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng(5))
-    assert found.low[0] == found.high[0] == 0
-    assert found.high[1] < 0
 
 
 def test_intervals_stay_in_range_and_are_refused_below_six_clusters():

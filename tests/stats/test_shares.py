@@ -8,16 +8,21 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
-from paribus.stats.shares import gap_interval, mean_of_shares, share_intervals, weighted_shares
+from paribus.stats.shares import gap_interval, mean_of_shares, shares, weighted_shares
 from paribus.stats.spec import StatsSpec
 
 SPEC = StatsSpec()
 
 
+def share_intervals(holds, clusters):
+    found = shares(holds, clusters, spec=SPEC)
+    return found.low, found.high
+
+
 def test_one_row_per_cluster_gives_the_interval_of_wilson():
     holds = np.zeros((2000, 3))
     holds[:50, 0], holds[:1000, 1] = 1, 1
-    low, high = share_intervals(holds, np.arange(2000), spec=SPEC)
+    low, high = share_intervals(holds, np.arange(2000))
     for column, n in enumerate((50, 1000, 0)):
         wilson = binomtest(n, 2000).proportion_ci(method="wilson")
         assert (low[column], high[column]) == pytest.approx((wilson.low, wilson.high), abs=2e-4)
@@ -25,8 +30,8 @@ def test_one_row_per_cluster_gives_the_interval_of_wilson():
 
 def test_copies_of_rows_make_no_share_more_certain():
     holds = (np.random.default_rng(0).random((40, 2)) < [0.3, 0.9]).astype(float)
-    once = share_intervals(holds, np.arange(40), spec=SPEC)
-    copies = share_intervals(np.repeat(holds, 5, axis=0), np.repeat(np.arange(40), 5), spec=SPEC)
+    once = share_intervals(holds, np.arange(40))
+    copies = share_intervals(np.repeat(holds, 5, axis=0), np.repeat(np.arange(40), 5))
     np.testing.assert_allclose(copies, once, atol=0.01)
 
 
@@ -37,24 +42,24 @@ def test_coverage_is_nominal_in_clusters(share, alike):
     for _ in range(40):
         own = rng.random((len(clusters), 50)) < share
         of_cluster = (rng.random((40, 50)) < share)[clusters]
-        low, high = share_intervals(np.where(rng.random(own.shape) < alike, of_cluster, own), clusters, spec=SPEC)
+        low, high = share_intervals(np.where(rng.random(own.shape) < alike, of_cluster, own), clusters)
         covered.extend((low <= share) & (share <= high))
     assert 0.93 <= np.mean(covered) <= 0.99
 
 
 @pytest.mark.parametrize("holds", [np.zeros(30), np.ones(30)])
 def test_rows_that_all_agree_leave_room_for_doubt(holds):
-    (low,), (high,) = share_intervals(holds[:, None], np.arange(30) // 3, spec=SPEC)
+    (low,), (high,) = share_intervals(holds[:, None], np.arange(30) // 3)
     assert 0 <= low <= holds[0] <= high <= 1 and 0.25 < high - low < 0.45
 
 
 def test_little_and_wrong_input():
-    low, high = share_intervals(np.array([[1.0, np.nan], [0.0, np.nan], [1.0, 1.0]]), [0, 1, 2], spec=SPEC)
+    low, high = share_intervals(np.array([[1.0, np.nan], [0.0, np.nan], [1.0, 1.0]]), [0, 1, 2])
     assert np.isnan(low).all() and np.isnan(high).all()
     with pytest.raises(ValueError, match="0, 1 or NaN"):
-        share_intervals([[0.5]], [0], spec=SPEC)
+        share_intervals([[0.5]], [0])
     with pytest.raises(ValueError, match="do not fit"):
-        share_intervals([[1.0], [0.0]], [0], spec=SPEC)
+        share_intervals([[1.0], [0.0]], [0])
 
 
 def test_the_gap_of_independent_groups_is_that_of_newcombe():
@@ -74,18 +79,18 @@ def test_the_gap_of_rows_in_clusters_is_covered(one, other):
         share = np.where(group, one, other)[:, None]
         alike = rng.random((60, 50))[clusters]
         holds = np.where(rng.random((120, 50)) < 0.3, alike, rng.random((120, 50))) < share
-        ends = [share_intervals(holds[rows], clusters[rows], spec=SPEC) for rows in (group, ~group)]
-        shares = holds[group].mean(0), holds[~group].mean(0)
-        low, high = gap_interval(shares, (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1]))
+        ends = [share_intervals(holds[rows], clusters[rows]) for rows in (group, ~group)]
+        means = holds[group].mean(0), holds[~group].mean(0)
+        low, high = gap_interval(means, (ends[0][0], ends[1][0]), (ends[0][1], ends[1][1]))
         covered.extend((low <= one - other) & (one - other <= high))
     assert 0.93 <= np.mean(covered) <= 0.99
 
 
 def test_columns_in_blocks_give_the_same_intervals(monkeypatch):
     holds = np.random.default_rng(5).random((60, 7)) < 0.4
-    whole = share_intervals(holds, np.arange(60) // 2, spec=SPEC)
+    whole = share_intervals(holds, np.arange(60) // 2)
     monkeypatch.setattr("paribus.stats.clusters.CHUNK_ELEMENTS", 2 * 60)
-    np.testing.assert_array_equal(share_intervals(holds, np.arange(60) // 2, spec=SPEC), whole)
+    np.testing.assert_array_equal(share_intervals(holds, np.arange(60) // 2), whole)
 
 
 def ends(share, n, df):
@@ -102,7 +107,7 @@ def ends(share, n, df):
 
 @pytest.mark.parametrize(("n", "hits"), [(6, 2), (10, 4), (25, 24)])
 def test_few_independent_rows_have_the_score_interval_with_t(n, hits):
-    low, high = share_intervals((np.arange(n) < hits)[:, None], np.arange(n), spec=SPEC)
+    low, high = share_intervals((np.arange(n) < hits)[:, None], np.arange(n))
     assert (low[0], high[0]) == pytest.approx(ends(hits / n, n, n - 1))
 
 

@@ -27,6 +27,18 @@ def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingS
     return spec
 
 
+def spec_with_runs(verb: str, overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
+    """Return what :func:`tracking_spec` does, of a store that has runs.
+
+    Raises:
+        ConfigError: If a word is wrong, or there are no runs yet.
+    """
+    spec = tracking_spec(overrides, config_dir)
+    if not has_runs(spec):
+        raise ConfigError(f"{verb}: there are no runs yet: no {database(spec)}")
+    return spec
+
+
 def stated_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
     """Return the tracking settings that ``overrides`` ask for (by default the store in the working folder).
 

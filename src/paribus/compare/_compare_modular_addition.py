@@ -116,7 +116,7 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
     tests = _tests(experiment, arms, others, recorder, setup.stats, rng)
     named = ", ".join(name.rpartition(".")[2] for name in experiment.group_by)
     _report(recorder, arms, summary, tests, setup.stats.confidence, named)
-    lines = _sentences(arms.outcomes, summary, tests, setup.stats.confidence)
+    lines = _sentences(summary, tests, setup.stats.confidence)
     lines.append(f"Arms are named by their {named}.")
     primary = tests[tests["family"] == "primary"]
     return Aggregates(
@@ -372,7 +372,7 @@ def _report(
         recorder.figure(drawn.titled(LABELS[name].capitalize(), says, **looks))
 
 
-def _sentences(outcomes: pd.DataFrame, summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> list[str]:
+def _sentences(summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> list[str]:
     named = tests.rename(columns={"arm": "training"})
     primary = named[named["family"] == "primary"]
     lines = sentences.reach(primary, confidence)

@@ -18,16 +18,6 @@ _SHORT = re.compile(
 )
 
 
-def is_short(text: str) -> bool:
-    """Return whether a text is a short name.
-
-    Example:
-        >>> is_short("L18H6"), is_short("L*.mlp|pos:-1"), is_short("L3.resid_post@subject"), is_short("blocks.2")
-        (True, True, True, False)
-    """
-    return _SHORT.fullmatch(text) is not None
-
-
 def places(text: str, network: nn.Module) -> tuple[str, ...]:
     """Return the places that a text names, one for each layer where it says ``L*``; other texts stay as they are.
 

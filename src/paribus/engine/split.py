@@ -26,13 +26,11 @@ class Split:
     Attributes:
         prefix: The tensors of a call to ``(site value, *boundary values)``.
         suffix: ``(site value, *boundary values)`` to the model's output, or to the value at the site that is read.
-        n_boundary: How many values besides the site's the suffix needs (skip connections, masks).
         also: The further sites of the course, as the suffix counts their calls.
     """
 
     prefix: Callable[..., tuple[Any, ...]]
     suffix: fx.GraphModule
-    n_boundary: int
     also: tuple[Site, ...] = ()
 
 
@@ -183,7 +181,7 @@ def _cut(model: nn.Module, graph: fx.Graph, call: fx.Node, course: Course) -> Sp
     before.graph.eliminate_dead_code()
     before.recompile()
     after_it = own_modules(fx.GraphModule(model, suffix), keep={one.module for one in also})
-    return Split(before, after_it, len(boundary), also)
+    return Split(before, after_it, also)
 
 
 def _counted_after(
@@ -316,7 +314,7 @@ def last_module_split(model: nn.Module, site: Site, names: tuple[str | None, ...
         assert visitor.value is not None
         return (visitor.value,)
 
-    return Split(prefix, own_modules(fx.GraphModule(suffix, graph)), 0)
+    return Split(prefix, own_modules(fx.GraphModule(suffix, graph)))
 
 
 def run_suffix(split: Split, value: Tensor, boundary: tuple[Any, ...]) -> Any:

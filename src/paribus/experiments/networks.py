@@ -83,7 +83,10 @@ class NetworkSubject(SubjectPlugin):
         _refuse_training_rows(kind, asked, data)
         model = network(kind, asked, data)
         if _trains_anew(asked):
-            return LabelledSetup(data=data, model=model, **_common(asked))
+            nodes = asked.nodes
+            return LabelledSetup(
+                data=data, model=model, architecture=nodes["model"], training=nodes.get("training"), **asked.basics
+            )
         return _on_contexts(kind, asked, data, model)
 
     def code(self) -> list[Any]:
@@ -110,20 +113,8 @@ def _trains_anew(asked: Asked) -> bool:
     return asked.experiment.produces_model and not asked.experiment.takes_trained
 
 
-def _common(asked: Asked) -> dict[str, Any]:
-    trained = asked.trained
-    return {
-        **asked.basics,
-        "architecture": asked.nodes["model"],
-        "training": asked.nodes.get("training"),
-        "checkpoints": None if trained is None or trained.planned else trained.checkpoints(),
-        "checkpoint": asked.checkpoint,
-        "cache": FeatureCache.shared(),
-        "network_key": asked.shared.network_key(asked.nodes["model"]),
-    }
-
-
 def _on_contexts(kind: Kind, asked: Asked, data: Any, model: nn.Module) -> NetworkSetup:
+    trained = asked.trained
     setup = NetworkSetup(
         contexts=kind.contexts(data),
         network=model,
@@ -131,7 +122,13 @@ def _on_contexts(kind: Kind, asked: Asked, data: Any, model: nn.Module) -> Netwo
         notes=tuple(data.notes),
         digest=data.digest,
         data=data,
-        **_common(asked),
+        architecture=asked.nodes["model"],
+        training=asked.nodes.get("training"),
+        checkpoints=None if trained is None or trained.planned else trained.checkpoints(),
+        checkpoint=asked.checkpoint,
+        cache=FeatureCache.shared(),
+        network_key=asked.shared.network_key(asked.nodes["model"]),
+        **asked.basics,
     )
     setup.parts.update(_autoencoders(asked, setup))
     return setup

@@ -123,18 +123,3 @@ def interaction_weights(k: int, sets: Sequence[Sequence[int]], *, absent: Sequen
         without, with_it = halves(out, player)
         without -= with_it
     return np.ascontiguousarray(out.T)
-
-
-def interaction_index(values: Floats, members: Sequence[int]) -> Floats:
-    """Return the Shapley interaction index of ``members`` in set functions ``[2 ** k, ...]``: ``[...]``.
-
-    Example:
-        >>> float(interaction_index(np.array([0.0, 1.0, 1.0, 3.0]), [0, 1]))
-        1.0
-    """
-    transformed = moebius(values)
-    subsets = np.arange(len(values))
-    mask = sum(1 << member for member in members)
-    holding = np.flatnonzero((subsets & mask) == mask)
-    sizes = np.bitwise_count(holding.astype(np.uint32)).astype(np.int64)
-    return np.asarray(np.tensordot(1.0 / (sizes - len(members) + 1), transformed[holding], axes=1))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.models.left_out import check_left_out
-from paribus.spec import Spec, field
+from paribus.models.from_file import FromFile
+from paribus.spec import field
 
 if TYPE_CHECKING:
     import torch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MLP(Spec, kind="model/mlp"):
+class MLP(FromFile, kind="model/mlp"):
     """A multi-layer perceptron on flattened images or the columns of a table.
 
     Its sites are ``hidden1``, ``hidden2``, ... and ``fc``.
@@ -28,23 +28,16 @@ class MLP(Spec, kind="model/mlp"):
     work: ClassVar[str] = "paribus.models.nets.mlp"
 
     widths: list[int] = field([128, 64], low=1, help="Units of each hidden layer.")
-    weights: str | None = field(None, file=True, help="Checkpoint file to start from (.pt, .pth or .safetensors).")
-    leave_out: list[str] = field(
-        [], unstated=[], help="Modules whose weights are not taken from the file, such as [fc] for a new head."
-    )
-    untrained: bool = field(
-        False, science=False, help="Let experiments examine it with random weights, where nothing gives others."
-    )
 
     def check(self) -> None:
-        """Check that there is a hidden layer.
+        """Check that there is a hidden layer, and that modules are only left out of a file that there is.
 
         Raises:
-            ConfigError: If ``widths`` is empty.
+            ConfigError: If ``widths`` is empty, or there is no such file.
         """
         if not self.widths:
             raise ConfigError("MLP.widths: needs at least one hidden layer, e.g. [128, 64]")
-        check_left_out(self.leave_out, self.weights, "MLP")
+        super().check()
 
     def build(self, *, n_features: int, n_classes: int, generator: torch.Generator) -> nn.Module:
         """Return the network, with weights from ``weights`` or else drawn from ``generator``.

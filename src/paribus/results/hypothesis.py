@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ESTABLISHED, OPEN, ABSENT = "yes", "not established", "no run"
-NECESSITY, SUFFICIENCY, SPECIFICITY, STABILITY = ASPECTS = ("necessity", "sufficiency", "specificity", "stability")
+NECESSITY, SUFFICIENCY, SPECIFICITY, STABILITY = ("necessity", "sufficiency", "specificity", "stability")
 """What a cause must show: without it something is lost, put in it does something, like things do less, it repeats."""
 LEAST_SEEDS = 3
 """Trained models over which a finding counts as repeated, where no check of halves was run."""

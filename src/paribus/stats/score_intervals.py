@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from paribus.arrays import Floats, Ints
 from paribus.stats.bootstrap import Interval, weighted_intervals
 from paribus.stats.clusters import cluster_codes, scalar_or_array
-from paribus.stats.intervals import EQUAL_UNITS, EXACT_ZERO, SHARE, SHARE_GAP, WILSON_BY_CLASS, settle
+from paribus.stats.intervals import EQUAL_UNITS, SHARE, WILSON_BY_CLASS, settle
 from paribus.stats.shares import mean_of_shares, weighted_shares
 
 if TYPE_CHECKING:
@@ -84,49 +84,6 @@ def score_interval(
         ]
         low[equal], high[equal], method[equal] = settle(*mean_of_shares(recalls), WILSON_BY_CLASS, k, bounds=SHARE)
     return _shaped(low, high, method, scalar=np.ndim(scores) == 1)
-
-
-def score_difference_interval(
-    scores_a: ArrayLike,
-    scores_b: ArrayLike,
-    labels: ArrayLike,
-    clusters: ArrayLike,
-    *,
-    metric: str,
-    spec: StatsSpec,
-    rng: np.random.Generator,
-    weights: ArrayLike | None = None,
-) -> Interval:
-    """Return the interval of ``metric(a) - metric(b)`` on the same rows, resampled together.
-
-    Args:
-        scores_a: As ``scores`` of :func:`score_interval`, [n] or [n, columns].
-        scores_b: The same rows scored otherwise, [n] (compared to every column of ``a``) or [n, columns].
-        labels: True classes [n].
-        clusters: Cluster id of each row [n].
-        metric: ``accuracy``, ``balanced_accuracy`` or ``auroc``.
-        spec: Resamples and confidence.
-        rng: Draws the resamples.
-        weights: Row weights [n]; 1 each by default.
-
-    Example:
-        >>> from paribus.stats.spec import StatsSpec
-        >>> rng = np.random.default_rng(0)
-        >>> labels = np.arange(60) % 2
-        >>> good, bad = labels + rng.normal(0, 0.5, 60), rng.normal(0, 1, 60)
-        >>> one = {"metric": "auroc", "spec": StatsSpec(), "rng": rng}
-        >>> score_difference_interval(good, bad, labels, np.arange(60), **one).low > 0
-        True
-    """
-    units, k = _units(clusters, rng)
-    a = _statistic(scores_a, labels, units, k, metric, weights)
-    b = _statistic(scores_b, labels, units, k, metric, weights)
-    scalar = np.ndim(scores_a) == 1 and np.ndim(scores_b) == 1
-    low, high, method = weighted_intervals(lambda w: a(w) - b(w), k, spec=spec, rng=rng, bounds=SHARE_GAP)
-    first, second = (np.asarray(each).reshape(len(units), -1) for each in (scores_a, scores_b))
-    same = (first == second).all(axis=0)
-    low[same], high[same], method[same] = 0.0, 0.0, EXACT_ZERO
-    return _shaped(low, high, method, scalar=scalar)
 
 
 def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[Ints, int]:

@@ -74,19 +74,6 @@ def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
     return Shares(share, low, high, method, k.astype(np.int64))
 
 
-def share_intervals(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> tuple[Floats, Floats]:
-    """Return ``low`` and ``high`` of :func:`shares` ``[k]``.
-
-    Example:
-        >>> from paribus.stats.spec import StatsSpec
-        >>> low, high = share_intervals(np.ones((20, 1)), np.arange(20), spec=StatsSpec())
-        >>> low.round(2).tolist(), high.tolist()
-        ([0.82], [1.0])
-    """
-    found = shares(holds, clusters, spec=spec)
-    return found.low, found.high
-
-
 def _wilson(columns: Floats, clusters: ArrayLike, confidence: float) -> tuple[Floats, Floats, Floats, Ints]:
     """Return share, low, high and clusters of a few columns ``[n, k]``."""
     if not np.isin(columns[~np.isnan(columns)], (0.0, 1.0)).all():

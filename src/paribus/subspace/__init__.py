@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
-    from paribus.subspace.bases import explained_share, orthonormal_basis, random_subspaces
+    from paribus.subspace.bases import orthonormal_basis, random_subspaces
     from paribus.subspace.concentration import Concentration, participation_ratio, principal_angles
     from paribus.subspace.directions import (
         between_domain_pc,
@@ -29,7 +29,6 @@ __all__ = [
     "LinearProbe",
     "balance_weights",
     "between_domain_pc",
-    "explained_share",
     "find_direction",
     "fit_eraser",
     "fit_probe",

@@ -80,14 +80,3 @@ def random_subspaces(
         # completes them to a basis.
         draws = draws + rng.standard_normal(draws.shape) * (1e-9 * scale if scale > 0 else 1.0)
     return np.ascontiguousarray(np.linalg.qr(draws).Q)
-
-
-def explained_share(basis: Floats, root: Floats) -> float:
-    """Return the share of the features' variance that lies in the span of ``basis`` [d, r].
-
-    Example:
-        >>> round(explained_share(np.eye(3)[:, :1], np.diag([2.0, 1.0, 1.0])), 3)
-        0.667
-    """
-    total = float((root**2).sum())
-    return float(((root @ basis) ** 2).sum() / total) if total > 0 else 0.0

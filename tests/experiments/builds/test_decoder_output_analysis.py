@@ -23,6 +23,10 @@ STATS = StatsSpec(n_bootstrap=100, n_permutations=199, n_null=30)
 QUICK = {"n_builds": 80, "stats": {"n_bootstrap": 100, "n_permutations": 199, "n_null": 30}}
 
 
+def base_states(setup, **held):
+    return setup.prepare(setup.contexts.states(), **held)
+
+
 @pytest.fixture(scope="module")
 def trained_like():
     """A planted network under an autoencoder whose decoder is not its encoder and that misses a part of the vector."""
@@ -89,7 +93,7 @@ def test_a_decoder_unlike_its_encoder_is_told_and_the_error_term_is_kept(trained
     table = result.tables["interventions"].frame.set_index("set_to")
     assert table.loc["max", "mean_f_read_back"] != pytest.approx(table.loc["max", "value"], abs=1e-3)
     # the reconstruction is far from the vector, so an edit that dropped the error term would miss the prediction
-    x, _ = setup.vectors(setup.base_states()[:20])
+    x, _ = setup.vectors(base_states(setup)[:20])
     reconstruction = sae(torch.as_tensor(x))[0].detach().numpy()
     assert np.abs(reconstruction - x).max() > 0.5
 

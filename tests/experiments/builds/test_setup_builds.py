@@ -30,6 +30,10 @@ CORPUS = BuildsGenerated(n_builds=150, seed=6).load()
 SMALL = SetCompletion(embedding=8, hidden=16, n_layers=1, n_heads=2, n_inducing=2, sae=SAE(n_features=40, clamp=0.5))
 
 
+def base_states(setup, **held):
+    return setup.prepare(setup.contexts.states(), **held)
+
+
 def planted(name="threshold", **options):
     return build_setup(
         data=CORPUS, model=Planted(), feature=PlantedFeature(name), seed=0, stats=StatsSpec(n_null=30), **options
@@ -65,7 +69,7 @@ def one_by_one(setup, states):
 
 @pytest.mark.parametrize("setup", [small(), planted("noisy"), planted("dose")], ids=["small", "noisy", "dose"])
 def test_measuring_agrees_with_one_by_one(setup):
-    states = setup.base_states()[:40]
+    states = base_states(setup)[:40]
     grid = setup.edits.sweep(states, "SCU", [None, 12, 57])
     measured = setup.measure(grid)
     f, z = one_by_one(setup, setup.enforce(grid))
@@ -76,7 +80,7 @@ def test_measuring_agrees_with_one_by_one(setup):
 
 
 def test_equal_states_are_evaluated_once_unless_the_source_counts():
-    base = small().base_states()
+    base = base_states(small())
     for setup, unique in ((small(), 1), (planted("noisy"), 2)):
         row = base[np.array([0, 0, 0, 0])]
         states = replace(row, source=np.array([1, 1, 2, 2]))
@@ -97,7 +101,7 @@ def test_blocks_change_nothing(monkeypatch):
     parts = small().measure_design(design(setup), contrasts=Contrasts(weights))
     np.testing.assert_allclose(whole.values, parts.values, atol=1e-6)
     np.testing.assert_allclose(whole.null, parts.null, atol=1e-6)
-    at_once = small().measure(design(setup).edit(setup.base_states()))
+    at_once = small().measure(design(setup).edit(base_states(setup)))
     np.testing.assert_allclose(whole.values, [at_once.f, at_once.z], atol=1e-6)
     assert (setup.feasible(design(setup)) == np.isfinite(whole.values[0])).all()
 
@@ -154,14 +158,14 @@ def test_stable_tokens_are_held_in_every_level():
     for token in ("comeback", "swim_speed_up_3", "swim_speed_up_6"):
         assert setup.edits.holds(states, token).all()
     with pytest.raises(ConfigError, match="both need the main slot"):
-        setup.base_states(stable_tokens=["comeback", "opening_gambit"])
+        base_states(setup, stable_tokens=["comeback", "opening_gambit"])
 
 
 def test_violations_evaluations_and_the_empty_set_reach_the_diagnostics():
     setup, recorder = small(), MemoryRecorder()
-    states = stack([setup.edits.set_rung(setup.base_states(), "SCU", 57), setup.base_states()])
+    states = stack([setup.edits.set_rung(base_states(setup), "SCU", 57), base_states(setup)])
     out = setup.measure(states, recorder)
-    emptied = setup.edits.remove_units(setup.base_states(), [f.name for f in setup.vocabulary.families()])
+    emptied = setup.edits.remove_units(base_states(setup), [f.name for f in setup.vocabulary.families()])
     assert np.isnan(setup.measure(emptied, recorder).f).all()
     kept = recorder.diagnostics
     assert kept.constraint_violations["valid_gear_combinations"] == np.isnan(out.f).sum()
@@ -198,7 +202,7 @@ def test_names_are_looked_up_before_anything_runs():
 
 
 def test_units_directions_logits_and_margins_are_what_they_say():
-    base = small().base_states()[:30]
+    base = base_states(small())[:30]
     x, logits = small().vectors(base)
     token = small().vocabulary.ids["swim_speed_up_12"]
     vector = np.arange(16.0)
@@ -219,7 +223,7 @@ def test_units_directions_logits_and_margins_are_what_they_say():
 
 def test_a_unit_inside_the_model_is_averaged_over_real_tokens():
     setup = small(Unit(2, site="transformer_layers.0.output"))
-    base = setup.base_states()[:10]
+    base = base_states(setup)[:10]
     x, _ = small().vectors(base)  # the last layer's mean over tokens is the pooled vector itself
     np.testing.assert_allclose(setup.measure(base).f, x[:, 2], atol=1e-5)
 
@@ -229,7 +233,7 @@ def test_a_direction_of_a_token_and_of_a_file(tmp_path):
     token = small().vocabulary.ids["comeback"]
     vector = weight[token] - weight.mean(0)
     np.save(tmp_path / "v.npy", vector)
-    base = small().base_states()[:10]
+    base = base_states(small())[:10]
     a = small(Direction(token="comeback")).measure(base).f
     b = small(Direction(path=str(tmp_path / "v.npy"))).measure(base).f
     np.testing.assert_allclose(a, b, atol=1e-6)
@@ -296,12 +300,12 @@ def test_other_activations_replace_what_was_observed_only():
     shuffled = setup.with_activations(f, -f)
     np.testing.assert_array_equal(shuffled.observed.f, f[setup.chosen])
     np.testing.assert_array_equal(shuffled.chosen, setup.chosen)
-    np.testing.assert_allclose(shuffled.measure(shuffled.base_states()).f, setup.observed.f, atol=1e-6)  # float32
+    np.testing.assert_allclose(shuffled.measure(base_states(shuffled)).f, setup.observed.f, atol=1e-6)  # float32
 
 
 def test_float64_agrees_with_float32():
-    single = small().measure(small().base_states()).z
-    double = small(dtype="float64").measure(small().base_states()).z
+    single = small().measure(base_states(small())).z
+    double = small(dtype="float64").measure(base_states(small())).z
     assert np.abs(single - double).max() < 1e-5 and (single != double).any()
 
 

@@ -39,7 +39,7 @@ def test_parts_that_do_not_fit_are_refused():
         data(clusters=np.arange(5))
     with pytest.raises(DataError, match="no split train; it has id_val, val"):
         data(splits={name: np.arange(3) for name in ("id_val", "val")})
-    with pytest.raises(DataError, match="unknown split 'vall'; did you mean 'val'"):
+    with pytest.raises(DataError, match="no such split 'vall'; did you mean 'val'"):
         data(splits={name: np.arange(3) for name in ("train", "vall")})
     with pytest.raises(DataError, match="numbers from 0 to 3, but 2 domain_names"):
         data(domain_names=("a", "b"))

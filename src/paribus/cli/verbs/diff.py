@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.cli.arguments import Arguments
 from paribus.cli.found import found_run
-from paribus.cli.store import tracking_spec
+from paribus.cli.store import spec_with_runs
 from paribus.compare.collect import candidates
 from paribus.compare.diff import SECTIONS, Values, diff
 from paribus.compare.plugin import collect
@@ -19,7 +19,6 @@ from paribus.errors import ConfigError
 from paribus.experiments.setup_runs import FINISHED
 from paribus.results.nested import Absent, Change
 from paribus.results.values import plain
-from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -55,9 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     sides = [word for word in asked.overrides if word not in stores]
     if len(sides) != 2:
         raise ConfigError("diff: wants two runs, or two groups (paribus diff RUN RUN; paribus runs lists them)")
-    spec = tracking_spec(stores, asked.config_dir)
-    if not has_runs(spec):
-        raise ConfigError(f"diff: there are no runs yet: no {database(spec)}")
+    spec = spec_with_runs("diff", stores, asked.config_dir)
     results = [_results(side, spec, asked.study, asked.type) for side in sides]
     found = diff(*results)
     if asked.json:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments
 from paribus.cli.found import found_run
-from paribus.cli.store import tracking_spec
+from paribus.cli.store import spec_with_runs
 from paribus.config.settings import PDF, PNG
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.results.files import write_bytes
-from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -51,9 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     formats = _formats(asked.formats)
     if asked.width is not None and not LEAST_CM <= asked.width <= MOST_CM:
         raise ConfigError(f"figures: --width wants {LEAST_CM:g} to {MOST_CM:g} cm, got {asked.width:g}")
-    spec = tracking_spec(asked.overrides, asked.config_dir)
-    if not has_runs(spec):
-        raise ConfigError(f"figures: there are no runs yet: no {database(spec)}")
+    spec = spec_with_runs("figures", asked.overrides, asked.config_dir)
 
     store = open_store(spec, writing=False)
     one = found_run("figures", store, asked.run)

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments
 from paribus.cli.found import found_run
-from paribus.cli.store import tracking_spec
+from paribus.cli.store import spec_with_runs
 from paribus.errors import ConfigError, DataError
 from paribus.report.gallery.entry import Entry
 from paribus.report.gallery.site import write
-from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import one_line, open_store
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
-    from paribus.tracking.spec import TrackingSpec
 
 SUMMARY = "runs as a static site: overview, filters, a page for each; no server needed"
 USAGE = """
@@ -61,21 +59,19 @@ def run(arguments: Sequence[str]) -> int:
     overrides = [word for word in asked.overrides if "=" in word]
     if asked.study is not None:
         overrides.append(f"tracking.experiment={asked.study}")
-    spec = tracking_spec(overrides, asked.config_dir)
-    if not has_runs(spec):
-        raise ConfigError(f"gallery: there are no runs yet: no {database(spec)}")
+    spec = spec_with_runs("gallery", overrides, asked.config_dir)
     out, named = Path(words[0]), words[1:]
     store = open_store(spec, writing=False)
     found = _selected(store, named, asked.where, asked.sweep, asked.limit, everywhere=asked.study is None)
     if not found:
         raise ConfigError("gallery: no runs found; paribus runs lists what there is")
-    title = asked.title or _title(spec, asked.study, asked.sweep)
+    title = asked.title or _title(asked.study, asked.sweep)
     written = write(out, title, [entry(store, run) for run in found])
     print(f"{written[0]}: {len(found)} {'run' if len(found) == 1 else 'runs'}")
     return 0
 
 
-def _title(spec: TrackingSpec, study: str | None, sweep: str | None) -> str:
+def _title(study: str | None, sweep: str | None) -> str:
     if sweep is not None:
         return f"Sweep {sweep}"
     return f"Study {study}" if study is not None else "Runs"

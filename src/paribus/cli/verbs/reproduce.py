@@ -11,12 +11,11 @@ from pathlib import Path
 from paribus.cli.arguments import Arguments
 from paribus.cli.checkout import in_checkout
 from paribus.cli.found import found_run
-from paribus.cli.store import tracking_spec
+from paribus.cli.store import spec_with_runs
 from paribus.errors import ConfigError
 from paribus.results.difference import DIFFERENT, SAME, WITHIN, Tolerance
 from paribus.running.reproduce import Reproduced, reproduce
 from paribus.running.run import single_folder
-from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import open_store
 
 SUMMARY = "runs a finished run again, says what is no longer as it was, and compares every table and metric"
@@ -61,9 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError("reproduce: wants a run (paribus reproduce RUN; paribus runs lists them)")
     if asked.rtol < 0 or asked.atol < 0 or (asked.threads is not None and not 1 <= asked.threads <= 1024):
         raise ConfigError("reproduce: --rtol and --atol want 0 or more, --threads 1 to 1024")
-    spec = tracking_spec(asked.overrides, asked.config_dir)
-    if not has_runs(spec):
-        raise ConfigError(f"reproduce: there are no runs yet: no {database(spec)}")
+    spec = spec_with_runs("reproduce", asked.overrides, asked.config_dir)
     kept = found_run("reproduce", open_store(spec, writing=False), asked.run)
     store = open_store(replace(spec, experiment=kept.experiment), writing=False)
     folder = Path(asked.into) if asked.into else single_folder()

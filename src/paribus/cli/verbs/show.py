@@ -10,14 +10,13 @@ from paribus import results
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
 from paribus.cli.found import found_run
-from paribus.cli.store import tracking_spec
+from paribus.cli.store import spec_with_runs
 from paribus.errors import ConfigError, ParibusError, nearest
 from paribus.results.files import REPORT_FILE, TABLE_FOLDER
 from paribus.results.found import lines
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.interface import Store
 from paribus.tracking.kept import KeptRun
-from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import open_store
 
 SUMMARY = "one run: status, what it found, metrics, files, nested runs; params and tags with --all"
@@ -45,9 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     asked = parser.take(arguments)
     if asked.run is None or "=" in asked.run:
         raise ConfigError("show: wants a run (paribus show RUN; paribus runs lists them)")
-    spec = tracking_spec(asked.overrides, asked.config_dir)
-    if not has_runs(spec):
-        raise ConfigError(f"show: there are no runs yet: no {database(spec)}")
+    spec = spec_with_runs("show", asked.overrides, asked.config_dir)
 
     store = open_store(spec, writing=False)
     one = found_run("show", store, asked.run)

@@ -6,11 +6,9 @@ import json
 from collections.abc import Sequence
 
 from paribus.cli.arguments import Arguments
-from paribus.cli.store import tracking_spec
-from paribus.errors import ConfigError
+from paribus.cli.store import spec_with_runs
 from paribus.sweep.record import LATEST, find
 from paribus.sweep.status import MOST, status, text
-from paribus.tracking.spec import database, has_runs
 
 SUMMARY = "the state of a sweep: finished, running, failed, killed, to do; from any shell"
 USAGE = """
@@ -39,9 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     name, overrides = asked.sweep or LATEST, list(asked.overrides)
     if "=" in name:
         name, overrides = LATEST, [name, *overrides]
-    spec = tracking_spec(overrides, asked.config_dir)
-    if not has_runs(spec):
-        raise ConfigError(f"status: there are no runs yet: no {database(spec)}")
+    spec = spec_with_runs("status", overrides, asked.config_dir)
     found = status(find(spec, name))
     if asked.json:
         print(json.dumps(found.plain(), indent=1, ensure_ascii=False))

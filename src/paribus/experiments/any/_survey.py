@@ -66,7 +66,7 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
     ids = np.unique(cluster)
     half = np.isin(cluster, setup.rng("feature_survey").permutation(ids)[: len(ids) // 2])
     recorder.diagnose(n_contexts_tested=len(rows))
-    frame, found = _ranked(experiment, at, at.activations(executor, rows), groups, half, cluster, setup)
+    frame, found = _ranked(experiment, at.activations(executor, rows), groups, half, cluster, setup)
     candidate = frame["candidate"].to_numpy()
     if not candidate.any():
         raise ExperimentError(
@@ -112,7 +112,6 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
 
 def _ranked(
     experiment: FeatureSurvey,
-    at: Surveyed,
     activations: Iterable[tuple[int, Floats]],
     groups: Groups,
     half: Bools,

@@ -172,14 +172,6 @@ class BuildSetup(Setup):
         """Source build of each context ``[n]``."""
         return self.contexts.cluster
 
-    def base_states(self, *, stable_tokens: Sequence[str] = (), close_context: bool = False) -> States:
-        """Return the contexts as states ``[n]``, closed if asked, with ``stable_tokens`` held.
-
-        Raises:
-            ConfigError: If a token is unknown or two of them need the same slot.
-        """
-        return self.prepare(self.contexts.states(), stable_tokens=stable_tokens, close_context=close_context)
-
     def prepare(self, states: States, *, stable_tokens: Sequence[str] = (), close_context: bool = False) -> States:
         """Close states if asked, and hold ``stable_tokens`` in them."""
         if close_context:

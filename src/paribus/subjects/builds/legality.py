@@ -75,11 +75,6 @@ def _units(ap: int) -> int:
     return max(0, -(-ap // SUB_AP))
 
 
-def one_per_piece(codes: Codes) -> Bools:
-    """Return whether no piece holds two main-only abilities, ``[...]``."""
-    return _piece_table()[0][codes[..., MAIN_ONLY_COLUMN]]
-
-
 @lru_cache(maxsize=1)
 def _piece_table() -> tuple[Bools, npt.NDArray[np.int8]]:
     """For each mask of main-only abilities: whether it is legal, and the mains it leaves free."""

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from paribus.arrays import Floats, Ints
-from paribus.errors import DataError, nearest
+from paribus.errors import DataError
 from paribus.subjects.images import lazy_images
 from paribus.subjects.images.image_files import ImageFiles
 from paribus.subjects.images.lazy_images import LazyImages
 from paribus.subjects.images.splits import ONE_DOMAIN, SPLITS
-from paribus.subjects.offers import Offers
+from paribus.subjects.in_splits import InSplits, check_classes, check_lengths, check_splits
 
 AT_ONCE = 256
 
@@ -61,7 +61,7 @@ class EightBitImages:
 
 
 @dataclass(frozen=True)
-class ImageData:
+class ImageData(InSplits):
     """A set of images, ready to be trained on and experimented with.
 
     Only inputs, labels and splits are needed. Experiments that need more (two domains, an OOD split) say so by name.
@@ -94,6 +94,8 @@ class ImageData:
     """
 
     subject: ClassVar[str] = "images"
+    called: ClassVar[str] = "images"
+    order: ClassVar[tuple[str, ...]] = SPLITS
 
     inputs: Any
     labels: Ints
@@ -122,28 +124,13 @@ class ImageData:
             self._fill("domain_names", self.domain_names or (ONE_DOMAIN,))
         if not len(self.clusters):
             self._fill("clusters", np.arange(n))
-        lengths = {"inputs": len(self.inputs), "domains": len(self.domains), "clusters": len(self.clusters)}
-        wrong = {name: length for name, length in lengths.items() if length != n}
-        if wrong:
-            raise DataError(f"images: {n} labels, but {', '.join(f'{v} {k}' for k, v in wrong.items())}")
-        for name in self.splits:
-            if name not in SPLITS:
-                raise DataError(f"images: unknown split {name!r}; {nearest(name, SPLITS)}")
-        if "train" not in self.splits:
-            raise DataError(f"images: no split train; it has {', '.join(self.splits) or 'none'}")
-        for name in self.present:
-            if not len(self.splits[name]):
-                raise DataError(f"images: the split {name!r} has no image")
+        check_lengths("images", self.labels, inputs=self.inputs, domains=self.domains, clusters=self.clusters)
+        check_splits(self, "image")
         self._name("class_names", self.labels)
         self._name("domain_names", self.domains)
         if not self.train_domains:
             self._fill("train_domains", tuple(np.unique(self.domains[self.splits["train"]]).tolist()))
-        present = np.unique(self.labels[self.splits["train"]])
-        if len(present) < 2:
-            only = self.class_names[int(present[0])]
-            raise DataError(
-                f"images: the training split has the single class {only!r}; a classifier needs at least two"
-            )
+        check_classes(self, self.labels)
         if not self.digest:
             self._fill("digest", self._content())
 
@@ -170,29 +157,9 @@ class ImageData:
         return content_digest(stated, self.labels, self.domains, self.clusters, *cut.values())
 
     @property
-    def present(self) -> tuple[str, ...]:
-        """The splits that are there, in the order of :data:`SPLITS`."""
-        return tuple(name for name in SPLITS if name in self.splits)
-
-    @property
-    def offers(self) -> Offers:
-        """What the needs of experiments are compared with."""
-        domains = {
-            name: tuple(self.domain_names[k] for k in np.unique(self.domains[self.splits[name]]))
-            for name in self.present
-        }
-        sizes = {name: len(self.splits[name]) for name in self.present}
-        return Offers(sizes, domains, self.rerender is not None, self.n_classes)
-
-    def rows(self, split: str) -> Ints:
-        """Return the rows of a split.
-
-        Raises:
-            DataError: If there is no such split.
-        """
-        if split not in self.splits:
-            raise DataError(f"images: no such split {split!r}; {nearest(split, self.splits)}")
-        return self.splits[split]
+    def in_other_styles(self) -> bool:
+        """Whether its images can be rendered in another domain's style."""
+        return self.rerender is not None
 
     def take(self, rows: Ints) -> torch.Tensor:
         """Return the images of ``rows``, float32 ``[len(rows), C, H, W]``."""
@@ -223,11 +190,6 @@ class ImageData:
             "image_size": self.image_size,
             "n_features": self.in_channels * self.image_size**2,
         }
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
 
     @property
     def in_channels(self) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError, DataError, nearest
-from paribus.subjects.offers import Offers
+from paribus.subjects.in_splits import InSplits, check_classes, check_lengths, check_splits
 from paribus.subjects.roles import SPLITS
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class TableData:
+class TableData(InSplits):
     """The rows of a table, ready to be trained on and experimented with.
 
     Attributes:
@@ -138,6 +138,8 @@ class TableData:
     """
 
     subject: ClassVar[str] = "tables"
+    called: ClassVar[str] = "table"
+    order: ClassVar[tuple[str, ...]] = SPLITS
 
     inputs: torch.Tensor
     columns: tuple[Column, ...]
@@ -159,46 +161,9 @@ class TableData:
         Raises:
             DataError: If lengths differ, there is no training row, a split is empty, or there is a single class.
         """
-        n = len(self.labels)
-        lengths = {"inputs": len(self.inputs), "domains": len(self.domains), "clusters": len(self.clusters)}
-        wrong = {name: length for name, length in lengths.items() if length != n}
-        if wrong:
-            raise DataError(f"table: {n} labels, but {', '.join(f'{v} {k}' for k, v in wrong.items())}")
-        if "train" not in self.splits:
-            raise DataError("table: no split train")
-        for name, rows in self.splits.items():
-            if name not in SPLITS:
-                raise DataError(f"table: no such split {name!r}; {nearest(name, SPLITS)}")
-            if not len(rows):
-                raise DataError(f"table: the split {name!r} has no row")
-        present = np.unique(self.labels[self.splits["train"]])
-        if len(present) < 2:
-            only = self.class_names[int(present[0])]
-            raise DataError(f"table: the training split has the single class {only!r}; a classifier needs at least two")
-
-    @property
-    def present(self) -> tuple[str, ...]:
-        """The splits that are there, in the order of :data:`SPLITS`."""
-        return tuple(name for name in SPLITS if name in self.splits)
-
-    @property
-    def offers(self) -> Offers:
-        """What the needs of experiments are compared with."""
-        domains = {
-            name: tuple(self.domain_names[k] for k in np.unique(self.domains[self.splits[name]]))
-            for name in self.present
-        }
-        return Offers({name: len(self.splits[name]) for name in self.present}, domains, False, self.n_classes)
-
-    def rows(self, split: str) -> Ints:
-        """Return the rows of a split.
-
-        Raises:
-            DataError: If there is no such split.
-        """
-        if split not in self.splits:
-            raise DataError(f"table: no such split {split!r}; {nearest(split, self.splits)}")
-        return self.splits[split]
+        check_lengths("table", self.labels, inputs=self.inputs, domains=self.domains, clusters=self.clusters)
+        check_splits(self, "row")
+        check_classes(self, self.labels)
 
     def take(self, rows: Ints) -> torch.Tensor:
         """Return the inputs of ``rows``, float32 ``[len(rows), d]``."""
@@ -223,11 +188,6 @@ class TableData:
     def provided(self) -> dict[str, int]:
         """Return what a function that makes a network for this table can be given, by argument."""
         return {"n_features": self.n_features, "n_classes": self.n_classes}
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
 
     @property
     def n_features(self) -> int:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from paribus import seeds
 from paribus.arrays import Ints
 from paribus.engine.given import Given
-from paribus.errors import DataError, nearest
-from paribus.subjects.offers import Offers
+from paribus.errors import DataError
+from paribus.subjects.in_splits import InSplits
 from paribus.subjects.tokens.circuits import all_pairs, answers
 
 SPLITS = ("train", "id_val")
@@ -47,7 +47,7 @@ class Targets:
 
 
 @dataclass(frozen=True, eq=False)
-class TokenData:
+class TokenData(InSplits):
     """Sequences of equal length, ready to be trained on and experimented with.
 
     Attributes:
@@ -86,6 +86,7 @@ class TokenData:
     """
 
     subject: ClassVar[str] = "tokens"
+    called: ClassVar[str] = "tokens"
 
     ids: torch.Tensor
     labels: Ints | None
@@ -152,34 +153,13 @@ class TokenData:
         return self.ids
 
     @property
-    def n_classes(self) -> int:
-        """Number of answers."""
-        return len(self.class_names)
-
-    @property
-    def offers(self) -> Offers:
-        """What the needs of experiments are compared with."""
-        domains: dict[str, tuple[str, ...]] = {}
-        if self.domains is not None:
-            codes = {name: np.unique(self.domains[rows]) for name, rows in self.splits.items()}
-            domains = {name: tuple(self.domain_names[k] for k in there) for name, there in codes.items()}
-        return Offers(
-            {name: len(rows) for name, rows in self.splits.items()}, domains, bool(self.renderings), self.n_classes
-        )
+    def in_other_styles(self) -> bool:
+        """Whether its sequences are known as another domain would write them."""
+        return bool(self.renderings)
 
     def provided(self) -> dict[str, int]:
         """Return what a function that makes a network for these sequences can be given, by argument."""
         return {"n_tokens": self.n_tokens, "length": self.ids.shape[1], "n_classes": self.n_classes}
-
-    def rows(self, split: str) -> Ints:
-        """Return the rows of a split.
-
-        Raises:
-            DataError: If there is no such split.
-        """
-        if split not in self.splits:
-            raise DataError(f"tokens: no such split {split!r}; {nearest(split, self.splits)}")
-        return self.splits[split]
 
     @property
     def given(self) -> Given:

@@ -34,7 +34,7 @@ def run(experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder) -> A
     if sd is None:
         raise ExperimentError("feature_report: needs a family_1d_sweep before it of a feature that is not constant")
     margin = experiment.min_effect * sd
-    lines = _about(experiment, setup, recorder)
+    lines = _about(setup, recorder)
     influence = _first(setup, "token_influence_sweep")
     tokens = None if influence is None else tables.drivers(influence, margin)
     if tokens is not None:
@@ -51,7 +51,7 @@ def run(experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder) -> A
         frame = tables.interactions(found, experiment.top)
         _hand(recorder, "interactions", "The largest pairs.", Evidence.INTERVENTIONAL, frame)
         lines.append(say.interactions(found, frame, sd))
-    swapped = _weapons(experiment, setup, recorder, margin, sd, lines)
+    swapped = _weapons(setup, recorder, margin, sd, lines)
     if (found := _first(setup, "decoder_output_analysis")) is not None:
         frame = tables.output(found)
         _hand(recorder, "output", "Tokens that its weights raise and lower most.", Evidence.WEIGHTS, frame)
@@ -59,12 +59,12 @@ def run(experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder) -> A
     lines += say.correlated(tokens, swapped)
     validated = tables.checks([*setup.of_type("split_half"), *setup.of_type("shuffle_null")])
     _hand(recorder, "checks", "One row per validation.", Evidence.COMPARISON, validated)
-    lines += [*say.checks(validated), *_chosen(experiment, setup), say.HOW_TO_READ]
-    _borrowed(experiment, setup, recorder)
-    return _aggregates(experiment, setup, recorder, lines, tokens, sd)
+    lines += [*say.checks(validated), *_chosen(setup), say.HOW_TO_READ]
+    _borrowed(setup, recorder)
+    return _aggregates(setup, recorder, lines, tokens, sd)
 
 
-def _about(experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder) -> list[str]:
+def _about(setup: ResultsSetup, recorder: Recorder) -> list[str]:
     """Return what the survey says of the feature, and hand its row over."""
     survey = _first(setup, "feature_survey")
     if survey is None or setup.feature_id is None:
@@ -75,7 +75,7 @@ def _about(experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder) -
     return [about(row, "survey", place) for place, (_, row) in enumerate(mine.iterrows())]
 
 
-def _chosen(experiment: FeatureReport, setup: ResultsSetup) -> list[str]:
+def _chosen(setup: ResultsSetup) -> list[str]:
     survey = _first(setup, "feature_survey")
     return [] if survey is None else list(survey.aggregates.custom["summary"])[:1]
 
@@ -96,7 +96,7 @@ def _drivers(experiment: FeatureReport, recorder: Recorder, tokens: pd.DataFrame
 
 
 def _weapons(
-    experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder, margin: float, sd: float, lines: list[str]
+    setup: ResultsSetup, recorder: Recorder, margin: float, sd: float, lines: list[str]
 ) -> pd.DataFrame | None:
     """Hand over weapons and classes as swapped, and add what they say; None where none were swapped."""
     sweep = _first(setup, "weapon_sweep")
@@ -110,7 +110,7 @@ def _weapons(
     return frame
 
 
-def _borrowed(experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder) -> None:
+def _borrowed(setup: ResultsSetup, recorder: Recorder) -> None:
     """Show the dose-response of the first sweep and the heatmap of the pair as well."""
     for kind in ("family_1d_sweep", "family_2d_heatmap"):
         found = _first(setup, kind)
@@ -122,7 +122,6 @@ def _borrowed(experiment: FeatureReport, setup: ResultsSetup, recorder: Recorder
 
 
 def _aggregates(
-    experiment: FeatureReport,
     setup: ResultsSetup,
     recorder: Recorder,
     lines: list[str],
