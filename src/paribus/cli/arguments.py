@@ -10,7 +10,14 @@ from paribus.errors import ConfigError, nearest
 
 
 class Arguments(argparse.ArgumentParser):
-    """An argument parser that refuses like the rest of the program: one line, exit code 2."""
+    """An argument parser that refuses like the rest of the program: one line, exit code 2.
+
+    Example:
+        >>> parser = Arguments("runs")
+        >>> parser.store_options()
+        >>> parser.take(["tracking.folder=here", "--config-dir", "conf"]).overrides
+        ['tracking.folder=here']
+    """
 
     def __init__(self, verb: str) -> None:
         """Parse the arguments of ``verb``; its help is the file's USAGE."""

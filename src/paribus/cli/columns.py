@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), indent: str = "") -> str:
-    """Return ``rows`` as lines with columns two spaces apart; the last column is not padded."""
+    """Return ``rows`` as lines with columns two spaces apart; the last column is not padded.
+
+    Example:
+        >>> print(aligned([["a", "1"], ["long name", "22"]], header=["name", "n"]))
+        name       n
+        a          1
+        long name  22
+    """
     every = [list(header), *rows] if header else list(rows)
     if not every:
         return ""

@@ -166,6 +166,13 @@ def one_arm(
         rng: Randomness of flips where they cannot be enumerated.
         against_zero: Whether 0 means no effect; only then is there a p.
         bounds: Least and largest value that an outcome can have; the interval stays within.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> values = [0.4, 0.5, 0.6, 0.5, 0.7, 0.5, 0.6, 0.4]
+        >>> found = one_arm(values, spec=StatsSpec(), rng=np.random.default_rng(0), against_zero=True)
+        >>> found.n, round(found.mean, 3)
+        (8, 0.525)
     """
     found = np.array([v for v in values if math.isfinite(v)])
     if not len(found):

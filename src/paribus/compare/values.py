@@ -19,6 +19,11 @@ def value_of(run: CollectedRun, name: str) -> Any:
 
     ``training`` and ``condition`` are the training condition, ``seed`` is the trained model's and ``own_seed`` the
     run's, ``started`` when it began, ``tag.NAME`` a tag; a param may be named by its last part if that is unique.
+
+    Example:
+        >>> run = CollectedRun("r", "i", "ablate", seed=3, params={"experiment.place": "fc"})
+        >>> value_of(run, "seed"), value_of(run, "experiment.place"), value_of(run, "no such thing")
+        (3, 'fc', None)
     """
     if name in ("training", "condition"):
         return run.condition

@@ -115,7 +115,13 @@ def check_names(owner: str, where: Sequence[str], runs: Sequence[CollectedRun]) 
 
 
 def fits(run: CollectedRun, where: Sequence[str]) -> bool:
-    """Return whether a run fulfils every condition; numbers are compared as numbers, however they were logged."""
+    """Return whether a run fulfils every condition; numbers are compared as numbers, however they were logged.
+
+    Example:
+        >>> run = CollectedRun("r", "i", "ablate", seed=3, params={"experiment.place": "fc"})
+        >>> fits(run, ["seed=3"]), fits(run, ["seed=4"])
+        (True, False)
+    """
     conditions = (read("where", text) for text in where)
     return all(condition.fits(value_of(run, condition.name)) for condition in conditions)
 

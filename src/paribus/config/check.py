@@ -60,7 +60,13 @@ def built(value: Any, where: str) -> Any:
 
 
 def build_settings(cls: type[Spec], given: Mapping[str, Any], where: str = "") -> Spec:
-    """Build a spec from plain values, without a ``_target_``; ``where`` may be empty for the top of the tree."""
+    """Build a spec from plain values, without a ``_target_``; ``where`` may be empty for the top of the tree.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> build_settings(StatsSpec, {"n_null": 7}).n_null
+        7
+    """
     return _build_spec(cls, dict(given), where)
 
 

@@ -94,7 +94,12 @@ class _Base:
 
 
 class Composer:
-    """Composes jobs; each distinct choice of groups once."""
+    """Composes jobs; each distinct choice of groups once.
+
+    Example:
+        >>> Composer().node("tracking", ["tracking.experiment=mine"]).experiment
+        'mine'
+    """
 
     def __init__(self, config_dirs: Sequence[str | Path] = (), *, conf: Path | None = None) -> None:
         """Look at the shipped configuration (or at ``conf`` in its place) and at ``config_dirs``.

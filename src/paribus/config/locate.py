@@ -27,6 +27,10 @@ def conf_dir() -> Path:
 
     Raises:
         ConfigError: If it is nowhere.
+
+    Example:
+        >>> (conf_dir() / "config.yaml").is_file()
+        True
     """
     for place in places():
         if (place / "config.yaml").is_file():
@@ -43,6 +47,10 @@ def target_object(target: Any, where: str) -> Any:
 
     Raises:
         ConfigError: If it is no dotted name, or its module or the name in it does not exist.
+
+    Example:
+        >>> target_object("collections.Counter", "model").__name__
+        'Counter'
     """
     here = f"{where}._target_"
     if not isinstance(target, str) or "." not in target or not all(p.isidentifier() for p in target.split(".")):

@@ -43,7 +43,14 @@ def science(node: Any) -> Any:
 
 
 def is_stated(declared: dataclasses.Field[Any], value: Any) -> bool:
-    """Return whether a field with this value is part of what can change a result."""
+    """Return whether a field with this value is part of what can change a result.
+
+    Example:
+        >>> from paribus.models.mlp import MLP
+        >>> declared = {each.name: each for each in dataclasses.fields(MLP)}
+        >>> is_stated(declared["leave_out"], []), is_stated(declared["leave_out"], ["fc"])
+        (False, True)
+    """
     if not declared.metadata.get("science", True) or declared.metadata.get("file", False):
         return False
     unstated = declared.metadata.get("unstated", ALWAYS_STATED)

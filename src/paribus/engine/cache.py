@@ -27,7 +27,16 @@ def tensor_bytes(tensors: Sequence[Tensor]) -> int:
 
 
 class FeatureCache:
-    """Tuples of tensors by key; the least recently used go first when the bound is reached. Safe among threads."""
+    """Tuples of tensors by key; the least recently used go first when the bound is reached. Safe among threads.
+
+    Example:
+        >>> import torch
+        >>> cache = FeatureCache(limit_bytes=100)
+        >>> cache.put("a", (torch.zeros(10),)), cache.put("b", (torch.zeros(20),))
+        (True, True)
+        >>> cache.get("a") is None, cache.get("b")[0].shape
+        (True, torch.Size([20]))
+    """
 
     _shared: FeatureCache | None = None
     _shared_lock = threading.Lock()

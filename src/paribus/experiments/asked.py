@@ -201,5 +201,11 @@ class Asked:
 
 
 def label(node: Any, option: str | None = None) -> str:
-    """Return what a data set is called: the chosen option, or what makes it."""
+    """Return what a data set is called: the chosen option, or what makes it.
+
+    Example:
+        >>> from paribus.subjects.tokens.modular_addition import ModularAddition
+        >>> label(ModularAddition()), label(ModularAddition(), "modular_addition")
+        ('ModularAddition', 'modular_addition')
+    """
     return option or (node.target if isinstance(node, Foreign) else type(node).__name__)

@@ -52,6 +52,11 @@ class Checkpoints:
             in the history among the epochs kept, the earliest of equals.
         content: Returns a digest of the weights at an epoch and of what they are loaded into, so that weights which
             were replaced are known by another key; None where ``key`` says it all.
+
+    Example:
+        >>> kept = Checkpoints(lambda epoch: {}, epochs=(10, 20), key="run", best={"peak_val": 10})
+        >>> [one.epoch for one in kept.select("all")], kept.select("peak_val")[0].epoch, kept.select("final")[0].epoch
+        ([10, 20], 10, 20)
     """
 
     loader: Callable[[int], Mapping[str, Any]]

@@ -65,6 +65,10 @@ class Promised:
         n_clusters: The most clusters it can be from.
         n_contexts: The most contexts an entry can rest on.
         signed: Whether its differences can be of either sign, so that signs can be flipped.
+
+    Example:
+        >>> Promised(n_entries=9, n_clusters=40, n_contexts=80).signed
+        True
     """
 
     n_entries: int | None

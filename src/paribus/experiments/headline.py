@@ -29,6 +29,13 @@ def estimate(recorder: Recorder, name: str, value: float, low: float, high: floa
         value: The number; for one row that was not chosen by its value.
         low: Lower end, NaN where there is none.
         high: Upper end.
+
+    Example:
+        >>> from paribus.experiments.base import MemoryRecorder
+        >>> recorder = MemoryRecorder()
+        >>> estimate(recorder, "slope", 0.5, 0.1, 0.9)
+        >>> sorted(recorder.metrics)
+        ['slope', 'slope_ci_high', 'slope_ci_low']
     """
     _kept(recorder, name, value, {LOW: low, HIGH: high})
 

@@ -41,6 +41,15 @@ class NetworkSetup(Setup):
         notes: What every result on these contexts must say (left out rows, unreadable lines).
         digest: Digest of the data that the contexts are from.
         data: The data set itself, where the contexts are from one (``ImageData``, ``TableData``, ...).
+
+    Example:
+        >>> import torch
+        >>> from paribus.measure import ArraySubject, Contexts
+        >>> from paribus.stats.spec import StatsSpec
+        >>> contexts = ArraySubject(Contexts(inputs=torch.zeros(4, 2)))
+        >>> setup = NetworkSetup(seed=0, stats=StatsSpec(), contexts=contexts, network=torch.nn.Linear(2, 1))
+        >>> len(setup.contexts), [tuple(one.load()["weight"].shape) for one in setup.selected()]
+        (4, [(1, 2)])
     """
 
     contexts: Subject

@@ -40,6 +40,11 @@ class CollectedRun:
         started_at: ISO time; the latest of several runs of one identity is used.
         tags: Tags as they were kept.
         origin: Provenance: digests of data and model, among others; a lazy mapping will do.
+
+    Example:
+        >>> run = CollectedRun("r1", "i", "ablate", seed=3, params={"experiment.place": "fc"})
+        >>> run.status, run.params["experiment.place"]
+        ('FINISHED', 'fc')
     """
 
     run_id: str

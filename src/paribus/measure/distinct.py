@@ -18,6 +18,15 @@ def distinct(subject: Subject, cells: Any, ctx: Ints | None) -> tuple[Ints, Ints
         subject: Says which cells are equal, and in which order they are run.
         cells: Flat cells.
         ctx: Context of each cell, where cells of different contexts count as different.
+
+    Example:
+        >>> import torch
+        >>> from paribus.measure.contexts import Contexts
+        >>> from paribus.measure.subject import ArraySubject
+        >>> subject = ArraySubject(Contexts(inputs=torch.tensor([[1.0], [2.0], [1.0]])))
+        >>> first, inverse = distinct(subject, subject.cells(np.arange(3)), None)
+        >>> len(first), (inverse[0] == inverse[2]).item()
+        (2, True)
     """
     m = len(cells.ok)
     keys = subject.keys(cells)

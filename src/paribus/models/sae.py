@@ -56,7 +56,15 @@ class SAE(Spec, kind="model/sae"):
 
 
 def sae_files(path: str | Path) -> dict[str, Path]:
-    """Return the files that an autoencoder is read from: the state dict, or weights and settings of a folder."""
+    """Return the files that an autoencoder is read from: the state dict, or weights and settings of a folder.
+
+    Example:
+        >>> import tempfile
+        >>> place = Path(tempfile.mkdtemp()) / "sae.safetensors"
+        >>> place.touch()
+        >>> [file.name for file in sae_files(place).values()]
+        ['sae.safetensors']
+    """
     place = path_of(path)
     if not place.is_dir():
         return {"sae": place}

@@ -84,7 +84,14 @@ def contents(node: Any) -> Contents:
 
 
 def fingerprint(node: Any) -> str:
-    """Return what decides everything that a node makes: its science fields and its contents."""
+    """Return what decides everything that a node makes: its science fields and its contents.
+
+    Example:
+        >>> from paribus.models.mlp import MLP
+        >>> small = fingerprint(MLP(widths=[4]))
+        >>> small == fingerprint(MLP(widths=[4])), small == fingerprint(MLP())
+        (True, False)
+    """
     stated = {"science": canonical(plain(science(node))), "contents": contents(node).digest()}
     return digest(stated)
 

@@ -17,6 +17,14 @@ class RowSums:
 
     Up to 512 clusters the sums are those of :func:`~paribus.stats.clusters.reduce_to_clusters`; more are joined once,
     at random, into 512 units of nearly equally many clusters, as resampling and tests would do later anyway.
+
+    Example:
+        >>> sums = RowSums(1, clusters=[0, 0, 1], rng=np.random.default_rng(0))
+        >>> sums.add(np.array([[1.0, 3.0]]), np.array([0, 1]))
+        >>> sums.add(np.array([[5.0]]), np.array([2]))
+        >>> found = sums.result()
+        >>> found.means.tolist(), found.n_clusters.tolist()
+        ([3.0], [2])
     """
 
     def __init__(self, n_rows: int, clusters: ArrayLike, rng: np.random.Generator) -> None:
@@ -91,7 +99,15 @@ class RowSums:
 
 
 class LevelTotals:
-    """Mean and share above 0 of each level, over values ``[levels, contexts]`` that come in blocks of contexts."""
+    """Mean and share above 0 of each level, over values ``[levels, contexts]`` that come in blocks of contexts.
+
+    Example:
+        >>> totals = LevelTotals(2)
+        >>> totals.add(np.array([[0.0, 2.0], [1.0, 3.0]]))
+        >>> totals.add(np.array([[4.0], [2.0]]))
+        >>> totals.means.tolist(), totals.shares_above.round(2).tolist()
+        ([2.0, 2.0], [0.67, 1.0])
+    """
 
     def __init__(self, n_levels: int) -> None:
         """Start at nothing."""

@@ -18,6 +18,12 @@ class InSplits:
     Class attributes:
         order: The splits that there can be, in the order in which they are told; empty: any, in the data's own order.
         called: What the data are called in messages.
+
+    Example:
+        >>> from paribus.subjects.tokens.data import modular_addition
+        >>> data = modular_addition(5, 0.6, seed=0)
+        >>> data.present, len(data.rows("train")), data.offers.n_classes
+        (('train', 'id_val'), 15, 5)
     """
 
     order: ClassVar[tuple[str, ...]] = ()

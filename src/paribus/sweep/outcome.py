@@ -36,6 +36,10 @@ class Outcome:
         reused: Whether it took an earlier run instead of measuring.
         kind: Of a failure: of what kind it is (:mod:`paribus.running.failures`).
         number: Number of the job in its sweep.
+
+    Example:
+        >>> Outcome("FINISHED", ("seed=1",), duration_seconds=2.0).reused
+        False
     """
 
     status: str

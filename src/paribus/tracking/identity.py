@@ -38,13 +38,23 @@ def identity(
 
 
 def digest(stated: Mapping[str, Any]) -> str:
-    """Return the hash of plain, canonical data."""
+    """Return the hash of plain, canonical data.
+
+    Example:
+        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+        True
+    """
     text = json.dumps(stated, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def canonical(value: Any) -> Any:
-    """Return plain data in the one form that equal values share: 1.0 is 1, -0.0 is 0, non-finite floats are named."""
+    """Return plain data in the one form that equal values share: 1.0 is 1, -0.0 is 0, non-finite floats are named.
+
+    Example:
+        >>> canonical({"a": 1.0, "b": -0.0, "c": (2, 3)})
+        {'a': 1, 'b': 0, 'c': [2, 3]}
+    """
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -36,6 +36,12 @@ def curve_points(curve: Curve) -> list[Point]:
     Where every level is whole, the level is the step and the metric is ``curve/<name>``. Otherwise the step is
     ``round(1000 * level)``, the metric is ``curve_milli/<name>``, and ``curve_milli/<level name>`` holds the level.
     Points that are not finite are left out: they would wreck the axes of every chart they appear in.
+
+    Example:
+        >>> from paribus.results.schema import Curve
+        >>> curve = Curve("dose", (0.0, 3.0), (1.0, 2.0))
+        >>> len(curve_points(curve))
+        2
     """
     pairs = [
         (float(level), float(value))

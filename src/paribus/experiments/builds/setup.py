@@ -54,6 +54,15 @@ class BuildSetup(Setup):
         activations: f and z of the whole corpus ``[2, n]`` where they are given, not measured (shuffle nulls).
         rows: Rows of the corpus to work on, overriding ``slicing``.
         instrument: The feature, ready to be measured; parts of the contexts share it.
+
+    Example:
+        >>> from paribus.stats.spec import StatsSpec
+        >>> from paribus.subjects.builds.generated import BuildsGenerated
+        >>> from paribus.subjects.builds.models.planted import Planted
+        >>> data = BuildsGenerated(n_builds=20, contexts_per_build=1).load()
+        >>> setup = build_setup(data=data, model=Planted(), seed=0, stats=StatsSpec())
+        >>> len(setup.contexts), setup.restrict(np.arange(5)).cluster.tolist()
+        (20, [12, 14, 11, 19, 0])
     """
 
     corpus: Corpus

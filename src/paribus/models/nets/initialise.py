@@ -15,6 +15,11 @@ def construct(make: Callable[[], Module], generator: torch.Generator) -> Module:
     """Construct a module and draw its starting weights from ``generator``; the global generator is left as it was.
 
     Convolutions keep their weights channels last, with which they run two to four times as fast on a CPU.
+
+    Example:
+        >>> one, other = (construct(lambda: torch.nn.Linear(2, 2), torch.Generator().manual_seed(1)) for _ in range(2))
+        >>> bool((one.weight == other.weight).all())
+        True
     """
     with torch.random.fork_rng(devices=[]):
         module = make()

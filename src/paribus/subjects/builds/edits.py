@@ -218,7 +218,15 @@ class Edits:
 
 
 def families_present(codes: Codes) -> Bools:
-    """Return which families show a token in codes ``[..., 16]``: ``[..., 26]`` in canonical order."""
+    """Return which families show a token in codes ``[..., 16]``: ``[..., 26]`` in canonical order.
+
+    Example:
+        >>> from paribus.subjects.builds.vocabulary import Vocabulary
+        >>> from paribus.subjects.builds.tokens import encode_build
+        >>> vocabulary = Vocabulary.default()
+        >>> int(families_present(encode_build({"swim_speed_up": 12, "comeback": 10}, vocabulary, 0)).sum())
+        2
+    """
     main = (codes[..., MAIN_ONLY_COLUMN, None] >> np.arange(len(MAIN_ONLY), dtype=np.uint16) & 1).astype(bool)
     return np.concatenate([main, codes[..., :N_STACKING] != 0], axis=-1)
 

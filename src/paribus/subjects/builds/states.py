@@ -34,6 +34,15 @@ class States:
         ok: Whether the state is to be evaluated; edits and constraints take states out, never put them back.
         clash: Whether an edit left two capstones of one family (see :meth:`Edits.add_tokens`).
         checked: Whether the constraints have been applied.
+
+    Example:
+        >>> from paribus.subjects.builds.vocabulary import Vocabulary
+        >>> from paribus.subjects.builds.tokens import encode_build
+        >>> vocabulary = Vocabulary.default()
+        >>> codes = encode_build({"swim_speed_up": 12}, vocabulary, 0)[None]
+        >>> states = States.of(codes, np.arange(1))
+        >>> states.shape, states.only(np.array([False])).ok.tolist()
+        ((1,), [False])
     """
 
     codes: Codes
@@ -98,6 +107,14 @@ def stack(states: Sequence[States]) -> States:
 
     Raises:
         ConfigError: If there are none.
+
+    Example:
+        >>> from paribus.subjects.builds.vocabulary import Vocabulary
+        >>> from paribus.subjects.builds.tokens import encode_build
+        >>> vocabulary = Vocabulary.default()
+        >>> states = States.of(encode_build({"swim_speed_up": 12}, vocabulary, 0)[None], np.arange(1))
+        >>> stack([states, states]).shape
+        (2, 1)
     """
     if not states:
         raise ConfigError("nothing to stack: no levels")
@@ -111,7 +128,16 @@ def stack(states: Sequence[States]) -> States:
 
 
 def concatenate(states: Sequence[States]) -> States:
-    """Join states along their first axis."""
+    """Join states along their first axis.
+
+    Example:
+        >>> from paribus.subjects.builds.vocabulary import Vocabulary
+        >>> from paribus.subjects.builds.tokens import encode_build
+        >>> vocabulary = Vocabulary.default()
+        >>> states = States.of(encode_build({"swim_speed_up": 12}, vocabulary, 0)[None], np.arange(1))
+        >>> concatenate([states, states]).shape
+        (2,)
+    """
     return States(
         np.concatenate([s.codes for s in states]),
         np.concatenate([s.source for s in states]),

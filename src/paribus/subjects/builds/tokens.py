@@ -132,7 +132,14 @@ def presence(codes: Codes, vocabulary: Vocabulary) -> Bools:
 
 
 def capstones(codes: Codes) -> npt.NDArray[np.int8]:
-    """Return the place of the highest shown rung of every stacking family, ``[..., 14]``; -1 where absent."""
+    """Return the place of the highest shown rung of every stacking family, ``[..., 14]``; -1 where absent.
+
+    Example:
+        >>> from paribus.subjects.builds.vocabulary import Vocabulary
+        >>> places = capstones(encode_build({"swim_speed_up": 12}, Vocabulary.default(), 0))
+        >>> places[places >= 0].tolist()
+        [2]
+    """
     return _highest_bit()[codes[..., :N_STACKING]]
 
 
@@ -145,7 +152,13 @@ def _highest_bit() -> npt.NDArray[np.int8]:
 
 
 def n_tokens(codes: Codes) -> Ints:
-    """Return the number of ability tokens of each state, ``[...]``."""
+    """Return the number of ability tokens of each state, ``[...]``.
+
+    Example:
+        >>> from paribus.subjects.builds.vocabulary import Vocabulary
+        >>> int(n_tokens(encode_build({"swim_speed_up": 12}, Vocabulary.default(), 0)))
+        3
+    """
     return np.asarray(np.bitwise_count(codes[..., :WEAPON_COLUMN]).sum(-1, dtype=np.int64))
 
 

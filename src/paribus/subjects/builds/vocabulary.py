@@ -44,6 +44,11 @@ class Vocabulary:
 
     Attributes:
         tokens: Name of every token, by id.
+
+    Example:
+        >>> vocabulary = Vocabulary.default()
+        >>> vocabulary.family("SSU").name, vocabulary.rungs[:3]
+        ('swim_speed_up', (3, 6, 12))
     """
 
     tokens: tuple[str, ...]

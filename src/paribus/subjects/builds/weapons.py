@@ -107,6 +107,10 @@ class Weapons:
     Attributes:
         names: Token of every weapon by index (``weapon_id_<game id>``).
         kits: The user's kit table, which overrides the reference one.
+
+    Example:
+        >>> Weapons(("weapon_id_0", "weapon_id_1")).size
+        2
     """
 
     names: tuple[str, ...]

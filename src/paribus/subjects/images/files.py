@@ -20,6 +20,13 @@ def file_digest(file: Path) -> str:
 
     Raises:
         DataError: If it cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> place = Path(tempfile.mkdtemp()) / "a.bin"
+        >>> _ = place.write_bytes(b"pixels")
+        >>> file_digest(place)[:8], file_digest(place) == file_digest(place)
+        ('6ec9c2b0', True)
     """
     try:
         return digests.file_digest(file)

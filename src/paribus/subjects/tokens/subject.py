@@ -29,6 +29,12 @@ class TokenSubject(ArraySubject):
 
     Attributes:
         data: The sequences.
+
+    Example:
+        >>> from paribus.subjects.tokens.data import modular_addition
+        >>> subject = TokenSubject(modular_addition(5, 0.6, seed=0))
+        >>> len(subject), subject.cells(np.arange(2)).values[0].shape
+        (25, (2, 2))
     """
 
     name = "tokens"
