@@ -35,6 +35,10 @@ NEEDS: dict[str, list[str]] = {
     "swap": [*ANY, "factor@experiment.factor=weapon", "experiment.factor.most=4"],
     "interact": [*ANY, *FAMILIES, "experiment.n_units=3"],
     "latent_intervention": ["experiment.latents=[2,5]", "experiment.n_contexts=40"],
+    "match_features": [
+        f"experiment.other_path={WEIGHTS / 'modular_sae_other.safetensors'}", "experiment.n_random=19",
+        "experiment.n_vectors=100",
+    ],
     "cores": [*ANY, *FAMILIES, "experiment.n_units=3"],
     "ablate": [*ANY, "experiment.place=output_layer.input", "experiment.factor.ids=[0,1,2,3]"],
     "patch": [*ANY, "experiment.place=output_layer.input", "experiment.factor.donors=any", "experiment.n_donors=3"],
@@ -85,7 +89,7 @@ TOKEN_TYPES = ("circuit_metrics", "subspace_isolation", "prefix_matching")
 """Types on token sequences, here on a network whose embedding has two planted circles, or whose heads are known."""
 HEAD_TYPES = ("head_ablation", "activation_patching")
 """Types that need attention heads."""
-LATENT_TYPES = ("latent_intervention", "scan_features")
+LATENT_TYPES = ("latent_intervention", "match_features", "scan_features")
 """Types that need an autoencoder, here one from a file that reads a transformer's stream."""
 LATENTS = ["data=modular_addition", "experiment.place=blocks.0"]
 LATENTS.append(f"experiment.path={WEIGHTS / 'modular_sae.safetensors'}")

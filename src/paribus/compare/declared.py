@@ -10,6 +10,7 @@ from paribus.experiments.any.cores import Cores
 from paribus.experiments.any.grid import Grid
 from paribus.experiments.any.interact import Interact
 from paribus.experiments.any.latent_intervention import LatentIntervention
+from paribus.experiments.any.match_features import MatchFeatures
 from paribus.experiments.any.patch import Patch
 from paribus.experiments.any.probe import Probe
 from paribus.experiments.any.swap import Swap
@@ -24,6 +25,7 @@ from paribus.results.endpoint import Endpoint
 DECLARING: tuple[type[Experiment], ...] = (
     SubspaceAblation, ActivationSteering, DomainSwap, ProbeTrajectory,
     Sweep, Grid, Swap, Interact, Cores, Ablate, Patch, Probe, LatentIntervention, ActivationPatching,
+    MatchFeatures,
 )  # fmt: skip
 """The experiment types whose endpoints are compared."""
 ENDPOINTS: Mapping[str, Endpoint] = {each.name: each for cls in DECLARING for each in cls.declares}

@@ -111,6 +111,7 @@ class Asked:
         runs: Of a comparison: ids of the runs it is to be made from; empty for all of the study.
         tracked: Whether runs are kept at all.
         study: The MLflow experiment that its run goes to.
+        beside: The same on a second trained model, where the experiment takes two.
     """
 
     experiment: Experiment
@@ -129,6 +130,7 @@ class Asked:
     runs: tuple[str, ...] = ()
     tracked: bool = True
     study: str = ""
+    beside: Asked | None = None
     basics: Mapping[str, Any] = field(default_factory=dict)
     """The arguments that every setup takes: seed, statistics, device, batch limit and number format."""
 

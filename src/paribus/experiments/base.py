@@ -165,6 +165,7 @@ class Experiment(Spec):
         battery: Where its effects on a feature stand, from which features are compared; None: nowhere.
         produces_model: Whether it trains a model, which its run keeps as checkpoints.
         takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
+        beside: Field that names the run of a second trained model, which its setup has beside the first; empty: none.
         chooses_features: Whether its table ``chosen`` names the features that the steps after it work on.
         work: The module that does the work: its function ``run(experiment, setup, recorder)`` is what :meth:`run`
             calls. It is imported when the experiment is run, not before. Of a type in a file ``spec`` that states none
@@ -203,6 +204,7 @@ class Experiment(Spec):
     battery: ClassVar[Battery | None] = None
     produces_model: ClassVar[bool] = False
     takes_model: ClassVar[bool | None] = None
+    beside: ClassVar[str] = ""
     chooses_features: ClassVar[bool] = False
 
     def __init_subclass__(cls, **others: Any) -> None:
@@ -241,6 +243,11 @@ class Experiment(Spec):
         Raises:
             ParibusError: If something is not there.
         """
+
+    @property
+    def second_run(self) -> str:
+        """The run of a second trained model, as it was named; empty where none is asked for."""
+        return str(getattr(self, self.beside) or "") if self.beside else ""
 
     @property
     def takes_trained(self) -> bool:

@@ -131,6 +131,10 @@ def _on_contexts(kind: Kind, asked: Asked, data: Any, model: nn.Module) -> Netwo
         **asked.basics,
     )
     setup.parts.update(_autoencoders(asked, setup))
+    if asked.beside is not None:
+        other = examples(kind, asked.beside)
+        _refuse_training_rows(kind, asked.beside, other)
+        setup.beside = _on_contexts(kind, asked.beside, other, network(kind, asked.beside, other))
     return setup
 
 
@@ -340,6 +344,7 @@ def _key(asked: Asked) -> str:
         "fields": fields,
         "named": sorted(asked.named_fields),
         "source": asked.trained.identity if asked.trained else None,
+        "beside": asked.beside.trained.identity if asked.beside and asked.beside.trained else None,
         "other": asked.other,
         "checkpoint": asked.checkpoint,
     }

@@ -41,6 +41,7 @@ class NetworkSetup(Setup):
         notes: What every result on these contexts must say (left out rows, unreadable lines).
         digest: Digest of the data that the contexts are from.
         data: The data set itself, where the contexts are from one (``ImageData``, ``TableData``, ...).
+        beside: The same with a second trained model, where the experiment takes two.
 
     Example:
         >>> import torch
@@ -65,6 +66,7 @@ class NetworkSetup(Setup):
     notes: tuple[str, ...] = ()
     digest: str | None = None
     data: Any = None
+    beside: NetworkSetup | None = None
 
     @property
     def model(self) -> nn.Module:

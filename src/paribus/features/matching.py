@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from paribus.stats.matching import Matching, correlations, cosines, match
 MOST = 4000
 """The most latents of one autoencoder that are matched; the assignment takes the third power of their number."""
 UNMATCHED = -1
+DECODER, ACTIVATION = "decoder", "activation"
+"""The two ways in which latents are matched."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +27,31 @@ class LatentMatches:
     """Latents of a first autoencoder, each with the one of a second that it is matched with; a row for each.
 
     Attributes:
-        latent: Number of the latent in the first ``[k]``.
+        latent: Number of the latent in the first ``[k]``: of those that fire often enough.
+        n_others: Latents of the second that do.
         by_decoder: The one of the second that writes most alike, one to one ``[k]``; -1: none.
         cosine: Cosine of what the two write ``[k]``; NaN for none, and between models, whose channels are not the same.
         by_activation: The one that fires most alike on the same contexts, one to one ``[k]``; -1: none.
         correlation: Correlation of the two activations over the contexts ``[k]``.
+        mutual: For both ways, ``decoder`` and ``activation``: whether each is the other's most similar one ``[k]``.
+        beside: The other likeness of the same pairs: of those by decoder the correlation, of those by activation the
+            cosine ``[k]``.
+        rate: Share of the vectors on which each latent of the first fires ``[F]``.
+        other_rate: The same of the second ``[F']``.
         random_cosine: Cosines of matches with random latents that fire as often as those of the second ``[draws, k]``.
         random_correlation: Correlations of such matches ``[draws, k]``: what a match is worth.
     """
 
     latent: Ints
+    n_others: int
     by_decoder: Ints
     cosine: Floats
     by_activation: Ints
     correlation: Floats
+    mutual: Mapping[str, Bools]
+    beside: Mapping[str, Floats]
+    rate: Floats
+    other_rate: Floats
     random_cosine: Floats
     random_correlation: Floats
 
@@ -63,6 +77,8 @@ def match_latents(
     generator: torch.Generator,
     other_vectors: Tensor | None = None,
     n_random: int = 5,
+    same_channels: bool | None = None,
+    least: int = 1,
 ) -> LatentMatches:
     """Match the latents of two autoencoders that fire at all, by decoder and by activation.
 
@@ -73,6 +89,10 @@ def match_latents(
         generator: Draws the random autoencoders, whose latents are as many as fire in the second, and fire as often.
         other_vectors: What the second reads on the same contexts ``[n, d']``, in that order; None: the same vectors.
         n_random: Random autoencoders.
+        same_channels: Whether channels mean the same to both, so that what is written can be compared; None: where both
+            read the same vectors.
+        least: Fewest vectors on which a latent must fire to be matched: of one that fires twice, a single common vector
+            makes a large correlation.
 
     Raises:
         ConfigError: If the contexts are not as many, or more latents fire than can be matched.
@@ -89,11 +109,13 @@ def match_latents(
     if len(beside) != len(vectors):
         raise ConfigError(f"match_latents: {len(vectors)} contexts for the first and {len(beside)} for the second")
     f, g = _activations(first, vectors), _activations(second, beside)
-    own, others = _firing(f, "first"), _firing(g, "second")
-    matched = match(correlations(f[own], g[others]))
-    same_place = other_vectors is None and first.width == second.width
+    own, others = _firing(f, "first", least), _firing(g, "second", least)
+    alike = correlations(f[own], g[others])
+    shared = other_vectors is None if same_channels is None else same_channels
+    shared = shared and first.width == second.width
     writes = _columns(first)[own]
-    written = match(cosines(writes, _columns(second)[others])) if same_place else None
+    pointing = cosines(writes, _columns(second)[others]) if shared else np.full_like(alike, np.nan)
+    matched, written = match(alike), match(pointing)
     random_cosine = np.full((n_random, len(own)), np.nan)
     random_correlation = np.full((n_random, len(own)), np.nan)
     rates = torch.from_numpy((g[others] > 0).mean(1))
@@ -101,12 +123,25 @@ def match_latents(
         drawn = random_alike(second, beside, rates, generator)
         found = match(correlations(f[own], _activations(drawn, beside)))
         random_correlation[k, found.first] = found.value
-        if same_place:
+        if shared:
             found = match(cosines(writes, _columns(drawn)))
             random_cosine[k, found.first] = found.value
-    by_activation, correlation = _placed(len(own), matched, others)
-    by_decoder, cosine = _placed(len(own), written, others)
-    return LatentMatches(own, by_decoder, cosine, by_activation, correlation, random_cosine, random_correlation)
+    ways = {DECODER: (written, pointing, alike), ACTIVATION: (matched, alike, pointing)}
+    placed = {way: _Placed.of(found, len(own), others, other) for way, (found, _, other) in ways.items()}
+    return LatentMatches(
+        own,
+        len(others),
+        placed[DECODER].partner,
+        placed[DECODER].value,
+        placed[ACTIVATION].partner,
+        placed[ACTIVATION].value,
+        {way: one.mutual for way, one in placed.items()},
+        {way: one.beside for way, one in placed.items()},
+        np.asarray((f > 0).mean(1)),
+        np.asarray((g > 0).mean(1)),
+        random_cosine,
+        random_correlation,
+    )
 
 
 def _activations(sae: SparseAutoencoder, vectors: Tensor) -> Floats:
@@ -119,22 +154,33 @@ def _columns(sae: SparseAutoencoder) -> Floats:
     return np.asarray(sae.columns().detach().double().cpu().numpy())
 
 
-def _firing(activations: Floats, which: str) -> Ints:
-    """Return the latents that fire on some context.
+def _firing(activations: Floats, which: str, least: int) -> Ints:
+    """Return the latents that fire on at least so many vectors.
 
     Raises:
         ConfigError: If these are too many.
     """
-    found = np.flatnonzero(activations.max(1) > 0)
+    found = np.flatnonzero((activations > 0).sum(1) >= least)
     if len(found) > MOST:
         raise ConfigError(f"match_latents: {len(found)} latents of the {which} autoencoder fire; {MOST} at the most")
     return found
 
 
-def _placed(n: int, found: Matching | None, others: Ints) -> tuple[Ints, Floats]:
-    """Return the partner and the similarity of each of ``n`` latents."""
-    partner, value = np.full(n, UNMATCHED, np.int64), np.full(n, np.nan)
-    if found is not None:
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A matching as columns, an entry for each latent of the first: partner, likeness, mutual, the other likeness."""
+
+    partner: Ints
+    value: Floats
+    mutual: Bools
+    beside: Floats
+
+    @classmethod
+    def of(cls, found: Matching, n: int, others: Ints, other: Floats) -> _Placed:
+        """Place what was found among ``n`` latents; ``other [n, m]`` is the other likeness of all pairs."""
+        partner, mutual = np.full(n, UNMATCHED, np.int64), np.zeros(n, bool)
+        value, beside = np.full(n, np.nan), np.full(n, np.nan)
         partner[found.first] = others[found.second]
-        value[found.first] = found.value
-    return partner, value
+        value[found.first], mutual[found.first] = found.value, found.mutual
+        beside[found.first] = other[found.first, found.second]
+        return cls(partner, value, mutual, beside)

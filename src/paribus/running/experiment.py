@@ -95,7 +95,8 @@ def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
         source = from_trained(result, step, store, place)
     if source is None:
         raise ConfigError(f"model: {resolved.source.label} is not trained, and nothing says how to")
-    return replace(with_source(resolved.asked or resolved.request, source), asked=resolved.asked)
+    made = with_source(resolved.asked or resolved.request, source)
+    return replace(made, asked=resolved.asked, beside=resolved.beside)
 
 
 def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identified, parent: str | None) -> Result:
@@ -109,6 +110,9 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
             setup = plugin.setup(wanted)
             for line in plugin.notes(wanted, setup):
                 living.recorder.warn(line)
+            if wanted.beside is not None:
+                for line in plugin.notes(wanted.beside, setup):
+                    living.recorder.warn(line)
             if weights(resolved) == UNTRAINED:
                 living.recorder.warn("The model, or a part of it, is untrained: weights are drawn from the run's seed.")
             for line in handed.notes(request):

@@ -66,6 +66,11 @@ def identified(resolved: Resolved, *, runs: str | None = None) -> Identified:
             nodes["model"] = without_start(source.architecture)
         else:
             nodes[group] = node
+    if resolved.beside is not None and resolved.beside.source is not None:
+        second = resolved.beside.source
+        inputs |= {"beside_source": second.identity, "beside_read": second.read}
+        stated["beside_checkpoint"] = request.checkpoint
+        nodes["beside"] = without_start(second.architecture)
     if experiment.takes_dtype:
         nodes["device"] = request.nodes["device"]
     files: dict[str, InputFile] = {}

@@ -163,6 +163,8 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
             found["weights"] = weights(resolved)
     if resolved.source is not None:
         found |= plain(resolved.source.origin())
+    if resolved.beside is not None and resolved.beside.source is not None:
+        found["beside"] = plain(resolved.beside.source.origin())
     values = fields_of(resolved.request.experiment)
     found |= {name: plain(values[name]) for name in ("site", "positive") if name in values}
     return found

@@ -23,6 +23,45 @@ if TYPE_CHECKING:
 
 
 def resolve(request: Request, store: Store, source: ModelSource | None = None) -> Resolved:
+    """Return the request with what ``tracked`` and ``as_trained`` stand for, and with the second model if it takes two.
+
+    Args:
+        request: The request.
+        store: Where runs are kept.
+        source: The model of the step before, in a sequence; an experiment that trains anew does not take it.
+
+    Raises:
+        ConfigError: If there is no such run, or data are to be as trained and nothing says what was trained.
+    """
+    found = _on_first(request, store, source)
+    return _beside(found, store) if request.experiment.second_run else found
+
+
+def _beside(found: Resolved, store: Store) -> Resolved:
+    """Return a resolved request with a second trained model, on the data of the first.
+
+    Raises:
+        ConfigError: If there is no such run, or it trained no model.
+    """
+    request, experiment = found.request, found.request.experiment
+    where = f"experiment.{experiment.beside}"
+    node = Tracked(run=experiment.second_run)
+    if node.run == LATEST:
+        raise ConfigError(f"{where}=latest: name the run of the second model by its id, see paribus runs")
+    try:
+        source = from_store(node, store, models_on(request))
+    except ConfigError as error:
+        raise ConfigError(f"{where}={node.run}: {str(error).removeprefix(f'model.run={node.run[:8]}: ')}") from None
+    tree = {**request.tree.get("experiment", {}), experiment.beside: source.run_id}
+    named = replace(experiment, **{experiment.beside: source.run_id})
+    request = replace(
+        request.changed(experiment=(named, tree, request.choices.get("experiment"))), experiment=named
+    )
+    on_second = with_source(request.with_nodes(model=node), source)
+    return replace(found, request=request, beside=on_second)
+
+
+def _on_first(request: Request, store: Store, source: ModelSource | None) -> Resolved:
     """Return the request with what ``tracked`` and ``as_trained`` stand for.
 
     Args:

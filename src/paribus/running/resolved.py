@@ -21,6 +21,7 @@ class Resolved:
         asked: The request as it was before, where the model is to be trained on the spot.
         given: Results of the steps before, for a report about them.
         runs: Of a comparison: ids of the runs that stand for all that it is made from.
+        beside: The request on a second trained model and the same data, where the experiment takes two.
         other: What is measured on, where it is not what the model was trained on: another data set, or its own changed.
     """
 
@@ -29,4 +30,5 @@ class Resolved:
     asked: Request | None = None
     given: tuple[Result, ...] = ()
     other: str | None = None
+    beside: Resolved | None = None
     runs: tuple[str, ...] = ()

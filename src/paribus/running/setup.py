@@ -64,6 +64,7 @@ def asked(resolved: Resolved, store: Store) -> Asked:
         runs=request.runs,
         tracked=request.tracking.kind != "off",
         study=request.tracking.experiment,
+        beside=None if resolved.beside is None else asked(resolved.beside, store),
         basics={
             "seed": request.seed,
             "stats": request.nodes["stats"],

@@ -139,6 +139,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
         "model": model_label(resolved),
         "model_run": resolved.source.run_id if resolved.source else None,
         "model_seed": model_seed(resolved),
+        "beside_run": resolved.beside.source.run_id if resolved.beside and resolved.beside.source else None,
         "measured_on": resolved.other,
         "weights": weights(resolved),
         "code_version": code_version(provenance),

@@ -46,7 +46,11 @@ def validate(job: Job, *, among: bool = False) -> None:
     request = from_job(job)
     validate_store(request.tracking)
     request.nodes["device"].resolve()
-    if takes_tracked(job):
+    if job.nodes["experiment"].second_run and not takes_tracked(job):
+        store = _existing_store(
+            request.tracking, f"experiment.{request.experiment.beside}: there is no run to take a model from yet"
+        )
+    elif takes_tracked(job):
         store = _existing_store(request.tracking, "model=tracked: there is no run to take a model from yet")
     elif job.nodes["experiment"].subject == KEPT_RUNS and among:
         request = replace(request, step="comparison")

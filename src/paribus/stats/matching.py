@@ -10,6 +10,9 @@ from scipy.optimize import linear_sum_assignment
 
 from paribus.arrays import Bools, Floats, Ints
 
+CLOSE_TO_1 = 1 - 1e-9
+"""What a likeness of 1 counts as where it is brought to Fisher's scale."""
+
 
 @dataclass(frozen=True, eq=False)
 class Matching:
@@ -135,6 +138,44 @@ def null_of_matching(
         found = match(similarity(first, rng.permuted(second, axis=1)))
         drawn[k] = found.value.mean() if len(found.value) else np.nan
     return drawn
+
+
+def p_of_matches(value: Floats, drawn: Floats) -> tuple[Floats, Floats]:
+    """Return for each match the p of one as good in a draw of the null, and a p that holds for all rows together.
+
+    Both count the match itself among the draws, ``(b + 1) / (m + 1)``, so that neither is ever 0. The second compares
+    with the largest of all rows in each draw (single-step maximum; Westfall and Young, 1993), so that the chance that
+    any row without a real partner falls below a level is at most that level. Rows look alike by chance to another
+    extent, so they are first brought to a common scale: Fisher's z, less the mean and over the sd of the row's own
+    draws and its match, which all count alike, so that a match of chance stays one of them.
+
+    Args:
+        value: Likeness of each row and its partner ``[k]``, -1 to 1; NaN for a row without one, whose p are NaN.
+        drawn: The same in draws of the null ``[m, k]``, NaN where a row found no partner; without any, all p are NaN.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> p, p_adj = p_of_matches(np.array([0.99, 0.2]), rng.uniform(0, 0.4, (39, 2)))
+        >>> p.tolist(), p_adj.tolist()
+        ([0.025, 0.5], [0.025, 0.7])
+    """
+    size = len(drawn) + 1
+    p = (1 + (np.where(np.isfinite(drawn), drawn, -np.inf) >= value).sum(0)) / size
+    scaled = _scaled(np.vstack([value[None], drawn]))
+    largest = scaled[1:].max(1, initial=-np.inf)
+    p_adj = (1 + (largest[:, None] >= scaled[0]).sum(0)) / size
+    unknown = ~np.isfinite(value) | (not np.isfinite(drawn).any())
+    return np.where(unknown, np.nan, p), np.where(unknown, np.nan, p_adj)
+
+
+def _scaled(likeness: Floats) -> Floats:
+    """Return likenesses ``[m, k]`` in sd of their column on Fisher's scale; -inf where there is none."""
+    known = np.isfinite(likeness)
+    z = np.arctanh(np.clip(np.where(known, likeness, 0.0), -CLOSE_TO_1, CLOSE_TO_1))
+    n = np.maximum(known.sum(0), 1)
+    mean = np.where(known, z, 0.0).sum(0) / n
+    sd = np.sqrt(np.where(known, (z - mean) ** 2, 0.0).sum(0) / n)
+    return np.where(known, np.divide(z - mean, sd, out=np.zeros_like(z), where=sd > 0), -np.inf)
 
 
 def jaccard(first: frozenset[str], second: frozenset[str]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,8 +15,6 @@ from paribus.engine.interventions import AblateUnits
 from paribus.errors import ConfigError
 from paribus.experiments.any._session import place_of
 from paribus.experiments.any.generic import AUTO
-from paribus.experiments.any.scan_features import ScanFeatures
-from paribus.experiments.feature_survey import FeatureSurvey
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.columns import Latents, Units
 from paribus.measure.executor import Executor
@@ -83,7 +82,23 @@ class Groups:
     names: tuple[tuple[str, ...], ...]
 
 
-def surveyed(experiment: FeatureSurvey | ScanFeatures, setup: NetworkSetup, executor: Executor) -> Surveyed:
+class NamesAutoencoder(Protocol):
+    """Fields that say which autoencoder, and where it reads."""
+
+    @property
+    def place(self) -> str:
+        """The module whose latents are meant; ``auto``: where the network's only autoencoder reads."""
+
+    @property
+    def path(self) -> str | None:
+        """State dict or SAELens folder; None: the network's own."""
+
+    @property
+    def clamp(self) -> float | None:
+        """Upper bound of an activation."""
+
+
+def surveyed(experiment: NamesAutoencoder, setup: NetworkSetup, executor: Executor) -> Surveyed:
     """Return the features: those of the autoencoder of a file, of the network's own one there, or units.
 
     Raises:

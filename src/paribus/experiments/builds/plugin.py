@@ -46,7 +46,7 @@ class Builds(SubjectPlugin):
             if found.feature is not None or "feature" not in experiment.may_lack:
                 found.reader  # noqa: B018 - looks the feature up
             found.look_up(experiment.stable_tokens if isinstance(experiment, BuildExperiment) else ())
-        experiment.validate(found if experiment.subject == self.name else network_setup(found))
+        experiment.validate(found if experiment.subject == self.name else self._alone(asked, found))
 
     def setup(self, asked: Asked) -> BuildSetup | NetworkSetup:
         """Load corpus and model, each once per process, and put the setup together.
@@ -54,7 +54,12 @@ class Builds(SubjectPlugin):
         An experiment that knows no builds gets the contexts of the slice and the network alone.
         """
         found = self._builds(asked)
-        return found if asked.experiment.subject == self.name else network_setup(found)
+        return found if asked.experiment.subject == self.name else self._alone(asked, found)
+
+    def _alone(self, asked: Asked, found: BuildSetup) -> NetworkSetup:
+        """Return the contexts of the slice and the network alone, with a second network where one is asked for."""
+        made = network_setup(found)
+        return made if asked.beside is None else replace(made, beside=network_setup(self._builds(asked.beside)))
 
     def _builds(self, asked: Asked) -> BuildSetup:
         nodes = asked.nodes
