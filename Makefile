@@ -31,6 +31,7 @@ bench: $(STAMP)  ## performance, side by side with a naive loop and with bare fo
 	$(BIN)/python -m benchmarks.planted --quick
 	$(BIN)/python -m benchmarks.calibration --quick
 	$(BIN)/python -m benchmarks.sweep --jobs 1600
+	$(BIN)/python -m benchmarks.compare --runs 1000
 
 gpu: $(STAMP)  ## on a machine with CUDA: every type beside the CPU, the contract in both formats, the engine (DEVICE=cuda:N)
 	$(BIN)/python -m benchmarks.devices --device $(DEVICE)

@@ -36,7 +36,8 @@ NEEDS: dict[str, list[str]] = {
     "interact": [*ANY, *FAMILIES, "experiment.n_units=3"],
     "latent_intervention": ["experiment.latents=[2,5]", "experiment.n_contexts=40"],
     "match_features": [
-        f"experiment.other_path={WEIGHTS / 'modular_sae_other.safetensors'}", "experiment.n_random=19",
+        f"experiment.other_path={WEIGHTS / 'modular_sae_other.safetensors'}",
+        "experiment.n_random=19",
         "experiment.n_vectors=100",
     ],
     "cores": [*ANY, *FAMILIES, "experiment.n_units=3"],

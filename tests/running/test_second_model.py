@@ -18,7 +18,11 @@ from paribus.tracking.store import open_store
 
 pytestmark = pytest.mark.usefixtures("plain_figures")
 QUICK = ["stats=quick"]
-SMALL = ["data.n_train=150", "data.n_eval=60", "data.eval_renderings=1", "training.epochs=1", "training.n_checkpoints=1"]
+SMALL = [
+    *("data.n_train=150", "data.n_eval=60", "data.eval_renderings=1"),
+    "training.epochs=1",
+    "training.n_checkpoints=1",
+]
 SAE = ["experiment=train_sae", "experiment.n_features=24", "experiment.steps=20", "experiment.n_evaluations=1"]
 MATCH = ["experiment=match_features", "experiment.n_random=5", "experiment.least_fired=2", *QUICK]
 

@@ -59,6 +59,8 @@ def _own(resolved: Resolved) -> tuple[str, ...]:
     source = resolved.source
     if request.choices.get("model") == "tracked" and source is not None and source.run_id is not None:
         pinned["model.run"] = value_text(source.run_id)
+    if resolved.beside is not None and resolved.beside.source is not None:
+        pinned[f"experiment.{request.experiment.beside}"] = value_text(resolved.beside.source.run_id)
     if resolved.runs and _takes_runs(request):
         pinned["experiment.runs"] = value_text(list(resolved.runs))
     kept = [word for word in words if word.lstrip("+").partition("=")[0] not in pinned]

@@ -15,11 +15,15 @@ from paribus.running import kept_models, on_the_spot
 from paribus.running.on_model import with_source, without_training
 from paribus.running.resolved import Resolved
 from paribus.subjects.as_trained import AsTrained
+from paribus.tracking.kept import MODEL_TAG
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
     from paribus.running.source import ModelSource
     from paribus.tracking.interface import Store
+
+PREVIOUS = "previous"
+"""In place of the id of a second model's run: the training run before that of the model."""
 
 
 def resolve(request: Request, store: Store, source: ModelSource | None = None) -> Resolved:
@@ -45,20 +49,40 @@ def _beside(found: Resolved, store: Store) -> Resolved:
     """
     request, experiment = found.request, found.request.experiment
     where = f"experiment.{experiment.beside}"
-    node = Tracked(run=experiment.second_run)
-    if node.run == LATEST:
-        raise ConfigError(f"{where}=latest: name the run of the second model by its id, see paribus runs")
+    asked = experiment.second_run
+    if asked == LATEST:
+        raise ConfigError(
+            f"{where}=latest: name the run of the second model by its id (paribus runs lists them), or say previous: "
+            "the training run before that of the model"
+        )
+    node = Tracked(run=_before(found, store, where) if asked == PREVIOUS else asked)
     try:
         source = from_store(node, store, models_on(request))
     except ConfigError as error:
         raise ConfigError(f"{where}={node.run}: {str(error).removeprefix(f'model.run={node.run[:8]}: ')}") from None
     tree = {**request.tree.get("experiment", {}), experiment.beside: source.run_id}
     named = replace(experiment, **{experiment.beside: source.run_id})
-    request = replace(
-        request.changed(experiment=(named, tree, request.choices.get("experiment"))), experiment=named
-    )
+    request = replace(request.changed(experiment=(named, tree, request.choices.get("experiment"))), experiment=named)
     on_second = with_source(request.with_nodes(model=node), source)
     return replace(found, request=request, beside=on_second)
+
+
+def _before(found: Resolved, store: Store, where: str) -> str:
+    """Return the id of the finished training run on the same kind of data that was started last before the model's own.
+
+    Raises:
+        ConfigError: If the model is of no kept run, or there is none before it.
+    """
+    source = found.source
+    if source is None or source.run_id is None:
+        raise ConfigError(f"{where}=previous: is the training run before that of the model; take model=tracked")
+    kept = store.runs(where=f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'")
+    own = store.get(source.run_id)
+    others = [run for run in kept if run.tags.get("subject") == own.tags.get("subject")]
+    places = [place for place, run in enumerate(others) if run.run_id == own.run_id]
+    if not places or places[0] + 1 == len(others):
+        raise ConfigError(f"{where}=previous: no training run of this study was finished before {source.label}")
+    return others[places[0] + 1].run_id
 
 
 def _on_first(request: Request, store: Store, source: ModelSource | None) -> Resolved:

@@ -1,4 +1,4 @@
-"""Latents of two autoencoders: a planted permutation is exact, unrelated ones stay within the baseline, runs are read."""
+"""Latents of two autoencoders: a planted permutation is exact, unrelated ones stay within the baseline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-import paribus
 from paribus.compare.endpoints import Choice, read
 from paribus.errors import ConfigError
 from paribus.experiments.any._match_features import _drawn
@@ -18,14 +17,11 @@ from paribus.features.matching import match_latents
 from paribus.figures.draw import draw
 from paribus.models.autoencoders import packed, random_sae
 from paribus.models.nets.sae import SparseAutoencoder
-from paribus.running.validate import validate
 from paribus.stats.matching import p_of_matches
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.subject import TokenSubject
-from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
-from .test_scan import F, WIDTH, Stream, padded, sequences
+from .test_scan import WIDTH, F, Stream, padded, sequences
 
 ORDER = np.random.default_rng(3).permutation(F)
 

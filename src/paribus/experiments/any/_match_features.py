@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.checkpoints import Checkpoint
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.columns import Latents
-from paribus.features.matching import MOST, UNMATCHED, LatentMatches, match_latents
+from paribus.features.matching import UNMATCHED, LatentMatches, match_latents
 from paribus.measure.executor import Executor
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.state import state_digest
@@ -185,8 +186,8 @@ def run(experiment: MatchFeatures, setup: NetworkSetup, recorder: Recorder) -> A
     _draw(recorder, first, second)
     by = {total["way"]: total for total in totals}
     for way, total in by.items():
-        recorder.metric(f"matched_{way}_mean", float(total["mean"]))
-        recorder.metric(f"matched_{way}_established", float(total["share_established"]))
+        recorder.metric(f"matched_{way}_mean", total["mean"])
+        recorder.metric(f"matched_{way}_established", total["share_established"])
     return Aggregates(
         n_samples=len(rows),
         n_conditions=len(found.latent),
@@ -312,7 +313,7 @@ def _refuse_large(experiment: MatchFeatures, first: Side, second: Side, n: int) 
 
 
 def _vectors(experiment: MatchFeatures, side: Side, rows: Ints) -> Tensor:
-    """Return what an autoencoder reads ``[n, d]``: the vector of each context, or positions drawn among those that count.
+    """Return what an autoencoder reads ``[n, d]``: the vector of each context, or positions drawn of those that count.
 
     Which positions are drawn does not depend on network or batches, so that two networks are read at the same ones.
     """
@@ -384,7 +385,7 @@ def _rows(found: LatentMatches, way: str, first: Side, level: float) -> pd.DataF
     )
 
 
-def _total(found: LatentMatches, way: str, part: pd.DataFrame, first: Side, second: Side) -> dict[str, object]:
+def _total(found: LatentMatches, way: str, part: pd.DataFrame, first: Side, second: Side) -> dict[str, Any]:
     _, value, drawn = _of(found, way)
     known = np.isfinite(value)
     mean = float(value[known].mean()) if known.any() else float("nan")
@@ -438,5 +439,6 @@ def _draw(recorder: Recorder, first: Side, second: Side) -> None:
     drawn = Figure.of("scatter", "matches", name="matches", x="null_high", y="similarity", group="established",
                       panel="way")  # fmt: skip
     says = f"A point per latent; across: what 97.5 % of its matches with {NULL} stay below."
-    looks = {"xlabel": f"97.5 % of {NULL}", "ylabel": "similarity", "identity": True}
-    recorder.figure(drawn.titled(f"Each match of the {both}", says, **looks))
+    recorder.figure(
+        drawn.titled(f"Each match of the {both}", says, xlabel=f"97.5 % of {NULL}", ylabel="similarity", identity=True)
+    )

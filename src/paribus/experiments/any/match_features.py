@@ -97,8 +97,8 @@ class MatchFeatures(Experiment):
     other_run: str | None = field(
         None,
         science=False,
-        help="Run that trained the second autoencoder or model, by its id or the first digits of it; null: the second "
-        "autoencoder is from a file and reads the same network.",
+        help="Run that trained the second autoencoder or model, by its id or the first digits of it; previous: the "
+        "training run before that of the model; null: the second autoencoder is from a file, for the same network.",
     )
     other_place: str = field("auto", help="Where the second one reads; auto: as place, in its own network.")
     other_path: str | None = field(
