@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paribus.compare._compare_features import gathered
+from paribus.compare._seen_features import gathered
 from paribus.compare.compare_features import CompareFeatures
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
@@ -126,3 +126,71 @@ def test_only_effects_on_the_feature_itself_make_its_vector():
     assert [(each.feature, list(each.effects)) for each in seen] == [
         ("latent 0", ["latent_intervention: latent 1 to zero"])
     ]
+
+
+def tracked(pairs, way="activation", models=("aaaaaaaa1", "bbbbbbbb2")):
+    """Return a run of match_features that says which latents are the same."""
+    rows = [{"way": way, "feature": a, "partner": b, "similarity": 0.9, "established": "established", "mutual": True}
+            for a, b in pairs]  # fmt: skip
+    made = one(models[0], "", "match_features", {"matches": pd.DataFrame(rows)})
+    return replace(made, tags={"beside_run": models[1]})
+
+
+@pytest.mark.parametrize("way", ["activation", "decoder"])
+def test_effects_of_latents_that_were_matched_elsewhere_are_compared(way):
+    where = {int(source): place for place, source in enumerate(ORDER)}
+    found = perform(
+        CompareFeatures(n_null=60, match_by=way),
+        RunsSetup(seed=0, stats=StatsSpec(), runs=[*runs(), tracked([*where.items(), (77, 3)], way)]),
+        MemoryRecorder(),
+    )
+    frame = found.tables["matches"].frame
+    assert len(frame) == N, "a latent that no battery looked at is left out"
+    for row in frame.itertuples():
+        a, b = (int(one.split()[1]) for one in (row.feature_a, row.feature_b))
+        assert where[a] == b and row.r > 0.95 and row.similarity == 0.9 and row.established == "established"
+        assert row.shared_drivers == 1.0 or (np.isnan(row.shared_drivers) and not DRIVERS[a])
+    total = found.tables["matched"].frame.iloc[0]
+    assert total["n"] == N and total["null_percentile"] == 100.0 and total["mean_r"] == pytest.approx(frame["r"].mean())
+    assert total["null_low"] < total["null_high"] < total["mean_r"]
+
+
+def test_unrelated_latents_that_were_matched_elsewhere_are_like_random_pairs():
+    beyond = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        made = [
+            one(model, k, "token_influence_sweep", {"influence": influence(rng.normal(0, 1, EDITS), [])})
+            for model in ("aaaaaaaa1", "bbbbbbbb2") for k in range(N)
+        ]  # fmt: skip
+        pairs = list(enumerate(rng.permutation(N).tolist()))
+        setup = RunsSetup(seed=seed, stats=StatsSpec(), runs=[*made, tracked(pairs)])
+        frame = perform(CompareFeatures(n_null=80, match_by="activation"), setup, MemoryRecorder()).tables["matched"]
+        beyond += float(frame.frame["null_percentile"].iloc[0]) > 97.5
+    assert beyond <= 2, "2.5 % expected"
+
+
+def test_matches_must_have_been_made():
+    setup = RunsSetup(seed=0, stats=StatsSpec(), runs=[*runs(), tracked([(0, 0)], models=("aaaaaaaa1", "cccccccc3"))])
+    with pytest.raises(ExperimentError, match="match_by=decoder takes the matches of a finished run of match_features"):
+        perform(CompareFeatures(match_by="decoder"), setup, MemoryRecorder())
+
+
+def test_over_models_of_one_condition_the_numbers_are_numpys():
+    shares, made = [1 / 6, 3 / 6, 4 / 6, 5 / 6], []
+    for place, share in enumerate(shares):
+        for k in range(N):
+            table = influence(VECTORS[k], [0] if k < round(share * N) else [])
+            each = one(f"{'abcd'[place]}" * 9, k, "token_influence_sweep", {"influence": table})
+            made.append(replace(each, condition="standard"))
+    found = perform(CompareFeatures(n_null=0), RunsSetup(seed=0, stats=StatsSpec(), runs=made), MemoryRecorder())
+    over = found.tables["over_models"].frame.set_index("quantity")
+    driven = over.loc["share of features with an established driver"]
+    assert driven["n_models"] == 4 and driven["mean"] == pytest.approx(np.mean(shares))
+    assert driven["sd"] == pytest.approx(np.std(shares, ddof=1)) and driven["ci_low"] < np.mean(shares)
+    profile = over.loc["correlation with the other models of how many features each factor drives"]
+    assert profile["mean"] == pytest.approx(1.0) and np.isnan(profile["ci_low"]), "one factor drives in every model"
+    factors = found.tables["factors_over_models"].frame.iloc[0]
+    assert factors["factor"] == "token_influence_sweep: t0" and factors["n_driving"] == 4
+    assert (factors["lowest"], factors["highest"]) == pytest.approx((shares[0], shares[-1]))
+    assert any(line.startswith("Over 4 models of standard 54%") for line in found.aggregates.custom["summary"])

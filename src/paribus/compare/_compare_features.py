@@ -6,21 +6,21 @@ import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats
+from paribus.compare._features_over_models import lines_over_models, over_models
+from paribus.compare._seen_features import Seen, gathered, mean_of_known
 from paribus.compare.collect import select
-from paribus.compare.compare_features import CHECKS, CORES, CompareFeatures, batteries
+from paribus.compare.compare_features import EFFECTS, MATCHING, CompareFeatures
 from paribus.errors import ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.stats.effects import established
 from paribus.stats.matching import correlations, jaccard, match, null_of_matching
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.shares import shares
@@ -43,6 +43,9 @@ SIMILARITY = {
 MATCHES = {
     "r": "correlation of the effects of the two features that are matched",
     "mutual": "whether each is the other's most similar feature",
+    "shared_drivers": "share of their established edits that both have (Jaccard); missing where neither has any",
+    "similarity": "likeness of the two latents by which they were matched",
+    "established": "whether that match is established (match_features)",
 }
 MATCHED = {
     "n": "features that are matched, one to one",
@@ -57,35 +60,13 @@ SUMMARY = {
     "driven": "share of them with an established driver; low and high: Wilson's interval over features",
     "mean_drivers": "mean number of established edits",
     "stable": "share of the checks of stability that passed; missing where none were run",
+    "halves_r": "mean correlation of the effects in halves of the data (split_half); missing where none was run",
 }
 FACTORS = {
     "n_driven": "features of the model that the factor is established to move",
     "share": "their share of the features on which it was tested",
     "n_tested": "features on which it was tested",
 }
-
-
-@dataclass
-class Seen:
-    """One feature of one model.
-
-    Attributes:
-        model: Its model.
-        feature: Its name.
-        effects: Effect of each edit.
-        tested: Edits that were tested.
-        drivers: Edits that are established, with their effect.
-        cores: Its minimal cores; None where none were looked for.
-        checks: Whether each check of stability passed.
-    """
-
-    model: str
-    feature: str
-    effects: dict[str, float] = field(default_factory=dict)
-    tested: set[str] = field(default_factory=set)
-    drivers: dict[str, float] = field(default_factory=dict)
-    cores: frozenset[str] | None = None
-    checks: list[bool] = field(default_factory=list)
 
 
 def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Aggregates:
@@ -108,7 +89,10 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
     matrix = np.array([[each.effects.get(edit, math.nan) for edit in edits] for each in seen])
     similar = correlations(matrix, matrix, experiment.least_entries)
     _hand_over(recorder, seen, similar, matrix, level)
-    matched = _match(experiment, setup, recorder, seen, similar, matrix)
+    if experiment.match_by == EFFECTS:
+        matched = _match(experiment, setup, recorder, seen, similar, matrix)
+    else:
+        matched = _match_as_tracked(experiment, setup, recorder, seen, similar, selection.runs)
     summary = _summary(seen, setup)
     recorder.table(Table("summary", "One row per model.", Evidence.COMPARISON, summary, SUMMARY))
     factors = _factors(seen)
@@ -120,6 +104,7 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
         recorder.figure(drawn.titled("Which factors drive how many features", "Established edits only.", **looks))
     for row in summary.to_dict("records"):
         recorder.metric(f"driven_{row['model']}", float(row["driven"]))
+    over = over_models(recorder, setup, seen, summary)
     return Aggregates(
         n_samples=len(seen),
         n_conditions=len(edits),
@@ -127,66 +112,9 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
             "n_models": len({each.model for each in seen}),
             "n_features": len(seen),
             "n_edits": len(edits),
-            "summary": _lines(summary, factors, matched, similar, seen),
+            "summary": [*_lines(summary, factors, matched, similar, seen), *lines_over_models(over)],
         },
     )
-
-
-def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float) -> list[Seen]:
-    """Return what the runs say of each feature of each model, by model and feature.
-
-    Args:
-        runs: Finished runs, one per identity.
-        battery: Types whose effects count.
-        level: Level of the adjusted p.
-    """
-    found: dict[tuple[str, str], Seen] = {}
-    for each in runs:
-        feature = each.tags.get("feature")
-        if feature is None:
-            continue
-        model = (each.model_run or each.tags.get("model") or "")[:32]
-        model = model[:8] if each.model_run else model
-        one = found.setdefault((model, feature), Seen(model, feature))
-        if each.experiment_type in battery and _about_the_feature(each):
-            _add(one, each, level)
-        elif each.experiment_type in CORES:
-            table, column = CORES[each.experiment_type]
-            if table in each.tables:
-                one.cores = (one.cores or frozenset()) | frozenset(map(str, each.tables[table][column]))
-        elif each.experiment_type in CHECKS and "passed" in each.aggregates:
-            one.checks.append(bool(each.aggregates["passed"]))
-    kept = [one for one in found.values() if one.effects]
-    return sorted(kept, key=lambda one: (one.model, len(one.feature), one.feature))
-
-
-def _about_the_feature(run: CollectedRun) -> bool:
-    """Return whether what a run read is its feature: neither another readout, nor a feature that was edited itself."""
-    named = batteries()[run.experiment_type].named
-    edited = bool(named) and str(run.params.get(named, "[]")) == "[]"
-    return not edited and str(run.params.get("experiment.readout", "feature")) in ("auto", "feature")
-
-
-def _add(one: Seen, run: CollectedRun, level: float) -> None:
-    source = batteries()[run.experiment_type]
-    if source.table not in run.tables:
-        return
-    frame = run.tables[source.table]
-    if "epoch" in frame.columns and len(frame):
-        frame = frame[frame["epoch"] == frame["epoch"].max()]
-    under = str(run.params.get(source.under, "")) if source.under else ""
-    sure = established(frame, level=level, value=source.value)
-    for row, driver in zip(frame.to_dict("records"), sure, strict=True):
-        value = float(row[source.value])
-        if not math.isfinite(value) or (row.get("p_method") == "reference"):
-            continue
-        label = " ".join(str(row[column]) for column in source.label)
-        edit = f"{run.experiment_type}: {under} {label}".replace("  ", " ")
-        one.effects[edit] = value
-        if math.isfinite(float(row["p_adj"])):
-            one.tested.add(edit)
-        if driver:
-            one.drivers[edit] = value
 
 
 def _hand_over(recorder: Recorder, seen: Sequence[Seen], similar: Floats, matrix: Floats, level: float) -> None:
@@ -259,6 +187,7 @@ def _match(
             {
                 "model_a": one, "feature_a": seen[of[one][a]].feature, "model_b": other,
                 "feature_b": seen[of[other][b]].feature, "r": value, "mutual": bool(both),
+                "shared_drivers": _shared_drivers(seen[of[one][a]], seen[of[other][b]]),
             }
             for a, b, value, both in zip(found.first, found.second, found.value, found.mutual, strict=True)
         ]  # fmt: skip
@@ -280,13 +209,94 @@ def _match(
                 "n_mutual": int(found.mutual.sum()),
             }
         )  # fmt: skip
-    columns = ["model_a", "feature_a", "model_b", "feature_b", "r", "mutual"]
+    columns = ["model_a", "feature_a", "model_b", "feature_b", "r", "mutual", "shared_drivers"]
     says = "One row per feature of a model and the one of another that it is matched with."
     recorder.table(Table("matches", says, Evidence.COMPARISON, pd.DataFrame(pairs, columns=columns), MATCHES))
     frame = pd.DataFrame(totals, columns=["model_a", "model_b", *MATCHED])
     says = "One row per two models: how alike matched features are, beside vectors with their entries exchanged."
     recorder.table(Table("matched", says, Evidence.COMPARISON, frame, MATCHED))
     return frame
+
+
+def _match_as_tracked(
+    experiment: CompareFeatures,
+    setup: RunsSetup,
+    recorder: Recorder,
+    seen: Sequence[Seen],
+    similar: Floats,
+    runs: Sequence[CollectedRun],
+) -> pd.DataFrame:
+    """Take the pairs that runs of match_features found, and compare their effects with those of random pairs.
+
+    Raises:
+        ExperimentError: If no such run is about two of the models.
+    """
+    place = {(each.model, each.feature): i for i, each in enumerate(seen)}
+    pairs: list[dict[str, Any]] = []
+    totals: list[dict[str, Any]] = []
+    read = 0
+    for run in (each for each in runs if each.experiment_type == MATCHING and "matches" in each.tables):
+        one, other = (str(each or "")[:8] for each in (run.model_run, run.tags.get("beside_run")))
+        if not {one, other} <= {each.model for each in seen}:
+            continue
+        read += 1
+        frame = run.tables["matches"]
+        rows = [
+            (place[one, f"latent {row['feature']}"], place[other, f"latent {row['partner']}"], row)
+            for row in frame[frame["way"] == experiment.match_by].to_dict("records")
+            if (one, f"latent {row['feature']}") in place and (other, f"latent {row['partner']}") in place
+        ]
+        pairs += [
+            {
+                "model_a": one, "feature_a": seen[i].feature, "model_b": other, "feature_b": seen[j].feature,
+                "r": similar[i, j], "mutual": bool(row["mutual"]), "shared_drivers": _shared_drivers(seen[i], seen[j]),
+                "similarity": float(row["similarity"]), "established": str(row["established"]),
+            }
+            for i, j, row in rows
+        ]  # fmt: skip
+        if rows:
+            rng = setup.rng(f"compare_features {one} {other}")
+            totals.append(_of_tracked(rows, similar, experiment.n_null, rng) | {"model_a": one, "model_b": other})
+    if not read:
+        raise ExperimentError(
+            f"compare_features: match_by={experiment.match_by} takes the matches of a finished run of {MATCHING} on "
+            f"two of the models ({', '.join(sorted({each.model for each in seen}))}); there is none here"
+        )
+    columns = ["model_a", "feature_a", "model_b", "feature_b", *MATCHES]
+    says = f"One row per two latents that {MATCHING} matched by {experiment.match_by}, both with effects here."
+    recorder.table(Table("matches", says, Evidence.COMPARISON, pd.DataFrame(pairs, columns=columns), MATCHES))
+    frame = pd.DataFrame(totals, columns=["model_a", "model_b", *MATCHED])
+    says = "One row per two models: how alike the same edits move matched features, beside these paired at random."
+    meant = {
+        **MATCHED,
+        "null_low": "2.5 % quantile of that mean where the same features are paired at random",
+        "n_mutual": "matches in which each latent is the other's most similar one",
+    }
+    recorder.table(Table("matched", says, Evidence.COMPARISON, frame, meant))
+    return frame
+
+
+def _of_tracked(
+    rows: Sequence[tuple[int, int, Mapping[Any, Any]]], similar: Floats, n_null: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Return how alike the effects of given pairs are, beside those of the same features paired at random."""
+    first, second = (np.array([row[k] for row in rows]) for k in (0, 1))
+    mean = mean_of_known(similar[first, second])
+    draws = [mean_of_known(similar[first, rng.permutation(second)]) for _ in range(n_null if len(rows) > 1 else 0)]
+    drawn = np.array(draws or [math.nan])
+    low, _, high = null_quantiles(drawn[None])
+    return {
+        "n": len(rows),
+        "mean_r": mean,
+        "null_low": float(low[0]),
+        "null_high": float(high[0]),
+        "null_percentile": float(null_percentile(np.array([mean]), drawn[None])[0]),
+        "n_mutual": sum(bool(row["mutual"]) for _, _, row in rows),
+    }
+
+
+def _shared_drivers(one: Seen, other: Seen) -> float:
+    return jaccard(frozenset(one.drivers), frozenset(other.drivers))
 
 
 def _summary(seen: Sequence[Seen], setup: RunsSetup) -> pd.DataFrame:
@@ -296,12 +306,14 @@ def _summary(seen: Sequence[Seen], setup: RunsSetup) -> pd.DataFrame:
         driven = np.array([[bool(each.drivers)] for each in mine], float)
         found = shares(driven, np.arange(len(mine)), spec=setup.stats)
         checks = [passed for each in mine for passed in each.checks]
+        halves = np.array([r for each in mine for r in each.halves])
         rows.append(
             {
                 "model": model, "n_features": len(mine), "driven": float(found.share[0]),
                 "driven_low": float(found.low[0]), "driven_high": float(found.high[0]),
                 "mean_drivers": float(np.mean([len(each.drivers) for each in mine])),
                 "n_checks": len(checks), "stable": float(np.mean(checks)) if checks else math.nan,
+                "halves_r": mean_of_known(halves),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)

@@ -18,6 +18,9 @@ from paribus.spec import field
 
 CORES = {"minimal_cores": ("cores", "core"), "cores": ("cores", "core")}
 CHECKS = ("split_half", "shuffle_null")
+EFFECTS = "effects"
+MATCHING = "match_features"
+"""The type whose runs say which latents of two models are the same."""
 
 
 @functools.cache
@@ -33,8 +36,10 @@ class CompareFeatures(Restricted, Experiment):
 
     A feature's effects are one vector over all edits of the battery. Features of one model are correlated with each
     other; those of two models (or of two autoencoders of one) are matched one to one by the correlation of their
-    vectors, beside matches of vectors whose entries were exchanged. Of each model: what share of its features has an
-    established driver, which factors drive how many, and how many repeat.
+    vectors, beside matches of vectors whose entries were exchanged; or as runs of ``match_features`` matched their
+    latents, beside the same features paired at random. Of each model: what share of its features has an
+    established driver, which factors drive how many, and how many repeat; over models of one training condition, how
+    far these numbers move.
 
     Example:
         >>> CompareFeatures().least_entries
@@ -56,6 +61,13 @@ class CompareFeatures(Restricted, Experiment):
     )
     least_entries: int = field(6, low=3, help="Fewest edits in common for two features to be compared.")
     n_null: int = field(200, low=0, help="Matchings of vectors with their entries exchanged, the null of a matching.")
+    match_by: str = field(
+        EFFECTS,
+        choices=(EFFECTS, "activation", "decoder"),
+        unstated=EFFECTS,
+        help="How features of two models are matched: effects, by the correlation of their effects; activation or "
+        "decoder, as the runs of match_features among these matched their latents.",
+    )
     where: list[str] = field([], help="Conditions on the runs: seed=0..7, tag.sweep=ID, started>=2026-11-20.")
     runs: list[str] = field(
         [],
@@ -80,7 +92,7 @@ class CompareFeatures(Restricted, Experiment):
 
     def types(self) -> tuple[str, ...]:
         """Return the types of the runs that are compared."""
-        return (*self.named(), *CORES, *CHECKS)
+        return (*self.named(), *CORES, *CHECKS, *([MATCHING] if self.match_by != EFFECTS else []))
 
     def named(self) -> tuple[str, ...]:
         """Return the types whose effects count."""

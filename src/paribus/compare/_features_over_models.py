@@ -1,0 +1,136 @@
+"""How far what is said of the features of each model moves over models that were trained alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Floats
+from paribus.compare._seen_features import Seen, mean_of_known
+from paribus.compare.arms import one_arm
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup_runs import RunsSetup
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Table
+from paribus.stats.matching import correlations
+
+OVER_MODELS = {
+    "condition": "training condition",
+    "quantity": "what is looked at in each model",
+    "n_models": "models; autoencoders of one network are replicates of the autoencoder, not of the network",
+    "mean": "mean over models",
+    "sd": "standard deviation over models",
+    "ci_low": "lower end of the interval of the mean over models",
+    "ci_high": "upper end of it",
+    "ci_method": "how it was made; none: why there is none",
+}
+FACTORS_OVER_MODELS = {
+    "condition": "training condition",
+    "factor": "the edit",
+    "n_models": "models in which it was tested",
+    "n_driving": "models in which it drives any feature",
+    "mean_share": "mean over models of the share of features that it drives",
+    "sd": "standard deviation over models",
+    "lowest": "smallest share in a model",
+    "highest": "largest one",
+}
+QUANTITIES = {
+    "driven": "share of features with an established driver",
+    "mean_drivers": "established edits per feature",
+    "stable": "share of the checks of stability that passed",
+    "halves_r": "correlation of effects in halves of the data",
+    "profile_r": "correlation with the other models of how many features each factor drives",
+}
+
+
+def over_models(recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summary: pd.DataFrame) -> pd.DataFrame:
+    """Hand over how far what is said of each model moves over models of one condition; nothing where there is one."""
+    condition = {each.model: each.condition for each in seen}
+    rows: list[dict[str, Any]] = []
+    by_factor: list[dict[str, Any]] = []
+    for name in dict.fromkeys(condition.values()):
+        models = [model for model, own in condition.items() if own == name]
+        if len(models) < 2:
+            continue
+        shares_of = _profiles(seen, models)
+        own = summary.set_index("model").loc[models]
+        values = {column: own[column].to_numpy(float) for column in QUANTITIES if column in own}
+        values["profile_r"] = _profile_r(shares_of)
+        for column, said in QUANTITIES.items():
+            known = values[column][np.isfinite(values[column])]
+            if len(known) < 2:
+                continue
+            found = one_arm(known.tolist(), spec=setup.stats, rng=setup.rng(f"over_models {name} {column}"))
+            independent = column != "profile_r"  # each is about all the others, so that no interval holds
+            rows.append(
+                {
+                    "condition": name, "quantity": said, "n_models": len(known), "mean": found.mean,
+                    "sd": float(known.std(ddof=1)), "ci_low": found.ci_low if independent else math.nan,
+                    "ci_high": found.ci_high if independent else math.nan,
+                    "ci_method": found.ci_method if independent else "none: the values share their models",
+                }
+            )  # fmt: skip
+        by_factor += [_factor_row(name, str(factor), shares_of[factor].to_numpy(float)) for factor in shares_of]
+    frame = pd.DataFrame(rows, columns=list(OVER_MODELS))
+    if rows:
+        says = "One row per training condition and quantity: how far it moves over models."
+        recorder.table(Table("over_models", says, Evidence.COMPARISON, frame, OVER_MODELS))
+        says = "One row per training condition and factor: the share of features that it drives, over models."
+        beside = pd.DataFrame(by_factor, columns=list(FACTORS_OVER_MODELS))
+        beside = beside.sort_values(["condition", "mean_share"], ascending=[True, False], kind="stable")
+        kept = beside.reset_index(drop=True)
+        recorder.table(Table("factors_over_models", says, Evidence.COMPARISON, kept, FACTORS_OVER_MODELS))
+    return frame
+
+
+def _profiles(seen: Sequence[Seen], models: Sequence[str]) -> pd.DataFrame:
+    """Return the share of features that each factor drives: a row per model, a column per factor tested in any."""
+    found: dict[str, dict[str, float]] = {}
+    for model in models:
+        mine = [each for each in seen if each.model == model]
+        for factor in {edit for each in mine for edit in each.tested}:
+            tested = [each for each in mine if factor in each.tested]
+            found.setdefault(factor, {})[model] = sum(factor in each.drivers for each in tested) / len(tested)
+    return pd.DataFrame({factor: found[factor] for factor in sorted(found)}, index=list(models))
+
+
+def _profile_r(profiles: pd.DataFrame) -> Floats:
+    """Return for each model the mean correlation of its row with those of the others, over factors that both have."""
+    matrix = profiles.to_numpy(float)
+    r = correlations(matrix, matrix)
+    np.fill_diagonal(r, np.nan)
+    return np.array([mean_of_known(row) for row in r])
+
+
+def _factor_row(condition: str, factor: str, values: Floats) -> dict[str, Any]:
+    known = values[np.isfinite(values)]
+    return {
+        "condition": condition, "factor": factor, "n_models": len(known), "n_driving": int((known > 0).sum()),
+        "mean_share": float(known.mean()), "sd": float(known.std(ddof=1)) if len(known) > 1 else math.nan,
+        "lowest": float(known.min()), "highest": float(known.max()),
+    }  # fmt: skip
+
+
+def lines_over_models(over: pd.DataFrame) -> list[str]:
+    """Return what is said over models: the share with a driver, and whether the same factors drive as many."""
+    lines = []
+    for condition in dict.fromkeys(over["condition"]):
+        of = over[over["condition"] == condition].set_index("quantity").to_dict("index")
+        driven, profile = of.get(QUANTITIES["driven"]), of.get(QUANTITIES["profile_r"])
+        if driven is None:
+            continue
+        low, high = float(driven["ci_low"]), float(driven["ci_high"])
+        ends = f" [{low:.0%}, {high:.0%}]" if math.isfinite(low) else ""
+        called = f" of {condition}" if condition else ""
+        text = (
+            f"Over {driven['n_models']} models{called} {driven['mean']:.0%}{ends} of the features have an established "
+        )
+        text += f"driver (sd {driven['sd']:.0%})"
+        if profile is not None:
+            text += f"; how many features each factor drives correlates between them by {profile['mean']:.2f}"
+        lines.append(f"{text} (over_models).")
+    return lines

@@ -1,0 +1,109 @@
+"""What runs say of each feature of each model: effects, established drivers, cores and checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from paribus.arrays import Floats
+from paribus.compare.compare_features import CHECKS, CORES, batteries
+from paribus.experiments.setup_runs import CollectedRun
+from paribus.stats.effects import established
+
+
+@dataclass
+class Seen:
+    """One feature of one model.
+
+    Attributes:
+        model: Its model.
+        feature: Its name.
+        effects: Effect of each edit.
+        tested: Edits that were tested.
+        drivers: Edits that are established, with their effect.
+        cores: Its minimal cores; None where none were looked for.
+        checks: Whether each check of stability passed.
+        halves: Correlations of its effects in halves of the data.
+        condition: How its model was trained.
+    """
+
+    model: str
+    feature: str
+    effects: dict[str, float] = field(default_factory=dict)
+    tested: set[str] = field(default_factory=set)
+    drivers: dict[str, float] = field(default_factory=dict)
+    cores: frozenset[str] | None = None
+    checks: list[bool] = field(default_factory=list)
+    halves: list[float] = field(default_factory=list)
+    condition: str = ""
+
+
+def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float) -> list[Seen]:
+    """Return what the runs say of each feature of each model, by model and feature.
+
+    Args:
+        runs: Finished runs, one per identity.
+        battery: Types whose effects count.
+        level: Level of the adjusted p.
+    """
+    found: dict[tuple[str, str], Seen] = {}
+    for each in runs:
+        feature = each.tags.get("feature")
+        if feature is None:
+            continue
+        model = each.model_run[:8] if each.model_run else (each.tags.get("model") or "")[:32]
+        one = found.setdefault((model, feature), Seen(model, feature, condition=each.condition or ""))
+        if each.experiment_type in battery and _about_the_feature(each):
+            _add(one, each, level)
+        elif each.experiment_type in CORES:
+            table, column = CORES[each.experiment_type]
+            if table in each.tables:
+                one.cores = (one.cores or frozenset()) | frozenset(map(str, each.tables[table][column]))
+        elif each.experiment_type in CHECKS and "passed" in each.aggregates:
+            one.checks.append(bool(each.aggregates["passed"]))
+            if "split_half_r" in each.metrics:
+                one.halves.append(float(each.metrics["split_half_r"]))
+    kept = [one for one in found.values() if one.effects]
+    return sorted(kept, key=lambda one: (one.model, len(one.feature), one.feature))
+
+
+def _about_the_feature(run: CollectedRun) -> bool:
+    """Return whether what a run read is its feature: neither another readout, nor a feature that was edited itself."""
+    named = batteries()[run.experiment_type].named
+    edited = bool(named) and str(run.params.get(named, "[]")) == "[]"
+    return not edited and str(run.params.get("experiment.readout", "feature")) in ("auto", "feature")
+
+
+def _add(one: Seen, run: CollectedRun, level: float) -> None:
+    source = batteries()[run.experiment_type]
+    if source.table not in run.tables:
+        return
+    frame = run.tables[source.table]
+    if "epoch" in frame.columns and len(frame):
+        frame = frame[frame["epoch"] == frame["epoch"].max()]
+    under = str(run.params.get(source.under, "")) if source.under else ""
+    sure = established(frame, level=level, value=source.value)
+    for row, driver in zip(frame.to_dict("records"), sure, strict=True):
+        value = float(row[source.value])
+        if not math.isfinite(value) or (row.get("p_method") == "reference"):
+            continue
+        label = " ".join(str(row[column]) for column in source.label)
+        edit = f"{run.experiment_type}: {under} {label}".replace("  ", " ")
+        one.effects[edit] = value
+        if math.isfinite(float(row["p_adj"])):
+            one.tested.add(edit)
+        if driver:
+            one.drivers[edit] = value
+
+
+def mean_of_known(values: Floats) -> float:
+    """Return the mean of what is known; NaN where nothing is.
+
+    >>> mean_of_known(np.array([1.0, np.nan, 3.0]))
+    2.0
+    """
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan
