@@ -50,6 +50,12 @@ CIRCLES = [
     f"model.weights={ROOT / 'tests' / 'golden' / 'weights' / 'modular.safetensors'}",
 ]
 """Instead of a training: a network whose embedding has two planted circles."""
+LATENTS = [
+    *("data=modular_addition", "experiment.place=blocks.0", "experiment.n_vectors=100", "experiment.n_random=19"),
+    f"experiment.path={ROOT / 'tests' / 'golden' / 'weights' / 'modular_sae.safetensors'}",
+    f"experiment.other_path={ROOT / 'tests' / 'golden' / 'weights' / 'modular_sae_other.safetensors'}",
+]
+"""Instead of two trainings: two autoencoders of that network."""
 REPEATS = [
     *("data.n_tokens=40", "data.length=6", "data.n_sequences=8", "model={_target_:induction.Repeats}"),
     *("stats=quick", "tracking=off"),
@@ -140,10 +146,12 @@ def test_its_commands_run_on_tokens_and_every_column_is_explained(path, modules,
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "golden"))
     columns, figures = modules
     page = figures.page(path)
-    language = "model=hf" in page.words
-    assert page.before == (() if language else (("experiment=train_modular_addition",),))
-    words = [word for word in page.words if not word.startswith("model")]
-    check(path, page, paribus.run([*words, *(REPEATS if language else CIRCLES)]), columns)
+    language, matched = "model=hf" in page.words, "experiment=match_features" in page.words
+    assert page.before[: 1 if matched else None] == (() if language else (("experiment=train_modular_addition",),))
+    assert [words[0] for words in page.before[1:]] == ["experiment=train_sae"] * (2 if matched else 0)
+    words = [word for word in page.words if not word.startswith(("model", "experiment.other_run"))]
+    known = REPEATS if language else [*CIRCLES, *(LATENTS if matched else [])]
+    check(path, page, paribus.run([*words, *known]), columns)
 
 
 def check(path, page, result, columns):

@@ -28,9 +28,11 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.matching import p_of_matches
 from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.permutation import MONTE_CARLO
 
 MOST_BYTES = 2 << 30
 """Bytes of activations that are held at once: of the first, the second and a random autoencoder."""
+NOTHING_DRAWN = "none: no random autoencoder, or no partner"
 MATCHES = {
     "epoch": "checkpoint of the first",
     "way": "activation: matched by when they fire; decoder: by what they write",
@@ -45,6 +47,7 @@ MATCHES = {
     "null_high": "97.5 % quantile of it",
     "null_percentile": "place of similarity in that null, 0 to 100; not a p",
     "p": "share of random autoencoders in which its match is at least as alike, this one counted among them",
+    "p_method": "monte_carlo: by random autoencoders, itself counted among them; none: why there is no p",
     "p_adj": "the same against the best match of any latent in each, in sd of its own null: holds for all latents",
     "established": "whether p_adj is within the level; undecided is not absent",
     "mutual": "whether each is the other's most similar one",
@@ -375,6 +378,7 @@ def _rows(found: LatentMatches, way: str, first: Side, level: float) -> pd.DataF
             "null_high": high,
             "null_percentile": null_percentile(value, drawn.T),
             "p": p,
+            "p_method": np.where(np.isfinite(p), MONTE_CARLO, NOTHING_DRAWN),
             "p_adj": p_adj,
             "established": verdict,
             "mutual": found.mutual[way],
