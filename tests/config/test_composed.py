@@ -99,3 +99,13 @@ def test_shipped_configurations_are_taken_apart_rightly(words):
             continue
         assert repr(found) == repr(made.composed._resolved(made.composed._whole, every)), chosen
     assert all(part is not None for part in made.composed._parts.values())
+
+
+TEXTS = ("${seed}", r"\${seed}", r"\\${seed}'", "it's", "end\\", r"a\'b", "", "a b", "1.5", "NULL", "0x10", "x=y")
+
+
+def test_a_text_comes_back_as_it_was_written():
+    words = ["experiment=family_1d_sweep", "experiment.family=SSU"]
+    wanted = {f"t{number}": text for number, text in enumerate(TEXTS)}
+    words += [f"+tracking.tags.{name}={value_text(text)}" for name, text in wanted.items()]
+    assert Composer().plain(words)["tracking"]["tags"] == wanted

@@ -65,7 +65,12 @@ def differences(base: Any, wanted: Any, place: str) -> Iterator[str]:
 
 
 def value_text(value: Any) -> str:
-    """Return a plain value as Hydra's grammar reads it."""
+    """Return a plain value as Hydra's grammar reads it; texts come back exactly as they are.
+
+    Example:
+        >>> value_text({"a": [1, None, "two words", "name"]})
+        "{a:[1,null,'two words',name]}"
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -79,6 +84,7 @@ def value_text(value: Any) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in _READ_OTHERWISE and not _is_number(text):
         return text
+    text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)
     ends = re.sub(r"\\+$", lambda found: found[0] * 2, text)
     return "'" + re.sub(r"(\\*)'", lambda found: found[1] * 2 + r"\'", ends) + "'"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from paribus.config.check import build_settings
+from paribus.config.restate import value_text
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.builds.older import overrides
 from paribus.experiments.builds.older.document import LegacySpec, shown
@@ -28,8 +28,6 @@ TRAINED_ELSEWHERE = "tracked"
 TELLING = ("model", "data", "model.path", "data.path", "data.rungs", "data.vocab", "data.weapon_vocab", "data.kits")
 """What can change the vocabulary."""
 WEAPON_LISTS = ("weapon_filter", "weapon_exclude")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_TYPED = ("null", "true", "false", "inf", "nan")
 
 
 @dataclass(frozen=True)
@@ -171,19 +169,11 @@ def _assigned(group: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def written(value: Any) -> str:
-    """Return a plain value in the grammar of overrides; texts come back exactly as they are."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list):
-        return "[" + ",".join(map(written, value)) + "]"
-    if not isinstance(value, str):
+    """Return a plain value in the grammar of overrides.
+
+    Raises:
+        ConfigError: If it is no number, text or list.
+    """
+    if value is not None and not isinstance(value, bool | int | float | str | list):
         raise ConfigError(f"{shown(value)}: cannot be written on a command line")
-    if _PLAIN.fullmatch(value) and value.lower() not in _TYPED:
-        return value
-    text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", value)
-    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
-    return f"'{text}'"
+    return value_text(value)
