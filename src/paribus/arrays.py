@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Bools", "Floats", "Ints"]
+__all__ = ["Bools", "Floats", "Ints", "ShortInts", "Singles"]
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 """Double precision numbers."""
@@ -16,3 +16,7 @@ Ints: TypeAlias = "npt.NDArray[np.int64]"
 """Whole numbers: counts, positions, rows."""
 Bools: TypeAlias = "npt.NDArray[np.bool_]"
 """Masks."""
+Singles: TypeAlias = "npt.NDArray[np.float32]"
+"""Single precision numbers, where many are held."""
+ShortInts: TypeAlias = "npt.NDArray[np.int32]"
+"""Whole numbers of 32 bits, where many are held."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "paribus"
-WRITTEN = re.compile(r"NDArray\[np\.(?:float64|int64|bool_)\]|^(?:Floats|Ints|Bools)\b.*=", re.MULTILINE)
+NUMBERS = r"NDArray\[np\.(?:float(?:32|64)|int(?:32|64)|bool_)\]"
+WRITTEN = re.compile(NUMBERS + r"|^(?:Floats|Ints|Bools|Singles|ShortInts)\b.*=", re.MULTILINE)
 
 
 def test_what_is_looked_for_is_found():

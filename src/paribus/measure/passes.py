@@ -220,25 +220,22 @@ class Passes:
         self._visit(tuple(sites), columns, keep)
         return {site: torch.cat([parts[start] for start in sorted(parts)]) for site, parts in found.items()}
 
-    def activations(self, columns: Columns, rows: Ints, site: str, contexts: Ints, *, by_position: bool) -> Floats:
-        """Return the activations ``[b, len(rows)]`` of features at a site in contexts, unedited.
+    def activations(self, columns: Columns, rows: Ints, site: str, contexts: Ints) -> Floats:
+        """Return the activations ``[b, len(rows)]`` of features at a site: means over positions, unedited.
 
         Args:
             columns: Features of one kind.
             rows: Which.
             site: Where they are read.
             contexts: Which contexts.
-            by_position: Whether at each position, of which the mean is taken.
         """
         wanted = torch.from_numpy(np.asarray(rows)).to(self.device)
         found: dict[int, Floats] = {}
 
         def visit(batch: slice, x: Tensor, _: Any) -> None:
-            f = x[:, : len(wanted)] if by_position else columns.read(x, wanted)[0]
-            found[batch.start] = f.double().cpu().numpy()
+            found[batch.start] = x[:, : len(wanted)].double().cpu().numpy()
 
-        each = at_each_position(columns, wanted) if by_position else None
-        self.run(self.subject.cells(contexts), site, visit, each=each)
+        self.run(self.subject.cells(contexts), site, visit, each=at_each_position(columns, wanted))
         return np.concatenate([found[start] for start in sorted(found)])
 
     def at_positions(self, site: str, columns: Ints) -> Tensor:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Floats, Ints, ShortInts, Singles
 from paribus.experiments.any._survey_features import Surveyed
 from paribus.experiments.base import Recorder
 from paribus.features.columns import Latents
@@ -19,7 +18,6 @@ from paribus.measure.distinct import distinct
 from paribus.measure.executor import Executor
 from paribus.measure.factor import InputFactor
 
-Singles = npt.NDArray[np.float32]
 MOST_HELD = 1 << 22
 """Activations that are held at once: cells by features."""
 MOST_ENCODED = 1 << 21
@@ -42,7 +40,7 @@ class Seen:
     pooled: Singles
     fires: Singles | None = None
     peak: Singles | None = None
-    where: npt.NDArray[np.int32] | None = None
+    where: ShortInts | None = None
 
 
 class FeaturePass:
@@ -134,7 +132,7 @@ class Firing:
     largest: Floats
     top: Ints
     peaks: Singles
-    where: npt.NDArray[np.int32]
+    where: ShortInts
 
 
 def firing(features: FeaturePass, rows: Ints, n_top: int, recorder: Recorder) -> Firing:

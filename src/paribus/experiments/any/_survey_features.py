@@ -56,7 +56,7 @@ class Surveyed:
         if sae is not None and sae.by_position:
             for start in range(0, self.columns.size, AT_ONCE):
                 features = np.arange(start, min(start + AT_ONCE, self.columns.size))
-                yield start, executor.activations(self.columns, features, self.site, rows, by_position=True)
+                yield start, executor.activations(self.columns, features, self.site, rows)
             return
         x = executor.vectors(self.site, rows)
         like = torch.zeros(1, dtype=torch.float64) if sae is None else sae.encoder.weight

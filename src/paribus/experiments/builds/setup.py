@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from paribus import seeds
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Floats, Ints, Singles
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import Recorder, Setup
 from paribus.experiments.builds._words import counted
@@ -277,7 +276,7 @@ class BuildSetup(Setup):
 
     # The model's output -------------------------------------------------------------------------------------------
 
-    def vectors(self, states: States) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def vectors(self, states: States) -> tuple[Singles, Singles]:
         """Return the vectors at the feature's place ``[m, d]`` and the logits ``[m, V]`` of states ``[m]``, unchecked.
 
         Without a feature the place is the autoencoder's.

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-from paribus.arrays import Floats, Ints
-
-FloatArray = NDArray[np.float32]
+from paribus.arrays import Floats, Ints, Singles
 
 
 @dataclass(frozen=True)
@@ -59,18 +56,18 @@ class Jitter:
         noise: Unit normal pixel noise ``[n, 3, H, W]``.
     """
 
-    affine: FloatArray
-    stroke: FloatArray
-    light: FloatArray
-    tint: FloatArray
-    noise: FloatArray
+    affine: Singles
+    stroke: Singles
+    light: Singles
+    tint: Singles
+    noise: Singles
 
     def rows(self, rows: Ints) -> Jitter:
         """Return the jitter of some of the images."""
         return Jitter(self.affine[rows], self.stroke[rows], self.light[rows], self.tint[rows], self.noise[rows])
 
 
-def draw_jitter(rng: np.random.Generator, size: int, amount: float) -> tuple[FloatArray, ...]:
+def draw_jitter(rng: np.random.Generator, size: int, amount: float) -> tuple[Singles, ...]:
     """Draw the jitter of one image of ``size`` pixels; ``amount`` scales all but the pixel noise."""
     standard = rng.standard_normal(10).astype(np.float32) * np.float32(amount)
     affine = np.clip(standard[:5], -2.0, 2.0) * np.array([0.07, 0.04, 0.05, 0.05, 0.05], dtype=np.float32)
@@ -94,7 +91,7 @@ def gapped_styles(style_gap: float) -> Floats:
     return gapped
 
 
-def place(digits: FloatArray, jitter: Jitter, size: int) -> torch.Tensor:
+def place(digits: Singles, jitter: Jitter, size: int) -> torch.Tensor:
     """Return the contents ``[n, size, size]`` in [0, 1]: digits turned, sheared, scaled and shifted by their jitter.
 
     Args:
@@ -131,7 +128,7 @@ def scan(content: torch.Tensor, jitter: Jitter, style: Floats) -> torch.Tensor:
     return (image.clamp(0.0, 1.0) - 0.5) / 0.25
 
 
-def _blur_matrix(size: int, sigma: float) -> FloatArray:
+def _blur_matrix(size: int, sigma: float) -> Singles:
     """Return the ``[size, size]`` matrix of a one-dimensional Gaussian blur with rows that sum to one."""
     if sigma < 1e-3:
         return np.eye(size, dtype=np.float32)
@@ -140,7 +137,7 @@ def _blur_matrix(size: int, sigma: float) -> FloatArray:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _light(size: int, vignette: float) -> FloatArray:
+def _light(size: int, vignette: float) -> Singles:
     """Return the share of light that reaches each pixel: 1 in the middle, ``1 - vignette`` in the corners."""
     axis = np.linspace(-1.0, 1.0, size)
     squared = (axis[:, None] ** 2 + axis[None, :] ** 2) / 2.0

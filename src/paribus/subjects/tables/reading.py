@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Floats, Ints, Singles
 from paribus.errors import DataError, nearest
 from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
@@ -118,7 +118,7 @@ def _complete(frame: pd.DataFrame, roles: list[str], spec: TableFields, where: s
 
 def _encoded(
     frame: pd.DataFrame, features: Sequence[str], train: Ints, spec: TableFields, where: str
-) -> tuple[NDArray[np.float32], tuple[Column, ...], list[str]]:
+) -> tuple[Singles, tuple[Column, ...], list[str]]:
     """Return the inputs ``[n, d]``, what they are, and what is to be said of them."""
     parts: list[Floats] = []
     columns: list[Column] = []

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Floats, Ints, Singles
 from paribus.engine.hooks import visiting
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
@@ -69,7 +68,7 @@ class Base:
     """The contexts before anything is set: vectors, logits of the ability tokens, and the latent."""
 
     states: States
-    x: npt.NDArray[np.float32]
+    x: Singles
     logits: Floats
     f: Floats
     z: Floats
@@ -135,7 +134,7 @@ def base_of(setup: BuildSetup, states: States) -> Base:
     return Base(states, x, logits[:, token_ids(setup)].astype("float64"), f[:, 0], z[:, 0])
 
 
-def encoded(setup: BuildSetup, x: npt.NDArray[np.float32], rows: Ints | None = None) -> tuple[Floats, Floats]:
+def encoded(setup: BuildSetup, x: Singles, rows: Ints | None = None) -> tuple[Floats, Floats]:
     """Return f and z ``[n, rows]`` of vectors at the site ``[n, d]``; of the latent under study by default."""
     sae, latent = required_latent(setup)
     weight = sae.encoder.weight
