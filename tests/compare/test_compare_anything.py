@@ -206,7 +206,7 @@ def test_what_a_paper_shows_has_intervals_in_brackets(both):
 @pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
 def test_intervals_of_groups_cover_and_families_keep_their_level(kind):
     """Coverage of group means, family-wise error of three null metrics, over simulated sweeps of 8 seeds."""
-    rng, n = np.random.default_rng(5), 400
+    rng, n = np.random.default_rng(5), 2000
 
     def draw_values(size):
         if kind == "normal":
@@ -226,5 +226,6 @@ def test_intervals_of_groups_cover_and_families_keep_their_level(kind):
         found = frames(compared(made, metrics=list("xyz")))
         held += [low <= 0 <= high for low, high in found["groups"][["ci_low", "ci_high"]].to_numpy()]
         wrong += bool((found["tests"]["p_adj"] <= 0.05).any())
-    assert np.mean(held) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / n)
-    assert wrong / n <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / n)
+    print(f"{kind}: means of groups covered {np.mean(held):.4f}, family-wise error {wrong / n:.4f}")
+    assert np.mean(held) >= 0.94
+    assert wrong / n <= 0.06

@@ -210,6 +210,7 @@ def test_a_comparison_says_which_run_it_cannot_read(store, job, node, caplog):
     assert compared.aggregates.custom["summary"] == ["1 means compared"]
     assert f"run {second.run_id[:8]} (toy_measure s1): not a readable result.json" in caplog.text
     assert first.run_id[:8] not in caplog.text
+    assert "no runs of its groups" not in caplog.text, "a table of that name in a comparison of no groups is its own"
 
 
 def test_a_finished_run_is_not_written_to(store, job):

@@ -209,5 +209,8 @@ def test_optional_stopping_over_many_null_sweeps(kind):
     assert max(np.mean(looked), np.mean(grown)) <= 0.06
     plain = [any(stats.ttest_1samp(values[:k], 0).pvalue < 0.05 for k in range(4, 41)) for values in sweeps[:300]]
     assert np.mean(plain) > 0.12
-    held = [looks_interval(flipped_sums(v[:12], (8, 12)), (8, 12)) for v in sweeps[:400]]
-    assert np.mean([each.low <= 0 <= each.high for each in held]) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 400)
+    held = [looks_interval(flipped_sums(v[:12], (8, 12)), (8, 12)) for v in sweeps]
+    covered = np.mean([each.low <= 0 <= each.high for each in held])
+    print(f"{kind}: looks {np.mean(looked):.4f}, e-process {np.mean(grown):.4f}, t after every pair {np.mean(plain):.3f}, "
+          f"intervals of looks covered {covered:.4f}")  # fmt: skip
+    assert covered >= 0.94

@@ -24,6 +24,8 @@ TAGS = ("training", "n_train", "seed", "model_seed", "feature", "model", "study"
 GROUPED = {"compare": ("groups", "metric", "group", "n_units"),
            "compare_interventions": ("conditions", "endpoint", "training", "n_seeds")}  # fmt: skip
 """By type of the comparison the table of its groups, and its columns of metric, group and number of units."""
+MADE_FROM = {"compare": ("runs", "group"), "compare_interventions": ("run_effects", "training")}
+"""By type of the comparison the table of the runs that it is made from, and its column of the group."""
 MOST_COMPARED = 12
 
 
@@ -54,7 +56,7 @@ def groups_of(result: Result, kept: KeptRun, same: str, replicates: Sequence[Kep
                 colour=COLOURS[index % len(COLOURS)],
                 metrics=_metrics(frame[frame["group"] == name]),
                 curves=tuple(each for curve in drawn for each in curve),
-                sources=_sources(result, str(name)),
+                sources=made_from(result, str(name)),
             )
         )
     compared, histories = _compared(result, frame, replicates)
@@ -89,12 +91,19 @@ def _keys(curve: Sequence[Curve]) -> tuple[str, ...]:
     return tuple(point.name for each in curve for point in curve_points(each)[:1])
 
 
-def _sources(result: Result, group: str) -> tuple[str, ...]:
-    for name, column in (("runs", "group"), ("run_effects", "training")):
-        if name in result.tables and column in result.tables[name].frame:
-            frame = result.tables[name].frame
-            return tuple(dict.fromkeys(frame.loc[frame[column].astype(str) == group, "run_id"]))
-    return ()
+def made_from(result: Result, group: str | None = None) -> tuple[str, ...]:
+    """Return the ids of the runs that a comparison, or one group of it, is made from; none of a comparison without groups.
+
+    Args:
+        result: The result of the comparison.
+        group: The group; None: all.
+    """
+    name, column = MADE_FROM.get(result.experiment_type, ("", ""))
+    if name not in result.tables:
+        return ()
+    frame = result.tables[name].frame
+    mine = frame if group is None else frame[frame[column].astype(str) == group]
+    return tuple(dict.fromkeys(mine["run_id"]))
 
 
 def _experiment(result: Result) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from paribus.compare.derived import groups_of
+from paribus.compare.derived import groups_of, made_from
 from paribus.results.evidence import Evidence
 from paribus.running.life import one_line
 from paribus.tracking.kept import ASKED_TAG
@@ -29,8 +29,7 @@ def keep_groups(result: Result, store: Store) -> None:
         return
     try:
         kept = store.get(result.run_id)
-        made_from: list[str] = result.tables["runs"].frame["run_id"].tolist() if "runs" in result.tables else []
-        replicates = [store.get(run_id) for run_id in list(dict.fromkeys(made_from))[:MOST_LOOKED_AT]]
+        replicates = [store.get(run_id) for run_id in made_from(result)[:MOST_LOOKED_AT]]
         same = kept.tags.get(ASKED_TAG) or kept.identity or kept.run_id
         groups = groups_of(result, kept, same, replicates)
         if groups is not None:
