@@ -114,6 +114,26 @@ def test_facets_and_cells_by_two_params():
     assert len(drawn["curves"].axes) == 2 and "means_by_two" in drawn
 
 
+def test_params_of_equal_values_are_told_apart_in_panels():
+    """Each group is a line of its own, though the value that makes its panel is that of another param too."""
+    made = [
+        CollectedRun(**{**vars(run), "run_id": f"{x}{y}{z}{run.seed}", "identity": f"{x}{y}{z}{run.seed}",
+                        "params": {"a.x": x, "a.y": y, "a.z": z}})
+        for x, y, z in itertools.product((2, 4), repeat=3) for run in runs(n=3, effects={"a": 0.0})
+    ]  # fmt: skip
+    result = compared(made, curves=[CURVE], group_by=["a.x", "a.y", "a.z"], facet_by=["a.x"])
+    lines = frames(result)["curves"].groupby("panel")["line"].unique()
+    assert {panel: list(names) for panel, names in lines.items()} == {
+        f"x={x}": ["2, 2", "2, 4", "4, 2", "4, 4"] for x in (2, 4)
+    }
+
+
+def test_groups_have_one_order_in_all_tables_that_figures_are_made_from():
+    result = compared(runs()[::-1], metrics=["score"], curves=[CURVE])
+    for table in ("units", "groups", "curves", "curve_units"):
+        assert list(pd.unique(frames(result)[table]["group"])) == ["a", "b"], table
+
+
 def test_a_missing_cell_of_two_facets_keeps_its_place():
     three = [run for run in runs(sizes=(100, 300)) if (run.condition, run.n_train) != ("a", 300)]
     result = compared(three, curves=[CURVE], group_by=["training", "n_train"], facet_by=["training", "n_train"])

@@ -211,6 +211,6 @@ def test_optional_stopping_over_many_null_sweeps(kind):
     assert np.mean(plain) > 0.12
     held = [looks_interval(flipped_sums(v[:12], (8, 12)), (8, 12)) for v in sweeps]
     covered = np.mean([each.low <= 0 <= each.high for each in held])
-    print(f"{kind}: looks {np.mean(looked):.4f}, e-process {np.mean(grown):.4f}, t after every pair {np.mean(plain):.3f}, "
-          f"intervals of looks covered {covered:.4f}")  # fmt: skip
+    print(f"{kind}: looks {np.mean(looked):.4f}, e-process {np.mean(grown):.4f}, "
+          f"t after every pair {np.mean(plain):.3f}, intervals of looks covered {covered:.4f}")  # fmt: skip
     assert covered >= 0.94

@@ -61,8 +61,9 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
     rng = setup.rng("compare")
     values, findings = _values(experiment, found, recorder)
     curves = curve_tables(
-        _quantities(experiment), found.placed, experiment.facet_by, _choice(experiment, found.runs), setup.stats, rng
-    )
+        _quantities(experiment), found.placed, experiment.group_by, experiment.facet_by,
+        _choice(experiment, found.runs), setup.stats, rng,
+    )  # fmt: skip
     for line in curves.left_out:
         recorder.warn(f"{line} left out.")
     findings = [*findings, *_curves_missing(found, curves)]

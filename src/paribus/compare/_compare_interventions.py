@@ -219,15 +219,30 @@ def _figures(
         )
         recorder.figure(drawn.titled("Declared endpoints, one point per seed", says, confidence=confidence, **noted))
     if tests["difference"].notna().any():
-        roles = {"label": "training", "value": "difference", "p": "p_adj", **by_endpoint, **ends("ci_adj")}
-        drawn = Figure.of("forest", "tests", name="differences", **roles)
-        says = (
+        drawn, says, xlabel = _differences(tests, confidence, by_endpoint)
+        recorder.figure(
+            drawn.titled(f"Difference from {experiment.reference}, over seeds", says, xlabel=xlabel, **noted)
+        )
+
+
+def _differences(tests: pd.DataFrame, confidence: float, by_endpoint: Mapping[str, str]) -> tuple[Figure, str, str]:
+    """Return the figure of the differences, what it says, and the label of its axis.
+
+    Where no row has an interval at its adjusted level, a point alone would look certain: then each has its own.
+    """
+    reached = tests["ci_adj_low"].notna().any()
+    around = ends("ci_adj") if reached else dict(INTERVAL)
+    roles = {"label": "training", "value": "difference", "p": "p_adj", **by_endpoint, **around}
+    drawn = Figure.of("forest", "tests", name="differences", **roles)
+    if reached:
+        return drawn, (
             "Mean difference with the interval at the level of the adjustment over its family, as p is; none where "
             "so few seeds cannot reach that level."
-        )
-        recorder.figure(
-            drawn.titled(f"Difference from {experiment.reference}, over seeds", says, xlabel="difference", **noted)
-        )
+        ), "difference"  # fmt: skip
+    return drawn, (
+        "Mean difference with the interval of each row alone: so few seeds cannot reach the level of the adjustment, "
+        "which p has."
+    ), f"difference, {100 * confidence:g} % each alone"  # fmt: skip
 
 
 def _order(experiment: CompareInterventions, effects: pd.DataFrame) -> list[str]:

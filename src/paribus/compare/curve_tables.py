@@ -64,6 +64,7 @@ class Curves:
 def curve_tables(
     wanted: Sequence[tuple[Quantity, str]],
     placed: Sequence[Placed],
+    group_by: Sequence[str],
     facet_by: Sequence[str],
     choice: Choice,
     spec: StatsSpec,
@@ -74,6 +75,7 @@ def curve_tables(
     Args:
         wanted: The curves, each with the type of the experiments that hold it.
         placed: The runs, with group and unit.
+        group_by: Params that make a group.
         facet_by: Params that make panels: rows, columns.
         choice: Which checkpoint is read where a table has several.
         spec: Settings of the intervals.
@@ -94,13 +96,16 @@ def curve_tables(
             why = max(unread, key=lambda each: unread[each])
             raise ExperimentError(f"compare: {quantity.text}: none of {len(mine)} runs of {kind!r} holds it: {why}")
         read[quantity.text] = {each.run.run_id for each, _ in found}
-        units += [row for each, curve in found for row in _of_unit(quantity, each, curve, facet_by)]
+        units += [row for each, curve in found for row in _of_unit(quantity, each, curve, group_by, facet_by)]
         means.append(_means(quantity, found))
     if not units:
         nothing = (pd.DataFrame(columns=list(UNITS)), pd.DataFrame(columns=list(GROUPS)))
         return Curves(*nothing, pd.DataFrame(columns=list(MEANS)), tuple(left_out), {}, read)
     table = _averaged(pd.DataFrame(units, columns=[*UNITS[:-1]]))
-    table = _panels_in_order(table, placed, facet_by)
+    # the same order of groups as in every other table, so that a group looks the same in all figures
+    places = {quantity.text: place for place, (quantity, _) in enumerate(wanted)}
+    by_group = sorted(range(len(table)), key=lambda row: (places[table["curve"].iat[row]], table["group"].iat[row]))
+    table = _panels_in_order(table.iloc[by_group].reset_index(drop=True), placed, facet_by)
     kinds = {quantity.text: kind for quantity, kind in wanted}
     return Curves(table, _groups(table, spec, rng), pd.concat(means, ignore_index=True), tuple(left_out), kinds, read)
 
@@ -124,10 +129,11 @@ def _read(
     return found, unread
 
 
-def _of_unit(quantity: Quantity, each: Placed, curve: Points, facet_by: Sequence[str]) -> list[tuple[Any, ...]]:
+def _of_unit(
+    quantity: Quantity, each: Placed, curve: Points, group_by: Sequence[str], facet_by: Sequence[str]
+) -> list[tuple[Any, ...]]:
     panel = panel_of(each, facet_by)
-    values = {str(value_of(each.run, name)) for name in facet_by}
-    line = ", ".join(part for part in each.group.split(", ") if part not in values) or each.group
+    line = ", ".join(str(value_of(each.run, name)) for name in group_by if name not in facet_by) or each.group
     return [(quantity.text, panel, line, each.group, each.unit, level, value) for level, value in curve]
 
 

@@ -92,7 +92,7 @@ def _keys(curve: Sequence[Curve]) -> tuple[str, ...]:
 
 
 def made_from(result: Result, group: str | None = None) -> tuple[str, ...]:
-    """Return the ids of the runs that a comparison, or one group of it, is made from; none of a comparison without groups.
+    """Return the ids of the runs that a comparison, or a group of it, is made from; none where it has no groups.
 
     Args:
         result: The result of the comparison.

@@ -34,7 +34,7 @@ def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence:
     drawn = [_by_group(experiment, confidence, note)] if len(tables["units"]) else []
     tests = tables["tests"]
     if len(tests) and tests["ci_low"].notna().any():
-        drawn.append(_differences(experiment, confidence, note))
+        drawn.append(_differences(experiment, tests, confidence, note))
     if 0 < tables["pairs"]["comparison"].nunique() <= MOST_COMPARED:
         drawn.append(_paired(experiment, note))
     if "cells" in tables:
@@ -70,12 +70,13 @@ def _by_group(experiment: Compare, confidence: float, note: str) -> Figure:
     return Figure.of("strip", "units", "groups", name="metrics_by_group", **roles).titled(title, says, **looks)
 
 
-def _differences(experiment: Compare, confidence: float, note: str) -> Figure:
+def _differences(experiment: Compare, tests: pd.DataFrame, confidence: float, note: str) -> Figure:
     roles = {"label": "group", "value": "difference", "panel": "endpoint", "p": "p_adj", "n": "n", **INTERVAL}
-    if not experiment.reference:
+    references = pd.unique(tests["reference"])
+    if len(references) > 1:
         roles |= {"group": "reference"}
         del roles["n"], roles["p"]
-    against = f" from {experiment.reference}" if experiment.reference else ""
+    against = f" from {references[0]}" if len(references) == 1 else ""
     says = (
         "Mean difference over units with the interval that inverts its test. p is adjusted over the family of the "
         "table `tests`."

@@ -77,7 +77,31 @@ def heading(fig: Figure, text: str) -> None:
 def panel_title(ax: Axes, text: str) -> None:
     """Write the title of a panel, wrapped to its width so that neighbours do not touch."""
     width = ax.get_position().width * ax.get_figure().get_figwidth()  # type: ignore[union-attr]
-    ax.set_title(textwrap.fill(text, max(14, int(width * 9.5)), max_lines=3))
+    ax.set_title(wrapped(text, max(14, int(width * 9.5))))
+
+
+def tall_label(ax: Axes, text: str) -> None:
+    """Label the axis of values, wrapped to the height that a panel has above its categories."""
+    height = ax.get_position().height * ax.get_figure().get_figheight()  # type: ignore[union-attr]
+    ax.set_ylabel(wrapped(text, max(16, int(height * 9.0))))
+
+
+def wide_label(ax: Axes, text: str) -> None:
+    """Label the axis below, wrapped to the width of the panel."""
+    width = ax.get_position().width * ax.get_figure().get_figwidth()  # type: ignore[union-attr]
+    ax.set_xlabel(wrapped(text, max(24, int(width * 12.0))))
+
+
+def wrapped(text: str, width: int, lines: int = 3) -> str:
+    """Return a text on several lines; a name that is longer than a line is broken behind an underscore.
+
+    Example:
+        >>> wrapped("init_scale_grokfast: steered", 14).splitlines()
+        ['init_scale_', 'grokfast:', 'steered']
+    """
+    words = [word.replace("_", "_ ") if len(word) > width else word for word in text.split()]
+    filled = textwrap.fill(" ".join(words), width, max_lines=lines)
+    return filled.replace("_ ", "_") if any("_ " in word for word in words) else filled
 
 
 def note(fig: Figure, text: str) -> None:
@@ -258,7 +282,9 @@ def categories(ax: Axes, shown: Sequence[str], which: str) -> None:
     if which == "x":
         per_letter = 0.066 if narrow else 0.085
         widest = max(map(len, texts), default=0) * len(texts)
-        crowded = sum(map(len, texts)) * per_letter > max(0.8, width * 0.9) or widest * per_letter > 0.85 * width
+        crowded = n > 1 and (
+            sum(map(len, texts)) * per_letter > max(0.8, width * 0.9) or widest * per_letter > 0.85 * width
+        )
         ax.set_xticks(places, texts, rotation=45 if crowded else 0, ha="right" if crowded else "center", fontsize=size)
         if crowded:
             for text in ax.get_xticklabels():

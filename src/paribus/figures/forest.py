@@ -40,7 +40,7 @@ def draw(request: Request) -> Figure:
         text = request.option_of("xlabel", index, request.label("xlabel", "value"))
         if (unit := request.one("unit")) is not None and len(rows):
             text = f"{text} ({request.shown(rows[unit].iloc[0], 60)})"
-        ax.set_xlabel(text)
+        _panels.wide_label(ax, text)
     if request.options.get("ylabel"):
         axes[0].set_ylabel(str(request.options["ylabel"]))
     handles = _handles(request, groups)

@@ -1,4 +1,4 @@
-"""The comparison of training conditions: ablation over epochs above, steering below, one column per condition."""
+"""The comparison of training conditions: ablation over epochs, and steering; side by side, or below each other."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ TABLES_OF = {
 }  # fmt: skip
 DRAWS_EMPTY = True
 
+DONE = ("subspace ablated", "steered")
+MOST_SPELT_OUT = 4
+"""Conditions up to which every panel says what was done in it; of more, the first of each row does."""
+LEAST_COLUMN = 1.5
+"""Inches that a condition needs beside others."""
 DASHED = (0, (4, 2))
 RUN_COLOURS = (*(colour for colour in style.COLOURS if colour != "#000000"), "#7B3294")
 """Of single runs: the mean over them is black."""
@@ -44,9 +49,9 @@ def draw(request: Request) -> Figure:
     steering = request.frames[1] if len(request.frames) > 1 else pd.DataFrame()
     conditions = _conditions(request, (ablation, steering))
     runs = _Runs(request, (ablation, steering))
-    width = request.option("width", max(7.0, min(3.9 * len(conditions), 16.0)) + 1.9)
-    fig = style.blank_figure(width, request.option("height", 6.9))
-    axes = fig.subplots(2, len(conditions), squeeze=False, sharey="row", sharex="row")
+    fig, axes, down = _grid(request, len(conditions))
+    many = len(conditions) > MOST_SPELT_OUT and not down
+    accuracy = str(request.option("accuracy_label", "OOD accuracy"))
     for row, (frame, x, ys) in enumerate(
         ((ablation, request.need("epoch"), (request.need("raw"), request.need("ablated"))),
          (steering, request.need("alpha"), (request.need("accuracy"),)))
@@ -59,15 +64,32 @@ def draw(request: Request) -> Figure:
                 _empty(ax)
             else:
                 _panels.reference_lines(ax, request.option("hline"), "y")
-            _panels.panel_title(ax, f"{request.shown(condition)}: {('subspace ablated', 'steered')[row]}")
-            ax.set_xlabel(
-                str(request.option(*(("epoch_label", "epoch"), ("alpha_label", "α (sd along the direction)"))[row]))
-            )
-        axes[row, 0].set_ylabel(str(request.option("accuracy_label", "OOD accuracy")))
+            name = request.shown(condition)
+            _panels.panel_title(ax, name if many or (down and column) else f"{name}: {DONE[row]}")
+            if not down or column == len(conditions) - 1:
+                label = (("epoch_label", "epoch"), ("alpha_label", "α (sd along the direction)"))[row]
+                ax.set_xlabel(str(request.option(*label)))
+            if down and not row:
+                ax.set_ylabel(accuracy)
+        if not down:
+            axes[row, 0].set_ylabel(f"{accuracy}, {DONE[row]}" if many else accuracy)
         axes[row, 0].yaxis.set_tick_params(labelleft=True)
     _finish(request, axes, (ablation, steering))
     _panels.legend(request, axes[0, -1], runs.handles())
     return fig
+
+
+def _grid(request: Request, n: int) -> tuple[Figure, Any, bool]:
+    """Return a figure with its panels [2, conditions], and whether conditions stand below each other.
+
+    They do where they would be too narrow side by side, as in a column of print.
+    """
+    width = float(request.option("width", max(7.0, min(3.9 * n, 16.0)) + 1.9))
+    if width / n >= LEAST_COLUMN:
+        fig = style.blank_figure(width, request.option("height", 6.9))
+        return fig, fig.subplots(2, n, squeeze=False, sharey="row", sharex="row"), False
+    fig = style.blank_figure(width, request.option("height", 1.25 * n + 1.8))
+    return fig, fig.subplots(n, 2, squeeze=False, sharey=True, sharex="col").T, True
 
 
 def _conditions(request: Request, frames: tuple[pd.DataFrame, pd.DataFrame]) -> list[Any]:
@@ -128,6 +150,7 @@ def _alone(ax: Axes, index: int, at: Floats, ends: Floats, colour: str) -> None:
     """Mark means [k] with low and high that no line joins: raw filled, ablated open, side by side."""
     figure = ax.get_figure()
     assert figure is not None
+    ax.margins(x=0.1)
     beside = ax.transData + ScaledTranslation((1 if index else -1) * 4 / 72, 0, figure.dpi_scale_trans)
     for x, mean, low, high in zip(at, *ends, strict=True):
         ax.plot([x, x], [low, high], color=colour, linewidth=1.6, linestyle=DASHED if index else "-", zorder=4,

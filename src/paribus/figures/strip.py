@@ -38,7 +38,10 @@ def draw(request: Request) -> Figure:
         if key is not None:
             _panels.panel_title(ax, request.panel(key))
         if (unit := request.one("unit")) is not None and len(rows):
-            ax.set_ylabel(request.shown(rows[unit].iloc[0], 60))
+            _panels.tall_label(ax, request.shown(rows[unit].iloc[0], 60))
+    if len(axes) > 1 and len({ax.get_subplotspec().colspan.start for ax in axes}) == 1:
+        for ax in axes[:-1]:  # one below the other: the categories stand under the last
+            ax.tick_params(axis="x", labelbottom=False)
     if request.one("unit") is None:
         axes[0].set_ylabel(request.label("ylabel", "y"))
     if request.option("xlabel"):
@@ -148,7 +151,7 @@ def _panel(
     for line in _panels.reference_lines(ax, request.option("hline"), "y"):
         handles[str(line.get_label())] = line
     ax.set_xlim(-0.5, len(categories) - 0.35)
-    _panels.categories(ax, [request.shown(v, 22) for v in categories], "x")
+    _panels.categories(ax, [request.shown(v, 26) for v in categories], "x")
     ax.grid(visible=False, axis="x")
     _panels.limits(request, ax)
 
