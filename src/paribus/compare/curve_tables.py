@@ -104,7 +104,8 @@ def curve_tables(
     table = _averaged(pd.DataFrame(units, columns=[*UNITS[:-1]]))
     # the same order of groups as in every other table, so that a group looks the same in all figures
     places = {quantity.text: place for place, (quantity, _) in enumerate(wanted)}
-    by_group = sorted(range(len(table)), key=lambda row: (places[table["curve"].iat[row]], table["group"].iat[row]))
+    keys = [(places[curve], group) for curve, group in zip(table["curve"], table["group"], strict=True)]
+    by_group = sorted(range(len(keys)), key=lambda row: keys[row])
     table = _panels_in_order(table.iloc[by_group].reset_index(drop=True), placed, facet_by)
     kinds = {quantity.text: kind for quantity, kind in wanted}
     return Curves(table, _groups(table, spec, rng), pd.concat(means, ignore_index=True), tuple(left_out), kinds, read)

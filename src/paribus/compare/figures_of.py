@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ def _by_group(experiment: Compare, confidence: float, note: str) -> Figure:
         "interval of the table `groups`."
     )
     looks = {"ylabel": "", "confidence": confidence, **_noted(note)}
-    title = f"{_named(experiment)} by {', '.join(experiment.group_by)}"
+    title = f"{_named(experiment)} by {_params(experiment.group_by)}"
     return Figure.of("strip", "units", "groups", name="metrics_by_group", **roles).titled(title, says, **looks)
 
 
@@ -118,10 +118,12 @@ def _curves(experiment: Compare, table: pd.DataFrame, confidence: float, note: s
         options["share_y"] = False
     elif experiment.facet_by:
         roles["panel"] = "panel"
+        if rest := [name for name in experiment.group_by if name not in experiment.facet_by]:
+            options["group_label"] = _params(rest)
         if len(experiment.facet_by) == 2:
             options["panel_columns"] = table["panel"].str.rpartition(" · ")[2].nunique()
     bands = f"Mean over units; bands: {100 * confidence:g} % at each level alone, not for the curve as a whole."
-    title = f"{_curves_named(experiment)} by {', '.join(experiment.group_by)}"
+    title = f"{_curves_named(experiment)} by {_params(experiment.group_by)}"
     return Figure.of("curve", "curves", name="curves", **roles).titled(title, bands, **options)
 
 
@@ -149,6 +151,10 @@ def _curves_named(experiment: Compare) -> str:
 def _levels(experiment: Compare) -> str:
     names = dict.fromkeys(text.partition(":")[2].partition("@")[0].replace("_", " ") for text in experiment.curves)
     return " / ".join(names)
+
+
+def _params(names: Sequence[str]) -> str:
+    return ", ".join(name.rpartition(".")[2] for name in names)
 
 
 def _noted(note: str) -> dict[str, str]:

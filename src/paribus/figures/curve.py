@@ -18,6 +18,7 @@ REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "group", "style", "panel", "null", "null_low", "null_high")
 OPTIONS = (
     "null_label", "hline", "vline", "logx", "logy", "labels", "markers", "share_y", "panel_columns", "max_groups",
+    "group_label",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def draw(request: Request) -> Figure:
         if index % across == 0:
             ax.set_ylabel(request.label("ylabel", "y"))
     if len(handles) > 1 or (len(handles) == 1 and not lines.alone):
-        _panels.legend(request, axes[across - 1], list(handles.values()))
+        _panels.legend(request, axes[across - 1], list(handles.values()), title=request.option("group_label"))
     for text in notes:
         _panels.note(fig, text)
     return fig

@@ -30,7 +30,8 @@ def draw(request: Request) -> Figure:
     _panels.capped(notes, len(sections), _panels.MAX_PANELS, "panels", "the first ones")
     sections = sections[: _panels.MAX_PANELS]
     categories = levels(request.frame, request.need("x"))[:20]
-    size = (max(2.6, 1.2 + 0.75 * len(categories)), 3.2)
+    # in a column of print many names stand upright and take the height of the panel
+    size = (max(2.6, 1.2 + 0.75 * len(categories)), 4.6 if request.narrow and len(categories) > 4 else 3.2)
     fig, axes = _panels.grid(request, len(sections), panel_size=size)
     handles: dict[str, Any] = {}
     for (key, rows), ax in zip(sections, axes, strict=True):
@@ -39,7 +40,7 @@ def draw(request: Request) -> Figure:
             _panels.panel_title(ax, request.panel(key))
         if (unit := request.one("unit")) is not None and len(rows):
             _panels.tall_label(ax, request.shown(rows[unit].iloc[0], 60))
-    if len(axes) > 1 and len({ax.get_subplotspec().colspan.start for ax in axes}) == 1:
+    if len({round(ax.get_position().x0, 6) for ax in axes}) == 1:
         for ax in axes[:-1]:  # one below the other: the categories stand under the last
             ax.tick_params(axis="x", labelbottom=False)
     if request.one("unit") is None:
