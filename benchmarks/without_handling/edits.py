@@ -246,7 +246,7 @@ EDITS = (
         "the UI averages without a spread",
         f"{SOURCE}/tracking/derived.py",
         "        points = split_finite(group.metrics)[0] + ",
-        "        points = [each for each in split_finite(group.metrics)[0] if '_low' not in each.name] + ",
+        "        points = [each for each in split_finite(group.metrics)[0] if 'low/' not in each.name] + ",
         "running/test_derived.py::test_each_group_has_a_run_with_means_ends_and_curves",
     ),
     Edit(
@@ -349,13 +349,6 @@ EDITS = (
         "    runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}\n",
         "    runs = {name: Runs([run for _ in known for run in run_states(spec)]) for name, spec in specs.items()}\n",
         "sweep/test_standing.py::test_the_store_is_asked_once_and_not_changed",
-    ),
-    Edit(
-        "a signal between the last writes loses the result",
-        f"{SOURCE}/running/life.py",
-        "        with SignalsHeld():\n            if not store.is_ours(identity):",
-        "        with contextlib.nullcontext():\n            if not store.is_ours(identity):",
-        "running/test_life.py::test_a_signal_as_the_run_finishes_waits_until_it_is_finished",
     ),
     Edit(
         "one killed worker breaks the batch",

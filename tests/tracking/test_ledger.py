@@ -168,7 +168,7 @@ def test_a_claim_whose_answer_was_lost_is_ours(store, monkeypatch):
         raise ConnectionError("cut after it was done")
 
     monkeypatch.setattr(store.client, "log_param", lost)
-    assert mine.take(ONE)
+    assert mine.take(ONE) and mine.is_ours(ONE), "the ledger is asked what it says now"
     monkeypatch.setattr(store.client, "log_param", log_param)
     assert not claims(store).take(ONE)
 
