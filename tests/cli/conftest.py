@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import subprocess
@@ -11,15 +10,24 @@ from pathlib import Path
 
 import pytest
 
-import paribus.cli.execute
-import paribus.cli.notebook  # before its parts are stood in for: what imports them late would keep the stand-ins
-import paribus.cli.verbs.spec
-import paribus.sweep.start  # noqa: F401
 from paribus.cli.main import main
 
 FAKES = Path(__file__).parent / "fakes"
-STAND_INS = {"running.run": "fake_run_job", "running.validate": "fake_validate", "sweep.end": "fake_sweep_end"}
 FAKE = ["experiment=fake", "tracking=off", "--config-dir", str(FAKES / "conf")]
+STARTED = """
+import sys
+from importlib import import_module
+from stand_ins import put
+
+def set_name(place, part):
+    module, _, name = place.rpartition(".")
+    setattr(import_module(module), name, part)
+
+put(sys.modules.__setitem__, set_name)
+from paribus.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""What ``start`` runs where everything has been imported already."""
 
 
 class Program:
@@ -47,15 +55,9 @@ class Program:
 @pytest.fixture
 def program(tmp_path, monkeypatch, capfd):
     monkeypatch.syspath_prepend(str(FAKES))
-    for name, stand_in in STAND_INS.items():
-        spec = importlib.util.spec_from_file_location(f"paribus.{name}", FAKES / f"{stand_in}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setitem(sys.modules, f"paribus.{name}", module)
-    monkeypatch.setattr("paribus.sweep.task.run_job", sys.modules["paribus.running.run"].run_job)
-    monkeypatch.setattr("paribus.cli.notebook.run_job", sys.modules["paribus.running.run"].run_job)
-    monkeypatch.setattr("paribus.cli.notebook.validate", sys.modules["paribus.running.validate"].validate)
-    monkeypatch.setattr("paribus.cli.execute.finish_sweep", sys.modules["paribus.sweep.end"].finish)
+    from stand_ins import put
+
+    put(lambda name, module: monkeypatch.setitem(sys.modules, name, module), monkeypatch.setattr)
     folder, log = tmp_path / "work", tmp_path / "log"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -71,23 +73,43 @@ def program(tmp_path, monkeypatch, capfd):
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Start ``python -m paribus`` with the stand-ins as a process of its own."""
-    started = []
+def environment(tmp_path):
+    """The environment of a process with the stand-ins, which begins in the folder ``work``."""
     (tmp_path / "work").mkdir(exist_ok=True)
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(FAKES), os.environ.get("PYTHONPATH")))),
+        "FAKE_LOG": str(tmp_path / "log"),
+        "OMP_NUM_THREADS": "1",
+    }
 
-    def begin(*words: str, fake: bool = True, **environment: str) -> subprocess.Popen:
-        variables = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(FAKES), os.environ.get("PYTHONPATH")))),
-            "FAKE_LOG": str(tmp_path / "log"),
-            "OMP_NUM_THREADS": "1",
-            **environment,
-        }
+
+@pytest.fixture
+def start(tmp_path, environment, prepared):
+    """Start ``paribus`` with the stand-ins as a process of its own, which has imported everything already."""
+    started = []
+
+    def begin(*words: str, **more: str):
+        command = [sys.executable, "-c", STARTED, *words, *FAKE]
+        started.append(prepared.start(command, cwd=tmp_path / "work", env=environment | more))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def start_anew(tmp_path, environment):
+    """Start ``python -m paribus`` with the stand-ins as a process of its own, which has to import what it needs."""
+    started = []
+
+    def begin(*words: str, fake: bool = True) -> subprocess.Popen:
         process = subprocess.Popen(
             [sys.executable, "-m", "paribus", *words, *(FAKE if fake else [])],
             cwd=tmp_path / "work",
-            env=variables,
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -105,8 +105,8 @@ def test_a_failure_policy_stops_a_sweep(program):
 
 
 @SHARED
-def test_workers_end_after_a_signal_to_the_parent(start, tmp_path, shared):
-    process = start(*shared, "experiment.do=sleep")
+def test_workers_end_after_a_signal_to_the_parent(start_anew, tmp_path, shared):
+    process = start_anew(*shared, "experiment.do=sleep")
     wait_for(lambda: len(lines(tmp_path, "start")) == 2, "two jobs")
     workers = [int(w[3]) for w in lines(tmp_path, "start")]
     process.send_signal(signal.SIGTERM)
@@ -150,8 +150,8 @@ def test_in_a_thread_nothing_is_installed():
     assert seen == [signal.getsignal(signal.SIGTERM)]
 
 
-def test_the_output_pipe_may_close_early(start):
-    process = start("list", "data", fake=False)
+def test_the_output_pipe_may_close_early(start_anew):
+    process = start_anew("list", "data", fake=False)
     head = subprocess.run(["head", "-n", "1"], stdin=process.stdout, capture_output=True, text=True, timeout=30)
     process.stdout.close()
     err = process.stderr.read()
