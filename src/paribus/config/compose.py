@@ -321,11 +321,10 @@ class Composer:
         return self._parse(f"++data.changes.{said}")
 
     def _compose(self, words: tuple[str, ...]) -> _Base:
-
         with refused(self, words):
             whole = self._loader.compose(words)
         choices = _own(whole.hydra.runtime.choices)
-        own = whole.copy()
+        own = hydra_parts.copied(whole)
         with open_dict(own):
             del own["hydra"]
         return _Base(own, Composed(own), whole, choices)

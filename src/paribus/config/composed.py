@@ -87,7 +87,7 @@ class Composed:
             for name in self._names
             if name in touched or texts[name] or name in every or not OmegaConf.is_config(self._config._get_node(name))
         ]
-        reached, rest = self._config.copy(), self._config.copy()
+        reached, rest = hydra_parts.copied(self._config), hydra_parts.copied(self._config)
         with open_dict(reached), open_dict(rest):
             for name in self._names:
                 del (rest if name in kept else reached)[name]
