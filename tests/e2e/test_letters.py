@@ -45,22 +45,38 @@ def place(tmp_path, minilm, migrated_database, plain_figures, monkeypatch):
 
 
 def results():
+    """Return the latest result of each type."""
     store = open_store(TrackingSpec(experiment="letters"), writing=False)
     found = {}
     for run in store.runs(limit=20):
         result = store.result(run.run_id)
-        found[result.experiment_type] = result
+        found.setdefault(result.experiment_type, result)
     return found
 
 
+LIKE_RANDOM = 0.8
+"""What a random direction leaves of any effect, at least.
+
+Of an effect along t, read by w, a random unit vector in d dimensions takes (w v)(v t) / (w t): 1 / d on average, with a
+standard deviation of about 1 / (d c), c being the cosine of w and t. In MiniLM's 384 dimensions four of them are below
+.2 for every c above .06, that is where the head reads the phrase at all.
+"""
+
+
+def left_of(found):
+    """Return what each eraser leaves of the swap's effect on the hospital that is only reported."""
+    ablation = found["subspace_ablation"].tables["ablation"].frame
+    return ablation[ablation["split"] == "ood"].set_index("method")["swap_remaining"]
+
+
 def check_the_shortcut_is_found(found, erasers):
-    """The phrase alone moves the margin, and erasing what tells the hospitals apart takes most of that away."""
+    """The phrase moves the margin to the label it was planted with; erasing hospitals takes more than chance away."""
     swap = found["domain_swap"].tables["signed_swap"].frame.set_index("split").loc["all"]
-    assert swap["p_adj"] < 0.01 and swap["in_sd_ci_low"] > 0.5
-    ablation = found["subspace_ablation"].tables["ablation"].frame.set_index(["method", "split"])
+    assert swap["p_adj"] < 0.01 and swap["in_sd_ci_low"] > 0
+    left = left_of(found)
+    assert left["random"] > LIKE_RANDOM
     for eraser in erasers:
-        assert ablation.loc[(eraser, "ood"), "swap_remaining"] < 0.5
-    assert ablation.loc[("random", "ood"), "swap_remaining"] > 0.8
+        assert left[eraser] < LIKE_RANDOM, eraser
 
 
 def test_a_phrase_of_the_house_is_found_and_erased(place, planted_letters):
@@ -77,7 +93,8 @@ def test_every_step_of_the_study_runs_on_texts(place, planted_letters):
     planted_letters.letters().to_csv("letters.csv", index=False)
     assert main([*STUDY, *place, "training.n_checkpoints=1"]) == 0
     found = results()
-    check_the_shortcut_is_found(found, ["leace", "probe", "inlp"])
+    erasers = ["leace", "mean_difference", "probe", "inlp"]
+    check_the_shortcut_is_found(found, erasers)
     probes = found["probe_trajectory"].tables["probes"].frame
     assert len(probes["layer"].unique()) == 6
     assert probes[probes["target"] == "domain"]["balanced_accuracy"].min() > 0.95
@@ -87,3 +104,23 @@ def test_every_step_of_the_study_runs_on_texts(place, planted_letters):
     assert steering["slope_ci_low"] > 0 and steering["slope_null_percentile"] == 100
     pruned = found["neuron_ablation"].tables["k_sweep"].frame
     assert set(pruned["ranking"]) >= {"shortcut", "label"}
+
+
+@pytest.mark.soak
+def test_erasers_of_hospitals_that_were_drawn_by_lot_leave_more_of_the_phrase(place, planted_letters):
+    """The null of an eraser: itself, fitted to hospitals that the training patients were given at random."""
+    frame = planted_letters.letters()
+    trained = frame["hospital"].isin(["north", "south"])
+    of = frame[trained].groupby("patient")["hospital"].first()
+    steps = ["probe", "neurons", "steering", "swap"]
+    less = [*(f"experiment.steps.{name}=null" for name in steps), "stats.n_null=20", "training.n_checkpoints=1"]
+    erasers = ["leace", "mean_difference", "probe", "inlp"]
+    asked = [*less, f"experiment.steps.ablation.methods=[{','.join(erasers)}]"]
+    left = []
+    for draw in range(4):  # the first one is the truth
+        lot = of if not draw else of.sample(frac=1, random_state=draw).set_axis(of.index)
+        frame.assign(hospital=frame["patient"].map(lot).fillna(frame["hospital"])).to_csv("letters.csv", index=False)
+        assert main([*STUDY, *place, *asked]) == 0
+        left.append(left_of(results()))
+    for eraser in erasers:
+        assert left[0][eraser] < min(drawn[eraser] for drawn in left[1:]), eraser

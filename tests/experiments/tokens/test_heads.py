@@ -65,17 +65,25 @@ def test_the_relevant_heads_and_no_others_are_found_by_all_ablations_together(da
     assert quiet["remark"].tolist() == ["constant here"]
 
 
-def test_effects_equal_a_loop_with_a_hook(data):
+@pytest.mark.parametrize("ablation", ["zero", "mean"])
+def test_effects_equal_a_loop_with_a_hook(data, ablation):
     setup = setup_of(data)
-    _, recorder = performed(HeadAblation(ablations=["zero"], ks=[]), setup)
+    _, recorder = performed(HeadAblation(ablations=[ablation], ks=[]), setup)
     frame = recorder.tables["heads"].frame.set_index("level")
     network, rows = setup.network, setup.contexts.splits["test"]
-    size = network.layers[0]["attn"].size
+    size, seen = network.layers[0]["attn"].size, {}
+    for layer in range(2):
+        out = network.layers[layer]["attn"].out
+        handle = out.register_forward_pre_hook(lambda _, inputs, layer=layer: seen.update({layer: inputs[0]}))
+        with torch.no_grad():
+            network(data.ids[setup.contexts.splits["train"]])
+        handle.remove()
 
     def loss(layer=None, head=None):
         def edit(_, inputs):
-            value = inputs[0].clone()
-            value[:, :, head * size : (head + 1) * size] = 0
+            value, own = inputs[0].clone(), slice(head * size, (head + 1) * size)
+            # the first token may be an attention sink: it is left out of means over positions
+            value[:, :, own] = 0 if ablation == "zero" else seen[layer][:, 1:, own].mean((0, 1))
             return (value,)
 
         handles = [] if layer is None else [network.layers[layer]["attn"].out.register_forward_pre_hook(edit)]
