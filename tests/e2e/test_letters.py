@@ -104,23 +104,3 @@ def test_every_step_of_the_study_runs_on_texts(place, planted_letters):
     assert steering["slope_ci_low"] > 0 and steering["slope_null_percentile"] == 100
     pruned = found["neuron_ablation"].tables["k_sweep"].frame
     assert set(pruned["ranking"]) >= {"shortcut", "label"}
-
-
-@pytest.mark.soak
-def test_erasers_of_hospitals_that_were_drawn_by_lot_leave_more_of_the_phrase(place, planted_letters):
-    """The null of an eraser: itself, fitted to hospitals that the training patients were given at random."""
-    frame = planted_letters.letters()
-    trained = frame["hospital"].isin(["north", "south"])
-    of = frame[trained].groupby("patient")["hospital"].first()
-    steps = ["probe", "neurons", "steering", "swap"]
-    less = [*(f"experiment.steps.{name}=null" for name in steps), "stats.n_null=20", "training.n_checkpoints=1"]
-    erasers = ["leace", "mean_difference", "probe", "inlp"]
-    asked = [*less, f"experiment.steps.ablation.methods=[{','.join(erasers)}]"]
-    left = []
-    for draw in range(4):  # the first one is the truth
-        lot = of if not draw else of.sample(frac=1, random_state=draw).set_axis(of.index)
-        frame.assign(hospital=frame["patient"].map(lot).fillna(frame["hospital"])).to_csv("letters.csv", index=False)
-        assert main([*STUDY, *place, *asked]) == 0
-        left.append(left_of(results()))
-    for eraser in erasers:
-        assert left[0][eraser] < min(drawn[eraser] for drawn in left[1:]), eraser

@@ -130,6 +130,22 @@ def test_sets_of_the_null_have_as_many_heads_in_each_layer(data):
     assert drawn[1].shape == (0, 2), "the layer has one other head, not two"
 
 
+def test_a_resampled_head_has_the_value_of_a_context_that_is_not_reported(data):
+    from paribus.factors._heads import layered
+    from paribus.measure import Executor
+
+    executor = Executor(induction.Repeats(N, 2 * LENGTH + 1), TokenSubject(data))
+    sites = [f"layers.{layer}.attn.out.input" for layer in range(2)]
+    heads = layered(sites, executor, "resample", np.random.default_rng(0)).fit(executor, data.splits["train"])
+    rows = data.splits["test"]
+    before, given = (executor.values(sites[1], some) for some in (rows, data.splits["train"]))
+    after = heads.remove(np.arange(6) == 5, rows).edits[1].forward(before)
+    own = slice(2 * heads.size, 3 * heads.size)
+    assert after[:, : own.start].equal(before[:, : own.start]) and not after[:, own].equal(before[:, own])
+    donors = [[row for row, one in enumerate(given[:, own]) if value.equal(one)] for value in after[:, own]]
+    assert all(donors) and len({row for found in donors for row in found}) > 2, "of several, each as it was"
+
+
 def test_an_unmatched_set_hits_a_critical_head_by_chance_and_stands_beside_the_matched_ones(data):
     _, recorder = performed(HeadAblation(ablations=["zero"], ks=[1], unmatched=True), setup_of(data))
     (row,) = recorder.tables["k_sweep"].frame.to_dict("records")

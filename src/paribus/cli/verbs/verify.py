@@ -13,7 +13,7 @@ from paribus.errors import ConfigError, ParibusError, nearest
 
 SUMMARY = "reproduces published numbers, and says which are reproduced"
 USAGE = """
-paribus verify [NAME|FILE ...] [--files FOLDER ...] [OVERRIDE ...]
+paribus verify [NAME|FILE ...] [--files FOLDER]... [OVERRIDE ...]
 
 NAME is one of the sets of numbers that ship with Paribus, FILE one of your own (YAML: name, source, files, request,
 numbers); all that ship by default. The weights they are about are looked for in the folders (by default here); a set
