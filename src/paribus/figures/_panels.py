@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -192,6 +192,13 @@ def band(
 def null_look(colour: str = style.NULL) -> dict[str, Any]:
     """Return how a null is filled: grey and hatched, as nothing else is."""
     return {"facecolor": (colour, 0.28), "edgecolor": (colour, 0.85), "hatch": style.NULL_HATCH, "linewidth": 0}
+
+
+def unstick(bars: Iterable[Patch]) -> None:
+    """Let an axis leave room beyond these bars: one that ends at its edge looks cut off."""
+    for bar in bars:
+        bar.sticky_edges.x.clear()
+        bar.sticky_edges.y.clear()
 
 
 def null_band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colour: str = style.NULL) -> None:

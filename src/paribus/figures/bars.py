@@ -130,7 +130,8 @@ class _Bars:
         there = np.isfinite(low) & np.isfinite(high)
         look: dict[str, Any] = {**_panels.null_look(), "zorder": 3}
         if self.lying:
-            self.ax.barh(places[there], (high - low)[there], half, left=low[there], **look)
+            made = self.ax.barh(places[there], (high - low)[there], half, left=low[there], **look)
         else:
-            self.ax.bar(places[there], (high - low)[there], half, bottom=low[there], **look)
+            made = self.ax.bar(places[there], (high - low)[there], half, bottom=low[there], **look)
+        _panels.unstick(made)
         return bool(there.any())

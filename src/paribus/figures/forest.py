@@ -125,7 +125,7 @@ def _null(ax: Axes, place: float, ends: dict[str, Any], index: int, thickness: f
     drawn = _both(low, high, index)
     if drawn:
         width = max(high[index] - low[index], 1e-12)
-        ax.barh(place, width, thickness, left=low[index], zorder=1.6, **_panels.null_look())
+        _panels.unstick(ax.barh(place, width, thickness, left=low[index], zorder=1.6, **_panels.null_look()))
     if middle is not None and np.isfinite(middle[index]):
         ax.vlines(
             middle[index], place - thickness / 2, place + thickness / 2, color=style.QUIET, linewidth=1.0, zorder=1.7

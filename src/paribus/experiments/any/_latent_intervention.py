@@ -491,7 +491,9 @@ def _draw_doses(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     group = {"group": "latent"} if several else by_epoch(frame, "group")
     drawn = Figure.of("dose_response", "doses", x="dose", y="mean_delta", **BANDS, **group)
     caption = f"Against the latent as it is. 95 % intervals over clusters. Grey: 2.5 to 97.5 % of {LIKE}, set alike."
-    looks = {"xlabel": "set to, in its largest activation", "ylabel": f"change of {kind}", "hline": 0}
+    looks: dict[str, Any] = {"xlabel": "set to, in its largest activation", "ylabel": f"change of {kind}", "hline": 0}
+    if several:
+        looks["names"] = {str(latent): f"latent {latent}" for latent in last["latent"].unique()}
     recorder.figure(drawn.titled("Dose-response of a latent", caption, null_label="like latents", **looks))
     for latent, rows in last.groupby("latent"):
         name = f"effect_latent_{latent}" if several else "effect"
