@@ -141,6 +141,11 @@ def to_choose_on(setup: BuildSetup) -> Bools:
     return choosing
 
 
+def n_reported(experiment: InteractionExperiment, setup: BuildSetup) -> int:
+    """Return how many contexts are reported: all where candidates are named, else those they are not chosen on."""
+    return len(setup.contexts) if experiment.candidates is not None else int((~to_choose_on(setup)).sum())
+
+
 def choose(
     setup: BuildSetup, experiment: InteractionExperiment, recorder: Recorder | None, *, without: Sequence[Family] = ()
 ) -> Choice:

@@ -35,6 +35,10 @@ class InteractionExperiment(WithEffectVector, BuildExperiment):
         n = self.n_candidates if self.candidates is None else len(self.candidates)
         return n * (n - 1) // 2
 
+    def most_contexts(self, setup: BuildSetup) -> int:
+        """Return how many contexts are reported: those that candidates are chosen on are not."""
+        return int(self.work_module().n_reported(self, setup))
+
     def validate(self, setup: BuildSetup) -> None:
         """Look up what is named before anything is run.
 

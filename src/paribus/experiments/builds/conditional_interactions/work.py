@@ -10,6 +10,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _interaction_tables as tables
 from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
+from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, RESOLUTION, TESTED_COLUMNS, base_numbers, row_means
 from paribus.experiments.builds._interaction_sums import InteractionSums, add_up
 from paribus.experiments.builds._interaction_tables import tested_rows

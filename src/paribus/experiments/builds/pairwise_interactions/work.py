@@ -13,6 +13,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _interaction_tables as tables
 from paribus.experiments.builds import _interactions as measuring
 from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
+from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
 from paribus.experiments.builds._effects import base_numbers, row_means
 from paribus.experiments.builds._interaction_sums import add_up, kept
 from paribus.experiments.builds._interactions import Measuring
