@@ -23,7 +23,7 @@ curve                    x* y*(several) low high (as many as y) group  null_labe
                          style(second grouping: line style) panel      mapping of label to value), logx, logy
                          null null_low null_high                       (true/false/"auto"), labels (names of several
                                                                        y), markers (true/false/"auto"), share_y,
-                                                                       panel_columns, max_groups
+                                                                       panel_columns, max_groups, group_label
 heatmap                  x* y* value*(several: one panel each) panel   diverging (true/false, or a list per value),
                          mark(true: a star in the cell) outline(true:  center, vmin, vmax, value_label (or list),
                          a frame around the cell) n                    annotate (true/false/"auto"), format,
