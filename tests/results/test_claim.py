@@ -174,3 +174,50 @@ def test_a_claim_is_kept_with_its_time_and_is_no_part_of_the_identity(tmp_path, 
     assert "set stats.confidence=0.99" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="smallest"):
         paribus.run([*RUN, "claim.direction=none", "claim.smallest=0"])
+
+
+@pytest.mark.soak
+def test_a_claim_about_a_comparison_is_declared_before_answered_and_shown(tmp_path, monkeypatch, capsys):
+    """From the runs to the ledger: claimed before it is compared, answered by the interval of the declared family."""
+    import paribus
+    from paribus.cli.main import main
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.store import open_store
+
+    monkeypatch.chdir(tmp_path)
+    seeds, strengths = range(6), ("0.5", "0.9")
+    for seed in seeds:
+        for confounding in strengths:
+            paribus.run([*RUN[:-3], f"data.confounding={confounding}", f"seed={seed}", "parent_hypothesis=h002"])
+    compare = [
+        "experiment=compare", "experiment.experiment_type=family_1d_sweep", "experiment.metrics=[slope_per_ap]",
+        "experiment.group_by=[data.confounding]", "experiment.reference='0.5'", "figures.formats=[png]",
+        "parent_hypothesis=h002",
+    ]  # fmt: skip
+    claim = ["claim.endpoint=slope_per_ap", "claim.direction=none", "claim.smallest=0.05"]
+    found, late = paribus.run([*compare, *claim]), paribus.run([*compare, *claim[:1], "claim.direction=above"])
+    tests = found.tables["tests"].frame
+    row = tests[tests["endpoint"] == "slope_per_ap"].iloc[0]
+    kept = found.aggregates.custom["claim"]
+    assert (kept["low"], kept["high"]) == (row["ci_adj_low"], row["ci_adj_high"]) and kept["value"] == row["difference"]
+    inside = row["ci_adj_low"] > -0.05 and row["ci_adj_high"] < 0.05
+    assert kept["verdict"] == (SUPPORTED if inside else UNDECIDED)
+    store = open_store(TrackingSpec(kind="local", folder="."), writing=False)
+    one, other = (store.get(each.run_id) for each in (found, late))
+    assert one.identity == other.identity and one.tags["claim_answer"] == kept["verdict"]
+    assert one.tags["claim_declared_before"] == "true" and other.tags["claim_declared_before"] == "false"
+    capsys.readouterr()
+    assert main(["runs", "--hypothesis", "h002"]) == 0
+    said = capsys.readouterr().out
+    assert "hypothesis h002, 14 runs" in said
+    (line,) = [line for line in said.splitlines() if line.startswith(found.run_id[:8])]
+    assert "slope_per_ap lies within ±0.05 (alpha 0.05)" in line and f"before    {kept['verdict']}" in line
+    assert main(["gallery", "site"]) == 0
+    overview = (tmp_path / "site" / "index.html").read_text()
+    card = overview[overview.index(f'runs/{found.run_id}.html">', overview.index('class="runs"')) :].partition("</li>")[
+        0
+    ]
+    assert f'<span class="verdict">{kept["verdict"]}</span>' in card and "slope per ap: 0.9 − 0.5" in card
+    assert "not established after adjustment" not in card or "CI" in card, "its sentence tells the interval"
+    page = (tmp_path / "site" / "runs" / f"{found.run_id}.html").read_text()
+    assert "Claim: slope_per_ap lies within ±0.05 (alpha 0.05)." in page

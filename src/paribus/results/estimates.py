@@ -13,8 +13,12 @@ from paribus.results.found import Found
 
 ENDS = (("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_high"), ("_low", "_high"))
 """How the ends of an interval may be called after its number."""
+ROUNDING = 1e-12
+"""An end that is smaller than this share of the other one is what rounding leaves of 0."""
 MOST = 6
 """Numbers that are shown first; all are in the tables."""
+TESTED = ("p_adj", "ci_adj_low", "ci_adj_high")
+"""Columns of a tested difference: its adjusted p, and the interval at the level that this is judged at."""
 _SPLITS = {"ood": "OOD", "id_val": "in-distribution", "val": "validation-domain", "id": "in-distribution"}
 _SHARE = "share"
 _KNOWN: tuple[tuple[str, str, str], ...] = (
@@ -101,7 +105,11 @@ class Estimate:
     @property
     def interval(self) -> str:
         """Its interval; empty where there is none."""
-        return f"[{_bare(self.low, self.unit)}, {_bare(self.high, self.unit)}]" if self.has_interval else ""
+        if not self.has_interval:
+            return ""
+        size = max(abs(self.low), abs(self.high))
+        low, high = (0.0 if abs(end) < ROUNDING * size else end for end in (self.low, self.high))
+        return f"[{_bare(low, self.unit)}, {_bare(high, self.unit)}]"
 
 
 def estimates(result: Found, most: int = MOST) -> list[Estimate]:
@@ -119,6 +127,9 @@ def estimates(result: Found, most: int = MOST) -> list[Estimate]:
         >>> [(each.label, each.text, each.interval) for each in estimates(Result(*head, metrics=metrics))]
         [('change of OOD accuracy', '−2 %', '[−17, 12]'), ('rows established', '3', '')]
     """
+    compared = _differences(getattr(result, "tables", {}))
+    if compared:
+        return compared[:most]
     aggregates = result.aggregates
     plain = {"mean_delta": getattr(aggregates, "mean_delta", None), **aggregates.custom, **result.metrics}
     known = {name: float(value) for name, value in plain.items() if _is_number(value)}
@@ -130,6 +141,25 @@ def estimates(result: Found, most: int = MOST) -> list[Estimate]:
     if not found:
         found = [estimate_of(name, known) for name in known if not _is_end(name, known) and _named(name)]
     return sorted(found, key=lambda each: not each.has_interval)[:most]
+
+
+def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
+    """Return the differences that a comparison tested, with the interval of their family, the smallest p first."""
+    if "tests" not in tables:
+        return []
+    frame = tables["tests"].frame
+    group = next((name for name in ("training", "group", "arm") if name in frame), None)
+    if group is None or not {"endpoint", "reference", "difference", *TESTED} <= set(frame.columns):
+        return []
+    found = []
+    for row in frame.sort_values("p_adj", kind="stable").to_dict("records"):
+        value, low, high = (float(row[name]) for name in ("difference", *TESTED[1:]))
+        if math.isfinite(value):
+            what = str(row.get("label") or row["endpoint"]).replace("_", " ")
+            label = f"{what}: {row[group]} − {row['reference']}"
+            unit = str(row.get("unit") or "")
+            found.append(Estimate(str(row["endpoint"]), label, value, low, high, _SHARE if unit == _SHARE else unit))
+    return found
 
 
 def estimate_of(name: str, known: Mapping[str, float]) -> Estimate:

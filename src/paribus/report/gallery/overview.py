@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 
@@ -21,6 +23,7 @@ NUMBERS = 3
 """Headline numbers on a card."""
 THUMBNAIL = 520
 """Width of a thumbnail, pixels: sharp at twice the density of a card."""
+_INTERVAL = re.compile(r"\[[^\[\]]*\d, [^\[\]]*\d[^\[\]]*\]|CI \S+ to ")
 _FIRST = ("experiment", "study", "training", "feature", "evidence", "status")
 
 
@@ -97,8 +100,8 @@ def _card(entry: Entry) -> str:
     status = "" if entry.status == "FINISHED" else f'<span class="status">{escape(entry.status.lower())}</span> '
     answered = f'<span class="verdict">{escape(entry.verdict)}</span>: {escape(entry.claim)}'
     verdict = f"<p>{answered}</p>" if entry.claim else ""
-    first = _said(entry)[:1]
-    found = f"<p>{escape(_cut(first[0]))}</p>" if first else ""
+    lead = _lead(entry)
+    found = f"<p>{escape(_cut(lead))}</p>" if lead else ""
     return (
         f'<li class="run" data-tags="{escape(json.dumps(tags, sort_keys=True))}" data-text="{escape(text)}">'
         f'<div class="picture">{thumbnail(entry)}</div><div class="text">'
@@ -121,6 +124,18 @@ def _said(entry: Entry) -> list[str]:
         return []
     said = entry.result.aggregates.custom.get(SUMMARY, ())
     return [said] if isinstance(said, str) else [str(line) for line in said]
+
+
+def _lead(entry: Entry) -> str:
+    """Return the sentence that stands for a run: the first; of a comparison the first difference told with its interval.
+
+    The answer to a claim stands beside it anyway.
+    """
+    said = [line for line in _said(entry) if not (entry.claim and line.startswith("Claim: "))]
+    if entry.result is not None and entry.result.subject == COMPARISON:
+        told = [line for line in said if _INTERVAL.search(line)]
+        said = [*(line for line in told if " against " in line), *told, *said]
+    return said[0] if said else ""
 
 
 def _cut(text: str, most: int = 180) -> str:
@@ -174,7 +189,7 @@ def _comparisons(entries: Sequence[Entry]) -> str:
         return ""
     items = "".join(
         f'<li><a href="{escape(entry.page)}">{escape(entry.title)}</a>, {len(entry.sources)} runs'
-        f"{''.join(f'. {escape(line)}' for line in _said(entry)[:1])}</li>"
+        f"{'. ' + escape(_lead(entry)) if _lead(entry) else ''}</li>"
         for entry in made
     )
     return f'<h2 id="comparisons">Comparisons</h2><ul class="related">{items}</ul>'
@@ -186,14 +201,15 @@ def _features(entries: Sequence[Entry]) -> str:
         return ""
     items = "".join(f"<li><b>{escape(feature)}</b>: {_named(runs)}</li>" for feature, runs in known.items())
     opened = " open" if len(known) <= 6 else ""
+    many = "1 feature" if len(known) == 1 else f"{len(known)} features"
     return (
-        f'<h2 id="features">Features</h2><details{opened}><summary>{len(known)} features</summary>'
+        f'<h2 id="features">Features</h2><details{opened}><summary>{many}</summary>'
         f'<ul class="related">{items}</ul></details>'
     )
 
 
 def _named(runs: Sequence[Entry]) -> str:
-    """Return links to runs, each by its experiment type."""
-    return ", ".join(
-        f'<a href="{escape(one.page)}">{escape(one.tags.get("experiment") or one.title)}</a>' for one in runs
-    )
+    """Return links to runs, each by its experiment type; by its name where several are of one type."""
+    types = Counter(one.tags.get("experiment") for one in runs)
+    called = [(kind if (kind := one.tags.get("experiment")) and types[kind] == 1 else one.title) for one in runs]
+    return ", ".join(f'<a href="{escape(one.page)}">{escape(name)}</a>' for one, name in zip(runs, called, strict=True))
