@@ -127,7 +127,7 @@ def _said(entry: Entry) -> list[str]:
 
 
 def _lead(entry: Entry) -> str:
-    """Return the sentence that stands for a run: the first; of a comparison the first difference told with its interval.
+    """Return the sentence that stands for a run: the first; of a comparison the first difference with its interval.
 
     The answer to a claim stands beside it anyway.
     """
