@@ -1,8 +1,16 @@
 """A sweep as people write it with Hydra and MLflow alone: ``python -m benchmarks.plain -m experiment=... seed=0,1``.
 
 It composes the same configuration, computes the same numbers by the same functions, and writes the same files, params
-and metrics into MLflow's own default store, with the fluent API. Nothing else of what Paribus does is here: no check
-beforehand, no identity, no claim, no provenance, no tags, no log of a job of its own.
+and metrics into MLflow's own default store. It is written as one writes such a script who knows both: ``hydra.main``
+with its basic launcher and sweeper, one process for all jobs; ``mlflow.start_run``, all params by one ``log_params``,
+headline numbers by one ``log_metrics``, curves by one ``log_metrics`` for each step, all files by one
+``log_artifacts``. Tables are written as parquet and as JSON by the functions of Paribus, because the files must be the
+same (``mlflow.log_table`` would read a table back and set a tag, which costs more); a figure is drawn by the same
+function and written by matplotlib's ``savefig``, once, since the page shows the same picture (``mlflow.log_figure``
+would draw it a second time).
+
+Nothing else of what Paribus does is here: no check beforehand, no identity, no claim, no look for a finished run, no
+provenance, no tags, no data set, no copy of the files in two steps, no log of a job of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from paribus import results
 from paribus.config.locate import conf_dir
+from paribus.config.settings import NOT_SAID
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.builds.setup import build_setup
 from paribus.figures.about import about
@@ -33,8 +42,8 @@ from paribus.tracking.metrics import curve_points
 from paribus.tracking.params import flatten, to_text
 
 STUDY = "plain"
-OF_THE_SWEEP, UNUSED = ("sweep", "workers"), ("training",)
-"""What a run of Paribus does not keep either: how its sweep is run, and a group that this experiment does not use."""
+OF_THE_SWEEP, UNUSED = ("sweep", "workers", *NOT_SAID), ("training",)
+"""What a run of Paribus does not keep either: how its sweep is run, what is not asked, a group not used."""
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
@@ -63,19 +72,20 @@ def main(config: DictConfig) -> None:
         found = perform(nodes["experiment"], setup, recorder, feature=setup.feature_name, model="planted")
         found = replace(found, provenance={"data_name": chosen["data"]})
         stated = {name: value for name, value in tree.items() if name not in OF_THE_SWEEP}
-        write(found, stated | dict.fromkeys(UNUSED), folder)
+        kept = folder / "kept"
+        write(found, stated | dict.fromkeys(UNUSED), kept)
         mlflow.log_metrics({name: value for name, value in headline(found).items() if math.isfinite(value)})
-        for curve in found.curves:
-            for point in curve_points(curve):
-                mlflow.log_metric(point.name, point.value, step=point.step)
-        for file in sorted(path for path in folder.rglob("*") if path.is_file() and ".hydra" not in path.parts):
-            if file.suffix != ".log":
-                place = file.relative_to(folder).parent.as_posix()
-                mlflow.log_artifact(str(file), None if place == "." else place)
+        steps: dict[int, dict[str, float]] = {}
+        for point in (point for curve in found.curves for point in curve_points(curve)):
+            steps.setdefault(point.step, {})[point.name] = point.value
+        for step, values in steps.items():
+            mlflow.log_metrics(values, step=step)
+        mlflow.log_artifacts(str(kept))
 
 
 def write(found: results.Result, tree: dict[str, Any], folder: Path) -> None:
     """Write the files of a run: its configuration, its tables, its figures, a page, and all of it as JSON."""
+    folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))
     frames = {name: table.frame for name, table in found.tables.items()}
     for name, table in found.tables.items():

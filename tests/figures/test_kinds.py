@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 import paribus.figures
 from paribus.figures.draw import draw, kinds
 from paribus.figures.save import pdf_bytes, png_bytes
-from paribus.figures.style import styled
+from paribus.figures.style import DPI, styled
 from paribus.results.schema import Figure
 
 N = 6
@@ -232,6 +233,18 @@ def test_writing_twice_gives_the_same_bytes():
     assert png_bytes(first) == png_bytes(second)
     assert pdf_bytes(first) == pdf_bytes(second)
     assert png_bytes(first)[:8] == b"\x89PNG\r\n\x1a\n" and pdf_bytes(first)[:5] == b"%PDF-"
+
+
+@pytest.mark.parametrize("kind", ["heatmap", "dose_response", "strip"])
+def test_a_png_is_what_savefig_writes_and_leaves_the_figure_as_it_was(kind):
+    one, two = (draw(figure(kind), {"t": TABLE}) for _ in range(2))
+    engine, dpi = one.get_layout_engine(), one.get_dpi()
+    written = io.BytesIO()
+    with styled():
+        FigureCanvasAgg(two)
+        two.savefig(written, format="png", dpi=DPI, metadata={"Software": None})
+    assert png_bytes(one) == written.getvalue()
+    assert one.get_layout_engine() is engine and one.get_dpi() == dpi
 
 
 def test_an_observed_value_stands_beside_its_null_in_a_histogram():

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import yaml
+from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import HydraContext
 from omegaconf import OmegaConf, open_dict
 
-from paribus.config import catalogue
+from paribus.config import _compatibility, catalogue
 from paribus.config._compatibility import Loader
 from paribus.config.locate import conf_dir
 from paribus.sweep.batch import Batch
-from paribus.sweep.loader import JOB, NUMBER, NumberedLoader, SweepLoader, own_folder
+from paribus.sweep.loader import JOB, NUMBER, NumberedLoader, SweepLoader, own_folder, run_one
 from paribus.sweep.processors import VISIBLE
 from paribus.sweep.sweeper import _gpus
 
@@ -55,6 +60,33 @@ def same(loaders, words, hydra=("+hydra.job.env_set.X=y",)):
 def test_equal_to_hydra(loaders, words):
     same(loaders, words)
     same(loaders, words)  # from what was composed before
+
+
+@pytest.mark.parametrize("libyaml", [True, False])
+def test_a_job_is_run_as_hydra_runs_it(loaders, tmp_path, monkeypatch, libyaml):
+    """The task gets the same, sees the same of Hydra, and the same three files lie beside it."""
+    given, fast = loaders
+    words = [*PLAIN, "seed=3", "+tracking.tags.who='é: 1e5, \"yes\"'"]
+    monkeypatch.setattr(yaml, "__with_libyaml__", libyaml)
+    _compatibility._dumper.cache_clear()
+    seen = []
+
+    def task(config):
+        hydra = HydraConfig.get()
+        kept = OmegaConf.to_container(HydraConfig.instance().cfg, resolve=False)
+        seen.append((config, "hydra" in config, kept, hydra.job.num, OmegaConf.is_readonly(hydra)))
+
+    left = []
+    for quick in (_compatibility.quick_jobs, lambda copied: nullcontext()):
+        monkeypatch.setattr(_compatibility, "quick_jobs", quick)
+        config = master(given, (f"hydra.sweep.dir={tmp_path}/sweep",))
+        context = HydraContext(config_loader=fast, callbacks=Callbacks(config))
+        folder = run_one(context, config, task, 4, words)
+        left.append({path.name: path.read_text() for path in (folder / ".hydra").iterdir()})
+        shutil.rmtree(folder)
+    assert seen[0] == seen[1] and seen[0][1] is False and seen[0][3:] == (4, True)
+    assert left[0] == left[1] and set(left[0]) == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+    _compatibility._dumper.cache_clear()
 
 
 def test_equal_to_hydra_with_its_own_settings(loaders):

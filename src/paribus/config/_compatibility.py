@@ -8,12 +8,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, partialmethod
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import hydra
 import hydra.core.utils
+import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
@@ -22,6 +24,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf._utils import get_omega_conf_dumper
 
 from paribus.config import installed
 from paribus.errors import ConfigError
@@ -142,14 +146,54 @@ def hydra_node(config: DictConfig) -> Iterator[None]:
 
 
 @contextmanager
-def copied_by(copied: Callable[[Any], Any]) -> Iterator[None]:
-    """Let Hydra's job runner copy configurations by ``copied``: ``copy.deepcopy`` takes a tenth of a short job."""
+def quick_jobs(copied: Callable[[Any], Any]) -> Iterator[None]:
+    """Let Hydra's job runner do the same in a third of the time, which is a tenth of a short job.
+
+    It copies configurations by ``copy.deepcopy``, those for ``HydraConfig`` node by node, and writes three YAML files
+    by a writer that is slower than libyaml's.
+
+    Args:
+        copied: Returns a deep copy of a configuration.
+    """
     runner: Any = hydra.core.utils
-    before, runner.copy = runner.copy, SimpleNamespace(deepcopy=copied)
+    before = runner.copy, runner._save_config, HydraConfig.set_config
+    runner.copy, runner._save_config = SimpleNamespace(deepcopy=copied), _save
+    HydraConfig.set_config = partialmethod(_set_config, copied)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        runner.copy = before
+        runner.copy, runner._save_config, HydraConfig.set_config = before  # type: ignore[method-assign]
+
+
+def _set_config(self: Any, copied: Callable[[Any], Any], config: DictConfig) -> None:
+    """Do what ``HydraConfig.set_config`` does: hold a copy of the ``hydra`` node alone, inside of ``config``."""
+    OmegaConf.set_readonly(config.hydra, True)
+    holder = OmegaConf.create({}, flags={"no_deepcopy_set_nodes": True})
+    holder["hydra"] = copied(config)._get_node("hydra")
+    holder._set_flag("no_deepcopy_set_nodes", None)
+    holder.hydra._set_parent(config)
+    self.cfg = holder
+
+
+def _save(config: Any, name: str, folder: Path) -> None:
+    """Write a configuration as Hydra writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(to_yaml(config), encoding="utf-8")
+
+
+def to_yaml(config: Any) -> str:
+    """Return what ``OmegaConf.to_yaml`` returns, by libyaml where it is installed."""
+    container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    return str(yaml.dump(container, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_dumper()))
+
+
+@cache
+def _dumper() -> Any:
+    """Return OmegaConf's own dumper, over libyaml's writer."""
+    theirs: Any = get_omega_conf_dumper()
+    if not yaml.__with_libyaml__:
+        return theirs
+    return type("Dumper", (yaml.CDumper,), {"yaml_representers": dict(theirs.yaml_representers)})
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
@@ -17,12 +19,31 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # writing a PDF says a
 
 
 def png_bytes(fig: Figure) -> bytes:
-    """Return ``fig`` as a PNG at 180 dpi, without a date or a version in it."""
-    with style.styled():
-        FigureCanvasAgg(fig)
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="png", dpi=style.DPI, metadata={"Software": None})
+    """Return ``fig`` as a PNG at 180 dpi, without a date or a version in it.
+
+    The bytes are those of ``fig.savefig``, which draws everything twice, the first time only to lay it out.
+    """
+    buffer = io.BytesIO()
+    with style.styled(), _ready(fig, style.DPI):
+        FigureCanvasAgg(fig).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _ready(fig: Figure, dpi: int) -> Iterator[None]:
+    """Lay a figure out once, and let it be drawn as ``savefig`` draws it; afterwards it is as it was."""
+    engine, before = fig.get_layout_engine(), {"dpi": fig.get_dpi(), "facecolor": fig.get_facecolor()}
+    fig.set(dpi=dpi, facecolor=rcParams["savefig.facecolor"])
+    try:
+        if engine is not None:
+            FigureCanvasAgg(fig)
+            engine.execute(fig)
+            fig.set_layout_engine("none")
+        yield
+    finally:
+        fig.set(**before)
+        if engine is not None:
+            fig.set_layout_engine(engine)
 
 
 def pdf_bytes(fig: Figure) -> bytes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from paribus.running.contents import fingerprint
 
 BYTES = 2 << 30
 """How much is kept of each kind, in each process."""
+_WITHOUT_ARRAYS = frozenset({int, float, str, bool, type(None)})
 
 
 class Latest:
@@ -37,7 +39,7 @@ class Latest:
     @property
     def held(self) -> int:
         """How many bytes the arrays and weights of all that is kept have."""
-        return sum(array_bytes(value) for value, _ in self._kept.values())
+        return sum(self._sizes().values())
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what is kept under ``key``, made where it is not; the files it was made from count as read anyhow.
@@ -51,14 +53,24 @@ class Latest:
             value, opened = self._kept[key]
             again(opened)
             return value
-        while self._kept and self.held > self._limit:  # before there are two that are too large for one process
-            self._kept.popitem(last=False)
+        sizes = self._sizes()
+        while self._kept and sum(sizes.values()) > self._limit:  # before two are there, too large for one process
+            del sizes[self._kept.popitem(last=False)[0]]
         with recording() as opened:
             value = make()
         self._kept[key] = (value, opened)
-        while len(self._kept) > self._size or (len(self._kept) > 1 and self.held > self._limit):
-            self._kept.popitem(last=False)
+        sizes = self._sizes(sizes)  # making it may have kept others by the way
+        while len(self._kept) > self._size or (len(self._kept) > 1 and sum(sizes.values()) > self._limit):
+            del sizes[self._kept.popitem(last=False)[0]]
         return value
+
+    def _sizes(self, known: Mapping[Hashable, int] = MappingProxyType({})) -> dict[Hashable, int]:
+        """Return the bytes of each thing that is kept, what it has loaded since it was made included.
+
+        Args:
+            known: Those that were just counted.
+        """
+        return {key: known[key] if key in known else array_bytes(value) for key, (value, _) in self._kept.items()}
 
     def values(self) -> dict[Hashable, Any]:
         """Return what is kept, by key."""
@@ -124,6 +136,8 @@ def array_bytes(value: Any, depth: int = 3) -> int:
         >>> array_bytes({"x": np.zeros(3), "y": [Tensor([1.0])], "z": nn.Linear(2, 1)})
         40
     """
+    if type(value) in _WITHOUT_ARRAYS:
+        return 0
     if isinstance(value, np.ndarray):
         return value.nbytes
     if isinstance(value, Tensor):

@@ -120,7 +120,7 @@ def _thawed(frozen: bytes | DictConfig) -> DictConfig:
 
 
 def _copied(config: DictConfig) -> DictConfig:
-    """Return a deep copy; Hydra makes two of each job's configuration."""
+    """Return a deep copy; Hydra makes four of each job's configuration."""
     return _thawed(_frozen(config))
 
 
@@ -141,7 +141,7 @@ def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, numbe
     folder = own_folder(config)
     with open_dict(config):
         config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())
-    with hydra_parts.copied_by(_copied):
+    with hydra_parts.quick_jobs(_copied):
         run_job(
             hydra_context=context,
             task_function=task,

@@ -14,6 +14,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from paribus.errors import ConfigError
+from paribus.sweep import collector
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Batch, Policy, not_started
 from paribus.sweep.live import Live
@@ -73,7 +74,8 @@ class Sweep:
         config.hydra.overrides.task = list(batch.asked)
         OmegaConf.save(config, folder / "multirun.yaml")
         if self._here:
-            self._run_here(task, batch, config)
+            with collector.seldom():
+                self._run_here(task, batch, config)
             return
         for among in (False, True):
             numbers = [number for number in batch.todo if (number in batch.last) is among]

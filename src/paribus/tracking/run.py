@@ -57,6 +57,8 @@ DIGEST = 36
 ROWS_IN_UI = 2000
 TABLES_IN_UI = 12
 TRIES_OF_DATA = 4
+YAML: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""Writes YAML by libyaml, where it is installed."""
 HEART_STOPS = 5.0
 """Seconds to wait for a beat under way when a run ends badly; one that finishes waits until it is through."""
 
@@ -99,7 +101,8 @@ class FileRun:
             described: Further nodes for the params alone, by place: what something that is only named is made of.
             leave_out: Groups that the run does not work with; they are in ``config.yaml`` and not among the params.
         """
-        text = yaml.safe_dump(json.loads(json.dumps(tree, default=str)), sort_keys=False, allow_unicode=True)
+        plain = json.loads(json.dumps(tree, default=str))
+        text = yaml.dump(plain, Dumper=YAML, sort_keys=False, allow_unicode=True)
         self.text(CONFIG_FILE, text)
         chosen = {group: option for group, option in (choices or {}).items() if option and group.isidentifier()}
         leaves = {**chosen, **flatten(described or {}), **flatten(tree)}

@@ -16,6 +16,7 @@ from hydra.types import HydraContext
 
 from paribus.config._compatibility import Loader
 from paribus.errors import one_line
+from paribus.sweep import collector
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.loader import SweepLoader, run_one
 from paribus.sweep.outcome import Outcome
@@ -77,7 +78,7 @@ def work(descriptor: int, request: Fork, server: int) -> int:
     watch = Watch(descriptor, server)
     watch.start()
     connection = Connection(descriptor)
-    with contextlib.suppress(EOFError, OSError):
+    with contextlib.suppress(EOFError, OSError), collector.seldom():
         start = connection.recv()
         context = context_of(start)
         while True:
