@@ -156,13 +156,14 @@ def quick_jobs(copied: Callable[[Any], Any]) -> Iterator[None]:
         copied: Returns a deep copy of a configuration.
     """
     runner: Any = hydra.core.utils
-    before = runner.copy, runner._save_config, HydraConfig.set_config
+    holder: Any = HydraConfig
+    before = runner.copy, runner._save_config, holder.set_config
     runner.copy, runner._save_config = SimpleNamespace(deepcopy=copied), _save
-    HydraConfig.set_config = partialmethod(_set_config, copied)  # type: ignore[method-assign]
+    holder.set_config = partialmethod(_set_config, copied)
     try:
         yield
     finally:
-        runner.copy, runner._save_config, HydraConfig.set_config = before  # type: ignore[method-assign]
+        runner.copy, runner._save_config, holder.set_config = before
 
 
 def _set_config(self: Any, copied: Callable[[Any], Any], config: DictConfig) -> None:

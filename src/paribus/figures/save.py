@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -25,7 +26,8 @@ def png_bytes(fig: Figure) -> bytes:
     """
     buffer = io.BytesIO()
     with style.styled(), _ready(fig, style.DPI):
-        FigureCanvasAgg(fig).print_png(buffer, metadata={"Software": None})
+        canvas: Any = FigureCanvasAgg(fig)
+        canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
