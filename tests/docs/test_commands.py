@@ -47,16 +47,18 @@ BUILDS_STUDY = [
     "experiment.steps.split_half.n_shuffles=39",
     "experiment.steps.shuffle_null.n_shuffles=39",
 ]
+UNDRAWN = ["figures.formats=[]"]
+"""For the sweep of a study whose figures another command of the page draws, those of its comparisons too."""
 SMALLER: list[tuple[str, list[str]]] = [
     (r"(^| )study=shortcut", [*IMAGES, *TRAINING, *STEPS]),
-    (r"(^| )study=shortcut.*range", ["seed=3,4"]),  # the README has trained seed 3 before: it is reused
+    (r"(^| )study=shortcut.*range", ["seed=3,4", *UNDRAWN]),  # the README has trained seed 3 before: it is reused
     (r"experiment=(subspace_ablation|activation_steering|neuron_ablation|probe_trajectory)", ["stats=quick"]),
     (r"(^| )study=builds", ["stats=quick", *BUILDS_STUDY]),
     (
         r"(^| )study=modular_addition",
         ["data.p=7", "model.d_model=16", "experiment.steps.train.epochs=20", "stats.n_null=2", "figures.formats=[png]"],
     ),
-    (r"(^| )study=modular_addition.*range", ["seed=3,4"]),
+    (r"(^| )study=modular_addition.*range", ["seed=3,4", *UNDRAWN]),
     (
         r"(data=builds_generated|model=planted|experiment=(family|minimal|pairwise))",
         ["stats=quick", "data.n_builds=200"],
