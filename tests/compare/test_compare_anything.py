@@ -189,6 +189,15 @@ def test_looks_that_were_declared_test_in_the_order_of_the_seeds():
     assert row["p"] >= row["smallest_p"] == pytest.approx(2**-8 / spending(looks, 1.0)[1])
 
 
+def test_what_an_early_look_decided_stays_when_seeds_are_added():
+    collected = runs(n=22, effects={"a": 0.0, "b": 0.05})
+    early, late = (
+        compared([run for run in collected if run.seed < n], metrics=["score"], looks=[8, 21, 22]) for n in (21, 22)
+    )
+    assert frames(late)["looks"].iloc[:2].equals(frames(early)["looks"])
+    assert frames(late)["tests"]["p"].iloc[0] <= frames(early)["tests"]["p"].iloc[0]
+
+
 def test_growth_without_a_plan_is_tested_by_what_holds_at_any_time():
     collected = runs(n=12)
     a, b = arms(collected)

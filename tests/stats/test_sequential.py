@@ -102,11 +102,37 @@ def test_above_twenty_pairs_signs_are_drawn_and_the_data_are_among_them():
     rng = np.random.default_rng(4)
     values = rng.normal(1.0, 1.0, 24)
     looks = declared_looks(values, LOOKS, levels=LEVELS, rng=rng, n_permutations=20_000)
-    assert [look.n for look in looks] == [8, 12, 24] and looks[-1].rejects and looks[-1].p >= 1 / 20_001
-    exact = declared_looks(values[:12], LOOKS, levels=LEVELS)
-    assert looks[1].p == pytest.approx(exact[1].p, abs=0.01)
+    assert [look.n for look in looks] == [8, 12, 24] and looks[-1].rejects and looks[-1].p >= 1 / 20_480
+    assert looks[:2] == declared_looks(values[:12], LOOKS, levels=LEVELS), "12 pairs are enumerated whatever follows"
     with pytest.raises(ValueError, match="pass a generator"):
         declared_looks(values, LOOKS, levels=LEVELS)
+
+
+@pytest.mark.parametrize("looks", [(8, 12, 24), (6, 14, 21, 25, 30), (22, 26, 30), (3, 30)])
+def test_pairs_that_are_added_change_no_earlier_look(looks):
+    for seed in range(8):
+        rng = np.random.default_rng([13, seed])
+        values = rng.normal(0.5, 1.0, looks[-1]) if seed % 2 else rng.choice([-1.0, 1.0, 2.0], looks[-1])
+        found = declared_looks(values, looks, rng=np.random.default_rng(seed), n_permutations=999)
+        for n in range(looks[0], looks[-1] + 1):
+            again = np.random.default_rng(seed)
+            assert (
+                declared_looks(values[:n], looks, rng=again, n_permutations=999)
+                == found[: np.sum(n >= np.array(looks))]
+            )
+        p = [looks_p(flipped_sums(values[:n], looks, rng=np.random.default_rng(seed), n_permutations=999), looks)
+             for n in looks]  # fmt: skip
+        assert p == sorted(p, reverse=True), "what was established stays so"
+
+
+@pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
+def test_looks_at_drawn_signs_keep_the_level(kind):
+    rng, n = np.random.default_rng(14), 1000
+    wrong = sum(
+        declared_looks(values, (7, 10, 23), rng=rng, n_permutations=999)[-1].rejects
+        for values in nulls(rng, kind, (n, 23))
+    )
+    assert wrong <= 72, "at .05, 73 or more happen once in 1,000 times"
 
 
 def test_what_is_no_plan_is_refused():

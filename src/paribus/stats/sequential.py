@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ THETAS = (0.4, 0.8, 1.6)
 LEAST_PAIRS = 8
 """Fewest pairs with an interval of the e-process: below, it is unbounded."""
 MOST_ENUMERATED = 20
-"""Pairs up to which all signs are enumerated; above, they are drawn."""
+"""Pairs up to which a look enumerates all signs; of the pairs after the last such look they are drawn."""
 TOLERANCE = 1e-9
 E_PROCESS = "sign_flip_e_process"
 DECLARED_LOOKS = "declared_looks"
@@ -76,12 +76,15 @@ def declared_looks(
     Patterns are countable, so that a look often leaves a part of its level to the next. That takes only as much of it
     as the earlier one will not claim with a little more level; else more level could reject less.
 
+    What a look decides stays when pairs are added: looks of up to 20 pairs are enumerated whatever follows, and a
+    generator of the same seed draws the same signs for the same pairs, however many come after them.
+
     Args:
         differences: Paired differences in the order in which they count, as far as there are any [n].
         looks: After how many pairs is looked, rising; those that are not reached yet are left out of the result.
         levels: Cumulative level of each look; None: :func:`spending` of .05.
-        rng: Draws signs where there are more than 20 pairs.
-        n_permutations: How many are drawn.
+        rng: Draws signs where there are more than 20 pairs. Pass one of the same seed whenever the study is looked at.
+        n_permutations: How many patterns there are at least beside the observed one, where signs are drawn.
 
     Raises:
         ValueError: If looks or levels do not rise, a difference is missing, or a generator is needed and missing.
@@ -145,20 +148,38 @@ def flipped_sums(
     reached = tuple(n for n in looks if n <= len(values))
     if not reached:
         raise ValueError(f"no look of {list(looks)} is reached by {len(values)} pairs")
-    values = values[: reached[-1]]
-    n, ones = len(values), np.ones(len(values))
-    if n <= MOST_ENUMERATED:
-        found = [[_all_signs(each[:look], n) for look in reached] for each in (values, ones)]
-        floor = 2.0 ** (1 - n)
-    else:
-        if rng is None:
-            raise ValueError(f"{n} pairs are too many to enumerate every sign: pass a generator")
-        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(n_permutations + 1, n)).astype(np.float64)
-        signs[0] = 1.0
-        found = [[signs[:, :look] @ each[:look] for look in reached] for each in (values, ones)]
-        floor = 1.0 / len(signs)
+    n, enumerated = reached[-1], max((look for look in reached if look <= MOST_ENUMERATED), default=1)
+    later = values[enumerated:n]
+    if len(later) and rng is None:
+        raise ValueError(f"{n} pairs are too many to enumerate every sign: pass a generator")
+    times = -(-(n_permutations + 1) // 2 ** (enumerated - 1)) if len(later) else 1
+
+    def all_of(look: int) -> tuple[Floats, Floats]:
+        first, second = (_all_signs(each[:look], enumerated) for each in (values, np.ones(n)))
+        return np.tile(first, times), np.tile(second, times)
+
+    found = [all_of(look) for look in reached if look <= enumerated]
+    if len(later) and rng is not None:
+        after = enumerate(_drawn_signs(*all_of(enumerated), later, rng), enumerated + 1)
+        found += [each for place, each in after if place in reached]
     sizes = tuple(float(np.abs(values[:look]).sum()) for look in reached)
-    return FlippedSums(reached, tuple(found[0]), tuple(found[1]), sizes, floor)
+    sums, counts = zip(*found, strict=True)
+    return FlippedSums(reached, sums, counts, sizes, 1.0 / len(sums[0]))
+
+
+def _drawn_signs(
+    totals: Floats, counts: Floats, values: Floats, rng: np.random.Generator
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the sums of differences and of signs after each further pair, whose signs are drawn.
+
+    Signs are drawn pair by pair, each pattern's by themselves, so that pairs that follow change nothing before. The
+    patterns stay exchangeable: given all of them the observed one is any of them with equal chance, so tests are exact.
+    """
+    for value in values:
+        signs = 1.0 - 2.0 * rng.integers(0, 2, size=len(totals)).astype(np.float64)
+        signs[0] = 1.0
+        totals, counts = totals + signs * value, counts + signs
+        yield totals, counts
 
 
 def _all_signs(values: Floats, n: int) -> Floats:
