@@ -13,7 +13,10 @@ import pytest
 from benchmarks.kills import ENTRYPOINT, PATIENCE, WORKER, Sweep
 
 from paribus.cli.main import main
+from paribus.sweep import estimate, processors
 from paribus.tracking.life_mark import life_mark
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.states import run_states
 
 TINY = [
     "experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "data.n_builds=40",
@@ -32,7 +35,7 @@ def said(capsys):
     return run
 
 
-def test_a_plan_writes_nothing_and_its_commands_run_by_themselves(tracked_workdir, said, plain_figures):
+def test_a_plan_writes_nothing_and_its_commands_run_by_themselves(tracked_workdir, said, plain_figures, monkeypatch):
     before = sorted(tracked_workdir.rglob("*"))
     out = said("plan", *SWEEP)
     assert out.startswith("3 jobs: experiment=family_1d_sweep") and "varies: seed (3)" in out and "3 to do" in out
@@ -48,6 +51,14 @@ def test_a_plan_writes_nothing_and_its_commands_run_by_themselves(tracked_workdi
     said(*words)  # found and reused
     assert said("plan", *SWEEP, "--commands", "--todo").count("\n") == 2
     assert len(json.loads(said("plan", *SWEEP, "--json"))["jobs"]) == 3
+    assert "with 2 workers" not in said("plan", *SWEEP), "two short jobs"
+    monkeypatch.setattr(estimate, "SAVED", 0.0)
+    monkeypatch.setattr(processors, "processors", lambda: 2)
+    assert "with 2 workers" in said("plan", *SWEEP) and " workers:" not in said("plan", *SWEEP, "workers=1")
+    out = said(*SWEEP)
+    assert "workers=2: earlier runs tell" in out and "1 of 3 jobs are done already" in out
+    marks = [life_mark(run.tags) for run in run_states(TrackingSpec())]
+    assert len(marks) == 3 and sum(mark is not None and mark.pid == os.getpid() for mark in marks) == 1
 
 
 def test_wrong_plans_are_refused_in_one_line(tracked_workdir, capsys):

@@ -109,3 +109,12 @@ def test_memory_that_is_not_told_is_not_guessed(memory, tmp_path):
     (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\ncat {tmp_path}/told\n")
     with pytest.raises(ConfigError, match="nvidia-smi does not say"):
         workers("auto", gpu_memory=1.0)
+
+
+def test_workers_that_nobody_asked_for_have_memory(monkeypatch, tmp_path):
+    told = tmp_path / "meminfo"
+    told.write_text("MemTotal:       24000000 kB\nMemFree:  100 kB\nMemAvailable:   10485760 kB\nHugePages_Total: 0\n")
+    monkeypatch.setattr(processors, "_MEMORY", told)
+    assert processors.available_memory() == 10.0 and processors.fitting(10.0) == 5
+    monkeypatch.setattr(processors, "_MEMORY", tmp_path / "none")
+    assert processors.available_memory() is None

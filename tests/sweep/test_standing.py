@@ -15,7 +15,7 @@ from paribus.config.settings import SweepSettings
 from paribus.errors import ParibusError
 from paribus.results.io import to_json
 from paribus.running.run import run_job, take_job
-from paribus.sweep import record
+from paribus.sweep import estimate, record
 from paribus.sweep import standing as standings
 from paribus.sweep.identities import known_jobs
 from paribus.sweep.plan import plan_with_states
@@ -186,6 +186,19 @@ def test_times_are_told_by_earlier_runs_of_the_type(store, job):
     made = plan_with_states(known_jobs(jobs), reused=True, workers=2)
     (run,) = run_states(jobs[0].nodes["tracking"])
     assert made.seconds == pytest.approx(2 * run.seconds) and made.counts == {"finished": 1, "to do": 4}
+
+
+def test_workers_that_nobody_asked_for_are_there_where_earlier_runs_tell_that_they_help(store, job, monkeypatch):
+    jobs = [job("Measure", seed=seed) for seed in range(5)]
+    planned = {"reused": True, "workers": 8, "unasked": True}
+    monkeypatch.setattr(estimate, "SAVED", 0.0)
+    assert plan_with_states(known_jobs(jobs), **planned).workers == start(jobs, "s").workers(8) == 1, "no run tells"
+    run_job(jobs[0], sweep="s")
+    assert plan_with_states(known_jobs(jobs), **planned).workers == start(jobs, "s").workers(8) == 4, "one is done"
+    (run,) = run_states(jobs[0].nodes["tracking"])
+    monkeypatch.setattr(estimate, "SAVED", 3.5 * run.seconds)
+    assert plan_with_states(known_jobs(jobs), **planned).workers == start(jobs, "s").workers(8) == 1, "3 runs saved"
+    assert start([job("Measure"), job("Fail")], "s").workers(8) == 1, "of one of them nothing is known"
 
 
 def test_the_store_is_asked_once_and_not_changed(store, job, monkeypatch):

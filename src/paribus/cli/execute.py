@@ -26,7 +26,7 @@ from paribus.sweep import record, signals
 from paribus.sweep.batch import Batch
 from paribus.sweep.end import finish as finish_sweep
 from paribus.sweep.outcome import Outcome
-from paribus.sweep.processors import device_of, places_for, workers
+from paribus.sweep.processors import asked_workers, device_of, places_for, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
 from paribus.sweep.sweeper import OURS
 from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from paribus.config.job import Job
 
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
+SHARED = "hydra/launcher=workers"
 WORKERS, IN_THIS_PROCESS = (
     "hydra_plugins.paribus_sweeps.WorkersLauncher",
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
@@ -91,6 +92,14 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
             started = start(asked, sweep)
             for line in told(started):
                 print(line, flush=True)
+            if asked[0].workers is None and _launcher(hydra) == IN_THIS_PROCESS:
+                number = started.workers(asked_workers(asked[0]))
+                own = (*own, *((SHARED,) if number > 1 else ()))
+                if number > 1:
+                    print(
+                        f"workers={number}: earlier runs tell that it saves time; workers=1 keeps one process",
+                        flush=True,
+                    )
             _keep(started, sweep, words, folder, number)
             if _launcher(hydra) not in OURS:
                 task.surroundings = replace(
@@ -178,9 +187,9 @@ def _workers(hydra: DictConfig, job: Job, there: tuple[str, ...]) -> tuple[int, 
     sweeper, chosen = "hydra/sweeper=paribus", _launcher(hydra)
     if chosen == WORKERS:
         said = hydra.hydra.launcher.n
-        asked = said if said is not None else AUTO if job.workers == 1 else job.workers
+        asked = said if said is not None else job.workers or AUTO
         return workers(asked, there=there, settings=job.sweep), (sweeper,)
-    if job.workers == 1:
+    if job.workers is None or job.workers == 1:
         return 1, (sweeper,)
     if chosen != IN_THIS_PROCESS:
         raise ConfigError(
@@ -188,7 +197,7 @@ def _workers(hydra: DictConfig, job: Job, there: tuple[str, ...]) -> tuple[int, 
             "leave one of the two out"
         )
     number = workers(job.workers, there=there, settings=job.sweep)
-    return number, (sweeper, "hydra/launcher=workers") if number > 1 else (sweeper,)
+    return number, (sweeper, SHARED) if number > 1 else (sweeper,)
 
 
 def _batch(started: Started, number: int, there: tuple[str, ...], *, asked: Sequence[str], added: bool) -> Batch:

@@ -42,7 +42,7 @@ class Job:
         named: Groups whose option a word of the request names; a default, an option of another group and a study
             name nothing.
         config_dirs: The user's folders of options it was composed with.
-        workers: How many processes share the jobs of its sweep: a number, or ``auto``.
+        workers: How many processes share the jobs of its sweep: a number, ``auto``, or None: where it helps.
         sweep: What its sweep does with jobs that failed.
         figures: What its figures are kept as.
         claim: What is claimed of it beforehand.
@@ -65,7 +65,7 @@ class Job:
     dry_run: bool = False
     named: frozenset[str] = frozenset()
     config_dirs: tuple[str, ...] = ()
-    workers: int | str = 1
+    workers: int | str | None = None
     sweep: SweepSettings = SweepSettings()
     figures: FigureSettings = FigureSettings()
     claim: ClaimSettings = ClaimSettings()

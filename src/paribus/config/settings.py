@@ -115,10 +115,11 @@ class Settings(Spec, kind="settings"):
         help="Take a finished run of the same identity instead of running again: auto does so in sweeps.",
     )
     dry_run: bool = field(False, science=False, help="Validate the request completely and run nothing.")
-    workers: int | str = field(
-        1,
+    workers: int | str | None = field(
+        None,
         science=False,
-        help="Processes that share the jobs of a sweep: a number, or auto (one for each processor, or place on a GPU).",
+        help="Processes that share the jobs of a sweep: a number, or auto (one for each processor, or place on a GPU); "
+        "null: auto where earlier runs tell that it saves at least 30 s, else 1.",
     )
     sweep: SweepSettings = field(
         SweepSettings(), science=False, help="What a sweep does with jobs that failed, and how many share a GPU."
@@ -131,7 +132,7 @@ class Settings(Spec, kind="settings"):
 
     def check(self) -> None:
         """Check the choice of the checkpoint and the number of workers."""
-        if self.workers != AUTO and (not isinstance(self.workers, int) or self.workers < 1):
+        if self.workers not in (None, AUTO) and (not isinstance(self.workers, int) or self.workers < 1):
             raise ConfigError(f"Settings.workers: wants a number from 1 on, or auto, got {self.workers!r}")
         if self.checkpoint not in CHECKPOINTS[:-1] and not _EPOCH.fullmatch(self.checkpoint):
             raise ConfigError(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Kind = tuple[str, str]
 """Experiment type and study: what makes runs alike enough to tell each other's time."""
+SAVED = 30.0
+"""Seconds that workers must save for a sweep to have them unasked."""
 LATEST = 100
 """Of more earlier runs only the latest so many are asked."""
 
@@ -74,6 +76,24 @@ def span_of(first: Sequence[float | None], last: Sequence[float | None] = (), wo
             heapq.heapreplace(free, free[0] + seconds)
         total += max(free)
     return total
+
+
+def where_it_helps(first: Sequence[float | None], last: Sequence[float | None], most: int) -> int:
+    """Return how many workers a sweep has that was told no number: the most there can be where they save half a minute.
+
+    Args:
+        first: The seconds of its jobs, None where that is not known.
+        last: Of those that are not begun before all others have ended.
+        most: How many workers there can be.
+
+    Example:
+        >>> where_it_helps([40.0] * 3, [], most=8), where_it_helps([5.0] * 3, [], most=8), where_it_helps([None], [], 8)
+        (3, 1, 1)
+    """
+    alone, shared = span_of(first, last), span_of(first, last, most)
+    if alone is None or shared is None or alone - shared < SAVED:
+        return 1
+    return min(most, max(len(first), len(last)))
 
 
 def span(seconds: float) -> str:

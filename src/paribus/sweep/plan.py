@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from paribus.running.probe import Probe, probe
 from paribus.running.request import from_job
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import Typical, kind_of, span, span_of, typical_seconds
+from paribus.sweep.estimate import Typical, kind_of, span, span_of, typical_seconds, where_it_helps
 from paribus.sweep.identities import lookups
 from paribus.sweep.standing import Runs, Standing, all_standing
 from paribus.tracking.states import run_states
@@ -128,13 +128,16 @@ def plan(jobs: Sequence[Job], *, workers: int = 1) -> Plan:
     )
 
 
-def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1, probes: bool = False) -> Plan:
+def plan_with_states(
+    known: Sequence[Known], *, reused: bool, workers: int = 1, unasked: bool = False, probes: bool = False
+) -> Plan:
     """Return the plan of jobs with the state of each and how long it will take.
 
     Args:
         known: The jobs with their identities.
         reused: Whether finished runs are taken by ``reuse=auto``, as in a sweep.
         workers: How many processes share the jobs.
+        unasked: Whether nobody asked for workers: then there are so many where it helps.
         probes: Whether one job of each kind that has never finished is begun, to see how long it takes.
     """
     specs = {repr(each.job.nodes["tracking"]): each.job.nodes["tracking"] for each in known}
@@ -156,6 +159,10 @@ def plan_with_states(known: Sequence[Known], *, reused: bool, workers: int = 1, 
         _with(planned, each, status, None if time is None else time.seconds)
         for planned, each, status, time in zip(bare.jobs, known, found, times, strict=True)
     )
+    if unasked:
+        todo = [job for job in made if job.again]
+        first, last = ([job.seconds for job in todo if job.last is late] for late in (False, True))
+        bare = replace(bare, workers=where_it_helps(first, last, bare.workers))
     compared = None
     if bare.comparison is not None:
         compared = typical[repr(known[0].job.nodes["tracking"])].get((bare.comparison, known[0].job.study or ""))

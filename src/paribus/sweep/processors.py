@@ -18,6 +18,9 @@ VISIBLE, ORDER, BY_BUS = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "PCI_BUS_I
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 _ASK = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
 MIB_IN_GIB = 1024
+_MEMORY = Path("/proc/meminfo")
+GIB_FOR_A_WORKER = 2.0
+"""Of memory there must be so many GiB for each worker that nobody asked for."""
 
 
 def processors() -> int:
@@ -126,12 +129,35 @@ def workers(asked: int | str, *, there: Sequence[str], settings: SweepSettings) 
 
 
 def asked_workers(job: Job) -> int:
-    """Return how many workers the sweep that a job belongs to has.
+    """Return how many workers the sweep that a job belongs to has; where no number was said, the most that it may have.
 
     Raises:
         ConfigError: As :func:`workers` and :func:`places`.
     """
-    return workers(job.workers, there=places_for(job), settings=job.sweep)
+    there = places_for(job)
+    if job.workers is not None:
+        return workers(job.workers, there=there, settings=job.sweep)
+    return min(workers(AUTO, there=there, settings=job.sweep), fitting(available_memory()))
+
+
+def available_memory() -> float | None:
+    """Return how many GiB of memory new processes can have, None where the system does not tell (Linux does)."""
+    try:
+        lines = _MEMORY.read_text(encoding="ascii").splitlines()
+        found = dict(line.split(":", 1) for line in lines)
+        return int(found["MemAvailable"].split()[0]) / 2**20
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def fitting(gib: float | None) -> int:
+    """Return for how many workers that nobody asked for there is memory, at least one.
+
+    Example:
+        >>> [fitting(gib) for gib in (0.5, 9.0, None)]
+        [1, 4, 1]
+    """
+    return 1 if gib is None else max(1, int(gib / GIB_FOR_A_WORKER))
 
 
 def places_for(job: Job) -> tuple[str, ...]:

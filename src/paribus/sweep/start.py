@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
@@ -11,6 +11,7 @@ from paribus.running.run import take_job
 from paribus.running.workspace import discard
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import standing as standings
+from paribus.sweep.estimate import Kind, Typical, kind_of, typical_seconds, where_it_helps
 from paribus.sweep.identities import Known, known_jobs
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.standing import Runs, Standing, all_standing
@@ -31,10 +32,12 @@ class Started:
     Attributes:
         known: The jobs, with the run that ``latest`` stands for named.
         settled: Outcomes of those that need not be run, by number.
+        typical: How long jobs of a kind took in earlier runs, by the store.
     """
 
     known: tuple[Known, ...]
     settled: Mapping[int, Outcome]
+    typical: Mapping[str, Mapping[Kind, Typical]] = field(default_factory=dict)
 
     @property
     def jobs(self) -> list[Job]:
@@ -46,6 +49,23 @@ class Started:
         """Numbers of the jobs that are to be run; those that compare runs come last."""
         numbers = (each.number for each in self.known if each.number not in self.settled)
         return tuple(sorted(numbers, key=lambda number: (number in self.last, number)))
+
+    def workers(self, most: int) -> int:
+        """Return how many workers the jobs to be run have where nobody asked for any.
+
+        Args:
+            most: How many there can be.
+        """
+        times = [self._seconds(self.known[number]) for number in self.todo]
+        late = [number in self.last for number in self.todo]
+        first, last = (
+            [one for one, is_late in zip(times, late, strict=True) if is_late is part] for part in (False, True)
+        )
+        return where_it_helps(first, last, most)
+
+    def _seconds(self, known: Known) -> float | None:
+        found = self.typical.get(repr(known.job.nodes["tracking"]), {}).get(kind_of(known.job))
+        return None if found is None else found.seconds
 
     @property
     def last(self) -> frozenset[int]:
@@ -82,6 +102,7 @@ def start(jobs: Sequence[Job], sweep: str) -> Started:
             for each in known
         ),
         settled,
+        {name: typical_seconds(found.all) for name, found in runs.items()},
     )
 
 

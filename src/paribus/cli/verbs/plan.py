@@ -49,8 +49,9 @@ def run(arguments: Sequence[str]) -> int:
     asked = jobs(words.overrides, multirun=words.multirun, config_dirs=words.config_dirs)
     validate(asked)
     known = known_jobs(asked)
-    workers = asked_workers(asked[0])
-    made = plan_with_states(known, reused=words.multirun, workers=workers, probes="--probe" in flags)
+    unasked = asked[0].workers is None
+    workers = 1 if unasked and not words.multirun else asked_workers(asked[0])
+    made = plan_with_states(known, reused=words.multirun, workers=workers, unasked=unasked, probes="--probe" in flags)
     if "--todo" in flags:
         made = replace(made, jobs=tuple(job for job in made.jobs if job.again))
     if "--commands" in flags:
