@@ -51,18 +51,53 @@ def network(arm, seed, train_epoch, val_epoch, *, horizon=HORIZON, **read):
                      tables={"summary": pd.DataFrame([summary])}, model_run=name),
     ]  # fmt: skip
     for kind, table in (("circuit_metrics", "circuit_metrics"), ("subspace_isolation", "isolation_summary")):
-        frames = {table: pd.DataFrame(tables[table])}
-        made.append(CollectedRun(run_id=f"{name}/{kind}", identity=f"{name}/{kind}", experiment_type=kind, seed=seed,
-                                 tables=frames, model_run=name))  # fmt: skip
+        made.append(after(name, seed, kind, {table: pd.DataFrame(tables[table])}))
+    if "restored" in read:
+        made.append(after(name, seed, "head_ablation", {"heads": heads(read["lost"])}, {"experiment.place": "auto"}))
+        params = {"experiment.part": "heads", "experiment.places": []}
+        made.append(after(name, seed, "activation_patching", {"k_sweep": patched(read["restored"])}, params))
     return made
+
+
+def after(name, seed, kind, tables, params=None, suffix=""):
+    """Return a run on the network of a training."""
+    run_id = f"{name}/{kind}{suffix}"
+    return CollectedRun(run_id=run_id, identity=run_id, experiment_type=kind, seed=seed, tables=tables,
+                        params=params or {}, model_run=name, started_at=f"2026-01-01{suffix}")  # fmt: skip
+
+
+def heads(lost):
+    """Return the effects of heads by two ablations and at two checkpoints; the first head is not in the first row."""
+    rows = [
+        (HORIZON - 1, "mean", 1, 7.0),
+        (HORIZON, "zero", 1, 9.0),
+        (HORIZON, "mean", 2, -9.0),
+        (HORIZON, "mean", 1, lost),
+    ]
+    frame = pd.DataFrame(rows, columns=["epoch", "ablation", "rank", "mean_delta"])
+    return frame.assign(readout="label_margin")
+
+
+def patched(restored):
+    """Return shares of sets of heads: of one a quarter of what four do together, the noised ones less."""
+    rows = [
+        (HORIZON, way, k, restored * k / 4 - less, restored / 2)
+        for way, less in (("noise", 0.1), ("denoise", 0.0))
+        for k in (1, 2, 4)
+    ]
+    frame = pd.DataFrame(rows, columns=["epoch", "direction", "k", "share", "sum_share"])
+    return frame.assign(readout="label_margin")
 
 
 def study(n=8):
     made = []
     for seed in range(n):
-        made += network(REFERENCE, seed, 120 + 5 * (seed % 3), 660 + 30 * seed, symmetric=0.7 + seed / 100, kept=0.2)
-        made += network(NO_DECAY, seed, 120, None, symmetric=0.7 + seed**2 / 500, kept=0.1 + seed / 50)
-        made += network(PIZZA, seed, 140, None if seed == 3 else 600 + 50 * seed, symmetric=0.98, kept=0.1)
+        made += network(REFERENCE, seed, 120 + 5 * (seed % 3), 660 + 30 * seed, symmetric=0.7 + seed / 100, kept=0.2,
+                        lost=-7 - seed / 10, restored=0.9 + seed / 100)  # fmt: skip
+        made += network(NO_DECAY, seed, 120, None, symmetric=0.7 + seed**2 / 500, kept=0.1 + seed / 50,
+                        lost=-2, restored=math.nan if seed == 2 else 0.5)  # fmt: skip
+        made += network(PIZZA, seed, 140, None if seed == 3 else 600 + 50 * seed, symmetric=0.98, kept=0.1,
+                        lost=-5 - seed / 10, restored=0.8)  # fmt: skip
     return made
 
 
@@ -135,6 +170,52 @@ def test_holm_goes_over_the_primary_rows_alone(result):
     said = result.aggregates.custom["summary"]
     assert said[0].startswith("Smallest p that 8 against 8 seeds can reach")
     assert result.aggregates.custom["n_established"] == sum(line.endswith(": established.") for line in said)
+
+
+HEADS = ["first_head_effect", "head_restores", "heads_restore", "heads_restore_singly", "heads_destroy"]
+
+
+def test_heads_and_patches_are_read_from_the_rows_that_are_meant():
+    result = compared(study(), endpoints=["reached", "val_epoch", "gradient_symmetricity", *HEADS])
+    for endpoint, mean, reference in (
+        ("first_head_effect", -5.35, -7.35),
+        ("head_restores", 0.2, 0.935 / 4),
+        ("heads_restore", 0.8, 0.935),
+        ("heads_restore_singly", 0.4, 0.935 / 2),
+        ("heads_destroy", 0.7, 0.835),
+    ):
+        found = row(result, endpoint, PIZZA)
+        assert (found["mean"], found["mean_reference"]) == (pytest.approx(mean), pytest.approx(reference)), endpoint
+        assert (found["family"], found["design"]) == ("exploratory", "paired_sign_flip")
+        assert f"{endpoint}_values" in result.tables and f"{endpoint}_arms" in result.tables
+    assert any("that the first four heads restore together: 1 of 24 networks have none" in line
+               for line in result.diagnostics.warnings)  # fmt: skip
+    few = row(result, "heads_restore", NO_DECAY)
+    assert few["n"] == 7 and "2" in few["flag"], "a share that no run has is none, and its seed is named"
+
+
+def test_endpoints_of_heads_leave_the_primary_family_as_it_is(result):
+    more = compared(
+        study(), endpoints=["reached", "val_epoch", "delay", "gradient_symmetricity", "kept_accuracy", *HEADS]
+    )
+    columns = ["endpoint", "arm", "p", "p_adj", "ci_adj_low", "ci_adj_high"]
+    one, two = (each.tables["tests"].frame.query("family == 'primary'")[columns] for each in (result, more))
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), two.reset_index(drop=True))
+
+
+def test_patches_of_other_places_are_not_taken_for_heads():
+    runs = study(4)
+    for run in [run for run in runs if run.experiment_type == "activation_patching"]:
+        name, frame = run.model_run, patched(9.0)
+        runs += [
+            after(name, run.seed, run.experiment_type, {"k_sweep": frame}, {"experiment.part": "resid_post",
+                  "experiment.places": []}, " later"),
+            after(name, run.seed, run.experiment_type, {"k_sweep": frame}, {"experiment.part": "heads",
+                  "experiment.places": ["L0H1@end"]}, " latest"),
+        ]  # fmt: skip
+    result = compared(runs, endpoints=["heads_restore"], primary=["heads_restore"])
+    assert row(result, "heads_restore", PIZZA)["mean"] == pytest.approx(0.8)
+    assert not any("several runs" in line for line in result.diagnostics.warnings)
 
 
 def test_a_bound_below_an_observed_delay_leaves_their_order_open():
@@ -223,7 +304,13 @@ def test_the_study_runs_from_training_to_comparison(tracked_workdir):
         row(result, "gradient_symmetricity", PIZZA)["mean"]
         > row(result, "gradient_symmetricity", PIZZA)["mean_reference"]
     )
+    assert set(HEADS) <= set(result.tables["tests"].frame["endpoint"])
     store = open_store(TrackingSpec(experiment="modular_addition"), writing=False)
+    values = result.tables["values"].frame.query("endpoint == 'first_head_effect'")
+    assert len(values) == 4
+    for _, found in values.iterrows():
+        frame = store.result(found["run_id"]).tables["heads"].frame
+        assert found["value"] == frame.loc[frame["rank"] == 1, "mean_delta"].item()
     patched = [store.result(run.run_id).tables for run in store.runs() if run.tags.get("step") == "patching"]
     assert len(patched) == 4
     for tables in patched:

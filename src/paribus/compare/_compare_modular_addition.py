@@ -16,12 +16,14 @@ from paribus.compare.arms import COLUMNS, ArmComparison, Unadjusted, compare_arm
 from paribus.compare.collect import select
 from paribus.compare.compare_modular_addition import (
     LATENESS,
+    OF_HEADS,
     REACHED,
     READ,
     TRAINING,
     TYPES,
     CompareModularAddition,
 )
+from paribus.compare.endpoints import Unread, chosen_rows
 from paribus.compare.families import adjusted
 from paribus.compare.several import differing
 from paribus.compare.values import value_of
@@ -215,16 +217,16 @@ def _read(
     kind, endpoint = READ[name]
     latest: dict[str, CollectedRun] = {}
     several = set()
-    for run in sorted((run for run in runs if run.experiment_type == kind), key=lambda each: each.started_at or ""):
-        if run.model_run in trained:
-            several |= {run.model_run} & set(latest)
-            latest[str(run.model_run)] = run
+    asked = [run for run in runs if run.experiment_type == kind and run.model_run in trained and _of_heads(run)]
+    for run in sorted(asked, key=lambda each: each.started_at or ""):
+        several |= {run.model_run} & set(latest)
+        latest[str(run.model_run)] = run
     if several:
         recorder.warn(f"{len(several)} networks have several runs of {kind}: the latest was read.")
     rows = []
     for run_id, run in latest.items():
-        frame = run.tables.get(endpoint.table)
-        if frame is None or endpoint.value not in frame or not len(frame):
+        frame = chosen_rows(run, endpoint.table, endpoint.rows, endpoint.columns)
+        if isinstance(frame, Unread) or not len(frame):
             continue
         value = float(frame.sort_values(endpoint.epoch, kind="stable")[endpoint.value].iloc[-1])
         if math.isfinite(value):
@@ -233,6 +235,12 @@ def _read(
     if len(rows) < len(trained):
         recorder.warn(f"{LABELS[name]}: {len(trained) - len(rows)} of {len(trained)} networks have none.")
     return rows
+
+
+def _of_heads(run: CollectedRun) -> bool:
+    """Return whether a run tells of heads, where its type may be about other places too."""
+    wanted = OF_HEADS.get(run.experiment_type, {})
+    return all(str(value_of(run, name)) == value for name, value in wanted.items())
 
 
 def _check_horizons(experiment: CompareModularAddition, outcomes: pd.DataFrame) -> None:

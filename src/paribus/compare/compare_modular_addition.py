@@ -9,6 +9,9 @@ from typing import ClassVar
 from paribus.compare.restricted import Restricted
 from paribus.compare.where import check_where
 from paribus.errors import ConfigError
+from paribus.experiments.any.activation_patching import DENOISE, NOISE, ActivationPatching
+from paribus.experiments.any.generic import AUTO
+from paribus.experiments.any.head_ablation import HeadAblation
 from paribus.experiments.base import Experiment
 from paribus.experiments.tokens.circuit_metrics.spec import CircuitMetrics
 from paribus.experiments.tokens.subspace_isolation.spec import SubspaceIsolation
@@ -17,21 +20,53 @@ from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 TRAINING = "train_modular_addition"
-TYPES = (TRAINING, CircuitMetrics.type, SubspaceIsolation.type)
+TYPES = (TRAINING, CircuitMetrics.type, SubspaceIsolation.type, HeadAblation.type, ActivationPatching.type)
 REACHED = "reached"
 LATENESS: Mapping[str, str] = {
     "val_epoch": "epoch at which held-out pairs are answered",
     "delay": "delay of held-out behind training pairs",
 }
 """Endpoints that are censored where held-out pairs are never answered: they have ranks, and no mean."""
+MARGIN = "label_margin"
+ABLATED = Endpoint(
+    *("first_head_effect", "change of the margin without the first head", "heads", "mean_delta", "", ""),
+    unit=MARGIN,
+    zero=True,
+    rows={"rank": "1", "ablation": "mean", "readout": MARGIN},
+)
+"""What the head does that is the first by its effect on other pairs than those that are reported."""
+
+
+def _patched(name: str, label: str, direction: str, k: int, value: str = "share") -> Endpoint:
+    """Return what the first heads do when they hold the values of a pair of another sum, or of this one."""
+    rows = {"direction": direction, "k": str(k), "readout": MARGIN}
+    return Endpoint(name, label, "k_sweep", value, "", "", unit="share", zero=True, rows=rows)
+
+
+WHOLE = "share of the difference in margin"
+PATCHED = (
+    _patched("head_restores", f"{WHOLE} that the first head restores", DENOISE, 1),
+    _patched("heads_restore", f"{WHOLE} that the first four heads restore together", DENOISE, 4),
+    _patched("heads_restore_singly", "sum of the shares that these heads restore one by one", DENOISE, 4, "sum_share"),
+    _patched("heads_destroy", f"{WHOLE} that the first four heads destroy together", NOISE, 4),
+)
+"""What heads restore or destroy at the positions where they do anything, the first by their effect on other pairs."""
 READ: Mapping[str, tuple[str, Endpoint]] = {
-    each.name: (cls.type, each) for cls in (CircuitMetrics, SubspaceIsolation) for each in cls.declares
+    **{each.name: (cls.type, each) for cls in (CircuitMetrics, SubspaceIsolation) for each in cls.declares},
+    ABLATED.name: (HeadAblation.type, ABLATED),
+    **{each.name: (ActivationPatching.type, each) for each in PATCHED},
 }
-"""The endpoints of the steps after the training, with the type that declares each."""
+"""The endpoints of the steps after the training, with the type that each is read from."""
+OF_HEADS: Mapping[str, Mapping[str, str]] = {
+    HeadAblation.type: {"experiment.place": AUTO},
+    ActivationPatching.type: {"experiment.part": "heads", "experiment.places": "[]"},
+}
+"""Params of the runs that an endpoint of heads is read from: others of these types are about other places."""
 ENDPOINTS = (REACHED, *LATENESS, *READ)
 DEFAULT = [
     REACHED, *LATENESS, "gradient_symmetricity", "distance_irrelevance",
     "kept_accuracy", "all_kept_accuracy", "removed_accuracy",
+    ABLATED.name, *(each.name for each in PATCHED),
 ]  # fmt: skip
 
 
