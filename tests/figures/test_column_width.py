@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,12 @@ ROWS = ROWS.assign(ci_low=ROWS["mean_delta"] - 0.2, ci_high=ROWS["mean_delta"] +
 CELLS = pd.DataFrame([(a, b, float(i)) for i, (a, b) in enumerate(itertools.product(range(0, 60, 6), NAMES))])
 CELLS.columns = ["x", "y", "value"]
 PAIRS = pd.DataFrame([(a, b, 0.5) for a, b in itertools.combinations(NAMES, 2)], columns=["a", "b", "value"])
+LATENTS = [f"latent {37 * k} (1a2b3c4{m})" for m in "de" for k in range(12)]
+MANY = pd.DataFrame([(a, b, float(np.cos(i))) for i, (a, b) in enumerate(itertools.combinations(LATENTS, 2))],
+                    columns=["a", "b", "value"])  # fmt: skip
+MODELS = pd.DataFrame([(f"token_influence_sweep: {a}{k}_power_up to 1", m, 1.0 + k)
+                       for k in range(12) for a in ("sub", "special", "main") for m in "abcde"],
+                      columns=["level", "model", "n_driven"])  # fmt: skip
 DECLARED = {
     "curve": (Figure("f", "curve", ("t",), {"x": "alpha", "y": "y", "group": "direction", "panel": "epoch", **BANDS},
                      "Accuracy along the domain's direction", options={"null_label": "random directions"}), CURVES),
@@ -39,6 +46,9 @@ DECLARED = {
     "heatmap": (Figure("f", "heatmap", ("t",), {"x": "x", "y": "y", "value": "value"}, "Two families"), CELLS),
     "interaction_matrix": (Figure("f", "interaction_matrix", ("t",), {"a": "a", "b": "b", "value": "value"}, "Pairs"),
                            PAIRS),
+    "many pairs": (Figure("f", "interaction_matrix", ("t",), {"a": "a", "b": "b", "value": "value"}, "Features"), MANY),
+    "bars of models": (Figure("f", "bars", ("t",), {"label": "level", "value": "n_driven", "group": "model"}, "Factors",
+                              options={"max_rows": 30}), MODELS),
     "dose_response": (Figure("f", "dose_response", ("t",), {"x": "alpha", "y": "y", **BANDS}, "Every rung"),
                       CURVES.iloc[:7]),
     "histogram": (Figure("f", "histogram", ("t",), {"value": "y"}, "Could this be chance?",
@@ -120,6 +130,31 @@ def test_bands_differ_where_colour_is_lost():
     made = draw(declared, {"t": table.assign(epoch=9)})
     edges = {line.get_linestyle() for line in made.axes[0].lines if line.get_linewidth() < 0.8}
     assert len(edges) == 2
+
+
+def test_names_that_differ_read_differently():
+    declared, table = DECLARED["bars of models"]
+    for width in (None, COLUMN):
+        (ax,) = draw(declared, {"t": table}, width=width).axes
+        names = [text.get_text() for text in ax.get_yticklabels()]
+        assert len(set(names)) == len(names) == 30
+        assert all(name.endswith("_power_up to 1") for name in names)
+        assert all(float(tick) == int(tick) for tick in ax.get_xticks()), "features are counted"
+
+
+def test_a_matrix_of_shares_has_no_negative_scale_and_signs_show_without_colour():
+    declared, table = DECLARED["many pairs"]
+    signed = draw(declared, {"t": table}, width=COLUMN)
+    negative = {(a, b) for a, b, value in table.itertuples(index=False) if value <= -0.25}
+    assert signed.axes[0].lines and len(signed.axes[0].lines) <= 2 * len(negative)
+    assert "A dash: below −0.25" in signed._supxlabel.get_text()
+    shares = table.assign(value=table["value"].abs().where(table["a"] != LATENTS[0]))
+    declared = replace(declared, options={"diverging": False, "reach": 1.0, "max_rows": 50})
+    made = draw(declared, {"t": shares})
+    assert made.axes[0].images[0].get_clim() == (0.0, 1.0) and not made.axes[0].lines
+    names = [text.get_text() for text in made.axes[0].get_yticklabels()]
+    assert LATENTS[0] not in names and len(names) == 23, "nothing is known of it"
+    assert "1 without any value" in made._supxlabel.get_text()
 
 
 def test_a_drawing_is_the_same_again():

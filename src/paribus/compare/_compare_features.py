@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,9 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
     if len(factors):
         drawn = Figure.of("bars", "factors", name="factors", label="factor", value="n_driven", group="model")
         looks = {"ylabel": "features driven", "sort": "value", "max_rows": 30}
-        recorder.figure(drawn.titled("Which factors drive how many features", "Established edits only.", **looks))
+        of, short = _short_names(factors["factor"])
+        says = f"Established edits{of} only."
+        recorder.figure(drawn.titled("Which factors drive how many features", says, **looks, **short))
     for row in summary.to_dict("records"):
         recorder.metric(f"driven_{row['model']}", float(row["driven"]))
     over = over_models(recorder, setup, seen, summary)
@@ -150,9 +152,10 @@ def _hand_over(recorder: Recorder, seen: Sequence[Seen], similar: Floats, matrix
         ("shared_cores", "shared_cores", "Minimal cores that two features share"),
     ):
         if frame[value].notna().any():
+            scale = {"reach": 1.0, "diverging": value == "r"}
             drawn = Figure.of("interaction_matrix", "similarity", name=name, a="a", b="b", value=value)
             says = "Correlation over the edits both have." if value == "r" else "Share of the cores of both (Jaccard)."
-            recorder.figure(drawn.titled(title, says, value_label=value.replace("_", " ")))
+            recorder.figure(drawn.titled(title, says, value_label=value.replace("_", " "), **scale))
 
 
 def _names(seen: Sequence[Seen]) -> list[str]:
@@ -334,6 +337,15 @@ def _factors(seen: Sequence[Seen]) -> pd.DataFrame:
                 )  # fmt: skip
     frame = pd.DataFrame(rows, columns=["model", "factor", "n_driven", "n_tested", "share"])
     return frame.sort_values(["model", "n_driven"], ascending=[True, False], kind="stable").reset_index(drop=True)
+
+
+def _short_names(factors: Iterable[str]) -> tuple[str, dict[str, Any]]:
+    """Return the type that all factors are edits of, in words, and their names without it; nothing if they differ."""
+    kinds = {factor.split(": ", 1)[0] for factor in factors}
+    if len(kinds) > 1:
+        return "", {}
+    names = {factor: factor.split(": ", 1)[1] for factor in dict.fromkeys(factors)}
+    return f" of {kinds.pop()}", {"names": names}
 
 
 def _lines(

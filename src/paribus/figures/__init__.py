@@ -49,7 +49,8 @@ strip                    x*(category) y* pair(joined by a line from    interval 
                          null_high unit(axis label of a panel); second
                          table: mean low high (same x and panel)
 interaction_matrix       a* b* value* p label(short word in the cell)  alpha, symmetric (true), value_label, max_rows,
-                         panel                                         annotate, format, order
+                         panel                                         annotate, format, order, diverging (true),
+                                                                       reach (of the scale)
 dose_response            x* y* low high null null_low null_high        baseline (mean at the baseline level),
                          firing n support group                        null_label, threshold (x of a marked level),
                                                                        firing_baseline, hline

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -143,6 +144,24 @@ def legend(
         handlelength=2.6,
         ncols=1 if len(handles) <= 20 else 2,
     )
+
+
+def apart(fig: Figure) -> None:
+    """Put a legend that stands under a figure above its small print: the layout would lay one over the other."""
+    known, engine = getattr(fig, "_supxlabel", None), fig.get_layout_engine()
+    if known is None or not fig.legends or not isinstance(engine, ConstrainedLayoutEngine):
+        return
+    gap = 4.0 / 72.0 / fig.get_figheight()
+    small, *legends = (
+        each.get_window_extent().height / fig.dpi / fig.get_figheight() + gap for each in (known, *fig.legends)
+    )
+    known.set_in_layout(False)
+    known.set(y=gap, verticalalignment="bottom")
+    below = small + gap
+    for each, tall in zip(fig.legends, legends, strict=True):
+        each.set_bbox_to_anchor((0.0, below, 1.0, 1.0 - below), transform=fig.transFigure)
+        below += tall
+    engine.set(rect=(0.0, below, 1.0, 1.0 - below))
 
 
 def reference_lines(ax: Axes, value: Any, which: str) -> list[Line2D]:

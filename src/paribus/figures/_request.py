@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats
-from paribus.figures.style import NARROW, shorten
+from paribus.figures.style import NARROW, shorten, shorten_all
 
+MOST_SHOWN = 400
+"""Characters of a name that are read at all."""
 COMMON_OPTIONS = ("xlabel", "ylabel", "xlim", "ylim", "least_span", "width", "height", "legend", "names", "note")
 
 
@@ -71,6 +73,10 @@ class Request:
             return f"{value:g}"
         text = str(value)
         return shorten(names.get(text, text), limit)
+
+    def shown_all(self, values: Sequence[object], limit: int = 38) -> list[str]:
+        """Return what is shown for values that stand beside each other, cut so that they read differently."""
+        return shorten_all([self.shown(value, MOST_SHOWN) for value in values], limit)
 
     def panel(self, value: object, limit: int = 90) -> str:
         """Return the title of the panel of a value; a number is told with what it is: ``epoch 15``."""

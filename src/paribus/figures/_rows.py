@@ -47,7 +47,7 @@ def cap_note(request: Request, total: int, shown: int) -> str:
 def prepare(request: Request, ax: Axes, labels: list[Any]) -> None:
     """Set up a vertical axis with one line per label, the first on top."""
     ax.set_ylim(len(labels) - 0.4, -0.6)
-    _panels.categories(ax, [request.shown(each, 30 if request.narrow else 52) for each in labels], "y")
+    _panels.categories(ax, request.shown_all(labels, 30 if request.narrow else 52), "y")
     ax.grid(visible=False, axis="y")
     ax.tick_params(axis="y", length=0)
     for place in range(0, len(labels), 2):

@@ -60,6 +60,11 @@ def draw(request: Request) -> Figure:
     return fig
 
 
+def _are_counts(values: Floats) -> bool:
+    known = values[np.isfinite(values)]
+    return bool(len(known)) and bool((known == np.round(known)).all() and known.max() > 1)
+
+
 class _Bars:
     def __init__(self, request: Request, ax: Axes, lying: bool, labels: list[Any], groups: list[Any]) -> None:
         self.request, self.ax, self.lying, self.groups = request, ax, lying, groups
@@ -86,6 +91,8 @@ class _Bars:
         assert values is not None
         if self.lying:
             _panels.scale(ax, "x", request.option("logx", False), values)
+        if not request.option("logx", False) and _are_counts(values):
+            style.plain_linear(ax, "x" if self.lying else "y", integer=True)
         if not np.isfinite(values).any():
             ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET)
         _panels.limits(request, ax, "x" if self.lying else "y")

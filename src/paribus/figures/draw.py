@@ -84,6 +84,7 @@ def draw(figure: Figure, tables: Mapping[str, pd.DataFrame], *, about: str = "",
             made = module.draw(request)
         _panels.heading(made, "\n".join(filter(None, (figure.title, about))))
         _panels.note(made, str(request.option("note", "")))
+        _panels.apart(made)
     return made
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from paribus.arrays import Floats
 from paribus.figures import _panels, style
@@ -16,52 +17,81 @@ from paribus.figures._request import Request, numbers, parts
 
 REQUIRED = ("a", "b", "value")
 OPTIONAL = ("p", "label", "panel")
-OPTIONS = ("alpha", "symmetric", "value_label", "max_rows", "annotate", "format", "order")
+OPTIONS = (
+    "alpha", "symmetric", "value_label", "max_rows", "annotate", "format", "order", "diverging", "reach",
+)  # fmt: skip
 LEAST_CELL = 0.36
 """Least width of a cell, inches, that has room for a number and a word."""
+MOST_NARROW = 18
+"""Names in a column of print: more would lie over each other."""
+DASHED = 0.25
+"""Of the reach of a signed scale, from where on a negative cell without a number bears a dash."""
 
 
 def draw(request: Request) -> Figure:
     """Draw one square matrix per value of ``panel``; a star marks ``p <= alpha``."""
     frame = request.frame
     sections = parts(frame, request.one("panel"))[:6]
-    names, total = _names(request)
+    names, total, empty = _names(request)
     cell = 0.66 if request.one("label") and len(names) <= 12 else 0.45
+    shown = request.shown_all(names, 26)
     size = min(9.5, max(3.4, 1.9 + cell * len(names)))
-    fig, axes = _panels.grid(request, len(sections), panel_size=(size + 0.8, size))
+    room = (size + 0.8, size)
+    if request.narrow:
+        width, beside = float(request.option("width")), 0.055 * max(map(len, shown), default=0)
+        # a square beside and above its names, over the scale
+        room = (width, max(1.2, width - beside - 0.3) + beside + 0.75)
+    fig, axes = _panels.grid(request, len(sections), panel_size=room)
     values = numbers(frame, request.need("value"))
     assert values is not None
-    reach = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 1.0
+    reach = float(request.option("reach") or (np.nanmax(np.abs(values)) if np.isfinite(values).any() else 1.0))
+    dashed = False
     for (key, rows), ax in zip(sections, axes, strict=True):
-        _panel(request, ax, rows, names, reach or 1.0)
+        dashed |= _panel(request, ax, rows, names, shown, reach or 1.0)
         if key is not None:
             _panels.panel_title(ax, request.panel(key))
     if request.one("p"):
         _panels.note(fig, f"* {request.need('p').replace('_', ' ')} ≤ {float(request.option('alpha', 0.05)):g}.")
-    _panels.note(fig, "Grey: not measured.")
+    if dashed:
+        _panels.note(fig, f"A dash: below {style.number(-DASHED * reach, 2)}.")
+    _panels.note(fig, "Grey, hatched: not measured.")
     if total > len(names):
-        _panels.note(fig, f"{len(names)} of {total} shown (in the largest interactions); all are in the table.")
+        _panels.note(fig, f"{len(names)} of {total} shown (of the largest values); all are in the table.")
+    if empty:
+        _panels.note(fig, f"{empty} without any value left out.")
     return fig
 
 
-def _names(request: Request) -> tuple[list[Any], int]:
-    """Return the names on both axes, in the order asked or of appearance, capped to the largest interactions."""
+def _names(request: Request) -> tuple[list[Any], int, int]:
+    """Return the names on both axes, in the order asked or of appearance, capped to those of the largest values.
+
+    Names without any value are left out where others have some.
+
+    Returns:
+        The names, how many have a value, how many were left out for having none.
+    """
     a, b = request.frame[request.need("a")], request.frame[request.need("b")]
-    names = list(dict.fromkeys(pd.concat([a, b]).dropna()))
+    every = list(dict.fromkeys(pd.concat([a, b]).dropna()))
+    values = numbers(request.frame, request.need("value"))
+    assert values is not None
+    known = {*a[np.isfinite(values)], *b[np.isfinite(values)]} or set(every)
+    names = [name for name in every if name in known]
+    empty = len(every) - len(names)
     if (order := request.option("order")) is not None:
         names = [n for n in order if n in names] + [n for n in names if n not in order]
     most, total = int(request.option("max_rows", 30)), len(names)
+    if request.narrow:
+        most = min(most, MOST_NARROW)
     if total > most:
-        values = numbers(request.frame, request.need("value"))
-        assert values is not None
         sizes = np.abs(values)
         table = pd.DataFrame({"name": pd.concat([a, b]).to_numpy(), "size": np.concatenate([sizes, sizes])})
         kept = set(table.groupby("name")["size"].max().sort_values(ascending=False).index[:most])
         names = [n for n in names if n in kept]
-    return names, total
+    return names, total, empty
 
 
-def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], reach: float) -> None:
+def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], shown: list[str], reach: float) -> bool:
+    """Draw one matrix; return whether dashes mark its negative cells."""
     where = {name: i for i, name in enumerate(names)}
     cells: Floats = np.full((len(names), len(names)), np.nan)
     texts: dict[tuple[int, int], str] = {}
@@ -86,25 +116,44 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], rea
             texts[where[row], where[column]] = number + star + word
     if not np.isfinite(cells).any():
         _panels.no_data(ax)
-        return
+        return False
     ax.grid(visible=False)
     ax.set_facecolor(style.BLANK)
-    norm = TwoSlopeNorm(0.0, -reach, reach)
-    image = ax.imshow(np.ma.masked_invalid(cells), norm=norm, cmap=style.DIVERGING, aspect="equal")
+    ax.patch.set(hatch="//////", edgecolor="#BDBDBD", linewidth=0)
+    signed = bool(request.option("diverging", True))
+    norm = TwoSlopeNorm(0.0, -reach, reach) if signed else Normalize(0.0, reach)
+    colours = style.DIVERGING if signed else f"{style.SEQUENTIAL}_r"
+    image = ax.imshow(np.ma.masked_invalid(cells), norm=norm, cmap=colours, aspect="equal")
     for spine in ax.spines.values():
         spine.set_visible(False)
     ax.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
     ax.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
     ax.grid(visible=True, which="minor", color="white", linewidth=1.0)
     ax.tick_params(which="minor", length=0)
-    shown = [request.shown(name, 26) for name in names]
-    _panels.categories(ax, shown, "x")
-    _panels.categories(ax, shown, "y")
+    if request.narrow:
+        ax.set_xticks(range(len(shown)), shown, rotation=90, fontsize=6.2)
+        ax.set_yticks(range(len(shown)), shown, fontsize=6.2)
+    else:
+        _panels.categories(ax, shown, "x")
+        _panels.categories(ax, shown, "y")
     for (row, column), text in texts.items():
         ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
         ax.text(column, row, text, ha="center", va="center", fontsize=7.4, color=ink, linespacing=1.15)
     figure = ax.get_figure()
     assert isinstance(figure, Figure)
-    bar = figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02, shrink=0.9)
+    place: Any = {"location": "bottom", "aspect": 26} if request.narrow else {"location": "right", "shrink": 0.9}
+    bar = figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02, **place)
+    if request.narrow:
+        bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     bar.outline.set_visible(False)
     bar.set_label(str(request.option("value_label", request.need("value").replace("_", " "))))
+    return signed and _dashes(ax, cells, texts, reach, image)
+
+
+def _dashes(ax: Axes, cells: Floats, texts: dict[tuple[int, int], str], reach: float, image: Any) -> bool:
+    """Mark clearly negative cells that bear no number: where colour is lost both ends of the scale are dark."""
+    marked = [place for place, text in texts.items() if not text and cells[place] <= -DASHED * reach]
+    for row, column in marked:
+        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ax.plot([column - 0.22, column + 0.22], [row, row], color=ink, linewidth=0.8, solid_capstyle="butt")
+    return bool(marked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -175,18 +175,44 @@ def p_value(value: float) -> str:
     return f"p = {text[1:] if text.startswith('0.') else text}"
 
 
-def shorten(text: object, limit: int = 38) -> str:
+def shorten(text: object, limit: int = 38, parts: tuple[int, int] = (2, 3)) -> str:
     """Return ``text`` on one line of at most ``limit`` characters, cut in the middle so that both ends stay.
 
+    Args:
+        text: What is shown.
+        limit: Most characters.
+        parts: How much of it is what stands before the cut, as numerator and denominator.
+
     Example:
-        >>> shorten("a long name of a row", 10)
-        'a long…row'
+        >>> shorten("a long name of a row", 10), shorten("a long name of a row", 10, (1, 3))
+        ('a long…row', 'a l…of a row')
     """
     flat = " ".join(str(text).split())
     if len(flat) <= limit:
         return flat
-    head = (limit - 1) * 2 // 3
+    head = (limit - 1) * parts[0] // parts[1]
     return f"{flat[:head].rstrip()}…{flat[-(limit - 1 - head) :].lstrip()}"
+
+
+def shorten_all(texts: Sequence[object], limit: int = 38) -> list[str]:
+    """Return texts of at most ``limit`` characters that still read differently where the whole texts do.
+
+    They are cut where :func:`shorten` cuts; nearer to their beginning where that would leave equal texts, or the same
+    beginning in all that are cut. Texts that no cut tells apart stay whole.
+
+    Example:
+        >>> shorten_all(["family_sweep: speed 1 to 3", "family_sweep: speed 2 to 3"], 14)
+        ['fami…ed 1 to 3', 'fami…ed 2 to 3']
+    """
+    whole = [" ".join(str(text).split()) for text in texts]
+    long = {text for text in whole if len(text) > limit}
+    for parts in ((2, 3), (1, 3), (0, 1)):
+        cut = [shorten(text, limit, parts) for text in whole]
+        beginnings = {text[: (limit - 1) * parts[0] // parts[1]] for text in long}
+        told = len(long) < 2 or len(beginnings) > 1 or parts != (2, 3)
+        if told and len(set(cut)) == len(set(whole)):
+            return cut
+    return whole
 
 
 def plain_log(axis: Any, kind: str = "log", unit: float = 1.0) -> None:
