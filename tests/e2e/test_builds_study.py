@@ -85,6 +85,17 @@ def test_the_study_runs_every_type_on_the_chosen_feature_and_tells_what_drives_i
     assert "What it does:" in page.read_text()
 
 
+@pytest.mark.soak
+def test_every_step_runs_on_a_model_that_the_study_trains(tracked_workdir, capsys):
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.store import open_store
+
+    assert main([word for word in TINY if word != "model=planted"]) == 0, capsys.readouterr().err
+    runs = open_store(TrackingSpec(experiment="builds_small"), writing=False).runs()
+    assert {run.status for run in runs} == {"FINISHED"}
+    assert len({run.tags["step"] for run in runs if "step" in run.tags}) == 19
+
+
 def test_a_report_alone_has_nothing_to_tell(workdir, capsys):
     assert main(["experiment=feature_report", "feature=latent"]) == 2
     assert "it is a step of a study" in capsys.readouterr().err
