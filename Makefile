@@ -12,8 +12,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 run: $(STAMP)  ## the shortcut study: 2 conditions x 8 seeds, every intervention, ends in statements and a figure
 	$(BIN)/paribus -m study=shortcut_digits training=standard,grokking 'seed=range(8)' workers=auto
 
-test: $(STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
+test: $(STAMP)  ## the whole test suite; it keeps compiled files whatever the shell says: each process would compile anew
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 lint: $(STAMP)  ## style, types, and the import contracts of the house
 	$(BIN)/ruff check src tests benchmarks
