@@ -142,6 +142,15 @@ def test_names_that_differ_read_differently():
         assert all(float(tick) == int(tick) for tick in ax.get_xticks()), "features are counted"
 
 
+def test_a_long_beginning_that_says_the_least_is_what_is_cut():
+    names = [f"{kind}: ink_{what}_up {k} AP" for kind in ("family_1d_sweep", "token_influence_sweep")
+             for what in ("recovery", "resistance") for k in (12, 15)]  # fmt: skip
+    for name, short in zip(names, style.shorten_all(names, 30), strict=True):
+        assert len(short) <= 30 and short.endswith(name.split("ink_")[1])
+    assert style.shorten_all(["short", "also short"], 30) == ["short", "also short"]
+    assert style.shorten_all(["a" * 40, "a" * 41], 30) == ["a" * 40, "a" * 41], "no cut tells them apart"
+
+
 def test_a_matrix_of_shares_has_no_negative_scale_and_signs_show_without_colour():
     declared, table = DECLARED["many pairs"]
     signed = draw(declared, {"t": table}, width=COLUMN)

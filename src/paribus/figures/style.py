@@ -185,7 +185,7 @@ def shorten(text: object, limit: int = 38, parts: tuple[int, int] = (2, 3)) -> s
 
     Example:
         >>> shorten("a long name of a row", 10), shorten("a long name of a row", 10, (1, 3))
-        ('a long…row', 'a l…of a row')
+        ('a long…row', 'a l…a row')
     """
     flat = " ".join(str(text).split())
     if len(flat) <= limit:
@@ -197,20 +197,19 @@ def shorten(text: object, limit: int = 38, parts: tuple[int, int] = (2, 3)) -> s
 def shorten_all(texts: Sequence[object], limit: int = 38) -> list[str]:
     """Return texts of at most ``limit`` characters that still read differently where the whole texts do.
 
-    They are cut where :func:`shorten` cuts; nearer to their beginning where that would leave equal texts, or the same
-    beginning in all that are cut. Texts that no cut tells apart stay whole.
+    They are cut where :func:`shorten` cuts; nearer to their beginning where that would leave equal texts, or of all
+    that are cut little more than their beginning up to a colon. Texts that no cut tells apart stay whole.
 
     Example:
         >>> shorten_all(["family_sweep: speed 1 to 3", "family_sweep: speed 2 to 3"], 14)
         ['fami…ed 1 to 3', 'fami…ed 2 to 3']
     """
     whole = [" ".join(str(text).split()) for text in texts]
-    long = {text for text in whole if len(text) > limit}
-    for parts in ((2, 3), (1, 3), (0, 1)):
+    long, head = {text for text in whole if len(text) > limit}, (limit - 1) * 2 // 3
+    headed = bool(long) and all(text.find(": ") >= head // 2 for text in long)
+    for parts in ((1, 3), (0, 1)) if headed else ((2, 3), (1, 3), (0, 1)):
         cut = [shorten(text, limit, parts) for text in whole]
-        beginnings = {text[: (limit - 1) * parts[0] // parts[1]] for text in long}
-        told = len(long) < 2 or len(beginnings) > 1 or parts != (2, 3)
-        if told and len(set(cut)) == len(set(whole)):
+        if len(set(cut)) == len(set(whole)):
             return cut
     return whole
 
