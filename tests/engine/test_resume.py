@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from paribus.engine import streaming
+from paribus.engine import site_values, streaming
 from paribus.engine.evaluation import Engine
 from paribus.engine.given import given
 from paribus.engine.hooks import visiting
@@ -169,6 +169,24 @@ def test_tail_takes_several_sites_rows_and_donors(ids):
     hooks = Engine(model, "layers.1@-1", also=["layers.3.q.input@-1"], strategy="hooks")
     expected = hooks.evaluate(ids, [*pairs, Together((donors, None)), Together((graft, first))])
     np.testing.assert_allclose(together.outputs, expected.outputs, atol=1e-5)
+
+
+@pytest.mark.parametrize(("strategy", "positions"), [("tail", (4, 6)), ("tail", None), ("resume", None)])
+def test_outputs_that_are_held_together_are_bounded(ids, monkeypatch, strategy, positions):
+    edits = last(*(AblateUnits([unit]) for unit in range(WIDTH)), positions=positions or (3,))
+    whole = Engine(model_of(), "layers.1.q.input@-1", positions=positions, strategy=strategy).evaluate(ids, edits)
+    model = model_of()
+    engine = Engine(model, "layers.1.q.input@-1", positions=positions, strategy=strategy)
+    engine.plan(ids)
+    row = VOCABULARY * 4 * LENGTH  # the most that a pass makes of a row
+    monkeypatch.setattr(site_values, "_LEAST_ROWS", 1)
+    monkeypatch.setattr(site_values, "PASS_OUTPUT_BYTES", 3 * row)
+    made = []
+    model.head.register_forward_hook(lambda *args: made.append(args[-1].numel() * 4))
+    found = engine.evaluate(ids, edits)
+    assert found.report.strategy == whole.report.strategy == strategy
+    assert max(made) <= 3 * row
+    np.testing.assert_allclose(found.outputs, whole.outputs, atol=1e-6)
 
 
 def test_tail_runs_only_the_last_positions(ids):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import Any
 
 import torch
@@ -22,6 +23,9 @@ from paribus.engine.tail import kept_keys
 # layer3. A fixed size, because a timed choice would change the rounding from run to run.
 PASS_BYTES = 8 << 20
 _LEAST_ROWS = 16
+# Bytes of outputs that one pass makes on the CPU: those of a language model are wider by far than what enters (49,152
+# logits at each of 12 positions are 2.4 MB a row), and some three copies of them are held while they are read.
+PASS_OUTPUT_BYTES = 256 << 20
 
 
 class SiteValues:
@@ -60,6 +64,13 @@ class SiteValues:
         if self.device.type != "cpu":
             return self.batches.limit
         return max(_LEAST_ROWS, PASS_BYTES // max(1, row_bytes))
+
+    def rows_out(self, plan: Plan, positions: int = 0) -> int:
+        """Return of how many rows outputs are made together, at as many positions as a pass runs (0: as are kept)."""
+        if self.device.type != "cpu":
+            return self.batches.limit
+        made = max(math.prod(plan.output_shape), positions * (plan.output_shape[-1] if plan.output_shape else 1))
+        return max(_LEAST_ROWS, PASS_OUTPUT_BYTES // max(1, made * self.dtype.itemsize))
 
     def blocks(self, plan: Plan, n: int) -> list[slice]:
         """Return the row ranges whose values are held together: all rows, or a quarter of the cache's bound each."""

@@ -101,7 +101,8 @@ class OutputStream:
         values = () if plan.strategy in _WHOLE else self.values.values(plan, inputs, block)
         at_most = self.values.rows_at_once(values or inputs.tensors)
         if plan.strategy in _LATE:
-            at_most = self.values.rows_within(plan.row_bytes)
+            length = 0 if plan.tail is None else plan.tail.length
+            at_most = min(self.values.rows_within(plan.row_bytes), self.values.rows_out(plan, length))
 
         def step(rows: slice) -> None:
             local = slice(rows.start - block.start, rows.stop - block.start)
@@ -128,7 +129,8 @@ class OutputStream:
             yield from ((0, [index]) for index in range(len(interventions)))
             return
         fits = at_most if plan.tail is None else at_most * plan.tail.length // plan.tail.n_run
-        together = max(1, min(fits, self.values.batches.limit) // (rows.stop - rows.start))
+        out = self.values.rows_out(plan, 0 if plan.tail is None else plan.tail.n_run)
+        together = max(1, min(fits, out, self.values.batches.limit) // (rows.stop - rows.start))
         by_upto: dict[int, list[int]] = {}
         for index, one in enumerate(interventions):
             by_upto.setdefault(0 if plan.resume is None else upto_of(plan.resume, one), []).append(index)
