@@ -188,7 +188,7 @@ def test_heads_and_patches_are_read_from_the_rows_that_are_meant():
         assert (found["mean"], found["mean_reference"]) == (pytest.approx(mean), pytest.approx(reference)), endpoint
         assert (found["family"], found["design"]) == ("exploratory", "paired_sign_flip")
         assert f"{endpoint}_values" in result.tables and f"{endpoint}_arms" in result.tables
-    assert any("that the first four heads restore together: 1 of 24 networks have none" in line
+    assert any("margin restored by four heads (share): 1 of 24 networks have none" in line
                for line in result.diagnostics.warnings)  # fmt: skip
     few = row(result, "heads_restore", NO_DECAY)
     assert few["n"] == 7 and "2" in few["flag"], "a share that no run has is none, and its seed is named"

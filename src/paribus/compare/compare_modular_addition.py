@@ -43,12 +43,11 @@ def _patched(name: str, label: str, direction: str, k: int, value: str = "share"
     return Endpoint(name, label, "k_sweep", value, "", "", unit="share", zero=True, rows=rows)
 
 
-WHOLE = "share of the difference in margin"
 PATCHED = (
-    _patched("head_restores", f"{WHOLE} that the first head restores", DENOISE, 1),
-    _patched("heads_restore", f"{WHOLE} that the first four heads restore together", DENOISE, 4),
-    _patched("heads_restore_singly", "sum of the shares that these heads restore one by one", DENOISE, 4, "sum_share"),
-    _patched("heads_destroy", f"{WHOLE} that the first four heads destroy together", NOISE, 4),
+    _patched("head_restores", "margin restored by the first head (share)", DENOISE, 1),
+    _patched("heads_restore", "margin restored by four heads (share)", DENOISE, 4),
+    _patched("heads_restore_singly", "margin restored by four heads singly (share)", DENOISE, 4, "sum_share"),
+    _patched("heads_destroy", "margin destroyed by four heads (share)", NOISE, 4),
 )
 """What heads restore or destroy at the positions where they do anything, the first by their effect on other pairs."""
 READ: Mapping[str, tuple[str, Endpoint]] = {
