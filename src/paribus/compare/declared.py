@@ -8,6 +8,7 @@ from paribus.experiments.any.ablate import Ablate
 from paribus.experiments.any.activation_patching import ActivationPatching
 from paribus.experiments.any.cores import Cores
 from paribus.experiments.any.grid import Grid
+from paribus.experiments.any.head_ablation import HeadAblation
 from paribus.experiments.any.interact import Interact
 from paribus.experiments.any.latent_intervention import LatentIntervention
 from paribus.experiments.any.match_features import MatchFeatures
@@ -25,7 +26,7 @@ from paribus.results.endpoint import Endpoint
 DECLARING: tuple[type[Experiment], ...] = (
     SubspaceAblation, ActivationSteering, DomainSwap, ProbeTrajectory,
     Sweep, Grid, Swap, Interact, Cores, Ablate, Patch, Probe, LatentIntervention, ActivationPatching,
-    MatchFeatures,
+    MatchFeatures, HeadAblation,
 )  # fmt: skip
 """The experiment types whose endpoints are compared."""
 ENDPOINTS: Mapping[str, Endpoint] = {each.name: each for cls in DECLARING for each in cls.declares}

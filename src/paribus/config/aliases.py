@@ -89,6 +89,7 @@ STORED = (
     "paribus.experiments.any.head_ablation.HeadAblation",
     "paribus.experiments.any.interact.Interact",
     "paribus.experiments.any.latent_intervention.LatentIntervention",
+    "paribus.experiments.any.match_features.MatchFeatures",
     "paribus.experiments.any.patch.Patch",
     "paribus.experiments.any.probe.Probe",
     "paribus.experiments.any.scan_features.ScanFeatures",

@@ -226,7 +226,7 @@ def test_sets_of_the_strongest_are_no_entries_of_their_own():
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        (lambda: Sweep(factor=factors.Directions(alphas=[1, 2]), place="blocks.0"), "2 entries, and at least 6"),
+        (lambda: Sweep(factor=factors.Directions(alphas=[1, 2]), place="blocks.0"), "2 entries that can be judged"),
         (lambda: Interact(factor=factors.Units(), place="blocks.0", n_units=3), "interact has 3 entries"),
         (lambda: Swap(factor=sequences.Token(tokens=[1, 2])), "swap has [02] entries"),
         (lambda: Ablate(factor=factors.Units(), place="blocks.0", n_contexts=29), "29 contexts are reported"),

@@ -12,6 +12,7 @@ from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.training._train_classifier import HISTORY_COLUMNS
 from paribus.experiments.training.train_classifier import TrainClassifier
 from paribus.figures.draw import draw
+from paribus.models.loading import fit_state
 from paribus.models.small_cnn import SmallCNN
 from paribus.results.evidence import Evidence
 from paribus.stats.spec import StatsSpec
@@ -89,10 +90,10 @@ def test_other_experiments_can_choose_among_the_checkpoints(run):
     )
     assert index.select("peak_val")[0].epoch == result.aggregates.custom["peak_val_epoch"]
     assert index.select("peak_ood")[0].epoch == result.aggregates.custom["peak_ood_epoch"]
-    fresh = setup()
-    fresh.checkpoints = index
+    model = setup().model
     for checkpoint in index.select("all"):
-        fresh.at(checkpoint)
+        fit_state(model, dict(checkpoint.load()))
+        assert all(value.equal(checkpoint.load()[name]) for name, value in model.state_dict().items())
 
 
 def test_it_says_which_weights_the_init_scale_touches(run):
