@@ -15,6 +15,7 @@ from paribus.errors import DataError
 from paribus.figures.draw import draw
 from paribus.figures.save import png_bytes
 from paribus.report.gallery.entry import Entry, choices, links
+from paribus.report.gallery.overview import overview
 from paribus.report.gallery.site import MANIFEST, write
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Figure, Result, Table
@@ -30,7 +31,8 @@ def result(kind, subject="images", text="plain", frame=SWEEP, **changes):
     deep = {"by_direction": {"one": {"slope": 1.0}, "other": {"slope": 2.0}}, "summary": [f"It moves {text}."]}
     metrics = {"ood_delta": -0.02, "ood_delta_ci_low": -0.1, "ood_delta_ci_high": 0.05}
     fields = {"metrics": metrics, "provenance": {"repeat": f"paribus experiment={kind}"}, "figures": (FIGURE,)}
-    return Result("s", kind, Evidence.INTERVENTIONAL, text, "mlp", subject, Aggregates(custom=deep), tables,
+    tables, aggregates = changes.pop("tables", tables), changes.pop("aggregates", Aggregates(custom=deep))
+    return Result("s", kind, Evidence.INTERVENTIONAL, text, "mlp", subject, aggregates, tables,
                   Diagnostics(), **{**fields, **changes})  # fmt: skip
 
 
@@ -96,6 +98,26 @@ def test_a_feature_of_another_model_is_another_feature():
     assert [(link.why, link.to.run_id) for link in links(one, [one, same, elsewhere])] == [
         ("same feature", same.run_id)
     ]
+
+
+def test_a_comparison_leads_with_its_primary_family_and_not_with_what_was_looked_for_afterwards():
+    lines = [
+        "Primary family: 2 tests, adjusted by Holm.", "It is there, standard: +0.5 (95 % CI 0.4 to 0.6).",
+        "Not decided: grokking against standard (-0.1, 95 % CI -0.2 to 0.1).",
+    ]  # fmt: skip
+    rows = {"training": "grokking", "reference": "standard", "endpoint": ["steer", "shift"], "difference": [-0.4, -0.1]}
+    ends = {"p_adj": [0.02, 0.5], "ci_adj_low": [-0.8, -0.2], "ci_adj_high": [-0.2, 0.1]}
+    tests = pd.DataFrame({**rows, **ends, "family": ["exploratory", "primary"]})
+    for said, family, words in (
+        (lines, tests, ["shift", "steer", lines[1][:-1]]),
+        (lines[1:], tests.drop(columns="family"), ["steer", "shift", lines[2][:-1]]),
+    ):
+        made = result("compare", subject="runs", tables={"tests": Table("tests", "", Evidence.COMPARISON, family)},
+                      aggregates=Aggregates(custom={"summary": said}))  # fmt: skip
+        (card,) = re.findall(r'<li class="run".*?</li>', overview("x", [entry(0, "compare", made=made)]), re.DOTALL)
+        shown = card.partition("<h3>")[2]
+        places = [shown.find(word) for word in words]
+        assert min(places) >= 0 and places == sorted(places)
 
 
 def test_only_tags_that_tell_runs_apart_filter(entries):

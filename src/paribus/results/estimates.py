@@ -144,7 +144,10 @@ def estimates(result: Found, most: int = MOST) -> list[Estimate]:
 
 
 def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
-    """Return the differences that a comparison tested, with the interval of their family, the smallest p first."""
+    """Return the differences that a comparison tested, with the interval of their family, the smallest p first.
+
+    Those of an exploratory family come last: its p are adjusted in another way, and establish nothing.
+    """
     if "tests" not in tables:
         return []
     frame = tables["tests"].frame
@@ -152,7 +155,8 @@ def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
     if group is None or not {"endpoint", "reference", "difference", *TESTED} <= set(frame.columns):
         return []
     found = []
-    for row in frame.sort_values("p_adj", kind="stable").to_dict("records"):
+    by_p = frame.sort_values("p_adj", kind="stable").to_dict("records")
+    for row in sorted(by_p, key=lambda row: row.get("family") == "exploratory"):
         value, low, high = (float(row[name]) for name in ("difference", *TESTED[1:]))
         if math.isfinite(value):
             what = str(row.get("label") or row["endpoint"]).replace("_", " ")

@@ -127,14 +127,17 @@ def _said(entry: Entry) -> list[str]:
 
 
 def _lead(entry: Entry) -> str:
-    """Return the sentence that stands for a run: the first; of a comparison the first difference with its interval.
+    """Return the sentence that stands for a run: the first; of a comparison the first one with an interval.
 
-    The answer to a claim stands beside it anyway.
+    Where it has a primary family, that is the first one about it; else one about a difference, if there is any. The
+    answer to a claim stands beside it anyway.
     """
     said = [line for line in _said(entry) if not (entry.claim and line.startswith("Claim: "))]
     if entry.result is not None and entry.result.subject == COMPARISON:
         told = [line for line in said if _INTERVAL.search(line)]
-        said = [*(line for line in told if " against " in line), *told, *said]
+        if not any(line.startswith("Primary family:") for line in said):
+            told.sort(key=lambda line: " against " not in line)
+        said = [*told, *said]
     return said[0] if said else ""
 
 
