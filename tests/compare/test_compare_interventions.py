@@ -558,6 +558,13 @@ def test_six_primary_tests_of_eight_pairs_can_be_established_and_all_others_are_
     assert sorted(result.aggregates.custom["established"]) == sorted(
         f"{endpoint}: {condition}" for endpoint in PRIMARY for condition in ("standard", "grokking")
     )
+    shown = result.tables["primary"].frame
+    assert shown["row"].tolist() == ["standard", "grokking", "grokking − standard"] * 2
+    assert shown["endpoint"].tolist() == [endpoint for endpoint in PRIMARY for _ in range(3)]
+    measured = primary.assign(value=primary["mean"].where(primary["difference"].isna(), primary["difference"]))
+    for column in ("value", "ci_adj_low", "ci_adj_high", "p_adj"):
+        assert sorted(shown[column]) == sorted(measured[column])
+    assert result.figures[0].name == "primary" and result.figures[0].columns["p"] == "p_adj"
 
 
 def test_what_stands_out_beside_the_primary_family_is_not_established():

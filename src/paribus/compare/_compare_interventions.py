@@ -23,7 +23,7 @@ from paribus.compare.effects import (
 from paribus.compare.endpoints import Choice
 from paribus.compare.erasers import ENDPOINT as SWAP_REMOVED
 from paribus.compare.erasers import eraser_table
-from paribus.compare.families import FAMILY, PRIMARY, adjusted
+from paribus.compare.families import FAMILY, PRIMARY, adjusted, primary_table
 from paribus.compare.honesty import Grouping
 from paribus.compare.statements import statements
 from paribus.compare.units import units_of
@@ -69,6 +69,12 @@ TESTS: Mapping[str, str] = {
     "flag": "seeds or sizes that one arm lacks",
 }
 
+PRIMARY_COLUMNS: Mapping[str, str] = {
+    "row": "the condition whose mean it is, or the two whose difference it is",
+    "n": "seeds",
+    "value": "mean over seeds, or mean difference",
+}
+
 
 def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) -> Aggregates:
     """Compare the runs of ``setup`` and hand over tables, tests and the figure.
@@ -110,6 +116,8 @@ def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) 
         raise ExperimentError(f"compare_interventions: {missing[0]} missing_seeds=flag compares what is there")
     for line in dict.fromkeys((*notes, *unread, *uneven, *missing, *crowded)):
         recorder.warn(line)
+    if experiment.primary:
+        _primary(experiment, recorder, primary_table(conditions, tests), described(runs), spec.confidence, note)
     _hand_over(recorder, effects, units, conditions, tests, factors, curves)
     for table in erasers:
         recorder.table(Table("other_erasers", "Share of the swap effect that other erasers remove.",
@@ -179,6 +187,27 @@ def _reference(experiment: CompareInterventions, effects: pd.DataFrame, recorder
         )
     elif len(present) == 1:
         recorder.warn(f"Only the condition {present[0]!r} has finished runs: nothing could be tested.")
+
+
+def _primary(
+    experiment: CompareInterventions, recorder: Recorder, rows: pd.DataFrame, what: str, confidence: float, note: str
+) -> None:
+    """Hand over the primary family: its table and its figure, which is the first of the run."""
+    if rows["value"].isna().all():
+        return
+    says = "The tests declared before looking: each endpoint within each condition against 0, and their differences."
+    recorder.table(Table("primary", says, Evidence.COMPARISON, rows, {**TESTS, **PRIMARY_COLUMNS}))
+    drawn = Figure.of("forest", "primary", label="row", value="value", panel="label", unit="unit", p="p_adj",
+                      **ends("ci_adj"))  # fmt: skip
+    recorder.figure(
+        drawn.titled(
+            f"Declared before looking: {what}eraser {experiment.method}",
+            f"Means over seeds and differences, with intervals and p adjusted by Holm over the {len(rows)} tests "
+            f"({100 * confidence:g} % for all together); dashed: no effect.",
+            xlabel="effect",
+            **({"note": note} if note else {}),
+        )
+    )
 
 
 def _figures(

@@ -14,6 +14,9 @@ EXPLORATORY = "exploratory"
 METHODS = {PRIMARY: "holm", EXPLORATORY: "bh"}
 """How each family is adjusted: for no false claim at all, and for few among those that stand out."""
 FAMILY = "family"
+SHOWN = ("endpoint", "label", "unit", "row", "n", "value", "ci_low", "ci_high", "ci_method", "ci_adj_low",
+         "ci_adj_high", "ci_adj_method", "smallest_p", "smallest_p_adj", "p", "p_adj")  # fmt: skip
+"""Columns of the table of the primary family."""
 
 
 def adjusted(tested: Sequence[Unadjusted], primary: Sequence[str], *, confidence: float) -> list[pd.DataFrame]:
@@ -39,3 +42,32 @@ def adjusted(tested: Sequence[Unadjusted], primary: Sequence[str], *, confidence
 def _is_primary(row: pd.Series[Any], primary: Sequence[str]) -> bool:
     """Whether a row is a test declared before looking: not one of an eraser or a factor that is looked at besides."""
     return row["endpoint"] in primary and not row.get("method") and not row.get("factor")
+
+
+def primary_table(conditions: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the primary family as one table: each endpoint within each condition, then their differences.
+
+    Args:
+        conditions: Adjusted tests within conditions, one row per endpoint and condition.
+        tests: Adjusted tests of conditions against a reference.
+
+    Returns:
+        One row per test of the family, in the order of the endpoints; ``row`` says what was tested, ``value`` is its
+        mean or mean difference. A row that could not be tested has no p.
+    """
+    within = conditions[conditions[FAMILY] == PRIMARY]
+    between = tests[tests[FAMILY] == PRIMARY]
+    both = pd.concat(
+        [
+            within.assign(row=within["training"], value=within["mean"], n=within["n_seeds"]),
+            between.assign(row=_differences(between), value=between["difference"]),
+        ],
+        ignore_index=True,
+    )
+    place = {endpoint: i for i, endpoint in enumerate(dict.fromkeys(both["endpoint"]))}
+    ordered = both.assign(_place=both["endpoint"].map(place)).sort_values("_place", kind="stable")
+    return ordered.reindex(columns=list(SHOWN)).reset_index(drop=True)
+
+
+def _differences(tests: pd.DataFrame) -> list[str]:
+    return [f"{row['training']} − {row['reference']}" for _, row in tests.iterrows()]
