@@ -11,6 +11,7 @@ from paribus.engine.interventions import AblateUnits, Identity, Steer
 from paribus.engine.parts import Chain
 from paribus.engine.replacements import Graft
 from paribus.errors import ConfigError
+from paribus.features.columns import Units
 from paribus.measure import (
     ActFactor,
     ArrayCells,
@@ -175,6 +176,56 @@ def test_values_inside_are_read_where_they_stand(network, contexts):
     with torch.no_grad():
         expected = network[:2](contexts.given.tensors[0])[:, 2]
     np.testing.assert_allclose(found.values[0, 0], expected, atol=1e-6)
+
+
+class InPlace(nn.Module):
+    """What a block of a ResNet does: values are written over after they were passed."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act, self.head = nn.Conv1d(2, 4, 1), nn.ReLU(inplace=True), nn.Linear(4, 3)
+
+    def forward(self, x):
+        h = self.act(self.conv(x))
+        h = self.conv(h[:, :2]) + 0 if x.shape[-1] == 1 else h  # with one position the module runs twice
+        h += 1
+        return self.head(h.mean(2))
+
+
+def test_whatever_reads_a_place_reads_what_was_there_when_the_pass_came_by():
+    torch.manual_seed(2)
+    net, x, rows = InPlace().eval(), torch.randn(7, 2, 5), np.arange(7)
+    run = executor(net, Contexts(inputs=x), batch_limit=3)
+    kept = net.conv(x).detach()
+    mean, first = kept.mean(2).double().numpy(), kept[:, :1].mean(2).double().numpy()
+    latent = FeatureReadout(Units(4), 0, place="conv")
+    found = {
+        "vectors": (run.vectors("conv", rows), mean),
+        "vectors_at": (run.vectors_at(("conv", "act"), rows)["conv"], mean),
+        "after": (run.vectors_at(("conv", "act@1"), rows)["act@1"], kept.relu().mean(2).double().numpy()),
+        "values": (run.values("conv", rows), kept),
+        "values_at": (run.values_at(("conv",), rows)["conv"], kept),
+        "at_positions": (run.at_positions("conv", rows), kept.movedim(1, 2).flatten(0, 1)),
+        "ranges": (
+            run.ranges_at(("conv",), rows, over_positions=False)["conv"],
+            (kept.amax(0) - kept.amin(0)).amax(1),
+        ),
+        "activations": (run.activations(Units(4), np.array([0]), "conv", rows), first),
+        "moments": (run.moments(run.subject.cells(rows), Units(4), np.array([0]), "conv")[1][0], first[:, 0]),
+        "feature": (run.stream(Design(), latent).collected(7).values[0, 0], first[:, 0]),
+        "at": (run.at("conv").vectors(run.subject.cells(rows)), mean),
+    }  # fmt: skip
+    for name, (got, expected) in found.items():
+        np.testing.assert_allclose(got, expected, atol=1e-6, err_msg=name)
+    twice = executor(net, Contexts(inputs=x[..., :1]))
+    for read in (run.vectors, twice.vectors):
+        with pytest.raises(
+            ConfigError, match="times only" if read == run.vectors else "conv.output:1 to conv.output:2"
+        ):
+            read("conv:2" if read == run.vectors else "conv", rows)
+    for several in (twice.vectors_at, twice.values_at):
+        with pytest.raises(ConfigError, match="runs this module 2 times"):
+            several(("conv",), rows)
 
 
 def test_a_feature_is_read_downstream_of_an_edit(network, contexts):

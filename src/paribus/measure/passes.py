@@ -106,16 +106,10 @@ class Passes:
             each: What is made of the vector at each position before the subject makes one of all.
         """
         site = Site.parse(place) if place else None
-        seen: list[Tensor] = []
-
-        def keep(value: Tensor) -> Tensor:
-            seen.append(value)
-            return value
 
         def step(rows: slice) -> None:
             passed = self.moved(self.subject.inputs(cells[rows]))
             if visitor is not None:  # calls of a module are counted within one pass
-                seen.clear()
                 visitor.calls = 0
             with number_format(self.device, self.format):
                 output = passed.call(self.network)
@@ -123,7 +117,8 @@ class Passes:
                 vectors = _tensor(output, self.network)
             else:
                 check_visited(site, visitor.calls)
-                vectors = self.vectors_of(seen[-1], passed, site, each)
+                assert visitor.value is not None
+                vectors = self.vectors_of(visitor.value, passed, site, each)
             if vectors.dtype in (torch.bfloat16, torch.float16):
                 vectors = vectors.float()
             visit(rows, vectors, output)
@@ -131,7 +126,7 @@ class Passes:
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
             stack.enter_context(at_rest(self.network))
-            visitor = stack.enter_context(visiting(self.network, site, keep)) if site is not None else None
+            visitor = stack.enter_context(visiting(self.network, site)) if site is not None else None
             self.batches.run(0, len(cells.ok), step, at_most=self._at_most)
 
     def vectors_of(self, value: Tensor, passed: Given, site: Site, each: Each | None) -> Tensor:
@@ -311,25 +306,27 @@ class Passes:
     def _visit_cells(
         self, sites: tuple[str, ...], cells: Any, keep: Callable[[slice, Given, Site, Tensor], None]
     ) -> None:
-        """Run flat cells and hand over the raw value at every site, batch by batch.
+        """Run flat cells and hand over the raw value at every site, batch by batch, as it was when the pass came by.
 
         Raises:
-            ConfigError: If the forward pass does not run one of the modules.
+            ConfigError: If the forward pass does not run one of the modules, or runs it more often than is said.
         """
-        seen: dict[Site, Tensor] = {}
+        wanted = tuple(dict.fromkeys(map(Site.parse, sites)))
 
         def step(rows: slice) -> None:
-            seen.clear()
             passed = self.moved(self.subject.inputs(cells[rows]))
+            order: list[Site] = []
             with contextlib.ExitStack() as stack:
-                for where in map(Site.parse, sites):
-                    stack.enter_context(visiting(self.network, where, _noted(seen, where)))
+                visitors = {where: stack.enter_context(visiting(self.network, where)) for where in wanted}
+                for visitor in visitors.values():
+                    visitor.log = order
                 stack.enter_context(number_format(self.device, self.format))
                 passed.call(self.network)
-            for where in map(Site.parse, sites):
-                if where not in seen:
-                    raise ConfigError(f"site {where}: the forward pass does not run this module; nothing to read there")
-            for where, value in seen.items():  # in the order in which the pass comes to them
+            for where, visitor in visitors.items():
+                check_visited(where, visitor.calls)
+            for where in order:  # as the pass comes to them
+                value = visitors[where].value
+                assert value is not None
                 keep(rows, passed, where, value)
 
         with torch.inference_mode(), at_rest(self.network):
@@ -342,16 +339,6 @@ class Passes:
             ConfigError: If the network has no such site, or its value holds no vector.
         """
         return int(self.vectors(site, np.arange(1)).shape[1])
-
-
-def _noted(seen: dict[Site, Tensor], where: Site) -> Callable[[Tensor], Tensor]:
-    """Return an edit that changes nothing and keeps the latest value."""
-
-    def keep(value: Tensor) -> Tensor:
-        seen[where] = value
-        return value
-
-    return keep
 
 
 def _place_in(found: list[Floats], batch: slice) -> int:

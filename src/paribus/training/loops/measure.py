@@ -199,7 +199,7 @@ def feature_rank(model: nn.Module, images: SplitImages, batch_limit: int) -> flo
 
     def features(size: int) -> torch.Tensor:
         seen: list[torch.Tensor] = []
-        handle = linears[-1].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().flatten(1)))
+        handle = linears[-1].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().flatten(1).clone()))
         try:
             for batch, _ in images.batches(torch.arange(min(RANK_ROWS, len(images))), size):
                 batch.call(model)
