@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from paribus.cli.main import main
+
 ROOT = Path(__file__).parents[2]
 OWN_TEST = {"extending.md", "own_subject.md"}  # worked examples with files of their own, and tests of their own
 PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name not in OWN_TEST)]
@@ -205,6 +207,40 @@ def test_make_targets_that_the_pages_name_exist_and_run_what_the_readme_says():
             assert re.search(rf"^{target[0] or target[1]}:", made, re.MULTILINE), f"{page.name}: make {target}"
     study = re.search(r"^run:.*\n\t\$\(BIN\)/paribus (.*)$", made, re.MULTILINE)
     assert study and "study=shortcut_digits" in study[1] and "range(8)" in study[1]
+
+
+def test_commands_about_a_language_model_run_on_a_small_one(
+    documents, tracked_workdir, tiny_encoder, needs_text, capsys
+):
+    """What ``docs/language_models.md`` and the README show runs on a transformer that knows the prompts."""
+    import torch
+    import transformers
+
+    page = ROOT / "docs" / "language_models.md"
+    for block in documents.blocks(page):
+        if block.file:
+            head, *rows = block.text.splitlines()  # the page shows two pairs; no test can be made of two
+            more = [row.replace("city", other) for other in ("city", "north", "south", "east", "west") for row in rows]
+            Path(block.file).write_text("\n".join([head, *more]))
+    tiny_encoder.write_tokenizer(Path("small"), [Path("pairs.csv").read_text()])
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=49_152, **sizes)).save_pretrained("small")
+    asked, first = _console(documents, page), _console(documents, ROOT / "README.md")
+    assert len(asked) == 3 and [words for words in first if words not in asked] == [["verify"]]  # tests/cli runs it
+    for words in asked:
+        kept = [word for word in words if not word.startswith("model.path=")]
+        assert len(kept) == len(words) - 1
+        small = ["model.path=small", "stats=quick", "figures.formats=[]", "device=cpu"]
+        known_data = ["dry_run=true"] if "study=induction" in words else []  # tests/e2e runs it on a known network
+        assert main([*kept, *small, *known_data]) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert "Valid. Nothing was run" in told and told.count("tells about the run") == 2, told
+
+
+def _console(documents, page):
+    (shown,) = [block for block in documents.blocks(page) if block.language == "console"]
+    return [words[2:] for words in shown.commands() if words[:2] == ["$", "paribus"]]
 
 
 def test_links_and_images_lead_somewhere():
