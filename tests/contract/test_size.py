@@ -34,6 +34,17 @@ TARGETS = {
                      "within_family_interference"), []),
 }  # fmt: skip
 """What is validated, and what it must be told."""
+GENERIC_TARGETS = {
+    "sweep": ["factor@experiment.target.factor=family", "experiment.target.factor.family=swim_speed_up"],
+    "grid": [
+        *("factor@experiment.target.factor=family", "experiment.target.factor.family=swim_speed_up"),
+        *("factor@experiment.target.other=family", "experiment.target.other.family=quick_respawn"),
+    ],
+    "swap": ["factor@experiment.target.factor=family", "experiment.target.factor.family=swim_speed_up"],
+    "ablate": ["factor@experiment.target.factor=families"],
+    "interact": ["factor@experiment.target.factor=families"],
+}
+"""The same of experiments that know no subject: what is legal is counted for them too."""
 FEW = ["data.contexts_per_build=1", "stats.n_bootstrap=100", "stats.n_permutations=99", "stats.n_null=0"]
 
 
@@ -42,7 +53,7 @@ def of_builds(kind, n):
 
 
 def of_validation(kind, target, n):
-    target_words = [f"experiment@experiment.target={target}", *TARGETS[target]]
+    target_words = [f"experiment@experiment.target={target}", *(TARGETS | GENERIC_TARGETS)[target]]
     few = [*FEW, f"data.n_builds={n}"]
     return [f"experiment={kind}", *target_words, *golden.declared.BUILDS, "model=planted", "feature=dose", *few]
 
@@ -81,6 +92,24 @@ def test_a_validation_of_eight_builds_is_refused_before_it_runs(target):
     assert accepted(of_validation("split_half", target, 8)) is None
 
 
+@pytest.mark.parametrize("target", ["grid", "swap", "sweep"])
+def test_what_is_legal_in_too_few_builds_is_not_validated(target):
+    assert accepted([*of_validation("split_half", target, 40), "constraints=strict"]) is None
+
+
+def test_a_rung_that_is_legal_in_no_build_is_not_swept():
+    words = [word.replace("experiment.target", "experiment") for word in GENERIC_TARGETS["sweep"]]
+    builds = [
+        "data=builds_generated",
+        *golden.declared.BUILDS,
+        "model=planted",
+        "feature=dose",
+        *FEW,
+        "data.n_builds=20",
+    ]
+    assert accepted(["experiment=sweep", *words, "experiment.factor.rungs=[57]", *builds]) is None
+
+
 @pytest.mark.parametrize("kind", ["ablate", "cores", "feature_survey", "frequent_itemsets", "pairwise_interactions"])
 def test_one_build_is_refused_before_it_is_run(kind):
     assert accepted(of_builds(kind, 1)) is None
@@ -110,6 +139,14 @@ def test_few_builds(kind, n):
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_validations_of_few_builds(kind, target, n):
     holds(of_validation(kind, target, n))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("n", [25, 40, 60, 80])
+@pytest.mark.parametrize("constraints", ["legal", "strict"])
+@pytest.mark.parametrize("target", sorted(GENERIC_TARGETS))
+def test_generic_validations_of_few_builds(target, constraints, n):
+    holds([*of_validation("split_half", target, n), f"constraints={constraints}"])
 
 
 @pytest.mark.soak

@@ -316,6 +316,25 @@ def test_rows_have_acts_of_their_own(network, contexts):
     np.testing.assert_allclose(found[:, 1], expected.T, atol=1e-4)
 
 
+def test_rows_keep_their_own_acts_where_others_are_taken_out(network, contexts):
+    """A patch beside a level of the input that is not legal in all contexts of a block."""
+    values = torch.arange(float(N))[:, None]
+    gone = np.arange(0, N, 3)
+
+    def edit(cells):
+        return stack([cells, cells.only(~np.isin(cells.ctx, gone))])
+
+    design = Design(edit, 2, acts=lambda columns: [Identity(), Graft([3], values[columns])], n_acts=2, sites=("1",))
+    found = executor(network, contexts).stream(design, Outputs()).collected(N).values
+    with torch.no_grad():
+        hidden = network[:2](contexts.given.tensors[0])
+        hidden[:, 3] = values[:, 0]
+        expected = network[2:](hidden).T.numpy().copy()
+    np.testing.assert_allclose(found[:, 1], expected, atol=1e-4)
+    expected[:, gone] = np.nan
+    np.testing.assert_allclose(found[:, 3], expected, atol=1e-4)
+
+
 def test_a_measurement_leaves_the_network_as_it_was(network, contexts):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     run = executor(network, contexts)

@@ -96,9 +96,16 @@ class Executor(Passes):
     def feasible(self, design: Design, watch: Watch | None = None) -> Bools:
         """Return which cells ``[levels, n]`` of a design the subject lets pass, without running the network."""
         ok = np.zeros((design.n_levels, len(self.subject)), bool)
-        for columns in self.subject.blocks(design.n_levels):
-            ok[:, columns] = self.subject.enforce(self._edited(design, columns), watch).ok
+        for columns, legal in self.legal(design, watch=watch):
+            ok[:, columns] = legal
         return ok
+
+    def legal(
+        self, design: Design, rows: Ints | None = None, watch: Watch | None = None
+    ) -> Iterator[tuple[Ints, Bools]]:
+        """Yield contexts ``[b]`` and which of their cells ``[levels, b]`` the subject lets pass, block by block."""
+        for columns in self._blocks(design.n_levels, rows):
+            yield columns, self.subject.enforce(self._edited(design, columns), watch).ok
 
     def stream(
         self,
@@ -256,9 +263,10 @@ class Executor(Passes):
 
     def acted(self, cells: Any, columns: Ints, design: Design, readout: Readout) -> tuple[Floats, EngineReport]:
         """Return what is read of cells ``[levels, b]`` under each act: ``[r, levels * acts, b]``, and how."""
-        acts = design.acts_on(columns)
-        if len(acts) != design.n_acts:
-            raise ExperimentError(f"the design speaks of {design.n_acts} acts, its factor made {len(acts)}")
+        every = design.acts_on(columns)
+        if len(every) != design.n_acts:
+            raise ExperimentError(f"the design speaks of {design.n_acts} acts, its factor made {len(every)}")
+        by_row = any(one.needs_rows for one in every)
         levels, b = cells.shape
         values: Floats | None = None
         report = EngineReport("", 0, 0)
@@ -266,29 +274,27 @@ class Executor(Passes):
             some = np.flatnonzero(cells.ok[level])
             if not len(some):
                 continue
-            found, how = self._acted(cells[level][some], columns[some], some, b, acts, design.sites, readout)
+            acts = design.acts_on(columns[some]) if by_row and len(some) != b else every
+            found, how = self._acted(cells[level][some], columns[some], acts, design.sites, readout, by_row=by_row)
             if values is None:
-                values = np.full((len(found), levels, len(acts), b), np.nan)
+                values = np.full((len(found), levels, len(every), b), np.nan)
             values[:, level][:, :, some] = found
             report = report.joined(how)
         if values is None:
-            return np.full((len(readout.names), levels * len(acts), b), np.nan), report
-        return values.reshape(len(values), levels * len(acts), b), report
+            return np.full((len(readout.names), levels * len(every), b), np.nan), report
+        return values.reshape(len(values), levels * len(every), b), report
 
     def _acted(
         self,
         cells: Any,
         ctx: Ints,
-        some: Ints,
-        b: int,
         acts: Sequence[Intervention],
         sites: tuple[str, ...],
         readout: Readout,
+        *,
+        by_row: bool,
     ) -> tuple[Floats, EngineReport]:
-        """Return ``[r, acts, m]`` of flat legal cells of contexts ``ctx [m]``, at the places ``some`` of a block."""
-        by_row = any(one.needs_rows for one in acts)
-        if by_row and len(some) != b:
-            raise ExperimentError("interventions that differ by row need every context of a block to be legal")
+        """Return ``[r, acts, m]`` of flat legal cells of contexts ``ctx [m]``; ``by_row``: acts differ there."""
         if by_row:
             first = inverse = np.arange(len(ctx))
         else:

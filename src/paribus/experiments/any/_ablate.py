@@ -13,8 +13,8 @@ from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, 
 from paribus.experiments.any._map import WHERE, draw_map
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, Rows, as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._vector import alone, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.ablate import Ablate
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
@@ -36,6 +36,8 @@ COLUMNS = {
 def validate(experiment: Ablate, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
     look_up(experiment, setup, fitted=True, factor=as_units)
+    units = as_units(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    refuse_illegal(alone(units), setup, rows_of(experiment, setup, fitted=True))
 
 
 def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -76,7 +78,7 @@ def promised(experiment: Ablate, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
     rows = rows_of(experiment, setup, fitted=True)
     units = as_units(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    return promise(experiment, setup, rows, min(experiment.n_units, len(units.names)))
+    return promise(experiment, setup, rows, alone(units, lambda n: min(n, experiment.n_units)))
 
 
 def _measured(

@@ -10,6 +10,7 @@ from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import Rows, as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._vector import alone, refuse_illegal
 from paribus.experiments.any.cores import LESS_IS_KEPT, Cores
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
@@ -38,6 +39,8 @@ CORES = {
 def validate(experiment: Cores, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
     _refuse_less(look_up(experiment, setup, fitted=True, factor=as_units))
+    units = as_units(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    refuse_illegal(alone(units), setup, rows_of(experiment, setup, fitted=True))
 
 
 def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregates:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._vector import Compared, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.grid import Grid
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor, crossed
-from paribus.methods.grid import Gridded, grid
+from paribus.methods.grid import Gridded, grid, interaction_weights
 from paribus.results.schema import Aggregates, Figure
 
 COLUMNS = {"first": "level of the first factor", "second": "level of the second factor"}
@@ -24,9 +24,8 @@ JOINT = {
 def validate(experiment: Grid, setup: NetworkSetup) -> None:
     """Look up everything that is named, and whether the two can be crossed."""
     look_up(experiment, setup)
-    executor = setup.executor()
-    bound = [bind(name, spec, experiment, setup, executor) for name, spec in experiment.factors().items()]
-    crossed(*(as_factor(one, name) for one, name in zip(bound, experiment.factors(), strict=True)))
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    refuse_illegal(_compared(experiment, setup), setup, rows)
 
 
 def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -85,11 +84,16 @@ def effect_vector(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> 
 def promised(experiment: Grid, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
     rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    return promise(experiment, setup, rows, _compared(experiment, setup))
+
+
+def _compared(experiment: Grid, setup: NetworkSetup) -> Compared:
+    """Return what an interaction compares: both, each alone, and neither."""
     executor = setup.executor()
     one, other = (
         as_factor(bind(name, spec, experiment, setup, executor), name) for name, spec in experiment.factors().items()
     )
-    return promise(experiment, setup, rows, (one.n_levels - 1) * (other.n_levels - 1))
+    return Compared(crossed(one, other), interaction_weights(one.n_levels, other.n_levels))
 
 
 def _measured(

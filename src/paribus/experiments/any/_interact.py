@@ -11,8 +11,8 @@ from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, Rows, as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._vector import alone, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.interact import Interact
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
@@ -34,6 +34,8 @@ COLUMNS = {
 def validate(experiment: Interact, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
     look_up(experiment, setup, fitted=True, factor=_several)
+    units = _several(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    refuse_illegal(alone(units), setup, rows_of(experiment, setup, fitted=True))
 
 
 def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -87,8 +89,11 @@ def promised(experiment: Interact, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
     rows = rows_of(experiment, setup, fitted=True)
     units = _several(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    n = min(experiment.n_units, len(units.names))
-    return promise(experiment, setup, rows, sum(math.comb(n, size) for size in range(2, experiment.order + 1)))
+
+    def n_sets(n: int) -> int:
+        return sum(math.comb(min(n, experiment.n_units), size) for size in range(2, experiment.order + 1))
+
+    return promise(experiment, setup, rows, alone(units, n_sets))
 
 
 def _measured(

@@ -10,11 +10,11 @@ from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, null_called, summed_up
 from paribus.experiments.any._readouts import KL
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._vector import Compared, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.swap import Swap
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import LEAST_TESTED, EffectVector, Promised
+from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor, InputFactor, Units
 from paribus.methods.swap import Swapped, swap
@@ -40,14 +40,15 @@ def validate(experiment: Swap, setup: NetworkSetup) -> None:
     _refuse_kl(look_up(experiment, setup, factor=as_observed))
     rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
     factor = as_observed(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    own = factor.observed(rows.reported)
-    shown = set() if own is None else set(own[own >= 0].tolist())
+    own = _own(factor, rows.reported)
+    shown = set(own[own >= 0].tolist())
     if len(shown) < 2:
         names = ", ".join(factor.labels[one] for one in sorted(shown)) or "none"
         raise ConfigError(
             f"experiment.split: the contexts of {rows.said} show {names} of {factor.name}, a swap needs two "
             "levels; name a split that shows more"
         )
+    refuse_illegal(_compared(factor, rows), setup, rows)
 
 
 def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -92,13 +93,26 @@ def effect_vector(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> 
 
 
 def promised(experiment: Swap, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand: a level that too few contexts show gives no entry."""
+    """Return what is known of that vector beforehand."""
     rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
     factor = as_observed(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    own: Ints | None = factor.observed(rows.reported)
-    assert own is not None
-    shown = np.bincount(own[own >= 0], minlength=factor.n_levels)
-    return promise(experiment, setup, rows, int((shown >= LEAST_TESTED).sum()) * (factor.n_levels - 1))
+    return promise(experiment, setup, rows, _compared(factor, rows))
+
+
+def _compared(factor: InputFactor, rows: Rows) -> Compared:
+    """Return what a row compares: each level that contexts show with every other one, in these contexts."""
+    shown = np.unique(_own(factor, rows.reported))
+    pairs = np.array([(a, b) for a in shown[shown >= 0] for b in range(factor.n_levels) if a != b], np.int64)
+    weights = np.zeros((len(pairs), factor.n_levels))
+    np.put_along_axis(weights, pairs, 1.0, axis=1)
+    return Compared(factor.design(), weights, about=lambda columns: pairs[:, :1] == _own(factor, columns))
+
+
+def _own(factor: InputFactor, columns: Ints) -> Ints:
+    """Return the level that each context shows; -1: none of them."""
+    own = factor.observed(columns)
+    assert own is not None  # as_observed has seen to it
+    return own
 
 
 def _measured(

@@ -9,13 +9,14 @@ import pandas as pd
 
 from paribus.experiments.any._effects import COLUMNS, Part, Reported, by_epoch, effects, null_called, summed_up
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
+from paribus.experiments.any._vector import Compared, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor
+from paribus.methods.contrast import to_baseline
 from paribus.methods.sweep import Swept, sweep
 from paribus.results.evidence import Evidence
 from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
@@ -33,6 +34,8 @@ SLOPE = {"level": "the slope, in units of the readout per unit of the dose"}
 def validate(experiment: Sweep, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
     look_up(experiment, setup)
+    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    refuse_illegal(_compared(experiment, setup), setup, rows)
 
 
 def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -87,8 +90,12 @@ def effect_vector(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) ->
 def promised(experiment: Sweep, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
     rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
+    return promise(experiment, setup, rows, _compared(experiment, setup))
+
+
+def _compared(experiment: Sweep, setup: NetworkSetup) -> Compared:
     factor = as_factor(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    return promise(experiment, setup, rows, factor.n_levels - 1)
+    return Compared(factor.design(), to_baseline(factor.n_levels))
 
 
 def _measured(experiment: Sweep, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder) -> tuple[Factor, Swept]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from paribus.arrays import Floats
+from paribus.arrays import Bools, Floats, Ints
+from paribus.errors import ConfigError
 from paribus.experiments.any._readouts import KL, readout_of
 from paribus.experiments.any._session import At, Rows
 from paribus.experiments.any.generic import Generic
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
+from paribus.experiments.effect_vector import FEW_CLUSTERS, LEAST_TESTED, EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
+from paribus.measure.design import Design
+from paribus.measure.executor import Executor
+from paribus.measure.factor import InputUnits, Units
+from paribus.methods.ablate import singles
+from paribus.methods.contrast import to_baseline
+from paribus.methods.support import Support, support
 from paribus.stats.clusters import ClusterSums
 
 
@@ -22,11 +29,73 @@ def without_nulls(setup: NetworkSetup) -> NetworkSetup:
     return replace(setup, stats=replace(setup.stats, n_null=0, n_permutations=99, n_bootstrap=100))
 
 
-def promised(experiment: Generic, setup: NetworkSetup, rows: Rows, n_entries: int) -> Promised:
-    """Return what is known of a vector of the contexts that are reported, before anything is measured."""
-    n_clusters = len(np.unique(setup.contexts.cluster[rows.reported]))
+@dataclass(frozen=True)
+class Compared:
+    """What the rows of a table compare, before anything is measured.
+
+    Attributes:
+        design: The conditions.
+        weights: The conditions that each row uses: those whose weight is not 0 ``[rows, conditions]``.
+        about: Which of contexts ``[b]`` each row is about ``[rows, b]``; None: all.
+        entries: How many entries the vector has at most, from the number of rows that enough contexts allow.
+    """
+
+    design: Design
+    weights: Floats
+    about: Callable[[Ints], Bools] | None = None
+    entries: Callable[[int], int] = int
+
+    def support(self, executor: Executor, rows: Rows, *, enough: int, enough_clusters: int = 1) -> Support:
+        """Count the contexts that are legal in every condition of a row, as far as is asked."""
+        return support(
+            executor,
+            self.design,
+            self.weights,
+            rows.reported,
+            enough=enough,
+            enough_clusters=enough_clusters,
+            about=self.about,
+        )
+
+
+def alone(units: Units, entries: Callable[[int], int] = int) -> Compared:
+    """Return rows that each compare all units with all but one; those of a network can be removed from any context."""
+    k = len(units.names)
+    if not isinstance(units, InputUnits):  # one row for all of them: they may be tens of thousands
+        return Compared(Design(description=units.name), np.ones((1, 1)), entries=lambda n: entries(n * k))
+    on = np.concatenate([np.ones((1, k), bool), ~singles(k)])
+    return Compared(units.design(on), to_baseline(k + 1), entries=entries)
+
+
+def refuse_illegal(compared: Compared, setup: NetworkSetup, rows: Rows) -> None:
+    """Refuse rows of which none is legal in any context.
+
+    Raises:
+        ConfigError: If there are only such.
+    """
+    if not compared.support(setup.executor(), rows, enough=1).n.any():
+        raise ConfigError(
+            f"experiment.factor: none of the {len(rows.reported)} contexts that are reported is legal with "
+            f"{compared.design.description} changed; choose other levels, or another split"
+        )
+
+
+def promised(experiment: Generic, setup: NetworkSetup, rows: Rows, compared: Compared | int) -> Promised:
+    """Return what is known of a vector of the contexts that are reported, before anything is measured.
+
+    Args:
+        experiment: Says what is read.
+        setup: Has the contexts.
+        rows: Which of them are reported.
+        compared: What the rows compare; a number of rows where activations are edited, which is legal in all contexts.
+    """
     kind, _ = readout_of(experiment, setup, setup.executor())
-    return Promised(n_entries=n_entries, n_clusters=n_clusters, n_contexts=len(rows.reported), signed=kind != KL)
+    n_contexts, n_clusters = len(rows.reported), len(np.unique(setup.contexts.cluster[rows.reported]))
+    if isinstance(compared, int):
+        return Promised(compared, n_clusters, n_contexts, signed=kind != KL)
+    found = compared.support(setup.executor(), rows, enough=LEAST_TESTED, enough_clusters=FEW_CLUSTERS)
+    n_entries = compared.entries(found.n_with(LEAST_TESTED))
+    return Promised(n_entries, min(n_clusters, found.n_clusters), n_contexts, signed=kind != KL)
 
 
 def vector_of(at: At, rows: Rows, labels: Sequence[str], sums: ClusterSums, recorder: Recorder) -> EffectVector:
