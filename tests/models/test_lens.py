@@ -256,20 +256,28 @@ def test_hooks_are_sites_of_the_network(hook, site):
     assert place_of_hook(hook, network()) == site
 
 
+def test_what_is_normed_before_it_is_added_is_read_behind_the_norm_and_experts_are_refused():
+    net = network(norm=True)
+    assert place_of_hook("blocks.1.hook_mlp_out", net) == "layers.1.post_feedforward_layernorm"
+    assert place_of_hook("blocks.1.mlp.hook_post", net) == "layers.1.mlp.down_proj.input"
+    net.layers[1].mlp = nn.ModuleDict({"experts": nn.Linear(4, 4), "gate": nn.Linear(4, 2)})
+    with pytest.raises(ConfigError, match=r"layers.1.mlp ends in no linear map"):
+        place_of_hook("blocks.1.mlp.hook_post", net)
+
+
 @pytest.mark.parametrize(
-    ("hook", "norm", "match"),
+    ("hook", "match"),
     [
-        ("blocks.0.hook_resid_mid", False, "no hook known here"),
-        ("ln_final.hook_normalized", False, "no hook known here"),
-        ("blocks.2.hook_mlp_out", False, "layers 0 to 1"),
-        ("blocks.2.hook_resid_pre", False, "numbered 0 to 1"),
-        ("blocks.1.hook_mlp_out", True, "behind a norm"),
-        ("layer.1.mlp", False, "did you mean 'layers.1.mlp'"),
+        ("blocks.0.hook_resid_mid", "no hook known here"),
+        ("ln_final.hook_normalized", "no hook known here"),
+        ("blocks.2.hook_mlp_out", "numbered 0 to 1"),
+        ("blocks.2.hook_resid_pre", "numbered 0 to 1"),
+        ("layer.1.mlp", "did you mean 'layers.1.mlp'"),
     ],
 )
-def test_hooks_that_are_no_place_are_refused_with_candidates(hook, norm, match):
+def test_hooks_that_are_no_place_are_refused_with_candidates(hook, match):
     with pytest.raises(ConfigError, match=match):
-        place_of_hook(hook, network(norm=norm))
+        place_of_hook(hook, network())
 
 
 def test_the_hook_of_a_folder_is_found_in_both_layouts(tmp_path):

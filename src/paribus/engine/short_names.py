@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 from torch import nn
 
 from paribus.errors import ConfigError, nearest
 
-OUT_PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "out", "proj", "wo")
+OUT_PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "out", "out_lin", "proj", "wo", "Wo", "o")
 """What the projection of the heads is called in the attention of a block."""
 ATTENTIONS = ("self_attn", "attn", "attention", "self_attention", "self")
-MLPS = ("mlp", "feed_forward", "ffn", "ff", "output")
+MLPS = ("mlp", "feed_forward", "ffn_output", "ffn", "ff", "fc2", "output")
+"""Where the units of a block end: a module of all of them, or the last of their maps where there is none."""
 PARTS = ("heads", "attn", "mlp", "resid_pre", "resid_post")
+NORMED = {
+    "mlp": ("post_feedforward_layernorm", "post_feedforward_norm", "post_mlp_layernorm"),
+    "attn": ("post_attention_layernorm", "post_attention_norm", "post_self_attn_layernorm"),
+}
+"""Blocks with one of the first norm what attention and units give before it is added to the stream."""
+ADDS_ITSELF = ("residual", "input_tensor")
+"""A module that is called with one of these adds it to what it gives: it returns the stream."""
+NORMS_ITSELF = "LayerNorm"
+"""A module of this name inside attention or units norms their sum with the stream (BERT and its kin)."""
 _SHORT = re.compile(
     r"\s*L(\d+|\*)(?:H(\d+(?:(?:\+|\.\.)\d+)*)|\.(\w+))((?:\[[^\]]*\]|(?:\|[^|]+?)*)(?:@[A-Za-z_][\w.]*)?)\s*"
 )
@@ -41,12 +52,12 @@ def places(text: str, network: nn.Module) -> tuple[str, ...]:
     layers = blocks(network, text)
     if number != "*" and int(number) >= len(layers):
         raise ConfigError(f"place {text!r}: the network has {len(layers)} layers, numbered 0 to {len(layers) - 1}")
-    chosen = layers if number == "*" else (layers[int(number)],)
     if head is not None:
-        rest = _with_head(head, rest)
+        rest, part = _with_head(head, rest), "heads"
     elif part not in PARTS:
         raise ConfigError(f"place {text!r}: no such part {part!r}; {nearest(part, PARTS)}")
-    return tuple(_part(network, block, "heads" if head is not None else part, text) + rest for block in chosen)
+    chosen = (int(number),) if number != "*" else layers_with(network, part, text)
+    return tuple(_part(network, layers[index], part, text) + rest for index in chosen)
 
 
 def place(text: str, network: nn.Module) -> str:
@@ -62,37 +73,83 @@ def place(text: str, network: nn.Module) -> str:
 
 
 def blocks(network: nn.Module, text: str) -> tuple[str, ...]:
-    """Return the names of a network's layers: the members of its longest list of modules that hold attention.
+    """Return the names of a network's layers: the members of its longest list of modules that holds attention.
 
     Raises:
-        ConfigError: If there is no such list.
+        ConfigError: If there is no such list, or several are as long.
     """
     lists = [
-        (name, module)
+        (name, len(module))
         for name, module in network.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) and _attention(module[0]) is not None
+        if isinstance(module, nn.ModuleList) and any(_attention(block) is not None for block in module)
     ]
     if not lists:
         raise ConfigError(
             f"place {text!r}: {type(network).__name__} has no layers with attention; name a module instead"
         )
-    name, found = max(lists, key=lambda pair: len(pair[1]))
-    return tuple(f"{name}.{index}" for index in range(len(found)))
+    size = max(length for _, length in lists)
+    longest = [name for name, length in lists if length == size]
+    if len(longest) > 1:
+        raise ConfigError(
+            f"place {text!r}: {type(network).__name__} has {len(longest)} lists of {size} layers "
+            f"({', '.join(longest)}); name a module instead"
+        )
+    return tuple(f"{longest[0]}.{index}" for index in range(size))
 
 
-def layer_of(site: str) -> int | None:
-    """Return the number of the layer in the name of a site; None where there is none.
+def layers_with(network: nn.Module, part: str, text: str) -> tuple[int, ...]:
+    """Return the numbers of the layers that have a part: every layer has a stream, not every one has attention.
+
+    Raises:
+        ConfigError: If no layer has it.
 
     Example:
-        >>> layer_of("model.layers.18.self_attn.o_proj.input"), layer_of("fc.input")
-        (18, None)
+        >>> net = nn.Sequential()
+        >>> blocks = [{"mixer": nn.Linear(4, 4)}, {"attn": nn.ModuleDict({"out": nn.Linear(4, 4)})}]
+        >>> net.layers = nn.ModuleList([nn.ModuleDict(block) for block in blocks])
+        >>> layers_with(net, "heads", "L*.heads"), layers_with(net, "resid_post", "L*.resid_post")
+        ((1,), (0, 1))
     """
-    numbers = [int(piece) for piece in site.split(".") if piece.isdigit()]
-    return numbers[0] if numbers else None
+    layers = blocks(network, text)
+    if part.startswith("resid"):
+        return tuple(range(len(layers)))
+    has = units_in if part == "mlp" else _attention
+    found = tuple(index for index, name in enumerate(layers) if has(network.get_submodule(name)) is not None)
+    if not found:
+        _part(network, layers[0], part, text)  # says what the layer lacks
+    return found
+
+
+def layer_of(site: str, network: nn.Module) -> int | None:
+    """Return the number of the layer that a site is in; None where it is in none.
+
+    Example:
+        >>> block = nn.ModuleDict({"attn": nn.ModuleDict({"out": nn.Linear(4, 4)})})
+        >>> net = nn.Sequential(nn.ModuleDict({"layers": nn.ModuleList([block, block, block])}))
+        >>> layer_of("0.layers.2.attn.out.input", net), layer_of("fc.input", net)
+        (2, None)
+    """
+    try:
+        layers = blocks(network, site)
+    except ConfigError:  # the list of layers may hold something else than attention
+        numbers = [int(piece) for piece in site.split(".") if piece.isdigit()]
+        return numbers[0] if numbers else None
+    return next((index for index, name in enumerate(layers) if f"{site}.".startswith(f"{name}.")), None)
 
 
 def _attention(block: nn.Module) -> str | None:
     return next((name for name, _ in block.named_children() if name in ATTENTIONS), None)
+
+
+def units_in(block: nn.Module) -> str | None:
+    """Return what the module in which the units of a block end is called; None where it has none.
+
+    Example:
+        >>> units_in(nn.ModuleDict({"attn": nn.Identity(), "mlp": nn.Linear(2, 2)}))
+        'mlp'
+    """
+    children = dict(block.named_children())
+    return next((name for name in MLPS if name in children), None)
 
 
 def _part(network: nn.Module, block: str, part: str, text: str) -> str:
@@ -100,20 +157,66 @@ def _part(network: nn.Module, block: str, part: str, text: str) -> str:
     if part in ("resid_pre", "resid_post"):
         return f"{block}.{'input' if part == 'resid_pre' else 'output'}"
     if part == "mlp":
-        found = next((name for name, _ in module.named_children() if name in MLPS), None)
-        if found is None:
+        units = units_in(module)
+        if units is None:
             raise ConfigError(f"place {text!r}: {block} has no {' or '.join(MLPS)}; name a module instead")
-        return f"{block}.{found}"
+        return f"{block}.{_added(module, part, units, last_linear_in(module.get_submodule(units)))}"
     attention = _attention(module)
     if attention is None:
         raise ConfigError(f"place {text!r}: {block} has no attention")
+    projection = _projection(module.get_submodule(attention))
     if part == "attn":
-        return f"{block}.{attention}"
-    inside = module.get_submodule(attention)
-    for name, each in inside.named_modules():
-        if name.rpartition(".")[2] in OUT_PROJECTIONS and (isinstance(each, nn.Linear) or hasattr(each, "weight")):
-            return f"{block}.{attention}.{name}.input"
-    raise ConfigError(f"place {text!r}: {block}.{attention} has no output projection; name a module instead")
+        return f"{block}.{_added(module, part, attention, projection)}"
+    if projection is None:
+        raise ConfigError(f"place {text!r}: {block}.{attention} has no output projection; name a module instead")
+    return f"{block}.{attention}.{projection}.input"
+
+
+def _projection(attention: nn.Module) -> str | None:
+    """Return what the output projection of the heads is called inside attention."""
+    return next(
+        (
+            str(name)
+            for name, each in attention.named_modules()
+            if name.rpartition(".")[2] in OUT_PROJECTIONS and hasattr(each, "weight")
+        ),
+        None,
+    )
+
+
+def last_linear_in(module: nn.Module) -> str | None:
+    """Return the name of the last linear map inside a module, empty for the module itself; None where it has none.
+
+    Example:
+        >>> last_linear_in(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2), nn.LayerNorm(2)))
+        '2'
+    """
+    found = [name for name, each in module.named_modules() if getattr(getattr(each, "weight", None), "ndim", 0) == 2]
+    return str(found[-1]) if found else None
+
+
+def _added(block: nn.Module, part: str, whole: str, inner: str | None) -> str:
+    """Return what is added to the stream, inside a block: the module, the norm behind it, or its last linear map.
+
+    Args:
+        block: The block.
+        part: ``attn`` or ``mlp``.
+        whole: Name of the module.
+        inner: Name of the last map inside it.
+    """
+    if any(hasattr(block, name) for name in NORMED["mlp"]):
+        return next((name for name in NORMED[part] if hasattr(block, name)), whole)
+    module = block.get_submodule(whole)
+    returns_stream = any(
+        name.rpartition(".")[2] == NORMS_ITSELF or not _takes(each).isdisjoint(ADDS_ITSELF)
+        for name, each in module.named_modules()
+    )
+    found = f"{whole}.{inner}" if returns_stream and inner else whole
+    return f"{found}.output" if found.rpartition(".")[2] in ("output", "input") else found
+
+
+def _takes(module: nn.Module) -> set[str]:
+    return set(inspect.signature(module.forward).parameters)
 
 
 def _with_head(head: str, rest: str) -> str:

@@ -38,6 +38,7 @@ class LayeredHeads(ActUnits):
         means: Mean of each channel, by layer.
         donated: Values ``[m, d, *positions]`` of contexts fitted on, by layer, for ``resample``.
         matched: Whether random sets have as many heads in each layer; if not, heads of any layer.
+        numbers: Number of the layer of each place.
     """
 
     places: tuple[Place, ...]
@@ -48,6 +49,7 @@ class LayeredHeads(ActUnits):
     means: tuple[Floats, ...] = ()
     donated: tuple[Tensor, ...] = ()
     matched: bool = True
+    numbers: tuple[int, ...] = ()
     name: str = "heads"
     null_name: str = "random heads of the same layers"
 
@@ -63,8 +65,7 @@ class LayeredHeads(ActUnits):
 
     def layer(self, index: int) -> int:
         """Return the number of the layer of a place."""
-        found = layer_of(str(self.places[index].site))
-        return index if found is None else found
+        return self.numbers[index]
 
     @property
     def sites(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -156,4 +157,6 @@ def layered(texts: Sequence[str], executor: Executor, ablation: str, rng: np.ran
         heads += [(index, number) for number in range(n_heads)]
     if len(sizes) > 1:
         raise ConfigError(f"experiment.place: heads of {len(sizes)} sizes; name layers of one size")
-    return LayeredHeads(tuple(found), tuple(heads), sizes.pop(), ablation, rng)
+    known = [layer_of(str(place.site), executor.network) for place in found]
+    numbers = tuple(index if number is None else number for index, number in enumerate(known))
+    return LayeredHeads(tuple(found), tuple(heads), sizes.pop(), ablation, rng, numbers=numbers)

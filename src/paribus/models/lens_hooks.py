@@ -6,7 +6,7 @@ import re
 
 from torch import nn
 
-from paribus.engine.short_names import blocks, places
+from paribus.engine.short_names import blocks, last_linear_in, places, units_in
 from paribus.errors import ConfigError, nearest
 
 _HOOK = re.compile(r"(?:blocks\.(\d+)\.)(hook_\w+|attn\.hook_\w+|mlp\.hook_\w+)")
@@ -14,8 +14,6 @@ STREAM = {"hook_resid_pre": "resid_pre", "hook_resid_post": "resid_post"}
 ADDED = {"hook_attn_out": "attn", "hook_mlp_out": "mlp"}
 HEADS, UNITS = "attn.hook_z", "mlp.hook_post"
 KNOWN = (*STREAM, *ADDED, HEADS, UNITS)
-NORM_BEHIND = ("post_feedforward_layernorm", "post_feedforward_norm")
-"""Blocks with one of these norm what attention and units add before it is added; transformer_lens reads behind it."""
 
 
 def place_of_hook(hook: str, network: nn.Module) -> str:
@@ -49,14 +47,8 @@ def place_of_hook(hook: str, network: nn.Module) -> str:
         return _short(f"L{layer}.{STREAM[name]}", network)
     if name == HEADS:
         return _short(f"L{layer}.heads", network)
-    block = _block(layer, hook, network)
     if name == UNITS:
         return _units(layer, hook, network)
-    behind = [one for one in NORM_BEHIND if hasattr(network.get_submodule(block), one)]
-    if behind:
-        raise ConfigError(
-            f"feature.site: the autoencoder reads {hook!r} behind a norm ({block}.{behind[0]} is there); name the site"
-        )
     return _short(f"L{layer}.{ADDED[name]}", network)
 
 
@@ -65,23 +57,19 @@ def _short(name: str, network: nn.Module) -> str:
     return found
 
 
-def _block(layer: int, hook: str, network: nn.Module) -> str:
+def _units(layer: int, hook: str, network: nn.Module) -> str:
+    """Return the input of the last linear map of a layer's units, where that is one of its own parts (no experts)."""
     layers = blocks(network, hook)
     if layer >= len(layers):
         raise ConfigError(
             f"feature.site: the autoencoder reads {hook!r}; the network has layers 0 to {len(layers) - 1}"
         )
-    return layers[layer]
-
-
-def _units(layer: int, hook: str, network: nn.Module) -> str:
-    """Return the input of the last linear map of a layer's units, where that is one of its own parts (no experts)."""
-    outer = _short(f"L{layer}.mlp", network)
-    linear = [
-        name
-        for name, module in network.get_submodule(outer).named_modules()
-        if getattr(getattr(module, "weight", None), "ndim", 0) == 2
-    ]
-    if not linear or "." in linear[-1]:
-        raise ConfigError(f"feature.site: the autoencoder reads {hook!r}; {outer} ends in no linear map; name the site")
-    return f"{outer}.{linear[-1]}.input" if linear[-1] else f"{outer}.input"
+    block = network.get_submodule(layers[layer])
+    outer = units_in(block)
+    units = None if outer is None else block.get_submodule(outer)
+    linear = None if units is None else last_linear_in(units)
+    several = units is None or any(name.rpartition(".")[2] == "experts" for name, _ in units.named_modules())
+    if linear is None or several or "." in linear:
+        where = f"{layers[layer]}.{outer}" if outer else layers[layer]
+        raise ConfigError(f"feature.site: the autoencoder reads {hook!r}; {where} ends in no linear map; name the site")
+    return ".".join(one for one in (layers[layer], outer, linear, "input") if one)

@@ -12,7 +12,7 @@ import torch
 from scipy.special import log_softmax
 from torch import nn
 
-from paribus.engine.short_names import place, places
+from paribus.engine.short_names import layer_of, place, places
 from paribus.errors import ConfigError, DataError
 from paribus.measure import Executor
 from paribus.subjects.tokens.data import Targets, TokenData
@@ -179,7 +179,7 @@ def block(names):
             if not hasattr(parent, part):
                 parent.add_module(part, nn.Module())
             parent = getattr(parent, part)
-        parent.add_module(last, nn.Linear(4, 4))
+        parent.add_module(last, nn.LayerNorm(4) if last == "LayerNorm" else nn.Linear(4, 4))
     return made
 
 
@@ -211,6 +211,69 @@ def test_short_names_in_the_usual_layouts(listed, out):
     for text, message in (("L3.mlp", "has 3 layers"), ("L0.mpl", "no such part"), ("L*.mlp", "names 3 places")):
         with pytest.raises(ConfigError, match=message):
             place(text, network)
+
+
+class AddsItself(nn.Module):
+    """Adds the stream to what it gives, as Bloom's units do."""
+
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(4, 8), nn.Linear(8, 4)
+
+    def forward(self, hidden, residual):
+        return self.down(self.up(hidden)) + residual
+
+
+def of_layers(*layers, name="layers"):
+    network = nn.Module()
+    network.add_module(name, nn.ModuleList(layers))
+    return network
+
+
+NORMS = ["post_attention_layernorm", "post_feedforward_layernorm"]
+BERT = ["attention.self.query", "attention.output.dense", "attention.output.LayerNorm"]
+BERT += ["intermediate.dense", "output.dense", "output.LayerNorm"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "attn", "mlp"),
+    [
+        (BERT, "attention.output.dense", "output.dense"),
+        (
+            ["attention.attn.o", "attention.LayerNorm", "output.dense", "output.LayerNorm"],
+            "attention.attn.o",
+            "output.dense",
+        ),
+        (["self_attn.o_proj", "mlp.down_proj", *NORMS], NORMS[0], NORMS[1]),  # Gemma 2, OLMo 2
+        (["self_attn.o_proj", "mlp.down_proj", NORMS[0]], "self_attn", "mlp"),  # in Llama it stands before the units
+        (["self_attn.out_proj", "fc1", "fc2"], "self_attn", "fc2"),
+        (["attention.out_lin", "ffn.lin1", "ffn.lin2"], "attention", "ffn"),
+        (["attention.dense", "output.dense"], "attention", "output.output"),
+    ],
+)
+def test_what_is_added_is_not_the_stream_it_is_added_to(layer, attn, mlp):
+    network = of_layers(block(layer), block(layer))
+    assert place("L1.attn", network) == f"layers.1.{attn}" and place("L1.mlp", network) == f"layers.1.{mlp}"
+
+
+def test_units_that_add_the_stream_themselves_are_taken_before_they_do():
+    layer = block(["self_attention.dense"])
+    layer.add_module("mlp", AddsItself())
+    assert place("L0.mlp", of_layers(layer)) == "layers.0.mlp.down"
+
+
+def test_layers_are_counted_in_their_own_list_and_those_without_attention_have_no_heads():
+    attends = block(["self_attn.o_proj", "mlp"])
+    hybrid = of_layers(block(["mamba", "mlp"]), attends, name="2")
+    hybrid.add_module("3", nn.ModuleList([nn.Linear(2, 2)]))
+    assert places("L*.heads", hybrid) == ("2.1.self_attn.o_proj.input",)
+    assert len(places("L*.mlp", hybrid)) == len(places("L*.resid_post", hybrid)) == 2
+    assert layer_of("2.1.self_attn.o_proj.input", hybrid) == 1 and layer_of("3.0", hybrid) is None
+    with pytest.raises(ConfigError, match="2.0 has no attention"):
+        place("L0H1", hybrid)
+    both = nn.ModuleDict({"encoder": of_layers(attends), "decoder": of_layers(attends)})
+    with pytest.raises(ConfigError, match=r"2 lists of 1 layers \(encoder.layers, decoder.layers\)"):
+        place("L0H1", both)
 
 
 def test_as_many_sequences_are_run_together_as_their_outputs_fit_into_memory(monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
-from paribus.engine.short_names import blocks, layer_of
+from paribus.engine.short_names import blocks, layer_of, layers_with
 from paribus.engine.short_names import place as full_name
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
@@ -213,7 +213,7 @@ def _named(experiment: ActivationPatching, executor: Executor) -> list[str]:
     if experiment.layers and max(experiment.layers) >= n_layers:
         raise ConfigError(f"experiment.layers: the network has {n_layers}, numbered 0 to {n_layers - 1}")
     found = []
-    for layer in sorted(experiment.layers) or range(n_layers):
+    for layer in sorted(experiment.layers) or layers_with(executor.network, experiment.part, "experiment.part"):
         if experiment.part == "heads":
             site = Place.parse(full_name(f"L{layer}.heads", executor.network)).site
             found += [f"L{layer}H{head}" for head in range(heads_at(executor.network, site))]
@@ -252,9 +252,12 @@ class _Places:
         parsed = self.asked.places
         if any(place.heads is None or len(place.heads) > 1 or place.at_some for place in parsed):
             return
-        heads = [(layer_of(str(place.site)) or 0, *(place.heads or ())) for place in parsed]
+        heads = [(self._layer(place) or 0, *(place.heads or ())) for place in parsed]
         found = scores_beside(self.at.executor, rows, [(layer, head) for layer, head in heads], recorder)
         self.scores = None if found is None else found[1]
+
+    def _layer(self, place: Place) -> int | None:
+        return layer_of(str(place.site), self.at.executor.network)
 
     def labels(self) -> list[dict[str, object]]:
         """Return what says of every row where it is."""
@@ -262,7 +265,7 @@ class _Places:
         return [
             {
                 "level": name,
-                "layer": layer_of(str(place.site)),
+                "layer": self._layer(place),
                 **parts,
                 "place": str(place),
                 **({} if self.scores is None else {"score": float(self.scores[index])}),

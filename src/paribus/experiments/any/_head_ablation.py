@@ -190,7 +190,7 @@ class _Measuring:
     def _places(self) -> list[tuple[int, int]]:
         if isinstance(self.units, LayeredHeads):
             return [(self.units.layer(index), head) for index, head in self.units.heads]
-        layer = layer_of(self.units.sites[0]) or 0
+        layer = layer_of(self.units.sites[0], self.at.executor.network) or 0
         return [(layer, int(name.rpartition(" ")[2])) for name in self.names]
 
 

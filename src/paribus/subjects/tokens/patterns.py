@@ -12,20 +12,30 @@ import torch
 from torch import Tensor, nn
 
 from paribus.arrays import Floats, Ints
-from paribus.engine.short_names import ATTENTIONS, blocks
+from paribus.engine.short_names import ATTENTIONS, blocks, layers_with
 from paribus.errors import ConfigError
 from paribus.measure.executor import Executor
 from paribus.measure.readout import Readout
 from paribus.subjects.tokens.data import Targets, TokenData
 
+ATTENTION = "attention"
 PATTERN = "pattern"
 """A module of this name inside an attention hands the pattern through."""
 Visit = Callable[[slice, list[Tensor], Tensor], None]
 """Gets a range of cells, layer by layer their patterns ``[m, heads, to, from]``, and the network's output."""
 
 
+def looking_layers(network: nn.Module) -> tuple[int, ...]:
+    """Return the numbers of the layers with attention: those whose patterns are seen, in this order.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    return layers_with(network, "attn", ATTENTION)
+
+
 def visit_patterns(executor: Executor, cells: Any, visit: Visit) -> None:
-    """Run a network on cells ``[m]`` and hand over the attention patterns of all layers, batch by batch.
+    """Run a network on cells ``[m]`` and hand over the attention patterns of all layers with attention.
 
     A pattern is the value of a module called ``pattern`` inside a layer's attention, or the second thing that the
     attention itself returns (as those of ``transformers`` do where they compute one).
@@ -34,7 +44,7 @@ def visit_patterns(executor: Executor, cells: Any, visit: Visit) -> None:
         ConfigError: If a layer shows no pattern.
     """
     network = executor.network
-    names = blocks(network, "attention")
+    names = [blocks(network, ATTENTION)[index] for index in looking_layers(network)]
     with _kept(network, names) as kept:
 
         def step(rows: slice, output: Tensor, _: Any) -> None:
@@ -50,7 +60,7 @@ def visit_patterns(executor: Executor, cells: Any, visit: Visit) -> None:
 
 
 @contextlib.contextmanager
-def _kept(network: nn.Module, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
+def _kept(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Keep the pattern of every layer of the latest pass."""
     kept: dict[str, Tensor] = {}
     with contextlib.ExitStack() as stack:
@@ -182,4 +192,5 @@ def scores_of_heads(executor: Executor, rows: Ints) -> dict[tuple[int, int], flo
     """
     data: TokenData = cast(Any, executor.subject).data
     found = look(executor, rows, *prefixes(data.ids[rows])).prefix.mean(0)
-    return {(layer, head): float(found[layer, head]) for layer, head in np.ndindex(*found.shape)}
+    numbers = looking_layers(executor.network)
+    return {(numbers[layer], head): float(found[layer, head]) for layer, head in np.ndindex(*found.shape)}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats, Ints
-from paribus.engine.short_names import blocks
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
@@ -20,7 +19,7 @@ from paribus.stats.effects import effect_table, established
 from paribus.stats.max_flip import max_flip, smallest_max_flip
 from paribus.stats.row_sums import RowSums
 from paribus.subjects.tokens.data import TokenData
-from paribus.subjects.tokens.patterns import Looked, first_time, look, prefixes
+from paribus.subjects.tokens.patterns import Looked, first_time, look, looking_layers, prefixes
 from paribus.subjects.tokens.subject import TokenSubject
 
 AUTO = "auto"
@@ -58,10 +57,10 @@ def validate(experiment: PrefixMatching, setup: NetworkSetup) -> None:
 
     Raises:
         DataError: If sequences do not repeat, or there is nothing to compare them with.
-        ConfigError: If the split does not exist, or the network has no layers with attention.
+        ConfigError: If the split does not exist, or the network shows no attention pattern.
     """
-    _rows(experiment, setup)
-    blocks(setup.network, "attention")
+    rows = _rows(experiment, setup)[:1]
+    look(setup.executor(), rows, *prefixes(setup.data.ids[rows]))
 
 
 def run(experiment: PrefixMatching, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -122,6 +121,7 @@ def _table(setup: NetworkSetup, rows: Ints, seen: Looked, control: Floats) -> pd
     table["p_adj"] = max_flip(by_cluster, rng=setup.rng("max_flip"), n_permutations=setup.stats.n_permutations)
     table["established"] = established(table, level=1 - setup.stats.confidence)
     layer, head = np.divmod(np.arange(n_layers * n_heads), n_heads)
+    layer = np.array(looking_layers(setup.network))[layer]
     return table.rename(columns={"mean_delta": "delta"}).assign(
         level=[f"L{one}H{other}" for one, other in zip(layer, head, strict=True)],
         layer=layer,
