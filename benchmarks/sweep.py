@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from PIL import Image
 
 from benchmarks.kills import TINY
 from paribus.compare.plugin import collect
@@ -92,7 +93,8 @@ class Kept:
     Attributes:
         params: Its params.
         metrics: Every point of every metric.
-        files: Names of its files, and the content of those that hold nothing about the machine or the moment.
+        files: Names of its files, and the content of those that hold nothing about the machine or the moment: of a
+            picture its pixels.
     """
 
     params: dict[str, str]
@@ -161,9 +163,12 @@ def kept(folder: Path) -> dict[int, Kept]:
 
 
 def _content(path: Path) -> bytes:
-    """Return a file's content; of pages and results, which hold the run's own story as well, nothing."""
+    """Return a file's content, of a picture its pixels; of pages and results, which tell the run's story, nothing."""
     if path.name in ("report.html", "result.json"):
         return b""
+    if path.suffix == ".png":
+        with Image.open(path) as picture:
+            return picture.tobytes()
     if path.suffix == ".yaml":
         return json.dumps(yaml.safe_load(path.read_text()), sort_keys=True).encode()
     return path.read_bytes()

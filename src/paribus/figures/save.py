@@ -15,6 +15,8 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from paribus.figures import style
+from paribus.figures._measured import measured_once
+from paribus.figures._png import encode
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # writing a PDF says a page at level INFO
 
@@ -22,26 +24,26 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # writing a PDF says a
 def png_bytes(fig: Figure) -> bytes:
     """Return ``fig`` as a PNG at 180 dpi, without a date or a version in it.
 
-    The bytes are those of ``fig.savefig``, which draws everything twice, the first time only to lay it out.
+    The pixels are those of ``fig.savefig``, which draws everything twice, the first time only to lay it out, measures
+    each tick and text many times, and tries every filter of PNG on every row.
     """
-    buffer = io.BytesIO()
-    with style.styled(), _ready(fig, style.DPI):
-        canvas: Any = FigureCanvasAgg(fig)
-        canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+    with style.styled(), _ready(fig, style.DPI) as canvas:
+        canvas.draw()
+        return encode(canvas.buffer_rgba(), style.DPI)
 
 
 @contextlib.contextmanager
-def _ready(fig: Figure, dpi: int) -> Iterator[None]:
+def _ready(fig: Figure, dpi: int) -> Iterator[Any]:
     """Lay a figure out once, and let it be drawn as ``savefig`` draws it; afterwards it is as it was."""
     engine, before = fig.get_layout_engine(), {"dpi": fig.get_dpi(), "facecolor": fig.get_facecolor()}
     fig.set(dpi=dpi, facecolor=rcParams["savefig.facecolor"])
     try:
-        if engine is not None:
-            FigureCanvasAgg(fig)
-            engine.execute(fig)
-            fig.set_layout_engine("none")
-        yield
+        canvas: Any = FigureCanvasAgg(fig)
+        with measured_once(fig):
+            if engine is not None:
+                engine.execute(fig)
+                fig.set_layout_engine("none")
+            yield canvas
     finally:
         fig.set(**before)
         if engine is not None:
