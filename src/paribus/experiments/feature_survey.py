@@ -37,7 +37,7 @@ class FeatureSurvey(Experiment):
     subject: ClassVar[str] = "builds"
     subjects: ClassVar[tuple[str, ...]] = (ANY,)
     version: ClassVar[int] = 1
-    summary: ClassVar[str] = "rank all latents of an autoencoder, or units, and choose those that a study works on"
+    summary: ClassVar[str] = "Ranks all latents of an autoencoder, or units, and chooses those that a study works on."
     work: ClassVar[str] = "paribus.experiments.builds.feature_survey.work"
     work_elsewhere: ClassVar[str] = "paribus.experiments.any._survey"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "slice", "constraints")

@@ -1,4 +1,4 @@
-"""C7 against loops with hooks, planted truths and nulls."""
+"""`latent_intervention` against loops with hooks, planted truths and nulls."""
 
 from __future__ import annotations
 

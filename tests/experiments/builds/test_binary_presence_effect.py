@@ -1,4 +1,4 @@
-"""B3 on planted features: the ability that suppresses is found, adding and removing mirror each other."""
+"""On planted features: the ability that suppresses is found, adding and removing mirror each other."""
 
 from __future__ import annotations
 

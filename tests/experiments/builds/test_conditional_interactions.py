@@ -1,4 +1,4 @@
-"""B6 on planted features: XOR turns with its third, AND does not, and a weapon can be what modulates."""
+"""On planted features: XOR turns with its third, AND does not, and a weapon can be what modulates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B13 on planted features: what fills the core, what confirms, and silence."""
+"""`core_coverage_analysis` on planted features: what fills the core, what confirms, and silence."""
 
 from __future__ import annotations
 

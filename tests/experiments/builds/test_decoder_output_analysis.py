@@ -1,4 +1,4 @@
-"""B14: what is written into the output is read from the weights, and setting the latent does the same."""
+"""What is written into the output is read from the weights, and setting the latent does the same."""
 
 from __future__ import annotations
 

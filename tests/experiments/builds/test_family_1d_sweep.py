@@ -1,4 +1,4 @@
-"""B1 on planted features: the threshold at its rung, the dose as a trend, and silence where nothing is."""
+"""On planted features: the threshold at its rung, the dose as a trend, and silence where nothing is."""
 
 from __future__ import annotations
 

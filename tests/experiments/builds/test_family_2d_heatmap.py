@@ -1,4 +1,4 @@
-"""B2 on planted features: interaction where families really work together, none where they add up."""
+"""`family_2d_heatmap` on planted features: interaction where families really work together, none where they add up."""
 
 from __future__ import annotations
 

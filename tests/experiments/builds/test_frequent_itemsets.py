@@ -1,4 +1,4 @@
-"""B8 on planted features: the planted set stands first, inserting it does what is planted, and correlation is named."""
+"""On planted features: the planted set stands first, inserting it does what is planted, and correlation is named."""
 
 from __future__ import annotations
 

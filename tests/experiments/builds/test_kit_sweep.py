@@ -1,4 +1,4 @@
-"""B11 on planted features: the special behind a gate is found, and kits that only come with builds are not."""
+"""`kit_sweep` on planted features: the special behind a gate is found, and kits that only come with builds are not."""
 
 from __future__ import annotations
 

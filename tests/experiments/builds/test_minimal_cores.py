@@ -1,4 +1,4 @@
-"""B4 on planted features: exactly the cores that brute force finds, and none where nothing is needed."""
+"""`minimal_cores` on planted features: exactly the cores that brute force finds, and none where nothing is needed."""
 
 from __future__ import annotations
 

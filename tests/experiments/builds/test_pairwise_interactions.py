@@ -1,4 +1,4 @@
-"""B5 on planted features: brute force over the same contexts, and the labels that planted interactions deserve."""
+"""On planted features: brute force over the same contexts, and the labels that planted interactions deserve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B12 on planted features: correlation and cause stand apart."""
+"""`token_influence_sweep` on planted features: correlation and cause stand apart."""
 
 from __future__ import annotations
 

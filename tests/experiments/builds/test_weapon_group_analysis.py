@@ -1,4 +1,4 @@
-"""B10 on planted features: gate weapons are enriched, counts are right, source builds are the units."""
+"""On planted features: gate weapons are enriched, counts are right, source builds are the units."""
 
 from __future__ import annotations
 

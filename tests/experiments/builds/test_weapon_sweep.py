@@ -1,4 +1,4 @@
-"""B9 on planted features: real gates are found, weapons that only come with builds are named as such."""
+"""`weapon_sweep` on planted features: real gates are found, weapons that only come with builds are named as such."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B7 on planted features: those that read the highest token show no interference; one that reads tokens does."""
+"""On planted features: those that read the highest token show no interference; one that reads tokens does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C5 on a network whose heads are known: both directions, nulls, sets, named positions, and what is refused."""
+"""On a network whose heads are known: both directions, nulls, sets, named positions, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C2 and C3: the circuit of modular addition, on published weights, on planted circles and on none."""
+"""The circuit of modular addition, on published weights, on planted circles and on none."""
 
 from __future__ import annotations
 

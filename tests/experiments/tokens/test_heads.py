@@ -1,4 +1,4 @@
-"""C4 and C6 on a network whose heads are known, and on heads that do nothing."""
+"""`head_ablation` and `prefix_matching` on a network whose heads are known, and on heads that do nothing."""
 
 from __future__ import annotations
 

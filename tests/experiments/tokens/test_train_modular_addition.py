@@ -1,4 +1,4 @@
-"""C1: training on modular addition, through the loop and through the command line."""
+"""Training on modular addition, through the loop and through the command line."""
 
 from __future__ import annotations
 

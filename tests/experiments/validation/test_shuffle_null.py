@@ -1,4 +1,4 @@
-"""B15 shuffle-null on planted features: what is planted stands out of the null, nothing else does."""
+"""`shuffle_null` on planted features: what is planted stands out of the null, nothing else does."""
 
 from __future__ import annotations
 

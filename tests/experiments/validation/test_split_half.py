@@ -1,4 +1,4 @@
-"""B15 split-half on planted features: real effects are reproduced, noise and base rates are not."""
+"""`split_half` on planted features: real effects are reproduced, noise and base rates are not."""
 
 from __future__ import annotations
 

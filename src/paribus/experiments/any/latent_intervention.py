@@ -1,4 +1,4 @@
-"""C7: latents of a sparse autoencoder set to 0, their mean, their largest or stated values, at any place."""
+"""Latents of a sparse autoencoder set to 0, their mean, their largest or stated values, at any place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B3: what adding and what removing a main-only ability does, alone and at each rung of another family."""
+"""What adding and what removing a main-only ability does, alone and at each rung of another family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B3: what adding and what removing a main-only ability does, alone and at each rung of another family."""
+"""What adding and what removing a main-only ability does, alone and at each rung of another family."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "binary_presence_effect"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "add and remove each main-only ability, alone and at each rung of a family"
+    summary: ClassVar[str] = "Adds and removes each main-only ability, alone and at each rung of a family."
     bears_on: ClassVar[tuple[str, ...]] = (
         NECESSITY,
         SUFFICIENCY,

@@ -1,4 +1,4 @@
-"""B6: whether a third family, token or weapon changes how pairs interact."""
+"""Whether a third family, token or weapon changes how pairs interact."""
 
 from __future__ import annotations
 

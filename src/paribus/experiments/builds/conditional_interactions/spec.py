@@ -1,4 +1,4 @@
-"""B6: whether a third family, token or weapon changes how pairs interact."""
+"""Whether a third family, token or weapon changes how pairs interact."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ConditionalInteractions(InteractionExperiment):
     type: ClassVar[str] = "conditional_interactions"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "whether a family, token or weapon changes how pairs interact"
+    summary: ClassVar[str] = "Whether a family, token or weapon changes how pairs interact."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "conditional_interactions",

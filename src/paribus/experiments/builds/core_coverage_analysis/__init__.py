@@ -1,4 +1,4 @@
-"""B13: which tokens fill the broad middle of a feature's range, and which only mark its extreme end."""
+"""Which tokens fill the broad middle of a feature's range, and which only mark its extreme end."""
 
 from __future__ import annotations
 

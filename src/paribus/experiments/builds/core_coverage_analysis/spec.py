@@ -1,4 +1,4 @@
-"""B13: which tokens fill the broad middle of a feature's range, and which only mark its extreme end."""
+"""Which tokens fill the broad middle of a feature's range, and which only mark its extreme end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CoreCoverageAnalysis(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "core_coverage_analysis"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "tokens of the middle of the range against tokens of its end; confirm=true sets them"
+    summary: ClassVar[str] = "Tokens of the middle of the range against tokens of its end; confirm=true sets them."
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(
             "More frequent in the core than at large: {primary_drivers:list} (core_coverage; {n_core} "

@@ -1,4 +1,4 @@
-"""B14: what a latent's decoder column does to every output, and whether really setting the latent does the same."""
+"""What a latent's decoder column does to every output, and whether really setting the latent does the same."""
 
 from __future__ import annotations
 

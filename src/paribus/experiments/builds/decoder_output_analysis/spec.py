@@ -1,4 +1,4 @@
-"""B14: what a latent's decoder column does to every output, and whether really setting the latent does the same."""
+"""What a latent's decoder column does to every output, and whether really setting the latent does the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DecoderOutputAnalysis(BuildExperiment):
     type: ClassVar[str] = "decoder_output_analysis"
     evidence: ClassVar[Evidence] = Evidence.WEIGHTS
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "what the decoder column does to every output token, verified by setting the latent"
+    summary: ClassVar[str] = "What the decoder column does to every output token, verified by setting the latent."
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence("By its weights the feature raises {top_tokens:list} and lowers {bottom_tokens:list}."),
         Sentence(

@@ -1,4 +1,4 @@
-"""B1: the response of a feature to the rungs of one family, with everything else held."""
+"""The response of a feature to the rungs of one family, with everything else held."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B1: the response of a feature to the rungs of one family, with everything else held."""
+"""The response of a feature to the rungs of one family, with everything else held."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "family_1d_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "dose-response: set one family to each rung in every context"
+    summary: ClassVar[str] = "Dose-response: one family set to each rung in every context."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("rung_deltas", ("label",), under="experiment.family")
     tells: ClassVar[tuple[Told, ...]] = (

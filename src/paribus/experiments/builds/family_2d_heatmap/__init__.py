@@ -1,4 +1,4 @@
-"""B2: two families varied together, cell by cell, and their interaction in every cell."""
+"""Two families varied together, cell by cell, and their interaction in every cell."""
 
 from __future__ import annotations
 

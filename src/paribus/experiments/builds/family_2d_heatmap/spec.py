@@ -1,4 +1,4 @@
-"""B2: two families varied together, cell by cell, and their interaction in every cell."""
+"""Two families varied together, cell by cell, and their interaction in every cell."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "family_2d_heatmap"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "two families varied together: activation and interaction in every cell"
+    summary: ClassVar[str] = "Two families varied together: activation and interaction in every cell."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(

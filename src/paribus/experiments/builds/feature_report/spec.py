@@ -23,7 +23,7 @@ class FeatureReport(Experiment):
     evidence: ClassVar[Evidence] = Evidence.COMPARISON
     subject: ClassVar[str] = "results"
     version: ClassVar[int] = 1
-    summary: ClassVar[str] = "one page about one feature, from the steps of a study before it"
+    summary: ClassVar[str] = "One page about one feature, from the steps of a study before it."
     needs: ClassVar[tuple[str, ...]] = ("feature",)
 
     top: int = field(12, low=1, help="Rows of the tables of tokens, weapons and pairs that are drawn or listed.")

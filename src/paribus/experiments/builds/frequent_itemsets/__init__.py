@@ -1,4 +1,4 @@
-"""B8: which sets of gear occur together where a feature is high, and what inserting them really does."""
+"""Which sets of gear occur together where a feature is high, and what inserting them really does."""
 
 from __future__ import annotations
 

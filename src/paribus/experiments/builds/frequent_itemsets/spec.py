@@ -1,4 +1,4 @@
-"""B8: which sets of gear occur together where a feature is high, and what inserting them really does."""
+"""Which sets of gear occur together where a feature is high, and what inserting them really does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FrequentItemsets(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "frequent_itemsets"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "sets of gear enriched where the feature is high; confirm=true inserts them"
+    summary: ClassVar[str] = "Sets of gear enriched where the feature is high; confirm=true inserts them."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("itemsets", "{itemset}", "lift where the feature is high", "lift", "lift_adj_{}", reference=1.0),
         Effects("confirmed", "{itemset}", "change of the activation when the set is inserted", null="like features"),

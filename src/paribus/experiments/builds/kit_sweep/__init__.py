@@ -1,4 +1,4 @@
-"""B11: whether a weapon's sub, special or their pair goes with a feature, and whether swapping shows it too."""
+"""Whether a weapon's sub, special or their pair goes with a feature, and whether swapping shows it too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B11: whether a weapon's sub, special or their pair goes with a feature, and whether swapping shows it too."""
+"""Whether a weapon's sub, special or their pair goes with a feature, and whether swapping shows it too."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class KitSweep(WithEffectVector, WeaponExperiment):
     type: ClassVar[str] = "kit_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "weapons grouped by sub, special and both: as used, and swapped into the same builds"
+    summary: ClassVar[str] = "Weapons grouped by sub, special and both: as used, and swapped into the same builds."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("sub_swaps", "{sub}", "change of the activation with weapons of this sub put in", null="like features"),

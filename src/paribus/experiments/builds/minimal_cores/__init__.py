@@ -1,4 +1,4 @@
-"""B4: the smallest sets of units of a context that keep a feature active."""
+"""The smallest sets of units of a context that keep a feature active."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B4: the smallest sets of units of a context that keep a feature active."""
+"""The smallest sets of units of a context that keep a feature active."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MinimalCores(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "minimal_cores"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "minimal cores: the smallest sets of families that keep the feature active"
+    summary: ClassVar[str] = "The smallest sets of families that keep the feature active: minimal cores."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(

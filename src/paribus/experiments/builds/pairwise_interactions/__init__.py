@@ -1,4 +1,4 @@
-"""B5: what pairs and triples of tokens or families do to a feature beyond the sum of their parts."""
+"""What pairs and triples of tokens or families do to a feature beyond the sum of their parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B5: what pairs and triples of tokens or families do to a feature beyond the sum of their parts."""
+"""What pairs and triples of tokens or families do to a feature beyond the sum of their parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PairwiseInteractions(InteractionExperiment):
     type: ClassVar[str] = "pairwise_interactions"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "pairs and triples: synergy, redundancy, third order, or only the output's nonlinearity"
+    summary: ClassVar[str] = "Pairs and triples: synergy, redundancy, third order, or only the output's nonlinearity."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "interactions",

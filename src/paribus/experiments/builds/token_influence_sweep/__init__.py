@@ -1,4 +1,4 @@
-"""B12: which tokens go together with a high activation, and which of them really move it."""
+"""Which tokens go together with a high activation, and which of them really move it."""
 
 from __future__ import annotations
 

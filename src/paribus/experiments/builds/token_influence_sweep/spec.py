@@ -1,4 +1,4 @@
-"""B12: which tokens go together with a high activation, and which of them really move it."""
+"""Which tokens go together with a high activation, and which of them really move it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "log-odds of every token at high activation, beside the effect of setting it"
+    summary: ClassVar[str] = "Log-odds of every token at high activation, beside the effect of setting it."
     bears_on: ClassVar[tuple[str, ...]] = (
         NECESSITY,
         SUFFICIENCY,

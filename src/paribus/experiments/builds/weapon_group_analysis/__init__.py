@@ -1,4 +1,4 @@
-"""B10: which weapons are more common where a feature is high than where it is low."""
+"""Which weapons are more common where a feature is high than where it is low."""
 
 from __future__ import annotations
 

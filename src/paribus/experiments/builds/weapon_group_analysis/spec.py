@@ -1,4 +1,4 @@
-"""B10: which weapons are more common where a feature is high than where it is low."""
+"""Which weapons are more common where a feature is high than where it is low."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WeaponGroupAnalysis(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "weapon_group_analysis"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "weapons enriched in the contexts where the feature is high against those where it is low"
+    summary: ClassVar[str] = "Weapons enriched in the contexts where the feature is high against those where it is low."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "weapon_enrichment",

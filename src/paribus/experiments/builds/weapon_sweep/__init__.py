@@ -1,4 +1,4 @@
-"""B9: how a feature differs between weapons in the corpus, and what swapping the weapon in a build really does."""
+"""How a feature differs between weapons in the corpus, and what swapping the weapon in a build really does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B9: how a feature differs between weapons in the corpus, and what swapping the weapon in a build really does."""
+"""How a feature differs between weapons in the corpus, and what swapping the weapon in a build really does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WeaponSweep(WithEffectVector, WeaponExperiment):
     type: ClassVar[str] = "weapon_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "weapons as used (correlation) beside every weapon swapped into the same builds"
+    summary: ClassVar[str] = "Weapons as used (correlation) beside every weapon swapped into the same builds."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("weapon_swaps", ("weapon",))
     tells: ClassVar[tuple[Told, ...]] = (

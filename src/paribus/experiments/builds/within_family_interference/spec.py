@@ -1,4 +1,4 @@
-"""B7: a lower rung's token taken away while a higher one of the same family stays."""
+"""A lower rung's token taken away while a higher one of the same family stays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "within_family_interference"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "remove a family's lower token while the higher stays"
+    summary: ClassVar[str] = "Removes a family's lower token while the higher stays."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
             "interference",

@@ -1,4 +1,4 @@
-"""A3 (M5): what the network does when features are moved along the domain's direction."""
+"""A3: what the network does when features are moved along the domain's direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A3 (M5): what the network does when features are moved along the domain's direction."""
+"""A3: what the network does when features are moved along the domain's direction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ActivationSteering(ShortcutExperiment):
 
     type: ClassVar[str] = "activation_steering"
     version: ClassVar[int] = 3
-    summary: ClassVar[str] = "Moves features along the domain's direction (M5): accuracy and margin over alpha, nulls."
+    summary: ClassVar[str] = "Moves features along the domain's direction: accuracy and margin over alpha, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = STEERING
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (

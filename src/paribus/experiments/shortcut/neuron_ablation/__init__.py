@@ -1,4 +1,4 @@
-"""A4 (M6): what the network does without the units that carry the domain."""
+"""A4: what the network does without the units that carry the domain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A4 (M6): what the network does without the units that carry the domain."""
+"""A4: what the network does without the units that carry the domain."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NeuronAblation(ShortcutExperiment):
 
     type: ClassVar[str] = "neuron_ablation"
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "Ablates the top K units of the domain (M6), the label and at random; matched nulls."
+    summary: ClassVar[str] = "Ablates the top K units of the domain, the label and at random; matched nulls."
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(

@@ -1,4 +1,4 @@
-"""A1 (M1): what linear probes read of domain and label, layer by layer, over training."""
+"""A1: what linear probes read of domain and label, layer by layer, over training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A1 (M1): what linear probes read of domain and label, layer by layer, over training."""
+"""A1: what linear probes read of domain and label, layer by layer, over training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ProbeTrajectory(OnClassifier):
     type: ClassVar[str] = "probe_trajectory"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training (M1)."
+    summary: ClassVar[str] = "Reads domain and label with linear probes, layer by layer, over training."
     declares: ClassVar[tuple[Endpoint, ...]] = PROBES
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(

@@ -1,4 +1,4 @@
-"""A2 (M4): what the network does without the domain's subspace, and how much of the domain is left."""
+"""A2: what the network does without the domain's subspace, and how much of the domain is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A2 (M4): what the network does without the domain's subspace, and how much of the domain is left."""
+"""A2: what the network does without the domain's subspace, and how much of the domain is left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SubspaceAblation(ShortcutExperiment):
 
     type: ClassVar[str] = "subspace_ablation"
     version: ClassVar[int] = 3
-    summary: ClassVar[str] = "Removes the domain's subspace from features (M4): accuracy, leakage, distortion, nulls."
+    summary: ClassVar[str] = "Removes the domain's subspace from features: accuracy, leakage, distortion, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = ABLATION
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (

@@ -1,1 +1,1 @@
-"""C2: numbers that tell one circuit of modular addition from another."""
+"""Numbers that tell one circuit of modular addition from another."""

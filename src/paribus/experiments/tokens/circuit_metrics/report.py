@@ -1,4 +1,4 @@
-"""C2: tables, figures and metrics of the circuit metrics."""
+"""Tables, figures and metrics of the circuit metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C2: the variables of the circuit metrics."""
+"""The variables of the circuit metrics."""
 
 from __future__ import annotations
 

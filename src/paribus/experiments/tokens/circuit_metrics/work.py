@@ -1,4 +1,4 @@
-"""C2: reads logits, gradients and the embedding of every checkpoint."""
+"""Reads logits, gradients and the embedding of every checkpoint."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""C6: which heads look where an induction head would look."""
+"""Which heads look where an induction head would look."""

@@ -1,4 +1,4 @@
-"""C6: the variables of prefix matching."""
+"""The variables of prefix matching."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C6: reads the attention patterns of repeated sequences, and of the same without the repeat."""
+"""Reads the attention patterns of repeated sequences, and of the same without the repeat."""
 
 from __future__ import annotations
 

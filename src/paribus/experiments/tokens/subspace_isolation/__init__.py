@@ -1,1 +1,1 @@
-"""C3: keep, or remove, one circle of the embedding."""
+"""Keep, or remove, one circle of the embedding."""

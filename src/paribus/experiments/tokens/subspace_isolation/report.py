@@ -1,4 +1,4 @@
-"""C3: tables, figures and metrics of the isolation of circles."""
+"""Tables, figures and metrics of the isolation of circles."""
 
 from __future__ import annotations
 

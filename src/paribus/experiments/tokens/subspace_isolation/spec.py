@@ -1,4 +1,4 @@
-"""C3: the variables of the isolation of circles."""
+"""The variables of the isolation of circles."""
 
 from __future__ import annotations
 

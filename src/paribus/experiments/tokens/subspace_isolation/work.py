@@ -1,4 +1,4 @@
-"""C3: runs the network with one circle of its embedding, or without it, beside random subspaces of its rank."""
+"""Runs the network with one circle of its embedding, or without it, beside random subspaces of its rank."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""C1: training on modular addition, from memorising the pairs to computing the sum."""
+"""Training on modular addition, from memorising the pairs to computing the sum."""

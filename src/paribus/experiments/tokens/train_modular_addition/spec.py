@@ -1,4 +1,4 @@
-"""C1: the variables of a training on modular addition."""
+"""The variables of a training on modular addition."""
 
 from __future__ import annotations
 

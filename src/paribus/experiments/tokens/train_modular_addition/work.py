@@ -1,4 +1,4 @@
-"""C1: trains, and tells when the training pairs and when the held-out ones are answered."""
+"""Trains, and tells when the training pairs and when the held-out ones are answered."""
 
 from __future__ import annotations
 

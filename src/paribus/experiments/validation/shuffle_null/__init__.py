@@ -1,4 +1,4 @@
-"""B15: whether another experiment would report the same effects where nothing is to be found."""
+"""Whether another experiment would report the same effects where nothing is to be found."""
 
 from __future__ import annotations
 

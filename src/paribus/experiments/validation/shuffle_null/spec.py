@@ -1,4 +1,4 @@
-"""B15: whether another experiment would report the same effects where nothing is to be found."""
+"""Whether another experiment would report the same effects where nothing is to be found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ShuffleNull(Validation):
     type: ClassVar[str] = "shuffle_null"
     version: ClassVar[int] = 2
     flips_signs: ClassVar[bool] = True
-    summary: ClassVar[str] = "another experiment's effects against the same under shuffled activations or sign flips"
+    summary: ClassVar[str] = "Another experiment's effects against the same under shuffled activations or sign flips."
     bears_on: ClassVar[tuple[str, ...]] = (STABILITY,)
 
     n_shuffles: int = field(499, low=39, high=100000, help="Null draws: sign patterns, or shuffles of activations.")

@@ -1,4 +1,4 @@
-"""B15: whether two halves of the data agree on the effects another experiment reports."""
+"""Whether two halves of the data agree on the effects another experiment reports."""
 
 from __future__ import annotations
 

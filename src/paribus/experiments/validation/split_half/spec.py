@@ -1,4 +1,4 @@
-"""B15: whether two halves of the data agree on the effects another experiment reports."""
+"""Whether two halves of the data agree on the effects another experiment reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SplitHalf(Validation):
 
     type: ClassVar[str] = "split_half"
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "do two halves of the data agree on another experiment's effects?"
+    summary: ClassVar[str] = "Do two halves of the data agree on another experiment's effects?"
     bears_on: ClassVar[tuple[str, ...]] = (STABILITY,)
 
     n_splits: int = field(100, low=10, high=10000, help="Random splits of the clusters in two halves.")
