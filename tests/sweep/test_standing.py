@@ -18,11 +18,12 @@ from paribus.running.run import run_job, take_job
 from paribus.sweep import estimate, record
 from paribus.sweep import standing as standings
 from paribus.sweep.identities import known_jobs
-from paribus.sweep.plan import plan_with_states
+from paribus.sweep.plan import plan_with_states, summary
 from paribus.sweep.standing import Runs, all_standing, standing
 from paribus.sweep.start import start
 from paribus.sweep.status import status, text
 from paribus.tracking import local
+from paribus.tracking.heartbeat import sign_of_life
 from paribus.tracking.life_mark import LIFE_TAG
 from paribus.tracking.states import run_states
 
@@ -117,8 +118,44 @@ def test_a_finished_run_whose_result_or_input_has_changed_is_stale(store, job, t
 def test_jobs_on_one_model_that_is_not_trained_wait_for_the_first(store, job):
     jobs = [job("Measure", model=SPOT), job("Measure", model=SPOT, checkpoint="final")]
     assert states(jobs) == ["to do", "after others"]
+    words = {"overrides": (), "config_dirs": (), "folder": Path("x"), "workers": 1}
+    made = record.record(start(jobs, "s"), "s", **words)
+    record.keep(made, jobs[0].nodes["tracking"])
+    assert record.find(jobs[0].nodes["tracking"], "s") == made
+    assert [stands.state for stands in status(made).jobs] == ["to do", "after others"], (
+        "the status tells what the plan does"
+    )
+    training = known_jobs(jobs)[0].models[-1]
+    alive = _mark_of(os.getppid(), sign_of_life(9.0).tags())
+    going = store.client.create_run(store.experiment_id(), tags={"identity": training.identity, LIFE_TAG: alive})
+    for found in (plan_with_states(known_jobs(jobs), reused=True).jobs, status(made).jobs):
+        assert [stands.state for stands in found] == ["after others"] * 2, "nothing is idle: the model is being trained"
+        assert found[0].why == f"its model is being trained by run {going.info.run_id[:8]}"
+    store.client.delete_run(going.info.run_id)
     run_job(jobs[0], sweep="s")
-    assert states(jobs) == ["finished", "to do"]
+    assert states(jobs) == ["finished", "to do"] == [stands.state for stands in status(made).jobs]
+
+
+def test_the_time_of_a_job_has_the_trainings_in_it_that_it_makes(store, job):
+    jobs = [job("Measure", model=SPOT, seed=seed) for seed in range(3)]
+    trainings = [each.experiment for each in known_jobs(jobs)[0].models]
+    run_job(job("Measure"), sweep="s")
+    made = plan_with_states(known_jobs(jobs), reused=True)
+    assert made.seconds is None and made.jobs[0].unknown == tuple(trainings)
+    assert f"no run of {', '.join(sorted(trainings))} has finished" in "\n".join(summary(made))
+    run_job(jobs[0], sweep="s")
+    typical = estimate.typical_seconds(run_states(jobs[0].nodes["tracking"]))
+    alone = typical[made.jobs[0].experiment, ""]
+    all_of_it = sum(typical[name, ""] for name in (*trainings, made.jobs[0].experiment))
+    planned = plan_with_states(known_jobs(jobs), reused=True)
+    assert [each.seconds for each in planned.jobs] == pytest.approx([alone, all_of_it, all_of_it])
+    started = start(jobs, "t")
+    assert started.seconds == pytest.approx({1: all_of_it, 2: all_of_it})
+    kept = record.record(started, "t", overrides=(), config_dirs=(), folder=Path("x"), workers=1)
+    assert status(kept).left == pytest.approx(2 * all_of_it) == planned.seconds
+    twice = plan_with_states(known_jobs([jobs[1], job("Measure", model=SPOT, seed=1, checkpoint="final")]), reused=True)
+    without = all_of_it - typical[trainings[0], ""]
+    assert [each.seconds for each in twice.jobs] == pytest.approx([all_of_it, without]), "the first training is shared"
 
 
 def test_latest_is_looked_up_once_and_named(store, job):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from paribus.tracking import states
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
+    from paribus.sweep.standing import Runs, Training
     from paribus.tracking.states import RunState
 
 Kind = tuple[str, str]
@@ -28,26 +30,58 @@ def kind_of(job: Job) -> Kind:
 
 
 @dataclass(frozen=True)
-class Typical:
-    """How long jobs of a kind take.
+class Estimate:
+    """How long a job takes.
 
     Attributes:
-        seconds: The median of the finished runs, or what a probe says.
-        runs: How many runs that is of; 0: none, it was probed.
+        seconds: The seconds, None where they are not known.
+        unknown: The experiment types of which no run has finished that could tell.
     """
 
-    seconds: float
-    runs: int = 0
+    seconds: float | None
+    unknown: tuple[str, ...] = ()
 
 
-def typical_seconds(runs: Iterable[RunState]) -> dict[Kind, Typical]:
-    """Return how long the finished runs of each kind took."""
+class Times:
+    """How long jobs take by the runs of a store, with the trainings that they make first.
+
+    A training counts once: for the first job that is asked about and needs it.
+    """
+
+    def __init__(self, runs: Runs) -> None:
+        """Look at the runs."""
+        self._runs = runs
+        self._typical = typical_seconds(runs.all)
+        self._counted: set[str] = set()
+
+    def of(self, kind: Kind, models: Sequence[Training] = ()) -> Estimate:
+        """Return how long a job of a kind takes; ``models``: what it has trained where it is missing."""
+        needed = [(kind[0], self._typical.get(kind))]
+        for model in models:
+            if model.identity not in self._counted and not self._runs.has_finished(model.identity):
+                self._counted.add(model.identity)
+                needed.append((model.experiment, self._left_of(model, kind[1])))
+        unknown = tuple(name for name, seconds in needed if seconds is None)
+        return Estimate(None if unknown else sum(seconds or 0.0 for _, seconds in needed), unknown)
+
+    def _left_of(self, model: Training, study: str) -> float | None:
+        seconds, going = self._typical.get((model.experiment, study)), self._runs.running(model.identity)
+        return seconds if seconds is None or going is None else left_of(seconds, going)
+
+
+def left_of(seconds: float, run: RunState) -> float:
+    """Return how much is left of a run that takes so many seconds."""
+    return max(0.0, seconds - (datetime.now().timestamp() - run.started))
+
+
+def typical_seconds(runs: Iterable[RunState]) -> dict[Kind, float]:
+    """Return how long the finished runs of each kind took: the median of the latest."""
     found: dict[Kind, list[float]] = {}
     for run in runs:
         if run.status == states.FINISHED and run.seconds is not None:
             kind = (run.tags.get("experiment_type", ""), run.tags.get("study", ""))
             found.setdefault(kind, []).append(run.seconds)
-    return {kind: Typical(median(seconds[:LATEST]), len(seconds)) for kind, seconds in found.items()}
+    return {kind: median(seconds[:LATEST]) for kind, seconds in found.items()}
 
 
 def span_of(first: Sequence[float | None], last: Sequence[float | None] = (), workers: int = 1) -> float | None:

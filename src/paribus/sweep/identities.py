@@ -12,12 +12,13 @@ from paribus.experiments.base import KEPT_RUNS
 from paribus.models.tracked import LATEST, Tracked
 from paribus.running.experiment import known_run
 from paribus.running.identify import identify
-from paribus.running.on_the_spot import all_planned
+from paribus.running.on_the_spot import all_planned, recipe
 from paribus.running.request import Request, from_job
 from paribus.running.resolve import from_store, models_on, resolve
 from paribus.running.sequence import Sequence as Steps
 from paribus.running.steps import sequence_identity, step_requests
 from paribus.spec import path_of
+from paribus.sweep.standing import Training
 from paribus.tracking import local
 from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store
@@ -39,14 +40,14 @@ class Known:
         job: The job, with the run that ``latest`` stands for named.
         identity: Identity of its run; None where runs are not kept, and for one that is made from runs of others which
             are not there yet.
-        models: Identities of the training runs that it needs and has made where they are missing.
+        models: The trainings that it needs and has made where they are missing.
         asked: Of one that is made from the runs of others: the identity of what is asked, whichever runs there are.
     """
 
     number: int
     job: Job
     identity: str | None
-    models: tuple[str, ...] = ()
+    models: tuple[Training, ...] = ()
     asked: str | None = None
 
 
@@ -107,9 +108,14 @@ def known_jobs(jobs: Sequence[Job]) -> list[Known]:
         else:
             resolved = resolve(request, store)
             source = resolved.source
-            models = [each.identity for each in all_planned(request)] if source is not None and source.planned else []
-            found.append(Known(number, pinned_job, identify(resolved), tuple(models)))
+            models = _trainings(request) if source is not None and source.planned else ()
+            found.append(Known(number, pinned_job, identify(resolved), models))
     return found
+
+
+def _trainings(request: Request) -> tuple[Training, ...]:
+    types = (str(each.experiment.type) for each in recipe(request))
+    return tuple(Training(made.identity, name) for made, name in zip(all_planned(request), types, strict=True))
 
 
 def pinned(job: Job, store: Store) -> Job:

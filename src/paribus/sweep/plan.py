@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from paribus.running.probe import Probe, probe
 from paribus.running.request import from_job
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import Typical, kind_of, span, span_of, typical_seconds, where_it_helps
+from paribus.sweep.estimate import Estimate, Times, kind_of, span, span_of, where_it_helps
 from paribus.sweep.identities import lookups
 from paribus.sweep.standing import Runs, Standing, all_standing
 from paribus.tracking.states import run_states
@@ -38,7 +38,8 @@ class Planned:
         identity: Identity of its run, None where it is made from the runs of others.
         run_id: The run that the state is read from.
         again: Whether the sweep would run it.
-        seconds: How long it will take, by earlier runs of its type or by a probe.
+        seconds: How long it will take, by earlier runs of its type or by a probe, with the trainings that it makes.
+        unknown: The experiment types of which no run has finished that could tell.
         last: Whether it is not begun before all others have ended.
     """
 
@@ -51,6 +52,7 @@ class Planned:
     run_id: str | None = None
     again: bool = True
     seconds: float | None = None
+    unknown: tuple[str, ...] = ()
     last: bool = False
 
 
@@ -142,21 +144,23 @@ def plan_with_states(
     """
     specs = {repr(each.job.nodes["tracking"]): each.job.nodes["tracking"] for each in known}
     runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
-    typical = {name: typical_seconds(found.all) for name, found in runs.items()}
+    by_store = {name: Times(found) for name, found in runs.items()}
     bare = plan([each.job for each in known], workers=workers)
     found = all_standing(known, runs, reused=reused)
-    times = [typical[repr(each.job.nodes["tracking"])].get(kind_of(each.job)) for each in known]
+    times = [
+        by_store[repr(each.job.nodes["tracking"])].of(kind_of(each.job), each.models if status.again else ())
+        for each, status in zip(known, found, strict=True)
+    ]
     measured: dict[Any, Probe] = {}
     for place, (each, status) in enumerate(zip(known, found, strict=True)):
-        if not probes or times[place] is not None or not status.again or each.asked is not None:
+        if not probes or times[place].seconds is not None or not status.again or each.asked is not None:
             continue
         kind = (kind_of(each.job), each.job.choices.get("model"))
         if kind not in measured:
             measured[kind] = probe(from_job(each.job), lookups(each.job.nodes["tracking"]))
-        seconds = measured[kind].seconds
-        times[place] = None if seconds is None else Typical(seconds)
+        times[place] = replace(times[place], seconds=measured[kind].seconds)
     made = tuple(
-        _with(planned, each, status, None if time is None else time.seconds)
+        _with(planned, each, status, time)
         for planned, each, status, time in zip(bare.jobs, known, found, times, strict=True)
     )
     if unasked:
@@ -165,16 +169,12 @@ def plan_with_states(
         bare = replace(bare, workers=where_it_helps(first, last, bare.workers))
     compared = None
     if bare.comparison is not None:
-        compared = typical[repr(known[0].job.nodes["tracking"])].get((bare.comparison, known[0].job.study or ""))
-    return replace(
-        bare,
-        jobs=made,
-        comparison_seconds=None if compared is None else compared.seconds,
-        probes=tuple(measured.values()),
-    )
+        first_job = known[0].job
+        compared = by_store[repr(first_job.nodes["tracking"])].of((bare.comparison, first_job.study or "")).seconds
+    return replace(bare, jobs=made, comparison_seconds=compared, probes=tuple(measured.values()))
 
 
-def _with(planned: Planned, known: Known, status: Standing, seconds: float | None) -> Planned:
+def _with(planned: Planned, known: Known, status: Standing, time: Estimate) -> Planned:
     return Planned(
         planned.number,
         planned.experiment,
@@ -184,7 +184,8 @@ def _with(planned: Planned, known: Known, status: Standing, seconds: float | Non
         identity=None if status.state == standings.AFTER and known.asked is not None else known.identity,
         run_id=status.run.run_id if status.run is not None else None,
         again=status.again,
-        seconds=seconds,
+        seconds=time.seconds,
+        unknown=time.unknown,
         last=known.asked is not None,
     )
 
@@ -235,15 +236,16 @@ def _time(made: Plan) -> str:
         return "nothing to run"
     shared = f" with {made.workers} workers" if made.workers > 1 else ""
     if made.seconds is None:
-        types = sorted({job.experiment for job in todo if job.seconds is None})
+        types = sorted({name for job in todo if job.seconds is None for name in job.unknown})
         return (
             f"{len(todo)} to run{shared}; how long is not known: no run of {', '.join(types)} has finished here yet"
             f"{'' if made.probes else ' (--probe begins one of each, to see)'}"
         )
     by = "by probes and earlier runs of the same type" if made.probes else "by earlier runs of the same type"
     without = f", without {made.comparison}" if made.comparison and made.comparison_seconds is None else ""
-    about = "at least" if any(each.left_out for each in made.probes) else "about"
-    return f"{len(todo)} to run{shared}: {about} {span(made.seconds)}, {by}{without}"
+    told = span(made.seconds)
+    about = "at least " if any(each.left_out for each in made.probes) else "" if told.startswith("under") else "about "
+    return f"{len(todo)} to run{shared}: {about}{told}, {by}{without}"
 
 
 def _line(job: Planned, width: int, made: Plan) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
 from paribus.spec import path_of
+from paribus.sweep.standing import Training
 from paribus.tracking.heartbeat import here, process_alive, process_started
 from paribus.tracking.provenance import git
 from paribus.tracking.spec import TrackingSpec
@@ -25,7 +26,7 @@ LATEST = "latest"
 
 @dataclass(frozen=True)
 class RecordedJob:
-    """A job of a recorded sweep: its identity, what it runs, the words in which it differs, and its store.
+    """A job of a recorded sweep: its identity, what it runs, the words in which it differs, its store, its trainings.
 
     One that compares runs of others has no identity before those are there; what it asks is known as ``asked``.
     """
@@ -36,6 +37,7 @@ class RecordedJob:
     store: int = 0
     study: str = ""
     asked: str | None = None
+    models: tuple[Training, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def record(
                 store=numbers[repr(known.job.nodes["tracking"])],
                 study=known.job.study or "",
                 asked=known.asked,
+                models=known.models,
             )
             for known in started.known
         ),
@@ -164,8 +167,13 @@ def find(spec: TrackingSpec, name: str) -> Record:
 def _read(spec: TrackingSpec, kept: KeptSweep) -> Record:
     try:
         plain = json.loads(read_sweep(spec, kept))
-        jobs = tuple(RecordedJob(**{**job, "words": tuple(job["words"])}) for job in plain["jobs"])
+        jobs = tuple(_job(each) for each in plain["jobs"])
         lists = {name: tuple(plain[name]) for name in ("models", "stores", "common")}
         return Record(**{**plain, **lists, "jobs": jobs, "started": kept.run.started})
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"sweep {kept.id}: what is kept of it cannot be read ({error})") from None
+
+
+def _job(plain: Mapping[str, Any]) -> RecordedJob:
+    models = tuple(Training(**each) for each in plain.get("models", ()))
+    return RecordedJob(**{**plain, "words": tuple(plain["words"]), "models": models})

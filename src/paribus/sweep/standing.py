@@ -40,6 +40,14 @@ class Standing:
     again: bool = True
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training that a job needs, and has made where it is missing: the identity of its run, and its type."""
+
+    identity: str
+    experiment: str
+
+
 class Runs:
     """The runs of a study by identity, the latest first."""
 
@@ -74,9 +82,9 @@ class Runs:
         """Return whether a run of an identity finished."""
         return any(run.status == states.FINISHED for run in self.of(identity))
 
-    def is_running(self, identity: str) -> bool:
-        """Return whether a run of an identity goes on."""
-        return any(run.status == states.RUNNING for run in self.of(identity))
+    def running(self, identity: str) -> RunState | None:
+        """Return the run of an identity that goes on, None where none does."""
+        return next((run for run in self.of(identity) if run.status == states.RUNNING), None)
 
     @property
     def today(self) -> str:
@@ -114,8 +122,7 @@ def standing(
             if why is None:
                 return Standing(FINISHED, run, again=False)
             stale = stale or Standing(STALE, run, why)
-    going = next((run for run in found if run.status == states.RUNNING), None)
-    if going is not None:
+    if (going := runs.running(identity)) is not None:
         return Standing(RUNNING, going)
     if stale is not None:
         return stale
@@ -148,7 +155,7 @@ def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused:
         store = repr(known.job.nodes["tracking"])
         status = _of_one(known, by_store[store], trained_by, reused=reused)
         for model in known.models:
-            trained_by.setdefault(model, known.number)
+            trained_by.setdefault(model.identity, known.number)
         making[store] = making.get(store, 0) + status.again
         found[place] = status
     for place, known in enumerate(jobs):
@@ -163,7 +170,7 @@ def _of_one(known: Known, runs: Runs, trained_by: Mapping[str, int], *, reused: 
         return Standing(TODO)
     reuses, retry = _reuses(known, reused=reused), known.job.sweep.retry
     status = standing(known.identity, runs, reuses=reuses, retry=retry, on_the_spot=bool(known.models))
-    return _after(known, runs, trained_by) or status if status.state == TODO else status
+    return after(known.models, runs, trained_by) or status if status.state == TODO else status
 
 
 def _comparing(known: Known, runs: Runs, others: int, *, reused: bool) -> Standing:
@@ -186,14 +193,21 @@ def _reuses(known: Known, *, reused: bool) -> bool:
     return bool(known.job.reuse == "always" or (known.job.reuse == "auto" and reused))
 
 
-def _after(known: Known, runs: Runs, trained_by: Mapping[str, int]) -> Standing | None:
-    for model in known.models:
+def after(models: Sequence[Training], runs: Runs, trained_by: Mapping[str, int]) -> Standing | None:
+    """Return that a job waits for the training of its model, None where it does not.
+
+    Args:
+        models: The trainings that it needs.
+        runs: The runs of its study.
+        trained_by: The jobs before it that make a training, by its identity.
+    """
+    for model in (each.identity for each in models):
         if runs.has_finished(model):
             continue
-        if runs.is_running(model):
-            return Standing(AFTER, why=f"its model ({model[:8]}) is being trained")
+        if (going := runs.running(model)) is not None:
+            return Standing(AFTER, why=f"its model is being trained by run {going.run_id[:8]}")
         if model in trained_by:
-            return Standing(AFTER, why=f"its model ({model[:8]}) is trained by job {trained_by[model]}")
+            return Standing(AFTER, why=f"its model is trained by job {trained_by[model]}")
     return None
 
 

@@ -11,7 +11,7 @@ from paribus.running.run import take_job
 from paribus.running.workspace import discard
 from paribus.sweep import outcome as outcomes
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import Kind, Typical, kind_of, typical_seconds, where_it_helps
+from paribus.sweep.estimate import Times, kind_of, where_it_helps
 from paribus.sweep.identities import Known, known_jobs
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.standing import Runs, Standing, all_standing
@@ -32,12 +32,12 @@ class Started:
     Attributes:
         known: The jobs, with the run that ``latest`` stands for named.
         settled: Outcomes of those that need not be run, by number.
-        typical: How long jobs of a kind took in earlier runs, by the store.
+        seconds: How long each takes by earlier runs, by number; None where that is not known.
     """
 
     known: tuple[Known, ...]
     settled: Mapping[int, Outcome]
-    typical: Mapping[str, Mapping[Kind, Typical]] = field(default_factory=dict)
+    seconds: Mapping[int, float | None] = field(default_factory=dict)
 
     @property
     def jobs(self) -> list[Job]:
@@ -56,16 +56,11 @@ class Started:
         Args:
             most: How many there can be.
         """
-        times = [self._seconds(self.known[number]) for number in self.todo]
-        late = [number in self.last for number in self.todo]
         first, last = (
-            [one for one, is_late in zip(times, late, strict=True) if is_late is part] for part in (False, True)
+            [self.seconds.get(number) for number in self.todo if (number in self.last) is late]
+            for late in (False, True)
         )
         return where_it_helps(first, last, most)
-
-    def _seconds(self, known: Known) -> float | None:
-        found = self.typical.get(repr(known.job.nodes["tracking"]), {}).get(kind_of(known.job))
-        return None if found is None else found.seconds
 
     @property
     def last(self) -> frozenset[int]:
@@ -96,13 +91,18 @@ def start(jobs: Sequence[Job], sweep: str) -> Started:
         if outcome is not None:
             settled[each.number] = outcome
     waiting = {each.number for each, status in zip(known, stand, strict=True) if status.state == standings.AFTER}
+    times = {name: Times(found) for name, found in runs.items()}
     return Started(
         tuple(
             replace(each, identity=None) if each.asked is not None and each.number in waiting else each
             for each in known
         ),
         settled,
-        {name: typical_seconds(found.all) for name, found in runs.items()},
+        {
+            each.number: times[repr(each.job.nodes["tracking"])].of(kind_of(each.job), each.models).seconds
+            for each in known
+            if each.number not in settled
+        },
     )
 
 

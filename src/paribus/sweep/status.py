@@ -10,9 +10,9 @@ from typing import Any
 
 from paribus.errors import ConfigError
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import span, span_of, typical_seconds
+from paribus.sweep.estimate import Times, left_of, span, span_of
 from paribus.sweep.record import Record
-from paribus.sweep.standing import Runs, Standing, standing
+from paribus.sweep.standing import Runs, Standing, after, standing
 from paribus.tracking import states
 from paribus.tracking.heartbeat import here
 from paribus.tracking.spec import TrackingSpec
@@ -85,7 +85,7 @@ def status(made: Record) -> Status:
         ParibusError: If a store cannot be read.
     """
     runs = [Runs(run_states(_spec(place)), today="") for place in made.stores]
-    jobs = tuple(_standing(number, made, runs) for number in range(len(made.jobs)))
+    jobs = _all_standing(made, runs)
     own = [run for found in runs for run in found.all if run.tags.get("sweep") == made.sweep]
     earlier = sum(
         job_status.state == standings.FINISHED
@@ -104,6 +104,20 @@ def _spec(place: Mapping[str, Any]) -> TrackingSpec:
         return TrackingSpec(**place)
     except TypeError as error:
         raise ConfigError(f"status: where the runs of this sweep are kept cannot be read ({error})") from None
+
+
+def _all_standing(made: Record, runs: Sequence[Runs]) -> tuple[Standing, ...]:
+    """Return the state of each job; one that waits for the training of its model says so, as in a plan."""
+    found = []
+    trained_by: dict[str, int] = {}
+    for number, job in enumerate(made.jobs):
+        status = _standing(number, made, runs)
+        if status.state == standings.TODO:
+            status = after(job.models, runs[job.store], trained_by) or status
+        for model in job.models:
+            trained_by.setdefault(model.identity, number)
+        found.append(status)
+    return tuple(found)
 
 
 def _standing(number: int, made: Record, runs: Sequence[Runs]) -> Standing:
@@ -126,21 +140,18 @@ _STATES = {
 
 def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compared: bool) -> float | None:
     """Return how many seconds the rest takes; a job that goes on counts with what is left of it."""
-    typical = [typical_seconds(found.all) for found in runs]
-    now = datetime.now().timestamp()
+    times = [Times(found) for found in runs]
     first: list[float | None] = []
     last: list[float | None] = []
     for job, job_status in zip(made.jobs, jobs, strict=True):
         if job_status.state == standings.FINISHED:
             continue
-        known = typical[job.store].get((job.experiment, job.study))
-        seconds = None if known is None else known.seconds
+        seconds = times[job.store].of((job.experiment, job.study), job.models).seconds
         if seconds is not None and job_status.state == standings.RUNNING and job_status.run is not None:
-            seconds = max(0.0, seconds - (now - job_status.run.started))
+            seconds = left_of(seconds, job_status.run)
         (first if job.asked is None else last).append(seconds)
     if made.comparison and not compared:
-        known = typical[0].get((made.comparison, made.study))
-        last.append(None if known is None else known.seconds)
+        last.append(times[0].of((made.comparison, made.study)).seconds)
     return span_of(first, last, made.workers)
 
 
