@@ -383,7 +383,7 @@ def test_the_output_is_the_tensor_called_logits_or_the_only_one(pack):
 @pytest.mark.parametrize(
     ("pack", "words"),
     [
-        (lambda out, hidden: {"hidden": hidden, "scores": out}, "returns a dict with 2 tensors; name the one"),
+        (lambda out, hidden: {"hidden": hidden, "scores": out}, "returns a dict with 2 tensors; wrap it"),
         (lambda out, hidden: (out, hidden), "returns a tuple with 2 tensors"),
         (lambda out, hidden: "logits", "returns a str"),
     ],

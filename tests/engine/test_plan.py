@@ -46,7 +46,7 @@ def test_the_tensor_of_an_output_is_the_only_one_or_the_logits():
     assert output_tensor((None, x), "the model") is x
     assert output_tensor({"loss": y, "logits": x}, "the model") is x
     for several in ((x, y), {"a": x, "b": y}, (None,)):
-        with pytest.raises(ConfigError, match="tensors; name the one"):
+        with pytest.raises(ConfigError, match="tensors; wrap it"):
             output_tensor(several, "the model")
 
 

@@ -202,7 +202,7 @@ def test_whatever_reads_a_place_reads_what_was_there_when_the_pass_came_by():
     found = {
         "vectors": (run.vectors("conv", rows), mean),
         "vectors_at": (run.vectors_at(("conv", "act"), rows)["conv"], mean),
-        "after": (run.vectors_at(("conv", "act@1"), rows)["act@1"], kept.relu().mean(2).double().numpy()),
+        "after": (run.vectors_at(("conv", "act"), rows)["act"], kept.relu().mean(2).double().numpy()),
         "values": (run.values("conv", rows), kept),
         "values_at": (run.values_at(("conv",), rows)["conv"], kept),
         "at_positions": (run.at_positions("conv", rows), kept.movedim(1, 2).flatten(0, 1)),

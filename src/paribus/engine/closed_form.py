@@ -122,7 +122,7 @@ def closed_form(suffix: Callable[[Tensor], Tensor], example: Tensor, output_shap
         for start in range(0, k, _EXTRACT_ROWS):
             stop = min(k, start + _EXTRACT_ROWS)
             h = example.new_zeros((stop - start, *example.shape[1:]), requires_grad=True)
-            out = suffix(h).flatten(1)
+            out = suffix(h).reshape(stop - start, -1)
             picked = out[torch.arange(stop - start), torch.arange(start, stop)].sum()
             rows.append(torch.autograd.grad(picked, h)[0])
             bias = out[0].detach()

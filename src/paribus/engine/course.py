@@ -136,5 +136,6 @@ def output_tensor(raw: Any, owner: str) -> Any:
     if len(tensors) == 1:
         return tensors[0]
     raise ConfigError(
-        f"{owner} returns a {type(raw).__name__} with {len(tensors)} tensors; name the one that counts with tensor_of"
+        f"{owner} returns a {type(raw).__name__} with {len(tensors)} tensors; wrap it in a module that returns "
+        "the one that counts, or a mapping that calls it 'logits' (Engine takes tensor_of)"
     )

@@ -196,7 +196,7 @@ class Engine:
 
         Raises:
             DataError: If there are no inputs, or they differ in length.
-            ExperimentError: If an intervention does not fit the site.
+            ExperimentError: If an intervention does not fit the site, or equal inputs do not give equal outputs.
         """
         outputs: list[np.ndarray] = []
 
@@ -331,6 +331,11 @@ class Engine:
                 log.warning("site %s: %s is off by %.3g; using %s instead", self.site, refused, off, plan.strategy)
                 self._stream.run(plan, passed, moved, watch)
                 got = torch.stack([sampled[index] for index in chosen])
+            if not agrees(got, expected, self._allowed):
+                raise ExperimentError(
+                    f"site {self.site}: a plain pass of the same examples is off by {difference(got, expected):.3g}: "
+                    "their outputs change from pass to pass, or with the examples beside them"
+                )
             total = n * len(interventions)
             self.report = EvaluationReport(plan.strategy, total, total, difference(got, expected))
         return self.report

@@ -50,6 +50,8 @@ class Visitor:
     Attributes:
         value: What was at the site in the last pass, before any edit; a copy unless ``stop``.
         calls: How often the site's module was passed since the start.
+        written_over: Whether something wrote into the value after it had passed by; known in a pass without inference
+            mode.
         log: Where the site is noted down when it is reached.
 
     Example:
@@ -66,6 +68,12 @@ class Visitor:
         self.value: Tensor | None = None
         self.calls = 0
         self.log: list[Site] | None = None
+        self._passed: tuple[Tensor, int] | None = None
+
+    @property
+    def written_over(self) -> bool:
+        """Whether something wrote into the value after it had passed by."""
+        return self._passed is not None and self._passed[0]._version != self._passed[1]
 
     def visit(self, value: Any) -> Any:
         """Take note of ``value`` (or its first element) and return what goes on instead, or None for no change."""
@@ -84,6 +92,7 @@ class Visitor:
         if self.edit is None:
             # Later in-place operations (ReLU(inplace=True), +=) must not reach what was read.
             self.value = tensor.clone()
+            self._passed = None if tensor.is_inference() else (tensor, tensor._version)
             return None
         return with_first(value, self.edit(tensor))
 

@@ -219,6 +219,8 @@ class Planner:
         """
         two, three = (inputs.take(torch.arange(size) % len(inputs)) for size in (2, 3))
         output, values, is_last, passed = self._reference(three)
+        if any(value.shape[1:2] == (3,) for value in values):  # positions first would look like three examples
+            self._refuse_positions_first(two)
         layouts = tuple(self._layout(site, value) for site, value in zip(self.course.sites, values, strict=True))
         row_bytes = values[0][0].numel() * values[0].element_size()
         n = min(3, len(inputs))
@@ -254,7 +256,7 @@ class Planner:
         return replace(base, strategy=strategy, resume=Resume(found.layers, found.upto, keeps))
 
     def _layout(self, site: Site, value: Tensor) -> Layout:
-        axis = site.channel_axis(site.validate(self.model), value.ndim)
+        axis = site.channel_axis(self.model, value.shape)
         if len(value) != 3:
             raise ConfigError(
                 f"site {site}: its value has shape {tuple(value.shape)} for 3 examples; axis 0 must be theirs"
@@ -280,9 +282,32 @@ class Planner:
             check_visited(visitor.site, visitor.calls)
         if order[0] != self.site:
             raise ConfigError(f"site {self.site}: the forward pass comes to {order[0]} first; name that site first")
+        if any(visitor.written_over for visitor in visitors):
+            self._refuse_aliased(raw, inputs)
         values = [visitor.value for visitor in visitors if visitor.value is not None]
         is_last = bool(outputs) and outputs[-1] is raw and self.site.call is None
         return self._read(raw, len(inputs)), values, is_last, watch.found()
+
+    def _refuse_positions_first(self, inputs: Given) -> None:
+        for site, value in zip(self.course.sites, self._reference(inputs)[1], strict=True):
+            if len(value) != len(inputs):
+                raise ConfigError(
+                    f"site {site}: its value has shape {tuple(value.shape)} for {len(inputs)} examples; axis 0 must be "
+                    "theirs"
+                )
+
+    def _refuse_aliased(self, raw: Any, inputs: Given) -> None:
+        """Refuse a site whose value the network changes through another tensor that shares its memory.
+
+        What goes on after an edit is a tensor of its own, which such a change would miss.
+        """
+        edits = dict.fromkeys(self.course.sites, torch.clone)
+        copied = self.course.follow(self.model, lambda: inputs.call(self.model), edits)
+        if not agrees(self._read(copied, len(inputs)).float(), self._read(raw, len(inputs)).float(), self.allowed):
+            raise ConfigError(
+                f"site {self.site}: {self.owner} changes this value in place through another tensor that shares its "
+                "memory, which no edit of it can follow; choose the module before it"
+            )
 
     def _read(self, raw: Any, n_rows: int) -> Tensor:
         return self.course.output(raw, n_rows, self.owner)

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
+from paribus.engine.channels import channel_axis
 from paribus.errors import ConfigError, nearest
 
 Port = Literal["output", "input"]
 _PORTS = ("output", "input")
-
-# Modules that fix which axis of a [n, a, b] activation holds the channels.
-_CHANNELS_FIRST = (
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.GroupNorm,
-    nn.MaxPool1d,
-    nn.AvgPool1d,
-    nn.AdaptiveAvgPool1d,
-    nn.AdaptiveMaxPool1d,
-)
-_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding, nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.RNNBase)
 
 
 @dataclass(frozen=True)
@@ -41,8 +25,8 @@ class Site:
     Attributes:
         module: Dotted name as in ``model.named_modules()``.
         port: Whether the module's output or its first input is meant.
-        axis: The axis that holds the channels. None decides by the module: axis 1 for ``[n, d]`` and for images, and
-            for ``[n, a, b]`` axis 1 after convolutions and the last axis elsewhere (tokens).
+        axis: The axis that holds the channels. None decides by the module and the size of the axes
+            (:func:`~paribus.engine.channels.channel_axis`).
         call: Which of its calls in one forward pass, from 1, where a module runs several times (a shared activation, a
             recurrent block). None for a module that runs once.
 
@@ -109,26 +93,28 @@ class Site:
             raise ConfigError(f"site {self}: {kind} has no module {self.module!r}; {nearest(self.module, modules)}")
         return found
 
-    def channel_axis(self, module: nn.Module, n_dims: int) -> int:
-        """Return the (positive) axis of the channels in an activation of ``n_dims`` axes.
+    def channel_axis(self, model: nn.Module, shape: Sequence[int]) -> int:
+        """Return the (positive) axis of the channels in an activation of this shape.
 
         Raises:
-            ConfigError: If the activation has no feature axis, or the declared one does not exist.
+            ConfigError: If the model has no such module, the activation has no feature axis, or the declared one does
+                not exist.
+
+        Example:
+            >>> net = nn.Sequential(nn.Conv1d(2, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(20, 3))
+            >>> Site.parse("1").channel_axis(net, (7, 4, 5)), Site.parse("1@2").channel_axis(net, (7, 4, 5))
+            (1, 2)
         """
+        self.validate(model)
+        n_dims = len(shape)
         if n_dims < 2:
             raise ConfigError(f"site {self}: its value has {n_dims} axes; an intervention needs [n, features, ...]")
-        if self.axis is not None:
-            axis = self.axis + n_dims if self.axis < 0 else self.axis
-            if not 1 <= axis < n_dims:
-                raise ConfigError(f"site {self}: axis {self.axis} does not exist in a value of {n_dims} axes")
-            return axis
-        if n_dims != 3:
-            return 1
-        leaves = [m for m in module.modules() if isinstance(m, _CHANNELS_FIRST + _CHANNELS_LAST)]
-        if not leaves:
-            return 2
-        decisive = leaves[-1 if self.port == "output" else 0]
-        return 1 if isinstance(decisive, _CHANNELS_FIRST) else 2
+        if self.axis is None:
+            return channel_axis(model, self.module, shape, returned=self.port == "output")
+        axis = self.axis + n_dims if self.axis < 0 else self.axis
+        if not 1 <= axis < n_dims:
+            raise ConfigError(f"site {self}: axis {self.axis} does not exist in a value of {n_dims} axes")
+        return axis
 
 
 def _whole(text: str, what: str) -> int | None:

@@ -10,6 +10,7 @@ from paribus.experiments.base import Setup
 from paribus.experiments.checkpoints import Checkpoint, Checkpoints
 from paribus.features.readable import Outputs, Readable
 from paribus.measure import Executor, Subject
+from paribus.measure.steady import refuse_unsteady
 from paribus.models.loading import fit_state
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.state import state_digest
@@ -67,6 +68,7 @@ class NetworkSetup(Setup):
     digest: str | None = None
     data: Any = None
     beside: NetworkSetup | None = None
+    _steady: bool = field(default=False, init=False)
 
     @property
     def model(self) -> nn.Module:
@@ -126,10 +128,11 @@ class NetworkSetup(Setup):
 
         Raises:
             CheckpointError: If the weights do not fit the network.
+            ConfigError: If equal inputs do not give equal outputs, so that no effect can be told.
         """
         if checkpoint is not None:
             fit_state(self.network, dict(checkpoint.load()))
-        return Executor(
+        made = Executor(
             self.network,
             self.contexts,
             device=self.device,
@@ -138,3 +141,7 @@ class NetworkSetup(Setup):
             cache=self.cache if checkpoint is not None else None,
             key=None if checkpoint is None else checkpoint.key,
         )
+        if not self._steady:
+            refuse_unsteady(made)
+            self._steady = True
+        return made

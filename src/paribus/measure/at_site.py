@@ -114,7 +114,7 @@ class AtSite:
                 output = output_tensor(batch.call(self._network), type(self._network).__name__)
             check_visited(self.site, visitor.calls)
             (gradient,) = torch.autograd.grad(score(output).sum(), seen[0])
-            axis = self.site.channel_axis(self.site.validate(self._network), gradient.ndim)
+            axis = self.site.channel_axis(self._network, gradient.shape)
             others = [each for each in range(gradient.ndim) if each != axis]
             parts[rows.start] = np.asarray(gradient.sum(dim=others).cpu(), dtype=np.float64)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -130,12 +131,21 @@ class Passes:
             self.batches.run(0, len(cells.ok), step, at_most=self._at_most)
 
     def vectors_of(self, value: Tensor, passed: Given, site: Site, each: Each | None) -> Tensor:
-        """Return the vector of each row in a raw value at a site, of what ``each`` makes of it position by position."""
+        """Return the vector of each row in a raw value at a site, of what ``each`` makes of it position by position.
+
+        Raises:
+            ConfigError: If the value does not go by examples.
+        """
+        n = len(passed)
+        if value.ndim and len(value) != n:
+            raise ConfigError(
+                f"site {site}: its value has shape {tuple(value.shape)} for {n} examples; axis 0 must be theirs"
+            )
         if each is None:
             return self.subject.vectors(value, passed, site, self.network)
-        axis = 1 if value.ndim == 2 else site.channel_axis(site.validate(self.network), value.ndim)
+        axis = site.channel_axis(self.network, value.shape)
         made = each(value.movedim(axis, -1).to(self.plain)).movedim(-1, axis)
-        return self.subject.vectors(made, passed, site, self.network)
+        return self.subject.vectors(made, passed, replace(site, axis=axis), self.network)
 
     def moments(
         self, cells: Any, columns: Columns, rows: Ints, place: str, *, by_position: bool = False
@@ -194,7 +204,7 @@ class Passes:
         found: dict[int, Tensor] = {}
 
         def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
-            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            axis = where.channel_axis(self.network, value.shape)
             found[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
 
         self._visit((site,), columns, keep)
@@ -209,7 +219,7 @@ class Passes:
         names = {Site.parse(site): site for site in sites}
 
         def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
-            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            axis = where.channel_axis(self.network, value.shape)
             found.setdefault(names[where], {})[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
 
         self._visit(tuple(sites), columns, keep)
@@ -266,7 +276,7 @@ class Passes:
         ends: dict[Site, tuple[Tensor, Tensor]] = {}
 
         def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
-            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            axis = where.channel_axis(self.network, value.shape)
             h = value.movedim(axis, 1)
             flat = (h.flatten(2) if h.ndim > 2 else h[:, :, None]).double()
             if over_positions:
@@ -291,7 +301,7 @@ class Passes:
         """
 
         def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
-            axis = where.channel_axis(where.validate(self.network), value.ndim)
+            axis = where.channel_axis(self.network, value.shape)
             h = value.movedim(axis, 1)
             h = h.flatten(2) if h.ndim > 2 else h[:, :, None]
             h = h.float() if h.dtype in (torch.bfloat16, torch.float16) else h

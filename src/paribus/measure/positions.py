@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -34,10 +36,10 @@ def counted(subject: Subject, value: Tensor, passed: Given, site: Site, network:
     n = len(value)
     if value.ndim == 2:
         return value.new_ones(n, 1)
-    axis = site.channel_axis(site.validate(network), value.ndim)
+    axis = site.channel_axis(network, value.shape)
     size = value.numel() // max(1, n * value.shape[axis])
     if value.ndim != 3:
         return value.new_full((n, size), 1.0 / size)
     ones = torch.eye(size, dtype=torch.float32, device=value.device).expand(n, size, size)
-    found: Tensor = subject.vectors(ones, passed, site, network)
+    found: Tensor = subject.vectors(ones, passed, replace(site, axis=2), network)
     return found

@@ -154,7 +154,7 @@ class Outputs(Readout):
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return the outputs ``[k, n]``."""
-        return x.flatten(1).T, None
+        return x.reshape(len(x), -1).T, None
 
 
 class Margin(Readout):

@@ -173,7 +173,7 @@ class Subject(ABC):
         """Return the vector of each row ``[m, d]`` in a raw value at a site: by default its mean over positions."""
         if value.ndim == 2:
             return value
-        axis = site.channel_axis(site.validate(network), value.ndim)
+        axis = site.channel_axis(network, value.shape)
         h = value if axis == 1 else value.movedim(axis, 1)
         return h.flatten(2).mean(2) if h.ndim > 2 else h
 

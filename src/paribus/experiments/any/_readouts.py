@@ -92,7 +92,7 @@ class _Columns(Columns):
 
     def read(self, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs ``[n, len(rows)]`` twice."""
-        z = x.flatten(1)[:, rows]
+        z = x.reshape(len(x), -1)[:, rows]
         return z, z
 
 

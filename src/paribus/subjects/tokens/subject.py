@@ -121,7 +121,7 @@ class TokenSubject(ArraySubject):
         sink, mask = self.data.sink, self.data.mask is not None
         if value.ndim != 3 or not (sink or mask):
             return super().vectors(value, inputs, site, network)
-        axis = site.channel_axis(site.validate(network), value.ndim)
+        axis = site.channel_axis(network, value.shape)
         h = value if axis == 2 else value.movedim(axis, 2)
         weights = inputs.tensors[1].to(h) if mask else h.new_ones(h.shape[:2])
         if sink:

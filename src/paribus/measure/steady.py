@@ -1,0 +1,74 @@
+"""Whether a network can be measured at all: equal inputs must give equal outputs, whatever is beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from paribus.engine.plan import agrees, tolerance
+from paribus.errors import ConfigError
+from paribus.measure.passes import Passes
+
+LOOKED_AT = 3
+"""Contexts that are run again, in another order and without one of them."""
+
+
+def refuse_unsteady(passes: Passes) -> None:
+    """Refuse a network whose output for an example changes from pass to pass, or with the examples beside it.
+
+    Every effect is a difference between two passes. Dropout or noise in a forward pass, a state that each call changes,
+    statistics of the batch: all of these make differences where nothing was edited.
+
+    Raises:
+        ConfigError: If the network is one of these, or its output is no tensor with one row per example.
+
+    Example:
+        >>> from paribus.measure.contexts import Contexts
+        >>> from paribus.measure.subject import ArraySubject
+        >>> class Noisy(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         return x + torch.randn_like(x)
+        >>> try:
+        ...     refuse_unsteady(Passes(Noisy(), ArraySubject(Contexts(inputs=torch.zeros(4, 2)))))
+        ... except ConfigError as error:
+        ...     print(str(error).split(" (")[0])
+        model: Noisy gives other outputs for the same inputs each time it is run
+    """
+    subject, owner = passes.subject, type(passes.network).__name__
+    rows = np.unique(np.linspace(0, len(subject) - 1, LOOKED_AT).astype(np.int64))
+    cells = subject.enforce(subject.cells(rows))
+    cells = cells[cells.ok]
+    n = len(cells.ok)
+    if not n:
+        return
+    some = np.array([n - 1, 0])[: min(n, 2)]
+    together = _outputs(passes, cells)
+    if len(together) != n:
+        raise ConfigError(
+            f"model: {owner} returns shape {tuple(together.shape)} for {n} examples; the first axis must be theirs"
+        )
+    allowed = tolerance(passes.format, passes.device)
+    if agrees(_outputs(passes, cells[some]), together[torch.from_numpy(some)], allowed):
+        return
+    if not agrees(_outputs(passes, cells), together, allowed):
+        raise ConfigError(
+            f"model: {owner} gives other outputs for the same inputs each time it is run (dropout or noise that "
+            "evaluation mode leaves on, or a state that changes with every call); no effect can be told from that"
+        )
+    raise ConfigError(
+        f"model: what {owner} gives for an example depends on the examples beside it (statistics of the batch, such as "
+        "batch norm without running ones, or a softmax over examples); effects would depend on how contexts are batched"
+    )
+
+
+def _outputs(passes: Passes, cells: Any) -> Tensor:
+    found: dict[int, Tensor] = {}
+
+    def visit(batch: slice, x: Tensor, _: Any) -> None:
+        found[batch.start] = x.float()
+
+    passes.run(cells, "", visit)
+    return torch.cat([found[start] for start in sorted(found)])
