@@ -94,6 +94,29 @@ def _cut(word: str) -> str:
     return f"{word[:200]}...({len(word)} characters)...{word[-14:]}"
 
 
+def message_of(error: BaseException) -> str:
+    """Return what an error says, on one line of at most 300 characters; its kind where it says nothing.
+
+    Example:
+        >>> message_of(ValueError("first   second")), message_of(KeyError())
+        ('first second', 'KeyError')
+    """
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def with_kind(error: BaseException) -> str:
+    """Return an error on one line with its kind; our own without it, which says nothing to a user.
+
+    Example:
+        >>> with_kind(ValueError("no such layer")), with_kind(DataError("no such file"))
+        ('ValueError: no such layer', 'no such file')
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, ParibusError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def said(error: BaseException) -> str:
     """Return what an error of somebody else's code says, in one line, with the place where it was raised.
 

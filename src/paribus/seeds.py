@@ -40,6 +40,6 @@ def torch_rng(seed: int, name: str, device: str = "cpu") -> torch.Generator:
         >>> torch.rand(2, generator=torch_rng(3, "noise")).shape
         torch.Size([2])
     """
-    import torch
+    import torch  # slow, and a configuration that draws nothing with it is checked without
 
     return torch.Generator(device=device).manual_seed(derive(seed, name))

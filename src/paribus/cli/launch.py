@@ -86,7 +86,7 @@ def _looked_up(job: Job, *, among: bool) -> None:
     Raises:
         ParibusError: If a name or a file is wrong, or what they lead to (a library, code of one's own) fails.
     """
-    from paribus.running.validate import validate as validate_job
+    from paribus.running.validate import validate as validate_job  # late: what is wrong in itself needs no models
 
     try:
         validate_job(job, among=among)

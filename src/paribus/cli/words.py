@@ -43,7 +43,7 @@ def read(arguments: Sequence[str]) -> Words:
     Raises:
         ConfigError: If a flag is unknown, or is one that has no place here.
     """
-    from hydra._internal.utils import get_args_parser
+    from hydra._internal.utils import get_args_parser  # slow, and help, lists and verbs do without
 
     parser = get_args_parser()
     flags = [flag for action in parser._actions for flag in action.option_strings]

@@ -36,8 +36,6 @@ class KeptRuns(SubjectPlugin):
     """Sets comparisons up."""
 
     name = KEPT_RUNS
-    without_model = True
-    in_store = True
 
     def validate(self, asked: Asked) -> None:
         """Check that there can be runs to compare.

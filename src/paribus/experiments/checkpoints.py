@@ -26,7 +26,6 @@ class Checkpoint:
         epoch: Epochs of training behind it (0 where it is not known).
         key: A name that no other weights share; cached features are kept under it.
         load: Returns the model's state dict.
-        chosen_by: The choice that selected it, e.g. ``peak_val``.
         on_reported_split: Whether that choice looked at the split that is being reported (``peak_ood``).
         chosen_on: The split whose accuracy that choice looked at, empty where it looked at none or it is not known.
     """
@@ -34,7 +33,6 @@ class Checkpoint:
     epoch: int
     key: str
     load: Callable[[], Mapping[str, Any]]
-    chosen_by: str = "final"
     on_reported_split: bool = False
     chosen_on: str = ""
 
@@ -106,7 +104,6 @@ class Checkpoints:
             epoch=epoch,
             key=f"{self.key}/epoch{epoch}{content}",
             load=lambda: loader(epoch),
-            chosen_by=choice,
             on_reported_split=choice == "peak_ood",
             chosen_on=self._chosen_on(choice) or "",
         )

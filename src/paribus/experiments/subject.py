@@ -28,8 +28,6 @@ class SubjectPlugin(ABC):
 
     Attributes:
         name: What experiments (``subject``) and data sets call it.
-        without_model: Whether its experiments run no model.
-        in_store: Whether it looks runs up, so that there must be some already.
 
     Example:
         >>> from paribus.stats.spec import StatsSpec
@@ -42,8 +40,6 @@ class SubjectPlugin(ABC):
     """
 
     name: str
-    without_model: bool = False
-    in_store: bool = False
 
     @abstractmethod
     def setup(self, asked: Asked) -> Setup:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from paribus import digests
-from paribus.errors import CheckpointError, nearest
+from paribus.errors import CheckpointError, message_of, nearest
 from paribus.spec import path_of
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -148,7 +148,7 @@ def _read_safetensors(file: Path) -> dict[str, Any]:
     try:
         return dict(load_file(file))
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {file}: damaged ({_one_line(error)})") from None
+        raise CheckpointError(f"checkpoint {file}: damaged ({message_of(error)})") from None
 
 
 def _read_pickle(file: Path) -> Any:
@@ -163,7 +163,7 @@ def _read_pickle(file: Path) -> Any:
                 f"checkpoint {file}: refused, it holds code or objects, not only weights; "
                 "save model.state_dict() or a .safetensors file instead"
             ) from None
-        raise CheckpointError(f"checkpoint {file}: damaged or not a torch file ({_one_line(error)})") from None
+        raise CheckpointError(f"checkpoint {file}: damaged or not a torch file ({message_of(error)})") from None
 
 
 def _names_code(file: Path) -> bool:
@@ -220,8 +220,3 @@ def _first(names: list[str]) -> str:
 
 def _shape(tensor: torch.Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

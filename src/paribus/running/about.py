@@ -34,5 +34,6 @@ def _returned(node: Foreign) -> Any:
 
 
 def _declared(kind: Any) -> str | None:
+    """Return the subject that a class declares; any class may be a model of one's own, so that most declare none."""
     found = getattr(kind, "subject", None) if isinstance(kind, type) else None
     return found if isinstance(found, str) else None

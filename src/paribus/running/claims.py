@@ -11,6 +11,7 @@ from paribus.errors import ConfigError
 from paribus.results.claim import CLAIM, Claim, answer
 from paribus.results.found import SUMMARY
 from paribus.spec import fields_of
+from paribus.stats.spec import StatsSpec
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Experiment
@@ -37,10 +38,9 @@ def claim_of(request: Request) -> Claim | None:
     if request.step is not None and made.endpoint.partition("@")[0] not in _known(request.experiment):
         return None
     spec = request.nodes.get("stats")
-    confidence = getattr(spec, "confidence", 1 - made.alpha)
-    if abs(1 - made.alpha - confidence) > 1e-9:
+    if isinstance(spec, StatsSpec) and abs(1 - made.alpha - spec.confidence) > 1e-9:
         raise ConfigError(
-            f"claim.alpha={made.alpha:g}: the intervals of this run have confidence {confidence:g}; "
+            f"claim.alpha={made.alpha:g}: the intervals of this run have confidence {spec.confidence:g}; "
             f"set stats.confidence={1 - made.alpha:g}"
         )
     return Claim(made.endpoint, made.direction, made.smallest, made.alpha)

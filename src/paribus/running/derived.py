@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from paribus.compare.derived import groups_of, made_from
+from paribus.errors import with_kind
 from paribus.results.evidence import Evidence
-from paribus.running.life import one_line
 from paribus.tracking.kept import ASKED_TAG
 
 if TYPE_CHECKING:
@@ -35,4 +35,4 @@ def keep_groups(result: Result, store: Store) -> None:
         if groups is not None:
             store.keep_groups(groups)
     except Exception as error:  # the comparison is finished and whole
-        log.warning("%s: no runs of its groups: %s", result.experiment_type, one_line(error))
+        log.warning("%s: no runs of its groups: %s", result.experiment_type, with_kind(error))

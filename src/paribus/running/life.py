@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paribus.errors import DataError, ExperimentError, ParibusError
+from paribus.errors import DataError, ExperimentError, ParibusError, with_kind
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
 from paribus.running import claims, failures, keeping
@@ -230,11 +230,11 @@ def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, pare
     except ParibusError:
         raise
     except Exception as error:
-        raise ExperimentError(f"{name}: the run could not be begun: {one_line(error)}") from error
+        raise ExperimentError(f"{name}: the run could not be begun: {with_kind(error)}") from error
     try:
         workspace = FileWorkspace(identity, run.checkpoint)
     except BaseException as error:
-        run.finish("FAILED", f"no place for its work: {one_line(error)}")
+        run.finish("FAILED", f"no place for its work: {with_kind(error)}")
         raise
     return Living(
         resolved=resolved,
@@ -264,7 +264,7 @@ def end(living: Living, error: BaseException) -> BaseException:
             living.workspace.release()
     raised = error
     if isinstance(error, Exception) and not isinstance(error, ParibusError):
-        raised = ExperimentError(one_line(error))
+        raised = ExperimentError(with_kind(error))
     with contextlib.suppress(AttributeError):
         raised.run_id = living.run.run_id  # type: ignore[attr-defined]
         raised.finished = finished  # type: ignore[attr-defined]
@@ -279,14 +279,14 @@ def end_badly(living: Living, error: BaseException) -> bool:
     """
     interrupted = isinstance(error, KeyboardInterrupt)
     killed = interrupted or isinstance(error, Superseded)
-    message = one_line(error)
+    message = with_kind(error)
     if interrupted:
         message = f"interrupted ({error})" if str(error) else "interrupted"
     run = living.run
     try:
         run.finish("KILLED" if killed else "FAILED", message, failures.INTERRUPTED if killed else failures.kind(error))
     except Exception as problem:
-        log.error("%s: its end could not be recorded: %s", living.recorder.name, one_line(problem))
+        log.error("%s: its end could not be recorded: %s", living.recorder.name, with_kind(problem))
     if run.status is None or run.status == FINISHED:
         return run.status == FINISHED
     with contextlib.suppress(Exception):
@@ -306,11 +306,3 @@ def described(resolved: Resolved) -> dict[str, Any]:
 def spec_id(resolved: Resolved, identity: str) -> str:
     """Return a short name of what was asked, equal for equal requests."""
     return f"{resolved.request.experiment.type}_{identity[:8]}"
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error as one line; our own errors without their kind, which says nothing to a user."""
-    text = " ".join(str(error).split())
-    if isinstance(error, ParibusError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paribus.config.foreign import Foreign
-from paribus.errors import ConfigError, DataError, ExperimentError, ParibusError
+from paribus.errors import ConfigError, DataError, ExperimentError, ParibusError, with_kind
 from paribus.experiments.asked import label
 from paribus.experiments.base import STEP_RESULTS
 from paribus.experiments.fitting import why_not
@@ -35,7 +35,7 @@ from paribus.running.experiment import run_experiment
 from paribus.running.identify import identify
 from paribus.running.kept_models import from_trained
 from paribus.running.kept_models import planned as planned_source
-from paribus.running.life import live, once, one_line
+from paribus.running.life import live, once
 from paribus.running.on_model import with_source, without_training
 from paribus.running.resolve import resolve
 from paribus.running.resolved import Resolved
@@ -246,7 +246,7 @@ class _Progress:
                 step, self.store, self.folder / str(step.step), self.source, self.living.run.run_id, given
             )
         except Exception as error:  # the step's own run says FAILED; the other steps go on
-            message = one_line(error)
+            message = with_kind(error)
             self.errors.append(error)
             log.error("step %s: %s", step.step, message)
             self._row(

@@ -46,8 +46,6 @@ class FewTest:
         test: The test's name, as in :data:`DESIGNS`.
         method: ``exact`` or ``monte_carlo``.
         alternative: ``two-sided``, ``greater`` or ``less``.
-        n_a: Runs in the first arm, or pairs.
-        n_b: Runs in the second arm, or pairs.
         shifts: The same test of every shift, where it is two-sided and of a mean; None otherwise.
 
     Example:
@@ -62,8 +60,6 @@ class FewTest:
     test: str
     method: str
     alternative: str
-    n_a: int
-    n_b: int
     shifts: Shifts | None = field(default=None, repr=False, compare=False)
 
     def interval(self, confidence: float) -> Interval:
@@ -146,7 +142,7 @@ def paired_sign_flip(
         p = float(found[0])
     method = "exact" if exact else "monte_carlo"
     floor = _reachable(smallest_p("paired_sign_flip", n, alternative=alternative), method, n_permutations)
-    return FewTest(floor, p, float(values.mean()), "paired_sign_flip", method, alternative, n, n, shifts)
+    return FewTest(floor, p, float(values.mean()), "paired_sign_flip", method, alternative, shifts)
 
 
 def label_permutation(
@@ -191,9 +187,7 @@ def label_permutation(
         shifts, method = drawn_label_shifts(first, second, n_permutations, drawn), "monte_carlo"
         p = shifts.p
     floor = _reachable(floor, method, n_permutations)
-    return FewTest(
-        floor, p, float(difference), "label_permutation", method, alternative, len(first), len(second), shifts
-    )
+    return FewTest(floor, p, float(difference), "label_permutation", method, alternative, shifts)
 
 
 def mann_whitney(
@@ -219,7 +213,7 @@ def mann_whitney(
     u = float(ranks[: len(first)].sum() - len(first) * (len(first) + 1) / 2)
     floor = smallest_p("mann_whitney", len(first), len(second), alternative=alternative)
     floor = _reachable(floor, method, n_permutations)
-    return FewTest(floor, p, u, "mann_whitney", method, alternative, len(first), len(second))
+    return FewTest(floor, p, u, "mann_whitney", method, alternative)
 
 
 def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "two-sided") -> FewTest:
@@ -239,7 +233,7 @@ def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "tw
     found = fisher_exact(counts, alternative=cast(Any, alternative))
     floor = smallest_p("fisher", n_a, n_b, alternative=alternative)
     p = min(1.0, float(found.pvalue))
-    return FewTest(floor, p, float(found.statistic), "fisher", "exact", alternative, n_a, n_b)
+    return FewTest(floor, p, float(found.statistic), "fisher", "exact", alternative)
 
 
 def hedges_g(a: ArrayLike, b: ArrayLike) -> float:

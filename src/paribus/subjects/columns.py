@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paribus.errors import DataError
+from paribus.errors import DataError, message_of
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
@@ -108,7 +108,7 @@ def _read_csv(file: Path, names: list[str], texts: set[str], missing: list[str])
             encoding="utf-8-sig",
         )
     except (ValueError, OSError) as error:  # pandas' own errors of parsing are ValueErrors
-        raise DataError(f"table {file}: not a readable CSV file ({_one_line(error)})") from None
+        raise DataError(f"table {file}: not a readable CSV file ({message_of(error)})") from None
     return pd.DataFrame({name: _plain(frame[name], name in texts, f"table {file}: {name}") for name in names})
 
 
@@ -146,7 +146,7 @@ def _objects(file: Path) -> Iterator[Mapping[str, Any]]:
                     raise DataError(f"table {file}, line {number}: is no JSON object")
                 yield found
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"table {file}: not a readable file of JSON lines in UTF-8 ({_one_line(error)})") from None
+        raise DataError(f"table {file}: not a readable file of JSON lines in UTF-8 ({message_of(error)})") from None
 
 
 def _once(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _parquet(file: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"table {file}: damaged or not a parquet file ({_one_line(error)})") from None
+        raise DataError(f"table {file}: damaged or not a parquet file ({message_of(error)})") from None
 
 
 def _read_parquet(file: Path, names: list[str], texts: set[str], missing: list[str]) -> pd.DataFrame:
@@ -194,7 +194,7 @@ def _read_parquet(file: Path, names: list[str], texts: set[str], missing: list[s
     try:
         table = opened.read(columns=names)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"table {file}: damaged ({_one_line(error)})") from None
+        raise DataError(f"table {file}: damaged ({message_of(error)})") from None
     return pd.DataFrame({name: _of_arrow(table[name], name in texts, f"table {file}: {name}") for name in names})
 
 
@@ -222,8 +222,3 @@ def _refuse_size(file: Path, needed: int) -> None:
             f"table {file}: takes about {needed / 1e9:.0f} GB in memory, more than half of this machine's "
             f"{memory / 1e9:.0f} GB; keep the columns and rows that are needed in a parquet file"
         )
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

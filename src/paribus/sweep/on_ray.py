@@ -45,7 +45,7 @@ class OnRay:
         if not isinstance(task, Task) or task.batch is None:
             raise ConfigError("hydra/launcher=ray: runs sweeps of paribus alone")
         try:
-            import ray
+            import ray  # an optional package
         except ImportError:
             raise ConfigError("hydra/launcher=ray: Ray is not installed; pip install 'paribus[ray]'") from None
         self._ray, self._task, self._batch, self._config = ray, task, task.batch, config

@@ -35,7 +35,7 @@ _ORDERS = ("=", "!=", "<", "<=", ">", ">=")
 
 
 @dataclass(frozen=True)
-class Condition:
+class QueryPart:
     """Something that is asked of a run ``r``, as a part of a query and the values for its question marks."""
 
     sql: str
@@ -75,7 +75,7 @@ def copy_database(database: Path, to: Path) -> None:
         source.backup(copied)
 
 
-def conditions(where: str) -> list[Condition] | None:
+def conditions(where: str) -> list[QueryPart] | None:
     """Return what a filter in MLflow's search syntax asks; None where only MLflow itself can tell.
 
     Raises:
@@ -89,23 +89,23 @@ def conditions(where: str) -> list[Condition] | None:
     return known if len(known) == len(found) else None
 
 
-def _condition(part: Mapping[str, Any]) -> Condition | None:
+def _condition(part: Mapping[str, Any]) -> QueryPart | None:
     kind, key, compare, value = part["type"], part["key"], str(part["comparator"]).upper(), part["value"]
     if kind == "attribute" and key in _COLUMNS:
         timed = key.endswith("_time")
         if compare in (_ORDERS if timed else _COMPARES):
-            return Condition(f"r.{_COLUMNS[key]} {compare} ?", (int(value) if timed else value,))
+            return QueryPart(f"r.{_COLUMNS[key]} {compare} ?", (int(value) if timed else value,))
     elif kind in _TEXTS and compare in _COMPARES:
         has = f"select 1 from {_TEXTS[kind]} t where t.run_uuid = r.run_uuid and t.key = ? and t.value {compare} ?"
-        return Condition(f"exists ({has})", (key, value))
+        return QueryPart(f"exists ({has})", (key, value))
     elif kind == "metric" and compare in _ORDERS:
         also = "or m.is_nan" if compare == "!=" else "and not m.is_nan"
         has = f"m.run_uuid = r.run_uuid and m.key = ? and (m.value {compare} ? {also})"
-        return Condition(f"exists (select 1 from latest_metrics m where {has})", (key, float(value)))
+        return QueryPart(f"exists (select 1 from latest_metrics m where {has})", (key, float(value)))
     return None
 
 
-def without_tag(name: str, value: str) -> Condition:
+def without_tag(name: str, value: str) -> QueryPart:
     """Return the condition that a run does not have a tag of this value, which MLflow's search cannot ask.
 
     Example:
@@ -113,7 +113,7 @@ def without_tag(name: str, value: str) -> Condition:
         ('paribus.role', 'derived')
     """
     has = "select 1 from tags t where t.run_uuid = r.run_uuid and t.key = ? and t.value = ?"
-    return Condition(f"not exists ({has})", (name, value))
+    return QueryPart(f"not exists ({has})", (name, value))
 
 
 def experiments(database: Path, *, deleted: bool = False) -> dict[str, str]:
@@ -132,7 +132,7 @@ def artifact_uri(database: Path, run_id: str) -> str | None:
 
 
 def read_runs(
-    database: Path, chosen: Mapping[str, str], asked: Sequence[Condition] = (), limit: int | None = None
+    database: Path, chosen: Mapping[str, str], asked: Sequence[QueryPart] = (), limit: int | None = None
 ) -> list[KeptRun]:
     """Return the runs of some MLflow experiments, the latest first, as MLflow's own search does.
 

@@ -95,7 +95,7 @@ def _database(path: Path) -> Finding | None:
         return Finding("store", str(error), lambda: _set_aside(path))
     quiet()
     with no_deprecations():
-        from mlflow.store.db import utils
+        from mlflow.store.db import utils  # slow, and warns while it is imported
 
         schema: Any = utils
         newest = schema._get_latest_schema_revision()
@@ -109,7 +109,7 @@ def _database(path: Path) -> Finding | None:
 
 
 def _is_known(revision: str) -> bool:
-    import mlflow.store.db_migrations as migrations
+    import mlflow.store.db_migrations as migrations  # slow, and rarely needed
 
     return any(path.name.startswith(revision) for path in (Path(migrations.__path__[0]) / "versions").glob("*.py"))
 
@@ -117,7 +117,7 @@ def _is_known(revision: str) -> bool:
 def _migrate(path: Path) -> str:
     """Bring a database to the schema of the installed MLflow, with a copy kept beside."""
     with local.locked(path.parent), no_deprecations():
-        from mlflow.store.db import utils
+        from mlflow.store.db import utils  # slow, and warns while it is imported
 
         schema: Any = utils
         kept = _beside(path, "before_mend")

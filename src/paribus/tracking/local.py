@@ -144,7 +144,7 @@ def _create(folder: Path) -> None:
     for left in folder.glob(f"{partial.name}*"):  # its journal too: sqlite would play that back into the new one
         left.unlink()
     with no_deprecations():
-        from mlflow.store.tracking import sqlalchemy_store
+        from mlflow.store.tracking import sqlalchemy_store  # slow, and warns while it is imported
 
         new_store: Any = sqlalchemy_store.SqlAlchemyStore
         try:

@@ -121,7 +121,7 @@ class _Page:
 
 def of_mlflow() -> Application:
     """Return MLflow's own application."""
-    from mlflow.server.fastapi_app import app as own
+    from mlflow.server.fastapi_app import app as own  # importing it makes the application
 
     application: Application = own
     return application

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from paribus.errors import DataError, ExperimentError, ParibusError
+from paribus.errors import DataError, ExperimentError, ParibusError, message_of
 from paribus.tracking import server
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.environment import quiet
 from paribus.tracking.heartbeat import Heartbeat
 from paribus.tracking.run import TrackedRun
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import MlflowStore, client_of, one_line, open_store
+from paribus.tracking.store import MlflowStore, client_of, open_store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -79,7 +79,7 @@ def spools(root: Path = ROOT) -> list[Spool]:
             said = json.loads(path.read_text(encoding="utf-8"))
             found.append(Spool(path.parent.absolute(), str(said["uri"]), str(said["key"])))
         except (ValueError, TypeError, KeyError, OSError) as error:
-            raise DataError(f"{path}: does not say which server these runs are for ({one_line(error)})") from None
+            raise DataError(f"{path}: does not say which server these runs are for ({message_of(error)})") from None
     return found
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paribus import results
-from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.errors import ConfigError, DataError, ExperimentError, message_of
 from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, write_text
 from paribus.spec import path_of
 from paribus.tracking import _mlflow, derived, embedded, heartbeat, local, manifest, server, views
@@ -247,7 +247,9 @@ class MlflowStore:
             try:
                 self._client.download_artifacts(run_id, safe_path(path), str(copies))
             except Exception as error:
-                raise DataError(f"run {run_id[:8]}: artifact {path!r} cannot be fetched ({one_line(error)})") from None
+                raise DataError(
+                    f"run {run_id[:8]}: artifact {path!r} cannot be fetched ({message_of(error)})"
+                ) from None
         return inside(copies, path)
 
     def result(self, run_id: str) -> Result:
@@ -370,7 +372,7 @@ class MlflowStore:
         except _mlflow.MlflowException as error:
             found = self._client.get_experiment_by_name(self.experiment)
             if found is None:
-                raise ExperimentError(f"MLflow experiment {self.experiment!r}: {one_line(error)}") from error
+                raise ExperimentError(f"MLflow experiment {self.experiment!r}: {message_of(error)}") from error
             return str(found.experiment_id)
 
 
@@ -434,17 +436,7 @@ def client_of(uri: str) -> MlflowClient:
                 client = _mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
                 client.search_experiments(max_results=1)
             except (_mlflow.MlflowException, ImportError) as error:  # the second: no driver for this database
-                raise ConfigError(f"tracking.uri={uri}: {one_line(error)}") from None
+                raise ConfigError(f"tracking.uri={uri}: {message_of(error)}") from None
         _clients[key] = client
     client_: MlflowClient = _clients[key]
     return client_
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line, cut at 300 characters.
-
-    Example:
-        >>> one_line(ValueError("first   second"))
-        'first second'
-    """
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from paribus.cli.arguments import Arguments
 from paribus.cli.found import found_run
 from paribus.cli.store import spec_with_runs
-from paribus.errors import ConfigError, DataError
+from paribus.errors import ConfigError, DataError, message_of
 from paribus.report.gallery.entry import Entry
 from paribus.report.gallery.site import write
-from paribus.tracking.store import one_line, open_store
+from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -94,7 +94,7 @@ def _selected(
     except Exception as error:
         if not where:
             raise
-        raise ConfigError(f"gallery: --where {where!r}: {one_line(error)}") from error
+        raise ConfigError(f"gallery: --where {where!r}: {message_of(error)}") from error
 
 
 def entry(store: Store, one: KeptRun) -> Entry:

@@ -9,9 +9,9 @@ from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
 from paribus.cli.hypotheses import ledger
 from paribus.cli.store import tracking_spec
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, message_of
 from paribus.tracking.spec import database, has_runs
-from paribus.tracking.store import one_line, open_store
+from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.kept import KeptRun
@@ -62,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if not asked.where:
             raise
-        raise ConfigError(f"runs: --where {asked.where!r}: {one_line(error)}") from error
+        raise ConfigError(f"runs: --where {asked.where!r}: {message_of(error)}") from error
     print(aligned([_row(one) for one in found], header=_HEADER) if found else "No runs found.")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
-from paribus.experiments.any._vector import Compared, refuse_illegal, vector_of, without_nulls
+from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any.grid import Grid
 from paribus.experiments.base import Recorder
@@ -87,13 +87,13 @@ def promised(experiment: Grid, setup: NetworkSetup) -> Promised:
     return promise(experiment, setup, rows, _compared(experiment, setup))
 
 
-def _compared(experiment: Grid, setup: NetworkSetup) -> Compared:
+def _compared(experiment: Grid, setup: NetworkSetup) -> RowDesign:
     """Return what an interaction compares: both, each alone, and neither."""
     executor = setup.executor()
     one, other = (
         as_factor(bind(name, spec, experiment, setup, executor), name) for name, spec in experiment.factors().items()
     )
-    return Compared(crossed(one, other), interaction_weights(one.n_levels, other.n_levels))
+    return RowDesign(crossed(one, other), interaction_weights(one.n_levels, other.n_levels))
 
 
 def _measured(

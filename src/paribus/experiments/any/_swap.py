@@ -10,7 +10,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, null_called, summed_up
 from paribus.experiments.any._readouts import KL
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
-from paribus.experiments.any._vector import Compared, refuse_illegal, vector_of, without_nulls
+from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any.swap import Swap
 from paribus.experiments.base import Recorder
@@ -99,13 +99,13 @@ def promised(experiment: Swap, setup: NetworkSetup) -> Promised:
     return promise(experiment, setup, rows, _compared(factor, rows))
 
 
-def _compared(factor: InputFactor, rows: Rows) -> Compared:
+def _compared(factor: InputFactor, rows: Rows) -> RowDesign:
     """Return what a row compares: each level that contexts show with every other one, in these contexts."""
     shown = np.unique(_own(factor, rows.reported))
     pairs = np.array([(a, b) for a in shown[shown >= 0] for b in range(factor.n_levels) if a != b], np.int64)
     weights = np.zeros((len(pairs), factor.n_levels))
     np.put_along_axis(weights, pairs, 1.0, axis=1)
-    return Compared(factor.design(), weights, about=lambda columns: pairs[:, :1] == _own(factor, columns))
+    return RowDesign(factor.design(), weights, about=lambda columns: pairs[:, :1] == _own(factor, columns))
 
 
 def _own(factor: InputFactor, columns: Ints) -> Ints:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from paribus.experiments.any._effects import COLUMNS, Part, Reported, by_epoch, effects, null_called, summed_up
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
-from paribus.experiments.any._vector import Compared, refuse_illegal, vector_of, without_nulls
+from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import Recorder
@@ -93,9 +93,9 @@ def promised(experiment: Sweep, setup: NetworkSetup) -> Promised:
     return promise(experiment, setup, rows, _compared(experiment, setup))
 
 
-def _compared(experiment: Sweep, setup: NetworkSetup) -> Compared:
+def _compared(experiment: Sweep, setup: NetworkSetup) -> RowDesign:
     factor = as_factor(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    return Compared(factor.design(), to_baseline(factor.n_levels))
+    return RowDesign(factor.design(), to_baseline(factor.n_levels))
 
 
 def _measured(experiment: Sweep, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder) -> tuple[Factor, Swept]:

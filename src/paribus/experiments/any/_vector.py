@@ -30,7 +30,7 @@ def without_nulls(setup: NetworkSetup) -> NetworkSetup:
 
 
 @dataclass(frozen=True)
-class Compared:
+class RowDesign:
     """What the rows of a table compare, before anything is measured.
 
     Attributes:
@@ -58,16 +58,16 @@ class Compared:
         )
 
 
-def alone(units: Units, entries: Callable[[int], int] = int) -> Compared:
+def alone(units: Units, entries: Callable[[int], int] = int) -> RowDesign:
     """Return rows that each compare all units with all but one; those of a network can be removed from any context."""
     k = len(units.names)
     if not isinstance(units, InputUnits):  # one row for all of them: they may be tens of thousands
-        return Compared(Design(description=units.name), np.ones((1, 1)), entries=lambda n: entries(n * k))
+        return RowDesign(Design(description=units.name), np.ones((1, 1)), entries=lambda n: entries(n * k))
     on = np.concatenate([np.ones((1, k), bool), ~singles(k)])
-    return Compared(units.design(on), to_baseline(k + 1), entries=entries)
+    return RowDesign(units.design(on), to_baseline(k + 1), entries=entries)
 
 
-def refuse_illegal(compared: Compared, setup: NetworkSetup, rows: Rows) -> None:
+def refuse_illegal(compared: RowDesign, setup: NetworkSetup, rows: Rows) -> None:
     """Refuse rows of which none is legal in any context.
 
     Raises:
@@ -80,7 +80,7 @@ def refuse_illegal(compared: Compared, setup: NetworkSetup, rows: Rows) -> None:
         )
 
 
-def promised(experiment: Generic, setup: NetworkSetup, rows: Rows, compared: Compared | int) -> Promised:
+def promised(experiment: Generic, setup: NetworkSetup, rows: Rows, compared: RowDesign | int) -> Promised:
     """Return what is known of a vector of the contexts that are reported, before anything is measured.
 
     Args:

@@ -15,7 +15,6 @@ class StepResults(SubjectPlugin):
     """Sets experiments up that put together what the steps before them found."""
 
     name = STEP_RESULTS
-    without_model = True
 
     def validate(self, asked: Asked) -> None:
         """Check that there are steps before it.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from paribus.arrays import Bools, Ints
-from paribus.errors import DataError
+from paribus.errors import DataError, message_of
 from paribus.spec import path_of
 from paribus.subjects.tokens.tokenizer_files import FILE
 
@@ -100,7 +100,7 @@ class Tokenizer:
             self._made.enable_truncation(max_length)
             encoded = self._made.encode_batch(list(texts))
         except Exception as error:  # the package raises plain exceptions of its own
-            raise DataError(f"data.max_length={max_length}: {_one_line(error)}") from None
+            raise DataError(f"data.max_length={max_length}: {message_of(error)}") from None
         finally:
             self._made.no_truncation()
         sizes = np.array([len(one.ids) for one in encoded])
@@ -150,7 +150,7 @@ def _of_file(file: Path, named: str) -> Any:
     try:
         return package.Tokenizer.from_str(file.read_text(encoding="utf-8"))
     except Exception as error:  # the package raises plain exceptions of its own
-        raise DataError(f"data.tokenizer={named}: is no tokenizer ({_one_line(error)})") from None
+        raise DataError(f"data.tokenizer={named}: is no tokenizer ({message_of(error)})") from None
 
 
 def _of_transformers(place: Path, named: str) -> Any:
@@ -166,7 +166,7 @@ def _of_transformers(place: Path, named: str) -> Any:
             place.parent if gguf else place, local_files_only=True, trust_remote_code=False, **given
         )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise DataError(f"data.tokenizer={named}: cannot be read ({_one_line(error)})") from error
+        raise DataError(f"data.tokenizer={named}: cannot be read ({message_of(error)})") from error
     if not made.is_fast:
         raise DataError(f"data.tokenizer={named}: does not say which characters a token is of (no {FILE})")
     return made.backend_tokenizer
@@ -202,8 +202,3 @@ def _other_settings(folder: Path, made: Any) -> Iterator[str]:
                 f"The tokenizer's tokenizer_config.json says {name}={str(wanted).lower()}, its {FILE} does otherwise; "
                 f"{FILE} counts."
             )
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

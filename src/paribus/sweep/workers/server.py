@@ -115,7 +115,7 @@ def _fork(control: socket.socket, notices: tuple[socket.socket, socket.socket], 
         for each in (control, *notices):
             each.close()
         die_with_parent(parent)
-        from paribus.sweep.workers.worker import work
+        from paribus.sweep.workers.worker import work  # in the worker alone: the server stays without it
 
         code = work(descriptor, request, parent)
     finally:
