@@ -206,8 +206,8 @@ IDEMPOTENT = (
     "zero at the last position",
 )
 
-every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-every_intervention = pytest.mark.parametrize("make", INTERVENTIONS.values(), ids=INTERVENTIONS.keys())
+every_kind = pytest.mark.parametrize("kind", list(KINDS.values()), ids=list(KINDS))
+every_intervention = pytest.mark.parametrize("make", list(INTERVENTIONS.values()), ids=list(INTERVENTIONS))
 
 
 def all_of(engine: Engine, inputs: tuple[Tensor, ...]) -> list[Intervention]:

@@ -43,7 +43,7 @@ def places():
             yield pytest.param(names, id=str(file.relative_to(ROOT)))
 
 
-@pytest.mark.parametrize("names", places())
+@pytest.mark.parametrize("names", list(places()))
 def test_what_is_referred_to_is_there(names):
     missing = sorted(name for name in names if not is_there(name))
     assert not missing

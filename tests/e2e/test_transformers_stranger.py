@@ -74,6 +74,6 @@ def test_a_latent_is_read_under_edits_below_it(place):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("words", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("words", list(OTHERS.values()), ids=list(OTHERS))
 def test_generic_types_run_on_it(place, words):
     assert measured(place, words)["p_adj"].notna().any()

@@ -60,12 +60,12 @@ NOT_AFFINE = {
 }
 
 
-@pytest.mark.parametrize("module", AFFINE.values(), ids=AFFINE.keys())
+@pytest.mark.parametrize("module", list(AFFINE.values()), ids=list(AFFINE))
 def test_affine_is_recognised(module):
     assert is_affine(traced(module))
 
 
-@pytest.mark.parametrize("module", NOT_AFFINE.values(), ids=NOT_AFFINE.keys())
+@pytest.mark.parametrize("module", list(NOT_AFFINE.values()), ids=list(NOT_AFFINE))
 def test_anything_else_is_not(module):
     assert not is_affine(traced(module))
 

@@ -119,7 +119,7 @@ EDITS = {
 
 @pytest.mark.parametrize("kind", [Model, Plain])
 @pytest.mark.parametrize("site", ["layers.2", "layers.2.q.input", "layers.3.out", "norm", "head.input", "layers.0"])
-@pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS)
+@pytest.mark.parametrize("edits", list(EDITS.values()), ids=list(EDITS))
 def test_resume_equals_hooks(ids, kind, site, edits):
     model = model_of(kind)
     engine = Engine(model, f"{site}@-1", strategy="resume")
