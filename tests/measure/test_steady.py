@@ -94,6 +94,21 @@ def test_one_context_is_looked_at_too_and_outputs_must_go_by_examples():
         Engine(gru, "gru").plan(torch.randn(8, 3, 3))
 
 
+def test_networks_that_cannot_be_run_or_give_no_numbers_are_refused_in_a_line():
+    x = CONTEXTS.given.tensors[0].clone()
+    x[4, 1] = float("nan")
+    for net, inputs, said in (
+        (Net(STEADY["off"]), x, "1 of 20 have inputs that are NaN or infinite"),
+        (Net(lambda net, h: h / 0 * 0), CONTEXTS.inputs, "no numbers for some examples$"),
+        (Net(STEADY["off"]), x.long(), "cannot be run on these arrays: RuntimeError: mat1 and mat2 must have the same"),
+        (Net(STEADY["off"]), x[:, :2], "cannot be run on these arrays: RuntimeError"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            refuse_unsteady(Executor(net, ArraySubject(Contexts(inputs=inputs))))
+    filled = Net(lambda net, h: h.nan_to_num())
+    refuse_unsteady(Executor(filled, ArraySubject(Contexts(inputs=x))))
+
+
 class Aliased(nn.Module):
     def __init__(self):
         super().__init__()

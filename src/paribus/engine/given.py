@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -68,11 +69,17 @@ def arguments(values: tuple[Any, ...], names: tuple[str | None, ...]) -> tuple[l
 
 def _rows(value: Any) -> Tensor:
     # What is read row by row answers everything that is asked of the tensors of a call before rows are taken.
-    return cast(Tensor, value) if isinstance(value, LazyRows) else torch.as_tensor(value)
+    if isinstance(value, LazyRows):
+        return cast(Tensor, value)
+    try:
+        found = value if isinstance(value, Tensor) else torch.as_tensor(np.require(value, requirements="W"))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"inputs: a {type(value).__name__} is no tensor ({str(error).splitlines()[0]})") from None
+    return found.float() if found.dtype == torch.bfloat16 else found  # no array holds this format; float32 holds it all
 
 
 def given(inputs: Any) -> Given:
-    """Return ``inputs`` as arguments: a tensor (or array), a tuple of them by position, or a mapping by keyword.
+    """Return ``inputs`` as arguments: a tensor, array or nested list, a tuple of them by position, or a mapping.
 
     :class:`~paribus.engine.lazy_rows.LazyRows` stay what they are.
 
@@ -89,7 +96,8 @@ def given(inputs: Any) -> Given:
         names: tuple[str | None, ...] = tuple(map(str, inputs))
         values = list(inputs.values())
     else:
-        values = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
+        several = isinstance(inputs, tuple) or (isinstance(inputs, list) and any(map(_is_array, inputs)))
+        values = list(inputs) if several else [inputs]
         names = (None,) * len(values)
     tensors = tuple(_rows(one) for one in values)
     if not tensors or any(one.ndim == 0 for one in tensors) or len({len(one) for one in tensors}) != 1:
@@ -98,3 +106,7 @@ def given(inputs: Any) -> Given:
     if not len(tensors[0]):
         raise DataError("inputs have no rows; there is nothing to evaluate")
     return Given(tensors, names)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Tensor | LazyRows) or hasattr(value, "__array__")

@@ -39,7 +39,21 @@ def on_contexts(place: Place, executor: Executor) -> Place:
 
 
 def vectors(executor: Executor, place: Place, rows: Ints) -> Floats:
-    """Return one vector of each context at a bound place ``[n, k]``: the mean over its positions."""
+    """Return one vector of each context at a bound place ``[n, k]``: the mean over its positions.
+
+    Raises:
+        DataError: If some are not finite, so that nothing can be fitted on them.
+    """
+    found = _vectors(executor, place, rows)
+    odd = int((~np.isfinite(found).all(1)).sum())
+    if odd:
+        raise DataError(
+            f"place {place}: the values of {odd} of {len(rows)} contexts that are fitted on are NaN or infinite"
+        )
+    return found
+
+
+def _vectors(executor: Executor, place: Place, rows: Ints) -> Floats:
     if not place.at_some:
         found = executor.vectors(str(place.site), rows)
         return found if place.channels is None else found[:, list(place.channels)]

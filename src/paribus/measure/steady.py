@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from paribus.arrays import Ints
 from paribus.engine.plan import agrees, tolerance
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, ParibusError
 from paribus.measure.passes import Passes
+from paribus.measure.subject import ArraySubject, Subject
 
 LOOKED_AT = 3
 """Contexts that are run again, in another order and without one of them."""
@@ -23,7 +25,8 @@ def refuse_unsteady(passes: Passes) -> None:
     statistics of the batch: all of these make differences where nothing was edited.
 
     Raises:
-        ConfigError: If the network is one of these, or its output is no tensor with one row per example.
+        ConfigError: If the network is one of these, cannot be run, gives NaN, or its output is no tensor with one row
+            per example.
 
     Example:
         >>> from paribus.measure.contexts import Contexts
@@ -39,16 +42,35 @@ def refuse_unsteady(passes: Passes) -> None:
     """
     subject, owner = passes.subject, type(passes.network).__name__
     rows = np.unique(np.linspace(0, len(subject) - 1, LOOKED_AT).astype(np.int64))
+    rows = np.union1d(rows, odd_rows(subject)[:1])
     cells = subject.enforce(subject.cells(rows))
     cells = cells[cells.ok]
     n = len(cells.ok)
     if not n:
         return
     some = np.array([n - 1, 0])[: min(n, 2)]
-    together = _outputs(passes, cells)
+    try:
+        together = _outputs(passes, cells)
+    except ParibusError:
+        raise
+    except Exception as error:  # of a network that is not ours, on data that are not: any
+        said = str(error).strip().partition("\n")[0]
+        raise ConfigError(
+            f"model: {owner} cannot be run on these {subject.name}: {type(error).__name__}: {said}"
+        ) from error
     if len(together) != n:
         raise ConfigError(
             f"model: {owner} returns shape {tuple(together.shape)} for {n} examples; the first axis must be theirs"
+        )
+    odd = len(odd_rows(subject))
+    if together.ndim < 3 and (~together.isfinite() if odd else together.isnan()).any():
+        raise ConfigError(
+            f"model: {owner} gives outputs that are no numbers for some examples"
+            + (
+                f"; {odd} of {len(subject)} have inputs that are NaN or infinite, leave them out or fill them"
+                if odd
+                else ""
+            )
         )
     allowed = tolerance(passes.format, passes.device)
     if agrees(_outputs(passes, cells[some]), together[torch.from_numpy(some)], allowed):
@@ -62,6 +84,15 @@ def refuse_unsteady(passes: Passes) -> None:
         f"model: what {owner} gives for an example depends on the examples beside it (statistics of the batch, such as "
         "batch norm without running ones, or a softmax over examples); effects would depend on how contexts are batched"
     )
+
+
+def odd_rows(subject: Subject) -> Ints:
+    """Return the contexts with inputs that are NaN or infinite, where inputs are arrays at hand."""
+    if not isinstance(subject, ArraySubject):
+        return np.empty(0, np.int64)
+    parts = [one.flatten(1) for one in subject.contexts.given.tensors if isinstance(one, Tensor)]
+    odd = [~one.isfinite().all(1) for one in parts if one.is_floating_point()]
+    return np.flatnonzero(torch.stack(odd).any(0).numpy()) if odd else np.empty(0, np.int64)
 
 
 def _outputs(passes: Passes, cells: Any) -> Tensor:

@@ -153,7 +153,9 @@ def _name(place: int, names: tuple[str, ...]) -> str:
 
 def _place(name: str, names: tuple[str, ...], width: int) -> int:
     if name in names:
-        return names.index(name)
+        place = names.index(name)
+        _refuse(place >= width, f"experiment.outputs: {name!r} is output {place} by its name; the network has {width}")
+        return place
     if name.isdigit() and int(name) < width:
         return int(name)
     known = names or tuple(map(str, range(width)))

@@ -12,7 +12,7 @@ from paribus.arrays import Bools, Ints
 from paribus.engine.auto_site import resolve_site
 from paribus.engine.short_names import places
 from paribus.errors import ConfigError, DataError, nearest
-from paribus.experiments.any._readouts import readout_of
+from paribus.experiments.any._readouts import KL, readout_of
 from paribus.experiments.any.generic import AUTO, Generic
 from paribus.experiments.base import Recorder
 from paribus.experiments.checkpoints import Checkpoint
@@ -66,11 +66,18 @@ def at_checkpoints(experiment: Generic, setup: NetworkSetup, recorder: Recorder)
     """Yield the network at each chosen checkpoint; what every result must say is said at the first."""
     for note in setup.notes:
         recorder.warn(note)
+    first = True
     for checkpoint in setup.selected():
         if checkpoint.on_reported_split:
             recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
         executor = setup.executor(checkpoint)
         kind, readout = readout_of(experiment, setup, executor)
+        if first and kind == KL and experiment.readout == AUTO and setup.contexts.label is not None:
+            recorder.warn(
+                "What is read is the divergence from the unedited outputs: the labels are no classes of the network's "
+                "outputs (names that output_names lacks, fractions, or numbers out of range)."
+            )
+        first = False
         yield At(checkpoint.epoch, executor, kind, readout, checkpoint)
 
 
