@@ -148,6 +148,20 @@ def test_what_is_no_plan_is_refused():
     assert spending([10, 20])[-1] == 0.05
 
 
+def test_the_declared_looks_decide_as_hand_picked_levels_do_but_for_what_a_larger_level_takes_back():
+    """By half of the pairs .02 is spent; 8 pairs decide at 2/256 either way; p is monotone, so 12 may decide less."""
+    assert spending(LOOKS) == pytest.approx([0.0117, 0.02, 0.05], abs=3e-5)
+    rng, apart = np.random.default_rng(12), 0
+    for values in rng.normal(0.7, 1.0, (60, 12)):
+        flipped = flipped_sums(values, LOOKS)
+        ours, by_hand = look_again(flipped, spending(LOOKS)), look_again(flipped, LEVELS)
+        largest = abs(values[:8].sum()) == np.abs(values[:8]).sum()
+        assert ours[0].rejects == by_hand[0].rejects == largest
+        assert ours[1].rejects <= by_hand[1].rejects
+        apart += ours[1].rejects != by_hand[1].rejects
+    assert apart <= 6
+
+
 @pytest.mark.parametrize("kind", ["normal", "t3", "bimodal", "collapsed"])
 def test_the_e_process_may_be_looked_at_after_every_pair(kind):
     rng = np.random.default_rng(5)

@@ -39,7 +39,7 @@ class Compare(Restricted, Experiment):
     evidence: ClassVar[Evidence] = Evidence.COMPARISON
     subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = "Compare endpoints, metrics, table columns or curves over runs grouped by any parameters."
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[str, ...]] = ()
     work: ClassVar[str] = "paribus.compare._compare"
 

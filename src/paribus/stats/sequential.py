@@ -15,8 +15,9 @@ from paribus.stats.bootstrap import Interval
 from paribus.stats.intervals import EQUAL_UNITS, too_few
 from paribus.stats.inversion import UNREACHED
 
-SPENDING = 1.5
-"""Exponent of the share of the level that is spent by a look: ``level * (n / last n) ** 1.5``."""
+SPENDING = math.log(0.4) / math.log(0.5)
+"""Exponent of the share of the level that is spent by a look, ``level * (n / last n) ** SPENDING``: two fifths of the
+level by half of the pairs."""
 THETAS = (0.4, 0.8, 1.6)
 """Sizes of the drifts, in standard deviations of a difference, that the e-process bets on, in both directions."""
 LEAST_PAIRS = 8
@@ -53,7 +54,7 @@ def spending(looks: Sequence[int], level: float = 0.05) -> tuple[float, ...]:
 
     Example:
         >>> [round(each, 4) for each in spending([8, 12, 24])]
-        [0.0096, 0.0177, 0.05]
+        [0.0117, 0.02, 0.05]
     """
     return tuple(level * (n / looks[-1]) ** SPENDING for n in looks)
 
@@ -238,8 +239,8 @@ def looks_p(flipped: FlippedSums, looks: Sequence[int]) -> float:
     Example:
         >>> flipped = flipped_sums([1.0, 2.0, 1.5, 0.5, 1.0, 2.0, 1.1, 0.9], [8, 12])
         >>> p = looks_p(flipped, [8, 12])
-        >>> round(p, 4), round(2 / 2**8 / (8 / 12) ** 1.5, 4)
-        (0.0144, 0.0144)
+        >>> round(p, 4), round(2 / 2**8 / (8 / 12) ** SPENDING, 4)
+        (0.0134, 0.0134)
     """
 
     def rejects(level: float) -> bool:
@@ -251,7 +252,7 @@ def looks_p(flipped: FlippedSums, looks: Sequence[int]) -> float:
     while high - low > 1e-9 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if rejects(middle) else (middle, high)
-    return high
+    return max(high, smallest_looks_p(looks, flipped.looks[-1], flipped.floor))  # halving ends a little below it
 
 
 def smallest_looks_p(looks: Sequence[int], n: int, floor: float = 0.0) -> float:
@@ -264,7 +265,7 @@ def smallest_looks_p(looks: Sequence[int], n: int, floor: float = 0.0) -> float:
 
     Example:
         >>> round(smallest_looks_p([8, 12, 24], 8), 4), round(smallest_looks_p([8, 12, 24], 12), 4)
-        (0.0406, 0.0014)
+        (0.0334, 0.0012)
     """
     shares = spending(looks, 1.0)
     found = [max(2.0 ** (1 - look), floor) / share for look, share in zip(looks, shares, strict=True) if look <= n]
