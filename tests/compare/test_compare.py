@@ -132,3 +132,28 @@ def test_half_a_yes_is_a_number():
     row = compared([*once, *again]).tables["tests"].frame.iloc[0]
     assert row["design"] == "paired_sign_flip"
     assert row["difference"] == pytest.approx(-(5 + 0.5) / 6)
+
+
+def test_pairs_of_pooled_runs_are_over_the_settings_that_both_have():
+    """A seed whose long run is missing in one group would differ from its pair by the length of its training too."""
+    pooled = [replace(r, run_id=f"{r.run_id}{n}", identity=f"{r.identity}{n}", params={**r.params, "data.n_train": n},
+                      aggregates={"score": r.aggregates["score"] + n / 1000})
+              for n in (100, 300) for r in runs(a=0.5, b=0.7)]  # fmt: skip
+    some = [run for run in pooled if run.run_id != "b5300"]
+    result = compared(some)
+    row = result.tables["tests"].frame.iloc[0]
+    assert row["difference"] == pytest.approx(0.2)
+    assert "settings that not both arms have of a unit left out: 300" in row["flag"]
+    assert result.tables["pairs"].frame["difference"].tolist() == pytest.approx([0.2] * 6)
+    assert any("not all units have data.n_train=300; only data.n_train=100 enters" in line
+               for line in result.diagnostics.warnings)  # fmt: skip
+
+
+def test_groups_named_by_numbers_stand_in_the_order_of_the_numbers():
+    made = [replace(run, params={"model.width": width}, run_id=f"{run.run_id}{width}", identity=f"{width}{run.seed}")
+            for width in (100, 9, 20.5) for run in runs(a=width / 1000)]  # fmt: skip
+    result = compared(made)
+    assert result.tables["groups"].frame["group"].tolist() == ["9", "20.5", "100"]
+    tests = result.tables["tests"].frame
+    assert list(zip(tests["group"], tests["reference"], strict=True)) == [("20.5", "9"), ("100", "9"), ("100", "20.5")]
+    assert (tests["difference"] > 0).all()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paribus.compare.compare import ALLOW, Compare
 from paribus.compare.compare_interventions import CompareInterventions
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
@@ -597,3 +598,21 @@ def test_what_is_found_in_the_runs_is_listed_and_may_be_refused():
     assert not any("note" in figure.options for figure in compared(found)[0].figures)
     with pytest.raises(ExperimentError, match=r"compare_interventions: mixed_code: .*experiment.allow=\[mixed_code\]"):
         compared(mixed, allow=[])
+
+
+def test_it_says_what_the_general_comparison_says():
+    runs = study({"standard": range(6), "grokking": range(6), "other": range(4)}, delta=0.1)
+    mine = compared(runs)[0].tables
+    asked = Compare(endpoints=CompareInterventions().endpoints, reference="standard", allow=ALLOW)
+    general = perform(asked, RunsSetup(seed=0, stats=STATS, runs=runs), MemoryRecorder()).tables
+    for table, names in (
+        ("tests", {"training": "group"}),
+        ("conditions", {"endpoint": "metric", "training": "group", "n_seeds": "n_units"}),
+        ("pairs", {"endpoint": "metric", "training": "group", "seed": "unit"}),
+        ("planned", {"endpoint": "metric", "training": "group"}),
+    ):
+        theirs = general["groups" if table == "conditions" else table].frame
+        ours = mine[table].frame.rename(columns=names)[list(theirs.columns)]
+        by = [name for name in ("endpoint", "metric", "group", "unit") if name in theirs]
+        found, wanted = (each.astype(dict.fromkeys(by, str)).set_index(by).sort_index() for each in (ours, theirs))
+        pd.testing.assert_frame_equal(found, wanted, check_dtype=False)

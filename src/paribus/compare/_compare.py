@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from paribus.compare import figures_of, honesty, sentences
-from paribus.compare.collect import candidates, select
+from paribus.compare.admission import Admitted, looked_through
 from paribus.compare.compare import Compare
 from paribus.compare.curve_tables import Curves, curve_tables
 from paribus.compare.effects import chosen_epochs
 from paribus.compare.endpoints import Choice, Unread
-from paribus.compare.group_tables import cell_table, group_table, pair_table, unit_table
-from paribus.compare.group_tests import Tested, tests_of
+from paribus.compare.families import adjusted
+from paribus.compare.group_tables import GROUPS as GROUPED
+from paribus.compare.group_tables import cell_table, group_rows, pair_table
+from paribus.compare.group_tests import Growth, Tested, pairs_of, tests_of
 from paribus.compare.honesty import Finding, Grouping, Placed
 from paribus.compare.outcomes import Outcome, column, endpoint, metric
-from paribus.compare.planned import planned_lines, planned_table
+from paribus.compare.planned import PLANNED, planned_lines, planned_table
 from paribus.compare.publication import publication_table
 from paribus.compare.quantities import Quantity, read_quantity
-from paribus.compare.where import fits
+from paribus.compare.units import Pooled, unit_table
 from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
@@ -30,23 +31,6 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
 
 MOST_GROUPS = 20
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """The runs that are compared.
-
-    Attributes:
-        runs: Finished, one per identity, of one version per type; those that only tell epochs among them.
-        placed: Those that hold what is compared, with group and replicate.
-        findings: What was found in them, all of it admitted.
-        left_out: What was left out, in sentences.
-    """
-
-    runs: tuple[CollectedRun, ...]
-    placed: tuple[Placed, ...]
-    findings: tuple[Finding, ...]
-    left_out: tuple[str, ...]
 
 
 def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates:
@@ -69,20 +53,26 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
     findings = [*findings, *_curves_missing(found, curves)]
     tables = [each for each in (values, curves.means) if len(each)]
     values = _in_order(experiment, pd.concat(tables, ignore_index=True)) if tables else values
-    _refuse(experiment, findings)
+    honesty.admit(experiment.type, findings, experiment.allowed())
     _refuse_empty(experiment, values, found)
     for finding in findings:
         recorder.warn(f"{finding.check}: {finding.text}; admitted.")
-    units = unit_table(values)
-    groups = group_table(units, spec=setup.stats, rng=rng)
-    outcomes = {each.name: each for each in (*_outcomes(experiment, found.runs), *curves.outcomes())}
-    tested = tests_of(experiment, units, values, outcomes, setup=setup, rng=rng)
-    for line in tested.remarks:
+    pooled = Pooled(setting=", ".join(found.apart))
+    units, uneven = unit_table(values, names=pooled)
+    known = {each.name: each for each in (*_outcomes(experiment, found.runs), *curves.outcomes())}
+    outcomes = {name: known[name] for name in pd.unique(units["metric"])}
+    groups = group_rows(units, outcomes, spec=setup.stats, rng=rng).frame[[*GROUPED]]
+    pairs = pairs_of(experiment.type, list(pd.unique(units["group"])), experiment.reference)
+    growth = Growth(tuple(experiment.looks), experiment.anytime)
+    tested = tests_of(values, outcomes, pairs, setup=setup, rng=rng, growth=growth, names=pooled)
+    for line in (*uneven, *tested.remarks):
         recorder.warn(line)
+    (tests,) = adjusted([tested.rows], experiment.primary, confidence=setup.stats.confidence)
+    tests = tests.drop(columns="unit").rename(columns={"training": "group"})
     note = honesty.admitted_note(findings, experiment.allowed())
-    planned = planned_table(tested.frame, units, experiment.smallest_effect, setup.stats.confidence)
-    _hand_over(experiment, recorder, setup, (values, units, groups), tested, planned, curves, findings, note)
-    return _aggregates(experiment, values, groups, tested, planned, note, setup.stats.confidence)
+    planned = planned_table(tests, tested.arms, experiment.smallest_effect, setup.stats.confidence)
+    _hand_over(experiment, recorder, setup, (values, units, groups), tests, tested, planned, curves, findings, note)
+    return _aggregates(experiment, values, groups, tests, planned, note, setup.stats.confidence)
 
 
 def admitted(experiment: Compare, runs: Sequence[CollectedRun]) -> Admitted:
@@ -95,26 +85,10 @@ def admitted(experiment: Compare, runs: Sequence[CollectedRun]) -> Admitted:
     for kind in experiment.compared_types():
         if kind not in known:
             raise ExperimentError(f"compare: no run of {kind!r}; {nearest(kind, known)}")
-    experiment.check_runs(runs)
-    types = experiment.types()
-    selection = select(runs, types, experiment.where)
     grouping = Grouping(tuple(experiment.group_by), tuple(experiment.unit), tuple(experiment.where))
-    everything = [each for each in candidates(runs, types) if fits(each, experiment.where)]
-    compared = [each for each in selection.runs if each.experiment_type in experiment.compared_types()]
-    mine = [each for each in everything if each.experiment_type in experiment.compared_types()]
-    findings = honesty.look_through(mine, compared, grouping, experiment.named())
-    _refuse(experiment, findings)
-    placed, absent = honesty.place(compared, grouping)
-    left_out = [f"{_count(n)} {why} left out." for why, n in sorted(absent.items())]
-    kinds = experiment.compared_types()
-    if len(kinds) == 1:
-        left_out = [line.replace(" without", f" of {kinds[0]} without") for line in left_out]
-    return Admitted(selection.runs, tuple(placed), tuple(findings), (*selection.left_out, *left_out))
-
-
-def _refuse(experiment: Compare, findings: Sequence[Finding]) -> None:
-    if against := honesty.refused(findings, experiment.allowed()):
-        raise ExperimentError(f"compare: {against}")
+    found = looked_through(experiment, runs, experiment.compared_types(), grouping, experiment.named())
+    honesty.admit(experiment.type, found.findings, experiment.allowed())
+    return found
 
 
 def _choice(experiment: Compare, runs: Sequence[CollectedRun]) -> Choice:
@@ -142,7 +116,7 @@ def _quantities(experiment: Compare) -> list[tuple[Quantity, str]]:
     return [(read_quantity("Compare.curves", text, curve=True), kind) for text in experiment.curves]
 
 
-VALUES = ("metric", "group", "unit", "value", "yes_no", "run_id", "identity")
+VALUES = ("metric", "group", "unit", "setting", "value", "yes_no", "run_id", "identity")
 
 
 def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[pd.DataFrame, list[Finding]]:
@@ -159,7 +133,8 @@ def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[p
                 unread[value.reason] += 1
                 continue
             there.add(each.run.run_id)
-            rows.append({"metric": outcome.name, "group": each.group, "unit": each.unit, "value": value.number,
+            rows.append({"metric": outcome.name, "group": each.group, "unit": each.unit,
+                         "setting": each.setting, "value": value.number,
                          "yes_no": value.yes_no, "run_id": each.run.run_id, "identity": each.run.identity})  # fmt: skip
         for why, n in sorted(unread.items()):
             recorder.warn(f"{_count(n)} of {outcome.kind} {why} left out.")
@@ -173,10 +148,10 @@ def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[p
 
 
 def _in_order(experiment: Compare, table: pd.DataFrame) -> pd.DataFrame:
-    """Return values metric by metric as they were named, in each by group and by the number of the unit."""
+    """Return values metric by metric as they were named, in each by the numbers of group and unit."""
     places = {name: place for place, name in enumerate((*experiment.named(), *experiment.curves))}
     keys = [
-        (places[metric], group, honesty.in_order(unit))
+        (places[metric], honesty.in_order(group), honesty.in_order(unit))
         for metric, group, unit in zip(table["metric"], table["group"], table["unit"], strict=True)
     ]
     return table.iloc[sorted(range(len(keys)), key=lambda i: keys[i])].reset_index(drop=True)
@@ -221,6 +196,7 @@ def _hand_over(
     recorder: Recorder,
     setup: RunsSetup,
     described: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    tests: pd.DataFrame,
     tested: Tested,
     planned: pd.DataFrame,
     curves: Curves,
@@ -230,14 +206,15 @@ def _hand_over(
     """Hand tables and figures over."""
     values, units, groups = described
     kind, confidence = Evidence.COMPARISON, setup.stats.confidence
-    pairs = pair_table(units, tested.frame)
+    pairs = pair_table(tests, tested.arms)
     cells = cell_table(groups, experiment.group_by)
-    publication = publication_table(groups, tested.frame, experiment.reference, confidence)
+    publication = publication_table(groups, tests, experiment.reference, confidence)
     tables = [
-        Table("runs", "One row per run and metric.", kind, values),
-        Table("units", "One row per metric, group and unit: the mean over its runs.", kind, units),
+        Table("runs", "One row per run and metric.", kind, values.drop(columns="setting")),
+        Table("units", "One row per metric, group and unit: the mean over its runs.", kind,
+              units.drop(columns="n_settings")),
         Table("groups", "Mean of each metric in each group, over units.", kind, groups, GROUPS),
-        Table("tests", "Pairs of groups; the floor of p first. See p_adj for the family.", kind, tested.frame, TESTS),
+        Table("tests", "Pairs of groups; the floor of p first. See p_adj for the family.", kind, tests, TESTS),
         Table("pairs", "Paired differences of units that both groups have.", kind, pairs),
         Table("planned", "How many units a study would need to decide, per test.", kind, planned, PLANNED),
         Table("completeness", "What was looked for before comparing, and what was found.", kind,
@@ -283,14 +260,6 @@ TESTS: Mapping[str, str] = {
     "hedges_g": "difference of means in pooled sd, small-sample corrected",
     "flag": "units that one group lacks, or why there is no test",
 }
-PLANNED: Mapping[str, str] = {
-    "level": "level of one test after Holm over the family, the others unremarkable",
-    "sd": "of the paired differences, or pooled",
-    "sd_planned": "its upper 80 % limit: a pilot's sd is as often too small as too large",
-    "n_reach": "fewest units per group with which the design can reach the level at all",
-    "n_observed": "for power .8 were the observed difference the true one, which it is not: take it as a guide",
-    "n_smallest": "for power .8 at the smallest difference of interest, with sd_planned; missing where none is given",
-}
 LOOKS: Mapping[str, str] = {
     "n": "units by then",
     "level": "of the level, how much declared looks have spent by then; missing without a plan",
@@ -309,12 +278,11 @@ def _aggregates(
     experiment: Compare,
     values: pd.DataFrame,
     groups: pd.DataFrame,
-    tested: Tested,
+    tests: pd.DataFrame,
     planned: pd.DataFrame,
     note: str,
     confidence: float,
 ) -> Aggregates:
-    tests = tested.frame
     named = tests.rename(columns={"group": "training"})
     lines = [note] if note else []
     lines += sentences.reach(named, confidence)
@@ -324,7 +292,7 @@ def _aggregates(
         for _, row in groups.iterrows()
     ]
     lines += [sentences.contrast_line(row, confidence) for _, row in named.iterrows()]
-    lines += planned_lines(tested, planned, experiment.smallest_effect, confidence)
+    lines += planned_lines(tests, planned, experiment.smallest_effect, confidence)
     return Aggregates(
         n_samples=int(values["run_id"].nunique()),
         n_conditions=int(values["group"].nunique()),

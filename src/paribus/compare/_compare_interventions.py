@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from paribus.compare import honesty, sentences
+from paribus.compare.admission import Admitted, looked_through
 from paribus.compare.arms import Unadjusted
-from paribus.compare.collect import candidates, select
+from paribus.compare.collect import candidates
 from paribus.compare.compare_interventions import CompareInterventions
-from paribus.compare.contrasts import condition_table, contrast_table, factor_table
 from paribus.compare.effects import (
     ablation_curves,
+    as_values,
     chance_of,
     chosen_epochs,
     described,
@@ -22,19 +23,24 @@ from paribus.compare.effects import (
 )
 from paribus.compare.endpoints import Choice
 from paribus.compare.erasers import ENDPOINT as SWAP_REMOVED
-from paribus.compare.erasers import eraser_table
+from paribus.compare.erasers import eraser_rows
+from paribus.compare.factors import factor_table
 from paribus.compare.families import FAMILY, PRIMARY, adjusted, primary_table
+from paribus.compare.group_tables import BESIDE, group_rows, pair_table
+from paribus.compare.group_tests import Tested, tests_of
 from paribus.compare.honesty import Grouping
+from paribus.compare.outcomes import Outcome, endpoint
+from paribus.compare.planned import PLANNED, planned_table
+from paribus.compare.publication import publication_table
 from paribus.compare.statements import statements
-from paribus.compare.units import units_of
-from paribus.compare.where import fits
+from paribus.compare.units import VALUE, Pooled, unit_table
 from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import INTERVAL, Aggregates, Figure, Table, ends
 
-SAID = (honesty.DATA, honesty.MODELS, honesty.SELECTED, honesty.SHARED)
+SAID = (honesty.CODE, honesty.DATA, honesty.MODELS, honesty.SELECTED, honesty.SHARED)
 """Findings that are warned of; of the others its own sentences tell."""
 EFFECTS: Mapping[str, str] = {
     "unit": "unit of value",
@@ -67,6 +73,12 @@ TESTS: Mapping[str, str] = {
     "auroc_change": "the AUROC beside an accuracy, over the same units, with auroc_ci_low, auroc_ci_high and auroc_p; "
     "not adjusted. Where accuracy moves and the AUROC does not, the threshold moved",
     "flag": "seeds or sizes that one arm lacks",
+    "sd": "standard deviation over seeds",
+    "iqm": "interquartile mean: of the middle half of the seeds",
+    "improvement": "chance that a seed of the condition is above its pair (or a seed of the reference), ties half",
+    "improvement_low": "lower end of its interval: Wilson for pairs, Newcombe otherwise",
+    "d_z": "mean of the paired differences in their sd; missing where seeds are not paired",
+    "hedges_g": "difference of means in pooled sd, small-sample corrected",
 }
 
 PRIMARY_COLUMNS: Mapping[str, str] = {
@@ -82,18 +94,14 @@ def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) 
     Raises:
         ExperimentError: If there is nothing to compare, or something the settings refuse.
     """
-    runs = _select(experiment, setup.runs, recorder)
+    found = _admitted(experiment, setup.runs)
+    epochs = chosen_epochs(found.runs, experiment.at)
     choice = Choice(
-        experiment.method,
-        experiment.direction,
-        experiment.layer,
-        experiment.at,
-        chosen_epochs(runs, experiment.at),
-        experiment.level,
-    )
-    effects, notes = run_effects(runs, experiment.endpoints, choice, experiment.reference)
-    steered, unread = steering_curves(runs, choice)
-    curves = ablation_curves(runs, choice), steered
+        experiment.method, experiment.direction, experiment.layer, experiment.at, epochs, experiment.level
+    )  # fmt: skip
+    effects, notes = run_effects(found.runs, experiment.endpoints, choice, experiment.reference)
+    steered, unread = steering_curves(found.runs, choice)
+    curves = ablation_curves(found.runs, choice), steered
     if effects.empty and all(curve.empty for curve in curves):
         said = f"; {notes[0]}" if notes else ""
         raise ExperimentError(
@@ -101,30 +109,50 @@ def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) 
             f"{', '.join(experiment.reads())} that name their training condition, and found {len(setup.runs)} runs "
             f"in all{said}"
         )
-    note = _look_through(experiment, setup.runs, runs, recorder)
+    note = _completeness(experiment, found, recorder)
     rng, spec = setup.rng("compare_interventions"), setup.stats
-    units, uneven = units_of(effects)
-    within = condition_table(units, spec=spec, rng=rng)
+    values = as_values(effects)
+    units, uneven = unit_table(values, (VALUE, BESIDE), names=NAMES)
+    outcomes = {name: endpoint(name, choice) for name in experiment.endpoints}
+    within = group_rows(units, outcomes, spec=spec, rng=rng)
     _reference(experiment, effects, recorder)
-    between, missing = contrast_table(effects, experiment.endpoints, experiment.reference, spec=spec, rng=rng)
-    main, crowded = factor_table(effects, runs, experiment.endpoints, experiment.factors, spec=spec, rng=rng)
-    other = _other_erasers(experiment, runs, choice, setup)
+    others = [name for name in pd.unique(effects["training"]) if name != experiment.reference]
+    pairs = [(name, experiment.reference) for name in others]
+    tested = tests_of(values, outcomes, pairs, setup=setup, rng=rng, names=NAMES)
+    if tested.remarks and experiment.missing_seeds == "refuse":
+        raise ExperimentError(f"compare_interventions: {tested.remarks[0]} missing_seeds=flag compares what is there")
+    main, crowded = factor_table(effects, found.runs, experiment.endpoints, experiment.factors, spec=spec, rng=rng)
+    erased = _other_erasers(experiment, found.runs, choice, setup)
+    named = [Unadjusted(_named(each.frame, outcomes), each.intervals) for each in (within, *erased)]
     conditions, tests, factors, *erasers = adjusted(
-        (within, between, main, *other), experiment.primary, confidence=spec.confidence
+        (named[0], tested.rows, main, *named[1:]), experiment.primary, confidence=spec.confidence
     )
-    if missing and experiment.missing_seeds == "refuse":
-        raise ExperimentError(f"compare_interventions: {missing[0]} missing_seeds=flag compares what is there")
-    for line in dict.fromkeys((*notes, *unread, *uneven, *missing, *crowded)):
+    for line in dict.fromkeys((*notes, *unread, *uneven, *tested.remarks, *crowded)):
         recorder.warn(line)
     if experiment.primary:
-        _primary(experiment, recorder, primary_table(conditions, tests), described(runs), spec.confidence, note)
-    _hand_over(recorder, effects, units, conditions, tests, factors, curves)
+        _primary(experiment, recorder, primary_table(conditions, tests), described(found.runs), spec.confidence, note)
+    _hand_over(recorder, effects, _named(units, outcomes), conditions, tests, factors, curves)
+    beside = (conditions, factors, *erasers)
+    _hand_over_planned(recorder, beside, tests, tested, experiment.reference, spec.confidence)
     for table in erasers:
         recorder.table(Table("other_erasers", "Share of the swap effect that other erasers remove.",
                              Evidence.COMPARISON, table, TESTS))  # fmt: skip
-    chance = chance_of(runs) if experiment.chance is None else experiment.chance
-    _figures(experiment, recorder, effects, tests, described(runs), chance, spec.confidence, note)
+    chance = chance_of(found.runs) if experiment.chance is None else experiment.chance
+    _figures(experiment, recorder, effects, tests, described(found.runs), chance, spec.confidence, note)
     return _aggregates(experiment, effects, (conditions, tests, factors, *erasers), recorder, spec.confidence)
+
+
+NAMES = Pooled("seeds", "n_train", "sizes")
+
+
+def _named(table: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
+    """Return a table of groups or units under the names of the study, with label and unit of each endpoint."""
+    named = table.rename(columns={"metric": "endpoint", "group": "training", "unit": "seed", "n_units": "n_seeds",
+                                  "n_settings": "n_sizes"}).drop(columns="n_runs", errors="ignore")  # fmt: skip
+    place = named.columns.get_loc("endpoint") + 1
+    for column in ("unit", "label"):
+        named.insert(place, column, [getattr(outcomes[name], column) for name in named["endpoint"]])
+    return named
 
 
 def _other_erasers(
@@ -134,48 +162,60 @@ def _other_erasers(
     if SWAP_REMOVED not in experiment.primary:
         return []
     rng = setup.rng("compare_interventions/erasers")
-    return [eraser_table(runs, choice, experiment.reference, spec=setup.stats, rng=rng)]
+    return [eraser_rows(runs, choice, experiment.reference, spec=setup.stats, rng=rng)]
 
 
-def _select(experiment: CompareInterventions, runs: Sequence[CollectedRun], recorder: Recorder) -> list[CollectedRun]:
-    experiment.check_runs(runs)
-    selection = select(runs, experiment.types(), experiment.where)
-    for line in selection.left_out:
-        recorder.warn(line)
-    if selection.mixed and experiment.mixed_code == "refuse":
-        raise ExperimentError(f"compare_interventions: {selection.mixed[0]} mixed_code=flag compares them anyway")
-    for line in selection.mixed:
-        recorder.warn(line)
-    return list(selection.runs)
-
-
-def _look_through(
-    experiment: CompareInterventions,
-    everything: Sequence[CollectedRun],
-    runs: Sequence[CollectedRun],
-    recorder: Recorder,
-) -> str:
-    """Look for what makes the comparison say more than its runs show; hand the list over, and return the figures' note.
+def _admitted(experiment: CompareInterventions, runs: Sequence[CollectedRun]) -> Admitted:
+    """Return the runs that are compared, where all that is found in them is admitted.
 
     Raises:
         ExperimentError: If something is found that is not admitted.
     """
-    named = [run for run in runs if run.condition is not None]
-    unit = ("n_train", "seed") if all(run.n_train is not None for run in named) else ("seed",)
-    grouping = Grouping(("training",), unit, tuple(experiment.where))
-    asked = [run for run in candidates(everything, experiment.types()) if fits(run, experiment.where)]
-    findings = honesty.look_through(asked, named, grouping)
-    if against := honesty.refused(findings, experiment.allow):
-        raise ExperimentError(f"compare_interventions: {against}")
-    for finding in findings:
+    types = experiment.types()
+    sized = all(run.n_train is not None for run in candidates(runs, types) if run.condition is not None)
+    grouping = Grouping(("training",), ("n_train", "seed") if sized else ("seed",), tuple(experiment.where))
+    found = looked_through(experiment, runs, types, grouping)
+    honesty.refuse_mixed_code(experiment.type, found.findings, experiment.mixed_code)
+    honesty.admit(experiment.type, found.findings, experiment.allow)
+    return found
+
+
+def _completeness(experiment: CompareInterventions, found: Admitted, recorder: Recorder) -> str:
+    """Hand over what was looked for and found, and return what the figures say about it."""
+    for line in found.left_out:
+        recorder.warn(line)
+    for finding in found.findings:
         if finding.check in SAID:
             recorder.warn(f"{finding.check}: {finding.text}; admitted.")
-    table = honesty.completeness(findings, experiment.allow)
+    table = honesty.completeness(found.findings, experiment.allow)
     says = "What was looked for before comparing, and what was found."
     recorder.table(Table("completeness", says, Evidence.COMPARISON, table))
     # that endpoints of both kinds of evidence stand in one figure is what it is declared to show
-    shown = [finding for finding in findings if finding.check != honesty.EVIDENCE]
+    shown = [finding for finding in found.findings if finding.check != honesty.EVIDENCE]
     return honesty.admitted_note(shown, experiment.allow)
+
+
+def _hand_over_planned(
+    recorder: Recorder,
+    beside: Sequence[pd.DataFrame],
+    tests: pd.DataFrame,
+    tested: Tested,
+    reference: str,
+    confidence: float,
+) -> None:
+    """Hand over the paired differences, what a study would need to decide, and the comparison as a paper shows it."""
+    groups = beside[0].rename(columns={"endpoint": "metric", "training": "group", "n_seeds": "n_units"})
+    mine = tests.drop(columns="unit").rename(columns={"training": "group"})
+    names = {"metric": "endpoint", "group": "training", "unit": "seed"}
+    pairs = pair_table(mine, tested.arms).rename(columns=names)
+    planned = planned_table(mine, tested.arms, 0.0, confidence, beside).rename(columns=names)
+    for name, says, table, columns in (
+        ("pairs", "Paired differences of seeds that both conditions have.", pairs, {}),
+        ("planned", "How many seeds a study would need to decide, per test.", planned, PLANNED),
+        ("publication", "The comparison as a paper shows it, intervals in brackets.",
+         publication_table(groups, mine, reference, confidence), {}),
+    ):  # fmt: skip
+        recorder.table(Table(name, says, Evidence.COMPARISON, table, columns))
 
 
 def _reference(experiment: CompareInterventions, effects: pd.DataFrame, recorder: Recorder) -> None:

@@ -11,23 +11,27 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from paribus.compare import sentences
-from paribus.compare.arms import COLUMNS, ArmComparison, Unadjusted, compare_arms, one_arm
-from paribus.compare.collect import select
+from paribus.compare import honesty, sentences
+from paribus.compare.admission import Admitted, looked_through
+from paribus.compare.arms import ArmComparison
 from paribus.compare.compare_modular_addition import (
     LATENESS,
     OF_HEADS,
     REACHED,
     READ,
     TRAINING,
-    TYPES,
     CompareModularAddition,
 )
 from paribus.compare.endpoints import Unread, chosen_rows
 from paribus.compare.families import adjusted
+from paribus.compare.group_tables import group_rows
+from paribus.compare.group_tests import Ranked, pairs_of, tests_of
+from paribus.compare.honesty import Grouping
+from paribus.compare.outcomes import Outcome
 from paribus.compare.several import differing
+from paribus.compare.units import Pooled, unit_table
 from paribus.compare.values import value_of
-from paribus.errors import ExperimentError, nearest
+from paribus.errors import ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.endpoint import SHARE
@@ -45,6 +49,21 @@ LABELS: Mapping[str, str] = {
     **LATENESS,
     **{name: endpoint.label for name, (_, endpoint) in READ.items()},
 }
+NAMES = Pooled("seeds")
+NOTHING: Mapping[str, Any] = {"mean": math.nan, "ci_low": math.nan, "ci_high": math.nan, "ci_method": NONE}
+"""Of an endpoint that no run of an arm has."""
+
+
+def _already(_: CollectedRun) -> Unread:
+    return Unread("is read with its training")
+
+
+OUTCOME: Mapping[str, Outcome] = {
+    REACHED: Outcome(REACHED, LABELS[REACHED], TRAINING, _already, SHARE),
+    **{name: Outcome(name, LABELS[name], TRAINING, _already) for name in LATENESS},
+    **{name: Outcome(name, each.label, kind, _already, each.bounds) for name, (kind, each) in READ.items()},
+}
+"""What is compared."""
 OUTCOMES = {
     "arm": "params of the training that make an arm",
     "seed": "seed of network and split; equal seeds are paired",
@@ -79,13 +98,14 @@ class _Arms:
     outcomes: pd.DataFrame
     values: pd.DataFrame
 
-    def of(self, endpoint: str, arm: str) -> dict[int, float]:
-        """Return an endpoint by seed."""
-        if endpoint == REACHED:
-            rows = self.outcomes[self.outcomes["arm"] == arm]
-            return dict(zip(rows["seed"], 1.0 - rows["censored"].astype(float), strict=True))
-        rows = self.values[(self.values["endpoint"] == endpoint) & (self.values["arm"] == arm)]
-        return dict(zip(rows["seed"], rows["value"], strict=True))
+    @property
+    def read(self) -> pd.DataFrame:
+        """What has a value in each training, under the names of every comparison: an arm is a group, a seed a unit."""
+        first = {"metric": REACHED, "group": self.outcomes["arm"], "unit": self.outcomes["seed"], "yes_no": True,
+                 "value": 1.0 - self.outcomes["censored"].astype(float)}  # fmt: skip
+        names = {"endpoint": "metric", "arm": "group", "seed": "unit"}
+        after = self.values[[*names, "value"]].rename(columns=names).assign(yes_no=False)
+        return pd.concat([pd.DataFrame(first), after], ignore_index=True).assign(setting=None)
 
     def times(self, endpoint: str, arm: str) -> tuple[pd.Series[float], pd.Series[bool]]:
         """Return times of an arm, of censored runs the bound, and which are censored."""
@@ -102,23 +122,32 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
     Raises:
         ExperimentError: If there are no two arms, horizons differ, or the settings refuse what was found.
     """
-    arms = _arms(experiment, setup.runs, recorder)
+    grouping = Grouping(tuple(experiment.group_by), ("seed",), tuple(experiment.where))
+    found = looked_through(experiment, setup.runs, (TRAINING,), grouping)
+    honesty.refuse_mixed_code(experiment.type, found.findings, experiment.mixed_code)
+    arms = _arms(experiment, found, recorder)
+    honesty.admit(experiment.type, found.findings, experiment.allow)
     names = list(pd.unique(arms.outcomes["arm"]))
-    if experiment.reference not in names:
-        raise ExperimentError(
-            f"{experiment.type}: no arm {experiment.reference!r}; {nearest(experiment.reference, names)}"
-        )
-    others = [name for name in names if name != experiment.reference]
-    if not others:
+    pairs = pairs_of(experiment.type, names, experiment.reference, "arm")
+    if not pairs:
         raise ExperimentError(f"{experiment.type}: there is only the arm {experiment.reference!r}, nothing to compare")
     if set(experiment.endpoints) & set(LATENESS):
         _check_horizons(experiment, arms.outcomes)
-    rng = setup.rng("compare")
-    summary = _summary(experiment, arms, names, setup.stats, rng)
-    tests = _tests(experiment, arms, others, recorder, setup.stats, rng)
+    rng, spec = setup.rng("compare"), setup.stats
+    summary = _summary(experiment, arms, names, spec, rng)
+    ranked = {name: _ranked_by(arms, name, spec, rng) for name in LATENESS}
+    outcomes = {name: OUTCOME[name] for name in experiment.endpoints}
+    tested = tests_of(arms.read, outcomes, pairs, setup=setup, rng=rng, names=NAMES, otherwise=ranked)
+    if tested.remarks and experiment.missing_units == "refuse":
+        raise ExperimentError(f"{experiment.type}: {tested.remarks[0]} missing_units=flag compares what is there")
+    for line in tested.remarks:
+        recorder.warn(line)
+    (tests,) = adjusted([tested.rows], experiment.primary, confidence=spec.confidence)
+    tests = tests.drop(columns="unit").rename(columns={"training": "arm"})
+    note = _completeness(experiment, found, recorder)
     named = ", ".join(name.rpartition(".")[2] for name in experiment.group_by)
-    _report(recorder, arms, summary, tests, setup.stats.confidence, named)
-    lines = _sentences(summary, tests, setup.stats.confidence)
+    _report(recorder, arms, summary, tests, spec.confidence, named, note)
+    lines = _sentences(summary, tests, spec.confidence)
     lines.append(f"Arms are named by their {named}.")
     primary = tests[tests["family"] == "primary"]
     return Aggregates(
@@ -126,27 +155,27 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
         n_conditions=len(names),
         custom={
             "summary": lines,
-            "n_established": sum(
-                sentences.is_established(row, setup.stats.confidence) for _, row in primary.iterrows()
-            ),
+            "n_established": sum(sentences.is_established(row, spec.confidence) for _, row in primary.iterrows()),
             "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
         },
     )
 
 
-def _arms(experiment: CompareModularAddition, runs: Sequence[CollectedRun], recorder: Recorder) -> _Arms:
-    experiment.check_runs(runs)
-    selection = select(runs, TYPES, experiment.where)
-    if selection.mixed and experiment.mixed_code == "refuse":
-        raise ExperimentError(f"{experiment.type}: {selection.mixed[0]} mixed_code=flag compares them anyway")
-    for line in (*selection.left_out, *selection.mixed):
+def _completeness(experiment: CompareModularAddition, found: Admitted, recorder: Recorder) -> str:
+    """Hand over what was looked for and found, and return what the figures say about it."""
+    for finding in found.findings:
+        recorder.warn(f"{finding.check}: {finding.text}; admitted.")
+    table = honesty.completeness(found.findings, experiment.allow)
+    says = "What was looked for before comparing, and what was found."
+    recorder.table(Table("completeness", says, Evidence.COMPARISON, table))
+    return honesty.admitted_note(found.findings, experiment.allow)
+
+
+def _arms(experiment: CompareModularAddition, found: Admitted, recorder: Recorder) -> _Arms:
+    for line in found.left_out:
         recorder.warn(line)
-    trained = {run.run_id: run for run in selection.runs if run.experiment_type == TRAINING}
-    arm_of = {run_id: _arm(experiment, run) for run_id, run in trained.items()}
-    absent = [run_id for run_id, arm in arm_of.items() if arm is None]
-    if absent:
-        recorder.warn(f"{len(absent)} trainings without {', '.join(experiment.group_by)} or seed left out.")
-    trained = {run_id: run for run_id, run in trained.items() if arm_of[run_id] is not None}
+    arm_of = {each.run.run_id: each.group for each in found.placed}
+    trained = {each.run.run_id: each.run for each in found.placed}
     if not trained:
         raise ExperimentError(f"{experiment.type}: no finished run of {TRAINING} tells its arm and seed")
     _check_single(experiment, trained, arm_of)
@@ -155,18 +184,13 @@ def _arms(experiment: CompareModularAddition, runs: Sequence[CollectedRun], reco
     )
     rows = []
     for name in experiment.endpoints:
-        rows += _read(name, selection.runs, trained, arm_of, recorder) if name in READ else []
+        rows += _read(name, found.runs, trained, arm_of, recorder) if name in READ else []
     values = pd.DataFrame(rows, columns=["endpoint", "arm", "seed", "value", "run_id"])
     by = ["arm", "seed"]
     return _Arms(
         outcomes.sort_values(by, kind="stable", ignore_index=True),
         values.sort_values(["endpoint", *by], kind="stable", ignore_index=True),
     )
-
-
-def _arm(experiment: CompareModularAddition, run: CollectedRun) -> str | None:
-    parts = [value_of(run, name) for name in experiment.group_by]
-    return None if run.seed is None or None in parts else ", ".join(map(str, parts))
 
 
 def _check_single(
@@ -257,27 +281,27 @@ def _check_horizons(experiment: CompareModularAddition, outcomes: pd.DataFrame) 
 def _summary(
     experiment: CompareModularAddition, arms: _Arms, names: Sequence[str], spec: StatsSpec, rng: np.random.Generator
 ) -> pd.DataFrame:
-    rows = []
-    for endpoint in experiment.endpoints:
+    """Return a row per endpoint and arm: what is censored has a median, and no mean."""
+    units, _ = unit_table(arms.read)
+    rows: list[dict[str, Any]] = []
+    for name in experiment.endpoints:
+        first = {"endpoint": name, "label": LABELS[name]}
+        found = group_rows(units[units["metric"] == name], OUTCOME, spec=spec, rng=rng).frame.set_index("group")
         for arm in names:
-            first = {"endpoint": endpoint, "label": LABELS[endpoint], "arm": arm}
-            if endpoint in LATENESS:
-                times, censored = arms.times(endpoint, arm)
-                found = np.where(censored, math.inf, times)
-                middle = _median(found)
-                counts = {"n_seeds": len(found), "n_censored": int(censored.sum())}
-                none = {"ci_low": math.nan, "ci_high": math.nan, "ci_method": RANKS.method}
-                rows.append({**first, **counts, "mean": math.nan, "median": middle, **none})
+            if name in LATENESS:
+                times, censored = arms.times(name, arm)
+                counts = {"n_seeds": len(times), "n_censored": int(censored.sum())}
+                middle = _median(np.where(censored, math.inf, times))
+                around = {"ci_low": math.nan, "ci_high": math.nan, "ci_method": RANKS.method}
+                rows.append({**first, "arm": arm, **counts, "mean": math.nan, "median": middle, **around})
                 continue
-            values = list(arms.of(endpoint, arm).values())
-            bounds = SHARE if endpoint == REACHED else READ[endpoint][1].bounds
-            one = one_arm(values, spec=spec, rng=rng, bounds=bounds)
-            low, high, method = one.ci_low, one.ci_high, one.ci_method
-            if endpoint == REACHED:
-                low, high, method = _wilson(sum(values), len(values), spec.confidence)
-            rows.append({**first, "n_seeds": one.n, "n_censored": 0, "mean": one.mean,
-                         "median": float(np.median(values)) if values else math.nan,
-                         "ci_low": low, "ci_high": high, "ci_method": method})  # fmt: skip
+            values = units.loc[(units["metric"] == name) & (units["group"] == arm), "value"]
+            row = found.loc[arm] if len(values) else NOTHING
+            low, high, method = row["ci_low"], row["ci_high"], row["ci_method"]
+            if name == REACHED:
+                low, high, method = _wilson(values.sum(), len(values), spec.confidence)
+            middle = {"n_seeds": len(values), "n_censored": 0, "mean": row["mean"], "median": float(values.median())}
+            rows.append({**first, "arm": arm, **middle, "ci_low": low, "ci_high": high, "ci_method": method})
     return pd.DataFrame(rows)
 
 
@@ -297,36 +321,14 @@ def _wilson(yes: float, n: int, confidence: float) -> tuple[float, float, str]:
     return float(around.low), float(around.high), "wilson"
 
 
-def _tests(
-    experiment: CompareModularAddition,
-    arms: _Arms,
-    others: Sequence[str],
-    recorder: Recorder,
-    spec: StatsSpec,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    rows, intervals = [], []
-    for endpoint in experiment.endpoints:
-        for arm in others:
-            if endpoint in LATENESS:
-                found, later = _ranked(arms, endpoint, arm, experiment.reference, spec, rng)
-            else:
-                a, b = arms.of(endpoint, arm), arms.of(endpoint, experiment.reference)
-                bounds = SHARE if endpoint == REACHED else READ[endpoint][1].bounds
-                found = compare_arms(a, b, spec=spec, rng=rng, yes_no=endpoint == REACHED, bounds=bounds)
-                later = math.nan
-            if found.missing:
-                line = f"{LABELS[endpoint]}, {arm} against {experiment.reference}: seeds {found.missing}."
-                if experiment.missing_units == "refuse":
-                    raise ExperimentError(f"{experiment.type}: {line} missing_units=flag compares what is there")
-                recorder.warn(line)
-            intervals.append(found.intervals)
-            rest = {name: getattr(found, name) for name in COLUMNS}
-            first = {"smallest_p": found.smallest_p, "endpoint": endpoint, "label": LABELS[endpoint]}
-            names = {"training": arm, "reference": experiment.reference}
-            rows.append({**first, **names, **rest, "p_later": later, "flag": found.missing})
-    made = Unadjusted(pd.DataFrame(rows), intervals)
-    return adjusted([made], experiment.primary, confidence=spec.confidence)[0].rename(columns={"training": "arm"})
+def _ranked_by(arms: _Arms, endpoint: str, spec: StatsSpec, rng: np.random.Generator) -> Ranked:
+    """Return how two arms are compared by the ranks of times."""
+
+    def compared(arm: str, reference: str) -> tuple[ArmComparison, dict[str, float]]:
+        found, later = _ranked(arms, endpoint, arm, reference, spec, rng)
+        return found, {"p_later": later}
+
+    return compared
 
 
 def _ranked(
@@ -353,8 +355,15 @@ def _n_lost(arms: _Arms, endpoint: str, arm: str) -> int:
 
 
 def _report(
-    recorder: Recorder, arms: _Arms, summary: pd.DataFrame, tests: pd.DataFrame, confidence: float, named: str
+    recorder: Recorder,
+    arms: _Arms,
+    summary: pd.DataFrame,
+    tests: pd.DataFrame,
+    confidence: float,
+    named: str,
+    note: str,
 ) -> None:
+    noted = {"note": note} if note else {}
     kind = Evidence.COMPARISON
     recorder.table(Table("outcomes", "One row per training.", kind, arms.outcomes, OUTCOMES))
     recorder.table(Table("values", "One row per training and endpoint that is read after it.", kind, arms.values))
@@ -367,7 +376,7 @@ def _report(
         "the epoch is only known to be later."
     )
     title = "Epoch at which held-out pairs are answered"
-    recorder.figure(drawn.titled(title, says, xlabel=named, ylabel="epoch", interval="none"))
+    recorder.figure(drawn.titled(title, says, xlabel=named, ylabel="epoch", interval="none", **noted))
     for name in pd.unique(arms.values["endpoint"]):
         own = arms.values[arms.values["endpoint"] == name]
         around = summary[summary["endpoint"] == name]
@@ -376,7 +385,7 @@ def _report(
         roles = {"x": "arm", "y": "value", "pair": "seed", "mean": "mean", **INTERVAL}
         drawn = Figure.of("strip", f"{name}_values", f"{name}_arms", name=name, **roles)
         says = "One point per seed; grey lines join equal seeds. Bars: mean over seeds with its interval."
-        looks = {"xlabel": named, "ylabel": LABELS[name], "confidence": confidence}
+        looks = {"xlabel": named, "ylabel": LABELS[name], "confidence": confidence, **noted}
         recorder.figure(drawn.titled(LABELS[name].capitalize(), says, **looks))
 
 

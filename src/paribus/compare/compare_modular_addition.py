@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from paribus.compare.compare import ALLOW
 from paribus.compare.restricted import Restricted
 from paribus.compare.where import check_where
 from paribus.errors import ConfigError
@@ -103,6 +104,12 @@ class CompareModularAddition(Restricted, Experiment):
         [],
         science=False,
         help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
+    )
+    allow: list[str] = field(
+        list(ALLOW),
+        unstated=list(ALLOW),
+        choices=ALLOW,
+        help="What is admitted although it may make the comparison say more than its runs show; the rest is refused.",
     )
     missing_units: str = field("flag", choices=("flag", "refuse"), help="What to do when an arm lacks seeds.")
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")

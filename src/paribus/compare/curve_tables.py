@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 UNITS = ("curve", "panel", "line", "group", "unit", "level", "value", "n_runs")
 GROUPS = ("curve", "panel", "line", "group", "level", "n", "mean", "sd", "ci_low", "ci_high", "ci_method")
-MEANS = ("metric", "group", "unit", "value", "yes_no", "run_id", "identity")
+MEANS = ("metric", "group", "unit", "setting", "value", "yes_no", "run_id", "identity")
 MOST_ENUMERATED = 12
 """Units up to which the interval of a point inverts the exact sign flip; above, Student's t, which is close by then."""
 BETWEEN = " · "
@@ -104,7 +104,7 @@ def curve_tables(
     table = _averaged(pd.DataFrame(units, columns=[*UNITS[:-1]]))
     # the same order of groups as in every other table, so that a group looks the same in all figures
     places = {quantity.text: place for place, (quantity, _) in enumerate(wanted)}
-    keys = [(places[curve], group) for curve, group in zip(table["curve"], table["group"], strict=True)]
+    keys = [(places[curve], in_order(group)) for curve, group in zip(table["curve"], table["group"], strict=True)]
     by_group = sorted(range(len(keys)), key=lambda row: keys[row])
     table = _panels_in_order(table.iloc[by_group].reset_index(drop=True), placed, facet_by)
     kinds = {quantity.text: kind for quantity, kind in wanted}
@@ -173,7 +173,8 @@ def _means(quantity: Quantity, found: Sequence[tuple[Placed, Points]]) -> pd.Dat
     rows: list[dict[str, Any]] = []
     for each, curve in found if common else ():
         value = math.fsum(value for level, value in curve if level in common) / len(common)
-        rows.append({"metric": quantity.text, "group": each.group, "unit": each.unit, "value": value,
+        rows.append({"metric": quantity.text, "group": each.group, "unit": each.unit, "setting": each.setting,
+                     "value": value,
                      "yes_no": False, "run_id": each.run.run_id, "identity": each.run.identity})  # fmt: skip
     return pd.DataFrame(rows, columns=list(MEANS))
 

@@ -22,9 +22,11 @@ ENDS = {"mean": "mean", "low": "ci_low", "high": "ci_high"}
 TAGS = ("training", "n_train", "seed", "model_seed", "feature", "model", "study", "sweep", "experiment_type")
 """What runs are grouped by that is a tag of theirs; everything else is a param."""
 GROUPED = {"compare": ("groups", "metric", "group", "n_units"),
-           "compare_interventions": ("conditions", "endpoint", "training", "n_seeds")}  # fmt: skip
+           "compare_interventions": ("conditions", "endpoint", "training", "n_seeds"),
+           "compare_modular_addition": ("arms", "endpoint", "arm", "n_seeds")}  # fmt: skip
 """By type of the comparison the table of its groups, and its columns of metric, group and number of units."""
-MADE_FROM = {"compare": ("runs", "group"), "compare_interventions": ("run_effects", "training")}
+MADE_FROM = {"compare": ("runs", "group"), "compare_interventions": ("run_effects", "training"),
+             "compare_modular_addition": ("outcomes", "arm")}  # fmt: skip
 """By type of the comparison the table of the runs that it is made from, and its column of the group."""
 MOST_COMPARED = 12
 

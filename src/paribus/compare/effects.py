@@ -69,6 +69,9 @@ def run_effects(
             if run.condition is None:
                 unread["they do not name their training condition"] += 1
                 continue
+            if run.seed is None:
+                unread["they do not name their seed"] += 1
+                continue
             found = read(ENDPOINTS[name], run, choice)
             if isinstance(found, Unread):
                 unread[found.reason] += 1
@@ -86,6 +89,17 @@ def run_effects(
     ranks = {name: index for index, name in enumerate(endpoints)}
     order = table["endpoint"].map(ranks).astype(float) * 2 + (table["training"] != reference)
     return table.iloc[order.argsort(kind="stable")].reset_index(drop=True), notes
+
+
+def as_values(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return what runs measured under the names of every comparison: a condition is a group, a seed a unit.
+
+    Runs of one seed on training sets of several sizes are pooled over the sizes.
+    """
+    names = {"endpoint": "metric", "training": "group", "seed": "unit"}
+    sizes = [None if pd.isna(size) else int(size) for size in effects["n_train"]]
+    kept = effects[[*names, "value", "auroc_change"]].rename(columns=names)
+    return kept.assign(setting=pd.Series(sizes, dtype=object, index=kept.index), yes_no=False)
 
 
 def _mixed_settings(experiment_type: str, runs: Sequence[CollectedRun]) -> list[str]:

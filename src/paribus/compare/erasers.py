@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from paribus.compare.arms import Unadjusted
-from paribus.compare.contrasts import condition_table
-from paribus.compare.effects import run_effects
+from paribus.compare.effects import as_values, run_effects
 from paribus.compare.endpoints import Choice
-from paribus.compare.units import units_of
+from paribus.compare.group_tables import BESIDE, group_rows
+from paribus.compare.outcomes import endpoint
+from paribus.compare.units import VALUE, unit_table
 from paribus.experiments.setup_runs import CollectedRun
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ENDPOINT = "swap_removed"
 
 
-def eraser_table(
+def eraser_rows(
     runs: Sequence[CollectedRun], choice: Choice, reference: str, *, spec: StatsSpec, rng: np.random.Generator
 ) -> Unadjusted:
     """Return the share of the swap effect that each other eraser removes, in each condition, over seeds.
@@ -37,16 +38,13 @@ def eraser_table(
     """
     tables = [run.tables["ablation"] for run in runs if "ablation" in run.tables]
     methods = dict.fromkeys(str(method) for table in tables for method in table.get("method", ()))
-    found = []
-    for method in (name for name in methods if name != choice.method):
-        effects, _ = run_effects(runs, [ENDPOINT], replace(choice, method=method), reference)
-        table = condition_table(units_of(effects)[0], spec=spec, rng=rng)
+    others = [name for name in methods if name != choice.method]
+    outcomes, found = {ENDPOINT: endpoint(ENDPOINT, choice)}, []
+    for method in others or [""]:
+        effects, _ = run_effects(runs if others else (), [ENDPOINT], replace(choice, method=method), reference)
+        table = group_rows(unit_table(as_values(effects), (VALUE, BESIDE))[0], outcomes, spec=spec, rng=rng)
         table.frame.insert(0, "method", method)
         found.append(table)
-    if not found:
-        empty = condition_table(units_of(run_effects([], [ENDPOINT], choice, reference)[0])[0], spec=spec, rng=rng)
-        empty.frame.insert(0, "method", "")
-        return empty
     return Unadjusted(
         pd.concat([each.frame for each in found], ignore_index=True), [one for each in found for one in each.intervals]
     )

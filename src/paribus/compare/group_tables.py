@@ -1,47 +1,78 @@
-"""Tables of units, groups, pairs, and of cells of two params."""
+"""Tables of groups, pairs, and of cells of two params."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from paribus.compare.arms import one_arm
+from paribus.compare.arms import Intervals, Unadjusted, one_arm
+from paribus.compare.outcomes import Outcome
+from paribus.results.endpoint import CHANGE
 from paribus.stats.improvement import interquartile_mean
 from paribus.stats.spec import StatsSpec
 
 PAIRS = ("metric", "group", "reference", "comparison", "unit", "value", "value_reference", "difference")
+GROUPS = ("metric", "group", "n_units", "mean", "ci_low", "ci_high", "ci_method", "sd", "iqm")
+BESIDE = "auroc_change"
+"""The change of the AUROC in a run, where it stands beside an accuracy."""
+RANKING = (BESIDE, "auroc_ci_low", "auroc_ci_high", "auroc_p")
+"""What the AUROC does beside an accuracy: its mean (difference), interval and p, not adjusted."""
 CELLS = ("metric", "x", "y", "n_units", "mean", "sd")
 
 
-def unit_table(values: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per metric, group and unit: the mean over its runs, and how many these are."""
-    means = values.groupby(["metric", "group", "unit"], sort=False)["value"].agg(["mean", "size"]).reset_index()
-    return means.rename(columns={"mean": "value", "size": "n_runs"})
+def group_rows(
+    units: pd.DataFrame, outcomes: Mapping[str, Outcome], *, spec: StatsSpec, rng: np.random.Generator
+) -> Unadjusted:
+    """Return one row per metric and group: n, mean with its interval, sd and interquartile mean over units.
 
+    Where 0 means no effect, ``p`` is that of the mean against 0. An AUROC that stands beside an accuracy
+    (``auroc_change``) has its own mean, interval and p, not adjusted.
 
-def group_table(units: pd.DataFrame, *, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:
-    """Return one row per metric and group: n, mean with its interval, sd and interquartile mean over units."""
-    rows = []
+    Args:
+        units: One row per metric, group and unit.
+        outcomes: What the metrics are, by name.
+        spec: Settings of the statistics.
+        rng: Randomness of flips that cannot be enumerated.
+    """
+    rows: list[dict[str, Any]] = []
+    intervals: list[Intervals] = []
     for (metric, group), part in units.groupby(["metric", "group"], sort=False):
-        values = part["value"].to_numpy(float)
-        found = one_arm(values.tolist(), spec=spec, rng=rng)
+        outcome, values = outcomes[str(metric)], part["value"].to_numpy(float)
+        found = one_arm(values.tolist(), spec=spec, rng=rng, against_zero=outcome.zero, bounds=outcome.bounds)
+        intervals.append(found.intervals)
         rows.append({"metric": metric, "group": group, "n_units": found.n, "mean": found.mean, "ci_low": found.ci_low,
                      "ci_high": found.ci_high, "ci_method": found.ci_method,
-                     "sd": float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
-                     "iqm": interquartile_mean(values)})  # fmt: skip
-    return pd.DataFrame(rows)
+                     "sd": float(values.std(ddof=1)) if len(values) > 1 else math.nan,
+                     "iqm": interquartile_mean(values), "smallest_p": found.smallest_p, "p": found.p})  # fmt: skip
+        if BESIDE in part:
+            rows[-1] |= _beside(part[BESIDE].tolist(), outcome, spec, rng)
+    beside = RANKING if BESIDE in units else ()
+    return Unadjusted(pd.DataFrame(rows, columns=[*GROUPS, "smallest_p", "p", *beside]), intervals)
 
 
-def pair_table(units: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per test and unit that both of its groups have."""
+def _beside(changes: list[float], outcome: Outcome, spec: StatsSpec, rng: np.random.Generator) -> dict[str, float]:
+    """Return what the AUROC does beside an outcome, over the same units."""
+    if not outcome.ranked:
+        return dict.fromkeys(RANKING, math.nan)
+    arm = one_arm(changes, spec=spec, rng=rng, against_zero=outcome.zero, bounds=CHANGE)
+    return dict(zip(RANKING, (arm.mean, arm.ci_low, arm.ci_high, arm.p), strict=True))
+
+
+def pair_table(tests: pd.DataFrame, arms: Sequence[tuple[Mapping[Any, float], Mapping[Any, float]]]) -> pd.DataFrame:
+    """Return one row per test and unit that both of its groups have.
+
+    Args:
+        tests: The tests.
+        arms: For each the values of its two groups by unit.
+    """
     rows: list[dict[str, Any]] = []
-    by_place = {key: part.set_index("unit")["value"] for key, part in units.groupby(["metric", "group"], sort=False)}
-    for metric, group, reference in zip(tests["endpoint"], tests["group"], tests["reference"], strict=True):
-        a, b = (by_place.get((metric, each), pd.Series(dtype=float)) for each in (group, reference))
-        for unit in [each for each in a.index if each in b.index]:
+    names = zip(tests["endpoint"], tests["group"], tests["reference"], arms, strict=True)
+    for metric, group, reference, (a, b) in names:
+        for unit in [each for each in a if each in b]:
             rows.append({"metric": metric, "group": group, "reference": reference, "unit": unit,
                          "comparison": f"{group} − {reference}", "value": a[unit], "value_reference": b[unit],
                          "difference": a[unit] - b[unit]})  # fmt: skip

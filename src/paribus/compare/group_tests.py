@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare.arms import COLUMNS, ArmComparison, Intervals, Unadjusted, compare_arms
-from paribus.compare.families import adjusted
+from paribus.compare.group_tables import BESIDE, RANKING
 from paribus.compare.honesty import in_order
 from paribus.compare.outcomes import Outcome
+from paribus.compare.units import NAMES, Pooled, arms_of
 from paribus.errors import ExperimentError, nearest
-from paribus.results.endpoint import ANY
+from paribus.results.endpoint import CHANGE
 from paribus.stats.bootstrap import Interval
 from paribus.stats.few import hedges_g
 from paribus.stats.improvement import improvement, paired_improvement
@@ -36,7 +37,6 @@ from paribus.stats.sequential import (
 )
 
 if TYPE_CHECKING:
-    from paribus.compare.compare import Compare
     from paribus.experiments.setup_runs import RunsSetup
 
 Arm = Mapping[str, float]
@@ -48,82 +48,143 @@ MOST_STEPS = 40
 
 @dataclass(frozen=True)
 class Tested:
-    """The tests of a comparison.
+    """The tests of a comparison, before adjustment.
 
     Attributes:
-        frame: One row per metric and pair of groups, adjusted.
+        rows: One row per metric and pair of groups (``training`` is the group).
+        arms: For each the values of its two groups by unit.
         looks: One row per test and look; empty where units were not added while looking.
         remarks: What to say about them.
     """
 
-    frame: pd.DataFrame
+    rows: Unadjusted
+    arms: tuple[tuple[Arm, Arm], ...]
     looks: pd.DataFrame
     remarks: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Growth:
+    """How units were added while looking: at declared looks, at any time, or (neither) not at all."""
+
+    looks: tuple[int, ...] = ()
+    anytime: bool = False
+
+
+FIXED = Growth()
+Ranked = Callable[[str, str], tuple[ArmComparison, Mapping[str, float]]]
+"""From a group and its reference to their comparison by other means than values of units, and what stands beside it."""
+
+
 def tests_of(
-    experiment: Compare,
-    units: pd.DataFrame,
     values: pd.DataFrame,
     outcomes: Mapping[str, Outcome],
+    pairs: Sequence[tuple[str, str]],
     *,
     setup: RunsSetup,
     rng: np.random.Generator,
+    growth: Growth = FIXED,
+    names: Pooled = NAMES,
+    otherwise: Mapping[str, Ranked] | None = None,
 ) -> Tested:
-    """Test every metric in every pair of groups, or in those with the reference.
+    """Test every outcome in every pair of groups.
 
     Args:
-        experiment: What is asked.
-        units: One row per metric, group and unit.
-        values: One row per metric and run.
-        outcomes: What the metrics are, by name.
+        values: One row per run: metric, group, unit, setting, value, yes_no, and perhaps ``auroc_change``.
+        outcomes: What is compared, by name, in the order of the rows.
+        pairs: Groups, each with its reference.
         setup: Settings of the statistics.
         rng: Randomness of tests that cannot be enumerated.
+        growth: How units were added.
+        names: What units and pooled settings are called.
+        otherwise: Outcomes that are compared by other means.
 
     Raises:
-        ExperimentError: If there is no such reference, or units were added while looking and are not paired.
+        ExperimentError: If units were added while looking and are not paired.
     """
-    rows, intervals, looked = [], [], []
+    rows, intervals, looked, arms = [], [], [], []
     remarks: list[str] = []
-    for metric in pd.unique(units["metric"]):
-        mine = units[units["metric"] == metric]
-        runs = values[values["metric"] == metric]
-        for group, reference in _pairs(experiment, list(pd.unique(units["group"]))):
-            a, b = _by_unit(mine, group), _by_unit(mine, reference)
-            # A unit of several runs may be half a yes: that is a number.
-            whole = all(value in (0.0, 1.0) for value in (*a.values(), *b.values()))
-            yes_no = bool(len(runs)) and bool(runs["yes_no"].all()) and whole
-            bounds = outcomes[metric].bounds if metric in outcomes else ANY
-            found = compare_arms(a, b, spec=setup.stats, rng=rng, yes_no=yes_no, bounds=bounds)
-            if experiment.looks or experiment.anytime:
-                where = f"{metric}, {group} against {reference}"
-                found, steps, (a, b) = _while_growing(experiment, where, a, b, found, setup)
+    for metric, outcome in outcomes.items():
+        mine = values[values["metric"] == metric]
+        for group, reference in pairs:
+            beside: dict[str, float] = {}
+            where = f"{outcome.name}, {group} against {reference}"
+            if otherwise and metric in otherwise:
+                found, more = otherwise[metric](group, reference)
+                beside |= more
+                a, b, left_out = {}, {}, ""
+            else:
+                found, (a, b), left_out = _compared(mine, outcome, group, reference, setup, rng, names)
+                if BESIDE in mine:
+                    beside |= _ranking(mine, outcome, group, reference, setup, rng)
+            arms.append((a, b))
+            if growth.looks or growth.anytime:
+                found, steps, (a, b) = _while_growing(growth, where, a, b, found, setup)
                 looked += [{"metric": metric, "group": group, "reference": reference, **step} for step in steps]
             intervals.append(found.intervals)
-            if found.missing:
-                remarks.append(f"{metric}, {group} against {reference}: units {found.missing}.")
+            untested = _untested(found)
+            flags = [text for text in (found.missing, left_out, untested) if text]
+            remarks += [f"{where}: {text}." for text in (found.missing and f"{names.units} {found.missing}", left_out)
+                        if text]  # fmt: skip
+            first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": outcome.label, "unit": outcome.unit,
+                     "training": group, "reference": reference}  # fmt: skip
             rest = {name: getattr(found, name) for name in COLUMNS}
-            label = outcomes[metric].label if metric in outcomes else metric
-            first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": label, "training": group}
-            rows.append({**first, "reference": reference, **rest, "flag": found.missing, **_sizes(a, b, found, setup)})
-    names = ["smallest_p", "endpoint", "label", "training", "reference", *COLUMNS, "flag", *SIZES]
-    made = Unadjusted(pd.DataFrame(rows, columns=names), intervals)
-    (table,) = adjusted([made], experiment.primary, confidence=setup.stats.confidence)
-    steps_table = pd.DataFrame(looked, columns=list(LOOKED))
-    return Tested(table.rename(columns={"training": "group"}), steps_table, tuple(dict.fromkeys(remarks)))
+            rows.append({**first, **rest, **beside, "flag": "; ".join(flags), **_sizes(a, b, found, setup)})
+    known = {*FIRST, *COLUMNS, "flag", *SIZES}
+    further = (name for row in rows for name in row if name not in known)
+    columns = [*FIRST, *COLUMNS, *dict.fromkeys((*(RANKING if BESIDE in values else ()), *further)), "flag", *SIZES]
+    made = Unadjusted(pd.DataFrame(rows, columns=columns), intervals)
+    return Tested(made, tuple(arms), pd.DataFrame(looked, columns=list(LOOKED)), tuple(dict.fromkeys(remarks)))
 
 
-def _pairs(experiment: Compare, names: Sequence[str]) -> list[tuple[str, str]]:
-    if experiment.reference and experiment.reference not in names:
-        raise ExperimentError(f"compare: no group {experiment.reference!r}; {nearest(experiment.reference, names)}")
-    if experiment.reference:
-        return [(name, experiment.reference) for name in names if name != experiment.reference]
+FIRST = ("smallest_p", "endpoint", "label", "unit", "training", "reference")
+"""Columns of a table of tests that say what is compared."""
+
+
+def _untested(found: ArmComparison) -> str:
+    if found.design != "none":
+        return ""
+    return "too few runs for a test" if found.n and found.n_reference else "no runs to compare"
+
+
+def _compared(
+    mine: pd.DataFrame, outcome: Outcome, group: str, reference: str, setup: RunsSetup, rng: np.random.Generator,
+    names: Pooled,
+) -> tuple[ArmComparison, tuple[Arm, Arm], str]:  # fmt: skip
+    arms = arms_of(mine, group, reference, names=names)
+    # A unit of several runs may be half a yes: that is a number.
+    whole = all(value in (0.0, 1.0) for value in (*arms.a.values(), *arms.b.values()))
+    yes_no = bool(len(mine)) and bool(mine["yes_no"].all()) and whole
+    found = compare_arms(arms.a, arms.b, spec=setup.stats, rng=rng, yes_no=yes_no, bounds=outcome.bounds)
+    return found, (arms.a, arms.b), arms.left_out
+
+
+def _ranking(
+    mine: pd.DataFrame, outcome: Outcome, group: str, reference: str, setup: RunsSetup, rng: np.random.Generator
+) -> dict[str, float]:
+    """Return what the AUROC does beside an accuracy, over the same units: not adjusted, and no test of its own."""
+    if not outcome.ranked:
+        return dict.fromkeys(RANKING, math.nan)
+    arms = arms_of(mine, group, reference, BESIDE)
+    found = compare_arms(arms.a, arms.b, spec=setup.stats, rng=rng, bounds=CHANGE)
+    return dict(zip(RANKING, (found.difference, found.ci_low, found.ci_high, found.p), strict=True))
+
+
+def pairs_of(owner: str, names: Sequence[str], reference: str, what: str = "group") -> list[tuple[str, str]]:
+    """Return the pairs of groups that are compared, each with its reference: every pair, or those with one group.
+
+    Raises:
+        ExperimentError: If there is no such group.
+
+    Example:
+        >>> pairs_of("compare", ["a", "b", "c"], ""), pairs_of("compare", ["a", "b"], "b")
+        ([('b', 'a'), ('c', 'a'), ('c', 'b')], [('a', 'b')])
+    """
+    if reference and reference not in names:
+        raise ExperimentError(f"{owner}: no {what} {reference!r}; {nearest(reference, names)}")
+    if reference:
+        return [(name, reference) for name in names if name != reference]
     return [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
-
-
-def _by_unit(rows: pd.DataFrame, group: str) -> Arm:
-    chosen = rows[rows["group"] == group]
-    return dict(zip(chosen["unit"].astype(str), chosen["value"].astype(float), strict=True))
 
 
 SIZES = ("improvement", "improvement_low", "improvement_high", "d_z")
@@ -144,7 +205,7 @@ def _sizes(a: Arm, b: Arm, found: ArmComparison, setup: RunsSetup) -> dict[str, 
 
 
 def _while_growing(
-    experiment: Compare, where: str, a: Arm, b: Arm, fixed: ArmComparison, setup: RunsSetup,
+    growth: Growth, where: str, a: Arm, b: Arm, fixed: ArmComparison, setup: RunsSetup,
 ) -> tuple[ArmComparison, list[dict[str, Any]], tuple[Arm, Arm]]:  # fmt: skip
     """Return the comparison by a test that holds while units are added, its steps, and the units that it rests on.
 
@@ -160,8 +221,8 @@ def _while_growing(
             "looked at while it grows is honest without pairs"
         )
     differences = np.array([a[unit] - b[unit] for unit in shared])
-    if experiment.looks:
-        test, steps, n = _at_looks(experiment.looks, differences, setup, where)
+    if growth.looks:
+        test, steps, n = _at_looks(growth.looks, differences, setup, where)
     else:
         test, steps, n = _at_any_time(differences, setup)
     used = tuple({unit: arm[unit] for unit in shared[:n]} for arm in (a, b))

@@ -12,6 +12,7 @@ import pandas as pd
 from paribus.compare.several import NO_SETTING, NO_SETTING_OF
 from paribus.compare.values import value_of
 from paribus.compare.where import read
+from paribus.errors import ExperimentError
 from paribus.experiments.setup_runs import FINISHED, CollectedRun
 
 MISSING, DUPLICATES, POOLED, CODE = "missing_replicates", "duplicates", "pooled_runs", "mixed_code"
@@ -40,11 +41,19 @@ MOST_EXPECTED = 10_000
 
 @dataclass(frozen=True)
 class Placed:
-    """A run, the group that it is in and the replicate that it is of."""
+    """A run, the group that it is in and the replicate that it is of.
+
+    Attributes:
+        run: The run.
+        group: Its group.
+        unit: Its replicate.
+        setting: In what it differs from other runs of its group and replicate, seeds aside; empty if in nothing.
+    """
 
     run: CollectedRun
     group: str
     unit: str
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,20 @@ def place(runs: Iterable[CollectedRun], grouping: Grouping) -> tuple[list[Placed
     return found, dict(absent)
 
 
+def told_apart(placed: Sequence[Placed], grouping: Grouping) -> tuple[list[Placed], list[str]]:
+    """Return the runs with the setting in which those of one group and replicate differ, and the params that make it.
+
+    Seeds are no setting: runs that differ in nothing else are one measurement, repeated.
+    """
+    several = _by(placed, lambda each: (each.run.experiment_type, each.group, each.unit)).values()
+    apart = _settings_apart([runs for runs in several if len(runs) > 1], (*grouping.group_by, *grouping.unit))
+    names = [name for name in apart if not name.endswith("seed")]
+    return [
+        replace(each, setting=", ".join(str(each.run.params.get(name, "not said")) for name in names))
+        for each in placed
+    ], names
+
+
 def look_through(
     everything: Sequence[CollectedRun],
     chosen: Sequence[CollectedRun],
@@ -111,6 +134,27 @@ def look_through(
     found += [Finding(EVIDENCE, text) for text in _evidence(placed)]
     found += [Finding(SELECTED, text) for text in _selected(placed, numbers)]
     return list(dict.fromkeys(found))
+
+
+def admit(owner: str, found: Sequence[Finding], allowed: Collection[str]) -> None:
+    """Refuse findings that are not admitted.
+
+    Raises:
+        ExperimentError: If there is one; it lists all, with the override.
+    """
+    if against := refused(found, allowed):
+        raise ExperimentError(f"{owner}: {against}")
+
+
+def refuse_mixed_code(owner: str, found: Sequence[Finding], setting: str) -> None:
+    """Refuse mixed code where the former setting ``mixed_code`` says so.
+
+    Raises:
+        ExperimentError: If there is some.
+    """
+    codes = [each.text for each in found if each.check == CODE]
+    if codes and setting == "refuse":
+        raise ExperimentError(f"{owner}: {codes[0]}; mixed_code=flag compares them anyway")
 
 
 def completeness(found: Sequence[Finding], allowed: Collection[str]) -> pd.DataFrame:

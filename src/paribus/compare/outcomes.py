@@ -38,6 +38,9 @@ class Outcome:
         kind: Type of the experiments whose runs hold it.
         read: Returns its value in a run, or why there is none.
         bounds: Least and largest value that it can have.
+        zero: Whether 0 means no effect.
+        unit: What it is measured in; empty if nothing says so.
+        ranked: Whether a change of the AUROC stands beside it.
     """
 
     name: str
@@ -45,6 +48,9 @@ class Outcome:
     kind: str
     read: Callable[[CollectedRun], Value | Unread]
     bounds: tuple[float, float] = ANY
+    zero: bool = False
+    unit: str = ""
+    ranked: bool = False
 
 
 def metric(name: str, kind: str) -> Outcome:
@@ -67,7 +73,8 @@ def endpoint(name: str, choice: Choice) -> Outcome:
         found = read(declared, run, choice)
         return Unread(f"({found.reason})") if isinstance(found, Unread) else Value(found.value)
 
-    return Outcome(name, declared.label, TYPE_OF[name], value, declared.bounds)
+    ranked = declared.ranking is not None
+    return Outcome(name, declared.label, TYPE_OF[name], value, declared.bounds, declared.zero, declared.unit, ranked)
 
 
 def column(quantity: Quantity, kind: str, choice: Choice) -> Outcome:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,31 +13,42 @@ from paribus.compare import sentences
 from paribus.compare.families import FAMILY
 from paribus.stats.planning import POWER, reach_needs, runs_needed, sd_at_most
 
-if TYPE_CHECKING:
-    from paribus.compare.group_tests import Tested
-
 COLUMNS = ("metric", "group", "reference", "design", "level", "n", "n_reference", "difference", "sd", "sd_planned",
            "n_reach", "n_observed", "n_smallest")  # fmt: skip
+PLANNED: Mapping[str, str] = {
+    "level": "level of one test after Holm over the family, the others unremarkable",
+    "sd": "of the paired differences, or pooled",
+    "sd_planned": "its upper 80 % limit: a pilot's sd is as often too small as too large",
+    "n_reach": "fewest units per group with which the design can reach the level at all",
+    "n_observed": "for power .8 were the observed difference the true one, which it is not: take it as a guide",
+    "n_smallest": "for power .8 at the smallest difference of interest, with sd_planned; missing where none is given",
+}
 PAIRED, UNPAIRED = "paired_sign_flip", "label_permutation"
 
 
-def planned_table(tests: pd.DataFrame, units: pd.DataFrame, smallest_effect: float, confidence: float) -> pd.DataFrame:
+def planned_table(
+    tests: pd.DataFrame,
+    arms: Sequence[tuple[Mapping[Any, float], Mapping[Any, float]]],
+    smallest_effect: float,
+    confidence: float,
+    beside: Sequence[pd.DataFrame] = (),
+) -> pd.DataFrame:
     """Return for each test how many units per group would decide it, at the level that adjustment may leave it.
 
     A test of shares by Fisher is planned as one of means.
 
     Args:
         tests: The tests.
-        units: One row per metric, group and unit.
+        arms: For each the values of its two groups by unit.
         smallest_effect: Smallest difference of interest; 0 for none.
         confidence: Of the family.
+        beside: Further tables of tests, where families are over several tables.
     """
     rows: list[dict[str, Any]] = []
-    by_place = {key: part.set_index("unit")["value"] for key, part in units.groupby(["metric", "group"], sort=False)}
     families = tests[FAMILY] if FAMILY in tests else pd.Series("", index=tests.index)
-    sizes = families.map(families.value_counts())
-    for size, (_, test) in zip(sizes, tests.iterrows(), strict=True):
-        a, b = (by_place.get((test["endpoint"], test[name]), pd.Series(dtype=float)) for name in ("group", "reference"))
+    others = [each.loc[each["p"].notna(), FAMILY] for each in beside if FAMILY in tests]
+    sizes = families.map(pd.concat([families, *others]).value_counts())
+    for size, (_, test), (a, b) in zip(sizes, tests.iterrows(), arms, strict=True):
         paired = test["design"] not in (UNPAIRED, "fisher", "none")
         sd, df = _spread(a, b, paired)
         design, level = PAIRED if paired else UNPAIRED, (1 - confidence) / size
@@ -55,22 +67,23 @@ def planned_table(tests: pd.DataFrame, units: pd.DataFrame, smallest_effect: flo
     return table.astype(dict.fromkeys(("n_reach", "n_observed", "n_smallest"), "Int64"))
 
 
-def _spread(a: pd.Series, b: pd.Series, paired: bool) -> tuple[float, int]:
+def _spread(a: Mapping[Any, float], b: Mapping[Any, float], paired: bool) -> tuple[float, int]:
     """Return the sd of paired differences, or the pooled one, with its degrees of freedom."""
     if paired:
-        values = np.array([a[unit] - b[unit] for unit in a.index if unit in b.index])
+        values = np.array([a[unit] - b[unit] for unit in a if unit in b])
         return (float(values.std(ddof=1)), len(values) - 1) if len(values) > 1 else (math.nan, 0)
     df = len(a) + len(b) - 2
     if df < 1:
         return math.nan, 0
-    squares = float(((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum())
+    arms = (pd.Series(each, dtype=float) for each in (a, b))
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in arms)
     return math.sqrt(squares / df), df
 
 
-def planned_lines(tested: Tested, planned: pd.DataFrame, smallest_effect: float, confidence: float) -> list[str]:
+def planned_lines(tests: pd.DataFrame, planned: pd.DataFrame, smallest_effect: float, confidence: float) -> list[str]:
     """Return what tests that are not decided would need, in sentences."""
     lines = []
-    for (_, test), (_, row) in zip(tested.frame.iterrows(), planned.iterrows(), strict=True):
+    for (_, test), (_, row) in zip(tests.iterrows(), planned.iterrows(), strict=True):
         if math.isnan(float(test["p"])) or sentences.is_established(test, confidence):
             continue
         head = f"{row['metric']}, {row['group']} against {row['reference']}: to decide at {row['level']:.2g} takes "

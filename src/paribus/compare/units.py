@@ -1,23 +1,24 @@
-"""What is independent in a comparison: the trained models of one seed, their training-set sizes averaged."""
+"""What is independent in a comparison: its units, each the mean over the settings in which its runs were pooled."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-COLUMNS = ("endpoint", "label", "unit", "training", "seed", "value", "auroc_change", "n_sizes")
+VALUE = "value"
 
 
 @dataclass(frozen=True)
 class Arms:
-    """The outcomes of two conditions by seed.
+    """The outcomes of two groups by unit.
 
     Attributes:
-        a: Of the condition.
+        a: Of the group.
         b: Of the reference.
-        left_out: Sizes and runs that could not enter, as text; empty if all did.
+        left_out: Settings that could not enter, as text; empty if all did.
     """
 
     a: dict[Any, float]
@@ -25,77 +26,115 @@ class Arms:
     left_out: str
 
 
-def units_of(effects: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return one row per endpoint, condition and seed: the mean over the training-set sizes that all its seeds have.
+@dataclass(frozen=True)
+class Pooled:
+    """What units and settings are called in sentences.
 
-    Runs that share a seed are not independent, so the seed is the unit; a mean over sizes compares seeds only where it
-    is over the same sizes.
+    Attributes:
+        units: Units, in the plural.
+        setting: The params in which runs of a unit differ.
+        settings: Their values, in the plural.
+    """
+
+    units: str = "units"
+    setting: str = "setting"
+    settings: str = "settings"
+
+
+NAMES = Pooled()
+
+
+def unit_table(
+    values: pd.DataFrame, columns: Collection[str] = (VALUE,), names: Pooled = NAMES
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return one row per metric, group and unit: the mean over the settings that all units of the group have.
+
+    Runs that share a unit are not independent; a mean over pooled settings compares units only where it is over the
+    same settings. Where units of a group have none in common, each is the mean over its own.
 
     Args:
-        effects: One row per run and endpoint.
+        values: One row per run: metric, group, unit, setting and the columns.
+        columns: What is averaged, ``value`` first.
+        names: What units and settings are called.
 
     Returns:
-        The rows, and sentences about sizes that were left out because some seeds lack them.
+        The rows (with ``n_runs`` and ``n_settings``), and sentences about settings that were left out.
+
+    Example:
+        >>> rows = [("m", "a", "0", 100, 1.0), ("m", "a", "0", 300, 3.0), ("m", "a", "1", 100, 2.0)]
+        >>> values = pd.DataFrame(rows, columns=["metric", "group", "unit", "setting", "value"])
+        >>> unit_table(values)[0]["value"].tolist()
+        [1.0, 2.0]
     """
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
-    for (endpoint, condition), mine in effects.groupby(["endpoint", "training"], sort=False):
-        by_seed, ranking = _by_seed(mine, "value"), _by_seed(mine, "auroc_change")
-        common = set.intersection(*(set(sizes) for sizes in by_seed.values()))
-        every = set().union(*(set(sizes) for sizes in by_seed.values()))
+    for (metric, group), mine in values.groupby(["metric", "group"], sort=False):
+        cells = {column: _by_unit(mine, column) for column in columns}
+        settings = {unit: found.keys() for unit, found in cells[VALUE].items()}
+        common = set.intersection(*map(set, settings.values()))
+        every = set().union(*settings.values())
         if every - common:
-            kept = f"only n_train={_listed(common)} enters" if common else "each seed's mean is over its own"
-            notes.append(f"{endpoint}, {condition}: not all seeds have n_train={_listed(every - common)}; {kept}.")
-        for seed, sizes in by_seed.items():
-            chosen = set(sizes) & (common or every)
-            first = {name: mine[name].iloc[0] for name in ("endpoint", "label", "unit", "training")}
-            means = {"value": _mean(sizes, chosen), "auroc_change": _mean(ranking[seed], chosen)}
-            rows.append({**first, "seed": seed, **means, "n_sizes": len(chosen)})
-    return pd.DataFrame(rows, columns=list(COLUMNS)), notes
+            kept = f"only {names.setting}={_listed(common)} enters" if common else "each one's mean is over its own"
+            notes.append(
+                f"{metric}, {group}: not all {names.units} have {names.setting}={_listed(every - common)}; {kept}."
+            )
+        for unit, own in settings.items():
+            chosen = own & (common or every)
+            means = {column: _mean(cells[column][unit], chosen) for column in columns}
+            counts = {"n_runs": sum(len(cells[VALUE][unit][each]) for each in chosen), "n_settings": len(chosen)}
+            rows.append({"metric": metric, "group": group, "unit": unit, **means, **counts})
+    return pd.DataFrame(rows, columns=["metric", "group", "unit", *columns, "n_runs", "n_settings"]), notes
 
 
-def arms_of(effects: pd.DataFrame, condition: str, reference: str, column: str = "value") -> Arms:
-    """Return the outcomes of a condition and of the reference by seed, over the same training-set sizes.
+def arms_of(values: pd.DataFrame, group: str, reference: str, column: str = VALUE, names: Pooled = NAMES) -> Arms:
+    """Return the outcomes of a group and of the reference by unit, over the same settings.
 
-    Where both have the same seeds, a seed's outcomes are averaged over the sizes that both arms have of this seed, so
-    that a pair never differs in size; otherwise over the sizes that all seeds of both arms have.
+    Where both have the same units, the outcomes of a unit are averaged over the settings that both groups have of it,
+    so that a pair never differs in a setting; otherwise over those that all units of both groups have. Where they have
+    none in common, each unit is the mean over its own, which is said.
 
     Args:
-        effects: One row per run of one endpoint.
-        condition: Training condition of the first arm.
-        reference: Training condition of the second.
+        values: One row per run of one metric.
+        group: The first group.
+        reference: The second one.
         column: The outcome.
+        names: What units and settings are called.
     """
-    a, b = (_by_seed(effects[effects["training"] == name], column) for name in (condition, reference))
+    a, b = (_by_unit(values[values["group"] == name], column) for name in (group, reference))
+    own = [{unit: _mean(found, found.keys()) for unit, found in arm.items()} for arm in (a, b)]
     if not a or not b:
-        found = [{seed: _mean(sizes, set(sizes)) for seed, sizes in arm.items()} for arm in (a, b)]
-        return Arms(found[0], found[1], "")
+        return Arms(own[0], own[1], "")
     if set(a) == set(b):
-        shared = {seed: set(a[seed]) & set(b[seed]) for seed in a}
+        shared = {unit: set(a[unit]) & set(b[unit]) for unit in a}
     else:
-        common = set.intersection(*(set(sizes) for arm in (a, b) for sizes in arm.values()))
+        common = set.intersection(*(set(found) for arm in (a, b) for found in arm.values()))
         shared = dict.fromkeys({*a, *b}, common)
-    kept = [{seed: _mean(arm[seed], shared[seed]) for seed in arm if shared[seed]} for arm in (a, b)]
-    gone = sorted(
-        {size for arm in (a, b) for seed, sizes in arm.items() for size in set(sizes) - shared[seed]}, key=str
-    )
-    text = f"sizes that not both arms have of a seed left out: {_listed(set(gone))}" if gone else ""
+    if not any(shared.values()):
+        return Arms(own[0], own[1], f"no {names.setting} in common: the means of {names.units} are over their own")
+    kept = [{unit: _mean(arm[unit], shared[unit]) for unit in arm if shared[unit]} for arm in (a, b)]
+    gone = {each for arm in (a, b) for unit, found in arm.items() for each in set(found) - shared[unit]}
+    text = f"{names.settings} that not both arms have of a {names.units[:-1]} left out: {_listed(gone)}" if gone else ""
     return Arms(kept[0], kept[1], text)
 
 
-def _by_seed(rows: pd.DataFrame, column: str) -> dict[Any, dict[Any, float]]:
-    """Return by seed the value of every size; an unknown size is None."""
+Cells = Mapping[Any, Mapping[Any, list[float]]]
+"""By unit the values of every setting."""
+
+
+def _by_unit(rows: pd.DataFrame, column: str) -> Cells:
+    """Return by unit the values of every setting; an unknown setting is None."""
     found: dict[Any, dict[Any, list[float]]] = {}
-    for seed, size, value in zip(rows["seed"], rows["n_train"], rows[column], strict=True):
-        key = None if pd.isna(size) else int(size)
-        found.setdefault(None if pd.isna(seed) else seed, {}).setdefault(key, []).append(float(value))
-    return {seed: {n: sum(v) / len(v) for n, v in sizes.items()} for seed, sizes in found.items()}
+    for unit, setting, value in zip(rows["unit"], rows["setting"], rows[column], strict=True):
+        key = None if pd.isna(setting) else setting
+        found.setdefault(unit, {}).setdefault(key, []).append(float(value))
+    return found
 
 
-def _mean(sizes: dict[Any, float], chosen: set[Any]) -> float:
-    values = [value for size, value in sizes.items() if size in chosen]
+def _mean(found: Mapping[Any, list[float]], chosen: Collection[Any]) -> float:
+    """Return the mean over settings, each the mean of its runs."""
+    values = [sum(runs) / len(runs) for setting, runs in found.items() if setting in chosen]
     return sum(values) / len(values)
 
 
-def _listed(sizes: set[Any]) -> str:
-    return ", ".join("unknown" if size is None else str(size) for size in sorted(sizes, key=str))
+def _listed(settings: Collection[Any]) -> str:
+    return ", ".join("unknown" if each is None else str(each) for each in sorted(settings, key=str))

@@ -1,0 +1,64 @@
+"""From all runs of a study to those that a comparison is made from, with what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from paribus.compare import honesty
+from paribus.compare.collect import candidates, select
+from paribus.compare.honesty import Finding, Grouping, Placed
+from paribus.compare.restricted import Restricted
+from paribus.compare.where import fits
+from paribus.experiments.setup_runs import CollectedRun
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The runs that are compared.
+
+    Attributes:
+        runs: Finished, one per identity, of one version per type; those that only tell epochs among them.
+        placed: Those that hold what is compared, with group and replicate.
+        findings: What was found in them.
+        left_out: What was left out, in sentences.
+        apart: Params in which runs of one group and replicate differ.
+    """
+
+    runs: tuple[CollectedRun, ...]
+    placed: tuple[Placed, ...]
+    findings: tuple[Finding, ...]
+    left_out: tuple[str, ...]
+    apart: tuple[str, ...]
+
+
+def looked_through(
+    experiment: Restricted,
+    runs: Sequence[CollectedRun],
+    compared: Collection[str],
+    grouping: Grouping,
+    numbers: Collection[str] = (),
+) -> Admitted:
+    """Return the runs that may be compared, and what makes the comparison say more than they show.
+
+    Args:
+        experiment: The comparison, which says of which types runs are, and its restriction on them.
+        runs: All runs, of every status.
+        compared: Types of the runs that hold what is compared.
+        grouping: How they are grouped.
+        numbers: Names of what is compared.
+
+    Raises:
+        ConfigError: If the restriction names something that no run has, or leaves none.
+    """
+    experiment.check_runs(runs)
+    types = experiment.types()
+    selection = select(runs, types, experiment.where)
+    asked = [each for each in candidates(runs, types) if fits(each, experiment.where)]
+    mine, chosen = ([each for each in some if each.experiment_type in compared] for some in (asked, selection.runs))
+    findings = honesty.look_through(mine, chosen, grouping, numbers)
+    placed, absent = honesty.place(chosen, grouping)
+    placed, apart = honesty.told_apart(placed, grouping)
+    kind = f" of {next(iter(compared))}" if len(compared) == 1 else ""
+    left_out = [f"{'1 run' if n == 1 else f'{n} runs'}{kind} {why} left out." for why, n in sorted(absent.items())]
+    return Admitted(selection.runs, tuple(placed), tuple(findings), (*selection.left_out, *left_out), tuple(apart))
