@@ -19,6 +19,7 @@ from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.stats.censored import gehan, gehan_scores
 from paribus.stats.spec import StatsSpec
+from paribus.tracking.derived import is_derived
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
@@ -306,6 +307,9 @@ def test_the_study_runs_from_training_to_comparison(tracked_workdir):
     )
     assert set(HEADS) <= set(result.tables["tests"].frame["endpoint"])
     store = open_store(TrackingSpec(experiment="modular_addition"), writing=False)
+    derived = {run.tags["group"]: run.metrics for run in store.runs(groups=True) if is_derived(run)}
+    means = result.tables["arms"].frame.query("endpoint == 'gradient_symmetricity'").set_index("arm")["mean"]
+    assert {arm: metrics["mean/gradient_symmetricity"] for arm, metrics in derived.items()} == means.to_dict()
     values = result.tables["values"].frame.query("endpoint == 'first_head_effect'")
     assert len(values) == 4
     for _, found in values.iterrows():

@@ -149,7 +149,7 @@ def _named(table: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> pd.DataFrame
     """Return a table of groups or units under the names of the study, with label and unit of each endpoint."""
     named = table.rename(columns={"metric": "endpoint", "group": "training", "unit": "seed", "n_units": "n_seeds",
                                   "n_settings": "n_sizes"}).drop(columns="n_runs", errors="ignore")  # fmt: skip
-    place = named.columns.get_loc("endpoint") + 1
+    place = list(named.columns).index("endpoint") + 1
     for column in ("unit", "label"):
         named.insert(place, column, [getattr(outcomes[name], column) for name in named["endpoint"]])
     return named

@@ -300,8 +300,9 @@ def _summary(
             low, high, method = row["ci_low"], row["ci_high"], row["ci_method"]
             if name == REACHED:
                 low, high, method = _wilson(values.sum(), len(values), spec.confidence)
-            middle = {"n_seeds": len(values), "n_censored": 0, "mean": row["mean"], "median": float(values.median())}
-            rows.append({**first, "arm": arm, **middle, "ci_low": low, "ci_high": high, "ci_method": method})
+            counts = {"n_seeds": len(values), "n_censored": 0}
+            middles = {"mean": row["mean"], "median": float(values.median())}
+            rows.append({**first, "arm": arm, **counts, **middles, "ci_low": low, "ci_high": high, "ci_method": method})
     return pd.DataFrame(rows)
 
 

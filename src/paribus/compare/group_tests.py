@@ -107,16 +107,9 @@ def tests_of(
     for metric, outcome in outcomes.items():
         mine = values[values["metric"] == metric]
         for group, reference in pairs:
-            beside: dict[str, float] = {}
             where = f"{outcome.name}, {group} against {reference}"
-            if otherwise and metric in otherwise:
-                found, more = otherwise[metric](group, reference)
-                beside |= more
-                a, b, left_out = {}, {}, ""
-            else:
-                found, (a, b), left_out = _compared(mine, outcome, group, reference, setup, rng, names)
-                if BESIDE in mine:
-                    beside |= _ranking(mine, outcome, group, reference, setup, rng)
+            tested = _tested(mine, outcome, group, reference, setup, rng, names, otherwise or {})
+            found, (a, b), left_out, beside = tested.found, tested.arms, tested.left_out, tested.beside
             arms.append((a, b))
             if growth.looks or growth.anytime:
                 found, steps, (a, b) = _while_growing(growth, where, a, b, found, setup)
@@ -147,16 +140,28 @@ def _untested(found: ArmComparison) -> str:
     return "too few runs for a test" if found.n and found.n_reference else "no runs to compare"
 
 
-def _compared(
+@dataclass(frozen=True)
+class _Pair:
+    found: ArmComparison
+    arms: tuple[Arm, Arm]
+    left_out: str
+    beside: Mapping[str, float]
+
+
+def _tested(
     mine: pd.DataFrame, outcome: Outcome, group: str, reference: str, setup: RunsSetup, rng: np.random.Generator,
-    names: Pooled,
-) -> tuple[ArmComparison, tuple[Arm, Arm], str]:  # fmt: skip
+    names: Pooled, otherwise: Mapping[str, Ranked],
+) -> _Pair:  # fmt: skip
+    if outcome.name in otherwise:
+        found, beside = otherwise[outcome.name](group, reference)
+        return _Pair(found, ({}, {}), "", beside)
     arms = arms_of(mine, group, reference, names=names)
     # A unit of several runs may be half a yes: that is a number.
     whole = all(value in (0.0, 1.0) for value in (*arms.a.values(), *arms.b.values()))
     yes_no = bool(len(mine)) and bool(mine["yes_no"].all()) and whole
     found = compare_arms(arms.a, arms.b, spec=setup.stats, rng=rng, yes_no=yes_no, bounds=outcome.bounds)
-    return found, (arms.a, arms.b), arms.left_out
+    beside = _ranking(mine, outcome, group, reference, setup, rng) if BESIDE in mine else {}
+    return _Pair(found, (arms.a, arms.b), arms.left_out, beside)
 
 
 def _ranking(
