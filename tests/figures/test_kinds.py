@@ -237,15 +237,17 @@ def test_writing_twice_gives_the_same_bytes():
 
 
 @pytest.mark.parametrize("kind", ["heatmap", "dose_response", "strip"])
-def test_a_png_shows_what_savefig_shows_and_leaves_the_figure_as_it_was(kind):
+def test_a_picture_shows_what_savefig_shows_and_leaves_the_figure_as_it_was(kind):
     one, two = (draw(figure(kind), {"t": TABLE}) for _ in range(2))
     engine, dpi = one.get_layout_engine(), one.get_dpi()
-    written = io.BytesIO()
+    png, pdf = io.BytesIO(), io.BytesIO()
     with styled():
         FigureCanvasAgg(two)
-        two.savefig(written, format="png", dpi=DPI, metadata={"Software": None})
-    ours, theirs = (Image.open(io.BytesIO(content)) for content in (png_bytes(one), written.getvalue()))
+        two.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+        two.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    ours, theirs = (Image.open(io.BytesIO(content)) for content in (png_bytes(one), png.getvalue()))
     assert ours.size == theirs.size and ours.tobytes() == theirs.tobytes() and ours.info == theirs.info
+    assert pdf_bytes(one) == pdf.getvalue()
     assert one.get_layout_engine() is engine and one.get_dpi() == dpi
     measured = (one.axes[0].xaxis, one.axes[0].title, *one.axes[0].get_xticklabels())
     assert not any(name in vars(each) for each in measured for name in ("_update_ticks", "_get_layout"))

@@ -27,36 +27,40 @@ def png_bytes(fig: Figure) -> bytes:
     The pixels are those of ``fig.savefig``, which draws everything twice, the first time only to lay it out, measures
     each tick and text many times, and tries every filter of PNG on every row.
     """
-    with style.styled(), _ready(fig, style.DPI) as canvas:
+    canvas: Any = FigureCanvasAgg(fig)
+    with style.styled(), _ready(fig, style.DPI):
         canvas.draw()
         return encode(canvas.buffer_rgba(), style.DPI)
 
 
+def pdf_bytes(fig: Figure) -> bytes:
+    """Return ``fig`` as a PDF with embedded TrueType fonts, without a date or a version in it.
+
+    The bytes are those of ``fig.savefig``; laid out and measured once, as for :func:`png_bytes`.
+    """
+    canvas: Any = FigureCanvasPdf(fig)
+    buffer = io.BytesIO()
+    with style.styled(), _ready(fig, fig.get_dpi()):
+        canvas.print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return buffer.getvalue()
+
+
 @contextlib.contextmanager
-def _ready(fig: Figure, dpi: int) -> Iterator[Any]:
-    """Lay a figure out once, and let it be drawn as ``savefig`` draws it; afterwards it is as it was."""
+def _ready(fig: Figure, dpi: float) -> Iterator[None]:
+    """Lay a figure out once on its canvas, and let it be drawn as ``savefig`` draws it; then it is as it was."""
     engine, before = fig.get_layout_engine(), {"dpi": fig.get_dpi(), "facecolor": fig.get_facecolor()}
     fig.set(dpi=dpi, facecolor=rcParams["savefig.facecolor"])
     try:
-        canvas: Any = FigureCanvasAgg(fig)
         with measured_once(fig):
             if engine is not None:
                 engine.execute(fig)
                 fig.set_layout_engine("none")
-            yield canvas
+            fig.set(dpi=dpi)  # a PDF is laid out at 72
+            yield
     finally:
         fig.set(**before)
         if engine is not None:
             fig.set_layout_engine(engine)
-
-
-def pdf_bytes(fig: Figure) -> bytes:
-    """Return ``fig`` as a PDF with embedded TrueType fonts, without a date or a version in it."""
-    with style.styled():
-        FigureCanvasPdf(fig)
-        buffer = io.BytesIO()
-        fig.savefig(buffer, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    return buffer.getvalue()
 
 
 def in_formats(fig: Figure, formats: Sequence[str]) -> dict[str, bytes]:

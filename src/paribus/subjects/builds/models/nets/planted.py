@@ -96,15 +96,13 @@ class Gear:
     def __init__(self, net: PlantedNet, presence: Tensor, weapon: Tensor, source: Tensor) -> None:
         """Hold one batch: ``presence [B, V]``, ``weapon [B]``, ``source [B]``."""
         self.net, self.presence, self.weapon, self.source = net, presence, weapon, source
+        self.levels = _highest(presence, list(net.points.values()))
+        self._levels = dict(zip(net.points, self.levels.unbind(1), strict=True))
 
     def ap(self, family: str) -> Tensor:
         """Return the AP of a family's highest token ``[B]`` (main-only: 10), 0 where absent."""
-        device = self.presence.device
-        ids, points = self.net.points.get(family, ([], []))
-        if not ids:
-            return torch.zeros(len(self.presence), device=device)
-        values = torch.tensor(points, device=device, dtype=torch.float32)
-        return (self.presence[:, torch.tensor(ids, device=device)] * values).amax(1)
+        found = self._levels.get(family)
+        return torch.zeros(len(self.presence), device=self.presence.device) if found is None else found
 
     def has(self, family: str, at_least: int = 1) -> Tensor:
         """Return 1 where a family shows a token of at least so much AP, else 0, ``[B]``."""
@@ -123,11 +121,29 @@ class Gear:
         state = (self.presence * self.net.token_hash).sum(1) + mix(self.weapon + 1)
         total = _symmetric(mix(mix(self.source + 11) + state))
         shared = _symmetric(mix(mix(self.source + 37) + mix(self.weapon + 7919)))
-        for i, name in enumerate(self.net.points):
-            level = self.ap(name)
-            drawn = _symmetric(mix(mix(self.source + 23) + mix(1009 * (i + 1) + level.long())))
-            shared = shared + drawn * (level > 0)
+        family = 1009 * torch.arange(1, self.levels.shape[1] + 1, device=self.source.device)
+        drawn = _symmetric(mix(mix(self.source + 23)[:, None] + mix(family + self.levels.long())))
+        for part in (drawn * (self.levels > 0)).unbind(1):  # one after the other: a sum in one call rounds otherwise
+            shared = shared + part
         return 0.5 * total + 0.4 * shared
+
+
+def _highest(presence: Tensor, points: Sequence[tuple[list[int], list[float]]]) -> Tensor:
+    """Return the AP of each family's highest token ``[B, families]``, 0 where absent; ``points``: its ids and their AP.
+
+    All families at once; a shorter one is filled up with token 0, at no AP.
+    """
+    longest = max((len(ids) for ids, _ in points), default=0)
+    if not longest:
+        return torch.zeros(len(presence), len(points), device=presence.device)
+    filled = [[0] * (longest - len(ids)) for ids, _ in points]
+    ids = torch.tensor([[*of, *rest] for (of, _), rest in zip(points, filled, strict=True)], device=presence.device)
+    ap = torch.tensor(
+        [[*of, *rest] for (_, of), rest in zip(points, filled, strict=True)],
+        device=presence.device,
+        dtype=torch.float32,
+    )
+    return (presence[:, ids] * ap).amax(2)
 
 
 def _xor(gear: Gear) -> Tensor:
