@@ -14,7 +14,8 @@ from paribus.experiments.told import Effects, Sentence, sentences
 from paribus.results.estimates import estimates
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Result
-from paribus.stats.effects import effect_table, established
+from paribus.stats.clusters import reduce_to_clusters
+from paribus.stats.effects import complete_table, effect_table, established
 from paribus.stats.intervals import EQUAL_UNITS
 from paribus.stats.spec import StatsSpec
 
@@ -49,6 +50,17 @@ def test_where_all_units_are_equal_the_effect_itself_decides():
     assert lines[1] == "The other one is exactly 0 in every context."
     own = table.rename(columns={"ci_method": "own_method", **{f"ci_adj_{end}": f"own_adj_{end}" for end in ENDS}})
     assert said(own, ends="own_adj_{}") == lines
+
+
+def test_effects_over_all_contexts_there_are_are_told_without_a_test():
+    known = complete_table(reduce_to_clusters([[1.0, 2.0], [0.0, 0.0], [-3.0, -3.0]], np.arange(2)))
+    table = known.assign(level=list("abc"), null_percentile=[50.0, 50.0, 0.0])
+    assert said(table, null="like ones") == [
+        "Change of x, over all contexts there are, so that nothing is tested: c −3, a +1.5; 1 of 2 of these outside "
+        "the middle 95 % of like ones; 1 is exactly 0 in every context (t)."
+    ]
+    assert said(table[1:2]) == ["Change of x: exactly 0 in every context (t)."]
+    assert not Effects("t", "{level}", "x").established_rows(table, NONE, 0.05)
 
 
 def test_a_small_p_of_too_few_clusters_for_an_interval_is_not_established():

@@ -105,6 +105,8 @@ def test_a_ledger_says_what_is_shown_and_what_is_missing():
         [Bearing("1", "ablate", "interventional", claim="x", before=False)]
     )
     assert "evidence: no run is interventional" in missing([seen])
+    whole = Bearing("1", "ablate", "interventional", ("necessity",), complete=True)
+    assert standing([whole])["necessity"] == "complete" and "compare several trainings" in missing([whole])[0]
 
 
 def test_seeds_of_runs_on_one_network_are_no_replicates():

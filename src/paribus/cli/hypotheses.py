@@ -11,7 +11,7 @@ from paribus.config import catalogue
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import Experiment
 from paribus.experiments.told import MIDDLE, Effects
-from paribus.results.hypothesis import Bearing, missing, standing
+from paribus.results.hypothesis import COMPLETE, Bearing, missing, standing
 from paribus.running.claims import ANSWER_TAG, BEFORE_TAG, CLAIM_TAG, HYPOTHESIS_TAG
 
 if TYPE_CHECKING:
@@ -58,10 +58,12 @@ def bearing(store: Store, run: KeptRun, kind: type[Experiment] | None) -> Bearin
         run: The run.
         kind: Its experiment class; None where that is not installed.
     """
-    established, beyond = False, None
+    established, beyond, complete = False, None, False
     if kind is not None:
         try:
-            established, beyond = shown(store.result(run.run_id), kind)
+            result = store.result(run.run_id)
+            established, beyond = shown(result, kind)
+            complete = result.aggregates.custom.get("population") == COMPLETE
         except DataError:
             kind = None
     return Bearing(
@@ -71,6 +73,7 @@ def bearing(store: Store, run: KeptRun, kind: type[Experiment] | None) -> Bearin
         bears_on=kind.bears_on if kind is not None else (),
         established=established,
         beyond_null=beyond,
+        complete=complete,
         claim=run.tags.get(CLAIM_TAG, ""),
         verdict=run.tags.get(ANSWER_TAG, ""),
         before=run.tags.get(BEFORE_TAG) == "true",
@@ -102,7 +105,8 @@ def shown(result: Result, kind: type[Experiment]) -> tuple[bool, bool | None]:
 def _row(one: Bearing) -> tuple[str, ...]:
     beyond = "" if one.beyond_null is None else "yes" if one.beyond_null else "no"
     declared = ("before" if one.before else "after") if one.claim else ""
-    established = ("yes" if one.established else "no") if one.bears_on else ""
+    answer = COMPLETE if one.complete else "yes" if one.established else "no"
+    established = answer if one.bears_on else ""
     return (
         one.run_id[:8],
         one.evidence,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from paribus.stats.intervals import EQUAL_UNITS
+from paribus.stats.intervals import COMPLETE, EQUAL_UNITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,8 @@ class Effects:
 
     A row is established where its adjusted p is within the level and the interval that holds for all rows together
     leaves out the reference, as :func:`paribus.stats.effects.established` says; without an interval it is so only where
-    all units are equal. The others are undecided, which is not the same as absent, or exactly at the reference.
+    all units are equal. The others are undecided, which is not the same as absent, or exactly at the reference. Effects
+    over all contexts there are are neither: they are known without a test, and told by their size.
 
     Attributes:
         table: Name of the table.
@@ -77,8 +78,11 @@ class Effects:
             level: Level of the adjusted p.
         """
         rows = [_Row(self, values) for values in _fitting(frame, self.rows, aggregates)]
-        tested = [row for row in rows if math.isfinite(row.p) and math.isfinite(row.value)]
         of = _capital(_filled(self.of, {**aggregates.custom, **(rows[0].values if rows else {})}))
+        if any(row.complete for row in rows):
+            yield self._known(of, [row for row in rows if math.isfinite(row.value)])
+            return
+        tested = [row for row in rows if math.isfinite(row.p) and math.isfinite(row.value)]
         if not tested:
             yield f"{of}: no row could be tested ({self.table}, {len(rows)} rows)."
             return
@@ -88,8 +92,7 @@ class Effects:
             word = "established" if found else "undecided, which is not absent"
             yield f"{of}: {tested[0]}, {_p(tested[0].p)}: {word}{self._beside(found, alone=True)} ({self.table})."
             return
-        named = ", ".join(map(str, found[:SHOWN])) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
-        listed = f": {named}" if found else ""
+        listed = f": {_named(found)}" if found else ""
         yield (
             f"{of}: established in {len(found) or 'none'} of {len(tested)} rows tested{listed}{self._beside(found)} "
             f"({self.table})."
@@ -102,8 +105,22 @@ class Effects:
         rows = [_Row(self, values) for values in _fitting(frame, self.rows, aggregates)]
         return [row for row in rows if math.isfinite(row.value) and row.established(level)]
 
+    def _known(self, of: str, rows: Sequence[_Row]) -> str:
+        """Tell effects over all contexts there are: the largest ones, and how many are exactly at the reference."""
+        moved = sorted((row for row in rows if not row.still), key=lambda row: -row.size)
+        n_still = len(rows) - len(moved)
+        exactly = f"exactly {number(self.reference)} in every context"
+        if not moved:
+            return f"{of}: {exactly}{f' in all {len(rows)} rows' if len(rows) > 1 else ''} ({self.table})."
+        rest = f"; {n_still} {_be(n_still)} {exactly}" if n_still else ""
+        return (
+            f"{of}, over all contexts there are, so that nothing is tested: {_named(moved)}"
+            f"{self._beside(moved, alone=len(moved) == 1)}{rest} "
+            f"({self.table})."
+        )
+
     def _beside(self, found: Sequence[_Row], *, alone: bool = False) -> str:
-        """Say how many of the established rows lie outside the middle of their null."""
+        """Say how many of the rows that are told lie outside the middle of their null."""
         places = [row for row in found if math.isfinite(row.percentile)]
         if not self.null or not places:
             return ""
@@ -190,6 +207,8 @@ class _Row:
         self.low, self.high = (_float(values.get(told.ends.format(end))) for end in ("low", "high"))
         self.equal = values.get(told.ends.replace("adj_{}", "method")) == EQUAL_UNITS
         self.percentile = _float(values.get(told.percentile))
+        self.complete = values.get(told.ends.replace("adj_{}", "method")) == COMPLETE
+        self.still = self.value == told.reference and _float(values.get("std_delta")) == 0.0
 
     @property
     def size(self) -> float:
@@ -215,6 +234,11 @@ class _Row:
         known = math.isfinite(self.low) and math.isfinite(self.high)
         ends = f" [{number(self.low, signed=signed)}, {number(self.high, signed=signed)}]" if known else ""
         return f"{_filled(self.told.row, self.values)} {number(self.value, signed=signed)}{ends}"
+
+
+def _named(rows: Sequence[_Row]) -> str:
+    """Return the first rows by name, the others counted."""
+    return ", ".join(map(str, rows[:SHOWN])) + (f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "")
 
 
 def _fitting(frame: pd.DataFrame, wanted: Mapping[str, str], aggregates: Aggregates) -> list[dict[str, Any]]:

@@ -33,6 +33,8 @@ class Contexts:
         splits: Rows of each split by name; one split ``all`` by default.
         input_names: Names of the inputs' columns, where they have names (a table's).
         output_names: Names of the network's outputs (classes, tokens), where they have any.
+        complete: Whether these are all examples there can be, so that nothing is sampled: effects over all of a split
+            have neither an interval nor a p then.
 
     Example:
         >>> contexts = Contexts(inputs=torch.zeros(4, 3), cluster=["a", "a", "b", "b"], label=[0, 1, 0, 1])
@@ -48,6 +50,7 @@ class Contexts:
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     domain_names: tuple[str, ...] = ()
+    complete: bool = False
 
     def __post_init__(self) -> None:
         """Bring everything to arrays and check that lengths agree.
@@ -89,6 +92,20 @@ class Contexts:
     def __len__(self) -> int:
         """Return the number of examples."""
         return len(self.given)
+
+
+def complete_note(n: int, what: str) -> str:
+    """Return what every result must say on contexts that are all there are.
+
+    Example:
+        >>> complete_note(961, "pairs").partition(":")[0]
+        'population'
+    """
+    return (
+        f"population: complete. These are all {n} {what} there are: where all of a split are measured, nothing is "
+        "inferred over them (no interval, no p); where some are drawn, that is about the others of the split. For a "
+        "statement about training compare several trainings."
+    )
 
 
 def numbered(values: Any, what: str, n: int) -> tuple[Ints, tuple[str, ...]]:

@@ -55,6 +55,7 @@ class Subject(ABC):
         output_bytes: Bytes of the network's output for one context, where it is so large that it bounds how many are
             run together (a language model's tokens); else 0.
         lengths: How many positions of each context are read ``[n]``; None where all have the same.
+        complete: Whether these are all contexts there can be, so that nothing is sampled.
         head_scores: What looking alone says of attention heads, by name: from an executor and contexts to a number for
             each layer and head. It stands beside what taking them away does.
 
@@ -86,6 +87,7 @@ class Subject(ABC):
     pairs: Ints | None = None
     lengths: Ints | None = None
     output_bytes: int = 0
+    complete: bool = False
     head_scores: Mapping[str, Callable[[Any, Ints], Mapping[tuple[int, int], float]]] = MappingProxyType({})
 
     def __len__(self) -> int:
@@ -202,6 +204,7 @@ class ArraySubject(Subject):
         self.cluster, self.label, self.domain = contexts.cluster, contexts.label, contexts.domain
         self.splits: Mapping[str, Ints] = contexts.splits
         self.output_names, self.domain_names = contexts.output_names, contexts.domain_names
+        self.complete = contexts.complete
 
     def cells(self, columns: Ints) -> ArrayCells:
         """Return the contexts ``columns [b]`` as cells."""

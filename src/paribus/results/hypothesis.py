@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ESTABLISHED, OPEN, ABSENT = "yes", "not established", "no run"
+COMPLETE = "complete"
+"""What is said where all contexts there are were measured: known of single networks, not inferred."""
 NECESSITY, SUFFICIENCY, SPECIFICITY, STABILITY = ("necessity", "sufficiency", "specificity", "stability")
 """What a cause must show: without it something is lost, put in it does something, like things do less, it repeats."""
 LEAST_SEEDS = 3
@@ -28,6 +30,7 @@ class Bearing:
         before: Whether the claim was declared before any look at these numbers.
         replicate: What tells its trained model from others: the seed that it was trained with; empty where none was
             trained, as a network from a file is the same whatever the run's own seed.
+        complete: Whether all contexts there are were measured, so that nothing could be established over them.
     """
 
     run_id: str
@@ -40,6 +43,7 @@ class Bearing:
     verdict: str = ""
     before: bool = False
     replicate: str = ""
+    complete: bool = False
 
 
 def standing(runs: Sequence[Bearing]) -> dict[str, str]:
@@ -68,7 +72,12 @@ def standing(runs: Sequence[Bearing]) -> dict[str, str]:
 def _said(runs: Sequence[Bearing], established: Sequence[Bearing]) -> str:
     if established:
         return ESTABLISHED
+    if any(run.complete for run in runs):
+        return COMPLETE
     return OPEN if runs else ABSENT
+
+
+WHOLE = "known of single networks on all contexts there are, so not inferred; compare several trainings"
 
 
 def missing(runs: Sequence[Bearing]) -> list[str]:
@@ -88,7 +97,7 @@ def missing(runs: Sequence[Bearing]) -> list[str]:
                     "no check of stability passed"),
     }  # fmt: skip
     lines = [
-        f"{aspect}: {asks[aspect][0 if state == ABSENT else 1]}"
+        f"{aspect}: {WHOLE if state == COMPLETE else asks[aspect][0 if state == ABSENT else 1]}"
         for aspect, state in standing(runs).items()
         if state != ESTABLISHED
     ]

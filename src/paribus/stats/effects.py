@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from paribus.arrays import Bools
+from paribus.arrays import Bools, Floats
 from paribus.stats.bootstrap import mean_intervals
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
-from paribus.stats.intervals import EQUAL_UNITS, Bounds, too_few
+from paribus.stats.intervals import COMPLETE, EQUAL_UNITS, Bounds, too_few
 from paribus.stats.multiplicity import adjust
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.permutation import draws_for, sign_flip_rows
@@ -145,11 +145,52 @@ def effect_table(
         "p_method": p_method,
         "skewed": skewed(sums),
     }
-    if null is not None:
-        draws = np.broadcast_to(np.asarray(null, dtype=np.float64), (len(sums.sums), np.shape(null)[-1]))
-        columns["null_low"], columns["null_median"], columns["null_high"] = null_quantiles(draws)
-        columns["null_percentile"] = null_percentile(sums.means, draws)
-    return pd.DataFrame(columns)
+    return pd.DataFrame({**columns, **_beside(sums, null)})
+
+
+def complete_table(sums: ClusterSums, *, null: ArrayLike | None = None) -> pd.DataFrame:
+    """Return the effects of a population that was measured whole: :func:`effect_table` without inference over contexts.
+
+    Where the contexts are all there are, a mean over them is no estimate. Every effect would be significant, and its
+    interval would depend on what is called a cluster. A null of other units or donors still says where it stands.
+
+    Args:
+        sums: The differences, by cluster.
+        null: As for :func:`effect_table`.
+
+    Returns:
+        The same columns; standard error, intervals and p are NaN, and the methods say why.
+
+    Example:
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> table = complete_table(reduce_to_clusters([[1.0, 2.0, 3.0]], np.arange(3)))
+        >>> table[["mean_delta", "std_delta", "p", "p_method"]].values.tolist()
+        [[2.0, 1.0, nan, 'none: population complete']]
+    """
+    k = len(sums.sums)
+    missing, why = np.full(k, np.nan), np.full(k, COMPLETE, dtype=object)
+    columns = {
+        "mean_delta": sums.means,
+        "std_delta": sums.sd,
+        "std_error": missing,
+        "n": sums.n.astype(np.int64),
+        "n_clusters": sums.n_clusters if sums.joined is None else sums.joined,
+        **dict.fromkeys(("ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "p", "p_adj"), missing),
+        "ci_method": why,
+        "p_method": why,
+        "skewed": np.zeros(k, np.bool_),
+    }
+    return pd.DataFrame({**columns, **_beside(sums, null)})
+
+
+def _beside(sums: ClusterSums, null: ArrayLike | None) -> dict[str, Floats]:
+    """Return the columns of a null; none without one."""
+    if null is None:
+        return {}
+    draws = np.broadcast_to(np.asarray(null, dtype=np.float64), (len(sums.sums), np.shape(null)[-1]))
+    low, median, high = null_quantiles(draws)
+    place = null_percentile(sums.means, draws)
+    return {"null_low": low, "null_median": median, "null_high": high, "null_percentile": place}
 
 
 def paired_effect(

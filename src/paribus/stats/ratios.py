@@ -9,7 +9,7 @@ import numpy as np
 from paribus.arrays import Floats
 from paribus.stats.bootstrap import tails
 from paribus.stats.clusters import ClusterSums, bootstrap_weights
-from paribus.stats.intervals import MIN_CLUSTERS
+from paribus.stats.intervals import COMPLETE, MIN_CLUSTERS
 from paribus.stats.spec import StatsSpec
 
 LEAST_ERRORS = 3
@@ -45,6 +45,7 @@ def ratios_to(
     spec: StatsSpec,
     rng: np.random.Generator,
     otherwise: str = "the whole is not established",
+    complete: bool = False,
 ) -> Ratios:
     """Return the ratio of each row's mean to the mean of a whole, with a percentile interval over clusters.
 
@@ -56,6 +57,8 @@ def ratios_to(
         spec: Confidence and number of resamples.
         rng: Draws the resamples.
         otherwise: Why there is no ratio where the whole is too near 0.
+        complete: Whether these are all contexts there are: then ratios are known, without an interval, and missing only
+            where the whole is 0.
 
     Returns:
         NaN with the reason where there are fewer than 6 clusters, or where the whole is within three of its standard
@@ -70,6 +73,9 @@ def ratios_to(
         [0.5, 1.0]
     """
     nothing = np.full(len(sums.sums), np.nan)
+    if complete:
+        whole = float(total.sums.sum())
+        return Ratios(sums.sums.sum(1) / whole if whole else nothing, nothing, nothing, COMPLETE)
     clusters = int(total.n_clusters[0])
     if clusters < MIN_CLUSTERS:
         return Ratios(nothing, nothing, nothing, f"none: {clusters} clusters, an interval needs {MIN_CLUSTERS}")

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.clusters import cluster_codes, column_blocks, reduce_to_clusters
-from paribus.stats.intervals import NEWCOMBE, SHARE, SHARE_GAP, WILSON, Methods, settle
+from paribus.stats.intervals import COMPLETE, NEWCOMBE, SHARE, SHARE_GAP, WILSON, Methods, settle
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -41,6 +41,23 @@ class Shares:
     high: Floats
     method: Methods
     n_clusters: Ints
+
+
+def whole_shares(holds: ArrayLike) -> Shares:
+    """Return each column's share of rows that are all there are: without an interval.
+
+    Args:
+        holds: 1 or 0 (or booleans) ``[n, k]``.
+
+    Example:
+        >>> found = whole_shares([[1, 0], [1, 1]])
+        >>> found.share.tolist(), found.method.tolist()
+        ([1.0, 0.5], ['none: population complete', 'none: population complete'])
+    """
+    table = np.asarray(holds, dtype=np.float64)
+    n, k = table.shape
+    missing = np.full(k, np.nan)
+    return Shares(table.mean(0), missing, missing, np.full(k, COMPLETE, dtype=object), np.full(k, n))
 
 
 def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:

@@ -14,6 +14,7 @@ import torch
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.measure import ArraySubject, Contexts
+from paribus.measure.contexts import complete_note
 from paribus.spec import DataSpec, field
 from paribus.subjects.kind import Kind
 from paribus.subjects.offers import Offers
@@ -98,7 +99,9 @@ class HandedContexts(DataSpec, kind="data/handed"):
                 "data: the contexts were an object of a notebook; hand them over again (paribus.run(..., "
                 "data=contexts))"
             )
-        return ArrayData(_held[self.content], self.content)
+        contexts = _held[self.content]
+        notes = (complete_note(len(contexts), "contexts"),) if contexts.complete else ()
+        return ArrayData(contexts, self.content, notes)
 
 
 def handed_contexts(contexts: Contexts) -> HandedContexts:
@@ -122,7 +125,9 @@ def let_go(spec: HandedContexts) -> None:
 
 def digest_of(contexts: Contexts) -> str:
     """Return a hash of all that contexts hold."""
-    hashed = hashlib.sha256(repr([contexts.input_names, contexts.output_names, contexts.domain_names]).encode())
+    whole = ["complete"] if contexts.complete else []
+    names = [contexts.input_names, contexts.output_names, contexts.domain_names, *whole]
+    hashed = hashlib.sha256(repr(names).encode())
     for name, array in arrays_of(contexts).items():
         hashed.update(f"/{name} {array.dtype.str}{array.shape}/".encode())
         hashed.update(np.ascontiguousarray(array).tobytes())
@@ -143,8 +148,10 @@ def arrays_of(contexts: Contexts) -> dict[str, np.ndarray]:
 
 def write_contexts(contexts: Contexts, path: Path) -> None:
     """Write contexts into an ``.npz`` archive of plain arrays."""
-    names = {f"names.{what}": np.array(getattr(contexts, f"{what}_names"), dtype=str) for what in _NAMED}
-    np.savez(path, **arrays_of(contexts), **names)  # type: ignore[arg-type]
+    more = {f"names.{what}": np.array(getattr(contexts, f"{what}_names"), dtype=str) for what in _NAMED}
+    if contexts.complete:
+        more["complete"] = np.array(True)
+    np.savez(path, **arrays_of(contexts), **more)  # type: ignore[arg-type]
 
 
 def read_contexts(path: str | Path) -> Contexts:
@@ -170,6 +177,7 @@ def read_contexts(path: str | Path) -> Contexts:
         splits={name.removeprefix("split."): held[name] for name in held if name.startswith("split.")},
         **{name: held[name] for name in COLUMNS if name in held},
         **{f"{what}_names": tuple(map(str, held[f"names.{what}"])) for what in _NAMED},
+        complete="complete" in held,
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from paribus.arrays import Ints
 from paribus.experiments.any._constant import CONSTANT, constant_units
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, null_called, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, null_called, summed_up
 from paribus.experiments.any._map import WHERE, draw_map
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, Rows, as_units, at_checkpoints, bind, look_up, rows_of
@@ -118,7 +118,7 @@ def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str,
 
 
 def _figure(recorder: Recorder, name: str, kind: str, frame: pd.DataFrame) -> None:
-    caption = "95 % intervals over clusters. Hatched: 2.5 to 97.5 % of the null that the table names."
+    caption = f"{around(frame)} Hatched: 2.5 to 97.5 % of the null that the table names."
     roles = {"label": "level", "value": "mean_delta", **BANDS, **by_epoch(frame, "group")}
     drawn = Figure.of("forest", "effects", name="ablate", **roles)
     looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": null_called(frame), "max_rows": 30}

@@ -13,7 +13,7 @@ from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.short_names import blocks, layer_of, layers_with
 from paribus.engine.short_names import place as full_name
 from paribus.errors import ConfigError, DataError, nearest
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, effects, summed_up
 from paribus.experiments.any._map import WHERE, draw_map, parts_of
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any._scores import score_and_effect, scores_beside
@@ -33,7 +33,7 @@ from paribus.methods.patch import unrelated, whole
 from paribus.results.columns import interval
 from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure
 from paribus.stats.clusters import ClusterSums, joined
-from paribus.stats.effects import effect_table
+from paribus.stats.effects import complete_table, effect_table
 from paribus.stats.ratios import ratios_to
 
 NAME = "activation_patching"
@@ -288,7 +288,7 @@ class _Direction:
         direction: str,
     ) -> None:
         self.experiment, self.setup, self.recorder, self.at = experiment, setup, recorder, at
-        self.places, self.direction = places, direction
+        self.places, self.direction, self.complete = places, direction, rows.complete
         self.units: Donated = places.units
         counterpart = places.units.donors
         denoised = direction == DENOISE
@@ -413,7 +413,9 @@ class _Direction:
     def _beyond(self, sums: ClusterSums, alone: Floats) -> list[dict[str, object]]:
         """Return what sets do beyond the sums of their members, with intervals over clusters."""
         past = replace(sums, sums=sums.sums - alone)
-        table = effect_table(past, self.setup.contexts.cluster, spec=self.setup.stats, rng=self.setup.rng("beyond"))
+        spec, rng = self.setup.stats, self.setup.rng("beyond")
+        clusters = self.setup.contexts.cluster
+        table = complete_table(past) if self.complete else effect_table(past, clusters, spec=spec, rng=rng)
         return [
             {
                 "beyond_sum": row["mean_delta"],
@@ -431,6 +433,7 @@ class _Direction:
             spec=self.setup.stats,
             rng=self.setup.rng("shares"),
             otherwise="clean and corrupted contexts do not differ in the readout",
+            complete=self.complete,
         )
         # what patching everything does is the whole difference but for the rounding of the number format
         still = (share.high - share.low) <= max(1e-9, self.at.executor.rounding) * np.abs(share.value)
@@ -466,15 +469,15 @@ def _map(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
         "forest", "patches", name="patches", label="level", value="mean_delta", panel="direction", **INTERVAL
     )
     looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
-    recorder.figure(drawn.titled(title, "95 % intervals over clusters.", **looks))
+    recorder.figure(drawn.titled(title, around(frame), **looks))
 
 
 def _curve(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     group = {"group": "checkpoint"} if "checkpoint" in frame else {}
     drawn = Figure.of("curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", panel="direction", **BANDS, **group)
     caption = (
-        "Band: 95 % interval over clusters. Grey: 2.5 to 97.5 % of random places of the same layers; none where "
-        "these have too few others."
+        f"{around(frame, 'Band: 95 % interval over clusters.')} Grey: 2.5 to 97.5 % of random places of the same "
+        "layers; none where these have too few others."
     )
     looks = {"xlabel": "places patched", "ylabel": f"change of {kind}", "hline": 0, "null_label": "matched sets"}
     recorder.figure(drawn.titled("The first K places patched together", caption, **looks))

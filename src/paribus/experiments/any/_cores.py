@@ -7,7 +7,7 @@ import pandas as pd
 
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import Rows, as_units, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any._vector import alone, refuse_illegal
@@ -20,7 +20,7 @@ from paribus.results.columns import interval
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.inclusion import DRAWS, share_inclusion
-from paribus.stats.shares import shares
+from paribus.stats.shares import shares, whole_shares
 
 COLUMNS = {"in_cores": "share of the contexts in which the units do something whose cores hold this unit"}
 CORES = {
@@ -92,7 +92,7 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     columns = {"label": "core", "value": "share", "low": "share_low", "high": "share_high"} | by_epoch(frame, "group")
     drawn = Figure.of("forest", "cores", **columns)
     looks = {"xlabel": "share of contexts", "max_rows": 30}
-    recorder.figure(drawn.titled(f"Cores among {name}", "95 % intervals by cluster.", **looks))
+    recorder.figure(drawn.titled(f"Cores among {name}", around(frame, "95 % intervals by cluster."), **looks))
     return summed_up(to, frame, factor=name, n_contexts_with_cores=told, n_named=int(table["named"].astype(bool).sum()))
 
 
@@ -113,8 +113,11 @@ def _table(
     cluster = setup.contexts.cluster[rows.reported][found.told]
     if not holds.size:
         return pd.DataFrame(columns=["epoch", *CORES])
-    found_in = shares(holds.T, cluster, spec=setup.stats)
-    again = share_inclusion(holds, cluster, experiment.least_share, rng=setup.rng("cores_inclusion"))
+    if rows.complete:
+        found_in, again = whole_shares(holds.T), np.full(len(holds), np.nan)
+    else:
+        found_in = shares(holds.T, cluster, spec=setup.stats)
+        again = share_inclusion(holds, cluster, experiment.least_share, rng=setup.rng("cores_inclusion"))
     frame = pd.DataFrame(
         {
             "core": [" + ".join(np.array(names, object)[members]) for members in found.sets],

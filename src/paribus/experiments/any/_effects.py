@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,15 @@ from paribus.results.columns import tested
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
 from paribus.stats.clusters import ClusterSums, joined
-from paribus.stats.effects import effect_table, established, skew_warnings
+from paribus.stats.effects import complete_table, effect_table, established, skew_warnings
 from paribus.stats.inclusion import DRAWS, inclusion
+from paribus.stats.interchanged import NAME as INTERCHANGED
+from paribus.stats.intervals import Bounds
 from paribus.stats.max_flip import max_flip, smallest_max_flip
 
+COMPLETE = "complete"
+"""What ``established`` says of effects over all contexts there are: known, not inferred."""
+NOT_INFERRED = "Population: complete; nothing is inferred over contexts."
 LEAST_TESTED = 6
 """Contexts below which a row has no test and no interval."""
 
@@ -49,6 +54,12 @@ COLUMNS: Mapping[str, str] = {
     "inclusion": f"share of {DRAWS} cluster resamples in which the row differs from 0 again, adjusted, with its sign",
 }
 """What the columns mean that tables of effects share."""
+
+KNOWN = {
+    "established": f"{COLUMNS['established']}; complete: all contexts there are were measured, so that mean_delta is "
+    "known and nothing is inferred over contexts",
+}
+"""What columns mean instead where all contexts there are were measured."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def effects(
     name: str = "effects",
     what: str,
     evidence: Evidence = Evidence.INTERVENTIONAL,
-    bounds: tuple[float, float] | None = None,
+    bounds: Bounds | None = None,
     largest: bool = False,
 ) -> pd.DataFrame:
     """Hand a table of effects over, one family over all checkpoints, and return it.
@@ -113,10 +124,49 @@ def effects(
         largest: Whether p is adjusted by the largest of all rows under shared sign flips, as maps of many rows on few
             clusters need; else as ``stats.adjust`` says.
     """
-    setup = to.setup
+    parts = [_without_interchanged(part) for part in parts] if to.contexts.complete else parts
     sums = joined([part.sums for part in parts])
-    rng = setup.rng(f"{name}_table")
     null = _nulls(parts)
+    table = (
+        complete_table(sums, null=null).assign(established=COMPLETE, inclusion=np.nan)
+        if to.contexts.complete
+        else _inferred(to, sums, null, name, bounds, largest=largest)
+    )
+    if null is None:
+        for column in ("null_low", "null_median", "null_high", "null_percentile"):
+            table[column] = np.nan
+    table["null"] = [name for part in parts for name in _null_names(part)]
+    table["mean_readout"] = np.concatenate(
+        [np.full(len(part.rows), np.nan) if part.means is None else part.means for part in parts]
+    )
+    table["readout"] = to.kind
+    several = len({part.epoch for part in parts}) > 1
+    own = pd.DataFrame(
+        [{"epoch": part.epoch, **named(part.epoch, several), **row} for part in parts for row in part.rows]
+    )
+    tested = ~table["p"].isna().to_numpy()
+    for warning in skew_warnings(table[tested], list(own["level"].to_numpy()[tested])):
+        to.recorder.warn(warning)
+    order = [column for column in COLUMNS if column in table and column not in own]
+    frame = pd.concat([own, table[order]], axis=1)
+    description = f"{what} Reported on {to.contexts.said}. "
+    if to.contexts.complete:
+        description += NOT_INFERRED
+    else:
+        description += f"One family of {len(frame)} rows."
+    if largest and not to.contexts.complete:
+        k = int(np.median(sums.n_clusters))
+        description += f" Adjusted by the largest of all rows; {k} clusters reach p_adj {smallest_max_flip(k):.2g}."
+    columns = {**COLUMNS, **to.columns, **(KNOWN if to.contexts.complete else {})}
+    to.recorder.table(Table(name, description, evidence, frame, columns))
+    return frame
+
+
+def _inferred(
+    to: Reported, sums: ClusterSums, null: Floats | None, name: str, bounds: Bounds | None, *, largest: bool
+) -> pd.DataFrame:
+    """Return the effects with intervals and p over contexts, which are a sample."""
+    setup, rng = to.setup, to.setup.rng(f"{name}_table")
     table = effect_table(
         sums, setup.contexts.cluster, spec=setup.stats, rng=rng, null=null, least=LEAST_TESTED, bounds=bounds
     )
@@ -128,31 +178,14 @@ def effects(
     if to.kind == KL:  # a divergence is never below 0: a test of 0 would always reject
         table[["p", "p_adj"]] = np.nan
         table["p_method"] = "none: a divergence is never below 0; see its null"
-    if null is None:
-        for column in ("null_low", "null_median", "null_high", "null_percentile"):
-            table[column] = np.nan
-    table["null"] = [name for part in parts for name in _null_names(part)]
-    table["mean_readout"] = np.concatenate(
-        [np.full(len(part.rows), np.nan) if part.means is None else part.means for part in parts]
-    )
-    table["readout"] = to.kind
     table["established"] = established(table, level=1 - setup.stats.confidence)
     table["inclusion"] = inclusion(sums, spec=setup.stats, rng=rng)
-    several = len({part.epoch for part in parts}) > 1
-    own = pd.DataFrame(
-        [{"epoch": part.epoch, **named(part.epoch, several), **row} for part in parts for row in part.rows]
-    )
-    tested = ~table["p"].isna().to_numpy()
-    for warning in skew_warnings(table[tested], list(own["level"].to_numpy()[tested])):
-        to.recorder.warn(warning)
-    order = [column for column in COLUMNS if column in table and column not in own]
-    frame = pd.concat([own, table[order]], axis=1)
-    description = f"{what} Reported on {to.contexts.said}. One family of {len(frame)} rows."
-    if largest:
-        k = int(np.median(sums.n_clusters))
-        description += f" Adjusted by the largest of all rows; {k} clusters reach p_adj {smallest_max_flip(k):.2g}."
-    to.recorder.table(Table(name, description, evidence, frame, {**COLUMNS, **to.columns}))
-    return frame
+    return table
+
+
+def _without_interchanged(part: Part) -> Part:
+    """Return rows without a null that is made of the contexts themselves."""
+    return replace(part, null=None, null_name="") if part.null_name == INTERCHANGED else part
 
 
 def _null_names(part: Part) -> list[str]:
@@ -197,6 +230,48 @@ def null_called(frame: pd.DataFrame) -> str:
     return known[0] if known else "null"
 
 
+def around(frame: pd.DataFrame, made: str = "95 % intervals over clusters.") -> str:
+    """Return what the caption of a figure says of intervals: how they were made, or that there are none.
+
+    Example:
+        >>> around(pd.DataFrame({"established": ["complete"]}))
+        'All contexts there are, so no intervals.'
+    """
+    return "All contexts there are, so no intervals." if is_complete(frame) else made
+
+
+def outlined(frame: pd.DataFrame, made: str) -> tuple[dict[str, str], str]:
+    """Return the role of what is established in a map, and what its caption says of it.
+
+    Example:
+        >>> outlined(pd.DataFrame({"established": [True]}), "Outlined: established.")
+        ({'outline': 'established'}, 'Outlined: established.')
+    """
+    if is_complete(frame):
+        return {}, "All contexts there are, so nothing is tested."
+    return {"outline": "established"}, made
+
+
+def is_complete(frame: pd.DataFrame) -> bool:
+    """Return whether the effects of a table are those of a complete population.
+
+    Example:
+        >>> is_complete(pd.DataFrame({"established": [True, False]}))
+        False
+    """
+    return bool(frame["established"].eq(COMPLETE).any())
+
+
+def n_established(frame: pd.DataFrame) -> int | None:
+    """Return how many rows of a table are established; None where nothing is inferred.
+
+    Example:
+        >>> n_established(pd.DataFrame({"established": [True, False]}))
+        1
+    """
+    return None if is_complete(frame) else int(frame["established"].sum())
+
+
 def named(epoch: int, several: bool) -> dict[str, str]:
     """Return the name of a checkpoint as a column, where there are several."""
     return {"checkpoint": f"epoch {epoch}"} if several else {}
@@ -217,7 +292,10 @@ def summed_up(to: Reported, frame: pd.DataFrame, **custom: Any) -> Aggregates:
         return Aggregates(n_samples=len(to.contexts.reported), n_conditions=len(frame), custom=custom)
     row = known.loc[known["mean_delta"].abs().idxmax()]
     largest_size(to.recorder, "largest_effect", row)
-    to.recorder.metric("n_established", float(known["established"].sum()))
+    n = n_established(known)
+    if n is not None:
+        to.recorder.metric("n_established", float(n))
+    inferred = {"n_established": n, "p_adj_family": "table"} if n is not None else {"population": COMPLETE}
     return Aggregates(
         mean_delta=float(row["mean_delta"]),
         std_delta=float(row["std_delta"]),
@@ -226,11 +304,10 @@ def summed_up(to: Reported, frame: pd.DataFrame, **custom: Any) -> Aggregates:
         custom={
             "readout": to.kind,
             "headline_level": str(row["level"]),
-            "n_established": int(known["established"].sum()),
             "n_tested": int(known["p"].notna().sum()),
             "split": to.contexts.said,
             "n_fitted_on": len(to.contexts.fit),
-            "p_adj_family": "table",
+            **inferred,
             **custom,
         },
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, n_established, summed_up
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
@@ -59,7 +59,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     for table, heading in (("effects", "Effect of"), ("interactions", "Beyond the sum:")):
         roles = {"x": "second", "y": "first", "value": "mean_delta", **by_epoch(frame, "panel")}
         drawn = Figure.of("heatmap", table, name=f"grid_{table}", **roles)
-        says = "Intervals and tests are in the table."
+        says = around(frame, "Intervals and tests are in the table.")
         looks = {"diverging": True, "value_label": f"change of {kind}", "x_order": labels[1], "y_order": labels[0]}
         recorder.figure(drawn.titled(f"{heading} {title}", says, xlabel=names[1], ylabel=names[0], **looks))
     return summed_up(
@@ -68,7 +68,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         factor=names[0],
         other=names[1],
         baseline_mean=base,
-        n_interactions_established=int(pairs["established"].sum()),
+        n_interactions_established=n_established(pairs),
     )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from paribus.arrays import Bools, Ints
 from paribus.engine.short_names import layer_of
 from paribus.experiments.any._constant import CONSTANT, constant_units
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, effects, outlined, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._scores import score_and_effect, scores_beside
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, rows_of
@@ -207,15 +207,14 @@ def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     if last["layer"].nunique() < 2:
         drawn = Figure.of("forest", "heads", name="heads", label="level", value="mean_delta", **INTERVAL, **panel)
         looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
-        recorder.figure(drawn.titled("Effect of taking a head away", "95 % intervals over clusters.", **looks))
+        recorder.figure(drawn.titled("Effect of taking a head away", around(frame), **looks))
         return
     if frame["epoch"].nunique() > 1:
         panel = {"panel": "checkpoint"} if frame["ablation"].nunique() == 1 else panel
-    drawn = Figure.of(
-        "heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", outline="established", **panel
-    )
+    made = "Outlined: established, with p adjusted by the largest of all heads and an interval that holds for all."
+    flagged, caption = outlined(frame, made)
+    drawn = Figure.of("heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", **flagged, **panel)
     looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "head", "ylabel": "layer"}
-    caption = "Outlined: established, with p adjusted by the largest of all heads and an interval that holds for all."
     recorder.figure(drawn.titled("Effect of taking a head away", caption, **looks))
 
 
@@ -224,8 +223,8 @@ def _curve(recorder: Recorder, frame: pd.DataFrame, kind: str, experiment: HeadA
     group = {"group": "checkpoint"} if "checkpoint" in frame else {}
     drawn = Figure.of("curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", **BANDS, **panel, **group)
     caption = (
-        "Band: 95 % interval over clusters. Hatched: 2.5 to 97.5 % of random sets, as many heads in each layer; none "
-        "where these have too few others."
+        f"{around(frame, 'Band: 95 % interval over clusters.')} Hatched: 2.5 to 97.5 % of random sets, as "
+        "many heads in each layer; none where these have too few others."
     )
     looks = {"xlabel": "heads taken away", "ylabel": f"change of {kind}", "hline": 0, "null_label": "matched sets"}
     recorder.figure(drawn.titled("The first K heads taken away together", caption, **looks))

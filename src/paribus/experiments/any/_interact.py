@@ -8,7 +8,7 @@ import numpy as np
 
 from paribus.arrays import Ints
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, Rows, as_units, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any._vector import alone, refuse_illegal, vector_of, without_nulls
@@ -68,7 +68,7 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     drawn = Figure.of(
         "heatmap", "effects", name="interact", x="second", y="first", value="mean_delta", **by_epoch(frame, "panel")
     )
-    says = "Intervals and tests are in the table."
+    says = around(frame, "Intervals and tests are in the table.")
     looks = {"diverging": True, "value_label": f"interaction in {kind}", "xlabel": "", "ylabel": ""}
     recorder.figure(drawn.titled(f"Interactions of {name}", says, **looks))
     return summed_up(to, frame, factor=name)

@@ -16,7 +16,7 @@ from paribus.engine.short_names import place as one_place
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import COLUMNS as SHARED
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._latent_activity import activity, pieces, random_latents
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
@@ -37,6 +37,7 @@ from paribus.methods.sweep import Swept, sweep
 from paribus.results.evidence import Evidence
 from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
 from paribus.stats.clusters import joined
+from paribus.stats.intervals import COMPLETE
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.trend import PageSums, Trend
 
@@ -409,7 +410,8 @@ class _Measuring:
             self.at.epoch, labels, found.sums.rows(every[:-1]), found.means[1:], null, LIKE if null is not None else ""
         )
         made = None if trend is None else trend.trend(rng=rng, n_permutations=self.setup.stats.n_permutations)
-        return dosed, Part(self.at.epoch, [_trended(latent, made)], found.sums.rows(every[-1:]))
+        trended = _trended(latent, made, complete=self.rows.complete)
+        return dosed, Part(self.at.epoch, [trended], found.sums.rows(every[-1:]))
 
 
 def _slope(doses: Sequence[float]) -> Floats:
@@ -418,11 +420,12 @@ def _slope(doses: Sequence[float]) -> Floats:
     return np.concatenate([[0.0], centred / (centred**2).sum()])[None]
 
 
-def _trended(latent: int, found: Trend | None) -> dict[str, Any]:
+def _trended(latent: int, found: Trend | None, *, complete: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"level": f"latent {latent}", "latent": latent}
     if found is None:
         return {**row, "trend_rho": np.nan, "trend_p": np.nan, "trend_p_method": "none: fewer than three doses"}
-    return {**row, "trend_rho": found.rho, "trend_p": found.p, "trend_p_method": found.method}
+    p, method = (np.nan, COMPLETE) if complete else (found.p, found.method)
+    return {**row, "trend_rho": found.rho, "trend_p": p, "trend_p_method": method}
 
 
 def encoded_again(
@@ -472,7 +475,7 @@ def _said(place: Place) -> str:
 
 def _draw(recorder: Recorder, frame: pd.DataFrame, kind: str, *, nulls: bool) -> None:
     drawn = Figure.of("forest", "latents", label="level", value="mean_delta", **BANDS, **by_epoch(frame, "group"))
-    caption = f"95 % intervals over clusters. Grey: 2.5 to 97.5 % of {LIKE}, set alike."
+    caption = f"{around(frame)} Grey: 2.5 to 97.5 % of {LIKE}, set alike."
     looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like latents", "max_rows": 30}
     recorder.figure(drawn.titled("Effect of setting a latent", caption, **looks))
     if not nulls:
@@ -490,7 +493,7 @@ def _draw_doses(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     several = last["latent"].nunique() > 1
     group = {"group": "latent"} if several else by_epoch(frame, "group")
     drawn = Figure.of("dose_response", "doses", x="dose", y="mean_delta", **BANDS, **group)
-    caption = f"Against the latent as it is. 95 % intervals over clusters. Grey: 2.5 to 97.5 % of {LIKE}, set alike."
+    caption = f"Against the latent as it is. {around(frame)} Grey: 2.5 to 97.5 % of {LIKE}, set alike."
     looks: dict[str, Any] = {"xlabel": "set to, in its largest activation", "ylabel": f"change of {kind}", "hline": 0}
     if several:
         looks["names"] = {str(latent): f"latent {latent}" for latent in last["latent"].unique()}

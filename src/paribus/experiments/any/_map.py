@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from paribus.experiments.any._effects import outlined
 from paribus.experiments.base import Recorder
 from paribus.measure.place import Place
 from paribus.results.schema import Figure
@@ -75,12 +76,14 @@ def draw_map(
         return False
     panel = "checkpoint" if several else panel
     up, right = axes
-    cells = {"x": right, "y": up, "value": "mean_delta", "outline": "established"}
+    flagged, caption = outlined(
+        frame, "Outlined: established (the p adjusted over the table, and the interval of all rows together)."
+    )
+    cells = {"x": right, "y": up, "value": "mean_delta", **flagged}
     look = {
         "diverging": True, "value_label": f"change of {kind}", "xlabel": right, "ylabel": up,
         "x_order": _ordered(frame[right]), "y_order": _ordered(frame[up]),
     }  # fmt: skip
-    caption = "Outlined: established (the p adjusted over the table, and the interval of all rows together)."
     drawn = Figure.of("heatmap", table, name=name, **cells, **({"panel": panel} if panel else {}))
     recorder.figure(drawn.titled(title, caption, **look))
     return True

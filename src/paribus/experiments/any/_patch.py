@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, effects, summed_up
 from paribus.experiments.any._map import WHERE, draw_map, parts_of
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, place_of, rows_of
 from paribus.experiments.any._vector import promised as promise
@@ -85,14 +85,14 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
             found = _measured(patches, setup, at, way, experiment, recorder)
             kind, base = at.kind, found.base
             labels = _labels(setup, at, way, patches, found)
-            _judge(setup, patches, found, labels, recorder)
+            _judge(setup, way, patches, found, labels, recorder)
             parts.append(Part(at.epoch, labels, found.sums, found.means, found.null, found.null_name))
             _say_unmoved(recorder, labels, found)
     named = {name: said for name, said in WHERE.items() if name in parts[0].rows[0]}
     named |= ALONG if isinstance(experiment.factor, PatchAlong) else {}
     to = Reported(setup, recorder, kind, ways[0].rows, {**COLUMNS, **named})
     frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
-    caption = "95 % intervals over clusters. Hatched: 2.5 to 97.5 % of donors at random."
+    caption = f"{around(frame)} Hatched: 2.5 to 97.5 % of donors at random."
     roles = {"label": "level", "value": "mean_delta", "group": "direction", **BANDS}
     looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 30}
     recorder.figure(
@@ -170,7 +170,7 @@ def _ways(experiment: Patch, setup: NetworkSetup) -> list[_Way]:
     ways = [_Way(factor, rows, f"{factor.split} -> {rows.said}")]
     if experiment.both:
         back = there[np.isin(here, rows.reported)]
-        reverse = Rows(back, rows.fit, str(factor.split))
+        reverse = Rows(back, rows.fit, str(factor.split), rows.complete)
         ways.append(_Way(replace(factor, split=rows.said), reverse, f"{rows.said} -> {factor.split}"))
     return ways
 
@@ -190,6 +190,7 @@ def _labels(setup: NetworkSetup, at: At, way: _Way, patches: list[Patches], foun
         spec=setup.stats,
         rng=setup.rng("shares"),
         otherwise="donors and contexts do not differ in the readout",
+        complete=way.rows.complete,
     )
     labels: list[dict[str, object]] = []
     texts = [one.name for one in patches]
@@ -213,7 +214,12 @@ def _labels(setup: NetworkSetup, at: At, way: _Way, patches: list[Patches], foun
 
 
 def _judge(
-    setup: NetworkSetup, patches: list[Patches], found: Patched, labels: list[dict[str, object]], recorder: Recorder
+    setup: NetworkSetup,
+    way: _Way,
+    patches: list[Patches],
+    found: Patched,
+    labels: list[dict[str, object]],
+    recorder: Recorder,
 ) -> None:
     """Say of directions whether what they do is done by the part of them that is read."""
     for row, (one, label) in enumerate(zip(patches, labels, strict=True)):
@@ -225,29 +231,34 @@ def _judge(
         if row + 1 == len(patches) or getattr(patches[row + 1], "along", "") not in (READ, UNREAD):
             label["remark"] = NOT_TOLD
             continue
-        share = _share_read(setup, patches, found, row)
+        share = _share_read(setup, way, patches, found, row)
         ends = {"": share.value[0], "_low": share.low[0], "_high": share.high[0]}
         label |= {f"share_read{end}": float(value) for end, value in ends.items()}
         label["share_read_method"] = share.method
-        if share.high[0] < 0.5:
+        known = way.rows.complete
+        if (share.value if known else share.high)[0] < 0.5:
             label["remark"] = ILLUSION
+            around_it = "" if known else f" [{share.low[0]:.0%}, {share.high[0]:.0%}]"
             recorder.warn(
-                f"{label['level']}: an illusion. Of its effect {share.value[0]:.0%} "
-                f"[{share.low[0]:.0%}, {share.high[0]:.0%}] is left where only the part that is read is patched: the "
-                "direction gets its size from a part that nothing reads."
+                f"{label['level']}: an illusion. Of its effect {share.value[0]:.0%}{around_it} is left where only "
+                "the part that is read is patched: the direction gets its size from a part that nothing reads."
             )
         elif share.low[0] <= 0.5:
             label["remark"] = UNDECIDED
 
 
-def _share_read(setup: NetworkSetup, patches: list[Patches], found: Patched, row: int) -> Ratios:
+def _share_read(setup: NetworkSetup, way: _Way, patches: list[Patches], found: Patched, row: int) -> Ratios:
     """Return the effect of the part that is read over that of the direction in ``row``; 0 where nothing of it is."""
     whole = found.sums.rows(np.array([row]))
     part = found.sums.rows(np.array([row + 1]))
     if getattr(patches[row + 1], "along", "") != READ:
         part = replace(part, sums=np.zeros_like(part.sums))
     return ratios_to(
-        whole, part, spec=setup.stats, rng=setup.rng("share_read"), otherwise="the direction's effect is too small"
+        *(whole, part),
+        spec=setup.stats,
+        rng=setup.rng("share_read"),
+        otherwise="the direction's effect is too small",
+        complete=way.rows.complete,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._session import Rows, place_of, rows_of
 from paribus.experiments.any.probe import Probe
 from paribus.experiments.base import Recorder
@@ -68,7 +68,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         "null_high": "null_high", **by_epoch(frame, "group"),
     }  # fmt: skip
     drawn = Figure.of("forest", "effects", name="probe", **columns)
-    says = "95 % intervals over clusters. Hatched: probes of permuted classes. What is read need not be used."
+    says = f"{around(frame)} Hatched: probes of permuted classes. What is read need not be used."
     looks = {
         "xlabel": "accuracy above the most frequent class",
         "reference": 0,

@@ -9,9 +9,10 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
+from paribus.experiments.any._effects import COMPLETE, KNOWN, NOT_INFERRED
 from paribus.experiments.any._scan_pass import Driven, FeaturePass, Firing, chunks, driven, firing
 from paribus.experiments.any._scan_written import DIRECTLY, unembedding, written
-from paribus.experiments.any._session import rows_to_choose_on
+from paribus.experiments.any._session import is_whole, rows_to_choose_on
 from paribus.experiments.any._survey_features import LATENT, Surveyed, surveyed
 from paribus.experiments.any.generic import ALL
 from paribus.experiments.any.scan_features import ScanFeatures
@@ -24,6 +25,7 @@ from paribus.measure.factor import InputFactor
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.effects import established
+from paribus.stats.intervals import COMPLETE as WHOLE
 from paribus.stats.many import LEAST_ENTRIES, MOST_GROUPS, Flips, agreement, grouped, halves, intervals
 
 ALIKE = 200
@@ -115,6 +117,7 @@ def run(experiment: ScanFeatures, setup: NetworkSetup, recorder: Recorder) -> Ag
     (checkpoint,) = setup.selected()
     executor = setup.executor(checkpoint)
     rows, said = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
+    complete = is_whole(setup, said, experiment.n_contexts)
     at = surveyed(experiment, setup, executor)
     features = FeaturePass(executor, at)
     recorder.diagnose(n_contexts_tested=len(rows))
@@ -137,14 +140,17 @@ def run(experiment: ScanFeatures, setup: NetworkSetup, recorder: Recorder) -> Ag
     if factors:
         group = _groups(at, factors, rows, setup)
         sums = driven(features, factors, rows, group, recorder)
-        found = _Effects(experiment, setup, seen, sums)
+        found = _Effects(experiment, setup, seen, sums, complete=complete)
         effects = found.table()
-        says = f"One row per feature and effect, its largest: {where}. One family of {found.n_tested} effects."
-        recorder.table(Table("effects", says, Evidence.INTERVENTIONAL, effects, EFFECTS))
+        says = f"One row per feature and effect, its largest: {where}. "
+        says += NOT_INFERRED if complete else f"One family of {found.n_tested} effects."
+        columns = EFFECTS | (KNOWN if complete else {})
+        recorder.table(Table("effects", says, Evidence.INTERVENTIONAL, effects, columns))
         frame = _with_drivers(frame, effects, found)
-    recorder.table(Table("features", f"One row per feature: {where}.", Evidence.OBSERVATIONAL, frame, COLUMNS))
+    columns = COLUMNS | ({"driven": KNOWN["established"]} if complete else {})
+    recorder.table(Table("features", f"One row per feature: {where}.", Evidence.OBSERVATIONAL, frame, columns))
     _written(experiment, at, executor, setup, recorder, where)
-    _draw(recorder, at, driven=found is not None)
+    _draw(recorder, at, driven=found is not None, complete=complete)
     return _summed_up(at, frame, found, said, len(rows), recorder)
 
 
@@ -219,8 +225,10 @@ class _Effects:
         reliability_high: What sign flips reach ``[F]``.
     """
 
-    def __init__(self, experiment: ScanFeatures, setup: NetworkSetup, seen: Firing, sums: Driven) -> None:
-        self.experiment, self.setup, self.sums = experiment, setup, sums
+    def __init__(
+        self, experiment: ScanFeatures, setup: NetworkSetup, seen: Firing, sums: Driven, *, complete: bool
+    ) -> None:
+        self.experiment, self.setup, self.sums, self.complete = experiment, setup, sums, complete
         n, size, n_groups = sums.sums.shape
         self.n_features, self.n_levels, self.n_groups = n, size, n_groups
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -243,7 +251,7 @@ class _Effects:
         first = halves(self.n_groups, self.experiment.n_splits, rng)
         signs = 1.0 - 2.0 * rng.integers(0, 2, size=(FLIPPED, self.n_groups))
         r, high = np.full(self.n_features, np.nan), np.full(self.n_features, np.nan)
-        if self.n_levels < LEAST_ENTRIES or self.n_groups < 2:
+        if self.complete or self.n_levels < LEAST_ENTRIES or self.n_groups < 2:
             return r, high
         for some in chunks(self.n_features, self.n_levels * len(first) * 4):
             part = self.sums.sums[some]
@@ -296,6 +304,9 @@ class _Effects:
                 "null_percentile": percentile,
             }
         )
+        if self.complete:
+            missing = dict.fromkeys(("ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "p", "p_adj"), np.nan)
+            return frame.assign(**missing, ci_method=WHOLE, p_method=WHOLE, established=COMPLETE)
         return frame.assign(established=established(frame, level=1 - spec.confidence))
 
     def _null(self, features: Ints, level: Ints) -> tuple[Floats, Floats, Floats, Floats]:
@@ -340,7 +351,9 @@ def _with_drivers(frame: pd.DataFrame, effects: pd.DataFrame, found: _Effects) -
         driver_p_adj=first["p_adj"].to_numpy(),
         reliability=found.reliability,
         reliability_null_high=found.reliability_high,
-        driven=np.where(first["established"].to_numpy(), "established", "undecided"),
+        driven=COMPLETE
+        if found.complete
+        else np.where(first["established"].to_numpy(dtype=bool), "established", "undecided"),
     )
 
 
@@ -363,12 +376,15 @@ def _written(
     recorder.table(Table("top_tokens", says, Evidence.WEIGHTS, frame, WRITTEN))
 
 
-def _draw(recorder: Recorder, at: Surveyed, *, driven: bool) -> None:
+def _draw(recorder: Recorder, at: Surveyed, *, driven: bool, complete: bool) -> None:
     if driven:
-        drawn = Figure.of("scatter", "features", x="firing_rate", y="driver_effect", group="driven")
-        says = (
-            "Across: how often each fires; up: its largest effect of a single factor of the inputs, in its own sd. "
-            "Established: p adjusted over all effects of all features, and an interval that holds for all."
+        group = {} if complete else {"group": "driven"}
+        drawn = Figure.of("scatter", "features", x="firing_rate", y="driver_effect", **group)
+        says = "Across: how often each fires; up: its largest effect of a single factor of the inputs, in its own sd. "
+        says += (
+            "All contexts there are, so nothing is tested."
+            if complete
+            else "Established: p adjusted over all effects of all features, and an interval that holds for all."
         )
         looks = {"xlabel": "firing rate", "ylabel": "largest effect (sd)"}
     else:
@@ -388,7 +404,11 @@ def _summed_up(
         "n_silent": int((frame["firing_rate"] == 0).sum()),
     }
     if found is not None:
-        custom |= {"n_effects_tested": found.n_tested, "n_driven": int((frame["driven"] == "established").sum())}
+        if found.complete:
+            custom["population"] = COMPLETE
+        else:
+            custom |= {"n_effects_tested": found.n_tested, "n_driven": int((frame["driven"] == "established").sum())}
+            recorder.metric("n_driven", float(str(custom["n_driven"])))
         halved = int(np.isfinite(found.reliability).sum())
         if halved:
             custom |= {
@@ -396,6 +416,5 @@ def _summed_up(
                 "n_reliable": int(found.reliable.sum()),
                 "n_reliable_by_chance": round(halved / (FLIPPED + 1), 1),
             }
-        recorder.metric("n_driven", float(str(custom["n_driven"])))
     recorder.metric("n_silent", float(str(custom["n_silent"])))
     return Aggregates(n_samples=n, n_conditions=len(frame), custom=custom)

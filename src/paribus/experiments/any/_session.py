@@ -36,11 +36,14 @@ class Rows:
         reported: The contexts whose effects are reported.
         fit: Those that factors, probes and choices are fitted on; no cluster is in both.
         said: Where they come from, for the reader.
+        complete: Whether the reported ones are all of a split of a complete population: then nothing is inferred over
+            contexts.
     """
 
     reported: Ints
     fit: Ints
     said: str
+    complete: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
     subject = setup.contexts
     name = experiment.split if experiment.split != AUTO else _first(REPORTED, subject.splits)
     reported = _split(subject.splits, name, "split")
-    said = name
+    said, complete = name, subject.complete
     fit = np.empty(0, np.int64)
     if fitted:
         from_split = experiment.fit_split
@@ -105,6 +108,7 @@ def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
         fit = _split(subject.splits, from_split, "fit_split")
         if from_split == name:
             fit, reported = _halves(fit, subject.cluster, setup.rng("halves"))
+            complete = False
             said = f"half of the clusters of {name}; the other half was fitted on"
         else:
             fit = fit[~np.isin(subject.cluster[fit], subject.cluster[reported])]
@@ -113,10 +117,11 @@ def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
                 f"experiment.fit_split: {len(fit)} contexts to fit on and {len(reported)} to report are left where no "
                 "cluster may be in both; name another split, or give more clusters"
             )
+    complete = complete and is_whole(setup, name, experiment.n_contexts)
     reported = _legal(setup, _drawn(setup, reported, experiment.n_contexts, "contexts"))
     if not len(reported):
         raise DataError(f"experiment.split={name}: none of the contexts is legal as it is, so none can be a baseline")
-    return Rows(reported, _legal(setup, _drawn(setup, fit, MOST_FIT, "fit_contexts")), said)
+    return Rows(reported, _legal(setup, _drawn(setup, fit, MOST_FIT, "fit_contexts")), said, complete)
 
 
 def rows_to_choose_on(split: str, setup: NetworkSetup, most: int) -> tuple[Ints, str]:
@@ -137,6 +142,11 @@ def rows_to_choose_on(split: str, setup: NetworkSetup, most: int) -> tuple[Ints,
     if not len(rows):
         raise DataError(f"experiment.split={name}: none of the contexts is legal as it is")
     return rows, name
+
+
+def is_whole(setup: NetworkSetup, split: str, most: int) -> bool:
+    """Return whether at most ``most`` contexts of a split (0: all) are all of a split of a complete population."""
+    return setup.contexts.complete and not 0 < most < len(setup.contexts.splits[split])
 
 
 def place_of(text: str, executor: Executor) -> str:

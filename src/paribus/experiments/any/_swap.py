@@ -7,7 +7,7 @@ import pandas as pd
 
 from paribus.arrays import Ints
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import Part, Reported, by_epoch, effects, null_called, summed_up
+from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, null_called, summed_up
 from paribus.experiments.any._readouts import KL
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
@@ -75,7 +75,8 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     recorder.table(Table("observed", beside, Evidence.OBSERVATIONAL, pd.concat(observed, ignore_index=True), OBSERVED))
     columns = {"label": "level", "value": "mean_delta", **BANDS} | by_epoch(frame, "group")
     drawn = Figure.of("forest", "effects", name="swap", **columns)
-    says = "95 % intervals over clusters; each context against itself as it is. Hatched: 2.5 to 97.5 % of the null."
+    made = "95 % intervals over clusters; each context against itself as it is."
+    says = f"{around(frame, made)} Hatched: 2.5 to 97.5 % of the null."
     looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": null_called(frame), "max_rows": 30}
     recorder.figure(drawn.titled(f"Effect of swapping {name}", says, **looks))
     return summed_up(to, frame, factor=name)

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from paribus.experiments.any._effects import COLUMNS, Part, Reported, by_epoch, effects, null_called, summed_up
+from paribus.experiments.any._effects import (
+    COLUMNS,
+    Part,
+    Reported,
+    around,
+    by_epoch,
+    effects,
+    is_complete,
+    null_called,
+    summed_up,
+)
 from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
 from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
 from paribus.experiments.any._vector import promised as promise
@@ -20,6 +30,7 @@ from paribus.methods.contrast import to_baseline
 from paribus.methods.sweep import Swept, sweep
 from paribus.results.evidence import Evidence
 from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
+from paribus.stats.intervals import COMPLETE as NOT_INFERRED
 from paribus.stats.nulls import null_percentile, null_quantiles
 
 NULLS = {
@@ -75,7 +86,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("dose")
         recorder.curve(Curve.of("effect", last, "dose", "mean_delta"))
     recorder.figure(_figure(name, kind, frame, by_dose=bool(slopes)))
-    return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **_trend(found))
+    return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **_trend(found, frame))
 
 
 def effect_vector(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
@@ -136,14 +147,16 @@ def _nulls(epoch: int, factor: Factor, found: Swept) -> Iterator[pd.DataFrame]:
         )
 
 
-def _trend(found: Swept) -> dict[str, float | str]:
+def _trend(found: Swept, frame: pd.DataFrame) -> dict[str, float | str]:
     if found.trend is None:
         return {}
+    if is_complete(frame):
+        return {"trend_rho": found.trend.rho, "trend_p": float("nan"), "trend_p_method": NOT_INFERRED}
     return {"trend_rho": found.trend.rho, "trend_p": found.trend.p, "trend_p_method": found.trend.method}
 
 
 def _figure(name: str, kind: str, frame: pd.DataFrame, *, by_dose: bool) -> Figure:
-    caption = "95 % intervals over clusters. Hatched: 2.5 to 97.5 % of the null that the table names."
+    caption = f"{around(frame)} Hatched: 2.5 to 97.5 % of the null that the table names."
     if by_dose:
         columns = {"x": "dose", "y": "mean_delta", **BANDS, **by_epoch(frame, "group")}
         return Figure.of("dose_response", "effects", name="sweep", **columns).titled(

@@ -28,6 +28,7 @@ class Ablate(Paired):
     """
 
     type: ClassVar[str] = "ablate"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._ablate"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")

@@ -27,6 +27,8 @@ BESIDE_SUM = (
     "the effects of each of these {k} alone add up to {sum_share:.2f} of it; together the {readout} differs from that "
     "sum by {beyond_sum:signed} [{beyond_sum_low:signed}, {beyond_sum_high:signed}]"
 )
+KNOWN = tuple(text.partition(" [")[0] for text in (TOGETHER, BESIDE_SUM))
+"""The same of all contexts there are, where nothing is inferred and so nothing has an interval."""
 
 
 def _largest(way: str) -> dict[str, str]:
@@ -48,7 +50,7 @@ class ActivationPatching(Paired):
     """
 
     type: ClassVar[str] = "activation_patching"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Values of the other context of a pair at every layer, head or position, both ways."
     work: ClassVar[str] = "paribus.experiments.any._activation_patching"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
@@ -82,6 +84,11 @@ class ActivationPatching(Paired):
             Sentence(f"{way.capitalize()}, {text} (k_sweep).", table="k_sweep", rows=_largest(way))
             for way in (DENOISE, NOISE)
             for text in (TOGETHER, BESIDE_SUM)
+        ),
+        *(
+            Sentence(f"{way.capitalize()}, {text} (k_sweep).", "population", table="k_sweep", rows=_largest(way))
+            for way in (DENOISE, NOISE)
+            for text in KNOWN
         ),
         Sentence(
             "Over {n} heads, where they look (prefix matching) and the size of what they bring have a rank correlation "

@@ -28,6 +28,7 @@ class Cores(Generic, WithoutEffectVector):
     """
 
     type: ClassVar[str] = "cores"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
     work: ClassVar[str] = "paribus.experiments.any._cores"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("cores")

@@ -26,6 +26,7 @@ class Grid(Paired):
     """
 
     type: ClassVar[str] = "grid"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
     work: ClassVar[str] = "paribus.experiments.any._grid"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")

@@ -25,6 +25,7 @@ class Interact(Paired):
     """
 
     type: ClassVar[str] = "interact"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Pairs of units alone and together, against pairs of like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._interact"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("interact")

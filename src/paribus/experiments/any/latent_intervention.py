@@ -37,7 +37,7 @@ class LatentIntervention(Paired):
     """
 
     type: ClassVar[str] = "latent_intervention"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
     work: ClassVar[str] = "paribus.experiments.any._latent_intervention"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")

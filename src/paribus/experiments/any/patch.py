@@ -28,6 +28,7 @@ class Patch(Paired):
     """
 
     type: ClassVar[str] = "patch"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Values of other contexts at one place after the other, against donors at random."
     work: ClassVar[str] = "paribus.experiments.any._patch"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("patch")

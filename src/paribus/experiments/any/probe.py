@@ -25,6 +25,7 @@ class Probe(Generic, WithoutEffectVector):
     """
 
     type: ClassVar[str] = "probe"
+    version: ClassVar[int] = 2
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
     work: ClassVar[str] = "paribus.experiments.any._probe"

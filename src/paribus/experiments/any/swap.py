@@ -25,6 +25,7 @@ class Swap(Paired):
     """
 
     type: ClassVar[str] = "swap"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
     work: ClassVar[str] = "paribus.experiments.any._swap"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")

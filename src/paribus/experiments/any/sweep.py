@@ -27,6 +27,7 @@ class Sweep(Paired):
     """
 
     type: ClassVar[str] = "sweep"
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
     work: ClassVar[str] = "paribus.experiments.any._sweep"
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")

@@ -15,6 +15,7 @@ from paribus import seeds
 from paribus.arrays import Ints
 from paribus.engine.given import Given
 from paribus.errors import DataError
+from paribus.measure.contexts import complete_note
 from paribus.subjects.in_splits import InSplits
 from paribus.subjects.tokens.circuits import all_pairs, answers
 
@@ -221,8 +222,5 @@ def modular_addition(p: int, train_share: float, seed: int) -> TokenData:
         splits={"train": np.sort(order[:n_train]), "id_val": np.sort(order[n_train:])},
         n_tokens=p,
         complete=True,
-        notes=(
-            f"population: complete. These are all {len(pairs)} pairs there are: intervals and tests over them say "
-            "nothing about other inputs; compare several trainings.",
-        ),
+        notes=(complete_note(len(pairs), "pairs"),),
     )

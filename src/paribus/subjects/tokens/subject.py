@@ -51,6 +51,7 @@ class TokenSubject(ArraySubject):
                 splits=data.splits,
                 output_names=data.class_names,
                 domain_names=data.domain_names,
+                complete=data.complete,
             )
         )
         self.readouts = token_readouts(data)
