@@ -59,6 +59,7 @@ def make_files(folder: Path, *, bomb: bool = False) -> Path:
     (folder / "evil.pt").write_bytes(pickle.dumps(Evil(folder / "code_ran")))
     (folder / "conf" / "model").mkdir(parents=True)
     (folder / "conf" / "model" / "raises.yaml").write_text("_target_: runpy.run_path\npath_name: nowhere.py\n")
+    (folder / "conf" / "model" / "quits.yaml").write_text("_target_: sys.exit\n")
     (folder / "garbage").mkdir()
     (folder / "garbage" / "mlflow.db").write_text("this is no database" * 99)
     for pipe in ("pipe.pt", "pipe.npz"):

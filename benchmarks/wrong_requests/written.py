@@ -138,6 +138,9 @@ REQUESTS = {
     "a factory that raises": w(
         f"--config-dir {{files}}/conf {TRAIN} model=raises", "runpy.run_path: raised FileNotFoundError", "nowhere.py"
     ),
+    "a factory that ends the program": w(
+        f"--config-dir {{files}}/conf {TRAIN} model=quits", "sys.exit: raised SystemExit"
+    ),
     "a pipe for weights": w(f"{ABLATE} model.weights={{files}}/pipe.pt", "pipe.pt", "not a regular file"),
     "a pipe for arrays": w(f"{ARRAYS} data.path={{files}}/pipe.npz", "pipe.npz", "not a regular file"),
     "a device for arrays": w(f"{ARRAYS} data.path=/dev/zero", "/dev/zero"),

@@ -71,13 +71,14 @@ KINDS = {
     "disk": "store",
     "code": "code",
     "import": "code",
+    "quits": "code",
     "interrupt": "interrupted",
 }
 
 
 @pytest.mark.parametrize("how", KINDS)
 def test_the_run_says_of_what_kind_its_failure_is_and_has_the_traceback(how, store, job, node):
-    with pytest.raises((Exception, KeyboardInterrupt)):
+    with pytest.raises(KeyboardInterrupt if how == "interrupt" else Exception):
         run_job(job(node("Fail", how=how)))
     (run,) = store.runs()
     assert run.tags["failure"] == KINDS[how]
@@ -87,7 +88,7 @@ def test_the_run_says_of_what_kind_its_failure_is_and_has_the_traceback(how, sto
         assert "toy_subject.py" in traceback and run.tags["error_message"].split(":")[-1].strip()[:20] in traceback
 
 
-@pytest.mark.parametrize("how", ["cpu_memory", "disk", "data", "diverged", "code"])
+@pytest.mark.parametrize("how", ["cpu_memory", "disk", "data", "diverged", "quits"])
 def test_a_sequence_fails_of_the_kind_of_its_step(how, store, job, node, seq):
     with pytest.raises(ExperimentError, match="1 of 2 steps did not finish"):
         run_job(job(seq(bad=node("Fail", how=how), measure="Measure")))

@@ -182,6 +182,7 @@ ERRORS = {
     "disk": OSError(errno.ENOSPC, "No space left on device"),
     "code": ZeroDivisionError("division by zero"),
     "import": ImportError("no module named nowhere"),
+    "quits": SystemExit("this library gives up"),
 }
 
 

@@ -91,7 +91,7 @@ class Foreign:
             return self.function(**given, **extra)
         except ParibusError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() there would end a whole sweep, without a word
             raise ConfigError(f"{self.target}: raised {said(error)}") from error
 
 

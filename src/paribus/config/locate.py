@@ -92,5 +92,5 @@ def _import(name: str, here: str) -> Any:
         raise ConfigError(f"{here}: importing {name} needs {missing!r}, which is not installed") from None
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may call sys.exit()
         raise ConfigError(f"{here}: importing {name} failed: {type(error).__name__}: {error}") from error

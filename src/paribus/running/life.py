@@ -263,7 +263,7 @@ def end(living: Living, error: BaseException) -> BaseException:
         else:
             living.workspace.release()
     raised = error
-    if isinstance(error, Exception) and not isinstance(error, ParibusError):
+    if isinstance(error, Exception | SystemExit) and not isinstance(error, ParibusError):
         raised = ExperimentError(with_kind(error))
     with contextlib.suppress(AttributeError):
         raised.run_id = living.run.run_id  # type: ignore[attr-defined]

@@ -235,7 +235,7 @@ def attempt(
         _keep_traceback(folder)
         status = outcomes.FAILED if isinstance(error, ExperimentError) else outcomes.REFUSED
         ended = _failed(ended, error, status, one_line(str(error)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() in foreign code ends its job, not the sweep
         _keep_traceback(folder)
         ended = _failed(ended, error, outcomes.FAILED, one_line(f"{type(error).__name__}: {error}"))
     if ended.status != outcomes.DONE:
