@@ -215,6 +215,23 @@ def test_a_sweep_says_whether_it_goes_on(store, job, monkeypatch):
     assert "started on another machine" in text(status(replace(gone, host="elsewhere")))
 
 
+def test_what_was_killed_or_failed_in_a_sweep_is_not_the_rest_of_it(store, job):
+    jobs = [job("Measure"), job("Measure", seed=1)]
+    started = start(jobs, "one")
+    made = record.record(started, "one", overrides=(), config_dirs=(), folder=Path("x"), workers=1)
+    run_job(jobs[0], sweep="one")
+    (run,) = run_states(jobs[0].nodes["tracking"])
+    lost = store.client.create_run(store.experiment_id(), tags={"identity": started.known[1].identity, "sweep": "one"})
+    store.client.set_terminated(lost.info.run_id, "KILLED")
+    assert status(made).left is None and "for the rest" not in text(status(made))
+    gone = replace(made, process_started="before")
+    assert status(gone).left == run.seconds, "the same command runs it"
+    store.client.set_terminated(lost.info.run_id, "FAILED")
+    assert status(made).left is status(gone).left is None, "it may fail again"
+    store.client.set_tag(lost.info.run_id, "sweep", "before")
+    assert status(made).left == run.seconds, "this sweep tries it"
+
+
 def test_times_are_told_by_earlier_runs_of_the_type(store, job):
     jobs = [job("Measure", seed=seed) for seed in range(5)]
     before = plan_with_states(known_jobs(jobs), reused=True)

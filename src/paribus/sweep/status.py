@@ -30,7 +30,7 @@ class Status:
         jobs: The state of each of its jobs, by number.
         earlier: How many of the finished ones are of an earlier sweep or run.
         comparison: The state of its comparison, None where there is none or it has not begun.
-        left: Seconds that the rest takes, by earlier runs of its types; None where that is not known.
+        left: Seconds that the rest takes, by earlier runs of its types; None: not known, or nothing is.
     """
 
     record: Record
@@ -139,12 +139,16 @@ _STATES = {
 
 
 def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compared: bool) -> float | None:
-    """Return how many seconds the rest takes; a job that goes on counts with what is left of it."""
+    """Return how many seconds the rest takes; a job that goes on counts with what is left of it.
+
+    One that has failed or was killed in this sweep is not the rest of it while it goes on, and one that failed is not
+    afterwards either: the same command may not try it again.
+    """
     times = [Times(found) for found in runs]
     first: list[float | None] = []
     last: list[float | None] = []
     for job, job_status in zip(made.jobs, jobs, strict=True):
-        if job_status.state == standings.FINISHED:
+        if job_status.state == standings.FINISHED or _is_through(job_status, made):
             continue
         seconds = times[job.store].of((job.experiment, job.study), job.models).seconds
         if seconds is not None and job_status.state == standings.RUNNING and job_status.run is not None:
@@ -152,7 +156,14 @@ def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compa
         (first if job.asked is None else last).append(seconds)
     if made.comparison and not compared:
         last.append(times[0].of((made.comparison, made.study)).seconds)
-    return span_of(first, last, made.workers)
+    return span_of(first, last, made.workers) if first or last else None
+
+
+def _is_through(job_status: Standing, made: Record) -> bool:
+    """Return whether a job that did not finish is not begun again."""
+    if job_status.run is None or job_status.run.tags.get("sweep") != made.sweep:
+        return False
+    return job_status.state == standings.FAILED or (job_status.state == standings.KILLED and made.is_running)
 
 
 def text(whole: Status, *, most: int = MOST) -> str:
