@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,6 +26,7 @@ from paribus.sweep.status import status, text
 from paribus.tracking import local
 from paribus.tracking.heartbeat import sign_of_life
 from paribus.tracking.life_mark import LIFE_TAG
+from paribus.tracking.relocate import relocate
 from paribus.tracking.states import run_states
 
 SPOT = {"_target_": "paribus_toy.SpotModel", "width": 2}
@@ -213,6 +215,24 @@ def test_a_sweep_says_whether_it_goes_on(store, job, monkeypatch):
     run_job(job("Measure"), sweep="one")
     assert "its command has ended\n" in text(status(gone))
     assert "started on another machine" in text(status(replace(gone, host="elsewhere")))
+
+
+def test_the_status_of_a_sweep_moves_with_its_folder(store, job, tracked_workdir, tmp_path_factory):
+    jobs = [job("Measure")]
+    made = record.record(start(jobs, "one"), "one", overrides=(), config_dirs=(), folder=Path("x"), workers=1)
+    spec = jobs[0].nodes["tracking"]
+    record.keep(made, spec)
+    run_job(jobs[0], sweep="one")
+    moved = tmp_path_factory.mktemp("moved") / "project"
+    shutil.copytree(tracked_workdir, moved)
+    relocate(moved)
+    (tracked_workdir / local.DATABASE).unlink()
+    found = record.find(replace(spec, folder=str(moved)), "one")
+    assert status(found).complete, "it looked where the runs were when the sweep was begun, and said: to do"
+    other = replace(spec, kind="server", uri="http://me:secret@host:1", experiment="x")
+    record.keep(replace(made, sweep="two", stores=(other, spec)), replace(spec, folder=str(moved)))
+    kept = record.find(replace(spec, folder=str(moved)), "two").stores
+    assert [each.uri for each in kept] == ["http://host:1", None] and kept[1].folder == str(Path.cwd())
 
 
 def test_what_was_killed_or_failed_in_a_sweep_is_not_the_rest_of_it(store, job):

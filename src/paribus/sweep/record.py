@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from paribus.sweep.standing import Training
 from paribus.tracking.heartbeat import here, process_alive, process_started
 from paribus.tracking.provenance import git
 from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.spool import plain
 from paribus.tracking.sweeps import KeptSweep, keep_sweep, kept_sweeps, read_sweep
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Record:
     workers: int
     models: tuple[str, ...]
     comparison: str | None
-    stores: tuple[Mapping[str, Any], ...]
+    stores: tuple[TrackingSpec, ...]
     common: tuple[str, ...]
     jobs: tuple[RecordedJob, ...]
     study: str = ""
@@ -110,7 +111,7 @@ def record(
         models=tuple(sorted({str(job.nodes["model"].run) for job in jobs if hasattr(job.nodes.get("model"), "run")})),
         comparison=None if comparison is None else str(comparison.type),
         study=jobs[0].study or "",
-        stores=tuple(_placed(spec) for spec in specs),
+        stores=tuple(specs),
         common=tuple(word for word in jobs[0].overrides if word in common),
         jobs=tuple(
             RecordedJob(
@@ -127,19 +128,26 @@ def record(
     )
 
 
-def _placed(spec: TrackingSpec) -> dict[str, Any]:
-    """Return where a store is, from whatever folder it is looked for."""
-    found = asdict(spec)
-    return {**found, "folder": str(path_of(spec.folder).absolute())}
+def _place(store: TrackingSpec, own: TrackingSpec) -> dict[str, Any]:
+    """Return where the runs of some jobs are, from whatever folder or machine it is looked for.
+
+    Of the store that the sweep itself is kept in only the MLflow experiment is said: the folder may be moved, and a
+    server has another address elsewhere.
+    """
+    folders = [path_of(each.folder).absolute() for each in (store, own)]
+    if (store.kind, store.uri) == (own.kind, own.uri) and (store.kind == "server" or folders[0] == folders[1]):
+        return {"experiment": store.experiment}
+    return {**asdict(store), "folder": str(folders[0]), "uri": plain(store.uri) if store.uri else None}
 
 
 def keep(made: Record, spec: TrackingSpec) -> None:
     """Keep a sweep in a store."""
-    plain = {name: value for name, value in asdict(made).items() if name != "started"}
+    values = {name: value for name, value in asdict(made).items() if name != "started"}
+    values["stores"] = [_place(store, spec) for store in made.stores]
     tags = {"paribus.jobs": str(len(made.jobs)), "mlflow.note.content": made.command}
     if made.commit:
         tags["mlflow.source.git.commit"] = made.commit
-    keep_sweep(spec, made.sweep, json.dumps(plain, ensure_ascii=False, separators=(",", ":")), tags)
+    keep_sweep(spec, made.sweep, json.dumps(values, ensure_ascii=False, separators=(",", ":")), tags)
 
 
 def find(spec: TrackingSpec, name: str) -> Record:
@@ -166,14 +174,15 @@ def find(spec: TrackingSpec, name: str) -> Record:
 
 def _read(spec: TrackingSpec, kept: KeptSweep) -> Record:
     try:
-        plain = json.loads(read_sweep(spec, kept))
-        jobs = tuple(_job(each) for each in plain["jobs"])
-        lists = {name: tuple(plain[name]) for name in ("models", "stores", "common")}
-        return Record(**{**plain, **lists, "jobs": jobs, "started": kept.run.started})
+        values = json.loads(read_sweep(spec, kept))
+        jobs = tuple(_job(each) for each in values["jobs"])
+        lists = {name: tuple(values[name]) for name in ("models", "common")}
+        lists["stores"] = tuple(replace(spec, **place) for place in values["stores"])
+        return Record(**{**values, **lists, "jobs": jobs, "started": kept.run.started})
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"sweep {kept.id}: what is kept of it cannot be read ({error})") from None
 
 
-def _job(plain: Mapping[str, Any]) -> RecordedJob:
-    models = tuple(Training(**each) for each in plain.get("models", ()))
-    return RecordedJob(**{**plain, "words": tuple(plain["words"]), "models": models})
+def _job(values: Mapping[str, Any]) -> RecordedJob:
+    models = tuple(Training(**each) for each in values.get("models", ()))
+    return RecordedJob(**{**values, "words": tuple(values["words"]), "models": models})

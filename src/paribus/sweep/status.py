@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from paribus.errors import ConfigError
 from paribus.sweep import standing as standings
 from paribus.sweep.estimate import Times, left_of, span, span_of
 from paribus.sweep.record import Record
 from paribus.sweep.standing import Runs, Standing, after, standing
 from paribus.tracking import states
 from paribus.tracking.heartbeat import here
-from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.states import run_states
 
 MOST = 40
@@ -84,7 +82,7 @@ def status(made: Record) -> Status:
     Raises:
         ParibusError: If a store cannot be read.
     """
-    runs = [Runs(run_states(_spec(place)), today="") for place in made.stores]
+    runs = [Runs(run_states(store), today="") for store in made.stores]
     jobs = _all_standing(made, runs)
     own = [run for found in runs for run in found.all if run.tags.get("sweep") == made.sweep]
     earlier = sum(
@@ -97,13 +95,6 @@ def status(made: Record) -> Status:
     comparison = compared if made.comparison else None
     left = _left(made, jobs, runs, compared=comparison == states.FINISHED)
     return Status(made, jobs, earlier, comparison, left)
-
-
-def _spec(place: Mapping[str, Any]) -> TrackingSpec:
-    try:
-        return TrackingSpec(**place)
-    except TypeError as error:
-        raise ConfigError(f"status: where the runs of this sweep are kept cannot be read ({error})") from None
 
 
 def _all_standing(made: Record, runs: Sequence[Runs]) -> tuple[Standing, ...]:
