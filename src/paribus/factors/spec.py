@@ -213,6 +213,7 @@ class PatchAlong(Patch, kind="factor/patch_along"):
     """
 
     work: ClassVar[str] = "paribus.factors._patch_along"
+    fitted: ClassVar[bool] = True
 
     along: str = field("mean_difference", choices=DIRECTIONS, help="How the direction is found.")
     target: str = field("label", choices=TARGETS, help="What it tells apart.")

@@ -18,8 +18,8 @@ from paribus.experiments.any._map import WHERE, draw_map, parts_of
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any._scores import score_and_effect, scores_beside
 from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
+from paribus.experiments.any._vector import at_one, vector_of
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.activation_patching import DENOISE, EACH, ActivationPatching
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
@@ -85,21 +85,18 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
         DataError: If contexts are no pairs, or none are left to rank on or to report.
     """
     setup = _on_pairs(setup)
-    rows = _rows(experiment, setup)
     single: list[Part] = []
     sets: list[Part] = []
     groups: list[Part] = []
-    kind = ""
-    for at in at_checkpoints(experiment, setup, recorder):
-        kind = at.kind
-        places = _Places(experiment, setup, at, rows)
-        places.look(rows.reported, recorder)
+    for at in at_checkpoints(experiment, setup, recorder, _rows(experiment, setup)):
+        places = _Places(experiment, at)
+        places.look(at.rows.reported, recorder)
         for direction in experiment.directions:
-            found = _Direction(experiment, setup, recorder, at, rows, places, direction)
+            found = _Direction(experiment, at, places, direction)
             single.append(found.patches())
             sets += found.first()
             groups += found.groups()
-    to = Reported(setup, recorder, kind, rows, COLUMNS | WHERE)
+    to, kind = Reported.of(at, COLUMNS | WHERE), at.kind
     frame = effects(
         to, single, name="patches", what="One row per checkpoint, direction and place patched.", largest=True
     )
@@ -119,13 +116,12 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
 
 def effect_vector(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
     """Return the effect of every place, in one direction after the other."""
-    setup = without_nulls(_on_pairs(setup))
-    rows = _rows(experiment, setup)
-    (at,) = at_checkpoints(experiment, setup, recorder)
-    places = _Places(experiment, setup, at, rows)
-    ways = [_Direction(experiment, setup, recorder, at, rows, places, direction) for direction in experiment.directions]
+    setup = _on_pairs(setup)
+    at = at_one(experiment, setup, recorder, _rows(experiment, setup))
+    places = _Places(experiment, at)
+    ways = [_Direction(experiment, at, places, direction) for direction in experiment.directions]
     labels = [f"{name}, {way.direction}" for way in ways for name in places.names]
-    return vector_of(at, rows, labels, joined([way.single for way in ways]), recorder)
+    return vector_of(at, labels, joined([way.single for way in ways]))
 
 
 def promised(experiment: ActivationPatching, setup: NetworkSetup) -> Promised:
@@ -133,7 +129,7 @@ def promised(experiment: ActivationPatching, setup: NetworkSetup) -> Promised:
     setup = _on_pairs(setup)
     rows, executor = _rows(experiment, setup), setup.executor()
     n = len(_asked(experiment, executor, _pairs_of(setup.contexts, rows)).names)
-    return promise(experiment, setup, rows, n * len(experiment.directions))
+    return promise(experiment, setup, n * len(experiment.directions), rows)
 
 
 def _on_pairs(setup: NetworkSetup) -> NetworkSetup:
@@ -157,7 +153,7 @@ def _rows(experiment: ActivationPatching, setup: NetworkSetup) -> Rows:
     Raises:
         DataError: If a split holds others.
     """
-    rows = rows_of(experiment, setup, fitted=bool(experiment.ks))
+    rows = rows_of(experiment, setup)
     pairs = setup.contexts.pairs
     assert pairs is not None
     for name, some in (("split", rows.reported), ("fit_split", rows.fit)):
@@ -238,8 +234,8 @@ def _positions(experiment: ActivationPatching, executor: Executor, place: str) -
 class _Places:
     """The places at one checkpoint, with the values of both contexts of every pair."""
 
-    def __init__(self, experiment: ActivationPatching, setup: NetworkSetup, at: At, rows: Rows) -> None:
-        pairs = _pairs_of(setup.contexts, rows)
+    def __init__(self, experiment: ActivationPatching, at: At) -> None:
+        pairs = _pairs_of(at.setup.contexts, at.rows)
         asked = _asked(experiment, at.executor, pairs)
         self.names, self.asked = asked.names, asked
         self.units: Donated = donated(asked.bound, asked.names, asked.sites, pairs, at.executor)
@@ -277,18 +273,9 @@ class _Places:
 class _Direction:
     """One direction at one checkpoint."""
 
-    def __init__(
-        self,
-        experiment: ActivationPatching,
-        setup: NetworkSetup,
-        recorder: Recorder,
-        at: At,
-        rows: Rows,
-        places: _Places,
-        direction: str,
-    ) -> None:
-        self.experiment, self.setup, self.recorder, self.at = experiment, setup, recorder, at
-        self.places, self.direction, self.complete = places, direction, rows.complete
+    def __init__(self, experiment: ActivationPatching, at: At, places: _Places, direction: str) -> None:
+        self.experiment, self.at, self.places, self.direction = experiment, at, places, direction
+        self.setup, self.recorder, rows, self.complete = at.setup, at.recorder, at.rows, at.rows.complete
         self.units: Donated = places.units
         counterpart = places.units.donors
         denoised = direction == DENOISE
@@ -297,7 +284,7 @@ class _Direction:
         made = self._given(singles(len(places.names)), self.rows)
         self.single, self.means, self.base = made.sums, made.means[1:], float(made.means[0])
         self.units = replace(self.units, unread=(self.single.means == 0) & (self.single.sd == 0) & ~self.units.same)
-        self.total = whole(at.executor, counterpart, at.readout, self.rows, setup.rng(NAME))
+        self.total = whole(at.executor, counterpart, at.readout, self.rows, at.setup.rng(NAME))
         self.order = self._ranking()
 
     def _given(self, off: Bools, rows: Ints, n_null: int = 0, stream: str = NAME) -> Ablated:

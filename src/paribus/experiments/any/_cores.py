@@ -9,7 +9,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
 from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
-from paribus.experiments.any._session import Rows, as_units, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._session import At, at_checkpoints, look_up, units_of
 from paribus.experiments.any._vector import alone, refuse_illegal
 from paribus.experiments.any.cores import LESS_IS_KEPT, Cores
 from paribus.experiments.base import Recorder
@@ -38,9 +38,8 @@ CORES = {
 
 def validate(experiment: Cores, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    _refuse_less(look_up(experiment, setup, fitted=True, factor=as_units))
-    units = as_units(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    refuse_illegal(alone(units), setup, rows_of(experiment, setup, fitted=True))
+    _refuse_less(look_up(experiment, setup))
+    refuse_illegal(experiment, setup, alone(units_of(experiment, setup, setup.executor())))
 
 
 def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -50,37 +49,29 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         ConfigError: If something that is named does not exist, or less of the readout is better.
         DataError: If no contexts are left to choose units on or to report.
     """
-    rows = rows_of(experiment, setup, fitted=True)
     parts: list[Part] = []
     tables: list[pd.DataFrame] = []
-    kind, name, told = "", "", 0
     for at in at_checkpoints(experiment, setup, recorder):
         _refuse_less(at.kind)
-        units = as_units(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-        units = units.fit(at.executor, rows.fit)
-        chosen = np.sort(ranked(setup, at, units, rows)[: experiment.n_units])
+        units = units_of(experiment, setup, at.executor).fit(at.executor, at.rows.fit)
+        chosen = np.sort(ranked(at, units)[: experiment.n_units])
+        names = [units.names[one] for one in chosen]
         found = cores(
             at.executor,
             units,
             chosen.tolist(),
             at.readout,
-            rows.reported,
+            at.rows.reported,
             threshold=experiment.threshold,
             robust=experiment.robust,
             watch=recorder,
         )
-        names = [units.names[one] for one in chosen]
-        kind, name, told = at.kind, units.name, int(found.told.sum())
-        tables.append(_table(experiment, setup, rows, found, names, at.epoch))
-        off = singles(len(units.names))[chosen]
-        alone = ablate(
-            at.executor, units, off, at.readout, rows.reported, n_null=setup.stats.n_null, rng=setup.rng("alone"),
-            watch=recorder,
-        )  # fmt: skip
-        held = [_share(found, unit) for unit in range(len(names))]
-        labels = [{"level": one, "in_cores": share} for one, share in zip(names, held, strict=True)]
-        parts.append(Part(at.epoch, labels, alone.sums, alone.means[1:], alone.null, alone.null_name))
-    to = Reported(setup, recorder, kind, rows, COLUMNS)
+        tables.append(_table(experiment, at, found, names))
+        off, n_null, rng = singles(len(units.names))[chosen], setup.stats.n_null, setup.rng("alone")
+        each = ablate(at.executor, units, off, at.readout, at.rows.reported, n_null=n_null, rng=rng, watch=recorder)
+        labels = [{"level": one, "in_cores": _share(found, unit)} for unit, one in enumerate(names)]
+        parts.append(Part.of(at, labels, each, each.means[1:]))
+    to, name, told = Reported.of(at, COLUMNS), units.name, int(found.told.sum())
     frame = effects(to, parts, what=f"What taking away each of {name} alone does, one row per checkpoint and unit.")
     table = pd.concat(tables, ignore_index=True)
     if "checkpoint" in frame:
@@ -88,7 +79,7 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     text = f"The sets of {name} that are a core of some context, one row per checkpoint and set."
     recorder.table(Table("cores", text, Evidence.INTERVENTIONAL, table, {**EFFECT_COLUMNS, **CORES}))
     if not told:
-        recorder.warn(f"In no context do {name} raise {kind}; there is nothing that a core could keep.")
+        recorder.warn(f"In no context do {name} raise {to.kind}; there is nothing that a core could keep.")
     columns = {"label": "core", "value": "share", "low": "share_low", "high": "share_high"} | by_epoch(frame, "group")
     drawn = Figure.of("forest", "cores", **columns)
     looks = {"xlabel": "share of contexts", "max_rows": 30}
@@ -106,14 +97,12 @@ def _share(found: Cored, unit: int) -> float:
     return float(holds[found.told].mean()) if found.told.any() else float("nan")
 
 
-def _table(
-    experiment: Cores, setup: NetworkSetup, rows: Rows, found: Cored, names: list[str], epoch: int
-) -> pd.DataFrame:
-    holds = found.found[:, found.told]
-    cluster = setup.contexts.cluster[rows.reported][found.told]
+def _table(experiment: Cores, at: At, found: Cored, names: list[str]) -> pd.DataFrame:
+    setup, holds = at.setup, found.found[:, found.told]
+    cluster = setup.contexts.cluster[at.rows.reported][found.told]
     if not holds.size:
         return pd.DataFrame(columns=["epoch", *CORES])
-    if rows.complete:
+    if at.rows.complete:
         found_in, again = whole_shares(holds.T), np.full(len(holds), np.nan)
     else:
         found_in = shares(holds.T, cluster, spec=setup.stats)
@@ -132,5 +121,5 @@ def _table(
             "inclusion": again,
         }
     )
-    frame.insert(0, "epoch", epoch)
+    frame.insert(0, "epoch", at.epoch)
     return frame

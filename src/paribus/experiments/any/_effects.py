@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats
 from paribus.experiments.any._readouts import KL
-from paribus.experiments.any._session import Rows
+from paribus.experiments.any._session import At, Rows
 from paribus.experiments.base import Recorder
 from paribus.experiments.headline import largest_size
 from paribus.experiments.setup import NetworkSetup
@@ -82,6 +82,27 @@ class Part:
     null: Floats | None = None
     null_name: str = ""
 
+    @classmethod
+    def of(cls, at: At, rows: Sequence[Mapping[str, Any]], found: Found, means: Floats | None = None) -> Part:
+        """Return what a method found at a checkpoint as rows."""
+        return cls(at.epoch, rows, found.sums, means, found.null, found.null_name)
+
+
+class Found(Protocol):
+    """What a method hands back: effects by cluster, and their null."""
+
+    @property
+    def sums(self) -> ClusterSums:
+        """The effects."""
+
+    @property
+    def null(self) -> Floats | None:
+        """Draws of the null ``[rows, n_null]``; None without."""
+
+    @property
+    def null_name(self) -> str:
+        """What they are."""
+
 
 @dataclass(frozen=True)
 class Reported:
@@ -100,6 +121,11 @@ class Reported:
     kind: str
     contexts: Rows
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, at: At, columns: Mapping[str, str]) -> Reported:
+        """Return where rows go that were measured at a checkpoint (the last one)."""
+        return cls(at.setup, at.recorder, at.kind, at.rows, columns)
 
 
 def effects(

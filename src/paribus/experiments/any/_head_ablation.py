@@ -13,9 +13,9 @@ from paribus.experiments.any._constant import CONSTANT, constant_units
 from paribus.experiments.any._effects import Part, Reported, around, effects, outlined, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._scores import score_and_effect, scores_beside
-from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._session import At, at_checkpoints, bind, look_up
+from paribus.experiments.any._vector import at_one, vector_of
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.head_ablation import HeadAblation
 from paribus.experiments.base import Recorder
@@ -53,7 +53,7 @@ UNMATCHED = {
 
 def validate(experiment: HeadAblation, setup: NetworkSetup) -> None:
     """Look up split, readout and heads."""
-    look_up(experiment, setup, fitted=True)
+    look_up(experiment, setup)
     _units(experiment, setup, setup.executor(), experiment.ablations[0])
 
 
@@ -64,17 +64,14 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
         ConfigError: If the network has no heads.
         DataError: If no contexts are left to rank on or to report.
     """
-    rows = rows_of(experiment, setup, fitted=True)
     single: list[Part] = []
     sets: list[Part] = []
-    kind, base = "", float("nan")
     for at in at_checkpoints(experiment, setup, recorder):
-        kind = at.kind
         for ablation in experiment.ablations:
-            one, several, base = _Measuring(experiment, setup, recorder, rows, at, ablation).parts()
+            one, several, base = _Measuring(experiment, at, ablation).parts()
             single.append(one)
             sets += several
-    to = Reported(setup, recorder, kind, rows, COLUMNS | (UNMATCHED if experiment.unmatched else {}))
+    to, kind = Reported.of(at, COLUMNS | (UNMATCHED if experiment.unmatched else {})), at.kind
     frame = effects(to, single, name="heads", what="One row per checkpoint, ablation and head.", largest=True)
     _maps(recorder, frame, kind)
     if sets:
@@ -86,38 +83,34 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
 
 def effect_vector(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
     """Return the effect of each head taken away alone, one ablation after the other; sets hold the same heads again."""
-    rows, setup = rows_of(experiment, setup, fitted=True), without_nulls(setup)
-    (at,) = at_checkpoints(experiment, setup, recorder)
+    at = at_one(experiment, setup, recorder)
     labels: list[str] = []
     sums: list[ClusterSums] = []
     for ablation in experiment.ablations:
-        found = _Measuring(experiment, setup, recorder, rows, at, ablation)
+        found = _Measuring(experiment, at, ablation)
         labels += [f"{name}, {ablation}" for name in found.names]
         sums.append(found.single().sums)
-    return vector_of(at, rows, labels, joined(sums), recorder)
+    return vector_of(at, labels, joined(sums))
 
 
 def promised(experiment: HeadAblation, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
-    rows, ablations = rows_of(experiment, setup, fitted=True), experiment.ablations
-    names = _units(experiment, setup, setup.executor(), ablations[0]).names
-    return promise(experiment, setup, rows, len(names) * len(ablations))
+    names = _units(experiment, setup, setup.executor(), experiment.ablations[0]).names
+    return promise(experiment, setup, len(names) * len(experiment.ablations))
 
 
 class _Measuring:
     """One ablation at one checkpoint."""
 
-    def __init__(
-        self, experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder, rows: Rows, at: At, ablation: str
-    ) -> None:
-        self.experiment, self.setup, self.recorder, self.rows, self.at = experiment, setup, recorder, rows, at
-        self.ablation = ablation
-        self.units = _units(experiment, setup, at.executor, ablation).fit(at.executor, rows.fit)
+    def __init__(self, experiment: HeadAblation, at: At, ablation: str) -> None:
+        self.experiment, self.at, self.ablation = experiment, at, ablation
+        self.setup, self.recorder, self.rows = at.setup, at.recorder, at.rows
+        self.units = _units(experiment, at.setup, at.executor, ablation).fit(at.executor, at.rows.fit)
         self.names = self.units.names
 
     def parts(self) -> tuple[Part, list[Part], float]:
         """Return the rows of single heads, those of sets, and the mean of the readout with all heads."""
-        order = ranked(self.setup, self.at, self.units, self.rows)
+        order = ranked(self.at, self.units)
         found = self.single()
         rank = np.empty(len(self.names), np.int64)
         rank[order] = np.arange(len(rank)) + 1

@@ -19,9 +19,9 @@ from paribus.experiments.any._effects import COLUMNS as SHARED
 from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._latent_activity import activity, pieces, random_latents
 from paribus.experiments.any._readouts import readout_of
-from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
+from paribus.experiments.any._session import At, at_checkpoints, rows_of
+from paribus.experiments.any._vector import at_one, vector_of
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.latent_intervention import DIRECTIONS, LIKE, RANDOM, LatentIntervention
 from paribus.experiments.base import Recorder
@@ -96,7 +96,7 @@ class Target:
 
 def validate(experiment: LatentIntervention, setup: NetworkSetup) -> None:
     """Look up split, readout, autoencoder, latents and positions."""
-    rows_of(experiment, setup, fitted=True)
+    rows_of(experiment, setup)
     executor = setup.executor()
     readout_of(experiment, _without_target(experiment, setup), executor)
     found = target(experiment, setup, executor)
@@ -110,17 +110,13 @@ def run(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder)
         ConfigError: If the network has no autoencoder, or not so many latents.
         DataError: If no contexts are left to fit on or to report.
     """
-    rows = rows_of(experiment, setup, fitted=True)
     parts: list[Part] = []
     nulls: list[pd.DataFrame] = []
     doses: list[Part] = []
     slopes: list[Part] = []
-    kind, place = "", ""
     for at in at_checkpoints(experiment, _without_target(experiment, setup), recorder):
-        kind = at.kind
         found = target(experiment, setup, at.executor)
-        place = str(found.place)
-        measuring = _Measuring(experiment, setup, recorder, rows, at, found)
+        measuring = _Measuring(experiment, at, found)
         for latent in found.latents:
             part, beside = measuring.levels(latent)
             parts.append(part)
@@ -129,7 +125,7 @@ def run(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder)
                 dosed, slope = measuring.doses(latent)
                 doses.append(dosed)
                 slopes.append(slope)
-    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    to, kind, place = Reported.of(at, COLUMNS), at.kind, str(found.place)
     frame = effects(to, parts, name="latents", what=f"One row per checkpoint, latent of {place} and value.")
     if nulls:
         says = "Each row among several nulls: they answer different questions and may disagree."
@@ -147,22 +143,21 @@ def run(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder)
 
 def effect_vector(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
     """Return the effect of every value of every latent; doses and slope hold the same settings again."""
-    rows, setup = rows_of(experiment, setup, fitted=True), without_nulls(setup)
-    (at,) = at_checkpoints(experiment, _without_target(experiment, setup), recorder)
+    at = at_one(experiment, _without_target(experiment, setup), recorder)
     found = target(experiment, setup, at.executor)
-    measuring = _Measuring(experiment, setup, recorder, rows, at, found)
+    measuring = _Measuring(experiment, at, found)
     swept = [measuring.swept(latent) for latent in found.latents]
     labels = [label for factor, _ in swept for label in factor.labels[1:]]
-    return vector_of(at, rows, labels, joined([each.sums for _, each in swept]), recorder)
+    return vector_of(at, labels, joined([each.sums for _, each in swept]))
 
 
 def promised(experiment: LatentIntervention, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
-    rows, executor = rows_of(experiment, setup, fitted=True), setup.executor()
+    executor = setup.executor()
     found = target(experiment, setup, executor)
     n = len(found.latents) * len(_places(experiment, found, executor))
     n_values = len(experiment.set_to) + len(experiment.values)
-    return promise(experiment, _without_target(experiment, setup), rows, n * n_values)
+    return promise(experiment, _without_target(experiment, setup), n * n_values)
 
 
 def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Executor) -> Target:
@@ -246,19 +241,17 @@ def _places(experiment: LatentIntervention, found: Target, executor: Executor) -
 class _Measuring:
     """Latents at one checkpoint."""
 
-    def __init__(
-        self, experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder, rows: Rows, at: At, found: Target
-    ) -> None:
-        self.experiment, self.setup, self.recorder, self.rows, self.at = experiment, setup, recorder, rows, at
-        self.found = found
+    def __init__(self, experiment: LatentIntervention, at: At, found: Target) -> None:
+        self.experiment, self.at, self.found = experiment, at, found
+        self.setup, self.recorder, self.rows = at.setup, at.recorder, at.rows
         self.sae = found.columns.sae
         self.places = _places(experiment, found, at.executor)
-        rng = setup.rng
+        rng = at.setup.rng
         with torch.inference_mode():
-            self.fit = activity(self.sae, at.executor, found.place, rows.fit, rng("latent_vectors"))
+            self.fit = activity(self.sae, at.executor, found.place, at.rows.fit, rng("latent_vectors"))
             self.reported = {
                 place: activity(
-                    self.sae, at.executor, place, rows.reported, rng("latent_vectors_reported"), MOST_ENCODED
+                    self.sae, at.executor, place, at.rows.reported, rng("latent_vectors_reported"), MOST_ENCODED
                 )
                 for place in self.places
             }
@@ -269,7 +262,7 @@ class _Measuring:
         """Return the rows of a latent, and its place in each null."""
         factor, found = self.swept(latent)
         labels = [self._row(latent, level) for level in factor.levels]
-        part = Part(self.at.epoch, labels, found.sums, found.means[1:], found.null, found.null_name)
+        part = Part.of(self.at, labels, found, found.means[1:])
         return part, list(self._nulls(latent, factor, found))
 
     def swept(self, latent: int) -> tuple[LatentLevels, Swept]:

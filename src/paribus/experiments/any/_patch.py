@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any._effects import Part, Reported, around, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._figures import forest
 from paribus.experiments.any._map import WHERE, draw_map, parts_of
 from paribus.experiments.any._session import At, Rows, at_checkpoints, bind, look_up, place_of, rows_of
+from paribus.experiments.any._vector import at_one, vector_of
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any._vector import vector_of, without_nulls
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.patch import Patch
 from paribus.experiments.base import Recorder
@@ -25,7 +26,7 @@ from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.methods.patch import Patched, patch
 from paribus.results.columns import interval
-from paribus.results.schema import BANDS, Aggregates, Figure
+from paribus.results.schema import Aggregates
 from paribus.stats.clusters import joined
 from paribus.stats.ratios import Ratios, ratios_to
 
@@ -62,7 +63,7 @@ class _Way:
 
 def validate(experiment: Patch, setup: NetworkSetup) -> None:
     """Look up everything that is named, at every place."""
-    look_up(replace(experiment, place=experiment.at()[0]), setup)
+    look_up(experiment, setup)
     executor = setup.executor()
     for way in _ways(experiment, setup):
         for place in experiment.at():
@@ -78,43 +79,31 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     """
     parts: list[Part] = []
     ways = _ways(experiment, setup)
-    kind, base = "", float("nan")
-    for at in at_checkpoints(experiment, setup, recorder):
+    for at in at_checkpoints(experiment, setup, recorder, ways[0].rows):
         for way in ways:
             patches = _patches(experiment, setup, at.executor, way)
-            found = _measured(patches, setup, at, way, experiment, recorder)
-            kind, base = at.kind, found.base
-            labels = _labels(setup, at, way, patches, found)
+            found = _measured(patches, at, way, experiment)
+            labels = _labels(at, way, patches, found)
             _judge(setup, way, patches, found, labels, recorder)
-            parts.append(Part(at.epoch, labels, found.sums, found.means, found.null, found.null_name))
+            parts.append(Part.of(at, labels, found, found.means))
             _say_unmoved(recorder, labels, found)
     named = {name: said for name, said in WHERE.items() if name in parts[0].rows[0]}
     named |= ALONG if isinstance(experiment.factor, PatchAlong) else {}
-    to = Reported(setup, recorder, kind, ways[0].rows, {**COLUMNS, **named})
+    to = Reported.of(at, {**COLUMNS, **named})
     frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
-    caption = f"{around(frame)} Hatched: 2.5 to 97.5 % of donors at random."
-    roles = {"label": "level", "value": "mean_delta", "group": "direction", **BANDS}
-    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "donors at random", "max_rows": 30}
-    recorder.figure(
-        Figure.of("forest", "effects", name="patch", **roles).titled("Effect of patching", caption, **looks)
-    )
-    draw_map(recorder, "patch_map", "Effect of patching", frame, kind, panel="direction")
-    return summed_up(to, frame, baseline_mean=base)
+    says, others = "Hatched: 2.5 to 97.5 % of donors at random.", {"null_label": "donors at random"}
+    forest(to, frame, "patch", "Effect of patching", says, group="direction", **others)
+    draw_map(recorder, "patch_map", "Effect of patching", frame, to.kind, panel="direction")
+    return summed_up(to, frame, baseline_mean=found.base)
 
 
 def effect_vector(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
     """Return the effect of every place, patched one way after the other."""
-    setup = without_nulls(setup)
     ways = _ways(experiment, setup)
-    (at,) = at_checkpoints(experiment, setup, recorder)
-    sums = joined(
-        [
-            _measured(_patches(experiment, setup, at.executor, way), setup, at, way, experiment, recorder).sums
-            for way in ways
-        ]
-    )
+    at = at_one(experiment, setup, recorder, ways[0].rows)
+    found = [_measured(_patches(experiment, setup, at.executor, way), at, way, experiment).sums for way in ways]
     labels = [f"{place}, {way.name}" if len(ways) > 1 else place for way in ways for place in experiment.at()]
-    return vector_of(at, ways[0].rows, labels, sums, recorder)
+    return vector_of(at, labels, joined(found))
 
 
 def promised(experiment: Patch, setup: NetworkSetup) -> Promised:
@@ -126,7 +115,7 @@ def promised(experiment: Patch, setup: NetworkSetup) -> Promised:
     if isinstance(experiment.factor, PatchAlong):
         raise ConfigError("experiment.target.factor: patch_along has no vector of effects to compare; use factor=patch")
     ways = _ways(experiment, setup)
-    return promise(experiment, setup, ways[0].rows, len(ways) * len(experiment.at()))
+    return promise(experiment, setup, len(ways) * len(experiment.at()), ways[0].rows)
 
 
 def _patches(experiment: Patch, setup: NetworkSetup, executor: Executor, way: _Way) -> list[Patches]:
@@ -138,24 +127,22 @@ def _patches(experiment: Patch, setup: NetworkSetup, executor: Executor, way: _W
     return found
 
 
-def _measured(
-    patches: list[Patches], setup: NetworkSetup, at: At, way: _Way, experiment: Patch, recorder: Recorder
-) -> Patched:
+def _measured(patches: list[Patches], at: At, way: _Way, experiment: Patch) -> Patched:
     return patch(
         at.executor,
         patches,
         patches[0].donors,
         at.readout,
         way.rows.reported,
-        n_null=min(experiment.n_donors, setup.stats.n_null),
-        rng=setup.rng(f"patch {way.name}"),
-        joining=setup.rng("patch"),
-        watch=recorder,
+        n_null=min(experiment.n_donors, at.setup.stats.n_null),
+        rng=at.setup.rng(f"patch {way.name}"),
+        joining=at.setup.rng("patch"),
+        watch=at.recorder,
     )
 
 
 def _ways(experiment: Patch, setup: NetworkSetup) -> list[_Way]:
-    rows = rows_of(experiment, setup, fitted=isinstance(experiment.factor, PatchAlong))
+    rows = rows_of(experiment, setup)
     factor = experiment.factor
     if factor.donors != "split":
         return [_Way(factor, rows, f"{factor.donors} -> {rows.said}")]
@@ -183,12 +170,12 @@ def _bound(experiment: Patch, setup: NetworkSetup, executor: Executor, way: _Way
     return found
 
 
-def _labels(setup: NetworkSetup, at: At, way: _Way, patches: list[Patches], found: Patched) -> list[dict[str, object]]:
+def _labels(at: At, way: _Way, patches: list[Patches], found: Patched) -> list[dict[str, object]]:
     share = ratios_to(
         found.total,
         found.sums,
-        spec=setup.stats,
-        rng=setup.rng("shares"),
+        spec=at.setup.stats,
+        rng=at.setup.rng("shares"),
         otherwise="donors and contexts do not differ in the readout",
         complete=way.rows.complete,
     )

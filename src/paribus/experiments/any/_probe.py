@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._figures import forest
 from paribus.experiments.any._session import Rows, place_of, rows_of
 from paribus.experiments.any.probe import Probe
 from paribus.experiments.base import Recorder
@@ -13,7 +14,7 @@ from paribus.factors._vectors import bound_place, classes, vectors
 from paribus.measure.executor import Executor
 from paribus.methods.probe import probe
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure
+from paribus.results.schema import Aggregates
 from paribus.stats.clusters import reduce_to_clusters
 from paribus.stats.intervals import SHARE_GAP
 
@@ -30,7 +31,7 @@ COLUMNS = {
 
 def validate(experiment: Probe, setup: NetworkSetup) -> None:
     """Look up places, targets and splits."""
-    rows = rows_of(experiment, setup, fitted=True)
+    rows = rows_of(experiment, setup)
     executor = setup.executor()
     for text in experiment.at():
         bound_place(place_of(text, executor), executor)
@@ -45,7 +46,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         ConfigError: If a place does not exist.
         DataError: If contexts have no such target, or none are left to fit on or to report.
     """
-    rows = rows_of(experiment, setup, fitted=True)
+    rows = rows_of(experiment, setup)
     parts: list[Part] = []
     for note in setup.notes:
         recorder.warn(note)
@@ -63,19 +64,9 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         evidence=Evidence.OBSERVATIONAL,
         bounds=SHARE_GAP,
     )
-    columns = {
-        "label": "level", "value": "mean_delta", "low": "ci_low", "high": "ci_high", "null_low": "null_low",
-        "null_high": "null_high", **by_epoch(frame, "group"),
-    }  # fmt: skip
-    drawn = Figure.of("forest", "effects", name="probe", **columns)
-    says = f"{around(frame)} Hatched: probes of permuted classes. What is read need not be used."
-    looks = {
-        "xlabel": "accuracy above the most frequent class",
-        "reference": 0,
-        "null_label": "permuted classes",
-        "max_rows": 30,
-    }
-    recorder.figure(drawn.titled("What a linear probe reads", says, **looks))
+    says = "Hatched: probes of permuted classes. What is read need not be used."
+    looks = {"xlabel": "accuracy above the most frequent class", "null_label": "permuted classes"}
+    forest(to, frame, "probe", "What a linear probe reads", says, **looks)
     return summed_up(to, frame)
 
 

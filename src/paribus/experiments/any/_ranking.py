@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from paribus.arrays import Ints
-from paribus.experiments.any._session import At, Rows
-from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.any._session import At
 from paribus.measure.factor import Units
 from paribus.methods.ablate import ablate, singles
 
@@ -14,12 +13,12 @@ MOST_RANKED_ON = 500
 """Contexts that a ranking is made on."""
 
 
-def ranked(setup: NetworkSetup, at: At, units: Units, rows: Rows) -> Ints:
+def ranked(at: At, units: Units) -> Ints:
     """Return the units ``[k]`` by the size of what each does alone in contexts fitted on, the strongest first."""
-    some = rows.fit
+    some = at.rows.fit
     if len(some) > MOST_RANKED_ON:
-        some = np.sort(setup.rng("ranking_contexts").choice(some, MOST_RANKED_ON, replace=False))
+        some = np.sort(at.setup.rng("ranking_contexts").choice(some, MOST_RANKED_ON, replace=False))
     off = singles(len(units.names))
-    found = ablate(at.executor, units, off, at.readout, some, n_null=0, rng=setup.rng("ranking"))
+    found = ablate(at.executor, units, off, at.readout, some, n_null=0, rng=at.setup.rng("ranking"))
     size = np.nan_to_num(np.abs(found.sums.means), nan=-1.0)
     return np.asarray(np.argsort(-size, kind="stable"))

@@ -48,25 +48,48 @@ class Rows:
 
 @dataclass(frozen=True)
 class At:
-    """A network at one checkpoint.
+    """A network at one checkpoint, and what is read of which contexts.
 
     Attributes:
-        epoch: Its epoch.
-        executor: Runs it.
+        setup: Settings of the statistics, clusters, randomness.
+        recorder: Gets tables, figures, counts and warnings.
+        rows: Which contexts.
+        executor: Runs the network.
         kind: Name of the readout.
         readout: What is read.
         checkpoint: The checkpoint.
     """
 
-    epoch: int
+    setup: NetworkSetup
+    recorder: Recorder
+    rows: Rows
     executor: Executor
     kind: str
     readout: Readout
     checkpoint: Checkpoint
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of the checkpoint."""
+        return self.checkpoint.epoch
 
-def at_checkpoints(experiment: Generic, setup: NetworkSetup, recorder: Recorder) -> Iterator[At]:
-    """Yield the network at each chosen checkpoint; what every result must say is said at the first."""
+
+def at_checkpoints(
+    experiment: Generic, setup: NetworkSetup, recorder: Recorder, rows: Rows | None = None
+) -> Iterator[At]:
+    """Yield the network at each chosen checkpoint; what every result must say is said at the first.
+
+    Args:
+        experiment: Says what is read, of which contexts.
+        setup: Has them.
+        recorder: Is told.
+        rows: Which contexts, where they are others than :func:`rows_of` says.
+
+    Raises:
+        ConfigError: If something that is named does not exist.
+        DataError: If no contexts are left.
+    """
+    rows = rows_of(experiment, setup) if rows is None else rows
     for note in setup.notes:
         recorder.warn(note)
     first = True
@@ -81,16 +104,11 @@ def at_checkpoints(experiment: Generic, setup: NetworkSetup, recorder: Recorder)
                 "outputs (names that output_names lacks, fractions, or numbers out of range)."
             )
         first = False
-        yield At(checkpoint.epoch, executor, kind, readout, checkpoint)
+        yield At(setup, recorder, rows, executor, kind, readout, checkpoint)
 
 
-def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
-    """Return the contexts that are reported and those that are fitted on.
-
-    Args:
-        experiment: Says which splits.
-        setup: Has them.
-        fitted: Whether anything is fitted or chosen; if not, all contexts of the split may be reported.
+def rows_of(experiment: Generic, setup: NetworkSetup) -> Rows:
+    """Return the contexts that are reported, and those that are fitted on where anything is fitted or chosen.
 
     Raises:
         ConfigError: If a split does not exist.
@@ -101,7 +119,7 @@ def rows_of(experiment: Generic, setup: NetworkSetup, *, fitted: bool) -> Rows:
     reported = _split(subject.splits, name, "split")
     said, complete = name, subject.complete
     fit = np.empty(0, np.int64)
-    if fitted:
+    if experiment.fits:
         from_split = experiment.fit_split
         if from_split == AUTO:
             from_split = "train" if "train" in subject.splits and name != "train" else name
@@ -182,11 +200,6 @@ def bind(
     return spec.bound(Binding(executor, text, setup.rng(f"{name}_fit"), parts))
 
 
-def needs_fit(experiment: Generic) -> bool:
-    """Return whether a factor is fitted on contexts."""
-    return any(spec.fitted for spec in experiment.factors().values())
-
-
 def as_factor(found: Factor | Units, name: str) -> Factor:
     """Return a factor, or refuse units.
 
@@ -215,22 +228,28 @@ def as_units(found: Factor | Units, name: str) -> Units:
     return found
 
 
-def look_up(experiment: Generic, setup: NetworkSetup, *, fitted: bool = False, **wanted: Any) -> str:
-    """Look up split, readout and factors without measuring more than a few contexts; return the readout's name.
+def factor_of(experiment: Generic, setup: NetworkSetup, executor: Executor, name: str = "factor") -> Factor:
+    """Return a factor that has levels, bound to the network and its contexts, not fitted yet.
 
-    Args:
-        experiment: Names them.
-        setup: Has them.
-        fitted: Whether something is chosen or fitted, whatever the factors.
-        wanted: For each factor's field :func:`as_factor` or :func:`as_units`.
+    Raises:
+        ConfigError: If these are units, or something that it names is not there.
     """
-    rows_of(experiment, setup, fitted=fitted or needs_fit(experiment))
-    executor = setup.executor()
-    kind, _ = readout_of(experiment, setup, executor)
-    for name, spec in experiment.factors().items():
-        found = bind(name, spec, experiment, setup, executor)
-        wanted.get(name, as_factor)(found, name)
-    return kind
+    return as_factor(bind(name, experiment.factors()[name], experiment, setup, executor), name)
+
+
+def units_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> Units:
+    """Return the units of the field ``factor``, bound to the network and its contexts, not fitted yet.
+
+    Raises:
+        ConfigError: If it has levels, or something that it names is not there.
+    """
+    return as_units(bind("factor", experiment.factors()["factor"], experiment, setup, executor), "factor")
+
+
+def look_up(experiment: Generic, setup: NetworkSetup) -> str:
+    """Look up split and readout without measuring more than a few contexts; return the readout's name."""
+    rows_of(experiment, setup)
+    return readout_of(experiment, setup, setup.executor())[0]
 
 
 def _drawn(setup: NetworkSetup, rows: Ints, most: int, stream: str) -> Ints:

@@ -7,19 +7,21 @@ import pandas as pd
 
 from paribus.arrays import Ints
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, null_called, summed_up
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._figures import forest
 from paribus.experiments.any._readouts import KL
-from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
-from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
+from paribus.experiments.any._session import At, Rows, at_checkpoints, factor_of, look_up, rows_of
+from paribus.experiments.any._vector import RowDesign, at_one, refuse_illegal, vector_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any.swap import Swap
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
-from paribus.measure.factor import Factor, InputFactor, Units
+from paribus.measure.executor import Executor
+from paribus.measure.factor import Factor, InputFactor
 from paribus.methods.swap import Swapped, swap
 from paribus.results.evidence import Evidence
-from paribus.results.schema import BANDS, Aggregates, Figure, Table
+from paribus.results.schema import Aggregates, Table
 
 COLUMNS = {
     "from": "level that the contexts show themselves; any: whichever of the others",
@@ -37,9 +39,9 @@ OBSERVED = {
 
 def validate(experiment: Swap, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    _refuse_kl(look_up(experiment, setup, factor=as_observed))
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
-    factor = as_observed(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    _refuse_kl(look_up(experiment, setup))
+    rows = rows_of(experiment, setup)
+    factor = _factor(experiment, setup, setup.executor())
     own = _own(factor, rows.reported)
     shown = set(own[own >= 0].tolist())
     if len(shown) < 2:
@@ -48,7 +50,7 @@ def validate(experiment: Swap, setup: NetworkSetup) -> None:
             f"experiment.split: the contexts of {rows.said} show {names} of {factor.name}, a swap needs two "
             "levels; name a split that shows more"
         )
-    refuse_illegal(_compared(factor, rows), setup, rows)
+    refuse_illegal(experiment, setup, _compared(factor, rows))
 
 
 def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -58,46 +60,35 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         ConfigError: If something that is named does not exist, or nothing says which level a context shows.
         ExperimentError: If the contexts show fewer than two levels.
     """
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
     parts: list[Part] = []
     observed: list[pd.DataFrame] = []
-    kind, name = "", ""
     for at in at_checkpoints(experiment, setup, recorder):
-        factor, found = _measured(experiment, setup, at, rows, recorder)
-        kind, name = at.kind, factor.name
+        factor, found = _measured(experiment, at)
         labels = [_row(factor, int(a), int(b)) for a, b in found.pairs]
-        means = found.means[found.pairs[:, 1]]
-        parts.append(Part(at.epoch, labels, found.sums, means, found.null, found.null_name))
+        parts.append(Part.of(at, labels, found, found.means[found.pairs[:, 1]]))
         observed.append(_observed(at.epoch, factor, found))
-    to = Reported(setup, recorder, kind, rows, COLUMNS)
+    to, name = Reported.of(at, COLUMNS), factor.name
     frame = effects(to, parts, what=f"One row per checkpoint and level of {name} swapped in, for all or for one level.")
     beside = f"One row per checkpoint and level of {name}: what grouping contexts by their own level would say."
     recorder.table(Table("observed", beside, Evidence.OBSERVATIONAL, pd.concat(observed, ignore_index=True), OBSERVED))
-    columns = {"label": "level", "value": "mean_delta", **BANDS} | by_epoch(frame, "group")
-    drawn = Figure.of("forest", "effects", name="swap", **columns)
     made = "95 % intervals over clusters; each context against itself as it is."
-    says = f"{around(frame, made)} Hatched: 2.5 to 97.5 % of the null."
-    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": null_called(frame), "max_rows": 30}
-    recorder.figure(drawn.titled(f"Effect of swapping {name}", says, **looks))
+    forest(to, frame, "swap", f"Effect of swapping {name}", "Hatched: 2.5 to 97.5 % of the null.", made=made)
     return summed_up(to, frame, factor=name)
 
 
 def effect_vector(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
     """Return the effect of every level on those that show one other; rows over all others hold the same again."""
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
-    setup = without_nulls(setup)
-    (at,) = at_checkpoints(experiment, setup, recorder)
-    factor, found = _measured(experiment, setup, at, rows, recorder)
+    at = at_one(experiment, setup, recorder)
+    factor, found = _measured(experiment, at)
     some = np.flatnonzero(found.pairs[:, 0] >= 0)
     labels = [_row(factor, int(a), int(b))["level"] for a, b in found.pairs[some]]
-    return vector_of(at, rows, labels, found.sums.rows(some), recorder)
+    return vector_of(at, labels, found.sums.rows(some))
 
 
 def promised(experiment: Swap, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
-    factor = as_observed(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
-    return promise(experiment, setup, rows, _compared(factor, rows))
+    factor = _factor(experiment, setup, setup.executor())
+    return promise(experiment, setup, _compared(factor, rows_of(experiment, setup)))
 
 
 def _compared(factor: InputFactor, rows: Rows) -> RowDesign:
@@ -112,19 +103,17 @@ def _compared(factor: InputFactor, rows: Rows) -> RowDesign:
 def _own(factor: InputFactor, columns: Ints) -> Ints:
     """Return the level that each context shows; -1: none of them."""
     own = factor.observed(columns)
-    assert own is not None  # as_observed has seen to it
+    assert own is not None  # _factor has seen to it
     return own
 
 
-def _measured(
-    experiment: Swap, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder
-) -> tuple[InputFactor, Swapped]:
+def _measured(experiment: Swap, at: At) -> tuple[InputFactor, Swapped]:
     _refuse_kl(at.kind)
-    factor = as_observed(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-    n_null, rng = setup.stats.n_null, setup.rng("swap")
-    found = swap(at.executor, factor, at.readout, rows.reported, n_null=n_null, rng=rng, watch=recorder)
+    factor = _factor(experiment, at.setup, at.executor)
+    n_null, rng = at.setup.stats.n_null, at.setup.rng("swap")
+    found = swap(at.executor, factor, at.readout, at.rows.reported, n_null=n_null, rng=rng, watch=at.recorder)
     if found.unknown:
-        recorder.warn(f"{found.unknown} contexts show none of the levels of {factor.name} and are left out.")
+        at.recorder.warn(f"{found.unknown} contexts show none of the levels of {factor.name} and are left out.")
     return factor, found
 
 
@@ -135,15 +124,15 @@ def _refuse_kl(kind: str) -> None:
         )
 
 
-def as_observed(found: Factor | Units, name: str) -> InputFactor:
-    """Return a factor of the inputs whose level contexts show.
+def _factor(experiment: Swap, setup: NetworkSetup, executor: Executor) -> InputFactor:
+    """Return the factor, which must be one of the inputs whose level contexts show.
 
     Raises:
         ConfigError: If it is none.
     """
-    factor = as_factor(found, name)
+    factor = factor_of(experiment, setup, executor)
     if not isinstance(factor, InputFactor) or factor.observed(np.arange(1)) is None:
-        raise ConfigError(f"experiment.{name}: contexts show no level of {factor.name}; use experiment=sweep")
+        raise ConfigError(f"experiment.factor: contexts show no level of {factor.name}; use experiment=sweep")
     return factor
 
 

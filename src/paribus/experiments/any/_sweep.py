@@ -18,8 +18,9 @@ from paribus.experiments.any._effects import (
     null_called,
     summed_up,
 )
-from paribus.experiments.any._session import At, Rows, as_factor, at_checkpoints, bind, look_up, needs_fit, rows_of
-from paribus.experiments.any._vector import RowDesign, refuse_illegal, vector_of, without_nulls
+from paribus.experiments.any._figures import NULL_NAMED, forest
+from paribus.experiments.any._session import At, at_checkpoints, factor_of, look_up
+from paribus.experiments.any._vector import RowDesign, at_one, refuse_illegal, vector_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import Recorder
@@ -45,8 +46,7 @@ SLOPE = {"level": "the slope, in units of the readout per unit of the dose"}
 def validate(experiment: Sweep, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
     look_up(experiment, setup)
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
-    refuse_illegal(_compared(experiment, setup), setup, rows)
+    refuse_illegal(experiment, setup, _compared(experiment, setup))
 
 
 def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -56,71 +56,61 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         ConfigError: If something that is named does not exist.
         DataError: If no contexts are left to fit on or to report.
     """
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
     parts: list[Part] = []
     slopes: list[Part] = []
     nulls: list[pd.DataFrame] = []
-    kind, name, found = "", "", None
     for at in at_checkpoints(experiment, setup, recorder):
-        factor, found = _measured(experiment, setup, at, rows, recorder)
-        kind, name = at.kind, factor.name
+        factor, found = _measured(experiment, at)
         doses = factor.doses or (np.nan,) * factor.n_levels
         labels = [{"level": label, "dose": dose} for label, dose in zip(factor.labels, doses, strict=True)]
-        parts.append(Part(at.epoch, labels[1:], found.sums, found.means[1:], found.null, found.null_name))
+        parts.append(Part.of(at, labels[1:], found, found.means[1:]))
         nulls.extend(_nulls(at.epoch, factor, found))
         if found.slope is not None:
             slopes.append(Part(at.epoch, [{"level": "slope"}], found.slope))
-    assert found is not None
-    to = Reported(setup, recorder, kind, rows)
+    to, name = Reported.of(at, {}), factor.name
     frame = effects(to, parts, what=f"One row per checkpoint and level of {name}.")
     if nulls:
         beside = f"Each level of {name} among several nulls: they answer different questions and may disagree."
         recorder.table(Table("nulls", beside, Evidence.INTERVENTIONAL, pd.concat(nulls, ignore_index=True), NULLS))
     if slopes:
-        effects(
-            Reported(setup, recorder, kind, rows, SLOPE),
-            slopes,
-            name="slope",
-            what=f"The least-squares slope over the doses of {name} in each context, one row per checkpoint.",
-        )
+        says = f"The least-squares slope over the doses of {name} in each context, one row per checkpoint."
+        effects(Reported.of(at, SLOPE), slopes, name="slope", what=says)
         last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("dose")
         recorder.curve(Curve.of("effect", last, "dose", "mean_delta"))
-    recorder.figure(_figure(name, kind, frame, by_dose=bool(slopes)))
+        recorder.figure(_response(to, frame, name))
+    else:
+        forest(to, frame, "sweep", f"Effect of {name}")
     return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **_trend(found, frame))
 
 
 def effect_vector(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
     """Return the effect of every level but the baseline."""
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
-    setup = without_nulls(setup)
-    (at,) = at_checkpoints(experiment, setup, recorder)
-    factor, found = _measured(experiment, setup, at, rows, recorder)
-    return vector_of(at, rows, factor.labels[1:], found.sums, recorder)
+    at = at_one(experiment, setup, recorder)
+    factor, found = _measured(experiment, at)
+    return vector_of(at, factor.labels[1:], found.sums)
 
 
 def promised(experiment: Sweep, setup: NetworkSetup) -> Promised:
     """Return what is known of that vector beforehand."""
-    rows = rows_of(experiment, setup, fitted=needs_fit(experiment))
-    return promise(experiment, setup, rows, _compared(experiment, setup))
+    return promise(experiment, setup, _compared(experiment, setup))
 
 
 def _compared(experiment: Sweep, setup: NetworkSetup) -> RowDesign:
-    factor = as_factor(bind("factor", experiment.factor, experiment, setup, setup.executor()), "factor")
+    factor = factor_of(experiment, setup, setup.executor())
     return RowDesign(factor.design(), to_baseline(factor.n_levels))
 
 
-def _measured(experiment: Sweep, setup: NetworkSetup, at: At, rows: Rows, recorder: Recorder) -> tuple[Factor, Swept]:
-    factor = as_factor(bind("factor", experiment.factor, experiment, setup, at.executor), "factor")
-    factor = factor.fit(at.executor, rows.fit)
+def _measured(experiment: Sweep, at: At) -> tuple[Factor, Swept]:
+    factor = factor_of(experiment, at.setup, at.executor).fit(at.executor, at.rows.fit)
     found = sweep(
         at.executor,
         factor,
         at.readout,
-        rows.reported,
-        n_null=setup.stats.n_null,
-        n_permutations=setup.stats.n_permutations,
-        rng=setup.rng("sweep"),
-        watch=recorder,
+        at.rows.reported,
+        n_null=at.setup.stats.n_null,
+        n_permutations=at.setup.stats.n_permutations,
+        rng=at.setup.rng("sweep"),
+        watch=at.recorder,
     )
     return factor, found
 
@@ -155,24 +145,8 @@ def _trend(found: Swept, frame: pd.DataFrame) -> dict[str, float | str]:
     return {"trend_rho": found.trend.rho, "trend_p": found.trend.p, "trend_p_method": found.trend.method}
 
 
-def _figure(name: str, kind: str, frame: pd.DataFrame, *, by_dose: bool) -> Figure:
-    caption = f"{around(frame)} Hatched: 2.5 to 97.5 % of the null that the table names."
-    if by_dose:
-        columns = {"x": "dose", "y": "mean_delta", **BANDS, **by_epoch(frame, "group")}
-        return Figure.of("dose_response", "effects", name="sweep", **columns).titled(
-            f"Effect of {name}",
-            caption,
-            xlabel=name,
-            ylabel=f"change of {kind}",
-            hline=0,
-            null_label=null_called(frame),
-        )
-    columns = {"label": "level", "value": "mean_delta", **BANDS, **by_epoch(frame, "group")}
-    return Figure.of("forest", "effects", name="sweep", **columns).titled(
-        f"Effect of {name}",
-        caption,
-        xlabel=f"change of {kind}",
-        reference=0,
-        null_label=null_called(frame),
-        max_rows=30,
-    )
+def _response(to: Reported, frame: pd.DataFrame, name: str) -> Figure:
+    columns = {"x": "dose", "y": "mean_delta", **BANDS, **by_epoch(frame, "group")}
+    looks = {"xlabel": name, "ylabel": f"change of {to.kind}", "hline": 0, "null_label": null_called(frame)}
+    drawn = Figure.of("dose_response", "effects", name="sweep", **columns)
+    return drawn.titled(f"Effect of {name}", f"{around(frame)} {NULL_NAMED}", **looks)

@@ -10,7 +10,7 @@ import numpy as np
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._readouts import KL, readout_of
-from paribus.experiments.any._session import At, Rows
+from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
 from paribus.experiments.any.generic import Generic
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import FEW_CLUSTERS, LEAST_TESTED, EffectVector, Promised
@@ -22,11 +22,6 @@ from paribus.methods.ablate import singles
 from paribus.methods.contrast import to_baseline
 from paribus.methods.support import Support, support
 from paribus.stats.clusters import ClusterSums
-
-
-def without_nulls(setup: NetworkSetup) -> NetworkSetup:
-    """Return the same setup with the cheapest statistics: of a vector only the differences count."""
-    return replace(setup, stats=replace(setup.stats, n_null=0, n_permutations=99, n_bootstrap=100))
 
 
 @dataclass(frozen=True)
@@ -67,12 +62,13 @@ def alone(units: Units, entries: Callable[[int], int] = int) -> RowDesign:
     return RowDesign(units.design(on), to_baseline(k + 1), entries=entries)
 
 
-def refuse_illegal(compared: RowDesign, setup: NetworkSetup, rows: Rows) -> None:
+def refuse_illegal(experiment: Generic, setup: NetworkSetup, compared: RowDesign) -> None:
     """Refuse rows of which none is legal in any context.
 
     Raises:
         ConfigError: If there are only such.
     """
+    rows = rows_of(experiment, setup)
     if not compared.support(setup.executor(), rows, enough=1).n.any():
         raise ConfigError(
             f"experiment.factor: none of the {len(rows.reported)} contexts that are reported is legal with "
@@ -80,15 +76,16 @@ def refuse_illegal(compared: RowDesign, setup: NetworkSetup, rows: Rows) -> None
         )
 
 
-def promised(experiment: Generic, setup: NetworkSetup, rows: Rows, compared: RowDesign | int) -> Promised:
+def promised(experiment: Generic, setup: NetworkSetup, compared: RowDesign | int, rows: Rows | None = None) -> Promised:
     """Return what is known of a vector of the contexts that are reported, before anything is measured.
 
     Args:
         experiment: Says what is read.
         setup: Has the contexts.
-        rows: Which of them are reported.
         compared: What the rows compare; a number of rows where activations are edited, which is legal in all contexts.
+        rows: Which contexts are reported, where they are others than :func:`rows_of` says.
     """
+    rows = rows_of(experiment, setup) if rows is None else rows
     kind, _ = readout_of(experiment, setup, setup.executor())
     n_contexts, n_clusters = len(rows.reported), len(np.unique(setup.contexts.cluster[rows.reported]))
     if isinstance(compared, int):
@@ -98,17 +95,23 @@ def promised(experiment: Generic, setup: NetworkSetup, rows: Rows, compared: Row
     return Promised(n_entries, min(n_clusters, found.n_clusters), n_contexts, signed=kind != KL)
 
 
-def vector_of(at: At, rows: Rows, labels: Sequence[str], sums: ClusterSums, recorder: Recorder) -> EffectVector:
+def at_one(experiment: Generic, setup: NetworkSetup, recorder: Recorder, rows: Rows | None = None) -> At:
+    """Return the one network that is chosen, with the cheapest statistics: of a vector only the differences count."""
+    stats = replace(setup.stats, n_null=0, n_permutations=99, n_bootstrap=100)
+    (at,) = at_checkpoints(experiment, replace(setup, stats=stats), recorder, rows)
+    return at
+
+
+def vector_of(at: At, labels: Sequence[str], sums: ClusterSums) -> EffectVector:
     """Return rows as a vector; clusters that support none of them are left out.
 
     Args:
-        at: The network.
-        rows: Which contexts were measured.
+        at: The network, and which contexts were measured.
         labels: Name of each row.
         sums: The paired differences, by cluster.
-        recorder: Is told how many contexts there are.
     """
-    recorder.diagnose(n_contexts_tested=len(rows.reported))
+    rows = at.rows
+    at.recorder.diagnose(n_contexts_tested=len(rows.reported))
     some = np.flatnonzero(sums.counts.any(axis=0))
     kept = replace(sums, sums=_of(sums.sums, some), counts=_of(sums.counts, some))
     return EffectVector(

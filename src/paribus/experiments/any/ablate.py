@@ -9,7 +9,6 @@ from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Told
-from paribus.measure.binding import FactorSpec
 from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -31,6 +30,8 @@ class Ablate(Paired):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._ablate"
+    varied: ClassVar[tuple[str, ...]] = ("factor",)
+    ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.place")
@@ -41,10 +42,6 @@ class Ablate(Paired):
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     ks: list[int] = field([2, 4, 8, 16], low=2, help="How many of the strongest are taken away together.")
     n_units: int = field(64, low=1, help="The most units that are reported each alone, the strongest first.")
-
-    def factors(self) -> dict[str, FactorSpec]:
-        """Return its units."""
-        return {"factor": self.factor}
 
     def check(self) -> None:
         """Refuse a K named twice."""

@@ -136,6 +136,11 @@ class ActivationPatching(Paired):
             if len(self.members(group)) < 2 or not all(self.members(group)):
                 raise ConfigError(f"ActivationPatching.groups: joins rows by &, as in 'L5H1 & L6H9', got {group!r}")
 
+    @property
+    def fits(self) -> bool:
+        """Whether there is a ranking, which is made on pairs that are not reported."""
+        return bool(self.ks)
+
     @staticmethod
     def members(group: str) -> list[str]:
         """Return the rows that a group joins.

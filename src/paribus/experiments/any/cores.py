@@ -10,7 +10,6 @@ from paribus.experiments.any.generic import Generic, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.effect_vector import WithoutEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
-from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -31,6 +30,8 @@ class Cores(Generic, WithoutEffectVector):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
     work: ClassVar[str] = "paribus.experiments.any._cores"
+    varied: ClassVar[tuple[str, ...]] = ("factor",)
+    ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("cores")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
@@ -53,10 +54,6 @@ class Cores(Generic, WithoutEffectVector):
     )
     robust: bool = field(True, help="Whether every larger set must keep it too.")
     least_share: float = field(0.1, above=0.0, high=1.0, help="Share of contexts from which on a core is named.")
-
-    def factors(self) -> dict[str, FactorSpec]:
-        """Return its units."""
-        return {"factor": self.factor}
 
     def check(self) -> None:
         """Refuse a readout of which a core would keep less."""

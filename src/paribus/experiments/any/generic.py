@@ -22,13 +22,20 @@ ALL = "all"
 
 @dataclass(frozen=True, kw_only=True)
 class Generic(Experiment):
-    """Base of the experiments on any network."""
+    """Base of the experiments on any network.
+
+    Class attributes:
+        varied: Its fields that are factors or units.
+        ranks: Whether something is ranked or fitted whatever the factors.
+    """
 
     subject: ClassVar[str] = "any"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "feature", "slice", "constraints", "stats")
     may_lack: ClassVar[tuple[str, ...]] = ("feature",)
     takes_dtype: ClassVar[bool] = True
+    varied: ClassVar[tuple[str, ...]] = ()
+    ranks: ClassVar[bool] = False
 
     place: str = field(
         "auto",
@@ -56,7 +63,12 @@ class Generic(Experiment):
 
     def factors(self) -> dict[str, FactorSpec]:
         """Return its factors by field."""
-        return {}
+        return {name: getattr(self, name) for name in self.varied}
+
+    @property
+    def fits(self) -> bool:
+        """Whether anything is fitted, ranked or chosen, which is done on contexts that are not reported."""
+        return self.ranks or any(spec.fitted for spec in self.factors().values())
 
     def validate(self, setup: Any) -> None:
         """Look up split, place, readout, and everything that the factors name."""

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
-from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -29,6 +28,7 @@ class Grid(Paired):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
     work: ClassVar[str] = "paribus.experiments.any._grid"
+    varied: ClassVar[tuple[str, ...]] = ("factor", "other")
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
@@ -38,7 +38,3 @@ class Grid(Paired):
 
     factor: Any = field(help="The first factor (factor@experiment.factor=NAME).")
     other: Any = field(help="The second factor (factor@experiment.other=NAME).")
-
-    def factors(self) -> dict[str, FactorSpec]:
-        """Return both factors."""
-        return {"factor": self.factor, "other": self.other}

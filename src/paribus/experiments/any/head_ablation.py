@@ -31,6 +31,7 @@ class HeadAblation(Paired):
     type: ClassVar[str] = "head_ablation"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Heads of all layers taken away alone and the first K together, against matched sets."
+    ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = (
         Endpoint(
             *("head_ablation_level_effect", "effect of taking a head away", "heads", "mean_delta", "ci_low", "ci_high"),

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.told import Effects, Told
-from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -28,13 +27,11 @@ class Interact(Paired):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Pairs of units alone and together, against pairs of like units, on any network."
     work: ClassVar[str] = "paribus.experiments.any._interact"
+    varied: ClassVar[tuple[str, ...]] = ("factor",)
+    ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("interact")
     tells: ClassVar[tuple[Told, ...]] = (Effects("effects", "{level}", "interaction in {readout}", null="{null}"),)
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
     n_units: int = field(6, low=2, high=40, help="How many of the strongest units are paired.")
     order: int = field(2, low=2, high=3, help="The largest sets: pairs, or triples too.")
-
-    def factors(self) -> dict[str, FactorSpec]:
-        """Return its units."""
-        return {"factor": self.factor}

@@ -40,6 +40,7 @@ class LatentIntervention(Paired):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
     work: ClassVar[str] = "paribus.experiments.any._latent_intervention"
+    ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")
     battery: ClassVar[Battery | None] = Battery(
         "latents", ("level",), under="experiment.place", named="experiment.latents"

@@ -10,7 +10,6 @@ from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.factors.spec import Patch as PatchFactor
-from paribus.measure.binding import FactorSpec
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -31,6 +30,7 @@ class Patch(Paired):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Values of other contexts at one place after the other, against donors at random."
     work: ClassVar[str] = "paribus.experiments.any._patch"
+    varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("patch")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
@@ -41,10 +41,6 @@ class Patch(Paired):
     places: list[str] = field([], help="The places, a row each; empty: experiment.place.")
     both: bool = field(True, help="With pairs of two splits: whether to patch both ways.")
     n_donors: int = field(20, low=0, help="Draws of donors at random for each place (at most stats.n_null).")
-
-    def factors(self) -> dict[str, FactorSpec]:
-        """Return its factor."""
-        return {"factor": self.factor}
 
     def at(self) -> list[str]:
         """Return the places."""

@@ -29,6 +29,7 @@ class Probe(Generic, WithoutEffectVector):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
     work: ClassVar[str] = "paribus.experiments.any._probe"
+    ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("probe")
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "accuracy of the probe above the most frequent class", null="{null}"),

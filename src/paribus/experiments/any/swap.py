@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
-from paribus.measure.binding import FactorSpec
 from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -28,6 +27,7 @@ class Swap(Paired):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
     work: ClassVar[str] = "paribus.experiments.any._swap"
+    varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.factor")
@@ -36,7 +36,3 @@ class Swap(Paired):
     )
 
     factor: Any = field(help="What is swapped: a factor of the inputs whose level every context shows.")
-
-    def factors(self) -> dict[str, FactorSpec]:
-        """Return its factor."""
-        return {"factor": self.factor}

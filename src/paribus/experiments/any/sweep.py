@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
-from paribus.measure.binding import FactorSpec
 from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
@@ -30,6 +29,7 @@ class Sweep(Paired):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
     work: ClassVar[str] = "paribus.experiments.any._sweep"
+    varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.factor")
@@ -39,7 +39,3 @@ class Sweep(Paired):
     )
 
     factor: Any = field(help="What is varied: an option of the factor group (factor@experiment.factor=NAME).")
-
-    def factors(self) -> dict[str, FactorSpec]:
-        """Return its factor."""
-        return {"factor": self.factor}

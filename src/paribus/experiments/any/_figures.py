@@ -1,0 +1,57 @@
+"""Figures that several of the experiments on any network draw of their table of effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from paribus.experiments.any._effects import Reported, around, by_epoch, null_called
+from paribus.results.schema import BANDS, Figure
+
+MADE = "95 % intervals over clusters."
+NULL_NAMED = "Hatched: 2.5 to 97.5 % of the null that the table names."
+
+
+def forest(
+    to: Reported,
+    frame: pd.DataFrame,
+    name: str,
+    title: str,
+    says: str = NULL_NAMED,
+    *,
+    made: str = MADE,
+    **others: Any,
+) -> None:
+    """Hand over a line for each row of ``effects``: what it did, its interval, and its null.
+
+    Args:
+        to: Where it goes.
+        frame: The table, as it was handed over.
+        name: Name of the figure.
+        title: Its title.
+        says: What stands below it, of the null.
+        made: What stands below it of intervals, where there are any.
+        others: Further roles of columns (``group``), and other options (``xlabel``, ``null_label``).
+    """
+    group = {"group": others.pop("group")} if "group" in others else by_epoch(frame, "group")
+    drawn = Figure.of("forest", "effects", name=name, label="level", value="mean_delta", **BANDS, **group)
+    looks = {"xlabel": f"change of {to.kind}", "reference": 0, "null_label": null_called(frame), "max_rows": 30}
+    to.recorder.figure(drawn.titled(title, f"{around(frame, made)} {says}", **looks | others))
+
+
+def heatmap(to: Reported, frame: pd.DataFrame, table: str, name: str, title: str, **looks: Any) -> None:
+    """Hand over a map of pairs: the second of a pair to the right, the first upwards.
+
+    Args:
+        to: Where it goes.
+        frame: The table, as it was handed over.
+        table: Its name.
+        name: Name of the figure.
+        title: Its title.
+        looks: Options of the figure.
+    """
+    roles = {"x": "second", "y": "first", "value": "mean_delta", **by_epoch(frame, "panel")}
+    drawn = Figure.of("heatmap", table, name=name, **roles)
+    says = around(frame, "Intervals and tests are in the table.")
+    to.recorder.figure(drawn.titled(title, says, diverging=True, **looks))
