@@ -13,7 +13,8 @@ from paribus.tracking import states
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
-    from paribus.sweep.standing import Runs, Training
+    from paribus.sweep.needed_training import Training
+    from paribus.sweep.standing import Runs
     from paribus.tracking.states import RunState
 
 Kind = tuple[str, str]

@@ -18,7 +18,7 @@ from paribus.running.resolve import from_store, models_on, resolve
 from paribus.running.sequence import Sequence as Steps
 from paribus.running.steps import sequence_identity, step_requests
 from paribus.spec import path_of
-from paribus.sweep.standing import Training
+from paribus.sweep.needed_training import Training
 from paribus.tracking import local
 from paribus.tracking.interface import FileStore
 from paribus.tracking.store import open_store

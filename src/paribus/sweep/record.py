@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError, DataError
 from paribus.spec import path_of
-from paribus.sweep.standing import Training
+from paribus.sweep.needed_training import Training
 from paribus.tracking.heartbeat import here, process_alive, process_started
 from paribus.tracking.provenance import git
 from paribus.tracking.spec import TrackingSpec

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paribus.running import failures
+from paribus.sweep.needed_training import Training
 from paribus.sweep.spoiled import Spoiled
 from paribus.tracking import states
 from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG
@@ -38,14 +39,6 @@ class Standing:
     run: RunState | None = None
     why: str = ""
     again: bool = True
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training that a job needs, and has made where it is missing: the identity of its run, and its type."""
-
-    identity: str
-    experiment: str
 
 
 class Runs:
