@@ -6,6 +6,8 @@ import json
 import os
 import shlex
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -129,6 +131,36 @@ def test_two_equal_sweeps_at_once_share_the_work(tracked_workdir, sweep, said):
     runs = sweep.runs()
     assert sorted(sweep.finished().values()) == [1] * 6, "each job was done once"
     assert {run.status for run in runs} == {"FINISHED"} and len({run.tags["sweep"] for run in runs}) == 2
+
+
+HOLDS_THE_LOCK = """
+import os, signal, sqlite3
+connection = sqlite3.connect("mlflow.db", isolation_level=None)
+connection.execute("begin exclusive")
+print("held", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+LONGER_THAN_SQLITE_WAITS = 45.0
+
+
+@pytest.mark.soak
+def test_a_sweep_waits_for_a_store_that_a_stopped_process_keeps_locked(tracked_workdir, sweep):
+    """It fails no job: it goes on when the process that holds the lock does, or is ended."""
+    process = sweep.start()
+    end = time.monotonic() + PATIENCE
+    while not sweep.finished() and time.monotonic() < end:
+        time.sleep(0.05)
+    with subprocess.Popen([sys.executable, "-c", HOLDS_THE_LOCK], stdout=subprocess.PIPE, cwd=tracked_workdir) as other:
+        assert other.stdout.readline() == b"held\n"
+        time.sleep(LONGER_THAN_SQLITE_WAITS)
+        assert process.poll() is None, "the sweep waits"
+        other.kill()
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, out
+    logs = "".join(log.read_text() for log in tracked_workdir.rglob("worker_*.log"))
+    assert "mlflow.db is locked: another process writes" in logs and "is not locked any more" in logs
+    assert sorted(sweep.finished().values()) == [1] * 6
+    assert {run.status for run in sweep.runs()} == {"FINISHED"}
 
 
 def _above(pid: int) -> set[int]:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
-from paribus.errors import ConfigError, DataError
-from paribus.tracking import embedded, local
+from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.running import failures
+from paribus.tracking import embedded, local, patience
 from paribus.tracking._mlflow import MlflowException
 from paribus.tracking.query import runs_frame
 from paribus.tracking.relocate import relocate
@@ -150,7 +151,8 @@ STILL_WRITING = KILLED_WHILE_IT_WROTE.replace(
 
 def test_the_journal_of_a_process_that_is_writing_is_left_alone(tracked_workdir, monkeypatch):
     """Its changes are on disk in part; a look neither shows them nor takes them back."""
-    monkeypatch.setattr(embedded, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(patience, "PATIENCE", 0.0)
     store = open_store(TrackingSpec(experiment="writing"))
     store.start("whole", folder=tracked_workdir / "out").finish("FINISHED")
     command = [sys.executable, "-c", STILL_WRITING, local.DATABASE]
@@ -158,8 +160,9 @@ def test_the_journal_of_a_process_that_is_writing_is_left_alone(tracked_workdir,
         assert writer.stdout.readline() == "begun\n"
         journal = (tracked_workdir / f"{local.DATABASE}-journal").read_bytes()
         assert journal
-        with pytest.raises(DataError, match="locked"):
+        with pytest.raises(ExperimentError, match="keeps it locked") as raised:
             store.runs()
+        assert failures.kind(raised.value) == failures.STORE
         assert (tracked_workdir / f"{local.DATABASE}-journal").read_bytes() == journal
         writer.communicate("\n", timeout=30)
     assert writer.returncode == 0

@@ -24,7 +24,7 @@ def measured_once(fig: Figure) -> Iterator[None]:
     kept = _Kept()
     for axes in fig.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            kept.keep(axis, _TICKS, _state_of_ticks, kept.labels)
+            kept.ticks(axis, "width" if axis is axes.xaxis else "height")
     for text in fig.findobj(Text, include_self=False):
         kept.text(text)
     try:
@@ -38,6 +38,7 @@ class _Kept:
 
     def __init__(self) -> None:
         self._replaced: list[tuple[Any, str]] = []
+        self._asked: dict[int, Hashable] = {}
 
     def keep(
         self, owner: Any, name: str, state: Callable[[Any], Hashable], told: Callable[[Any], None] = lambda _: None
@@ -61,8 +62,8 @@ class _Kept:
             nonlocal before, answer
             if before is None or state(owner) != before:
                 answer = ask(*given)
-                before = state(owner)
                 told(answer)
+                before = state(owner)
             return answer
 
         own[name] = asked
@@ -73,25 +74,37 @@ class _Kept:
         if not text.get_wrap():
             self.keep(text, _LAYOUT, _state_of_text)
 
-    def labels(self, ticks: Any) -> None:
-        """Keep the layouts of the labels of ticks, which are made when they are needed first."""
-        for tick in ticks:
-            self.text(tick.label1)
+    def ticks(self, axis: Axis, length: str) -> None:
+        """Keep the ticks of an axis, and the layouts of their labels, which are made when they are needed first.
+
+        Axes that share their scale share a formatter too, which knows the ticks that it was asked for last: those of
+        another axis must be the same, or ours are asked for again.
+
+        Args:
+            axis: The axis.
+            length: What of its panel is its length: the width or the height.
+        """
+
+        def own() -> Hashable:
+            panels = axis.axes
+            dpi = panels.get_figure(root=True).dpi  # type: ignore[union-attr]
+            return (*axis.get_view_interval(), getattr(panels.bbox, length), dpi)
+
+        def state(_: Any) -> Hashable:
+            found = own()
+            return found, self._asked.get(id(axis.major)) == found
+
+        def told(ticks: Any) -> None:
+            self._asked[id(axis.major)] = own()
+            for tick in ticks:
+                self.text(tick.label1)
+
+        self.keep(axis, _TICKS, state, told)
 
     def forget(self) -> None:
         """Give the objects their own methods back."""
         for owner, name in self._replaced:
             vars(owner).pop(name, None)
-
-
-def _state_of_ticks(axis: Axis) -> Hashable:
-    """Return what decides the ticks of an axis, and which axis its formatter was asked for last: some share theirs."""
-    return (
-        tuple(axis.get_view_interval()),
-        axis.axes.bbox.bounds,
-        axis.axes.get_figure(root=True).dpi,  # type: ignore[union-attr]
-        tuple(axis.get_major_formatter().locs),
-    )
 
 
 def _state_of_text(text: Text) -> Hashable:

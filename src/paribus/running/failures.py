@@ -17,7 +17,7 @@ OF_THE_JOB = frozenset({CONFIG, DATA, NAN, CODE})
 _NAN = re.compile(r"\bnans?\b|\binf(inity)?\b|not finite|non-?finite", re.IGNORECASE)
 """What libraries say of numbers that are not finite; what Paribus itself raises is told by its class alone."""
 _MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|ALLOC_FAILED", re.I)
-_OF_THE_STORE = ("mlflow", "sqlalchemy", "requests", "urllib3")
+_OF_THE_STORE = ("mlflow", "sqlalchemy", "requests", "urllib3", "filelock")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 

@@ -21,6 +21,7 @@ from paribus.running.recorder import TrackedRecorder
 from paribus.running.tags import model_label, run_name, run_tags
 from paribus.running.used import unused
 from paribus.running.workspace import FileWorkspace, discard
+from paribus.tracking.patience import hurried
 from paribus.tracking.provenance import provenance
 from paribus.tracking.run import FINISHED, TRACEBACK_FILE
 
@@ -283,8 +284,10 @@ def end_badly(living: Living, error: BaseException) -> bool:
     if interrupted:
         message = f"interrupted ({error})" if str(error) else "interrupted"
     run = living.run
-    try:
-        run.finish("KILLED" if killed else "FAILED", message, failures.INTERRUPTED if killed else failures.kind(error))
+    kind = failures.INTERRUPTED if killed else failures.kind(error)
+    try:  # nobody waits on for a store that is locked where it was waited for already, or where a user wants an end
+        with hurried() if kind in (failures.INTERRUPTED, failures.STORE) else contextlib.nullcontext():
+            run.finish("KILLED" if killed else "FAILED", message, kind)
     except Exception as problem:
         log.error("%s: its end could not be recorded: %s", living.recorder.name, with_kind(problem))
     if run.status is None or run.status == FINISHED:

@@ -19,6 +19,7 @@ from paribus.running.sequence import Sequence
 from paribus.running.steps import uncompared
 from paribus.sweep.outcome import Outcome, counts
 from paribus.tracking.delivery import arrived
+from paribus.tracking.patience import hurried
 from paribus.tracking.spool import ROOT, answers, plain
 from paribus.tracking.store import open_store
 
@@ -68,10 +69,11 @@ def finish(
             else:
                 log.warning("%s", away)
             continue
-        store = open_store(request.tracking)
         if interrupted:
-            store.mark_killed(sweep, "the sweep was interrupted")
+            with hurried():
+                open_store(request.tracking).mark_killed(sweep, "the sweep was interrupted")
             continue
+        store = open_store(request.tracking)
         store.reap()
         comparison = _comparison(request)
         nothing = uncompared(request)

@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
 from typing import Any
-from urllib.parse import quote
 
 from paribus.errors import DataError
 from paribus.tracking import _mlflow
 from paribus.tracking.kept import KeptRun, kept_run
 from paribus.tracking.params import from_text
+from paribus.tracking.patience import connect, refuse_locked
 
-WAIT_SECONDS = 20.0
-"""How long to wait for a database that is being written."""
 AT_ONCE = 500
 """Runs whose params, metrics and tags are read by one query; a query takes a bounded number of values."""
 _COLUMNS = {
@@ -52,15 +50,15 @@ def opened(database: Path) -> Iterator[sqlite3.Connection]:
 
     Raises:
         DataError: If it is not readable, here or while it is read.
+        ExperimentError: If another process keeps it locked for too long.
     """
     try:
-        with closing(
-            sqlite3.connect(f"file:{quote(str(database))}?mode=rw", uri=True, timeout=WAIT_SECONDS)
-        ) as connection:
+        with closing(connect(database, mode="rw")) as connection:
             connection.execute("pragma query_only = true")
             connection.execute("pragma case_sensitive_like = true")  # as MLflow does
             yield connection
     except sqlite3.Error as error:
+        refuse_locked(database, error)
         raise DataError(f"{database}: cannot be read ({error}); paribus doctor says more") from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.ledger import END, ledgers, read_holder
 from paribus.tracking.life_mark import life_mark
 from paribus.tracking.manifest import check_folder
+from paribus.tracking.patience import connect
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec, database
 from paribus.tracking.spool import spools
@@ -99,7 +99,7 @@ def _database(path: Path) -> Finding | None:
 
         schema: Any = utils
         newest = schema._get_latest_schema_revision()
-    with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+    with closing(connect(path)) as connection:
         (found,) = connection.execute("select version_num from alembic_version").fetchone() or ("none",)
     if found == newest:
         return None
@@ -160,7 +160,7 @@ def _left_running(store: MlflowStore) -> Finding:
 
 def _files(path: Path) -> Finding:
     """Look whether finished runs have the files that their results name, each as long as it was."""
-    with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+    with closing(connect(path)) as connection:
         rows = connection.execute(
             "select r.run_uuid, r.artifact_uri from runs r join experiments e on e.experiment_id = r.experiment_id "
             "join tags t on t.run_uuid = r.run_uuid and t.key = 'identity' "
@@ -219,7 +219,7 @@ def _restore(broken: Mapping[str, Path]) -> str:
 
 
 def _versions(path: Path) -> Finding:
-    with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+    with closing(connect(path)) as connection:
         rows = connection.execute(
             "select e.name, t.value, count(*) from runs r join experiments e on e.experiment_id = r.experiment_id "
             "join tags t on t.run_uuid = r.run_uuid and t.key = 'paribus.version' "

@@ -13,9 +13,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from paribus.errors import ConfigError, DataError
+from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.environment import no_deprecations, quiet
+from paribus.tracking.patience import connect, refuse_locked
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -55,16 +56,16 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock: one process at a time creates, migrates or relocates the store.
 
     Raises:
-        DataError: If the folder cannot be written, or another process holds the lock for minutes.
+        ExperimentError: If another process holds the lock for minutes.
     """
     (folder / ARTIFACTS).mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ARTIFACTS / LOCK, timeout=LOCK_SECONDS):
             yield
-    except Timeout:
-        raise DataError(
+    except Timeout as error:
+        raise ExperimentError(
             f"{folder / ARTIFACTS / LOCK}: held by another process for {LOCK_SECONDS:.0f} s; is one hanging?"
-        ) from None
+        ) from error
 
 
 def prepare(folder: Path) -> str:
@@ -73,6 +74,7 @@ def prepare(folder: Path) -> str:
     Raises:
         ConfigError: If an old file store lies there, or the folder's name cannot be used.
         DataError: If the folder cannot be written, or the database is damaged or of another MLflow version.
+        ExperimentError: If another process keeps the store locked for minutes.
     """
     uri = database_uri(folder)
     refuse_file_store(folder)
@@ -128,9 +130,10 @@ def usable(path: Path) -> bool:
     if not path.exists() or path.stat().st_size == 0:
         return False
     try:
-        with closing(sqlite3.connect(path, timeout=20.0)) as connection:
+        with closing(connect(path)) as connection:
             tables = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
     except sqlite3.Error as error:
+        refuse_locked(path, error)
         raise DataError(f"{path}: not a readable database ({error}); move it away to start a new one") from None
     if not {"experiments", "runs", "alembic_version"} <= tables:
         raise DataError(f"{path}: a database, but not MLflow's; move it away, or use tracking.folder=...")
@@ -184,7 +187,7 @@ def moved_from(folder: Path) -> Path | None:
     here = folder.resolve()
     query = "select e.experiment_id, e.artifact_location, t.value from experiments e left join experiment_tags t "
     query += "on t.experiment_id = e.experiment_id and t.key in (?, ?)"
-    with closing(sqlite3.connect(database, timeout=20.0)) as connection:
+    with closing(connect(database)) as connection:
         rows = connection.execute(query, (FOLDER_TAG, OLD_FOLDER_TAG)).fetchall()
     for _, location, recorded in rows:
         if recorded is not None and Path(recorded) != here:

@@ -22,6 +22,7 @@ from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
 from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, SPOOLED_TAG, KeptRun, kept
 from paribus.tracking.ledger import CLAIMS, LedgerClaims
+from paribus.tracking.patience import PatientClient, patiently, refuse_locked
 from paribus.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -427,16 +428,24 @@ def client_of(uri: str) -> MlflowClient:
 
     Raises:
         ConfigError: If nothing answers there.
+        ExperimentError: If it is a database that another process keeps locked for too long.
     """
     key = (os.getpid(), uri)
     if key not in _clients:
         server.refuse_silent(uri)
         with no_deprecations():
             try:
-                client = _mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-                client.search_experiments(max_results=1)
+                client = patiently(lambda: _opened(uri), uri.removeprefix("sqlite:///"))
             except (_mlflow.MlflowException, ImportError) as error:  # the second: no driver for this database
+                refuse_locked(uri, error)
                 raise ConfigError(f"tracking.uri={uri}: {message_of(error)}") from None
-        _clients[key] = client
+        _clients[key] = PatientClient(client, file) if (file := uri.removeprefix("sqlite:///")) != uri else client
     client_: MlflowClient = _clients[key]
     return client_
+
+
+def _opened(uri: str) -> MlflowClient:
+    """Return a client that has asked its store once."""
+    client = _mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.search_experiments(max_results=1)
+    return client

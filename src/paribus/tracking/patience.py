@@ -1,0 +1,170 @@
+"""Waiting for an embedded store that another process keeps locked, a stopped one for example.
+
+sqlite waits 20 seconds for a lock. On a loaded machine, or where a process is stopped while it writes, that is not
+enough, and a job that is done would be lost for it. So whatever asks an embedded store asks again, for ten minutes.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from paribus.errors import ExperimentError
+
+T = TypeVar("T")
+WAIT_SECONDS = 20.0
+"""How long sqlite itself waits for a lock, each time that it is asked; MLflow asks it to wait as long."""
+PATIENCE = 600.0
+"""Seconds that a store may stay locked before what needs it fails."""
+PAUSE = 0.2
+log = logging.getLogger("paribus")
+_short = threading.local()
+_said: set[str] = set()
+"""Stores that this process has said it waits for, while it does."""
+
+
+def patiently(
+    ask: Callable[[], T],
+    store: str,
+    *,
+    seconds: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Return what ``ask`` returns; where the store is locked, ask again until it is not, and say so once.
+
+    A transaction that finds the store locked changes nothing, so that asking twice is asking once.
+
+    Args:
+        ask: Asks the store.
+        store: How it is called in what is said.
+        seconds: The longest to go on; None: ten minutes, and no time at all inside of :func:`hurried`.
+        clock: Tells the time.
+        sleep: Waits.
+
+    Example:
+        >>> patiently(lambda: 3, "mlflow.db")
+        3
+    """
+    end: float | None = None
+    while True:
+        try:
+            found = ask()
+        except Exception as error:
+            if not is_locked(error):
+                raise
+            end = clock() + (_seconds() if seconds is None else seconds) if end is None else end
+            if clock() >= end:
+                _said.discard(store)
+                raise
+            if store not in _said:
+                _said.add(store)
+                log.warning("%s is locked: another process writes, or was stopped while it did; waiting", store)
+            sleep(PAUSE)
+            continue
+        if end is not None and store in _said:
+            _said.discard(store)
+            log.warning("%s is not locked any more", store)
+        return found
+
+
+def is_locked(error: BaseException) -> bool:
+    """Return whether an error, or one that it was raised from, says that sqlite found its database locked."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        found = getattr(one, "orig", None) or one
+        code = getattr(found, "sqlite_errorcode", None) if isinstance(found, sqlite3.OperationalError) else None
+        if code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return True
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return False
+
+
+def refuse_locked(store: object, error: BaseException) -> None:
+    """Say of an error that a store was locked, and for how long it was waited for, where that is what it says.
+
+    Raises:
+        ExperimentError: If it does: the request is right, and the same one may do it later.
+    """
+    if is_locked(error):
+        raise ExperimentError(
+            f"{store}: another process keeps it locked, one that was stopped perhaps; waited for it {_seconds():.0f} s"
+        ) from error
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Ask a locked store no second time: for what is said while a program ends."""
+    before = getattr(_short, "yes", False)
+    _short.yes = True
+    try:
+        yield
+    finally:
+        _short.yes = before
+
+
+def _seconds() -> float:
+    return 0.0 if getattr(_short, "yes", False) else PATIENCE
+
+
+class PatientClient:
+    """An MLflow client of an embedded store that waits while the store is locked."""
+
+    def __init__(self, client: Any, store: str) -> None:
+        """Ask ``client``; ``store`` is how its store is called in what is said."""
+        self._client = client
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the client has under this name; a method waits."""
+        found = getattr(self._client, name)
+        if not callable(found):
+            return found
+
+        @functools.wraps(found)
+        def asked(*given: Any, **named: Any) -> Any:
+            return patiently(lambda: found(*given, **named), self._store)
+
+        return asked
+
+
+class _Connection(sqlite3.Connection):
+    """A connection whose statements wait while the database is locked.
+
+    Attributes:
+        store: How its store is called in what is said.
+    """
+
+    store = ""
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        ask: Callable[..., sqlite3.Cursor] = super().execute
+        return patiently(lambda: ask(*given), self.store)
+
+
+def connect(database: Path, *, mode: str = "rwc", wait: float | None = None) -> sqlite3.Connection:
+    """Return a connection to the database of an embedded store that waits while it is locked.
+
+    Args:
+        database: Its file.
+        mode: How sqlite opens it: ``rw`` is for one that must be there, ``rwc`` makes it where it is not.
+        wait: Seconds that sqlite waits, each time that it is asked; None: twenty.
+    """
+    connection = sqlite3.connect(
+        f"file:{quote(str(database))}?mode={mode}",
+        uri=True,
+        timeout=WAIT_SECONDS if wait is None else wait,
+        factory=_Connection,
+    )
+    connection.store = str(database)
+    return connection

@@ -1,0 +1,133 @@
+"""A store that another process keeps locked is waited for, and nothing is done twice."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import closing
+
+import pytest
+from sqlalchemy import event
+
+from paribus.running import failures
+from paribus.tracking import local, patience
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
+
+
+class Held:
+    """The write lock of a database, held as by a process that was stopped while it wrote."""
+
+    def __init__(self, database):
+        self.connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
+
+    def take(self):
+        self.connection.execute("begin exclusive")
+
+    def give_back(self):
+        self.connection.execute("rollback")
+
+
+class Clock:
+    """A clock that goes forward by what is slept; at a given moment something happens."""
+
+    def __init__(self, at=None, happens=None):
+        self.now, self.at, self.happens, self.slept = 0.0, at, happens, 0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.slept += 1
+        if self.at is not None and self.now >= self.at:
+            self.at = None
+            self.happens()
+
+
+def locked_read(database):
+    with closing(patience.connect(database, wait=0.0)) as connection:
+        return sqlite3.Connection.execute(connection, "select count(*) from t").fetchone()[0]
+
+
+@pytest.fixture
+def held(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "one.db")) as made, made:
+        made.execute("create table t (x)")
+    lock = Held(tmp_path / "one.db")
+    lock.take()
+    yield lock
+    lock.connection.close()
+
+
+def test_a_locked_store_is_waited_for_and_said_once(held, tmp_path, caplog):
+    clock = Clock(at=300.0, happens=held.give_back)
+    found = patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=clock, sleep=clock.sleep)
+    assert found == 0 and clock.slept > 1000
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "one.db is locked",
+        "one.db is not locked any more",
+    ]
+
+
+def test_waiting_has_an_end_and_the_failure_is_one_of_the_store(held, tmp_path):
+    clock = Clock()
+    with pytest.raises(sqlite3.OperationalError, match="locked") as raised:
+        patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=clock, sleep=clock.sleep)
+    assert clock.now == pytest.approx(patience.PATIENCE, abs=1) and failures.kind(raised.value) == failures.STORE
+    with patience.hurried(), pytest.raises(sqlite3.OperationalError):
+        patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=Clock(), sleep=pytest.fail)
+    with pytest.raises(ZeroDivisionError):  # nothing else is tried twice
+        patience.patiently(lambda: 1 // 0, "one.db", sleep=pytest.fail)
+
+
+def test_a_run_goes_through_a_store_that_is_locked_at_each_of_its_steps(tracked_workdir, monkeypatch):
+    """As MLflow, whose own patience is made short; each step is done once."""
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    monkeypatch.setattr(patience, "WAIT_SECONDS", 0.01)
+    store = open_store(TrackingSpec(experiment="locked"))
+    engine = store.client._client._tracking_client.store.engine
+    rewritten = []
+
+    def shorten(connection, cursor, statement, parameters, context, many):
+        if "busy_timeout" in statement:
+            rewritten.append(statement)
+            statement = "PRAGMA busy_timeout = 10;"
+        return statement, parameters
+
+    event.listen(engine, "before_cursor_execute", shorten, retval=True)
+    lock = Held(tracked_workdir / local.DATABASE)
+    said = []
+
+    class GoesOn(logging.Handler):
+        """The process that holds the lock goes on as soon as it is said that it is waited for."""
+
+        def emit(self, record):
+            if "is locked" in record.getMessage():
+                said.append(record)
+                lock.give_back()
+
+    def while_locked(step):
+        lock.take()
+        before = len(said)
+        try:
+            return step()
+        finally:
+            assert len(said) == before + 1, "the step asked the store, found it locked, and said so once"
+
+    goes_on = GoesOn()
+    logging.getLogger("paribus").addHandler(goes_on)
+    try:
+        run = while_locked(lambda: store.start("one", folder=tracked_workdir / "out", tags={"identity": "a" * 32}))
+        run.metric("loss", 0.5, 1)
+        while_locked(lambda: run.data_set("data", "d" * 8))
+        while_locked(run.flush)
+        while_locked(lambda: run.finish("FINISHED"))
+        (found,) = while_locked(store.runs)
+    finally:
+        logging.getLogger("paribus").removeHandler(goes_on)
+        event.remove(engine, "before_cursor_execute", shorten)
+        lock.connection.close()
+    assert rewritten, "MLflow no longer says how long sqlite waits"
+    assert found.status == "FINISHED" and found.metrics == {"loss": 0.5}
+    assert [point.value for point in store.client.get_metric_history(run.run_id, "loss")] == [0.5]
