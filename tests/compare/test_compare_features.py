@@ -128,6 +128,22 @@ def test_only_effects_on_the_feature_itself_make_its_vector():
     ]
 
 
+def test_edits_that_name_latents_are_not_common_to_two_models():
+    """Latent 1 of another autoencoder is another latent: that setting it does the same is no likeness."""
+    rows = pd.DataFrame({"level": ["latent 1 to zero"], "mean_delta": 1.0, "p_adj": 0.9, "p_method": "exact"})
+    rows = rows.assign(ci_low=-1.0, ci_high=2.0, ci_adj_low=-1.0, ci_adj_high=2.0, ci_method="bootstrap_t")
+    params = {"experiment.latents": "[1]"}
+    some = [
+        replace(one(model, k, "latent_intervention", {"latents": rows}), params=params)
+        for model in ("aaaaaaaa1", "bbbbbbbb2") for k in (2, 3)
+    ]  # fmt: skip
+    seen = gathered([*some, *runs()], ["latent_intervention", "token_influence_sweep"], 0.05)
+    by_model = {model: {edit for each in seen if each.model == model for edit in each.effects}
+                for model in ("aaaaaaaa", "bbbbbbbb")}  # fmt: skip
+    assert by_model["aaaaaaaa"] - by_model["bbbbbbbb"] == {"latent_intervention: latent 1 to zero of aaaaaaaa"}
+    assert len(by_model["aaaaaaaa"] & by_model["bbbbbbbb"]) == EDITS
+
+
 def tracked(pairs, way="activation", models=("aaaaaaaa1", "bbbbbbbb2")):
     """Return a run of match_features that says which latents are the same."""
     rows = [{"way": way, "feature": a, "partner": b, "similarity": 0.9, "established": "established", "mutual": True}
@@ -168,6 +184,19 @@ def test_unrelated_latents_that_were_matched_elsewhere_are_like_random_pairs():
         frame = perform(CompareFeatures(n_null=80, match_by="activation"), setup, MemoryRecorder()).tables["matched"]
         beyond += float(frame.frame["null_percentile"].iloc[0]) > 97.5
     assert beyond <= 2, "2.5 % expected"
+
+
+def test_a_pair_that_was_matched_twice_counts_once():
+    pairs = [(int(ORDER[feature]), feature) for feature in range(N)]
+    back = tracked([(b, a) for a, b in pairs], models=("bbbbbbbb2", "aaaaaaaa1"))
+    made = [replace(tracked(pairs), run_id="first", identity="1", started_at="2026-01-01"),
+            replace(back, run_id="second", identity="2", started_at="2026-01-02")]  # fmt: skip
+    setup = RunsSetup(seed=0, stats=StatsSpec(), runs=[*runs(), *made])
+    result = perform(CompareFeatures(n_null=9, match_by="activation"), setup, MemoryRecorder())
+    assert len(result.tables["matched"].frame) == 1 and len(result.tables["matches"].frame) == N
+    assert set(result.tables["matches"].frame["model_a"]) == {"bbbbbbbb"}, "the latest"
+    (line,) = [line for line in result.diagnostics.warnings if "match_features" in line]
+    assert line.startswith("2 runs of match_features are about bbbbbbbb and aaaaaaaa: the latest, second, was read")
 
 
 def test_matches_must_have_been_made():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scipy import stats
 
 from paribus.cli.hypotheses import bearing
 from paribus.errors import ConfigError
+from paribus.experiments.setup_runs import CollectedRun
 from paribus.results.claim import ABOVE, BELOW, DIFFERS, NONE, REFUTED, SUPPORTED, UNDECIDED, Claim, answer, decide
 from paribus.results.endpoint import Endpoint
 from paribus.results.evidence import Evidence
@@ -123,6 +125,27 @@ def test_seeds_of_runs_on_one_network_are_no_replicates():
     assert stability([run(seed, model_seed=str(seed)) for seed in range(3)]) == "yes"
 
 
+@pytest.mark.parametrize(
+    ("with_claim", "said"),
+    [(0, "declared after 3 of 3 runs that it compares were finished"), (2, "after 1 of 3 runs"), (3, "")],
+)
+def test_a_claim_on_a_comparison_is_as_old_as_the_runs_that_it_compares(monkeypatch, with_claim, said):
+    from paribus.compare.compare import Compare
+    from paribus.running import claims
+
+    made = Claim("score", "above", 0.1)
+    params = {f"claim.{name}": str(value) for name, value in vars(made).items()}
+    runs = [CollectedRun(str(k), str(k), "t", seed=k, params=params if k < with_claim else {}) for k in range(3)]
+    runs += [CollectedRun("other", "other", "u"), CollectedRun("late", "late", "t", seed=9)]
+    runs += [CollectedRun("failed", "failed", "t", status="FAILED", seed=1)]
+    monkeypatch.setattr(claims, "collect", lambda store, among: runs)
+    asked = Compare(metrics=["score"], experiment_type="t", where=["seed=0..2"])
+    request = SimpleNamespace(experiment=asked, claim=made, step=None, nodes={})
+    tags = claims.declared(request, SimpleNamespace(finished=lambda identity: []), "i")
+    assert tags["claim_declared_before"] == ("false" if said else "true")
+    assert said in (claims._after(tags) if said else "")
+
+
 RUN = [
     *("experiment=family_1d_sweep", "model=planted", "feature=threshold", "experiment.family=special_charge_up"),
     *("data.n_builds=60", "stats=quick", "stats.n_null=0", "experiment.placebo_contexts=0", "figures.formats=[]"),
@@ -207,13 +230,19 @@ def test_a_claim_about_a_comparison_is_declared_before_answered_and_shown(tmp_pa
     store = open_store(TrackingSpec(kind="local", folder="."), writing=False)
     one, other = (store.get(each.run_id) for each in (found, late))
     assert one.identity == other.identity and one.tags["claim_answer"] == kept["verdict"]
-    assert one.tags["claim_declared_before"] == "true" and other.tags["claim_declared_before"] == "false"
+    assert one.tags["claim_declared_before"] == other.tags["claim_declared_before"] == "false"
+    assert "declared after 12 of 12 runs that it compares were finished" in found.aggregates.custom["summary"][0]
+    for seed in range(50, 53):
+        for confounding in strengths:
+            paribus.run([*RUN[:-3], *claim, f"data.confounding={confounding}", f"seed={seed}"])
+    planned = paribus.run([*compare, *claim, "experiment.where=[seed=50..52]"])
+    assert store.get(planned.run_id).tags["claim_declared_before"] == "true", "its runs began with the same claim"
     capsys.readouterr()
     assert main(["runs", "--hypothesis", "h002"]) == 0
     said = capsys.readouterr().out
     assert "hypothesis h002, 14 runs" in said
     (line,) = [line for line in said.splitlines() if line.startswith(found.run_id[:8])]
-    assert "slope_per_ap lies within ±0.05 (alpha 0.05)" in line and f"before    {kept['verdict']}" in line
+    assert "slope_per_ap lies within ±0.05 (alpha 0.05)" in line and f"after     {kept['verdict']}" in line
     assert main(["gallery", "site"]) == 0
     overview = (tmp_path / "site" / "index.html").read_text()
     cards = overview[overview.index('class="runs"') :]

@@ -117,6 +117,27 @@ def test_a_finished_run_whose_result_or_input_has_changed_is_stale(store, job, t
     assert planned.state == "stale" and "result.json is gone" in planned.why
 
 
+def test_what_the_trainings_of_both_models_read_counts(store, job, tmp_path):
+    made = [job("Measure", seed=seed) for seed in (0, 1)]
+    first, second = (run_job(each, sweep="s") for each in made)
+    read = tmp_path / "read.txt"
+    read.write_text("before")
+    from paribus import digests
+
+    def rewritten(result, **provenance):
+        kept = store.result(result.run_id)
+        path = store.download(result.run_id, "result.json")
+        path.write_text(to_json(replace(kept, provenance={**kept.provenance, **provenance})))
+
+    rewritten(second, files={"opened": {str(read): digests.file_digest(read)}})
+    rewritten(first, beside={"model_run": second.run_id})
+    for now, why in (("before", None), ("after it", "the training of its second model: ")):
+        read.write_text(now)
+        runs = Runs(run_states(made[0].nodes["tracking"]))
+        found = runs.spoiled.why(next(run for run in runs.all if run.run_id == first.run_id), with_training=True)
+        assert (found is None) if why is None else found.startswith(why)
+
+
 def test_jobs_on_one_model_that_is_not_trained_wait_for_the_first(store, job):
     jobs = [job("Measure", model=SPOT), job("Measure", model=SPOT, checkpoint="final")]
     assert states(jobs) == ["to do", "after others"]

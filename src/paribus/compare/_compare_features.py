@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -238,10 +238,7 @@ def _match_as_tracked(
     pairs: list[dict[str, Any]] = []
     totals: list[dict[str, Any]] = []
     read = 0
-    for run in (each for each in runs if each.experiment_type == MATCHING and "matches" in each.tables):
-        one, other = (str(each or "")[:8] for each in (run.model_run, run.tags.get("beside_run")))
-        if not {one, other} <= {each.model for each in seen}:
-            continue
+    for (one, other), run in _matchings(runs, {each.model for each in seen}, recorder).items():
         read += 1
         frame = run.tables["matches"]
         rows = [
@@ -277,6 +274,30 @@ def _match_as_tracked(
     }
     recorder.table(Table("matched", says, Evidence.COMPARISON, frame, meant))
     return frame
+
+
+def _matchings(
+    runs: Sequence[CollectedRun], models: Collection[str], recorder: Recorder
+) -> dict[tuple[str, str], CollectedRun]:
+    """Return by two models the run that matched their latents: of several, in either order, the latest; it is said."""
+    several: dict[frozenset[str], list[CollectedRun]] = {}
+    for run in (each for each in runs if each.experiment_type == MATCHING and "matches" in each.tables):
+        if set(_matched_models(run)) <= set(models):
+            several.setdefault(frozenset(_matched_models(run)), []).append(run)
+    found = {}
+    for mine in several.values():
+        latest = max(mine, key=lambda each: each.started_at or "")
+        found[_matched_models(latest)] = latest
+        if len(mine) > 1:
+            recorder.warn(
+                f"{len(mine)} runs of {MATCHING} are about {' and '.join(_matched_models(latest))}: the latest, "
+                f"{latest.run_id[:8]}, was read; experiment.runs chooses another."
+            )
+    return found
+
+
+def _matched_models(run: CollectedRun) -> tuple[str, str]:
+    return str(run.model_run or "")[:8], str(run.tags.get("beside_run") or "")[:8]
 
 
 def _of_tracked(

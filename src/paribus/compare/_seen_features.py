@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -67,7 +67,23 @@ def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float)
             if "split_half_r" in each.metrics:
                 one.halves.append(float(each.metrics["split_half_r"]))
     kept = [one for one in found.values() if one.effects]
+    if len({one.model for one in kept}) > 1:
+        kept = [_of_its_model(one) for one in kept]
     return sorted(kept, key=lambda one: (one.model, len(one.feature), one.feature))
+
+
+def _of_its_model(one: Seen) -> Seen:
+    """Return a feature with its model in the names of edits of latents: they are other latents in another model."""
+
+    def named(edit: str) -> str:
+        return f"{edit} of {one.model}" if batteries()[edit.partition(":")[0]].named else edit
+
+    return replace(
+        one,
+        effects={named(edit): value for edit, value in one.effects.items()},
+        tested={named(edit) for edit in one.tested},
+        drivers={named(edit): value for edit, value in one.drivers.items()},
+    )
 
 
 def _about_the_feature(run: CollectedRun) -> bool:

@@ -27,7 +27,8 @@ class Bearing:
         beyond_null: Whether an established effect lies outside the middle 95 % of its null; None where it has none.
         claim: Its claim; empty without.
         verdict: What it says of it.
-        before: Whether the claim was declared before any look at these numbers.
+        before: Whether the claim was declared before any look at these numbers; of a comparison, before the runs that
+            it compares.
         replicate: What tells its trained model from others: the seed that it was trained with; empty where none was
             trained, as a network from a file is the same whatever the run's own seed.
         complete: Whether all contexts there are were measured, so that nothing could be established over them.

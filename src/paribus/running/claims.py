@@ -7,7 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from paribus.compare.collect import candidates
+from paribus.compare.plugin import collect
+from paribus.compare.restricted import Restricted
+from paribus.compare.where import fits
 from paribus.errors import ConfigError
+from paribus.experiments.base import KEPT_RUNS
+from paribus.experiments.setup_runs import FINISHED, CollectedRun
 from paribus.results.claim import CLAIM, Claim, answer
 from paribus.results.found import SUMMARY
 from paribus.spec import fields_of
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 
 HYPOTHESIS_TAG = "parent_hypothesis"
 CLAIM_TAG, DECLARED_TAG, BEFORE_TAG, ANSWER_TAG = "claim", "claim_declared_at", "claim_declared_before", "claim_answer"
+COMPARED_TAG = "claim_compared_before"
+"""How many runs a comparison compares, and how many of them had begun without its claim: ``12 of 12``."""
 SEQUENCE = "sequence"
 log = logging.getLogger("paribus")
 
@@ -55,16 +63,34 @@ def _known(experiment: Experiment) -> set[str]:
 def declared(request: Request, store: Store, identity: str) -> dict[str, str]:
     """Return the tags that declare a claim as a run begins: what, when, and whether before any look at these numbers.
 
-    It is declared before only if no finished run of the same identity is older: such a run has the same numbers.
+    It is declared before only if no finished run of the same identity is older: such a run has the same numbers. That
+    of a comparison must be as old as the runs that it compares: they had it among their params when they began.
     """
     claim = claim_of(request)
     if claim is None:
         return {}
+    compared = _compared(request, store) if request.experiment.subject == KEPT_RUNS else []
+    without = sum(not _has(run, claim) for run in compared)
     return {
         CLAIM_TAG: claim.sentence,
         DECLARED_TAG: datetime.now(UTC).isoformat(timespec="seconds"),
-        BEFORE_TAG: "false" if store.finished(identity) else "true",
+        BEFORE_TAG: "false" if store.finished(identity) or without else "true",
+        **({COMPARED_TAG: f"{without} of {len(compared)}"} if compared else {}),
     }
+
+
+def _compared(request: Request, store: Store) -> list[CollectedRun]:
+    """Return the finished runs that a comparison may be made from."""
+    experiment = request.experiment
+    if not isinstance(experiment, Restricted):
+        return []
+    known = candidates(collect(store, fields_of(experiment).get("runs") or ()), experiment.types())
+    return [run for run in known if run.status == FINISHED and fits(run, experiment.where)]
+
+
+def _has(run: CollectedRun, claim: Claim) -> bool:
+    """Return whether a run began with the same claim among its params."""
+    return all(str(run.params.get(f"claim.{name}")) == str(value) for name, value in vars(claim).items())
 
 
 def answered(result: Result, request: Request, tags: dict[str, str], run: FileRun) -> Result:
@@ -82,7 +108,7 @@ def answered(result: Result, request: Request, tags: dict[str, str], run: FileRu
     said = answer(claim, result, request.experiment.declares)
     run.tags({ANSWER_TAG: said.verdict})
     before = tags[BEFORE_TAG] == "true"
-    when = "declared before" if before else "declared after a finished run of the same identity"
+    when = "declared before" if before else _after(tags)
     line = f"Claim: {claim.sentence}. {said.verdict.capitalize()}: {said.why} ({when}, {tags[DECLARED_TAG]})."
     kept = {
         "endpoint": claim.endpoint,
@@ -100,6 +126,14 @@ def answered(result: Result, request: Request, tags: dict[str, str], run: FileRu
     lines = [line, *([known] if isinstance(known, str) else known)]
     custom = {**result.aggregates.custom, CLAIM: kept, SUMMARY: lines}
     return replace(result, aggregates=replace(result.aggregates, custom=custom))
+
+
+def _after(tags: dict[str, str]) -> str:
+    """Return after what a claim was declared."""
+    late = tags.get(COMPARED_TAG, "0").partition(" ")[0]
+    if late == "0":
+        return "declared after a finished run of the same identity"
+    return f"declared after {tags[COMPARED_TAG]} runs that it compares were finished"
 
 
 def say_of_reused(request: Request, found: Result) -> None:

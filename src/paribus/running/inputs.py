@@ -274,20 +274,31 @@ def declared_since(inputs: Inputs) -> Iterator[str]:
 
 
 def check_run(result: Result, store: Store, resolved: Resolved) -> None:
-    """Compare what a finished run read with today; where its model is trained on the spot, what that training read too.
+    """Compare what a finished run read with today; where its model is trained on the spot, what its trainings read too.
 
     Raises:
         DataError: At the first difference.
     """
     check_unchanged(kept(result, store))
-    made = result.provenance.get("model_run")
-    if resolved.source is None or not resolved.source.planned or not made:
+    if resolved.source is None or not resolved.source.planned:
         return
-    training = store.result(str(made))
-    try:
-        check_unchanged(kept(training, store))
-    except DataError as error:
-        raise DataError(f"the training of its model: {error}") from None
+    for what, made in trainings(result.provenance).items():
+        try:
+            check_unchanged(kept(store.result(made), store))
+        except DataError as error:
+            raise DataError(f"{what}: {error}") from None
+
+
+def trainings(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Return the runs that trained the models of a run, by what they are to it.
+
+    Example:
+        >>> trainings({"model_run": "a1", "beside": {"model_run": "b2"}})
+        {'the training of its model': 'a1', 'the training of its second model': 'b2'}
+    """
+    found = {"the training of its model": provenance.get("model_run"),
+             "the training of its second model": (provenance.get("beside") or {}).get("model_run")}  # fmt: skip
+    return {what: str(run_id) for what, run_id in found.items() if run_id}
 
 
 def _compared(path: str, before: str, now: str) -> Iterator[str]:

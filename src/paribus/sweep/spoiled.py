@@ -12,7 +12,7 @@ from paribus.results.files import RESULT_FILE
 from paribus.results.schema import Artifact
 from paribus.results.seal import refuse_changed
 from paribus.results.values import decode
-from paribus.running.inputs import INPUTS_FILE, KEY, Inputs, check_unchanged
+from paribus.running.inputs import INPUTS_FILE, KEY, Inputs, check_unchanged, trainings
 from paribus.running.sequence import LEFT_OUT
 from paribus.tracking import states
 from paribus.tracking.manifest import check_folder
@@ -31,7 +31,7 @@ class Spoiled:
         """Return why a finished run cannot be taken, None where it can.
 
         Its result and all files that belong to it must be as they were, and so must every file that it read; so must
-        its steps be, and what the training of its model read, where the model is trained on the spot.
+        its steps be, and what the trainings of its models read, where a model is trained on the spot.
 
         Args:
             run: The run.
@@ -75,13 +75,14 @@ class Spoiled:
                 raise DataError(f"step {row['step']}: {why}")
 
     def _check_training(self, tree: Mapping[str, Any]) -> None:
-        training = self._by_id.get(str(tree["provenance"].get("model_run")))
-        if training is None or training.artifacts is None:
-            return
-        try:
-            check_unchanged(_read(_tree(training.artifacts), training.artifacts))
-        except DataError as error:
-            raise DataError(f"the training of its model: {error}") from None
+        for what, run_id in trainings(tree["provenance"]).items():
+            training = self._by_id.get(run_id)
+            if training is None or training.artifacts is None:
+                continue
+            try:
+                check_unchanged(_read(_tree(training.artifacts), training.artifacts))
+            except DataError as error:
+                raise DataError(f"{what}: {error}") from None
 
 
 def _tree(folder: Path) -> dict[str, Any]:
