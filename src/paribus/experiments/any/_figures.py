@@ -20,10 +20,11 @@ def forest(
     title: str,
     says: str = NULL_NAMED,
     *,
+    table: str = "effects",
     made: str = MADE,
     **others: Any,
 ) -> None:
-    """Hand over a line for each row of ``effects``: what it did, its interval, and its null.
+    """Hand over a line for each row of a table of effects: what it did, its interval, and its null.
 
     Args:
         to: Where it goes.
@@ -31,13 +32,34 @@ def forest(
         name: Name of the figure.
         title: Its title.
         says: What stands below it, of the null.
+        table: Name of the table.
         made: What stands below it of intervals, where there are any.
         others: Further roles of columns (``group``), and other options (``xlabel``, ``null_label``).
     """
     group = {"group": others.pop("group")} if "group" in others else by_epoch(frame, "group")
-    drawn = Figure.of("forest", "effects", name=name, label="level", value="mean_delta", **BANDS, **group)
+    drawn = Figure.of("forest", table, name=name, label="level", value="mean_delta", **BANDS, **group)
     looks = {"xlabel": f"change of {to.kind}", "reference": 0, "null_label": null_called(frame), "max_rows": 30}
     to.recorder.figure(drawn.titled(title, f"{around(frame, made)} {says}", **looks | others))
+
+
+def dose_response(
+    to: Reported, frame: pd.DataFrame, title: str, says: str = NULL_NAMED, *, table: str = "effects", **others: Any
+) -> None:
+    """Hand over effects by dose, with their intervals and their null.
+
+    Args:
+        to: Where it goes.
+        frame: The table, as it was handed over.
+        title: Title of the figure.
+        says: What stands below it, of the null.
+        table: Name of the table.
+        others: Name of the figure (``name``), a further role (``group``), other options (``xlabel``, ``null_label``).
+    """
+    group = {"group": others.pop("group")} if "group" in others else by_epoch(frame, "group")
+    named = {"name": others.pop("name")} if "name" in others else {}
+    drawn = Figure.of("dose_response", table, x="dose", y="mean_delta", **named, **BANDS, **group)
+    looks = {"ylabel": f"change of {to.kind}", "hline": 0, "null_label": null_called(frame)}
+    to.recorder.figure(drawn.titled(title, f"{around(frame)} {says}", **looks | others))
 
 
 def heatmap(to: Reported, frame: pd.DataFrame, table: str, name: str, title: str, **looks: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +15,12 @@ from paribus.engine.replacements import SetFeature
 from paribus.engine.short_names import place as one_place
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import COLUMNS as SHARED
-from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._figures import dose_response, forest
 from paribus.experiments.any._latent_activity import activity, pieces, random_latents
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any._session import At, at_checkpoints, rows_of
+from paribus.experiments.any._several_nulls import hand_over, nulls_of, trended
 from paribus.experiments.any._vector import at_one, vector_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any.generic import AUTO
@@ -34,12 +35,9 @@ from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.methods.contrast import contrasted, null_means, to_baseline
 from paribus.methods.sweep import Swept, sweep
-from paribus.results.evidence import Evidence
-from paribus.results.schema import BANDS, Aggregates, Curve, Figure, Table
+from paribus.results.schema import Aggregates, Curve, Figure
 from paribus.stats.clusters import joined
-from paribus.stats.intervals import COMPLETE
-from paribus.stats.nulls import null_percentile, null_quantiles
-from paribus.stats.trend import PageSums, Trend
+from paribus.stats.trend import PageSums
 
 SILENT = "changes nothing here: it has this value wherever a position counts"
 DOSES_DRAWN = 50
@@ -58,13 +56,6 @@ COLUMNS = {
     "reencoded_off_target": "changes of all other latents then (absolute, added up), over that of the latent itself",
     "others_moved": "how many other latents differ then, on average",
     "remark": f"{SILENT}, so that nothing could follow",
-}
-NULLS = {
-    "level": "what was done",
-    "latent": COLUMNS["latent"],
-    "null": "what the null is made of",
-    "n_draws": "draws of it",
-    **{name: SHARED[name] for name in ("mean_delta", "null_low", "null_median", "null_high", "null_percentile")},
 }
 DOSES = {
     "latent": COLUMNS["latent"],
@@ -125,19 +116,17 @@ def run(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder)
                 dosed, slope = measuring.doses(latent)
                 doses.append(dosed)
                 slopes.append(slope)
-    to, kind, place = Reported.of(at, COLUMNS), at.kind, str(found.place)
+    to, place = Reported.of(at, COLUMNS), str(found.place)
     frame = effects(to, parts, name="latents", what=f"One row per checkpoint, latent of {place} and value.")
-    if nulls:
-        says = "Each row among several nulls: they answer different questions and may disagree."
-        recorder.table(Table("nulls", says, Evidence.INTERVENTIONAL, pd.concat(nulls, ignore_index=True), NULLS))
-    _draw(recorder, frame, kind, nulls=bool(nulls))
+    hand_over(to, nulls, "Each row", latent=COLUMNS["latent"])
+    _draw(to, frame, nulls=bool(nulls))
     if doses:
         swept = effects(
             replace(to, columns=DOSES), doses, name="doses", what=f"One row per checkpoint, latent of {place} and dose."
         )
         says = "The least-squares slope over the doses in each context, one row per checkpoint and latent."
         effects(replace(to, columns=SLOPE), slopes, name="slope", what=says)
-        _draw_doses(recorder, swept, kind)
+        _draw_doses(to, swept)
     return summed_up(to, frame, place=place, latents=sorted(set(frame["latent"])))
 
 
@@ -263,7 +252,7 @@ class _Measuring:
         factor, found = self.swept(latent)
         labels = [self._row(latent, level) for level in factor.levels]
         part = Part.of(self.at, labels, found, found.means[1:])
-        return part, list(self._nulls(latent, factor, found))
+        return part, list(nulls_of(self.at.epoch, factor.labels[1:], found, latent=latent))
 
     def swept(self, latent: int) -> tuple[LatentLevels, Swept]:
         """Return a latent's values at every place, and what they do."""
@@ -347,25 +336,6 @@ class _Measuring:
             "remark": SILENT if again["change"] == 0 else "",
         }
 
-    def _nulls(self, latent: int, factor: LatentLevels, found: Swept) -> Iterator[pd.DataFrame]:
-        own = {} if found.null is None else {found.null_name: found.null}
-        for kind, draws in {**own, **found.further}.items():
-            low, median, high = null_quantiles(draws)
-            yield pd.DataFrame(
-                {
-                    "epoch": self.at.epoch,
-                    "level": list(factor.labels[1:]),
-                    "latent": latent,
-                    "null": kind,
-                    "n_draws": np.isfinite(draws).sum(1),
-                    "mean_delta": found.sums.means,
-                    "null_low": low,
-                    "null_median": median,
-                    "null_high": high,
-                    "null_percentile": null_percentile(found.sums.means, draws),
-                }
-            )
-
     # Doses ------------------------------------------------------------------------------------------------------------
 
     def doses(self, latent: int) -> tuple[Part, Part]:
@@ -403,22 +373,16 @@ class _Measuring:
             self.at.epoch, labels, found.sums.rows(every[:-1]), found.means[1:], null, LIKE if null is not None else ""
         )
         made = None if trend is None else trend.trend(rng=rng, n_permutations=self.setup.stats.n_permutations)
-        trended = _trended(latent, made, complete=self.rows.complete)
-        return dosed, Part(self.at.epoch, [trended], found.sums.rows(every[-1:]))
+        untold = {"trend_rho": np.nan, "trend_p": np.nan, "trend_p_method": "none: fewer than three doses"}
+        told = untold if made is None else trended(made, complete=self.rows.complete)
+        row = {"level": f"latent {latent}", "latent": latent, **told}
+        return dosed, Part(self.at.epoch, [row], found.sums.rows(every[-1:]))
 
 
 def _slope(doses: Sequence[float]) -> Floats:
     """Return the weights of the least-squares slope over doses, the baseline left out ``[1, doses + 1]``."""
     centred = np.array(doses) - np.mean(doses)
     return np.concatenate([[0.0], centred / (centred**2).sum()])[None]
-
-
-def _trended(latent: int, found: Trend | None, *, complete: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"level": f"latent {latent}", "latent": latent}
-    if found is None:
-        return {**row, "trend_rho": np.nan, "trend_p": np.nan, "trend_p_method": "none: fewer than three doses"}
-    p, method = (np.nan, COMPLETE) if complete else (found.p, found.method)
-    return {**row, "trend_rho": found.rho, "trend_p": p, "trend_p_method": method}
 
 
 def encoded_again(
@@ -466,31 +430,28 @@ def _said(place: Place) -> str:
     return "all" if place.positions is None else "+".join(map(str, place.positions))
 
 
-def _draw(recorder: Recorder, frame: pd.DataFrame, kind: str, *, nulls: bool) -> None:
-    drawn = Figure.of("forest", "latents", label="level", value="mean_delta", **BANDS, **by_epoch(frame, "group"))
-    caption = f"{around(frame)} Grey: 2.5 to 97.5 % of {LIKE}, set alike."
-    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "like latents", "max_rows": 30}
-    recorder.figure(drawn.titled("Effect of setting a latent", caption, **looks))
+def _draw(to: Reported, frame: pd.DataFrame, *, nulls: bool) -> None:
+    says, table = f"Grey: 2.5 to 97.5 % of {LIKE}, set alike.", "latents"
+    forest(to, frame, table, "Effect of setting a latent", says, table=table, null_label="like latents")
     if not nulls:
         return
     drawn = Figure.of(
         "forest", "nulls", label="level", value="mean_delta", panel="null", null_low="null_low", null_high="null_high"
     )
     caption = "Points: the effect. Grey: 2.5 to 97.5 % of the null of each panel. They answer different questions."
-    looks = {"xlabel": f"change of {kind}", "reference": 0, "null_label": "null", "max_rows": 30}
-    recorder.figure(drawn.titled("The same effects beside three nulls", caption, **looks))
+    looks = {"xlabel": f"change of {to.kind}", "reference": 0, "null_label": "null", "max_rows": 30}
+    to.recorder.figure(drawn.titled("The same effects beside three nulls", caption, **looks))
 
 
-def _draw_doses(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
+def _draw_doses(to: Reported, frame: pd.DataFrame) -> None:
     last = frame[frame["epoch"] == frame["epoch"].max()]
     several = last["latent"].nunique() > 1
-    group = {"group": "latent"} if several else by_epoch(frame, "group")
-    drawn = Figure.of("dose_response", "doses", x="dose", y="mean_delta", **BANDS, **group)
-    caption = f"Against the latent as it is. {around(frame)} Grey: 2.5 to 97.5 % of {LIKE}, set alike."
-    looks: dict[str, Any] = {"xlabel": "set to, in its largest activation", "ylabel": f"change of {kind}", "hline": 0}
+    looks: dict[str, Any] = {"xlabel": "set to, in its largest activation", "null_label": "like latents"}
     if several:
-        looks["names"] = {str(latent): f"latent {latent}" for latent in last["latent"].unique()}
-    recorder.figure(drawn.titled("Dose-response of a latent", caption, null_label="like latents", **looks))
+        names = {str(latent): f"latent {latent}" for latent in last["latent"].unique()}
+        looks |= {"group": "latent", "names": names}
+    says = f"Grey: 2.5 to 97.5 % of {LIKE}, set alike. Against the latent as it is."
+    dose_response(to, frame, "Dose-response of a latent", says, table="doses", **looks)
     for latent, rows in last.groupby("latent"):
         name = f"effect_latent_{latent}" if several else "effect"
-        recorder.curve(Curve.of(name, rows.sort_values("dose"), "dose", "mean_delta"))
+        to.recorder.curve(Curve.of(name, rows.sort_values("dose"), "dose", "mean_delta"))

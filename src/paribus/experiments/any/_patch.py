@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from paribus.errors import ConfigError, DataError
+from paribus.experiments.any import _illusion
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
 from paribus.experiments.any._map import WHERE, draw_map, parts_of
@@ -19,7 +20,6 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._patch import Patches
-from paribus.factors._patch_along import READ, UNREAD, AlongPatches
 from paribus.factors.spec import Patch as PatchFactor
 from paribus.factors.spec import PatchAlong
 from paribus.measure.executor import Executor
@@ -28,7 +28,7 @@ from paribus.methods.patch import Patched, patch
 from paribus.results.columns import interval
 from paribus.results.schema import Aggregates
 from paribus.stats.clusters import joined
-from paribus.stats.ratios import Ratios, ratios_to
+from paribus.stats.ratios import ratios_to
 
 COLUMNS = {
     "direction": "where values come from, and what they are put into",
@@ -39,17 +39,6 @@ COLUMNS = {
     **interval("share", "its 95 % interval over clusters"),
     "share_high": "upper end of that interval",
 }
-ALONG = {
-    "along": "the direction that values are given along, or the part of it that the next linear map reads, or does not",
-    "share_read": "effect of the part that is read, by itself, over that of the direction; missing where the latter is "
-    "not established",
-    **interval("share_read", "its 95 % interval over clusters"),
-    "share_read_high": "upper end of that interval",
-    "remark": "illusion: of the direction's effect less than half is left where only what is read of it is patched",
-}
-ILLUSION = "illusion"
-NOT_TOLD = "not told apart: the place is not the input of a linear map"
-UNDECIDED = "undecided: the interval of share_read holds one half"
 
 
 @dataclass(frozen=True)
@@ -84,11 +73,11 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
             patches = _patches(experiment, setup, at.executor, way)
             found = _measured(patches, at, way, experiment)
             labels = _labels(at, way, patches, found)
-            _judge(setup, way, patches, found, labels, recorder)
+            _illusion.judge(at, patches, found, labels)
             parts.append(Part.of(at, labels, found, found.means))
             _say_unmoved(recorder, labels, found)
     named = {name: said for name, said in WHERE.items() if name in parts[0].rows[0]}
-    named |= ALONG if isinstance(experiment.factor, PatchAlong) else {}
+    named |= _illusion.COLUMNS if isinstance(experiment.factor, PatchAlong) else {}
     to = Reported.of(at, {**COLUMNS, **named})
     frame = effects(to, parts, what="One row per checkpoint, direction and place patched.")
     says, others = "Hatched: 2.5 to 97.5 % of donors at random.", {"null_label": "donors at random"}
@@ -198,55 +187,6 @@ def _labels(at: At, way: _Way, patches: list[Patches], found: Patched) -> list[d
             }
         )
     return labels
-
-
-def _judge(
-    setup: NetworkSetup,
-    way: _Way,
-    patches: list[Patches],
-    found: Patched,
-    labels: list[dict[str, object]],
-    recorder: Recorder,
-) -> None:
-    """Say of directions whether what they do is done by the part of them that is read."""
-    for row, (one, label) in enumerate(zip(patches, labels, strict=True)):
-        if not isinstance(one, AlongPatches):
-            continue
-        label |= {"level": f"{label['level']}, {one.along}", "along": one.along, "remark": ""}
-        if one.along in (READ, UNREAD):
-            continue
-        if row + 1 == len(patches) or getattr(patches[row + 1], "along", "") not in (READ, UNREAD):
-            label["remark"] = NOT_TOLD
-            continue
-        share = _share_read(setup, way, patches, found, row)
-        ends = {"": share.value[0], "_low": share.low[0], "_high": share.high[0]}
-        label |= {f"share_read{end}": float(value) for end, value in ends.items()}
-        label["share_read_method"] = share.method
-        known = way.rows.complete
-        if (share.value if known else share.high)[0] < 0.5:
-            label["remark"] = ILLUSION
-            around_it = "" if known else f" [{share.low[0]:.0%}, {share.high[0]:.0%}]"
-            recorder.warn(
-                f"{label['level']}: an illusion. Of its effect {share.value[0]:.0%}{around_it} is left where only "
-                "the part that is read is patched: the direction gets its size from a part that nothing reads."
-            )
-        elif share.low[0] <= 0.5:
-            label["remark"] = UNDECIDED
-
-
-def _share_read(setup: NetworkSetup, way: _Way, patches: list[Patches], found: Patched, row: int) -> Ratios:
-    """Return the effect of the part that is read over that of the direction in ``row``; 0 where nothing of it is."""
-    whole = found.sums.rows(np.array([row]))
-    part = found.sums.rows(np.array([row + 1]))
-    if getattr(patches[row + 1], "along", "") != READ:
-        part = replace(part, sums=np.zeros_like(part.sums))
-    return ratios_to(
-        *(whole, part),
-        spec=setup.stats,
-        rng=setup.rng("share_read"),
-        otherwise="the direction's effect is too small",
-        complete=way.rows.complete,
-    )
 
 
 def _say_unmoved(recorder: Recorder, labels: list[dict[str, object]], found: Patched) -> None:

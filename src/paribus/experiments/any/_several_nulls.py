@@ -1,0 +1,79 @@
+"""Effects among several nulls, which answer different questions, and the trend beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.experiments.any._effects import COLUMNS, Reported
+from paribus.methods.sweep import Swept
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Table
+from paribus.stats.intervals import COMPLETE
+from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.trend import Trend
+
+NULLS = {
+    "level": "what was done",
+    "null": "what the null is made of",
+    "n_draws": "draws of it",
+    **{name: COLUMNS[name] for name in ("mean_delta", "null_low", "null_median", "null_high", "null_percentile")},
+}
+"""What the columns of the table ``nulls`` mean."""
+
+
+def nulls_of(epoch: int, labels: Sequence[str], found: Swept, **columns: Any) -> Iterator[pd.DataFrame]:
+    """Yield the place of every level among the draws of each null, its own and the further ones.
+
+    Args:
+        epoch: Of the checkpoint.
+        labels: The levels, without the baseline.
+        found: What was measured.
+        columns: Further columns, the same in all rows.
+    """
+    own = {} if found.null is None else {found.null_name: found.null}
+    for kind, draws in {**own, **found.further}.items():
+        low, median, high = null_quantiles(draws)
+        yield pd.DataFrame(
+            {
+                "epoch": epoch,
+                "level": list(labels),
+                **columns,
+                "null": kind,
+                "n_draws": np.isfinite(draws).sum(1),
+                "mean_delta": found.sums.means,
+                "null_low": low,
+                "null_median": median,
+                "null_high": high,
+                "null_percentile": null_percentile(found.sums.means, draws),
+            }
+        )
+
+
+def hand_over(to: Reported, nulls: Sequence[pd.DataFrame], each: str, **meanings: str) -> None:
+    """Hand over the table ``nulls``, where there are any.
+
+    Args:
+        to: Where it goes.
+        nulls: Its rows.
+        each: What a row is.
+        meanings: What further columns mean.
+    """
+    if nulls:
+        says = f"{each} among several nulls: they answer different questions and may disagree."
+        frame = pd.concat(nulls, ignore_index=True)
+        to.recorder.table(Table("nulls", says, Evidence.INTERVENTIONAL, frame, {**NULLS, **meanings}))
+
+
+def trended(found: Trend, *, complete: bool) -> dict[str, float | str]:
+    """Return a trend over doses; without p where all contexts there are were measured.
+
+    Example:
+        >>> trended(Trend(rho=1.0, p=0.01, method="exact"), complete=True)["trend_rho"]
+        1.0
+    """
+    p, method = (float("nan"), COMPLETE) if complete else (found.p, found.method)
+    return {"trend_rho": found.rho, "trend_p": p, "trend_p_method": method}
