@@ -1,4 +1,4 @@
-"""Whether what patching along a direction does is done by the part of the direction that is read (Makelov, Lange and Nanda 2023)."""
+"""Whether patching along a direction does what the part of it that is read does (Makelov, Lange and Nanda 2023)."""
 
 from __future__ import annotations
 
