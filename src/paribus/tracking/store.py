@@ -52,6 +52,7 @@ class MlflowStore:
         self._root = root
         self._names: dict[str, str] = {}
         self._id: str | None = None
+        self._tags: Mapping[str, str] = {}
         self._copies: tempfile.TemporaryDirectory[str] | None = None
         self.clock = server.clock(str(spec.uri)) if spec.kind == "server" else time.time
 
@@ -344,6 +345,7 @@ class MlflowStore:
         if found is not None and found.lifecycle_stage == "deleted":
             raise self._deleted()
         if found is not None:
+            self._tags = found.tags
             return str(found.experiment_id)
         return self._create_experiment() if create else None
 
@@ -356,8 +358,7 @@ class MlflowStore:
         """Let MLflow's UI show the columns that tell runs apart; a store that takes no such tag does without."""
         assert self._id is not None
         with contextlib.suppress(Exception):
-            found = self._client.get_experiment(self._id)
-            for name, text in views.missing(found.tags).items():
+            for name, text in views.missing(self._tags).items():
                 self._client.set_experiment_tag(self._id, name, text)
 
     def _create_experiment(self) -> str:
