@@ -70,7 +70,9 @@ class NetworkSubject(SubjectPlugin):
                 raise CheckpointError(f"{error}; {_what_it_saw(kind, asked, data)}") from None
         _refuse_training_rows(kind, asked, data)
         if not _trains_anew(asked):
-            asked.experiment.validate(_on_contexts(kind, asked, data, model))
+            setup = _on_contexts(kind, asked, data, model)
+            setup.contexts.refuse_network(setup.executor())
+            asked.experiment.validate(setup)
         _validated.add(key)
 
     def setup(self, asked: Asked) -> NetworkSetup | LabelledSetup:

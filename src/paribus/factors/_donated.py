@@ -16,7 +16,7 @@ from paribus.engine.interventions import Identity
 from paribus.engine.parts import Chain, Together
 from paribus.engine.replacements import Graft
 from paribus.errors import ConfigError, DataError
-from paribus.factors._patch import refuse_uneven, spans
+from paribus.factors._alike import refuse_uneven, spans
 from paribus.factors._vectors import on_contexts
 from paribus.measure.executor import Executor
 from paribus.measure.factor import ActUnits
@@ -171,7 +171,7 @@ def refuse_unlike(places: Sequence[Place], pairs: Ints, executor: Executor) -> N
                 "positions that have a name, as in [subject,end]"
             )
     for place in places:
-        refuse_uneven(place, pairs[:, 0], pairs[:, 1])
+        refuse_uneven(place, pairs[:, 0], pairs[:, 1], executor.subject)
 
 
 def donated(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.intervention import Intervention
@@ -16,10 +15,12 @@ from paribus.engine.parts import Together
 from paribus.engine.replacements import Graft
 from paribus.engine.short_names import layer_of
 from paribus.errors import ConfigError
+from paribus.factors._alike import Donors, drawn, refuse_without_donor, sizes_at
 from paribus.factors._vectors import on_contexts, vectors
 from paribus.measure.executor import Executor
 from paribus.measure.factor import ActUnits
 from paribus.measure.place import Place, heads_at
+from paribus.measure.subject import Subject
 
 MOST_DONORS = 64
 """Contexts whose values are kept for resampling, of every layer."""
@@ -36,7 +37,7 @@ class LayeredHeads(ActUnits):
         ablation: ``zero``, ``mean`` or ``resample``.
         rng: Draws donors.
         means: Mean of each channel, by layer.
-        donated: Values ``[m, d, *positions]`` of contexts fitted on, by layer, for ``resample``.
+        donated: Values of contexts fitted on, by layer, for ``resample``.
         matched: Whether random sets have as many heads in each layer; if not, heads of any layer.
         numbers: Number of the layer of each place.
     """
@@ -47,7 +48,7 @@ class LayeredHeads(ActUnits):
     ablation: str
     rng: np.random.Generator
     means: tuple[Floats, ...] = ()
-    donated: tuple[Tensor, ...] = ()
+    donated: tuple[Donors, ...] = ()
     matched: bool = True
     numbers: tuple[int, ...] = ()
     name: str = "heads"
@@ -78,9 +79,18 @@ class LayeredHeads(ActUnits):
             return self
         if self.ablation == "mean":
             return replace(self, means=self._means(executor, rows))
-        some = np.sort(self.rng.choice(rows, min(len(rows), MOST_DONORS), replace=False))
-        donated = (place.part(executor.values(str(place.site), some), some) for place in self.places)
+        sizes = sizes_at(self.places[0], executor.subject)  # every layer has the same positions
+        some = drawn(rows, MOST_DONORS, sizes, self.rng)
+        own = None if sizes is None else sizes[some]
+        donated = (
+            Donors(place.part(executor.values(str(place.site), some), some), own, sizes) for place in self.places
+        )
         return replace(self, donated=tuple(donated))
+
+    def check_rows(self, subject: Subject, reported: Ints, fit: Ints) -> None:
+        """Refuse contexts without a donor of as many positions."""
+        if self.ablation == "resample":
+            refuse_without_donor(self.places[0], subject, reported, fit, MOST_DONORS)
 
     def _means(self, executor: Executor, rows: Ints) -> tuple[Floats, ...]:
         if any(place.at_some for place in self.places):
@@ -132,9 +142,7 @@ class LayeredHeads(ActUnits):
             return place.within(AblateUnits(wanted, torch.from_numpy(self.means[index]).float()), columns)
         if not self.donated:
             raise ConfigError("factor heads: ablation=resample must be fitted before it is used")
-        values = self.donated[index]
-        donor = torch.from_numpy(columns * 2_654_435_761 % (1 << 32) % len(values))  # spread, one per context
-        return place.within(Graft(wanted, values[donor][:, wanted]), columns)
+        return place.within(Graft(wanted, self.donated[index].to(columns)[:, wanted]), columns)
 
 
 def layered(texts: Sequence[str], executor: Executor, ablation: str, rng: np.random.Generator) -> LayeredHeads:

@@ -15,6 +15,7 @@ from paribus.engine.interventions import Identity
 from paribus.engine.replacements import Graft
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.factors import spec
+from paribus.factors._alike import refuse_uneven, sizes_at
 from paribus.factors._vectors import bound_place
 from paribus.measure.binding import Binding
 from paribus.measure.design import Design
@@ -67,10 +68,10 @@ class Patches(ActFactor):
         return Design(acts=acts, n_acts=n_null + 1, sites=self.sites, description=self.null_name)
 
     def _unrelated(self, n_null: int, rng: np.random.Generator) -> Ints:
-        """Return donors at random ``[n_null, n_contexts]``, with as many of the named positions as the context."""
-        if self.place.table is None:
+        """Return donors at random ``[n_null, n_contexts]``, with as many positions at the place as the context."""
+        sizes = sizes_at(self.place, self.executor.subject)
+        if sizes is None:
             return np.asarray(rng.choice(self.unrelated, (n_null, len(self.donors))))
-        sizes = spans(self.place.table)
         drawn = np.empty((n_null, len(sizes)), np.int64)
         for size in np.unique(sizes):
             alike = self.unrelated[sizes[self.unrelated] == size]
@@ -104,36 +105,8 @@ def bind(factor: spec.Patch, to: Binding) -> Patches:
     place = bound_place(to.place, to.executor)
     subject = to.executor.subject
     donors = _donors(factor, subject, to.rng)
-    refuse_uneven(place, np.flatnonzero(donors >= 0), donors[donors >= 0])
+    refuse_uneven(place, np.flatnonzero(donors >= 0), donors[donors >= 0], subject)
     return Patches(to.executor, place, donors, np.arange(len(subject)), name=to.place)
-
-
-def spans(table: Ints) -> Ints:
-    """Return how many different positions a name has in each context ``[n]``.
-
-    Example:
-        >>> spans(np.array([[3, 4, 4], [2, 3, 4]])).tolist()
-        [2, 3]
-    """
-    return np.asarray(1 + (np.diff(np.sort(table, axis=1), axis=1) != 0).sum(1))
-
-
-def refuse_uneven(place: Place, columns: Ints, donors: Ints) -> None:
-    """Refuse named positions of which a donor has more or fewer than the context it gives its value to.
-
-    Raises:
-        DataError: If some donor has.
-    """
-    if place.table is None:
-        return
-    here, there = spans(place.table[columns]), spans(place.table[donors])
-    if (here != there).any():
-        one = int(np.flatnonzero(here != there)[0])
-        raise DataError(
-            f"place {place}: {int((here != there).sum())} of {len(columns)} contexts have another number of these "
-            f"positions than their donor ({here[one]} and {there[one]} in the first); name one position, as in "
-            f"@{place.named}.last"
-        )
 
 
 def _donors(factor: spec.Patch, subject: Subject, rng: np.random.Generator) -> Ints:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.intervention import Intervention
@@ -16,12 +15,14 @@ from paribus.engine.replacements import Graft
 from paribus.engine.short_names import places
 from paribus.errors import ConfigError
 from paribus.factors import spec
+from paribus.factors._alike import Donors, drawn, refuse_without_donor, sizes_at
 from paribus.factors._heads import LayeredHeads, layered
 from paribus.factors._vectors import bound_place, chosen, vectors
 from paribus.measure.binding import Binding
 from paribus.measure.executor import Executor
 from paribus.measure.factor import ActUnits, Units
 from paribus.measure.place import Place, heads_at
+from paribus.measure.subject import Subject
 
 MOST_DONORS = 256
 """Contexts whose values are kept for resampling."""
@@ -41,7 +42,7 @@ class Channels(ActUnits):
         rng: Draws donors.
         mean: Mean of each channel of the place ``[d]`` over the contexts fitted on.
         sizes: Mean absolute activation of each group of ``everything``.
-        donated: Values ``[m, d, *positions]`` of contexts fitted on, for ``resample``.
+        donated: Values of contexts fitted on, for ``resample``.
     """
 
     place: Place
@@ -53,7 +54,7 @@ class Channels(ActUnits):
     rng: np.random.Generator
     mean: Floats | None = None
     sizes: Floats | None = None
-    donated: Tensor | None = None
+    donated: Donors | None = None
     null_name: str = "random units of like activation"
 
     @property
@@ -67,8 +68,10 @@ class Channels(ActUnits):
         size = np.abs(h).mean(0)
         donated = None
         if self.ablation == "resample":
-            some = self.rng.choice(rows, min(len(rows), MOST_DONORS), replace=False)
-            donated = self.place.part(executor.values(self.sites[0], np.sort(some)), np.sort(some))
+            places = sizes_at(self.place, executor.subject)
+            some = drawn(rows, MOST_DONORS, places, self.rng)
+            values = self.place.part(executor.values(self.sites[0], some), some)
+            donated = Donors(values, None if places is None else places[some], places)
         sizes = np.array([size[list(group)].mean() for group in self.everything])
         return replace(self, mean=h.mean(0), sizes=sizes, donated=donated)
 
@@ -89,8 +92,12 @@ class Channels(ActUnits):
             raise ConfigError(f"factor {self.name}: ablation={self.ablation} must be fitted before it is used")
         if self.donated is None:
             return self.place.within(AblateUnits(channels, torch.from_numpy(self.mean).float()), columns)
-        donor = torch.from_numpy(columns * 2_654_435_761 % (1 << 32) % len(self.donated))  # spread, one per context
-        return self.place.within(Graft(channels, self.donated[donor][:, channels]), columns)
+        return self.place.within(Graft(channels, self.donated.to(columns)[:, channels]), columns)
+
+    def check_rows(self, subject: Subject, reported: Ints, fit: Ints) -> None:
+        """Refuse contexts without a donor of as many positions."""
+        if self.ablation == "resample":
+            refuse_without_donor(self.place, subject, reported, fit, MOST_DONORS)
 
 
 def bind(factor: spec.Units | spec.Heads, to: Binding) -> Channels | LayeredHeads:

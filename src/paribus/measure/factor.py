@@ -17,6 +17,7 @@ from paribus.measure.design import Design
 
 if TYPE_CHECKING:
     from paribus.measure.executor import Executor
+    from paribus.measure.subject import Subject
 
 ALIKE = 20
 """Among how many units of the nearest size one of a null set is drawn."""
@@ -151,6 +152,14 @@ class Units(ABC):
     def fit(self, executor: Executor, rows: Ints) -> Units:
         """Return the units fitted on contexts ``rows`` of one checkpoint (what a removed one is set to)."""
         return self
+
+    def check_rows(self, subject: Subject, reported: Ints, fit: Ints) -> None:
+        """Refuse contexts that are reported whose units cannot be removed with what ``fit`` gives; by default none.
+
+        Raises:
+            DataError: If there are such contexts.
+        """
+        return
 
     def pool(self) -> tuple[Units, Ints, Floats]:
         """Return the units that null sets are drawn from ``[K]``, the place of each own one there, and their sizes.

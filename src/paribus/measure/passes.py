@@ -15,7 +15,7 @@ from paribus.arrays import Floats, Ints
 from paribus.engine.batches import Batches, number_format, to_device
 from paribus.engine.course import output_tensor
 from paribus.engine.given import Given
-from paribus.engine.hooks import at_rest, check_visited, visiting
+from paribus.engine.hooks import at_rest, check_visited, first_of, visiting
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.measure.distinct import distinct
@@ -186,6 +186,14 @@ class Passes:
         """Return inputs on the device, in the network's number format."""
         moved = (to_device(one, self.device) for one in passed.tensors)
         return Given(tuple(one.to(self.plain) if one.is_floating_point() else one for one in moved), passed.names)
+
+    def output_of(self, passed: Given) -> Tensor:
+        """Return what the network returns for inputs: its output, or the first of several tensors."""
+        with torch.inference_mode(), at_rest(self.network), number_format(self.device, self.format):
+            found = first_of(self.moved(passed).call(self.network))
+        if not isinstance(found, Tensor):
+            raise ConfigError(f"{type(self.network).__name__} returns a {type(found).__name__}, not a tensor")
+        return found
 
     def vectors(self, site: str, columns: Ints) -> Floats:
         """Return the vectors ``[b, d]`` that contexts, unedited, have at a site."""

@@ -94,6 +94,17 @@ class Subject(ABC):
         """Return the number of contexts."""
         return len(self.cluster)
 
+    def refuse_network(self, executor: Any) -> None:
+        """Refuse a network that does not read contexts as they are meant; by default none.
+
+        Args:
+            executor: Runs it.
+
+        Raises:
+            ConfigError: If it does not.
+        """
+        return
+
     @property
     def train_domains(self) -> tuple[int, ...]:
         """The domains of the split ``train``, ascending; none where domains or that split are not known."""

@@ -14,7 +14,9 @@ from torch import nn
 
 from paribus.engine.short_names import layer_of, place, places
 from paribus.errors import ConfigError, DataError
+from paribus.factors import spec
 from paribus.measure import Executor
+from paribus.measure.binding import Binding
 from paribus.subjects.tokens.data import Targets, TokenData
 from paribus.subjects.tokens.readouts import token_readouts
 from paribus.subjects.tokens.repeated import RepeatedTokens
@@ -99,6 +101,91 @@ def test_a_transformer_answers_padded_sequences_like_each_alone(tmp_path, archit
         with torch.no_grad():
             logits = network(torch.tensor([line["ids"]])).logits[0, -1].double().numpy()
         assert found[row] == pytest.approx(-log_softmax(logits)[line["answer"]], abs=1e-5)
+
+
+class Counts(Tiny):
+    """Counts positions itself, from 2 on, and shifts those it is given not at all (RoBERTa)."""
+
+    def forward(self, ids, attention_mask=None, position_ids=None):
+        counted = torch.arange(ids.shape[1]).expand_as(ids) + 2
+        return super().forward(ids, attention_mask, counted if position_ids is None else position_ids)
+
+
+class Unmasked(Tiny):
+    """Reads padding like any token."""
+
+    def forward(self, ids, attention_mask=None, position_ids=None):
+        return super().forward(ids, None, position_ids)
+
+
+class Unaware(Tiny):
+    """Knows no mask."""
+
+    def forward(self, ids):
+        return super().forward(ids)
+
+
+def test_a_network_that_reads_padded_sequences_otherwise_than_each_alone_is_refused(tmp_path):
+    path = written(tmp_path, LINES)
+
+    def refuse(network, padding):
+        subject = TokenSubject(TokenFile(path=path, n_tokens=V, padding=padding).load())
+        subject.refuse_network(Executor(network, subject))
+
+    for padding in ("left", "right"):
+        refuse(Tiny(), padding)
+        with pytest.raises(ConfigError, match="Unaware takes no attention_mask"):
+            refuse(Unaware(), padding)
+    refuse(Counts(), "right")
+    refuse(Unmasked(), "right")  # it is causal, so that nothing is read of what comes later
+    for network in (Counts(), Unmasked()):
+        with pytest.raises(
+            ConfigError, match=r"another output for a padded sequence .* say data.padding=right, or use"
+        ):
+            refuse(network, "left")
+
+
+class Vectors(Tiny):
+    """An encoder: gives a vector, not a logit for every token."""
+
+    def forward(self, ids, attention_mask=None, position_ids=None):
+        return super().forward(ids, attention_mask, position_ids)[:, :, : V - 1]
+
+
+def test_vectors_are_not_taken_for_logits(tmp_path):
+    data = TokenFile(path=written(tmp_path, LINES), n_tokens=V).load()
+    for make in token_readouts(data).values():
+        with pytest.raises(
+            ConfigError, match=r"Vectors gives \[1, 4, 10\] .* needs logits \[1, 4 positions, 11 tokens"
+        ):
+            make(Executor(Vectors(), TokenSubject(data)))
+
+
+def test_values_of_other_contexts_are_those_of_contexts_as_long(tmp_path):
+    """A longer context would be given padding where it goes on; padded on the left the value would be shifted."""
+    rng, lengths = np.random.default_rng(0), [4, 3, 2, 4, 3, 2, 4, 3, 2]
+    lines = [
+        {"ids": [1, *rng.integers(1, V, length - 1).tolist()], "answer": 5, "split": "test" if row < 5 else "train"}
+        for row, length in enumerate(lengths)
+    ]
+    found = {}
+    for padding in ("left", "right"):
+        data = TokenFile(path=written(tmp_path, lines), n_tokens=V, padding=padding).load()
+        executor = Executor(Tiny(), TokenSubject(data))
+        binding = Binding(executor, "stream", np.random.default_rng(0), {})
+        units = spec.Units(ablation="resample").bound(binding)
+        rows, fit = data.splits["test"], data.splits["train"]
+        units.check_rows(executor.subject, rows, fit)
+        edit = units.fit(executor, fit).remove(np.ones(V, bool), rows)
+        edited = edit.at(slice(0, len(rows)), lambda: None).forward(executor.values("stream", rows))
+        given = [value[:, data.mask[row].bool()] for row, value in zip(rows, edited, strict=True)]
+        own = {one: executor.values("stream", np.array([one]))[0][:, data.mask[one].bool()] for one in fit.tolist()}
+        found[padding] = [[one for one in own if torch.equal(own[one], value)] for value in given]
+        with pytest.raises(DataError, match="a context of 4 positions has no donor of as many"):
+            units.check_rows(executor.subject, rows, fit[data.mask[fit].sum(1).numpy() < 4])
+        with pytest.raises(DataError, match=r"another number of positions than their donor \(.*as in @end"):
+            spec.Patch(donors="any").bound(binding)
+    assert found["left"] == found["right"] and all(len(one) == 1 for one in found["left"])
 
 
 def test_without_answers_every_next_token_is_asked_for(tmp_path):

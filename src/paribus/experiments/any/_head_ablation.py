@@ -13,7 +13,7 @@ from paribus.experiments.any._constant import CONSTANT, constant_units
 from paribus.experiments.any._effects import Part, Reported, around, effects, outlined, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._scores import score_and_effect, scores_beside
-from paribus.experiments.any._session import At, at_checkpoints, bind, look_up
+from paribus.experiments.any._session import At, at_checkpoints, bind, look_up, rows_of
 from paribus.experiments.any._vector import at_one, vector_of
 from paribus.experiments.any._vector import promised as promise
 from paribus.experiments.any.generic import AUTO
@@ -54,7 +54,9 @@ UNMATCHED = {
 def validate(experiment: HeadAblation, setup: NetworkSetup) -> None:
     """Look up split, readout and heads."""
     look_up(experiment, setup)
-    _units(experiment, setup, setup.executor(), experiment.ablations[0])
+    rows, executor = rows_of(experiment, setup), setup.executor()
+    for ablation in experiment.ablations:
+        _units(experiment, setup, executor, ablation).check_rows(setup.contexts, rows.reported, rows.fit)
 
 
 def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Aggregates:

@@ -242,8 +242,12 @@ def units_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> Un
 
     Raises:
         ConfigError: If it has levels, or something that it names is not there.
+        DataError: If they cannot be removed from some context with what those fitted on give.
     """
-    return as_units(bind("factor", experiment.factors()["factor"], experiment, setup, executor), "factor")
+    found = as_units(bind("factor", experiment.factors()["factor"], experiment, setup, executor), "factor")
+    rows = rows_of(experiment, setup)
+    found.check_rows(setup.contexts, rows.reported, rows.fit)
+    return found
 
 
 def look_up(experiment: Generic, setup: NetworkSetup) -> str:

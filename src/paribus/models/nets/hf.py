@@ -91,6 +91,11 @@ def _read(files: Sequence[Path], family: str, where: str) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{where}: cannot be read ({first})") from error
+    if getattr(network.config, "is_encoder_decoder", False):
+        raise CheckpointError(
+            f"{where}: {type(network).__name__} is an encoder with a decoder, which read two texts; only causal "
+            "language models and encoders alone are read"
+        )
     missing = sorted(report.get("missing_keys", ()))
     if missing:
         raise CheckpointError(f"{where}: lacks weights of {', '.join(missing[:8])}")

@@ -159,4 +159,20 @@ def token_readouts(data: TokenData) -> Mapping[str, Callable[[Any], Readout]]:
         "correct": lambda _: TargetCorrect(targets, length),
         "kl": lambda executor: TargetDivergence(targets, executor, length),
     }
-    return {first: made[first], **made}
+    return {name: _of_logits(made[name], data) for name in (first, *made)}
+
+
+def _of_logits(make: Callable[[Any], Readout], data: TokenData) -> Callable[[Any], Readout]:
+    """Return the same for networks that give a logit for every token after every position; refuse others."""
+
+    def made(executor: Any) -> Readout:
+        shape = tuple(executor.output_of(data.given.take(torch.tensor([0]))).shape)
+        if len(shape) != 3 or shape[1] != data.ids.shape[1] or shape[2] < data.n_tokens:
+            raise ConfigError(
+                f"model: {type(executor.network).__name__} gives {list(shape)} for one sequence; what is asked of "
+                f"these data needs logits [1, {data.ids.shape[1]} positions, {data.n_tokens} tokens], as of a causal "
+                "language model"
+            )
+        return make(executor)
+
+    return made

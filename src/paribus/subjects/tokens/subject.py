@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from paribus.arrays import Ints
 from paribus.engine.given import Given
+from paribus.engine.plan import agrees, difference, tolerance
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
-from paribus.measure import ArrayCells, ArraySubject, Contexts
+from paribus.measure import ArrayCells, ArraySubject, Contexts, Executor
 from paribus.subjects.tokens.data import Targets, TokenData
 from paribus.subjects.tokens.factors import TokenAt
 from paribus.subjects.tokens.patterns import scores_of_heads
@@ -103,6 +105,42 @@ class TokenSubject(ArraySubject):
         if not padded:
             return ""
         return f"is padding in {padded} of {len(self)} sequences of different lengths; name positions, as in @end"
+
+    def refuse_network(self, executor: Executor) -> None:
+        """Refuse a network that takes no mask, or reads a padded sequence otherwise than the same one alone.
+
+        Some count positions their own way (RoBERTa's begin after that of its padding token), some ignore the mask.
+
+        Raises:
+            ConfigError: If it does.
+        """
+        if self.data.mask is None:
+            return
+        row = int(self.data.mask.sum(1).argmin())
+        passed, name = self.data.given.take(torch.tensor([row])), type(executor.network).__name__
+        takes = inspect.signature(executor.network.forward).parameters
+        further = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values())
+        lacking = [one for one in passed.names if one is not None and one not in takes and not further]
+        if lacking:
+            raise ConfigError(
+                f"model: {name} takes no {' and no '.join(lacking)}, which sequences of different lengths need"
+                + ("; say data.padding=right" if lacking == ["position_ids"] else "")
+            )
+        read = self.data.mask[row] > 0
+        alone = Given(
+            (self.data.ids[[row]][:, read], torch.ones(1, int(read.sum()), dtype=torch.long)), passed.names[:2]
+        )
+        padded, own = (executor.output_of(one) for one in (passed, alone))
+        if padded.ndim == 3 and padded.shape[1] == len(read):
+            padded = padded[:, read.to(padded.device)]
+        if padded.shape == own.shape and not agrees(padded, own, tolerance(executor.format, executor.device)):
+            left = self.data.mask[:, 0].min() == 0
+            raise ConfigError(
+                f"model: {name} gives another output for a padded sequence than for the same one alone (by "
+                f"{difference(padded, own):.2g}); "
+                + ("say data.padding=right, or " if left else "")
+                + "use sequences of one length"
+            )
 
     def in_style(self, cells: ArrayCells, domain: int) -> ArrayCells:
         """Return the same contents as ``domain`` would write them.
