@@ -31,6 +31,16 @@ def register(subject: SubjectPlugin | Kind) -> SubjectPlugin:
 
     Raises:
         ConfigError: If Paribus itself has a subject of that name.
+
+    Example:
+        >>> from paribus.experiments.base import Setup
+        >>> from paribus.stats.spec import StatsSpec
+        >>> class Coins(SubjectPlugin):
+        ...     name = "coins_of_an_example"
+        ...     def setup(self, asked):
+        ...         return Setup(seed=asked.seed, stats=StatsSpec())
+        >>> register(Coins()) is outside("coins_of_an_example")
+        True
     """
     made = _plugin(subject)
     if made.name in OWN:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
-    from paribus.factors.spec import Directions, Erase, Heads, Latent, Patch, Units
+    from paribus.factors.spec import Directions, Erase, Heads, Latent, Patch, PatchAlong, Units
 
-__all__ = ["Directions", "Erase", "Heads", "Latent", "Patch", "Units"]
+__all__ = ["Directions", "Erase", "Heads", "Latent", "Patch", "PatchAlong", "Units"]
 __getattr__, __dir__ = offered(__name__, __file__, __all__)

@@ -8,20 +8,26 @@ from paribus.lazy import offered
 
 if TYPE_CHECKING:
     from paribus.models.autoencoders import random_sae
+    from paribus.models.hf import HF
     from paribus.models.loading import fit_state, load_state
     from paribus.models.mlp import MLP
+    from paribus.models.modular_transformer import ModularTransformerSpec
     from paribus.models.nets.sae import SparseAutoencoder
     from paribus.models.resnet18 import ResNet18
     from paribus.models.sae import SAE
     from paribus.models.small_cnn import SmallCNN
+    from paribus.models.text_classifier import TextClassifier
     from paribus.models.tracked import Tracked
 
 __all__ = [
+    "HF",
     "MLP",
-    "ResNet18",
     "SAE",
+    "ModularTransformerSpec",
+    "ResNet18",
     "SmallCNN",
     "SparseAutoencoder",
+    "TextClassifier",
     "Tracked",
     "fit_state",
     "load_state",

@@ -203,7 +203,12 @@ class ImageData(InSplits):
 
 
 def content_digest(fingerprint: str, *arrays: NDArray[Any]) -> str:
-    """Return a hash of a data set's fingerprint and of arrays that say how it was cut."""
+    """Return a hash of a data set's fingerprint and of arrays that say how it was cut.
+
+    Example:
+        >>> content_digest("digits", np.arange(3)) == content_digest("digits", np.arange(4))
+        False
+    """
     hashed = hashlib.sha256(fingerprint.encode())
     for array in arrays:
         hashed.update(f"/{array.dtype.str}{array.shape}/".encode())

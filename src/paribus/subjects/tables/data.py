@@ -23,7 +23,7 @@ MISSING = "(missing)"
 
 
 @dataclass(frozen=True)
-class Column:
+class EncodedColumn:
     """One column of a table and the inputs of the network that hold it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Column:
         indicator: Whether a second input says that the value is missing; numeric columns only.
 
     Example:
-        >>> Column("ward", 3, categories=("a", "b")).inputs, Column("age", 0).slots
+        >>> EncodedColumn("ward", 3, categories=("a", "b")).inputs, EncodedColumn("age", 0).slots
         (('ward=a', 'ward=b'), slice(0, 1, None))
     """
 
@@ -66,9 +66,9 @@ class Column:
     def encode(self, value: Any) -> Floats:
         """Return the inputs ``[width]`` that stand for a value of the file.
 
-        >>> Column("dose", 0, mean=10.0, scale=2.0).encode(14)
+        >>> EncodedColumn("dose", 0, mean=10.0, scale=2.0).encode(14)
         array([2.])
-        >>> Column("ward", 0, categories=("a", "b")).encode("b")
+        >>> EncodedColumn("ward", 0, categories=("a", "b")).encode("b")
         array([0., 1.])
 
         Raises:
@@ -91,7 +91,7 @@ class Column:
     def decode(self, x: Floats) -> NDArray[Any]:
         """Return the values ``[n]`` that inputs ``[n, width]`` stand for; None where no category or a missing value.
 
-        >>> Column("dose", 0, mean=10.0, scale=2.0).decode(np.array([[2.0], [-1.0]])).tolist()
+        >>> EncodedColumn("dose", 0, mean=10.0, scale=2.0).decode(np.array([[2.0], [-1.0]])).tolist()
         [14.0, 8.0]
         """
         found = np.empty(len(x), dtype=object)
@@ -130,7 +130,7 @@ class TableData(InSplits):
         >>> import torch
         >>> four = np.arange(4)
         >>> table = TableData(
-        ...     torch.zeros(4, 1), (Column("age", 0),), four % 2, four * 0, four, ("all",), ("no", "yes"),
+        ...     torch.zeros(4, 1), (EncodedColumn("age", 0),), four % 2, four * 0, four, ("all",), ("no", "yes"),
         ...     {"train": four}, digest="", train_domains=(0,),
         ... )
         >>> table.provided(), table.present
@@ -142,7 +142,7 @@ class TableData(InSplits):
     order: ClassVar[tuple[str, ...]] = SPLITS
 
     inputs: torch.Tensor
-    columns: tuple[Column, ...]
+    columns: tuple[EncodedColumn, ...]
     labels: Ints
     domains: Ints
     clusters: Ints
@@ -169,7 +169,7 @@ class TableData(InSplits):
         """Return the inputs of ``rows``, float32 ``[len(rows), d]``."""
         return self.inputs[rows]
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> EncodedColumn:
         """Return a column by name.
 
         Raises:
@@ -209,8 +209,8 @@ def encoded_as(known: TableData, data: TableData) -> TableData:
         >>> n = np.arange(4)
         >>> def table(mean, scale):
         ...     return TableData(
-        ...         torch.zeros(4, 1), (Column("age", 0, None, mean, scale),), n % 2, n * 0, n, ("all",), ("no", "yes"),
-        ...         {"train": n}, digest="", train_domains=(0,),
+        ...         torch.zeros(4, 1), (EncodedColumn("age", 0, None, mean, scale),), n % 2, n * 0, n, ("all",),
+        ...         ("no", "yes"), {"train": n}, digest="", train_domains=(0,),
         ...     )
         >>> encoded_as(table(50.0, 10.0), table(70.0, 5.0)).inputs[0].tolist()  # 70 years, as the first one says it
         [2.0]
@@ -236,7 +236,7 @@ def encoded_as(known: TableData, data: TableData) -> TableData:
     return replace(data, inputs=inputs.float(), columns=known.columns, digest=changed, notes=tuple(notes))
 
 
-def _recoded(x: torch.Tensor, own: Column, wanted: Column) -> tuple[torch.Tensor, list[str]]:
+def _recoded(x: torch.Tensor, own: EncodedColumn, wanted: EncodedColumn) -> tuple[torch.Tensor, list[str]]:
     """Return the inputs ``[n, own.width]`` of a column as another column of the same kind holds them."""
     made = x.new_zeros((len(x), wanted.width))
     if own.categories is None or wanted.categories is None:

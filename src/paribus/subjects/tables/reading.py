@@ -17,7 +17,7 @@ from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
 from paribus.subjects.columns_by_role import ROLES
 from paribus.subjects.roles import SPLITS, blank_notes, by_size, counted, placed, roles_of
-from paribus.subjects.tables.data import MISSING, Column, TableData
+from paribus.subjects.tables.data import MISSING, EncodedColumn, TableData
 
 if TYPE_CHECKING:
     from paribus.subjects.tables.fields import TableFields
@@ -118,10 +118,10 @@ def _complete(frame: pd.DataFrame, roles: list[str], spec: TableFields, where: s
 
 def _encoded(
     frame: pd.DataFrame, features: Sequence[str], train: Ints, spec: TableFields, where: str
-) -> tuple[Singles, tuple[Column, ...], list[str]]:
+) -> tuple[Singles, tuple[EncodedColumn, ...], list[str]]:
     """Return the inputs ``[n, d]``, what they are, and what is to be said of them."""
     parts: list[Floats] = []
-    columns: list[Column] = []
+    columns: list[EncodedColumn] = []
     notes: list[str] = []
     start = 0
     for name in features:
@@ -139,7 +139,7 @@ def _encoded(
 
 def _categorical(
     texts: NDArray[np.object_], name: str, start: int, train: Ints, spec: TableFields, where: str
-) -> tuple[Column, Floats, list[str]]:
+) -> tuple[EncodedColumn, Floats, list[str]]:
     filled = np.array([MISSING if text is None else text for text in texts], dtype=object)
     if name not in spec.categorical:
         _refuse_not_categorical(texts, name, where)
@@ -157,7 +157,7 @@ def _categorical(
             f"Column {name}: {int((codes < 0).sum())} rows have a category that no training row has ({listed}); its "
             "inputs are all zero there."
         )
-    return Column(name, start, tuple(categories)), part, notes
+    return EncodedColumn(name, start, tuple(categories)), part, notes
 
 
 def _refuse_not_categorical(texts: NDArray[np.object_], name: str, where: str) -> None:
@@ -179,7 +179,7 @@ def _refuse_not_categorical(texts: NDArray[np.object_], name: str, where: str) -
 
 def _numeric(
     values: Floats, name: str, start: int, train: Ints, spec: TableFields, where: str
-) -> tuple[Column, Floats, list[str]]:
+) -> tuple[EncodedColumn, Floats, list[str]]:
     missing = np.isnan(values)
     if np.isinf(values).any():
         raise DataError(
@@ -201,7 +201,7 @@ def _numeric(
         part = np.concatenate([part, missing[:, None].astype(np.float64)], axis=1)
     elif spec.missing == "category" and missing.any():
         notes.append(f"Column {name}: no training row lacks it; where others do, they have the training mean.")
-    return Column(name, start, None, mean, scale, indicator), part, notes
+    return EncodedColumn(name, start, None, mean, scale, indicator), part, notes
 
 
 def _contents(frame: pd.DataFrame, features: Sequence[str]) -> NDArray[np.uint64]:

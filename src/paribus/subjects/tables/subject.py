@@ -13,7 +13,7 @@ from paribus.measure.binding import Binding
 from paribus.measure.factor import Factor, Units
 from paribus.measure.slots import AS_IT_IS, SlotsOfDonors, SlotUnits, SlotValues, donors_of_group, others_within
 from paribus.subjects.tables import factors
-from paribus.subjects.tables.data import Column, TableData
+from paribus.subjects.tables.data import EncodedColumn, TableData
 
 QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -28,7 +28,7 @@ class TableSubject(ArraySubject):
         >>> import torch
         >>> n = np.arange(4)
         >>> data = TableData(
-        ...     torch.zeros(4, 1), (Column("age", 0),), n % 2, n * 0, n // 2, ("all",), ("no", "yes"),
+        ...     torch.zeros(4, 1), (EncodedColumn("age", 0),), n % 2, n * 0, n // 2, ("all",), ("no", "yes"),
         ...     {"train": n}, digest="", train_domains=(0,),
         ... )
         >>> subject = TableSubject(data)
@@ -99,7 +99,7 @@ def _column(data: TableData, spec: factors.Column) -> SlotValues:
     return SlotValues(data.inputs.numpy(), column.slots, levels, spec.column, tuple(map(str, values)), doses)
 
 
-def _own_values(data: TableData, column: Column) -> list[Any]:
+def _own_values(data: TableData, column: EncodedColumn) -> list[Any]:
     """Return the categories of a column, or quantiles of what training rows have."""
     if column.categories is not None:
         return list(column.categories)
@@ -145,7 +145,7 @@ def _slots(data: TableData, spec: factors.Donor | factors.Permute) -> list[slice
     return [_found(data, name).slots for name in spec.columns]
 
 
-def _found(data: TableData, name: str) -> Column:
+def _found(data: TableData, name: str) -> EncodedColumn:
     try:
         return data.column(name)
     except ConfigError as error:
