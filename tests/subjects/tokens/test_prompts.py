@@ -184,6 +184,32 @@ def test_a_text_is_the_same_tokens_in_a_table_of_texts_and_in_a_pair(tmp_path, t
         assert pairs.n_tokens == table.n_tokens and asked.input_files()["path"].name == "pairs.jsonl"
 
 
+def test_an_answer_follows_the_prompt_and_not_the_token_that_ends_texts(tmp_path, tokenizer):
+    """``</s>`` of XLM-R and T5, ``[SEP]`` of BERT: what is asked for after it is no answer to the prompt."""
+    import tokenizers
+
+    vocabulary = {"<s>": 0, "</s>": 1, "▁in": 2, "▁near": 3, "Rome": 4, "▁Rome": 5, "▁Paris": 6, "▁": 7}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="▁"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="never")
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    made.save(str(tmp_path / "tokenizer.json"))
+    found = {}
+    for answer in (" Rome", "Rome"):
+        row = {"clean": " in", "corrupted": " near", "answer": answer, "wrong": " Paris"}
+        found[answer] = PromptPairs(path=jsonl(tmp_path, [row]), tokenizer=str(tmp_path / "tokenizer.json")).load()
+        assert found[answer].ids.tolist() == [[0, 2], [0, 3]]
+        assert TokenSubject(found[answer]).positions["end"].tolist() == [[1], [1]]
+        assert found[answer].notes[0] == (
+            "The tokenizer ends texts with </s>; it is left out of the prompts, which the answer follows."
+        )
+    blank, bare = found[" Rome"], found["Rome"]
+    assert (blank.targets.ids == 5).all() and len(blank.notes) == 1
+    assert (bare.targets.ids == 4).all() and "answers of 1 of 1 pairs are written without a blank" in bare.notes[1]
+    assert not PromptPairs(path=jsonl(tmp_path, [TEXT[0]]), tokenizer=tokenizer).load().notes
+
+
 def test_a_folder_of_vocabularies_is_a_tokenizer_and_all_its_files_count(tmp_path, needs_text):
     (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "paris", "rome"]))
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')

@@ -53,8 +53,9 @@ def load(spec: PromptPairs) -> TokenData:
         raise DataError(f"data.path={spec.path}: {file.stat().st_size / 2**30:.1f} GiB; at most 1 is read")
     tokenizer = None if spec.tokenizer is None else Tokenizer(spec.tokenizer)
     sides: tuple[list[Line], list[Line]] = ([], [])
-    uneven = 0
+    uneven = bare = 0
     for where, row in _rows(spec):
+        bare += tokenizer is not None and _is_bare(row, tokenizer)
         both = _lines(row, spec, tokenizer, where)
         sizes = [len(one.ids) for one in both]
         if sizes[0] != sizes[1] and spec.unequal == "refuse":
@@ -72,7 +73,7 @@ def load(spec: PromptPairs) -> TokenData:
     m = len(sides[0])
     n_tokens = spec.n_tokens if spec.n_tokens is not None or tokenizer is None else tokenizer.n_tokens
     assert n_tokens is not None
-    notes = [] if tokenizer is None else [*tokenizer.notes]
+    notes = [] if tokenizer is None else [*tokenizer.notes, *_said(tokenizer, bare, m)]
     if uneven:
         notes.append(
             f"{uneven} of {m} pairs have prompts of different lengths: numbers of positions mean nothing in them."
@@ -87,6 +88,26 @@ def load(spec: PromptPairs) -> TokenData:
         pairs=np.stack([np.arange(m), np.arange(m) + m], axis=1),
         notes=tuple(notes),
     )
+
+
+def _said(tokenizer: Tokenizer, bare: int, n_pairs: int) -> Iterator[str]:
+    """Yield what results must say of how prompts and answers were cut."""
+    if tokenizer.ends:
+        yield (
+            f"The tokenizer ends texts with {' '.join(tokenizer.ends)}; it is left out of the prompts, which the "
+            "answer follows."
+        )
+    if bare:
+        yield (
+            f"The answers of {bare} of {n_pairs} pairs are written without a blank before them, and are another single "
+            "token with one; a word that follows a word has mostly the latter."
+        )
+
+
+def _is_bare(row: Mapping[str, Any], tokenizer: Tokenizer) -> bool:
+    """Return whether an answer lacks the blank that another token of the same word has."""
+    answer, clean = row.get("answer"), row.get("clean", "")
+    return isinstance(answer, str) and not str(clean)[-1:].isspace() and tokenizer.is_other_after_blank(answer)
 
 
 def _rows(spec: PromptPairs) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -159,7 +180,7 @@ def _of_text(tokenizer: Tokenizer, text: str, spans: Spans, where: str) -> Promp
     Raises:
         DataError: If a name is of no token.
     """
-    ids, of = tokenizer.text(text)
+    ids, of = tokenizer.prompt(text)
     positions = {}
     for name, parts in spans.items():
         own = tuple(

@@ -117,10 +117,28 @@ class Tokenizer:
             ids[row, : sizes[row]] = one.ids
         return Encoded(ids, mask, np.array([bool(one.overflowing) for one in encoded]), self.n_tokens)
 
-    def text(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
-        """Return the tokens of a text, special ones as the tokenizer adds them, and the characters that each is of."""
+    def prompt(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """Return the tokens of a text that goes on, and the characters that each is of.
+
+        Special ones stand before it as the tokenizer adds them; those that end a text (``</s>``, ``[SEP]``) are left
+        out, as what is asked for follows the text.
+        """
         found = self._made.encode(text)
-        return tuple(found.ids), tuple(found.offsets)
+        size = len(found.ids) - _ending(found)
+        return tuple(found.ids[:size]), tuple(found.offsets[:size])
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The special tokens that it puts at the end of every text."""
+        found = self._made.encode(PROBE)
+        return tuple(found.tokens[len(found.ids) - _ending(found) :])
+
+    def is_other_after_blank(self, text: str) -> bool:
+        """Return whether a word is a single token with a blank before it too, and another one."""
+        if not text[:1].isalnum():
+            return False
+        after = self._plain(f" {text}")
+        return len(after) == 1 and after != self._plain(text)
 
     def token(self, text: str, where: str) -> int:
         """Return the one token that a text is.
@@ -143,6 +161,12 @@ class Tokenizer:
         """Return the id that pads; what is padded is never read, so any will do where the tokenizer has none."""
         known = (self._made.token_to_id(name) for name in ("[PAD]", "<pad>", "<|padding|>"))
         return next((one for one in known if one is not None), 0)
+
+
+def _ending(encoded: Any) -> int:
+    """Return how many special tokens a tokenizer has put at the end of a text."""
+    added = encoded.special_tokens_mask[::-1]
+    return next((index for index, one in enumerate(added) if one != 1), 0)
 
 
 def _of_file(file: Path, named: str) -> Any:
