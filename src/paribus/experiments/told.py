@@ -124,7 +124,7 @@ class Effects:
         places = [row for row in found if math.isfinite(row.percentile)]
         if not self.null or not places:
             return ""
-        null = _filled(self.null, places[0].values)
+        null = " or ".join(dict.fromkeys(_filled(self.null, row.values) for row in places))
         outside = sum(not MIDDLE[0] <= row.percentile <= MIDDLE[1] for row in places)
         if alone:
             return f", {'outside' if outside else 'inside'} the middle 95 % of {null}"

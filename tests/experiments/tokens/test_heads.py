@@ -18,6 +18,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
 from paribus.factors.spec import Heads
 from paribus.figures.draw import draw
+from paribus.models.nets.modular_transformer import ModularTransformer
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.data import modular_addition
 from paribus.subjects.tokens.repeated import RepeatedTokens
@@ -252,6 +253,46 @@ def test_a_network_that_shows_no_pattern_has_effects_without_scores(data):
     _, recorder = performed(HeadAblation(ablations=["zero"], ks=[]), setup_of(data, network))
     assert "score" not in recorder.tables["heads"].frame and "score_and_effect" not in recorder.tables
     assert any("No score of prefix_matching" in line for line in recorder.diagnostics.warnings)
+    with pytest.raises(ConfigError, match="no module named 'pattern' hands on the attention of layers.0.attn.out"):
+        HeadAblation(ablations=["zero", "pattern"]).validate(setup_of(data, network))
+
+
+def test_an_ablated_pattern_is_the_mean_over_other_contexts_position_by_position():
+    """Against a loop; where attention is constant it cannot show a head whose output the answer needs."""
+    sums, rng = modular_addition(7, 0.6, 0), torch.Generator().manual_seed(0)
+    asked = HeadAblation(ablations=["pattern", "mean"], ks=[], readout="label_margin")
+    for coeff in (1.0, 0.0):
+        network = ModularTransformer(7, d_model=8, n_heads=2, attn_coeff=coeff, generator=rng).eval()
+        _, recorder = performed(asked, setup_of(sums, network))
+        frame = recorder.tables["heads"].frame.set_index(["ablation", "head"])
+        pattern, kept = network.blocks[0].attn.pattern, []
+        handle = pattern.register_forward_hook(lambda *found, kept=kept: kept.append(found[2]))
+        with torch.no_grad():
+            network(sums.ids[sums.splits["train"]])
+        handle.remove()
+
+        def margin(head=None, network=network, pattern=pattern, kept=kept):
+            def edit(_, __, value):
+                value = value.clone()
+                value[:, head] = kept[0][:, head].mean(0)
+                return value
+
+            handle = pattern.register_forward_hook(edit) if head is not None else None
+            with torch.no_grad():
+                logits, labels = network(sums.ids[sums.splits["id_val"]]), sums.labels[sums.splits["id_val"]]
+            if handle is not None:
+                handle.remove()
+            own = logits[range(len(labels)), labels]
+            return (own - (logits.sum(1) - own) / 6).mean().item()
+
+        for head in range(2):
+            row = frame.loc[("pattern", head)]
+            assert row["mean_delta"] == pytest.approx(margin(head) - margin(), abs=1e-6)
+            assert row["level"] == frame.loc[("mean", head), "level"] == f"head {head}"
+            assert (row["mean_delta"] != 0) == (coeff == 1.0) == (row["remark"] == "")
+            assert frame.loc[("mean", head), "mean_delta"] != 0
+    with pytest.raises(ConfigError, match="leave positions out"):
+        HeadAblation(ablations=["pattern"], place="L*.heads|pos:-1").validate(setup_of(sums, network))
 
 
 def test_the_vector_is_the_table_of_single_heads(data):

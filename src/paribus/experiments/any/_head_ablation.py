@@ -22,6 +22,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._heads import LayeredHeads
+from paribus.factors._patterns import PATTERN, patterns_of
 from paribus.factors._units import Channels
 from paribus.factors.spec import Heads
 from paribus.measure.executor import Executor
@@ -42,6 +43,9 @@ COLUMNS = {
     "k": "heads taken away together",
     "ranking": "what made them the first: the size of the effect on contexts that are not reported",
     "members": "the heads",
+}
+PATTERNS = {
+    "ablation": f"{COLUMNS['ablation']}; {PATTERN}: its attention pattern, set to its mean, position by position",
 }
 UNMATCHED = {
     "unmatched_null_low": "2.5 % quantile of the same mean for random sets of heads of any layer",
@@ -73,7 +77,8 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
             one, several, base = _Measuring(experiment, at, ablation).parts()
             single.append(one)
             sets += several
-    to, kind = Reported.of(at, COLUMNS | (UNMATCHED if experiment.unmatched else {})), at.kind
+    beside = (UNMATCHED if experiment.unmatched else {}) | (PATTERNS if PATTERN in experiment.ablations else {})
+    to, kind = Reported.of(at, COLUMNS | beside), at.kind
     frame = effects(to, single, name="heads", what="One row per checkpoint, ablation and head.", largest=True)
     _maps(recorder, frame, kind)
     if sets:
@@ -191,9 +196,10 @@ class _Measuring:
 
 def _units(experiment: HeadAblation, setup: NetworkSetup, executor: Executor, ablation: str) -> LayeredHeads | Channels:
     place = EVERY_LAYER if experiment.place == AUTO else experiment.place
-    found = bind("factor", Heads(ablation=ablation), experiment, setup, executor, place=place)
+    outputs = "mean" if ablation == PATTERN else ablation
+    found = bind("factor", Heads(ablation=outputs), experiment, setup, executor, place=place)
     assert isinstance(found, LayeredHeads | Channels)
-    return found
+    return patterns_of(found, executor) if ablation == PATTERN else found
 
 
 def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:

@@ -13,7 +13,7 @@ from paribus.results.battery import Battery
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
-ABLATIONS = ("zero", "mean", "resample")
+ABLATIONS = ("zero", "mean", "resample", "pattern")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,11 @@ class HeadAblation(Paired):
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     may_lack: ClassVar[tuple[str, ...]] = ()
 
-    ablations: list[str] = field(["mean"], choices=ABLATIONS, help="What heads that are taken away are set to.")
+    ablations: list[str] = field(
+        ["mean"],
+        choices=ABLATIONS,
+        help="What heads that are taken away are set to; pattern: their attention, to its mean.",
+    )
     ks: list[int] = field([1, 2, 4, 8], low=1, help="How many of the first are taken away together.")
 
     unmatched: bool = field(
