@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from paribus.sweep.plan import plan_with_states, summary
 from paribus.sweep.standing import Runs, all_standing, standing
 from paribus.sweep.start import start
 from paribus.sweep.status import status, text
-from paribus.tracking import local
+from paribus.tracking import local, provenance
 from paribus.tracking.heartbeat import sign_of_life
 from paribus.tracking.life_mark import LIFE_TAG
 from paribus.tracking.relocate import relocate
@@ -254,6 +255,22 @@ def test_the_status_of_a_sweep_moves_with_its_folder(store, job, tracked_workdir
     record.keep(replace(made, sweep="two", stores=(other, spec)), replace(spec, folder=str(moved)))
     kept = record.find(replace(spec, folder=str(moved)), "two").stores
     assert [each.uri for each in kept] == ["http://host:1", None] and kept[1].folder == str(Path.cwd())
+
+
+def test_no_password_of_a_server_is_kept_anywhere(store, job, tracked_workdir, monkeypatch):
+    password = uuid.uuid4().hex
+    secret = f"http://me:{password}@host:5000"
+    monkeypatch.setattr("sys.argv", ["paribus", "-m", f"tracking.uri={secret}"])
+    provenance._process.cache_clear()
+    made = replace(job("Measure", tracking={"uri": secret}), overrides=("seed=0", f"tracking.uri={secret}"))
+    run_job(made, sweep="one")
+    words = ["seed=0", f"tracking.uri={secret}"]
+    kept = record.record(start([made], "one"), "one", overrides=words, config_dirs=(), folder=Path("x"), workers=1)
+    record.keep(kept, made.nodes["tracking"])
+    provenance._process.cache_clear()
+    files = [path for path in tracked_workdir.rglob("*") if path.is_file()]
+    assert len(files) > 5 and any(b"http://host:5000" in path.read_bytes() for path in files)
+    assert [str(path) for path in files if password.encode() in path.read_bytes()] == []
 
 
 def test_what_was_killed_or_failed_in_a_sweep_is_not_the_rest_of_it(store, job):

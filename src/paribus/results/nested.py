@@ -36,8 +36,9 @@ class Change:
     def __str__(self) -> str:
         """Return it in a line; the types are named where the values read alike."""
         before, after = shown(self.before), shown(self.after)
-        if type(self.before) is not type(self.after) and ABSENT not in (self.before, self.after):
-            before, after = f"{before} ({_kind(self.before)})", f"{after} ({_kind(self.after)})"
+        kinds = [_KINDS.get(type(value)) for value in (self.before, self.after)]
+        if kinds[0] != kinds[1] and None not in kinds:
+            before, after = f"{before} ({kinds[0]})", f"{after} ({kinds[1]})"
         return f"{self.place}: {before} -> {after}"
 
 
@@ -75,6 +76,7 @@ def shown(value: Any, most: int = 100) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def _kind(value: Any) -> str:
-    names = {bool: "yes or no", int: "whole number", float: "number", str: "text", list: "list", type(None): "nothing"}
-    return names.get(type(value), type(value).__name__)
+_KINDS: dict[type, str] = {
+    bool: "yes or no", int: "whole number", float: "number", str: "text", list: "list", type(None): "nothing"
+}  # fmt: skip
+"""How plain values are called; what stands for others (what is absent, the values of a group) is called nothing."""

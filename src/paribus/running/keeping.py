@@ -26,6 +26,7 @@ from paribus.running.repeating import line
 from paribus.running.tags import weights
 from paribus.spec import fields_of
 from paribus.tracking.run import FINISHED
+from paribus.tracking.spec import without_password
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Setup
@@ -140,8 +141,8 @@ def provenance_of(resolved: Resolved, process: Mapping[str, Any]) -> dict[str, A
     """Return the provenance of one run: that of the process, the line that repeats it, and its seed."""
     request = resolved.request
     return {
-        "repeat": line(resolved),
-        "overrides": list(request.overrides),
+        "repeat": without_password(line(resolved)),
+        "overrides": [without_password(word) for word in request.overrides],
         "step": request.step,
         "seed": request.seed,
         "needs": list(request.experiment.needs),

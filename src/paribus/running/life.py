@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from paribus.running.workspace import FileWorkspace, discard
 from paribus.tracking.patience import hurried
 from paribus.tracking.provenance import provenance
 from paribus.tracking.run import FINISHED, TRACEBACK_FILE
+from paribus.tracking.spec import without_password
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
@@ -76,7 +77,7 @@ class Living:
         """Return ``result`` with what the run knows about itself."""
         return replace(
             result,
-            config=plain(self.resolved.request.tree),
+            config=plain(recorded(self.resolved.request.tree)),
             provenance=plain(self.origin),
             success=error is None,
             error_message=error,
@@ -195,7 +196,7 @@ def live(
         with SignalsHeld():
             living = begin(resolved, store, folder, identity=identity, parent=parent)
         request = resolved.request
-        living.run.config(request.tree, request.choices, described(resolved), leave_out=unused(resolved))
+        living.run.config(recorded(request.tree), request.choices, described(resolved), leave_out=unused(resolved))
         living.result = claims.answered(living.complete(work(living)), request, living.claim, living.run)
         living.result = keeping.keep(living.result, living.run, request.figure_formats)
         with SignalsHeld():
@@ -298,6 +299,13 @@ def end_badly(living: Living, error: BaseException) -> bool:
         found = living.result or living.partial()
         keeping.keep_partial(living.complete(found, error=message), run)
     return False
+
+
+def recorded(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration as runs keep it: without the password in the address of their store, which others read."""
+    tracking = tree.get("tracking") or {}
+    address = tracking.get("uri")
+    return {**tree, "tracking": {**tracking, "uri": without_password(address)}} if address else dict(tree)
 
 
 def described(resolved: Resolved) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from paribus.running.steps import uncompared
 from paribus.sweep.outcome import Outcome, counts
 from paribus.tracking.delivery import arrived
 from paribus.tracking.patience import hurried
-from paribus.tracking.spool import ROOT, answers, plain
+from paribus.tracking.spec import without_password
+from paribus.tracking.spool import ROOT, answers
 from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _away(request: Request) -> str | None:
     spec = request.tracking
     if spec.kind != "server":
         return None
-    uri = plain(str(spec.uri))
+    uri = without_password(str(spec.uri))
     if not answers(str(spec.uri)):
         then = ", then the same command makes the comparison" if _comparison(request) is not None else ""
         return f"{uri} does not answer; once it does, paribus sync delivers the runs that wait in {ROOT}{then}"

@@ -15,8 +15,7 @@ from paribus.spec import path_of
 from paribus.sweep.needed_training import Training
 from paribus.tracking.heartbeat import here, process_alive, process_started
 from paribus.tracking.provenance import git
-from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.spool import plain
+from paribus.tracking.spec import TrackingSpec, without_password
 from paribus.tracking.sweeps import KeptSweep, keep_sweep, kept_sweeps, read_sweep
 
 if TYPE_CHECKING:
@@ -137,17 +136,18 @@ def _place(store: TrackingSpec, own: TrackingSpec) -> dict[str, Any]:
     folders = [path_of(each.folder).absolute() for each in (store, own)]
     if (store.kind, store.uri) == (own.kind, own.uri) and (store.kind == "server" or folders[0] == folders[1]):
         return {"experiment": store.experiment}
-    return {**asdict(store), "folder": str(folders[0]), "uri": plain(store.uri) if store.uri else None}
+    return {**asdict(store), "folder": str(folders[0]), "uri": store.uri}
 
 
 def keep(made: Record, spec: TrackingSpec) -> None:
     """Keep a sweep in a store."""
     values = {name: value for name, value in asdict(made).items() if name != "started"}
     values["stores"] = [_place(store, spec) for store in made.stores]
-    tags = {"paribus.jobs": str(len(made.jobs)), "mlflow.note.content": made.command}
+    text = without_password(json.dumps(values, ensure_ascii=False, separators=(",", ":")))
+    tags = {"paribus.jobs": str(len(made.jobs)), "mlflow.note.content": without_password(made.command)}
     if made.commit:
         tags["mlflow.source.git.commit"] = made.commit
-    keep_sweep(spec, made.sweep, json.dumps(values, ensure_ascii=False, separators=(",", ":")), tags)
+    keep_sweep(spec, made.sweep, text, tags)
 
 
 def find(spec: TrackingSpec, name: str) -> Record:

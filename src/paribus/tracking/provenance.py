@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from paribus.tracking.spec import without_password
+
 MAX_DIFF = 200_000
 MAX_UNTRACKED = 200
 GIT_SECONDS = 20.0
@@ -50,7 +52,7 @@ def code_version(provenance: dict[str, Any]) -> str | None:
 @cache
 def _process() -> dict[str, Any]:
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": without_password(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "python": platform.python_version(),
         "executable": sys.executable,
         "platform": platform.platform(),

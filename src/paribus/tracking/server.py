@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from paribus.errors import ConfigError
 from paribus.tracking import _sqlalchemy, local
+from paribus.tracking.spec import without_password
 
 PATIENCE = 5.0
 """Seconds to wait for an answer. MLflow's client tries for four minutes, and cannot be interrupted meanwhile."""
@@ -51,7 +52,8 @@ def refuse_silent(uri: str) -> None:
         reason = getattr(error, "reason", None) or error
         said = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
         raise ConfigError(
-            f"tracking.uri={uri}: no answer ({said}); is the server running? tracking=local keeps runs in a folder"
+            f"tracking.uri={without_password(uri)}: no answer ({said}); is the server running? "
+            "tracking=local keeps runs in a folder"
         ) from None
 
 

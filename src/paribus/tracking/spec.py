@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from paribus.errors import ConfigError
 from paribus.spec import Spec, field, path_of
 
+_USER = re.compile(r"(?<=://)[^/\s'\"]*@")
 SERVER_SCHEMES = ("http://", "https://", "databricks", "postgresql", "mysql", "mssql", "sqlite://")
 
 
@@ -58,6 +60,16 @@ class TrackingSpec(Spec, kind="tracking"):
             urlsplit(self.uri).port  # noqa: B018 (raises where there is none)
         except ValueError as error:
             raise ConfigError(f"TrackingSpec.uri: {self.uri!r} is no address ({error})") from None
+
+
+def without_password(text: str) -> str:
+    """Return an address, or a text with addresses in it, without user and password.
+
+    Example:
+        >>> without_password("paribus -m seed=1,2 tracking.uri=http://me:secret@host:5000/mlflow")
+        'paribus -m seed=1,2 tracking.uri=http://host:5000/mlflow'
+    """
+    return _USER.sub("", text)
 
 
 def database(spec: TrackingSpec) -> Path:

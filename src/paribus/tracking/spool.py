@@ -18,7 +18,6 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from paribus.errors import DataError, ExperimentError, ParibusError, message_of
 from paribus.tracking import server
@@ -26,7 +25,7 @@ from paribus.tracking.artifacts import local_path
 from paribus.tracking.environment import quiet
 from paribus.tracking.heartbeat import Heartbeat
 from paribus.tracking.run import TrackedRun
-from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.spec import TrackingSpec, without_password
 from paribus.tracking.store import MlflowStore, client_of, open_store
 
 if TYPE_CHECKING:
@@ -85,23 +84,12 @@ def spools(root: Path = ROOT) -> list[Spool]:
 
 def spool_of(uri: str, root: Path = ROOT) -> Spool | None:
     """Return the spool for a server, None where nothing waits for it."""
-    return next((each for each in spools(root) if each.uri == plain(uri)), None)
-
-
-def plain(uri: str) -> str:
-    """Return an address without user and password.
-
-    Example:
-        >>> plain("http://me:secret@host:5000/mlflow")
-        'http://host:5000/mlflow'
-    """
-    parts = urlsplit(uri)
-    return uri.replace(f"//{parts.netloc}", f"//{parts.netloc.rpartition('@')[2]}", 1) if "@" in parts.netloc else uri
+    return next((each for each in spools(root) if each.uri == without_password(uri)), None)
 
 
 def make(uri: str, root: Path = ROOT) -> Spool:
     """Return the spool for a server, which is made where it is missing."""
-    address = plain(uri)
+    address = without_password(uri)
     name = re.sub(r"[^A-Za-z0-9]+", "_", address.partition("://")[2] or address).strip("_")[:40]
     folder = root.absolute() / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
     path = folder / SERVER_FILE
@@ -251,7 +239,7 @@ class SpoolingStore:
             except ParibusError:
                 raise
             except Exception:  # it is about a run that only the server knows
-                uri = plain(str(self._spec.uri))
+                uri = without_password(str(self._spec.uri))
                 raise ExperimentError(f"{uri} does not answer, and what stands there is needed") from error
 
     def _opened(self) -> MlflowStore:

@@ -8,7 +8,8 @@ from paribus.cli.arguments import Arguments
 from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError
 from paribus.tracking.delivery import deliver, waiting
-from paribus.tracking.spool import plain, spools
+from paribus.tracking.spec import without_password
+from paribus.tracking.spool import spools
 
 SUMMARY = "delivers the runs that were kept on disk while their server was away"
 USAGE = """
@@ -36,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         if spec.kind != "server":
             raise ConfigError("sync: delivers to a server: tracking=server tracking.uri=http://HOST:5000")
         uri = str(spec.uri)
-    waited = [each for each in spools() if waiting(each) and (uri is None or each.uri == plain(uri))]
+    waited = [each for each in spools() if waiting(each) and (uri is None or each.uri == without_password(uri))]
     if not waited:
         print("Nothing waits to be delivered.")
     left = 0
