@@ -26,9 +26,7 @@ from filelock import FileLock
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One migrated ``mlflow.db`` per test session, made once for all its processes; tests copy it."""
-    root = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        root = root.parent
+    root = _shared(tmp_path_factory)
     folder = root / "migrated"
     folder.mkdir(exist_ok=True)
     with FileLock(root / "migrated.lock"):
@@ -41,8 +39,9 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Start processes that have imported everything already (:file:`prepared.py`)."""
-    one = _module("prepared", "prepared.py").Prepared(tmp_path_factory.mktemp("prepared"))
+    """Start processes that have imported everything already (:file:`prepared.py`), once for all of a session."""
+    address = _shared(tmp_path_factory) / "prepared"
+    one = _module("prepared", "prepared.py").Prepared(tmp_path_factory.mktemp("prepared"), address)
     yield one
     one.close()
 
@@ -173,6 +172,12 @@ def needs_text() -> None:
     missing = [name for name in ("transformers", "tokenizers") if importlib.util.find_spec(name) is None]
     if missing:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{', '.join(missing)}: missing; make install-text")
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the temporary folder that all processes of a session have in common."""
+    root = tmp_path_factory.getbasetemp()
+    return root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
 
 
 def _module(name: str, place: str) -> ModuleType:

@@ -29,6 +29,8 @@ import traceback
 import types
 from pathlib import Path
 
+from filelock import FileLock
+
 PRELOAD = (
     "torch", "scipy.stats", "sklearn.linear_model", "mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store",
     "matplotlib.pyplot",
@@ -83,22 +85,35 @@ class Process:
 
 
 class Prepared:
-    """Starts such processes.
+    """Starts such processes; all that name one address share the process that they are forked from.
 
     Attributes:
         ended: Exit codes by process id; a signal counts as negative.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: Path) -> None:
         self._folder, self.ended, self._rest = folder, {}, b""
-        self._ours, theirs = socket.socketpair()
-        self._server = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._ours = socket.socket(socket.AF_UNIX)
+        with FileLock(f"{address}.lock"):
+            try:
+                self._ours.connect(str(address))
+            except (FileNotFoundError, ConnectionRefusedError):
+                address.unlink(missing_ok=True)
+                self._server = self._begin(address)
+
+    def _begin(self, address: Path) -> subprocess.Popen[bytes]:
+        """Start the process that others are forked from; it ends when the last connection is gone."""
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(address))
+            listener.listen()
+            self._ours.connect(str(address))
+            return subprocess.Popen(
+                [sys.executable, __file__, str(listener.fileno())],
+                pass_fds=[listener.fileno()],
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+            )
 
     def start(self, words: list[str], *, cwd: Path | None = None, env: dict | None = None, text: str = "") -> Process:
         """Start ``[python, -c, code, ...]``, ``[python, -m, module, ...]`` or ``[python, file, ...]``."""
@@ -149,33 +164,48 @@ class Prepared:
         return started
 
     def close(self) -> None:
-        """End the server; what it started and still runs is killed."""
+        """Let go of the server, which ends when nobody needs it; what was started here and still runs is killed."""
         self._ours.close()
-        self._server.wait(30)
+        if self._server is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it serves others still
+                self._server.wait(1.0)
 
 
-def serve(control: socket.socket) -> None:
-    """Fork a process for every request until the other end is gone."""
+def serve(listener: socket.socket) -> None:
+    """Fork a process for every request, until whoever connected is gone."""
     load()
-    alive: set[int] = set()
-    while True:
-        if select.select([control], [], [], 0.02 if alive else None)[0]:
-            size, descriptors, _, _ = socket.recv_fds(control, 8, 3)
-            if not size:
-                break
-            data = b""
-            while len(data) < int.from_bytes(size, "big"):
-                data += control.recv(65536)
-            alive.add(pid := fork(json.loads(data), descriptors, control))
-            control.sendall(json.dumps([pid, None]).encode() + b"\n")
-        for pid in list(alive):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                alive.discard(pid)
-                control.sendall(json.dumps([pid, os.waitstatus_to_exitcode(status)]).encode() + b"\n")
-    for pid in alive:
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+    alive: dict[socket.socket, set[int]] = {listener.accept()[0]: set()}
+    while alive:
+        ready = select.select([listener, *alive], [], [], 0.02 if any(alive.values()) else None)[0]
+        for control in ready:
+            if control is listener:
+                alive[listener.accept()[0]] = set()
+            elif (request := receive(control)) is None:
+                for pid in alive.pop(control):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                control.close()
+            else:
+                pid = fork(*request, [listener, *alive])
+                alive[control].add(pid)
+                control.sendall(json.dumps([pid, None]).encode() + b"\n")
+        for control, pids in alive.items():
+            for pid in list(pids):
+                found, status = os.waitpid(pid, os.WNOHANG)
+                if found:
+                    pids.discard(pid)
+                    control.sendall(json.dumps([pid, os.waitstatus_to_exitcode(status)]).encode() + b"\n")
+
+
+def receive(control: socket.socket) -> tuple[dict, list[int]] | None:
+    """Return what is asked for, and its standard streams; None if the other end is gone."""
+    size, descriptors, _, _ = socket.recv_fds(control, 8, 3)
+    if not size:
+        return None
+    data = b""
+    while len(data) < int.from_bytes(size, "big"):
+        data += control.recv(65536)
+    return json.loads(data), descriptors
 
 
 def load() -> None:
@@ -193,11 +223,12 @@ def load() -> None:
     gc.freeze()
 
 
-def fork(request: dict, descriptors: list[int], control: socket.socket) -> int:
+def fork(request: dict, descriptors: list[int], sockets: list[socket.socket]) -> int:
     """Return the id of a new process that does what is asked."""
     pid = os.fork()
     if not pid:
-        control.close()
+        for each in sockets:
+            each.close()
         code = 1
         try:
             for number, descriptor in enumerate(descriptors):
