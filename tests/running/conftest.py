@@ -90,9 +90,8 @@ def fresh_process():
 
 
 @pytest.fixture(autouse=True)
-def quick_pdf(monkeypatch):
-    """Leave the PDF out: embedding its fonts takes longer than all else in a toy's run."""
-    monkeypatch.setattr("paribus.figures.save.pdf_bytes", lambda figure: b"%PDF-1.4")
+def quick_pictures(plain_figures):
+    """Draw figures, but write no picture: that takes longer than all else in a toy's run."""
 
 
 @pytest.fixture

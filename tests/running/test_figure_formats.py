@@ -11,6 +11,11 @@ from paribus.config.settings import FigureSettings
 from paribus.running.run import run_job
 
 
+@pytest.fixture(autouse=True)
+def quick_pictures():
+    """Write them, unlike the other tests of runs."""
+
+
 @pytest.mark.parametrize(
     ("formats", "sweep", "kept"),
     [
@@ -34,6 +39,7 @@ def test_the_figures_of_a_finished_run_are_drawn_again_elsewhere(store, job, tmp
     assert main(["figures", result.run_id[:8], str(out)]) == 0
     assert capsys.readouterr().out.split() == [str(out / "sweep.png"), str(out / "sweep.pdf")]
     first = (out / "sweep.png").read_bytes()
+    assert len(first) > 5000 and (out / "sweep.pdf").read_bytes().endswith(b"%%EOF\n"), "they are drawn"
     assert first == store.download(result.run_id, "figures/sweep.png").read_bytes()
     assert main(["figures", "latest", str(out), "--formats", "png"]) == 0 and (out / "sweep.png").read_bytes() == first
     assert store.artifacts(result.run_id, "figures") == before, "the run is not touched"
