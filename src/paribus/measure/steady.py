@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from paribus.arrays import Ints
+from paribus.engine.batches import is_out_of_memory
 from paribus.engine.plan import agrees, tolerance
 from paribus.errors import ConfigError, ParibusError
 from paribus.measure.passes import Passes
@@ -54,6 +55,8 @@ def refuse_unsteady(passes: Passes) -> None:
     except ParibusError:
         raise
     except Exception as error:  # of a network that is not ours, on data that are not: any
+        if is_out_of_memory(error):
+            raise
         said = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"model: {owner} cannot be run on these {subject.name}: {type(error).__name__}: {said}"
