@@ -72,8 +72,8 @@ def trended(found: Trend, *, complete: bool) -> dict[str, float | str]:
     """Return a trend over doses; without p where all contexts there are were measured.
 
     Example:
-        >>> trended(Trend(rho=1.0, p=0.01, method="exact"), complete=True)["trend_rho"]
-        1.0
+        >>> trended(Trend(30.0, p=0.01, method="exact", rho=1.0, n=3, n_clusters=3), complete=False)
+        {'trend_rho': 1.0, 'trend_p': 0.01, 'trend_p_method': 'exact'}
     """
     p, method = (float("nan"), COMPLETE) if complete else (found.p, found.method)
     return {"trend_rho": found.rho, "trend_p": p, "trend_p_method": method}
