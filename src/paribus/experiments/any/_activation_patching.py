@@ -14,6 +14,7 @@ from paribus.engine.short_names import blocks, layer_of, layers_with
 from paribus.engine.short_names import place as full_name
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.any._effects import Part, Reported, around, effects, summed_up
+from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._map import WHERE, draw_map, parts_of
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any._scores import score_and_effect, scores_beside
@@ -31,7 +32,7 @@ from paribus.measure.subject import Subject
 from paribus.methods.ablate import Ablated, ablate, singles
 from paribus.methods.patch import unrelated, whole
 from paribus.results.columns import interval
-from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure
+from paribus.results.schema import INTERVAL, Aggregates, Figure
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.effects import complete_table, effect_table
 from paribus.stats.ratios import ratios_to
@@ -107,7 +108,8 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
     if sets:
         swept = effects(together, sets, name="k_sweep", what="One row per checkpoint, direction and K.")
         largest = str(swept["level"].iloc[int(swept["k"].argmax())])
-        _curve(recorder, swept, kind)
+        title, null = "The first K places patched together", "random places of the same layers"
+        first_together(to, swept, title, xlabel="places patched", null=null, panel="direction")
     if groups:
         effects(together, groups, name="groups", what="One row per checkpoint, direction and group.")
     score_and_effect(recorder, frame, "patches", kind, "direction")
@@ -457,14 +459,3 @@ def _map(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     )
     looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
     recorder.figure(drawn.titled(title, around(frame), **looks))
-
-
-def _curve(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
-    group = {"group": "checkpoint"} if "checkpoint" in frame else {}
-    drawn = Figure.of("curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", panel="direction", **BANDS, **group)
-    caption = (
-        f"{around(frame, 'Band: 95 % interval over clusters.')} Grey: 2.5 to 97.5 % of random places of the same "
-        "layers; none where these have too few others."
-    )
-    looks = {"xlabel": "places patched", "ylabel": f"change of {kind}", "hline": 0, "null_label": "matched sets"}
-    recorder.figure(drawn.titled("The first K places patched together", caption, **looks))

@@ -62,6 +62,26 @@ def dose_response(
     to.recorder.figure(drawn.titled(title, f"{around(frame)} {says}", **looks | others))
 
 
+def first_together(to: Reported, frame: pd.DataFrame, title: str, *, xlabel: str, null: str, **panel: str) -> None:
+    """Hand over the curve of the first K of a ranking together, beside sets of others (the table ``k_sweep``).
+
+    Args:
+        to: Where it goes.
+        frame: The table, as it was handed over.
+        title: Title of the figure.
+        xlabel: What K counts.
+        null: What the sets of the null are.
+        panel: Column whose values have a panel each (``panel=...``).
+    """
+    drawn = Figure.of(
+        "curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", **BANDS, **panel, **by_epoch(frame, "group")
+    )
+    band = around(frame, "Band: 95 % interval over clusters.")
+    says = f"{band} Hatched: 2.5 to 97.5 % of {null}; none where these have too few others."
+    looks = {"xlabel": xlabel, "ylabel": f"change of {to.kind}", "hline": 0, "null_label": "matched sets"}
+    to.recorder.figure(drawn.titled(title, says, **looks))
+
+
 def heatmap(to: Reported, frame: pd.DataFrame, table: str, name: str, title: str, **looks: Any) -> None:
     """Hand over a map of pairs: the second of a pair to the right, the first upwards.
 

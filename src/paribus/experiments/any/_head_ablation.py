@@ -11,6 +11,7 @@ from paribus.arrays import Bools, Ints
 from paribus.engine.short_names import layer_of
 from paribus.experiments.any._constant import CONSTANT, constant_units
 from paribus.experiments.any._effects import Part, Reported, around, effects, outlined, summed_up
+from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._scores import score_and_effect, scores_beside
 from paribus.experiments.any._session import At, at_checkpoints, bind, look_up, rows_of
@@ -27,7 +28,7 @@ from paribus.factors._units import Channels
 from paribus.factors.spec import Heads
 from paribus.measure.executor import Executor
 from paribus.methods.ablate import Ablated, ablate, null_effects, singles
-from paribus.results.schema import BANDS, INTERVAL, Aggregates, Figure
+from paribus.results.schema import INTERVAL, Aggregates, Figure
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.nulls import null_percentile, null_quantiles
 
@@ -83,7 +84,9 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
     _maps(recorder, frame, kind)
     if sets:
         swept = effects(to, sets, name="k_sweep", what="One row per checkpoint, ablation and K.")
-        _curve(recorder, swept, kind, experiment)
+        panel = {"panel": "ablation"} if len(experiment.ablations) > 1 else {}
+        title, null = "The first K heads taken away together", "random sets, as many heads in each layer"
+        first_together(to, swept, title, xlabel="heads taken away", null=null, **panel)
     score_and_effect(recorder, frame, "heads", kind, "ablation")
     return summed_up(to, frame, baseline_mean=base, ablations=list(experiment.ablations))
 
@@ -217,15 +220,3 @@ def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     drawn = Figure.of("heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", **flagged, **panel)
     looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "head", "ylabel": "layer"}
     recorder.figure(drawn.titled("Effect of taking a head away", caption, **looks))
-
-
-def _curve(recorder: Recorder, frame: pd.DataFrame, kind: str, experiment: HeadAblation) -> None:
-    panel = {"panel": "ablation"} if len(experiment.ablations) > 1 else {}
-    group = {"group": "checkpoint"} if "checkpoint" in frame else {}
-    drawn = Figure.of("curve", "k_sweep", name="k_sweep", x="k", y="mean_delta", **BANDS, **panel, **group)
-    caption = (
-        f"{around(frame, 'Band: 95 % interval over clusters.')} Hatched: 2.5 to 97.5 % of random sets, as "
-        "many heads in each layer; none where these have too few others."
-    )
-    looks = {"xlabel": "heads taken away", "ylabel": f"change of {kind}", "hline": 0, "null_label": "matched sets"}
-    recorder.figure(drawn.titled("The first K heads taken away together", caption, **looks))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,24 +12,22 @@ import torch
 
 from paribus.arrays import Floats, Ints
 from paribus.engine.replacements import SetFeature
-from paribus.engine.short_names import place as one_place
-from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._encoded_again import encoded_again
 from paribus.experiments.any._figures import dose_response, forest
-from paribus.experiments.any._latent_activity import activity, pieces, random_latents
+from paribus.experiments.any._latent_activity import activity, random_latents
+from paribus.experiments.any._latent_target import Target, target
 from paribus.experiments.any._readouts import readout_of
 from paribus.experiments.any._session import At, at_checkpoints, rows_of
 from paribus.experiments.any._several_nulls import hand_over, nulls_of, trended
 from paribus.experiments.any._vector import at_one, vector_of
 from paribus.experiments.any._vector import promised as promise
-from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.latent_intervention import DIRECTIONS, LIKE, RANDOM, LatentIntervention
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._latent_levels import LatentLevel, LatentLevels, Setter
-from paribus.factors._vectors import on_contexts
 from paribus.features.columns import Latents
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
@@ -68,21 +66,6 @@ SLOPE = {
     "trend_p": "p of Page's trend of the readout over the doses, permuted within clusters",
     "trend_p_method": "how that p was made",
 }
-
-
-@dataclass(frozen=True)
-class Target:
-    """Which latents are set, and where.
-
-    Attributes:
-        latents: Their numbers.
-        columns: All latents of the autoencoder.
-        place: Where it reads, with the positions that are meant.
-    """
-
-    latents: tuple[int, ...]
-    columns: Latents
-    place: Place
 
 
 def validate(experiment: LatentIntervention, setup: NetworkSetup) -> None:
@@ -147,49 +130,6 @@ def promised(experiment: LatentIntervention, setup: NetworkSetup) -> Promised:
     n = len(found.latents) * len(_places(experiment, found, executor))
     n_values = len(experiment.set_to) + len(experiment.values)
     return promise(experiment, _without_target(experiment, setup), n * n_values)
-
-
-def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Executor) -> Target:
-    """Return the latents and where they are.
-
-    Raises:
-        ConfigError: If none is named, the network has no autoencoder there or not so many latents, or the place names
-            a part of the channels.
-        CheckpointError: If a file is missing or unsafe, or reads another width.
-    """
-    readable = setup.readable(executor)
-    site, part = None, None
-    if experiment.place != AUTO:
-        named_place = Place.parse(one_place(experiment.place, executor.network))
-        if named_place.channels is not None or named_place.heads is not None:
-            raise ConfigError(f"experiment.place={experiment.place}: an autoencoder reads all channels; name pos only")
-        part = on_contexts(named_place, executor)
-        site = _known(named_place.site, tuple(readable.autoencoders))
-    ids = tuple(experiment.latents)
-    if ids:
-        reader = readable.latent(0, site=site, path=experiment.path, clamp=experiment.clamp)
-    elif setup.feature is None:
-        raise ConfigError("experiment.latents: name the latents that are set, or say feature=latent feature.id=N")
-    else:
-        reader = setup.feature.reader(readable, setup.torch_rng("feature"))
-        ids = (reader.row,)
-    columns = reader.columns
-    if not isinstance(columns, Latents):
-        raise ConfigError(f"experiment.latents: the feature {reader.name} is no latent; name the latents that are set")
-    if not experiment.latents and site is not None and Site.parse(site) != Site.parse(reader.place):
-        raise ConfigError(f"experiment.place={experiment.place}: the feature {reader.name} is read at {reader.place}")
-    if max(ids) >= columns.size:
-        last = columns.size - 1
-        raise ConfigError(
-            f"experiment.latents: the autoencoder has {last + 1} latents, numbered 0 to {last}, got {max(ids)}"
-        )
-    there = Site.parse(reader.place)
-    return Target(ids, columns, Place(there) if part is None else replace(part, site=there))
-
-
-def _known(site: Site, names: Sequence[str]) -> str:
-    """Return the name by which the network knows its autoencoder at a site; else that of the site."""
-    return next((name for name in names if Site.parse(name) == site), str(site))
 
 
 def _without_target(experiment: LatentIntervention, setup: NetworkSetup) -> NetworkSetup:
@@ -383,45 +323,6 @@ def _slope(doses: Sequence[float]) -> Floats:
     """Return the weights of the least-squares slope over doses, the baseline left out ``[1, doses + 1]``."""
     centred = np.array(doses) - np.mean(doses)
     return np.concatenate([[0.0], centred / (centred**2).sum()])[None]
-
-
-def encoded_again(
-    sae: Any, latent: int, value: float, vectors: torch.Tensor, weight: torch.Tensor, rounding: float
-) -> dict[str, float]:
-    """Return what the autoencoder sees in vectors ``[m, d]`` in which a latent was set.
-
-    Args:
-        sae: The autoencoder.
-        latent: The latent.
-        value: What it is set to.
-        vectors: Vectors before the edit.
-        weight: How much each counts ``[m]``.
-        rounding: What equal activations may differ by, relative to the largest.
-
-    Returns:
-        ``change``, ``reencoded``, ``reencoded_off_target`` (NaN where nothing changes) and ``others_moved``.
-    """
-    edit = Latents(sae).setter(latent, value)
-    change, again, off, moved = 0.0, 0.0, 0.0, 0.0
-    with torch.inference_mode():
-        for part, counts in pieces(vectors, weight, sae.n_features):
-            x = part.to(sae.encoder.weight)
-            before, after = sae.encode(x)[0], sae.encode(edit.forward(x))[0]
-            different = (after - before).abs().double()
-            different[different <= rounding * float(before.abs().max().clamp_min(after.abs().max()))] = 0.0
-            counts = counts.to(different)
-            change += float(counts @ (value - before[:, latent]).abs().double())
-            again += float(counts @ after[:, latent].double())
-            different[:, latent] = 0.0
-            off += float(counts @ different.sum(1))
-            moved += float(counts @ (different > 0).double().sum(1))
-    n = float(weight.sum())
-    return {
-        "change": change / n,
-        "reencoded": again / n,
-        "reencoded_off_target": off / change if change > 0 else float("nan"),
-        "others_moved": moved / n,
-    }
 
 
 def _said(place: Place) -> str:
