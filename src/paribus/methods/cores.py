@@ -55,8 +55,8 @@ def cores(
 ) -> Cored:
     """Measure every subset of the chosen (fitted) units and return each context's cores; all other units stay.
 
-    A set suffices where ``y(S) >= y(none) + threshold * (y(all) - y(none))``; a core is a set that suffices while none
-    of its proper subsets does and, if ``robust``, while all larger sets suffice too.
+    A set suffices where ``y(S) >= y(none) + threshold * (y(all) - y(none))`` and, if ``robust``, where all sets that
+    hold it do too; a core is a set that suffices while none of its proper subsets does.
 
     Args:
         executor: The network at one checkpoint.

@@ -47,6 +47,11 @@ def column_names(file: Path) -> list[str]:
     else:
         valid = ", ".join((*SEPARATORS, *LINES, *PARQUET))
         raise DataError(f"table {file}: unknown kind {file.suffix!r}; valid: {valid}")
+    blank = [place for place, name in enumerate(names, start=1) if not name.strip()]
+    if blank:
+        raise DataError(
+            f"table {file}: column {blank[0]} has no name; name it, or write the table without its index (index=False)"
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"table {file}: two columns are named {twice[0]!r}; names must differ")

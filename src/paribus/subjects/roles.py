@@ -22,6 +22,8 @@ SPLITS = ("train", "id_val", "val", "ood")
 ALL = "all"
 """Domain of rows without domains."""
 MOST_CLASSES = 1000
+MOST_GRADES = 20
+"""Different numbers with fractions that may be classes."""
 
 
 class RoleFields(Protocol):
@@ -190,6 +192,11 @@ def _labels(column: pd.Series, spec: RoleFields, where: str) -> Coded:
             f"{where}: label: {spec.label!r} has {len(found.names)} different values, more than {MOST_CLASSES}; a "
             "label is the name of a class"
         )
+    if not spec.classes and _are_quantities(found.names):
+        raise DataError(
+            f"{where}: label: {spec.label!r} holds {len(found.names)} different numbers with fractions, a quantity; a "
+            "label is the name of a class"
+        )
     if not spec.classes:
         return found
     for name in spec.classes:
@@ -198,6 +205,15 @@ def _labels(column: pd.Series, spec: RoleFields, where: str) -> Coded:
     number = np.full(len(found.names), -1)
     number[[found.names.index(name) for name in spec.classes]] = np.arange(len(spec.classes))
     return Coded(tuple(spec.classes), number[found.codes])
+
+
+def _are_quantities(names: Sequence[str]) -> bool:
+    if len(names) <= MOST_GRADES:
+        return False
+    try:
+        return any(not float(name).is_integer() for name in names)
+    except ValueError:
+        return False
 
 
 def _splits(

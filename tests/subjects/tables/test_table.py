@@ -233,6 +233,12 @@ FILES = {
     "empty": ("", "its first line must name the columns"),
     "no rows": ("a,b,y\n", "has no rows"),
     "almost numbers": ("a,y\n1,x\n2,y\n3,x\n12 mg,y\n", "column 'a' holds numbers, but also '12 mg'"),
+    "no name": (",a,y\n0,1,x\n1,2,y\n", "column 1 has no name"),
+    "huge": ("a,y\n1e300,x\n2,y\n3,x\n-4e301,y\n", "column 'a' has values beyond"),
+    "a quantity": (
+        "a,y\n" + "".join(f"{k},{k}.5\n" for k in range(30)),
+        "label: 'y' holds 30 different numbers with fractions",
+    ),
     "infinite": ("a,y\n1,x\ninf,y\n3,x\n4,y\n", "column 'a' has infinite values"),
 }
 

@@ -55,8 +55,9 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
             null = None if found.null is None else found.null[some]
             parts.append(Part(at.epoch, labels, found.sums.rows(some), None, null, found.null_name))
     to, name = Reported.of(at, COLUMNS), units.name
+    sets = "pairs" if experiment.order == 2 else "sets"
     frame = effects(
-        to, joint, what=f"What pairs of {name} do together beyond each alone, one row per checkpoint and set."
+        to, joint, what=f"What {sets} of {name} do together beyond each alone, one row per checkpoint and set."
     )
     effects(
         to, single, name="presence", what=f"What the presence of each of {name} does, one row per checkpoint and unit."

@@ -22,6 +22,7 @@ from paribus.subjects.tables.data import MISSING, EncodedColumn, TableData
 if TYPE_CHECKING:
     from paribus.subjects.tables.fields import TableFields
 
+MOST = 1e38
 MOST_CATEGORIES = 100
 """A column of texts with more is taken for an id or free text, unless it is declared categorical."""
 
@@ -185,6 +186,8 @@ def _numeric(
         raise DataError(
             f"{where}: column {name!r} has infinite values ({int(np.isinf(values).sum())} of {len(values)})"
         )
+    if np.abs(values[~missing]).max(initial=0.0) > MOST:
+        raise DataError(f"{where}: column {name!r} has values beyond {MOST:g}, which 32-bit numbers cannot hold")
     known = values[train][~missing[train]]
     if not len(known):
         raise DataError(f"{where}: column {name!r} has no value in any training row; leave it out")
