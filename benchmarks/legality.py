@@ -1,7 +1,7 @@
 """A million random edits of legal contexts under ``strict``: none that passes is illegal.
 
 Run: ``python -m benchmarks.legality [--edits 1000000] [--seed 0]``. Exit code 1 if a single state that the constraints
-let pass cannot be worn, leaves two capstones of a family, or joins families that the corpus never joins.
+let pass is illegal, leaves two capstones of a family, or joins families that the corpus never joins.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one trial.
+    """How one trial ended.
 
     Attributes:
         fault: What was done.

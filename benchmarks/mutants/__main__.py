@@ -126,10 +126,10 @@ def _tell(what: str, verdict: Verdict) -> None:
 def summary(
     done: Sequence[Verdict], called: Sequence[Change], known: Sequence[Equivalent], *, seconds: float, whole: bool
 ) -> int:
-    """Print what became of the sample, and return the exit code.
+    """Print how the sample ended, and return the exit code.
 
     Args:
-        done: What became of the changes that were tried.
+        done: How the changes that were tried ended.
         called: Changes of the sample that are called equivalent.
         known: Every kept equivalent, to say which no longer stand in the code's sample.
         seconds: How long it took.

@@ -53,7 +53,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a change.
+    """How the trial of a change ended.
 
     Attributes:
         change: The change.
@@ -205,7 +205,7 @@ def try_changes(
     told: Callable[[Verdict], None],
     source: str = SOURCE,
 ) -> list[Verdict]:
-    """Try changes and return what became of them.
+    """Try changes and return how each trial ended.
 
     Args:
         chosen: The changes.

@@ -52,7 +52,7 @@ def read_quantity(owner: str, text: str, *, curve: bool) -> Quantity:
     """Return what a text names.
 
     Args:
-        owner: The field it stands in, for the message.
+        owner: The field it is given in, for the message.
         text: The text.
         curve: Whether it must be a curve, or a number.
 
@@ -74,7 +74,7 @@ def read_quantity(owner: str, text: str, *, curve: bool) -> Quantity:
 
 
 def check_quantities(owner: str, texts: Sequence[str], *, curve: bool) -> None:
-    """Check that every text can be read, and that none stands there twice.
+    """Check that every text can be read, and that none is named twice.
 
     Raises:
         ConfigError: If not.
@@ -85,4 +85,4 @@ def check_quantities(owner: str, texts: Sequence[str], *, curve: bool) -> None:
     read = [read_quantity(owner, text, curve=curve).text for text in texts]
     twice = sorted({text for text in read if read.count(text) > 1})
     if twice:
-        raise ConfigError(f"{owner}: {twice[0]} stands there twice")
+        raise ConfigError(f"{owner}: {twice[0]} is named twice")

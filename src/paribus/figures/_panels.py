@@ -49,7 +49,7 @@ def grid(
 
 
 def upper_right(axes: Sequence[Axes]) -> Axes:
-    """Return the last panel of the first row, beside which a legend stands in nobody's way."""
+    """Return the last panel of the first row, beside which a legend covers nothing."""
     firsts = [index for index, ax in enumerate(axes) if (spec := ax.get_subplotspec()) and spec.rowspan.start == 0]
     return axes[firsts[-1]]
 

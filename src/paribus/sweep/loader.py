@@ -83,7 +83,7 @@ class SweepLoader(ConfigLoaderImpl):
 class NumberedLoader(SweepLoader):
     """The same for launchers of others, which number the jobs that they get from 0 on and name the folders so.
 
-    The number of a job stands among its words, as ``hydra.job.num=N``; its folder is its own, made when it is composed.
+    The number of a job is among its words, as ``hydra.job.num=N``; its folder is its own, made when it is composed.
     """
 
     def __init__(self, given: ConfigLoaderImpl, variables: Callable[[int], Mapping[str, str]] | None = None) -> None:

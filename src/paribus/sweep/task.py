@@ -1,4 +1,4 @@
-"""One job of ``hydra.main``: whatever happens in it is written down, and nothing but a signal comes out."""
+"""One job of ``hydra.main``: whatever happens in it is written down, and only a signal is raised."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def failed_before(surroundings: Surroundings) -> str | None:
 
 
 def note_failure(ended: Outcome, surroundings: Surroundings) -> None:
-    """Leave a word about a job that failed for those that begin later, in one write."""
+    """Note that a job failed, for those that begin later, in one write."""
     if surroundings.failures is None or ended.status in (outcomes.DONE, outcomes.BUSY):
         return
     line = json.dumps([ended.status, ended.kind, ended.message]) + "\n"
@@ -211,7 +211,7 @@ def _job(
 def attempt(
     make: Callable[[], Job], sweep: str | None, folder: Path, *, inside: Path | None = None, waits: bool = True
 ) -> Outcome:
-    """Run a job and return how it ended; only a signal comes out as an exception.
+    """Run a job and return how it ended; only a signal is raised.
 
     Args:
         make: Makes the job.

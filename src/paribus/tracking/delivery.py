@@ -39,7 +39,7 @@ log = logging.getLogger("paribus")
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of a spool.
+    """How the delivery of a spool ended.
 
     Attributes:
         arrived: How many runs were delivered.

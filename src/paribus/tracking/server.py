@@ -1,4 +1,4 @@
-"""A tracking server: whether it answers, asked without the long patience of MLflow's own client, and its clock."""
+"""A tracking server: whether it answers, asked without the many retries of MLflow's own client, and its clock."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def over_http(uri: str) -> bool:
 
 @cache
 def clock(uri: str) -> Callable[[], float]:
-    """Return the clock that signs of life are told by: the server's own, which is the same for everybody.
+    """Return the clock that heartbeats are dated by: the server's own, which is the same for everybody.
 
     Clocks of hosts may be an hour apart; each knows from the date of one answer how far its own is from the server's.
     """

@@ -240,7 +240,7 @@ class SpoolingStore:
                 raise
             except Exception:  # it is about a run that only the server knows
                 uri = without_password(str(self._spec.uri))
-                raise ExperimentError(f"{uri} does not answer, and what stands there is needed") from error
+                raise ExperimentError(f"{uri} does not answer, and runs that it keeps are needed") from error
 
     def _opened(self) -> MlflowStore:
         if self._store is None:

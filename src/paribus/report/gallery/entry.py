@@ -26,7 +26,7 @@ class Entry:
         run_id: Its id.
         name: Its name in the run list.
         status: ``FINISHED``, ``FAILED``, ``KILLED`` or ``RUNNING``.
-        study: The MLflow experiment it stands in.
+        study: The MLflow experiment it is in.
         started: When it began.
         tags: What it can be filtered by: name to value.
         result: What it found; None where nothing can be read.

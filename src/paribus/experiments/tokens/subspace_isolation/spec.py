@@ -46,7 +46,7 @@ class SubspaceIsolation(Circles):
         ),
         Sentence("With all circles and nothing else it is {all_kept_accuracy:share}."),
         Sentence(
-            "Among planes with the embedding's covariance the kept margin stands at percentile "
+            "Among planes with the embedding's covariance the kept margin is at percentile "
             "{kept_percentile:.0f}, that with a circle removed at {removed_percentile:.0f}."
         ),
         Sentence(
