@@ -105,7 +105,8 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
         says = f"Established edits{of} only."
         recorder.figure(drawn.titled("Which factors drive how many features", says, **looks, **short))
     for row in summary.to_dict("records"):
-        recorder.metric(f"driven_{row['model']}", float(row["driven"]))
+        if not math.isnan(row["driven"]):
+            recorder.metric(f"driven_{row['model']}", float(row["driven"]))
     over = over_models(recorder, setup, seen, summary)
     return Aggregates(
         n_samples=len(seen),
@@ -327,15 +328,17 @@ def _summary(seen: Sequence[Seen], setup: RunsSetup) -> pd.DataFrame:
     rows = []
     for model in dict.fromkeys(each.model for each in seen):
         mine = [each for each in seen if each.model == model]
+        tested = any(each.tested for each in mine)  # over all contexts there are nothing is
         driven = np.array([[bool(each.drivers)] for each in mine], float)
         found = shares(driven, np.arange(len(mine)), spec=setup.stats)
         checks = [passed for each in mine for passed in each.checks]
         halves = np.array([r for each in mine for r in each.halves])
         rows.append(
             {
-                "model": model, "n_features": len(mine), "driven": float(found.share[0]),
-                "driven_low": float(found.low[0]), "driven_high": float(found.high[0]),
-                "mean_drivers": float(np.mean([len(each.drivers) for each in mine])),
+                "model": model, "n_features": len(mine), "driven": float(found.share[0]) if tested else math.nan,
+                "driven_low": float(found.low[0]) if tested else math.nan,
+                "driven_high": float(found.high[0]) if tested else math.nan,
+                "mean_drivers": float(np.mean([len(each.drivers) for each in mine])) if tested else math.nan,
                 "n_checks": len(checks), "stable": float(np.mean(checks)) if checks else math.nan,
                 "halves_r": mean_of_known(halves),
             }
@@ -376,6 +379,11 @@ def _lines(
     for row in summary.to_dict("records"):
         within = _within(row)
         stable = "" if math.isnan(row["stable"]) else f"; {row['stable']:.0%} of {row['n_checks']} checks passed"
+        if math.isnan(row["driven"]):
+            lines.append(
+                f"Model {row['model']}: no edit of its {row['n_features']} features was tested{stable} (summary)."
+            )
+            continue
         lines.append(
             f"Model {row['model']}: {row['driven']:.0%}{within} of {row['n_features']} features have an established "
             f"driver, {row['mean_drivers']:.1f} on average{stable} (summary)."

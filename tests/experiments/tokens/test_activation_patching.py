@@ -6,6 +6,7 @@ import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from paribus.errors import ConfigError, DataError
 from paribus.experiments.any.activation_patching import ActivationPatching
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
+from paribus.factors._donated import Donated, Held
 from paribus.figures.draw import draw
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.data import Targets, TokenData, modular_addition
@@ -292,6 +294,20 @@ def exchangeable(seed, n=12):
     pairs = np.stack([np.arange(n), np.arange(n) + n], 1)
     splits = {"test": np.arange(n), "test_corrupted": np.arange(n) + n}
     return TokenData(ids, None, np.tile(np.arange(n), 2), (), splits, n_tokens=20, targets=targets, pairs=pairs)
+
+
+def test_unrelated_donors_are_of_another_cluster_and_as_long():
+    cluster, lengths = np.array([0, 0, 1, 1, 2, 2] * 2), np.array([3, 3, 3, 4, 4, 4] * 2)
+    donors = np.append(np.arange(6, 12), np.full(6, -1))
+    units = Donated((), (), (), donors, Held({}, donors), np.zeros(0, bool))
+    executor = SimpleNamespace(subject=SimpleNamespace(lengths=lengths, cluster=cluster))
+    rows, rng = np.arange(6), np.random.default_rng(0)
+    drawn = np.array([one.donors for one in units.unrelated(rows, 200, executor, rng)])
+    assert len(drawn) == 200 and (drawn[:, 6:] == -1).all() and (drawn[:, rows] >= 6).all()
+    assert (cluster[drawn[:, rows]] != cluster[rows]).all() and (lengths[drawn[:, rows]] == lengths[rows]).all()
+    assert {*drawn[:, 2]} == {6, 7} and {*drawn[:, 4]} == {9}, "every one that may be, and no other"
+    alone = SimpleNamespace(subject=SimpleNamespace(lengths=np.arange(12), cluster=cluster))
+    assert units.unrelated(rows, 2, alone, rng) == []
 
 
 class Mixed(nn.Module):
