@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 
 import numpy as np
@@ -320,6 +321,19 @@ def test_nothing_is_left_after_an_exception(ids):
             Engine(model, "layers.2@-1").evaluate(ids, edits)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     assert not any("forward" in module.__dict__ for module in model.modules())
+
+
+def test_a_forward_that_was_put_there_before_is_there_afterwards(ids):
+    """The hooks of ``accelerate`` exchange a module's forward, as passing a layer over does."""
+    model = model_of()
+    for layer in model.layers:
+        layer.forward = functools.partial(type(layer).forward, layer)
+    before = [vars(layer)["forward"] for layer in model.layers]
+    found = Engine(model, "layers.2@-1", strategy="resume").evaluate(ids, [AblateUnits([0])]).outputs
+    assert all(vars(layer)["forward"] is one for layer, one in zip(model.layers, before, strict=True))
+    torch.testing.assert_close(
+        found, Engine(model_of(), "layers.2@-1", strategy="hooks").evaluate(ids, [AblateUnits([0])]).outputs
+    )
 
 
 def test_layers_are_a_chain_and_nothing_else(ids):

@@ -49,3 +49,13 @@ def test_rows_without_values_and_rows_of_zeros():
     assert found[0] == 1.0 and np.isnan(found[1]) and found[2] == smallest_max_flip(8)
     many = reduce_to_clusters(np.random.default_rng(3).normal(1.0, 1.0, (2, 40)), np.arange(40))
     assert (max_flip(many, rng=np.random.default_rng(0), n_permutations=999) >= 1 / 1000).all()
+
+
+def test_clusters_of_other_splits_do_not_make_the_enumeration_a_draw():
+    """The columns are the clusters of all contexts, of which a table reports some."""
+    values = np.random.default_rng(4).normal(0.4, 1.0, (5, 8))
+    alone = max_flip(reduce_to_clusters(values, np.arange(8)), rng=np.random.default_rng(0))
+    padded = np.concatenate([np.full((5, 9), np.nan), values], axis=1)
+    beside = max_flip(reduce_to_clusters(padded, np.arange(17)), rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(alone, beside)
+    assert alone.min() * 2**7 == round(alone.min() * 2**7), "of all 128 patterns"

@@ -42,17 +42,20 @@ class Layers:
 
         Everything is as it was afterwards, whatever happens.
         """
-        changed: list[nn.Module] = []
+        changed: list[tuple[nn.Module, Any]] = []
         try:
             for index in range(upto):
                 module = model.get_submodule(self.names[index])
                 given = value if index == upto - 1 else None
+                changed.append((module, vars(module).get("forward")))
                 module.forward = _returns(given, self.rests[index])
-                changed.append(module)
             yield
         finally:
-            for module in changed:
-                del module.forward
+            for module, own in changed:
+                if own is None:
+                    del module.forward
+                else:  # one that was put there before, as by the hooks of ``accelerate``
+                    module.forward = own
 
 
 def _returns(value: Tensor | None, rest: tuple[Any, ...] | None) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ def max_flip(sums: ClusterSums, *, rng: np.random.Generator, n_permutations: int
 
     The sums of whole clusters are flipped in all rows at once; the statistic is ``|sum| / sqrt(sum of squares)``, on
     which flips act alike for rows of any scale; adjustment is Westfall and Young's (1993, algorithm 4.1) step-down
-    maximum. Up to 13 clusters all sign patterns are enumerated, above ``p = (b + 1) / (m + 1)``.
+    maximum. Up to 13 clusters in which some row differs from 0 all sign patterns are enumerated, above ``p = (b + 1) / (m + 1)``.
 
     Args:
         sums: The effects by cluster. A row without a supported value is left out of the family.
@@ -54,6 +54,9 @@ def max_flip(sums: ClusterSums, *, rng: np.random.Generator, n_permutations: int
     scaled = np.divide(sums.sums[known], size, out=np.zeros_like(sums.sums[known]), where=size > 0)
     observed = np.abs(scaled.sum(1))
     order = np.argsort(-observed, kind="stable")
+    moving = scaled.any(axis=0)  # clusters of other splits are among the columns: flipping them changes nothing
+    if 0 < moving.sum() <= EXACT_CLUSTERS:
+        scaled = scaled[:, moving]
     k = scaled.shape[1]
     exact = k <= EXACT_CLUSTERS
     counts, total = np.zeros(len(known)), 0
