@@ -12,8 +12,8 @@ from paribus.errors import ConfigError, nearest
 OUT_PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "out", "out_lin", "proj", "wo", "Wo", "o")
 """What the projection of the heads is called in the attention of a block."""
 ATTENTIONS = ("self_attn", "attn", "attention", "self_attention", "self")
-MLPS = ("mlp", "feed_forward", "ffn_output", "ffn", "ff", "fc2", "output")
-"""Where the units of a block end: a module of all of them, or the last of their maps where there is none."""
+MLPS = ("mlp", "feed_forward", "ffn_output", "ffn", "ff", "output")
+"""The module of a block's units, or of the last of their maps where there is none of all."""
 PARTS = ("heads", "attn", "mlp", "resid_pre", "resid_post")
 NORMED = {
     "mlp": ("post_feedforward_layernorm", "post_feedforward_norm", "post_mlp_layernorm"),

@@ -136,11 +136,7 @@ class Passes:
         Raises:
             ConfigError: If the value does not go by examples.
         """
-        n = len(passed)
-        if value.ndim and len(value) != n:
-            raise ConfigError(
-                f"site {site}: its value has shape {tuple(value.shape)} for {n} examples; axis 0 must be theirs"
-            )
+        _refuse_other_rows(value, len(passed), site)
         if each is None:
             return self.subject.vectors(value, passed, site, self.network)
         axis = site.channel_axis(self.network, value.shape)
@@ -327,7 +323,8 @@ class Passes:
         """Run flat cells and hand over the raw value at every site, batch by batch, as it was when the pass came by.
 
         Raises:
-            ConfigError: If the forward pass does not run one of the modules, or runs it more often than is said.
+            ConfigError: If the forward pass does not run one of the modules, runs it more often than is said, or its
+                value does not go by examples.
         """
         wanted = tuple(dict.fromkeys(map(Site.parse, sites)))
 
@@ -345,6 +342,7 @@ class Passes:
             for where in order:  # as the pass comes to them
                 value = visitors[where].value
                 assert value is not None
+                _refuse_other_rows(value, len(passed), where)
                 keep(rows, passed, where, value)
 
         with torch.inference_mode(), at_rest(self.network):
@@ -357,6 +355,14 @@ class Passes:
             ConfigError: If the network has no such site, or its value holds no vector.
         """
         return int(self.vectors(site, np.arange(1)).shape[1])
+
+
+def _refuse_other_rows(value: Tensor, n: int, site: Site) -> None:
+    """Refuse values that do not go by examples: experts and OPT's units take all positions of all sequences as rows."""
+    if value.ndim and len(value) != n:
+        raise ConfigError(
+            f"site {site}: its value has shape {tuple(value.shape)} for {n} examples; axis 0 must be theirs"
+        )
 
 
 def _place_in(found: list[Floats], batch: slice) -> int:

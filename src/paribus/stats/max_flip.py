@@ -30,7 +30,8 @@ def max_flip(sums: ClusterSums, *, rng: np.random.Generator, n_permutations: int
 
     The sums of whole clusters are flipped in all rows at once; the statistic is ``|sum| / sqrt(sum of squares)``, on
     which flips act alike for rows of any scale; adjustment is Westfall and Young's (1993, algorithm 4.1) step-down
-    maximum. Up to 13 clusters in which some row differs from 0 all sign patterns are enumerated, above ``p = (b + 1) / (m + 1)``.
+    maximum. Up to 13 clusters in which some row differs from 0 all sign patterns are enumerated, above that
+    ``p = (b + 1) / (m + 1)``.
 
     Args:
         sums: The effects by cluster. A row without a supported value is left out of the family.

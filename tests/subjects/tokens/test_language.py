@@ -333,7 +333,6 @@ BERT += ["intermediate.dense", "output.dense", "output.LayerNorm"]
         ),
         (["self_attn.o_proj", "mlp.down_proj", *NORMS], NORMS[0], NORMS[1]),  # Gemma 2, OLMo 2
         (["self_attn.o_proj", "mlp.down_proj", NORMS[0]], "self_attn", "mlp"),  # in Llama it stands before the units
-        (["self_attn.out_proj", "fc1", "fc2"], "self_attn", "fc2"),
         (["attention.out_lin", "ffn.lin1", "ffn.lin2"], "attention", "ffn"),
         (["attention.dense", "output.dense"], "attention", "output.output"),
     ],
