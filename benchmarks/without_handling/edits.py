@@ -231,8 +231,8 @@ EDITS = (
     Edit(
         "a killed writer leaves a journal that only a writer can play back",
         f"{SOURCE}/tracking/embedded.py",
-        "?mode=rw",
-        "?mode=ro",
+        'mode="rw"',
+        'mode="ro"',
         "tracking/test_embedded.py::test_what_a_killed_process_left_half_written_is_taken_back",
     ),
     Edit(
