@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from paribus.running import failures
-from paribus.tracking import local, patience
+from paribus.tracking import health, local, patience
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
@@ -79,6 +79,16 @@ def test_waiting_has_an_end_and_the_failure_is_one_of_the_store(held, tmp_path):
         patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=Clock(), sleep=pytest.fail)
     with pytest.raises(ZeroDivisionError):  # nothing else is tried twice
         patience.patiently(lambda: 1 // 0, "one.db", sleep=pytest.fail)
+
+
+def test_doctor_names_a_locked_store_and_does_not_set_it_aside(tracked_workdir, monkeypatch):
+    monkeypatch.setattr(patience, "WAIT_SECONDS", 0.01)
+    lock = Held(tracked_workdir / local.DATABASE)
+    lock.take()
+    (found,) = health.look(TrackingSpec())
+    lock.connection.close()
+    assert "another process keeps it locked" in found.text and found.mend is None and not found.fine
+    assert (tracked_workdir / local.DATABASE).exists() and local.moved(tracked_workdir) is None
 
 
 def test_a_run_goes_through_a_store_that_is_locked_at_each_of_its_steps(tracked_workdir, monkeypatch):

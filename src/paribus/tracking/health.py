@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paribus.errors import ConfigError, DataError
+from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.results.files import RESULT_FILE, copy
 from paribus.results.schema import Artifact
 from paribus.tracking import heartbeat, local
@@ -22,7 +22,7 @@ from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.ledger import END, ledgers, read_holder
 from paribus.tracking.life_mark import life_mark
 from paribus.tracking.manifest import check_folder
-from paribus.tracking.patience import connect
+from paribus.tracking.patience import connect, hurried
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec, database
 from paribus.tracking.spool import spools
@@ -88,8 +88,9 @@ def _database(path: Path) -> Finding | None:
         return Finding("store", f"{path}: an empty file, no database", lambda: _set_aside(path))
     try:
         local.refuse_file_store(path.parent)
-        local.usable(path)
-    except ConfigError as error:
+        with hurried():
+            local.usable(path)
+    except (ConfigError, ExperimentError) as error:  # the second: it is locked, which says nothing against it
         return Finding("store", str(error))
     except DataError as error:
         return Finding("store", str(error), lambda: _set_aside(path))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.tracking.life_mark import LIFE_TAG, LifeMark, life_mark
+from paribus.tracking.patience import hurried
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -113,7 +114,8 @@ class Heartbeat:
     def _beat(self, client: MlflowClient, run_id: str, seconds: float, clock: Clock) -> None:
         while not self._stopped.wait(seconds):
             try:
-                client.set_tag(run_id, LIFE_TAG, sign_of_life(seconds, clock).tags()[LIFE_TAG])
+                with hurried():  # a beat that waits for a locked store would be an old one
+                    client.set_tag(run_id, LIFE_TAG, sign_of_life(seconds, clock).tags()[LIFE_TAG])
             except Exception:  # a missed beat is no reason to end a run; the next may succeed
                 continue
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.environment import no_deprecations, quiet
-from paribus.tracking.patience import connect, refuse_locked
+from paribus.tracking.patience import connect, hurried, refuse_locked
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -201,8 +201,9 @@ def moved_from(folder: Path) -> Path | None:
 def moved(folder: Path) -> str | None:
     """Return what to say of a store that was moved or copied since its last run, None of one that was not."""
     try:
-        old = moved_from(folder)
-    except DataError:
+        with hurried():
+            old = moved_from(folder)
+    except (DataError, ExperimentError):
         return None  # whoever opens it says so
     if old is None:
         return None

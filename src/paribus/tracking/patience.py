@@ -91,14 +91,15 @@ def is_locked(error: BaseException) -> bool:
 
 
 def refuse_locked(store: object, error: BaseException) -> None:
-    """Say of an error that a store was locked, and for how long it was waited for, where that is what it says.
+    """Say of an error that a store was locked, where that is what it says.
 
     Raises:
         ExperimentError: If it does: the request is right, and the same one may do it later.
     """
     if is_locked(error):
         raise ExperimentError(
-            f"{store}: another process keeps it locked, one that was stopped perhaps; waited for it {_seconds():.0f} s"
+            f"{store}: another process keeps it locked; one that was stopped while it wrote, perhaps: let it go on or "
+            "kill it (in ps, its state is T)"
         ) from error
 
 
@@ -127,6 +128,8 @@ class PatientClient:
 
     def __getattr__(self, name: str) -> Any:
         """Return what the client has under this name; a method waits."""
+        if name == "_client":  # asked for by a copy that holds nothing yet
+            raise AttributeError(name)
         found = getattr(self._client, name)
         if not callable(found):
             return found
