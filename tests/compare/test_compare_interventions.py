@@ -580,6 +580,9 @@ def test_what_stands_out_beside_the_primary_family_is_not_established():
 def test_seven_seeds_cannot_establish_a_primary_family_of_six():
     result = declared(range(7))
     assert "Nothing can be established" in result.aggregates.custom["summary"][0]
+    figure = result.figures[0]
+    assert figure.name == "primary" and figure.options["xlabel"] == "effect, 95 % each alone"
+    assert result.tables["primary"].frame[figure.columns["low"]].notna().all(), "a point alone would look certain"
     assert result.aggregates.custom["established"] == []
 
 

@@ -52,10 +52,14 @@ def test_a_run_is_read_back_as_it_was_written(tracked_workdir):
         run.metric("loss", 1.0 / (step + 1), step)
     run.curve(Curve("margin", (-3.0, 0.0, 3.0), (1.0, 2.0, 3.0), "alpha"))
     run.curve(Curve("ood acc", (-0.5, 0.25), (0.1, math.nan), "alpha"))
+    run.metric("val", 0.25, 1)
+    run.metric("val", 0.75, 6)
+    run.metrics({"val": 0.75})
     run.figure("sweep", {"png": b"png", "pdf": b"pdf"})
     run.finish("FINISHED")
 
     (kept,) = store.runs()
+    assert points(store, run, "val") == [(1, 0.25), (6, 0.75)], "its last point is no point at step 0 too"
     assert (kept.status, kept.experiment, kept.tags["training"]) == ("FINISHED", "my study/1", "standard")
     assert kept.params["seed"] == 3 and kept.params["data.strength"] == 0.9 and kept.params["data.name"] == "12"
     assert kept.params["data.flag"] is True and kept.params["experiment.alphas"] == [-3.0, 0.5]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from types import SimpleNamespace
 
-from paribus.tracking import views
+from paribus.tracking import groups, views
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
@@ -76,3 +77,10 @@ def test_a_run_names_its_data_and_says_what_was_found(tracked_workdir):
     (data,) = kept.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("digits_scanners", "a" * 36)
     assert kept.data.tags["mlflow.note.content"] == "accuracy fell"
+
+
+def test_a_curve_of_a_group_is_a_line_also_where_it_has_no_interval():
+    run = groups.GroupRun("a (compare)", "a", "#000000", {"mean/m": 1.0})
+    asked = groups.Groups(SimpleNamespace(run_id="r"), "same", (run,), (("curve/mean",), ("x", "y", "z")))
+    state = views.of_comparison(asked)["paribus_groups_same"].state()
+    assert [chart["type"] for chart in state["compareRunCharts"]] == ["LINE", "LINE", "BAR"]

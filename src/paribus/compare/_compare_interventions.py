@@ -237,14 +237,21 @@ def _primary(
         return
     says = "The tests declared before looking: each endpoint within each condition against 0, and their differences."
     recorder.table(Table("primary", says, Evidence.COMPARISON, rows, {**TESTS, **PRIMARY_COLUMNS}))
-    drawn = Figure.of("forest", "primary", label="row", value="value", panel="label", unit="unit", p="p_adj",
-                      **ends("ci_adj"))  # fmt: skip
+    # where no row has an interval at its adjusted level, a point alone would look certain
+    reached = rows["ci_adj_low"].notna().any()
+    around = ends("ci_adj") if reached else dict(INTERVAL)
+    drawn = Figure.of("forest", "primary", label="row", value="value", panel="label", unit="unit", p="p_adj", **around)
+    percent = f"{100 * confidence:g} %"
+    told = (
+        f"intervals and p adjusted by Holm over the {len(rows)} tests ({percent} for all together)"
+        if reached
+        else f"intervals of each row alone: so few seeds cannot reach the level of the {len(rows)} tests, which p has"
+    )
     recorder.figure(
         drawn.titled(
             f"Declared before looking: {what}eraser {experiment.method}",
-            f"Means over seeds and differences, with intervals and p adjusted by Holm over the {len(rows)} tests "
-            f"({100 * confidence:g} % for all together); dashed: no effect.",
-            xlabel="effect",
+            f"Means over seeds and differences, with {told}; dashed: no effect.",
+            xlabel="effect" if reached else f"effect, {percent} each alone",
             **({"note": note} if note else {}),
         )
     )

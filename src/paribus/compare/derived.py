@@ -29,6 +29,8 @@ MADE_FROM = {"compare": ("runs", "group"), "compare_interventions": ("run_effect
              "compare_modular_addition": ("outcomes", "arm")}  # fmt: skip
 """By type of the comparison the table of the runs that it is made from, and its column of the group."""
 MOST_COMPARED = 12
+EPOCH = "epoch"
+"""The level of curves that trainings keep as they go, under the name of their column."""
 
 
 def groups_of(result: Result, kept: KeptRun, same: str, replicates: Sequence[KeptRun]) -> Groups | None:
@@ -130,8 +132,13 @@ def _compared(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return which metrics of the replicates hold what was compared, and which of them are histories: curves."""
     known = {name for run in replicates[:MOST_COMPARED] for name in run.metrics}
-    columns = [text.partition(":")[0].partition(".")[2] for text in _experiment(result).get("curves") or []]
-    histories = [param_key(f"{head}{column}") for column in columns for head in (CURVE, CURVE_MILLI, "")]
+    curves = [text.partition("@")[0].partition(":") for text in _experiment(result).get("curves") or []]
+    # a metric that has the name of a column is a history only where it was kept epoch by epoch
+    histories = [
+        param_key(f"{head}{where.partition('.')[2]}")
+        for where, _, level in curves
+        for head in (CURVE, CURVE_MILLI, *([""] if level == EPOCH else []))
+    ]
     wanted = dict.fromkeys([*histories, *(str(name) for name in pd.unique(frame["metric"]))])
     compared = tuple(name for name in wanted if name in known)[:MOST_COMPARED]
     return compared, tuple(name for name in compared if name in histories)

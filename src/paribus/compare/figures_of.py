@@ -54,8 +54,10 @@ def labels(experiment: Compare, units: pd.DataFrame) -> dict[str, str]:
     ]
     found = {quantity.text: quantity.label for quantity in read}
     found |= {name: ENDPOINTS[name].label for name in experiment.endpoints}
-    if experiment.unit == ["seed"]:
-        found |= {str(unit): f"seed {unit}" for unit in pd.unique(units["unit"])}
+    if len(experiment.unit) == 1:
+        name = _params(experiment.unit).replace("_", " ")
+        numbers = (str(unit) for unit in pd.unique(units["unit"]) if str(unit).isdigit())
+        found |= {unit: f"{name} {unit}" for unit in numbers}
     return found
 
 

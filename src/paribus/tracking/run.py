@@ -274,9 +274,13 @@ class TrackedRun(FileRun):
         self._add([Point(point.name, point.value, int(step)) for point in finite])
 
     def metrics(self, metrics: Mapping[str, float]) -> None:
-        """Keep headline metrics; those that are not finite go into a tag and into ``result.json``."""
+        """Keep headline metrics; those that are not finite go into a tag and into ``result.json``.
+
+        A metric that has a history ends with its last point: one more, at step 0, would be drawn as its first.
+        """
         finite, others = split_finite(metrics)
-        self._add(finite)
+        histories = {name for name, step in self._seen if step != 0}
+        self._add([point for point in finite if point.name not in histories])
         if others:
             self._non_finite.update(others)
             self.tags({NON_FINITE_TAG: non_finite_tag(self._non_finite)})

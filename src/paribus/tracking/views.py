@@ -185,6 +185,7 @@ def of_comparison(groups: Groups) -> dict[str, View]:
             metrics=tuple(names),
             only=f"tags.`paribus.derived_from` = '{groups.comparison.run_id}'",
             lines=(*groups.lines, *scalars),
+            histories=tuple(name for names in groups.lines for name in names),
         )
     }
     if groups.replicates:
