@@ -83,6 +83,19 @@ def test_a_damaged_image_is_named(pacs, tmp_path):
         folder(copied).load()
 
 
+def test_deeper_pixels_are_read_by_their_upper_bits_or_refused(tmp_path):
+    deep = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1024
+    for suffix in ("png", "tiff"):
+        Image.fromarray(deep).save(tmp_path / f"deep.{suffix}")
+        for channels in (1, 3):
+            read = read_images([tmp_path / f"deep.{suffix}"], size=8, channels=channels, description="images")
+            assert (read[0].numpy() == deep >> 8).all()
+    for kind in (np.float32, np.int32):
+        Image.fromarray(deep.astype(kind)).save(tmp_path / "odd.tiff")
+        with pytest.raises(DataError, match="nothing says what is white"):
+            read_images([tmp_path / "odd.tiff"], size=8, channels=3, description="images")
+
+
 def test_wrong_folders_are_refused(pacs, tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         folder(tmp_path / "none").load()

@@ -63,6 +63,21 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
 
 
+def _of_eight_bits(image: Image.Image, file: Path) -> Image.Image:
+    """Return an image of 8 bits a channel; of 16 bits the upper eight (PIL makes most of them white).
+
+    Raises:
+        DataError: If nothing says what its numbers are out of (32 bits, fractions).
+    """
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise DataError(
+            f"image {file}: its pixels are 32-bit numbers, of which nothing says what is white; write 8 or 16 bits"
+        )
+    return image
+
+
 def read_image(file: Path, size: int, channels: int, *, digested: bool = False) -> NDArray[np.uint8]:
     """Read one image file as uint8 ``[channels, size, size]``.
 
@@ -73,7 +88,7 @@ def read_image(file: Path, size: int, channels: int, *, digested: bool = False) 
         digested: Whether its digest is to be known afterwards, from this one reading.
 
     Raises:
-        DataError: If it is missing or is no readable image.
+        DataError: If it is missing, is no readable image, or its pixels are 32-bit numbers.
     """
     if file.exists() and not file.is_file():
         raise DataError(f"image {file}: not a regular file")
@@ -82,7 +97,7 @@ def read_image(file: Path, size: int, channels: int, *, digested: bool = False) 
             width, height = opened.size
             if width * height > MOST_PIXELS:
                 raise DataError(f"image {file}: {width} x {height} pixels, more than {MOST_PIXELS // 10**6} million")
-            image = opened.convert("RGB" if channels == 3 else "L")
+            image = _of_eight_bits(opened, file).convert("RGB" if channels == 3 else "L")
     except FileNotFoundError:
         raise DataError(f"image {file}: no such file") from None
     except DataError:
