@@ -65,6 +65,7 @@ class Promised:
         n_clusters: The most clusters it can be from.
         n_contexts: The most contexts an entry can rest on.
         signed: Whether its differences can be of either sign, so that signs can be flipped.
+        complete: Whether its contexts are all there are, so that nothing is inferred over them.
 
     Example:
         >>> Promised(n_entries=9, n_clusters=40, n_contexts=80).signed
@@ -75,6 +76,7 @@ class Promised:
     n_clusters: int
     n_contexts: int
     signed: bool = True
+    complete: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import paribus
+from paribus.errors import ConfigError
 from paribus.experiments.any.ablate import Ablate
 from paribus.experiments.any.activation_patching import ActivationPatching
 from paribus.experiments.any.cores import Cores
@@ -24,6 +25,8 @@ from paribus.experiments.any.swap import Swap
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.validation.shuffle_null.spec import ShuffleNull
+from paribus.experiments.validation.split_half.spec import SplitHalf
 from paribus.factors import spec as factors
 from paribus.figures.draw import draw
 from paribus.models.autoencoders import random_sae
@@ -57,9 +60,9 @@ TYPES = (
 TESTED = ("p", "p_adj", "trend_p", "ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "inclusion")
 
 
-def found(experiment):
+def made():
     torch.manual_seed(0)
-    data = modular_addition(P, 0.5, 0)
+    data = modular_addition(P, 0.3, 0)
     network = ModularTransformer(P, d_model=8, n_heads=2).eval()
     setup = NetworkSetup(
         seed=0,
@@ -69,8 +72,12 @@ def found(experiment):
         data=data,
         parts={PLACE: random_sae(8, 12, torch.Generator().manual_seed(1), by_position=True)},
     )
+    return setup
+
+
+def found(experiment):
     recorder = MemoryRecorder()
-    result = perform(experiment, setup, recorder)
+    result = perform(experiment, made(), recorder)
     return result, recorder
 
 
@@ -105,6 +112,13 @@ def test_a_sample_of_them_is_tested(experiment):
     frame = next(iter(recorder.tables.values())).frame
     assert frame["n"].max() == 15 and frame["p"].notna().all() and frame["ci_low"].notna().any()
     assert set(frame["established"]) <= {True, False} and "population" not in result.aggregates.custom
+
+
+def test_halves_and_signs_of_all_there_are_are_refused():
+    setup = made()
+    for kind in (SplitHalf, ShuffleNull):
+        with pytest.raises(ConfigError, match="are all there are, so that their halves and signs are no sample"):
+            kind(target=replace(TYPES[0], factor=factors.Units(ids=list(range(8))))).validate(setup)
 
 
 def test_contexts_handed_over_may_be_all_there_are():

@@ -89,10 +89,11 @@ def promised(experiment: Generic, setup: NetworkSetup, compared: RowDesign | int
     kind, _ = readout_of(experiment, setup, setup.executor())
     n_contexts, n_clusters = len(rows.reported), len(np.unique(setup.contexts.cluster[rows.reported]))
     if isinstance(compared, int):
-        return Promised(compared, n_clusters, n_contexts, signed=kind != KL)
+        return Promised(compared, n_clusters, n_contexts, signed=kind != KL, complete=rows.complete)
     found = compared.support(setup.executor(), rows, enough=LEAST_TESTED, enough_clusters=FEW_CLUSTERS)
     n_entries = compared.entries(found.n_with(LEAST_TESTED))
-    return Promised(n_entries, min(n_clusters, found.n_clusters), n_contexts, signed=kind != KL)
+    n_clusters = min(n_clusters, found.n_clusters)
+    return Promised(n_entries, n_clusters, n_contexts, signed=kind != KL, complete=rows.complete)
 
 
 def at_one(experiment: Generic, setup: NetworkSetup, recorder: Recorder, rows: Rows | None = None) -> At:

@@ -69,6 +69,12 @@ class Validation(Experiment):
             raise ConfigError(few_entries(self.target, most))
         if promised is None:
             return
+        if promised.complete:
+            raise ConfigError(
+                f"{self.type}: the {promised.n_contexts} contexts of {self.target.type} are all there are, so that "
+                "their halves and signs are no sample; compare several trainings, or draw some of them with "
+                "experiment.target.n_contexts"
+            )
         if promised.n_clusters < FEW_CLUSTERS:
             raise ConfigError(few_clusters(self, promised.n_clusters, clusters_called(self.target)))
         if self.flips_signs and not promised.signed:
