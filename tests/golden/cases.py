@@ -175,7 +175,7 @@ def cases() -> dict[str, list[str]]:
     found["split_half.tokens"] = [
         *token_words("split_half"),
         *("experiment@experiment.target=ablate", "experiment.target.place=blocks.0.mlp.1", "data=modular_addition"),
-        "experiment.target.n_units=12",
+        *("experiment.target.n_units=12", "experiment.target.n_contexts=36"),
     ]
     found["shuffle_null.images"] = [*VALIDATED_IMAGES, *IMAGES, *CLASSIFIER, f"model.weights={CHECKPOINTS[24]}"]
     return found | {f"compare.{name}": [] for name in COMPARISONS}
