@@ -13,6 +13,8 @@ from torch import nn
 from paribus import seeds
 
 QUICK = ["stats=quick"]
+UNDRAWN = ["figures.formats=[]"]
+"""For the types that the package ships; the page's own one draws its figure."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,8 @@ def printed(documents, commands, folder):
 
 
 def _size(words):
-    return ["data.n_builds=150"] if "feature=prefers" in words else []
+    drawn = "experiment=pixel_noise" in words and "-m" not in words
+    return [*(["data.n_builds=150"] if "feature=prefers" in words else []), *([] if drawn else UNDRAWN)]
 
 
 def test_every_file_of_the_tree_is_given_in_full(documents, page, folder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -30,13 +29,14 @@ time.sleep(60)
 """
 
 
-def test_a_killed_process_is_reaped_and_a_living_one_is_not(tracked_workdir):
-    child = subprocess.Popen([sys.executable, "-c", START], stdout=subprocess.PIPE, text=True)
-    doomed = child.stdout.readline().strip()
+def test_a_killed_process_is_reaped_and_a_living_one_is_not(tracked_workdir, prepared):
+    child = prepared.start([sys.executable, "-c", START])
+    child.wait_for("\n")
+    doomed = child.printed()[0].strip()
     store = open_store(SPEC)
     alive = store.start("alive", folder=tracked_workdir / "alive")
     assert store.reap() == []
-    child.send_signal(signal.SIGKILL)
+    child.kill()
     child.wait()
     assert store.reap() == [doomed]
     kept = {run.name: run for run in store.runs()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import importlib
 import importlib.util
 import io
@@ -78,7 +79,7 @@ def _read(files: Sequence[Path], family: str, where: str) -> Any:
     logging.getLogger("transformers").setLevel(logging.ERROR)  # it speaks of what nobody asked here
     transformers.utils.logging.disable_progress_bar()
     try:
-        with _bars_on_terminals_only():
+        with _bars_on_terminals_only(), _asked_once() if gguf else contextlib.nullcontext():
             network, report = maker.from_pretrained(
                 files[0].parent,
                 local_files_only=True,
@@ -101,6 +102,18 @@ def _read(files: Sequence[Path], family: str, where: str) -> Any:
         raise CheckpointError(f"{where}: lacks weights of {', '.join(missing[:8])}")
     network.config.use_cache = False
     return network.eval()
+
+
+@contextlib.contextmanager
+def _asked_once() -> Iterator[None]:
+    """Read the head of a GGUF file once, and its table of names: transformers does so twice and for every module."""
+    gguf: Any = importlib.import_module("gguf")
+    before = gguf.GGUFReader, gguf.get_tensor_name_map
+    gguf.GGUFReader, gguf.get_tensor_name_map = map(functools.cache, before)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader, gguf.get_tensor_name_map = before
 
 
 @contextlib.contextmanager
