@@ -100,6 +100,7 @@ WRONG = {
     "no contexts": ({"data": np.zeros((3, 4))}, [], "data: wants paribus.Contexts, got ndarray"),
     "a model twice": ({"model": Net()}, ["model=mlp"], "model=mlp: an object is handed over as model; leave one"),
     "a field of a model": ({"model": Net()}, ["model.width=8"], "model.width=8: an object is handed over as model"),
+    "compiled": ({"model": torch.compile(Net(), backend="eager")}, [], "model: it is compiled (torch.compile"),
     "no such place": ({"model": Net()}, ["experiment.place=encodr.1"], "did you mean 'encoder.1'"),
 }
 

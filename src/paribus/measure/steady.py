@@ -81,7 +81,8 @@ def refuse_unsteady(passes: Passes) -> None:
     if not agrees(_outputs(passes, cells), together, allowed):
         raise ConfigError(
             f"model: {owner} gives other outputs for the same inputs each time it is run (dropout or noise that "
-            "evaluation mode leaves on, or a state that changes with every call); no effect can be told from that"
+            "evaluation mode leaves on, a state that changes with every call, or inputs that it writes over); no "
+            "effect can be told from that"
         )
     raise ConfigError(
         f"model: what {owner} gives for an example depends on the examples beside it (statistics of the batch, such as "

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from torch import nn
 
@@ -156,6 +157,11 @@ def _write(spec: HandedModel | HandedContexts, path: Path) -> None:
 def _model(job: Job, model: Any) -> HandedModel:
     if not isinstance(model, nn.Module):
         raise ConfigError(f"model: wants a torch.nn.Module, got {type(model).__name__}; options go into the words")
+    if isinstance(model, torch.jit.ScriptModule) or type(model).__name__ == "OptimizedModule":
+        raise ConfigError(
+            "model: it is compiled (torch.compile, torch.jit), so nothing inside it can be edited; hand over the "
+            "module that was compiled"
+        )
     experiment = job.nodes["experiment"]
     steps = list(experiment.steps.values()) if isinstance(experiment, Sequence) else [experiment]
     for trains in (step for step in steps if step is not None and step.produces_model and not step.takes_trained):
