@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from paribus.cli.main import main
-from paribus.cli.verification import read, shipped
+from paribus.cli.verification import Number, read, shipped
+from paribus.errors import ConfigError
 
 WEIGHTS = Path(__file__).parents[1] / "golden" / "weights"
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "clock_pizza"
@@ -39,6 +43,21 @@ def test_a_file_of_ones_own(own, capfd):
     assert "NOT reproduced" in capfd.readouterr().out
 
 
+def test_a_number_that_is_not_one_cell_is_refused_and_not_called_wrong():
+    """What was declared of several rows, or of a text, says nothing of the installation."""
+    frame = pd.DataFrame({"frequency": [1, 2], "pizza": [0.5, 0.25], "what": ["a", "b"]})
+    result = SimpleNamespace(tables={"circles": SimpleNamespace(frame=frame)})
+
+    def found(column, **rows):
+        return Number("q", "circles", column, rows, 0.5, 0.0).found(result)
+
+    assert found("pizza", frequency=2) == 0.25 and math.isnan(found("pizza", frequency=3))
+    with pytest.raises(ConfigError, match="q: 2 rows of circles are meant; say which one in rows"):
+        found("pizza")
+    with pytest.raises(ConfigError, match="what of circles holds no number: 'a'"):
+        found("what", frequency=1)
+
+
 def test_without_the_weights_it_is_left_out_and_said(own, capfd):
     assert main([*own(2)[:2]]) == 1
     out = capfd.readouterr().out
@@ -52,6 +71,12 @@ def test_without_the_weights_it_is_left_out_and_said(own, capfd):
         ("name: x", "lacks 'source'"),
         ("7", "see one that ships"),
         (OWN.replace("VALUE", "much"), "could not convert"),
+        (OWN.replace("VALUE", ".nan"), "value of circles must be a number"),
+        (OWN.replace("VALUE", "true"), "value of circles must be a number"),
+        (OWN.replace("VALUE", "2").replace("tolerance: 0", "tolerance: .inf"), "tolerance of circles must be a number"),
+        (OWN.replace("VALUE", "2").replace("tolerance: 0", "tolerance: -1"), "a tolerance not negative, got -1"),
+        (OWN.replace("VALUE", "2").replace("column", "colum"), "no 'colum'; did you mean 'column'?"),
+        (OWN[: OWN.index("numbers:")] + "numbers: []", "one number at least"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused(own, text, message, capfd):

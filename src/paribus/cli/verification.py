@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +42,10 @@ class Number:
     tolerance: float
 
     def found(self, result: Result) -> float:
-        """Return it from a result; NaN where no row, or several, fit.
+        """Return it from a result; NaN where no row fits.
 
         Raises:
-            ConfigError: If the result has no such table or column.
+            ConfigError: If the result has no such table or column, several rows fit, or what is there is no number.
         """
         if self.table not in result.tables:
             raise ConfigError(f"{self.quantity}: no table {self.table!r}; {nearest(self.table, result.tables)}")
@@ -56,7 +56,14 @@ class Number:
                 raise ConfigError(f"{self.quantity}: {self.table} has no {column!r}; {nearest(column, known)}")
         for column, value in self.rows.items():
             frame = frame[frame[column] == value]
-        return float(frame[self.column].iloc[0]) if len(frame) == 1 else math.nan
+        if len(frame) > 1:
+            raise ConfigError(f"{self.quantity}: {len(frame)} rows of {self.table} are meant; say which one in rows")
+        try:
+            return float(frame[self.column].iloc[0]) if len(frame) else math.nan
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"{self.quantity}: {self.column} of {self.table} holds no number: {frame[self.column].iloc[0]!r:.60}"
+            ) from None
 
     def holds(self, value: float) -> bool:
         """Return whether a value is the published one within the tolerance.
@@ -114,12 +121,16 @@ def read(path: Path) -> Published:
         raise ConfigError(f"verify: {path}: no file of published numbers")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        _refuse_other_keys(tree, Published, "the file")
+        name, source, request, numbers = (tree[key] for key in ("name", "source", "request", "numbers"))
+        if not isinstance(request, list) or not isinstance(numbers, list) or not numbers:
+            raise TypeError("request and numbers must be lists, and one number at least be named")
         return Published(
-            name=str(tree["name"]),
-            source=str(tree["source"]),
+            name=str(name),
+            source=str(source),
             files={str(key): str(value) for key, value in (tree.get("files") or {}).items()},
-            request=tuple(str(word) for word in tree["request"]),
-            numbers=tuple(_number(each) for each in tree["numbers"]),
+            request=tuple(str(word) for word in request),
+            numbers=tuple(_number(each) for each in numbers),
         )
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"verify: {path}: is no YAML ({str(error).splitlines()[0]})") from None
@@ -129,14 +140,34 @@ def read(path: Path) -> Published:
         raise ConfigError(f"verify: {path}: {error}; see one that ships: {SHIPPED}") from None
 
 
+def _refuse_other_keys(tree: Any, kind: type, what: str) -> None:
+    if not isinstance(tree, Mapping):
+        raise TypeError(f"{what} must say name: value, got a {type(tree).__name__}")
+    known = [one.name for one in fields(kind)]
+    for key in tree:
+        if key not in known:
+            raise ValueError(f"{what} has no {key!r}; {nearest(str(key), known)}")
+
+
+def _amount(tree: Mapping[str, Any], name: str) -> float:
+    given = tree[name]
+    found = math.nan if isinstance(given, bool) else float(given)
+    if not math.isfinite(found) or (name == "tolerance" and found < 0):
+        raise ValueError(
+            f"{name} of {tree.get('quantity')} must be a number, and a tolerance not negative, got {given}"
+        )
+    return found
+
+
 def _number(tree: Mapping[str, Any]) -> Number:
+    _refuse_other_keys(tree, Number, "a number")
     return Number(
         quantity=str(tree["quantity"]),
         table=str(tree["table"]),
         column=str(tree["column"]),
         rows=dict(tree.get("rows") or {}),
-        value=float(tree["value"]),
-        tolerance=float(tree["tolerance"]),
+        value=_amount(tree, "value"),
+        tolerance=_amount(tree, "tolerance"),
     )
 
 
