@@ -240,7 +240,7 @@ def test_a_claim_about_a_comparison_is_declared_before_answered_and_shown(tmp_pa
     capsys.readouterr()
     assert main(["runs", "--hypothesis", "h002"]) == 0
     said = capsys.readouterr().out
-    assert "hypothesis h002, 14 runs" in said
+    assert "hypothesis h002, 15 runs" in said
     (line,) = [line for line in said.splitlines() if line.startswith(found.run_id[:8])]
     assert "slope_per_ap lies within ±0.05 (alpha 0.05)" in line and f"after     {kept['verdict']}" in line
     assert main(["gallery", "site"]) == 0
