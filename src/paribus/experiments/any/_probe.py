@@ -6,7 +6,7 @@ import numpy as np
 
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
-from paribus.experiments.any._session import Rows, place_of, rows_of
+from paribus.experiments.any._session import Rows, place_of, rows_of, selected
 from paribus.experiments.any.probe import Probe
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
@@ -48,12 +48,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     """
     rows = rows_of(experiment, setup)
     parts: list[Part] = []
-    for note in setup.notes:
-        recorder.warn(note)
-    for checkpoint in setup.selected():
-        if checkpoint.on_reported_split:
-            recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
-        executor = setup.executor(checkpoint)
+    for checkpoint, executor in selected(setup, recorder):
         for text in experiment.at():
             parts.append(_at(experiment, setup, executor, rows, checkpoint.epoch, text))
     to = Reported(setup, recorder, "accuracy", rows, COLUMNS)

@@ -90,13 +90,8 @@ def at_checkpoints(
         DataError: If no contexts are left.
     """
     rows = rows_of(experiment, setup) if rows is None else rows
-    for note in setup.notes:
-        recorder.warn(note)
     first = True
-    for checkpoint in setup.selected():
-        if checkpoint.on_reported_split:
-            recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
-        executor = setup.executor(checkpoint)
+    for checkpoint, executor in selected(setup, recorder):
         kind, readout = readout_of(experiment, setup, executor)
         if first and kind == KL and experiment.readout == AUTO and setup.contexts.label is not None:
             recorder.warn(
@@ -105,6 +100,16 @@ def at_checkpoints(
             )
         first = False
         yield At(setup, recorder, rows, executor, kind, readout, checkpoint)
+
+
+def selected(setup: NetworkSetup, recorder: Recorder) -> Iterator[tuple[Checkpoint, Executor]]:
+    """Yield each chosen checkpoint with what runs it; what every result must say is said at the first."""
+    for note in setup.notes:
+        recorder.warn(note)
+    for checkpoint in setup.selected():
+        if checkpoint.on_reported_split:
+            recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
+        yield checkpoint, setup.executor(checkpoint)
 
 
 def rows_of(experiment: Generic, setup: NetworkSetup) -> Rows:
