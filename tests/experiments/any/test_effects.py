@@ -1,0 +1,29 @@
+"""What holds for every table of effects, whatever the experiment."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from paribus.experiments.any._effects import Part, Reported, effects
+from paribus.experiments.any._session import Rows
+from paribus.experiments.base import MemoryRecorder
+from paribus.measure import Contexts
+from paribus.stats.clusters import reduce_to_clusters
+
+from .conftest import setup_of
+
+N = 40
+
+
+def test_an_adjusted_p_of_flips_of_its_own_is_never_below_p():
+    """Both are shares of drawn flips, of other draws each: by chance the adjusted one may come out smaller."""
+    contexts, rng, equal = Contexts(inputs=torch.zeros(N, 1)), np.random.default_rng(0), 0
+    for seed in range(6):
+        setup = setup_of(torch.nn.Linear(1, 1), contexts, seed=seed, n_permutations=199, n_bootstrap=100)
+        to = Reported(setup, MemoryRecorder(), "output", Rows(np.arange(N), np.empty(0, np.int64), "all"))
+        sums = reduce_to_clusters(rng.normal(0.2, 1, (1, N)), np.arange(N))
+        (row,) = effects(to, [Part(0, [{"level": "one"}], sums)], what="A row.", largest=True).to_dict("records")
+        assert row["p_adj"] >= row["p"]
+        equal += row["p_adj"] == row["p"]
+    assert 0 < equal < 6, "some were smaller, not all"
