@@ -56,6 +56,7 @@ class Subject(ABC):
             run together (a language model's tokens); else 0.
         lengths: How many positions of each context are read ``[n]``; None where all have the same.
         complete: Whether these are all contexts there can be, so that nothing is sampled.
+        begins: The first position of each context that is read ``[n]``, padding before it; None where it is 0 in all.
         head_scores: What looking alone says of attention heads, by name: from an executor and contexts to a number for
             each layer and head. It stands beside what taking them away does.
 
@@ -86,6 +87,7 @@ class Subject(ABC):
     positions: Mapping[str, Ints] = MappingProxyType({})
     pairs: Ints | None = None
     lengths: Ints | None = None
+    begins: Ints | None = None
     output_bytes: int = 0
     complete: bool = False
     head_scores: Mapping[str, Callable[[Any, Ints], Mapping[tuple[int, int], float]]] = MappingProxyType({})

@@ -39,7 +39,7 @@ class Stream(nn.Module):
         self.site = nn.Identity()
         self.unembed = nn.Linear(width, TOKENS, bias=False)
 
-    def forward(self, ids, attention_mask=None):
+    def forward(self, ids, attention_mask=None, position_ids=None):
         h = self.embed(ids).cumsum(1)
         return self.unembed(self.site(h + torch.tanh(self.layers[0]["attn"](h))))
 
@@ -214,6 +214,21 @@ def test_an_autoencoder_of_pooled_vectors_is_scanned_as_a_readout_reads_it():
     np.testing.assert_allclose(frame["firing_rate"], (f > 0).mean(0), atol=1e-6)
     np.testing.assert_allclose(frame["mean"], f.mean(0), atol=1e-6)
     assert (recorder.tables["top_contexts"].frame["position"] == 0).all()
+
+
+def test_peaks_are_counted_from_the_first_token_that_is_read():
+    sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2), by_position=True)
+    mask = padded().flip(1)
+    setup = setup_of(sequences(mask=mask), sae)
+    _, recorder = scanned(ScanFeatures(n_effects=0), setup)
+    values, lengths = setup.executor().values("site", np.arange(N)), mask.sum(1).numpy()
+    top = recorder.tables["top_contexts"].frame
+    assert (top["position"] < lengths[top["context"]]).all() and top["position"].max() > 0
+    for row in top.head(20).itertuples():
+        at = mask.shape[1] - lengths[row.context] + row.position
+        assert sae.encode(values[row.context, :, at][None])[0][0, row.feature].item() == pytest.approx(
+            row.peak, abs=1e-5
+        )
 
 
 def test_units_are_scanned_where_there_is_no_autoencoder():

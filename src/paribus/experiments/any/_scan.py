@@ -56,7 +56,7 @@ TOP = {
     "rank": "place of the context among those in which the feature peaks highest, from 1",
     "context": "number of the context",
     "cluster": "its cluster",
-    "position": "position of the peak, from 0",
+    "position": "position of the peak, from 0; padding before a context is not counted",
     "peak": "f there",
     "label": "label of the context",
     "domain": "its domain",
@@ -191,12 +191,13 @@ def _top(seen: Firing, setup: NetworkSetup, at: Surveyed) -> pd.DataFrame:
     n, k = seen.top.shape
     ids = seen.top.ravel()
     named, inverse = np.unique(ids, return_inverse=True)
+    begins = 0 if contexts.begins is None else contexts.begins[ids]
     columns = {
         "feature": np.repeat(np.arange(n), k),
         "rank": np.tile(np.arange(1, k + 1), n),
         "context": ids,
         "cluster": contexts.cluster[ids],
-        "position": seen.where.ravel().astype(np.int64),
+        "position": np.maximum(0, seen.where.ravel().astype(np.int64) - begins),
         "peak": seen.peaks.ravel().astype(np.float64),
     }
     for name, values, called in (

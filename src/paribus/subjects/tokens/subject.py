@@ -61,6 +61,7 @@ class TokenSubject(ArraySubject):
         if data.targets is not None:  # logits of every token at every position
             self.output_bytes = data.ids.shape[1] * data.n_tokens * 4
         self.lengths = None if data.mask is None else data.mask.sum(1).numpy()
+        self.begins = None if data.mask is None else data.mask.long().argmax(1).numpy()
         if data.control is not None:
             self.head_scores = {"prefix_matching": scores_of_heads}
         self.positions = {**data.positions, END: _ends(data)}
