@@ -105,12 +105,16 @@ def test_nothing_is_inferred_over_all_contexts_there_are(experiment):
         draw(recorder.figures[0], {name: one.frame for name, one in recorder.tables.items()})
 
 
-@pytest.mark.parametrize("experiment", [TYPES[0], TYPES[1]], ids=lambda one: one.type)
-def test_a_sample_of_them_is_tested(experiment):
+@pytest.mark.parametrize(
+    ("experiment", "asked", "n"),
+    [(TYPES[0], {"n_contexts": 15}, 15), (TYPES[1], {"n_contexts": 15}, 15), (TYPES[0], {"fit_split": "id_val"}, 17)],
+    ids=["drawn", "pairs drawn", "half of them"],
+)
+def test_a_sample_of_them_is_tested(experiment, asked, n):
     assert isinstance(experiment, Generic)
-    result, recorder = found(replace(experiment, n_contexts=15))
+    result, recorder = found(replace(experiment, **asked))
     frame = next(iter(recorder.tables.values())).frame
-    assert frame["n"].max() == 15 and frame["p"].notna().all() and frame["ci_low"].notna().any()
+    assert frame["n"].max() == n and frame["p"].notna().all() and frame["ci_low"].notna().any()
     assert set(frame["established"]) <= {True, False} and "population" not in result.aggregates.custom
 
 
