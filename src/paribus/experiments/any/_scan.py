@@ -56,7 +56,7 @@ TOP = {
     "rank": "place of the context among those in which the feature peaks highest, from 1",
     "context": "number of the context",
     "cluster": "its cluster",
-    "position": "position of the peak, from 0; padding before a context is not counted",
+    "position": "position of the peak, from 0",
     "peak": "f there",
     "label": "label of the context",
     "domain": "its domain",
