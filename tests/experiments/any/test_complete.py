@@ -32,6 +32,7 @@ from paribus.figures.draw import draw
 from paribus.models.autoencoders import random_sae
 from paribus.models.nets.modular_transformer import ModularTransformer
 from paribus.stats.effects import established
+from paribus.stats.interchanged import NAME as INTERCHANGED
 from paribus.stats.intervals import COMPLETE
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.handed import digest_of, handed_contexts, let_go
@@ -96,6 +97,7 @@ def test_nothing_is_inferred_over_all_contexts_there_are(experiment):
         if "established" in frame:
             assert frame["established"].eq("complete").all() and frame["mean_delta"].notna().any()
             assert not established(frame, level=0.05).any()
+        assert "null" not in frame or not frame["null"].eq(INTERCHANGED).any(), "made of the contexts themselves"
     assert tested and "n_established" not in recorder.metrics and "n_established" not in result.aggregates.custom
     assert result.aggregates.custom["population"] == "complete"
     assert not any("established" in line or "undecided" in line for line in result.aggregates.custom["summary"])

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, DataError
+from paribus.experiments.any import _activation_patching
 from paribus.experiments.any.activation_patching import ActivationPatching
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
@@ -294,6 +295,16 @@ def exchangeable(seed, n=12):
     pairs = np.stack([np.arange(n), np.arange(n) + n], 1)
     splits = {"test": np.arange(n), "test_corrupted": np.arange(n) + n}
     return TokenData(ids, None, np.tile(np.arange(n), 2), (), splits, n_tokens=20, targets=targets, pairs=pairs)
+
+
+def test_as_many_unrelated_donors_are_drawn_as_asked_for(data, monkeypatch):
+    drawn = []
+    true = _activation_patching.unrelated
+    monkeypatch.setattr(
+        _activation_patching, "unrelated", lambda *given, **named: drawn.append(len(given[1])) or true(*given, **named)
+    )
+    patches(ActivationPatching(places=["L1H2"], ks=[], n_donors=7, directions=["noise"]), setup_of(data))
+    assert drawn == [7]
 
 
 def test_unrelated_donors_are_of_another_cluster_and_as_long():
