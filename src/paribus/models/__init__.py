@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = [
     "HF",
     "MLP",
-    "SAE",
     "ModularTransformerSpec",
     "ResNet18",
+    "SAE",
     "SmallCNN",
     "SparseAutoencoder",
     "TextClassifier",
