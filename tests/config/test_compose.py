@@ -72,6 +72,24 @@ def test_expansion_equals_hydras_basic_sweeper(toy):
     assert [list(job) for job in Composer().expand(words)] == theirs
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=range(1e9)"],
+        ["seed=range(0,1e18)"],
+        ["model.width=range(0,1,1e-12)"],
+        ["seed=shuffle(range(0,1000000000000))"],
+        ["seed=range(100,-1e12,-1)"],
+        ["seed=range(1000)", "model.width=range(1000)"],
+    ],
+    ids=str,
+)
+def test_a_sweep_of_endless_jobs_is_refused_before_they_are_counted_out(toy, words):
+    with pytest.raises(ConfigError, match="at most"):
+        Composer().expand(["experiment=steer", *words])
+    assert len(Composer().expand(["experiment=steer", "seed=range(5,-1,-2)", "model.width=range(0,1,0.25)"])) == 12
+
+
 def test_each_distinct_choice_of_groups_is_composed_once(toy, monkeypatch):
     composer = Composer()
     composed = []

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paribus.errors import ConfigError
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
+
+MOST_JOBS = 100_000
+"""A sweep has at most as many jobs: ten times what is planned in a quarter of a minute."""
 
 
 def expand(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
@@ -18,7 +22,8 @@ def expand(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
     This is what Hydra's basic sweeper does; a later override of the same key replaces an earlier one.
 
     Raises:
-        ConfigError: If a sweep is not over a finite list of values, or is over none.
+        ConfigError: If a sweep is not over a finite list of values, is over none, or has more than
+            :data:`MOST_JOBS` jobs.
     """
     values: dict[str, list[str]] = {}
     for override in overrides:
@@ -30,10 +35,30 @@ def expand(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
             raise ConfigError(
                 f"{override.input_line}: an interval has no list of values; use choices (a,b) or range(0,1,0.1)"
             )
+        _refuse_long_range(override)
         try:
             values[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         except ValueError as error:  # a range with a step of 0
             raise ConfigError(f"{override.input_line}: is no list of values ({error})") from None
         if not values[key]:
             raise ConfigError(f"{override.input_line}: is a sweep over nothing, so there is no job to run")
+    n_jobs = math.prod(map(len, values.values()))
+    if n_jobs > MOST_JOBS:
+        raise ConfigError(f"the sweep has {n_jobs:,} jobs, at most {MOST_JOBS:,} are possible; make several of it")
     return list(itertools.product(*values.values()))
+
+
+def _refuse_long_range(override: Override) -> None:
+    """Raise a :class:`ConfigError` for a range of too many values, before they are counted out."""
+    swept = override.value()
+    if not override.is_range_sweep() or not all(isinstance(end, int | float) for end in _ends(swept)):
+        return
+    start, stop, step = map(float, _ends(swept))
+    if step and not (stop - start) / step <= MOST_JOBS:
+        raise ConfigError(
+            f"{override.input_line}: has more than {MOST_JOBS:,} values, and a sweep at most as many jobs"
+        )
+
+
+def _ends(swept: Any) -> tuple[Any, Any, Any]:
+    return swept.start, swept.stop, swept.step
