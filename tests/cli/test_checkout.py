@@ -40,12 +40,18 @@ def test_the_work_tree_holds_the_recorded_changes_and_is_gone_afterwards(recorde
         if "reproduce" not in command:
             return real(command, **settings)
         place = command[-1].partition("=")[2]
-        seen["code"], seen["words"] = (Path(place) / "own.py").read_text(), command[4:]
+        at = command.index("-m")
+        seen["code"], seen["words"] = (Path(place) / "own.py").read_text(), command[at + 3 :]
+        imported = [*command[:at], "-c", "import own; print(own.a)"]
+        seen["imported"] = real(imported, env=settings["env"], capture_output=True, text=True, check=True).stdout
         return SimpleNamespace(returncode=1)
 
     monkeypatch.setattr(checkout.subprocess, "run", run)
+    monkeypatch.chdir(recorded["top"])  # where the code is another one by now
+    monkeypatch.syspath_prepend(recorded["top"])
     assert checkout.in_checkout(asked(git=recorded), ["0123", "--json"]) == 1
-    assert seen["code"] == "a = 2\n" and seen["words"][:2] == ["0123", "--json"]
+    assert seen["code"] == "a = 2\n" and seen["imported"] == "2\n"
+    assert seen["words"][:2] == ["0123", "--json"]
     listed = real(["git", "-C", recorded["top"], "worktree", "list"], capture_output=True, text=True).stdout
     assert len(listed.splitlines()) == 1
 

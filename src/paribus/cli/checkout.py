@@ -33,7 +33,8 @@ def in_checkout(result: Result, arguments: Sequence[str]) -> int:
         try:
             for number, repository in enumerate(repositories):
                 places[str(repository["top"])] = _work_tree(repository, Path(scratch) / str(number))
-            command = [sys.executable, "-m", "paribus", "reproduce", *arguments]
+            # -P: else the folder it is called from comes before the work tree, with the code as it is now
+            command = [sys.executable, "-P", "-m", "paribus", "reproduce", *arguments]
             command += [word for top, place in places.items() for word in ("--moved", f"{top}={place}")]
             done = subprocess.run(command, env=_environment(places), check=False)
         finally:
