@@ -30,7 +30,7 @@ from paribus.running.sequence import Sequence
 from paribus.running.steps import run_sequence
 from paribus.tracking import changes as surroundings
 from paribus.tracking.interface import FileStore
-from paribus.tracking.provenance import provenance
+from paribus.tracking.provenance import git, provenance
 from paribus.tracking.run import FINISHED, FileRun
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def reproduce(
         torch.set_num_threads(threads_before)
     seconds = time.perf_counter() - start
     pairs = list(_pairs(before, after, store, folder))
-    now = {**provenance(), **pairs[-1][2].provenance}
+    now = _in_work_trees({**provenance(), **pairs[-1][2].provenance}, moved or {})
     old = {**before.provenance, **pairs[-1][1].provenance}
     modules = [str(each) for each in changes(old.get("code") or {}, now.get("code") or {})]
     digests = [str(each) for each in changes(_digests(old), _digests(now))]
@@ -301,6 +301,14 @@ def _read(folder: Path, step: str) -> Result:
         return read(folder / step)
     except (OSError, DataError) as error:
         raise DataError(f"step {step} left no result when it was run again ({error})") from None
+
+
+def _in_work_trees(now: dict[str, Any], moved: Mapping[str, str]) -> dict[str, Any]:
+    """Return a provenance with the repositories that the code was really taken from."""
+    for key in ("git", "paribus_git"):
+        if (place := moved.get((now.get(key) or {}).get("top", ""))) is not None:
+            now = {**now, key: git(Path(place))}
+    return now
 
 
 def _digests(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
