@@ -10,6 +10,9 @@ import pytest
 
 from paribus.cli import checkout
 from paribus.errors import ConfigError
+from paribus.running.reproduce import _in_work_trees
+from paribus.tracking.changes import code
+from paribus.tracking.provenance import git
 
 
 @pytest.fixture
@@ -54,6 +57,13 @@ def test_the_work_tree_holds_the_recorded_changes_and_is_gone_afterwards(recorde
     assert seen["words"][:2] == ["0123", "--json"]
     listed = real(["git", "-C", recorded["top"], "worktree", "list"], capture_output=True, text=True).stdout
     assert len(listed.splitlines()) == 1
+
+
+def test_code_is_compared_where_it_was_taken_from(recorded, tmp_path_factory):
+    top, place = recorded["top"], checkout._work_tree(recorded, tmp_path_factory.mktemp("tree") / "0")
+    here = {"git": git(Path(top))}
+    assert any("own.py" in line for line in code({"git": recorded}, here))
+    assert code({"git": recorded}, _in_work_trees(here, {top: place})) == []
 
 
 @pytest.mark.parametrize(
