@@ -116,6 +116,11 @@ def test_a_finished_run_whose_result_or_input_has_changed_is_stale(store, job, t
     path.unlink()
     (planned,) = plan_with_states(known_jobs([made]), reused=True).jobs
     assert planned.state == "stale" and "result.json is gone" in planned.why
+    tags = {"identity": planned.identity, "failure": "data", "error_message": "row 7", "code_version": Runs([]).today}
+    again = store.client.create_run(store.experiment_id(), tags=tags)
+    store.client.set_terminated(again.info.run_id, "FAILED")
+    (planned,) = plan_with_states(known_jobs([made]), reused=True).jobs
+    assert (planned.state, planned.again, planned.why) == ("failed", False, "row 7"), "it was tried again since"
 
 
 def test_what_the_trainings_of_both_models_read_counts(store, job, tmp_path):

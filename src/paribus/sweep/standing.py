@@ -117,7 +117,7 @@ def standing(
             stale = stale or Standing(STALE, run, why)
     if (going := runs.running(identity)) is not None:
         return Standing(RUNNING, going)
-    if stale is not None:
+    if stale is not None and found[0].status == states.FINISHED:  # else it was tried again since
         return stale
     if not found or found[0].status == states.FINISHED:
         return Standing(TODO)
