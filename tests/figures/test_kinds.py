@@ -167,6 +167,17 @@ def test_cells_are_outlined_where_the_table_says_so():
     assert corners == [(1, 0), (1, 1)]
 
 
+def test_negative_cells_without_a_number_bear_a_dash():
+    frame = pd.DataFrame({"x": [0, 1, 2, 0, 1, 2], "y": [0, 0, 0, 1, 1, 1], "v": [4.0, -1.0, -0.9, -4.0, 0.0, 3.0]})
+    roles = {"x": "x", "y": "y", "value": "v"}
+    made = drawn("heatmap", frame, roles, annotate=False)
+    places = [(line.get_xdata().mean(), line.get_ydata()[0]) for line in made.axes[0].lines]
+    assert sorted(places) == [(0, 1), (1, 0)], "at most a quarter of the scale's end, which is -4"
+    assert any("A dash: negative" in text for text in texts(made))
+    assert not drawn("heatmap", frame, roles).axes[0].lines, "numbers have their sign"
+    assert not drawn("heatmap", frame.assign(v=frame["v"].abs()), roles, annotate=False).axes[0].lines
+
+
 def test_cells_with_few_contexts_are_left_blank_when_asked():
     frame = pd.DataFrame({"x": [0, 1], "y": [0, 0], "v": [1.0, 2.0], "n": [5, 50]})
     made = drawn("heatmap", frame, {"x": "x", "y": "y", "value": "v", "n": "n"}, min_n=10)

@@ -10,17 +10,20 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from paribus.arrays import Floats
+from paribus.arrays import Bools, Floats
 from paribus.figures import style
 from paribus.figures._request import Request
 
 MAX_PANELS = 12
 MAX_ROWS = 40
+DASHED = 0.25
+"""Of the reach of a signed scale, from where on a negative cell without a number bears a dash."""
 
 
 def grid(
@@ -323,3 +326,23 @@ def capped(fig_notes: list[str], total: int, limit: int, what: str, how: str) ->
     """Note that only ``limit`` of ``total`` are drawn."""
     if total > limit:
         fig_notes.append(f"{limit} of {total} {what} shown ({how}); all are in the table.")
+
+
+def dashes(ax: Axes, cells: Floats, among: Bools, below: float, image: ScalarMappable) -> bool:
+    """Mark clearly negative cells of a signed scale: where colour is lost both of its ends are dark.
+
+    Args:
+        ax: The panel.
+        cells: Values ``[rows, columns]``.
+        among: Cells that bear no number.
+        below: Marked is what is at most this.
+        image: Says the colour of a cell.
+
+    Returns:
+        Whether any cell is marked.
+    """
+    marked = np.argwhere(among & (np.nan_to_num(cells, nan=np.inf) <= below))
+    for row, column in marked:
+        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ax.plot([column - 0.22, column + 0.22], [row, row], color=ink, linewidth=0.8, solid_capstyle="butt")
+    return bool(len(marked))

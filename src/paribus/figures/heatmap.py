@@ -45,17 +45,20 @@ def draw(request: Request) -> Figure:
     across = len(values) if len(sections) > 1 and len(values) in (2, 3) else None
     fig, axes = _panels.grid(request, len(wanted), panel_size=size, n_columns=across)
     grids = [_cells(request, rows, column, xs, ys, notes) for _, column, _, rows in wanted]
+    dashed = False
     for (index, column, key, rows), cells, ax in zip(wanted, grids, axes, strict=True):
         shared = [g for g, other in zip(grids, wanted, strict=True) if other[1] == column]
         pool = np.concatenate([g.ravel() for g in shared]) if request.option("share_scale", True) else cells.ravel()
         label = request.option_of("value_label", index, column.replace("_", " "))
-        _panel(request, ax, rows, cells, pool, (xs, ys), index, label)
+        dashed |= _panel(request, ax, rows, cells, pool, (xs, ys), index, label)
         titles = [request.panel(key, 38)] if key is not None else []
         if len(values) > 1:
             titles.append(label)
         _panels.panel_title(ax, ": ".join(titles))
     if any(np.isnan(cells).any() and np.isfinite(cells).any() for cells in grids):
         notes.append("Grey cells: not measured.")
+    if dashed:
+        notes.append("A dash: negative, beyond a quarter of the scale.")
     for text in notes:
         _panels.note(fig, text)
     return fig
@@ -100,10 +103,11 @@ def _panel(
     orders: tuple[list[Any], list[Any]],
     index: int,
     label: str,
-) -> None:
+) -> bool:
+    """Draw one map; return whether dashes mark its negative cells."""
     if not np.isfinite(cells).any():
         _panels.no_data(ax)
-        return
+        return False
     xs, ys = orders
     norm, colours = _norm(request, pool, index)
     ax.grid(visible=False)
@@ -134,10 +138,14 @@ def _panel(
     room = ax.get_position().width * figure.get_figwidth() / max(1, len(xs))
     if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS and room >= ANNOTATED_WIDTH):
         _annotate(ax, cells, image, request.option("format"), marks)
-    else:
-        for row, column in zip(*np.nonzero(marks & np.isfinite(cells)), strict=True):
-            ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
-            ax.text(float(column), float(row) - 0.1, "*", ha="center", va="center", color=ink, fontsize=8)
+        return False
+    for row, column in zip(*np.nonzero(marks & np.isfinite(cells)), strict=True):
+        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ax.text(float(column), float(row) - 0.1, "*", ha="center", va="center", color=ink, fontsize=8)
+    if not isinstance(norm, TwoSlopeNorm) or norm.vmax is None:
+        return False
+    below = norm.vcenter - _panels.DASHED * (norm.vmax - norm.vcenter)
+    return _panels.dashes(ax, cells, ~marks, below, image)
 
 
 def _flagged(request: Request, role: str, rows: pd.DataFrame, xs: list[Any], ys: list[Any]) -> Bools:

@@ -24,8 +24,6 @@ LEAST_CELL = 0.36
 """Least width of a cell, inches, that has room for a number and a word."""
 MOST_NARROW = 18
 """Names in a column of print: more would lie over each other."""
-DASHED = 0.25
-"""Of the reach of a signed scale, from where on a negative cell without a number bears a dash."""
 
 
 def draw(request: Request) -> Figure:
@@ -53,7 +51,7 @@ def draw(request: Request) -> Figure:
     if request.one("p"):
         _panels.note(fig, f"* {request.need('p').replace('_', ' ')} ≤ {float(request.option('alpha', 0.05)):g}.")
     if dashed:
-        _panels.note(fig, f"A dash: below {style.number(-DASHED * reach, 2)}.")
+        _panels.note(fig, f"A dash: below {style.number(-_panels.DASHED * reach, 2)}.")
     _panels.note(fig, "Grey, hatched: not measured.")
     if total > len(names):
         _panels.note(fig, f"{len(names)} of {total} shown (of the largest values); all are in the table.")
@@ -147,13 +145,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], sho
         bar.ax.xaxis.set_major_locator(MaxNLocator(4))
     bar.outline.set_visible(False)
     bar.set_label(str(request.option("value_label", request.need("value").replace("_", " "))))
-    return signed and _dashes(ax, cells, texts, reach, image)
-
-
-def _dashes(ax: Axes, cells: Floats, texts: dict[tuple[int, int], str], reach: float, image: Any) -> bool:
-    """Mark clearly negative cells that bear no number: where colour is lost both ends of the scale are dark."""
-    marked = [place for place, text in texts.items() if not text and cells[place] <= -DASHED * reach]
-    for row, column in marked:
-        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
-        ax.plot([column - 0.22, column + 0.22], [row, row], color=ink, linewidth=0.8, solid_capstyle="butt")
-    return bool(marked)
+    unnumbered = np.zeros(cells.shape, dtype=bool)
+    for place, text in texts.items():
+        unnumbered[place] = not text
+    return signed and _panels.dashes(ax, cells, unnumbered, -_panels.DASHED * reach, image)

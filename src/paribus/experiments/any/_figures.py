@@ -79,6 +79,7 @@ def first_together(to: Reported, frame: pd.DataFrame, title: str, *, xlabel: str
     band = around(frame, "Band: 95 % interval over clusters.")
     says = f"{band} Hatched: 2.5 to 97.5 % of {null}; none where these have too few others."
     looks = {"xlabel": xlabel, "ylabel": f"change of {to.kind}", "hline": 0, "null_label": "matched sets"}
+    looks |= {"labels": ["the first K"]}
     to.recorder.figure(drawn.titled(title, says, **looks))
 
 
