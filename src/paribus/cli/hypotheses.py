@@ -12,7 +12,7 @@ from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import Experiment
 from paribus.experiments.told import MIDDLE, Effects
 from paribus.results.hypothesis import COMPLETE, Bearing, missing, standing
-from paribus.running.claims import ANSWER_TAG, BEFORE_TAG, CLAIM_TAG, HYPOTHESIS_TAG
+from paribus.tracking.claim_tags import ANSWER_TAG, BEFORE_TAG, CLAIM_TAG, HYPOTHESIS_TAG
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result

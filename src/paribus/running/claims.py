@@ -18,6 +18,7 @@ from paribus.results.claim import CLAIM, Claim, answer
 from paribus.results.found import SUMMARY
 from paribus.spec import fields_of
 from paribus.stats.spec import StatsSpec
+from paribus.tracking.claim_tags import ANSWER_TAG, BEFORE_TAG, CLAIM_TAG, COMPARED_TAG, DECLARED_TAG
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Experiment
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
     from paribus.tracking.run import FileRun
 
-HYPOTHESIS_TAG = "parent_hypothesis"
-CLAIM_TAG, DECLARED_TAG, BEFORE_TAG, ANSWER_TAG = "claim", "claim_declared_at", "claim_declared_before", "claim_answer"
-COMPARED_TAG = "claim_compared_before"
-"""How many runs a comparison compares, and how many of them had begun without its claim: ``12 of 12``."""
 SEQUENCE = "sequence"
 log = logging.getLogger("paribus")
 

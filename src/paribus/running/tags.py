@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.foreign import Foreign, parameters
 from paribus.models.untrained import UNTRAINED, random_parts
-from paribus.running.claims import HYPOTHESIS_TAG
 from paribus.running.colour import COLOUR_TAG, colour
 from paribus.running.identify import identify
 from paribus.running.sequence import with_steps
 from paribus.spec import fields_of
+from paribus.tracking.claim_tags import HYPOTHESIS_TAG
 from paribus.tracking.kept import ASKED_TAG, MODEL_TAG, ONCE_TAG
 from paribus.tracking.provenance import code_version
 from paribus.training.spec import TrainingSpec

@@ -67,7 +67,7 @@ def test_a_swap_compares_each_sequence_with_its_own_token(setup):
 
 
 def test_halves_agree_on_what_tokens_do(setup):
-    experiment = SplitHalf(target=Sweep(factor=TokenAt(position=1, most=8)), n_splits=10, n_shuffles=39)
+    experiment = SplitHalf(target=Sweep(factor=TokenAt(position=1, most=8), n_contexts=100), n_splits=10, n_shuffles=39)
     experiment.validate(setup)
     custom = perform(experiment, setup, MemoryRecorder()).aggregates.custom
     assert custom["n_entries"] == 7 and custom["readout"] == "latent 3"
