@@ -48,7 +48,7 @@ COLUMNS = {
     "set_to": "what it is set to: 0, its mean or its largest activation on the contexts fitted on, or a stated value",
     "value": "that value, as an activation",
     "activation": "its mean activation in the contexts reported, at the positions that are set and count",
-    "firing_rate": "share of these positions at which it is above 0",
+    "firing_rate": "how often it is above 0: the mean over contexts of the share of these positions",
     "change": "mean size of the change there, as an activation",
     "reencoded": "its mean activation where the edited vectors are encoded again",
     "reencoded_off_target": "changes of all other latents then (absolute, added up), over that of the latent itself",
