@@ -14,7 +14,7 @@ from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.figures.draw import draw
-from paribus.stats.intervals import COMPLETE
+from paribus.stats.intervals import NO_SAMPLE
 from paribus.stats.spec import StatsSpec
 
 N, EDITS = 6, 24
@@ -112,7 +112,7 @@ def test_what_cannot_be_compared_is_refused():
 
 
 def test_features_whose_edits_are_not_tested_are_not_said_to_be_driven_by_none():
-    known = influence(VECTORS[0], []).assign(p_adj=np.nan, ci_adj_low=np.nan, ci_adj_high=np.nan, ci_method=COMPLETE)
+    known = influence(VECTORS[0], []).assign(p_adj=np.nan, ci_adj_low=np.nan, ci_adj_high=np.nan, ci_method=NO_SAMPLE)
     made = [one("aaaaaaaa1", k, "token_influence_sweep", {"influence": known}) for k in range(2)]
     result = perform(CompareFeatures(n_null=19), RunsSetup(seed=0, stats=StatsSpec(), runs=made), MemoryRecorder())
     assert result.tables["summary"].frame[["driven", "mean_drivers"]].isna().all(axis=None)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from paribus.stats.intervals import COMPLETE, EQUAL_UNITS
+from paribus.stats.intervals import EQUAL_UNITS, NO_SAMPLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,7 +207,7 @@ class _Row:
         self.low, self.high = (_float(values.get(told.ends.format(end))) for end in ("low", "high"))
         self.equal = values.get(told.ends.replace("adj_{}", "method")) == EQUAL_UNITS
         self.percentile = _float(values.get(told.percentile))
-        self.complete = values.get(told.ends.replace("adj_{}", "method")) == COMPLETE
+        self.complete = values.get(told.ends.replace("adj_{}", "method")) == NO_SAMPLE
         self.still = self.value == told.reference and _float(values.get("std_delta")) == 0.0
 
     @property

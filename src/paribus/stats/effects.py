@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from paribus.arrays import Bools, Floats
 from paribus.stats.bootstrap import mean_intervals
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
-from paribus.stats.intervals import COMPLETE, EQUAL_UNITS, Bounds, too_few
+from paribus.stats.intervals import EQUAL_UNITS, NO_SAMPLE, Bounds, too_few
 from paribus.stats.multiplicity import adjust
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.permutation import draws_for, sign_flip_rows
@@ -168,7 +168,7 @@ def complete_table(sums: ClusterSums, *, null: ArrayLike | None = None) -> pd.Da
         [[2.0, 1.0, nan, 'none: population complete']]
     """
     k = len(sums.sums)
-    missing, why = np.full(k, np.nan), np.full(k, COMPLETE, dtype=object)
+    missing, why = np.full(k, np.nan), np.full(k, NO_SAMPLE, dtype=object)
     columns = {
         "mean_delta": sums.means,
         "std_delta": sums.sd,

@@ -30,7 +30,7 @@ ONE_CLASS = f"{NONE}: one class only"
 ONE_GROUP = f"{NONE}: one group only"
 NEAR_ZERO = f"{NONE}: the denominator may be 0"
 REFERENCE = f"{NONE}: the reference itself"
-COMPLETE = f"{NONE}: population complete"
+NO_SAMPLE = f"{NONE}: population complete"
 """All contexts there are were measured: nothing is inferred over contexts."""
 
 Methods = np.ndarray[Any, Any]

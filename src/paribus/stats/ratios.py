@@ -9,7 +9,7 @@ import numpy as np
 from paribus.arrays import Floats
 from paribus.stats.bootstrap import tails
 from paribus.stats.clusters import ClusterSums, bootstrap_weights
-from paribus.stats.intervals import COMPLETE, MIN_CLUSTERS
+from paribus.stats.intervals import MIN_CLUSTERS, NO_SAMPLE
 from paribus.stats.spec import StatsSpec
 
 LEAST_ERRORS = 3
@@ -75,7 +75,7 @@ def ratios_to(
     nothing = np.full(len(sums.sums), np.nan)
     if complete:
         whole = float(total.sums.sum())
-        return Ratios(sums.sums.sum(1) / whole if whole else nothing, nothing, nothing, COMPLETE)
+        return Ratios(sums.sums.sum(1) / whole if whole else nothing, nothing, nothing, NO_SAMPLE)
     clusters = int(total.n_clusters[0])
     if clusters < MIN_CLUSTERS:
         return Ratios(nothing, nothing, nothing, f"none: {clusters} clusters, an interval needs {MIN_CLUSTERS}")

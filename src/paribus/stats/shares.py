@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.clusters import cluster_codes, column_blocks, reduce_to_clusters
-from paribus.stats.intervals import COMPLETE, NEWCOMBE, SHARE, SHARE_GAP, WILSON, Methods, settle
+from paribus.stats.intervals import NEWCOMBE, NO_SAMPLE, SHARE, SHARE_GAP, WILSON, Methods, settle
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -57,7 +57,7 @@ def whole_shares(holds: ArrayLike) -> Shares:
     table = np.asarray(holds, dtype=np.float64)
     n, k = table.shape
     missing = np.full(k, np.nan)
-    return Shares(table.mean(0), missing, missing, np.full(k, COMPLETE, dtype=object), np.full(k, n))
+    return Shares(table.mean(0), missing, missing, np.full(k, NO_SAMPLE, dtype=object), np.full(k, n))
 
 
 def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:

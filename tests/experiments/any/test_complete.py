@@ -33,7 +33,7 @@ from paribus.models.autoencoders import random_sae
 from paribus.models.nets.modular_transformer import ModularTransformer
 from paribus.stats.effects import established
 from paribus.stats.interchanged import NAME as INTERCHANGED
-from paribus.stats.intervals import COMPLETE
+from paribus.stats.intervals import NO_SAMPLE
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.handed import digest_of, handed_contexts, let_go
 from paribus.subjects.tokens.data import modular_addition
@@ -93,7 +93,7 @@ def test_nothing_is_inferred_over_all_contexts_there_are(experiment):
             assert frame[name].isna().all(), f"{table.name}.{name}"
             tested += 1
         for name in (name for name in frame if name.endswith("_method")):
-            assert frame[name].eq(COMPLETE).all(), f"{table.name}.{name}"
+            assert frame[name].eq(NO_SAMPLE).all(), f"{table.name}.{name}"
         if "established" in frame:
             assert frame["established"].eq("complete").all() and frame["mean_delta"].notna().any()
             assert not established(frame, level=0.05).any()

@@ -17,6 +17,7 @@ from paribus.experiments.headline import largest_size
 from paribus.experiments.setup import NetworkSetup
 from paribus.results.columns import tested
 from paribus.results.evidence import Evidence
+from paribus.results.hypothesis import COMPLETE
 from paribus.results.schema import Aggregates, Table
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.effects import complete_table, effect_table, established, skew_warnings
@@ -25,8 +26,6 @@ from paribus.stats.interchanged import NAME as INTERCHANGED
 from paribus.stats.intervals import Bounds
 from paribus.stats.max_flip import max_flip, smallest_max_flip
 
-COMPLETE = "complete"
-"""What ``established`` says of effects over all contexts there are: known, not inferred."""
 NOT_INFERRED = "Population: complete; nothing is inferred over contexts."
 LEAST_TESTED = 6
 """Contexts below which a row has no test and no interval."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
-from paribus.experiments.any._effects import COMPLETE, KNOWN, NOT_INFERRED
+from paribus.experiments.any._effects import KNOWN, NOT_INFERRED
 from paribus.experiments.any._scan_pass import Driven, FeaturePass, Firing, chunks, driven, firing
 from paribus.experiments.any._scan_written import DIRECTLY, unembedding, written
 from paribus.experiments.any._session import is_whole, rows_to_choose_on
@@ -23,9 +23,10 @@ from paribus.measure.binding import Binding, FactorSpec
 from paribus.measure.executor import Executor
 from paribus.measure.factor import InputFactor
 from paribus.results.evidence import Evidence
+from paribus.results.hypothesis import COMPLETE
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.effects import established
-from paribus.stats.intervals import COMPLETE as WHOLE
+from paribus.stats.intervals import NO_SAMPLE
 from paribus.stats.many import LEAST_ENTRIES, MOST_GROUPS, Flips, agreement, grouped, halves, intervals
 
 ALIKE = 200
@@ -307,7 +308,7 @@ class _Effects:
         )
         if self.complete:
             missing = dict.fromkeys(("ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "p", "p_adj"), np.nan)
-            return frame.assign(**missing, ci_method=WHOLE, p_method=WHOLE, established=COMPLETE)
+            return frame.assign(**missing, ci_method=NO_SAMPLE, p_method=NO_SAMPLE, established=COMPLETE)
         return frame.assign(established=established(frame, level=1 - spec.confidence))
 
     def _null(self, features: Ints, level: Ints) -> tuple[Floats, Floats, Floats, Floats]:

@@ -12,7 +12,7 @@ from paribus.experiments.any._effects import COLUMNS, Reported
 from paribus.methods.sweep import Swept
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
-from paribus.stats.intervals import COMPLETE
+from paribus.stats.intervals import NO_SAMPLE
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.trend import Trend
 
@@ -75,5 +75,5 @@ def trended(found: Trend, *, complete: bool) -> dict[str, float | str]:
         >>> trended(Trend(30.0, p=0.01, method="exact", rho=1.0, n=3, n_clusters=3), complete=False)
         {'trend_rho': 1.0, 'trend_p': 0.01, 'trend_p_method': 'exact'}
     """
-    p, method = (float("nan"), COMPLETE) if complete else (found.p, found.method)
+    p, method = (float("nan"), NO_SAMPLE) if complete else (found.p, found.method)
     return {"trend_rho": found.rho, "trend_p": p, "trend_p_method": method}
