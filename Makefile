@@ -35,7 +35,7 @@ bench: $(STAMP)  ## performance, side by side with a naive loop and with bare fo
 
 gpu: $(STAMP)  ## on a machine with CUDA: every type beside the CPU, the contract in both formats, the engine (DEVICE=cuda:N)
 	$(BIN)/python -m benchmarks.devices --device $(DEVICE)
-	PARIBUS_TEST_DEVICE=$(DEVICE) $(BIN)/python -m pytest -q -m gpu tests/contract tests/training
+	PARIBUS_TEST_DEVICE=$(DEVICE) $(BIN)/python -m pytest -q -m gpu tests/contract tests/engine tests/training
 	$(BIN)/python -m benchmarks.engine --device $(DEVICE)
 
 mutants: $(STAMP)  ## single changes of the numeric rooms: do the tests notice?

@@ -11,7 +11,8 @@ makes of them differs more. The tolerances say how much is accepted:
 * ends of intervals: ``INTERVALS``, relative to the largest value of their column;
 * texts and counts: equal in all but ``TEXTS`` of the entries (verdicts at a threshold).
 
-Exit code 1 if a case is outside.
+In a half format (``--dtype bfloat16``) numbers have two to three digits; whether every type runs and what differs is
+printed, and only what fails counts. Exit code 1 if a case is outside, or fails.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import math
+import multiprocessing
 import sys
+import traceback
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -88,22 +93,41 @@ def main() -> int:
     """Measure the cases on both devices and print what differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="what the CPU is compared with")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
     parser.add_argument("--case", action="append", help="only this case (may be repeated)")
+    parser.add_argument("--workers", type=int, default=1, help="cases that are measured at the same time")
     options = parser.parse_args()
-    sys.path.insert(0, str(GOLDEN))
-    golden = importlib.import_module("golden")
-    outside = 0
-    for name in options.case or golden.declared.cases():
-        expected, found = golden.measure(name), golden.measure(name, device=options.device)
-        every = list(gaps(expected, found))
-        wrong = [gap for gap in every if gap.is_outside]
-        worst = {kind: max((g.size for g in every if g.kind == kind), default=0.0) for kind in _KINDS}
-        print(f"{name}: {'outside' if wrong else 'within'}; " + ", ".join(f"{k} {v:.2g}" for k, v in worst.items()))
-        for gap in wrong:
-            print(f"  {gap.where}: {gap.kind} differ by {gap.size:.3g}, allowed {gap.allowed:g}")
-        outside += bool(wrong)
-    print(f"{outside} cases outside")
-    return 1 if outside else 0
+    names = options.case or [name for name, words in _golden().declared.cases().items() if "device=cpu" in words]
+    verdicts = {"within": 0, "outside": 0, "failed": 0}
+    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
+        for verdict, lines in pool.map(compared, names, repeat(options.device), repeat(options.dtype)):
+            verdicts[verdict] += 1
+            print("\n".join(lines), flush=True)
+    print(", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()))
+    return 1 if verdicts["failed"] or (verdicts["outside"] and options.dtype == "float32") else 0
+
+
+def compared(name: str, device: str, dtype: str) -> tuple[str, list[str]]:
+    """Return whether a case is within, outside or failed, and what is said of it."""
+    golden = _golden()
+    expected = golden.measure(name)
+    try:
+        found = golden.measure(name, device=device, dtype=dtype)
+    except Exception:
+        return "failed", [f"{name}: failed", traceback.format_exc()]
+    every = list(gaps(expected, found))
+    wrong = [gap for gap in every if gap.is_outside]
+    worst = {kind: max((g.size for g in every if g.kind == kind), default=0.0) for kind in _KINDS}
+    verdict = "outside" if wrong else "within"
+    lines = [f"{name}: {verdict}; " + ", ".join(f"{kind} {size:.2g}" for kind, size in worst.items())]
+    lines += [f"  {gap.where}: {gap.kind} differ by {gap.size:.3g}, allowed {gap.allowed:g}" for gap in wrong]
+    return verdict, lines
+
+
+def _golden() -> Any:
+    if str(GOLDEN) not in sys.path:
+        sys.path.insert(0, str(GOLDEN))
+    return importlib.import_module("golden")
 
 
 _KINDS = ("values", "intervals", "p", "percentile", "texts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -388,3 +389,51 @@ def test_a_model_of_transformers(padded):
         expected = Engine(model, site, positions=positions, strategy="hooks").evaluate(inputs, some)
         np.testing.assert_allclose(found.outputs, expected.outputs, atol=1e-5)
     assert model.config.use_cache is True
+
+
+# ------------------------------------------------------------------ the same on another device
+
+DEVICE = os.environ.get("PARIBUS_TEST_DEVICE", "cuda")
+on_device = pytest.mark.skipif(
+    "PARIBUS_TEST_DEVICE" not in os.environ and not torch.cuda.is_available(), reason="no CUDA device"
+)
+FORMATS = {"float32": 1e-3, "bfloat16": 5e-2}
+
+
+def llama() -> nn.Module:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=32, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).eval()
+
+
+NETWORKS = {
+    "own": (model_of, "layers.1.q.input@-1"),
+    "llama": (llama, "model.layers.1.self_attn.o_proj.input@-1"),
+}
+
+
+@pytest.mark.gpu
+@on_device
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed")
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_on_a_device_tail_resume_and_hooks_say_what_the_cpu_says(ids, network, dtype):
+    make, site = NETWORKS[network]
+    late = [Identity(), *last(AblateUnits([1]), Steer(torch.ones(WIDTH if network == "own" else 16), 2.0))]
+    donors = [Within(Resample([0, 1], torch.arange(N).flip(0)), positions=[-1])]
+    everywhere = [Identity(), AblateUnits([1])]
+    for edits, ways in (([*late, *donors], ("tail", "resume", "hooks")), (everywhere, ("resume", "hooks"))):
+        expected = Engine(make(), site, positions=(-1,), strategy="hooks").evaluate(ids, edits).outputs
+        scale = float(np.abs(expected).max())
+        free = Engine(make(), site, positions=(-1,), device=DEVICE, dtype=dtype).evaluate(ids, edits)
+        assert free.report.strategy == ways[0], "parity refuses no exact way because of the format alone"
+        for way in ways:
+            engine = Engine(make(), site, positions=(-1,), device=DEVICE, dtype=dtype, strategy=way)
+            found = engine.evaluate(ids, edits)
+            assert found.report.strategy == way
+            np.testing.assert_allclose(found.outputs, expected, atol=FORMATS[dtype] * scale, rtol=0)

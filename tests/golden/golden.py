@@ -29,13 +29,14 @@ TOLERANCE = 1e-6
 """Relative and absolute, where processor, libraries or kernels are not those of the stored values."""
 
 
-def measure(name: str, device: str = "cpu") -> dict[str, Any]:
+def measure(name: str, device: str = "cpu", dtype: str = "float32") -> dict[str, Any]:
     """Run one case in an empty folder and return what came of it as JSON data."""
 
     kind, _, variant = name.partition(".")
     if kind == "compare":
         return kept_of(comparisons.compared(variant))
     words = [f"device={device}" if word == "device=cpu" else word for word in declared.cases()[name]]
+    words += [] if dtype == "float32" else [f"device.dtype={dtype}"]
     before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
