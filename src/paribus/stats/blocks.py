@@ -1,4 +1,4 @@
-"""Permuting rows so that clusters stay whole: equal-size blocks change places."""
+"""Permutations of rows that keep clusters together: whole clusters of equal size are exchanged."""
 
 from __future__ import annotations
 

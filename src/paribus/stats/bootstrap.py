@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 PERCENTILE_FROM = 200
-"""From this many clusters on the percentile interval of a mean covers; below it, the studentised one is needed. Where a
-fifth of the clusters respond the percentile interval covers .88 at 40 clusters, .92 at 60 and .93 at 150, the
+"""From this many clusters on the percentile interval of a mean has its coverage; below, the studentised one is used.
+Where a fifth of the clusters respond the percentile interval covers .88 at 40 clusters, .92 at 60 and .93 at 150, the
 studentised one .93 to .95."""
 STATISTIC_PERCENTILE_FROM = 40
 """The same for other statistics, whose standard errors have to come from the jackknife."""
 LEAST_OWN = 0.1
-"""The least standard error of a resample, in those of the sample. Where most clusters show no effect, some resamples
-hold next to no variance; without a bound single intervals grow a thousandfold, and leaving such resamples out loses
-coverage (.87 against .92 at 20 clusters of which a fifth respond)."""
+"""The least standard error of a resample, as a fraction of the sample's. Where most clusters show no effect, some
+resamples have almost no variance; without a bound some intervals become a thousand times wider, and omitting such
+resamples loses coverage (.87 against .92 at 20 clusters of which a fifth respond)."""
 ROWS_AT_ONCE = 512
 
 
@@ -99,7 +99,7 @@ def mean_intervals(
 
     Below 200 clusters the bootstrap-t (Efron and Tibshirani 1993, ch. 12.5; each resample is studentised by its own
     cluster-robust standard error), from there on the percentile interval (ch. 13). Values that are 0 in every context
-    give [0, 0]; none below 6 clusters, nor where all clusters show one and the same other value.
+    give [0, 0]; none below 6 clusters, nor where all clusters have the same value other than 0.
 
     Args:
         sums: Values by cluster.

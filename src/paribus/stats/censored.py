@@ -1,4 +1,4 @@
-"""Exact tests of times of which some are only known to be longer than something."""
+"""Exact tests of right-censored times."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from paribus.stats.few import FewTest, label_permutation
 
 
 def gehan_scores(times: ArrayLike, censored: ArrayLike) -> Floats:
-    """Return for each time how many others are known to be shorter, less how many are known to be longer ``[n]``.
+    """Return Gehan's scores ``[n]``: how many others are known to be shorter minus how many are known to be longer.
 
-    A censored time is longer than any that was observed up to it; two censored ones are tied, and so is what cannot be
-    told apart (Gehan 1965). With one horizon for all these are ranks with censored times tied above all others.
+    A censored time is longer than any observed time up to it; two censored times are tied, as are all pairs of unknown
+    order (Gehan 1965). With one horizon for all, the scores are ranks with the censored times tied above all others.
 
     Args:
-        times: Times; of a censored one the bound that it is longer than ``[n]``.
-        censored: Whether each is only known to be longer ``[n]``.
+        times: Times ``[n]``; for a censored one the time at which it was censored.
+        censored: Whether each time is censored ``[n]``.
 
     Example:
         >>> gehan_scores([3, 5, 9, 9], [False, False, True, True]).tolist()
@@ -45,15 +45,15 @@ def gehan(
 ) -> FewTest:
     """Test whether two arms of times differ: exact permutation of labels over Gehan's scores.
 
-    Without censored times, and with one bound for all of them, this is the exact Mann-Whitney test. The statistic is
-    the share of pairs in which ``a`` is longer, what is tied or unknown counting half.
+    Without censored times, and with one horizon for all of them, this is the exact Mann-Whitney test. The statistic is
+    the share of pairs in which ``a`` is longer; ties and pairs of unknown order count half.
 
     Args:
         a: Times of the first arm [n_a].
         b: Times of the second arm [n_b].
-        censored_a: Which of ``a`` are only known to be longer [n_a].
-        censored_b: Which of ``b`` are [n_b].
-        rng: Draws labellings where there are too many.
+        censored_a: Which of ``a`` are censored [n_a].
+        censored_b: Which of ``b`` are censored [n_b].
+        rng: Draws labellings where there are too many to enumerate.
         n_permutations: Monte Carlo draws.
 
     Raises:

@@ -125,7 +125,7 @@ def as_rows(values: ArrayLike, clusters: ArrayLike) -> Floats:
     """Return ``values`` as float64 [rows, contexts], checked against ``clusters`` [contexts].
 
     Raises:
-        ValueError: If the shapes disagree or a value is infinite.
+        ValueError: If the shapes disagree.
 
     Example:
         >>> as_rows([1.0, 2.0], [0, 1]).shape
@@ -175,11 +175,11 @@ def reduce_to_clusters(values: ArrayLike, clusters: ArrayLike) -> ClusterSums:
 
 
 def join_units(matrices: tuple[Floats, ...], rng: np.random.Generator, *, limit: int = MAX_UNITS) -> tuple[Floats, ...]:
-    """Join clusters at random into ``limit`` blocks of nearly equal size where there are more; else return as given.
+    """Join clusters at random into ``limit`` blocks of nearly equal size; up to that many stay as they are.
 
     Moving blocks of independent clusters is still valid: sign flips and permutations of blocks form a subgroup of
-    those of clusters, and blocks are themselves independent units to a bootstrap. With 512 of them the loss is that
-    of 511 degrees of freedom, while time and memory stop growing.
+    those of clusters, and blocks are themselves independent units to a bootstrap. With 512 blocks the variance is
+    estimated with 511 degrees of freedom, which costs almost nothing, and time and memory are bounded.
 
     Args:
         matrices: Arrays [rows, clusters] that share their clusters.
@@ -212,7 +212,7 @@ def chunk_sizes(total: int, width: int, *, budget: int = CHUNK_ELEMENTS) -> Iter
 
 
 def column_blocks(matrix: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield a matrix [n, k] a few columns at a time, for what holds numbers for each; at least one block.
+    """Yield a matrix [n, k] a few columns at a time, so that arrays of its size stay small; at least one block.
 
     Example:
         >>> sum(block.shape[1] for block in column_blocks(np.zeros((10, 7))))

@@ -40,7 +40,8 @@ class LogisticFit:
         midpoint: Level at which it is half-way.
         slope: Steepness, 1 / unit of the level, above 0.
         r2: Share of the weighted variance of the means over levels it explains.
-        slope_at_bound: Whether the step is steeper than the levels can tell; ``slope`` then means "at least".
+        slope_at_bound: Whether the slope reached its upper bound, as the levels are too coarse; ``slope`` then means
+            "at least".
 
     Example:
         >>> LogisticFit(floor=0.0, ceiling=1.0, midpoint=29.0, slope=0.3, r2=1.0, slope_at_bound=False).midpoint
@@ -105,8 +106,8 @@ def logistic_fit(levels: ArrayLike, means: ArrayLike, weights: ArrayLike | None 
 
     Returns:
         The fit, or None where it does not converge or is not determined: fewer than five levels, means that do not
-        vary, a midpoint at the edge of the levels, a curve no S-shape can be told from a line, or an end (floor or
-        ceiling) further from the data than their range.
+        vary, a midpoint at the edge of the levels, a slope at its lower bound (not distinguishable from a line), or a
+        floor or ceiling further from the mean of the data than twice their range.
 
     Raises:
         ValueError: If shapes disagree or there is no level.

@@ -38,10 +38,10 @@ class Effect:
         n_clusters: Their clusters.
         ci_low: Lower end of the interval; NaN where there is none.
         ci_high: Upper end.
-        ci_adj_low: Lower end of the interval that holds for all rows of the family together; it belongs beside
+        ci_adj_low: Lower end of the interval that holds for all rows of the family simultaneously; to be reported with
             ``p_adj``.
         ci_adj_high: Its upper end.
-        p: Sign-flip p of whole clusters.
+        p: p of the sign-flip test over clusters.
         p_adj: p adjusted over the family (the table).
         ci_method: ``bootstrap_t``, ``percentile``, ``exact_zero``, or ``none: ...`` with the reason.
         p_method: ``exact``, ``monte_carlo`` or ``none``.
@@ -49,7 +49,7 @@ class Effect:
         null_low: 2.5 % quantile of the named null; NaN without one.
         null_median: Its median.
         null_high: Its 97.5 % quantile.
-        null_percentile: Place of ``mean_delta`` in the null, 0 to 100; not a p.
+        null_percentile: Percentile of ``mean_delta`` in the null, 0 to 100; not a p.
 
     Example:
         >>> from paribus.stats.spec import StatsSpec
@@ -149,10 +149,11 @@ def effect_table(
 
 
 def complete_table(sums: ClusterSums, *, null: ArrayLike | None = None) -> pd.DataFrame:
-    """Return the effects of a population that was measured whole: :func:`effect_table` without inference over contexts.
+    """Return the effects in a completely measured population: :func:`effect_table` without inference over contexts.
 
-    Where the contexts are all there are, a mean over them is no estimate. Every effect would be significant, and its
-    interval would depend on what is called a cluster. A null of other units or donors still says where it stands.
+    Where the contexts are the whole population, their mean is not an estimate: every effect would be significant, and
+    its interval would depend on the choice of clusters. The percentile in a null of other units or donors is still
+    reported.
 
     Args:
         sums: The differences, by cluster.
@@ -222,9 +223,9 @@ def established(
 ) -> Bools:
     """Return which rows of an effect table may be said to differ from 0, or to lie beyond ``margin``, on one side.
 
-    What a sentence rests on: ``p_adj`` within the level, and the interval that holds for all rows together beyond the
-    margin. Where all clusters show one and the same effect there is no interval, and the effect itself has to lie
-    beyond it.
+    The criterion of every claim in a report: ``p_adj`` is at most the level, and the simultaneous interval lies beyond
+    the margin. Where all clusters show the same effect there is no interval, and the effect itself must lie beyond the
+    margin.
 
     Args:
         table: A table with ``p_adj, ci_adj_low, ci_adj_high, ci_method`` and the value.
@@ -276,7 +277,7 @@ def skewed(sums: ClusterSums) -> Bools:
 
 
 def skew_warnings(table: pd.DataFrame, labels: Sequence[object] | None = None, *, what: str = "effects") -> list[str]:
-    """Return what a reader of an effect table must be told about its p-values (an empty list, or one line).
+    """Return the warning about skewed cluster sums in an effect table (an empty list, or one line).
 
     Args:
         table: A table of :func:`effect_table`.

@@ -1,4 +1,4 @@
-"""Exchanging whole clusters: which rows take whose values, drawn one by one or as cyclic shifts of a few tables."""
+"""Exchanging whole clusters: free permutations, or cyclic shifts within random groups where there are many."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Exchange:
     def draws(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Yield chunks ``[draws, k]`` of the sums under random exchanges.
 
-        Few clusters are permuted freely. Many are put into random groups of 64 blocks, and each group is shifted
+        Few clusters are permuted freely. Many are put into random groups of up to 64 blocks, and each group is shifted
         cyclically: these shifts form a subgroup of all permutations, so that p-values stay exact (Hemerik and Goeman
         2018), and since sums add up over groups, 64 evaluations of the data serve any number of draws.
 

@@ -1,4 +1,4 @@
-"""Comparisons of few runs: exact tests, effect sizes and intervals, the smallest reachable p always with them."""
+"""Comparisons of few runs: exact tests, effect sizes and intervals; every test states the smallest p it can reach."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FewTest:
     """A test of few runs.
 
     Attributes:
-        smallest_p: The smallest p this design can reach, whatever the data; look at it first.
+        smallest_p: The smallest p that this design can reach, whatever the data.
         p: The p-value.
         statistic: What was tested (a mean difference, U, an odds ratio).
         test: The test's name, as in :data:`DESIGNS`.
@@ -260,7 +260,8 @@ def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
 def student_interval(values: ArrayLike, confidence: float) -> Interval:
     """Return Student's t interval of the mean of independent runs, method ``student_t``.
 
-    For arms and pairs too few for a permutation test to reject at this level; no statement may rest on it.
+    For arms or pairs too few for a permutation test to reject at this level; it assumes normality and supports no
+    claim.
 
     Returns:
         Method ``none: ...`` below four runs, or where all are equal.
@@ -319,7 +320,7 @@ def newcombe_interval(yes_a: int, n_a: int, yes_b: int, n_b: int, confidence: fl
 
 
 def _none(n: int) -> Interval:
-    """Return that there is no interval, of too few runs or of runs that are all equal."""
+    """Return an empty interval with its reason: too few runs, or runs that are all equal."""
     return Interval(math.nan, math.nan, too_few(n, "run") if n < LEAST_RUNS else EQUAL_UNITS)
 
 

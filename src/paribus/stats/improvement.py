@@ -1,4 +1,4 @@
-"""The chance that a run of one arm is better than one of another, and means that outliers do not move."""
+"""The probability that a run of one arm is better than a run of another, and the interquartile mean."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def paired_improvement(differences: ArrayLike, confidence: float = 0.95) -> tupl
 
 
 def improvement(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, Interval]:
-    """Return the chance that a run of ``a`` is above one of ``b``, ties counted half: U / (n_a n_b).
+    """Return the probability that a run of ``a`` exceeds one of ``b``, ties counting half: U / (n_a n_b).
 
     The interval is Newcombe's (2006, Statistics in Medicine 25, method 5): the shares whose distance to the observed
     one is at most ``z`` standard errors, these by Hanley and McNeil at that share with equal arms.

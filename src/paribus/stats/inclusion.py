@@ -12,7 +12,7 @@ from paribus.stats.multiplicity import adjust
 from paribus.stats.spec import StatsSpec
 
 DRAWS = 200
-"""Resamples from which a share is taken."""
+"""Number of resamples."""
 
 
 def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
@@ -20,8 +20,8 @@ def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, d
 
     In every resample each mean is divided by its own cluster-robust standard error (Liang and Zeger 1986), the p of
     Student's t with ``clusters - 1`` degrees of freedom is adjusted over the rows as ``spec`` says, and a row counts
-    where it is within the level with the sign it has in the sample. A resample holds clusters more than once, so an
-    effect that is not there is found again more often than the level says: this is a measure of stability, not a test.
+    where it is within the level with the sign it has in the sample. A resample holds some clusters more than once, so a
+    null effect is found again more often than at the nominal level: this measures stability and is not a test.
 
     Args:
         sums: Differences by cluster.

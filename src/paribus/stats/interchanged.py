@@ -1,4 +1,4 @@
-"""Levels interchanged within clusters: the null of rows that nothing but their name tells apart."""
+"""Levels interchanged within clusters: the null hypothesis that the rows of a family are exchangeable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def interchanged(sums: ClusterSums, families: Ints, n_draws: int, rng: np.random
     """Return means ``[rows, n_draws]`` after the rows of each family are shuffled within every cluster.
 
     A draw gives each cluster's sum (and its number of values) of one row to another row of its family that this cluster
-    has values of. So it asks whether a row's mean stands out among those of the others, not whether it is 0; what all
-    rows of a family share is in every draw.
+    has values of. So it tests whether a row's mean is extreme among those of the others, not whether it is 0; an effect
+    common to all rows of a family is in every draw.
 
     Args:
         sums: Values by cluster.

@@ -1,4 +1,4 @@
-"""Which interval a quantity gets, what it is called, and when it gets none: the one place that decides.
+"""Which interval each kind of quantity gets, its name, and when there is none; decided here alone.
 
 Means get a cluster bootstrap (studentised below 200 clusters, percentile from there on), shares Wilson's interval by
 cluster, gaps of shares Newcombe's, ratios of odds and of shares a linearised one, pooled means one by empirical Bayes.
@@ -18,7 +18,7 @@ from paribus.arrays import Bools, Floats
 MIN_CLUSTERS = 6
 """Below this many clusters there is no interval."""
 EQUAL = 1e-6
-"""An interval narrower than this share of its ends has no width: what differs is the rounding of 32-bit numbers."""
+"""An interval narrower than this fraction of its ends has no width: the difference is rounding of 32-bit numbers."""
 
 BOOTSTRAP_T, PERCENTILE, EXACT_ZERO = "bootstrap_t", "percentile", "exact_zero"
 WILSON, WILSON_BY_CLASS, NEWCOMBE = "wilson", "wilson_by_class", "newcombe"
@@ -31,7 +31,7 @@ ONE_GROUP = f"{NONE}: one group only"
 NEAR_ZERO = f"{NONE}: the denominator may be 0"
 REFERENCE = f"{NONE}: the reference itself"
 NO_SAMPLE = f"{NONE}: population complete"
-"""All contexts there are were measured: nothing is inferred over contexts."""
+"""The whole population was measured: there is no inference over contexts."""
 
 Methods = np.ndarray[Any, Any]
 Bounds = tuple[float, float]
@@ -44,7 +44,7 @@ AT_LEAST_0: Bounds = (0.0, np.inf)
 
 
 def too_few(n: int, what: str = "cluster") -> str:
-    """Return why there is no interval: ``none: 5 clusters``.
+    """Return the reason for a missing interval: ``none: 5 clusters``.
 
     Example:
         >>> too_few(5), too_few(1, "context")

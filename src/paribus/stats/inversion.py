@@ -40,8 +40,8 @@ class Shifts:
     Hartigan 1969; inversion in general: Lehmann and Romano, Testing Statistical Hypotheses, section 3.5.)
 
     Attributes:
-        low: Lower number of every arrangement that has two, ascending [arrangements].
-        high: Upper numbers, descending [arrangements].
+        low: Lower bound of the shifts at which each arrangement counts, ascending [arrangements].
+        high: Upper bounds, descending [arrangements].
         always: Arrangements that count at every shift: the observed one, its mirror image, and in a Monte Carlo test
             the one that is added.
         total: What counts are divided by.
@@ -86,7 +86,7 @@ class Shifts:
 def sign_flip_shifts(values: Floats) -> Shifts:
     """Return the exact test of paired differences [n] over all ``2^n`` sign patterns.
 
-    A pattern and its mirror image count together, so half of them are looked at: the first sign stays.
+    A pattern and its mirror image count together, so only the half with the first sign fixed is enumerated.
 
     Example:
         >>> sign_flip_shifts(np.array([1.0, 2.0, 4.0])).total

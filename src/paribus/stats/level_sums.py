@@ -190,7 +190,7 @@ class Side:
 def _sum_of_variances(own: Side, other: Side) -> Floats:
     """Return the variance of the difference of independent means, each side's drawn towards that of both together.
 
-    The two sides only: a third level that responds like clockwork says nothing about how noisy these two are.
+    Only the two sides are pooled: the variance of a third level is no evidence about theirs.
     """
     of_own, of_other = own.unit_variance, other.unit_variance
     both = (own.df * of_own + other.df * of_other) / (own.df + other.df)

@@ -17,12 +17,12 @@ from paribus.stats.clusters import cluster_codes
 from paribus.stats.intervals import EQUAL_UNITS, MIN_CLUSTERS
 
 MOST_GROUPS = 24
-"""Groups that clusters are put into: 2 ** 23 patterns of signs."""
+"""The most groups that clusters are joined into: 2 ** 23 sign patterns."""
 EXACT_GROUPS = 13
-"""Groups up to which all patterns of signs are looked at."""
+"""Up to this many groups all sign patterns are enumerated."""
 TOLERANCE = 1e-9
 LEAST_ENTRIES = 6
-"""Entries below which a correlation says nothing."""
+"""Below this many entries no correlation is computed."""
 NO_GROUPS = f"none: fewer than {MIN_CLUSTERS} clusters"
 ZERO = "exact_zero"
 T_GROUPS = "t_groups"
@@ -59,7 +59,7 @@ class Flips:
     The statistic is ``|sum| / sqrt(sum of squares)`` over groups, on which flips act alike for rows of any scale.
 
     Attributes:
-        exact: Whether all patterns of signs are looked at.
+        exact: Whether all sign patterns are enumerated.
         largest: The largest statistic of all rows seen so far under each flip ``[draws]``.
 
     Example:
@@ -180,7 +180,7 @@ def halves(n_groups: int, n_splits: int, rng: np.random.Generator) -> Bools:
 
 
 def agreement(sums: Floats, counts: Floats, first: Bools, signs: Floats | None = None) -> Floats:
-    """Return how far two halves of the groups agree on each row's vector of effects: mean correlation over splits.
+    """Return the split-half correlation of each row's vector of effects, averaged over splits of the groups.
 
     Args:
         sums: Sums by group ``[rows, entries, groups]``.
@@ -189,7 +189,8 @@ def agreement(sums: Floats, counts: Floats, first: Bools, signs: Floats | None =
         signs: Signs that the sums of each group are flipped by ``[groups]``: a draw of the null; None: as they are.
 
     Returns:
-        ``[rows]``; NaN below 6 entries that two of three groups have, or where a half is constant in every split.
+        ``[rows]``; NaN with fewer than 6 entries measured in more than two thirds of the groups, or where a half is
+        constant in every split.
 
     Example:
         >>> rng = np.random.default_rng(0)

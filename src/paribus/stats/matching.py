@@ -1,4 +1,4 @@
-"""Matching the features of two models: which belong together, and how well matched features of no relation look."""
+"""Matching the features of two models one to one, with the similarity that unrelated features reach by chance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from paribus.arrays import Bools, Floats, Ints
 
 CLOSE_TO_1 = 1 - 1e-9
-"""What a likeness of 1 counts as where it is brought to Fisher's scale."""
+"""Similarities are clipped to this before Fisher's z transform."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +117,8 @@ def null_of_matching(
 ) -> Floats:
     """Return the mean similarity of matched rows where the entries of each row of ``second`` are exchanged ``[n]``.
 
-    Best matches of unrelated features are alike, the more so the more there are to choose from: a match is worth what
-    it lies above these.
+    Best matches of unrelated features are similar by chance, the more so the more candidates there are: a match is
+    judged against these draws.
 
     Args:
         first: Vectors ``[a, entries]``.
@@ -141,16 +141,16 @@ def null_of_matching(
 
 
 def p_of_matches(value: Floats, drawn: Floats) -> tuple[Floats, Floats]:
-    """Return for each match the p of one as good in a draw of the null, and a p that holds for all rows together.
+    """Return the p of each match against the draws of the null, and the p adjusted over all rows.
 
     Both count the match itself among the draws, ``(b + 1) / (m + 1)``, so that neither is ever 0. The second compares
     with the largest of all rows in each draw (single-step maximum; Westfall and Young, 1993), so that the chance that
-    any row without a real partner falls below a level is at most that level. Rows look alike by chance to another
-    extent, so they are first brought to a common scale: Fisher's z, less the mean and over the sd of the row's own
-    draws and its match, which all count alike, so that a match of chance stays one of them.
+    any row without a real partner falls below a level is at most that level. Rows differ in how similar they are by
+    chance, so they are first put on a common scale: Fisher's z, standardised by mean and sd over the row's draws and
+    its match together, so that under the null the match stays exchangeable with the draws.
 
     Args:
-        value: Likeness of each row and its partner ``[k]``, -1 to 1; NaN for a row without one, whose p are NaN.
+        value: Similarity of each row and its partner ``[k]``, -1 to 1; NaN for a row without one, whose p are NaN.
         drawn: The same in draws of the null ``[m, k]``, NaN where a row found no partner; without any, all p are NaN.
 
     Example:
@@ -169,7 +169,7 @@ def p_of_matches(value: Floats, drawn: Floats) -> tuple[Floats, Floats]:
 
 
 def _scaled(likeness: Floats) -> Floats:
-    """Return likenesses ``[m, k]`` in sd of their column on Fisher's scale; -inf where there is none."""
+    """Return similarities ``[m, k]`` as Fisher's z, standardised by column; -inf where there is none."""
     known = np.isfinite(likeness)
     z = np.arctanh(np.clip(np.where(known, likeness, 0.0), -CLOSE_TO_1, CLOSE_TO_1))
     n = np.maximum(known.sum(0), 1)
@@ -179,7 +179,7 @@ def _scaled(likeness: Floats) -> Floats:
 
 
 def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
-    """Return the share of what two sets have in common; NaN for two empty ones.
+    """Return the Jaccard index of two sets; NaN for two empty ones.
 
     >>> jaccard(frozenset("ab"), frozenset("bc"))
     0.3333333333333333

@@ -1,4 +1,4 @@
-"""Family-wise adjusted p of many mean effects on few clusters: the largest of all under shared sign flips."""
+"""Family-wise adjusted p of many mean effects on few clusters: max-statistic under shared sign flips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLERANCE = 1e-9
 
 
 def smallest_max_flip(n_clusters: int, n_permutations: int = 9999) -> float:
-    """Return the smallest adjusted p that so many clusters can reach.
+    """Return the smallest adjusted p that can be reached with ``n_clusters``.
 
     Example:
         >>> smallest_max_flip(12)

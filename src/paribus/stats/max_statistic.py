@@ -1,4 +1,4 @@
-"""Enrichment of many itemsets in a group of rows, with family-wise error bounded by the maximum's permutations."""
+"""Enrichment of many itemsets in a group of rows, with family-wise error controlled by a max-statistic."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def enrichment(
 
     The membership pattern of whole clusters is exchanged between clusters of equal size, so the number of high rows
     and every item's support stay as they are; the statistic is the hypergeometric z, which puts rare and common items
-    on one scale (a raw lift's maximum is ruled by the rarest item). Adjustment is Westfall and Young's (1993,
+    on one scale (the maximum of raw lifts is dominated by the rarest items). Adjustment is Westfall and Young's (1993,
     algorithm 4.1) step-down max-statistic; all items share their permutations, ``p = (b+1)/(m+1)``.
 
     Args:

@@ -1,4 +1,4 @@
-"""The place of a value among draws of a named null; this is not a p-value."""
+"""The percentile of a value among draws of a named null; it is not a p-value."""
 
 from __future__ import annotations
 

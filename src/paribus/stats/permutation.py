@@ -25,7 +25,7 @@ class PermutationTest:
         statistic: The observed statistic.
         p: Its p-value.
         method: ``exact``, ``monte_carlo`` or ``none`` (nothing to test).
-        n_permutations: Arrangements looked at.
+        n_permutations: Arrangements enumerated or drawn.
 
     Example:
         >>> sign_flip(np.ones(8), np.arange(8), rng=np.random.default_rng(0)).method

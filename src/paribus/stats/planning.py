@@ -31,8 +31,8 @@ def reach_needs(design: str, level: float) -> int | None:
 def paired_power(n: int, effect: float, sd: float, level: float) -> float:
     """Return the power of a two-sided test of ``n`` paired differences, by the noncentral t distribution.
 
-    The exact sign-flip test has nearly the same power from about 8 pairs on; below the pairs that its level needs it
-    has none.
+    The exact sign-flip test has nearly the same power from about 8 pairs on, and none below the number of pairs given
+    by :func:`reach_needs`.
 
     Example:
         >>> round(paired_power(34, 0.5, 1.0, 0.05), 2)
@@ -62,7 +62,8 @@ def runs_needed(design: str, effect: float, sd: float, level: float, power: floa
         power: Chance to reject.
 
     Returns:
-        None where it would be more than 10,000, or where effect or sd say nothing (0, or not finite).
+        None where it would be more than 10,000, where the effect is 0, the sd is not positive, or one of them is not
+        finite.
 
     Example:
         >>> runs_needed("paired_sign_flip", 1.0, 1.0, 0.05), runs_needed("label_permutation", 1.0, 1.0, 0.05)
@@ -98,7 +99,7 @@ def _power(shift: float, df: int, level: float) -> float:
 
 
 def _first(holds: Callable[[int], bool], start: int) -> int | None:
-    """Return the first whole number from ``start`` on for which something holds that goes on holding."""
+    """Return the smallest integer from ``start`` on at which a monotone condition holds; None beyond 10,000."""
     low, high = start - 1, start
     while not holds(high):
         low, high = high, high * 2

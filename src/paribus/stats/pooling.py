@@ -1,4 +1,4 @@
-"""Group means with partial pooling: small groups are drawn towards the grand mean by as much as they are uncertain."""
+"""Group means with partial pooling: each is shrunk towards the grand mean according to its uncertainty."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PRIOR_DF = 4.0
 """Weight of the common within-group variance against a group's own, in degrees of freedom."""
 MAX_TRANSLATION = 1.0
-"""The most standard errors by which pooling moves a group: an outstanding group is not explained away."""
+"""The most standard errors by which pooling moves a group, so that an outlying group keeps its distance."""
 
 
 @dataclass(frozen=True)

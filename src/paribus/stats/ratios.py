@@ -1,4 +1,4 @@
-"""Ratios of means over the same clusters: what share of a whole difference each of several effects is."""
+"""Ratios of means over the same clusters: each of several effects as a share of a total effect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paribus.stats.intervals import MIN_CLUSTERS, NO_SAMPLE
 from paribus.stats.spec import StatsSpec
 
 LEAST_ERRORS = 3
-"""A whole of fewer standard errors than this is no denominator: a ratio to it would be noise over noise."""
+"""A total effect of fewer standard errors than this is not used as a denominator."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class RowSums:
     """
 
     def __init__(self, n_rows: int, clusters: ArrayLike, rng: np.random.Generator) -> None:
-        """Start at nothing.
+        """Start without values.
 
         Args:
             n_rows: Number of rows.
@@ -110,7 +110,7 @@ class LevelTotals:
     """
 
     def __init__(self, n_levels: int) -> None:
-        """Start at nothing."""
+        """Start without values."""
         self._n, self._total, self._above = np.zeros((3, n_levels))
 
     def add(self, values: Floats) -> None:

@@ -1,4 +1,4 @@
-"""Adding seeds honestly: tests of paired differences at declared looks, and one that holds whenever it is looked at."""
+"""Adding seeds without inflating the error rate: tests at declared looks, and a test that is valid at any time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPENDING = math.log(0.4) / math.log(0.5)
 """Exponent of the share of the level that is spent by a look, ``level * (n / last n) ** SPENDING``: two fifths of the
 level by half of the pairs."""
 THETAS = (0.4, 0.8, 1.6)
-"""Sizes of the drifts, in standard deviations of a difference, that the e-process bets on, in both directions."""
+"""Sizes of the effects, in standard deviations of a difference, that the e-process bets on, in both directions."""
 LEAST_PAIRS = 8
 """Fewest pairs with an interval of the e-process: below, it is unbounded."""
 MOST_ENUMERATED = 20
@@ -69,23 +69,23 @@ def declared_looks(
 ) -> list[Look]:
     """Test paired differences at looks that were declared before, by flipping signs, two-sided.
 
-    A look rejects if the absolute sum of the differences is among the largest of the sign patterns that no earlier
-    look rejects, as many as keep the share rejected by all looks so far within the cumulative level (group-sequential
-    testing with a spent level, Lan and DeMets 1983, on the enumerated permutation distribution). Under differences
-    that are symmetric about 0 the chance that any look rejects is at most the last level.
+    A look rejects if the absolute sum of the differences is among the largest over the sign patterns that no earlier
+    look rejects, with the share rejected by all looks so far within the cumulative level (group-sequential testing with
+    a spent level, Lan and DeMets 1983, on the enumerated permutation distribution). Under differences that are
+    symmetric about 0 the chance that any look rejects is at most the last level.
 
-    Patterns are countable, so that a look often leaves a part of its level to the next. That takes only as much of it
-    as the earlier one will not claim with a little more level; else more level could reject less.
+    The number of patterns is finite, so a look often leaves a part of its level unspent. The next look uses only as
+    much of it as the earlier one would not use at a slightly larger level; otherwise a larger level could reject less.
 
     What a look decides stays when pairs are added: looks of up to 20 pairs are enumerated whatever follows, and a
     generator of the same seed draws the same signs for the same pairs, however many come after them.
 
     Args:
         differences: Paired differences in the order in which they count, as far as there are any [n].
-        looks: After how many pairs is looked, rising; those that are not reached yet are left out of the result.
+        looks: Number of pairs at each look, ascending; looks that are not reached yet are left out of the result.
         levels: Cumulative level of each look; None: :func:`spending` of .05.
-        rng: Draws signs where there are more than 20 pairs. Pass one of the same seed whenever the study is looked at.
-        n_permutations: How many patterns there are at least beside the observed one, where signs are drawn.
+        rng: Draws signs where there are more than 20 pairs. Pass one of the same seed at every look.
+        n_permutations: Patterns drawn at least, where signs are drawn.
 
     Raises:
         ValueError: If looks or levels do not rise, a difference is missing, or a generator is needed and missing.
@@ -354,7 +354,7 @@ def _e_values(z: Floats) -> Floats:
 
 
 def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the means that the e-process does not reject (their hull), valid however many pairs were waited for.
+    """Return the means that the e-process does not reject (their hull), valid at any stopping time.
 
     Args:
         differences: Paired differences in the order of their seeds [n].
@@ -383,7 +383,7 @@ def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def _hull(rejected: Callable[[float], bool], middle: float, reach: float, n_steps: int, method: str) -> Interval:
-    """Return the hull of what is not rejected; from far outside inwards, so that a gap is not taken for an end."""
+    """Return the hull of the means not rejected, searched from outside inwards: a gap is not taken for an end."""
     steps = np.linspace(0.0, reach, n_steps)
     ends = []
     for sign in (-1.0, 1.0):

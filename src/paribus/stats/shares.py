@@ -1,4 +1,4 @@
-"""Intervals of shares: they stay within 0 and 1, and say something where all or none of the rows agree."""
+"""Intervals of shares: they stay within 0 and 1, and keep their width where all rows agree."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Shares:
 
 
 def whole_shares(holds: ArrayLike) -> Shares:
-    """Return each column's share of rows that are all there are: without an interval.
+    """Return each column's share of rows in a completely measured population, without an interval.
 
     Args:
         holds: 1 or 0 (or booleans) ``[n, k]``.
@@ -94,7 +94,7 @@ def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
 def _wilson(columns: Floats, clusters: ArrayLike, confidence: float) -> tuple[Floats, Floats, Floats, Ints]:
     """Return share, low, high and clusters of a few columns ``[n, k]``."""
     if not np.isin(columns[~np.isnan(columns)], (0.0, 1.0)).all():
-        raise ValueError("shares are of rows that hold something or not: every value must be 0, 1 or NaN")
+        raise ValueError("shares: every value must be 0, 1 or NaN")
     sums = reduce_to_clusters(columns.T, clusters)
     n, share = sums.n, sums.means
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -119,8 +119,8 @@ def weighted_shares(
 ) -> tuple[Floats, Floats, Floats]:
     """Return share, low and high of columns ``[n, k]`` whose rows all agree, each row with a weight.
 
-    Wilson's interval on ``(sum_k W_k)^2 / sum_k W_k^2`` effective rows, ``W_k`` being a cluster's weight: the number
-    of independent rows that clusters of like rows are worth (Kish 1965).
+    Wilson's interval on ``(sum_k W_k)^2 / sum_k W_k^2`` effective rows, ``W_k`` being a cluster's weight: the effective
+    number of independent rows (Kish 1965).
     """
     codes, k = cluster_codes(clusters)
     rows = np.ones(len(codes)) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -164,9 +164,9 @@ def gap_interval(
 ) -> tuple[Floats, Floats]:
     """Return the interval of the difference of two shares, from the interval of each.
 
-    Newcombe's (1998, method 10) square-and-add, which leaves room for doubt where both groups agree. It takes the
-    groups to be independent; clusters with rows in both make it too wide, never too narrow, as far as their rows are
-    alike.
+    Newcombe's (1998, method 10) square-and-add, which keeps its width where all rows of both groups agree. It takes
+    the groups to be independent; clusters with rows in both make it too wide, never too narrow, as far as their rows
+    are alike.
 
     Args:
         shares: The two shares, each ``[k]``; the second is taken from the first.

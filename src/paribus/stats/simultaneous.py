@@ -28,10 +28,10 @@ def max_t_interval(
     rng: np.random.Generator,
     bounds: Bounds | None = None,
 ) -> tuple[Floats, Floats]:
-    """Return intervals of the mean of every row that hold together with the asked-for confidence.
+    """Return simultaneous intervals of the mean of every row.
 
     All rows share their cluster resamples, and the critical value is the quantile of the largest ``|t*|`` of a
-    resample, so the intervals are as wide as the dependence between the rows demands and no wider (Romano and Wolf
+    resample, so the intervals use the dependence between the rows and are no wider than needed (Romano and Wolf
     2005, studentised max-t). ``|t*|`` counts on the scale of Student's t with ``clusters - 1`` degrees of freedom:
     any rising scale is valid, and with this one a row of few clusters does not widen all others.
 
@@ -45,7 +45,7 @@ def max_t_interval(
 
     Returns:
         ``low`` [rows] and ``high`` [rows]; [0, 0] where all differences are exactly 0, NaN below 6 clusters and where
-        all of them show one and the same other difference.
+        all of them show the same difference other than 0.
 
     Example:
         >>> from paribus.stats.spec import StatsSpec

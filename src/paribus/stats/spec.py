@@ -18,7 +18,7 @@ class StatsSpec(Spec, kind="stats"):
     """
 
     n_bootstrap: int = field(2000, low=100, high=1_000_000, help="Cluster-bootstrap resamples of every interval.")
-    confidence: float = field(0.95, above=0.5, below=1.0, help="Coverage asked of every interval.")
+    confidence: float = field(0.95, above=0.5, below=1.0, help="Nominal coverage of every interval.")
     n_permutations: int = field(
         9999, low=99, high=10_000_000, help="Least number of Monte Carlo sign flips or permutations."
     )

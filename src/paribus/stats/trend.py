@@ -96,7 +96,7 @@ class PageSums:
     """Ranks of the levels within each context, added up by cluster as blocks of contexts come."""
 
     def __init__(self, clusters: ArrayLike, levels: ArrayLike) -> None:
-        """Start at nothing.
+        """Start without values.
 
         Args:
             clusters: Cluster id of each of all contexts ``[contexts]``.

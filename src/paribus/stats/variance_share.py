@@ -1,4 +1,4 @@
-"""How much of the variance of many variables lies between groups, tested by groups exchanged among whole clusters."""
+"""The share of variance between groups of many variables, tested by exchanging groups between whole clusters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NONE_EXCHANGE = f"none: fewer than {LEAST_EXCHANGEABLE} clusters have another on
 
 @dataclass(frozen=True)
 class Association:
-    """Shares of variance between groups, and what they are where groups say nothing.
+    """Shares of variance between groups, with their null distribution.
 
     Attributes:
         share: Adjusted share of the variance of each variable between the groups ``[F]``; 0 for a constant one.
