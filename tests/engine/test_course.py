@@ -272,7 +272,7 @@ def test_both_calls_are_edited_together(net, x):
 
 
 def test_a_call_must_be_named_and_exist(net, x):
-    with pytest.raises(ConfigError, match=r"2 times; say which of them is meant, relu.output:1 to relu.output:2"):
+    with pytest.raises(ConfigError, match=r"2 times; name one of its calls, relu.output:1 to relu.output:2"):
         Engine(net, "relu").features(x)
     with pytest.raises(ConfigError, match="2 times only"):
         Engine(net, "relu:3").features(x)

@@ -410,7 +410,7 @@ def test_examples_must_come_first():
         def forward(self, x: Tensor) -> Tensor:
             return self.a(x.transpose(0, 1)).mean(0)
 
-    with pytest.raises(ConfigError, match="axis 0 must be theirs"):
+    with pytest.raises(ConfigError, match="axis 0 must hold the examples"):
         Engine(Turned(), "a").features(torch.randn(5, 7, 4))
 
 

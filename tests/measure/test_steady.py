@@ -71,7 +71,9 @@ def test_what_changes_without_an_edit_is_refused(name):
     if name in STEADY:
         assert setup.executor().vectors("a", np.arange(20)).shape == (20, 4)
         return
-    with pytest.raises(ConfigError, match="each time it is run" if name in EACH_TIME else "the examples beside it"):
+    with pytest.raises(
+        ConfigError, match="each time it is run" if name in EACH_TIME else "the other examples of the batch"
+    ):
         setup.executor()
     if name not in ("counts", "average"):  # these change the network itself, which the engine says by itself
         with pytest.raises(ExperimentError, match="change from pass to pass"):
@@ -88,9 +90,9 @@ def test_one_context_is_looked_at_too_and_outputs_must_go_by_examples():
     gru = nn.ModuleDict({"gru": nn.GRU(3, 4)})  # positions come first
     gru.forward = lambda x: gru["gru"](x.transpose(0, 1))[0][-1]
     three = Executor(gru, ArraySubject(Contexts(inputs=torch.randn(8, 3, 3))))
-    with pytest.raises(ConfigError, match="axis 0 must be theirs"):
+    with pytest.raises(ConfigError, match="axis 0 must hold the examples"):
         three.width("gru")
-    with pytest.raises(ConfigError, match="axis 0 must be theirs"):
+    with pytest.raises(ConfigError, match="axis 0 must hold the examples"):
         Engine(gru, "gru").plan(torch.randn(8, 3, 3))
 
 
@@ -99,7 +101,7 @@ def test_networks_that_cannot_be_run_or_give_no_numbers_are_refused_in_a_line():
     x[4, 1] = float("nan")
     for net, inputs, said in (
         (Net(STEADY["off"]), x, "1 of 20 have inputs that are NaN or infinite"),
-        (Net(lambda net, h: h / 0 * 0), CONTEXTS.inputs, "no numbers for some examples$"),
+        (Net(lambda net, h: h / 0 * 0), CONTEXTS.inputs, "NaN or infinite outputs for some examples$"),
         (Net(STEADY["off"]), x.long(), "cannot be run on these arrays: RuntimeError: mat1 and mat2 must have the same"),
         (Net(STEADY["off"]), x[:, :2], "cannot be run on these arrays: RuntimeError"),
     ):

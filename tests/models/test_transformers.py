@@ -168,7 +168,7 @@ def test_units_that_take_positions_for_rows_are_no_place(lines):
         place("L1.mlp", network)
     executor = Executor(network, TokenSubject(TokenFile(path=lines[0], n_tokens=V).load()))
     for read in (executor.vectors, executor.values):
-        with pytest.raises(ConfigError, match="axis 0 must be theirs"):
+        with pytest.raises(ConfigError, match="axis 0 must hold the examples"):
             read("model.decoder.layers.1.fc2", np.arange(4))
 
 

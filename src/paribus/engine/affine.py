@@ -1,4 +1,4 @@
-"""Telling from its graph whether everything after a site is affine."""
+"""Whether everything after a site is affine, decided from its traced graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-# Affine in their input when in evaluation mode, and blind to the other rows of the batch.
+# Affine in their input in evaluation mode, row by row.
 _MODULES = (
     nn.Identity,
     nn.Linear,

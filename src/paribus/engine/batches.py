@@ -35,7 +35,7 @@ _heard: ContextVar[Callable[[str], None]] = ContextVar("heard", default=log.warn
 
 @contextlib.contextmanager
 def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
-    """Let a run hear of every batch that was halved inside, so that it can keep that beside its numbers.
+    """Send the message about every batch that is halved inside to ``listener``, so that a run can record it.
 
     Example:
         >>> said = []
@@ -52,7 +52,7 @@ def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """Tell the run that goes on, or the log where there is none.
+    """Send a message to the listener of the run in progress, or to the log where there is none.
 
     Example:
         >>> with heard_by(print):
@@ -63,7 +63,7 @@ def say(message: str) -> None:
 
 
 class Batches:
-    """Runs steps over row ranges. The size that fits is remembered, so the price of finding it is paid once.
+    """Runs steps over row ranges and remembers the batch size that fits into memory.
 
     Attributes:
         limit: The most rows in one step; halved whenever a step runs out of memory.
@@ -107,7 +107,7 @@ class Batches:
 
 
 def halving(limit: int, work: Callable[[int], Made]) -> Made:
-    """Return ``work(limit)``, done anew with half the limit as often as memory runs out.
+    """Return ``work(limit)``, repeated with half the limit whenever memory runs out.
 
     Raises:
         RuntimeError: The memory error itself, if a single row does not fit.
@@ -126,7 +126,7 @@ def halving(limit: int, work: Callable[[int], Made]) -> Made:
 
 
 def _halved(size: int) -> int:
-    """Make room and return half of a size; called outside the handler, whose traceback holds the failed tensors."""
+    """Free memory and return half of a size; called outside the handler, whose traceback holds the failed tensors."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -135,7 +135,7 @@ def _halved(size: int) -> int:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return ``tensor`` on ``device``; a copy from the CPU to CUDA goes through pinned memory, not waited for.
+    """Return ``tensor`` on ``device``; a copy from the CPU to CUDA goes through pinned memory, asynchronously.
 
     Example:
         >>> to_device(torch.ones(2), torch.device("cpu")).device.type
@@ -166,7 +166,7 @@ def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """No automatic mixed precision: what is not the network itself is computed in the format of its numbers.
+    """Switch automatic mixed precision off: outside the network, everything is computed in the format of its tensors.
 
     Example:
         >>> with full_precision(torch.device("cpu")):

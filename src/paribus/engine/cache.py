@@ -1,4 +1,4 @@
-"""What was computed up to a site, kept within a bound of bytes."""
+"""A cache of what was computed up to a site, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tensor_bytes(tensors: Sequence[Tensor]) -> int:
 
 
 class FeatureCache:
-    """Tuples of tensors by key; the least recently used go first when the bound is reached. Safe among threads.
+    """Tuples of tensors by key; the least recently used are evicted when the bound is reached. Thread-safe.
 
     Example:
         >>> import torch
@@ -96,7 +96,7 @@ class FeatureCache:
 
 
 class InputDigests:
-    """Digests of input tensors, each tensor hashed once as long as it lives unchanged.
+    """Digests of input tensors; a tensor is hashed again only after it was changed.
 
     Example:
         >>> x = torch.arange(3)
@@ -106,7 +106,7 @@ class InputDigests:
     """
 
     def __init__(self) -> None:
-        """Know none yet."""
+        """Start empty."""
         self._known: dict[int, tuple[weakref.ref[Tensor], int, str]] = {}
 
     def of(self, inputs: Sequence[Tensor]) -> str:

@@ -1,4 +1,4 @@
-"""Which axis of a value inside a network holds the channels."""
+"""The axis that holds the channels of a value inside a network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LAST = {
     nn.RNNBase: "",
 }
 _SAME = ("num_features", "num_channels", "normalized_shape", "embed_dim")
-"""What counts the channels that come in as well."""
+"""Attributes that give the number of both input and output channels."""
 _INTO = {"out_channels": "in_channels", "out_features": "in_features"}
 
 

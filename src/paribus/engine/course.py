@@ -14,7 +14,7 @@ from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 
 TensorOf = Callable[[Any], Tensor]
-"""From what a model returns to the tensor in it that counts."""
+"""From what a model returns to its output tensor."""
 Score = Callable[[Tensor, slice], Tensor]
 """What is kept of the outputs ``[n_rows, *output]`` of some rows: ``[n_rows, ...]``, e.g. the loss at their targets."""
 LOGITS = "logits"
@@ -104,7 +104,8 @@ class Course:
             raise ConfigError(f"{owner} returns a {type(found).__name__}; name its tensor with tensor_of")
         if not found.ndim or len(found) != n_rows:
             raise ConfigError(
-                f"{owner} returns shape {tuple(found.shape)} for {n_rows} examples; the first axis must be theirs"
+                f"{owner} returns shape {tuple(found.shape)} for {n_rows} examples; the first axis must hold the "
+                f"examples"
             )
         return found if self.positions is None else self._at_positions(found, owner)
 
@@ -137,5 +138,5 @@ def output_tensor(raw: Any, owner: str) -> Any:
         return tensors[0]
     raise ConfigError(
         f"{owner} returns a {type(raw).__name__} with {len(tensors)} tensors; wrap it in a module that returns "
-        "the one that counts, or a mapping that calls it 'logits' (Engine takes tensor_of)"
+        "the output alone, or a mapping that calls it 'logits' (Engine takes tensor_of)"
     )

@@ -34,7 +34,7 @@ class DeviceSpec(Spec, kind="device"):
     batch_limit: int = field(512, low=1, science=False, help="The most rows in one forward pass.")
 
     def check(self) -> None:
-        """Refuse a name that is none.
+        """Refuse a name that is not a device.
 
         Raises:
             ConfigError: If it is neither of auto, cpu, cuda, nor cuda and a number.

@@ -1,4 +1,4 @@
-"""The devices that are there."""
+"""The device that a spec resolves to on this machine."""
 
 from __future__ import annotations
 

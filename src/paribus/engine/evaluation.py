@@ -292,7 +292,7 @@ class Engine:
         return plan if tail is None else replace(plan, strategy="tail", tail=tail)
 
     def _instead(self, plan: Plan, inputs: Given) -> Plan:
-        """Return the next way that is tried where one was off; it is the way for these inputs from now on."""
+        """Return the next strategy after one failed the parity check; these inputs use it from then on."""
         if plan.tail is not None and plan.resume is not None:
             resume = replace(plan.resume, keeps_keys=False)
             plan = replace(plan, strategy="resume" if any(resume.upto) else "hooks", tail=None, resume=resume)

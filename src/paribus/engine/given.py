@@ -68,7 +68,7 @@ def arguments(values: tuple[Any, ...], names: tuple[str | None, ...]) -> tuple[l
 
 
 def _rows(value: Any) -> Tensor:
-    # What is read row by row answers everything that is asked of the tensors of a call before rows are taken.
+    # LazyRows offers every attribute of a tensor that is used before rows are taken.
     if isinstance(value, LazyRows):
         return cast(Tensor, value)
     try:

@@ -1,4 +1,4 @@
-"""Reading and editing a site of a model for the length of one forward pass, and leaving no trace."""
+"""Hooks that read and edit a site of a model during a forward pass and are removed afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Reached(Exception):
 
 @contextlib.contextmanager
 def at_rest(*models: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every submodule's own training flag comes back, also after an exception.
+    """Evaluation mode without gradients; every submodule's training flag is restored, also after an exception.
 
     Example:
         >>> net = nn.Dropout()
@@ -76,7 +76,7 @@ class Visitor:
         return self._passed is not None and self._passed[0]._version != self._passed[1]
 
     def visit(self, value: Any) -> Any:
-        """Take note of ``value`` (or its first element) and return what goes on instead, or None for no change."""
+        """Record ``value`` (or its first tensor) and return its replacement, or None for no change."""
         self.calls += 1
         if self.site.call is not None and self.calls != self.site.call:
             return None
@@ -118,7 +118,7 @@ class Visitor:
 
 @contextlib.contextmanager
 def visiting(model: nn.Module, site: Site, edit: Edit | None = None, *, stop: bool = False) -> Iterator[Visitor]:
-    """Attach a :class:`Visitor` to ``site`` of ``model``; it is gone afterwards, whatever happens.
+    """Attach a :class:`Visitor` to ``site`` of ``model``; it is removed afterwards, also after an exception.
 
     Raises:
         ConfigError: If the model has no such module, or the value there is no tensor.
@@ -140,7 +140,7 @@ def visiting(model: nn.Module, site: Site, edit: Edit | None = None, *, stop: bo
 
 
 def first_of(value: Any) -> Any:
-    """Return the tensor that counts in what a module takes or returns: itself, or the first of a tuple or mapping.
+    """Return the tensor in what a module takes or returns: the value itself, or the first of a tuple or mapping.
 
     Example:
         >>> first_of((torch.ones(2), "state"))
@@ -172,7 +172,7 @@ def with_first(value: Any, edited: Tensor) -> Any:
 
 
 def check_visited(site: Site, calls: int) -> None:
-    """Raise :class:`ConfigError` unless one forward pass came through the site: once, or often enough for its call.
+    """Raise :class:`ConfigError` unless one forward pass ran the site's module once, or often enough for its call.
 
     Example:
         >>> check_visited(Site("0"), 1)
@@ -183,10 +183,10 @@ def check_visited(site: Site, calls: int) -> None:
         refused
     """
     if calls == 0:
-        raise ConfigError(f"site {site}: the forward pass does not run this module; choose one that it runs")
+        raise ConfigError(f"site {site}: the forward pass does not run this module; choose a module that it runs")
     if site.call is None and calls > 1:
         raise ConfigError(
-            f"site {site}: the forward pass runs this module {calls} times; say which of them is meant, "
+            f"site {site}: the forward pass runs this module {calls} times; name one of its calls, "
             f"{site.module}.{site.port}:1 to {site.module}.{site.port}:{calls}"
         )
     if site.call is not None and calls < site.call:

@@ -1,4 +1,4 @@
-"""Which rows of whole numbers are equal: exact, by hashing, so that each distinct input is run once."""
+"""Which rows of integers are equal (exactly, by hashing), so that each distinct input is run once."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def row_keys(rows: IntArray) -> NDArray[np.uint64]:
 
 
 def unique_rows(rows: IntArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where each distinct row comes first, and for every row the number of its distinct row.
+    """Return the first occurrence of each distinct row, and for every row the number of its distinct row.
 
-    Exact: rows that share a key are compared; should two different ones do so, rows are sorted instead.
+    Exact: rows that share a key are compared; if two of them differ, rows are sorted instead.
 
     Returns:
         ``first [m]`` in order of appearance, ``codes [n]`` with ``rows[first[codes]] == rows``.

@@ -1,4 +1,4 @@
-"""What every intervention is, and what it may say about a linear map behind it."""
+"""The base class of interventions, with the optional pull-back of a linear map through them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Intervention(ABC):
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What kind of edit it is; of every kind in a call one is held against the plain model."""
+        """What kind of edit it is; one of every kind in a call is checked against the plain model."""
         return (type(self),)
 
     @abstractmethod
@@ -111,7 +111,7 @@ class Intervention(ABC):
 
     @property
     def family(self) -> tuple[Any, ...] | None:
-        """What must agree for two of a kind to be pulled back together; None where there is no pull-back."""
+        """A key: interventions of one class with the same key are pulled back together; None without a pull-back."""
         return None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Forward passes that take up late: after the layers before the first edit, and at the first edited position."""
+"""Forward passes that start late: after the layers before the first edit, and at the first edited position."""
 
 from __future__ import annotations
 

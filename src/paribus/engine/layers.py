@@ -1,4 +1,4 @@
-"""Layers that run one after the other, and a forward pass that takes up in the middle of them.
+"""Layers that run one after the other, and a forward pass that starts in the middle of them.
 
 Models that cannot be traced (most of Hugging Face's) still run a list of layers, each on what the one before returned.
 Then the model's own forward can be run with the first layers passed over: it is given what they returned for the same
@@ -38,9 +38,9 @@ class Layers:
 
     @contextlib.contextmanager
     def passed_over(self, model: nn.Module, upto: int, value: Tensor | None = None) -> Iterator[None]:
-        """Run nothing of the first ``upto`` layers: the last of them returns ``value``; hooks on them still run.
+        """Skip the first ``upto`` layers: the last of them returns ``value``; hooks on them still run.
 
-        Everything is as it was afterwards, whatever happens.
+        The layers are restored afterwards, also after an exception.
         """
         changed: list[tuple[nn.Module, Any]] = []
         try:
@@ -109,7 +109,7 @@ def trail(model: nn.Module, sites: Sequence[Site], inputs: Given) -> Trail | Non
 
 
 class TrailWatch:
-    """Looks on while a forward pass runs, which shows a model's layers and where sites are among them.
+    """Observes a forward pass to find a model's layers and where sites are among them.
 
     Example:
         >>> import torch
@@ -152,7 +152,7 @@ class TrailWatch:
         self._seen.setdefault(id(module), []).append((taken, output))
 
     def found(self) -> Trail | None:
-        """Return what the pass showed, None where there are no two layers; what it held of the pass is let go."""
+        """Return what the pass showed, None where there are no two layers; what it held of the pass is released."""
         every = [
             layers
             for name, members in self._candidates.items()
@@ -171,7 +171,7 @@ class TrailWatch:
 
 
 def _noted(model: nn.Module, site: Site, index: int, order: list[int], reached: dict[int, int]) -> Callable[[], None]:
-    """Note when the pass comes to a site; return what takes the hook off again."""
+    """Note when the pass comes to a site; return the handle that removes the hook."""
     calls = 0
 
     def hook(*_: Any) -> None:

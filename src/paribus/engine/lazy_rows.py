@@ -1,4 +1,4 @@
-"""Inputs that are too many to be held at once: rows that are read when they are asked for."""
+"""Inputs too large for memory: rows that are read on demand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class LazyRows(ABC):
-    """What stands for a tensor ``[n, ...]`` among the inputs of an engine, and gives a few of its rows at a time.
+    """A tensor ``[n, ...]`` among the inputs of an engine whose rows are read a few at a time.
 
     The engine asks for slices in ascending order, each small enough for one pass.
 

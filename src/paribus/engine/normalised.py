@@ -1,4 +1,4 @@
-"""Vectors brought to a common size before an autoencoder reads them, and how its output is brought back."""
+"""Normalisation of vectors before an autoencoder reads them, and its inverse on the output."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Normalised:
     shift: Tensor | None = None
 
     def back(self, y: Tensor) -> Tensor:
-        """Return what an autoencoder gives, in the size of the vectors that it was given."""
+        """Return an autoencoder's output on the scale of the original vectors."""
         if self.scale is not None:
             y = y * self.scale
         return y if self.shift is None else y + self.shift
 
 
 def normalised(x: Tensor, kind: str, *, axis: int = -1) -> Normalised:
-    """Return vectors as SAELens' ``normalize_activations`` has them.
+    """Normalise vectors as SAELens' ``normalize_activations`` does.
 
     Args:
         x: Vectors along ``axis``.
@@ -60,4 +60,4 @@ def normalised(x: Tensor, kind: str, *, axis: int = -1) -> Normalised:
     if kind == "constant_norm_rescale":
         size = x.norm(dim=axis, keepdim=True).clamp_min(SMALLEST_NORM) / x.shape[axis] ** 0.5
         return Normalised(x / size, size)
-    raise ValueError(f"normalised: kind {kind!r} is none of {', '.join(KINDS)}")
+    raise ValueError(f"normalised: kind {kind!r} is not one of {', '.join(KINDS)}")

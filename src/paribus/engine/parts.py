@@ -19,10 +19,10 @@ from paribus.errors import ExperimentError
 
 @dataclass(frozen=True, eq=False)
 class Within(Intervention):
-    """Do something to some channels at some positions, and leave everything else.
+    """Apply an edit to some channels at some positions, and to nothing else.
 
     Attributes:
-        inner: What is done; it sees the part as a value of its own, ``[n, len(channels), len(positions)]``.
+        inner: The edit; it is given the part as a value, ``[n, len(channels), len(positions)]``.
         channels: ``[k]`` channel indices; None for all.
         positions: ``[p]`` positions in row-major order, negative ones from the end, or ``[n, p]``, for each row its
             own; None for all.
@@ -79,7 +79,7 @@ class Within(Intervention):
 
     @property
     def needs_rows(self) -> bool:
-        """Where rows have positions of their own, or what is done depends on the row."""
+        """Where rows have positions of their own, or the inner edit depends on the row."""
         return self.inner.needs_rows or (self.positions is not None and self.positions.ndim == 2)
 
     @property
@@ -114,7 +114,7 @@ class Within(Intervention):
         self.inner.check(width if self.channels is None else len(self.channels), n_rows)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
-        """Return a copy whose tensors, those of what is done included, live on ``device``."""
+        """Return a copy whose tensors, those of the inner edit included, live on ``device``."""
         return replace(super().to(device, dtype), inner=self.inner.to(device, dtype))
 
     @property
@@ -127,7 +127,7 @@ class Within(Intervention):
 
     @classmethod
     def pull_back(cls, family: Sequence[Within], weight: Tensor) -> Pulled:
-        """What is done to the channels' columns of ``W``; the other columns stay."""
+        """The inner edit's pull-back on the channels' columns of ``W``; the other columns stay."""
         channels = family[0].channels
         inner = [one.inner for one in family]
         if channels is None:
@@ -223,7 +223,7 @@ class Chain(Intervention):
     """Several edits of one site, one after the other.
 
     Attributes:
-        edits: What is done, in this order.
+        edits: The edits, in this order.
 
     Example:
         >>> from paribus.engine.interventions import AblateUnits, Steer

@@ -66,7 +66,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Resume:
-    """Where a pass takes up again.
+    """Where a pass is resumed.
 
     Attributes:
         layers: The layers of the network.
@@ -92,7 +92,7 @@ class Plan:
         output_shape: The axes of the output after the first.
         kept_shape: The same of what is kept of it.
         row_bytes: Bytes of cached values per example.
-        resume: Where a pass takes up again, where the network runs layers one after the other and cannot be split.
+        resume: Where a pass is resumed, for a network of consecutive layers that cannot be split.
         tail: From which position on it is run; None for all.
     """
 
@@ -259,7 +259,7 @@ class Planner:
         axis = site.channel_axis(self.model, value.shape)
         if len(value) != 3:
             raise ConfigError(
-                f"site {site}: its value has shape {tuple(value.shape)} for 3 examples; axis 0 must be theirs"
+                f"site {site}: its value has shape {tuple(value.shape)} for 3 examples; axis 0 must hold the examples"
             )
         return Layout(axis, tuple(value.movedim(axis, 1).shape[1:]))
 
@@ -292,8 +292,8 @@ class Planner:
         for site, value in zip(self.course.sites, self._reference(inputs)[1], strict=True):
             if len(value) != len(inputs):
                 raise ConfigError(
-                    f"site {site}: its value has shape {tuple(value.shape)} for {len(inputs)} examples; axis 0 must be "
-                    "theirs"
+                    f"site {site}: its value has shape {tuple(value.shape)} for {len(inputs)} examples; axis 0 must "
+                    "hold the examples"
                 )
 
     def _refuse_aliased(self, raw: Any, inputs: Given) -> None:
@@ -371,7 +371,7 @@ class Planner:
 
 
 def _stirred(value: Tensor) -> Tensor:
-    """Return a value quite unlike ``value``, of the same scale, rows and features mixed."""
+    """Return a value unrelated to ``value`` but of its scale: a mixture of other rows and features."""
     return 0.6 * value.roll(1, 0) - 0.8 * value.roll(1, -1) + value.abs().mean()
 
 

@@ -1,4 +1,4 @@
-"""Edits that put other values in the place of activations: those of other rows, stated ones, or a feature's.
+"""Edits that replace activations: by those of other rows, by given values, or by setting a feature.
 
 They keep the contract of :mod:`paribus.engine.interventions`, but are not affine in ``h`` row by row, so that they
 have no pull-back through a linear map.
@@ -127,8 +127,8 @@ class SetFeature(Intervention):
         rival_biases: Their biases ``[R]``, with the input centring folded in.
         top_k: How many features stay active in a top-k autoencoder; None elsewhere.
         own: Which of ``rivals`` is the feature itself; None: none of them.
-        normalise: How inputs are brought to a common size before they are read; the decoder's column is then brought
-            back to the size of each input (:mod:`paribus.engine.normalised`).
+        normalise: How inputs are normalised before they are read; the decoder's column is then scaled back to each
+            input (:mod:`paribus.engine.normalised`).
 
     Example:
         >>> unit = torch.tensor([1.0, 0.0])

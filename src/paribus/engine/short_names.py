@@ -10,20 +10,20 @@ from torch import nn
 from paribus.errors import ConfigError, nearest
 
 OUT_PROJECTIONS = ("o_proj", "out_proj", "c_proj", "dense", "out", "out_lin", "proj", "wo", "Wo", "o")
-"""What the projection of the heads is called in the attention of a block."""
+"""Names of the heads' output projection inside the attention of a block."""
 ATTENTIONS = ("self_attn", "attn", "attention", "self_attention", "self")
 MLPS = ("mlp", "feed_forward", "ffn_output", "ffn", "ff", "output")
-"""The module of a block's units, or of the last of their maps where there is none of all."""
+"""Names of a block's MLP module, or of its last linear map where it has no module of its own."""
 PARTS = ("heads", "attn", "mlp", "resid_pre", "resid_post")
 NORMED = {
     "mlp": ("post_feedforward_layernorm", "post_feedforward_norm", "post_mlp_layernorm"),
     "attn": ("post_attention_layernorm", "post_attention_norm", "post_self_attn_layernorm"),
 }
-"""Blocks with one of the first norm what attention and units give before it is added to the stream."""
+"""Blocks with one of these norm the output of the MLP or the attention before it is added to the residual stream."""
 ADDS_ITSELF = ("residual", "input_tensor")
-"""A module that is called with one of these adds it to what it gives: it returns the stream."""
+"""A module whose forward takes one of these adds it to its result: it returns the residual stream."""
 NORMS_ITSELF = "LayerNorm"
-"""A module of this name inside attention or units norms their sum with the stream (BERT and its kin)."""
+"""A module of this name inside attention or MLP norms their sum with the residual stream (BERT and its kin)."""
 _SHORT = re.compile(
     r"\s*L(\d+|\*)(?:H(\d+(?:(?:\+|\.\.)\d+)*)|\.(\w+))((?:\[[^\]]*\]|(?:\|[^|]+?)*)(?:@[A-Za-z_][\w.]*)?)\s*"
 )
@@ -33,7 +33,7 @@ def places(text: str, network: nn.Module) -> tuple[str, ...]:
     """Return the places that a text names, one for each layer where it says ``L*``; other texts stay as they are.
 
     ``L18H6`` is head 6 of layer 18, ``L18.heads`` all of its heads, ``L18.attn`` and ``L18.mlp`` what the attention and
-    the units add, ``L18.resid_pre`` and ``L18.resid_post`` the stream before and after the layer.
+    the MLP add to the residual stream, ``L18.resid_pre`` and ``L18.resid_post`` the stream before and after the layer.
 
     Raises:
         ConfigError: If the network has no such layer or part.
@@ -98,7 +98,7 @@ def blocks(network: nn.Module, text: str) -> tuple[str, ...]:
 
 
 def layers_with(network: nn.Module, part: str, text: str) -> tuple[int, ...]:
-    """Return the numbers of the layers that have a part: every layer has a stream, not every one has attention.
+    """Return the numbers of the layers that have a part; every layer has the residual stream, not every one attention.
 
     Raises:
         ConfigError: If no layer has it.
@@ -142,7 +142,7 @@ def _attention(block: nn.Module) -> str | None:
 
 
 def units_in(block: nn.Module) -> str | None:
-    """Return what the module in which the units of a block end is called; None where it has none.
+    """Return the name of the MLP module of a block; None where it has none.
 
     Example:
         >>> units_in(nn.ModuleDict({"attn": nn.Identity(), "mlp": nn.Linear(2, 2)}))

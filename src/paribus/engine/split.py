@@ -85,7 +85,7 @@ def split_at(model: nn.Module, course: Course, names: tuple[str | None, ...], *,
         model: The network.
         course: Where to cut, what else is edited, and where the pass is read.
         names: The keyword of each tensor the model is called with, None where it is passed by position.
-        coarse: Trace only through the modules around the sites.
+        coarse: Whether to trace only through the modules around the sites.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()

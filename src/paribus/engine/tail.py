@@ -1,9 +1,8 @@
-"""The last positions of a causal model alone: what comes before them is not changed by an edit, and is kept.
+"""Running only the last positions of a causal model: edits do not change earlier ones, which are cached.
 
 A causal language model keeps the keys and values of the positions it has seen. An edit at position ``p`` changes
-nothing before ``p``, so the pass takes up at ``p`` with the kept keys and values: one row for every edit, and only the
-positions from ``p`` on. That the model is causal is not believed: the parity check holds every call against the plain
-model.
+nothing before ``p``, so the pass starts at ``p`` with the cached keys and values: one row for every edit, and only the
+positions from ``p`` on. Causality is not taken for granted: the parity check compares every call with the plain model.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from paribus.engine.parts import Together, Within
 
 MASK = "attention_mask"
 KEYS = ("cache", "past_key_values")
-"""What models of different libraries and versions call the keys and values of earlier positions."""
+"""Names of the key-value cache among the arguments of models, by library and version."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Tail:
 
 
 def keys_argument(model: nn.Module) -> str | None:
-    """Return what a model calls the keys and values of earlier positions among its arguments; None: it takes none."""
+    """Return the name of a model's argument for the key-value cache of earlier positions; None: it takes none."""
     parameters = inspect.signature(model.forward).parameters
     further = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
     if "use_cache" not in parameters and not further:
@@ -80,7 +79,7 @@ def keys_argument(model: nn.Module) -> str | None:
 
 @contextlib.contextmanager
 def without_keys(model: nn.Module) -> Iterator[None]:
-    """Let a model keep no keys and values that nobody asks for (``config.use_cache``); it is as before afterwards."""
+    """Switch off a key-value cache that is not used (``config.use_cache``); the setting is restored afterwards."""
     config = getattr(model, "config", None)
     if getattr(config, "use_cache", None) is not True:
         yield
@@ -93,7 +92,7 @@ def without_keys(model: nn.Module) -> Iterator[None]:
 
 
 def tail_of(interventions: Sequence[Intervention], inputs: Given) -> Tail | None:
-    """Return from where on all edits of a call change anything; None where one of them reaches back to the start."""
+    """Return the tail from the first position that any edit of a call changes; None where one edits position 0."""
     length = next((one.shape[1] for one in inputs.tensors if one.ndim >= 2), 0)
     starts = [_start(edit, length) for one in interventions for edit in _sites(one)]
     start = min((one for one in starts if one is not None), default=0)

@@ -1,4 +1,4 @@
-"""Which contexts can give each other the value at a place: those of as many positions."""
+"""Which contexts can donate the value at a place to each other: those with equally many positions."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def spans(table: Ints) -> Ints:
 def sizes_at(place: Place, subject: Subject) -> Ints | None:
     """Return how many positions a place has in each context ``[n]``; None where it has as many in all.
 
-    A value of another length would be padding where the context goes on, and stand elsewhere where sequences are padded
-    on the left.
+    A value of another length would put padding where the context goes on, and would be misaligned where sequences are
+    padded on the left.
     """
     if place.table is not None:
         found = spans(place.table)
@@ -53,7 +53,7 @@ def refuse_uneven(place: Place, columns: Ints, donors: Ints, subject: Subject) -
         one = int(np.flatnonzero(here != there)[0])
         hint = "name positions, as in @end" if place.table is None else f"name one position, as in @{place.named}.last"
         raise DataError(
-            f"place {place}: {int((here != there).sum())} of {len(columns)} contexts have another number of "
+            f"place {place}: {int((here != there).sum())} of {len(columns)} contexts have a different number of "
             f"{'positions' if place.table is None else 'these positions'} than their donor ({here[one]} and "
             f"{there[one]} in the first); {hint}"
         )
@@ -66,7 +66,7 @@ class Donors:
     Attributes:
         values: What they have at the place ``[m, k, *positions]``.
         sizes: How many positions each of them has ``[m]``; None where all contexts have as many.
-        asked: The same of every context ``[n]``.
+        asked: The number of positions of every context ``[n]``.
     """
 
     values: Tensor

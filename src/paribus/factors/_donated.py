@@ -1,4 +1,4 @@
-"""Places whose value is that of a counterpart, as units: each is left as it is, or given."""
+"""Places as units, each of which keeps its value or is given that of the context's counterpart."""
 
 from __future__ import annotations
 
@@ -103,8 +103,9 @@ class Donated(ActUnits):
     def like(self, off: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
         """Return for each set random ones with as many places of each site, none of the set's own.
 
-        Where a site has a single place, those of the same kind of site in other layers stand in. Places that can
-        change nothing are not drawn: beside these every set would look special. None where too few are left.
+        Where a site has a single place, places of the same kind of site in other layers are drawn instead. Places that
+        can change nothing are not drawn: compared with these, every set would look exceptional. None where too few are
+        left.
         """
         sites = [str(place.site) for place in self.places]
         strata = np.array([site if sites.count(site) > 1 else re.sub(r"\d+", "N", site) for site in sites])

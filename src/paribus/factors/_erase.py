@@ -1,4 +1,4 @@
-"""Erase: what tells labels or domains apart taken out of a place, by each of some erasers."""
+"""Erase: the linear information about label or domain removed at a place, by each of several erasers."""
 
 from __future__ import annotations
 

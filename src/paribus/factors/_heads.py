@@ -1,4 +1,4 @@
-"""Attention heads of several layers as units, each set to something that says nothing."""
+"""Attention heads of several layers as units, each of which can be ablated."""
 
 from __future__ import annotations
 

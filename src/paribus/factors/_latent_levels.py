@@ -18,7 +18,7 @@ from paribus.measure.factor import ActFactor
 from paribus.measure.place import Place
 
 Setter = Callable[[str, float], SetFeature]
-"""From the name of a level and the value of the latent under study to what sets another latent alike."""
+"""From the name of a level and the value of the latent under study to the edit that sets another latent likewise."""
 Setters = Callable[[int, np.random.Generator], Sequence[Setter]]
 """Draws others."""
 

@@ -118,10 +118,13 @@ def _donors(factor: spec.Patch, subject: Subject, rng: np.random.Generator) -> I
         return np.asarray((every + rng.integers(1, max(2, n), n)) % n)
     known = subject.label if factor.donors == "other_label" else subject.domain
     if known is None:
-        raise DataError(f"experiment.factor.donors={factor.donors}: these {subject.name} have no such thing")
+        raise DataError(
+            f"experiment.factor.donors={factor.donors}: these {subject.name} have no "
+            f"{factor.donors.removeprefix('other_')}"
+        )
     y = np.asarray(known)
     if len(np.unique(y)) < 2:
-        raise DataError(f"experiment.factor.donors={factor.donors}: all contexts have the same")
+        raise DataError(f"experiment.factor.donors={factor.donors}: all contexts have the same one")
     donors = np.empty(n, np.int64)
     for one in np.unique(y):
         mine = y == one

@@ -1,8 +1,9 @@
-"""Patch along a direction, and along the part of it that the network reads: an illusion is told from a mechanism.
+"""Patch along a direction, and along the part of it that the network reads, to tell an illusion from a mechanism.
 
-A direction may join one that differs between contexts and is read by nobody to one that is read and never differs.
-A patch along it then moves the second by what the first differs, and has an effect that the network itself never makes
-(Makelov, Lange and Nanda 2023, arXiv 2311.17030). Patched alone, the part that is read does nothing.
+A direction may be the sum of a component that differs between contexts but is not read by the next layer and one that
+is read but does not differ. A patch along it then changes the second by the difference in the first, and has an effect
+that never occurs in the network itself (Makelov, Lange and Nanda 2023, arXiv 2311.17030). Patching only the part that
+is read then has no effect.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from paribus.subspace.bases import orthonormal_basis
 
 READ, UNREAD = "the part that is read", "the part that is not read"
 LEAST_PART = 1e-6
-"""Length from which on a part of a unit vector is one."""
+"""A part of a unit vector that is shorter than this counts as absent."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ class Patterns(LayeredHeads):
     """The patterns of heads, each set to its mean over the contexts fitted on, position by position.
 
     Attributes:
-        said: Names of the heads, those that their outputs go by.
+        said: Names of the heads, the same as where their outputs are ablated.
         mean_patterns: Mean pattern of each layer ``[heads, to, from]``.
     """
 

@@ -1,4 +1,4 @@
-"""Units and heads: groups of channels that are there or set to something that says nothing."""
+"""Units and heads: groups of channels that are kept or ablated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network at one of its sites: the values there, what comes out with and without edits there, and gradients."""
+"""A network at one of its sites: the values there, the outputs with and without edits there, and gradients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Score = Callable[[Tensor], Tensor]
 
 
 class AtSite:
-    """A network at one site, for cells of one subject; computes nothing before it is asked, and nothing twice.
+    """A network at one site, for cells of one subject; computes on demand, and nothing twice.
 
     All cells of a call go together, through :class:`~paribus.engine.evaluation.Engine`. The value at the site is kept
     by the engine's cache, so a second call about the same cells costs only what follows the site. Inputs that are at

@@ -1,4 +1,4 @@
-"""What the configuration of a factor is: bound to a subject, a network and a place before anything runs."""
+"""The configuration of a factor, which is bound to a subject, a network and a place before anything runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Binding:
         executor: The network and the contexts.
         place: Where activations are edited, as text; empty where the experiment names no place.
         rng: Randomness of what is fitted (folds of probes, donors), a stream of its own.
-        parts: What else there may be, by name, such as autoencoders by site.
+        parts: Further objects by name, such as autoencoders by site.
 
     Example:
         >>> Binding(executor=None, place="encoder.2", rng=None).place
@@ -45,7 +45,7 @@ class FactorSpec(Spec):
 
     Class attributes:
         subject: The kind of data it belongs to; ``any`` for edits of activations.
-        signed: Whether it moves toward one class, so that what it does toward each context's own label cancels.
+        signed: Whether it moves toward one class, so that its effects toward each context's own label cancel.
         fitted: Whether it is fitted on contexts (directions, means, donors), which then are not reported.
 
     Example:

@@ -53,7 +53,7 @@ class Contexts:
     complete: bool = False
 
     def __post_init__(self) -> None:
-        """Bring everything to arrays and check that lengths agree.
+        """Convert everything to arrays and check that lengths agree.
 
         Raises:
             DataError: If there are no examples, lengths or splits do not fit, or labels, clusters or domains are
@@ -95,7 +95,7 @@ class Contexts:
 
 
 def complete_note(n: int, what: str) -> str:
-    """Return what every result must say on contexts that are all there are.
+    """Return the note that every result on a complete population carries.
 
     Example:
         >>> complete_note(961, "pairs").partition(":")[0]

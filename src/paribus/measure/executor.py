@@ -36,8 +36,8 @@ class Executor(Passes):
     """Runs one network (one checkpoint) on the cells of one subject.
 
     Conditions of inputs alone go through the plain network, each distinct input once, like ones in one batch; edits of
-    activations go through :class:`~paribus.engine.evaluation.Engine`, which finds the cheapest exact way and proves it
-    by parity. Neither ever takes the other's place.
+    activations go through :class:`~paribus.engine.evaluation.Engine`, which finds the cheapest exact way and checks its
+    parity. Neither is ever substituted for the other.
 
     Attributes:
         network: The network, on its device, in evaluation mode.
@@ -94,7 +94,7 @@ class Executor(Passes):
     # ---------------------------------------------------------------- designs
 
     def feasible(self, design: Design, watch: Watch | None = None) -> Bools:
-        """Return which cells ``[levels, n]`` of a design the subject lets pass, without running the network."""
+        """Return which cells ``[levels, n]`` of a design are legal, without running the network."""
         ok = np.zeros((design.n_levels, len(self.subject)), bool)
         for columns, legal in self.legal(design, watch=watch):
             ok[:, columns] = legal
@@ -103,7 +103,7 @@ class Executor(Passes):
     def legal(
         self, design: Design, rows: Ints | None = None, watch: Watch | None = None
     ) -> Iterator[tuple[Ints, Bools]]:
-        """Yield contexts ``[b]`` and which of their cells ``[levels, b]`` the subject lets pass, block by block."""
+        """Yield contexts ``[b]`` and which of their cells ``[levels, b]`` are legal, block by block."""
         for columns in self._blocks(design.n_levels, rows):
             yield columns, self.subject.enforce(self._edited(design, columns), watch).ok
 
@@ -123,8 +123,8 @@ class Executor(Passes):
         Args:
             design: The conditions.
             readout: What is read.
-            watch: Gets counts of what is not legal and of evaluations, and shows progress.
-            ok: Which cells ``[levels, n]`` are known to pass (from :meth:`feasible`); None: not yet known.
+            watch: Gets counts of illegal cells and of evaluations, and shows progress.
+            ok: Which cells ``[levels, n]`` are known to be legal (from :meth:`feasible`); None: not yet known.
             contrasts: Mean effects asked of the readout's null features.
             columns: Only these contexts, in one block; None for all.
             rows: Only these contexts, in blocks that fit into memory; None for all.
@@ -265,7 +265,7 @@ class Executor(Passes):
         """Return what is read of cells ``[levels, b]`` under each act: ``[r, levels * acts, b]``, and how."""
         every = design.acts_on(columns)
         if len(every) != design.n_acts:
-            raise ExperimentError(f"the design speaks of {design.n_acts} acts, its factor made {len(every)}")
+            raise ExperimentError(f"the design declares {design.n_acts} acts, its factor made {len(every)}")
         by_row = any(one.needs_rows for one in every)
         levels, b = cells.shape
         values: Floats | None = None

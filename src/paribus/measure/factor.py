@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from paribus.measure.subject import Subject
 
 ALIKE = 20
-"""Among how many units of the nearest size one of a null set is drawn."""
+"""A unit of a null set is drawn among this many units nearest in size."""
 
 
 class Factor(ABC):
@@ -132,7 +132,7 @@ class ActFactor(Factor):
 
 
 class Units(ABC):
-    """Parts of a context or of a network that are there or not: what cores, interactions and shares are about.
+    """Parts of a context or of a network that are present or removed, as ablation, interactions and cores need them.
 
     Attributes:
         name: What they are called together.
@@ -146,7 +146,7 @@ class Units(ABC):
 
     @property
     def where(self) -> Mapping[str, Sequence[int]]:
-        """Where each unit is, by what is counted (``layer``, ``head``): the axes of a map; by default nothing."""
+        """The coordinates of each unit by name (``layer``, ``head``), the axes of a heat map; none by default."""
         return {}
 
     def fit(self, executor: Executor, rows: Ints) -> Units:

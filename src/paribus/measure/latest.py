@@ -1,4 +1,4 @@
-"""The inputs that were made last, by the cells they were made from."""
+"""A small cache of inputs, by the cells they were made from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paribus.engine.given import Given
 
 
 class LatestInputs:
-    """Keeps the inputs that were made last, by an array of whole numbers; the ones longest unused go first.
+    """Keeps the latest inputs by an array of integers; the least recently used are dropped first.
 
     Example:
         >>> import torch

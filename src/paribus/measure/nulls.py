@@ -92,7 +92,7 @@ def matched(moments: Moments, own: int, n_null: int, rng: np.random.Generator) -
 
 
 def spread(mean: Floats, square: Floats) -> Floats:
-    """Return standard deviations from means and mean squares; rounding leaves none on a constant feature.
+    """Return standard deviations from means and mean squares; a constant feature has exactly 0 despite rounding.
 
     Example:
         >>> spread(np.array([2.0]), np.array([4.0 + 1e-15]))
@@ -106,7 +106,7 @@ class NullSums:
     """Sums of contrasts over contexts, block by block, without keeping a value for every condition."""
 
     def __init__(self, contrasts: Contrasts, nulls: NullFeatures) -> None:
-        """Start at nothing."""
+        """Start with empty sums."""
         self.contrasts, self.nulls = contrasts, nulls
         rows = len(contrasts.weights)
         self._total, self._count = np.zeros((rows, len(nulls.rows))), np.zeros(rows)

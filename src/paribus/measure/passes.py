@@ -1,4 +1,4 @@
-"""Forward passes of one network over the cells of one subject, unedited, and what is seen on the way at any place."""
+"""Unedited forward passes of one network over the cells of one subject, and the values at any place on the way."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Passes:
         device: Where it is computed.
         format: Number format of forward passes; a half format through autocast.
         plain: Number format of the network's weights: ``format``, or float32 where that is a half format.
-        batches: The size of a batch that fits, found out on the way.
+        batches: The batch size that fits into memory, found on the way.
 
     Example:
         >>> from paribus.measure.contexts import Contexts
@@ -84,7 +84,7 @@ class Passes:
 
     @property
     def rounding(self) -> float:
-        """What the same number, computed in two ways, may be off by, relative to its size.
+        """Relative difference up to which two computations of the same number count as equal.
 
         64 times the spacing of 32- or 64-bit numbers; of half formats, whose outputs are rounded once more, their own.
         """
@@ -361,7 +361,7 @@ def _refuse_other_rows(value: Tensor, n: int, site: Site) -> None:
     """Refuse values that do not go by examples: experts and OPT's units take all positions of all sequences as rows."""
     if value.ndim and len(value) != n:
         raise ConfigError(
-            f"site {site}: its value has shape {tuple(value.shape)} for {n} examples; axis 0 must be theirs"
+            f"site {site}: its value has shape {tuple(value.shape)} for {n} examples; axis 0 must hold the examples"
         )
 
 

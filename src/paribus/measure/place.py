@@ -1,4 +1,4 @@
-"""Places: a site of a network and what of it - channels, heads, positions."""
+"""Places: a site of a network and a part of it (channels, heads, positions)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the positions of a value count for where a subject makes one vector of them."""
+"""The weight of each position where a subject pools the positions of a value into one vector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paribus.measure.subject import Subject
 
 
 def counted(subject: Subject, value: Tensor, passed: Given, site: Site, network: nn.Module) -> Tensor:
-    """Return how much each position of a raw value counts in the vector of its row ``[n, positions]``, 1 in all.
+    """Return the weight of each position of a raw value in the vector of its row ``[n, positions]``; they sum to 1.
 
     The subject is asked for the vector of values that are 1 at one position and 0 elsewhere, so that padding and
     attention sinks count as they do wherever the subject pools. Images have one position per pixel, all alike.

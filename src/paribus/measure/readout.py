@@ -158,7 +158,7 @@ class Outputs(Readout):
 
 
 class Margin(Readout):
-    """How far the output leans to one class: its logit minus the mean of the others.
+    """The margin of one class: its logit minus the mean of the others.
 
     Example:
         >>> Margin(1).read(torch.tensor([[0.0, 3.0, 1.0]]), None)[0].tolist()
@@ -168,7 +168,7 @@ class Margin(Readout):
     names = ("margin",)
 
     def __init__(self, positive: int) -> None:
-        """Lean to class ``positive``."""
+        """Read the margin of class ``positive``."""
         self.positive = positive
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:

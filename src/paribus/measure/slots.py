@@ -1,4 +1,4 @@
-"""Columns of array inputs as factors and units: set to values, taken from other contexts, or put to a baseline."""
+"""Columns of array inputs as factors and units: set to values, taken from other contexts, or set to a baseline."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class SlotsOfDonors(InputFactor):
 
 @dataclass(frozen=True, eq=False)
 class SlotUnits(InputUnits):
-    """Columns, or groups of them, that are there, or at their baseline.
+    """Columns, or groups of them, that keep their values or are set to a baseline.
 
     Attributes:
         inputs: The inputs of all contexts ``[n, d]``.
@@ -183,5 +183,5 @@ def others_within(groups: Ints, rng: np.random.Generator) -> Ints:
     for group in np.unique(groups):
         order = rng.permutation(np.flatnonzero(groups == group))
         if len(order) > 1:
-            donors[order] = np.roll(order, 1)  # one cycle: nobody keeps its own
+            donors[order] = np.roll(order, 1)  # a single cycle has no fixed points
     return donors

@@ -1,4 +1,4 @@
-"""Whether a network can be measured at all: equal inputs must give equal outputs, whatever is beside them."""
+"""Whether a network is deterministic: equal inputs must give equal outputs, whatever else is in the batch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LOOKED_AT = 3
 
 
 def refuse_unsteady(passes: Passes) -> None:
-    """Refuse a network whose output for an example changes from pass to pass, or with the examples beside it.
+    """Refuse a network whose output for an example changes from pass to pass, or with the other examples of the batch.
 
     Every effect is a difference between two passes. Dropout or noise in a forward pass, a state that each call changes,
-    statistics of the batch: all of these make differences where nothing was edited.
+    statistics of the batch: all of these cause differences without any edit.
 
     Raises:
         ConfigError: If the network is one of these, cannot be run, gives NaN, or its output is no tensor with one row
@@ -63,12 +63,13 @@ def refuse_unsteady(passes: Passes) -> None:
         ) from error
     if len(together) != n:
         raise ConfigError(
-            f"model: {owner} returns shape {tuple(together.shape)} for {n} examples; the first axis must be theirs"
+            f"model: {owner} returns shape {tuple(together.shape)} for {n} examples; the first axis must hold the "
+            f"examples"
         )
     odd = len(odd_rows(subject))
     if together.ndim < 3 and (~together.isfinite() if odd else together.isnan()).any():
         raise ConfigError(
-            f"model: {owner} gives outputs that are no numbers for some examples"
+            f"model: {owner} gives NaN or infinite outputs for some examples"
             + (
                 f"; {odd} of {len(subject)} have inputs that are NaN or infinite, leave them out or fill them"
                 if odd
@@ -82,10 +83,11 @@ def refuse_unsteady(passes: Passes) -> None:
         raise ConfigError(
             f"model: {owner} gives other outputs for the same inputs each time it is run (dropout or noise that "
             "evaluation mode leaves on, a state that changes with every call, or inputs that it writes over); no "
-            "effect can be told from that"
+            "effect can be measured"
         )
     raise ConfigError(
-        f"model: what {owner} gives for an example depends on the examples beside it (statistics of the batch, such as "
+        f"model: what {owner} gives for an example depends on the other examples of the batch (batch statistics, such "
+        f"as "
         "batch norm without running ones, or a softmax over examples); effects would depend on how contexts are batched"
     )
 

@@ -57,8 +57,8 @@ class Subject(ABC):
         lengths: How many positions of each context are read ``[n]``; None where all have the same.
         complete: Whether these are all contexts there can be, so that nothing is sampled.
         begins: The first position of each context that is read ``[n]``, padding before it; None where it is 0 in all.
-        head_scores: What looking alone says of attention heads, by name: from an executor and contexts to a number for
-            each layer and head. It stands beside what taking them away does.
+        head_scores: Observational scores of attention heads by name: from an executor and contexts to a number for each
+            layer and head. They are reported next to the effects of ablating the heads.
 
     Example:
         >>> class Numbers(Subject):
@@ -132,7 +132,7 @@ class Subject(ABC):
     def held(self, cells: Any) -> Given:
         """Return the inputs of cells ``[m]``, the same object for the same cells: they are made and hashed once.
 
-        Only the latest few are held, those that whole experiments come back to (a split, a rendering of one).
+        Only the latest few are held: those that experiments reuse (a split, or one of its renderings).
         """
         keys = self.keys(cells)
         return self.inputs(cells) if keys is None else self._latest.get(keys, lambda: self.inputs(cells))
@@ -154,7 +154,7 @@ class Subject(ABC):
         return None if self.pairs is None else self
 
     def refused_position(self, position: int) -> str:
-        """Return why a number of a position does not mean the same in all contexts; empty where it does."""
+        """Return why a position number does not mean the same in all contexts; empty where it does."""
         return ""
 
     def enforce(self, cells: Any, watch: Watch | None = None) -> Any:
@@ -162,7 +162,7 @@ class Subject(ABC):
         return cells
 
     def usual_factors(self, most_levels: int) -> Sequence[Spec]:
-        """Return what is varied in these contexts where nobody says what: options of the ``factor`` group.
+        """Return the default factors of these contexts: options of the ``factor`` group.
 
         Args:
             most_levels: The most levels of each, its baseline among them.
@@ -173,7 +173,7 @@ class Subject(ABC):
         return ()
 
     def words(self, columns: Ints) -> Sequence[str]:
-        """Return contexts ``columns [b]`` in words, for a reader; empty texts where there are none."""
+        """Return contexts ``columns [b]`` as readable text; empty strings where there is none."""
         return [""] * len(columns)
 
     def keys(self, cells: Any) -> np.ndarray | None:

@@ -21,7 +21,7 @@ class Watch(Protocol):
         """Set fields of the diagnostics (counts add up, engine reports merge)."""
 
     def warn(self, message: str) -> None:
-        """Say something the reader must know."""
+        """Record a warning for the reader."""
 
     def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
-        """Iterate over ``items`` and show how far it got."""
+        """Iterate over ``items`` and show the progress."""

@@ -1,4 +1,4 @@
-"""How a question is put to any network: a design in, arrays and sums over clusters out. No tables, no subject."""
+"""Methods: questions to any network; a design in, arrays and sums by cluster out; no tables, no subject."""
 
 from __future__ import annotations
 

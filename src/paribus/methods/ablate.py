@@ -1,4 +1,4 @@
-"""Ablate: sets of units taken away, against random sets of like units."""
+"""Ablate: sets of units removed, against random sets of similar units."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from paribus.stats.clusters import ClusterSums
 
 @dataclass(frozen=True)
 class Ablated:
-    """Sets of units taken away.
+    """Effects of removing sets of units.
 
     Attributes:
         sums: Differences to the context with all units ``[sets]``, by cluster.
         means: Mean of the readout, with all units first ``[sets + 1]``.
-        null: The same of random sets of as many like units ``[sets, n_null]``, NaN where there are too few others;
+        null: The same of random sets of as many similar units ``[sets, n_null]``, NaN where there are too few others;
             None without.
         null_name: What they are.
     """
@@ -46,12 +46,12 @@ def ablate(
     joining: np.random.Generator | None = None,
     watch: Watch | None = None,
 ) -> Ablated:
-    """Take sets of (fitted) units away from some contexts.
+    """Remove sets of (fitted) units in some contexts.
 
     Args:
         executor: The network at one checkpoint.
         units: The units.
-        off: Which of them are taken away ``[sets, k]``.
+        off: Which of them are removed ``[sets, k]``.
         readout: What is read.
         rows: The contexts that are reported.
         n_null: Random sets for each set.
@@ -106,7 +106,7 @@ def null_effects(
     rng: np.random.Generator,
     watch: Watch | None = None,
 ) -> Floats | None:
-    """Return mean effects of random sets of like units ``[sets, n_null]``; None where no set has any.
+    """Return mean effects of random sets of similar units ``[sets, n_null]``; None where no set has any.
 
     Sets that are drawn several times are measured once.
     """

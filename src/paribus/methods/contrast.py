@@ -1,4 +1,4 @@
-"""What every method adds up: weighted differences of conditions within a context, by cluster, block by block."""
+"""Contrasts: weighted differences of conditions within a context, summed by cluster, block by block."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from paribus.stats.clusters import ClusterSums
 from paribus.stats.row_sums import LevelTotals, RowSums
 
 MOST_ROWS = 400_000
-"""Edited rows that a null may take through a part of the network."""
+"""The most edited rows that a null may run through a part of the network."""
 LEAST_DRAWS = 20
-"""Draws that it has all the same."""
+"""The fewest draws that it gets nevertheless."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def draws_within(n_null: int, per_draw: int, strategy: str, watch: Watch | None 
     Args:
         n_null: How many are asked for.
         per_draw: Edited rows that each takes.
-        strategy: How the conditions themselves were evaluated; in closed form draws cost next to nothing.
+        strategy: How the conditions themselves were evaluated; in closed form draws are almost free.
         watch: Is told where they are fewer.
 
     Example:

@@ -1,4 +1,4 @@
-"""Cores: the smallest sets of units that keep what is read, in every context by itself, over the whole lattice."""
+"""Cores: the minimal sets of units that keep the readout, for each context separately, over the lattice of subsets."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Cored:
     Attributes:
         sets: The cores that occur, as units chosen ``[c, m]``, by how many contexts have them, the most first.
         found: Which contexts have each of them ``[c, n]``.
-        told: Contexts in which the units do something that a core can keep ``[n]``: with all of them the readout lies
-            above that with none.
-        retention: Mean share of what all units do that each core keeps, over the contexts that have it ``[c]``.
+        told: Contexts in which cores are defined ``[n]``: the readout with all units exceeds that with none.
+        retention: Share of the effect of all units that each core keeps, averaged over the contexts that have it
+            ``[c]``.
         full: The readout with all units ``[n]``.
         empty: The readout without the chosen ones ``[n]``.
     """

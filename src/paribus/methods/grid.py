@@ -1,4 +1,4 @@
-"""Grid: all combinations of two factors' levels, and how far two changes together differ from the sum of each alone."""
+"""Grid: all combinations of two factors' levels, and how far two changes together differ from their sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interact: whether two units together do what each does alone, by inclusion and exclusion."""
+"""Interact: whether the effects of two units add up, by inclusion-exclusion."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Interacted:
 
     Attributes:
         members: The units of each row: single ones, then pairs, then triples if asked for.
-        sums: Interaction of each row, by cluster: the effect of a unit's presence, and what two (three) together add to
-            what follows from fewer.
+        sums: Interaction of each row, by cluster: the effect of a unit's presence, and what two (three) together add
+            beyond what smaller sets predict.
         null: The same of random pairs (sets) of like units ``[rows, n_null]``; None without.
         null_name: What they are.
     """
@@ -47,7 +47,7 @@ def interact(
     rng: np.random.Generator,
     watch: Watch | None = None,
 ) -> Interacted:
-    """Take away chosen (fitted) units alone and together; all others stay.
+    """Remove chosen (fitted) units alone and together; all others stay.
 
     The interaction of a set is ``sum over its subsets S of (-1)^|S| y(without S)``: for one unit the effect of its
     presence, for two what their joint presence adds beyond both alone.

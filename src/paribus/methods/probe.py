@@ -18,7 +18,7 @@ class Probed:
 
     Attributes:
         correct: Whether it is right ``[n]``, 1 or 0.
-        chance: Whether the class that is most frequent among the rows it was fitted on would be right ``[n]``.
+        chance: Whether the most frequent class of the rows it was fitted on would be right ``[n]``, 1 or 0.
         balanced: Its balanced accuracy.
         control: Mean of ``correct - chance`` of probes fitted to permuted classes ``[n_null]``.
     """

@@ -1,4 +1,4 @@
-"""Support: in how many contexts the conditions that a row compares are all legal, known without running the network."""
+"""Support: in how many contexts all conditions that a row compares are legal, counted without running the network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def support(
     enough_clusters: int = 1,
     about: Callable[[Ints], Bools] | None = None,
 ) -> Support:
-    """Count the contexts of each row; nothing more is looked at once every row has enough of them.
+    """Count the contexts of each row, and stop once every row has enough of them.
 
     Args:
         executor: Knows what is legal.

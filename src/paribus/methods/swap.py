@@ -1,4 +1,4 @@
-"""Swap: the same context with another context's level of a factor, against the level that it shows itself."""
+"""Swap: the same context with another context's level of a factor, against its own level."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def test_values_of_other_contexts_are_those_of_contexts_as_long(tmp_path):
         found[padding] = [[one for one in own if torch.equal(own[one], value)] for value in given]
         with pytest.raises(DataError, match="a context of 4 positions has no donor of as many"):
             units.check_rows(executor.subject, rows, fit[data.mask[fit].sum(1).numpy() < 4])
-        with pytest.raises(DataError, match=r"another number of positions than their donor \(.*as in @end"):
+        with pytest.raises(DataError, match=r"a different number of positions than their donor \(.*as in @end"):
             spec.Patch(donors="any").bound(binding)
     assert found["left"] == found["right"] and all(len(one) == 1 for one in found["left"])
 
