@@ -225,6 +225,10 @@ def test_parquet_of_plain_columns_is_readable_by_anyone(tmp_path):
     frame = pd.DataFrame({"x": [1.5, math.nan], "n": [1, 2], "s": ["a", "ü"], "b": [True, False]})
     write_parquet(frame, tmp_path / "t.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t.parquet"), frame)
+    loose = pd.DataFrame({"s": pd.Series(["a", "ü"], dtype=object)})
+    write_parquet(loose, tmp_path / "loose.parquet")
+    assert pd.read_parquet(tmp_path / "loose.parquet")["s"].tolist() == ["a", "ü"]
+    assert_same_frame(loose, read_parquet(tmp_path / "loose.parquet"))
 
 
 def test_an_index_left_from_filtering_is_dropped_and_odd_columns_are_refused():

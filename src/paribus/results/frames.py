@@ -171,6 +171,8 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
         column = frame[name]
         if dtypes[name]["name"].rstrip("0123456789") in NATIVE_IN_PARQUET:
             stored[name] = pa.array(column.to_numpy(), from_pandas=dtypes[name]["name"] == "str")
+        elif dtypes[name]["name"] == "object" and all(type(cell) is str for cell in column):
+            stored[name] = pa.array(column.tolist(), pa.string())
         else:
             as_text.append(name)
             stored[name] = pa.array(
