@@ -56,6 +56,18 @@ def test_many_clusters_are_joined_and_still_counted():
     assert table["ci_method"].tolist() == ["exact_zero", "percentile", "percentile"]
 
 
+def test_clusters_that_are_not_added_join_none_of_those_that_are():
+    """With one value for each cluster the standard error is that of independent values, however many others there are."""
+    draw, some = np.random.default_rng(4), np.sort(np.random.default_rng(5).permutation(1500)[:200])
+    values = values_of(draw, 3, 1500)
+    sums = RowSums(3, np.arange(1500) % 1000, np.random.default_rng(0), some)
+    for columns in np.array_split(some, 3):
+        sums.add(values[:, columns], columns)
+    found, expected = sums.result(), reduce_to_clusters(values[:, some], some % 1000)
+    np.testing.assert_array_equal(found.n_clusters, expected.n_clusters)
+    np.testing.assert_allclose(found.standard_errors(), expected.standard_errors())
+
+
 def test_a_table_of_sums_is_that_of_the_differences():
     draw = np.random.default_rng(2)
     values, clusters = values_of(draw, 3, 90), np.arange(90) // 3

@@ -77,8 +77,8 @@ def contrasted(
         >>> found.sums.means.round(3).tolist()
         [2.0]
     """
-    sizes = RowSums(len(weights), executor.subject.cluster, copy.deepcopy(rng))
-    sums = RowSums(len(weights), executor.subject.cluster, rng)
+    sizes = RowSums(len(weights), executor.subject.cluster, copy.deepcopy(rng), rows)
+    sums = RowSums(len(weights), executor.subject.cluster, rng, rows)
     totals = LevelTotals(design.n_conditions)
     wanted = Contrasts(weights, support) if readout.nulls is not None and not design.n_acts else None
     stream = executor.stream(design, readout, watch, contrasts=wanted, rows=rows)

@@ -149,7 +149,7 @@ def unrelated(
 def whole(executor: Executor, donors: Ints, readout: Readout, rows: Ints, rng: np.random.Generator) -> ClusterSums:
     """Return the difference of every context's donor, read as the context is read, to the context: one row."""
     subject = executor.subject
-    sums = RowSums(1, subject.cluster, rng)
+    sums = RowSums(1, subject.cluster, rng, rows)
     size = max(len(block) for block in subject.blocks(2))
     for start in range(0, len(rows), size):
         some = rows[start : start + size]

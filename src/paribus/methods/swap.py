@@ -103,7 +103,7 @@ def swap(
     known = rows[own >= 0]
     at = np.array(into + pairs, np.int64)
     source, target = at.T
-    sums = RowSums(len(at), executor.subject.cluster, rng)
+    sums = RowSums(len(at), executor.subject.cluster, rng, known)
     totals = np.zeros(levels)
 
     def visit(columns: Ints, values: Floats) -> None:

@@ -16,7 +16,8 @@ class RowSums:
     """Rows of values ``[rows, contexts]`` that come in blocks of contexts.
 
     Up to 512 clusters the sums are those of :func:`~paribus.stats.clusters.reduce_to_clusters`; more are joined once,
-    at random, into 512 units of nearly equally many clusters, as resampling and tests would do later anyway.
+    at random, into 512 units of nearly equally many clusters, as resampling and tests would do later anyway. Only
+    clusters of the contexts that are added count: others would join those for nothing.
 
     Example:
         >>> sums = RowSums(1, clusters=[0, 0, 1], rng=np.random.default_rng(0))
@@ -27,20 +28,26 @@ class RowSums:
         ([3.0], [2])
     """
 
-    def __init__(self, n_rows: int, clusters: ArrayLike, rng: np.random.Generator) -> None:
+    def __init__(
+        self, n_rows: int, clusters: ArrayLike, rng: np.random.Generator, contexts: Ints | None = None
+    ) -> None:
         """Start without values.
 
         Args:
             n_rows: Number of rows.
             clusters: Cluster id of each of all contexts ``[contexts]``.
             rng: Joins clusters where there are many.
+            contexts: Those that will be added; None: any.
         """
         self._cluster, k = cluster_codes(clusters)
+        if contexts is not None and k > MAX_UNITS:
+            own = np.unique(self._cluster[contexts])
+            self._cluster, k = np.searchsorted(own, self._cluster), len(own)
         self._n_units = min(k, MAX_UNITS)
         unit_of = np.arange(k)
         if k > MAX_UNITS:
             unit_of[rng.permutation(k)] = np.arange(k) * MAX_UNITS // k
-        self._unit = unit_of[self._cluster]
+        self._unit = unit_of[np.minimum(self._cluster, k - 1)]  # of a context that is not added it is not asked for
         self._sums, self._counts = np.zeros((2, n_rows, self._n_units))
         self._seen: Bools | None = np.zeros((n_rows, k), bool) if k > MAX_UNITS else None
         self._n, self._mean, self._square = np.zeros((3, n_rows))
