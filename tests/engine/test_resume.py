@@ -49,6 +49,7 @@ class Layer(nn.Module):
         super().__init__()
         self.number, self.causal = number, causal
         self.q, self.v, self.out = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.pattern = nn.Identity()
         self.runs = 0
 
     def forward(self, x: Tensor, keys: Keys | None = None) -> tuple[Tensor, None]:
@@ -58,7 +59,8 @@ class Layer(nn.Module):
         if self.causal:
             late = torch.arange(there.shape[1]) > torch.arange(x.shape[1])[:, None] + there.shape[1] - x.shape[1]
             scores = scores.masked_fill(late, -torch.inf)
-        return x + self.out(torch.tanh(scores.softmax(-1) @ self.v(there))), None
+        pattern = self.pattern(scores.softmax(-1)[:, None])[:, 0]
+        return x + self.out(torch.tanh(pattern @ self.v(there))), None
 
 
 class Model(nn.Module):
@@ -129,6 +131,14 @@ def test_resume_equals_hooks(ids, kind, site, edits):
     assert found.report.strategy == "resume"
     for one, output in zip(edits, found.outputs, strict=True):
         np.testing.assert_allclose(output, by_hooks(model, f"{site}@-1", ids, one), atol=1e-5)
+
+
+def test_an_attention_pattern_has_no_late_positions_that_are_run_alone(ids):
+    edits = [Identity(), Within(Steer(torch.ones(1), 0.5), positions=[LENGTH * LENGTH - 1])]
+    found = Engine(model_of(), "layers.2.pattern@1").evaluate(ids, edits)
+    assert found.report.strategy == "resume" and found.report.parity_max_abs_diff < 1e-5
+    with pytest.raises(ExperimentError, match="there is no tail"):
+        Engine(model_of(), "layers.2.pattern@1", strategy="tail").evaluate(ids, edits)
 
 
 def test_layers_before_the_site_run_once(ids):

@@ -252,6 +252,114 @@ def test_scores_of_prefix_matching_are_those_of_the_patterns_that_the_network_re
             np.testing.assert_allclose(found[row, layer], expected, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def two_lengths(tmp_path_factory):
+    """Sequences of two lengths, of which both parts hold some."""
+    rng, made = np.random.default_rng(6), []
+    for row in range(20):
+        answer, *against = rng.choice(np.arange(3, V), 3, replace=False).tolist()
+        ids = [1, *rng.integers(3, V, 4 + 3 * (row % 2)).tolist()]
+        made.append({"ids": ids, "answer": answer, "against": against, "split": "test" if row < 8 else "train"})
+    file = tmp_path_factory.mktemp("patterns") / "ids.jsonl"
+    file.write_text("\n".join(map(json.dumps, made)))
+    return str(file), made
+
+
+def values_in(name, network, layer):
+    """Return the module whose output holds the values of a layer's heads, and how they are read off it."""
+    if name.startswith("GPT2"):
+        return network.transformer.h[layer].attn.c_attn, lambda out: out[..., 2 * D :]
+    return network.model.layers[layer].self_attn.v_proj, lambda out: out
+
+
+@pytest.mark.parametrize(
+    "name", ["GPT2LMHeadModel", "LlamaForCausalLM", "MistralForCausalLM", "Qwen3ForCausalLM", "Gemma2ForCausalLM"]
+)
+def test_a_pattern_at_its_mean_mixes_the_own_values_by_it_in_each_sequence_alone(name, two_lengths):
+    """Against hooks over single sequences; unedited the network is as it was, bit for bit."""
+    network, (path, rows) = network_of(name), two_lengths
+    with torch.no_grad():  # attention that tells positions apart, and is heard
+        for one, parameter in network.named_parameters():
+            if any(part in one for part in ("q_proj.weight", "k_proj.weight", "o_proj.weight", "attn.c_")):
+                parameter.mul_(4)
+    tested = [torch.tensor([row["ids"]]) for row in rows if row["split"] == "test"]
+    fitted = [torch.tensor([row["ids"]]) for row in rows if row["split"] == "train"]
+    asked = [(row["answer"], row["against"]) for row in rows if row["split"] == "test"]
+
+    def difference(ids, answer, against):
+        logits = network(ids).logits[0, -1].double()
+        return float(logits[answer] - logits[against].mean())
+
+    expected = {}
+    with torch.no_grad():
+        base = [difference(ids, *one) for ids, one in zip(tested, asked, strict=True)]
+        shown = [(ids.shape[1], network(ids, output_attentions=True).attentions) for ids in fitted]
+        mean = {
+            (length, layer): torch.stack([every[layer][0] for n, every in shown if n == length]).mean(0)
+            for length in {n for n, _ in shown}
+            for layer in range(LAYERS)
+        }
+        for layer, site in enumerate(places("L*.heads", network)):
+            projection, (source, read) = network.get_submodule(site[:-6]), values_in(name, network, layer)
+            for head in range(HEADS):
+                held = {}
+
+                def keep(_, __, out, held=held, read=read):
+                    held["values"] = read(out)
+
+                def mixed(_, args, head=head, layer=layer, held=held):
+                    value, own = args[0].clone(), held["values"]
+                    size = value.shape[-1] // HEADS
+                    shared = own[..., (head * (own.shape[-1] // size)) // HEADS * size :][..., :size]
+                    pattern = mean[value.shape[1], layer][head]
+                    value[..., head * size : (head + 1) * size] = pattern @ shared
+                    return (value,)
+
+                handles = [source.register_forward_hook(keep), projection.register_forward_pre_hook(mixed)]
+                edited = [difference(ids, *one) for ids, one in zip(tested, asked, strict=True)]
+                expected[f"L{layer}H{head}"] = np.mean(edited) - np.mean(base)
+                for handle in handles:
+                    handle.remove()
+        before = [network(ids).logits for ids in tested]
+    for padding in ("right", "left"):
+        data = TokenFile(path=path, n_tokens=V, padding=padding).load()
+        stats = StatsSpec(n_null=0, n_bootstrap=100, n_permutations=99)
+        setup = NetworkSetup(seed=0, stats=stats, contexts=TokenSubject(data), network=network, data=data)
+        recorder = MemoryRecorder()
+        perform(HeadAblation(ablations=["pattern"], ks=[2]), setup, recorder)
+        found = recorder.tables["heads"].frame.set_index("level")["mean_delta"]
+        assert set(found.index) == set(expected) and max(map(abs, expected.values())) > 0.05
+        for head, effect in expected.items():
+            assert found[head] == pytest.approx(effect, abs=2e-4), (padding, head)
+        assert recorder.diagnostics.engine.strategy in ("hooks", "resume")
+    with torch.no_grad():
+        assert all(torch.equal(network(ids).logits, one) for ids, one in zip(tested, before, strict=True))
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_pattern_is_set_or_refused_by_name_and_the_network_left_as_it_was(name, two_lengths):
+    network = network_of(name)
+    data = TokenFile(path=two_lengths[0], n_tokens=V).load()
+    setup = NetworkSetup(
+        seed=0, stats=StatsSpec(n_null=0), contexts=TokenSubject(data), network=network, data=data, checkpoint="final"
+    )
+    with torch.no_grad():
+        before = network(IDS).logits
+        try:
+            HeadAblation(ablations=["pattern"], ks=[]).validate(setup)
+        except ConfigError as error:
+            assert "no module named 'pattern' hands on the attention of" in str(error), error
+            assert type(network).__name__ in str(error) and network.config._attn_implementation == "eager"
+            assert name in REFUSED
+        else:
+            assert name not in REFUSED
+        torch.testing.assert_close(network(IDS).logits, before, atol=0, rtol=0)
+
+
+REFUSED = {"FalconForCausalLM", "FalconForCausalLM alibi", "BloomForCausalLM", "MptForCausalLM"}
+"""Those that look no attention function up."""
+
+
 @pytest.mark.parametrize("name", NO_HEADS)
 def test_networks_without_heads_are_refused(name):
     with pytest.raises(ConfigError, match="has no layers with attention|has no output projection"):

@@ -57,7 +57,7 @@ def test_many_clusters_are_joined_and_still_counted():
 
 
 def test_clusters_that_are_not_added_join_none_of_those_that_are():
-    """With one value for each cluster the standard error is that of independent values, however many others there are."""
+    """The standard error is that of the reported clusters alone, however many others there are."""
     draw, some = np.random.default_rng(4), np.sort(np.random.default_rng(5).permutation(1500)[:200])
     values = values_of(draw, 3, 1500)
     sums = RowSums(3, np.arange(1500) % 1000, np.random.default_rng(0), some)

@@ -286,7 +286,9 @@ class Engine:
         """Return the plan of one call: edits of late positions alone need only these, where the model keeps keys."""
         if plan.resume is None or not plan.resume.keeps_keys or self._wanted == "resume":
             return plan
-        tail = tail_of(interventions, inputs)
+        # of a value with several axes of positions (an attention pattern) none is that of the sequence alone
+        by_sequence = all(len(layout.shape) == 2 for layout in plan.layouts)
+        tail = tail_of(interventions, inputs) if by_sequence else None
         if tail is None and self._wanted == "tail":
             raise ExperimentError(f"site {self.site}: an edit reaches back to the first position, so there is no tail")
         return plan if tail is None else replace(plan, strategy="tail", tail=tail)

@@ -16,11 +16,10 @@ from paribus.engine.short_names import ATTENTIONS, blocks, layers_with
 from paribus.errors import ConfigError
 from paribus.measure.executor import Executor
 from paribus.measure.readout import Readout
+from paribus.models.nets.handed_on import PATTERN
 from paribus.subjects.tokens.data import Targets, TokenData
 
 ATTENTION = "attention"
-PATTERN = "pattern"
-"""A module of this name inside an attention hands the pattern through."""
 Visit = Callable[[slice, list[Tensor], Tensor], None]
 """Gets a range of cells, layer by layer their patterns ``[m, heads, to, from]``, and the network's output."""
 
