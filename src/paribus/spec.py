@@ -30,6 +30,7 @@ def field(
     above: float | None = None,
     below: float | None = None,
     choices: Sequence[str] | None = None,
+    once: int | None = None,
     science: bool = True,
     unstated: Any = ALWAYS_STATED,
     file: bool = False,
@@ -44,6 +45,8 @@ def field(
         above: Exclusive lower bound.
         below: Exclusive upper bound.
         choices: The allowed strings. For a sequence: of each element.
+        once: For a sequence: each value is named once, and at least so many are (0, 1 or 2); none at all is allowed
+            where that is the default, which then stands for all of them.
         science: Whether the value can change a result, and so belongs to the run's identity.
         unstated: For a field that is added to a type later: the value that does what was done before there was the
             field. With it the field stays out of the identity, so that runs made before are found again; with any
@@ -66,6 +69,8 @@ def field(
         "above": above,
         "below": below,
         "choices": tuple(choices) if choices else None,
+        "once": once,
+        "may_be_empty": default == [],
         "science": science,
         "unstated": unstated,
         "file": file,
@@ -284,6 +289,9 @@ def kind_of(cls: type[Any]) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
+_AT_LEAST = ("", ", at least one", ", at least two different ones")
+
+
 def check_value(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
     """Check one value (or each element of a list) against the declaration of its field.
 
@@ -293,6 +301,9 @@ def check_value(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
     if value is None:
         return
     if isinstance(value, list | tuple):
+        least = metadata.get("once")
+        if least is not None and (value or not metadata["may_be_empty"]) and len(set(value)) < max(least, len(value)):
+            raise ConfigError(f"{where}: name each once{_AT_LEAST[least]}, got {value}")
         for element in value:
             check_value(where, element, metadata)
         return

@@ -102,7 +102,7 @@ def test_it_says_so_in_sentences_and_figures_can_be_drawn(found):
 
 
 def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(ConfigError, match="name each type once"):
+    with pytest.raises(ConfigError, match="name each once"):
         CompareFeatures(edits_of=["sweep", "sweep"])
     with pytest.raises(ConfigError, match="keeps no effects on a feature"):
         CompareFeatures(edits_of=["split_half"])

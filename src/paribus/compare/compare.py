@@ -41,7 +41,6 @@ class Compare(Restricted, Experiment):
     summary: ClassVar[str] = "Compare endpoints, metrics, table columns or curves over runs grouped by any parameters."
     version: ClassVar[int] = 3
     needs: ClassVar[tuple[str, ...]] = ()
-    work: ClassVar[str] = "paribus.compare._compare"
 
     metrics: list[str] | None = field(
         None, help="Metrics or aggregates to compare; null: final_ood, unless something else is named below."

@@ -52,10 +52,10 @@ class CompareFeatures(Restricted, Experiment):
     summary: ClassVar[str] = "Compare features by the same battery of edits, in one model and matched between models."
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("stats",)
-    work: ClassVar[str] = "paribus.compare._compare_features"
 
     edits_of: list[str] = field(
         [],
+        once=0,
         help="Experiment types whose effects make up a feature's vector; edits that both of two features have count. "
         "Empty: all types that keep effects on a feature.",
     )
@@ -79,10 +79,8 @@ class CompareFeatures(Restricted, Experiment):
         """Check the battery and the restriction.
 
         Raises:
-            ConfigError: If a type is named twice, or keeps no effects on a feature.
+            ConfigError: If a type keeps no effects on a feature.
         """
-        if len(set(self.edits_of)) < len(self.edits_of):
-            raise ConfigError("CompareFeatures.edits_of: name each type once")
         for name in self.edits_of:
             if name not in batteries():
                 raise ConfigError(

@@ -34,12 +34,12 @@ class CompareInterventions(Restricted, Experiment):
     subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = "Compare training conditions over all finished runs: one figure, exact tests over seeds."
     needs: ClassVar[tuple[str, ...]] = ()
-    work: ClassVar[str] = "paribus.compare._compare_interventions"
 
     version: ClassVar[int] = 2
 
     endpoints: list[str] = field(
         DEFAULT,
+        once=1,
         choices=tuple(ENDPOINTS),
         help="Endpoints that the experiments declare; the tests are adjusted over exactly these.",
     )
@@ -98,8 +98,6 @@ class CompareInterventions(Restricted, Experiment):
         limits = self.accuracy_limits
         if limits is not None and (len(limits) != 2 or limits[0] >= limits[1]):
             raise ConfigError(f"CompareInterventions.accuracy_limits: must be [low, high], got {limits!r}")
-        if not self.endpoints or len(set(self.endpoints)) < len(self.endpoints):
-            raise ConfigError("CompareInterventions.endpoints: name each endpoint once, at least one")
         beside = sorted(set(self.primary) - set(self.endpoints))
         if beside:
             raise ConfigError(f"CompareInterventions.primary: {beside[0]} is not among the endpoints")

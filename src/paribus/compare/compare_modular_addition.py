@@ -87,16 +87,16 @@ class CompareModularAddition(Restricted, Experiment):
     )
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    work: ClassVar[str] = "paribus.compare._compare_modular_addition"
 
-    endpoints: list[str] = field(DEFAULT, choices=ENDPOINTS, help="What is compared.")
+    endpoints: list[str] = field(DEFAULT, once=1, choices=ENDPOINTS, help="What is compared.")
     primary: list[str] = field(
         [REACHED, "val_epoch", "gradient_symmetricity"],
+        once=1,
         choices=ENDPOINTS,
         help="Endpoints whose tests are one family, adjusted by Holm; all others are exploratory (Benjamini-Hochberg).",
     )
     group_by: list[str] = field(
-        ["experiment.weight_decay", "model.attn_coeff"], help="Params of the trainings that make an arm."
+        ["experiment.weight_decay", "model.attn_coeff"], once=1, help="Params of the trainings that make an arm."
     )
     reference: str = field("2.0, 1.0", help="Arm that the others are compared with: its params, in that order.")
     where: list[str] = field([], help="Conditions on the runs: seed=0..7, tag.sweep=ID, started>=2026-11-20.")
@@ -115,15 +115,11 @@ class CompareModularAddition(Restricted, Experiment):
     mixed_code: str = field("flag", choices=("flag", "refuse"), help="What to do when code versions mix.")
 
     def check(self) -> None:
-        """Check endpoints, groups and the restriction.
+        """Check the primary endpoints and the restriction.
 
         Raises:
-            ConfigError: If one of them is empty, named twice, or cannot be read.
+            ConfigError: If one of them is not compared, or cannot be read.
         """
-        for name in ("endpoints", "primary", "group_by"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ConfigError(f"CompareModularAddition.{name}: name each once, at least one")
         beside = sorted(set(self.primary) - set(self.endpoints))
         if beside:
             raise ConfigError(f"CompareModularAddition.primary: {beside[0]} is not among the endpoints")

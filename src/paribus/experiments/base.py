@@ -168,8 +168,8 @@ class Experiment(Spec):
         beside: Field that names the run of a second trained model, which its setup has beside the first; empty: none.
         chooses_features: Whether its table ``chosen`` names the features that the steps after it work on.
         work: The module that does the work: its function ``run(experiment, setup, recorder)`` is what :meth:`run`
-            calls. It is imported when the experiment is run, not before. Of a type in a file ``spec`` that states none
-            it is the file ``work`` beside it.
+            calls. It is imported when the experiment is run, not before. Where none is stated it is beside the type:
+            the file ``work`` beside ``spec``, for types of Paribus itself also ``_name`` beside ``name``.
 
     Example:
         >>> from dataclasses import dataclass
@@ -211,8 +211,8 @@ class Experiment(Spec):
         """Reserve the type of an experiment of Paribus itself; one from outside may have the same and stays apart."""
         own = cls.__dict__.get("type") if is_own(cls.__module__) else None
         folder, _, file = cls.__module__.rpartition(".")
-        if file == "spec" and folder and not cls.work:
-            cls.work = f"{folder}.work"
+        if folder and not cls.work and (file == "spec" or own):
+            cls.work = f"{folder}.work" if file == "spec" else f"{folder}._{file}"
         super().__init_subclass__(kind=f"experiment/{own}" if isinstance(own, str) else None, **others)
         if isinstance(cls.__dict__.get("type"), str):
             _imported.setdefault(cls.type, cls)

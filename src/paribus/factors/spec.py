@@ -122,14 +122,9 @@ class Erase(NetworkFactor, kind="factor/erase"):
     work: ClassVar[str] = "paribus.factors._erase"
     fitted: ClassVar[bool] = True
 
-    methods: list[str] = field(["mean_difference", "leace"], choices=ERASERS, help="The erasers, a level each.")
+    methods: list[str] = field(["mean_difference", "leace"], once=1, choices=ERASERS, help="The erasers, a level each.")
     target: str = field("domain", choices=TARGETS, help="What is taken out.")
     fit_balance: bool = field(True, help="Weigh domain x class cells alike when fitting.")
-
-    def check(self) -> None:
-        """Refuse levels that are none."""
-        if not self.methods or len(set(self.methods)) != len(self.methods):
-            raise ConfigError(f"Erase.methods: must name at least one, each once, got {self.methods}")
 
 
 @dataclass(frozen=True)
@@ -151,7 +146,10 @@ class Latent(NetworkFactor, kind="factor/latent"):
     id: int = field(0, low=0, help="Number of the latent.")
     site: str | None = field(None, help="Which autoencoder, by the site it reads; null: the only one there is.")
     values: list[float] = field(
-        [0.0, 1.0], low=0.0, help="What it is set to, in units of its largest activation on the contexts fitted on."
+        [0.0, 1.0],
+        once=1,
+        low=0.0,
+        help="What it is set to, in units of its largest activation on the contexts fitted on.",
     )
     path: str | None = field(
         None, file=True, unstated=None, help="State dict or SAELens folder of an autoencoder; null: the model's own."
@@ -159,11 +157,6 @@ class Latent(NetworkFactor, kind="factor/latent"):
     clamp: float | None = field(
         6.0, above=0.0, unstated=6.0, help="Upper bound of the activation of an autoencoder from a state dict."
     )
-
-    def check(self) -> None:
-        """Refuse levels that are none."""
-        if not self.values or len(set(self.values)) != len(self.values):
-            raise ConfigError(f"Latent.values: must name at least one, each once, got {self.values}")
 
     def input_files(self) -> Mapping[str, Path]:
         """Return the file, or the two of a SAELens folder."""

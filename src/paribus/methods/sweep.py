@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,11 +86,9 @@ def sweep(
     """
     levels = factor.n_levels
     weights = to_baseline(levels)
-    doses = None if factor.doses is None else np.asarray(factor.doses, dtype=np.float64)
-    if doses is not None and len(np.unique(doses)) > 1:
-        centred = doses - doses.mean()
-        weights = np.concatenate([weights, (centred / (centred**2).sum())[None]])
-    page = None if doses is None or levels < 3 else PageSums(executor.subject.cluster, doses)
+    slope = slope_weights(factor.doses)
+    weights = weights if slope is None else np.concatenate([weights, slope])
+    page = None if factor.doses is None or levels < 3 else PageSums(executor.subject.cluster, factor.doses)
 
     def visit(columns: Ints, values: Floats) -> None:
         if page is not None:
@@ -123,6 +121,19 @@ def sweep(
         slope=found.sums.rows(every[levels - 1 :]) if len(weights) >= levels else None,
         further=further,
     )
+
+
+def slope_weights(doses: Sequence[float] | None) -> Floats | None:
+    """Return the weights of the least-squares slope over doses ``[1, levels]``; None where they are none, or all alike.
+
+    Example:
+        >>> slope_weights((0.0, 1.0, 2.0)).tolist()
+        [[-0.5, 0.0, 0.5]]
+    """
+    if doses is None or len(np.unique(doses)) < 2:
+        return None
+    centred = np.asarray(doses, dtype=np.float64) - np.mean(doses)
+    return np.asarray(centred / (centred**2).sum())[None]
 
 
 def _own_null(

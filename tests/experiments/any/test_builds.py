@@ -104,3 +104,15 @@ def test_a_target_on_builds_is_refused_on_other_data_in_a_sentence():
     words = ["experiment=split_half", "data=digits_scanners", "feature=dose", "experiment.target.family=SSU"]
     with pytest.raises(DataError, match="digits_scanners gives images, but split_half works on builds here"):
         validate(jobs([*words, "tracking=off"])[0])
+
+
+def test_a_slope_that_no_context_can_have_is_said_before_anything_runs_and_in_the_result(setup, caplog):
+    experiment = Sweep(factor=Family(family="swim_speed_up", rungs=[3, 57]), n_contexts=60)
+    experiment.validate(setup("dose"))
+    assert "the table slope will be empty" in caplog.text
+    result, frame = performed(experiment, setup("dose"))
+    assert frame["n"].iloc[0] > 0
+    assert "No context is legal at every dose of swim_speed_up" in " ".join(result.diagnostics.warnings)
+    caplog.clear()
+    Sweep(factor=Family(family="swim_speed_up", rungs=[3, 12]), n_contexts=60).validate(setup("dose"))
+    assert not caplog.text

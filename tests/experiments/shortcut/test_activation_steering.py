@@ -216,7 +216,7 @@ def test_the_same_seed_gives_the_same_table(toy):
     [
         ({"directions": ["pca"]}, "no such choice"),
         ({"directions": []}, "at least one"),
-        ({"alphas": [1.0]}, "at least 2"),
+        ({"alphas": [1.0]}, "at least two"),
         ({"alphas": [1.0, 1.0]}, "each once"),
         ({"alphas": [1.0, 1e6]}, "at most 100"),
         ({"site": "hidden"}, "no module 'hidden'"),

@@ -78,7 +78,7 @@ def test_halves_agree_on_what_tokens_do(setup):
     [
         ({"position": 2}, "sequences have 2 positions"),
         ({"tokens": [1, 13]}, "there are 13, from 0 on, got 13"),
-        ({"tokens": [1, 1]}, "must name at least two, each once"),
+        ({"tokens": [1, 1]}, "name each once, at least two"),
     ],
 )
 def test_what_does_not_exist_is_refused(changes, words, setup):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,16 +13,15 @@ from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
 from paribus.experiments.any._map import WHERE, draw_map
 from paribus.experiments.any._ranking import ranked
-from paribus.experiments.any._session import At, at_checkpoints, look_up, units_of
-from paribus.experiments.any._vector import alone, at_one, refuse_illegal, vector_of
-from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._session import At, at_checkpoints, units_of
+from paribus.experiments.any._vector import RowDesign, alone, by_rows
 from paribus.experiments.any.ablate import Ablate
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Units
 from paribus.methods.ablate import Ablated, ablate
 from paribus.results.schema import Aggregates
+from paribus.stats.clusters import ClusterSums
 
 REMARK = {
     "remark": "constant here: the unit's value does not differ between contexts, so that this ablation cannot show it",
@@ -31,12 +31,6 @@ COLUMNS = {
     "rank": "place of the unit in the order found on contexts that are not reported, from 1; for sets the last of them",
     "dose": "k, where a row is a set of the strongest",
 }
-
-
-def validate(experiment: Ablate, setup: NetworkSetup) -> None:
-    """Look up everything that is named."""
-    look_up(experiment, setup)
-    refuse_illegal(experiment, setup, alone(units_of(experiment, setup, setup.executor())))
 
 
 def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -61,17 +55,14 @@ def run(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> Aggregat
     return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]))
 
 
-def effect_vector(experiment: Ablate, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-    """Return the effect of each unit taken away alone; sets of the strongest hold the same units again."""
-    at = at_one(experiment, setup, recorder)
+def _rows(experiment: Ablate, at: At) -> tuple[Sequence[str], ClusterSums]:
+    """Measure the effect of each unit taken away alone; sets of the strongest hold the same units again."""
     _, labels, found = _measured(replace(experiment, ks=[]), at)
-    return vector_of(at, [str(label["level"]) for label in labels], found.sums)
+    return [str(label["level"]) for label in labels], found.sums
 
 
-def promised(experiment: Ablate, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
-    units = units_of(experiment, setup, setup.executor())
-    return promise(experiment, setup, alone(units, lambda n: min(n, experiment.n_units)))
+def _compared(experiment: Ablate, setup: NetworkSetup) -> RowDesign:
+    return alone(units_of(experiment, setup, setup.executor()), lambda n: min(n, experiment.n_units))
 
 
 def _measured(experiment: Ablate, at: At) -> tuple[Units, list[dict[str, object]], Ablated]:
@@ -104,3 +95,6 @@ def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str,
         off[row, order[:k]] = True
         labels.append({"level": f"strongest {k}", "dose": float(k), "k": k, "rank": k})
     return labels, off
+
+
+validate, effect_vector, promised = by_rows(_compared, _rows)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paribus.errors import ConfigError
 from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
 from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, at_checkpoints, look_up, units_of
 from paribus.experiments.any._vector import alone, refuse_illegal
-from paribus.experiments.any.cores import LESS_IS_KEPT, Cores
+from paribus.experiments.any.cores import Cores
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.methods.ablate import ablate, singles
@@ -38,7 +37,7 @@ CORES = {
 
 def validate(experiment: Cores, setup: NetworkSetup) -> None:
     """Look up everything that is named."""
-    _refuse_less(look_up(experiment, setup))
+    look_up(experiment, setup)
     refuse_illegal(experiment, setup, alone(units_of(experiment, setup, setup.executor())))
 
 
@@ -52,7 +51,6 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     parts: list[Part] = []
     tables: list[pd.DataFrame] = []
     for at in at_checkpoints(experiment, setup, recorder):
-        _refuse_less(at.kind)
         units = units_of(experiment, setup, at.executor).fit(at.executor, at.rows.fit)
         chosen = np.sort(ranked(at, units)[: experiment.n_units])
         names = [units.names[one] for one in chosen]
@@ -85,11 +83,6 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     looks = {"xlabel": "share of contexts", "max_rows": 30}
     recorder.figure(drawn.titled(f"Cores among {name}", around(frame, "95 % intervals by cluster."), **looks))
     return summed_up(to, frame, factor=name, n_contexts_with_cores=told, n_named=int(table["named"].astype(bool).sum()))
-
-
-def _refuse_less(kind: str) -> None:
-    if kind in LESS_IS_KEPT:
-        raise ConfigError(f"experiment.readout: a core keeps as much as there is; of {kind} less is better")
 
 
 def _share(found: Cored, unit: int) -> float:

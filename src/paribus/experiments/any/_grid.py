@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paribus.experiments.any._effects import Part, Reported, effects, n_established, summed_up
 from paribus.experiments.any._figures import heatmap
-from paribus.experiments.any._session import At, at_checkpoints, factor_of, look_up
-from paribus.experiments.any._vector import RowDesign, at_one, refuse_illegal, vector_of
-from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._session import At, at_checkpoints, factor_of
+from paribus.experiments.any._vector import RowDesign, by_rows
 from paribus.experiments.any.grid import Grid
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor, crossed
 from paribus.methods.grid import Gridded, grid, interaction_weights
 from paribus.results.schema import Aggregates
+from paribus.stats.clusters import ClusterSums
 
 COLUMNS = {"first": "level of the first factor", "second": "level of the second factor"}
 JOINT = {
     **COLUMNS,
     "mean_delta": "mean of y(both) - y(first alone) - y(second alone) + y(neither) over contexts",
 }
-
-
-def validate(experiment: Grid, setup: NetworkSetup) -> None:
-    """Look up everything that is named, and whether the two can be crossed."""
-    look_up(experiment, setup)
-    refuse_illegal(experiment, setup, _compared(experiment, setup))
 
 
 def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -61,16 +56,10 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     )
 
 
-def effect_vector(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-    """Return what every combination does beyond the sum of each alone (the rows of ``interactions``)."""
-    at = at_one(experiment, setup, recorder)
+def _rows(experiment: Grid, at: At) -> tuple[Sequence[str], ClusterSums]:
+    """Measure what every combination does beyond the sum of each alone (the rows of ``interactions``)."""
     one, other, found = _measured(experiment, at)
-    return vector_of(at, [row["level"] for row in _both(one, other)], found.joint)
-
-
-def promised(experiment: Grid, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
-    return promise(experiment, setup, _compared(experiment, setup))
+    return [row["level"] for row in _both(one, other)], found.joint
 
 
 def _compared(experiment: Grid, setup: NetworkSetup) -> RowDesign:
@@ -98,3 +87,6 @@ def _cells(one: Factor, other: Factor) -> list[dict[str, str]]:
     """Return what each combination is, the second factor's levels going fastest."""
     pairs = [(a, b) for a in one.labels for b in other.labels]
     return [{"level": f"{a} x {b}", "first": a, "second": b} for a, b in pairs]
+
+
+validate, effect_vector, promised = by_rows(_compared, _rows)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
+from paribus.arrays import Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import heatmap
 from paribus.experiments.any._ranking import ranked
-from paribus.experiments.any._session import At, at_checkpoints, look_up, units_of
-from paribus.experiments.any._vector import alone, at_one, refuse_illegal, vector_of
-from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._session import At, at_checkpoints, units_of
+from paribus.experiments.any._vector import RowDesign, alone, by_rows
 from paribus.experiments.any.interact import Interact
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.executor import Executor
-from paribus.measure.factor import Units
-from paribus.methods.interact import Interacted, interact
+from paribus.measure.factor import InputUnits, Units
+from paribus.methods.interact import Interacted, inclusion_exclusion, interact
 from paribus.results.schema import Aggregates
+from paribus.stats.clusters import ClusterSums
 
 COLUMNS = {
     "order": "units in the set",
@@ -30,12 +32,6 @@ COLUMNS = {
     "mean_delta": "mean over contexts of y(all) - y(without a) - y(without b) + y(without both); for one unit y(all) - "
     "y(without it), for three the sum over all their subsets with alternating sign",
 }
-
-
-def validate(experiment: Interact, setup: NetworkSetup) -> None:
-    """Look up everything that is named."""
-    look_up(experiment, setup)
-    refuse_illegal(experiment, setup, alone(_several(experiment, setup, setup.executor())))
 
 
 def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -49,9 +45,8 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     joint: list[Part] = []
     for at in at_checkpoints(experiment, setup, recorder):
         units, found = _measured(experiment, at)
-        for parts, wanted in ((single, [1]), (joint, [2, 3])):
-            some = np.array([row for row, members in enumerate(found.members) if len(members) in wanted], np.int64)
-            labels = [_row(units, found.members[row]) for row in some]
+        for parts, sizes in ((single, [1]), (joint, [2, 3])):
+            some, labels = _of_size(units, found, sizes)
             null = None if found.null is None else found.null[some]
             parts.append(Part(at.epoch, labels, found.sums.rows(some), None, null, found.null_name))
     to, name = Reported.of(at, COLUMNS), units.name
@@ -67,22 +62,22 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     return summed_up(to, frame, factor=name)
 
 
-def effect_vector(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-    """Return the interaction of every set of two units or more (the rows of ``effects``)."""
-    at = at_one(experiment, setup, recorder)
+def _rows(experiment: Interact, at: At) -> tuple[Sequence[str], ClusterSums]:
+    """Measure the interaction of every set of two units or more (the rows of ``effects``)."""
     units, found = _measured(experiment, at)
-    some = np.array([row for row, members in enumerate(found.members) if len(members) > 1], np.int64)
-    labels = [str(_row(units, found.members[row])["level"]) for row in some]
-    return vector_of(at, labels, found.sums.rows(some))
+    some, labels = _of_size(units, found, [2, 3])
+    return [str(label["level"]) for label in labels], found.sums.rows(some)
 
 
-def promised(experiment: Interact, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
-
-    def n_sets(n: int) -> int:
-        return sum(math.comb(min(n, experiment.n_units), size) for size in range(2, experiment.order + 1))
-
-    return promise(experiment, setup, alone(_several(experiment, setup, setup.executor()), n_sets))
+def _compared(experiment: Interact, setup: NetworkSetup) -> RowDesign:
+    """Return what each set compares where all units are looked at; else only how many sets there can be is known."""
+    units, sizes = _several(experiment, setup, setup.executor()), range(2, experiment.order + 1)
+    k = len(units.names)
+    if isinstance(units, InputUnits) and k <= experiment.n_units:
+        sets = [members for size in sizes for members in combinations(range(k), size)]
+        masks, weights = inclusion_exclusion(sets, k)
+        return RowDesign(units.design(masks), weights)
+    return alone(units, lambda n: sum(math.comb(min(n, experiment.n_units), size) for size in sizes))
 
 
 def _measured(experiment: Interact, at: At) -> tuple[Units, Interacted]:
@@ -109,7 +104,16 @@ def _several(experiment: Interact, setup: NetworkSetup, executor: Executor) -> U
     return units
 
 
+def _of_size(units: Units, found: Interacted, sizes: list[int]) -> tuple[Ints, list[dict[str, object]]]:
+    """Return which rows are sets of these sizes, and what each is."""
+    some = np.array([row for row, members in enumerate(found.members) if len(members) in sizes], np.int64)
+    return some, [_row(units, found.members[row]) for row in some]
+
+
 def _row(units: Units, members: tuple[int, ...]) -> dict[str, object]:
     names = [units.names[one] for one in members]
     places = dict(zip(("first", "second", "third"), [*names, "", ""], strict=False))
     return {"level": " x ".join(names), "order": len(names), **places}
+
+
+validate, effect_vector, promised = by_rows(_compared, _rows)

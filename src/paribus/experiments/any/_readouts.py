@@ -36,8 +36,15 @@ def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> 
     """Return the name of what is read, and the readout.
 
     Raises:
-        ConfigError: If labels or outputs that it needs are not there, or it is not said which of them is meant.
+        ConfigError: If labels or outputs that it needs are not there, it is not said which of them is meant, or the
+            experiment cannot take it.
     """
+    kind, readout = _found(experiment, setup, executor)
+    experiment.refuse_readout(kind)
+    return kind, readout
+
+
+def _found(experiment: Generic, setup: NetworkSetup, executor: Executor) -> tuple[str, Readout]:
     kind = experiment.readout
     if kind == "feature" or (kind == AUTO and setup.feature is not None):
         return _feature(setup, executor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,19 +11,17 @@ from paribus.arrays import Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
-from paribus.experiments.any._readouts import KL
-from paribus.experiments.any._session import At, Rows, at_checkpoints, factor_of, look_up, rows_of
-from paribus.experiments.any._vector import RowDesign, at_one, refuse_illegal, vector_of
-from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._session import At, at_checkpoints, factor_of, rows_of
+from paribus.experiments.any._vector import RowDesign, by_rows
 from paribus.experiments.any.swap import Swap
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor, InputFactor
 from paribus.methods.swap import Swapped, swap
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
+from paribus.stats.clusters import ClusterSums
 
 COLUMNS = {
     "from": "level that the contexts show themselves; any: whichever of the others",
@@ -35,22 +35,6 @@ OBSERVED = {
     "mean_swapped_in": "mean of the readout with it swapped into all contexts",
     "confounding_gap": "mean_observed - mean_swapped_in: what goes along with the level without being it",
 }
-
-
-def validate(experiment: Swap, setup: NetworkSetup) -> None:
-    """Look up everything that is named."""
-    _refuse_kl(look_up(experiment, setup))
-    rows = rows_of(experiment, setup)
-    factor = _factor(experiment, setup, setup.executor())
-    own = _own(factor, rows.reported)
-    shown = set(own[own >= 0].tolist())
-    if len(shown) < 2:
-        names = ", ".join(factor.labels[one] for one in sorted(shown)) or "none"
-        raise ConfigError(
-            f"experiment.split: the contexts of {rows.said} show {names} of {factor.name}, a swap needs two "
-            "levels; name a split that shows more"
-        )
-    refuse_illegal(experiment, setup, _compared(factor, rows))
 
 
 def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -76,25 +60,25 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     return summed_up(to, frame, factor=name)
 
 
-def effect_vector(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-    """Return the effect of every level on those that show one other; rows over all others hold the same again."""
-    at = at_one(experiment, setup, recorder)
+def _rows(experiment: Swap, at: At) -> tuple[Sequence[str], ClusterSums]:
+    """Measure the effect of every level on those that show one other; rows over all others hold the same again."""
     factor, found = _measured(experiment, at)
     some = np.flatnonzero(found.pairs[:, 0] >= 0)
-    labels = [_row(factor, int(a), int(b))["level"] for a, b in found.pairs[some]]
-    return vector_of(at, labels, found.sums.rows(some))
+    return [_row(factor, int(a), int(b))["level"] for a, b in found.pairs[some]], found.sums.rows(some)
 
 
-def promised(experiment: Swap, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
-    factor = _factor(experiment, setup, setup.executor())
-    return promise(experiment, setup, _compared(factor, rows_of(experiment, setup)))
-
-
-def _compared(factor: InputFactor, rows: Rows) -> RowDesign:
+def _compared(experiment: Swap, setup: NetworkSetup) -> RowDesign:
     """Return what a row compares: each level that contexts show with every other one, in these contexts."""
+    factor, rows = _factor(experiment, setup, setup.executor()), rows_of(experiment, setup)
     shown = np.unique(_own(factor, rows.reported))
-    pairs = np.array([(a, b) for a in shown[shown >= 0] for b in range(factor.n_levels) if a != b], np.int64)
+    shown = shown[shown >= 0]
+    if len(shown) < 2:
+        names = ", ".join(factor.labels[one] for one in shown) or "none"
+        raise ConfigError(
+            f"experiment.split: the contexts of {rows.said} show {names} of {factor.name}, a swap needs two "
+            "levels; name a split that shows more"
+        )
+    pairs = np.array([(a, b) for a in shown for b in range(factor.n_levels) if a != b], np.int64)
     weights = np.zeros((len(pairs), factor.n_levels))
     np.put_along_axis(weights, pairs, 1.0, axis=1)
     return RowDesign(factor.design(), weights, about=lambda columns: pairs[:, :1] == _own(factor, columns))
@@ -108,20 +92,12 @@ def _own(factor: InputFactor, columns: Ints) -> Ints:
 
 
 def _measured(experiment: Swap, at: At) -> tuple[InputFactor, Swapped]:
-    _refuse_kl(at.kind)
     factor = _factor(experiment, at.setup, at.executor)
     n_null, rng = at.setup.stats.n_null, at.setup.rng("swap")
     found = swap(at.executor, factor, at.readout, at.rows.reported, n_null=n_null, rng=rng, watch=at.recorder)
     if found.unknown:
         at.recorder.warn(f"{found.unknown} contexts show none of the levels of {factor.name} and are left out.")
     return factor, found
-
-
-def _refuse_kl(kind: str) -> None:
-    if kind == KL:
-        raise ConfigError(
-            "experiment.readout: say what is read; kl is a distance from one baseline, a swap has one for each context"
-        )
 
 
 def _factor(experiment: Swap, setup: NetworkSetup, executor: Executor) -> InputFactor:
@@ -152,3 +128,6 @@ def _observed(epoch: int, factor: Factor, found: Swapped) -> pd.DataFrame:
             "confounding_gap": found.observed - found.means,
         }
     )
+
+
+validate, effect_vector, promised = by_rows(_compared, _rows)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import dose_response, forest
-from paribus.experiments.any._session import At, at_checkpoints, factor_of, look_up
+from paribus.experiments.any._session import At, at_checkpoints, factor_of
 from paribus.experiments.any._several_nulls import hand_over, nulls_of, trended
-from paribus.experiments.any._vector import RowDesign, at_one, refuse_illegal, vector_of
-from paribus.experiments.any._vector import promised as promise
+from paribus.experiments.any._vector import RowDesign, by_rows
 from paribus.experiments.any.sweep import Sweep
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Factor
 from paribus.methods.contrast import to_baseline
-from paribus.methods.sweep import Swept, sweep
+from paribus.methods.sweep import Swept, slope_weights, sweep
 from paribus.results.schema import Aggregates, Curve
+from paribus.stats.clusters import ClusterSums
 
 SLOPE = {"level": "the slope, in units of the readout per unit of the dose"}
-
-
-def validate(experiment: Sweep, setup: NetworkSetup) -> None:
-    """Look up everything that is named."""
-    look_up(experiment, setup)
-    refuse_illegal(experiment, setup, _compared(experiment, setup))
 
 
 def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -53,7 +48,9 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     hand_over(to, nulls, f"Each level of {name}")
     if slopes:
         says = f"The least-squares slope over the doses of {name} in each context, one row per checkpoint."
-        effects(Reported.of(at, SLOPE), slopes, name="slope", what=says)
+        table = effects(Reported.of(at, SLOPE), slopes, name="slope", what=says)
+        if not table["n"].any():
+            recorder.warn(f"No context is legal at every dose of {name}, so that there is no slope.")
         last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("dose")
         recorder.curve(Curve.of("effect", last, "dose", "mean_delta"))
         dose_response(to, frame, f"Effect of {name}", name="sweep", xlabel=name)
@@ -63,21 +60,17 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **trend)
 
 
-def effect_vector(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-    """Return the effect of every level but the baseline."""
-    at = at_one(experiment, setup, recorder)
+def _rows(experiment: Sweep, at: At) -> tuple[Sequence[str], ClusterSums]:
+    """Measure the effect of every level but the baseline."""
     factor, found = _measured(experiment, at)
-    return vector_of(at, factor.labels[1:], found.sums)
-
-
-def promised(experiment: Sweep, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
-    return promise(experiment, setup, _compared(experiment, setup))
+    return factor.labels[1:], found.sums
 
 
 def _compared(experiment: Sweep, setup: NetworkSetup) -> RowDesign:
     factor = factor_of(experiment, setup, setup.executor())
-    return RowDesign(factor.design(), to_baseline(factor.n_levels))
+    slope = slope_weights(factor.doses)
+    beside = {} if slope is None else {"slope": slope}
+    return RowDesign(factor.design(), to_baseline(factor.n_levels), beside=beside)
 
 
 def _measured(experiment: Sweep, at: At) -> tuple[Factor, Swept]:
@@ -93,3 +86,6 @@ def _measured(experiment: Sweep, at: At) -> tuple[Factor, Swept]:
         watch=at.recorder,
     )
     return factor, found
+
+
+validate, effect_vector, promised = by_rows(_compared, _rows)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._readouts import KL, readout_of
-from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
+from paribus.experiments.any._session import At, Rows, at_checkpoints, look_up, rows_of
 from paribus.experiments.any.generic import Generic
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import FEW_CLUSTERS, LEAST_TESTED, EffectVector, Promised
@@ -33,12 +35,19 @@ class RowDesign:
         weights: The conditions that each row uses: those whose weight is not 0 ``[rows, conditions]``.
         about: Which of contexts ``[b]`` each row is about ``[rows, b]``; None: all.
         entries: How many entries the vector has at most, from the number of rows that enough contexts allow.
+        beside: What the rows of further tables compare, by their names: such a table may stay empty.
     """
 
     design: Design
     weights: Floats
     about: Callable[[Ints], Bools] | None = None
     entries: Callable[[int], int] = int
+    beside: Mapping[str, Floats] = field(default_factory=dict)
+
+    def empty(self, executor: Executor, rows: Rows) -> list[str]:
+        """Return the further tables of which no row is legal in any context."""
+        further = {name: replace(self, weights=weights) for name, weights in self.beside.items()}
+        return [name for name, one in further.items() if not one.support(executor, rows, enough=1).n.any()]
 
     def support(self, executor: Executor, rows: Rows, *, enough: int, enough_clusters: int = 1) -> Support:
         """Count the contexts that are legal in every condition of a row, as far as is asked."""
@@ -74,6 +83,8 @@ def refuse_illegal(experiment: Generic, setup: NetworkSetup, compared: RowDesign
             f"experiment.factor: none of the {len(rows.reported)} contexts that are reported is legal with "
             f"{compared.design.description} changed; choose other levels, or another split"
         )
+    for name in compared.empty(setup.executor(), rows):
+        log.warning("the table %s will be empty: no context that is reported is legal in all that it compares", name)
 
 
 def promised(experiment: Generic, setup: NetworkSetup, compared: RowDesign | int, rows: Rows | None = None) -> Promised:
@@ -94,6 +105,36 @@ def promised(experiment: Generic, setup: NetworkSetup, compared: RowDesign | int
     n_entries = compared.entries(found.n_with(LEAST_TESTED))
     n_clusters = min(n_clusters, found.n_clusters)
     return Promised(n_entries, n_clusters, n_contexts, signed=kind != KL, complete=rows.complete)
+
+
+log = logging.getLogger("paribus")
+E = TypeVar("E", bound=Generic)
+
+
+def by_rows(
+    compared: Callable[[E, NetworkSetup], RowDesign],
+    rows: Callable[[E, At], tuple[Sequence[str], ClusterSums]],
+) -> tuple[
+    Callable[[E, NetworkSetup], None],
+    Callable[[E, NetworkSetup, Recorder], EffectVector],
+    Callable[[E, NetworkSetup], Promised],
+]:
+    """Return ``validate``, ``effect_vector`` and ``promised`` of a type, from what its rows compare.
+
+    Args:
+        compared: Says it, with everything that is named looked up.
+        rows: Measures them: their labels, and the paired differences.
+    """
+
+    def validate(experiment: E, setup: NetworkSetup) -> None:
+        look_up(experiment, setup)
+        refuse_illegal(experiment, setup, compared(experiment, setup))
+
+    def effect_vector(experiment: E, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+        at = at_one(experiment, setup, recorder)
+        return vector_of(at, *rows(experiment, at))
+
+    return validate, effect_vector, lambda experiment, setup: promised(experiment, setup, compared(experiment, setup))
 
 
 def at_one(experiment: Generic, setup: NetworkSetup, recorder: Recorder, rows: Rows | None = None) -> At:

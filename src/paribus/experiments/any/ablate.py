@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Told
@@ -29,7 +28,6 @@ class Ablate(Paired):
     type: ClassVar[str] = "ablate"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
-    work: ClassVar[str] = "paribus.experiments.any._ablate"
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")
@@ -40,11 +38,5 @@ class Ablate(Paired):
     )
 
     factor: Any = field(help="The units (factor@experiment.factor=units|heads|...).")
-    ks: list[int] = field([2, 4, 8, 16], low=2, help="How many of the strongest are taken away together.")
+    ks: list[int] = field([2, 4, 8, 16], once=0, low=2, help="How many of the strongest are taken away together.")
     n_units: int = field(64, low=1, help="The most units that are reported each alone, the strongest first.")
-
-    def check(self) -> None:
-        """Refuse a K named twice."""
-        super().check()
-        if len(set(self.ks)) != len(self.ks):
-            raise ConfigError(f"Ablate.ks: names one twice, got {self.ks}")

@@ -52,7 +52,6 @@ class ActivationPatching(Paired):
     type: ClassVar[str] = "activation_patching"
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Values of the other context of a pair at every layer, head or position, both ways."
-    work: ClassVar[str] = "paribus.experiments.any._activation_patching"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     may_lack: ClassVar[tuple[str, ...]] = ()
     declares: ClassVar[tuple[Endpoint, ...]] = (
@@ -100,17 +99,19 @@ class ActivationPatching(Paired):
     part: str = field(
         "heads", choices=PARTS, help="What is patched in every layer: each head, or what is added or held."
     )
-    layers: list[int] = field([], low=0, help="Numbers of the layers; empty: all.")
+    layers: list[int] = field([], once=0, low=0, help="Numbers of the layers; empty: all.")
     positions: list[str] = field(
         [],
+        once=0,
         help="Positions that are patched one by one, by number or name (subject, end); each: every one; empty: of "
         "heads, attn and mlp all together, of the stream the named ones of the data, or every one without names.",
     )
-    places: list[str] = field([], help="Places instead of all layers, a row each, as in L5H1@end.")
-    groups: list[str] = field([], help="Rows of the table that are also patched together, as in 'L5H1 & L6H9'.")
-    directions: list[str] = field([DENOISE, NOISE], choices=(DENOISE, NOISE), help="Which of the two.")
+    places: list[str] = field([], once=0, help="Places instead of all layers, a row each, as in L5H1@end.")
+    groups: list[str] = field([], once=0, help="Rows of the table that are also patched together, as in 'L5H1 & L6H9'.")
+    directions: list[str] = field([DENOISE, NOISE], once=1, choices=(DENOISE, NOISE), help="Which of the two.")
     ks: list[int] = field(
         [1, 2, 4, 8],
+        once=0,
         low=1,
         help="How many of the first are patched together; the ranking is made on pairs that are not reported. Empty: "
         "none, and no ranking.",
@@ -119,12 +120,8 @@ class ActivationPatching(Paired):
     n_beside: int = field(8, low=0, help="Rows that have that null, the first of the ranking; 0: all.")
 
     def check(self) -> None:
-        """Refuse lists that are empty, name something twice, or exclude each other."""
+        """Refuse lists that exclude each other, and what cannot be read."""
         super().check()
-        for name in ("directions", "ks", "layers", "positions", "places", "groups"):
-            given = getattr(self, name)
-            if (name == "directions" and not given) or len(set(given)) != len(given):
-                raise ConfigError(f"ActivationPatching.{name}: name each once, got {given}")
         if self.places and (self.layers or self.positions):
             raise ConfigError("ActivationPatching.places: names places; leave layers and positions out")
         if self.place != AUTO:

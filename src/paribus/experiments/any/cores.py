@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Generic, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.effect_vector import WithoutEffectVector
@@ -13,7 +13,7 @@ from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
-LESS_IS_KEPT = ("loss", "kl")
+LESS = "a core keeps as much as there is; of {} less is better"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class Cores(Generic, WithoutEffectVector):
     type: ClassVar[str] = "cores"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
-    work: ClassVar[str] = "paribus.experiments.any._cores"
     varied: ClassVar[tuple[str, ...]] = ("factor",)
+    refused: ClassVar[Mapping[str, str]] = {kind: LESS.format(kind) for kind in ("loss", "kl")}
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("cores")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
@@ -54,9 +54,3 @@ class Cores(Generic, WithoutEffectVector):
     )
     robust: bool = field(True, help="Whether every larger set must keep it too.")
     least_share: float = field(0.1, above=0.0, high=1.0, help="Share of contexts from which on a core is named.")
-
-    def check(self) -> None:
-        """Refuse a readout of which a core would keep less."""
-        super().check()
-        if self.readout in LESS_IS_KEPT:
-            raise ConfigError(f"Cores.readout: a core keeps as much as there is; of {self.readout} less is better")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
@@ -26,6 +28,7 @@ class Generic(Experiment):
 
     Class attributes:
         varied: Its fields that are factors or units.
+        refused: Readouts that it cannot take, each with the reason.
         ranks: Whether something is ranked or fitted whatever the factors.
     """
 
@@ -35,6 +38,7 @@ class Generic(Experiment):
     may_lack: ClassVar[tuple[str, ...]] = ("feature",)
     takes_dtype: ClassVar[bool] = True
     varied: ClassVar[tuple[str, ...]] = ()
+    refused: ClassVar[Mapping[str, str]] = MappingProxyType({})
     ranks: ClassVar[bool] = False
 
     place: str = field(
@@ -70,12 +74,22 @@ class Generic(Experiment):
         """Whether anything is fitted, ranked or chosen, which is done on contexts that are not reported."""
         return self.ranks or any(spec.fitted for spec in self.factors().values())
 
+    def refuse_readout(self, kind: str) -> None:
+        """Refuse what it cannot take, named by the user or found to be what ``auto`` is here.
+
+        Raises:
+            ConfigError: If it is such a readout.
+        """
+        if kind in self.refused:
+            raise ConfigError(f"experiment.readout: {self.refused[kind]}")
+
     def validate(self, setup: Any) -> None:
         """Look up split, place, readout, and everything that the factors name."""
         self.work_module().validate(self, setup)
 
     def check(self) -> None:
-        """Refuse factors that are none."""
+        """Refuse factors that are none, and a readout that it cannot take."""
+        self.refuse_readout(self.readout)
         for name, spec in self.factors().items():
             if not isinstance(spec, FactorSpec):
                 raise ConfigError(

@@ -27,7 +27,6 @@ class Grid(Paired):
     type: ClassVar[str] = "grid"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
-    work: ClassVar[str] = "paribus.experiments.any._grid"
     varied: ClassVar[tuple[str, ...]] = ("factor", "other")
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Paired
 from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Sentence, Told
@@ -51,25 +50,17 @@ class HeadAblation(Paired):
             table="score_and_effect",
         ),
     )
-    work: ClassVar[str] = "paribus.experiments.any._head_ablation"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     may_lack: ClassVar[tuple[str, ...]] = ()
 
     ablations: list[str] = field(
         ["mean"],
+        once=1,
         choices=ABLATIONS,
         help="What heads that are taken away are set to; pattern: their attention, to its mean.",
     )
-    ks: list[int] = field([1, 2, 4, 8], low=1, help="How many of the first are taken away together.")
+    ks: list[int] = field([1, 2, 4, 8], once=0, low=1, help="How many of the first are taken away together.")
 
     unmatched: bool = field(
         False, unstated=False, help="Whether random sets of heads of any layer stand beside those matched by layer."
     )
-
-    def check(self) -> None:
-        """Refuse lists that are empty or name something twice."""
-        super().check()
-        for name in ("ablations", "ks"):
-            given = getattr(self, name)
-            if (not given and name != "ks") or len(set(given)) != len(given):
-                raise ConfigError(f"HeadAblation.{name}: name each once, at least one, got {given}")

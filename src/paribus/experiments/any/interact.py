@@ -26,7 +26,6 @@ class Interact(Paired):
     type: ClassVar[str] = "interact"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Pairs of units alone and together, against pairs of like units, on any network."
-    work: ClassVar[str] = "paribus.experiments.any._interact"
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("interact")

@@ -39,7 +39,6 @@ class LatentIntervention(Paired):
     type: ClassVar[str] = "latent_intervention"
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
-    work: ClassVar[str] = "paribus.experiments.any._latent_intervention"
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")
     battery: ClassVar[Battery | None] = Battery(
@@ -62,7 +61,9 @@ class LatentIntervention(Paired):
         Effects("slope", "{level}", "slope of {readout} per largest activation"),
     )
 
-    latents: list[int] = field([], low=0, help="Numbers of the latents; empty: the one chosen in the feature group.")
+    latents: list[int] = field(
+        [], once=0, low=0, help="Numbers of the latents; empty: the one chosen in the feature group."
+    )
     path: str | None = field(
         None, file=True, help="State dict or SAELens folder of an autoencoder; null: the model's own."
     )
@@ -71,24 +72,22 @@ class LatentIntervention(Paired):
     )
     set_to: list[str] = field(
         ["zero", "mean", "max"],
+        once=0,
         choices=SET_TO,
         help="What a latent is set to: 0, or its mean or largest activation on the contexts fitted on.",
     )
-    values: list[float] = field([], low=0.0, help="Further values, as activations.")
+    values: list[float] = field([], once=0, low=0.0, help="Further values, as activations.")
     doses: list[float] = field(
         [0.0, 0.5, 1.0, 1.5, 2.0],
+        once=0,
         low=0.0,
         help="Values of a dose-response, in units of its largest activation; fewer than two: none.",
     )
     each_position: bool = field(False, help="Whether positions are edited one at a time, a row each.")
 
     def check(self) -> None:
-        """Refuse lists that name something twice or nothing at all."""
+        """Refuse lists that name nothing at all."""
         super().check()
-        for name in ("latents", "set_to", "values", "doses"):
-            given = getattr(self, name)
-            if len(set(given)) != len(given):
-                raise ConfigError(f"LatentIntervention.{name}: name each once, got {given}")
         if not self.set_to and not self.values:
             raise ConfigError("LatentIntervention: name something in set_to or values")
         if self.path is not None and not self.latents:

@@ -60,7 +60,6 @@ class MatchFeatures(Experiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     subject: ClassVar[str] = "any"
     summary: ClassVar[str] = "Latents of two autoencoders or two models matched by decoder and by activation."
-    work: ClassVar[str] = "paribus.experiments.any._match_features"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "slice", "constraints", "stats")
     takes_dtype: ClassVar[bool] = True
     beside: ClassVar[str] = "other_run"

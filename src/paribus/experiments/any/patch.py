@@ -29,7 +29,6 @@ class Patch(Paired):
     type: ClassVar[str] = "patch"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Values of other contexts at one place after the other, against donors at random."
-    work: ClassVar[str] = "paribus.experiments.any._patch"
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("patch")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
@@ -38,7 +37,7 @@ class Patch(Paired):
     )
 
     factor: Any = field(help="Where the values come from (factor@experiment.factor=patch).")
-    places: list[str] = field([], help="The places, a row each; empty: experiment.place.")
+    places: list[str] = field([], once=0, help="The places, a row each; empty: experiment.place.")
     both: bool = field(True, help="With pairs of two splits: whether to patch both ways.")
     n_donors: int = field(20, low=0, help="Draws of donors at random for each place (at most stats.n_null).")
 
@@ -47,9 +46,7 @@ class Patch(Paired):
         return self.places or [self.place]
 
     def check(self) -> None:
-        """Refuse another factor, and a place that is named twice."""
+        """Refuse another factor."""
         super().check()
         if not isinstance(self.factor, PatchFactor):
             raise ConfigError(f"Patch.factor: {type(self.factor).__name__} has no donors; use factor=patch")
-        if len(set(self.places)) != len(self.places):
-            raise ConfigError(f"Patch.places: names one twice, got {self.places}")

@@ -28,7 +28,6 @@ class Probe(Generic, WithoutEffectVector):
     version: ClassVar[int] = 2
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
-    work: ClassVar[str] = "paribus.experiments.any._probe"
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("probe")
     tells: ClassVar[tuple[Told, ...]] = (
@@ -39,8 +38,8 @@ class Probe(Generic, WithoutEffectVector):
         "and flipped signs are not its chance level; its own table has a null of permuted classes"
     )
 
-    places: list[str] = field([], help="The places, a row each; empty: experiment.place.")
-    targets: list[str] = field(["label"], choices=TARGETS, help="What is read.")
+    places: list[str] = field([], once=0, help="The places, a row each; empty: experiment.place.")
+    targets: list[str] = field(["label"], once=1, choices=TARGETS, help="What is read.")
     n_controls: int = field(20, low=0, help="Probes of permuted classes at each place (at most stats.n_null).")
 
     def at(self) -> list[str]:
@@ -48,11 +47,7 @@ class Probe(Generic, WithoutEffectVector):
         return self.places or [self.place]
 
     def check(self) -> None:
-        """Refuse rows that are none or named twice."""
+        """Refuse a readout."""
         super().check()
-        for name in ("places", "targets"):
-            values = getattr(self, name)
-            if len(set(values)) != len(values) or (name == "targets" and not values):
-                raise ConfigError(f"Probe.{name}: must name each once, got {values}")
         if self.readout != "auto":
             raise ConfigError(f"Probe.readout: a probe reads its targets, not {self.readout}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,8 +27,10 @@ class Swap(Paired):
     type: ClassVar[str] = "swap"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
-    work: ClassVar[str] = "paribus.experiments.any._swap"
     varied: ClassVar[tuple[str, ...]] = ("factor",)
+    refused: ClassVar[Mapping[str, str]] = {
+        "kl": "say what is read; kl is a distance from one baseline, a swap has one for each context"
+    }
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.factor")

@@ -28,7 +28,6 @@ class Sweep(Paired):
     type: ClassVar[str] = "sweep"
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
-    work: ClassVar[str] = "paribus.experiments.any._sweep"
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, Experiment
 from paribus.experiments.fitting import offers_of, refuse_unfit
 from paribus.experiments.requires import HELD_OUT, Requires
@@ -43,18 +42,6 @@ class OnClassifier(Experiment):
             ConfigError: If a field names a split or a class that is not there.
         """
         refuse_unfit(self, offers_of(setup.contexts))
-
-    def each_once(self, *names: str, least: int = 1) -> None:
-        """Check that the lists ``names`` have at least ``least`` values and none twice.
-
-        Raises:
-            ConfigError: If one has fewer, or one twice.
-        """
-        what = "one" if least == 1 else f"{least} different ones"
-        for name in names:
-            values = getattr(self, name)
-            if len(values) < least or len(set(values)) != len(values):
-                raise ConfigError(f"{type(self).__name__}.{name}: must name at least {what}, each once, got {values}")
 
 
 @dataclass(frozen=True)

@@ -40,4 +40,3 @@ class TrainClassifier(Experiment):
     )
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "training")
     produces_model: ClassVar[bool] = True
-    work: ClassVar[str] = "paribus.experiments.training._train_classifier"

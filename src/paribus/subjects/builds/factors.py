@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.errors import ConfigError
 from paribus.measure.binding import FactorSpec
 from paribus.spec import field
 
@@ -28,12 +27,7 @@ class Family(BuildFactor, kind="factor/family"):
     """
 
     family: str = field("swim_speed_up", help="Name of the family.")
-    rungs: list[int] = field([], low=1, help="AP of the rungs; empty: all of the vocabulary.")
-
-    def check(self) -> None:
-        """Refuse a rung named twice."""
-        if len(set(self.rungs)) != len(self.rungs):
-            raise ConfigError(f"Family.rungs: names one twice, got {self.rungs}")
+    rungs: list[int] = field([], once=0, low=1, help="AP of the rungs; empty: all of the vocabulary.")
 
 
 @dataclass(frozen=True)
@@ -45,13 +39,8 @@ class Weapon(BuildFactor, kind="factor/weapon"):
         ['splattershot', 'splat_roller']
     """
 
-    weapons: list[str] = field([], help="Names of the weapons; empty: the most frequent ones.")
+    weapons: list[str] = field([], once=2, help="Names of the weapons; empty: the most frequent ones.")
     most: int = field(10, low=2, help="How many of the most frequent ones, where none are named.")
-
-    def check(self) -> None:
-        """Refuse too few weapons, and one named twice."""
-        if len(set(self.weapons)) != len(self.weapons) or len(self.weapons) == 1:
-            raise ConfigError(f"Weapon.weapons: must name two or more, each once, got {self.weapons}")
 
 
 @dataclass(frozen=True)
@@ -63,9 +52,4 @@ class Families(BuildFactor, kind="factor/families"):
         ['swim_speed_up', 'run_speed_up']
     """
 
-    families: list[str] = field([], help="Names of the families; empty: all that the builds show.")
-
-    def check(self) -> None:
-        """Refuse a family named twice."""
-        if len(set(self.families)) != len(self.families):
-            raise ConfigError(f"Families.families: names one twice, got {self.families}")
+    families: list[str] = field([], once=0, help="Names of the families; empty: all that the builds show.")

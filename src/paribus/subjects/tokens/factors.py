@@ -6,7 +6,6 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.errors import ConfigError
 from paribus.measure.binding import Binding, FactorSpec
 from paribus.spec import field
 
@@ -32,15 +31,11 @@ class TokenAt(FactorSpec, kind="factor/token_at"):
     position: int = field(0, help="Where, from 0, or from the end from -1.")
     tokens: list[int] = field(
         [],
+        once=2,
         low=0,
         help="Which tokens, the baseline first; empty: all there are, evenly spread, up to most.",
     )
     most: int = field(10, low=2, help="The most tokens where none are named.")
-
-    def check(self) -> None:
-        """Refuse levels that are none."""
-        if len(self.tokens) == 1 or len(set(self.tokens)) != len(self.tokens):
-            raise ConfigError(f"TokenAt.tokens: must name at least two, each once, got {self.tokens}")
 
     def bind(self, to: Binding) -> Factor:
         """Look the position and the tokens up.

@@ -70,19 +70,18 @@ class ActivationSteering(ShortcutExperiment):
     )
 
     directions: list[str] = field(
-        ["between_domain_pc", "mean_difference"], choices=DIRECTIONS, help="Directions; the first one is the headline."
+        ["between_domain_pc", "mean_difference"],
+        once=1,
+        choices=DIRECTIONS,
+        help="Directions; the first one is the headline.",
     )
     alphas: list[float] = field(
         [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0],
+        once=2,
         low=-100.0,
         high=100.0,
         help="How far to move, in sd of training features along the direction; 0 is always included.",
     )
-
-    def check(self) -> None:
-        """Refuse lists that are empty or name something twice."""
-        self.each_once("directions")
-        self.each_once("alphas", least=2)
 
     def levels(self) -> list[float]:
         """Return the alphas in ascending order, 0 among them."""

@@ -46,9 +46,5 @@ class DomainSwap(OnClassifier):
     )
     requires: ClassVar[Requires] = Requires(labels=True, rendering=True, chosen=("splits",), classes=("positive",))
 
-    splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Splits whose contents are shown.")
+    splits: list[str] = field(["id_val", "val", "ood"], once=1, choices=SPLITS, help="Splits whose contents are shown.")
     positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")
-
-    def check(self) -> None:
-        """Refuse lists that are empty or name something twice."""
-        self.each_once("splits")

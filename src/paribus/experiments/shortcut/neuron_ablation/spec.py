@@ -52,22 +52,21 @@ class NeuronAblation(ShortcutExperiment):
     requires: ClassVar[Requires] = replace(ShortcutExperiment.requires, chosen=("splits", "null_splits"))
 
     ks: list[int] = field(
-        [0, 4, 8, 16, 32, 64, 128, 256], low=0, help="How many units; those beyond the width are left out."
+        [0, 4, 8, 16, 32, 64, 128, 256], once=1, low=0, help="How many units; those beyond the width are left out."
     )
     rankings: list[str] = field(
-        ["shortcut", "label", "random"], choices=RANKINGS, help="Orders of the units; the first one is the headline."
+        ["shortcut", "label", "random"],
+        once=1,
+        choices=RANKINGS,
+        help="Orders of the units; the first one is the headline.",
     )
     ablations: list[str] = field(
-        ["zero", "mean"], choices=ABLATIONS, help="What units are set to; the first one is the headline."
+        ["zero", "mean"], once=1, choices=ABLATIONS, help="What units are set to; the first one is the headline."
     )
-    splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Where the ablation is evaluated.")
+    splits: list[str] = field(["id_val", "val", "ood"], once=1, choices=SPLITS, help="Where the ablation is evaluated.")
     null_splits: list[str] = field(
         ["ood"], choices=SPLITS, help="Splits on which random sets of units are evaluated too."
     )
-
-    def check(self) -> None:
-        """Refuse lists that are empty or name something twice."""
-        self.each_once("ks", "rankings", "ablations", "splits")
 
     def levels(self, width: int) -> list[int]:
         """Return the Ks in ascending order up to ``width``, 0 among them."""

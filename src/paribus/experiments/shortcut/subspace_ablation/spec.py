@@ -65,19 +65,16 @@ class SubspaceAblation(ShortcutExperiment):
 
     methods: list[str] = field(
         ["mean_difference", "probe", "between_domain_pc", "inlp", "leace", "splince", "random"],
+        once=1,
         choices=METHODS,
         help="Erasers; the first one is the headline. The probe's rows leave most of the domain's effect.",
     )
-    splits: list[str] = field(["id_val", "val", "ood"], choices=SPLITS, help="Where the edit is evaluated.")
+    splits: list[str] = field(["id_val", "val", "ood"], once=1, choices=SPLITS, help="Where the edit is evaluated.")
     rank: int | None = field(None, low=1, help="Most directions a projection removes; null for each method's own.")
     refit_probes: bool = field(
         True, help="Also fit probes again on the edited features (one half) and score the other."
     )
     swap_split: str = field("id_val", choices=SPLITS, help="Contents whose domain swap is measured before and after.")
-
-    def check(self) -> None:
-        """Refuse lists that are empty or name something twice."""
-        self.each_once("methods", "splits")
 
     def held_out(self) -> list[str]:
         """Return the splits that edits are evaluated on."""

@@ -40,7 +40,6 @@ class PrefixMatching(Experiment):
             "From the same tokens to the one before each, most attention is that of {highest_previous:list} (heads)."
         ),
     )
-    work: ClassVar[str] = "paribus.experiments.tokens.prefix_matching.work"
     takes_dtype: ClassVar[bool] = True
 
     split: str = field("auto", help="Which sequences are reported; auto: test where there is one, else all.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.errors import ConfigError
 from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.tokens._circles import Circles
 from paribus.experiments.tokens._endpoints import ISOLATION
@@ -54,14 +53,5 @@ class SubspaceIsolation(Circles):
         ),
     )
 
-    ops: list[str] = field(["keep", "remove"], choices=OPS, help="Keep only the subspace, remove it, or both.")
+    ops: list[str] = field(["keep", "remove"], once=1, choices=OPS, help="Keep only the subspace, remove it, or both.")
     together: bool = field(True, help="Also keep and remove all circles together, beside subspaces of their rank.")
-
-    def check(self) -> None:
-        """Refuse no op, and one that is named twice.
-
-        Raises:
-            ConfigError: If there is none, or one twice.
-        """
-        if not self.ops or len(set(self.ops)) != len(self.ops):
-            raise ConfigError(f"SubspaceIsolation.ops: name each once, at least one, got {self.ops}")
