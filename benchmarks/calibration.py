@@ -118,7 +118,7 @@ def split(n_corpora: int, n_builds: int, seed: int) -> Iterator[Corpus]:
         raise ValueError(f"{len(sources)} distinct builds are too few for {n_corpora} corpora of {n_builds}")
     for i in range(n_corpora):
         rows = order[ends[i] : ends[i + 1]]
-        yield whole.with_contexts(Contexts(whole.contexts.codes[rows], whole.contexts.cluster[rows]))
+        yield replace(whole, contexts=Contexts(whole.contexts.codes[rows], whole.contexts.cluster[rows]))
 
 
 def calibrate(case: Case, model: SetModel, n_corpora: int, seed: int = 0) -> list[Rates]:

@@ -27,16 +27,14 @@ BLOCK = 20_000
 
 def random_edit(edits: Edits, states: States, rng: np.random.Generator) -> States:
     """Make one kind of edit on all states, with values drawn at random."""
-    kind = rng.integers(7)
+    kind = rng.integers(6)
     family = FAMILIES[rng.integers(len(FAMILIES))]
     if kind <= 2:
         levels = (None, *edits.levels(family))
         return edits.set_rung(states, family, levels[rng.integers(len(levels))])
     if kind == 3:
-        return edits.toggle_main_only(states, MAIN_ONLY[rng.integers(len(MAIN_ONLY))])
-    if kind == 4:
         return edits.add_tokens(states, [str(rng.choice(edits.vocabulary.ability_tokens))])
-    if kind == 5:
+    if kind == 4:
         return edits.remove_where(states, rng.random((*states.shape, len(FAMILIES))) < 0.1)
     return edits.swap_weapon(edits.close_context(states), rng.integers(0, edits.weapons.size, states.shape))
 

@@ -32,8 +32,8 @@ def rng(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(derive(seed, name))
 
 
-def torch_rng(seed: int, name: str, device: str = "cpu") -> torch.Generator:
-    """Return the torch generator of the stream ``name`` on ``device``.
+def torch_rng(seed: int, name: str) -> torch.Generator:
+    """Return the torch generator of the stream ``name``, on the CPU.
 
     Example:
         >>> import torch
@@ -42,4 +42,4 @@ def torch_rng(seed: int, name: str, device: str = "cpu") -> torch.Generator:
     """
     import torch  # slow, and a configuration that draws nothing with it is checked without
 
-    return torch.Generator(device=device).manual_seed(derive(seed, name))
+    return torch.Generator().manual_seed(derive(seed, name))

@@ -121,17 +121,6 @@ def test_undefined_resamples_are_left_out():
     assert 0 <= found.low < found.high <= 1
 
 
-def test_the_median_has_an_interval_too():
-    values, covered = rng().exponential(size=(100, 100)), []
-    for row in values:
-        found = cluster_interval(row, np.arange(100), spec=StatsSpec(n_bootstrap=200), rng=rng(1), statistic="median")
-        assert found.low <= np.median(row) <= found.high
-        covered.append(found.low <= np.log(2) <= found.high)
-    assert 0.88 <= np.mean(covered) <= 0.99
-    with pytest.raises(ValueError, match="'mean' or 'median'"):
-        cluster_interval(values[0], np.arange(100), spec=SPEC, rng=rng(), statistic="mode")
-
-
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
 def test_the_tails_of_an_interval_are_equal_and_leave_the_confidence(confidence):
     low, high = tails(StatsSpec(confidence=confidence))

@@ -60,14 +60,6 @@ class LatentMatches:
         """Whether both ways name the same latent ``[k]``."""
         return np.asarray((self.by_decoder == self.by_activation) & (self.by_decoder != UNMATCHED))
 
-    @property
-    def beyond_random(self) -> Bools:
-        """Whether the activations correlate more than 97.5 % of the matches with random autoencoders ``[k]``."""
-        known = self.random_correlation[np.isfinite(self.random_correlation)]
-        bound = np.percentile(known, 97.5) if known.size else np.inf
-        with np.errstate(invalid="ignore"):
-            return np.asarray(self.correlation > bound)
-
 
 def match_latents(
     first: SparseAutoencoder,

@@ -57,7 +57,7 @@ def upper_right(axes: Sequence[Axes]) -> Axes:
     return axes[firsts[-1]]
 
 
-def no_data(ax: Axes, text: str = "no data yet") -> None:
+def no_data(ax: Axes) -> None:
     """Turn a panel into one that says there is nothing to show."""
     ax.grid(visible=False)
     ax.set_xticks([])
@@ -65,7 +65,7 @@ def no_data(ax: Axes, text: str = "no data yet") -> None:
     ax.set_facecolor("#F7F7F7")
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=style.QUIET, fontsize=11)
+    ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET, fontsize=11)
 
 
 def heading(fig: Figure, text: str) -> None:
@@ -96,7 +96,7 @@ def wide_label(ax: Axes, text: str) -> None:
     ax.set_xlabel(wrapped(text, max(24, int(width * 12.0))))
 
 
-def wrapped(text: str, width: int, lines: int = 3) -> str:
+def wrapped(text: str, width: int) -> str:
     """Return a text on several lines; a name that is longer than a line is broken behind an underscore.
 
     Example:
@@ -104,7 +104,7 @@ def wrapped(text: str, width: int, lines: int = 3) -> str:
         ['init_scale_', 'grokfast:', 'steered']
     """
     words = [word.replace("_", "_ ") if len(word) > width else word for word in text.split()]
-    filled = textwrap.fill(" ".join(words), width, max_lines=lines)
+    filled = textwrap.fill(" ".join(words), width, max_lines=3)
     return filled.replace("_ ", "_") if any("_ " in word for word in words) else filled
 
 
@@ -234,9 +234,9 @@ def null_band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colo
         ax.fill_between(x, low, high, where=there.tolist(), zorder=1.5, **null_look(colour))
 
 
-def null_patch(request: Request, default: str = "null, 95 %") -> Patch:
+def null_patch(request: Request) -> Patch:
     """Return the legend entry of a null band."""
-    return Patch(label=str(request.option("null_label", default)), **null_look())
+    return Patch(label=str(request.option("null_label", "null, 95 %")), **null_look())
 
 
 NOISE = 1e-6

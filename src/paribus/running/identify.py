@@ -31,9 +31,9 @@ class Identified:
     code: Mapping[str, str] = field(default_factory=dict)
 
 
-def identify(resolved: Resolved, *, runs: str | None = None) -> str:
+def identify(resolved: Resolved) -> str:
     """Return the identity of a resolved request; see :func:`identified`."""
-    return identified(resolved, runs=runs).identity
+    return identified(resolved).identity
 
 
 def identified(resolved: Resolved, *, runs: str | None = None) -> Identified:

@@ -22,7 +22,6 @@ from paribus.stats.clusters import (
 from paribus.stats.intervals import (
     BOOTSTRAP_T,
     EXACT_ZERO,
-    NO_VALUES,
     NONE,
     PERCENTILE,
     Bounds,
@@ -219,24 +218,22 @@ def cluster_interval(
     *,
     spec: StatsSpec,
     rng: np.random.Generator,
-    statistic: str = "mean",
     bounds: Bounds | None = None,
 ) -> Interval:
-    """Return the interval of the mean (or median) of values that come in clusters.
+    """Return the interval of the mean of values that come in clusters.
 
     Args:
         values: Values [n], or several columns [n, k]; NaN is left out.
         clusters: Cluster id of each row [n].
         spec: Resamples and confidence.
         rng: Draws the resamples.
-        statistic: ``mean`` or ``median``.
         bounds: Range of the mean, to which the ends are cut.
 
     Returns:
         The interval; its fields are floats for [n] and arrays [k] for [n, k].
 
     Raises:
-        ValueError: If shapes disagree or the statistic is unknown.
+        ValueError: If shapes disagree.
 
     Example:
         >>> from paribus.stats.spec import StatsSpec
@@ -248,35 +245,12 @@ def cluster_interval(
     columns = np.asarray(values, dtype=np.float64)
     scalar = columns.ndim == 1
     columns = columns[:, None] if scalar else columns
-    if statistic == "mean":
-        low, high, method = mean_intervals(reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng, bounds=bounds)
-    elif statistic == "median":
-        found = [_median_interval(column, np.asarray(clusters), spec, rng) for column in columns.T]
-        low, high = np.array([i.low for i in found]), np.array([i.high for i in found])
-        method = np.array([i.method for i in found], dtype=object)
-    else:
-        raise ValueError(f"statistic must be 'mean' or 'median', got {statistic!r}")
+    low, high, method = mean_intervals(reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng, bounds=bounds)
     return Interval(
         scalar_or_array(low, scalar=scalar),
         scalar_or_array(high, scalar=scalar),
         str(method[0]) if scalar else method,
     )
-
-
-def _median_interval(
-    values: Floats, clusters: np.ndarray[Any, Any], spec: StatsSpec, rng: np.random.Generator
-) -> Interval:
-    kept = ~np.isnan(values)
-    order = np.argsort(values[kept], kind="stable")
-    ordered, ids = values[kept][order], clusters[kept][order]
-    if not len(ordered):
-        return Interval(float("nan"), float("nan"), NO_VALUES)
-
-    def median(weights: Floats) -> float:
-        passed = np.cumsum(weights)
-        return float(ordered[np.searchsorted(passed, passed[-1] / 2)])
-
-    return cluster_statistic_interval(median, ids, spec=spec, rng=rng)
 
 
 def cluster_statistic_interval(

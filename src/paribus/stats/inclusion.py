@@ -15,7 +15,7 @@ DRAWS = 200
 """Number of resamples."""
 
 
-def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
+def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator) -> Floats:
     """Return in what share of cluster resamples each row differs from 0 again ``[rows]``, after adjustment.
 
     In every resample each mean is divided by its own cluster-robust standard error (Liang and Zeger 1986), the p of
@@ -27,7 +27,6 @@ def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, d
         sums: Differences by cluster.
         spec: Confidence and adjustment.
         rng: Draws the resamples.
-        draws: How many.
 
     Returns:
         Shares; NaN for rows of fewer than 6 clusters.
@@ -45,7 +44,7 @@ def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, d
     enough = sums.n_clusters >= MIN_CLUSTERS
     found, done = np.zeros(len(totals)), 0
     squares = totals**2, totals * counts, counts**2
-    for weights in bootstrap_weights(totals.shape[1], draws, rng):
+    for weights in bootstrap_weights(totals.shape[1], DRAWS, rng):
         n = weights @ counts.T
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = (weights @ totals.T) / n
@@ -63,9 +62,7 @@ def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator, d
     return np.where(enough, found / done, np.nan)
 
 
-def share_inclusion(
-    holds: Bools, cluster: Ints, least: float, *, rng: np.random.Generator, draws: int = DRAWS
-) -> Floats:
+def share_inclusion(holds: Bools, cluster: Ints, least: float, *, rng: np.random.Generator) -> Floats:
     """Return in what share of cluster resamples each finding holds in at least a share ``least`` of the contexts.
 
     Args:
@@ -73,7 +70,6 @@ def share_inclusion(
         cluster: Cluster of each context ``[n]``.
         least: The share from which on it counts.
         rng: Draws the resamples.
-        draws: How many.
 
     Example:
         >>> holds = np.array([[True] * 20, [False] * 20])
@@ -83,5 +79,5 @@ def share_inclusion(
     codes, k = cluster_codes(cluster)
     sizes = np.bincount(codes, minlength=k).astype(np.float64)
     counts = np.array([np.bincount(codes, weights=row, minlength=k) for row in holds])
-    weights = np.concatenate(list(bootstrap_weights(k, draws, rng)))
+    weights = np.concatenate(list(bootstrap_weights(k, DRAWS, rng)))
     return np.asarray(((weights @ counts.T) / (weights @ sizes)[:, None] >= least).mean(0))

@@ -51,15 +51,14 @@ def unpaired_power(n: int, effect: float, sd: float, level: float) -> float:
     return _power(effect / sd * math.sqrt(n / 2), 2 * n - 2, level)
 
 
-def runs_needed(design: str, effect: float, sd: float, level: float, power: float = POWER) -> int | None:
-    """Return the fewest pairs, or runs of each arm, with which a test has ``power`` at a true difference.
+def runs_needed(design: str, effect: float, sd: float, level: float) -> int | None:
+    """Return the fewest pairs, or runs of each arm, with which a test has power :data:`POWER` at a true difference.
 
     Args:
         design: ``paired_sign_flip`` for paired differences with sd ``sd``; otherwise two arms with pooled sd ``sd``.
         effect: The true difference.
         sd: Standard deviation, in the same unit.
         level: Level of the test, after adjustment.
-        power: Chance to reject.
 
     Returns:
         None where it would be more than 10,000, where the effect is 0, the sd is not positive, or one of them is not
@@ -73,20 +72,20 @@ def runs_needed(design: str, effect: float, sd: float, level: float, power: floa
         return None
     least = reach_needs(design, level)
     power_of = paired_power if design == "paired_sign_flip" else unpaired_power
-    return None if least is None else _first(lambda n: power_of(n, abs(effect), sd, level) >= power, max(2, least))
+    return None if least is None else _first(lambda n: power_of(n, abs(effect), sd, level) >= POWER, max(2, least))
 
 
-def sd_at_most(sd: float, df: int, confidence: float = POWER) -> float:
+def sd_at_most(sd: float, df: int) -> float:
     """Return the upper confidence limit of a standard deviation of normal values with ``df`` degrees of freedom.
 
     A pilot's sd is too small as often as too large; planning with this limit makes the planned power hold in a share
-    ``confidence`` of pilots (Browne 1995).
+    :data:`POWER` of pilots (Browne 1995).
 
     Example:
         >>> round(sd_at_most(1.0, 7), 2)
         1.35
     """
-    return float(sd * math.sqrt(df / stats.chi2.ppf(1 - confidence, df))) if df > 0 else math.nan
+    return float(sd * math.sqrt(df / stats.chi2.ppf(1 - POWER, df))) if df > 0 else math.nan
 
 
 def _power(shift: float, df: int, level: float) -> float:

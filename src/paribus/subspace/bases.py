@@ -14,10 +14,10 @@ RANDOM_KINDS = ("isotropic", "covariance")
 RANK_TOLERANCE = 1e-6
 
 
-def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = RANK_TOLERANCE) -> Floats:
+def orthonormal_basis(rows: Any, *, rank: int | None = None) -> Floats:
     """Return an orthonormal basis [d, r] of the span of ``rows`` [k, d], strongest direction first.
 
-    The rank is the number of singular values above ``tolerance`` times the largest, so that rows which depend on each
+    The rank is the number of singular values above a millionth of the largest, so that rows which depend on each
     other (a softmax probe of three classes has three rows of rank 2) are no trouble. ``rank`` bounds it from above.
 
     Example:
@@ -26,7 +26,7 @@ def orthonormal_basis(rows: Any, *, rank: int | None = None, tolerance: float = 
     """
     matrix = np.atleast_2d(np.asarray(rows, dtype=np.float64))
     _, values, vectors = np.linalg.svd(matrix, full_matrices=False)
-    found = int((values > tolerance * values[0]).sum()) if values.size and values[0] > 0 else 0
+    found = int((values > RANK_TOLERANCE * values[0]).sum()) if values.size and values[0] > 0 else 0
     return np.ascontiguousarray(vectors[: found if rank is None else min(found, rank)].T)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from paribus.arrays import Floats
 from paribus.errors import ConfigError, ExperimentError, nearest
-from paribus.subspace.bases import RANDOM_KINDS, covariance_root, random_subspaces
+from paribus.subspace.bases import covariance_root, random_subspaces
 from paribus.subspace.moments import as_features, as_weights, between_groups, group_means, within_groups
 from paribus.subspace.probes import fit_probe
 
@@ -121,7 +121,6 @@ def find_direction(
     clusters: Any,
     rng: np.random.Generator,
     weights: Any = None,
-    random_kind: str = "isotropic",
 ) -> Floats:
     """Return the unit direction [d] that ``method`` finds for the domain.
 
@@ -144,9 +143,8 @@ def find_direction(
         return probe(h, domains, clusters=clusters, rng=rng, weights=weights)
     if method == "lda":
         return lda(h, domains, weights=weights)
-    if method == "random" and random_kind in RANDOM_KINDS:
-        root = covariance_root(as_features(h), weights)
-        return np.asarray(random_directions(1, root.shape[1], kind=random_kind, rng=rng, root=root)[0])
+    if method == "random":
+        return np.asarray(random_directions(1, as_features(h).shape[1], rng=rng)[0])
     raise ConfigError(f"direction: no such method {method!r}; {nearest(method, DIRECTIONS)}")
 
 
@@ -164,14 +162,14 @@ def orient(directions: Floats, gradient: Floats) -> Floats:
     return np.asarray(turned * sign[..., None])
 
 
-def projected_sd(h: Floats, directions: Floats, weights: Any = None) -> Floats:
+def projected_sd(h: Floats, directions: Floats) -> Floats:
     """Return the standard deviation of features [n, d] along each of ``directions`` [..., d].
 
     Example:
         >>> projected_sd(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.eye(2)).tolist()
         [1.0, 0.0]
     """
-    root = covariance_root(h, weights)
+    root = covariance_root(h)
     return np.asarray(np.sqrt(((directions @ root.T) ** 2).sum(axis=-1)))
 
 

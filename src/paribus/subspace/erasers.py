@@ -9,7 +9,7 @@ import numpy as np
 
 from paribus.arrays import Floats
 from paribus.errors import ConfigError, ExperimentError, nearest
-from paribus.subspace.bases import RANDOM_KINDS, covariance_root, orthonormal_basis, random_subspaces
+from paribus.subspace.bases import orthonormal_basis, random_subspaces
 from paribus.subspace.directions import lda_rows
 from paribus.subspace.moments import (
     as_features,
@@ -94,7 +94,6 @@ def fit_eraser(
     rng: np.random.Generator,
     weights: Any = None,
     rank: int | None = None,
-    random_kind: str = "isotropic",
     domain_probe: LinearProbe | None = None,
 ) -> Eraser:
     """Fit an eraser of the domain on features.
@@ -109,7 +108,6 @@ def fit_eraser(
         weights: Row weights [n]; see :func:`paribus.subspace.moments.balance_weights`.
         rank: The most directions to remove; None for the method's own (1 for ``between_domain_pc``, domains - 1 for
             ``random``). Not for ``leace`` and ``splince``, which remove what the domain's coding spans.
-        random_kind: ``isotropic`` or ``covariance``.
         domain_probe: A domain probe already fitted on these rows, to save fitting it again.
 
     Raises:
@@ -147,10 +145,9 @@ def fit_eraser(
         basis = orthonormal_basis(lda_rows(features, domains, weights=share), rank=rank)
     elif method == "inlp":
         basis = _inlp_basis(features, domains, clusters, rng, share, rank, domain_probe)
-    elif method == "random" and random_kind in RANDOM_KINDS:
+    elif method == "random":
         r = rank or max(len(np.unique(np.asarray(domains))) - 1, 1)
-        root = covariance_root(features, share)
-        basis = random_subspaces(1, features.shape[1], r, kind=random_kind, rng=rng, root=root)[0]
+        basis = random_subspaces(1, features.shape[1], r, kind="isotropic", rng=rng)[0]
     else:
         raise ConfigError(f"eraser: no such method {method!r}; {nearest(method, ERASERS)}")
     if basis.shape[1] == 0:

@@ -9,7 +9,7 @@ from paribus.errors import ConfigError, ExperimentError
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.edits import Edits
 from paribus.subjects.builds.enforcement import Constraints, pairs_seen
-from paribus.subjects.builds.families import FAMILIES, MAIN_ONLY, STACKING
+from paribus.subjects.builds.families import FAMILIES, STACKING
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.legality import legal
 from paribus.subjects.builds.states import States, concatenate, stack
@@ -49,10 +49,6 @@ def test_a_main_only_ability_displaces_that_of_its_piece():
     assert EDITS.displaces(before, "tenacity").tolist() == [True]
     assert EDITS.displaces(before, "comeback").tolist() == [False]
     assert EDITS.displaces(before, "haunt").tolist() == [False]
-    assert shown(EDITS.toggle_main_only(before, "comeback")) == ("stealth_jump",)
-    assert shown(EDITS.toggle_main_only(before, "tenacity")) == ("tenacity", "stealth_jump")
-    with pytest.raises(ConfigError, match="not main-only"):
-        EDITS.toggle_main_only(before, "SSU")
     with pytest.raises(ConfigError, match="its rungs are 10"):
         EDITS.set_rung(before, "comeback", 3)
 
@@ -120,7 +116,6 @@ def test_a_sweep_stacks_the_levels():
 
 edit = st.one_of(
     st.tuples(st.just("rung"), st.integers(0, 25), st.integers(-1, 8)),
-    st.tuples(st.just("toggle"), st.integers(0, 11), st.none()),
     st.tuples(st.just("insert"), st.integers(0, 137), st.integers(0, 137)),
     st.tuples(st.just("drop"), st.integers(0, 25), st.integers(0, 25)),
     st.tuples(st.just("close"), st.none(), st.none()),
@@ -132,8 +127,6 @@ def apply(states, what, a, b):
     if what == "rung":
         levels = (None, *EDITS.levels(FAMILIES[a]))
         return EDITS.set_rung(states, FAMILIES[a], levels[(b + 1) % len(levels)])
-    if what == "toggle":
-        return EDITS.toggle_main_only(states, MAIN_ONLY[a])
     if what == "insert":
         tokens = [VOCABULARY.ability_tokens[a], VOCABULARY.ability_tokens[b]]
         try:

@@ -28,14 +28,12 @@ class Itemset:
     count: int
 
 
-def frequent_itemsets(
-    present: Bools, families: Sequence[int], *, min_count: int, max_size: int, closed: bool = True
-) -> list[Itemset]:
-    """Return the itemsets that at least ``min_count`` rows hold, largest count first.
+def frequent_itemsets(present: Bools, families: Sequence[int], *, min_count: int, max_size: int) -> list[Itemset]:
+    """Return the closed itemsets that at least ``min_count`` rows hold, largest count first.
 
     Depth-first search over vertical bit sets (Eclat: Zaki 2000, IEEE TKDE 12:372). Of a family's nested items (the
-    rungs reached) an itemset names only the highest, which implies the others. ``closed`` keeps the itemsets that no
-    item can be added to, and no rung raised in, without losing a row; the rest say nothing more. A set that could
+    rungs reached) an itemset names only the highest, which implies the others. An itemset is closed that no item can
+    be added to, and no rung raised in, without losing a row; the rest say nothing more. A set that could
     only be closed by growing beyond ``max_size`` stays.
 
     Args:
@@ -43,7 +41,6 @@ def frequent_itemsets(
         families: Family of each item; items of one family come in ascending order of rung.
         min_count: Least number of rows.
         max_size: Most items in a set.
-        closed: Whether to keep only closed ones.
 
     Raises:
         ConfigError: If there are too many to look at.
@@ -55,7 +52,7 @@ def frequent_itemsets(
         return []
     octets = np.packbits(present[:, items], axis=0).T
     covers = np.pad(octets, ((0, 0), (0, -octets.shape[1] % 8))).view(np.uint64)
-    search = _Search(covers, family[items], max(min_count, 1), max_size, closed)
+    search = _Search(covers, family[items], max(min_count, 1), max_size)
     search.grow((), np.full(covers.shape[1], ~np.uint64(0)), len(present), 0)
     found = [Itemset(tuple(int(items[i]) for i in chosen), count) for chosen, count in search.found]
     return sorted(found, key=lambda each: (-each.count, len(each.items), each.items))
@@ -64,12 +61,10 @@ def frequent_itemsets(
 class _Search:
     """One depth-first search over the frequent items."""
 
-    def __init__(
-        self, covers: npt.NDArray[np.uint64], family: Ints, min_count: int, max_size: int, closed: bool
-    ) -> None:
+    def __init__(self, covers: npt.NDArray[np.uint64], family: Ints, min_count: int, max_size: int) -> None:
         """Hold the bit set of every item ``[items, words]`` and its family ``[items]``."""
         self.covers, self.family = covers, family
-        self.min_count, self.max_size, self.closed = min_count, max_size, closed
+        self.min_count, self.max_size = min_count, max_size
         self.found: list[tuple[tuple[int, ...], int]] = []
         self.visited = 0
 
@@ -81,12 +76,9 @@ class _Search:
                 f"more than {MOST_VISITED} itemsets to look at; raise experiment.min_support or lower max_size"
             )
         full = len(chosen) == self.max_size
-        if full and not self.closed:
-            self.found.append((chosen, count))
-            return
         joint = np.bitwise_count(self.covers & cover).sum(1, dtype=np.int64)
         own = np.isin(self.family, self.family[list(chosen)])
-        if chosen and not (self.closed and self._extends(chosen, joint, count, own, full)):
+        if chosen and not self._extends(chosen, joint, count, own, full):
             self.found.append((chosen, count))
         if full:
             return

@@ -54,10 +54,4 @@ def apply_moves(states: States, moves: Sequence[Move]) -> States:
     keep = np.stack([move.keep for move in moves])[:, None]
     put = np.stack([move.put for move in moves])[:, None]
     codes: npt.NDArray[np.uint16] = (states.codes[None] & keep) | put
-    shape = codes.shape[:-1]
-    return States(
-        codes,
-        np.broadcast_to(states.source, shape),
-        np.broadcast_to(states.ok, shape),
-        np.broadcast_to(states.clash, shape),
-    )
+    return states.with_codes(codes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -95,10 +95,6 @@ class Corpus:
         h.update(np.ascontiguousarray(self.contexts.cluster).tobytes())
         h.update("\n".join((*self.vocabulary.tokens, *self.weapons.names)).encode())
         return h.hexdigest()
-
-    def with_contexts(self, contexts: Contexts) -> Corpus:
-        """Return the same corpus with other contexts."""
-        return replace(self, contexts=contexts)
 
 
 def corpus_of(

@@ -72,20 +72,6 @@ class Edits:
         others = np.uint16(_piece_mask(found) & ~(1 << found.slot))
         return np.asarray((states.codes[..., MAIN_ONLY_COLUMN] & others) != 0)
 
-    def toggle_main_only(self, states: States, ability: str | Family) -> States:
-        """Add a main-only ability where it is absent (displacing), and take it away where it is there.
-
-        Raises:
-            ConfigError: If the family is not main-only.
-        """
-        found = self._family(ability)
-        if not found.main_only:
-            raise ConfigError(f"{found.name} is not main-only: it has rungs {self.levels(found)}, nothing to toggle")
-        there = self.highest_rung(states, found) > 0
-        added = self.set_rung(states, found, MAIN_AP).codes
-        removed = self.set_rung(states, found, None).codes
-        return replace(states, codes=np.where(there[..., None], removed, added), checked=False)
-
     def remove_units(self, states: States, families: Sequence[str | Family]) -> States:
         """Take away all tokens of the families."""
         drop = np.zeros((1,) * len(states.shape) + (len(MAIN_ONLY) + N_STACKING,), bool)
@@ -101,12 +87,7 @@ class Edits:
         codes[..., :N_STACKING] *= ~np.broadcast_to(drop[..., n_main:], (*shape, N_STACKING))
         bits = (drop[..., :n_main] * (1 << np.arange(n_main))).sum(-1).astype(np.uint16)
         codes[..., MAIN_ONLY_COLUMN] &= ~bits
-        return States(
-            codes,
-            np.broadcast_to(states.source, shape),
-            np.broadcast_to(states.ok, shape),
-            np.broadcast_to(states.clash, shape),
-        )
+        return states.with_codes(codes)
 
     def swap_weapon(self, states: States, weapon: int | str | Ints) -> States:
         """Give every state a weapon: a name, an index, or an array of indices that broadcasts.
@@ -120,12 +101,7 @@ class Edits:
         shape = np.broadcast_shapes(states.shape, np.shape(index))
         codes = np.broadcast_to(states.codes, (*shape, states.codes.shape[-1])).copy()
         codes[..., WEAPON_COLUMN] = index
-        return States(
-            codes,
-            np.broadcast_to(states.source, shape),
-            np.broadcast_to(states.ok, shape),
-            np.broadcast_to(states.clash, shape),
-        )
+        return states.with_codes(codes)
 
     def insert_tokens(self, states: States, tokens: Sequence[str]) -> States:
         """Set the families of the tokens so that each token is its family's capstone (closed, displacing).

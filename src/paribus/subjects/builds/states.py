@@ -87,6 +87,12 @@ class States:
             clash=self.clash.reshape(*shape),
         )
 
+    def with_codes(self, codes: Codes) -> States:
+        """Return states of these codes ``[..., 16]``, to whose shape these ones are spread."""
+        shape = codes.shape[:-1]
+        source, ok = np.broadcast_to(self.source, shape), np.broadcast_to(self.ok, shape)
+        return States(codes, source, ok, np.broadcast_to(self.clash, shape))
+
     def only(self, mask: Bools) -> States:
         """Return the same states with those outside ``mask`` taken out."""
         return replace(self, ok=self.ok & mask)

@@ -71,15 +71,15 @@ def distance_irrelevance(logits: Floats) -> float:
     return float(arranged.std(axis=0).mean() / arranged.std())
 
 
-def triples(p: int, n: int = N_TRIPLES, seed: int = TRIPLES_SEED) -> Ints:
-    """Return ``n`` triples (a, b, c) below ``p``: all of them in order, shuffled by Python's generator of ``seed``.
+def triples(p: int, n: int = N_TRIPLES) -> Ints:
+    """Return ``n`` triples (a, b, c) below ``p``: all of them in order, shuffled by Python's generator of a fixed seed.
 
     Example:
         >>> triples(3, n=2).shape
         (2, 3)
     """
     every = list(itertools.product(range(p), repeat=3))
-    random.Random(seed).shuffle(every)
+    random.Random(TRIPLES_SEED).shuffle(every)
     return np.array(every[:n], dtype=np.int64)
 
 
