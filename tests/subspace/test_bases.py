@@ -37,6 +37,16 @@ def test_random_subspaces_are_orthonormal(kind):
     assert np.allclose(drawn.transpose(0, 2, 1) @ drawn, np.eye(3))
 
 
+@pytest.mark.parametrize("rank", [1, 3])
+def test_a_basis_prefers_no_side_of_any_axis(rank):
+    """Steering along a drawn direction has a sign; that of an orthonormalisation would be a null of half the sphere."""
+    drawn = random_subspaces(2000, 5, rank, kind="isotropic", rng=np.random.default_rng(0))
+    matched = random_subspaces(2000, 5, rank, kind="covariance", rng=np.random.default_rng(0), root=np.eye(5))
+    for bases in (drawn, matched):
+        positive = (bases > 0).mean(0)
+        assert np.abs(positive - 0.5).max() < 0.06, "5 sd of a share of 2,000 fair tosses"
+
+
 def test_covariance_matched_subspaces_hold_more_variance_than_isotropic_ones():
     r = np.random.default_rng(1)
     h = r.standard_normal((500, 20)) * np.geomspace(1, 0.01, 20)

@@ -79,4 +79,6 @@ def random_subspaces(
         # A covariance of lower rank than asked leaves columns that depend on each other; jitter far below the data
         # completes them to a basis.
         draws = draws + rng.standard_normal(draws.shape) * (1e-9 * scale if scale > 0 else 1.0)
-    return np.ascontiguousarray(np.linalg.qr(draws).Q)
+    q, r = np.linalg.qr(draws)
+    # Householder's q has a sign of its own, whatever was drawn: only with that of r is it uniform (Mezzadri 2007)
+    return np.ascontiguousarray(q * np.where(np.diagonal(r, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, None, :])
