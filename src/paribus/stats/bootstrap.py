@@ -115,6 +115,7 @@ def mean_intervals(
         >>> (low > 0).tolist(), method.tolist()
         ([False, True], ['bootstrap_t', 'bootstrap_t'])
     """
+    sums = sums.supported()
     method = interval_methods(sums)
     low = np.where(method == EXACT_ZERO, 0.0, np.nan)
     high = low.copy()

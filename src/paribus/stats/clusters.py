@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,20 @@ class ClusterSums:
         """Return some of the rows."""
         of_joined = None if self.joined is None else self.joined[rows]
         return ClusterSums(self.sums[rows], self.counts[rows], self.sd[rows], of_joined)
+
+    def supported(self) -> ClusterSums:
+        """Return the same rows over the clusters that support any of them.
+
+        Clusters of contexts that are not reported are among the columns: to draw them would leave a resample fewer
+        clusters than were measured, and make it depend on contexts that no row is about.
+
+        Example:
+            >>> half = reduce_to_clusters([1.0, np.nan, 2.0], ["a", "b", "c"])
+            >>> half.sums.shape, half.supported().sums.tolist()
+            ((1, 3), [[1.0, 2.0]])
+        """
+        there = (self.counts > 0).any(axis=0)
+        return self if there.all() else replace(self, sums=self.sums[:, there], counts=self.counts[:, there])
 
     def residuals(self) -> Floats:
         """Return ``sums - mean * counts`` [rows, clusters], the cluster scores of the mean; rounding noise is 0."""

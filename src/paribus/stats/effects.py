@@ -119,7 +119,8 @@ def effect_table(
         >>> (table["p_adj"] < 0.05).tolist()
         [False, True, True]
     """
-    sums = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
+    given = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
+    sums = given.supported()
     together = rng.spawn(1)[0]
     low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng, bounds=bounds)
     m = draws_for(len(sums.sums), spec.n_permutations)

@@ -39,6 +39,7 @@ def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator) -
         >>> bool(share[0] < 0.5), float(share[1])
         (True, 1.0)
     """
+    sums = sums.supported()
     totals, counts = join_units((sums.sums, sums.counts), rng)
     level, sign = 1 - spec.confidence, np.sign(np.nan_to_num(sums.means))
     enough = sums.n_clusters >= MIN_CLUSTERS

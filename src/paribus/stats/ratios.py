@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.stats.bootstrap import tails
+from paribus.stats.bootstrap import LEAST_OWN, PERCENTILE_FROM, tails
 from paribus.stats.clusters import ClusterSums, bootstrap_weights
-from paribus.stats.intervals import MIN_CLUSTERS, NO_SAMPLE
+from paribus.stats.intervals import BOOTSTRAP_T, EXACT_ZERO, MIN_CLUSTERS, NO_SAMPLE, PERCENTILE, Methods, settle
 from paribus.stats.spec import StatsSpec
 
 LEAST_ERRORS = 3
 """A total effect of fewer standard errors than this is not used as a denominator."""
+
+ROUNDING = 1e-12
+"""What is smaller than this share of the largest cluster is the rounding of the sums."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,18 @@ class Ratios:
         value: The ratios ``[rows]``; NaN where there are none.
         low: Lower ends ``[rows]``.
         high: Upper ends ``[rows]``.
-        method: How the intervals were made; none: why there is none.
+        method: How each interval was made; none: why there is none ``[rows]``.
 
     Example:
         >>> one = np.array([0.5])
-        >>> Ratios(one, one - 0.1, one + 0.1, "percentile").method
-        'percentile'
+        >>> Ratios(one, one - 0.1, one + 0.1, np.array(["percentile"], object)).method.tolist()
+        ['percentile']
     """
 
     value: Floats
     low: Floats
     high: Floats
-    method: str
+    method: Methods
 
 
 def ratios_to(
@@ -47,9 +50,11 @@ def ratios_to(
     otherwise: str = "the whole is not established",
     complete: bool = False,
 ) -> Ratios:
-    """Return the ratio of each row's mean to the mean of a whole, with a percentile interval over clusters.
+    """Return the ratio of each row's mean to the mean of a whole, with an interval over clusters.
 
-    Numerator and denominator come from the same cluster resamples, so that what they have in common cancels.
+    Numerator and denominator come from the same cluster resamples, so that what they have in common cancels. Below 200
+    clusters each resample's ratio is divided by its own linearised standard error (Efron and Tibshirani 1993, ch. 12.5;
+    Cochran 1977, ch. 6): with 8 to 12 clusters percentiles cover .80 to .89, this .87 to .94. From 200 on percentiles.
 
     Args:
         total: The whole, one row, by cluster.
@@ -62,28 +67,62 @@ def ratios_to(
 
     Returns:
         NaN with the reason where there are fewer than 6 clusters, or where the whole is within three of its standard
-        errors of 0.
+        errors of 0. [0, 0] where a part is 0 in every cluster, no interval where all clusters have the same ratio.
 
     Example:
         >>> from paribus.stats.clusters import reduce_to_clusters
-        >>> whole = np.random.default_rng(0).normal(4, 1, (1, 40))
-        >>> parts = np.concatenate([whole / 2, whole])
+        >>> rng = np.random.default_rng(0)
+        >>> whole = rng.normal(4, 1, (1, 40))
+        >>> parts = np.concatenate([whole / 2 + rng.normal(0, 0.1, 40), whole])
         >>> total, sums = (reduce_to_clusters(each, np.arange(40)) for each in (whole, parts))
-        >>> ratios_to(total, sums, spec=StatsSpec(), rng=np.random.default_rng(1)).value.tolist()
-        [0.5, 1.0]
+        >>> found = ratios_to(total, sums, spec=StatsSpec(), rng=rng)
+        >>> found.value.round(1).tolist(), found.method.tolist()
+        ([0.5, 1.0], ['bootstrap_t', 'none: units are equal'])
     """
     nothing = np.full(len(sums.sums), np.nan)
+
+    def none(why: str, value: Floats = nothing) -> Ratios:
+        return Ratios(value, nothing, nothing, np.full(len(nothing), why, dtype=object))
+
+    there = total.counts[0] > 0
+    whole, parts = total.sums[0, there], sums.sums[:, there]
     if complete:
-        whole = float(total.sums.sum())
-        return Ratios(sums.sums.sum(1) / whole if whole else nothing, nothing, nothing, NO_SAMPLE)
+        return none(NO_SAMPLE, parts.sum(1) / whole.sum() if whole.sum() else nothing)
     clusters = int(total.n_clusters[0])
     if clusters < MIN_CLUSTERS:
-        return Ratios(nothing, nothing, nothing, f"none: {clusters} clusters, an interval needs {MIN_CLUSTERS}")
+        return none(f"none: {clusters} clusters, an interval needs {MIN_CLUSTERS}")
     if not abs(float(total.means[0])) > LEAST_ERRORS * float(total.standard_errors()[0]):
-        return Ratios(nothing, nothing, nothing, f"none: {otherwise}")
+        return none(f"none: {otherwise}")
+    value = parts.sum(1) / whole.sum()
+    studentised = clusters < PERCENTILE_FROM
+    low, high = (_studentised if studentised else _percentile)(whole, parts, spec, rng)
+    method = np.where((parts == 0).all(1), EXACT_ZERO, BOOTSTRAP_T if studentised else PERCENTILE)
+    return Ratios(value, *settle(low, high, method.astype(object), clusters))
+
+
+def _percentile(whole: Floats, parts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
     drawn = [
-        (weights @ sums.sums.T) / (weights @ total.sums[0])[:, None]
-        for weights in bootstrap_weights(sums.sums.shape[1], spec.n_bootstrap, rng)
+        (weights @ parts.T) / (weights @ whole)[:, None]
+        for weights in bootstrap_weights(len(whole), spec.n_bootstrap, rng)
     ]
     low, high = np.quantile(np.concatenate(drawn), tails(spec), axis=0)
-    return Ratios(sums.sums.sum(1) / total.sums.sum(), low, high, "percentile")
+    return low, high
+
+
+def _studentised(whole: Floats, parts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return ``r - t* se``, where ``se^2 = k / (k - 1) * sum (S - r T)^2 / (sum T)^2`` over clusters."""
+    k, value = len(whole), parts.sum(1) / whole.sum()
+    scores = parts - value[:, None] * whole
+    scores[np.abs(scores) <= ROUNDING * (np.abs(parts) + np.abs(value[:, None] * whole)).max(1, keepdims=True)] = 0.0
+    se = np.sqrt(k / (k - 1) * (scores**2).sum(1)) / abs(whole.sum())
+    drawn = []
+    for weights in bootstrap_weights(k, spec.n_bootstrap, rng):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = (weights @ whole)[:, None]
+            shift = (weights @ scores.T) / total  # r* - r
+            spread = weights @ (scores**2).T - 2 * shift * (weights @ (scores * whole).T)
+            variance = k / (k - 1) * (spread + shift**2 * (weights @ whole**2)[:, None]) / total**2
+            t = shift / np.sqrt(np.maximum(variance, (LEAST_OWN * se) ** 2))
+        drawn.append(np.where((se > 0) & np.isfinite(t), t, 0.0))
+    lower, upper = np.quantile(np.concatenate(drawn), tails(spec), axis=0)
+    return value - np.maximum(upper, 0) * se, value - np.minimum(lower, 0) * se

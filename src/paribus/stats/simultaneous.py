@@ -54,7 +54,8 @@ def max_t_interval(
         >>> bool((low > 0).all()), low.shape
         (True, (3,))
     """
-    sums = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
+    given = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
+    sums = given.supported()
     k = sums.n_clusters
     zero = exactly_zero(sums)
     low, high = np.where(zero, 0.0, np.nan), np.where(zero, 0.0, np.nan)

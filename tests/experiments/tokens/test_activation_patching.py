@@ -364,7 +364,7 @@ def test_one_place_by_itself_is_nothing_beyond_itself_where_clusters_are_many_to
     perform(asked, setup_of(data, Mixed(20), 0, stats), recorder)
     first, most = recorder.tables["k_sweep"].frame.to_dict("records")
     assert first["beyond_sum"] == 0 and np.isnan(first["beyond_sum_low"])
-    assert most["share"] == pytest.approx(1) and most["share_method"] == "none: the same in every resample"
+    assert most["share"] == pytest.approx(1) and most["share_method"] == "none: units are equal"
 
 
 def test_what_is_told_of_the_first_places_together_is_in_the_row_of_the_largest_set():
@@ -382,6 +382,7 @@ def test_what_is_told_of_the_first_places_together_is_in_the_row_of_the_largest_
         assert row["sum_share"] == pytest.approx(alone / row["total"])
         assert row["beyond_sum"] == pytest.approx(row["mean_delta"] - alone)
         ends = "{share:.2f} of the whole difference [{share_low:.2f}, {share_high:.2f}] (k_sweep)".format(**row)
+        ends = ends.replace("-", "\N{MINUS SIGN}")
         assert f"{direction.capitalize()}, the first 3 places together ({row['members']}) bring {ends}" in told
         sums = "{sum_share:.2f} of it; together the loss differs from that sum by {beyond_sum:+.3g} "
         ends = "[{beyond_sum_low:+.3g}, {beyond_sum_high:+.3g}] (k_sweep)"

@@ -35,6 +35,7 @@ from paribus.results.columns import interval
 from paribus.results.schema import INTERVAL, Aggregates, Figure
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.effects import complete_table, effect_table
+from paribus.stats.intervals import EQUAL_UNITS
 from paribus.stats.ratios import ratios_to
 
 NAME = "activation_patching"
@@ -425,15 +426,16 @@ class _Direction:
             complete=self.complete,
         )
         # what patching everything does is the whole difference but for the rounding of the number format
-        still = (share.high - share.low) <= max(1e-9, self.at.executor.rounding) * np.abs(share.value)
+        rounding = self.at.executor.rounding * np.abs(share.value)
+        still = (share.value != 0) & (share.high - share.low <= rounding)
         total = float(self.total.means[0])
         return [
             {
                 "total": total,
                 "share": float(share.value[row]) + 0.0,
-                "share_low": float("nan") if still[row] else float(share.low[row]),
-                "share_high": float("nan") if still[row] else float(share.high[row]),
-                "share_method": "none: the same in every resample" if still[row] else share.method,
+                "share_low": float("nan") if still[row] else float(share.low[row]) + 0.0,
+                "share_high": float("nan") if still[row] else float(share.high[row]) + 0.0,
+                "share_method": EQUAL_UNITS if still[row] else str(share.method[row]),
             }
             for row in range(len(share.value))
         ]

@@ -12,6 +12,7 @@ from paribus.factors._patch import Patches
 from paribus.factors._patch_along import READ, UNREAD, AlongPatches
 from paribus.methods.patch import Patched
 from paribus.results.columns import interval
+from paribus.stats.intervals import EQUAL_UNITS
 from paribus.stats.ratios import Ratios, ratios_to
 
 COLUMNS = {
@@ -48,8 +49,8 @@ def judge(at: At, patches: Sequence[Patches], found: Patched, labels: list[dict[
         share = _share_read(at, patches, found, row)
         ends = {"": share.value[0], "_low": share.low[0], "_high": share.high[0]}
         label |= {f"share_read{end}": float(value) for end, value in ends.items()}
-        label["share_read_method"] = share.method
-        known = at.rows.complete
+        label["share_read_method"] = str(share.method[0])
+        known = at.rows.complete or share.method[0] == EQUAL_UNITS
         if (share.value if known else share.high)[0] < 0.5:
             label["remark"] = ILLUSION
             around_it = "" if known else f" [{share.low[0]:.0%}, {share.high[0]:.0%}]"

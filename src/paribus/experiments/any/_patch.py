@@ -183,7 +183,7 @@ def _labels(at: At, way: _Way, patches: list[Patches], found: Patched) -> list[d
                 "share": float(share.value[row]),
                 "share_low": float(share.low[row]),
                 "share_high": float(share.high[row]),
-                "share_method": share.method,
+                "share_method": str(share.method[row]),
             }
         )
     return labels
