@@ -20,12 +20,14 @@ from paribus.config import catalogue
 from paribus.config.check import build
 from paribus.config.science import is_stated, science
 from paribus.engine.device import DeviceSpec
+from paribus.experiments import base
 from paribus.experiments.base import Experiment
 from paribus.models.sae import SAE
 from paribus.running.contents import contents, fingerprint
 from paribus.running.identify import identify
 from paribus.running.request import Request
 from paribus.running.resolved import Resolved
+from paribus.running.sequence import Sequence
 from paribus.spec import Spec, is_own, kind_of
 from paribus.stats.spec import StatsSpec
 from paribus.tracking.spec import TrackingSpec
@@ -394,7 +396,7 @@ def test_an_autoencoder_that_is_read_otherwise_than_before_is_another_identity(
     needing = next(cls for cls in map(SPECS.get, EXPERIMENTS) if "feature" in cls.needs)
     asked = request(spec) if isinstance(spec, Experiment) else request(example(needing), feature=spec)
     now = identify(asked)
-    monkeypatch.setattr(cls, "fingerprint", Spec.fingerprint)
+    monkeypatch.setattr(cls, "fingerprint", (Experiment if issubclass(cls, Experiment) else Spec).fingerprint)
     assert (identify(asked) != now) is anew
 
 
@@ -411,6 +413,25 @@ def test_the_number_format_counts_where_a_model_is_run_and_device_and_batch_limi
     other = identify(request(experiment, device=DeviceSpec(dtype="float64")))
     assert (other != plain) is experiment.takes_dtype
     assert identify(request(experiment, seed=1)) != plain
+
+
+TRAIN = {"experiment=train_classifier", "experiment=train_set_completion", "experiment=train_modular_addition"}
+WITHOUT_NETWORK = {
+    "experiment=compare", "experiment=compare_features", "experiment=compare_interventions",
+    "experiment=compare_modular_addition", "experiment=feature_report",
+}  # fmt: skip
+
+
+def test_what_was_measured_with_an_earlier_measurement_layer_is_not_taken_and_trained_networks_are(monkeypatch):
+    """The study of several steps counts with each step that measures."""
+    made = {name: example(SPECS[name]) for name in EXPERIMENTS}
+    train, then = made["experiment=train_classifier"], made["experiment=sweep"]
+    made["one that trains"] = Sequence(steps={"train": train})
+    made["one that measures"] = Sequence(steps={"train": train, "then": then})
+    now = {name: identify(request(experiment)) for name, experiment in made.items()}
+    monkeypatch.setattr(base, "MEASURED", base.MEASURED + 1)
+    kept = {name for name, experiment in made.items() if identify(request(experiment)) == now[name]}
+    assert kept == {*TRAIN, *WITHOUT_NETWORK, "one that trains", "experiment=sequence"}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -30,6 +30,10 @@ ANY = "any"
 """Subject of an experiment that works on data of every kind."""
 KEPT_RUNS, STEP_RESULTS = "runs", "results"
 """Subjects of experiments that work on no data: on the kept runs of a study, on what the steps before them found."""
+MEASURED = 2
+"""Raised when what is read of a network, or said of what was read, are other numbers than before: then no earlier run
+of an experiment that measures one is taken in place of a new one. Trained networks are, as they are what they were.
+2: operations in place after a place, channels that come last, random directions, clusters of other splits."""
 
 
 class Workspace(Protocol):
@@ -243,6 +247,11 @@ class Experiment(Spec):
         Raises:
             ParibusError: If something is not there.
         """
+
+    def fingerprint(self) -> str:
+        """Return the version of what it measures a network with; empty where it measures none."""
+        measures = self.takes_trained and self.subject not in (KEPT_RUNS, STEP_RESULTS)
+        return f"measured {MEASURED}" if measures else ""
 
     @property
     def second_run(self) -> str:

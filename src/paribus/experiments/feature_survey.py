@@ -97,8 +97,8 @@ class FeatureSurvey(Experiment):
         return {} if self.path is None else sae_files(self.path)
 
     def fingerprint(self) -> str:
-        """Return how a SAELens folder is read, where that is not as it always was."""
-        return read_anew(self.path, several=True)
+        """Return with what it is measured, and how a SAELens folder is read where that is not as it always was."""
+        return " ".join(filter(None, (super().fingerprint(), read_anew(self.path, several=True))))
 
     def suits(self, subject: str) -> None:
         """Refuse fields that say nothing on data of this kind.

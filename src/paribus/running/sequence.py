@@ -67,6 +67,10 @@ class Sequence(Experiment):
         """Return its steps, in order, without those that are switched off."""
         return tuple(step for step in self.steps.values() if step is not None)
 
+    def fingerprint(self) -> str:
+        """Return nothing: each of its steps says with what it is measured."""
+        return ""
+
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
         """Refuse: its steps are runs, so it is run by :func:`run_sequence`."""
         raise ExperimentError("sequence: runs where runs are kept (run_job), not on a setup")

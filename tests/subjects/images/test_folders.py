@@ -90,6 +90,14 @@ def test_deeper_pixels_are_read_by_their_upper_bits_or_refused(tmp_path):
         for channels in (1, 3):
             read = read_images([tmp_path / f"deep.{suffix}"], size=8, channels=channels, description="images")
             assert (read[0].numpy() == deep >> 8).all()
+    for domain, pixels in (("deep", deep), ("plain", (deep >> 8).astype(np.uint8))):
+        for name in ("no", "yes"):
+            (tmp_path / "set" / domain / name).mkdir(parents=True)
+            Image.fromarray(pixels).save(tmp_path / "set" / domain / name / "0.png")
+    assert folder(tmp_path / "set", val_domain=None, ood_domain=None).fingerprint() == "16 bits"
+    for name in ("no", "yes"):
+        Image.fromarray((deep >> 8).astype(np.uint8)).save(tmp_path / "set" / "deep" / name / "0.png")
+    assert folder(tmp_path / "set", val_domain=None, ood_domain=None).fingerprint() == ""
     for kind in (np.float32, np.int32):
         Image.fromarray(deep.astype(kind)).save(tmp_path / "odd.tiff")
         with pytest.raises(DataError, match="nothing says what is white"):

@@ -16,7 +16,7 @@ from paribus.spec import path_of
 from paribus.subjects.images import clusters
 from paribus.subjects.images.assemble import Catalogue, Cut, Draws, assemble, choose
 from paribus.subjects.images.data import ImageData
-from paribus.subjects.images.decoding import read_images
+from paribus.subjects.images.decoding import is_deep, read_images
 from paribus.subjects.images.files import SUFFIXES, digest_of_files, file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.images.image_files import ImageFiles
@@ -60,6 +60,17 @@ def content(spec: ImageFolder) -> str:
     files = digest_of_files([root / name for name in listing.names], root)
     table = "" if spec.cluster_file is None else f" {file_digest(path_of(spec.cluster_file))}"
     return of_files(spec, files + table)
+
+
+def depth(spec: ImageFolder) -> str:
+    """Return ``16 bits`` where an image has them, told from the first one of each folder; else nothing.
+
+    Raises:
+        DataError: If there is no such folder, or it has not the layout.
+    """
+    firsts = {name.rpartition("/")[0]: name for name in reversed(_listed(spec).names)}
+    root = path_of(spec.path)
+    return "16 bits" if any(is_deep(root / name) for name in firsts.values()) else ""
 
 
 def input_files(spec: ImageFolder) -> Mapping[str, Path]:

@@ -20,6 +20,8 @@ from paribus.errors import DataError
 from paribus.subjects.images.files import THREADS
 
 AT_ONCE = 256
+DEEP = "I;16"
+"""How PIL calls images of 16 bits, in several orders of their bytes."""
 MOST_PIXELS = 50_000_000
 """An image of more is refused before it is decoded: a small file can claim any size."""
 warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")  # PIL's words for the same
@@ -63,13 +65,22 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(THREADS, thread_name_prefix="decode")
 
 
+def is_deep(file: Path) -> bool:
+    """Return whether an image file is one of 16 bits, from its head; False where it is no image, which reading says."""
+    try:
+        with Image.open(file) as opened:
+            return opened.mode.startswith(DEEP)
+    except Exception:  # a decoder can fail in any way on a damaged file
+        return False
+
+
 def _of_eight_bits(image: Image.Image, file: Path) -> Image.Image:
     """Return an image of 8 bits a channel; of 16 bits the upper eight (PIL makes most of them white).
 
     Raises:
         DataError: If nothing says what its numbers are out of (32 bits, fractions).
     """
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith(DEEP):
         return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise DataError(

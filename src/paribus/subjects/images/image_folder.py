@@ -99,6 +99,11 @@ class ImageFolder(DataSpec, kind="data/image_folder"):
         made: str = self.work_module().content(self)
         return made
 
+    def fingerprint(self) -> str:
+        """Return that images of 16 bits are read by their upper eight, where there are some: they once were white."""
+        said: str = self.work_module().depth(self)
+        return said
+
     def input_files(self) -> Mapping[str, Path]:
         """Return the images by their places below the folder: those of the chosen classes, and the clusters' table.
 
