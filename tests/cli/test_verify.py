@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,6 +40,11 @@ def test_a_file_of_ones_own(own, capfd):
     assert "circles: 2, published 2 +- 0: reproduced" in capfd.readouterr().out
     assert main(own(3)) == 1
     assert "NOT reproduced" in capfd.readouterr().out
+    Path("own.yaml").write_text(OWN.replace("VALUE", "2").replace("column:", "rows: {epoch: 7, n_circles: 9}, column:"))
+    assert main(["verify", "own.yaml", "--files", str(WEIGHTS)]) == 1
+    out = capfd.readouterr().out
+    assert "circles: circuit_metrics has no row with epoch 7 and n_circles 9; epoch is 0; n_circles is 2: NOT" in out
+    assert "nan" not in out
 
 
 def test_a_number_that_is_not_one_cell_is_refused_and_not_called_wrong():
@@ -51,7 +55,7 @@ def test_a_number_that_is_not_one_cell_is_refused_and_not_called_wrong():
     def found(column, **rows):
         return Number("q", "circles", column, rows, 0.5, 0.0).found(result)
 
-    assert found("pizza", frequency=2) == 0.25 and math.isnan(found("pizza", frequency=3))
+    assert found("pizza", frequency=2) == 0.25 and found("pizza", frequency=3) is None
     with pytest.raises(ConfigError, match="q: 2 rows of circles are meant; say which one in rows"):
         found("pizza")
     with pytest.raises(ConfigError, match="what of circles holds no number: 'a'"):

@@ -14,6 +14,8 @@ import yaml
 from paribus.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from paribus.results.schema import Result
 
 SHIPPED = Path(__file__).parent / "published"
@@ -41,12 +43,43 @@ class Number:
     value: float
     tolerance: float
 
-    def found(self, result: Result) -> float:
-        """Return it from a result; NaN where no row fits.
+    def found(self, result: Result) -> float | None:
+        """Return it from a result; None where no row fits (:meth:`absent` says so).
 
         Raises:
             ConfigError: If the result has no such table or column, several rows fit, or what is there is no number.
         """
+        frame = self._meant(result)
+        if len(frame) > 1:
+            raise ConfigError(f"{self.quantity}: {len(frame)} rows of {self.table} are meant; say which one in rows")
+        try:
+            return float(frame[self.column].iloc[0]) if len(frame) else None
+        except (TypeError, ValueError):
+            raise ConfigError(
+                f"{self.quantity}: {self.column} of {self.table} holds no number: {frame[self.column].iloc[0]!r:.60}"
+            ) from None
+
+    def absent(self, result: Result) -> str:
+        """Return that the row is not there, and what is there instead.
+
+        Example:
+            >>> import pandas as pd
+            >>> from types import SimpleNamespace
+            >>> result = SimpleNamespace(tables={"circles": SimpleNamespace(frame=pd.DataFrame({"frequency": [1, 2]}))})
+            >>> Number("pizza in circle 3", "circles", "frequency", {"frequency": 3}, 0.9, 0.01).absent(result)
+            'circles has no row with frequency 3; frequency is 1, 2'
+        """
+        frame = result.tables[self.table].frame
+        if not len(frame):
+            return f"{self.table} has no rows"
+        wanted = " and ".join(f"{column} {value}" for column, value in self.rows.items())
+        there = []
+        for column in self.rows:
+            values = list(dict.fromkeys(map(str, frame[column])))
+            there.append(f"{column} is {', '.join(values[:8])}" + (", ..." if len(values) > 8 else ""))
+        return f"{self.table} has no row with {wanted}; {'; '.join(there)}"
+
+    def _meant(self, result: Result) -> pd.DataFrame:
         if self.table not in result.tables:
             raise ConfigError(f"{self.quantity}: no table {self.table!r}; {nearest(self.table, result.tables)}")
         frame = result.tables[self.table].frame
@@ -56,14 +89,7 @@ class Number:
                 raise ConfigError(f"{self.quantity}: {self.table} has no {column!r}; {nearest(column, known)}")
         for column, value in self.rows.items():
             frame = frame[frame[column] == value]
-        if len(frame) > 1:
-            raise ConfigError(f"{self.quantity}: {len(frame)} rows of {self.table} are meant; say which one in rows")
-        try:
-            return float(frame[self.column].iloc[0]) if len(frame) else math.nan
-        except (TypeError, ValueError):
-            raise ConfigError(
-                f"{self.quantity}: {self.column} of {self.table} holds no number: {frame[self.column].iloc[0]!r:.60}"
-            ) from None
+        return frame
 
     def holds(self, value: float) -> bool:
         """Return whether a value is the published one within the tolerance.

@@ -73,6 +73,10 @@ def _verified(published: Published, folders: Sequence[Path], overrides: Sequence
     wrong = 0
     for number in published.numbers:
         value = number.found(result)
+        if value is None:
+            wrong += 1
+            print(f"  {number.quantity}: {number.absent(result)}: NOT reproduced")
+            continue
         holds = number.holds(value)
         wrong += not holds
         mark = "reproduced" if holds else "NOT reproduced"
