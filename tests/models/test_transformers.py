@@ -108,7 +108,7 @@ def network_of(name):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("transformers is missing; make install-text")
     import transformers
 
-    maker, settings = name.split()[0], (CAUSAL | ENCODERS | NO_HEADS)[name]
+    maker, settings = name.split()[0], (CAUSAL | ENCODERS | NO_HEADS | MULTIPLIED)[name]
     kind = getattr(transformers, maker)
     torch.manual_seed(0)
     network = kind._from_config(kind.config_class(**settings), attn_implementation="eager").eval()
@@ -160,6 +160,30 @@ def test_the_stream_after_a_layer_is_that_before_and_what_short_names_say_is_add
     parts = [place(f"L{layer}.{part}", network) for part in ("resid_pre", "attn", "mlp", "resid_post")]
     before, attn, mlp, after = seen(network, parts, IDS)
     torch.testing.assert_close(before + attn + mlp, after, atol=1e-5, rtol=1e-5)
+
+
+MULTIPLIED = {
+    "GraniteForCausalLM": DECODER | FEW | {"residual_multiplier": 0.5},
+    "HyperCLOVAXForCausalLM": DECODER | FEW | {"residual_multiplier": 0.5},
+    "MiniCPM3ForCausalLM": DECODER | {"scale_depth": 1.4, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 4},
+}
+"""Those that multiply what is added, and by what."""
+
+
+@pytest.mark.parametrize("name", MULTIPLIED)
+def test_what_is_multiplied_before_it_is_added_is_no_short_name(name):
+    network = network_of(name)
+    for part in ("attn", "mlp"):
+        with pytest.raises(ConfigError, match=r"multiplies this by its residual_\w+ before .* name .*layers.1."):
+            place(f"L1.{part}", network)
+    assert places("L*.heads", network) and place("L1.resid_post", network)
+    if name == "GraniteForCausalLM":
+        for layer in network.model.layers:
+            layer.residual_multiplier = 1.0
+        before, attn, mlp, after = seen(
+            network, [place(f"L1.{part}", network) for part in ("resid_pre", "attn", "mlp", "resid_post")], IDS
+        )
+        torch.testing.assert_close(before + attn + mlp, after, atol=1e-5, rtol=1e-5)
 
 
 def test_units_that_take_positions_for_rows_are_no_place(lines):

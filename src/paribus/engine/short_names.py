@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 
+import torch
 from torch import nn
 
 from paribus.errors import ConfigError, nearest
@@ -24,6 +25,8 @@ ADDS_ITSELF = ("residual", "input_tensor")
 """A module whose forward takes one of these adds it to its result: it returns the residual stream."""
 NORMS_ITSELF = "LayerNorm"
 """A module of this name inside attention or MLP norms their sum with the residual stream (BERT and its kin)."""
+FACTORS = ("residual_multiplier", "residual_scale", "{part}_beta_factor", "lambda_1", "lambda_2")
+"""Blocks with one of these (Granite and its kin) multiply what attention and units give before it is added."""
 _SHORT = re.compile(
     r"\s*L(\d+|\*)(?:H(\d+(?:(?:\+|\.\.)\d+)*)|\.(\w+))((?:\[[^\]]*\]|(?:\|[^|]+?)*)(?:@[A-Za-z_][\w.]*)?)\s*"
 )
@@ -160,16 +163,29 @@ def _part(network: nn.Module, block: str, part: str, text: str) -> str:
         units = units_in(module)
         if units is None:
             raise ConfigError(f"place {text!r}: {block} has no {' or '.join(MLPS)}; name a module instead")
+        _refuse_multiplied(module, part, f"{block}.{units}", text)
         return f"{block}.{_added(module, part, units, last_linear_in(module.get_submodule(units)))}"
     attention = _attention(module)
     if attention is None:
         raise ConfigError(f"place {text!r}: {block} has no attention")
     projection = _projection(module.get_submodule(attention))
     if part == "attn":
+        _refuse_multiplied(module, part, f"{block}.{attention}", text)
         return f"{block}.{_added(module, part, attention, projection)}"
     if projection is None:
         raise ConfigError(f"place {text!r}: {block}.{attention} has no output projection; name a module instead")
     return f"{block}.{attention}.{projection}.input"
+
+
+def _refuse_multiplied(block: nn.Module, part: str, name: str, text: str) -> None:
+    """Refuse what a block multiplies by a number before it is added to the stream: no module gives what is added."""
+    for factor in (one.format(part=part) for one in FACTORS):
+        value = getattr(block, factor, None)
+        if isinstance(value, float | int | torch.Tensor) and not bool((torch.as_tensor(value) == 1).all()):
+            raise ConfigError(
+                f"place {text!r}: {type(block).__name__} multiplies this by its {factor} before it is added to the "
+                f"stream, so that no module gives what is added; name what comes before it, {name}"
+            )
 
 
 def _projection(attention: nn.Module) -> str | None:
