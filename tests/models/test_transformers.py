@@ -46,6 +46,7 @@ CAUSAL = {
     "Qwen3ForCausalLM": DECODER | FEW | {"head_dim": 16},
     "Gemma2ForCausalLM": DECODER | FEW | NARROW | {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0},
     "Olmo2ForCausalLM": DECODER | FEW,
+    "Glm4ForCausalLM": DECODER | FEW | {"head_dim": 8},
     "PhiForCausalLM": DECODER,
     "Phi3ForCausalLM": DECODER | FEW,
     "GPTNeoXForCausalLM": DECODER | {"use_parallel_residual": True},

@@ -18,14 +18,22 @@ MLPS = ("mlp", "feed_forward", "ffn_output", "ffn", "ff", "output")
 PARTS = ("heads", "attn", "mlp", "resid_pre", "resid_post")
 NORMED = {
     "mlp": ("post_feedforward_layernorm", "post_feedforward_norm", "post_mlp_layernorm"),
-    "attn": ("post_attention_layernorm", "post_attention_norm", "post_self_attn_layernorm"),
+    # in GLM 4, which has the first, the second is the norm before the MLP
+    "attn": ("post_self_attn_layernorm", "post_attention_layernorm", "post_attention_norm"),
 }
 """Blocks with one of these norm the output of the MLP or the attention before it is added to the residual stream."""
 ADDS_ITSELF = ("residual", "input_tensor")
 """A module whose forward takes one of these adds it to its result: it returns the residual stream."""
 NORMS_ITSELF = "LayerNorm"
 """A module of this name inside attention or MLP norms their sum with the residual stream (BERT and its kin)."""
-FACTORS = ("residual_multiplier", "residual_scale", "{part}_beta_factor", "lambda_1", "lambda_2")
+FACTORS = (
+    "residual_multiplier",
+    "residual_scale",
+    "{part}_beta_factor",
+    "{part}_out_multiplier",
+    "lambda_1",
+    "lambda_2",
+)
 """Blocks with one of these (Granite and its kin) multiply what attention and units give before it is added."""
 _SHORT = re.compile(
     r"\s*L(\d+|\*)(?:H(\d+(?:(?:\+|\.\.)\d+)*)|\.(\w+))((?:\[[^\]]*\]|(?:\|[^|]+?)*)(?:@[A-Za-z_][\w.]*)?)\s*"
