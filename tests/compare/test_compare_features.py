@@ -138,20 +138,52 @@ def test_only_effects_on_the_feature_itself_make_its_vector():
     ]
 
 
-def test_edits_that_name_latents_are_not_common_to_two_models():
-    """Latent 1 of another autoencoder is another latent: that setting it does the same is no likeness."""
-    rows = pd.DataFrame({"level": ["latent 1 to zero"], "mean_delta": 1.0, "p_adj": 0.9, "p_method": "exact"})
-    rows = rows.assign(ci_low=-1.0, ci_high=2.0, ci_adj_low=-1.0, ci_adj_high=2.0, ci_method="bootstrap_t")
-    params = {"experiment.latents": "[1]"}
-    some = [
-        replace(one(model, k, "latent_intervention", {"latents": rows}), params=params)
-        for model in ("aaaaaaaa1", "bbbbbbbb2") for k in (2, 3)
-    ]  # fmt: skip
-    seen = gathered([*some, *runs()], ["latent_intervention", "token_influence_sweep"], 0.05)
+EDITED = {
+    "latent_intervention": ("latents", {"experiment.place": "h", "experiment.latents": "[1]"}, {}, "h part 1"),
+    "head_ablation": ("heads", {"experiment.place": "auto", "experiment.ablations": "[zero]"}, {}, "auto part 1 zero"),
+    "ablate": ("effects", {"experiment.factor.ids": "[]", "experiment.factor.ablation": "mean"},
+               {"factor": "units of h"}, "units of h mean part 1"),
+    "sweep": ("effects", {"experiment.factor.method": "pc"}, {"factor": "pc of label at h"}, "pc of label at h part 1"),
+}  # fmt: skip
+
+
+def edited(model, feature, kind, params, aggregates, table, value=1.0):
+    rows = pd.DataFrame({"level": ["part 1", "strongest 2"], "k": [1, 2], "ablation": "zero", "mean_delta": value})
+    rows = rows.assign(p_adj=0.9, p_method="exact", ci_method="bootstrap_t")
+    rows = rows.assign(ci_low=-1.0, ci_high=2.0, ci_adj_low=-1.0, ci_adj_high=2.0)
+    return replace(one(model, feature, kind, {table: rows}, **aggregates), params=params)
+
+
+@pytest.mark.parametrize("kind", EDITED)
+def test_edits_of_parts_of_a_network_are_not_common_to_two_models(kind):
+    """Unit 1 of another network is another unit: that setting it does the same is no likeness."""
+    table, params, aggregates, name = EDITED[kind]
+    some = [edited(model, k, kind, params, aggregates, table) for model in ("aaaaaaaa1", "bbbbbbbb2") for k in (2, 3)]
+    seen = gathered([*some, *runs()], [kind, "token_influence_sweep"], 0.05)
     by_model = {model: {edit for each in seen if each.model == model for edit in each.effects}
                 for model in ("aaaaaaaa", "bbbbbbbb")}  # fmt: skip
-    assert by_model["aaaaaaaa"] - by_model["bbbbbbbb"] == {"latent_intervention: latent 1 to zero of aaaaaaaa"}
+    assert by_model["aaaaaaaa"] - by_model["bbbbbbbb"] == {f"{kind}: {name} of aaaaaaaa"}, "nor are the strongest two"
     assert len(by_model["aaaaaaaa"] & by_model["bbbbbbbb"]) == EDITS
+    alone = gathered(some[:2], [kind], 0.05)
+    assert [set(each.effects) for each in alone] == [{f"{kind}: {name}"}] * 2
+
+
+def test_levels_of_other_factors_are_other_edits_and_what_was_measured_again_is_said():
+    """12 AP of one ability is not 12 AP of another; before, the second took the place of the first."""
+    made = [
+        replace(edited("aaaaaaaa1", k, "sweep", {"experiment.factor.family": family}, {"factor": family}, "effects",
+                       value), run_id=f"{k}{day}", identity=f"{k}{day}", started_at=f"2026-01-0{day}")
+        for k in (0, 1) for day, family, value in ((3, "quick_respawn", 3.0), (1, "swim_speed_up", 1.0),
+                                                   (2, "quick_respawn", 2.0))
+    ]  # fmt: skip
+    seen = gathered(made, ["sweep"], 0.05)
+    assert [each.effects for each in seen] == [
+        {"sweep: swim_speed_up part 1": 1.0, "sweep: quick_respawn part 1": 3.0}
+    ] * 2
+    setup = RunsSetup(seed=0, stats=StatsSpec(), runs=made)
+    result = perform(CompareFeatures(edits_of=["sweep"], n_null=0), setup, MemoryRecorder())
+    said = "sweep: quick_respawn part 1: measured by several runs of one feature; the latest counts"
+    assert any(line.startswith(said) for line in result.diagnostics.warnings)
 
 
 def tracked(pairs, way="activation", models=("aaaaaaaa1", "bbbbbbbb2")):

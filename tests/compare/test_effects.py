@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from paribus.compare.compare_interventions import ENDPOINTS
 from paribus.compare.effects import steering_curves
-from paribus.compare.endpoints import Choice
+from paribus.compare.endpoints import Choice, Unread, read
 from paribus.experiments.setup_runs import CollectedRun
 
 SWEEP = pd.DataFrame(
@@ -30,3 +31,19 @@ def test_a_curve_is_that_of_the_chosen_checkpoint_and_others_are_named(at, known
     found, notes = steering_curves([run(0, {"sweep": SWEEP}), run(1, {})], choice)
     assert found["accuracy"].tolist() == accuracy and found["alpha"].tolist() == [0.0, 1.0]
     assert notes == ["steering curves: 1 run left out: its table 'sweep' is not there."]
+
+
+def test_a_value_that_its_endpoint_cannot_have_is_not_read():
+    """An interval that is cut to what is possible would leave it outside."""
+    area = ENDPOINTS["steering_area_acc"]
+    row = {"epoch": 1, "direction": "d", "accuracy_area_ci_low": 0.0, "accuracy_area_ci_high": 0.2}
+    row |= dict.fromkeys(area.columns, 0.1)
+    choice = Choice("m", "d", "", "final", {})
+    read_of = {
+        value: read(
+            area, run(0, {area.table: pd.DataFrame([row | {"accuracy_area": value, "direction": "d"}])}), choice
+        )
+        for value in (0.1, -0.1)
+    }
+    assert read_of[0.1].value == 0.1
+    assert read_of[-0.1] == Unread("accuracy_area of its table 'responses' is -0.1, outside 0 to 1")

@@ -85,6 +85,7 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
         raise ExperimentError(
             f"compare_features: no finished run of {', '.join(experiment.named())} is about a feature here"
         )
+    _warn_of_edits_measured_again(seen, recorder)
     edits = sorted({edit for each in seen for edit in each.effects})
     matrix = np.array([[each.effects.get(edit, math.nan) for edit in edits] for each in seen])
     similar = correlations(matrix, matrix, experiment.least_entries)
@@ -118,6 +119,15 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
             "summary": [*_lines(summary, factors, matched, similar, seen), *lines_over_models(over)],
         },
     )
+
+
+def _warn_of_edits_measured_again(seen: Sequence[Seen], recorder: Recorder) -> None:
+    again = sorted({edit for each in seen for edit in each.again})
+    if again:
+        recorder.warn(
+            f"{', '.join(again[:3])}{', ...' if len(again) > 3 else ''}: measured by several runs of one feature; the "
+            "latest counts. Choose others by experiment.where or experiment.runs."
+        )
 
 
 def _hand_over(recorder: Recorder, seen: Sequence[Seen], similar: Floats, matrix: Floats, level: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from paribus.arrays import Floats
 from paribus.compare.compare_features import CHECKS, CORES, batteries
+from paribus.compare.values import value_of
 from paribus.experiments.setup_runs import CollectedRun
 from paribus.stats.effects import established
 
@@ -28,6 +29,8 @@ class Seen:
         checks: Whether each check of stability passed.
         halves: Correlations of its effects in halves of the data.
         condition: How its model was trained.
+        own: Edits of parts that only its model has.
+        again: Edits that several runs measured; the latest counts.
     """
 
     model: str
@@ -39,6 +42,8 @@ class Seen:
     checks: list[bool] = field(default_factory=list)
     halves: list[float] = field(default_factory=list)
     condition: str = ""
+    own: set[str] = field(default_factory=set)
+    again: set[str] = field(default_factory=set)
 
 
 def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float) -> list[Seen]:
@@ -50,7 +55,7 @@ def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float)
         level: Level of the adjusted p.
     """
     found: dict[tuple[str, str], Seen] = {}
-    for each in runs:
+    for each in sorted(runs, key=lambda run: run.started_at or ""):
         feature = each.tags.get("feature")
         if feature is None:
             continue
@@ -73,10 +78,10 @@ def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float)
 
 
 def _of_its_model(one: Seen) -> Seen:
-    """Return a feature with its model in the names of edits of latents: they are other latents in another model."""
+    """Return a feature with its model in the names of edits of its parts: unit 3 of another model is another unit."""
 
     def named(edit: str) -> str:
-        return f"{edit} of {one.model}" if batteries()[edit.partition(":")[0]].named else edit
+        return f"{edit} of {one.model}" if edit in one.own else edit
 
     return replace(
         one,
@@ -100,19 +105,33 @@ def _add(one: Seen, run: CollectedRun, level: float) -> None:
     frame = run.tables[source.table]
     if "epoch" in frame.columns and len(frame):
         frame = frame[frame["epoch"] == frame["epoch"].max()]
-    under = str(run.params.get(source.under, "")) if source.under else ""
-    sure = established(frame, level=level, value=source.value)
-    for row, driver in zip(frame.to_dict("records"), sure, strict=True):
+    if "k" in frame.columns:
+        frame = frame[frame["k"] == 1]
+    words = [str(value) for value in (value_of(run, name) for name in source.under) if value is not None]
+    own = _edits_parts(run)
+    for row, driver in zip(frame.to_dict("records"), established(frame, level=level, value=source.value), strict=True):
         value = float(row[source.value])
         if not math.isfinite(value) or (row.get("p_method") == "reference"):
             continue
-        label = " ".join(str(row[column]) for column in source.label)
-        edit = f"{run.experiment_type}: {under} {label}".replace("  ", " ")
+        label = " ".join([*words, *(str(row[column]) for column in source.label)])
+        edit = f"{run.experiment_type}: {label}"
+        if edit in one.effects:
+            one.again.add(edit)
+            one.tested.discard(edit)
+            one.drivers.pop(edit, None)
         one.effects[edit] = value
+        if own:
+            one.own.add(edit)
         if math.isfinite(float(row["p_adj"])):
             one.tested.add(edit)
         if driver:
             one.drivers[edit] = value
+
+
+def _edits_parts(run: CollectedRun) -> bool:
+    """Return whether what a run edits are parts that only its network has."""
+    own = batteries()[run.experiment_type].own
+    return any(name in run.params and (not of or str(run.params[name]) in of) for name, of in own.items())
 
 
 def mean_of_known(values: Floats) -> float:

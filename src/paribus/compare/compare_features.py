@@ -50,7 +50,7 @@ class CompareFeatures(Restricted, Experiment):
     evidence: ClassVar[Evidence] = Evidence.COMPARISON
     subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = "Compare features by the same battery of edits, in one model and matched between models."
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("stats",)
 
     edits_of: list[str] = field(

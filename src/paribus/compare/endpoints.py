@@ -12,6 +12,8 @@ import pandas as pd
 from paribus.experiments.setup_runs import CollectedRun
 from paribus.results.endpoint import Endpoint
 
+ROUNDING = 1e-6
+"""How far beyond its declared bounds an endpoint may lie (tables of float32 numbers)."""
 LAST = ""
 """The choice of a layer that means the last one of the table."""
 
@@ -94,6 +96,9 @@ def read(endpoint: Endpoint, run: CollectedRun, choice: Choice) -> Reading | Unr
     low, high = (float(row[end]) if end else math.nan for end in (endpoint.low, endpoint.high))
     if endpoint.one_minus:
         value, low, high = 1 - value, 1 - high, 1 - low
+    least, most = endpoint.bounds
+    if not least - ROUNDING <= value <= most + ROUNDING:
+        return Unread(f"{endpoint.value} of its table {endpoint.table!r} is {value:g}, outside {least:g} to {most:g}")
     ranking = math.nan if endpoint.ranking is None else float(row[endpoint.ranking.value])
     return Reading(value, low, high, float(row[endpoint.epoch]), ranking, remark)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -10,12 +11,15 @@ class Battery:
     """A table whose rows are edits, each with its effect on the feature.
 
     Attributes:
-        table: The table.
+        table: The table. Where it has a column ``k``, only rows of a single unit are edits: the strongest several are
+            others for another feature.
         label: Columns that name an edit.
         value: Column of the effect.
-        under: Param of the run that its edits belong under, such as the factor that was varied; empty: none.
+        under: Params and aggregates of the run that its edits belong under, such as the factor that was varied.
         named: Param that names what is edited. Where it names nothing the feature itself is edited, and nothing is said
             of what moves it; empty: none.
+        own: Params by which edits are of parts of their network (unit 3, the first principal component), which are
+            others in another network, each with the values of which that is true; no values: it is true of all.
 
     Example:
         >>> Battery("effects", ("level",)).value
@@ -25,5 +29,6 @@ class Battery:
     table: str
     label: tuple[str, ...]
     value: str = "mean_delta"
-    under: str = ""
+    under: tuple[str, ...] = ()
     named: str = ""
+    own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.any.generic import OWN_PARTS, VARIED, Paired, endpoint
 from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Told
 from paribus.results.battery import Battery
@@ -32,7 +32,7 @@ class Ablate(Paired):
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
-    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.place")
+    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under=VARIED, own=OWN_PARTS)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} without the units", null="{null}"),
     )

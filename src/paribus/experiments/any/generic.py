@@ -20,6 +20,15 @@ READOUTS = (
 )  # fmt: skip
 AUTO = "auto"
 ALL = "all"
+OWN_PARTS = {
+    "experiment.factor.ids": (),
+    "experiment.factor.id": (),
+    "experiment.factor.method": ("pc", "random", "given"),
+}
+"""Params of factors that edit what only this network has: its units, heads and latents by number, directions that say
+nothing of labels or domains (see :class:`~paribus.results.battery.Battery`)."""
+VARIED = ("factor", "experiment.factor.ablation")
+"""What tells the edits of two factors apart: how a factor is called (an aggregate), and what units are set to."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,9 @@ class HeadAblation(Paired):
             choices=("level", "ablation"),
         ),
     )
-    battery: ClassVar[Battery | None] = Battery("heads", ("level", "ablation"), under="experiment.place")
+    battery: ClassVar[Battery | None] = Battery(
+        "heads", ("level", "ablation"), under=("experiment.place",), own={"experiment.ablations": ()}
+    )
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("heads", "{level} ({ablation})", "change of {readout} without the head"),

@@ -42,7 +42,10 @@ class LatentIntervention(Paired):
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")
     battery: ClassVar[Battery | None] = Battery(
-        "latents", ("level",), under="experiment.place", named="experiment.latents"
+        *("latents", ("level",)),
+        under=("experiment.place",),
+        named="experiment.latents",
+        own={"experiment.latents": ()},
     )
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY, SUFFICIENCY)
     tells: ClassVar[tuple[Told, ...]] = (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.any.generic import OWN_PARTS, VARIED, Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.results.battery import Battery
@@ -33,7 +33,7 @@ class Swap(Paired):
     }
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("swap")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
-    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.factor")
+    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under=VARIED, own=OWN_PARTS)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} with another level", null="{null}"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from paribus.experiments.any.generic import Paired, endpoint
+from paribus.experiments.any.generic import OWN_PARTS, VARIED, Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.told import Effects, Told
 from paribus.results.battery import Battery
@@ -31,7 +31,7 @@ class Sweep(Paired):
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
-    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under="experiment.factor")
+    battery: ClassVar[Battery | None] = Battery("effects", ("level",), under=VARIED, own=OWN_PARTS)
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("effects", "{level}", "change of {readout} against the baseline", null="{null}"),
         Effects("slope", "slope", "change of {readout} per unit of the dose", null="{null}"),

@@ -32,7 +32,7 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Dose-response: one family set to each rung in every context."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
-    battery: ClassVar[Battery | None] = Battery("rung_deltas", ("label",), under="experiment.family")
+    battery: ClassVar[Battery | None] = Battery("rung_deltas", ("label",), under=("experiment.family",))
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("rung_deltas", "{label}", "change of the activation with {family} set", null="like features"),
         Sentence("It first goes beyond the least effect that counts at {threshold_rung} AP."),
