@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from comparisons import COMPARISONS
+import comparisons
 
 WEIGHTS = Path(__file__).parent / "weights"
 SET_MODEL = [
@@ -178,4 +178,4 @@ def cases() -> dict[str, list[str]]:
         *("experiment.target.n_units=12", "experiment.target.n_contexts=36"),
     ]
     found["shuffle_null.images"] = [*VALIDATED_IMAGES, *IMAGES, *CLASSIFIER, f"model.weights={CHECKPOINTS[24]}"]
-    return found | {f"compare.{name}": [] for name in COMPARISONS}
+    return found | {name: [] for name in comparisons.names()}

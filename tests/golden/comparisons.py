@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from presets import arms, conditions
 
 CURVE = "sweep.acc:alpha@direction=pc"
 COMPARISONS: dict[str, dict[str, Any]] = {
@@ -18,15 +19,46 @@ COMPARISONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def names() -> list[str]:
+    """Return the cases: comparisons of anything, and the two studies that have one of their own."""
+    return [
+        *(f"compare.{name}" for name in COMPARISONS),
+        "compare_interventions.cells",
+        "compare_modular_addition.arms",
+    ]
+
+
 def compared(name: str) -> Any:
     """Return the result of a comparison."""
     from paribus.compare.compare import Compare
+    from paribus.compare.compare_interventions import CompareInterventions
+    from paribus.compare.compare_modular_addition import CompareModularAddition
     from paribus.experiments.base import MemoryRecorder, perform
     from paribus.experiments.setup_runs import RunsSetup
     from paribus.stats.spec import StatsSpec
 
-    experiment = Compare(experiment_type="t", allow=["pooled_runs"], **COMPARISONS[name])
-    return perform(experiment, RunsSetup(seed=3, stats=StatsSpec(), runs=_runs()), MemoryRecorder())
+    kind, _, variant = name.partition(".")
+    if kind == "compare_interventions":
+        endpoints = [
+            "swap_effect",
+            "swap_removed",
+            "ablation_delta_ood",
+            "steering_area_acc",
+            "steering_margin_slope",
+            "raw_ood_accuracy",
+        ]
+        experiment, runs = (
+            CompareInterventions(
+                endpoints=endpoints, reference="d0s1", factors=["training.weight_decay", "training.init_scale"]
+            ),
+            conditions(),
+        )
+    elif kind == "compare_modular_addition":
+        endpoints = ["reached", "val_epoch", "delay", "gradient_symmetricity", "kept_accuracy"]
+        experiment, runs = CompareModularAddition(endpoints=endpoints), arms()
+    else:
+        experiment, runs = Compare(experiment_type="t", allow=["pooled_runs"], **COMPARISONS[variant]), _runs()
+    return perform(experiment, RunsSetup(seed=3, stats=StatsSpec(), runs=runs), MemoryRecorder())
 
 
 def _runs() -> list[Any]:

@@ -32,9 +32,9 @@ TOLERANCE = 1e-6
 def measure(name: str, device: str = "cpu", dtype: str = "float32") -> dict[str, Any]:
     """Run one case in an empty folder and return what came of it as JSON data."""
 
-    kind, _, variant = name.partition(".")
-    if kind == "compare":
-        return kept_of(comparisons.compared(variant))
+    kind = name.partition(".")[0]
+    if kind.startswith("compare"):
+        return kept_of(comparisons.compared(name))
     words = [f"device={device}" if word == "device=cpu" else word for word in declared.cases()[name]]
     words += [] if dtype == "float32" else [f"device.dtype={dtype}"]
     before = os.getcwd()
