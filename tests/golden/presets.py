@@ -1,7 +1,7 @@
 """Invented runs of the two studies that have a comparison of their own, for the golden tables.
 
-Numbers are drawn; one network has no steering, one never arrives, one seed is missing in an arm, so that what is said of
-gaps, of censored times and of unpaired arms is kept too.
+Numbers are drawn; one network has no steering, some never arrive, one seed is missing in an arm, so that what is said
+of gaps, of censored times and of unpaired arms is kept too.
 """
 
 from __future__ import annotations
