@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -33,7 +33,7 @@ def field(
     once: int | None = None,
     science: bool = True,
     unstated: Any = ALWAYS_STATED,
-    file: bool = False,
+    file: bool | Callable[[str], Mapping[str, Path]] = False,
 ) -> Any:
     """Declare a field of a :class:`Spec`.
 
@@ -51,8 +51,8 @@ def field(
         unstated: For a field that is added to a type later: the value that does what was done before there was the
             field. With it the field stays out of the identity, so that runs made before are found again; with any
             other value it belongs to it. It need not be the default.
-        file: Whether the value is the path of a file or folder that is read. Its content belongs to the run's
-            identity (see :meth:`Spec.input_files`), the path does not.
+        file: Whether the value is the path of a file or folder that is read, or what returns the files there that are,
+            by names. Their content belongs to the run's identity (see :meth:`Spec.input_files`), the path does not.
 
     Example:
         >>> @dataclasses.dataclass(frozen=True)
@@ -161,8 +161,9 @@ class Spec:
         found: dict[str, Path] = {}
         for declared in dataclasses.fields(self):
             value = getattr(self, declared.name)
-            if declared.metadata.get("file") and isinstance(value, str) and value:
-                found[declared.name] = path_of(value)
+            which = declared.metadata.get("file")
+            if which and isinstance(value, str) and value:
+                found |= which(value) if callable(which) else {declared.name: path_of(value)}
         return found
 
 

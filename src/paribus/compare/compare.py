@@ -9,11 +9,8 @@ from typing import ClassVar
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
 from paribus.compare.quantities import check_quantities
 from paribus.compare.restricted import Restricted
-from paribus.compare.where import check_where
 from paribus.errors import ConfigError, ExperimentError, nearest
-from paribus.experiments.base import Experiment
 from paribus.experiments.setup_runs import RunsSetup
-from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 ALLOW = (
@@ -26,7 +23,7 @@ RULES = ("peak_val", "final")
 
 
 @dataclass(frozen=True)
-class Compare(Restricted, Experiment):
+class Compare(Restricted):
     """Compare endpoints, metrics, numbers of tables and whole curves between groups of finished runs.
 
     Example:
@@ -36,11 +33,8 @@ class Compare(Restricted, Experiment):
     """
 
     type: ClassVar[str] = "compare"
-    evidence: ClassVar[Evidence] = Evidence.COMPARISON
-    subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = "Compare endpoints, metrics, table columns or curves over runs grouped by any parameters."
     version: ClassVar[int] = 3
-    needs: ClassVar[tuple[str, ...]] = ()
 
     metrics: list[str] | None = field(
         None, help="Metrics or aggregates to compare; null: final_ood, unless something else is named below."
@@ -77,14 +71,6 @@ class Compare(Restricted, Experiment):
         ["seed"], help="Params that make an independent unit; equal units in two groups are paired."
     )
     reference: str = field("", help="Group that the others are compared with; empty: every pair of groups.")
-    where: list[str] = field(
-        [], help="Conditions on the runs: n_train=300, seed=0..7, training=a|b, tag.sweep=ID, started>=2026-11-20."
-    )
-    runs: list[str] = field(
-        [],
-        science=False,
-        help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
-    )
     allow: list[str] = field(
         [],
         unstated=[],
@@ -126,7 +112,7 @@ class Compare(Restricted, Experiment):
             raise ConfigError("Compare.metrics: name at least one metric, endpoint, column or curve")
         check_quantities("Compare.columns", self.columns, curve=False)
         check_quantities("Compare.curves", self.curves, curve=True)
-        check_where("Compare", self.where)
+        super().check()
         self._check_choices()
         self._check_plan()
 

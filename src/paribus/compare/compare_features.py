@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.compare.restricted import Restricted
-from paribus.compare.where import check_where
 from paribus.config import catalogue
 from paribus.errors import ConfigError, nearest
-from paribus.experiments.base import Experiment
 from paribus.results.battery import Battery
-from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 CORES = {"minimal_cores": ("cores", "core"), "cores": ("cores", "core")}
@@ -31,7 +28,7 @@ def batteries() -> Mapping[str, Battery]:
 
 
 @dataclass(frozen=True)
-class CompareFeatures(Restricted, Experiment):
+class CompareFeatures(Restricted):
     """Compare features by what the same battery of interventions does to each.
 
     A feature's effects are one vector over all edits of the battery. Features of one model are correlated with each
@@ -47,8 +44,6 @@ class CompareFeatures(Restricted, Experiment):
     """
 
     type: ClassVar[str] = "compare_features"
-    evidence: ClassVar[Evidence] = Evidence.COMPARISON
-    subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = "Compare features by the same battery of edits, in one model and matched between models."
     version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("stats",)
@@ -68,12 +63,6 @@ class CompareFeatures(Restricted, Experiment):
         help="How features of two models are matched: effects, by the correlation of their effects; activation or "
         "decoder, as the runs of match_features among these matched their latents.",
     )
-    where: list[str] = field([], help="Conditions on the runs: seed=0..7, tag.sweep=ID, started>=2026-11-20.")
-    runs: list[str] = field(
-        [],
-        science=False,
-        help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
-    )
 
     def check(self) -> None:
         """Check the battery and the restriction.
@@ -86,7 +75,7 @@ class CompareFeatures(Restricted, Experiment):
                 raise ConfigError(
                     f"CompareFeatures.edits_of: {name} keeps no effects on a feature; {nearest(name, batteries())}"
                 )
-        check_where("CompareFeatures", self.where)
+        super().check()
 
     def types(self) -> tuple[str, ...]:
         """Return the types of the runs that are compared."""

@@ -8,10 +8,7 @@ from typing import ClassVar
 from paribus.compare.compare import ALLOW
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
 from paribus.compare.restricted import Restricted
-from paribus.compare.where import check_where
 from paribus.errors import ConfigError
-from paribus.experiments.base import Experiment
-from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 TYPES = ("train_classifier", "probe_trajectory", "subspace_ablation", "activation_steering", "domain_swap")
@@ -21,7 +18,7 @@ DEFAULT = [
 
 
 @dataclass(frozen=True)
-class CompareInterventions(Restricted, Experiment):
+class CompareInterventions(Restricted):
     """Compare training conditions over all finished runs of a study.
 
     Example:
@@ -30,10 +27,7 @@ class CompareInterventions(Restricted, Experiment):
     """
 
     type: ClassVar[str] = "compare_interventions"
-    evidence: ClassVar[Evidence] = Evidence.COMPARISON
-    subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = "Compare training conditions over all finished runs: one figure, exact tests over seeds."
-    needs: ClassVar[tuple[str, ...]] = ()
 
     version: ClassVar[int] = 2
 
@@ -64,14 +58,6 @@ class CompareInterventions(Restricted, Experiment):
     factors: list[str] = field(
         ["training.weight_decay", "training.init_scale", "training.grokfast"],
         help="Params whose main effects are tested where their full factorial was run.",
-    )
-    where: list[str] = field(
-        [], help="Conditions on the runs: n_train=300, seed=0..7, training=a|b, tag.sweep=ID, started>=2026-11-20."
-    )
-    runs: list[str] = field(
-        [],
-        science=False,
-        help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
     )
     allow: list[str] = field(
         list(ALLOW),
@@ -104,7 +90,7 @@ class CompareInterventions(Restricted, Experiment):
         generic = sorted(name for name in self.endpoints if "level" in ENDPOINTS[name].choices)
         if generic and not self.level:
             raise ConfigError(f"CompareInterventions.level: {generic[0]} needs one, such as level='unit 3'")
-        check_where("CompareInterventions", self.where)
+        super().check()
 
     def reads(self) -> tuple[str, ...]:
         """Return the types of experiments whose endpoints are compared."""

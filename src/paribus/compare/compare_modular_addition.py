@@ -8,16 +8,13 @@ from typing import ClassVar
 
 from paribus.compare.compare import ALLOW
 from paribus.compare.restricted import Restricted
-from paribus.compare.where import check_where
 from paribus.errors import ConfigError
 from paribus.experiments.any.activation_patching import DENOISE, NOISE, ActivationPatching
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.head_ablation import HeadAblation
-from paribus.experiments.base import Experiment
 from paribus.experiments.tokens.circuit_metrics.spec import CircuitMetrics
 from paribus.experiments.tokens.subspace_isolation.spec import SubspaceIsolation
 from paribus.results.endpoint import Endpoint
-from paribus.results.evidence import Evidence
 from paribus.spec import field
 
 TRAINING = "train_modular_addition"
@@ -71,7 +68,7 @@ DEFAULT = [
 
 
 @dataclass(frozen=True)
-class CompareModularAddition(Restricted, Experiment):
+class CompareModularAddition(Restricted):
     """Compare arms of trainings on modular addition over their seeds.
 
     Example:
@@ -80,13 +77,10 @@ class CompareModularAddition(Restricted, Experiment):
     """
 
     type: ClassVar[str] = "compare_modular_addition"
-    evidence: ClassVar[Evidence] = Evidence.COMPARISON
-    subject: ClassVar[str] = "runs"
     summary: ClassVar[str] = (
         "Compare trainings on modular addition: whether and when they generalise, and how they add."
     )
     version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
 
     endpoints: list[str] = field(DEFAULT, once=1, choices=ENDPOINTS, help="What is compared.")
     primary: list[str] = field(
@@ -99,12 +93,6 @@ class CompareModularAddition(Restricted, Experiment):
         ["experiment.weight_decay", "model.attn_coeff"], once=1, help="Params of the trainings that make an arm."
     )
     reference: str = field("2.0, 1.0", help="Arm that the others are compared with: its params, in that order.")
-    where: list[str] = field([], help="Conditions on the runs: seed=0..7, tag.sweep=ID, started>=2026-11-20.")
-    runs: list[str] = field(
-        [],
-        science=False,
-        help="Ids of the runs to compare (that of a study's job stands for its steps); empty: all of the study.",
-    )
     allow: list[str] = field(
         list(ALLOW),
         unstated=list(ALLOW),
@@ -123,7 +111,7 @@ class CompareModularAddition(Restricted, Experiment):
         beside = sorted(set(self.primary) - set(self.endpoints))
         if beside:
             raise ConfigError(f"CompareModularAddition.primary: {beside[0]} is not among the endpoints")
-        check_where("CompareModularAddition", self.where)
+        super().check()
 
     def types(self) -> tuple[str, ...]:
         """Return the types of the runs that are compared."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
@@ -63,7 +61,7 @@ class FeatureSurvey(Experiment):
     )
     path: str | None = field(
         None,
-        file=True,
+        file=sae_files,
         unstated=None,
         help="Other networks: state dict or SAELens folder of an autoencoder that reads the place; null: the network's "
         "own, and where it has none there the units.",
@@ -91,10 +89,6 @@ class FeatureSurvey(Experiment):
             raise ConfigError(
                 f"FeatureSurvey: min_firing ({self.min_firing}) must be below max_firing ({self.max_firing})"
             )
-
-    def input_files(self) -> Mapping[str, Path]:
-        """Return the file of the autoencoder, or the two of a SAELens folder."""
-        return {} if self.path is None else sae_files(self.path)
 
     def fingerprint(self) -> str:
         """Return with what it is measured, and how a SAELens folder is read where that is not as it always was."""

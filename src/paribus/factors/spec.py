@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
@@ -152,15 +150,14 @@ class Latent(NetworkFactor, kind="factor/latent"):
         help="What it is set to, in units of its largest activation on the contexts fitted on.",
     )
     path: str | None = field(
-        None, file=True, unstated=None, help="State dict or SAELens folder of an autoencoder; null: the model's own."
+        None,
+        file=sae_files,
+        unstated=None,
+        help="State dict or SAELens folder of an autoencoder; null: the model's own.",
     )
     clamp: float | None = field(
         6.0, above=0.0, unstated=6.0, help="Upper bound of the activation of an autoencoder from a state dict."
     )
-
-    def input_files(self) -> Mapping[str, Path]:
-        """Return the file, or the two of a SAELens folder."""
-        return {} if self.path is None else sae_files(self.path)
 
     def fingerprint(self) -> str:
         """Return how a SAELens folder is read, where that is not as it always was."""

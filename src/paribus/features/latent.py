@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.models.sae import read_anew, sae_files
@@ -28,7 +26,10 @@ class Latent(Spec, kind="feature/latent"):
 
     id: int = field(0, low=0, help="Number of the latent, from 0.")
     path: str | None = field(
-        None, file=True, unstated=None, help="State dict or SAELens folder of an autoencoder; null: the model's own."
+        None,
+        file=sae_files,
+        unstated=None,
+        help="State dict or SAELens folder of an autoencoder; null: the model's own.",
     )
     site: str | None = field(
         None,
@@ -47,10 +48,6 @@ class Latent(Spec, kind="feature/latent"):
             CheckpointError: If the file is missing or unsafe, or reads another width.
         """
         return network.latent(self.id, site=self.site, path=self.path, clamp=self.clamp)
-
-    def input_files(self) -> Mapping[str, Path]:
-        """Return the file, or the two of a SAELens folder."""
-        return {} if self.path is None else sae_files(self.path)
 
     def fingerprint(self) -> str:
         """Return how a SAELens folder is read, where that is not as it always was."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +14,8 @@ from paribus.subjects.labelled import Overlap
 from paribus.subjects.roles import SPLITS
 
 
-class FromFile(Protocol):
-    """Rows of a file, with the names by which their clusters are known in another one."""
+class Held(Protocol):
+    """Examples in splits and clusters."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -28,6 +29,13 @@ class FromFile(Protocol):
     def clusters(self) -> Ints:
         """Cluster of each row ``[n]``."""
 
+    def rows(self, split: str) -> Ints:
+        """Return the rows of a split."""
+
+
+class FromFile(Held, Protocol):
+    """Rows of a file, with the names by which their clusters are known in another one."""
+
     @property
     def cluster_names(self) -> tuple[str, ...]:
         """Names of the clusters; empty where every row is one by itself."""
@@ -35,9 +43,6 @@ class FromFile(Protocol):
     @property
     def contents(self) -> NDArray[np.uint64] | None:
         """Hash of what each row holds ``[n]``; None where that is not known."""
-
-    def rows(self, split: str) -> Ints:
-        """Return the rows of a split."""
 
 
 def overlap(trained_on: FromFile, measured_on: FromFile) -> Overlap:
@@ -50,32 +55,56 @@ def overlap(trained_on: FromFile, measured_on: FromFile) -> Overlap:
         trained_on: What the model was trained on; its split ``train`` is meant.
         measured_on: What it is to be measured on.
     """
-    rows = trained_on.rows("train")
     named = bool(trained_on.cluster_names) and bool(measured_on.cluster_names)
-    trained = {trained_on.cluster_names[k] for k in trained_on.clusters[rows]} if named else set()
+    trained = {trained_on.cluster_names[k] for k in trained_on.clusters[trained_on.rows("train")]} if named else set()
+
+    def shared(mine: Ints) -> Bools:
+        return np.array([named and measured_on.cluster_names[k] in trained for k in measured_on.clusters[mine]], bool)
+
+    alike = partial(_alike, trained_on, measured_on)
+    return held_out_of(trained_on, measured_on, alike=alike, shared=shared, same_clusters=named)
+
+
+def held_out_of(
+    trained_on: Held,
+    measured_on: Held,
+    *,
+    alike: Callable[[Ints], Bools],
+    shared: Callable[[Ints], Bools],
+    same_clusters: bool,
+) -> Overlap:
+    """Return how many held-out examples are training examples of another data set, or of one cluster with such.
+
+    Clusters that are in training and a held-out split by design are counted apart.
+
+    Args:
+        trained_on: What the model was trained on.
+        measured_on: What it is to be measured on.
+        alike: Says of examples of the latter which are training examples.
+        shared: Says which have a cluster with them.
+        same_clusters: Whether clusters of both can be told to be the same.
+    """
     same, related = {}, {}
     for split in SPLITS[1:]:
         if split not in measured_on.splits:
             continue
         mine = measured_on.rows(split)
-        alike = _alike(trained_on, measured_on, mine)
-        shared = np.array([named and measured_on.cluster_names[k] in trained for k in measured_on.clusters[mine]], bool)
-        by_design = named and split in trained_on.splits and _shares(trained_on, split)
-        same[split] = int((alike if by_design else alike | shared).sum())
-        related[split] = int((shared & ~alike).sum()) if by_design else 0
+        own, near = alike(mine), shared(mine)
+        by_design = same_clusters and split in trained_on.splits and _shares(trained_on, split)
+        same[split] = int((own if by_design else own | near).sum())
+        related[split] = int((near & ~own).sum()) if by_design else 0
     return Overlap(*({split: n for split, n in counts.items() if n} for counts in (same, related)))
 
 
-def unlike(trained_on: FromFile, measured_on: FromFile) -> list[str]:
-    """Return sentences about what two files do not have in common and a network need not notice."""
-    lines = []
-    if trained_on.class_names != measured_on.class_names:
-        names = (", ".join(each.class_names[:6]) for each in (measured_on, trained_on))
-        lines.append("Its classes are ({}); those that the model was trained on are ({}).".format(*names))
-    return lines
+def unlike(trained_on: Held, measured_on: Held) -> list[str]:
+    """Return sentences about what two data sets do not have in common and a network need not notice."""
+    if trained_on.class_names == measured_on.class_names:
+        return []
+    names = (", ".join(map(str, each.class_names[:6])) for each in (measured_on, trained_on))
+    return ["Its classes are ({}); those that the model was trained on are ({}).".format(*names)]
 
 
-def _shares(data: FromFile, split: str) -> bool:
+def _shares(data: Held, split: str) -> bool:
     return bool(np.isin(data.clusters[data.rows(split)], data.clusters[data.rows("train")]).any())
 
 

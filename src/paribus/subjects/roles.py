@@ -160,6 +160,23 @@ def by_size(name: str) -> tuple[int, float, str]:
         return 1, 0.0, name
 
 
+def without_gaps(frame: pd.DataFrame, counts: Mapping[str, int], where: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows that lack no value, and what is said of the others.
+
+    Raises:
+        DataError: If every row lacks one.
+    """
+    kept = frame.dropna().reset_index(drop=True)
+    if not len(kept):
+        raise DataError(f"{where}: every row lacks a value; {counted(counts)}")
+    return kept, [f"{len(frame) - len(kept)} of {len(frame)} rows lack a value and are left out: {counted(counts)}."]
+
+
+def gaps(frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many values each column lacks that lacks any."""
+    return {str(name): int(count) for name, count in frame.isna().sum().items() if count}
+
+
 def counted(counts: Mapping[str, int]) -> str:
     """Return counts by column in words, the first eight of them.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from paribus.errors import ConfigError
@@ -68,7 +66,7 @@ class LatentIntervention(Paired):
         [], once=0, low=0, help="Numbers of the latents; empty: the one chosen in the feature group."
     )
     path: str | None = field(
-        None, file=True, help="State dict or SAELens folder of an autoencoder; null: the model's own."
+        None, file=sae_files, help="State dict or SAELens folder of an autoencoder; null: the model's own."
     )
     clamp: float | None = field(
         6.0, above=0.0, help="Upper bound of the activation of an autoencoder from a state dict; null for none."
@@ -95,7 +93,3 @@ class LatentIntervention(Paired):
             raise ConfigError("LatentIntervention: name something in set_to or values")
         if self.path is not None and not self.latents:
             raise ConfigError("LatentIntervention.path: say which latents of it are set (experiment.latents=[N])")
-
-    def input_files(self) -> Mapping[str, Path]:
-        """Return the file, or the two of a SAELens folder."""
-        return {} if self.path is None else sae_files(self.path)

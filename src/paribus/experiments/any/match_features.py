@@ -42,6 +42,11 @@ def _declared() -> tuple[Endpoint, ...]:
     )
 
 
+def other_files(path: str) -> Mapping[str, Path]:
+    """Return the files of the second autoencoder, named apart from those of the first."""
+    return {f"other_{name}": file for name, file in sae_files(path).items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class MatchFeatures(Experiment):
     """Match the latents of two autoencoders one to one: by what they write, and by when they fire on the same contexts.
@@ -91,7 +96,7 @@ class MatchFeatures(Experiment):
         "reads.",
     )
     path: str | None = field(
-        None, file=True, help="State dict or SAELens folder of the first autoencoder; null: the model's own."
+        None, file=sae_files, help="State dict or SAELens folder of the first autoencoder; null: the model's own."
     )
     other_run: str | None = field(
         None,
@@ -101,7 +106,7 @@ class MatchFeatures(Experiment):
     )
     other_place: str = field("auto", help="Where the second one reads; auto: as place, in its own network.")
     other_path: str | None = field(
-        None, file=True, help="State dict or SAELens folder of the second autoencoder; null: that of other_run."
+        None, file=other_files, help="State dict or SAELens folder of the second autoencoder; null: that of other_run."
     )
     clamp: float | None = field(
         6.0, above=0.0, help="Upper bound of the activation of an autoencoder from a state dict; null for none."
@@ -125,9 +130,3 @@ class MatchFeatures(Experiment):
     def validate(self, setup: Any) -> None:
         """Look up both autoencoders, where they read, and the split."""
         self.work_module().validate(self, setup)
-
-    def input_files(self) -> Mapping[str, Path]:
-        """Return the files of both, or the two of each SAELens folder."""
-        files = {} if self.path is None else sae_files(self.path)
-        others = {} if self.other_path is None else sae_files(self.other_path)
-        return {**files, **{f"other_{name}": path for name, path in others.items()}}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from paribus.errors import ConfigError
@@ -55,7 +53,7 @@ class ScanFeatures(Experiment):
         "only autoencoder reads, else the input of the last linear layer.",
     )
     path: str | None = field(
-        None, file=True, help="State dict or SAELens folder of an autoencoder that reads the place; null: the "
+        None, file=sae_files, help="State dict or SAELens folder of an autoencoder that reads the place; null: the "
         "network's own, and where it has none there the units."
     )  # fmt: skip
     clamp: float | None = field(
@@ -78,7 +76,3 @@ class ScanFeatures(Experiment):
         """Refuse a file beside nothing that it could read."""
         if self.n_contexts and self.n_contexts < self.n_top:
             raise ConfigError(f"ScanFeatures.n_top={self.n_top}: there are {self.n_contexts} contexts")
-
-    def input_files(self) -> Mapping[str, Path]:
-        """Return the file, or the two of a SAELens folder."""
-        return {} if self.path is None else sae_files(self.path)

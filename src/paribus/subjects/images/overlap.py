@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paribus.arrays import Ints
+from paribus.arrays import Bools, Ints
 from paribus.subjects.images.data import EightBitImages, ImageData
-from paribus.subjects.images.splits import SPLITS
 from paribus.subjects.labelled import Overlap
+from paribus.subjects.overlap import held_out_of
+from paribus.subjects.overlap import unlike as classes_unlike
 
-HELD_OUT = tuple(split for split in SPLITS if split != "train")
 AT_ONCE = 256
 
 
@@ -31,25 +31,20 @@ def overlap(trained_on: ImageData, measured_on: ImageData) -> Overlap:
     comparable = tuple(trained_on.inputs.shape[1:]) == tuple(measured_on.inputs.shape[1:])
     seen = set(contents(trained_on, rows)) if comparable else set()
     one_space = bool(trained_on.cluster_space) and trained_on.cluster_space == measured_on.cluster_space
-    trained = np.unique(trained_on.clusters[rows])
-    same, related = {}, {}
-    for split in (split for split in HELD_OUT if split in measured_on.splits):
-        mine = measured_on.rows(split)
-        alike = np.array([each in seen for each in contents(measured_on, mine)] if seen else [False] * len(mine), bool)
-        shared = np.isin(measured_on.clusters[mine], trained) if one_space else np.zeros(len(mine), bool)
-        own = trained_on.splits.get(split, np.empty(0, dtype=np.int64))
-        by_design = one_space and bool(np.isin(trained_on.clusters[own], trained).any())
-        same[split] = int((alike if by_design else alike | shared).sum())
-        related[split] = int((shared & ~alike).sum()) if by_design else 0
-    return Overlap(*({split: n for split, n in counts.items() if n} for counts in (same, related)))
+    trained = np.unique(trained_on.clusters[rows]) if one_space else np.empty(0, np.int64)
+
+    def alike(mine: Ints) -> Bools:
+        return np.array([each in seen for each in contents(measured_on, mine)] if seen else [False] * len(mine), bool)
+
+    def shared(mine: Ints) -> Bools:
+        return np.isin(measured_on.clusters[mine], trained)
+
+    return held_out_of(trained_on, measured_on, alike=alike, shared=shared, same_clusters=one_space)
 
 
 def unlike(trained_on: ImageData, measured_on: ImageData) -> list[str]:
     """Return sentences about what the two data sets do not have in common and a network need not notice."""
-    lines = []
-    if trained_on.class_names != measured_on.class_names:
-        names = (", ".join(map(str, each.class_names[:6])) for each in (measured_on, trained_on))
-        lines.append("Its classes are ({}); those that the model was trained on are ({}).".format(*names))
+    lines = classes_unlike(trained_on, measured_on)
     if trained_on.image_size != measured_on.image_size:
         lines.append(
             f"Its images have {measured_on.image_size} pixels; those that the model was trained on have "

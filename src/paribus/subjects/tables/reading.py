@@ -16,18 +16,18 @@ from paribus.errors import DataError, nearest
 from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
 from paribus.subjects.columns_by_role import ROLES
-from paribus.subjects.roles import SPLITS, blank_notes, by_size, counted, placed, roles_of
+from paribus.subjects.roles import SPLITS, blank_notes, by_size, counted, gaps, placed, roles_of, without_gaps
 from paribus.subjects.tables.data import MISSING, EncodedColumn, TableData
 
 if TYPE_CHECKING:
-    from paribus.subjects.tables.fields import TableFields
+    from paribus.subjects.tables.table import Table
 
 MOST = 1e38
 MOST_CATEGORIES = 100
 """A column of texts with more is taken for an id or free text, unless it is declared categorical."""
 
 
-def load(spec: TableFields) -> TableData:
+def load(spec: Table) -> TableData:
     """Read the table that ``spec`` describes.
 
     Raises:
@@ -69,7 +69,7 @@ def load(spec: TableFields) -> TableData:
     )
 
 
-def _feature_names(spec: TableFields, names: Sequence[str], where: str) -> list[str]:
+def _feature_names(spec: Table, names: Sequence[str], where: str) -> list[str]:
     """Return the columns that the model sees, after a look at every column that the request names.
 
     Raises:
@@ -91,22 +91,17 @@ def _feature_names(spec: TableFields, names: Sequence[str], where: str) -> list[
     return features
 
 
-def _complete(frame: pd.DataFrame, roles: list[str], spec: TableFields, where: str) -> tuple[pd.DataFrame, list[str]]:
+def _complete(frame: pd.DataFrame, roles: list[str], spec: Table, where: str) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows that are used, without those that ``missing=drop`` leaves out.
 
     Raises:
         DataError: If a value is missing that must not be.
     """
-    counts = {str(name): int(count) for name, count in frame.isna().sum().items() if count}
+    counts = gaps(frame)
     if not counts:
         return frame, []
     if spec.missing == "drop":
-        kept = frame.dropna().reset_index(drop=True)
-        if not len(kept):
-            raise DataError(f"{where}: every row has a missing value; {counted(counts)}")
-        return kept, [
-            f"{len(frame) - len(kept)} of {len(frame)} rows lack a value and are left out: {counted(counts)}."
-        ]
+        return without_gaps(frame, counts, where)
     for name, count in counts.items():
         text = frame[name].dtype == object
         if spec.missing == "refuse" or name in roles or (spec.missing == "mean" and text):
@@ -118,7 +113,7 @@ def _complete(frame: pd.DataFrame, roles: list[str], spec: TableFields, where: s
 
 
 def _encoded(
-    frame: pd.DataFrame, features: Sequence[str], train: Ints, spec: TableFields, where: str
+    frame: pd.DataFrame, features: Sequence[str], train: Ints, spec: Table, where: str
 ) -> tuple[Singles, tuple[EncodedColumn, ...], list[str]]:
     """Return the inputs ``[n, d]``, what they are, and what is to be said of them."""
     parts: list[Floats] = []
@@ -139,7 +134,7 @@ def _encoded(
 
 
 def _categorical(
-    texts: NDArray[np.object_], name: str, start: int, train: Ints, spec: TableFields, where: str
+    texts: NDArray[np.object_], name: str, start: int, train: Ints, spec: Table, where: str
 ) -> tuple[EncodedColumn, Floats, list[str]]:
     filled = np.array([MISSING if text is None else text for text in texts], dtype=object)
     if name not in spec.categorical:
@@ -179,7 +174,7 @@ def _refuse_not_categorical(texts: NDArray[np.object_], name: str, where: str) -
 
 
 def _numeric(
-    values: Floats, name: str, start: int, train: Ints, spec: TableFields, where: str
+    values: Floats, name: str, start: int, train: Ints, spec: Table, where: str
 ) -> tuple[EncodedColumn, Floats, list[str]]:
     missing = np.isnan(values)
     if np.isinf(values).any():

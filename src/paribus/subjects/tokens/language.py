@@ -15,6 +15,7 @@ from torch import Tensor
 from paribus.arrays import Ints
 from paribus.errors import DataError
 from paribus.measure.contexts import numbered
+from paribus.spec import path_of
 from paribus.subjects.tokens.data import Targets, TokenData
 from paribus.subjects.tokens.repeated import RepeatedTokens
 from paribus.subjects.tokens.token_file import TokenFile
@@ -80,16 +81,25 @@ def from_lines(spec: TokenFile) -> TokenData:
     Raises:
         DataError: If the file is missing, too large, or a line is no sequence.
     """
-    file = Path(spec.path).expanduser()
-    if not file.is_file():
-        raise DataError(f"data.path={spec.path}: no such file")
-    if file.stat().st_size > MOST_BYTES:
-        raise DataError(f"data.path={spec.path}: {file.stat().st_size / 2**30:.1f} GiB; at most 1 is read")
-    with file.open(encoding="utf-8") as handle:
+    with small_file(spec.path).open(encoding="utf-8") as handle:
         lines = list(_lines(handle, spec.path))
     if not lines:
         raise DataError(f"data.path={spec.path}: holds no sequence")
     return made_of(lines, n_tokens=spec.n_tokens, padding=spec.padding, pad=spec.pad, sink=spec.sink, what=spec.path)
+
+
+def small_file(path: str) -> Path:
+    """Return the file of a data set that is held in memory.
+
+    Raises:
+        DataError: If it is missing, or too large for that.
+    """
+    file = path_of(path)
+    if not file.is_file():
+        raise DataError(f"data.path={path}: no such file")
+    if file.stat().st_size > MOST_BYTES:
+        raise DataError(f"data.path={path}: {file.stat().st_size / 2**30:.1f} GiB; at most 1 is read")
+    return file
 
 
 def made_of(

@@ -14,7 +14,7 @@ import numpy as np
 from paribus.errors import DataError
 from paribus.spec import path_of
 from paribus.subjects.tokens.data import TokenData
-from paribus.subjects.tokens.language import MOST_BYTES, Line, made_of
+from paribus.subjects.tokens.language import Line, made_of, small_file
 from paribus.subjects.tokens.subject import CORRUPTED, END
 from paribus.subjects.tokens.tokenizer import Tokenizer
 
@@ -46,11 +46,7 @@ def load(spec: PromptPairs) -> TokenData:
     Raises:
         DataError: If a file or package is missing, or a row is no pair.
     """
-    file = path_of(spec.path)
-    if not file.is_file():
-        raise DataError(f"data.path={spec.path}: no such file")
-    if file.stat().st_size > MOST_BYTES:
-        raise DataError(f"data.path={spec.path}: {file.stat().st_size / 2**30:.1f} GiB; at most 1 is read")
+    small_file(spec.path)
     tokenizer = None if spec.tokenizer is None else Tokenizer(spec.tokenizer)
     sides: tuple[list[Line], list[Line]] = ([], [])
     uneven = bare = 0

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.errors import DataError
-from paribus.spec import DataSpec, field, path_of
-from paribus.subjects.columns_by_role import check_roles
+from paribus.spec import field, path_of
+from paribus.subjects.columns_by_role import RowsFromFile
 from paribus.subjects.tokens.tokenizer_files import FILE, tokenizer_files
 
 if TYPE_CHECKING:
     from paribus.subjects.tokens.data import TokenData
 
 
-@dataclass(frozen=True)
-class TextTable(DataSpec, kind="data/text_table"):
+@dataclass(frozen=True, kw_only=True)
+class TextTable(RowsFromFile, kind="data/text_table"):
     """A CSV, JSONL or parquet file with one text per row: its label, and where it comes from, by columns.
 
     Texts become ids by the model's own tokenizer (a ``tokenizer.json``, a folder or a GGUF file; extra ``text``);
@@ -32,31 +31,18 @@ class TextTable(DataSpec, kind="data/text_table"):
     subject: ClassVar[str] = "tokens"
     provides: ClassVar[tuple[str, ...]] = ("n_tokens", "length", "n_classes", "generator")
 
-    path: str = field(file=True, help="The .csv, .jsonl or .parquet file.")
     tokenizer: str = field(file=True, help="Folder of the model, its tokenizer.json, or a GGUF file.")
     text: str = field("text", help="Column that holds the text.")
     label: str = field("label", help="Column that holds the class.")
-    domain: str | None = field(None, help="Column that says where a text comes from (hospital); null for none.")
-    cluster: str | None = field(None, help="Column of what texts share (patient); null: every text is by itself.")
-    split: str | None = field(None, help="Column with train, id_val, val and ood; null: by domains and shares.")
     max_length: int = field(128, low=4, high=8192, help="The most tokens of a text; what is longer loses its end.")
     missing: str = field(
         "refuse", choices=("refuse", "drop"), help="Rows that lack a value: none allowed, or left out."
     )
-    missing_values: list[str] = field(["", "NA", "NaN", "nan", "null"], help="What a missing value is in a CSV file.")
-    train_domains: list[str] = field([], help="Training domains; empty for all others.")
-    val_domain: str | None = field(None, help="Domain for every choice; null holds out clusters of the training ones.")
-    ood_domain: str | None = field(None, help="Domain that is only reported; null for none.")
-    classes: list[str] = field([], help="The classes to keep, in their order; empty for all.")
-    id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of the training clusters held out for id_val.")
-    n_train: int | None = field(None, low=2, help="Training texts; null for all.")
-    balance: bool = field(False, help="Whether n_train is drawn equally from each domain x class.")
     renderings: str | None = field(
         None,
         help="What the columns begin with that hold each text as each domain would write it (as_ for as_north and "
         "as_south): with them domain_swap says what the style alone does. null for none.",
     )
-    seed: int = field(0, help="Draws held-out clusters and training texts.")
 
     def input_files(self) -> Mapping[str, Path]:
         """Return the table and the tokenizer's file: of a folder that has a ``tokenizer.json`` nothing else counts.
@@ -64,13 +50,11 @@ class TextTable(DataSpec, kind="data/text_table"):
         Raises:
             DataError: If the table is a folder, which would be read file by file before anything is said.
         """
-        if path_of(self.path).is_dir():
-            raise DataError(f"table {self.path}: is a folder; a .csv, .jsonl or .parquet file is needed")
-        place = path_of(self.tokenizer)
+        table, place = {"path": super().input_files()["path"]}, path_of(self.tokenizer)
         found = tokenizer_files(place)
         if found and FILE not in found:
-            return {"path": path_of(self.path), **found}
-        return {"path": path_of(self.path), "tokenizer": place / FILE if place.is_dir() else place}
+            return {**table, **found}
+        return {**table, "tokenizer": place / FILE if place.is_dir() else place}
 
     def check(self) -> None:
         """Check that no column has two roles, and that domains are named only where a column says them.
@@ -78,7 +62,7 @@ class TextTable(DataSpec, kind="data/text_table"):
         Raises:
             ConfigError: If one has, or they are named without need.
         """
-        check_roles(self, {"text": self.text})
+        self.roles({"text": self.text})
 
     def load(self) -> TokenData:
         """Read the file and its texts.

@@ -14,7 +14,7 @@ from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
-from paribus.subjects.roles import SPLITS, blank_notes, counted, placed, roles_of
+from paribus.subjects.roles import SPLITS, blank_notes, gaps, placed, roles_of, without_gaps
 from paribus.subjects.tokens.data import TokenData
 from paribus.subjects.tokens.tokenizer import Encoded, Tokenizer
 
@@ -118,7 +118,7 @@ def _complete(frame: pd.DataFrame, spec: TextTable, where: str) -> tuple[pd.Data
     Raises:
         DataError: If one lacks something and none may, or all do.
     """
-    counts = {str(name): int(count) for name, count in frame.isna().sum().items() if count}
+    counts = gaps(frame)
     if not counts:
         return frame, []
     if spec.missing == "refuse":
@@ -126,10 +126,7 @@ def _complete(frame: pd.DataFrame, spec: TextTable, where: str) -> tuple[pd.Data
         raise DataError(
             f"{where}: column {name!r} lacks {count} of {len(frame)} values; data.missing=drop leaves such rows out"
         )
-    kept = frame.dropna().reset_index(drop=True)
-    if not len(kept):
-        raise DataError(f"{where}: every row lacks a value; {counted(counts)}")
-    return kept, [f"{len(frame) - len(kept)} of {len(frame)} rows lack a value and are left out: {counted(counts)}."]
+    return without_gaps(frame, counts, where)
 
 
 def _refuse_empty(splits: dict[str, Ints], labels: Ints, names: tuple[str, ...], where: str) -> None:
