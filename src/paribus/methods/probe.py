@@ -18,14 +18,16 @@ class Probed:
 
     Attributes:
         correct: Whether it is right ``[n]``, 1 or 0.
-        chance: Whether the most frequent class of the rows it was fitted on would be right ``[n]``, 1 or 0.
+        gain: ``(correct - chance) * n / (classes * rows of its class)`` ``[n]``: its mean is ``balanced - chance``.
         balanced: Its balanced accuracy.
-        control: Mean of ``correct - chance`` of probes fitted to permuted classes ``[n_null]``.
+        chance: The balanced accuracy of guessing, 1 over the classes among those it is scored on.
+        control: Mean gain of probes fitted to permuted classes ``[n_null]``.
     """
 
     correct: Floats
-    chance: Floats
+    gain: Floats
     balanced: float
+    chance: float
     control: Floats
 
 
@@ -38,8 +40,10 @@ def probe(
 ) -> Probed:
     """Fit a probe on some rows and score it on others.
 
-    The control fits probes to classes that whole clusters exchanged with others of the same size (of the same number of
-    rows), so that it keeps what clusters share. Rows weigh by the inverse frequency of their class.
+    Rows weigh by the inverse frequency of their class, in fitting and in scoring: what counts is the mean recall over
+    the classes. Plain accuracy against that of the most frequent class would call a probe of noise better or worse than
+    chance wherever classes are not equally frequent. The control fits probes to classes that whole clusters exchanged
+    with others of the same size (of the same number of rows), so that it keeps what clusters share.
 
     Args:
         fit: Vectors ``[m, d]``, classes ``[m]`` and clusters ``[m]`` that it is fitted on.
@@ -61,19 +65,24 @@ def probe(
     h, y, clusters = fit[0], np.asarray(fit[1]), fit[2]
     x, truth = held_out[0], np.asarray(held_out[1])
     first = fit_probe(h, y, clusters=clusters, rng=rng, weights=_balanced(y))
+    found, of_row, counts = np.unique(truth, return_inverse=True, return_counts=True)
+    chance = 1 / len(found)
+    weight = len(truth) / (len(found) * counts[of_row])
+
+    def gain(right: Any) -> Floats:
+        return np.asarray(weight * (right - chance), dtype=np.float64)
+
     right = first.predict(x) == truth
-    classes, counts = np.unique(y, return_counts=True)
-    chance = (truth == classes[counts.argmax()]).astype(np.float64)
     control = np.full(n_null, np.nan)
     draw = 0
     for chunk in block_permutations(clusters, n_null, rng):
         for order in chunk:
             other = y[order]
             fitted = fit_probe(h, other, clusters=clusters, rng=rng, weights=_balanced(other), l2=first.l2)
-            control[draw] = float(((fitted.predict(x) == truth) - chance).mean())
+            control[draw] = gain(fitted.predict(x) == truth).mean()
             draw += 1
-    recalls = [float(right[truth == one].mean()) for one in np.unique(truth)]
-    return Probed(right.astype(np.float64), chance, float(np.mean(recalls)), control)
+    balanced = float((weight * right).mean())
+    return Probed(right.astype(np.float64), gain(right), balanced, chance, control)
 
 
 def _balanced(y: Any) -> Floats:

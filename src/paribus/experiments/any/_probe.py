@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from paribus.errors import DataError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
 from paribus.experiments.any._session import Rows, place_of, rows_of, selected
@@ -23,9 +26,11 @@ COLUMNS = {
     "place": "where vectors are read",
     "target": "what the probe reads",
     "mean_readout": "accuracy of the probe",
-    "mean_delta": "accuracy of the probe minus that of always naming the class most frequent where it was fitted",
+    "mean_delta": "probe_balanced_accuracy - chance",
+    "std_delta": "sample sd over contexts of what each adds to mean_delta, weighted by the inverse frequency of its "
+    "class",
     "probe_balanced_accuracy": "mean recall over the classes",
-    "chance": "accuracy of always naming the class most frequent where it was fitted",
+    "chance": "balanced accuracy of guessing: 1 over the number of classes among the contexts reported",
 }
 
 
@@ -37,6 +42,7 @@ def validate(experiment: Probe, setup: NetworkSetup) -> None:
         bound_place(place_of(text, executor), executor)
     for target in experiment.targets:
         classes(executor, target, rows.fit)
+        _known(setup, rows, target)
 
 
 def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -60,7 +66,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         bounds=SHARE_GAP,
     )
     says = "Hatched: probes of permuted classes. What is read need not be used."
-    looks = {"xlabel": "accuracy above the most frequent class", "null_label": "permuted classes"}
+    looks = {"xlabel": "balanced accuracy above chance", "null_label": "permuted classes"}
     forest(to, frame, "probe", "What a linear probe reads", says, **looks)
     return summed_up(to, frame)
 
@@ -72,14 +78,13 @@ def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, rows: Rows, 
     fit, held_out = vectors(executor, place, rows.fit), vectors(executor, place, rows.reported)
     labels, gains, controls = [], [], []
     for target in experiment.targets:
-        known = setup.contexts.label if target == "label" else setup.contexts.domain
         found = probe(
             (fit, classes(executor, target, rows.fit), cluster[rows.fit]),
-            (held_out, np.asarray(known)[rows.reported]),
+            (held_out, _known(setup, rows, target)),
             n_null=min(experiment.n_controls, setup.stats.n_null),
             rng=setup.rng(f"probe {text} {target}"),
         )
-        gains.append(found.correct - found.chance)
+        gains.append(found.gain)
         controls.append(found.control)
         labels.append(
             {
@@ -87,10 +92,22 @@ def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, rows: Rows, 
                 "place": str(place),
                 "target": target,
                 "probe_balanced_accuracy": found.balanced,
-                "chance": float(found.chance.mean()),
+                "chance": found.chance,
                 "mean_readout": float(found.correct.mean()),
             }
         )
     sums = reduce_to_clusters(np.array(gains), cluster[rows.reported])
     null = np.array(controls)
     return Part(epoch, labels, sums, None, null if null.shape[1] else None, NULL if null.shape[1] else "")
+
+
+def _known(setup: NetworkSetup, rows: Rows, target: str) -> Any:
+    """Return label or domain of the contexts that are reported ``[n]``.
+
+    Raises:
+        DataError: If they have only one of them: nothing is told apart there.
+    """
+    found = np.asarray(setup.contexts.label if target == "label" else setup.contexts.domain)[rows.reported]
+    if len(np.unique(found)) < 2:
+        raise DataError(f"experiment.split: the contexts of {rows.said} have only one {target}; name another split")
+    return found

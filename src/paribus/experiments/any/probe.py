@@ -25,13 +25,13 @@ class Probe(Generic, WithoutEffectVector):
     """
 
     type: ClassVar[str] = "probe"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("probe")
     tells: ClassVar[tuple[Told, ...]] = (
-        Effects("effects", "{level}", "accuracy of the probe above the most frequent class", null="{null}"),
+        Effects("effects", "{level}", "balanced accuracy of the probe above chance", null="{null}"),
     )
     no_vector: ClassVar[str] = (
         "a probe is fitted to classes, "
