@@ -21,15 +21,17 @@ from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.inclusion import DRAWS, share_inclusion
 from paribus.stats.shares import shares, whole_shares
 
-COLUMNS = {"in_cores": "share of the contexts in which the units do something whose cores hold this unit"}
+COLUMNS = {
+    "in_cores": "share of contexts with a core that contains this unit, of those in which the units raise the readout"
+}
 CORES = {
     "core": "the units that suffice",
     "size": "how many they are",
     "n": "contexts in which it is a core",
-    "share": "share of the contexts in which the units do something that a core can keep",
+    "share": "share of contexts in which it is a core, of those in which the units raise the readout",
     **interval("share", "the 95 % interval of share by cluster (Wilson)"),
     "share_high": "upper end of that interval",
-    "retention": "mean share of what all units do that it keeps",
+    "retention": "share of the effect of all units that it keeps, averaged over the contexts in which it is a core",
     "named": "whether its share reaches least_share",
     "inclusion": f"share of {DRAWS} cluster resamples in which it reaches least_share",
 }

@@ -66,7 +66,7 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
     ids = np.unique(cluster)
     half = np.isin(cluster, setup.rng("feature_survey").permutation(ids)[: len(ids) // 2])
     recorder.diagnose(n_contexts_tested=len(rows))
-    frame, found = _ranked(experiment, at.activations(executor, rows), groups, half, cluster, setup)
+    frame, found, tested = _ranked(experiment, at.activations(executor, rows), groups, half, cluster, setup)
     candidate = frame["candidate"].to_numpy()
     if not candidate.any():
         raise ExperimentError(
@@ -96,7 +96,7 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
         n_conditions=len(frame),
         custom={
             "summary": [
-                rule(experiment, at, said, int(half.sum()), groups),
+                rule(experiment, at, said, int(half.sum()), groups, tested=tested),
                 *(about(at, row, place, level) for place, (_, row) in enumerate(named.iterrows())),
             ],
             "features": [int(one) for one in named["feature_id"]],
@@ -117,8 +117,8 @@ def _ranked(
     half: Bools,
     cluster: Ints,
     setup: NetworkSetup,
-) -> tuple[pd.DataFrame, Association]:
-    """Return one row per feature, and the test of the candidates in the other half."""
+) -> tuple[pd.DataFrame, Association, bool]:
+    """Return one row per feature, the test in the other half, and whether the first half allows a test."""
     parts, kept = [], []
     one, other = groups.codes[:, half], groups.codes[:, ~half]
     for start, f in activations:
@@ -156,7 +156,7 @@ def _ranked(
         frame.loc[candidate, name] = column
     frame["p_method"] = "none: no candidate"
     frame.loc[candidate, "p_method"] = found.method
-    return frame, found
+    return frame, found, bool(np.isfinite(chosen_on.null_high).any())
 
 
 def _highest(f: Floats, codes: Ints, groups: Groups, leading: Ints) -> list[str]:

@@ -24,7 +24,8 @@ COLUMNS = {
     "label_share": "the same between labels",
     "domain_share": "the same between domains",
     "candidate": "whether the firing rate is in the range asked for",
-    "beyond_chance": "whether selectivity is above 97.5 % of what groups exchanged among whole clusters give there",
+    "beyond_chance": "whether selectivity is above 97.5 % of what groups exchanged among whole clusters give there; "
+    "true for every candidate where too few clusters have another one of their size for a test",
     "output_effect": "rms change of the outputs (centred) where it is set to 0; missing where it was not screened",
     "score": "geometric mean of the ranks of selectivity and output_effect among the screened",
     "chosen": "place among the chosen, from 1; 0 for the others",
@@ -116,12 +117,13 @@ def hand_over(
     return named
 
 
-def rule(experiment: FeatureSurvey, at: Surveyed, said: str, n: int, groups: Groups) -> str:
-    """Return how features were chosen, in words."""
+def rule(experiment: FeatureSurvey, at: Surveyed, said: str, n: int, groups: Groups, *, tested: bool) -> str:
+    """Return how features were chosen, in words; ``tested``: whether the half that they are chosen on allows a test."""
+    chance = " more than by chance" if tested else " (not tested: too few clusters have another one of their size)"
     return (
         f"Chosen on {n} contexts of one half of the clusters of {said}: of the {at.kind}s of {at.site} that fire in "
         f"{experiment.min_firing:.0%} to {experiment.max_firing:.0%} of them and go along with "
-        f"{' or '.join(groups.factors)} more than by chance (the {max(MOST_SCREENED, experiment.n_features)} that do "
+        f"{' or '.join(groups.factors)}{chance} (the {max(MOST_SCREENED, experiment.n_features)} that do "
         "most) those with the largest geometric mean of two ranks, how much of the variance the leading one explains "
         "and how far the outputs move when the feature is set to 0; at most one for each leading group as long as "
         "there are others."

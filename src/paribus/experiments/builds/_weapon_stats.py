@@ -168,7 +168,7 @@ WEAPON_COLUMNS = {
     "delta_low": "lower end of its interval (t with Welch's degrees of freedom)",
     "delta_adj_low": "lower end of the interval of delta that holds for all rows together (Bonferroni); beside p_adj",
     "ratio_adj_low": "lower end of the interval of ratio that holds for all rows together",
-    "p_method": "monte_carlo, or exact where nothing varies",
+    "p_method": "monte_carlo, or none: why there is no test",
     "ratio": "pooled_mean / rest_mean",
     "ratio_low": "lower end of its interval (Fieller); blank where the rest may be 0",
     "p": "weapons permuted over whole source builds: does this weapon's mean differ from the rest?",

@@ -255,6 +255,6 @@ _COLUMNS = {
     "odds_ratio": "odds of the set among high contexts over the odds among the others, half counts added",
     "odds_adj_low": "lower end of the interval that holds for all sets of the table together; beside p_adj",
     "z": "hypergeometric z of the number of high contexts that hold it",
-    "p": "permutation p of whole source builds, for this set alone",
+    "p": "permutation p of whole source builds (unit=row: of one random context of each), for this set alone",
     "p_adj": "family-wise p over all sets of the table (Westfall and Young's step-down maximum)",
 }

@@ -37,6 +37,8 @@ COLUMNS = {
 UNIT_COLUMNS = {
     "shortcut_score": "largest |coefficient| over the domains' one-vs-rest probes on standardised features",
     "label_score": "the same for the classes",
+    "shortcut_rank": "place of the unit by shortcut_score, from 0",
+    "label_rank": "place of the unit by label_score, from 0",
     "readout_norm": "norm of its centred head weights (linear head), else size of the margin's mean gradient",
 }
 

@@ -51,7 +51,7 @@ SUMMARY = {
     "epoch": "epoch of the checkpoint",
     "n_circles": "circles of the embedding",
     "kept_accuracy": "mean over circles of the accuracy with only this circle; missing without circles",
-    "all_kept_accuracy": "accuracy with only all circles; missing where they are not tried together",
+    "all_kept_accuracy": "accuracy with all circles and nothing else; missing where they are not kept together",
     "removed_accuracy": "mean over circles of the accuracy without this circle",
     "kept_percentile": "mean over circles of the place of the kept margin among planes with the embedding's covariance",
     "removed_percentile": "the same of the margin without it",
