@@ -40,7 +40,7 @@ COMMON: Mapping[str, str] = {
     "null_low": "2.5 % quantile of the same number for like features of this model",
     "null_median": "median of that null",
     "null_high": "97.5 % quantile of that null",
-    "null_percentile": "place among like features of this model, 0 to 100; not a p",
+    "null_percentile": "percentile among like features of this model, 0 to 100; not a p",
     "low": "lower end of the interval",
     "high": "upper end of the interval",
     "token_a": "first member of the pair",
@@ -91,8 +91,8 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "label_probe_refit_ablated": "the same on edited features",
         "swap_effect_raw": "signed effect of the domain swap on the margin, unedited; NaN where nothing can be swapped",
         "swap_effect_ablated": "the same with the subspace removed",
-        "null_covariance_auroc_percentile": "place of auroc_delta among the draws with the features' covariance",
-        "null_auroc_percentile": "place of auroc_delta among the same draws, 0 to 100; not a p",
+        "null_covariance_auroc_percentile": "percentile of auroc_delta among the draws with the features' covariance",
+        "null_auroc_percentile": "percentile of auroc_delta among the same draws, 0 to 100; not a p",
     },
     "activation_steering": {
         "direction": "how the direction of the domain was found",
@@ -121,8 +121,8 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "label_probe_refit": "of a label probe fitted without the units on one half of id_val, scored on the other",
         "unit": "number of the unit (channel) at the site",
         "mean_activation": "its mean over training images",
-        "shortcut_rank": "its place by shortcut_score, 1 the largest",
-        "label_rank": "its place by label_score",
+        "shortcut_rank": "its place by shortcut_score, 0 the largest",
+        "label_rank": "its place by label_score, 0 the largest",
     },
     "domain_swap": {"margin_sd": "sd of the margin over contents and the styles of the training domains"},
     "binary_presence_effect": {"rung": "rung of the primary family; 0 is absent"},
@@ -132,7 +132,7 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "turns": "whether the intervals of the two interactions lie on different sides of 0",
     },
     "core_coverage_analysis": {
-        "flag": "what the figure writes beside the row: driver, tail marker, or nothing",
+        "flag": "what the figure writes beside the row: tail marker, or nothing",
         "add_delta": "mean change of f in contexts that lacked it (added)",
         "remove_delta": "mean change of f in contexts that held it (removed)",
     },
@@ -167,10 +167,11 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "bc_turns": "whether the intervals of the two lie on different sides of 0",
     },
     "shuffle_null": {
-        "statistic": "rms: root mean square of the entries; max_abs: the largest size among them",
+        "statistic": "rms: root mean square of the entries, each in units of its own spread; max_abs: the largest size "
+        "among them",
         "draw": "number of the draw",
-        "rms": "root mean square of the entries in this draw",
-        "max_abs": "largest size of an entry in this draw",
+        "rms": "root mean square of the entries in this draw, each in units of its own spread",
+        "max_abs": "largest size of an entry in this draw, in units of its own spread",
     },
     "token_influence_sweep": {
         "n_high_present": "high contexts that hold it",
@@ -221,7 +222,8 @@ def _null(column: str) -> str | None:
     name = "_".join(part for part in (of, "null", kind) if part)
     what = "2.5 % quantile" if which == "low" else "97.5 % quantile" if which == "high" else "median"
     if which == "percentile":
-        return f"place of the row's value{f' of {sub}' if sub else ''} among the draws of `{name}`, 0 to 100; not a p"
+        of_what = f" of {sub}" if sub else ""
+        return f"percentile of the row's value{of_what} among the draws of `{name}`, 0 to 100; not a p"
     return f"{what} of `{name}`"
 
 

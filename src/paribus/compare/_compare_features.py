@@ -52,7 +52,7 @@ MATCHED = {
     "mean_r": "mean correlation of matched features",
     "null_low": "2.5 % quantile of that mean where the entries of each vector are exchanged",
     "null_high": "97.5 % quantile of it",
-    "null_percentile": "place of mean_r among these, 0 to 100; not a p",
+    "null_percentile": "percentile of mean_r among these, 0 to 100; not a p",
     "n_mutual": "matches in which each is the other's most similar feature",
 }
 SUMMARY = {

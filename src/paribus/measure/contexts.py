@@ -102,9 +102,9 @@ def complete_note(n: int, what: str) -> str:
         'population'
     """
     return (
-        f"population: complete. These are all {n} {what} there are: where all of a split are measured, nothing is "
-        "inferred over them (no interval, no p); where some are drawn, that is about the others of the split. For a "
-        "statement about training compare several trainings."
+        f"population: complete. These are all {n} {what} there are: where all of a split are measured, there is no "
+        "inference over contexts (no interval, no p); where a sample is drawn, inference is about the rest of the "
+        "split. For a statement about training compare several trainings."
     )
 
 

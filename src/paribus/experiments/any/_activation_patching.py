@@ -53,8 +53,8 @@ COLUMNS = {
     "layer": "number of the layer",
     "place": "the place by its module",
     "rank": "place of the row by the size of its effect on pairs that are not reported, from 1",
-    "score": "attention of the head from a repeated token to what followed it before, in the clean contexts: it is "
-    "looked at, not changed, and is no effect",
+    "score": "attention of the head from a repeated token to what followed it before, in the clean contexts; "
+    "observational, and not an effect",
     "remark": f"{SAME}: both contexts have the same value there, so that a patch changes nothing by construction; "
     f"{UNREAD}: the values differ, and what is read does not depend on them",
 }

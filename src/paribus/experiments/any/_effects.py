@@ -48,7 +48,7 @@ COLUMNS: Mapping[str, str] = {
     "null_low": "2.5 % quantile of the same mean under the null",
     "null_median": "median of that null",
     "null_high": "97.5 % quantile of that null",
-    "null_percentile": "place of mean_delta in that null, 0 to 100; not a p",
+    "null_percentile": "percentile of mean_delta in that null, 0 to 100; not a p",
     "established": "whether p_adj is within the level and the interval of all rows together leaves out 0",
     "inclusion": f"share of {DRAWS} cluster resamples in which the row differs from 0 again, adjusted, with its sign",
 }

@@ -38,8 +38,8 @@ COLUMNS = {
     "head": "its number in the layer",
     "ablation": "what a head that is taken away is set to: 0, its mean, the value in another context",
     "rank": "place of the head by effect on contexts that are not reported, from 1",
-    "score": "attention of the head from a repeated token to what followed it before, on these contexts: it is looked "
-    "at, not changed, and is no effect",
+    "score": "attention of the head from a repeated token to what followed it before, on these contexts; "
+    "observational, and not an effect",
     "remark": "constant here: the head's value does not differ between contexts, so that this ablation cannot show it",
     "k": "heads taken away together",
     "ranking": "what made them the first: the size of the effect on contexts that are not reported",
@@ -52,7 +52,7 @@ UNMATCHED = {
     "unmatched_null_low": "2.5 % quantile of the same mean for random sets of heads of any layer",
     "unmatched_null_median": "median of these",
     "unmatched_null_high": "97.5 % quantile of these: without a match by layer a set hits a critical head by chance",
-    "unmatched_null_percentile": "place of mean_delta among these, 0 to 100; not a p",
+    "unmatched_null_percentile": "percentile of mean_delta among these, 0 to 100; not a p",
 }
 
 

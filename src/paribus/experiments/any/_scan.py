@@ -85,7 +85,7 @@ EFFECTS = {
     "null_low": "2.5 % quantile of effect among these at the same level",
     "null_median": "median of that null",
     "null_high": "97.5 % quantile of that null",
-    "null_percentile": "place of effect in that null, 0 to 100; not a p",
+    "null_percentile": "percentile of effect in that null, 0 to 100; not a p",
     "established": "whether p_adj is within the level and the interval of all effects leaves out 0",
 }
 WRITTEN = {

@@ -169,7 +169,8 @@ def described(name: str, description: str, frame: pd.DataFrame) -> Table:
 
 
 _NULLS = {
-    "null_percentile": "place of the (centred) effect among all other latents of the autoencoder, 0 to 100; not a p",
+    "null_percentile": "percentile of the (centred) effect among all other latents of the autoencoder, 0 to 100; "
+    "not a p",
     "null_low": "2.5 % quantile over all other latents",
     "null_median": "median over all other latents",
     "null_high": "97.5 % quantile over all other latents",
@@ -193,7 +194,7 @@ _COLUMNS = {
     "mean_delta": "mean paired change (of the logit, or of being among the most probable tokens) in the same contexts",
     "std_delta": "sample sd of the paired changes",
     "null_low": "2.5 % quantile of the same change by like latents set likewise, in logits",
-    "null_percentile": "place of mean_delta among like latents set likewise, 0 to 100; not a p",
+    "null_percentile": "percentile of mean_delta among like latents set likewise, 0 to 100; not a p",
     "share_before": "share of contexts in which the token is among the most probable ones",
     "share_after": "the same with the latent set",
     "entered": "share of contexts in which it comes in",

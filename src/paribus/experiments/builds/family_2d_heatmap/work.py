@@ -219,5 +219,5 @@ _COLUMNS = {
     "ci_low": "lower end of the cluster-bootstrap interval of the interaction",
     "p": "sign-flip p of the interaction",
     "p_adj": "sign-flip p of the interaction, adjusted over the cells",
-    "null_percentile": "place of the interaction among like features; not a p",
+    "null_percentile": "percentile of the interaction among like features; not a p",
 }

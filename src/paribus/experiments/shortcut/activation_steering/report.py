@@ -40,7 +40,7 @@ COLUMNS = {
     "delta": "mean paired difference of OOD correctness to alpha = 0; p_adj is adjusted over all rows of this table",
     "null_low": "2.5 % quantile of head_ood_acc along random isotropic directions, moved as far (null_covariance_*: "
     "drawn with the features' covariance)",
-    "null_percentile": "place of head_ood_acc among them, 0 to 100; not a p",
+    "null_percentile": "percentile of head_ood_acc among them, 0 to 100; not a p",
 }
 RESPONSE_COLUMNS = {
     "margin_slope": "slope of the mean OOD margin (logit) per alpha",
@@ -51,7 +51,7 @@ RESPONSE_COLUMNS = {
     "auroc_area": "the same of the AUROC; 0 where all margins shift alike (threshold_only)",
     "slope_null_low": "2.5 % quantile of slope_in_sd along random isotropic directions, turned and moved alike "
     "(slope_null_covariance_*: drawn with the features' covariance); accuracy_area_null_* likewise",
-    "slope_null_percentile": "place of slope_in_sd among them, 0 to 100; not a p",
+    "slope_null_percentile": "percentile of slope_in_sd among them, 0 to 100; not a p",
 }
 MOST_PANELS = 9
 

@@ -32,7 +32,7 @@ COLUMNS = {
     "domain_probe_refit": "of a domain probe fitted without the units on one half of id_val, scored on the other",
     "null_low": "2.5 % quantile of delta under random sets of k units (null_matched_*: like the top k in mean "
     "activation and head weight)",
-    "null_percentile": "place of delta among them, 0 to 100; not a p",
+    "null_percentile": "percentile of delta among them, 0 to 100; not a p",
 }
 UNIT_COLUMNS = {
     "shortcut_score": "largest |coefficient| over the domains' one-vs-rest probes on standardised features",

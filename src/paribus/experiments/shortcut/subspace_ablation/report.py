@@ -35,8 +35,8 @@ COLUMNS = {
     "swap_remaining": "share of the signed domain-swap effect on the contents of swap_split that survives the edit",
     "null_low": "2.5 % quantile of delta under random isotropic subspaces of the same rank (null_covariance_*: drawn "
     "with the features' covariance)",
-    "null_percentile": "place of delta among those draws, 0 to 100; not a p",
-    "null_auroc_percentile": "place of auroc_delta among the same draws",
+    "null_percentile": "percentile of delta among those draws, 0 to 100; not a p",
+    "null_auroc_percentile": "percentile of auroc_delta among the same draws",
 }
 
 

@@ -38,11 +38,11 @@ COLUMNS = {
     "null_low": "2.5 % quantile of delta under them",
     "null_median": "median of that null",
     "null_high": "97.5 % quantile of that null",
-    "null_percentile": "place of delta among them, 0 to 100; not a p",
+    "null_percentile": "percentile of delta among them, 0 to 100; not a p",
     "accuracy_null_low": "2.5 % quantile of delta_accuracy under them",
     "accuracy_null_median": "median of that null",
     "accuracy_null_high": "97.5 % quantile of that null",
-    "accuracy_null_percentile": "place of delta_accuracy among them, 0 to 100; not a p",
+    "accuracy_null_percentile": "percentile of delta_accuracy among them, 0 to 100; not a p",
 }
 VALUES = (
     "n_circles", "kept_accuracy", "all_kept_accuracy", "removed_accuracy", "kept_percentile", "removed_percentile",
@@ -51,9 +51,11 @@ SUMMARY = {
     "epoch": "epoch of the checkpoint",
     "n_circles": "circles of the embedding",
     "kept_accuracy": "mean over circles of the accuracy with only this circle; missing without circles",
-    "all_kept_accuracy": "accuracy with all circles and nothing else; missing where they are not kept together",
+    "all_kept_accuracy": "accuracy with all circles and nothing else; missing where they are not kept together; with a "
+    "single circle its own accuracy",
     "removed_accuracy": "mean over circles of the accuracy without this circle",
-    "kept_percentile": "mean over circles of the place of the kept margin among planes with the embedding's covariance",
+    "kept_percentile": "mean over circles of the percentile of the kept margin among planes with the embedding's "
+    "covariance",
     "removed_percentile": "the same of the margin without it",
 }
 
