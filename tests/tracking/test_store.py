@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -18,7 +19,7 @@ import pytest
 from paribus.errors import ConfigError, DataError
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Curve, Table
-from paribus.tracking import local
+from paribus.tracking import claims, local
 from paribus.tracking.query import load_runs
 from paribus.tracking.relocate import relocate
 from paribus.tracking.run import MAX_TAG
@@ -202,6 +203,18 @@ def test_a_folder_that_cannot_be_written_or_named_is_refused(workdir):
         open_store(TrackingSpec(folder="file"))
     with pytest.raises(ConfigError, match="database URI cannot hold"):
         open_store(TrackingSpec(folder="50%"))
+
+
+def test_a_file_system_without_locks_is_refused(workdir, monkeypatch):
+    """As Lustre is where it was mounted so: two processes would both measure, and sqlite would say "locked" for ever."""
+
+    def no_locks(*words):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(claims.fcntl, "lockf", no_locks)
+    with pytest.raises(DataError, match="has no locks .Function not implemented.; use tracking.folder"):
+        local.refuse_unwritable(workdir / "runs")
+    assert not any(workdir.iterdir())
 
 
 def test_a_moved_folder_is_noticed_and_relocated(tracked_workdir, tmp_path, monkeypatch):

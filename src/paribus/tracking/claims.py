@@ -137,5 +137,18 @@ class FileClaims(Claims):
             fcntl.lockf(self._number, fcntl.LOCK_UN, 1, _byte(identity))
 
 
+def try_lock(file: int) -> None:
+    """Lock a byte of a file that no other process has, to see whether its file system has locks at all.
+
+    Args:
+        file: Its descriptor, open for writing.
+
+    Raises:
+        OSError: If there are none, as on some network file systems.
+    """
+    if fcntl is not None:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
+
+
 def _byte(identity: str) -> int:
     return int(identity[:_BYTES_FROM], 16)

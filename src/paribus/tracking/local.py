@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.tracking.artifacts import local_path
+from paribus.tracking.claims import try_lock
 from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.patience import connect, hurried, refuse_locked
 
@@ -91,20 +92,31 @@ def prepare(folder: Path) -> str:
 
 
 def refuse_unwritable(folder: Path) -> None:
-    """Refuse a folder that no file can be written to; nothing is created, a folder that is not there included.
+    """Refuse a folder that no file can be written to or locked in; nothing is created, a folder that is not there neither.
 
     Raises:
-        DataError: If it, or the nearest folder above it, cannot be written.
+        DataError: If it, or the nearest folder above it, cannot be written, or its file system has no locks: without
+            them processes would measure the same twice and write into each other's database.
     """
     there = next(place for place in (folder, *folder.parents) if place.exists())
     try:
         if not there.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(there))
-        with tempfile.TemporaryFile(dir=there):
-            pass
+        with tempfile.TemporaryFile(dir=there) as probe:
+            _refuse_without_locks(folder, probe.fileno())
     except OSError as error:
         raise DataError(
             f"{folder}: runs cannot be kept here ({error.strerror or error}); use tracking.folder=..."
+        ) from None
+
+
+def _refuse_without_locks(folder: Path, file: int) -> None:
+    try:
+        try_lock(file)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: runs cannot be kept here: its file system has no locks ({error.strerror or error}); "
+            "use tracking.folder=... on another one, or tracking=server"
         ) from None
 
 
