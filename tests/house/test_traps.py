@@ -262,6 +262,21 @@ def test_what_is_taken_away_stands_in_the_table():
         assert each.test in TRAPS[each.trap], f"{each.trap}: {each.test}"
     for edit in EDITS:
         assert (ROOT / edit.file).read_text(encoding="utf-8").count(edit.before) == 1, f"{edit.trap}: {edit.file}"
+    for place in PLACES:
+        module, _, path = place.place.partition(":")
+        file = SOURCE.parent.joinpath(*module.split(".")).with_suffix(".py")
+        node: ast.AST = ast.parse(file.read_text(encoding="utf-8"))
+        for name in path.split("."):
+            node = next((each for each in ast.iter_child_nodes(node) if name in made_by(each)), None)
+            assert node is not None, f"{place.trap}: {place.place} is not there"
+
+
+def made_by(node: ast.AST) -> list[str]:
+    """Return the names that a statement gives to something."""
+    if isinstance(node, ast.ImportFrom):
+        return [each.asname or each.name for each in node.names]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [str(getattr(node, "name", "")), *(each.id for each in targets if isinstance(each, ast.Name))]
 
 
 def test_a_test_that_is_gone_would_be_noticed():
