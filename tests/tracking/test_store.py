@@ -206,7 +206,7 @@ def test_a_folder_that_cannot_be_written_or_named_is_refused(workdir):
 
 
 def test_a_file_system_without_locks_is_refused(workdir, monkeypatch):
-    """As Lustre is where it was mounted so: two processes would both measure, and sqlite would say "locked" for ever."""
+    """As Lustre may be: two processes would both measure, and sqlite would call its database locked for ever."""
 
     def no_locks(*words):
         raise OSError(errno.ENOSYS, "Function not implemented")

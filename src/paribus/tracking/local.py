@@ -92,7 +92,7 @@ def prepare(folder: Path) -> str:
 
 
 def refuse_unwritable(folder: Path) -> None:
-    """Refuse a folder that no file can be written to or locked in; nothing is created, a folder that is not there neither.
+    """Refuse a folder that no file can be written to or locked in; nothing is created, not even a missing folder.
 
     Raises:
         DataError: If it, or the nearest folder above it, cannot be written, or its file system has no locks: without
