@@ -72,6 +72,9 @@ def test_in_a_log_a_line_tells_what_runs_once_every_worker_has_its_next_job(caps
     assert capsys.readouterr().out.startswith("1 of 4 jobs  1 done, 2 running")
     live.told(3, None, 2)
     assert capsys.readouterr().out == ""
+    for text in ("mlflow.db is locked", "mlflow.db is locked", "mlflow.db is not locked any more"):
+        live.heard(text)
+    assert capsys.readouterr().out.splitlines() == ["mlflow.db is locked", "mlflow.db is not locked any more"]
 
 
 def test_a_warning_that_repeats_is_shown_once_with_its_count():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from paribus.running import failures
+from paribus.running.holding import SignalsHeld
 from paribus.tracking import health, local, patience
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
@@ -75,14 +77,30 @@ def test_waiting_has_an_end_and_the_failure_is_one_of_the_store(held, tmp_path):
     with pytest.raises(sqlite3.OperationalError, match="locked") as raised:
         patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=clock, sleep=clock.sleep)
     assert clock.now == pytest.approx(patience.PATIENCE, abs=1) and failures.kind(raised.value) == failures.STORE
-    with patience.hurried(), pytest.raises(sqlite3.OperationalError):
-        patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=Clock(), sleep=pytest.fail)
+    for hurry in (patience.hurried(), patience.hurried(lambda: clock.now > 100)):
+        clock = Clock()
+        with hurry, pytest.raises(sqlite3.OperationalError):
+            patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=clock, sleep=clock.sleep)
+        assert clock.now == pytest.approx(100 if clock.now > 50 else patience.HURRIED_SECONDS, abs=1)
     with pytest.raises(ZeroDivisionError):  # nothing else is tried twice
         patience.patiently(lambda: 1 // 0, "one.db", sleep=pytest.fail)
 
 
+def test_a_signal_that_is_held_ends_the_wait(held, tmp_path):
+    clock = Clock(at=50.0, happens=lambda: signal.raise_signal(signal.SIGINT))
+    ended = []
+    with pytest.raises(KeyboardInterrupt), SignalsHeld():
+        try:
+            patience.patiently(lambda: locked_read(tmp_path / "one.db"), "one.db", clock=clock, sleep=clock.sleep)
+        except sqlite3.OperationalError:
+            ended.append(clock.now)
+            raise
+    assert ended == [pytest.approx(50.0, abs=1.0)]
+
+
 def test_doctor_names_a_locked_store_and_does_not_set_it_aside(tracked_workdir, monkeypatch):
     monkeypatch.setattr(patience, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "HURRIED_SECONDS", 0.0)
     lock = Held(tracked_workdir / local.DATABASE)
     lock.take()
     (found,) = health.look(TrackingSpec())
@@ -95,17 +113,16 @@ def test_a_run_goes_through_a_store_that_is_locked_at_each_of_its_steps(tracked_
     """As MLflow, whose own patience is made short; each step is done once."""
     monkeypatch.setattr(patience, "PAUSE", 0.01)
     monkeypatch.setattr(patience, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "SAID_AFTER", 0.0)
     store = open_store(TrackingSpec(experiment="locked"))
     engine = store.client._client._tracking_client.store.engine
-    rewritten = []
+    waits = set()
 
-    def shorten(connection, cursor, statement, parameters, context, many):
+    def see(connection, cursor, statement, parameters, context, many):
         if "busy_timeout" in statement:
-            rewritten.append(statement)
-            statement = "PRAGMA busy_timeout = 10;"
-        return statement, parameters
+            waits.add(statement)
 
-    event.listen(engine, "before_cursor_execute", shorten, retval=True)
+    event.listen(engine, "before_cursor_execute", see)
     lock = Held(tracked_workdir / local.DATABASE)
     said = []
 
@@ -136,8 +153,8 @@ def test_a_run_goes_through_a_store_that_is_locked_at_each_of_its_steps(tracked_
         (found,) = while_locked(store.runs)
     finally:
         logging.getLogger("paribus").removeHandler(goes_on)
-        event.remove(engine, "before_cursor_execute", shorten)
+        event.remove(engine, "before_cursor_execute", see)
         lock.connection.close()
-    assert rewritten, "MLflow no longer says how long sqlite waits"
+    assert waits == {"PRAGMA busy_timeout = 10;"}, "sqlite waits as long as we say, not as MLflow does"
     assert found.status == "FINISHED" and found.metrics == {"loss": 0.5}
     assert [point.value for point in store.client.get_metric_history(run.run_id, "loss")] == [0.5]

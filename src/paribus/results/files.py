@@ -61,7 +61,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         >>> Path("table.txt").read_text()
         'rows'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
     try:
         yield partial

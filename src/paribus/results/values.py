@@ -63,15 +63,18 @@ def encode(value: Any) -> Any:
         >>> encode([1.5, float("nan")])
         [1.5, {'$float': 'NaN'}]
     """
-    value = plain(value)
+    return _encoded(plain(value))
+
+
+def _encoded(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": float_text(value)}
     if isinstance(value, list):
-        return [encode(item) for item in value]
+        return [_encoded(item) for item in value]
     if isinstance(value, dict):
         if any(not isinstance(key, str) or key.startswith("$") for key in value):
-            return {"$items": [[encode(key), encode(item)] for key, item in value.items()]}
-        return {key: encode(item) for key, item in value.items()}
+            return {"$items": [[_encoded(key), _encoded(item)] for key, item in value.items()]}
+        return {key: _encoded(item) for key, item in value.items()}
     return value
 
 

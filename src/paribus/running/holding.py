@@ -9,6 +9,8 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
+from paribus.tracking.patience import hurried
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 10.0
 """Seconds after which a signal is let through all the same: a store that hangs must not keep the program going."""
@@ -16,6 +18,8 @@ PATIENCE = 10.0
 
 class SignalsHeld:
     """Keeps SIGINT and SIGTERM waiting while its block goes on; the first that came is raised again at its end.
+
+    Once one has come, a store that is locked is not waited for any longer than two seconds.
 
     Blocking them by mask would not do: the system then hands them to another thread of the process, and Python runs the
     handler in the main thread all the same. Handlers work in the main thread only; elsewhere no signal interrupts
@@ -28,6 +32,7 @@ class SignalsHeld:
         self._came: list[int] = []
         self._until = 0.0
         self._open = False
+        self._hurry = contextlib.ExitStack()
 
     def __enter__(self) -> None:
         """Begin to hold."""
@@ -35,6 +40,7 @@ class SignalsHeld:
             return
         self._until = time.monotonic() + PATIENCE
         self._open = True
+        self._hurry.enter_context(hurried(lambda: bool(self._came)))
         for number in SIGNALS:
             before = signal.getsignal(number)
             if before is None or before is signal.SIG_IGN:
@@ -53,6 +59,7 @@ class SignalsHeld:
 
     def _restore(self) -> None:
         self._open = False
+        self._hurry.close()
         for number, before in self._before.items():
             signal.signal(number, before)
 

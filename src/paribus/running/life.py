@@ -290,7 +290,12 @@ def end_badly(living: Living, error: BaseException) -> bool:
         with hurried() if kind in (failures.INTERRUPTED, failures.STORE) else contextlib.nullcontext():
             run.finish("KILLED" if killed else "FAILED", message, kind)
     except Exception as problem:
-        log.error("%s: its end could not be recorded: %s", living.recorder.name, with_kind(problem))
+        log.error(
+            "%s: its end could not be recorded: %s; what it wrote is in %s, and the same command runs it again",
+            living.recorder.name,
+            with_kind(problem),
+            run.folder,
+        )
     if run.status is None or run.status == FINISHED:
         return run.status == FINISHED
     with contextlib.suppress(Exception):

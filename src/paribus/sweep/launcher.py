@@ -45,5 +45,5 @@ def run(task: Task, batch: Batch, config: DictConfig) -> None:
     policy = Policy(batch.settings)
     pool = Pool(number, start, folder, partial(environment, there=batch.places, device=batch.device))
     with Live(batch, workers=number) as live:
-        left = pool.run(orders(batch), policy, live.told, task.ended)
+        left = pool.run(orders(batch), policy, live.told, task.ended, live.heard)
     task.ended += not_started(left, batch.words, task.surroundings.sweep, policy.stopped or "")

@@ -35,6 +35,7 @@ class Live:
         self._seconds: list[float] = []
         self._bar: Any = None
         self._said = time.monotonic()
+        self._heard: set[str] = set()
 
     def __enter__(self) -> Self:
         """Show the bar, in a terminal."""
@@ -71,6 +72,13 @@ class Live:
     def _at_last(self) -> bool:
         """Whether no job is left to hand out: before that a line waits until every worker has its next job."""
         return self.total - self.ended <= self.running
+
+    def heard(self, text: str) -> None:
+        """Show what a worker says, once, however many say it; each says it in its own log, too."""
+        if text not in self._heard:
+            self._heard.add(text)
+            tqdm.write(text, file=sys.stderr if self._bar is not None else sys.stdout)
+            sys.stdout.flush()
 
     def note(self, outcome: Outcome) -> None:
         """Count a job that has ended."""

@@ -114,12 +114,38 @@ def without_tag(name: str, value: str) -> QueryPart:
     return QueryPart(f"not exists ({has})", (name, value))
 
 
-def experiments(database: Path, *, deleted: bool = False) -> dict[str, str]:
+def with_tag(name: str, value: str) -> QueryPart:
+    """Return the condition that a run has a tag of this value.
+
+    Example:
+        >>> with_tag("identity", "abc").values
+        ('identity', 'abc')
+    """
+    has = "select 1 from tags t where t.run_uuid = r.run_uuid and t.key = ? and t.value = ?"
+    return QueryPart(f"exists ({has})", (name, value))
+
+
+def with_status(status: str) -> QueryPart:
+    """Return the condition that a run has a status.
+
+    Example:
+        >>> with_status("FINISHED").sql
+        'r.status = ?'
+    """
+    return QueryPart("r.status = ?", (status,))
+
+
+def experiments(connection: sqlite3.Connection, *, deleted: bool = False) -> dict[str, str]:
     """Return the names of the MLflow experiments by id: of those in use, or of those that were deleted."""
-    with opened(database) as connection:
-        query = "select experiment_id, name from experiments where lifecycle_stage = ?"
-        rows = connection.execute(query, ("deleted" if deleted else "active",))
-        return {str(number): str(name) for number, name in rows}
+    query = "select experiment_id, name from experiments where lifecycle_stage = ?"
+    rows = connection.execute(query, ("deleted" if deleted else "active",))
+    return {str(number): str(name) for number, name in rows}
+
+
+def experiment_tags(connection: sqlite3.Connection, number: str) -> dict[str, str]:
+    """Return the tags of an MLflow experiment."""
+    rows = connection.execute("select key, value from experiment_tags where experiment_id = ?", (int(number),))
+    return {str(key): str(value) for key, value in rows}
 
 
 def artifact_uri(database: Path, run_id: str) -> str | None:
@@ -130,18 +156,15 @@ def artifact_uri(database: Path, run_id: str) -> str | None:
 
 
 def read_runs(
-    database: Path, chosen: Mapping[str, str], asked: Sequence[QueryPart] = (), limit: int | None = None
+    connection: sqlite3.Connection, chosen: Mapping[str, str], asked: Sequence[QueryPart] = (), limit: int | None = None
 ) -> list[KeptRun]:
     """Return the runs of some MLflow experiments, the latest first, as MLflow's own search does.
 
     Args:
-        database: Path of the embedded store's database.
+        connection: The embedded store's database, as :func:`opened` opens it.
         chosen: Names of the MLflow experiments by id.
         asked: What is asked of the runs.
         limit: The most runs to return.
-
-    Raises:
-        DataError: If the database is not readable.
     """
     if not chosen:
         return []
@@ -155,29 +178,28 @@ def read_runs(
         query, values = f"{query} limit ?", [*values, limit]
     found: list[KeptRun] = []
     param = _Typed()
-    with opened(database) as connection:
-        rows = connection.execute(query, values).fetchall()
-        for first in range(0, len(rows), AT_ONCE):
-            some = rows[first : first + AT_ONCE]
-            ids = [row[0] for row in some]
-            params = _by_run(connection, "params", "value", ids, param)
-            metrics = _by_run(connection, "latest_metrics", "case when is_nan then null else value end", ids, _number)
-            tags = _by_run(connection, "tags", "value", ids, _same)
-            for run_id, name, status, number, start, end, uri in some:
-                found.append(
-                    kept_run(
-                        run_id=run_id,
-                        name=name,
-                        status=status,
-                        experiment=chosen[str(number)],
-                        start=start,
-                        end=end,
-                        params=params.get(run_id, {}),
-                        metrics=metrics.get(run_id, {}),
-                        tags=tags.get(run_id, {}),
-                        artifact_uri=uri,
-                    )
+    rows = connection.execute(query, values).fetchall()
+    for first in range(0, len(rows), AT_ONCE):
+        some = rows[first : first + AT_ONCE]
+        ids = [row[0] for row in some]
+        params = _by_run(connection, "params", "value", ids, param)
+        metrics = _by_run(connection, "latest_metrics", "case when is_nan then null else value end", ids, _number)
+        tags = _by_run(connection, "tags", "value", ids, _same)
+        for run_id, name, status, number, start, end, uri in some:
+            found.append(
+                kept_run(
+                    run_id=run_id,
+                    name=name,
+                    status=status,
+                    experiment=chosen[str(number)],
+                    start=start,
+                    end=end,
+                    params=params.get(run_id, {}),
+                    metrics=metrics.get(run_id, {}),
+                    tags=tags.get(run_id, {}),
+                    artifact_uri=uri,
                 )
+            )
     return found
 
 

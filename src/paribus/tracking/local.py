@@ -80,9 +80,9 @@ def prepare(folder: Path) -> str:
     uri = database_uri(folder)
     refuse_file_store(folder)
     try:
-        usable(folder / DATABASE)  # before the lock is made: what is refused leaves nothing
+        there = usable(folder / DATABASE)  # before the lock is made: what is refused leaves nothing
         with locked(folder):
-            if not usable(folder / DATABASE):
+            if not there and not usable(folder / DATABASE):
                 _create(folder)
     except OSError as error:
         raise DataError(
@@ -139,17 +139,30 @@ def usable(path: Path) -> bool:
 
     Asked of sqlite itself, because MLflow retries a database it cannot open for 100 seconds.
     """
+    with _opened(path) as connection:
+        return connection is not None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """Open a database that is MLflow's; None where it is empty or absent.
+
+    Raises:
+        DataError: If it is not readable, or not MLflow's.
+        ExperimentError: If another process keeps it locked for minutes.
+    """
     if not path.exists() or path.stat().st_size == 0:
-        return False
+        yield None
+        return
     try:
         with closing(connect(path)) as connection:
             tables = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
+            if not {"experiments", "runs", "alembic_version"} <= tables:
+                raise DataError(f"{path}: a database, but not MLflow's; move it away, or use tracking.folder=...")
+            yield connection
     except sqlite3.Error as error:
         refuse_locked(path, error)
         raise DataError(f"{path}: not a readable database ({error}); move it away to start a new one") from None
-    if not {"experiments", "runs", "alembic_version"} <= tables:
-        raise DataError(f"{path}: a database, but not MLflow's; move it away, or use tracking.folder=...")
-    return True
 
 
 def _create(folder: Path) -> None:
@@ -193,14 +206,11 @@ def moved_from(folder: Path) -> Path | None:
     Raises:
         DataError: If the database is damaged or not MLflow's.
     """
-    database = folder / DATABASE
-    if not usable(database):
-        return None
     here = folder.resolve()
     query = "select e.experiment_id, e.artifact_location, t.value from experiments e left join experiment_tags t "
     query += "on t.experiment_id = e.experiment_id and t.key in (?, ?)"
-    with closing(connect(database)) as connection:
-        rows = connection.execute(query, (FOLDER_TAG, OLD_FOLDER_TAG)).fetchall()
+    with _opened(folder / DATABASE) as connection:
+        rows = connection.execute(query, (FOLDER_TAG, OLD_FOLDER_TAG)).fetchall() if connection is not None else []
     for _, location, recorded in rows:
         if recorded is not None and Path(recorded) != here:
             return Path(recorded)

@@ -1,7 +1,8 @@
 """Waiting for an embedded store that another process keeps locked, a stopped one for example.
 
-sqlite waits 20 seconds for a lock. On a loaded machine, or where a process is stopped while it writes, that is not
+sqlite waits some seconds for a lock. On a loaded machine, or where a process is stopped while it writes, that is not
 enough, and a job that is done would be lost for it. So whatever asks an embedded store asks again, for ten minutes.
+Python hears no signal while sqlite itself waits, so that is kept short.
 """
 
 from __future__ import annotations
@@ -18,15 +19,21 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from paribus.errors import ExperimentError
+from paribus.tracking import _sqlalchemy
 
 T = TypeVar("T")
-WAIT_SECONDS = 20.0
-"""How long sqlite itself waits for a lock, each time that it is asked; MLflow asks it to wait as long."""
+WAIT_SECONDS = 1.0
+"""How long sqlite itself waits for a lock, each time that it is asked."""
 PATIENCE = 600.0
 """Seconds that a store may stay locked before what needs it fails."""
+HURRIED_SECONDS = 2.0
+"""The same inside of :func:`hurried`."""
+SAID_AFTER = 10.0
+"""Seconds after which it is said that a store is waited for: others may write for some."""
 PAUSE = 0.2
-log = logging.getLogger("paribus")
-_short = threading.local()
+log = logging.getLogger("paribus.store")
+_MLFLOWS_OWN = "PRAGMA busy_timeout = "
+_hurry = threading.local()
 _said: set[str] = set()
 """Stores that this process has said it waits for, while it does."""
 
@@ -46,7 +53,7 @@ def patiently(
     Args:
         ask: Asks the store.
         store: How it is called in what is said.
-        seconds: The longest to go on; None: ten minutes, and no time at all inside of :func:`hurried`.
+        seconds: The longest to go on; None: ten minutes, and two seconds where there is a hurry (:func:`hurried`).
         clock: Tells the time.
         sleep: Waits.
 
@@ -54,23 +61,24 @@ def patiently(
         >>> patiently(lambda: 3, "mlflow.db")
         3
     """
-    end: float | None = None
+    begun: float | None = None
     while True:
         try:
             found = ask()
         except Exception as error:
             if not is_locked(error):
                 raise
-            end = clock() + (_seconds() if seconds is None else seconds) if end is None else end
-            if clock() >= end:
+            begun = clock() if begun is None else begun
+            waited = clock() - begun
+            if waited >= (_seconds() if seconds is None else seconds):
                 _said.discard(store)
                 raise
-            if store not in _said:
+            if waited >= SAID_AFTER and store not in _said:
                 _said.add(store)
                 log.warning("%s is locked: another process writes, or was stopped while it did; waiting", store)
             sleep(PAUSE)
             continue
-        if end is not None and store in _said:
+        if begun is not None and store in _said:
             _said.discard(store)
             log.warning("%s is not locked any more", store)
         return found
@@ -104,18 +112,33 @@ def refuse_locked(store: object, error: BaseException) -> None:
 
 
 @contextmanager
-def hurried() -> Iterator[None]:
-    """Ask a locked store no second time: for what is said while a program ends."""
-    before = getattr(_short, "yes", False)
-    _short.yes = True
+def hurried(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Wait two seconds for a locked store and no longer: for what is said while a program ends.
+
+    Args:
+        when: Says whether there is a hurry by now; it is asked again while a store is waited for.
+    """
+    before: tuple[Callable[[], bool], ...] = getattr(_hurry, "when", ())
+    _hurry.when = (*before, when)
     try:
         yield
     finally:
-        _short.yes = before
+        _hurry.when = before
 
 
 def _seconds() -> float:
-    return 0.0 if getattr(_short, "yes", False) else PATIENCE
+    return HURRIED_SECONDS if any(when() for when in getattr(_hurry, "when", ())) else PATIENCE
+
+
+def short_waits(engine: Any) -> None:
+    """Let the SQLAlchemy engine of an embedded store wait as long as is said here; MLflow asks for 20 s each time."""
+
+    def shortened(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> Any:
+        if statement.startswith(_MLFLOWS_OWN):
+            statement = f"{_MLFLOWS_OWN}{WAIT_SECONDS * 1000:.0f};"
+        return statement, parameters
+
+    _sqlalchemy.listen(engine, "before_cursor_execute", shortened, retval=True)
 
 
 class PatientClient:
@@ -161,7 +184,7 @@ def connect(database: Path, *, mode: str = "rwc", wait: float | None = None) -> 
     Args:
         database: Its file.
         mode: How sqlite opens it: ``rw`` is for one that must be there, ``rwc`` makes it where it is not.
-        wait: Seconds that sqlite waits, each time that it is asked; None: twenty.
+        wait: Seconds that sqlite waits, each time that it is asked; None: one.
     """
     connection = sqlite3.connect(
         f"file:{quote(str(database))}?mode={mode}",

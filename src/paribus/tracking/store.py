@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
 from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, SPOOLED_TAG, KeptRun, kept
 from paribus.tracking.ledger import CLAIMS, LedgerClaims
-from paribus.tracking.patience import PatientClient, patiently, refuse_locked
+from paribus.tracking.patience import PatientClient, patiently, refuse_locked, short_waits
 from paribus.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -125,18 +126,30 @@ class MlflowStore:
         """
         if self._root is not None and (asked := embedded.conditions(where)) is not None:
             asked = asked if groups else [*asked, embedded.without_tag(derived.ROLE_TAG, derived.DERIVED)]
-            return embedded.read_runs(self._root / local.DATABASE, self._chosen(everywhere), asked, limit)
+            return self._read(self._root, asked, limit, everywhere=everywhere)
         return self._searched(where, limit, everywhere, groups)
 
-    def _chosen(self, everywhere: bool) -> dict[str, str]:
-        """Return the MLflow experiments of the embedded store to look into, by id: all that hold runs, or this one."""
-        assert self._root is not None
-        database = self._root / local.DATABASE
-        there = embedded.experiments(database)
-        if everywhere:
-            return {number: name for number, name in there.items() if _holds_runs(name)}
-        found = {number: name for number, name in there.items() if name == self.experiment}
-        if not found and self.experiment in embedded.experiments(database, deleted=True).values():
+    def _read(
+        self, root: Path, asked: Sequence[embedded.QueryPart], limit: int | None = None, *, everywhere: bool = False
+    ) -> list[KeptRun]:
+        """Return runs of the embedded store in a folder: of all MLflow experiments that hold some, or of this one."""
+        with embedded.opened(root / local.DATABASE) as connection:
+            if everywhere:
+                there = embedded.experiments(connection).items()
+                chosen = {number: name for number, name in there if _holds_runs(name)}
+            else:
+                number = self._number(connection)
+                chosen = {} if number is None else {number: self.experiment}
+            return embedded.read_runs(connection, chosen, asked, limit)
+
+    def _number(self, connection: sqlite3.Connection) -> str | None:
+        """Return the id of the MLflow experiment in an embedded store, None where there is none.
+
+        Raises:
+            ConfigError: If it was deleted in the UI.
+        """
+        found = {name: number for number, name in embedded.experiments(connection).items()}.get(self.experiment)
+        if found is None and self.experiment in embedded.experiments(connection, deleted=True).values():
             raise self._deleted()
         return found
 
@@ -184,6 +197,8 @@ class MlflowStore:
 
     def finished(self, identity: str) -> list[KeptRun]:
         """Return the finished runs of this identity in the MLflow experiment, the latest first."""
+        if self._root is not None:
+            return self._read(self._root, [embedded.with_tag("identity", identity), embedded.with_status("FINISHED")])
         return self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'")
 
     def claim(self, identity: str, busy: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
@@ -341,13 +356,26 @@ class MlflowStore:
         return self._names[experiment_id]
 
     def _find_experiment(self, *, create: bool) -> str | None:
+        number = self._known() if self._root is None else self._known_here(self._root)
+        return self._create_experiment() if number is None and create else number
+
+    def _known(self) -> str | None:
+        """Return the id of the MLflow experiment on a server, and remember its tags."""
         found = self._client.get_experiment_by_name(self.experiment)
-        if found is not None and found.lifecycle_stage == "deleted":
+        if found is None:
+            return None
+        if found.lifecycle_stage == "deleted":
             raise self._deleted()
-        if found is not None:
-            self._tags = found.tags
-            return str(found.experiment_id)
-        return self._create_experiment() if create else None
+        self._tags = found.tags
+        return str(found.experiment_id)
+
+    def _known_here(self, root: Path) -> str | None:
+        """Return the same of an embedded store, read directly: every job of a sweep asks."""
+        with embedded.opened(root / local.DATABASE) as connection:
+            number = self._number(connection)
+            if number is not None:
+                self._tags = embedded.experiment_tags(connection, number)
+        return number
 
     def _deleted(self) -> ConfigError:
         return ConfigError(
@@ -448,5 +476,8 @@ def client_of(uri: str) -> MlflowClient:
 def _opened(uri: str) -> MlflowClient:
     """Return a client that has asked its store once."""
     client = _mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    if uri.startswith("sqlite:"):
+        store: Any = client._tracking_client.store
+        short_waits(store.engine)
     client.search_experiments(max_results=1)
     return client

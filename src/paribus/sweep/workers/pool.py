@@ -23,7 +23,7 @@ from paribus.sweep.batch import Policy
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.workers.messages import Begin, Fork, receive, send
 from paribus.sweep.workers.server import preloaded
-from paribus.sweep.workers.worker import Ended, Order, Start
+from paribus.sweep.workers.worker import Ended, Order, Said, Start
 
 END_SECONDS = 12.0
 """Seconds that interrupted workers have to end the jobs in hand."""
@@ -80,6 +80,7 @@ class Pool:
         policy: Policy,
         told: Told,
         ended: list[Outcome],
+        heard: Callable[[str], None] = lambda text: None,
     ) -> list[int]:
         """Run jobs, and return the numbers of those that were not started.
 
@@ -88,6 +89,7 @@ class Pool:
             policy: Says when no more are started.
             told: Called whenever a job was handed out or has ended: its number, its outcome, how many are running.
             ended: The outcome of each job is put here, also when a signal comes.
+            heard: Called with what a worker says while its job goes on.
 
         Raises:
             KeyboardInterrupt: If a signal came; the jobs in hand have ended, or were ended.
@@ -98,7 +100,7 @@ class Pool:
                 self._hand_out(waiting, busy, policy, told)
                 if not self._busy():
                     break
-                for outcome in self._wait(busy):
+                for outcome in self._wait(busy, heard):
                     policy.ended(outcome)
                     ended.append(outcome)
                     told(outcome.number, outcome, len(self._busy()))
@@ -140,7 +142,7 @@ class Pool:
             return waiting.popleft()
         return replace(busy.popleft(), waits=True) if busy else None
 
-    def _wait(self, busy: deque[Order]) -> list[Outcome]:
+    def _wait(self, busy: deque[Order], heard: Callable[[str], None]) -> list[Outcome]:
         """Wait until some job has ended; a job that another process is at comes back later."""
         found: list[Outcome] = []
         by_connection = {worker.connection: worker for worker in self._workers}
@@ -154,6 +156,9 @@ class Pool:
                 message = worker.connection.recv()
             except (EOFError, OSError):
                 found += self._lost(worker)
+                continue
+            if isinstance(message, Said):
+                heard(message.text)
                 continue
             assert isinstance(message, Ended) and worker.order is not None
             order, worker.order = worker.order, None
@@ -249,10 +254,13 @@ class Pool:
             by_connection = {worker.connection: worker for worker in self._busy()}
             for each in wait(list(by_connection), timeout=0.2):
                 worker = by_connection[each]  # type: ignore[index]
+                message: object = None
                 with contextlib.suppress(EOFError, OSError):
                     message = worker.connection.recv()
-                    if isinstance(message, Ended):
-                        found.append(replace(message.outcome, number=message.number))
+                if isinstance(message, Said):
+                    continue
+                if isinstance(message, Ended):
+                    found.append(replace(message.outcome, number=message.number))
                 worker.order = None
         if self._busy():
             self._signal_all(signal.SIGKILL)

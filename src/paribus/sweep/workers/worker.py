@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
+import threading
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +24,7 @@ from paribus.sweep.loader import SweepLoader, run_one
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.task import Surroundings, Task
 from paribus.sweep.workers.ends import Watch
+from paribus.tracking import patience
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -70,6 +73,26 @@ class Ended:
     outcome: Outcome
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a worker tells while a job goes on: that it waits for the store."""
+
+    text: str
+
+
+class _Telling(logging.Handler):
+    """Tells the entrypoint what is said of the store; jobs run in the main thread, which alone uses the socket."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if threading.current_thread() is threading.main_thread():
+            with contextlib.suppress(OSError):
+                self._connection.send(Said(record.getMessage()))
+
+
 def work(descriptor: int, request: Fork, server: int) -> int:
     """Work at a socket until its other end is gone, and return the exit code."""
     os.environ.update(request.environment)
@@ -78,6 +101,7 @@ def work(descriptor: int, request: Fork, server: int) -> int:
     watch = Watch(descriptor, server)
     watch.start()
     connection = Connection(descriptor)
+    patience.log.addHandler(_Telling(connection))
     with contextlib.suppress(EOFError, OSError), collector.seldom():
         start = connection.recv()
         context = context_of(start)

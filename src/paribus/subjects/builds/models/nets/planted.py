@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -200,6 +201,7 @@ def _symmetric(bits: Tensor) -> Tensor:
     return ((parts[0] + parts[1] + parts[2] + 1.5) / 1048576.0 / 1.5 - 1.0).float()
 
 
+@cache
 def _family(token: str) -> str:
     match = re.fullmatch(r"(.+)_\d+", token)
     return match.group(1) if match else token
