@@ -6,6 +6,8 @@ Everything goes through the command line; what is found is compared with what wa
 from __future__ import annotations
 
 import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
@@ -114,11 +116,26 @@ def test_a_run_whose_data_file_has_changed_is_not_reproduced_and_the_file_is_nam
 SHORTCUT = ["model=tracked", "checkpoint=final", "stats=quick", "stats.n_null=10", "tracking.experiment=hospitals"]
 
 
+def reproduced_on_changed_training_data(place, run, training):
+    table = place / "hospitals.csv"
+    content = table.read_bytes()
+    try:
+        table.write_bytes(content.replace(b",yes,1", b",yes,2", 1))
+        with redirect_stdout(StringIO()) as said:
+            assert main(["reproduce", run, "--changed-files", "--into", str(place / "again")]) == 1
+    finally:
+        table.write_bytes(content)
+    changed = f"{table}, which it read, has changed since"
+    assert f"  the training of its model (run {training[:8]}): {changed}" in said.getvalue()
+    assert f"  {changed}" in said.getvalue() and "data_digest" in said.getvalue()
+
+
 def test_the_hospital_is_a_subspace_that_can_be_removed(place):
     erasers = "experiment.methods=[leace,random]"
     assert main(["experiment=subspace_ablation", erasers, "experiment.refit_probes=false", *SHORTCUT]) == 0
     result = latest("subspace_ablation")
     assert result.subject == "tables" and result.provenance["data_name"] == "table"
+    reproduced_on_changed_training_data(place, result.run_id, result.provenance["model_run"])
     frame = result.tables["ablation"].frame.set_index(["method", "split"])
     leakage = frame["domain_probe_frozen_ablated"]
     assert leakage["random", "id_val"] > 0.9 and leakage["leace", "id_val"] < 0.6

@@ -42,7 +42,10 @@ def with_source(request: Request, source: ModelSource) -> Resolved:
     if isinstance(own, AsTrained):
         changes["data"] = (*_own_data(own, source), source.options.get("data"))
     changed = request.changed(**changes)
-    return Resolved(changed, source, other=None if source.planned else other_data.named(changed, source))
+    other = None if source.planned else other_data.named(changed, source)
+    if request.changed_data and not source.planned:
+        other = other or other_data.AS_THEY_ARE
+    return Resolved(changed, source, other=other)
 
 
 def _own_data(asked: AsTrained, source: ModelSource) -> tuple[Any, Any]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from paribus.running.source import ModelSource
 
 MOST_NAMED = 4
+AS_THEY_ARE = "its own data as their files are now"
+"""What is measured on where files of what the model was trained on have changed, and that is asked for."""
 
 
 def named(request: Request, source: ModelSource) -> str | None:

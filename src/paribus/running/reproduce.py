@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,13 +191,16 @@ def reproduce(
             "of it with --changed-files"
         )
     job, config = exactly(words, config_dirs, before)
-    changed = (*inputs.changed_since(known), *inputs.declared_since(known))
+    changed = (*inputs.changed_since(known), *inputs.declared_since(known), *_of_trainings(before, store))
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads or int(before.provenance.get("threads") or threads_before))
     start = time.perf_counter()
     try:
         with with_objects(job, model, data) as whole:
-            request = dataclasses.replace(from_job(whole), figures=FigureSettings(formats=[]))  # numbers are compared
+            # no figures: numbers are compared
+            request = dataclasses.replace(
+                from_job(whole), figures=FigureSettings(formats=[]), changed_data=bool(inputs.files_since(known))
+            )
             after = _again(request, Beside(store), folder)
     finally:
         torch.set_num_threads(threads_before)
@@ -225,6 +228,14 @@ def reproduce(
         seconds=seconds,
         folder=str(folder),
     )
+
+
+def _of_trainings(before: Result, store: Store) -> Iterator[str]:
+    """Yield what the trainings of a run's models read that is not as it was; of one that is gone nothing is known."""
+    for what, made in inputs.trainings(before.provenance).items():
+        with suppress(DataError, ConfigError):
+            for line in inputs.files_since(inputs.kept(store.result(made), store)):
+                yield f"{what} (run {made[:8]}): {line}"
 
 
 def words_of(result: Result, *, given: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:

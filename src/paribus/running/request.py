@@ -44,6 +44,7 @@ class Request:
         claim: What is claimed of its numbers beforehand.
         parent_hypothesis: The hypothesis it bears on.
         waits: Whether it waits while another process is at the same run.
+        changed_data: Whether to measure on what a trained model's data hold by now, where that is not what it learned.
 
     Example:
         >>> from paribus.config import jobs
@@ -72,6 +73,7 @@ class Request:
     claim: ClaimSettings = ClaimSettings()
     parent_hypothesis: str | None = None
     waits: bool = True
+    changed_data: bool = False
 
     @property
     def tracking(self) -> TrackingSpec:
