@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections import Counter
 
 import pytest
@@ -11,6 +12,7 @@ from benchmarks.servers import Gate, postgres, programs, serving
 
 from benchmarks import claims
 from paribus.cli.main import main
+from paribus.tracking import login
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.store import open_store
 
@@ -63,11 +65,15 @@ def said(capsys):
     return run
 
 
-def test_a_sweep_on_a_server_is_planned_run_reused_and_looked_at(server, workdir, said, plain_figures):
+def test_a_sweep_on_a_server_is_planned_run_reused_and_looked_at(server, workdir, said, plain_figures, monkeypatch):
+    """Asked for by an address with a password in it, which is written nowhere: not by Hydra, and not in the store."""
+    monkeypatch.setenv(login.VARIABLE, "")
+    password = uuid.uuid4().hex
     sweep = ["-m", *words(server, "together", "seed=range(2)")]
+    sweep[sweep.index(f"tracking.uri={server.uri}")] = f"tracking.uri={server.uri.replace('//', f'//me:{password}@')}"
     at = ["tracking=server", f"tracking.uri={server.uri}"]
     assert "2 to do" in said("plan", *sweep)
-    said(*sweep)
+    assert password not in said("plan", *sweep, "--commands") + said(*sweep)
     assert "2 of 2 jobs are done already and reused" in said(*sweep)
     made = json.loads(said("status", "--json", *at))
     assert made["counts"] == {"finished": 2} and made["reused"] == 2
@@ -78,6 +84,10 @@ def test_a_sweep_on_a_server_is_planned_run_reused_and_looked_at(server, workdir
     assert "family_1d_sweep" in said("show", found[0].run_id[:8], *at)
     assert Counter(run.status for run in found) == {"FINISHED": 2}
     assert all(open_store(spec(server, "together")).complete(run.run_id).success for run in found)
+    assert password not in repr(found) and login.put_back(server.uri).endswith(server.uri.partition("//")[2])
+    files = [path for path in workdir.rglob("*") if path.is_file()]
+    assert any(path.parts[-2:] == (".hydra", "config.yaml") for path in files)
+    assert [str(path) for path in files if password.encode() in path.read_bytes()] == []
 
 
 def test_many_processes_measure_once_on_a_server(server, workdir):

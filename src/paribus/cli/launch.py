@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from paribus.cli.words import Words
@@ -13,6 +14,8 @@ from paribus.config.locate import conf_dir
 from paribus.config.refusal import refused
 from paribus.errors import FULL_ERROR, ConfigError, ParibusError, said
 from paribus.experiments.base import KEPT_RUNS
+from paribus.tracking.login import taken_out
+from paribus.tracking.spec import without_password
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -32,6 +35,9 @@ def launch(words: Words) -> int:
         return show(words)
     composer = Composer(words.config_dirs)
     asked = jobs(words.overrides, multirun=words.multirun, composer=composer)
+    if (address := _with_login(asked)) is not None:  # it stands in a file of the user's, which Hydra would copy
+        words = replace(words, overrides=(*words.overrides, f"tracking.uri='{taken_out(address)}'"))
+        asked = jobs(words.overrides, multirun=words.multirun, composer=composer)
     validate(asked)
     from paribus.cli.execute import run  # late, with all that runs need: a wrong request has been answered by now
     from paribus.sweep.plan import listing, plan
@@ -41,6 +47,12 @@ def launch(words: Words) -> int:
         print("Valid. Nothing was run (dry_run=true).")
         return EXIT_DONE
     return run(words, asked, composer)
+
+
+def _with_login(asked: Sequence[Job]) -> str | None:
+    """Return the address of the jobs' store if it has a user or a password in it; what refers to a variable has not."""
+    found = {str(job.nodes["tracking"].uri) for job in asked} - {os.environ.get("MLFLOW_TRACKING_URI")}
+    return found.pop() if len(found) == 1 and any(without_password(each) != each for each in found) else None
 
 
 def show(words: Words) -> int:

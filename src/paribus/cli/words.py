@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from paribus.config.quoting import readable
 from paribus.errors import ConfigError, nearest
+from paribus.tracking.login import taken_out
 
 _NOT_OURS = ("config_path", "config_name", "experimental_rerun")
 
@@ -74,13 +75,18 @@ def read(arguments: Sequence[str]) -> Words:
         word.split("=", 1)[1].strip().upper() for word in found.overrides if word.lstrip("+").startswith("hydra.mode=")
     ]
     return Words(
-        overrides=tuple(readable(found.overrides)),
+        overrides=tuple(_without_login(word) for word in readable(found.overrides)),
         multirun=found.multirun or mode[-1:] == ["MULTIRUN"],
         config_dir=found.config_dir,
         passed_on=tuple(arguments) if shows else (),
         shows_config=found.cfg is not None
         or found.info in ("all", "config", "defaults", "defaults-tree", "searchpath"),
     )
+
+
+def _without_login(word: str) -> str:
+    """Return a word without the user and password in the address of a store: words are written into many files."""
+    return taken_out(word) if word.lstrip("+").startswith("tracking.uri=") else word
 
 
 def _offered(flags: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.results.found import lines
+from paribus.tracking.spec import without_password
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -29,6 +30,6 @@ def ui_line(spec: TrackingSpec) -> str:
     if spec.kind == "off":
         return ""
     if spec.kind == "server":
-        return f"Look at the runs: {spec.uri} (MLflow experiment {spec.experiment!r})"
+        return f"Look at the runs: {without_password(str(spec.uri))} (MLflow experiment {spec.experiment!r})"
     there = "" if spec.folder == "." else f"  (in {spec.folder})"
     return f"Look at the runs: paribus ui{there}   or plainly: mlflow ui   (MLflow experiment {spec.experiment!r})"

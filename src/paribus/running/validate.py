@@ -21,6 +21,7 @@ from paribus.running.steps import left_out, planned, step_requests, uncompared
 from paribus.spec import path_of
 from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
+from paribus.tracking.login import put_back
 from paribus.tracking.store import client_of, open_store
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def validate_store(spec: TrackingSpec) -> None:
         local.refuse_file_store(folder)
         local.refuse_moved(folder)
     elif spec.kind == "server":
-        uri = str(spec.uri)
+        uri = put_back(str(spec.uri))
         server.refuse_silent(uri)
         if not server.over_http(uri) and not uri.startswith(server.DATABASES):
             client_of(uri)  # what only MLflow can ask

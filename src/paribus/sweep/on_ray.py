@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from paribus.sweep.live import Live
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.task import Task
 from paribus.sweep.workers.worker import Order, Start, context_of, done, orders
+from paribus.tracking import login
 
 log = logging.getLogger("paribus.sweep")
 
@@ -77,7 +79,7 @@ class OnRay:
                     if todo[0].last and any(not order.last for order in going.values()):
                         break
                     order = replace(todo.pop(0), waits=True)
-                    going[run.remote(start, order)] = order
+                    going[run.remote(start, order, os.environ.get(login.VARIABLE, ""))] = order
                     live.told(order.number, None, len(going))
                 if not going:
                     break
@@ -108,8 +110,9 @@ def _plain(node: Any) -> dict[str, Any]:
 _contexts: dict[str, HydraContext] = {}
 
 
-def run_order(start: Start, order: Order) -> Outcome:
+def run_order(start: Start, order: Order, logins: str) -> Outcome:
     """Run one job in a process of Ray, which is used for one after the other: what they load stays loaded."""
+    os.environ[login.VARIABLE] = logins
     key = f"{start.surroundings.sweep}"
     if key not in _contexts:
         _contexts.clear()

@@ -24,7 +24,7 @@ from paribus.tracking.life_mark import life_mark
 from paribus.tracking.manifest import check_folder
 from paribus.tracking.patience import connect, hurried
 from paribus.tracking.relocate import relocate
-from paribus.tracking.spec import TrackingSpec, database
+from paribus.tracking.spec import TrackingSpec, database, without_password
 from paribus.tracking.spool import spools
 from paribus.tracking.store import MlflowStore, open_store
 
@@ -73,7 +73,7 @@ def look(spec: TrackingSpec) -> Iterator[Finding]:
             return
     store = open_store(spec, writing=False)
     assert isinstance(store, MlflowStore)
-    yield Finding("store", str(path if spec.kind == "local" else spec.uri), fine=True)
+    yield Finding("store", str(path) if spec.kind == "local" else without_password(str(spec.uri)), fine=True)
     yield _left_running(store)
     if spec.kind == "local":
         yield _files(path)

@@ -23,8 +23,10 @@ from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.interface import FileStore, Store
 from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, SPOOLED_TAG, KeptRun, kept
 from paribus.tracking.ledger import CLAIMS, LedgerClaims
+from paribus.tracking.login import put_back
 from paribus.tracking.patience import PatientClient, patiently, refuse_locked, short_waits
 from paribus.tracking.run import TrackedRun
+from paribus.tracking.spec import without_password
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -434,7 +436,7 @@ def open_store(spec: TrackingSpec, *, writing: bool = True) -> Store:
         if writing:
             local.refuse_moved(root)
     else:
-        uri = str(spec.uri)
+        uri = put_back(str(spec.uri))
         if not writing:
             _refuse_missing(uri)
         server.refuse_silent(uri)  # also where this process has asked it before
@@ -459,6 +461,7 @@ def client_of(uri: str) -> MlflowClient:
         ConfigError: If nothing answers there.
         ExperimentError: If it is a database that another process keeps locked for too long.
     """
+    uri = put_back(uri)
     key = (os.getpid(), uri)
     if key not in _clients:
         server.refuse_silent(uri)
@@ -467,7 +470,7 @@ def client_of(uri: str) -> MlflowClient:
                 client = patiently(lambda: _opened(uri), uri.removeprefix("sqlite:///"))
             except (_mlflow.MlflowException, ImportError) as error:  # the second: no driver for this database
                 refuse_locked(uri, error)
-                raise ConfigError(f"tracking.uri={uri}: {message_of(error)}") from None
+                raise ConfigError(f"tracking.uri={without_password(uri)}: {message_of(error)}") from None
         _clients[key] = PatientClient(client, file) if (file := uri.removeprefix("sqlite:///")) != uri else client
     client_: MlflowClient = _clients[key]
     return client_

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from paribus.errors import ConfigError
 from paribus.sweep.identities import known_jobs
 from paribus.sweep.plan import command, listing, plan_with_states
 from paribus.sweep.processors import asked_workers
+from paribus.tracking import login
 
 SUMMARY = "what a sweep would run: its jobs, the state of each, how long it takes; runs nothing"
 USAGE = """
@@ -57,6 +60,9 @@ def run(arguments: Sequence[str]) -> int:
     if "--commands" in flags:
         for job in made.jobs:
             print(command(known[job.number].job))
+        if os.environ.get(login.VARIABLE):
+            left_out = "user and password of the store are not in these commands; they read them from the variable"
+            print(f"plan: {left_out} {login.VARIABLE} (docs/store.md)", file=sys.stderr)
     elif "--json" in flags:
         print(json.dumps(made.plain(), indent=1, ensure_ascii=False))
     else:

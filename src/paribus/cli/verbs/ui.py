@@ -15,7 +15,7 @@ from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError, ParibusError
 from paribus.tracking.environment import quiet
 from paribus.tracking.local import usable
-from paribus.tracking.spec import database, has_runs
+from paribus.tracking.spec import database, has_runs, without_password
 from paribus.tracking.store import MlflowStore, open_store
 from paribus.tracking.views import addresses
 
@@ -84,13 +84,14 @@ def _with_our_run_lists() -> list[str]:
 
 def _on_a_server(spec: TrackingSpec) -> int:
     """Say where a tracking server shows the runs; it serves its own pages, whether it answers us now or not."""
-    print(f"The runs are on a tracking server, which has its own UI: {spec.uri}", flush=True)
+    address = without_password(str(spec.uri))
+    print(f"The runs are on a tracking server, which has its own UI: {address}", flush=True)
     before = dict(os.environ)
     os.environ |= ONE_TRY
     try:
         store = open_store(spec, writing=False)
         assert isinstance(store, MlflowStore)
-        print(_listed(store.addresses(str(spec.uri).rstrip("/"))))
+        print(_listed(store.addresses(address.rstrip("/"))))
     except ParibusError:
         print("  it does not answer, so the pages of its studies are not listed")
     finally:
