@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 from scipy import stats
 
 from paribus.compare.compare import Compare
+from paribus.compare.derived import groups_of
 from paribus.compare.quantities import read_quantity
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
@@ -258,3 +261,17 @@ def test_intervals_of_groups_cover_and_families_keep_their_level(kind):
     print(f"{kind}: means of groups covered {np.mean(held):.4f}, family-wise error {wrong / n:.4f}")
     assert np.mean(held) >= 0.94
     assert wrong / n <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("kept", "drawn"),
+    [
+        ({"curve/acc": 0.1, "curve/other": 0.2}, ("curve/acc",)),
+        ({"curve/activation_ssu": 0.1, "curve_milli/alpha": 2.0, "score": 1.0}, ("curve/activation_ssu",)),
+        ({"score": 1.0}, ()),
+    ],
+)
+def test_replicates_are_drawn_by_the_curve_compared_or_else_by_those_that_they_keep(both, kept, drawn):
+    config = {"experiment": {"curves": [CURVE], "experiment_type": "t"}}
+    derived = groups_of(replace(both, config=config), None, "same", [SimpleNamespace(metrics=kept)])
+    assert derived.histories == drawn and set(drawn) <= set(derived.compared)

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
 
 import pandas as pd
@@ -14,9 +15,11 @@ import pytest
 from paribus.errors import DataError
 from paribus.figures.draw import draw
 from paribus.figures.save import png_bytes
+from paribus.report._parts import cards
 from paribus.report.gallery.entry import Entry, choices, links
 from paribus.report.gallery.overview import overview
 from paribus.report.gallery.site import MANIFEST, write
+from paribus.results.estimates import estimates
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Figure, Result, Table
 
@@ -118,6 +121,24 @@ def test_a_comparison_leads_with_its_primary_family_and_not_with_what_was_looked
         shown = card.partition("<h3>")[2]
         places = [shown.find(word) for word in words]
         assert min(places) >= 0 and places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((-0.2, 0.1, -0.1, 0.0, "paired_sign_flip"), "[−0.2, 0.1]"),
+        ((nan, nan, -0.1, 0.0, "paired_sign_flip"), "[−0.1, 0] not adjusted"),
+        ((nan, nan, -0.1, 0.0, "welch_t"), "[−0.1, 0] not adjusted (t)"),
+        ((nan, nan, nan, nan, "none: units are equal"), "no interval: units are equal"),
+    ],
+)
+def test_a_difference_whose_adjusted_level_is_out_of_reach_shows_its_own_interval_and_says_so(ends, said):
+    names = ("ci_adj_low", "ci_adj_high", "ci_low", "ci_high", "ci_method")
+    row = {"training": "grokking", "reference": "standard", "endpoint": "shift", "difference": -0.05, "p_adj": 1.0}
+    tests = pd.DataFrame([row | dict(zip(names, ends, strict=True))])
+    made = result("compare", subject="runs", tables={"tests": Table("tests", "", Evidence.COMPARISON, tests)})
+    (card,) = estimates(made)
+    assert card.interval == said and said in cards([card])
 
 
 def test_only_tags_that_tell_runs_apart_filter(entries):

@@ -374,12 +374,11 @@ def _factors(seen: Sequence[Seen]) -> pd.DataFrame:
 
 
 def _short_names(factors: Iterable[str]) -> tuple[str, dict[str, Any]]:
-    """Return the type that all factors are edits of, in words, and their names without it; nothing if they differ."""
-    kinds = {factor.split(": ", 1)[0] for factor in factors}
-    if len(kinds) > 1:
+    """Return the types that factors are edits of, in words, and their names without it; nothing if two were equal."""
+    names = {factor: factor.split(": ", 1)[1] for factor in factors}
+    if len(set(names.values())) < len(names):
         return "", {}
-    names = {factor: factor.split(": ", 1)[1] for factor in dict.fromkeys(factors)}
-    return f" of {kinds.pop()}", {"names": names}
+    return f" of {' and '.join(sorted({factor.split(': ', 1)[0] for factor in names}))}", {"names": names}
 
 
 def _lines(

@@ -130,8 +130,12 @@ def _group_by(result: Result) -> tuple[tuple[str, str], ...]:
 def _compared(
     result: Result, frame: pd.DataFrame, replicates: Sequence[KeptRun]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return which metrics of the replicates hold what was compared, and which of them are histories: curves."""
-    known = {name for run in replicates[:MOST_COMPARED] for name in run.metrics}
+    """Return which metrics of the replicates hold what was compared, and which of them are histories: curves.
+
+    Where replicates keep no history of a curve that was compared, those that they keep stand for it, under their own
+    names: a dose-response is compared by its effects, and keeps the activation over the same rungs.
+    """
+    known = {name for run in replicates for name in run.metrics}
     curves = [text.partition("@")[0].partition(":") for text in _experiment(result).get("curves") or []]
     # a metric that has the name of a column is a history only where it was kept epoch by epoch
     histories = [
@@ -139,6 +143,9 @@ def _compared(
         for where, _, level in curves
         for head in (CURVE, CURVE_MILLI, *([""] if level == EPOCH else []))
     ]
+    if curves and not known.intersection(histories):
+        levels = {param_key(f"{CURVE_MILLI}{level}") for _, _, level in curves}
+        histories = sorted(name for name in known - levels if name.startswith((CURVE, CURVE_MILLI)))
     wanted = dict.fromkeys([*histories, *(str(name) for name in pd.unique(frame["metric"]))])
     compared = tuple(name for name in wanted if name in known)[:MOST_COMPARED]
     return compared, tuple(name for name in compared if name in histories)

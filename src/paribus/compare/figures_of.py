@@ -83,7 +83,7 @@ def _differences(experiment: Compare, tests: pd.DataFrame, confidence: float, no
         "Mean difference over units with the interval that inverts its test. p is adjusted over the family of the "
         "table `tests`."
     )
-    what = against or ": row minus colour"
+    what = against or ": row minus the group in the legend"
     options = {"reference": 0.0, "xlabel": f"difference{what}, {100 * confidence:g} %", **_noted(note)}
     return Figure.of("forest", "tests", name="differences", **roles).titled(
         f"Differences{against or ' between groups'}", says, **options

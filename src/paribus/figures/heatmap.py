@@ -168,6 +168,8 @@ def _annotate(ax: Axes, cells: Floats, image: ScalarMappable, pattern: str | Non
         if np.isnan(value):
             continue
         text = format(value, pattern) if pattern else style.number(float(value), digits)
+        if abs(value) < 1 and "." in text:  # 0.70 beside 0.74
+            text += "0" * (digits - len(text.partition(".")[2]))
         text += "*" if marks[row, column] else ""
         ax.text(
             column,

@@ -68,7 +68,7 @@ def draw(request: Request) -> Figure:
             _panels.panel_title(ax, name if many or (down and column) else f"{name}: {DONE[row]}")
             if not down or column == len(conditions) - 1:
                 label = (("epoch_label", "epoch"), ("alpha_label", "α (sd along the direction)"))[row]
-                ax.set_xlabel(str(request.option(*label)))
+                _panels.wide_label(ax, str(request.option(*label)))
             if down and not row:
                 ax.set_ylabel(accuracy)
         if not down:

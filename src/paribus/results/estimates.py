@@ -79,6 +79,7 @@ class Estimate:
         low: Lower end of its interval, NaN where there is none.
         high: Upper end.
         unit: Unit; empty where it has none or it is not known. A share is written in percent.
+        said: What must be known about its interval, or why there is none; empty where nothing must.
 
     Example:
         >>> Estimate("ood_delta", "change of OOD accuracy", -0.02, -0.17, 0.12, "share").text
@@ -91,6 +92,7 @@ class Estimate:
     low: float = math.nan
     high: float = math.nan
     unit: str = ""
+    said: str = ""
 
     @property
     def has_interval(self) -> bool:
@@ -104,12 +106,12 @@ class Estimate:
 
     @property
     def interval(self) -> str:
-        """Its interval; empty where there is none."""
+        """Its interval, and what must be known about it; empty where there is none and nothing is said of that."""
         if not self.has_interval:
-            return ""
+            return self.said
         size = max(abs(self.low), abs(self.high))
         low, high = (0.0 if abs(end) < ROUNDING * size else end for end in (self.low, self.high))
-        return f"[{_bare(low, self.unit)}, {_bare(high, self.unit)}]"
+        return f"[{_bare(low, self.unit)}, {_bare(high, self.unit)}] {self.said}".rstrip()
 
 
 def estimates(result: Found, most: int = MOST) -> list[Estimate]:
@@ -157,13 +159,33 @@ def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
     found = []
     by_p = frame.sort_values("p_adj", kind="stable").to_dict("records")
     for row in sorted(by_p, key=lambda row: row.get("family") == "exploratory"):
-        value, low, high = (float(row[name]) for name in ("difference", *TESTED[1:]))
+        value = float(row["difference"])
         if math.isfinite(value):
             what = str(row.get("label") or row["endpoint"]).replace("_", " ")
             label = f"{what}: {row[group]} − {row['reference']}"
             unit = str(row.get("unit") or "")
-            found.append(Estimate(str(row["endpoint"]), label, value, low, high, _SHARE if unit == _SHARE else unit))
+            found.append(Estimate(str(row["endpoint"]), label, value, *_ends(row), unit, _said(row)))
     return found
+
+
+def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
+    """Return the ends of the interval that agrees with the adjusted p; where it is out of reach, of the row's own."""
+    for low, high in (("ci_adj_low", "ci_adj_high"), ("ci_low", "ci_high")):
+        ends = float(row.get(low, math.nan)), float(row.get(high, math.nan))
+        if all(map(math.isfinite, ends)):
+            return ends
+    return math.nan, math.nan
+
+
+def _said(row: Mapping[Any, Any]) -> str:
+    """Return what the interval of a tested difference is where it is not that of the adjusted p, or why it has none."""
+    if math.isfinite(float(row["ci_adj_low"])):
+        return ""
+    method = str(row.get("ci_method") or "")
+    if math.isfinite(float(row.get("ci_low", math.nan))):
+        return "not adjusted (t)" if method.endswith("_t") else "not adjusted"
+    why = method.partition(": ")[2]
+    return f"no interval: {why}" if why else "no interval"
 
 
 def estimate_of(name: str, known: Mapping[str, float]) -> Estimate:
