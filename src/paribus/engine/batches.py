@@ -14,6 +14,12 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+FORMATS = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paribus.engine.batches import Batches, number_format
+from paribus.engine.batches import FORMATS, Batches, number_format
 from paribus.engine.cache import FeatureCache
 from paribus.engine.closed_form import LinearMap
 from paribus.engine.course import Course, Score, TensorOf
@@ -37,12 +37,6 @@ log = logging.getLogger(__name__)
 PARITY_ROWS = (2, 8)
 ROWS_PER_PARITY_ROW = 1000
 
-_FORMATS = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 _private_keys = itertools.count()
 
 
@@ -156,9 +150,9 @@ class Engine:
         self._model = model.to(self.device)
         self.course.modules(model)
         own = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-        if isinstance(dtype, str) and dtype not in _FORMATS:
-            raise ConfigError(f"dtype: no such number format {dtype!r}; {nearest(dtype, _FORMATS)}")
-        self._dtype = own if dtype is None else _FORMATS[dtype] if isinstance(dtype, str) else dtype
+        if isinstance(dtype, str) and dtype not in FORMATS:
+            raise ConfigError(f"dtype: no such number format {dtype!r}; {nearest(dtype, FORMATS)}")
+        self._dtype = own if dtype is None else FORMATS[dtype] if isinstance(dtype, str) else dtype
         self._weights_dtype = self._dtype if self._dtype in (torch.float32, torch.float64) else own
         self._score = score
         self._wanted = strategy

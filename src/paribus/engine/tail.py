@@ -101,9 +101,7 @@ def tail_of(interventions: Sequence[Intervention], inputs: Given) -> Tail | None
 
 def kept_keys(model: nn.Module, inputs: Given) -> Any:
     """Return the keys and values that a model keeps of ``inputs``, or None where it keeps none."""
-    arguments = [one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is None]
-    named = {name: one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is not None}
-    found = model(*arguments, **named, use_cache=True)
+    found = _called(model, inputs)
     if not isinstance(found, Mapping):
         return None
     return next((found[name] for name in KEYS if found.get(name) is not None), None)
@@ -132,11 +130,15 @@ def repeated(keys: Any, rows: int, times: int) -> Any:
 
 def call(model: nn.Module, inputs: Given, keys: Any) -> Any:
     """Return what a model returns for positions that follow those of ``keys``."""
-    arguments = [one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is None]
-    named = {name: one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is not None}
     name = keys_argument(model)
     assert name is not None
-    return model(*arguments, **named, **{name: keys}, use_cache=True)
+    return _called(model, inputs, **{name: keys})
+
+
+def _called(model: nn.Module, inputs: Given, **further: Any) -> Any:
+    arguments = [one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is None]
+    named = {name: one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is not None}
+    return model(*arguments, **named, **further, use_cache=True)
 
 
 def _sites(one: Intervention) -> tuple[Intervention, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -35,8 +34,7 @@ class NetworkFactor(FactorSpec):
         """
         if not to.place:
             raise ConfigError(f"experiment.place: {type(self).__name__} edits activations; say where")
-        found: factor.Factor | factor.Units = importlib.import_module(self.work).bind(self, to)
-        return found
+        return super().bind(to)
 
 
 @dataclass(frozen=True)

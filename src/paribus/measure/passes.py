@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from paribus.arrays import Floats, Ints
-from paribus.engine.batches import Batches, number_format, to_device
+from paribus.engine.batches import FORMATS, Batches, number_format, to_device
 from paribus.engine.course import output_tensor
 from paribus.engine.given import Given
 from paribus.engine.hooks import at_rest, check_visited, first_of, visiting
@@ -26,12 +26,6 @@ from paribus.measure.subject import Subject
 
 MOST_OUTPUT_BYTES = 1 << 30
 """Bytes of outputs of one pass, where those of a context are known to be large."""
-_FORMATS = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 Each = Callable[[Tensor], Tensor]
 """From vectors at single positions ``[..., d]`` to what is read there ``[..., k]``."""
 Visit = Callable[[slice, Tensor, Any], None]
@@ -77,7 +71,7 @@ class Passes:
             batch_limit: The most rows in one forward pass; halved when memory runs out.
         """
         self.subject, self.device = subject, torch.device(device)
-        self.format = _FORMATS[dtype]
+        self.format = FORMATS[dtype]
         self.plain = torch.float64 if dtype == "float64" else torch.float32
         self.network = network.to(device=self.device, dtype=self.plain).eval()
         self.batches = Batches(batch_limit)

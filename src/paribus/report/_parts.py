@@ -19,6 +19,12 @@ SIZES = ("mean_delta", "delta")
 """Columns of a table of effects that say how large each is."""
 
 
+def facts(named: Iterable[tuple[str, Any]]) -> str:
+    """Return what is to be known at a glance, each with its name; what is None or empty is left out."""
+    shown = "".join(f"<span>{escape(n)} <b>{escape(short(v))}</b></span>" for n, v in named if v not in (None, ""))
+    return f'<div class="facts">{shown}</div>'
+
+
 def cards(found: Iterable[Estimate]) -> str:
     """Return headline numbers as cards, each with its unit and its interval."""
     made = []

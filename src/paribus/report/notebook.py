@@ -11,7 +11,7 @@ from paribus.figures.draw import draw
 from paribus.figures.save import png_bytes
 from paribus.report import _parts
 from paribus.report._look import CSS
-from paribus.report._values import escape, short
+from paribus.report._values import escape
 from paribus.results import display
 from paribus.results.found import lines
 from paribus.results.schema import Figure, Result, Table
@@ -84,8 +84,7 @@ def _facts(result: Result) -> str:
         ("contexts", result.diagnostics.n_contexts_tested or None),
         ("seconds", result.duration_seconds),
     )
-    shown = "".join(f"<span>{escape(n)} <b>{escape(short(v))}</b></span>" for n, v in facts if v not in (None, ""))
-    return f'<div class="facts">{shown}</div>'
+    return _parts.facts(facts)
 
 
 def _figures(result: Result) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from paribus.report import _parts
 from paribus.report._look import CSS, SCRIPT, content_security_policy
-from paribus.report._values import escape, is_number, short
+from paribus.report._values import escape, is_number
 from paribus.results.estimates import estimates
 from paribus.results.evidence import Evidence
 from paribus.results.found import SUMMARY
@@ -105,13 +105,12 @@ def _head(result: Result, title: str) -> str:
         ("started", result.started_at),
         ("took", None if result.duration_seconds is None else _duration(result.duration_seconds)),
     ]
-    shown = "".join(f"<span>{escape(n)} <b>{escape(short(v))}</b></span>" for n, v in facts if v not in (None, ""))
     evidence = escape(result.evidence.value)
     links = "".join(
         f'<a href="#{name}">{name}</a>' for name in ("figures", "tables", "diagnostics", "origin") if _has(result, name)
     )
     return (
-        f'<h1>{escape(title)} <span class="badge {evidence}">{evidence}</span></h1><div class="facts">{shown}</div>'
+        f'<h1>{escape(title)} <span class="badge {evidence}">{evidence}</span></h1>{_parts.facts(facts)}'
         f'<nav>{links}</nav><p class="claim"><b>What this evidence can and cannot claim.</b> '
         f"{escape(GATHERED if result.subject == GATHERS else CLAIMS[result.evidence])}</p>"
     )

@@ -100,9 +100,7 @@ class NumberedLoader(SweepLoader):
             config.hydra.job.env_set[JOB] = str(config.hydra.job.num)
             if self._variables is not None:
                 config.hydra.job.env_set = {**self._variables(config.hydra.job.num), **config.hydra.job.env_set}
-        folder = own_folder(config)
-        with open_dict(config):
-            config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())
+        own_folder(config)
         return config
 
 
@@ -139,8 +137,6 @@ def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, numbe
         config.hydra.job.id = number
         config.hydra.job.num = number
     folder = own_folder(config)
-    with open_dict(config):
-        config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())
     with hydra_parts.quick_jobs(_copied):
         run_job(
             hydra_context=context,
@@ -160,7 +156,11 @@ def own_folder(config: DictConfig) -> Path:
     for attempt in range(2, MOST_FOLDERS):
         try:
             folder.mkdir(parents=True)
-            return folder
+            break
         except FileExistsError:
             folder = asked.with_name(f"{asked.name}.{attempt}")
-    raise FileExistsError(f"{asked}: {MOST_FOLDERS} jobs have used this folder; choose another hydra.sweep.dir")
+    else:
+        raise FileExistsError(f"{asked}: {MOST_FOLDERS} jobs have used this folder; choose another hydra.sweep.dir")
+    with open_dict(config):
+        config.hydra.sweep.subdir = os.path.relpath(folder, Path(str(config.hydra.sweep.dir)).absolute())
+    return folder

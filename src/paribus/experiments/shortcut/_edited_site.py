@@ -182,16 +182,11 @@ def edited_sites(experiment: ShortcutExperiment, setup: NetworkSetup, recorder: 
     Raises:
         ConfigError: If site, class or checkpoint do not exist.
     """
-    chosen = setup.selected()
+    chosen, splits = setup.selected(), setup.contexts.splits
+    recorder.diagnose(n_contexts_tested=sum(len(splits[one]) for one in experiment.held_out() if one in splits))
     say_choice(chosen, experiment.held_out(), recorder)
     for checkpoint in recorder.progress(chosen, total=len(chosen), description=experiment.type):
         yield EditedSite(setup, checkpoint, experiment, recorder)
-
-
-def n_held_out(experiment: ShortcutExperiment, setup: NetworkSetup) -> int:
-    """Return how many contexts edits are evaluated on."""
-    splits = setup.contexts.splits
-    return int(sum(len(splits[split]) for split in experiment.held_out() if split in splits))
 
 
 def distortion(h: Floats, edited: Floats) -> float:

@@ -20,6 +20,8 @@ from paribus.experiments.validation.validation_experiment import (
 from paribus.stats.blocks import block_permutations, exchangeable_blocks
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 
+FEW_BUILDS = 12
+
 
 @dataclass(frozen=True)
 class Usable:
@@ -48,11 +50,6 @@ class Usable:
     def labels(self) -> list[str]:
         """Their names."""
         return [self.vector.labels[i] for i in self.kept]
-
-    @property
-    def streamed(self) -> bool:
-        """Whether its differences were summed up block by block, by an experiment that knows no subject."""
-        return self.vector.sums is not None
 
     @property
     def scope(self) -> str:
@@ -103,11 +100,14 @@ def _refuse_few(experiment: Validation, n_clusters: int, called: str) -> None:
         raise ConfigError(few_clusters(experiment, n_clusters, called))
 
 
-def lean(setup: Validated) -> Validated:
-    """Return the setup with the fewest resamples: a vector is recomputed many times, and only its values count."""
-    other = setup.restrict(np.arange(len(setup.contexts)))
-    other.stats = replace(setup.stats, n_bootstrap=100, n_permutations=99)
-    return other
+def to_shuffle(setup: Validated, recorder: Recorder, n: int, stream: str) -> tuple[Validated, Iterator[Validated]]:
+    """Return the setup with the fewest resamples (of a vector only the values count), and its shuffled forms."""
+    if sum(len(rows) for rows in exchangeable_blocks(setup.cluster) if len(rows) > 1) < FEW_BUILDS:
+        recorder.warn("hardly any source builds have the same number of contexts, so that shuffling changes little")
+    base = setup.restrict(np.arange(len(setup.contexts)))
+    base.stats = replace(setup.stats, n_bootstrap=100, n_permutations=99)
+    base.corpus_measured  # noqa: B018 - measured once, before the copies are made
+    return base, shuffled(base, n, stream)
 
 
 def shuffled(setup: Validated, n: int, stream: str) -> Iterator[Validated]:
@@ -121,8 +121,3 @@ def shuffled(setup: Validated, n: int, stream: str) -> Iterator[Validated]:
             f, z = whole.f.copy(), whole.z.copy()
             f[setup.chosen], z[setup.chosen] = f[setup.chosen][order], z[setup.chosen][order]
             yield setup.with_activations(f, z)
-
-
-def n_exchangeable(setup: Validated) -> int:
-    """Return how many source builds can change places with another one."""
-    return sum(len(rows) for rows in exchangeable_blocks(setup.cluster) if len(rows) > 1)

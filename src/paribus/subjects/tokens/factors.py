@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from paribus.measure.binding import Binding, FactorSpec
+from paribus.measure.binding import FactorSpec
 from paribus.spec import field
 
 if TYPE_CHECKING:
-    from paribus.measure.factor import Factor
+    pass
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,3 @@ class TokenAt(FactorSpec, kind="factor/token_at"):
         help="Which tokens, the baseline first; empty: all there are, evenly spread, up to most.",
     )
     most: int = field(10, low=2, help="The most tokens where none are named.")
-
-    def bind(self, to: Binding) -> Factor:
-        """Look the position and the tokens up.
-
-        Raises:
-            ConfigError: If one does not exist.
-        """
-        found: Factor = importlib.import_module(self.work).bind(self, to)
-        return found

@@ -13,7 +13,7 @@ from paribus.engine.interventions import Steer
 from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import fitted, headline_split, offers_of
 from paribus.experiments.setup import NetworkSetup
-from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites, n_held_out
+from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites
 from paribus.experiments.shortcut._effects import auroc_influence
 from paribus.experiments.shortcut._margin import margin
 from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, null_columns, score_draws
@@ -41,7 +41,6 @@ def run(experiment: ActivationSteering, setup: NetworkSetup, recorder: Recorder)
     measuring = _Measuring(experiment, setup, recorder)
     for site in edited_sites(experiment, setup, recorder):
         measuring.add(site)
-    recorder.diagnose(n_contexts_tested=n_held_out(experiment, setup))
     return report(setup, recorder, measuring.found)
 
 

@@ -11,7 +11,7 @@ from paribus.engine.replacements import Resample
 from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
-from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites, n_held_out
+from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites
 from paribus.experiments.shortcut._margin import margin
 from paribus.experiments.shortcut._nulls import null_columns, score_draws
 from paribus.experiments.shortcut._probes import FrozenProbes, Refit, concentration_aggregates, fit_frozen
@@ -35,7 +35,6 @@ def run(experiment: NeuronAblation, setup: NetworkSetup, recorder: Recorder) -> 
     measuring = _Measuring(experiment, setup, recorder)
     for site in edited_sites(experiment, setup, recorder):
         measuring.add(site)
-    recorder.diagnose(n_contexts_tested=n_held_out(experiment, setup))
     return report(experiment, setup, recorder, measuring.found)
 
 

@@ -10,7 +10,7 @@ from paribus.engine.interventions import AffineErase, Identity, ProjectOut
 from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
-from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, distortion, edited_sites, n_held_out
+from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, distortion, edited_sites
 from paribus.experiments.shortcut._effects import auroc_change
 from paribus.experiments.shortcut._margin import margin
 from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, NullDraws, null_columns, score_draws
@@ -41,7 +41,6 @@ def run(experiment: SubspaceAblation, setup: NetworkSetup, recorder: Recorder) -
     measuring = _Measuring(experiment, setup, recorder, shown if shown is not None and shown.is_signed else None)
     for site in edited_sites(experiment, setup, recorder):
         measuring.add(site)
-    recorder.diagnose(n_contexts_tested=n_held_out(experiment, setup))
     return report(experiment, setup, recorder, measuring.found)
 
 

@@ -11,14 +11,12 @@ from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import Validated
 from paribus.experiments.validation._shuffles import STATISTICS, Judged, flipped_means, gathered, judged
-from paribus.experiments.validation._validated import Usable, lean, n_exchangeable, shuffled, usable_vector
+from paribus.experiments.validation._validated import Usable, to_shuffle, usable_vector
 from paribus.experiments.validation.shuffle_null.spec import ShuffleNull
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.multiplicity import adjust
 from paribus.stats.nulls import null_percentile, null_quantiles
 from paribus.stats.permutation import MONTE_CARLO
-
-FEW_BUILDS = 12
 
 
 def run(experiment: ShuffleNull, setup: Validated, recorder: Recorder) -> Aggregates:
@@ -77,11 +75,7 @@ def said(experiment: ShuffleNull, usable: Usable, found: Judged, beyond: Ints, l
 
 def shuffled_vectors(experiment: ShuffleNull, setup: Validated, recorder: Recorder, kept: Ints) -> Iterator[Floats]:
     """Yield the target's vector under each shuffle."""
-    if n_exchangeable(setup) < FEW_BUILDS:
-        recorder.warn("hardly any source builds have the same number of contexts, so that shuffling changes little")
-    base = lean(setup)
-    base.corpus_measured  # noqa: B018 - measured once, before the copies are made
-    draws = shuffled(base, experiment.n_shuffles, "shuffle_null")
+    _, draws = to_shuffle(setup, recorder, experiment.n_shuffles, "shuffle_null")
     for each in recorder.progress(draws, total=experiment.n_shuffles, description="shuffles"):
         values: Floats = experiment.target.effect_vector(each).values
         yield values[kept]

@@ -15,13 +15,11 @@ from paribus.experiments.validation._agreement import (
     observational,
     split_clusters,
 )
-from paribus.experiments.validation._validated import Usable, lean, n_exchangeable, shuffled, usable_vector
+from paribus.experiments.validation._validated import Usable, to_shuffle, usable_vector
 from paribus.experiments.validation.split_half.spec import SplitHalf
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.nulls import null_percentile
 from paribus.stats.permutation import MONTE_CARLO
-
-FEW_BUILDS = 12
 
 
 def run(experiment: SplitHalf, setup: Validated, recorder: Recorder) -> Aggregates:
@@ -50,7 +48,7 @@ def run(experiment: SplitHalf, setup: Validated, recorder: Recorder) -> Aggregat
             "spearman_brown": found.reliability,
             "tested_r": found.statistic,
             "null_mean_r": float(np.nanmean(found.null)) if np.isfinite(found.null).any() else float("nan"),
-            "null_percentile": _percentile(found),
+            "null_percentile": float(null_percentile(found.statistic, found.null)),
             "p": found.p,
             "p_method": MONTE_CARLO,
             "alternative": "greater",
@@ -78,11 +76,7 @@ def said(experiment: SplitHalf, usable: Usable, found: Agreement, level: float) 
 
 def recomputed(experiment: SplitHalf, setup: Validated, recorder: Recorder, kept: Ints, first: Bools) -> Agreement:
     """Run the target on every half, tested under activations shuffled among source builds."""
-    if n_exchangeable(setup) < FEW_BUILDS:
-        recorder.warn("hardly any source builds have the same number of contexts, so that shuffling changes little")
-    base = lean(setup)
-    base.corpus_measured  # noqa: B018 - measured once, before the copies are made
-    draws = shuffled(base, experiment.n_shuffles, "split_half_null")
+    base, draws = to_shuffle(setup, recorder, experiment.n_shuffles, "split_half_null")
     current: dict[int, Validated] = {}
 
     def vector(shuffle: int | None, rows: Ints) -> Floats:
@@ -141,8 +135,3 @@ def tables(experiment: SplitHalf, recorder: Recorder, usable: Usable, found: Agr
             f"Do halves of the data agree on {experiment.target.type}?", says, xlabel="correlation of halves", **looks
         )
     )
-
-
-def _percentile(found: Agreement) -> float:
-
-    return float(null_percentile(found.statistic, found.null))
