@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_no_folder_is_used_twice(tmp_path, loaders):
     config.hydra.sweep.dir = str(tmp_path)
     with open_dict(config):
         config.hydra.sweep.subdir = "all in one"
-    found = [own_folder(config) for _ in range(3)]
+    found = [own_folder(copy.deepcopy(config)) for _ in range(3)]
     assert [path.name for path in found] == ["all in one", "all in one.2", "all in one.3"]
     assert all(path.is_dir() for path in found) and all(path.parent == Path(tmp_path) for path in found)
 

@@ -149,7 +149,10 @@ def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, numbe
 
 
 def own_folder(config: DictConfig) -> Path:
-    """Make the output folder of a job; where there is one of that name, beside it with a number: none is used twice."""
+    """Make the output folder of a job and write it into its configuration.
+
+    Where there is one of that name it is beside it, with a number: none is used twice.
+    """
     with hydra_node(config):
         asked = Path(str(config.hydra.sweep.dir)).absolute() / str(config.hydra.sweep.subdir)
     folder = Path(os.path.normpath(asked))

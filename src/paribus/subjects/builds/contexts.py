@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import DataError
+from paribus.spec import DataSpec, kind_of
+from paribus.spec import field as spec_field
 from paribus.subjects.builds.legality import legal
 from paribus.subjects.builds.states import WEAPON_COLUMN, Codes, States
 from paribus.subjects.builds.tokens import n_tokens
@@ -18,10 +20,6 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
 REMOVAL_POWER = 1.2
-
-
-PROVIDES = ("tokens", "specials", "generator")
-"""Arguments that a function which makes a model of sets is given."""
 
 
 @dataclass(frozen=True)
@@ -97,46 +95,54 @@ class Corpus:
         return h.hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class BuildsData(DataSpec):
+    """Base of the data sets of builds: how contexts are made of whole ones."""
+
+    subject: ClassVar[str] = "builds"
+    provides: ClassVar[tuple[str, ...]] = ("tokens", "specials", "generator")
+
+    contexts_per_build: int = spec_field(1, low=1, high=1000, help="Partial builds drawn from each build.")
+    partial: bool = spec_field(True, help="Contexts are partial builds, tokens removed as in training.")
+    keep_empty: bool = spec_field(False, help="Keep contexts without any token.")
+    seed: int = spec_field(0, low=0, help="Seed of the corpus: of the removal of tokens, and of what is drawn.")
+
+
 def corpus_of(
+    spec: BuildsData,
     builds: Codes,
     vocabulary: Vocabulary,
     weapons: Weapons,
     *,
-    partial: bool,
-    contexts_per_build: int,
-    keep_empty: bool,
     rng: np.random.Generator,
     n_rows: int,
     bad_rows: tuple[str, ...] = (),
-    where: str,
 ) -> Corpus:
     """Make contexts of whole builds: identical builds share a cluster, tokens are removed by the training rule.
 
     Args:
+        spec: Says how.
         builds: One row per build read, ``[n, 16]``.
         vocabulary: Token vocabulary.
         weapons: Weapon vocabulary.
-        partial: Whether contexts are partial builds (else the whole ones).
-        contexts_per_build: Partial contexts drawn from each build read.
-        keep_empty: Whether contexts without a token stay.
         rng: Draws the tokens to remove.
         n_rows: Rows read, bad ones included.
         bad_rows: What could not be read.
-        where: What to call the corpus in messages.
 
     Raises:
         DataError: If no context is left.
     """
+    where = kind_of(type(spec)).removeprefix("data/")
     unique, cluster = np.unique(builds, axis=0, return_inverse=True)
     cluster = np.asarray(cluster, np.int64).reshape(-1)
-    if partial and len(builds):
-        codes = np.repeat(builds, contexts_per_build, axis=0)
-        codes, cluster = remove_some(codes, rng), np.repeat(cluster, contexts_per_build)
+    if spec.partial and len(builds):
+        codes = np.repeat(builds, spec.contexts_per_build, axis=0)
+        codes, cluster = remove_some(codes, rng), np.repeat(cluster, spec.contexts_per_build)
     else:
         codes = builds
     empty = n_tokens(codes) == 0
     wearable = legal(codes, vocabulary)
-    keep = wearable & (keep_empty | ~empty)
+    keep = wearable & (spec.keep_empty | ~empty)
     if not keep.any():
         raise DataError(f"{where}: no context left of {len(builds)} builds read ({n_rows} rows); is the corpus empty?")
     warnings = []

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from paribus import seeds
 from paribus.arrays import Floats, Ints
-from paribus.spec import DataSpec, field
-from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
+from paribus.spec import field
+from paribus.subjects.builds.contexts import BuildsData, Corpus, corpus_of
 from paribus.subjects.builds.families import BY_SHORT, DOUBLER, FAMILIES, MAIN_ONLY, PIECES, STACKING
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, N_COLUMNS, N_STACKING, WEAPON_COLUMN, Codes
 from paribus.subjects.builds.tokens import closed_mask
@@ -93,8 +92,8 @@ ARCHETYPES = (
 )
 
 
-@dataclass(frozen=True)
-class BuildsGenerated(DataSpec, kind="data/builds_generated"):
+@dataclass(frozen=True, kw_only=True)
+class BuildsGenerated(BuildsData, kind="data/builds_generated"):
     """Legal builds drawn from archetypes; weapons prefer archetypes, so weapon and abilities are confounded.
 
     Example:
@@ -102,17 +101,11 @@ class BuildsGenerated(DataSpec, kind="data/builds_generated"):
         'builds'
     """
 
-    subject: ClassVar[str] = "builds"
-    provides: ClassVar[tuple[str, ...]] = PROVIDES
-
     n_builds: int = field(2000, low=1, high=5_000_000, help="Whole builds to draw.")
     contexts_per_build: int = field(2, low=1, high=1000, help="Partial builds drawn from each.")
-    partial: bool = field(True, help="Contexts are partial builds, tokens removed as in training.")
-    keep_empty: bool = field(False, help="Keep contexts without any token.")
     confounding: float = field(0.9, low=0.0, high=1.0, help="How far the weapon decides the archetype.")
     spread: float = field(0.15, low=0.0, high=1.0, help="Share of slots filled regardless of the archetype.")
     rungs: list[int] = field([3, 6, 12, 15, 21, 29, 38, 51, 57], low=1, high=66, help="Rungs of the vocabulary (AP).")
-    seed: int = field(0, low=0, help="Seed of the corpus.")
 
     def vocabulary(self) -> Vocabulary:
         """Return the vocabulary of the corpus where the model brings none."""
@@ -142,17 +135,7 @@ class BuildsGenerated(DataSpec, kind="data/builds_generated"):
         builds = draw_builds(
             self.n_builds, vocabulary, weapons, confounding=self.confounding, spread=self.spread, rng=rng
         )
-        return corpus_of(
-            builds,
-            vocabulary,
-            weapons,
-            partial=self.partial,
-            contexts_per_build=self.contexts_per_build,
-            keep_empty=self.keep_empty,
-            rng=rng,
-            n_rows=len(builds),
-            where="builds_generated",
-        )
+        return corpus_of(self, builds, vocabulary, weapons, rng=rng, n_rows=len(builds))
 
 
 def draw_builds(

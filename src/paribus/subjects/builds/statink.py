@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from paribus import seeds
 from paribus.errors import ConfigError, DataError
-from paribus.spec import DataSpec, field, path_of
-from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
+from paribus.spec import field, path_of
+from paribus.subjects.builds.contexts import BuildsData, Corpus, corpus_of
 from paribus.subjects.builds.families import BY_NAME
 from paribus.subjects.builds.rows import Rows
 from paribus.subjects.builds.states import Codes
@@ -33,17 +32,14 @@ FIRST_COLUMN = "# season"
 MAX_FAMILY_AP = 66.0
 
 
-@dataclass(frozen=True)
-class BuildsStatink(DataSpec, kind="data/builds_statink"):
+@dataclass(frozen=True, kw_only=True)
+class BuildsStatink(BuildsData, kind="data/builds_statink"):
     """Builds from stat.ink battle CSV files: one day's file, a folder of them, or a zip of them.
 
     Example:
         >>> BuildsStatink(path="statink").subject
         'builds'
     """
-
-    subject: ClassVar[str] = "builds"
-    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="A .csv file, a .zip of such files, or a folder of both.")
     players: str = field("all", choices=("all", "uploader"), help="All eight players of a battle, or its uploader.")
@@ -52,11 +48,7 @@ class BuildsStatink(DataSpec, kind="data/builds_statink"):
         None, file=True, help="Weapon vocabulary; by default the model's, else the built-in one."
     )
     kits: str | None = field(None, file=True, help="CSV of kits that overrides the built-in table.")
-    contexts_per_build: int = field(1, low=1, high=1000, help="Partial builds drawn from each build.")
-    partial: bool = field(True, help="Contexts are partial builds, tokens removed as in training.")
-    keep_empty: bool = field(False, help="Keep contexts without any token.")
     max_builds: int | None = field(None, low=1, help="Read at most so many builds.")
-    seed: int = field(0, low=0, help="Seed of the removal of tokens.")
 
     def check(self) -> None:
         """Check that a path is given."""
@@ -121,16 +113,13 @@ class BuildsStatink(DataSpec, kind="data/builds_statink"):
         if not chunks:
             raise DataError(f"builds_statink: {self.path} holds no build with known abilities ({rows.n} rows)")
         corpus = corpus_of(
+            self,
             np.concatenate(chunks),
             vocabulary,
             weapons,
-            partial=self.partial,
-            contexts_per_build=self.contexts_per_build,
-            keep_empty=self.keep_empty,
             rng=seeds.rng(self.seed, "builds_statink"),
             n_rows=rows.n,
             bad_rows=bad,
-            where="builds_statink",
         )
         if not unknown:
             return corpus

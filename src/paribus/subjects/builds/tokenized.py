@@ -7,14 +7,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from paribus import seeds
 from paribus.errors import ConfigError, DataError
-from paribus.spec import DataSpec, field, path_of
-from paribus.subjects.builds.contexts import PROVIDES, Corpus, corpus_of
+from paribus.spec import field, path_of
+from paribus.subjects.builds.contexts import BuildsData, Corpus, corpus_of
 from paribus.subjects.builds.rows import Rows
 from paribus.subjects.builds.states import Codes
 from paribus.subjects.builds.tokens import encode_ids
@@ -25,8 +24,8 @@ CHUNK = 20_000
 COLUMNS = ("ability_tags", "weapon_id")
 
 
-@dataclass(frozen=True)
-class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
+@dataclass(frozen=True, kw_only=True)
+class BuildsTokenized(BuildsData, kind="data/builds_tokenized"):
     """Builds as token ids: columns ``ability_tags`` (JSON list of ids) and ``weapon_id`` (index), tab-separated.
 
     Example:
@@ -34,20 +33,13 @@ class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
         'builds'
     """
 
-    subject: ClassVar[str] = "builds"
-    provides: ClassVar[tuple[str, ...]] = PROVIDES
-
     path: str = field(file=True, help="The file (``tokenized_data.csv``), or the folder it lies in.")
     vocab: str | None = field(None, file=True, help="Token vocabulary; by default vocab.json beside the file.")
     weapon_vocab: str | None = field(
         None, file=True, help="Weapon vocabulary; by default weapon_vocab.json beside the file."
     )
     kits: str | None = field(None, file=True, help="CSV of kits that overrides the built-in table.")
-    contexts_per_build: int = field(1, low=1, high=1000, help="Partial builds drawn from each row.")
-    partial: bool = field(True, help="Contexts are partial builds, tokens removed as in training.")
-    keep_empty: bool = field(False, help="Keep contexts without any token.")
     max_rows: int | None = field(None, low=1, help="Read at most so many rows.")
-    seed: int = field(0, low=0, help="Seed of the removal of tokens.")
 
     def check(self) -> None:
         """Check that a path is given."""
@@ -112,16 +104,13 @@ class BuildsTokenized(DataSpec, kind="data/builds_tokenized"):
         if not chunks:
             raise DataError(f"builds_tokenized: {self.file()} holds no rows")
         return corpus_of(
+            self,
             np.concatenate(chunks),
             own,
             own_weapons,
-            partial=self.partial,
-            contexts_per_build=self.contexts_per_build,
-            keep_empty=self.keep_empty,
             rng=seeds.rng(self.seed, "builds_tokenized"),
             n_rows=rows.n,
             bad_rows=bad,
-            where="builds_tokenized",
         )
 
     def _chunks(self, rows: Rows, vocabulary: Vocabulary, weapons: Weapons) -> Iterator[Codes]:
