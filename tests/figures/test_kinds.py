@@ -175,6 +175,11 @@ def test_negative_cells_without_a_number_bear_a_dash():
     assert sorted(places) == [(0, 1), (1, 0)], "at most a quarter of the scale's end, which is -4"
     assert any("A dash: negative" in text for text in texts(made))
     assert not drawn("heatmap", frame, roles).axes[0].lines, "numbers have their sign"
+    flagged = frame.assign(e=[True, False, True, False, True, False])
+    made = drawn("heatmap", flagged, {**roles, "outline": "e"}, annotate=False)
+    places = [(line.get_xdata().mean(), line.get_ydata()[0]) for line in made.axes[0].lines]
+    assert sorted(places) == [(0, 1), (1, 0), (2, 0)], "a small one too where it is outlined"
+    assert any("or outlined" in text for text in texts(made))
     assert not drawn("heatmap", frame.assign(v=frame["v"].abs()), roles, annotate=False).axes[0].lines
 
 

@@ -328,20 +328,19 @@ def capped(fig_notes: list[str], total: int, limit: int, what: str, how: str) ->
         fig_notes.append(f"{limit} of {total} {what} shown ({how}); all are in the table.")
 
 
-def dashes(ax: Axes, cells: Floats, among: Bools, below: float, image: ScalarMappable) -> bool:
-    """Mark clearly negative cells of a signed scale: where colour is lost both of its ends are dark.
+def dashes(ax: Axes, cells: Floats, among: Bools, image: ScalarMappable) -> bool:
+    """Mark negative cells of a signed scale: where colour is lost both of its ends are dark.
 
     Args:
         ax: The panel.
         cells: Values ``[rows, columns]``.
-        among: Cells that bear no number.
-        below: Marked is what is at most this.
+        among: Those that are marked.
         image: Says the colour of a cell.
 
     Returns:
         Whether any cell is marked.
     """
-    marked = np.argwhere(among & (np.nan_to_num(cells, nan=np.inf) <= below))
+    marked = np.argwhere(among)
     for row, column in marked:
         ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
         ax.plot([column - 0.22, column + 0.22], [row, row], color=ink, linewidth=0.8, solid_capstyle="butt")

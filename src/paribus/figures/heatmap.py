@@ -58,7 +58,8 @@ def draw(request: Request) -> Figure:
     if any(np.isnan(cells).any() and np.isfinite(cells).any() for cells in grids):
         notes.append("Grey cells: not measured.")
     if dashed:
-        notes.append("A dash: negative, beyond a quarter of the scale.")
+        outlined = " or outlined" if request.one("outline") else ""
+        notes.append(f"A dash: negative, beyond a quarter of the scale{outlined}.")
     for text in notes:
         _panels.note(fig, text)
     return fig
@@ -131,7 +132,8 @@ def _panel(
     bar.set_label(label)
     wanted = request.option("annotate", "auto")
     marks = _flagged(request, "mark", rows, xs, ys)
-    for row, column in zip(*np.nonzero(_flagged(request, "outline", rows, xs, ys)), strict=True):
+    outlined = _flagged(request, "outline", rows, xs, ys)
+    for row, column in zip(*np.nonzero(outlined), strict=True):
         corner = (float(column) - 0.42, float(row) - 0.42)  # inside the lines between cells, which are white
         ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
         ax.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, edgecolor=ink, linewidth=1.4))
@@ -144,8 +146,8 @@ def _panel(
         ax.text(float(column), float(row) - 0.1, "*", ha="center", va="center", color=ink, fontsize=8)
     if not isinstance(norm, TwoSlopeNorm) or norm.vmax is None:
         return False
-    below = norm.vcenter - _panels.DASHED * (norm.vmax - norm.vcenter)
-    return _panels.dashes(ax, cells, ~marks, below, image)
+    far = cells <= norm.vcenter - _panels.DASHED * (norm.vmax - norm.vcenter)
+    return _panels.dashes(ax, cells, ~marks & (far | (outlined & (cells < norm.vcenter))), image)
 
 
 def _flagged(request: Request, role: str, rows: pd.DataFrame, xs: list[Any], ys: list[Any]) -> Bools:

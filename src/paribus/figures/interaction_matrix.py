@@ -148,4 +148,4 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], sho
     unnumbered = np.zeros(cells.shape, dtype=bool)
     for place, text in texts.items():
         unnumbered[place] = not text
-    return signed and _panels.dashes(ax, cells, unnumbered, -_panels.DASHED * reach, image)
+    return signed and _panels.dashes(ax, cells, unnumbered & (cells <= -_panels.DASHED * reach), image)
