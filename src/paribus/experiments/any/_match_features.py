@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.features.columns import Latents
 from paribus.features.matching import UNMATCHED, LatentMatches, match_latents
 from paribus.measure.executor import Executor
+from paribus.models.hf import files_of
+from paribus.models.nets.hf import load
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.state import state_digest
 from paribus.results.evidence import Evidence
@@ -128,7 +132,7 @@ def validate(experiment: MatchFeatures, setup: NetworkSetup) -> None:
     if experiment.other_run is None and experiment.other_path is None:
         raise ConfigError(
             "match_features: name the second autoencoder: experiment.other_run=RUN (one that a run trained, or the "
-            "model of a run), or experiment.other_path=FILE (one that reads the same network)"
+            "model of a run), or experiment.other_path=FILE (one that reads the same network, or other_model)"
         )
     if setup.checkpoint == ALL:
         raise ConfigError(f"checkpoint={ALL}: two networks are matched; say checkpoint=final, peak_val or epoch:N")
@@ -221,9 +225,12 @@ def _sides(experiment: MatchFeatures, setup: NetworkSetup, *, read: bool) -> tup
     place = experiment.other_place
     if place == "auto":
         place = experiment.place if setup.beside is not None else first.site
-    said = "" if experiment.other_run is None else f"run {experiment.other_run[:8]}"
+    beside, said = setup.beside, ""
+    if experiment.other_run is not None:
+        said = f"run {experiment.other_run[:8]}"
+    if experiment.other_model is not None:
+        beside, said = _other_model(experiment.other_model, setup), Path(experiment.other_model).name
     own = Named(place, experiment.other_path, experiment.clamp, said)
-    beside = setup.beside
     if beside is None:
         second = _side("second", own, setup, read=read, on=first)
         _refuse_unlike(first, second)
@@ -236,6 +243,30 @@ def _sides(experiment: MatchFeatures, setup: NetworkSetup, *, read: bool) -> tup
         )
     _refuse_unlike(first, second)
     return first, second
+
+
+def _other_model(path: str, setup: NetworkSetup) -> NetworkSetup:
+    """Return the same contexts, read by the network of a file.
+
+    Raises:
+        ConfigError: If contexts are no tokens, or both folders have a tokenizer and it is not the same.
+        CheckpointError: If the network cannot be read.
+    """
+    where = f"experiment.other_model={path}"
+    n_tokens = getattr(setup.data, "n_tokens", None)
+    if n_tokens is None:
+        raise ConfigError(f"{where}: a language model reads tokens; these are {setup.contexts.name}")
+    own = getattr(setup.architecture, "path", None)
+    tokenizers = [Path(folder).expanduser() / "tokenizer.json" for folder in (own, path) if folder is not None]
+    if len(tokenizers) == 2 and all(one.is_file() for one in tokenizers):
+        texts = [json.loads(one.read_text(encoding="utf-8")).get("model") for one in tokenizers]
+        if texts[0] != texts[1]:
+            raise ConfigError(
+                f"{where}: has another tokenizer than model.path={own}: the same ids are other texts there"
+            )
+    family = getattr(setup.architecture, "family", "causal")
+    network = load(files_of(path, "experiment.other_model"), family, where, int(n_tokens))
+    return replace(setup, network=network, parts={}, checkpoints=None, beside=None, network_key=where)
 
 
 def _refuse_unlike(first: Side, second: Side) -> None:

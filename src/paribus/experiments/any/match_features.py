@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment
 from paribus.experiments.told import Sentence, Told
+from paribus.models.hf import files_of
 from paribus.models.sae import sae_files
 from paribus.results.endpoint import SHARE, Endpoint
 from paribus.results.evidence import Evidence
@@ -47,14 +49,20 @@ def other_files(path: str) -> Mapping[str, Path]:
     return {f"other_{name}": file for name, file in sae_files(path).items()}
 
 
+def network_files(path: str) -> Mapping[str, Path]:
+    """Return the files of the second network, named apart from those of the first."""
+    return {f"other_model_{file.name}": file for file in files_of(path, "experiment.other_model")}
+
+
 @dataclass(frozen=True, kw_only=True)
 class MatchFeatures(Experiment):
     """Match the latents of two autoencoders one to one: by what they write, and by when they fire on the same contexts.
 
     The second is that of another run (another seed of the autoencoder on the same model, or another trained model), or
-    one from a file that reads the same network. The assignment has the largest total likeness (Hungarian method). Best
-    matches of unrelated latents are alike too, the more so the more there are to choose from: so the same is done with
-    latents of random weights, as many as fire in the second and as often.
+    one from a file that reads the same network or another language model (``other_model``). The assignment has the
+    largest total likeness (Hungarian method). Best matches of unrelated latents are alike too, the more so the more
+    there are to choose from: so the same is done with latents of random weights, as many as fire in the second and as
+    often.
 
     Example:
         >>> MatchFeatures(other_run="1a2b3c4d").second_run
@@ -108,6 +116,13 @@ class MatchFeatures(Experiment):
     other_path: str | None = field(
         None, file=other_files, help="State dict or SAELens folder of the second autoencoder; null: that of other_run."
     )
+    other_model: str | None = field(
+        None,
+        unstated=None,
+        file=network_files,
+        help="Hugging Face folder or GGUF file of the network that the second autoencoder reads, given the same tokens "
+        "(one tokenizer for both); null: the same network, or that of other_run.",
+    )
     clamp: float | None = field(
         6.0, above=0.0, help="Upper bound of the activation of an autoencoder from a state dict; null for none."
     )
@@ -130,3 +145,12 @@ class MatchFeatures(Experiment):
     def validate(self, setup: Any) -> None:
         """Look up both autoencoders, where they read, and the split."""
         self.work_module().validate(self, setup)
+
+    def check(self) -> None:
+        """Refuse two second networks.
+
+        Raises:
+            ConfigError: If there are.
+        """
+        if self.other_model is not None and self.other_run is not None:
+            raise ConfigError("MatchFeatures: name the second network by other_run or by other_model, not by both")
