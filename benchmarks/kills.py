@@ -30,7 +30,8 @@ TINY = (
     "experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "data.n_builds=40",
     "stats=quick", "experiment.placebo_contexts=20",
 )  # fmt: skip
-PATIENCE = 120.0
+PATIENCE = 600.0
+"""Seconds after which nothing comes any more; a machine may have other things to do."""
 WORKER, ENTRYPOINT = "worker", "entrypoint"
 
 
@@ -43,6 +44,7 @@ class Sweep:
         words: The words after ``paribus -m``, without those about the store.
         server: Address of a tracking server, None for the store of the folder.
         experiment: MLflow experiment of its runs.
+        before: Words before the command.
         pids: Every process that a run of it lived in.
     """
 
@@ -50,6 +52,7 @@ class Sweep:
     words: tuple[str, ...]
     server: str | None = None
     experiment: str = "killed"
+    before: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Start nothing yet."""
@@ -77,7 +80,7 @@ class Sweep:
     def start(self) -> subprocess.Popen[str]:
         """Start the command."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "paribus", "-m", *self.said],
+            [*self.before, sys.executable, "-m", "paribus", "-m", *self.said],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -168,7 +171,8 @@ def disturbed(asked: argparse.Namespace, server: str | None) -> int:
     random.seed(asked.seed)
     with tempfile.TemporaryDirectory() as root:
         words = (*TINY, f"seed=range({asked.jobs})", f"workers={asked.workers}")
-        killed, plain = (Sweep(Path(root) / name, words, server, name) for name in ("killed", "plain"))
+        slowly = ("nice",)  # whoever kills it must not lag behind it
+        killed, plain = (Sweep(Path(root) / name, words, server, name, slowly) for name in ("killed", "plain"))
         for each in (killed, plain):
             each.folder.mkdir()
         done = _killed(killed, asked)
@@ -176,7 +180,9 @@ def disturbed(asked: argparse.Namespace, server: str | None) -> int:
         code, out = killed.complete()
         finished = killed.finished()
         statuses = Counter(run.status for run in killed.runs())
-        print(f"{done} kills; runs: {dict(statuses)}; orphans: {orphans}; exit code {code}", flush=True)
+        print(
+            f"{done} of {asked.kills} kills; runs: {dict(statuses)}; orphans: {orphans}; exit code {code}", flush=True
+        )
         expected, _ = plain.complete()
         same = results(killed) == results(plain)
         print(f"finished identities: {len(finished)} of {asked.jobs}, the most runs of one: {max(finished.values())}")
@@ -184,6 +190,9 @@ def disturbed(asked: argparse.Namespace, server: str | None) -> int:
         good = len(finished) == asked.jobs and max(finished.values()) == 1 and not statuses["RUNNING"]
         if not (good and same and code == expected == 0 and not orphans):
             print(out)
+            return 1
+        if done < asked.kills:
+            print("the sweep was through before all kills: give it more --jobs")
             return 1
     return 0
 
