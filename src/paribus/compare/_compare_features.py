@@ -18,6 +18,7 @@ from paribus.compare.collect import select
 from paribus.compare.compare_features import EFFECTS, MATCHING, CompareFeatures
 from paribus.errors import ExperimentError
 from paribus.experiments.base import Recorder
+from paribus.experiments.headline import estimate
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
@@ -107,7 +108,8 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
         recorder.figure(drawn.titled("Which factors drive how many features", says, **looks, **short))
     for row in summary.to_dict("records"):
         if not math.isnan(row["driven"]):
-            recorder.metric(f"driven_{row['model']}", float(row["driven"]))
+            ends = float(row["driven_low"]), float(row["driven_high"])
+            estimate(recorder, f"driven_{row['model']}", float(row["driven"]), *ends)
     over = over_models(recorder, setup, seen, summary)
     return Aggregates(
         n_samples=len(seen),

@@ -61,6 +61,26 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"(?:final_ood|ood_acc)", "OOD accuracy at the end", _SHARE),
     (r"(?:final_id_val|id_val_acc)", "in-distribution accuracy at the end", _SHARE),
     (r"(?:final_train|train_acc|final_train_acc)", "training accuracy at the end", _SHARE),
+    (r"(?:final_)?train_loss", "training loss at the end", ""),
+    (r"(?:final_)?val_loss", "validation loss at the end", ""),
+    (r"val_acc", "validation accuracy at the end", _SHARE),
+    (r"recall", "recall of missing tokens at the end", _SHARE),
+    (r"weight_norm", "norm of the weights", ""),
+    (r"(?:final_)?mse", "mean squared error", ""),
+    (r"(?:final_)?l0", "latents that fire at once", ""),
+    (r"(?:final_)?active_share", "share of latents that fire at once", _SHARE),
+    (r"(?:final_)?dead_share", "latents that never fire", _SHARE),
+    (r"n_silent", "latents that never fire", ""),
+    (r"n_circles", "circles found", ""),
+    (r"(kept|removed)_percentile", "percentile of the margin, circles {0}, among planes", ""),
+    (r"matched_activation_mean", "mean correlation of matched latents", ""),
+    (r"matched_decoder_mean", "mean cosine of matched decoders", ""),
+    (r"matched_(activation|decoder)_established", "latents with an established match by {0}", _SHARE),
+    (r"driven_(.+)", "features with an established driver, {0}", _SHARE),
+    (r"auroc_area", "area under the steering curve of AUROC", ""),
+    (r"slope_per_ap", "change per AP", ""),
+    (r"max_kit_effect", "largest effect of a kit", ""),
+    (r"encoder_cosine", "cosine of encoder and decoder", ""),
     (r"(kept|removed|all_kept)_accuracy", "accuracy, circles {0}", _SHARE),
     (r"accuracy", "accuracy", _SHARE),
     (r"mean_delta", "mean effect", ""),
@@ -115,7 +135,7 @@ class Estimate:
 
 
 def estimates(result: Found, most: int = MOST) -> list[Estimate]:
-    """Return the headline numbers of a result, those with an interval first.
+    """Return the headline numbers of a result, those with an interval first, then those that have words.
 
     Args:
         result: What was found.
@@ -142,7 +162,9 @@ def estimates(result: Found, most: int = MOST) -> list[Estimate]:
     found = [estimate_of(name, known) for name in dict.fromkeys(wanted) if not _is_end(name, known)]
     if not found:
         found = [estimate_of(name, known) for name in known if not _is_end(name, known) and _named(name)]
-    return sorted(found, key=lambda each: not each.has_interval)[:most]
+    by_label = {each.label: each for each in reversed(found)}  # of two that are called the same the first
+    kept = [each for each in found if by_label[each.label] is each]
+    return sorted(kept, key=lambda each: (not each.has_interval, _named(each.name) is None))[:most]
 
 
 def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
@@ -162,10 +184,15 @@ def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
         value = float(row["difference"])
         if math.isfinite(value):
             what = str(row.get("label") or row["endpoint"]).replace("_", " ")
-            label = f"{what}: {row[group]} − {row['reference']}"
+            label = f"{what}: {_bracketed(row[group])} − {_bracketed(row['reference'])}"
             unit = str(row.get("unit") or "")
             found.append(Estimate(str(row["endpoint"]), label, value, *_ends(row), unit, _said(row)))
     return found
+
+
+def _bracketed(group: object) -> str:
+    """Return a group's name, in brackets where it is of several params."""
+    return f"({group})" if ", " in str(group) else str(group)
 
 
 def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
