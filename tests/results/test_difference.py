@@ -53,6 +53,25 @@ def test_what_differs_in_a_table_is_named(change, verdict, said):
     assert found.verdict == verdict and said in str(found)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "values", "other"),
+    [
+        ("Float64", [0.5, None], 0.75),
+        ("Int64", [1, None], 2),
+        ("boolean", [True, None], False),
+        ("string", ["a", None], "b"),
+    ],
+)
+def test_missing_values_of_nullable_columns_are_equal_to_each_other_alone(dtype, values, other):
+    def said(*cells):
+        return verdicts(result(pd.DataFrame({"x": pd.array(values, dtype=dtype)})), result(
+            pd.DataFrame({"x": pd.array(cells, dtype=dtype)})
+        ))["table noise"]  # fmt: skip
+
+    assert said(*values) == SAME
+    assert said(other, None) == said(values[0], other) == said(None, None) == DIFFERENT
+
+
 def test_a_row_or_a_table_that_is_gone_is_different():
     assert verdicts(result(), result(FRAME[:1]))["table noise"] == DIFFERENT
     assert verdicts(result(), replace(result(), tables={}))["table noise"] == DIFFERENT

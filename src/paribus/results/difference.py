@@ -128,8 +128,12 @@ def _table(name: str, before: pd.DataFrame, after: pd.DataFrame, tolerance: Tole
 
 
 def _column(called: str, column: str, before: pd.Series[Any], after: pd.Series[Any], tolerance: Tolerance) -> Compared:
+    gone, missing = before.isna().to_numpy(), after.isna().to_numpy()
+    if (gone != missing).any():
+        row = int(np.flatnonzero(gone != missing)[0])
+        return Compared(called, DIFFERENT, where=f"{column}, row {row} ({before.iloc[row]!r} -> {after.iloc[row]!r})")
     if before.dtype.kind == after.dtype.kind == "f":
-        a, b = before.to_numpy(np.float64), after.to_numpy(np.float64)
+        a, b = (one.to_numpy(np.float64, na_value=np.nan) for one in (before, after))
         apart = np.flatnonzero(~((a == b) | (np.isnan(a) & np.isnan(b))))
         if not len(apart):
             return Compared(called, SAME)
@@ -140,8 +144,7 @@ def _column(called: str, column: str, before: pd.Series[Any], after: pd.Series[A
             return Compared(called, DIFFERENT, where=where)
         fits = all(tolerance.holds(float(x), float(y)) for x, y in zip(a[apart], b[apart], strict=True))
         return Compared(called, WITHIN if fits else DIFFERENT, float(gaps.max()), where)
-    pairs = zip(before.tolist(), after.tolist(), strict=True)
-    for row, (x, y) in enumerate(pairs):
-        if not (equal(x, y) or (x is y) or (pd.api.types.is_scalar(x) and pd.isna(x) and pd.isna(y))):
+    for row, (x, y) in enumerate(zip(before.tolist(), after.tolist(), strict=True)):
+        if not (gone[row] or equal(x, y)):
             return Compared(called, DIFFERENT, where=f"{column}, row {row} ({x!r} -> {y!r})")
     return Compared(called, SAME)
