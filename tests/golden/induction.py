@@ -68,7 +68,7 @@ class Repeats(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embed(tokens)
-        x[:, :, 3 * self.n_tokens :] += torch.eye(self.length)[: tokens.shape[1]]
+        x[:, :, 3 * self.n_tokens :] += torch.eye(self.length, device=x.device)[: tokens.shape[1]]
         for layer in self.layers:
             x = x + layer["attn"](x)
         return self.unembed(x)

@@ -11,6 +11,7 @@ from paribus.engine.interventions import AblateUnits, Identity, Steer
 from paribus.engine.parts import Chain
 from paribus.engine.replacements import Graft
 from paribus.errors import ConfigError
+from paribus.experiments.base import MemoryRecorder
 from paribus.features.columns import Units
 from paribus.measure import (
     ActFactor,
@@ -27,10 +28,13 @@ from paribus.measure import (
     Loss,
     NullFeatures,
     Outputs,
+    Readout,
     crossed,
     stack,
 )
 from paribus.measure import subject as subjects
+from paribus.measure.nulls import NullSums
+from paribus.methods.contrast import contrasted, to_baseline
 
 N = 23
 
@@ -350,8 +354,50 @@ def test_half_formats_are_close(network, contexts):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "rounding"), [("float32", 64 * 2**-23), ("float64", 64 * 2**-52), ("bfloat16", 2**-7)]
+    ("dtype", "rounding", "spacing"),
+    [("float32", 64 * 2**-23, 0), ("float64", 64 * 2**-52, 0), ("bfloat16", 64 * 2**-23, 2**-7)],
 )
-def test_what_counts_as_rounding_is_that_of_the_number_format(dtype, rounding):
+def test_what_counts_as_rounding_is_that_of_the_number_format(dtype, rounding, spacing):
     executor = Executor(nn.Linear(2, 1), ArraySubject(Contexts(torch.zeros(2, 2))), dtype=dtype)
-    assert executor.rounding == rounding
+    assert (executor.rounding, executor.spacing) == (rounding, spacing)
+
+
+def test_in_a_half_format_small_effects_are_told_as_uncertain_not_as_zero(network, contexts):
+    """A loss of 0.7 nats has steps of 0.005 there; effects of 0.001 are means over many roundings, and not 0."""
+    design = Design(acts=(Identity(), Steer(torch.ones(5), 0.002)), n_acts=2, sites=("1",))
+    readout = Loss(np.zeros(N, np.int64))
+    found, said = {}, []
+    for dtype in ("float32", "bfloat16"):
+        run = executor(network, contexts, dtype=dtype)
+        rng = np.random.default_rng(0)
+        recorder = MemoryRecorder()
+        found[dtype] = contrasted(run, design, readout, to_baseline(2), np.arange(N), rng, watch=recorder)
+        said.append(recorder.diagnostics.warnings)
+    exact, half = (found[dtype].sums for dtype in found)
+    assert 0 < abs(float(exact.means[0])) < 2**-7 * 0.5
+    assert half.sd[0] > 0
+    assert not said[0] and "1 of 1 rows" in said[1][0] and "bfloat16" in said[1][0]
+
+
+def test_a_readout_is_computed_in_single_precision_in_a_half_format(network, contexts):
+    """Its own products are not the network's: under autocast they would be rounded to three digits."""
+
+    class Read(Readout):
+        def read(self, x, ctx):
+            self.format = (x @ torch.ones(x.shape[1], 1)).dtype
+            return x[:, 0][None], None
+
+    readout = Read()
+    design = Design(acts=(Identity(), Steer(torch.ones(5), 0.1)), n_acts=2, sites=("1",))
+    executor(network, contexts, dtype="bfloat16").stream(design, readout).collected(N)
+    assert readout.format == torch.float32
+
+
+def test_means_of_null_features_that_cancel_but_for_rounding_are_zero():
+    nulls = NullFeatures(np.arange(2), np.ones(2))
+    sums = NullSums(Contrasts(np.array([[-1.0, 1.0]])), nulls)
+    weights = sums.weights(np.arange(4), 4, np.ones((2, 2), bool), np.arange(2))
+    third = 1 / 3 + 1e-9
+    sums.add(weights, np.array([[1 / 3, 0.0], [1 / 3, 0.0], [third, 0.25], [third, 0.25]]), slice(0, 4))
+    sums.commit()
+    assert sums.means().tolist() == [[0.0, 0.25]]

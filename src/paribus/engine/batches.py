@@ -7,7 +7,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -156,7 +156,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 @contextlib.contextmanager
 def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Automatic mixed precision where ``dtype`` is a half format; otherwise nothing.
+    """Automatic mixed precision where ``dtype`` is a half format; otherwise products in the format itself.
 
     Example:
         >>> with number_format(torch.device("cpu"), torch.float32):
@@ -167,7 +167,8 @@ def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
         with torch.autocast(device.type, dtype=dtype):
             yield
     else:
-        yield
+        with _without_tf32(device):
+            yield
 
 
 @contextlib.contextmanager
@@ -179,5 +180,30 @@ def full_precision(device: torch.device) -> Iterator[None]:
         ...     torch.is_autocast_enabled("cpu")
         False
     """
-    with torch.autocast(device.type, enabled=False):
+    with torch.autocast(device.type, enabled=False), _without_tf32(device):
         yield
+
+
+@contextlib.contextmanager
+def _without_tf32(device: torch.device) -> Iterator[None]:
+    """Multiply single precision as such on CUDA, where convolutions otherwise keep ten bits of each factor."""
+    if device.type != "cuda":
+        yield
+        return
+    backends: Any = torch.backends
+    if hasattr(backends.cudnn, "conv"):  # torch >= 2.9, where the older switches must not be asked for beside these
+        switches, name, exact = (
+            (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul),
+            "fp32_precision",
+            "ieee",
+        )
+    else:
+        switches, name, exact = (backends.cudnn, backends.cuda.matmul), "allow_tf32", False
+    before = [getattr(one, name) for one in switches]
+    try:
+        for one in switches:
+            setattr(one, name, exact)
+        yield
+    finally:
+        for one, value in zip(switches, before, strict=True):
+            setattr(one, name, value)

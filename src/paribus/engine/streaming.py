@@ -68,7 +68,8 @@ class OutputStream:
         outputs = outputs.to(self.values.dtype)
         if self.score is None:
             return outputs
-        scored = torch.stack([self.score(one, rows) for one in outputs])
+        with full_precision(outputs.device):
+            scored = torch.stack([self.score(one, rows) for one in outputs])
         if scored.shape[1:] != (outputs.shape[1], *plan.kept_shape):
             raise ExperimentError(
                 f"score: gave shape {tuple(scored.shape[1:])} for {outputs.shape[1]} rows, and {plan.kept_shape} a row "

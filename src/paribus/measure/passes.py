@@ -78,12 +78,17 @@ class Passes:
 
     @property
     def rounding(self) -> float:
-        """Relative difference up to which two computations of the same number count as equal.
+        """Relative difference up to which two computations of the same number count as equal: 64 times its spacing.
 
-        64 times the spacing of 32- or 64-bit numbers; of half formats, whose outputs are rounded once more, their own.
+        In a half format too, whose outputs are kept as 32-bit numbers: what is smaller than the spacing of 16-bit
+        numbers is uncertain, but not 0 (:attr:`spacing`).
         """
-        half = self.format in (torch.bfloat16, torch.float16)
-        return float(torch.finfo(self.format).eps) if half else 64 * float(torch.finfo(self.plain).eps)
+        return 64 * float(torch.finfo(self.plain).eps)
+
+    @property
+    def spacing(self) -> float:
+        """How far apart the outputs of a half format lie, relative to their size; 0 in other formats."""
+        return float(torch.finfo(self.format).eps) if self.format in (torch.bfloat16, torch.float16) else 0.0
 
     @property
     def _at_most(self) -> int | None:

@@ -79,7 +79,7 @@ def contrasted(
     """
     sizes = RowSums(len(weights), executor.subject.cluster, copy.deepcopy(rng), rows)
     sums = RowSums(len(weights), executor.subject.cluster, rng, rows)
-    totals = LevelTotals(design.n_conditions)
+    totals, largest = LevelTotals(design.n_conditions), LevelTotals(design.n_conditions)
     wanted = Contrasts(weights, support) if readout.nulls is not None and not design.n_acts else None
     stream = executor.stream(design, readout, watch, contrasts=wanted, rows=rows)
     for block in stream:
@@ -90,10 +90,26 @@ def contrasted(
         sums.add(found, block.columns)
         sizes.add(np.abs(found), block.columns)
         totals.add(values)
+        largest.add(np.abs(values))
         if visit is not None:
             visit(block.columns, values)
+    if watch is not None and executor.spacing:
+        _say_where_too_coarse(sizes.result().means, weights, largest.means, executor, watch)
     settled = _without_rounding(sums.result(), sizes.result(), executor.rounding)
     return Contrasted(settled, totals.means, stream.null, stream.report.strategy)
+
+
+def _say_where_too_coarse(sizes: Floats, weights: Floats, values: Floats, executor: Executor, watch: Watch) -> None:
+    """Warn of rows whose mean absolute effect ``[rows]`` is below the spacing of a half format at these values."""
+    used = np.where(weights != 0, np.abs(values), 0.0).max(1, initial=0.0)
+    below = (sizes > 0) & (sizes < executor.spacing * used)
+    if below.any():
+        name = str(executor.format).removeprefix("torch.")
+        watch.warn(
+            f"in {int(below.sum())} of {len(sizes)} rows the effect on a context is on average below the spacing of "
+            f"{name} ({executor.spacing:.1%} of the values that are read), and part of it may be rounding; "
+            "device.dtype=float32 tells"
+        )
 
 
 def _without_rounding(sums: ClusterSums, sizes: ClusterSums, rounding: float) -> ClusterSums:
