@@ -209,7 +209,7 @@ class Executor(Passes):
                 found.append(np.empty((len(values), len(first))))
             found[0][:, batch] = values.double().cpu().numpy()
             if sums is not None and weights is not None and nulls is not None:
-                sums.add(weights[batch].T @ nulls.double().cpu().numpy(), batch)
+                sums.add(weights, nulls.double().cpu().numpy(), batch)
 
         self.run(chosen[first], readout.place, visit, each=readout.each)
         if sums is not None:

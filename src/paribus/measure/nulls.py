@@ -9,6 +9,9 @@ from scipy.sparse import csr_array
 
 from paribus.arrays import Bools, Floats, Ints
 
+CANCELLED = 1e-6
+"""Means of a null feature below this share of its largest value are what rounding left of values that cancel."""
+
 
 @dataclass(frozen=True, eq=False)
 class Contrasts:
@@ -112,6 +115,7 @@ class NullSums:
         self._total, self._count = np.zeros((rows, len(nulls.rows))), np.zeros(rows)
         self._entries = np.nonzero(contrasts.weights)
         self._pending: dict[int, Floats] = {}
+        self._largest = np.zeros(len(nulls.rows))
 
     def weights(self, inverse: Ints, n_unique: int, ok: Bools, columns: Ints) -> csr_array:
         """Return how much each distinct input of a block counts in each row, sparse ``[n_unique, rows]``.
@@ -135,9 +139,10 @@ class NullSums:
         rows = np.repeat(row, counted.sum(1))
         return csr_array((times, (at[level][counted], rows)), shape=(n_unique, len(self.contrasts.weights)))
 
-    def add(self, values: Floats, batch: slice) -> None:
-        """Keep one batch; a batch that is repeated after running out of memory replaces itself."""
-        self._pending[batch.start] = values
+    def add(self, weights: csr_array, values: Floats, batch: slice) -> None:
+        """Keep one batch ``[b, n_null]``; one that is repeated after running out of memory replaces itself."""
+        self._pending[batch.start] = weights[batch].T @ values
+        np.fmax(self._largest, np.abs(values).max(0, initial=0.0), out=self._largest)
 
     def commit(self) -> None:
         """Add up the batches of a block."""
@@ -146,6 +151,10 @@ class NullSums:
         self._pending.clear()
 
     def means(self) -> Floats:
-        """Return mean effects ``[rows, n_null]`` in units of the feature under study; NaN without support."""
+        """Return mean effects ``[rows, n_null]`` in units of the feature under study; NaN without support.
+
+        What is left of values that cancel but for rounding is 0, as it is for the feature itself.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(self._total / self._count[:, None] * self.nulls.scale)
+            means = self._total / self._count[:, None]
+        return np.where(np.abs(means) <= CANCELLED * self._largest, 0.0, means * self.nulls.scale)

@@ -55,6 +55,12 @@ class ClusterSums:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(self.sums.sum(axis=1) / self.n, dtype=np.float64)
 
+    @property
+    def scale(self) -> Floats:
+        """How large the values are that the means are made of: mean absolute sum of a cluster, by value [rows]."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.abs(self.sums).sum(axis=1) / self.n, dtype=np.float64)
+
     def rows(self, rows: Ints) -> ClusterSums:
         """Return some of the rows."""
         of_joined = None if self.joined is None else self.joined[rows]

@@ -191,7 +191,7 @@ def _beside(sums: ClusterSums, null: ArrayLike | None) -> dict[str, Floats]:
         return {}
     draws = np.broadcast_to(np.asarray(null, dtype=np.float64), (len(sums.sums), np.shape(null)[-1]))
     low, median, high = null_quantiles(draws)
-    place = null_percentile(sums.means, draws)
+    place = null_percentile(sums.means, draws, scale=sums.scale)
     return {"null_low": low, "null_median": median, "null_high": high, "null_percentile": place}
 
 

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from paribus.arrays import Floats
 
 QUANTILES = (0.025, 0.5, 0.975)
+ROUNDING = 64 * float(np.finfo(np.float32).eps)
+"""What 32-bit numbers of the same value may differ by, relative to the largest of what they are made of."""
 
 
 def null_quantiles(null: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -32,12 +34,16 @@ def null_quantiles(null: ArrayLike) -> tuple[Floats, Floats, Floats]:
     return low, median, high
 
 
-def null_percentile(value: ArrayLike, null: ArrayLike) -> Any:
+def null_percentile(value: ArrayLike, null: ArrayLike, *, scale: ArrayLike = 0.0) -> Any:
     """Return the percentile (0 to 100) of ``value`` among the draws of ``null``; ties count half.
+
+    Values of 32-bit numbers that differ by less than :data:`ROUNDING` of the largest of value, draws and ``scale`` are
+    ties: the place of 1e-9 among draws of 1e-9, or of 0, would be that of a rounding.
 
     Args:
         value: A float, or values [rows].
         null: Draws [n_null] shared by all values, or [rows, n_null]; NaN draws are left out.
+        scale: How large what value and draws are means of is, a float or [rows]: means can be 0 but for rounding.
 
     Returns:
         A float, or an array [rows]; NaN where the value is NaN or no draw is left.
@@ -45,10 +51,16 @@ def null_percentile(value: ArrayLike, null: ArrayLike) -> Any:
     Example:
         >>> null_percentile(3.0, [1.0, 2.0, 3.0, 4.0])
         62.5
+        >>> null_percentile(0.0, [1e-9, -1e-9, -1e-9, 2e-9], scale=1.0)
+        50.0
     """
     values = np.asarray(value, dtype=np.float64)
     draws = np.asarray(null, dtype=np.float64)
-    below = (draws < values[..., None]).sum(axis=-1) + 0.5 * (draws == values[..., None]).sum(axis=-1)
+    largest = np.fmax.reduce(np.abs(draws), axis=-1, initial=0.0)
+    near = ROUNDING * np.fmax(np.fmax(largest, np.abs(values)), np.asarray(scale, dtype=np.float64))
+    gap = values[..., None] - draws
+    tie = (np.abs(gap) <= near[..., None]) | (gap == 0)
+    below = ((gap > 0) & ~tie).sum(axis=-1) + 0.5 * tie.sum(axis=-1)
     n = np.broadcast_to((~np.isnan(draws)).sum(axis=-1), np.shape(below))
     with np.errstate(invalid="ignore", divide="ignore"):
         percentile = np.where((n > 0) & ~np.isnan(values), 100.0 * below / n, np.nan)

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.experiments.shortcut._margin import aurocs, margin, ranking
 from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
 from paribus.figures.draw import draw
 
@@ -106,6 +108,20 @@ def test_auroc_intervals_cover_the_change_and_delta_intervals_the_delta(single):
     assert (table["auroc_ci_low"] <= table["auroc_delta"]).all()
     assert (table["auroc_delta"] <= table["auroc_ci_high"]).all()
     assert ((table["ci_low"] <= table["delta"]) & (table["delta"] <= table["ci_high"])).all()
+
+
+def test_rows_of_equal_margins_but_for_rounding_cannot_be_ranked():
+    """Removing all that the head reads leaves noise of the last bits; its AUROC is that of a coin."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (40, 2))
+    truth = np.arange(40) % 2
+    nothing = 0.25 + rng.normal(0, 1e-8, (3, 40))
+    real = margin(logits, 1)
+    assert aurocs(np.vstack([nothing, real]), logits, truth)[:3].tolist() == [0.5] * 3
+    assert aurocs(real[None], logits, truth)[0] == pytest.approx(roc_auc_score(truth, real))
+    assert np.ptp(ranking(nothing, logits), axis=1).max() == 0
+    assert np.abs(ranking(real, logits) - real).max() < 1e-6 * np.abs(logits).max()
+    assert np.isnan(aurocs(real[None], logits, np.ones(40))).all()
 
 
 def test_aggregates_hold_trajectory_and_concentration(single):

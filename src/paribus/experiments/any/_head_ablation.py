@@ -186,7 +186,8 @@ class _Measuring:
         )
         if null is None:
             return [{} for _ in off]
-        ends = zip(*null_quantiles(null), null_percentile(made.sums.means, null), strict=True)
+        place = null_percentile(made.sums.means, null, scale=made.sums.scale)
+        ends = zip(*null_quantiles(null), place, strict=True)
         names = ("low", "median", "high", "percentile")
         return [{f"unmatched_null_{name}": float(one) for name, one in zip(names, row, strict=True)} for row in ends]
 

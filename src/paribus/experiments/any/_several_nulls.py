@@ -48,7 +48,7 @@ def nulls_of(epoch: int, labels: Sequence[str], found: Swept, **columns: Any) ->
                 "null_low": low,
                 "null_median": median,
                 "null_high": high,
-                "null_percentile": null_percentile(found.sums.means, draws),
+                "null_percentile": null_percentile(found.sums.means, draws, scale=found.sums.scale),
             }
         )
 

@@ -7,6 +7,10 @@ from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
+from paribus.stats.scores import auroc
+
+ROUNDING = 1e-6
+"""Margins closer than this share of the largest logit are equal."""
 
 
 def margin(logits: ArrayLike, positive: int) -> Floats:
@@ -14,6 +18,29 @@ def margin(logits: ArrayLike, positive: int) -> Floats:
     values = np.asarray(logits, dtype=np.float64)
     others = (values.sum(axis=-1) - values[..., positive]) / (values.shape[-1] - 1)
     return np.asarray(values[..., positive] - others)
+
+
+def ranking(margins: ArrayLike, logits: ArrayLike) -> Floats:
+    """Return margins ``[..., n]`` to rank rows by: those that differ by rounding alone are equal.
+
+    An edit that removes all that the head reads leaves every row the same margin but for the last bits, and an AUROC
+    or its interval would be about these. Steps are 1e-6 of the largest of the unedited ``logits``, counted from the
+    smallest margin.
+    """
+    values = np.asarray(margins, dtype=np.float64)
+    step = ROUNDING * float(np.abs(logits).max(initial=0.0))
+    if not step:
+        return values
+    low = values.min(axis=-1, keepdims=True)
+    return np.asarray(low + np.round((values - low) / step) * step)
+
+
+def aurocs(margins: Floats, logits: ArrayLike, positive: ArrayLike) -> Floats:
+    """Return the AUROC of margins ``[rows, n]`` for ``positive`` rows ``[n]``; NaN where there is one class."""
+    truth = np.asarray(positive, dtype=np.int64)
+    if len(np.unique(truth)) < 2:
+        return np.full(len(margins), np.nan)
+    return np.asarray(auroc(ranking(margins, logits).T, truth))
 
 
 def margin_weights(n_classes: int, positive: int) -> Floats:

@@ -9,8 +9,8 @@ import numpy as np
 from paribus.arrays import Floats
 from paribus.engine.intervention import Intervention
 from paribus.experiments.shortcut._edited_site import EditedSite
+from paribus.experiments.shortcut._margin import aurocs
 from paribus.stats.nulls import null_percentile, null_quantiles
-from paribus.stats.scores import auroc
 
 KINDS = ("isotropic", "covariance")
 NULL_PREFIX = {"isotropic": "null", "covariance": "null_covariance"}
@@ -40,10 +40,8 @@ def score_draws(
         return {split: NullDraws(np.empty(0), np.empty(0), np.empty(0)) for split in splits}
     found = {}
     for split, (accuracy, margins) in site.scores(splits, draws).items():
-        truth = (site.view(split).labels == site.positive).astype(np.int64)
-        areas = np.empty(0)
-        if with_auroc:
-            areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(draws), np.nan)
+        view = site.view(split)
+        areas = aurocs(margins, view.logits, view.labels == site.positive) if with_auroc else np.empty(0)
         found[split] = NullDraws(accuracy, areas, margins.mean(axis=1))
     return found
 

@@ -25,7 +25,7 @@ class DecoderOutputAnalysis(BuildExperiment):
 
     type: ClassVar[str] = "decoder_output_analysis"
     evidence: ClassVar[Evidence] = Evidence.WEIGHTS
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "What the decoder column does to every output token, verified by setting the latent."
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence("By its weights the feature raises {top_tokens:list} and lowers {bottom_tokens:list}."),

@@ -29,7 +29,7 @@ class ActivationSteering(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "activation_steering"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Moves features along the domain's direction: accuracy and margin over alpha, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = STEERING
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)

@@ -15,7 +15,7 @@ from paribus.experiments.fitting import fitted, headline_split, offers_of
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites
 from paribus.experiments.shortcut._effects import auroc_influence
-from paribus.experiments.shortcut._margin import margin
+from paribus.experiments.shortcut._margin import aurocs, margin, ranking
 from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, null_columns, score_draws
 from paribus.experiments.shortcut._probes import FrozenProbes, concentration_aggregates, fit_frozen
 from paribus.experiments.shortcut._responses import Summed, area, area_interval, in_sd, slopes
@@ -98,7 +98,7 @@ class _Measuring:
         correct = {p: (outputs[p].argmax(axis=-1) == view.labels).astype(np.float64) for p, view in views.items()}
         intervals = {p: shares(correct[p].T, view.clusters, spec=self.setup.stats) for p, view in views.items()}
         truth = (shown.labels == site.positive).astype(np.int64)
-        areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(edits), np.nan)
+        areas = aurocs(margins, shown.logits, truth)
         nulls = {kind: self._null(site, shown, kind, sigma) for kind in KINDS}
         size = np.linalg.norm(shown.h, axis=1)
         zero = self.alphas.index(0.0)
@@ -199,6 +199,7 @@ class _Measuring:
         # A shift of all margins alike leaves the AUROC as it is, also where rounding makes or breaks a tie.
         level = margins[zero][None] if site.is_affine else margins
         level = np.broadcast_to(level, margins.shape)
+        level = ranking(level, view.logits)
         areas, influence = np.asarray(auroc(level.T, truth)), auroc_influence(level.T, truth)
         return area_interval(
             self.alphas,

@@ -27,7 +27,7 @@ class NeuronAblation(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "neuron_ablation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Ablates the top K units of the domain, the label and at random; matched nulls."
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)
     tells: ClassVar[tuple[Told, ...]] = (

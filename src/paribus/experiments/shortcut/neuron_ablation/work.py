@@ -12,14 +12,13 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites
-from paribus.experiments.shortcut._margin import margin
+from paribus.experiments.shortcut._margin import aurocs, margin
 from paribus.experiments.shortcut._nulls import null_columns, score_draws
 from paribus.experiments.shortcut._probes import FrozenProbes, Refit, concentration_aggregates, fit_frozen
 from paribus.experiments.shortcut.neuron_ablation.report import Pruned, report
 from paribus.experiments.shortcut.neuron_ablation.spec import NeuronAblation
 from paribus.experiments.shortcut.neuron_ablation.units import UnitScores, matched_sets, random_sets, score_units
 from paribus.results.schema import Aggregates
-from paribus.stats.scores import auroc
 
 NAN = float("nan")
 
@@ -74,7 +73,7 @@ class _Measuring:
             )
             truth = (view.labels == site.positive).astype(np.int64)
             margins = margin(outputs, site.positive)
-            areas = np.asarray(auroc(margins.T, truth)) if len(np.unique(truth)) > 1 else np.full(len(plan), NAN)
+            areas = aurocs(margins, view.logits, truth)
             correct = view.logits.argmax(axis=1) == view.labels
             for number, (ranking, ablation, k) in enumerate(plan):
                 right = outputs[number].argmax(axis=1) == view.labels

@@ -29,7 +29,7 @@ class SubspaceAblation(ShortcutExperiment):
     """
 
     type: ClassVar[str] = "subspace_ablation"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Removes the domain's subspace from features: accuracy, leakage, distortion, nulls."
     declares: ClassVar[tuple[Endpoint, ...]] = ABLATION
     bears_on: ClassVar[tuple[str, ...]] = (NECESSITY,)

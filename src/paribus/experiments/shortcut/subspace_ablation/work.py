@@ -12,14 +12,14 @@ from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, distortion, edited_sites
 from paribus.experiments.shortcut._effects import auroc_change
-from paribus.experiments.shortcut._margin import margin
+from paribus.experiments.shortcut._margin import aurocs, margin, ranking
 from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, NullDraws, null_columns, score_draws
 from paribus.experiments.shortcut._probes import FrozenProbes, Refit, concentration_aggregates, fit_frozen
 from paribus.experiments.shortcut._styles import Restyled, restyled, signed_shift
 from paribus.experiments.shortcut.subspace_ablation.report import Ablated, report
 from paribus.experiments.shortcut.subspace_ablation.spec import SubspaceAblation
 from paribus.results.schema import Aggregates
-from paribus.stats.scores import auroc, balanced_accuracy
+from paribus.stats.scores import balanced_accuracy
 from paribus.stats.shares import shares
 from paribus.subspace.bases import covariance_root, random_subspaces
 from paribus.subspace.erasers import OBLIQUE, Eraser, ErasureRefused, fit_eraser
@@ -144,9 +144,14 @@ class _Measuring:
         correct = view.logits.argmax(axis=1) == view.labels
         raw_margin, edited_margin = margin(view.logits, site.positive), margin(outputs, site.positive)
         change, low, high, method = auroc_change(
-            raw_margin, edited_margin, truth, view.clusters, spec=self.setup.stats, rng=self.setup.rng("auroc")
+            ranking(raw_margin, view.logits),
+            ranking(edited_margin, view.logits),
+            truth,
+            view.clusters,
+            spec=self.setup.stats,
+            rng=self.setup.rng("auroc"),
         )
-        raw_auroc = float(auroc(raw_margin, truth)) if len(np.unique(truth)) > 1 else NAN
+        raw_auroc = float(aurocs(raw_margin[None], view.logits, truth)[0])
         around_raw = shares(correct[:, None], view.clusters, spec=self.setup.stats)
         probes = _ProbeColumns(view, frozen, self.experiment.refit_probes, self.setup.rng(f"halves/{view.name}"))
         for number, eraser in enumerate(erasers):
