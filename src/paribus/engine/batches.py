@@ -7,7 +7,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -190,15 +190,11 @@ def _without_tf32(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    backends: Any = torch.backends
-    if hasattr(backends.cudnn, "conv"):  # torch >= 2.9, where the older switches must not be asked for beside these
-        switches, name, exact = (
-            (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul),
-            "fp32_precision",
-            "ieee",
-        )
-    else:
-        switches, name, exact = (backends.cudnn, backends.cuda.matmul), "allow_tf32", False
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    switches: list[Any] = [cudnn, matmul]
+    name, exact = "allow_tf32", cast(Any, False)
+    if hasattr(cudnn, "conv"):  # torch >= 2.9, where the older switches must not be read beside these
+        switches, name, exact = [cudnn.conv, cudnn.rnn, matmul], "fp32_precision", "ieee"
     before = [getattr(one, name) for one in switches]
     try:
         for one in switches:
