@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 import torch
 
-from paribus.errors import ConfigError
-from paribus.experiments.checkpoints import Checkpoints, only
+from paribus.errors import CheckpointError, ConfigError
+from paribus.experiments.checkpoints import Checkpoints
+from paribus.experiments.present import present
+from paribus.models.loading import fit_state
 
 
 def kept(**changes):
@@ -63,9 +65,18 @@ def test_no_checkpoints_and_a_best_that_is_missing_are_refused():
         kept(best={"peak_val": 3})
 
 
-def test_a_single_set_of_weights_meets_the_default_but_not_peak_ood():
-    single = only({"w": torch.ones(2)}, key="ones", epoch=7)
-    assert single.select("peak_val")[0].load()["w"].tolist() == [1, 1]
-    assert single.select("all")[0].epoch == 7
+def test_a_network_with_only_its_present_weights_is_not_copied_and_must_stay_as_it_is():
+    network = torch.nn.BatchNorm1d(2)
+    single = present(network, key="ones")
+    state = single.select("peak_val")[0].load()
+    assert state["weight"].data_ptr() == network.weight.data_ptr()
     with pytest.raises(ConfigError):
         single.select("peak_ood")
+    network.running_mean += 1  # a network may count for itself: its buffers are those of the start again
+    fit_state(network, state)
+    assert network.running_mean.tolist() == [0, 0] and single.select("all")[0].epoch == 0
+    assert single.select("final")[0].load() is state, "nothing was written to the weights"
+    with torch.no_grad():
+        network.weight.mul_(2)
+    with pytest.raises(CheckpointError, match=r"weights of the network were changed while it was examined \(weight\)"):
+        single.select("final")[0].load()

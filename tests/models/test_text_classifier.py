@@ -10,6 +10,7 @@ from paribus.engine.evaluation import Engine
 from paribus.engine.given import Given
 from paribus.engine.interventions import AblateUnits
 from paribus.errors import CheckpointError, ConfigError
+from paribus.models.hf import HF
 from paribus.models.loading import fit_state
 from paribus.models.nets import hf
 from paribus.models.nets.text_classifier import pooled
@@ -160,3 +161,10 @@ def test_an_encoder_is_read_once_and_nobody_gets_that_of_another(folder, data, m
     monkeypatch.setattr(hf, "_read", lambda *given: read.append(given))
     built(folder, data)
     assert not read, "the files are as they were"
+    monkeypatch.undo()
+    one, other = (hf.load(HF(path=str(folder), family="encoder").files(), "encoder", "", 2) for _ in range(2))
+    weights = [network.get_input_embeddings().weight for network in (one, other)]
+    assert one is not other and weights[0].data_ptr() == weights[1].data_ptr(), "kept once in memory"
+    weights[0].data.zero_()
+    again = hf.load(HF(path=str(folder), family="encoder").files(), "encoder", "", 2)
+    assert again.get_input_embeddings().weight.abs().sum() > 0, "read anew where it was written to"

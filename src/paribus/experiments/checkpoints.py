@@ -156,18 +156,3 @@ def say_choice(chosen: Sequence[Checkpoint], reported: Collection[str], recorder
             "The data have no split val: checkpoint=peak_val was selected by the accuracy on id_val, which is reported "
             "here and may look better than it is."
         )
-
-
-def only(state: Mapping[str, Any], *, key: str, epoch: int = 0) -> Checkpoints:
-    """Return the index of a model that has just one set of weights (a file, or an untrained model).
-
-    Args:
-        state: The weights.
-        key: A name that no other weights share, such as a digest of them.
-        epoch: Epochs of training behind them.
-
-    Example:
-        >>> only({}, key="start").epochs
-        (0,)
-    """
-    return Checkpoints(loader=lambda _: state, epochs=(epoch,), key=key)

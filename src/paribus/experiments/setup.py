@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from paribus.experiments import checkpoints as index
 from paribus.experiments.base import Setup
 from paribus.experiments.checkpoints import Checkpoint, Checkpoints
+from paribus.experiments.present import present
 from paribus.features.readable import Outputs, Readable
 from paribus.measure import Executor, Subject
 from paribus.measure.steady import refuse_unsteady
 from paribus.models.loading import fit_state
 from paribus.models.nets.sae import SparseAutoencoder
-from paribus.models.state import state_digest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,9 +96,8 @@ class NetworkSetup(Setup):
             ConfigError: If the choice is unknown or cannot be met.
         """
         if self.checkpoints is None:
-            state = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
             # equal weights in another network are another model
-            self.checkpoints = index.only(state, key=f"{state_digest(state)}/{self.network_key}")
+            self.checkpoints = present(self.network, key=self.network_key)
         return self.checkpoints.select(self.checkpoint)
 
     def readable(self, executor: Executor) -> Readable:

@@ -108,7 +108,14 @@ def fit_state(model: nn.Module, state: Mapping[str, torch.Tensor], leave_out: Se
     ]
     if problems:
         raise CheckpointError(f"checkpoint does not fit the architecture {kind}: weights {'; '.join(problems)}")
-    model.load_state_dict({**wanted, **given})
+    # a tensor that is the model's own already is not written to: others may share it
+    new = {name: value for name, value in given.items() if not _is_same_memory(value, wanted[name])}
+    if new:
+        model.load_state_dict(new, strict=False)
+
+
+def _is_same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.device == other.device and one.dtype == other.dtype and one.is_set_to(other)
 
 
 def start_from(model: nn.Module, weights: str | None, leave_out: Sequence[str] = ()) -> None:

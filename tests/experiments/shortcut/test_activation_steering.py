@@ -13,7 +13,7 @@ from torch import nn
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import MemoryRecorder
-from paribus.experiments.checkpoints import only
+from paribus.experiments.present import present
 from paribus.experiments.shortcut._edited_site import EditedSite
 from paribus.experiments.shortcut.activation_steering.spec import DIRECTIONS, ActivationSteering
 from paribus.figures.draw import draw
@@ -69,7 +69,7 @@ class Bend(nn.Module):
 def bent(toy, **changes):
     setup = toy.setup(**changes)
     setup.network = Bend(toy.d).double()
-    setup.checkpoints = only(setup.network.state_dict(), key="random")
+    setup.checkpoints = present(setup.network, key="random")
     return setup
 
 
@@ -188,7 +188,7 @@ def test_the_gradient_sums_over_positions():
     setup = toy.setup()
     layers = [nn.Flatten(), nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1)]
     setup.network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(3, 2)).double()
-    setup.checkpoints = only(setup.network.state_dict(), key="random")
+    setup.checkpoints = present(setup.network, key="random")
     experiment = ActivationSteering(site="2", alphas=[-1e-4, 1e-4], directions=["mean_difference"])
     aggregates, recorder = run(experiment, setup)
     table = recorder.tables["sweep"].frame

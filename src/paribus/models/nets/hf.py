@@ -8,6 +8,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import itertools
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 MOST_KEPT = 1 << 30
 """Bytes of weights up to which the latest network is kept."""
-_latest: dict[tuple[Any, ...], Any] = {}
+_latest: dict[tuple[Any, ...], tuple[Any, tuple[int, ...]]] = {}
+"""The latest network, and what its weights were."""
 
 
 def build(spec: HF, n_tokens: int) -> nn.Module:
@@ -36,8 +38,8 @@ def build(spec: HF, n_tokens: int) -> nn.Module:
 def load(files: Sequence[Path], family: str, where: str, n_tokens: int) -> Any:
     """Return a network in float32 and evaluation mode.
 
-    The latest one is kept in the process where it is small enough, and copied for whoever asks for it again: the steps
-    of a study all do.
+    The latest one is kept in the process where it is small enough, for whoever asks for it again: the steps of a study
+    all do. Each gets modules of its own with the same weights in memory; once these are written to, they are read anew.
 
     Args:
         files: Its ``config.json`` and weights, or a GGUF file.
@@ -50,16 +52,43 @@ def load(files: Sequence[Path], family: str, where: str, n_tokens: int) -> Any:
         ConfigError: If it knows fewer tokens.
     """
     key = (family, *(_stamp(file) for file in files))
-    network = _latest.get(key)
-    if network is None:
-        network = _read(files, family, where)
+    network, written = _latest.get(key, (None, ()))
+    if network is None or written != _written(network):
         _latest.clear()
+        network = _read(files, family, where)
         if sum(one.numel() * one.element_size() for one in network.parameters()) <= MOST_KEPT:
-            _latest[key] = network
+            _latest[key] = network, _written(network)
     known = int(network.get_input_embeddings().num_embeddings)
     if n_tokens > known:
         raise ConfigError(f"{where}: knows {known} tokens, the data use {n_tokens}")
-    return copy.deepcopy(network) if key in _latest else network
+    return sharing_weights(network) if key in _latest else network
+
+
+def sharing_weights(network: Any) -> Any:
+    """Return a copy of a network's modules and settings whose weights and buffers are those of the network in memory.
+
+    Example:
+        >>> one = nn.Linear(2, 2)
+        >>> other = sharing_weights(one)
+        >>> other is one, other.weight.data_ptr() == one.weight.data_ptr()
+        (False, True)
+    """
+    shared: dict[int, Any] = {id(one): one.detach() for one in network.buffers()}
+    for one in network.parameters():
+        shared[id(one)] = nn.Parameter(one.detach(), requires_grad=one.requires_grad)
+    return copy.deepcopy(network, shared)
+
+
+def _written(network: Any) -> tuple[int, ...]:
+    """Return what tells of each tensor whether it was written to, by whoever shares its memory."""
+    return tuple(_bits(one) for one in itertools.chain(network.parameters(), network.buffers()))
+
+
+def _bits(tensor: torch.Tensor) -> int:
+    """Return the sum of a tensor's bits, read as whole numbers."""
+    plain = tensor.detach().contiguous().reshape(-1)
+    whole = plain.view(torch.int32) if plain.dtype == torch.float32 else plain.view(torch.uint8)
+    return int(whole.sum(dtype=torch.int64))
 
 
 def _stamp(file: Path) -> tuple[str, int, int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,7 @@ def _encoder_is_there(module: nn.Module, incompatible: Any) -> None:
 def build(spec: TextClassifier, n_tokens: int, n_classes: int, generator: torch.Generator) -> nn.Module:
     """Return the network of a spec; see :meth:`paribus.models.text_classifier.TextClassifier.build`."""
     where = f"model.encoder={spec.encoder}"
-    encoder = load(spec.files(), "encoder", where, n_tokens)
+    encoder = copy.deepcopy(load(spec.files(), "encoder", where, n_tokens))  # it may be trained
     width = getattr(encoder.config, "hidden_size", None)
     if not isinstance(width, int):
         raise ConfigError(f"{where}: {type(encoder).__name__} says no width of its vectors")
