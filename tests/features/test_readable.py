@@ -75,7 +75,7 @@ def test_features_of_a_cnn_are_what_they_say():
     np.testing.assert_allclose(values(network, Latent(4))[1][1], z[:, 4], atol=1e-6)
 
 
-def test_an_autoencoder_from_a_file_reads_any_site(tmp_path):
+def test_an_autoencoder_from_a_file_reads_any_site(tmp_path, caplog):
     sae = random_sae(6, 8, seeded(), clamp=None)
     torch.save(sae.state_dict(), tmp_path / "sae.pt")
     ids = torch.randint(0, 7, (N, 5), generator=seeded())
@@ -86,6 +86,14 @@ def test_an_autoencoder_from_a_file_reads_any_site(tmp_path):
         stream = net.eval().block(net.embed(ids)).mean(1)
     reader, (f, _) = values(network, feature)
     assert reader.place == "block" and feature.input_files()["sae"].name == "sae.pt"
+    caplog.clear()
+    state = sae.state_dict()
+    unit = torch.nn.functional.normalize(state["decoder.weight"], dim=0)
+    for size, says in ((3.0, ["norms from 3 to 3"]), (1.0, [])):
+        torch.save({**state, "decoder.weight": size * unit}, tmp_path / "sized.pt")
+        values(network, Latent(2, path=str(tmp_path / "sized.pt"), site="block", clamp=None))
+        assert [part for part in ("norms from 3 to 3",) if part in caplog.text] == says
+        caplog.clear()
     np.testing.assert_allclose(f, sae.encode(stream)[0][:, 2].detach(), atol=1e-6)
     assert network.outputs.names == ("0", "1", "2", "3")
     for bad, error, match in (

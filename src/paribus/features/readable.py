@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,10 @@ from paribus.models.lens_hooks import place_of_hook
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.spec import path_of
 
+log = logging.getLogger("paribus")
+
+ONE_WITHIN = 0.01
+"""How far from 1 the norm of a decoder column may be without a word."""
 N_RANDOM = 400
 """Random directions that the null of a direction is drawn from."""
 
@@ -210,6 +215,13 @@ class Readable:
         sae = load_sae(path, clamp=clamp, width=width)
         if sae.width != width:
             raise CheckpointError(f"feature.path={path}: reads vectors of {sae.width}, {where} gives {width}")
+        norms = sae.decoder.weight.detach().norm(dim=0)
+        if sae.unit_norm and float((norms - 1).abs().max()) > ONE_WITHIN:
+            log.warning(
+                "autoencoder %s: decoder columns have norms from %.3g to %.3g; of a state dict each counts with norm 1, as "
+                "docs/experiments/latent_intervention.md says (a SAELens folder counts as it is)",
+                *(path, float(norms.min()), float(norms.max())),
+            )
         return where, self._beside(sae)
 
     def _site_of(self, path: str, site: str | None) -> str:
