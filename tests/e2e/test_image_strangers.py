@@ -110,6 +110,66 @@ def test_the_study_runs_on_two_sources_without_an_ood_domain(study):
     assert "ablation.id_val_delta" in study.metrics and "steering.head_id_acc_raw" in study.metrics
 
 
+def test_the_numbers_of_its_steps_are_those_of_a_plain_network(folder, study):
+    """Ablation, steering and pruning at the classifier's input, from the checkpoint's weights and the files' pixels."""
+    import torch
+    from sklearn.metrics import roc_auc_score
+    from stranger_network import Net
+
+    from paribus.subjects.images.image_folder import ImageFolder
+    from paribus.tracking.spec import TrackingSpec
+    from paribus.tracking.store import open_store
+
+    store = open_store(TrackingSpec(experiment="shortcut"), writing=False)
+    runs = study.tables["steps"].frame.set_index("step")["run_id"]
+    net = Net(2).eval()
+    kept = torch.load(next(Path("mlruns").glob(f"**/{runs['train']}/**/*.pt")), weights_only=True)
+    net.load_state_dict(kept["model"])
+    data = ImageFolder(path="pictures", cluster_pattern=r"/([cl]\d+)_", image_size=8).load()
+    pixels, train, rows = data.inputs.pixels.double() / 255, data.rows("train"), data.rows("id_val")
+    centre = pixels[train].mean((0, 2, 3), keepdim=True)
+    size = ((pixels[train] - centre) ** 2).mean((0, 2, 3), keepdim=True).sqrt()
+    seen = []
+    net.fc.register_forward_pre_hook(lambda module, args: seen.append(args[0].double().numpy()))
+    with torch.no_grad():
+        net(((pixels - centre) / size).float())
+    h, weight, bias = seen[0], net.fc.weight.double().detach().numpy(), net.fc.bias.double().detach().numpy()
+    y, domain = data.labels, data.domains
+
+    def scores(changed):
+        logits = changed[rows] @ weight.T + bias
+        margin = logits[:, 1] - logits[:, 0]
+        return (logits.argmax(1) == y[rows]).mean(), roc_auc_score(y[rows], margin), margin.mean()
+
+    def of(step, table, **where):
+        frame = store.result(runs[step]).tables[table].frame
+        for name, value in where.items():
+            frame = frame[frame[name] == value]
+        return frame.iloc[0]
+
+    cells = 2 * domain[train] + y[train]
+    balance = 1 / np.bincount(cells)[cells]
+    means = [np.average(h[train], axis=0, weights=balance * (domain[train] == one)) for one in (0, 1)]
+    v = (means[1] - means[0]) / np.linalg.norm(means[1] - means[0])
+    erased = scores(h - np.outer((h - np.average(h[train], axis=0, weights=balance)) @ v, v))
+    row = of("ablation", "ablation", method="mean_difference", split="id_val")
+    found = [row["head_acc_raw"], row["head_acc_ablated"], row["auroc_ablated"], row["margin_shift"]]
+    np.testing.assert_allclose(found, [scores(h)[0], *erased[:2], erased[2] - scores(h)[2]], atol=1e-5)
+
+    v = v if (weight[1] - weight[0]) @ v >= 0 else -v
+    for alpha in (-1, 1):
+        moved = scores(h + alpha * (h[train] @ v).std() * v)
+        row = of("steering", "sweep", direction="mean_difference", alpha=alpha)
+        np.testing.assert_allclose([row["head_id_acc"], row["mean_margin"]], [moved[0], moved[2]], atol=1e-5)
+
+    first = store.result(runs["neurons"]).tables["units"].frame.sort_values("shortcut_rank")["unit"].to_numpy()[:2]
+    pruned = h.copy()
+    pruned[:, first.astype(int)] = 0
+    row = of("neurons", "k_sweep", k=2, split="id_val")
+    found = [row["head_acc"], row["auroc"], row["margin_shift"]]
+    np.testing.assert_allclose(found, [*scores(pruned)[:2], scores(pruned)[2] - scores(h)[2]], atol=1e-5)
+
+
 def test_a_module_that_runs_twice_is_edited_at_the_call_that_is_named(folder, study):
     words = ["model=tracked", "tracking.experiment=shortcut", "checkpoint=final", "stats=quick", "stats.n_null=4"]
     found = {}
