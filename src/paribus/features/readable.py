@@ -218,8 +218,8 @@ class Readable:
         norms = sae.decoder.weight.detach().norm(dim=0)
         if sae.unit_norm and float((norms - 1).abs().max()) > ONE_WITHIN:
             log.warning(
-                "autoencoder %s: decoder columns have norms from %.3g to %.3g; of a state dict each counts with norm 1, as "
-                "docs/experiments/latent_intervention.md says (a SAELens folder counts as it is)",
+                "autoencoder %s: decoder columns have norms from %.3g to %.3g; those of a state dict count with norm 1 "
+                "(those of a SAELens folder as they are)",
                 *(path, float(norms.min()), float(norms.max())),
             )
         return where, self._beside(sae)
