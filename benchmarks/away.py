@@ -28,8 +28,8 @@ from paribus.results.io import to_json
 from paribus.results.schema import Aggregates, Curve, Diagnostics, Result, Table
 from paribus.tracking import local, spool, store
 from paribus.tracking.delivery import Delivered, deliver, waiting
+from paribus.tracking.file_run import FINISHED, FileRun
 from paribus.tracking.kept import ONCE_TAG
-from paribus.tracking.run import FINISHED, FileRun
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.spool import Spool, SpoolingStore, spool_of
 from paribus.tracking.store import MlflowStore, open_store

@@ -18,8 +18,9 @@ from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.figures.draw import draw
+from paribus.stats.e_process import e_value
 from paribus.stats.few import hedges_g
-from paribus.stats.sequential import declared_looks, e_value, spending
+from paribus.stats.sequential import declared_looks, spending
 from paribus.stats.spec import StatsSpec
 
 ALPHAS = np.arange(-2, 3)

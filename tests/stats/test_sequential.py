@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from paribus.stats.e_process import e_interval, e_value, smallest_e_p
 from paribus.stats.few import paired_sign_flip
 from paribus.stats.sequential import (
     declared_looks,
-    e_interval,
-    e_value,
     flipped_sums,
     look_again,
     looks_interval,
     looks_p,
-    smallest_e_p,
     smallest_looks_p,
     spending,
 )

@@ -285,7 +285,7 @@ def test_off_keeps_files_and_no_store(workdir):
 
 
 def test_long_tables_have_no_json_twin(tracked_workdir, monkeypatch):
-    monkeypatch.setattr("paribus.tracking.run.ROWS_IN_JSON", 3)
+    monkeypatch.setattr("paribus.tracking.file_run.ROWS_IN_JSON", 3)
     run = open_store(LOCAL).start("r", folder=tracked_workdir / "out")
     run.table(table(pd.DataFrame({"x": range(4)})))
     run.finish("FINISHED")

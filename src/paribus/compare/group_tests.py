@@ -18,20 +18,16 @@ from paribus.compare.units import NAMES, Pooled, arms_of
 from paribus.errors import ExperimentError, nearest
 from paribus.results.endpoint import CHANGE
 from paribus.stats.bootstrap import Interval
+from paribus.stats.e_process import E_PROCESS, LEAST_PAIRS, e_interval, e_value, smallest_e_p
 from paribus.stats.few import hedges_g
 from paribus.stats.improvement import improvement, paired_improvement
 from paribus.stats.sequential import (
     DECLARED_LOOKS,
-    E_PROCESS,
-    LEAST_PAIRS,
     MOST_ENUMERATED,
-    e_interval,
-    e_value,
     flipped_sums,
     look_again,
     looks_interval,
     looks_p,
-    smallest_e_p,
     smallest_looks_p,
     spending,
 )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from paribus.experiments.base import Experiment
     from paribus.results.schema import Result
     from paribus.running.request import Request
+    from paribus.tracking.file_run import FileRun
     from paribus.tracking.interface import Store
-    from paribus.tracking.run import FileRun
 
 SEQUENCE = "sequence"
 log = logging.getLogger("paribus")

@@ -25,7 +25,7 @@ from paribus.running.sequence import Sequence
 from paribus.spec import Spec
 from paribus.subjects import handed as contexts_handed
 from paribus.subjects.handed import HandedContexts, arrays_of, write_contexts
-from paribus.tracking.run import FileRun
+from paribus.tracking.file_run import FileRun
 
 KEEP_BYTES = 256 * 2**20
 """Weights, or contexts, of more bytes are not kept with the run, which then says so."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from paribus.results.schema import Result
     from paribus.running.identify import Identified
     from paribus.running.resolved import Resolved
+    from paribus.tracking.file_run import FileRun
     from paribus.tracking.interface import Store
-    from paribus.tracking.run import FileRun
 
 INPUTS_FILE = "inputs.json"
 MOST_NAMED = 100

@@ -25,14 +25,14 @@ from paribus.running.holding import SignalsHeld
 from paribus.running.repeating import line
 from paribus.running.tags import weights
 from paribus.spec import fields_of
-from paribus.tracking.run import FINISHED
+from paribus.tracking.file_run import FINISHED
 from paribus.tracking.spec import without_password
 
 if TYPE_CHECKING:
     from paribus.experiments.base import Setup
     from paribus.results.schema import Result
     from paribus.running.resolved import Resolved
-    from paribus.tracking.run import FileRun
+    from paribus.tracking.file_run import FileRun
 
 LINES_IN_NOTE = 6
 BOTH = (PNG, PDF)

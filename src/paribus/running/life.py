@@ -21,16 +21,16 @@ from paribus.running.recorder import TrackedRecorder
 from paribus.running.tags import model_label, run_name, run_tags
 from paribus.running.used import unused
 from paribus.running.workspace import FileWorkspace, discard
+from paribus.tracking.file_run import FINISHED, TRACEBACK_FILE
 from paribus.tracking.patience import hurried
 from paribus.tracking.provenance import provenance
-from paribus.tracking.run import FINISHED, TRACEBACK_FILE
 from paribus.tracking.spec import without_password
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
     from paribus.running.resolved import Resolved
+    from paribus.tracking.file_run import FileRun
     from paribus.tracking.interface import Store
-    from paribus.tracking.run import FileRun
 
 log = logging.getLogger("paribus")
 _told: set[str] = set()

@@ -13,7 +13,7 @@ from paribus.experiments.base import MemoryRecorder
 
 if TYPE_CHECKING:
     from paribus.results.schema import Table
-    from paribus.tracking.run import FileRun
+    from paribus.tracking.file_run import FileRun
 
 log = logging.getLogger("paribus")
 

@@ -29,9 +29,9 @@ from paribus.running.resolve import resolve
 from paribus.running.sequence import Sequence
 from paribus.running.steps import run_sequence
 from paribus.tracking import changes as surroundings
+from paribus.tracking.file_run import FINISHED, FileRun
 from paribus.tracking.interface import FileStore
 from paribus.tracking.provenance import git, provenance
-from paribus.tracking.run import FINISHED, FileRun
 
 if TYPE_CHECKING:
     from paribus.config.job import Job

@@ -23,7 +23,7 @@ from paribus.running.contents import contents
 from paribus.running.sequence import LEFT_OUT, Sequence
 from paribus.subjects.as_trained import AsTrained
 from paribus.subjects.offers import Offering
-from paribus.tracking.run import FINISHED
+from paribus.tracking.file_run import FINISHED
 
 if TYPE_CHECKING:
     from paribus.running.life import Living

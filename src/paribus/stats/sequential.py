@@ -1,4 +1,4 @@
-"""Adding seeds without inflating the error rate: tests at declared looks, and a test that is valid at any time."""
+"""Adding seeds without inflating the error rate: tests at looks that were declared before the first."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ from numpy.typing import ArrayLike
 
 from paribus.arrays import Bools, Floats
 from paribus.stats.bootstrap import Interval
-from paribus.stats.intervals import EQUAL_UNITS, too_few
+from paribus.stats.intervals import EQUAL_UNITS
 from paribus.stats.inversion import UNREACHED
 
 SPENDING = math.log(0.4) / math.log(0.5)
 """Exponent of the share of the level that is spent by a look, ``level * (n / last n) ** SPENDING``: two fifths of the
 level by half of the pairs."""
-THETAS = (0.4, 0.8, 1.6)
-"""Sizes of the effects, in standard deviations of a difference, that the e-process bets on, in both directions."""
-LEAST_PAIRS = 8
-"""Fewest pairs with an interval of the e-process: below, it is unbounded."""
 MOST_ENUMERATED = 20
 """Pairs up to which a look enumerates all signs; of the pairs after the last such look they are drawn."""
 TOLERANCE = 1e-9
-E_PROCESS = "sign_flip_e_process"
 DECLARED_LOOKS = "declared_looks"
 
 
@@ -94,7 +89,7 @@ def declared_looks(
         >>> [look.rejects for look in declared_looks([1.0, 2.0, 1.5, 0.5, 1.0, 2.0, 1.1, 0.9], [4, 8])]
         [False, True]
     """
-    values = _checked(differences)
+    values = checked(differences)
     wanted = spending(looks) if levels is None else tuple(levels)
     _check_plan(looks, wanted)
     if values.size < looks[0]:
@@ -145,7 +140,7 @@ def flipped_sums(
         >>> flipped_sums([1.0, 2.0, 3.0], [2, 3]).sums[1].tolist()
         [6.0, 2.0, 0.0, -4.0]
     """
-    values = _checked(differences)
+    values = checked(differences)
     reached = tuple(n for n in looks if n <= len(values))
     if not reached:
         raise ValueError(f"no look of {list(looks)} is reached by {len(values)} pairs")
@@ -296,7 +291,7 @@ def looks_interval(flipped: FlippedSums, looks: Sequence[int], confidence: float
     spread = 2 * flipped.sizes[last] / flipped.looks[last]
     if np.ptp(np.abs(flipped.sums[last] - middle * flipped.counts[last])) <= TOLERANCE * max(spread, 1e-300):
         return Interval(math.nan, math.nan, EQUAL_UNITS)
-    return _hull(lambda mean: look_again(flipped, levels, mean)[-1].rejects, middle, spread, 61, DECLARED_LOOKS)
+    return hull(lambda mean: look_again(flipped, levels, mean)[-1].rejects, middle, spread, 61, DECLARED_LOOKS)
 
 
 def _rejected(sums: Floats, alive: Bools, room: float, tolerance: float) -> tuple[Bools, float]:
@@ -313,76 +308,7 @@ def _rejected(sums: Floats, alive: Bools, room: float, tolerance: float) -> tupl
     return alive & (sums > first + tolerance), float((alive & (sums >= first - tolerance)).mean())
 
 
-def smallest_e_p(n: int) -> float:
-    """Return a bound of the p that the e-process can reach with so many pairs, whatever the data.
-
-    A difference is at most ``sqrt(i)`` times the root mean square of the ``i`` so far.
-
-    Example:
-        >>> smallest_e_p(8) < 0.05 < smallest_e_p(4)
-        True
-    """
-    z = np.sqrt(np.arange(1, n + 1, dtype=np.float64))
-    return float(min(1.0, 1.0 / _e_values(z)[-1]))
-
-
-def e_value(differences: ArrayLike, mean: float = 0.0) -> Floats:
-    """Return the sign-flip e-process for a stated mean after each pair ``[n]``.
-
-    With ``d_i = x_i - mean`` and ``s_i^2`` the mean of ``d_j^2`` up to i, it is the mean over theta in
-    +-{.4, .8, 1.6} of the products of ``exp(theta d_i / s_i) / cosh(theta d_i / s_i)``: a martingale where the
-    differences are symmetric about the mean, given their sizes (Ramdas et al. 2020, arXiv 2009.03167; Howard et al.
-    2021). It may be looked at after every pair: reject where it reaches ``1 / level``.
-
-    Args:
-        differences: Paired differences in the order of their seeds, never of finishing [n].
-        mean: The mean that is tested.
-
-    Example:
-        >>> bool(e_value(np.ones(12))[-1] > 20), bool(e_value([1.0, -1.0] * 6)[-1] < 1)
-        (True, True)
-    """
-    d = _checked(differences) - mean
-    scale = np.sqrt(np.cumsum(d**2) / np.arange(1, len(d) + 1))
-    return _e_values(np.divide(d, scale, out=np.zeros_like(d), where=scale > 0))
-
-
-def _e_values(z: Floats) -> Floats:
-    thetas = np.array([*THETAS, *(-theta for theta in THETAS)])[:, None] * z[None]
-    steps = thetas - np.logaddexp(thetas, -thetas) + math.log(2.0)
-    return np.asarray(np.exp(np.cumsum(steps, axis=1)).mean(axis=0))
-
-
-def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the means that the e-process does not reject (their hull), valid at any stopping time.
-
-    Args:
-        differences: Paired differences in the order of their seeds [n].
-        confidence: Its coverage, over all times at once.
-
-    Returns:
-        Method ``none: ...`` below eight pairs, or where all differences are equal.
-
-    Example:
-        >>> found = e_interval(np.random.default_rng(0).normal(2.0, 1.0, 20))
-        >>> bool(found.low < 2.0 < found.high), found.method
-        (True, 'sign_flip_e_process')
-    """
-    values = _checked(differences)
-    if len(values) < LEAST_PAIRS:
-        return Interval(math.nan, math.nan, too_few(len(values), "pair"))
-    middle, spread = float(np.median(values)), float(np.ptp(values))
-    if spread == 0:
-        return Interval(math.nan, math.nan, EQUAL_UNITS)
-    most = 1 / (1 - confidence)
-
-    def rejected(mean: float) -> bool:
-        return bool(e_value(values, mean)[-1] >= most)
-
-    return _hull(rejected, middle, 3.0 * spread, 601, E_PROCESS)
-
-
-def _hull(rejected: Callable[[float], bool], middle: float, reach: float, n_steps: int, method: str) -> Interval:
+def hull(rejected: Callable[[float], bool], middle: float, reach: float, n_steps: int, method: str) -> Interval:
     """Return the hull of the means not rejected, searched from outside inwards: a gap is not taken for an end."""
     steps = np.linspace(0.0, reach, n_steps)
     ends = []
@@ -401,7 +327,12 @@ def _hull(rejected: Callable[[float], bool], middle: float, reach: float, n_step
     return Interval(min(ends), max(ends), method)
 
 
-def _checked(differences: ArrayLike) -> Floats:
+def checked(differences: ArrayLike) -> Floats:
+    """Return paired differences as numbers.
+
+    Raises:
+        ValueError: If there are none, or one is missing.
+    """
     found = np.asarray(differences, dtype=np.float64)
     if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
         raise ValueError(f"differences must be a non-empty list of finite numbers, got {found.tolist()}")

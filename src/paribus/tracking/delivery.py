@@ -17,13 +17,14 @@ from paribus.results.files import RESULT_FILE
 from paribus.tracking import _mlflow, server
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.embedded import opened
+from paribus.tracking.file_run import FINISHED
 from paribus.tracking.heartbeat import close, sign_of_life
 from paribus.tracking.kept import ONCE_TAG, PARENT_TAG, SPOOLED_TAG
 from paribus.tracking.ledger import LedgerClaims
 from paribus.tracking.life_mark import LIFE_TAG
 from paribus.tracking.local import DATABASE
 from paribus.tracking.relocate import relocate
-from paribus.tracking.run import FINISHED, METRICS_PER_BATCH, PARAMS_PER_BATCH
+from paribus.tracking.run import METRICS_PER_BATCH, PARAMS_PER_BATCH
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.spool import BEGUN_TAG, Spool, spool_of
 from paribus.tracking.store import PAGE, MlflowStore, open_store

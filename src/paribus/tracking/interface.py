@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from paribus.errors import ConfigError
 from paribus.results.files import RESULT_FILE
+from paribus.tracking.file_run import FileRun
 from paribus.tracking.kept import KeptRun
-from paribus.tracking.run import FileRun
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
     from paribus.results.schema import Result
+    from paribus.tracking.file_run import FileRun
     from paribus.tracking.groups import Groups
     from paribus.tracking.heartbeat import Clock
     from paribus.tracking.interface import Store
     from paribus.tracking.kept import KeptRun
-    from paribus.tracking.run import FileRun, Step
+    from paribus.tracking.run import Step
 
 ROOT = Path("multirun") / ".spool"
 SERVER_FILE = "server.json"
