@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -120,6 +122,18 @@ def test_the_ui_line_names_the_store():
     assert summary.ui_line(TrackingSpec(kind="off")) == ""
 
 
+OTHERS = "HOST"
+
+
+@pytest.fixture
+def web_server():
+    """A server that is none of MLflow's."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{made.server_port}"
+        made.shutdown()
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
@@ -129,9 +143,12 @@ def test_the_ui_line_names_the_store():
         ("sqlite:///nowhere/runs.db", "nowhere is not there"),
         ("sqlite:///others.db", "not MLflow's"),
         ("http://127.0.0.1:9", "no answer"),
+        (f"http://me:secret@{OTHERS}", f"http://{OTHERS}: it answers, but not as a tracking server of MLflow's"),
     ],
 )
-def test_a_store_that_no_run_could_be_kept_in_is_refused(workdir, uri, message):
+def test_a_store_that_no_run_could_be_kept_in_is_refused(workdir, uri, message, request):
+    if OTHERS in uri:
+        uri, message = (text.replace(OTHERS, request.getfixturevalue("web_server")) for text in (uri, message))
     with closing(sqlite3.connect("others.db")) as connection:
         connection.execute("create table others (a int)")
     with pytest.raises(ParibusError, match=message) as refusal:

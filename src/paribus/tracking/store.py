@@ -470,7 +470,11 @@ def client_of(uri: str) -> MlflowClient:
                 client = patiently(lambda: _opened(uri), uri.removeprefix("sqlite:///"))
             except (_mlflow.MlflowException, ImportError) as error:  # the second: no driver for this database
                 refuse_locked(uri, error)
-                raise ConfigError(f"tracking.uri={without_password(uri)}: {message_of(error)}") from None
+                said = message_of(error)
+                if server.over_http(uri):
+                    status = said.partition(". Response body")[0]
+                    said = f"it answers, but not as a tracking server of MLflow's ({status})"
+                raise ConfigError(f"tracking.uri={without_password(uri)}: {said}") from None
         _clients[key] = PatientClient(client, file) if (file := uri.removeprefix("sqlite:///")) != uri else client
     client_: MlflowClient = _clients[key]
     return client_
