@@ -36,7 +36,7 @@ def test_a_name_of_paribus_and_what_is_no_subject_are_refused():
         plugins.register(Kind("images", Contexts, ArraySubject, ("points", "mlp")))
     with pytest.raises(ConfigError, match="is no subject"):
         plugins.register(object())
-    with pytest.raises(ConfigError, match=r"nothing is known about 'image'.*images"):
+    with pytest.raises(ConfigError, match=r"there is no subject 'image'.*images"):
         plugins.named("image")
 
 

@@ -55,14 +55,14 @@ class Trained(Protocol):
 
     @property
     def to_come(self) -> Sequence[Any]:
-        """The trainings that are going to add to it what they take it for, where it is planned."""
+        """The trainings that will continue it, where it is only planned."""
 
     def autoencoders(self) -> list[dict[str, Any]]:
         """Return the sparse autoencoders that were trained on it: their weights and the ``site`` each reads."""
 
     @property
     def planned(self) -> bool:
-        """Whether it is only going to be trained: there are no weights yet."""
+        """Whether it is still to be trained: there are no weights yet."""
 
     def epoch_state(self, epoch: int) -> dict[str, Any]:
         """Return everything that was kept at an epoch."""
@@ -111,7 +111,7 @@ class Asked:
         runs: Of a comparison: ids of the runs it is to be made from; empty for all of the study.
         tracked: Whether runs are kept at all.
         study: The MLflow experiment that its run goes to.
-        beside: The same on a second trained model, where the experiment takes two.
+        beside: The same request on a second trained model, where the experiment takes two.
     """
 
     experiment: Experiment
@@ -157,7 +157,7 @@ class Asked:
         return self.shared.data(self.shared.key(node), node.load)
 
     def trained_data(self) -> tuple[list[Any], list[str]]:
-        """Load all data that the trained model was fitted to; return them, and a sentence for each that is gone."""
+        """Load all data that the trained model was fitted to; return them, and a sentence for each that is missing."""
         loaded: list[Any] = []
         notes: list[str] = []
         if self.trained is None:

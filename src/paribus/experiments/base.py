@@ -78,7 +78,7 @@ class Recorder(Protocol):
         """Keep a headline metric, or one point of a history."""
 
     def warn(self, message: str) -> None:
-        """Say something the reader must know; it is shown and kept in the diagnostics."""
+        """Record a warning for the reader; it is shown and kept in the diagnostics."""
 
     def diagnose(self, **changes: Any) -> None:
         """Set fields of :class:`paribus.results.schema.Diagnostics` (counts add up, engine reports merge)."""
@@ -166,7 +166,7 @@ class Experiment(Spec):
         tells: The sentences in which its results say what was found, where its work writes none itself.
         bears_on: What it can show of a cause: ``necessity`` (what is lost without it) or ``sufficiency`` (what it does
             when put in), both or none; ``stability`` of what checks that effects repeat.
-        battery: Where its effects on a feature stand, from which features are compared; None: nowhere.
+        battery: The table of its effects on a feature, by which features are compared; None: it has none.
         produces_model: Whether it trains a model, which its run keeps as checkpoints.
         takes_model: Whether it works on a model that was trained before, if there is one; None: unless it trains one.
         beside: Field that names the run of a second trained model, which its setup has beside the first; empty: none.
@@ -235,7 +235,7 @@ class Experiment(Spec):
         return found
 
     def suits(self, subject: str) -> None:
-        """Refuse fields that say nothing on data of a kind, before anything is loaded. By default there are none.
+        """Refuse fields that have no effect on data of a kind, before anything is loaded. By default there are none.
 
         Raises:
             ConfigError: If one is set that does not.

@@ -1,4 +1,4 @@
-"""Effect vectors: the numbers of an experiment that validation computes again, on halves or on shuffled data."""
+"""Effect vectors: the numbers of an experiment that validation recomputes on halves of the data or shuffled data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class EffectVector:
         sums: The paired differences by cluster, one row per entry, where they are summed up block by block and never
             held; only clusters that support an entry.
         n_contexts: Contexts that it is from, where these are not all of the setup.
-        about: What else a result says of it: what was read, of which contexts.
+        about: Further text for results: which readout, of which contexts.
 
     Example:
         >>> import numpy as np
@@ -65,7 +65,7 @@ class Promised:
         n_clusters: The most clusters it can be from.
         n_contexts: The most contexts an entry can rest on.
         signed: Whether its differences can be of either sign, so that signs can be flipped.
-        complete: Whether its contexts are all there are, so that nothing is inferred over them.
+        complete: Whether its contexts are the whole population, so that there is no inference over them.
 
     Example:
         >>> Promised(n_entries=9, n_clusters=40, n_contexts=80).signed
@@ -154,7 +154,7 @@ class Observed(Protocol):
 
 
 class Validated(Protocol):
-    """What validation asks of a setup: contexts in clusters, and other activations in the place of those observed."""
+    """What validation needs of a setup: contexts in clusters, and a way to replace the observed activations."""
 
     stats: StatsSpec
 

@@ -1,4 +1,4 @@
-"""An experiment on a data set: refused by name where the data lack what it needs, narrowed to the splits there are."""
+"""Fits an experiment to a data set: refuses data that lack what it needs, restricts it to existing splits."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def no_choice(checkpoint: str, offers: Offers, data: str) -> str | None:
 
 
 def fitted(experiment: E, offers: Offers, recorder: Recorder) -> E:
-    """Return the experiment with the default splits narrowed to those that are there; what is narrowed is said.
+    """Return the experiment with its default splits restricted to those that exist; a warning names what was dropped.
 
     Raises:
         DataError: If the data set lacks what the experiment needs.

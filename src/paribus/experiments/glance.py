@@ -1,4 +1,4 @@
-"""Many features at a glance: how often each fires, what explains it, and a choice of few that differ."""
+"""Summary statistics of many features: firing rate, variance explained by groups, and a diverse choice of a few."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paribus.arrays import Bools, Floats, Ints
 
 @dataclass(frozen=True)
 class Glance:
-    """What is seen of many features in one part of the contexts.
+    """Summary statistics of many features on a part of the contexts.
 
     Attributes:
         firing_rate: P(f > 0) ``[F]``.

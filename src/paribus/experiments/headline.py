@@ -1,4 +1,4 @@
-"""Headline metrics with the ends of their intervals, as the run list of a tracking UI shows them beside each other."""
+"""Headline metrics with the ends of their intervals, named so that a tracking UI lists them side by side."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ADJ_LOW, ADJ_HIGH = "_ci_adj_low", "_ci_adj_high"
 def estimate(recorder: Recorder, name: str, value: float, low: float, high: float) -> None:
     """Keep a number as metric ``name`` with its interval as ``<name>_ci_low`` and ``<name>_ci_high``.
 
-    An interval that is not known, or has no width because all units are equal, is left out: neither a chart nor a
-    filter may take it for one.
+    An interval that is not known, or has no width because all units are equal, is left out, so that neither a chart nor
+    a filter uses it.
 
     Args:
         recorder: What keeps it.

@@ -46,7 +46,7 @@ class NetworkSubject(SubjectPlugin):
     def validate(self, asked: Asked) -> None:
         """Load the data, build the network, and look up checkpoints and the layers that the experiment names.
 
-        Requests that differ in nothing but their seed are looked at once in a process.
+        Requests that differ only in their seed are checked once per process.
 
         Raises:
             ParibusError: If something is missing or does not fit.
@@ -204,7 +204,7 @@ class Start:
 
 
 def network(kind: Kind, asked: Asked, data: Any) -> nn.Module:
-    """Return the network with its starting weights; one that nothing trains is shared by the jobs of this process.
+    """Return the network with its initial weights; one that is not trained is shared by the jobs of this process.
 
     Its files are read once. It is made anew where a training is going to change it or has changed it, and where code
     that is not ours makes it or works on it.
@@ -243,7 +243,7 @@ def built(kind: Kind, asked: Asked, data: Any) -> tuple[nn.Module, bool]:
         raise ConfigError(f"model: {asked.experiment.type} needs a model, e.g. model={kind.examples[1]}")
     provided: Mapping[str, Any] = data.provided()
     source = asked.trained
-    seed = asked.seed if source is None else source.network_seed  # what a state dict does not hold
+    seed = asked.seed if source is None else source.network_seed  # for what a state dict does not hold
     generator = seeds.torch_rng(seed, "model")
     untouched = generator.get_state()
     if isinstance(node, Foreign):
@@ -331,7 +331,7 @@ def _check_sites(value: Any, name: str, model: nn.Module) -> None:
 
 
 def _key(asked: Asked) -> str:
-    """Return what a request would be validated for again; a seed alone changes no name and no shape."""
+    """Return the key under which a validation is remembered; a seed alone changes no name and no shape."""
     needed = asked.experiment.requires
     names: tuple[str, ...] = (*SITE_FIELDS, *needed.chosen, *needed.classes)
     if type(asked.experiment).validate is not Experiment.validate:  # it looks at its fields itself

@@ -67,7 +67,7 @@ def named(name: str) -> SubjectPlugin:
     if found is not None:
         return found
     if name not in OWN:
-        raise ConfigError(f"experiment.subject: nothing is known about {name!r}; {nearest(name, names())}")
+        raise ConfigError(f"experiment.subject: there is no subject {name!r}; {nearest(name, names())}")
     if name not in _known:
         module, _, attribute = OWN[name].partition(":")
         _known[name] = _plugin(getattr(importlib.import_module(module), attribute))

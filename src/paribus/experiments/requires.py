@@ -47,7 +47,7 @@ class Requires:
         return bool(self.splits or self.any_of or self.domains_in or self.rendering)
 
     def unmet(self, offers: Offers) -> tuple[str, str] | None:
-        """Return the first need that a data set does not meet and what it has instead, None where it meets all."""
+        """Return the first unmet requirement of a data set, and what it has instead; None if it meets all."""
         there = ", ".join(offers.splits)
         if self.labels and not offers.n_classes:
             return "the label of a class for every example", "none"

@@ -1,4 +1,4 @@
-"""What the training of a sparse autoencoder does and reports, wherever its vectors are from."""
+"""Training a sparse autoencoder and reporting on it, wherever its vectors are from."""
 
 from __future__ import annotations
 

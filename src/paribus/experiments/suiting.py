@@ -1,4 +1,4 @@
-"""Fields that say something on one kind of data only."""
+"""Fields that apply to one kind of data only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paribus.experiments.base import Experiment
 
 
 def refuse_said(experiment: Experiment, names: Collection[str], why: str) -> None:
-    """Refuse those fields ``names`` that are not as by default: they say nothing on the data at hand.
+    """Refuse those of the fields ``names`` that are not at their default: they do not apply to the data at hand.
 
     Raises:
         ConfigError: If one is set.

@@ -1,4 +1,4 @@
-"""What a result found, in sentences that an experiment type declares: of which rows of which table, in which words.
+"""The findings of a result as sentences that its experiment type declares: which rows of which table, in which words.
 
 A type that writes its own sentences puts them under ``summary`` into the aggregates, and these are kept as they are.
 """
@@ -38,13 +38,13 @@ class Effects:
         row: How a row is called, with columns in braces: ``{level}, {direction}``.
         of: What changes: with columns, or entries of the aggregates, in braces.
         value: Column of the effect.
-        ends: How the columns of the interval for all rows are called: ``ci_adj_{}``, beside the ``ci_method`` that made
+        ends: Names of the columns of the simultaneous interval: ``ci_adj_{}``, beside the ``ci_method`` that made
             it.
         p: Column of the adjusted p.
         rows: Column to the value it has in the rows that are told, at the last checkpoint; braces name an entry of the
             aggregates.
         null: What the null is called, with columns in braces; empty: none is told.
-        percentile: Column of the place in it.
+        percentile: Column of the percentile in it.
         reference: The value that means no effect.
 
     Example:

@@ -115,7 +115,7 @@ class TrainSAE(Experiment):
             self._elsewhere().validate(self, setup)
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
-        """Train, or go on where a killed run stopped.
+        """Train, or resume a killed run.
 
         Raises:
             DivergedError: If the loss is not finite; the history so far is handed over first.

@@ -213,7 +213,7 @@ def test_wrong_names_are_refused_with_the_nearest(csv, case):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"domain": "sick"}, "Table.domain: the column 'sick' is the label already"),
+        ({"domain": "sick"}, "Table.domain: the column 'sick' is already the label"),
         ({"columns": ["sick"]}, "Table.columns: 'sick' is the label"),
         ({"domain": None}, "Table.val_domain: name the column of domains"),
         ({"split": "part"}, "Table.val_domain: the column 'part' says the splits"),

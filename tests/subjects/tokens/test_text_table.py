@@ -154,7 +154,7 @@ def test_what_is_not_there_is_one_clear_line(folder, changes, said):
 
 
 def test_what_cannot_be_is_refused_before_anything_is_read(folder, tmp_path):
-    with pytest.raises(ConfigError, match="TextTable.label: the column 'letter' is the text already"):
+    with pytest.raises(ConfigError, match="TextTable.label: the column 'letter' is already the text"):
         table(folder, label="letter")
     with pytest.raises(ConfigError, match="name the column of domains"):
         table(folder, domain=None)

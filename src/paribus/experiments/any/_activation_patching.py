@@ -177,7 +177,7 @@ class _Asked:
 
     Attributes:
         names: What rows are called.
-        places: As they were written, heads as numbers.
+        places: As they were asked for, heads as numbers.
         bound: Bound to the network and the contexts.
         sites: Their sites, in the order of the forward pass.
     """
@@ -247,7 +247,7 @@ class _Places:
         self.scores: Floats | None = None
 
     def look(self, rows: Ints, recorder: Recorder) -> None:
-        """Take scores of heads, where each row is one head at all positions."""
+        """Read the observational scores of heads, where each row is one head at all positions."""
         parsed = self.asked.places
         if any(place.heads is None or len(place.heads) > 1 or place.at_some for place in parsed):
             return
@@ -259,7 +259,7 @@ class _Places:
         return layer_of(str(place.site), self.at.executor.network)
 
     def labels(self) -> list[dict[str, object]]:
-        """Return what says of every row where it is."""
+        """Return the columns that say where each row is."""
         named = zip(self.names, self.asked.places, parts_of(self.asked.places), strict=True)
         return [
             {

@@ -1,4 +1,4 @@
-"""Units that an ablation leaves as they are, because their value never differs in the contexts that are reported."""
+"""Units that an ablation cannot change, because their value is the same in all reported contexts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LEAST_RANGE = 1e-6
 
 
 def constant_units(units: Units, executor: Executor, rows: Ints) -> Bools:
-    """Return which units the ablation cannot show ``[k]``: what it sets them to is what they are in all contexts.
+    """Return the units whose ablation is uninformative ``[k]``: it sets them to the value they have in all contexts.
 
     A donor's value is that of the same position, so only contexts count; a mean is one over positions too. Setting to 0
-    shows constant units as well, and so nothing is said of it, nor of units that are no channels.
+    is informative for constant units too, so none is returned for it, nor for units that are not channels.
     """
     if not isinstance(units, LayeredHeads | Channels) or units.ablation == "zero":
         return np.zeros(len(units.names), bool)

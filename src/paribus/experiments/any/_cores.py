@@ -38,7 +38,7 @@ CORES = {
 
 
 def validate(experiment: Cores, setup: NetworkSetup) -> None:
-    """Look up everything that is named."""
+    """Check that everything named exists."""
     look_up(experiment, setup)
     refuse_illegal(experiment, setup, alone(units_of(experiment, setup, setup.executor())))
 

@@ -1,4 +1,4 @@
-"""The canonical table of effects that every generic experiment makes, and what is read off it."""
+"""The canonical table of effects that every generic experiment makes, and what is derived from it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ KNOWN = {
     "established": f"{COLUMNS['established']}; complete: all contexts there are were measured, so that mean_delta is "
     "known and nothing is inferred over contexts",
 }
-"""What columns mean instead where all contexts there are were measured."""
+"""Meanings that replace these where the whole population was measured."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _inferred(
 
 
 def _without_interchanged(part: Part) -> Part:
-    """Return rows without a null that is made of the contexts themselves."""
+    """Return rows without a null that rearranges the contexts themselves."""
     return replace(part, null=None, null_name="") if part.null_name == INTERCHANGED else part
 
 
@@ -245,7 +245,7 @@ def by_epoch(frame: pd.DataFrame, role: str) -> dict[str, str]:
 
 
 def null_called(frame: pd.DataFrame) -> str:
-    """Return what the null of a table is made of, for the legend of its figure.
+    """Return the name of a table's null, for the legend of its figure.
 
     Example:
         >>> null_called(pd.DataFrame({"null": ["", "like units"]}))
@@ -256,7 +256,7 @@ def null_called(frame: pd.DataFrame) -> str:
 
 
 def around(frame: pd.DataFrame, made: str = "95 % intervals over clusters.") -> str:
-    """Return what the caption of a figure says of intervals: how they were made, or that there are none.
+    """Return the caption's sentence about intervals: how they were made, or that there are none.
 
     Example:
         >>> around(pd.DataFrame({"established": ["complete"]}))
@@ -266,7 +266,7 @@ def around(frame: pd.DataFrame, made: str = "95 % intervals over clusters.") -> 
 
 
 def outlined(frame: pd.DataFrame, made: str) -> tuple[dict[str, str], str]:
-    """Return the role of what is established in a map, and what its caption says of it.
+    """Return the figure role that outlines established cells, and the caption's sentence about it.
 
     Example:
         >>> outlined(pd.DataFrame({"established": [True]}), "Outlined: established.")

@@ -1,4 +1,4 @@
-"""What an autoencoder sees in vectors in which one of its latents was set."""
+"""Re-encoding vectors after one latent was set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paribus.features.columns import Latents
 def encoded_again(
     sae: Any, latent: int, value: float, vectors: torch.Tensor, weight: torch.Tensor, rounding: float
 ) -> dict[str, float]:
-    """Return what the autoencoder sees in vectors ``[m, d]`` in which a latent was set.
+    """Return what changes when vectors ``[m, d]`` in which a latent was set are encoded again.
 
     Args:
         sae: The autoencoder.
@@ -21,7 +21,7 @@ def encoded_again(
         value: What it is set to.
         vectors: Vectors before the edit.
         weight: How much each counts ``[m]``.
-        rounding: What equal activations may differ by, relative to the largest.
+        rounding: Relative difference up to which activations count as equal.
 
     Returns:
         ``change``, ``reencoded``, ``reencoded_off_target`` (NaN where nothing changes) and ``others_moved``.

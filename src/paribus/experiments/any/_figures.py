@@ -24,7 +24,7 @@ def forest(
     made: str = MADE,
     **others: Any,
 ) -> None:
-    """Hand over a line for each row of a table of effects: what it did, its interval, and its null.
+    """Declare a forest plot of a table of effects: each row's effect, interval and null.
 
     Args:
         to: Where it goes.

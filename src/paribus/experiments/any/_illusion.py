@@ -29,7 +29,7 @@ UNDECIDED = "undecided: the interval of share_read holds one half"
 
 
 def judge(at: At, patches: Sequence[Patches], found: Patched, labels: list[dict[str, object]]) -> None:
-    """Say of every row that is a direction what its parts do, and warn of illusions; other rows stay as they are.
+    """Fill in what the parts of each direction do, and warn of illusions; other rows are left as they are.
 
     Args:
         at: Where it was measured.
@@ -56,7 +56,8 @@ def judge(at: At, patches: Sequence[Patches], found: Patched, labels: list[dict[
             around_it = "" if known else f" [{share.low[0]:.0%}, {share.high[0]:.0%}]"
             at.recorder.warn(
                 f"{label['level']}: an illusion. Of its effect {share.value[0]:.0%}{around_it} is left where only "
-                "the part that is read is patched: the direction gets its size from a part that nothing reads."
+                "the part that is read is patched: the effect of the direction depends on a part that the next linear "
+                "map does not read."
             )
         elif share.low[0] <= 0.5:
             label["remark"] = UNDECIDED

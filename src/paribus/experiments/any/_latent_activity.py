@@ -41,7 +41,7 @@ class Activity:
     weight: Tensor
 
     def like(self, latent: int) -> Ints:
-        """Return the other latents that fire at all, those that fire about as often first."""
+        """Return the other latents that ever fire, nearest firing rate first."""
         distance = np.abs(self.rate - self.rate[latent])
         order = np.argsort(distance, kind="stable")
         return np.asarray(order[(order != latent) & (self.rate[order] > 0)])

@@ -152,8 +152,8 @@ def run(experiment: MatchFeatures, setup: NetworkSetup, recorder: Recorder) -> A
     same_channels = _shared(experiment, first, second)
     if experiment.decoder == "auto" and not same_channels:
         recorder.warn(
-            "What is written is not compared: the two do not read the same place of the same weights, so that channels "
-            "need not mean the same (experiment.decoder=always compares all the same)."
+            "Decoder directions are not compared: the two do not read the same place of the same weights, so that "
+            "channels need not mean the same (experiment.decoder=always compares anyway)."
         )
     level = 1 - setup.stats.confidence
     if (experiment.n_random + 1) * level < 1:
@@ -270,7 +270,7 @@ def _other_model(path: str, setup: NetworkSetup) -> NetworkSetup:
 
 
 def _refuse_unlike(first: Side, second: Side) -> None:
-    """Refuse one that reads each position beside one that reads one vector of each context.
+    """Refuse to match an autoencoder of positions with one of pooled vectors.
 
     Raises:
         ConfigError: If they are so.
@@ -316,7 +316,7 @@ def _same(first: Side, second: Side) -> bool:
 
 
 def _shared(experiment: MatchFeatures, first: Side, second: Side) -> bool:
-    """Return whether what is written is compared.
+    """Return whether decoder directions are compared.
 
     Raises:
         ConfigError: If it is to be, and the two are not as wide.

@@ -1,4 +1,4 @@
-"""From the name of a readout to what is read, its outputs looked up by name."""
+"""Builds the readout from its name and the names of outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from paribus.measure.readout import (
 
 __all__ = ["KL", "NEED_LABELS", "readout_of"]
 KL = "kl"
-"""The readout that is never below 0, so that no test of 0 says anything."""
+"""A readout that is never negative, so that a test against 0 is meaningless."""
 MOST_MOMENTS = 2000
 """Contexts on which like features are looked for."""
 NEED_LABELS = ("correct", "label_margin", "loss")

@@ -1,4 +1,4 @@
-"""One pass over contexts for all features together: what is held is a few numbers of each, never its activations."""
+"""One pass over contexts for all features together; only summary numbers of each are held, never all activations."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def _at_levels(features: FeaturePass, factor: InputFactor, some: Ints, recorder:
 
 
 def _difference(one: Singles, other: Singles, rounding: float) -> Floats:
-    """Return differences ``[b, F]``, those that the number format may make at 0."""
+    """Return differences ``[b, F]``; those within rounding of the number format are 0."""
     size = np.maximum(np.abs(one), np.abs(other))
     size = np.maximum(size, size.mean(0, keepdims=True))
     change = one.astype(np.float64) - other

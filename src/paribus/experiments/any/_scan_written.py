@@ -1,4 +1,4 @@
-"""What the decoder of each latent writes into the outputs, read from the weights."""
+"""The direct effect of each latent's decoder column on the outputs, from the weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from paribus.experiments.any._survey_features import Surveyed
 from paribus.features.columns import Latents
 
 WRITERS = ("L*.resid_pre", "L*.resid_post", "L*.attn", "L*.mlp")
-"""Places whose value is, or is added to, the stream that the outputs are read from."""
+"""Places whose value is, or is added to, the residual stream that the outputs are read from."""
 MOST = 1 << 23
 """Weights that are held at once: features by outputs."""
 EXACTLY, DIRECTLY = "exactly", "directly"
@@ -28,8 +28,8 @@ EXACTLY, DIRECTLY = "exactly", "directly"
 def unembedding(network: nn.Module, site: str, width: int) -> tuple[Tensor, str] | None:
     """Return the weights ``[outputs, d]`` by which a vector at a site makes the outputs, and in what sense.
 
-    ``exactly`` at the input of the last linear layer; ``directly`` where the stream of a transformer is, or is added
-    to: what later layers make of it, and the last norm, are left out. None elsewhere.
+    ``exactly`` at the input of the last linear layer; ``directly`` at a place that is, or is added to, the residual
+    stream of a transformer: later layers and the final norm are ignored. None elsewhere.
     """
     try:
         last = last_linear(network)
@@ -45,7 +45,7 @@ def unembedding(network: nn.Module, site: str, width: int) -> tuple[Tensor, str]
 
 
 def _stream(network: nn.Module) -> set[Site]:
-    """Return the sites that are, or are added to, the stream of a transformer."""
+    """Return the sites that are, or are added to, the residual stream of a transformer."""
     try:
         blocks(network, "")
     except ConfigError:
@@ -54,7 +54,7 @@ def _stream(network: nn.Module) -> set[Site]:
     for name in WRITERS:
         try:
             found |= {Site.parse(one) for one in places(name, network)}
-        except ConfigError:  # blocks without units
+        except ConfigError:  # blocks without an MLP
             continue
     return found
 

@@ -1,4 +1,4 @@
-"""What looking says of attention heads beside what taking them away or patching them does."""
+"""Observational scores of attention heads, next to the effects of ablating or patching them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = {
     "rank_correlation": "Spearman's correlation over heads of score and size of the mean effect",
 }
 LEAST = 3
-"""Heads below which ranks say nothing."""
+"""With fewer heads no rank correlation is computed."""
 
 
 def scores_beside(

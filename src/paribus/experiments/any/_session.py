@@ -77,7 +77,7 @@ class At:
 def at_checkpoints(
     experiment: Generic, setup: NetworkSetup, recorder: Recorder, rows: Rows | None = None
 ) -> Iterator[At]:
-    """Yield the network at each chosen checkpoint; what every result must say is said at the first.
+    """Yield the network at each chosen checkpoint; warnings about the contexts are recorded at the first.
 
     Args:
         experiment: Says what is read, of which contexts.
@@ -103,7 +103,7 @@ def at_checkpoints(
 
 
 def selected(setup: NetworkSetup, recorder: Recorder) -> Iterator[tuple[Checkpoint, Executor]]:
-    """Yield each chosen checkpoint with what runs it; what every result must say is said at the first."""
+    """Yield each chosen checkpoint with its executor; warnings about the contexts are recorded at the first."""
     for note in setup.notes:
         recorder.warn(note)
     for checkpoint in setup.selected():
@@ -148,7 +148,7 @@ def rows_of(experiment: Generic, setup: NetworkSetup) -> Rows:
 
 
 def rows_to_choose_on(split: str, setup: NetworkSetup, most: int) -> tuple[Ints, str]:
-    """Return contexts for choosing, and the name of their split: what others fit on, so that nothing is told of it.
+    """Return contexts for choosing and the name of their split: one used for fitting, so that none is reported.
 
     Args:
         split: Its name; ``auto``: ``train`` where there is one, else what is reported.
@@ -213,7 +213,8 @@ def as_factor(found: Factor | Units, name: str) -> Factor:
     """
     if isinstance(found, Units):
         raise ConfigError(
-            f"experiment.{name}: {found.name} are there or not and have no levels; use experiment=ablate, interact or "
+            f"experiment.{name}: {found.name} are present or removed and have no levels; use experiment=ablate, "
+            f"interact or "
             "cores, or another factor"
         )
     return found
@@ -269,7 +270,7 @@ def _drawn(setup: NetworkSetup, rows: Ints, most: int, stream: str) -> Ints:
 
 
 def _legal(setup: NetworkSetup, rows: Ints) -> Ints:
-    """Return the contexts that the subject lets pass as they are."""
+    """Return the contexts that are legal as they are."""
     if not len(rows):
         return rows
     legal: Bools = setup.contexts.enforce(setup.contexts.cells(rows)).ok

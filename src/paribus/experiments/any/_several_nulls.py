@@ -26,7 +26,7 @@ NULLS = {
 
 
 def nulls_of(epoch: int, labels: Sequence[str], found: Swept, **columns: Any) -> Iterator[pd.DataFrame]:
-    """Yield the place of every level among the draws of each null, its own and the further ones.
+    """Yield the percentile of every level in each null, its own and the further ones.
 
     Args:
         epoch: Of the checkpoint.

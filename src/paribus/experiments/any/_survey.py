@@ -1,4 +1,4 @@
-"""A survey of the features of any network: what they go along with, what taking them away does, and a choice."""
+"""A survey of the features of any network: what they correlate with, what ablating them does, and a choice."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _highest(f: Floats, codes: Ints, groups: Groups, leading: Ints) -> list[str]
 
 
 def _to_screen(experiment: FeatureSurvey, frame: pd.DataFrame) -> Ints:
-    """Return the candidates that go along with something more than by chance; where these are too few, others too."""
+    """Return the candidates associated with label or domain beyond chance; where these are too few, others too."""
     order = frame[frame["candidate"]].sort_values(["beyond_chance", "selectivity"], ascending=False, kind="stable")
     beyond = int(order["beyond_chance"].sum())
     most = max(min(beyond, MOST_SCREENED), experiment.n_features)
@@ -225,7 +225,7 @@ def _screened(
 
 
 def _chosen(experiment: FeatureSurvey, frame: pd.DataFrame, screened: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with score, place among the chosen, and how far each feature got."""
+    """Return the rows with score, place among the chosen, and the stage each feature reached."""
     effect = np.full(len(frame), np.nan)
     effect[screened["feature"].to_numpy(np.int64)] = screened["output_effect"].to_numpy()
     among = np.isfinite(effect)

@@ -1,4 +1,4 @@
-"""The features that a survey looks at, and the groups that they may go along with."""
+"""The features of a survey, and the groupings they may be associated with."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class Groups:
-    """What features may go along with.
+    """The groupings that features may be associated with.
 
     Attributes:
         factors: ``label``, ``domain``, those that contexts differ in.

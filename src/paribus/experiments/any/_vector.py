@@ -63,7 +63,7 @@ class RowDesign:
 
 
 def alone(units: Units, entries: Callable[[int], int] = int) -> RowDesign:
-    """Return rows that each compare all units with all but one; those of a network can be removed from any context."""
+    """Return rows that each compare all units with all but one; units of a network can be removed in any context."""
     k = len(units.names)
     if not isinstance(units, InputUnits):  # one row for all of them: they may be tens of thousands
         return RowDesign(Design(description=units.name), np.ones((1, 1)), entries=lambda n: entries(n * k))
@@ -138,7 +138,7 @@ def by_rows(
 
 
 def at_one(experiment: Generic, setup: NetworkSetup, recorder: Recorder, rows: Rows | None = None) -> At:
-    """Return the one network that is chosen, with the cheapest statistics: of a vector only the differences count."""
+    """Return the one chosen network, with the cheapest statistics, as only the differences are used."""
     stats = replace(setup.stats, n_null=0, n_permutations=99, n_bootstrap=100)
     (at,) = at_checkpoints(experiment, replace(setup, stats=stats), recorder, rows)
     return at

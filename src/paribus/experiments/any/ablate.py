@@ -1,4 +1,4 @@
-"""Units taken away one by one, and the strongest together, on any network."""
+"""Units removed one by one, and the strongest together, on any network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class Ablate(Paired):
-    """Take units away, each alone and the strongest K together, against random sets of like units.
+    """Remove units, each alone and the strongest K together, against random sets of similar units.
 
     The order of the units is found on contexts whose clusters are not reported.
 

@@ -1,4 +1,4 @@
-"""Clean and corrupted contexts: at which places the value of the other one brings or destroys the answer."""
+"""Clean and corrupted contexts: at which places the other context's value restores or destroys the answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BESIDE_SUM = (
     "sum by {beyond_sum:signed} [{beyond_sum_low:signed}, {beyond_sum_high:signed}]"
 )
 KNOWN = tuple(text.partition(" [")[0] for text in (TOGETHER, BESIDE_SUM))
-"""The same of all contexts there are, where nothing is inferred and so nothing has an interval."""
+"""The same for a complete population, where there is no inference and so no interval."""
 
 
 def _largest(way: str) -> dict[str, str]:
@@ -38,11 +38,11 @@ def _largest(way: str) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationPatching(Paired):
-    """Give contexts of pairs the value that their counterpart has at a place, in both directions.
+    """Give each context of a pair the value that its counterpart has at a place, in both directions.
 
-    ``denoise`` puts values of the clean context into the corrupted one: what brings the answer back is enough for it.
-    ``noise`` puts values of the corrupted one into the clean one: what destroys it is needed. Each effect stands beside
-    the whole difference between the two contexts, and that of unrelated donors.
+    ``denoise`` puts values of the clean context into the corrupted one: places that restore the answer are sufficient
+    for it. ``noise`` puts values of the corrupted one into the clean one: places that destroy it are necessary. Each
+    effect is reported with the total difference between the two contexts and a null of unrelated donors.
 
     Example:
         >>> ActivationPatching(part="resid_post", positions=["subject", "end"]).directions

@@ -1,4 +1,4 @@
-"""The smallest sets of units that keep what is read, on any network."""
+"""The minimal sets of units that keep the readout, on any network."""
 
 from __future__ import annotations
 

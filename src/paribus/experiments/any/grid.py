@@ -14,7 +14,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class Grid(Paired):
-    """Measure two factors together, and how far both differ from the sum of each alone.
+    """Measure two factors together, and how far their joint effect differs from the sum of each alone.
 
     A factor of the inputs comes first; two that edit activations must do so at the same place.
 

@@ -1,4 +1,4 @@
-"""Attention heads of all layers taken away one by one, and the first K together, on any transformer."""
+"""Attention heads of all layers ablated one by one, and the first K together, on any transformer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ABLATIONS = ("zero", "mean", "resample", "pattern")
 
 @dataclass(frozen=True, kw_only=True)
 class HeadAblation(Paired):
-    """Take attention heads away: each alone, and the first K of a ranking against random ones of the same layers.
+    """Ablate attention heads: each alone, and the first K of a ranking against random ones of the same layers.
 
     The ranking, by the size of the effect, is made on contexts whose clusters are not reported. A set of the null has
-    as many heads in each layer and none of the set's own: one that is not matched hits a critical head by chance.
+    as many heads in each layer and none of the set's own; an unmatched set would hit a critical head by chance.
 
     Example:
         >>> HeadAblation(ablations=["zero"]).ks

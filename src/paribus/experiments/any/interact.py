@@ -1,4 +1,4 @@
-"""Whether two units together do what each does alone, on any network."""
+"""Whether the effects of two units add up, on any network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class Interact(Paired):
-    """Take pairs of units away alone and together: what does their joint presence add beyond the sum of both?
+    """Remove pairs of units alone and together: what does their joint presence add beyond the sum of both?
 
-    Which units are looked at is found on contexts whose clusters are not reported.
+    The units are chosen on contexts whose clusters are not reported.
 
     Example:
         >>> from paribus.factors.spec import Units

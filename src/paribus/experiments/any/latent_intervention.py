@@ -22,12 +22,12 @@ RANDOM = "latents of random autoencoders, of the same firing rate"
 
 @dataclass(frozen=True, kw_only=True)
 class LatentIntervention(Paired):
-    """Set latents of a sparse autoencoder and keep what it does not explain; what does the network give then?
+    """Set latents of a sparse autoencoder, keeping its error term, and measure the output.
 
-    Each is set in every context and, where the place has positions, at each of them (or at those that the place
-    names), to what is stated. Beside it stand other latents of like firing rate, changes of the same size in random
-    directions, and latents of autoencoders with random weights. The edited vectors are encoded again: a latent whose
-    change moves many others is no handle on one thing.
+    Each is set in every context and, where the place has positions, at each of them (or at those that the place names).
+    The nulls are other latents of similar firing rate, changes of the same size in random directions, and latents of
+    autoencoders with random weights. The edited vectors are encoded again: a latent whose change moves many others does
+    not control a single feature.
 
     Example:
         >>> LatentIntervention(latents=[7], set_to=["zero"]).doses

@@ -16,7 +16,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class Patch(Paired):
-    """Give every context the value that a donor has at a place, and see how far that brings what is read to the donor.
+    """Replace the value at a place by a donor's, and measure how far the readout moves to the donor's.
 
     Patches of single places need not add up.
 

@@ -17,7 +17,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class Probe(Generic, WithoutEffectVector):
-    """Fit linear probes on some clusters, score them on others. Nothing is changed: what is read need not be used.
+    """Fit linear probes on some clusters, score them on others; decodable information need not be used.
 
     Example:
         >>> Probe().type

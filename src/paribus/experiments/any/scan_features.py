@@ -1,4 +1,4 @@
-"""Every feature of a place at once: how often it fires, where, what drives it, what it writes, how reliably."""
+"""Every feature of a place at once: firing rate, top contexts, drivers, direct effects on outputs, reliability."""
 
 from __future__ import annotations
 
@@ -73,6 +73,6 @@ class ScanFeatures(Experiment):
         self.work_module().validate(self, setup)
 
     def check(self) -> None:
-        """Refuse a file beside nothing that it could read."""
+        """Refuse more top contexts than there are contexts."""
         if self.n_contexts and self.n_contexts < self.n_top:
             raise ConfigError(f"ScanFeatures.n_top={self.n_top}: there are {self.n_contexts} contexts")

@@ -16,7 +16,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class Swap(Paired):
-    """Give every context each level that others show, and compare with its own; beside it what grouping would say.
+    """Give every context each other level of a factor, and compare with what grouping by level would show.
 
     Example:
         >>> from paribus.subjects.tables.factors import Donor

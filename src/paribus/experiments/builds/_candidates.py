@@ -1,4 +1,4 @@
-"""What interactions are looked for between: tokens or families, given or chosen by their single effects."""
+"""The candidates for interactions: tokens or families, given or chosen by their single effects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from paribus.subjects.builds.tokens import capstones
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something that is there or not.
+    """A token, family or weapon that is present or absent.
 
     Attributes:
         name: As it was asked for, or the family's name.
@@ -207,7 +207,7 @@ def _strongest(pool: Sequence[Candidate], screened: Sequence[Screened]) -> list[
 
 
 def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Screened], n: int) -> None:
-    """Say so where candidates are none by their own effect: what they show is not what the feature responds to."""
+    """Warn where candidates have no effect of their own: their interactions then say nothing about the feature."""
     least = setup.stats.min_effect * setup.sd
     passed = sum(found.rms >= least > 0 for found in chosen)
     by = f"by {setup.stats.min_effect:g} sd (root mean square over {counted(n, 'context')})"

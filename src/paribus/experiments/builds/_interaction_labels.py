@@ -1,4 +1,4 @@
-"""What a measured interaction is called."""
+"""Labels of measured interactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The presence of a token or a family, as something one can set: each context with it and without it."""
+"""Effects of the presence of a token or a family: each context with it and without it."""
 
 from __future__ import annotations
 

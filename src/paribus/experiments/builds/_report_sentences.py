@@ -29,7 +29,7 @@ def cited(text: str, table: str, rows: Iterable[int]) -> str:
 
 
 def drivers(frame: pd.DataFrame, sd: float) -> list[str]:
-    """Say what raises and what lowers the feature, what moves it like others, and what moves it a little."""
+    """Return sentences on what raises and lowers the feature, and what moves it no more than similar features."""
     lines = []
     for word, sign in (("Raised", 1), ("Lowered", -1)):
         mine = frame[(frame["verdict"] == DRIVES) & (frame["mean_delta"] * sign > 0)]
@@ -224,7 +224,7 @@ def output(found: Result, frame: pd.DataFrame) -> str:
 
 
 def checks(frame: pd.DataFrame) -> list[str]:
-    """Say how far the results repeat."""
+    """Say how well the results replicate."""
     lines = []
     for place, (_, row) in enumerate(frame.iterrows()):
         answer = ("Yes" if row["check"] == "split_half" else "No") if row["passed"] else "Not shown"

@@ -1,4 +1,4 @@
-"""Looking over the families at every rung they can be set to, to choose what interactions are looked for between."""
+"""Screening the families at every rung, to choose candidates for interactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be said of an effect: that it is there, that none that counts is there, or that neither is known.
+"""The verdict on an effect: established, shown to be negligible, or undecided.
 
 *Not established* is not *absent*. An effect is called absent only where its interval leaves no room for one that
 counts, and where so many contexts were looked at that one found in few of them would have been seen.

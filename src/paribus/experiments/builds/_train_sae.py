@@ -23,7 +23,7 @@ from paribus.training.loops.workspace import checkpoint_name, cpu_state
 
 
 def run(experiment: TrainSAE, setup: BuildSetup, recorder: Recorder) -> Aggregates:
-    """Train the autoencoder of ``setup.model``, or go on where a killed run stopped.
+    """Train the autoencoder of ``setup.model``, or resume a killed run.
 
     Raises:
         ExperimentError: If the loss is not finite; the history so far is handed over first.

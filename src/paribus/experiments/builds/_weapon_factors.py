@@ -1,4 +1,4 @@
-"""A weapon or a class of weapons as something that is there or not, for experiments that cross it with families."""
+"""A weapon or a class of weapons as a two-level factor, for experiments that cross it with families."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ def weapon_means(setup: BuildSetup, min_examples: int) -> tuple[Floats, Ints]:
 def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
     """Return one row per weapon with enough contexts, highest pooled mean first.
 
-    Means are partially pooled (small weapons are drawn to the others); every weapon is compared with the mean of all
-    contexts that hold another one; p moves whole source builds between weapons.
+    Means are partially pooled (weapons with few contexts are shrunk towards the others); every weapon is compared with
+    the mean of all contexts that hold another one; p moves whole source builds between weapons.
     """
     weapon, f = setup.contexts.weapon.astype(np.int64), setup.observed.f
     n = np.bincount(weapon, minlength=setup.weapons.size)

@@ -1,4 +1,4 @@
-"""Numbers with their nouns, for warnings and sentences."""
+"""Counts with their nouns, for warnings and sentences."""
 
 from __future__ import annotations
 

@@ -48,15 +48,15 @@ class SplitView:
 
 
 class EditedSite:
-    """A checkpoint of the model at the site that an experiment edits; computes nothing before it is asked.
+    """A checkpoint of the model at the site that an experiment edits; everything is computed on demand.
 
     Attributes:
         setup: What the experiment works on.
         checkpoint: The checkpoint.
         at: The network with the checkpoint's weights at the site.
         positive: The class that the margin leans to.
-        held_out: The splits that edits are evaluated on. They go through the network together: what is per call is
-            paid once.
+        held_out: The splits that edits are evaluated on. They go through the network together, which saves the cost per
+            call.
     """
 
     def __init__(

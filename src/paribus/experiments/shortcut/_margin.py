@@ -1,4 +1,4 @@
-"""The margin: how far the model leans to one class."""
+"""The margin of one class: its logit minus the mean of the others."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def margin_weights(n_classes: int, positive: int) -> Floats:
 
 
 def positive_class(asked: int | None, n_classes: int) -> int:
-    """Return the class that the margin leans to: the one asked for, or the last.
+    """Return the class of the margin: the one asked for, or the last.
 
     Raises:
         ConfigError: If there is no such class.

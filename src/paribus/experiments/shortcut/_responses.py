@@ -1,4 +1,4 @@
-"""Numbers that sum up a whole curve, with intervals over contexts: slopes in sd of the margin, and areas."""
+"""Summaries of a whole curve with intervals over contexts: slopes in sd of the margin, and areas."""
 
 from __future__ import annotations
 

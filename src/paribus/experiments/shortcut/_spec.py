@@ -46,7 +46,7 @@ class OnClassifier(Experiment):
 
 @dataclass(frozen=True)
 class ShortcutExperiment(OnClassifier):
-    """Base of the experiments that fit a domain's trace on training features and edit it away on held-out ones."""
+    """Base of the experiments that fit the domain's subspace on training features and remove it from held-out ones."""
 
     requires: ClassVar[Requires] = Requires(labels=True, domains_in=("train",), any_of=HELD_OUT, classes=("positive",))
 

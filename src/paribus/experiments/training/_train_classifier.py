@@ -1,4 +1,4 @@
-"""Trains a classifier, and hands over its history, its checkpoints and what sums it up."""
+"""Trains a classifier, and reports its history, its checkpoints and a summary."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HISTORY_COLUMNS = {
 
 
 def run(experiment: TrainClassifier, setup: LabelledSetup, recorder: Recorder) -> Aggregates:
-    """Train ``setup.model`` in place, or go on where a killed run stopped.
+    """Train ``setup.model`` in place, or resume a killed run.
 
     Raises:
         ConfigError: If the setup says nothing about training.

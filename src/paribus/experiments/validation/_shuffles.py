@@ -1,4 +1,4 @@
-"""A vector of effects against the same vector where nothing is left to find."""
+"""A vector of effects against its distribution under the null hypothesis."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def gathered(draws: Iterator[Floats]) -> Floats:
 def judged(values: Floats, null: Floats, *, centred: bool) -> Judged:
     """Judge a vector against draws that are exchangeable with it under the null.
 
-    Each entry is put on a common scale by its centre and spread over data and draws together, so that no entry leads
-    because it is noisy, and the data count as one of the draws: p = (b + 1) / (draws + 1).
+    Each entry is put on a common scale by its centre and spread over data and draws together, so that noisy entries do
+    not dominate, and the data count as one of the draws: p = (b + 1) / (draws + 1).
 
     Args:
         values: ``[k]``.

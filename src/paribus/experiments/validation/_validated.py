@@ -64,9 +64,9 @@ class Usable:
 
 
 def usable_vector(experiment: Validation, setup: Validated, recorder: Recorder) -> Usable:
-    """Return the target's vector with the entries that can be judged; what every result must say is said.
+    """Return the target's vector with the entries that can be judged; warnings about the contexts are recorded.
 
-    Entries that rest on fewer than 30 contexts are left out: their noise would drown the others'.
+    Entries that rest on fewer than 30 contexts are left out: they would dominate by their noise.
 
     Raises:
         ConfigError: If fewer than six are left, or there are too few clusters.

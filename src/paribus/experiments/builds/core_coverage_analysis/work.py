@@ -1,4 +1,4 @@
-"""Counts what contexts of the core and of the tail show, and sets what stands out."""
+"""Counts tokens in core and tail contexts, and intervenes on those that stand out."""
 
 from __future__ import annotations
 

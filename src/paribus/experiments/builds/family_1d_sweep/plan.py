@@ -26,7 +26,7 @@ class SweepPlan:
         levels: The levels, the baseline first.
         support: Contexts that each level is measured on ``[levels, n]``.
         kind: ``common`` or ``own`` for each level.
-        wearable: In how many contexts each level is legal, whether or not the baseline is too ``[levels]``.
+        wearable: In how many contexts each level is legal, whether or not the baseline is legal there ``[levels]``.
     """
 
     levels: list[int | None]

@@ -1,4 +1,4 @@
-"""The axes of a heatmap: a family at its rungs, or a weapon (or a class of weapons) that is there or not."""
+"""The axes of a heatmap: a family at its rungs, or a weapon (or a class of weapons) present or absent."""
 
 from __future__ import annotations
 

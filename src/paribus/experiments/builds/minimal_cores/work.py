@@ -131,7 +131,7 @@ def tell(
     full: Floats,
     n: int,
 ) -> None:
-    """Warn about what the tables cannot show."""
+    """Warn about contexts that were left out or searched incompletely."""
     if indifferent.any():
         recorder.warn(
             f"in {int(indifferent.sum())} of {len(full)} analysed contexts every unit alone keeps the activation: "

@@ -12,7 +12,7 @@ from paribus.experiments.builds.older.document import shown
 
 @dataclass(frozen=True)
 class Mapped:
-    """What is done with one old variable.
+    """How one old variable is mapped.
 
     Attributes:
         values: Variables of the experiment by name; empty where nothing corresponds to it.

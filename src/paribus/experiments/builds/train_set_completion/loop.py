@@ -25,14 +25,14 @@ from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state,
 
 @dataclass(frozen=True)
 class SetCompletionRun:
-    """What a training gave; the network ends with the weights of the best epoch.
+    """The result of a training; the network ends with the weights of the best epoch.
 
     Attributes:
         history: One entry per epoch.
         best_epoch: The epoch with the smallest validation loss.
         n_train: Builds learned from.
         n_val: Builds held out.
-        resumed_from: Epoch at which an interrupted training was taken up.
+        resumed_from: Epoch from which an interrupted training was resumed.
     """
 
     history: tuple[SetCompletionEpoch, ...]
@@ -177,7 +177,7 @@ class _Loop:
         }
 
     def take_up(self) -> int | None:
-        """Go on from a kept state, if there is one; return its epoch."""
+        """Resume from a saved state, if there is one; return its epoch."""
         kept = kept_state(self.workspace, self.identity)
         if kept is None:
             return None

@@ -37,7 +37,7 @@ def validate(setup: BuildSetup) -> None:
 
 
 def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -> Aggregates:
-    """Train ``setup.model`` in place, or go on where a killed run stopped.
+    """Train ``setup.model`` in place, or resume a killed run.
 
     Raises:
         ConfigError: If the model learns nothing.

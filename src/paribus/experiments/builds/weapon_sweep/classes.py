@@ -37,9 +37,9 @@ def classes_beyond(swapped: pd.DataFrame, level: float) -> list[str]:
 
 
 def dominant(stats: pd.DataFrame) -> pd.DataFrame:
-    """Return the weapons whose observed mean is surely more than twice that of all others, the highest first.
+    """Return the weapons whose observed mean is established as more than twice that of all others, highest first.
 
-    Surely: by the interval that holds for all weapons together, however many were looked through.
+    Established: by the simultaneous interval over all weapons.
     """
     return stats[stats["ratio_adj_low"] > DOMINANT_RATIO].sort_values("ratio", ascending=False)
 
@@ -61,7 +61,7 @@ def dominant_classes(stats: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
 
 
 def warnings_of(stats: pd.DataFrame, classes: pd.DataFrame, weapons: pd.DataFrame, swapped: pd.DataFrame) -> list[str]:
-    """Return what must be said of dominance: one line per dominant class, one for the weapons outside of these.
+    """Return the warnings about dominance: one line per dominant class, one for the weapons outside of these.
 
     Args:
         stats: Weapons as used.

@@ -1,4 +1,4 @@
-"""Numbers that tell one circuit of modular addition from another."""
+"""Metrics that distinguish the circuits of modular addition."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from paribus.spec import field
 class PrefixMatching(Experiment):
     """How much each head attends from a repeated token to the one after its first occurrence.
 
-    Beside it the same from and to in sequences without the repeat, and each head's attention to the token before, which
-    induction heads build on. A score is no effect: in language models heads of
-    high score stand beside no effect, and beside effects of the other sign (see ``head_ablation``).
+    The control is the attention between the same positions in sequences without the repeat; each head's attention to
+    the preceding token, which induction heads build on, is reported too. A score is not an effect: in language models,
+    heads of high score may have no effect, or an effect of the other sign (see ``head_ablation``).
 
     Example:
         >>> PrefixMatching().split

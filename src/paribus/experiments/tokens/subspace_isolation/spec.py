@@ -20,8 +20,8 @@ OPS = ("keep", "remove")
 class SubspaceIsolation(Circles):
     """Keep only one circle of the embedding, or remove it, and run the rest of the network.
 
-    Beside it as many random planes as the null wants (``stats.n_null``), of two kinds: isotropic, and drawn with the
-    embedding's covariance. They answer different questions: removing an isotropic plane takes next to nothing away.
+    The null is ``stats.n_null`` random planes of two kinds: isotropic, and drawn with the embedding's covariance. They
+    answer different questions: removing an isotropic plane removes almost nothing.
 
     Example:
         >>> SubspaceIsolation(ops=["keep"]).together

@@ -75,7 +75,7 @@ def train_modular(
     observe: Callable[[Evaluation], None] = lambda _: None,
     progress: Callable[[range], Iterable[int]] = iter,
 ) -> list[Evaluation]:
-    """Train ``network`` in place; a training that was killed goes on from its last evaluation, bit for bit.
+    """Train ``network`` in place; a training that was killed resumes from its last evaluation, bit for bit.
 
     Args:
         network: Reads pairs and returns logits; on its device.
@@ -179,7 +179,7 @@ def _keep_state(
 def _taken_up(
     network: nn.Module, optimizer: torch.optim.Optimizer, workspace: CheckpointStore, identity: str
 ) -> list[Evaluation]:
-    """Go on from a kept state, if there is one; return the history up to it."""
+    """Resume from a saved state, if there is one; return the history up to it."""
     kept: dict[str, Any] | None = workspace.load(RESUME)
     if kept is None:
         return []

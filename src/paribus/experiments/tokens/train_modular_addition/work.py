@@ -1,4 +1,4 @@
-"""Trains, and tells when the training pairs and when the held-out ones are answered."""
+"""Trains, and reports when the training pairs and when the held-out pairs are answered."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SUMMARY = {
 
 
 def run(experiment: TrainModularAddition, setup: LabelledSetup, recorder: Recorder) -> Aggregates:
-    """Train ``setup.model`` in place, or go on where a killed run stopped.
+    """Train ``setup.model`` in place, or resume a killed run.
 
     Raises:
         ExperimentError: If the loss is not finite; the history so far is handed over first.

@@ -1,4 +1,4 @@
-"""Whether another experiment would report the same effects where nothing is to be found."""
+"""Whether another experiment would report the same effects under the null hypothesis."""
 
 from __future__ import annotations
 

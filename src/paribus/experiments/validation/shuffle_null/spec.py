@@ -1,4 +1,4 @@
-"""Whether another experiment would report the same effects where nothing is to be found."""
+"""Whether another experiment would report the same effects under the null hypothesis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paribus.spec import field
 
 @dataclass(frozen=True, kw_only=True)
 class ShuffleNull(Validation):
-    """Compute the target's effects again and again where they can only be chance, and see where its own lie.
+    """Recompute the target's effects many times under the null hypothesis, and compare its own with these draws.
 
     Example:
         >>> from paribus.experiments.builds.family_1d_sweep import Family1dSweep

@@ -1,4 +1,4 @@
-"""Draws the target's effects under chance, and judges its own against them."""
+"""Draws the target's effects under the null hypothesis, and judges its own against them."""
 
 from __future__ import annotations
 

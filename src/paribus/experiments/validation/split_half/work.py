@@ -23,7 +23,7 @@ from paribus.stats.permutation import MONTE_CARLO
 
 
 def run(experiment: SplitHalf, setup: Validated, recorder: Recorder) -> Aggregates:
-    """Compare the halves, then the halves of data in which nothing is left to find."""
+    """Compare the halves of the data, then halves under the null hypothesis."""
     usable = usable_vector(experiment, setup, recorder)
     rng = setup.rng("split_half")
     if usable.sums is not None:
