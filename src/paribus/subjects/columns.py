@@ -21,7 +21,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
 PARQUET = (".parquet", ".pq")
 CSV_TO_MEMORY = 10
-"""A file of text takes about so many times its size in memory while it is read (short texts as Python objects)."""
+"""Memory while a text file is read, as a multiple of its size (short texts as Python objects)."""
 MOST_OF_MEMORY = 0.5
 NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
 EXACT: dict[str, Any] = {"float_precision": "round_trip"} if pd.__version__ < "3.1" else {}

@@ -71,7 +71,7 @@ class RowsFromFile(DataSpec):
             if name is None:
                 continue
             if name in used:
-                raise ConfigError(f"{kind}.{role}: the column {name!r} is the {used[name]} already")
+                raise ConfigError(f"{kind}.{role}: the column {name!r} is already the {used[name]}")
             used[name] = role
         for role in ("train_domains", "val_domain", "ood_domain"):
             if not getattr(self, role):

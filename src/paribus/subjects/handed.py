@@ -20,18 +20,18 @@ from paribus.subjects.kind import Kind
 from paribus.subjects.offers import Offers
 
 _held: dict[str, Contexts] = {}
-"""The objects of the runs that go on, by their digest."""
+"""The objects of runs in progress, by their digest."""
 COLUMNS = ("cluster", "label", "domain")
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayData:
-    """Contexts with what is asked of a data set.
+    """Contexts with the interface of a data set.
 
     Attributes:
         contexts: The contexts.
         digest: Hash of all that they hold.
-        notes: What every result on them must say.
+        notes: Notes for every result on them.
     """
 
     subject: ClassVar[str] = "arrays"

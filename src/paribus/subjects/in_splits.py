@@ -1,4 +1,4 @@
-"""Examples cut into splits: what every kind of labelled data answers alike."""
+"""Examples cut into splits: the part that all kinds of labelled data share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be known of a kind of data to set up a network on it."""
+"""What a kind of data declares so that a network can be set up on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _unsaid(data: Any) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of data: what its loaders give, and how that becomes contexts. All that a new subject has to say.
+    """A kind of data: what its loaders return, and how that becomes contexts. All that a new subject has to declare.
 
     Attributes:
         subject: Its name.
@@ -32,8 +32,8 @@ class Kind:
             say), ``offers`` (splits, domains, classes) and ``provided()`` (what a network's maker may ask for).
         contexts: Makes the contexts of a data set, as the measurement layer knows them.
         examples: An option of the data group and one of the model group that go together, for messages.
-        overlap: Which held-out rows of the second data set the first one trains on; by default that is not looked at.
-        unlike: Sentences about what the two do not have in common and a network need not notice.
+        overlap: Which held-out rows of the second data set the first one trains on; by default this is not checked.
+        unlike: Sentences about differences of the two that a network would accept silently.
         shape: What the inputs of a data set are, in a few words.
         encoded: Returns the second data set with its inputs meaning what they mean in the first one, on which a model
             was trained; None where inputs mean the same in all data sets (pixels).

@@ -56,7 +56,7 @@ class LabelledData(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What every result on them must say."""
+        """Notes for every result on them."""
 
     def rows(self, split: str) -> Ints:
         """Return the rows of a split; a ``DataError`` where there is none of that name."""

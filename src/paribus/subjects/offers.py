@@ -1,4 +1,4 @@
-"""What a data set has to offer, as names and numbers: what the needs of experiments are compared with."""
+"""What a data set offers (splits, domains, classes), to be compared with the requirements of experiments."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def held_out_of(
 
 
 def unlike(trained_on: Held, measured_on: Held) -> list[str]:
-    """Return sentences about what two data sets do not have in common and a network need not notice."""
+    """Return a sentence about differing class names, which raise no error; none if they are equal."""
     if trained_on.class_names == measured_on.class_names:
         return []
     names = (", ".join(map(str, each.class_names[:6])) for each in (measured_on, trained_on))

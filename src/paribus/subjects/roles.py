@@ -1,4 +1,4 @@
-"""What rows of a file are: their class, domain and cluster by the columns that say so, and the split each is in."""
+"""The class, domain, cluster and split of the rows of a file, from its columns."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RoleFields(Protocol):
 
 @dataclass(frozen=True)
 class Coded:
-    """Names of what rows belong to, and which one each row has.
+    """A column of names as codes.
 
     Attributes:
         names: The names, sorted: numbers by size, texts by letter.
@@ -189,7 +189,7 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def blank_notes(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Return what is to be said of names with blanks around them, which are other names than those without."""
+    """Return warnings about names that begin or end with a blank, as they differ from those without."""
     notes = []
     for name in columns:
         if frame[name].dtype == object:
@@ -308,7 +308,7 @@ def _domain(name: str, role: str, domains: Coded, where: str) -> int:
 
 
 def _cluster_notes(spec: RoleFields, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
-    """Return what is to be said of rows that are not independent of training rows."""
+    """Return warnings about rows that are not independent of training rows."""
     if spec.cluster is None:
         return ["No column of clusters is named: every row counts as independent of all others (data.cluster=COLUMN)."]
     trained = np.unique(clusters.codes[splits["train"]])

@@ -1,4 +1,4 @@
-"""Which examples play which role: domains by name, held-out clusters, balanced draws."""
+"""Choosing examples: domains by name, held-out clusters, balanced draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``constraints`` config group: what every edited state must satisfy, and what happens where it does not."""
+"""The ``constraints`` config group: what every edited state must satisfy, and how violations are handled."""
 
 from __future__ import annotations
 

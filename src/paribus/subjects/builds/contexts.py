@@ -70,7 +70,7 @@ class Corpus:
         bad_rows: What could not be read, by line.
         n_illegal: Contexts left out because they are not legal.
         n_empty: Contexts left out because no token is left.
-        warnings: What the reader must know.
+        warnings: Warnings for the reader.
     """
 
     subject: ClassVar[str] = "builds"

@@ -29,7 +29,7 @@ class Enforced:
     Attributes:
         states: With violating states taken out where the level is hard.
         violations: Constraint id -> number of states that broke it (states already taken out do not count).
-        warnings: What to tell the reader.
+        warnings: Warnings for the reader.
     """
 
     states: States
@@ -52,7 +52,7 @@ class Constraints:
     seen_pairs: Bools | None = None
 
     def enforce(self, states: States) -> Enforced:
-        """Apply every constraint to the states that are still in; a second time changes nothing.
+        """Apply every constraint to the states not yet taken out; applying it twice changes nothing more.
 
         Raises:
             ExperimentError: If a hard constraint is broken and ``on_violation`` is ``error``.

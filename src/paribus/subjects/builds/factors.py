@@ -45,7 +45,7 @@ class Weapon(BuildFactor, kind="factor/weapon"):
 
 @dataclass(frozen=True)
 class Families(BuildFactor, kind="factor/families"):
-    """Ability families as units: there as a build shows them, or taken away.
+    """Ability families as units: kept as a build shows them, or removed.
 
     Example:
         >>> Families(families=["swim_speed_up", "run_speed_up"]).families

@@ -1,4 +1,4 @@
-"""The 26 gear abilities of Splatoon 3: fourteen that stack, and twelve that sit in one main slot."""
+"""The 26 gear abilities of Splatoon 3: fourteen that stack, and twelve that occupy one main slot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Family:
         index: Place in the canonical order (main-only by piece, then stacking families by full name).
         name: Full name as in tokens, e.g. ``swim_speed_up``.
         short: The players' abbreviation, e.g. ``SSU``.
-        piece: The only piece of gear it can sit on; None for a stacking family.
+        piece: The only piece of gear that can have it; None for a stacking family.
         slot: Place among the stacking families (column of the state codes) or among the main-only ones (bit).
     """
 

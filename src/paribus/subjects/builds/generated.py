@@ -103,7 +103,7 @@ class BuildsGenerated(BuildsData, kind="data/builds_generated"):
 
     n_builds: int = field(2000, low=1, high=5_000_000, help="Whole builds to draw.")
     contexts_per_build: int = field(2, low=1, high=1000, help="Partial builds drawn from each.")
-    confounding: float = field(0.9, low=0.0, high=1.0, help="How far the weapon decides the archetype.")
+    confounding: float = field(0.9, low=0.0, high=1.0, help="Degree to which the weapon determines the archetype.")
     spread: float = field(0.15, low=0.0, high=1.0, help="Share of slots filled regardless of the archetype.")
     rungs: list[int] = field([3, 6, 12, 15, 21, 29, 38, 51, 57], low=1, high=66, help="Rungs of the vocabulary (AP).")
 

@@ -10,7 +10,7 @@ from paribus.subjects.builds.contexts import Corpus
 def shared_builds(trained_on: Corpus, measured_on: Corpus) -> int | None:
     """Return how many whole builds of ``measured_on`` are builds of ``trained_on`` too (abilities and weapon).
 
-    None where the two are written in different vocabularies, so that their codes do not mean the same.
+    None where the two use different vocabularies, so that their codes cannot be compared.
     """
     words = [(corpus.vocabulary.tokens, corpus.weapons.names) for corpus in (trained_on, measured_on)]
     if words[0] != words[1]:

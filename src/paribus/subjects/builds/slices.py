@@ -133,7 +133,7 @@ class SliceSpec(Spec, kind="slice"):
 
 
 def _stratified(rows: Ints, f: Floats, size: int, rng: np.random.Generator) -> Ints:
-    """Draw evenly from inactive contexts and from equal parts of the active ones; others give what a part lacks."""
+    """Draw evenly from inactive contexts and equal parts of the active ones; others fill up a small part."""
     active = f > 0
     order = np.flatnonzero(active)[np.argsort(f[active], kind="stable")]
     strata = [

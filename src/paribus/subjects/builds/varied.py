@@ -57,7 +57,7 @@ class Weapons(InputFactor):
 
 
 class Worn(InputUnits):
-    """Families that are left as a build shows them, or taken away."""
+    """Families that are kept as a build shows them, or removed."""
 
     name = "families"
 

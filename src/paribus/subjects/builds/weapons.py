@@ -54,7 +54,7 @@ class Weapon:
 
 
 def reference_id(game_id: int) -> int:
-    """Return the id of the reference weapon that a game id stands for (reskins collapse)."""
+    """Return the id of the reference weapon of a game id (reskins are merged)."""
     return RESKINS.get(game_id, game_id)
 
 

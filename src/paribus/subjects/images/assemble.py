@@ -19,7 +19,7 @@ from paribus.subjects.selection import Roles, draw, hold_out
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is known of all images of a data set before any is read.
+    """Metadata of all images of a data set, before any is read.
 
     Attributes:
         labels: Class of each image [n].
@@ -63,11 +63,11 @@ class Draws:
 
 @dataclass(frozen=True)
 class Cut:
-    """How a data set is cut.
+    """How a data set is split.
 
     Attributes:
         rows: Rows of the catalogue by split, of the splits there are.
-        notes: What every result on it has to say.
+        notes: Notes for every result on it.
     """
 
     rows: Mapping[str, Ints]
@@ -187,7 +187,7 @@ def assemble(
         read: Returns uint8 ``[m, C, H, W]`` of catalogue rows, or what gives them by rows.
         fingerprint: Fingerprint of the data set.
         cluster_space: What its cluster ids number, where others number the same (:class:`ImageData`).
-        notes: What every result on it has to say.
+        notes: Notes for every result on it.
         statistics: Returns mean and standard deviation of each channel over rows of what ``read`` gave, where they are
             known without reading it; None computes them.
     """

@@ -1,4 +1,4 @@
-"""What images in files share: clusters by a pattern over their paths, or by a table."""
+"""Clusters of image files: by a pattern over their paths, or by a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALONE = (
     "Nothing says which images belong together (one patient, one slide), so every image is a cluster of its own: where "
     "some do, images of one may be in training and held out, and intervals are too narrow."
 )
-"""What every result says on images without clusters."""
+"""The warning on every result on images without clusters."""
 
 
 def compiled(pattern: str, where: str) -> re.Pattern[str]:

@@ -27,7 +27,7 @@ def _not_given() -> Ints:
 
 
 class EightBitImages:
-    """Images kept as bytes and normalised when they are asked for, a quarter of the memory of floats.
+    """Images stored as bytes and normalised on access, in a quarter of the memory of floats.
 
     Args:
         pixels: uint8 ``[n, C, H, W]``: a tensor, or what gives one by rows (files that are decoded then).
@@ -36,14 +36,14 @@ class EightBitImages:
     """
 
     def __init__(self, pixels: torch.Tensor | ImageFiles, mean: Floats, std: Floats) -> None:
-        """Keep the bytes and the per-channel factors."""
+        """Store the bytes and the per-channel factors."""
         self.pixels = pixels
         self._scale = torch.tensor(1.0 / (255.0 * std), dtype=torch.float32).view(1, -1, 1, 1)
         self._shift = torch.tensor(mean / std, dtype=torch.float32).view(1, -1, 1, 1)
 
     @property
     def in_memory(self) -> bool:
-        """Whether the bytes are held, and not read from files whenever they are asked for."""
+        """Whether the bytes are in memory, and not read from files on access."""
         return isinstance(self.pixels, torch.Tensor)
 
     @property
@@ -83,7 +83,7 @@ class ImageData(InSplits):
             where it is not known.
         cluster_space: What the cluster ids number: data sets that give the same text mean the same by the same id;
             empty where ids mean nothing outside of this data set.
-        notes: What every result measured on it has to say of it.
+        notes: Notes for every result on it.
 
     Example:
         >>> import torch

@@ -50,7 +50,7 @@ def read_images(files: Sequence[Path], *, size: int, channels: int, description:
 def decoded(
     files: Sequence[Path | str], size: int, channels: int, *, digested: bool = False
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the images in order, decoded by several threads; at most a few hundred wait that were not asked for yet."""
+    """Yield the images in order, decoded by several threads at most a few hundred images ahead."""
 
     def read(file: Path | str) -> NDArray[np.uint8]:
         return read_image(Path(file), size, channels, digested=digested)

@@ -1,4 +1,4 @@
-"""Images that stay in their files and are decoded when they are asked for."""
+"""Images that stay in their files and are decoded on access."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ImageFiles:
     def __init__(
         self, root: Path | str, names: Sequence[str], *, size: int, channels: int, digested: bool = False
     ) -> None:
-        """Open nothing yet."""
+        """Take the names; no file is opened."""
         self.root, self.names, self.size, self.channels = str(root), names, size, channels
         self.digested = digested
 

@@ -1,4 +1,4 @@
-"""Rows of images that are read in batches, the next one while the last one is used."""
+"""Rows of images that are read in batches, one batch ahead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELD_BYTES, STREAMED_HELD_BYTES = 1 << 30, 1 << 26
 
 
 class LazyImages(LazyRows):
-    """Rows of a data set's images, normalised as they are read; while a batch is used the next one is read.
+    """Rows of a data set's images, normalised as they are read; the next batch is prefetched.
 
     Example:
         >>> import numpy as np
@@ -29,7 +29,7 @@ class LazyImages(LazyRows):
     dtype = torch.float32
 
     def __init__(self, inputs: Any, rows: Ints, *, digest: str) -> None:
-        """Be ``inputs[rows]``, unread.
+        """Represent ``inputs[rows]`` without reading them.
 
         Args:
             inputs: What gives float32 images by rows.

@@ -43,7 +43,7 @@ def overlap(trained_on: ImageData, measured_on: ImageData) -> Overlap:
 
 
 def unlike(trained_on: ImageData, measured_on: ImageData) -> list[str]:
-    """Return sentences about what the two data sets do not have in common and a network need not notice."""
+    """Return sentences about differences of the two data sets that a network would accept silently."""
     lines = classes_unlike(trained_on, measured_on)
     if trained_on.image_size != measured_on.image_size:
         lines.append(

@@ -1,4 +1,4 @@
-"""Words of all image data: splits, and what a network's maker is given."""
+"""Names shared by all image data: splits, and the arguments of functions that make a network."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class EncodedColumn:
         name: Its name in the file.
         start: Its first input.
         categories: Names of its categories, one input each, in the order of the inputs; None for a numeric column.
-        mean: What is taken off a number (that of the training rows, or 0).
+        mean: What is subtracted from a number (mean of the training rows, or 0).
         scale: What it is divided by (standard deviation of the training rows, or 1).
         indicator: Whether a second input says that the value is missing; numeric columns only.
 
@@ -124,7 +124,7 @@ class TableData(InSplits):
         cluster_names: Names of the clusters, by which rows of two tables are known to be of one patient; empty where
             every row is a cluster of its own.
         contents: Hash of what each row holds in the file ``[n]``; None where that is not known.
-        notes: What a reader must know of how it was read.
+        notes: Warnings about how it was read.
 
     Example:
         >>> import torch

@@ -34,7 +34,7 @@ class Column(TableFactor, kind="factor/column"):
 
 @dataclass(frozen=True)
 class Donor(TableFactor, kind="factor/donor"):
-    """Columns with the values that a row of another domain has: what does the model make of the domain in them?
+    """Columns with the values of a row of another domain: how does the model use the domain information in them?
 
     Example:
         >>> Donor(columns=["batch"]).same_label
@@ -48,7 +48,7 @@ class Donor(TableFactor, kind="factor/donor"):
 
 @dataclass(frozen=True)
 class Permute(TableFactor, kind="factor/permute"):
-    """Columns with the values of another row, within the domain: what is lost with them, and the domain kept?
+    """Columns with the values of another row of the same domain: what is lost if only the domain is kept?
 
     Example:
         >>> Permute(columns=["marker"], within="label").within
@@ -61,7 +61,7 @@ class Permute(TableFactor, kind="factor/permute"):
 
 @dataclass(frozen=True)
 class Columns(TableFactor, kind="factor/columns"):
-    """Columns as units that are there or not; one that is not has its baseline.
+    """Columns as units; one that is removed is set to its baseline.
 
     Example:
         >>> Columns(columns=["age", "ward"]).baseline

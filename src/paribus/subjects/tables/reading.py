@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST = 1e38
 MOST_CATEGORIES = 100
-"""A column of texts with more is taken for an id or free text, unless it is declared categorical."""
+"""A text column with more distinct values is taken for an id or free text, unless it is declared categorical."""
 
 
 def load(spec: Table) -> TableData:

@@ -1,4 +1,4 @@
-"""Numbers that tell one circuit of modular addition from another (Zhong et al. 2023, arXiv 2306.17844).
+"""Metrics that distinguish the circuits of modular addition (Zhong et al. 2023, arXiv 2306.17844).
 
 All of them are observational: they describe outputs, gradients and weights of one network on all pairs of numbers.
 """
@@ -23,7 +23,7 @@ N_COMPONENTS = 4
 CIRCLE_POWER = 0.9
 """Share of a component's power in one frequency from which on it is a coordinate of a circle."""
 CIRCLE_TIMES = 2.0
-"""How many times the even share of the variance a frequency holds that is called a circle."""
+"""A frequency is called a circle from this multiple of the even share of the variance on."""
 
 
 def all_pairs(p: int) -> Tensor:
@@ -169,7 +169,7 @@ class Circle:
 
     Attributes:
         basis: Orthonormal basis of the plane ``[d, 2]``.
-        frequency: How often the circle is passed while the numbers are counted once.
+        frequency: How many times the circle is traversed as the numbers run from 0 to p - 1.
         share: Share of the embedding's variance in the plane.
     """
 

@@ -25,7 +25,7 @@ SPLITS = ("train", "id_val")
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What a language model is asked: the right token after some positions of each sequence.
+    """Prediction targets of a language model: the right token after some positions of each sequence.
 
     Attributes:
         positions: After which positions ``[n, t]``, from 0; -1 where a sequence has fewer.
@@ -61,7 +61,7 @@ class TokenData(InSplits):
         digest: Hash of all of it.
         n_tokens: How many different tokens there are.
         complete: Whether these are all sequences there are, so that nothing is sampled.
-        notes: What every result on them must say.
+        notes: Warnings that every result on them carries.
         mask: Which tokens are read, the others being padding ``[n, length]``; None: all.
         targets: What a language model is asked.
         sink: Whether the first position is left out of what is pooled over positions: language models park attention

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class TokenAt(FactorSpec, kind="factor/token_at"):
     """A token at one position, all others left as they are.
 
-    The right answer of a sequence may be another one then; readouts of the own label go on to mean the sequence as it
-    was. Read a feature, an output or kl where that is not what is asked.
+    The right answer of the edited sequence may differ; readouts of the own label keep referring to the original
+    sequence. If that is not wanted, read a feature, an output or kl.
 
     Example:
         >>> TokenAt(position=-1, tokens=[3, 5]).subject

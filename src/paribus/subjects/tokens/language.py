@@ -36,7 +36,7 @@ def repeated(spec: RepeatedTokens) -> TokenData:
     other = torch.randint(spec.lowest, spec.n_tokens, (n, length), generator=generator)
     start = torch.empty(n, 0, dtype=torch.long) if spec.first is None else torch.full((n, 1), spec.first)
     ids = torch.cat([start, copy, copy], dim=1)
-    begin = start.shape[1] + length  # the first token of the second copy, which nothing foretells
+    begin = start.shape[1] + length  # the first token of the second copy cannot be predicted
     positions = np.tile(np.arange(begin, begin + length - 1), (n, 1))
     splits = {REPORTED: np.arange(spec.n_sequences)}
     if spec.n_reference:

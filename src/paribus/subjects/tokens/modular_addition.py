@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ModularAddition(DataSpec, kind="data/modular_addition"):
     """All pairs of numbers below ``p`` with their sum modulo ``p``; a share of them, drawn by pair, is learned from.
 
-    These are all inputs there are: what is measured on them is no sample, and statements need several trainings.
+    These are all possible inputs, so there is no sampling over them; claims need several trainings.
 
     Example:
         >>> ModularAddition(p=7).load().ids.shape

@@ -134,7 +134,7 @@ def first_time(data: TokenData, rows: Ints, at: Tensor, to: Tensor) -> TokenData
 
 @dataclass(frozen=True)
 class Looked:
-    """Where heads look in sequences that repeat, and how well the network answers.
+    """Attention scores of heads on sequences with a repeat, and the losses of the network.
 
     Attributes:
         prefix: Mean attention from a repeated token to the one after its first occurrence ``[n, layers, heads]``.
@@ -148,7 +148,7 @@ class Looked:
 
 
 def look(executor: Executor, rows: Ints, at: Tensor, to: Tensor, readouts: Sequence[Readout] = ()) -> Looked:
-    """Look at every head while a network reads some sequences.
+    """Measure the attention scores of every head while a network reads some sequences.
 
     Args:
         executor: The network.

@@ -1,4 +1,4 @@
-"""Pairs of prompts, read from a file and cut into tokens: which tokens, and where what has a name is."""
+"""Pairs of prompts, read from a file and tokenised, with the positions of the named parts."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def load(spec: PromptPairs) -> TokenData:
 
 
 def _said(tokenizer: Tokenizer, bare: int, n_pairs: int) -> Iterator[str]:
-    """Yield what results must say of how prompts and answers were cut."""
+    """Yield warnings about how prompts and answers were tokenised."""
     if tokenizer.ends:
         yield (
             f"The tokenizer ends texts with {' '.join(tokenizer.ends)}; it is left out of the prompts, which the "

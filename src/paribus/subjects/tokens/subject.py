@@ -21,7 +21,7 @@ from paribus.subjects.tokens.patterns import scores_of_heads
 from paribus.subjects.tokens.readouts import token_readouts
 
 CORRUPTED = "_corrupted"
-"""What the splits of corrupted sequences are called after those of the clean ones."""
+"""Suffix of the splits of corrupted sequences."""
 END = "end"
 """The last token that is read of each sequence."""
 

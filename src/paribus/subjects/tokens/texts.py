@@ -73,7 +73,7 @@ def load(spec: TextTable) -> TokenData:
 
 
 def paired_classes(labels: Ints, domains: Ints, clusters: Ints, rows: Ints) -> dict[int, int | None]:
-    """Return for each domain of some rows the class that goes with it: what it has most more of than the others.
+    """Return for each domain of some rows the class associated with it: the most over-represented one.
 
     A share counts as larger where it is two standard errors (over clusters) above the mean over domains.
 
@@ -141,7 +141,7 @@ def _refuse_empty(splits: dict[str, Ints], labels: Ints, names: tuple[str, ...],
 
 
 def _text_notes(encoded: Encoded, own: Encoded, splits: dict[str, Ints], spec: TextTable) -> list[str]:
-    """Return what is to be said of texts that were cut, and of held-out texts that are training texts."""
+    """Return warnings about texts that were cut, and about held-out texts that are also training texts."""
     notes = []
     if encoded.cut.any():
         notes.append(

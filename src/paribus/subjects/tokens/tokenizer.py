@@ -134,7 +134,7 @@ class Tokenizer:
         return tuple(found.tokens[len(found.ids) - _ending(found) :])
 
     def is_other_after_blank(self, text: str) -> bool:
-        """Return whether a word is a single token with a blank before it too, and another one."""
+        """Return whether a word with a blank before it is a single token too, but a different one."""
         if not text[:1].isalnum():
             return False
         after = self._plain(f" {text}")
@@ -183,7 +183,7 @@ def _of_transformers(place: Path, named: str) -> Any:
     if gguf:
         _package("gguf")
     transformers: Any = _package("transformers")
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # it speaks of what nobody asked here
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # its warnings do not apply here
     given = {"gguf_file": place.name} if gguf else {}
     try:
         made: Any = transformers.AutoTokenizer.from_pretrained(

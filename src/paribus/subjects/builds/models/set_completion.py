@@ -39,7 +39,7 @@ class SetCompletion(ModelSpec, kind="model/set_completion"):
 
     work: ClassVar[str] = "paribus.subjects.builds.models._set_completion"
     trained_by: ClassVar[tuple[str, ...]] = ()
-    """Experiment types that, one after the other, make the weights where neither a file nor a run gives them."""
+    """Experiment types that train the weights, one after the other, where neither a file nor a run gives them."""
 
     def check(self) -> None:
         """Check that the heads divide the width.
@@ -85,7 +85,7 @@ class SetCompletion(ModelSpec, kind="model/set_completion"):
 
 @dataclass(frozen=True)
 class SetCompletionSmall(SetCompletion, kind="model/set_completion_small"):
-    """A small one, trained on the spot in about half a minute on a CPU and reused from then on.
+    """A small one, trained when first needed in about half a minute on a CPU and reused from then on.
 
     Example:
         >>> SetCompletionSmall().trained_by

@@ -27,7 +27,7 @@ class BringsVocabulary(Protocol):
 
 @runtime_checkable
 class Restores(Protocol):
-    """A model that can be had again from what its training published."""
+    """A model that can be restored from what its training published."""
 
     def restore(self, published: Any, *, tokens: Any, specials: Any, name: str) -> SetModel:
         """Return the model."""

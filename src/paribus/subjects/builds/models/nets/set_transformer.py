@@ -211,7 +211,7 @@ class SetCompletionNet(nn.Module):
 
 
 def _first(pad: Tensor) -> Tensor:
-    """True in the first column: attention of an all-padding row must have something to look at."""
+    """True in the first column: attention of an all-padding row needs at least one key."""
     first = torch.zeros_like(pad)
     first[:, 0] = True
     return first
