@@ -1,4 +1,4 @@
-"""What kind of data a node of the ``data`` group makes, known without loading them wherever that is declared."""
+"""The subject of a node of the ``data`` group, determined without loading the data where it is declared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from paribus.spec import DataSpec
 
 
 def data_subject(node: Any) -> str | None:
-    """Return the subject of a data set: ``images``, ``tables``, ...; None where there is none, or nobody says.
+    """Return the subject of a data set: ``images``, ``tables``, ...; None where there is none, or it is not declared.
 
     A :class:`~paribus.spec.DataSpec` declares it. Of a function from outside it is the subject of what it says that it
     returns, else of what it does return, for which the data are loaded.
@@ -34,6 +34,6 @@ def _returned(node: Foreign) -> Any:
 
 
 def _declared(kind: Any) -> str | None:
-    """Return the subject that a class declares; any class may be a model of one's own, so that most declare none."""
+    """Return the subject that a class declares; None for classes that declare none, such as most user classes."""
     found = getattr(kind, "subject", None) if isinstance(kind, type) else None
     return found if isinstance(found, str) else None

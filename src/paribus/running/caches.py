@@ -1,4 +1,4 @@
-"""What the jobs of one process share: data, networks and weights that were loaded before, the latest few of each."""
+"""Caches shared by the jobs of one process: the latest few loaded data sets, networks and weights."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from paribus.errors import ExperimentError
 from paribus.running.contents import fingerprint
 
 BYTES = 2 << 30
-"""How much is kept of each kind, in each process."""
+"""Maximum number of cached objects of each kind per process."""
 _WITHOUT_ARRAYS = frozenset({int, float, str, bool, type(None)})
 
 
 class Latest:
-    """The most recently used values by key: at most ``size`` of them, and what is over ``limit`` bytes goes.
+    """A cache of the most recently used values: at most ``size`` of them and at most ``limit`` bytes.
 
     The latest one is kept however large it is, until another one is to be made.
     """
@@ -38,7 +38,7 @@ class Latest:
 
     @property
     def held(self) -> int:
-        """How many bytes the arrays and weights of all that is kept have."""
+        """Bytes of the arrays and weights of all cached values."""
         return sum(self._sizes().values())
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -65,10 +65,10 @@ class Latest:
         return value
 
     def _sizes(self, known: Mapping[Hashable, int] = MappingProxyType({})) -> dict[Hashable, int]:
-        """Return the bytes of each thing that is kept, what it has loaded since it was made included.
+        """Return the bytes of each cached value, including what it has loaded since it was made.
 
         Args:
-            known: Those that were just counted.
+            known: Sizes that were just counted.
         """
         return {key: known[key] if key in known else array_bytes(value) for key, (value, _) in self._kept.items()}
 
@@ -81,30 +81,30 @@ class Latest:
         return key in self._kept
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the cache."""
         self._kept.clear()
 
 
 data_sets = Latest(6)
 models = Latest(4)
 checkpoints = Latest(64)
-"""Weights that trainings kept, as they were read; whoever takes some gets a copy."""
+"""Checkpoints as read from files; callers get copies."""
 
 
 def load_data(node: Any) -> Any:
-    """Return the data set that a spec or a foreign callable of the ``data`` group stands for, loaded once.
+    """Return the data set of a spec or a foreign callable of the ``data`` group, loaded once.
 
-    It is known by what decides it: a file that was replaced, or a function that was changed, makes another one.
+    The key covers files and code: a replaced file or a changed function gives another data set.
     """
     return data_sets.get(fingerprint(node), node.call if isinstance(node, Foreign) else node.load)
 
 
 @contextmanager
 def untouched() -> Iterator[None]:
-    """Check that what jobs share is as it was before.
+    """Check that shared objects are unchanged.
 
     Raises:
-        ExperimentError: If a data set or a model was changed in place; all of them are forgotten then.
+        ExperimentError: If a data set or a model was changed in place; the caches are emptied then.
     """
     before = _stamps()
     yield
@@ -130,7 +130,7 @@ def _stamps() -> dict[Hashable, dict[str, str]]:
 
 
 def array_bytes(value: Any, depth: int = 3) -> int:
-    """Return the bytes of the arrays, tensors and weights in an object; what is nested deeper counts as nothing.
+    """Return the bytes of the arrays, tensors and weights in an object; deeper nesting is not counted.
 
     Example:
         >>> array_bytes({"x": np.zeros(3), "y": [Tensor([1.0])], "z": nn.Linear(2, 1)})
@@ -175,7 +175,7 @@ def _arrays(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, n
 
 
 def clear() -> None:
-    """Forget everything that jobs of this process share, features included."""
+    """Empty all caches of this process, features included."""
     data_sets.clear()
     models.clear()
     checkpoints.clear()

@@ -1,4 +1,4 @@
-"""Steps of a sequence that wait for a step before them to choose features, and are then run once for each."""
+"""Steps of a sequence that are run once for each feature that an earlier step chose."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLE = "chosen"
 FEATURE = "feature_id"
 UNIT = "unit"
 OF_FILE = ("path", "clamp")
-"""What a survey says of the file that its autoencoder is from."""
+"""Column of a survey with the file of its autoencoder."""
 PLACEHOLDER = "chosen."
 """A text value ``chosen.NAME`` of a step's experiment stands for column NAME of the chosen feature's row."""
 
@@ -31,7 +31,7 @@ def chooses(experiment: Experiment) -> bool:
 
 
 def waiting(steps: Sequence[Request]) -> frozenset[str]:
-    """Return the names of the steps whose feature is not known before another step has chosen it."""
+    """Return the names of the steps whose feature is chosen by another step."""
     names: set[str] = set()
     chosen = False
     for step in steps:
@@ -49,7 +49,7 @@ def for_each(step: Request, chosen: Result) -> list[Request]:
         chosen: The result with the table ``chosen``, one row per feature with its ``feature_id``.
 
     Raises:
-        ExperimentError: If a column that is asked for is not there.
+        ExperimentError: If a requested column does not exist.
     """
     rows = chosen.tables[TABLE].frame.to_dict("records")
     survey: Mapping[str, Any] = chosen.config.get("experiment") or {}
@@ -57,7 +57,7 @@ def for_each(step: Request, chosen: Result) -> list[Request]:
 
 
 def _feature(row: Mapping[str, Any], survey: Mapping[str, Any]) -> Latent | Unit:
-    """Return a chosen feature: where the survey says no place, a latent of the model's own autoencoder."""
+    """Return a chosen feature; where the survey gives no site, a latent of the model's own autoencoder."""
     number = int(row[FEATURE])
     if "site" not in row:
         return Latent(id=number)

@@ -1,4 +1,4 @@
-"""The claim of a run: declared in its tags when it begins, answered when its numbers are there."""
+"""The claim of a run: declared in its tags at the start, answered once its numbers exist."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ log = logging.getLogger("paribus")
 
 
 def claim_of(request: Request) -> Claim | None:
-    """Return the claim of a request, None where none is made. A sequence leaves it to steps that declare the number.
+    """Return the claim of a request, None without one. In a sequence it belongs to the steps that declare the number.
 
     Raises:
-        ConfigError: If its level is not that of the intervals that answer it.
+        ConfigError: If its level differs from that of the intervals.
     """
     made = request.claim
     if made.endpoint is None or request.experiment.type == SEQUENCE:
@@ -52,7 +52,7 @@ def claim_of(request: Request) -> Claim | None:
 
 
 def _known(experiment: Experiment) -> set[str]:
-    """Return the endpoints that an experiment declares, and of a comparison those that it compares."""
+    """Return the endpoints that an experiment declares, or that a comparison compares."""
     compared = fields_of(experiment).get("endpoints") or ()
     return {each.name for each in experiment.declares} | {str(each) for each in compared}
 
@@ -60,8 +60,8 @@ def _known(experiment: Experiment) -> set[str]:
 def declared(request: Request, store: Store, identity: str) -> dict[str, str]:
     """Return the tags that declare a claim as a run begins: what, when, and whether before any look at these numbers.
 
-    It is declared before only if no finished run of the same identity is older: such a run has the same numbers. That
-    of a comparison must be as old as the runs that it compares: they had it among their params when they began.
+    A claim counts as declared before only if there is no finished run of the same identity, which would have the same
+    numbers. The claim of a comparison must also be among the params of all finished runs that it compares.
     """
     claim = claim_of(request)
     if claim is None:
@@ -77,7 +77,7 @@ def declared(request: Request, store: Store, identity: str) -> dict[str, str]:
 
 
 def _compared(request: Request, store: Store) -> list[CollectedRun]:
-    """Return the finished runs that a comparison may be made from."""
+    """Return the finished runs that a comparison would use."""
     experiment = request.experiment
     if not isinstance(experiment, Restricted):
         return []
@@ -94,9 +94,9 @@ def answered(result: Result, request: Request, tags: dict[str, str], run: FileRu
     """Return a result with the answer to its claim, which its run keeps as a tag too.
 
     Args:
-        result: What was found.
-        request: What was asked.
-        tags: What :func:`declared` returned.
+        result: The result.
+        request: The request.
+        tags: The tags from :func:`declared`.
         run: The run.
     """
     claim = claim_of(request)
@@ -126,7 +126,7 @@ def answered(result: Result, request: Request, tags: dict[str, str], run: FileRu
 
 
 def _after(tags: dict[str, str]) -> str:
-    """Return after what a claim was declared."""
+    """Return the words that say after what a claim was declared."""
     late = tags.get(COMPARED_TAG, "0").partition(" ")[0]
     if late == "0":
         return "declared after a finished run of the same identity"
@@ -134,7 +134,7 @@ def _after(tags: dict[str, str]) -> str:
 
 
 def say_of_reused(request: Request, found: Result) -> None:
-    """Say that what is claimed of numbers that are already there, or the hypothesis they bear on, is not recorded."""
+    """Warn that a claim on already existing numbers, or their hypothesis, is not recorded."""
     claim = claim_of(request)
     unrecorded = [f"claim {claim.sentence!r}"] if claim is not None else []
     if request.parent_hypothesis:

@@ -7,7 +7,7 @@ import hashlib
 
 COLOUR_TAG = "mlflow.runColor"
 GOLDEN = 0.6180339887498949
-"""Steps of the golden ratio around the circle of hues: however many seeds there are, no two lie close together."""
+"""Step on the circle of hues (golden ratio), which keeps the hues of any number of seeds well separated."""
 
 
 def colour(asked: str, seed: int) -> str:
@@ -16,7 +16,7 @@ def colour(asked: str, seed: int) -> str:
     Left to itself the UI picks one of twenty by the run's id, so that two curves of one chart are often alike.
 
     Args:
-        asked: What was asked for without its seed; it decides on the first hue.
+        asked: The request without its seed; it determines the first hue.
         seed: The seed.
 
     >>> colour("activation_steering", 1) != colour("activation_steering", 2)

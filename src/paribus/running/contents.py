@@ -1,4 +1,4 @@
-"""What decides a part of a request besides its values: the files it reads, and the code that came from outside."""
+"""Files and foreign code that determine a part of a request, besides its values."""
 
 from __future__ import annotations
 
@@ -35,13 +35,12 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Contents:
-    """What decides a node besides its fields.
+    """What determines the output of a node besides its fields.
 
     Attributes:
         files: The files it reads, by what each is for.
         code: Digests of foreign code, by ``module NAME`` and ``distribution NAME``.
-        versions: What specs say themselves by ``fingerprint()``: the version of a generator, for example; what is
-            empty says nothing.
+        versions: Non-empty values of ``fingerprint()`` of specs, such as the version of a generator.
     """
 
     files: Mapping[str, InputFile] = field(default_factory=dict)
@@ -49,7 +48,7 @@ class Contents:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """Return one hash of all of it, empty where there is nothing; the place of files does not matter."""
+        """Return one hash of all of it, empty if there is nothing; the paths of files do not enter."""
         if not (self.files or self.code or self.versions):
             return ""
         files = {name: file.digest for name, file in self.files.items()}
@@ -57,7 +56,7 @@ class Contents:
 
 
 def contents(node: Any) -> Contents:
-    """Return what decides a node of the configuration besides its fields; nested nodes are looked into.
+    """Return files, code and versions that determine a configuration node, nested nodes included.
 
     Raises:
         ParibusError: If a file is missing or cannot be read.
@@ -84,7 +83,7 @@ def contents(node: Any) -> Contents:
 
 
 def fingerprint(node: Any) -> str:
-    """Return what decides everything that a node makes: its science fields and its contents.
+    """Return a hash of everything that determines the output of a node: its science fields and its contents.
 
     Example:
         >>> from paribus.models.mlp import MLP
@@ -97,7 +96,7 @@ def fingerprint(node: Any) -> str:
 
 
 def without_start(architecture: Any) -> Any:
-    """Return the spec of a trained model without the file its training started from, which decides nothing any more."""
+    """Return the spec of a trained model without the file that its training started from, which no longer matters."""
     if isinstance(architecture, Foreign):
         return dataclasses.replace(architecture, weights=None, leave_out=type(architecture.leave_out)())
     stated = fields_of(architecture)
@@ -126,7 +125,7 @@ def _parts(node: Any, name: str) -> Iterator[tuple[str, Spec | Foreign]]:
 
 
 def _name_paths(values: Mapping[str, Any]) -> None:
-    """Tell which files a request names itself, declared or not."""
+    """Record the files that a request names itself, declared or not."""
     for value in values.values():
         for text in value if isinstance(value, list | tuple) else (value,):
             if isinstance(text, str) and text and os.path.exists(os.path.expanduser(text)):

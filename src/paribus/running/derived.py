@@ -1,4 +1,4 @@
-"""After a comparison: runs that stand for its groups, so that a tracking UI shows means with their bounds."""
+"""Runs for the groups of a comparison, so that a tracking UI shows means with their interval ends."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MOST_LOOKED_AT = 12
 
 
 def keep_groups(result: Result, store: Store) -> None:
-    """Keep a run for each group of a finished comparison, once; what goes wrong costs no number and is said.
+    """Keep a run for each group of a finished comparison, once; a failure gives a warning and affects no number.
 
     Args:
-        result: What an experiment found.
+        result: The result of an experiment.
         store: Where its run is kept.
     """
     if result.evidence is not Evidence.COMPARISON or result.run_id is None or not result.success:

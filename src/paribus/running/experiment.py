@@ -1,4 +1,4 @@
-"""One experiment as a run of its own: set up on a model that is trained first where it has to be, and performed."""
+"""Runs one experiment as a run of its own, on a model that is trained first where necessary."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     """Run one experiment as a run of its own, or take a finished run of the same identity.
 
     Args:
-        resolved: What is asked.
+        resolved: The resolved request.
         store: Where runs are kept.
         folder: The run's output folder.
         parent: The run it is nested in.
@@ -45,7 +45,7 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
     Raises:
         ExperimentError: If the experiment failed; the run is FAILED, and the error's ``run_id`` names it.
         ParibusError: If it turned out only now that the request is wrong.
-        KeyboardInterrupt: If a signal came; the run is KILLED.
+        KeyboardInterrupt: On a signal; the run is KILLED.
     """
     request = resolved.request
     refuse_format(request.experiment, request.nodes["device"], step=request.step)
@@ -61,10 +61,10 @@ def run_experiment(resolved: Resolved, store: Store, folder: Path, *, parent: st
 
 
 def known_run(resolved: Resolved, store: Store) -> tuple[Resolved, Identified]:
-    """Return a resolved request with the runs that it is made from, and what decides its numbers, as things stand now.
+    """Return a resolved request with the runs that it is currently made from, and what determines its numbers.
 
     Args:
-        resolved: What is asked.
+        resolved: The resolved request.
         store: Where runs are kept.
     """
     made_from = plugins.named(resolved.request.subject).made_from(asked(resolved, store))
@@ -75,7 +75,7 @@ def known_run(resolved: Resolved, store: Store) -> tuple[Resolved, Identified]:
 
 
 def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
-    """Return a resolved request whose model exists: trained now, or taken from finished runs of the same identity.
+    """Return a resolved request with an existing model: trained now, or from finished runs of the same identity.
 
     Args:
         resolved: A request whose model may only be planned.
@@ -84,6 +84,7 @@ def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
 
     Raises:
         ExperimentError: If a training fails.
+        ConfigError: If the model is not trained and has no recipe.
     """
     if resolved.source is None or not resolved.source.planned:
         return resolved
@@ -100,7 +101,7 @@ def trained(resolved: Resolved, store: Store, folder: Path) -> Resolved:
 
 
 def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identified, parent: str | None) -> Result:
-    """Set an experiment up and perform it, as a run of its own; what it read is kept with it."""
+    """Set up and run an experiment as a run of its own, and keep the list of files that it read."""
     request, identity = resolved.request, known.identity
 
     def work(living: Living) -> Result:
@@ -139,7 +140,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
 
 @contextlib.contextmanager
 def inside(request: Request, setup: Setup) -> Iterator[None]:
-    """Let an experiment work in the folder that was asked for; what it reads has been read by then."""
+    """Run an experiment in the requested folder, after its inputs were read."""
     if request.inside is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Of what kind a failure is: what a user would have to change."""
+"""Kinds of failures, by what a user would have to change."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ CONFIG, DATA, MEMORY, NAN, CODE, INTERRUPTED, STORE, WORKER = (
     "config", "data", "memory", "nan", "code", "interrupted", "store", "worker killed",
 )  # fmt: skip
 OF_THE_JOB = frozenset({CONFIG, DATA, NAN, CODE})
-"""Failures that come again when the same job is run by the same code."""
+"""Failures that recur when the same job is run by the same code."""
 _NAN = re.compile(r"\bnans?\b|\binf(inity)?\b|not finite|non-?finite", re.IGNORECASE)
-"""What libraries say of numbers that are not finite; what Paribus itself raises is told by its class alone."""
+"""Messages of libraries about non-finite numbers; errors of Paribus are recognised by class alone."""
 _MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate memory|not enough memory|ALLOC_FAILED", re.I)
 _OF_THE_STORE = ("mlflow", "sqlalchemy", "requests", "urllib3", "filelock")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def kind(error: BaseException) -> str:
-    """Return of what kind an error is, also where another one was raised from it.
+    """Return the kind of an error, from its chain of causes.
 
     Example:
         >>> kind(ValueError("the loss is not finite")), kind(KeyError("x")), kind(MemoryError())

@@ -1,4 +1,4 @@
-"""Objects of a notebook as parts of a request: a module in place of a model, contexts in place of data."""
+"""In-memory objects as parts of a request: a module in place of a model, contexts in place of data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from paribus.subjects.handed import HandedContexts, arrays_of, write_contexts
 from paribus.tracking.file_run import FileRun
 
 KEEP_BYTES = 256 * 2**20
-"""Weights, or contexts, of more bytes are not kept with the run, which then says so."""
+"""Limit in bytes up to which weights and contexts are kept with the run, which notes anything left out."""
 WEIGHTS_FILE = "handed/weights.safetensors"
 CONTEXTS_FILE = "handed/contexts.npz"
 KEY = "handed"
@@ -40,7 +40,7 @@ class Handed:
 
     Attributes:
         group: ``model`` or ``data``.
-        spec: What stands for it in the configuration.
+        spec: Its spec in the configuration.
         size: Bytes of its tensors.
         file: Where it is kept with the run.
     """
@@ -57,13 +57,13 @@ class Handed:
 
     @property
     def called(self) -> str:
-        """What it is, for a reader."""
+        """Its name in messages."""
         return f"the module {self.spec.name}" if isinstance(self.spec, HandedModel) else "the contexts"
 
 
 @contextmanager
 def with_objects(job: Job, model: Any, data: Any) -> Iterator[Job]:
-    """Yield a job with objects in place of its model and data, which are held for as long as it runs.
+    """Yield a job with objects in place of its model and data, which are registered while it runs.
 
     Raises:
         ConfigError: If they are no module and no contexts, the words name another, or the experiment trains a model.
@@ -81,7 +81,7 @@ def with_objects(job: Job, model: Any, data: Any) -> Iterator[Job]:
 
 
 def objects(request: Request) -> tuple[Handed, ...]:
-    """Return the objects that a request was given."""
+    """Return the objects of a request."""
     found = []
     for group in ("model", "data"):
         spec = request.nodes.get(group)
@@ -94,7 +94,7 @@ def objects(request: Request) -> tuple[Handed, ...]:
 
 
 def notes(request: Request) -> tuple[str, ...]:
-    """Return what a result on objects must say."""
+    """Return the notes of a result on objects."""
     spec = request.nodes.get("model")
     if not isinstance(spec, HandedModel) or not spec.untold:
         return ()
@@ -105,7 +105,7 @@ def notes(request: Request) -> tuple[str, ...]:
 
 
 def keep(request: Request, run: FileRun) -> dict[str, Any]:
-    """Keep the objects of a request with its run where they are not too large; return what its provenance says."""
+    """Keep the objects of a request with its run if not too large; return their entry in its provenance."""
     said: dict[str, Any] = {}
     for one in objects(request):
         if one.kept:
@@ -123,7 +123,7 @@ def keep(request: Request, run: FileRun) -> dict[str, Any]:
 
 
 def repeated(request: Request, words: tuple[str, ...]) -> str | None:
-    """Return how a run on objects is done again, or why it cannot be; None for a request without any."""
+    """Return how to repeat a run on objects, or why that is impossible; None for a request without any."""
     given = objects(request)
     if not given:
         return None
@@ -181,7 +181,7 @@ def _data(job: Job, data: Any) -> HandedContexts:
 
 
 def _refuse_named(job: Job, group: str) -> None:
-    """Refuse words about a group that an object is handed over for: they would have no effect."""
+    """Refuse words about a group for which an object is given: they would have no effect."""
     for word in job.overrides:
         key = word.lstrip("+~").partition("=")[0]
         if key == group or key.startswith(f"{group}."):

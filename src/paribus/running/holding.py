@@ -1,4 +1,4 @@
-"""Steps that a signal must not cut in two: it waits until they are done."""
+"""Blocks that a signal must not interrupt: it is raised after them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from paribus.tracking.patience import hurried
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 10.0
-"""Seconds after which a signal is let through all the same: a store that hangs must not keep the program going."""
+"""Seconds after which a signal is raised anyway, in case the store hangs."""
 
 
 class SignalsHeld:
-    """Keeps SIGINT and SIGTERM waiting while its block goes on; the first that came is raised again at its end.
+    """Holds SIGINT and SIGTERM during its block; the first one received is raised again at its end.
 
-    Once one has come, a store that is locked is not waited for any longer than two seconds.
+    Once one has come, a locked store is waited for no longer than two seconds.
 
-    Blocking them by mask would not do: the system then hands them to another thread of the process, and Python runs the
-    handler in the main thread all the same. Handlers work in the main thread only; elsewhere no signal interrupts
-    anything, and this does nothing.
+    A signal mask is not enough: the system then delivers them to another thread of the process, and Python still runs
+    the handler in the main thread. Handlers work in the main thread only; in other threads no signal interrupts, and
+    this does nothing.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class SignalsHeld:
         try:
             self._restore()
         finally:
-            self._restore()  # a signal of this very moment may have cut the first one short
+            self._restore()  # a signal at this moment may have interrupted the first call
         if self._came:
             signal.raise_signal(self._came[0])
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Identified:
-    """A request that is known by what decides its numbers.
+    """The identity of a request, with the files and code that it covers.
 
     Attributes:
         identity: The hash.

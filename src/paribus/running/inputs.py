@@ -1,4 +1,4 @@
-"""What a run read: kept with it, checked when it ends, and compared with today before it is taken again."""
+"""The files that a run read: kept with it, checked at its end, and compared with their current state before reuse."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 INPUTS_FILE = "inputs.json"
 MOST_NAMED = 100
-"""Of more files than this the result holds only number and digest; all of them are in ``inputs.json``."""
+"""Above this number of files the result has only their count and digest; ``inputs.json`` always has all."""
 MOST_LISTED = 10_000
-"""Of more declared files than this, those of a group are kept as one."""
+"""Above this number of declared files, those of a group are kept as one entry."""
 KEY = "files"
 GONE = "gone"
 PRODUCTS = ("multirun", "mlruns", "mlflow.db", "outputs", "__pycache__")
-"""What runs themselves put into a working folder; no listing of it counts them."""
+"""Names that runs themselves create in a working folder; listings ignore them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Inputs:
         opened: Further files that were opened.
         listed: Folders that were listed: a digest of the names in them.
         absent: Paths that could not be opened because nothing was there.
-        sources: Python sources that were imported on the way, by what they mean.
+        sources: Imported Python sources, by the digest of their meaning.
     """
 
     declared: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -57,11 +57,11 @@ class Inputs:
 
     @property
     def found_out(self) -> bool:
-        """Whether anything was read that no identity knows of."""
+        """Whether anything was read that is not part of the identity."""
         return bool(self.opened or self.listed or self.absent or self.sources)
 
     def digest(self) -> str:
-        """Return a hash of what was read that no identity knows of, empty where there is nothing."""
+        """Return a hash of what was read that is not part of the identity, empty if there is nothing."""
         if not self.found_out:
             return ""
         found = {name: part for name, part in self.plain().items() if name != "declared"}
@@ -81,7 +81,7 @@ class Inputs:
 
     @classmethod
     def from_plain(cls, kept: Mapping[str, Any]) -> Inputs:
-        """Return what :meth:`plain` wrote."""
+        """Return the inputs that :meth:`plain` wrote."""
         return cls(
             {name: (one["path"], one["digest"]) for name, one in kept.get("declared", {}).items()},
             kept.get("opened", {}),
@@ -92,15 +92,15 @@ class Inputs:
 
 
 def read_by(identified: Identified, opened: Opened, own: tuple[Path, ...] = ()) -> Inputs:
-    """Return what a run read, and check that it is still what the identity says.
+    """Return what a run read, and check it against the identity.
 
     Args:
         identified: The run's identity with the files that are part of it.
-        opened: What was opened while it was set up and run.
+        opened: Files that were opened while it was set up and run.
         own: Folders of the run itself: what is in them is no input.
 
     Raises:
-        ExperimentError: If a file was changed or replaced meanwhile, so that nobody knows which one was read.
+        ExperimentError: If a file was changed or replaced meanwhile, so that it is unknown which one was read.
     """
     modules = [name.removeprefix("module ") for name in identified.code if name.startswith("module ")]
     opened.add(hidden(modules))
@@ -128,7 +128,7 @@ def _changed(path: str, when: str) -> ExperimentError:
 
 
 def _listed(opened: Opened, places: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield listed folders with a digest of their names: those seen, and what the run itself put there."""
+    """Yield listed folders with a digest of the names seen in them, without those that the run itself created."""
     for folder, names in sorted(opened.folders.items()):
         declared = any(place.startswith(f"{os.path.realpath(folder)}{os.sep}") for place in places)
         if os.path.isdir(folder) and not declared:
@@ -172,7 +172,7 @@ def _today(path: str) -> str:
 
 
 def keep(inputs: Inputs, run: FileRun) -> dict[str, Any]:
-    """Keep what a run read; return what goes into its provenance."""
+    """Keep the inputs of a run; return their entry in its provenance."""
     if not inputs:
         return {}
     every = replace(inputs, declared=_together(inputs.declared)).plain()
@@ -184,9 +184,9 @@ def keep(inputs: Inputs, run: FileRun) -> dict[str, Any]:
 
 
 def _together(declared: Mapping[str, tuple[str, str]]) -> Mapping[str, tuple[str, str]]:
-    """Return declared files, those of a group that has very many as one: where they are, and one digest of all.
+    """Return declared files, with those of a very large group as one entry: their folder, and one digest of all.
 
-    Each of them is part of the run's identity; half a million names in every run would tell nothing more.
+    Each of them is part of the run's identity, so the names of very many files would add nothing.
     """
     if len(declared) <= MOST_LISTED:
         return declared
@@ -224,18 +224,18 @@ def kept(result: Result, store: Store | None = None) -> Inputs:
 
 
 def undeclared(result: Result) -> str:
-    """Return a digest of what a finished run read that its identity does not know of, empty where there is nothing.
+    """Return a digest of what a finished run read that is not part of its identity, empty if there is nothing.
 
-    Of a run that read very many files it is one of all of them.
+    For a run that read very many files it is the digest of all of them.
     """
     noted = result.provenance.get(KEY) or {}
     return str(noted["digest"]) if "file" in noted else Inputs.from_plain(noted).digest()
 
 
 def check_unchanged(inputs: Inputs) -> None:
-    """Compare the files that a finished run opened with those of today.
+    """Compare the files that a finished run opened with their current state.
 
-    Those that are part of its identity need no comparison: a change of them is another identity.
+    Files that are part of its identity are not compared: a change of them gives another identity.
 
     Raises:
         DataError: At the first difference; the message names the file.
@@ -245,7 +245,7 @@ def check_unchanged(inputs: Inputs) -> None:
 
 
 def changed_since(inputs: Inputs) -> Iterator[str]:
-    """Yield what of the files that a finished run opened is not as it was, by name."""
+    """Yield a sentence for each file that a finished run opened and that has changed."""
     for path, content in inputs.opened.items():
         yield from _compared(path, content, _today(path))
     for path, content in inputs.sources.items():
@@ -261,20 +261,20 @@ def changed_since(inputs: Inputs) -> Iterator[str]:
 
 
 def files_since(inputs: Inputs) -> tuple[str, ...]:
-    """Return which of the files that a finished run read, data and weights, are not as they were."""
+    """Return which of the files that a finished run read, data and weights, have changed."""
     opened = (line for path, content in inputs.opened.items() for line in _compared(path, content, _today(path)))
     return tuple(dict.fromkeys((*declared_since(inputs), *opened)))
 
 
 def declared_since(inputs: Inputs) -> Iterator[str]:
-    """Yield which of the files that are part of a run's identity are not as they were."""
+    """Yield which of the files that are part of a run's identity have changed."""
     for path, content in inputs.declared.values():
         if os.path.isfile(path) or not os.path.exists(path):
             yield from _compared(path, content, _today(path))
 
 
 def check_run(result: Result, store: Store, resolved: Resolved) -> None:
-    """Compare what a finished run read with today; where its model is trained on the spot, what its trainings read too.
+    """Compare the files that a finished run read with their current state; also those of its trainings on the spot.
 
     Raises:
         DataError: At the first difference.
@@ -290,7 +290,7 @@ def check_run(result: Result, store: Store, resolved: Resolved) -> None:
 
 
 def trainings(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Return the runs that trained the models of a run, by what they are to it.
+    """Return the runs that trained the models of a run, by their role.
 
     Example:
         >>> trainings({"model_run": "a1", "beside": {"model_run": "b2"}})

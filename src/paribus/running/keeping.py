@@ -1,4 +1,4 @@
-"""Keeping all of a result, in the order in which a kill at any moment leaves a run unfinished or complete."""
+"""Keeps a result, in an order such that a kill at any moment leaves the run either unfinished or complete."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 LINES_IN_NOTE = 6
 BOTH = (PNG, PDF)
 DIGESTS = ("data_digest", "model_digest")
-"""What a run worked on, as tags too, so that comparisons need not read every run's files."""
+"""Inputs of a run that are also kept as tags, so that comparisons need not read every run's files."""
 NO_DIGEST = "none"
 log = logging.getLogger("paribus")
 
 
 def keep(result: Result, run: FileRun, formats: Sequence[str] = BOTH) -> Result:
-    """Keep everything of a finished result but ``result.json``: that is the last, see :func:`seal`.
+    """Keep everything of a finished result but ``result.json``, which :func:`seal` writes last.
 
     Args:
-        result: What was found.
+        result: The result.
         run: The run.
-        formats: What its figures are kept as, of ``png`` and ``pdf``; none are drawn where it is empty.
+        formats: Formats of its figures, of ``png`` and ``pdf``; none are drawn if empty.
 
     Returns:
         The result with warnings about figures that could not be drawn, and with the list of the run's files.
@@ -70,9 +70,9 @@ def keep(result: Result, run: FileRun, formats: Sequence[str] = BOTH) -> Result:
 
 
 def seal(result: Result, run: FileRun) -> None:
-    """Write ``result.json``, which names all the other files, and set the status: from here on the run is finished.
+    """Write ``result.json``, which names all the other files, and set the status to finished.
 
-    No signal comes in between. What is killed before the status is set did not finish; afterwards it is complete.
+    Signals are held in between. A run killed before the status is set did not finish; afterwards it is complete.
     """
     text = to_json(result, rows_limit=ROWS_IN_JSON)
     with SignalsHeld():
@@ -81,7 +81,7 @@ def seal(result: Result, run: FileRun) -> None:
 
 
 def keep_partial(result: Result, run: FileRun) -> None:
-    """Write what a run had found that did not finish: ``partial.json`` and ``report.html``, never ``result.json``."""
+    """Write the partial result of an unfinished run: ``partial.json`` and ``report.html``, never ``result.json``."""
     run.withdraw(RESULT_FILE)
     run.text(PARTIAL_FILE, to_json(replace(result, artifacts=dict(run.artifacts)), rows_limit=ROWS_IN_JSON))
     keep_report(result, run, {})
@@ -93,7 +93,7 @@ def keep_report(result: Result, run: FileRun, drawn: Mapping[str, bytes]) -> Non
 
 
 def note(result: Result) -> str:
-    """Return what was found in a few lines, and what the experiment warned of."""
+    """Return the main findings in a few lines, and the warnings."""
     warned = [f"Warning: {warning}" for warning in result.diagnostics.warnings]
     return "  \n".join([*lines(result)[:LINES_IN_NOTE], *warned])
 
@@ -116,7 +116,7 @@ def draw_figures(
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """Draw the declared figures into the run; return PNG bytes by name, and a warning for each that failed.
 
-    The page of the run shows every figure as PNG, whatever is kept beside it.
+    The page of the run shows every figure as PNG, whichever formats are kept.
     """
     if not result.figures or not formats:
         return {}, ()
@@ -128,7 +128,7 @@ def draw_figures(
         try:
             made = draw(figure, frames, about=about(result))
             found = in_formats(made, [*dict.fromkeys((PNG, *formats))])
-        except Exception as error:  # a drawing that fails must not cost the numbers
+        except Exception as error:  # a figure that fails must not lose the numbers
             log.warning("figure %s could not be drawn: %s", figure.name, error)
             warnings.append(f"figure {figure.name} could not be drawn: {type(error).__name__}: {error}")
             continue
@@ -151,7 +151,7 @@ def provenance_of(resolved: Resolved, process: Mapping[str, Any]) -> dict[str, A
 
 
 def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
-    """Return what a run worked on: device, digests of data and model, and the run the model comes from."""
+    """Return the inputs of a run: device, digests of data and model, and the run the model comes from."""
     found: dict[str, Any] = {"device": _device(setup.device), "dtype": setup.dtype, **_arithmetic()}
     model = setup.examined
     if setup.data_digest:
@@ -183,13 +183,13 @@ def weights_digest(model: Any) -> str:
 
 
 def _data_name(resolved: Resolved) -> str:
-    """Return the chosen option; for data as the model was trained on, what those were."""
+    """Return the chosen option; for ``as_trained``, the data that the model was trained on."""
     node, chosen = resolved.request.nodes.get("data"), resolved.request.choices.get("data")
     return label(node, chosen)
 
 
 def _arithmetic() -> dict[str, Any]:
-    """Return what moves sums by a rounding and so belongs to no identity: threads and how float32 is multiplied."""
+    """Return settings outside the identity that change results by rounding: threads, float32 precision."""
     torch = sys.modules.get("torch")
     if torch is None:
         return {}

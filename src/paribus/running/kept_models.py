@@ -1,4 +1,4 @@
-"""The trained models of runs: of a kept one, of one that just ended, of one that is only planned."""
+"""The trained models of runs: of a kept run, of one that just ended, of a planned one."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _unchanged(locate: Callable[[str], Path], result: Result) -> Callable[[str],
     """Return ``locate`` with a check that a checkpoint is still the one that the run finished with.
 
     Raises:
-        CheckpointError: By what is returned, if it is not.
+        CheckpointError: From the returned function, if it is not.
     """
 
     def checked(name: str) -> Path:
@@ -136,12 +136,12 @@ def _unchanged(locate: Callable[[str], Path], result: Result) -> Callable[[str],
 
 
 def _stands_for_another(node: Any) -> bool:
-    """Return whether a configuration node says only that something is as in another run."""
+    """Return whether a configuration node only refers to another run."""
     return isinstance(node, Mapping) and today(str(node.get(TARGET, ""))) in _STAND_INS
 
 
 def _best(result: Result) -> dict[str, int]:
-    """Return the epochs that training itself marked as best."""
+    """Return the epochs that the training marked as best."""
     marked = result.tables.get("checkpoints")
     if marked is None:
         return {}
@@ -155,7 +155,7 @@ def _best(result: Result) -> dict[str, int]:
 
 
 def planned(request: Request, identity: str, before: ModelSource | None = None) -> ModelSource:
-    """Return the model that a training request is going to make, before it has: only its identity can be used.
+    """Return the model that a training request will make: only its identity can be used.
 
     Args:
         request: The training.

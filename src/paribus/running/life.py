@@ -1,4 +1,4 @@
-"""A run's life: found again or begun, worked on, kept, and ended whatever happens."""
+"""The life cycle of a run: reused or started, executed, kept, and ended in every case."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("paribus")
 _told: set[str] = set()
-"""Runs that this process has already said it reused; a study takes the same model many times."""
+"""Runs whose reuse this process has already reported; a study takes the same model many times."""
 
 
 class Busy(ExperimentError):
-    """Another process is at the same run, and the request does not wait for it."""
+    """Another process is executing the same run, and the request does not wait for it."""
 
 
 class Superseded(ExperimentError):
-    """Another process has taken the run over, having seen no sign of life of this one for long."""
+    """Another process took over the run, because this one showed no activity for too long."""
 
 
 @dataclass
 class Living:
-    """A run that goes on.
+    """A run in progress.
 
     Attributes:
-        resolved: What is asked.
+        resolved: The resolved request.
         identity: Its identity.
         run: Where it is kept.
-        recorder: What its experiment reports to.
-        workspace: Where it keeps its checkpoints while it goes on.
+        recorder: Receives what its experiment reports.
+        workspace: Where it keeps its checkpoints while it runs.
         origin: Its provenance, to which the work adds what it loads.
         started: When it began.
-        clock: The same on a clock that only goes forward, in seconds.
+        clock: The same on a monotonic clock, in seconds.
         claim: The tags that declare its claim; empty without one.
-        result: What it found, once the work is done.
+        result: Its result, once the work is done.
     """
 
     resolved: Resolved
@@ -87,7 +87,7 @@ class Living:
         )
 
     def partial(self) -> Result:
-        """Return what was reported so far as a result."""
+        """Return the report so far as a result."""
         request, recorder = self.resolved.request, self.recorder
         return Result(
             spec_id=spec_id(self.resolved, self.identity),
@@ -111,17 +111,17 @@ def once(
     measure: Callable[[], Result],
     check: Callable[[Result], None] | None = None,
 ) -> Result:
-    """Take a finished run where the request allows it; else measure, in one process only where several want the same.
+    """Take a finished run where the request allows it; else measure, in only one process for equal requests.
 
     Args:
-        request: What is asked.
+        request: The request.
         store: Where runs are kept.
         identity: Its identity.
         measure: Makes the run.
         check: As for :func:`reusable`.
 
     Raises:
-        Busy: If another process is at it and the request does not wait.
+        Busy: If another process is executing it and the request does not wait.
     """
     if not request.reuses:
         return measure()
@@ -148,12 +148,12 @@ def once(
 
 
 def reusable(store: Store, identity: str, check: Callable[[Result], None] | None = None) -> Result | None:
-    """Return the result of the latest finished run of this identity that is whole; say what is wrong with others.
+    """Return the result of the latest complete finished run of this identity; warn about defects of others.
 
     Args:
         store: Where runs are kept.
-        identity: What is asked for.
-        check: Raises a DataError where something else than its own files is not as it must be.
+        identity: The identity.
+        check: Raises a DataError if something other than its own files prevents reuse.
     """
     for kept in store.finished(identity):
         try:
@@ -185,11 +185,11 @@ def live(
     parent: str | None,
     work: Callable[[Living], Result],
 ) -> Result:
-    """Begin a run, do its work, keep what comes of it, and end the run in every case, once.
+    """Begin a run, do its work, keep the result, and end the run exactly once in every case.
 
     Raises:
         ExperimentError: If the work failed.
-        KeyboardInterrupt: If a signal came; where it came so late that the run is finished, its ``finished`` is true.
+        KeyboardInterrupt: On a signal; its ``finished`` is true if the run was already finished.
     """
     living: Living | None = None
     try:
@@ -221,7 +221,7 @@ def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, pare
     """Open the run with its tags.
 
     Raises:
-        ExperimentError: If the store does not take it.
+        ExperimentError: If the store refuses it.
     """
     process = provenance()
     name = run_name(resolved)
@@ -252,9 +252,9 @@ def begin(resolved: Resolved, store: Store, folder: Path, *, identity: str, pare
 
 
 def end(living: Living, error: BaseException) -> BaseException:
-    """End a run that an error or a signal stopped, and return the error to raise, with the run's id.
+    """End a run stopped by an error or a signal, and return the error to raise, with the run's id.
 
-    A run that was finished by then stays as it is.
+    A run that had already finished stays as it is.
     """
     finished = living.run.status == FINISHED
     with SignalsHeld():
@@ -274,10 +274,10 @@ def end(living: Living, error: BaseException) -> BaseException:
 
 
 def end_badly(living: Living, error: BaseException) -> bool:
-    """Mark a run as failed or killed, and keep what it had found; return whether it turned out to be finished.
+    """Mark a run as failed or killed, and keep its partial result; return whether it was already finished.
 
-    The status is set first: whatever goes wrong after that, the run is not left RUNNING. Where the store does not even
-    take that, nothing more is written: nobody can say in which state the run is.
+    The status is set first, so that a later failure does not leave the run RUNNING. If even that fails, nothing more is
+    written, because the state of the run is unknown.
     """
     interrupted = isinstance(error, KeyboardInterrupt)
     killed = interrupted or isinstance(error, Superseded)
@@ -286,7 +286,7 @@ def end_badly(living: Living, error: BaseException) -> bool:
         message = f"interrupted ({error})" if str(error) else "interrupted"
     run = living.run
     kind = failures.INTERRUPTED if killed else failures.kind(error)
-    try:  # nobody waits on for a store that is locked where it was waited for already, or where a user wants an end
+    try:  # do not wait again for a locked store, nor after the user has interrupted
         with hurried() if kind in (failures.INTERRUPTED, failures.STORE) else contextlib.nullcontext():
             run.finish("KILLED" if killed else "FAILED", message, kind)
     except Exception as problem:
@@ -307,18 +307,18 @@ def end_badly(living: Living, error: BaseException) -> bool:
 
 
 def recorded(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration as runs keep it: without the password in the address of their store, which others read."""
+    """Return a configuration as runs keep it: without the password in the address of their store."""
     tracking = tree.get("tracking") or {}
     address = tracking.get("uri")
     return {**tree, "tracking": {**tracking, "uri": without_password(address)}} if address else dict(tree)
 
 
 def described(resolved: Resolved) -> dict[str, Any]:
-    """Return the nodes that a run's params show beside its configuration: what the trained model it takes is."""
+    """Return the nodes that a run's params show besides its configuration: those of the trained model it takes."""
     architecture = resolved.source.tree.get("model") if resolved.source is not None else None
     return {"model": architecture} if architecture else {}
 
 
 def spec_id(resolved: Resolved, identity: str) -> str:
-    """Return a short name of what was asked, equal for equal requests."""
+    """Return a short id of the request, equal for equal requests."""
     return f"{resolved.request.experiment.type}_{identity[:8]}"

@@ -1,4 +1,4 @@
-"""A request put on the model that a run trained: its architecture, its training and its data."""
+"""Requests on the model that a run trained: with its architecture, its training and its data."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def without_training(request: Request) -> Request:
-    """Return a request that trains nothing and takes no trained model without the training in its defaults.
+    """Return a request that trains nothing and takes no trained model, without the default training.
 
-    A training that its words name stays: it says how weights from a file were made.
+    A training named by its words stays: it describes how weights from a file were made.
     """
     if request.experiment.produces_model or "training" in request.named:
         return request
@@ -28,7 +28,7 @@ def without_training(request: Request) -> Request:
 
 
 def with_source(request: Request, source: ModelSource) -> Resolved:
-    """Return the request on a trained model: with its architecture and training, and its data where they are asked.
+    """Return the request on a trained model: with its architecture and training, and its data for ``as_trained``.
 
     Its configuration says the same, and names the run instead of ``latest``.
     """
@@ -49,10 +49,10 @@ def with_source(request: Request, source: ModelSource) -> Resolved:
 
 
 def _own_data(asked: AsTrained, source: ModelSource) -> tuple[Any, Any]:
-    """Return spec and configuration node of the data that a model was trained on, with the changes asked for.
+    """Return spec and configuration node of the data that a model was trained on, with the requested changes.
 
     Raises:
-        ConfigError: If it is not known what it was trained on, or a change does not fit that data set.
+        ConfigError: If its training data are unknown, or a change does not fit that data set.
     """
     node = source.tree.get("data")
     if node is None:

@@ -1,4 +1,4 @@
-"""Models that are trained where a request needs them, once, and reused by identity from then on."""
+"""Models that are trained on the spot when a request needs them, and reused by identity from then on."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def recipe(request: Request) -> tuple[Request, ...]:
     """Return the training runs that make the request's model, in order; none where it needs no training.
 
-    A model spec says by ``trained_by`` which experiment types make its weights where no file gives them. A training
-    that is itself one of them takes what those before it made.
+    A model spec says by ``trained_by`` which experiment types make its weights where no file gives them. A later
+    training of the recipe takes the model of those before it.
     """
     node = request.nodes.get("model")
     types = node.trained_by if isinstance(node, ModelSpec) else ()
@@ -39,13 +39,13 @@ def recipe(request: Request) -> tuple[Request, ...]:
 
 
 def planned(request: Request) -> ModelSource | None:
-    """Return the model that the recipe is going to make, before it has; None without a recipe."""
+    """Return the model that the recipe will make; None without a recipe."""
     made = all_planned(request)
     return made[-1] if made else None
 
 
 def all_planned(request: Request) -> tuple[ModelSource, ...]:
-    """Return what each training of the recipe is going to make, in order."""
+    """Return the planned model of each training of the recipe, in order."""
     found: list[ModelSource] = []
     for training in recipe(request):
         resolved = with_source(training, found[-1]) if found else Resolved(training, None)
@@ -54,7 +54,7 @@ def all_planned(request: Request) -> tuple[ModelSource, ...]:
 
 
 def _training(request: Request, name: str) -> Request:
-    """Return the request of one training run, which is reused whenever it is there."""
+    """Return the request of one training run, which is reused if it exists."""
     experiment = experiment_named(name)
     asked = request.for_step(name, experiment, _node(experiment)).with_options_of(f"trained_by.{name}")
     # the same model for every number format that it is measured in
@@ -78,7 +78,7 @@ def experiment_named(name: str) -> Experiment:
 
 
 def _node(experiment: Experiment) -> dict[str, Any]:
-    """Return the configuration node that an experiment would be built from."""
+    """Return the configuration node of an experiment."""
     kind = type(experiment)
     values = fields_of(experiment)
     return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **values}

@@ -1,4 +1,4 @@
-"""Data that a trained model is measured on and was not trained on: what they are called, and what is to be said."""
+"""Names and notes for data that a model is measured on but was not trained on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ AS_THEY_ARE = "its own data as their files are now"
 
 
 def named(request: Request, source: ModelSource) -> str | None:
-    """Return what the data of a request are called where they are not those that its model was trained on."""
+    """Return the name of a request's data if its model was not trained on them."""
     node = request.nodes.get("data")
     if "data" not in request.experiment.needs or node is None or source.data is None or node == source.data:
         return None
     try:
         if fingerprint(node) == fingerprint(source.data):
-            return None  # the same files in another place
+            return None  # the same files in another folder
     except DataError:
         pass  # a file is not there any more: what it held is compared when the data are loaded
     changed = changes(node, source.data)
@@ -38,7 +38,7 @@ def named(request: Request, source: ModelSource) -> str | None:
 
 
 def changes(node: Any, own: Any) -> dict[str, Any] | None:
-    """Return the values in which data of the same kind differ from ``own``; None where they are of another kind."""
+    """Return the values in which data of the same spec type differ from ``own``; None for another type."""
     if isinstance(node, Foreign) and isinstance(own, Foreign):
         if node.target != own.target:
             return None

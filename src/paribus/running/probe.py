@@ -1,4 +1,4 @@
-"""How long a job will take, seen by beginning it: what is short is done, of a long loop two steps are timed."""
+"""Estimates how long a job takes by starting it: short work is done, of a long loop two steps are timed."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
 
 STEPS = 2
-"""Steps of a loop that are timed before it is judged."""
+"""Steps of a loop that are timed before extrapolating."""
 PATIENCE = 20.0
-"""Seconds that a probe takes at most, as long as steps are short: a loop that would end later is left."""
+"""Seconds that a probe takes at most if steps are short: a loop that would take longer is left."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What beginning a job has shown.
+    """The estimate of a job's duration.
 
     Attributes:
         experiment: Its type.
-        seconds: How long it will take, None where that could not be seen.
+        seconds: How long it will take, None if unknown.
         measured: What was measured, in words.
         left_out: What was not, in words: the time is at least that long.
 
@@ -60,17 +60,17 @@ class Probe:
 
 
 class Enough(BaseException):
-    """A loop has been seen for long enough; not an error, so nothing that catches errors keeps it."""
+    """A loop was timed for long enough; no ``Exception``, so that handlers of errors do not catch it."""
 
     def __init__(self, seconds: float | None, said: str) -> None:
-        """Hold how long the work takes with that loop, and how that was seen."""
+        """Store how long the work takes with that loop, and how that was estimated."""
         super().__init__(said)
         self.seconds, self.said = seconds, said
 
 
 @dataclass
 class _Loop:
-    """A loop that goes on."""
+    """A loop in progress."""
 
     description: str
     total: int
@@ -78,7 +78,7 @@ class _Loop:
     done: int = 0
 
     def seconds(self, now: float, inner: float | None) -> float:
-        """Return how long all of it takes; ``inner``: how long the step in hand takes, where that is longer."""
+        """Return the duration of the whole loop; ``inner`` is that of the current step, if longer."""
         if self.done and inner is None:
             return (now - self.began) / self.done * self.total
         return max(inner or 0.0, (now - self.began) / max(1, self.done)) * self.total
@@ -96,7 +96,7 @@ class ProbeRecorder(MemoryRecorder):
     _loops: list[_Loop] = field(default_factory=list)
 
     def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
-        """Iterate; after two steps it is known how long the loop takes.
+        """Iterate; after two steps the duration of the loop is estimated.
 
         Raises:
             Enough: If it takes longer than a probe may.
@@ -127,13 +127,13 @@ class ProbeRecorder(MemoryRecorder):
 
 
 def probe(request: Request, store: Store) -> Probe:
-    """Begin the work of a request, in memory and a folder that is thrown away, and return how long it will take.
+    """Start the work of a request in memory and a temporary folder, and return how long it will take.
 
     Nothing is kept of it: no run, no checkpoint. A request whose model is not trained yet shows how long the training
     takes; a sequence, how long those of its steps take that need no model of another.
 
     Args:
-        request: What is asked; its runs may be there or not.
+        request: The request; whether its runs exist does not matter.
         store: Where a trained model may be found.
     """
     requests = step_requests(request) if isinstance(request.experiment, Sequence) else [request]
@@ -155,7 +155,7 @@ def probe(request: Request, store: Store) -> Probe:
 
 
 def _of_one(request: Request, store: Store) -> tuple[float | None, str, list[str]]:
-    """Return how long one experiment takes, how that was seen, and what is not in it."""
+    """Return how long one experiment takes, how that was estimated, and what it leaves out."""
     resolved = resolve(request, store)
     if resolved.source is None or not resolved.source.planned:
         return (*_timed(lambda: _work(resolved, store)), [])

@@ -1,4 +1,4 @@
-"""The recorder of a run: what an experiment finds is kept in memory and, as it comes, in the run."""
+"""The recorder of a run: keeps what an experiment reports in memory and, immediately, in the run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ log = logging.getLogger("paribus")
 
 @dataclass(kw_only=True)
 class TrackedRecorder(MemoryRecorder):
-    """Writes tables to the run when they are handed over, so that a run which fails later still has them.
+    """Writes tables to the run at once, so that a run that fails later still has them.
 
     Attributes:
         run: The run.
-        name: What the progress bar and warnings are headed with.
+        name: Heading of the progress bar and of warnings.
     """
 
     run: FileRun
@@ -48,7 +48,7 @@ class TrackedRecorder(MemoryRecorder):
         super().warn(message)
 
     def progress(self, items: Iterable[Any], *, total: int | None = None, description: str = "") -> Iterator[Any]:
-        """Iterate with a progress bar, where someone is watching; over a single item there is none."""
+        """Iterate with a progress bar in an interactive terminal; over a single item without one."""
         if total is None and isinstance(items, Sized):
             total = len(items)
         if total is not None and total < 2:

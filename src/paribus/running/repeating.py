@@ -1,4 +1,4 @@
-"""The line that gives a run again: this very one, wherever it was."""
+"""The command that repeats a run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SETTINGS = ("seed", "checkpoint")
 
 
 def line(resolved: Resolved) -> str:
-    """Return the command that gives a run again, for a shell.
+    """Return the shell command that repeats a run.
 
-    A job is given by its own words, with the run that ``latest`` stood for, and with the runs that a comparison was
-    made from. A step, a training on the spot and a comparison at a sweep's end are asked for as jobs of their own, on
-    the model that they took. What no job of its own can give (a page about steps, a model that was not tracked, an
-    experiment that is no option) is given by the words of the job it was part of.
+    A job is repeated by its own words, with the run that ``latest`` resolved to, and with the runs that a comparison
+    was made from. A step, a training on the spot and a comparison at a sweep's end become jobs of their own, on the
+    model that they took. Where that is impossible (a report on steps, a model that was not tracked, an experiment that
+    is no option), the words of the containing job are returned.
     """
     request = resolved.request
     if (on_objects := repeated(request, request.overrides)) is not None:
@@ -45,12 +45,12 @@ def _words(resolved: Resolved) -> tuple[str, ...]:
             if (words := _alone(resolved)) is not None:
                 return words
         except ParibusError:
-            pass  # an experiment that only its study can put together
+            pass  # an experiment that only its study can compose
     return _own(resolved)
 
 
 def _own(resolved: Resolved) -> tuple[str, ...]:
-    """Return the words of the job, with everything named that they leave to what was the latest."""
+    """Return the words of the job, with ids in place of ``latest``."""
     request = resolved.request
     words = [word for word in request.overrides if not _is_plumbing(word)]
     if request.derived:
@@ -95,7 +95,7 @@ def _alone(resolved: Resolved) -> tuple[str, ...] | None:
 
 
 def _is_plumbing(word: str) -> bool:
-    """Return whether a word says how a job was run, and nothing of what."""
+    """Return whether a word concerns only how a job was run."""
     if word.lstrip("+").startswith("hydra.searchpath="):
         return False
     return word.lstrip("+").startswith(("hydra.", "hydra/", "reuse="))

@@ -1,4 +1,4 @@
-"""A kept run made again beside itself: what is no longer as it was, the exact request, every number compared."""
+"""Reproduction of a kept run: what has changed since, the exact request, and a comparison of every number."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ TARGET = "_target_"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is no longer as it was when a run was made; each line names one thing.
+    """What has changed since a run was made; each line names one change.
 
     Attributes:
         code: Of the code: commits, files with their first changed line, modules.
         packages: Of installed packages.
         data: Of files that the run read.
-        machine: Of the machine, and of how it calculates.
-        config: Of the options: what they compose to today, which was set back for the repetition.
+        machine: Of the machine and its arithmetic.
+        config: Of the options: values that now differ, and were reset for the repetition.
     """
 
     code: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A run made again.
+    """A reproduced run.
 
     Attributes:
         run_id: The kept run.
@@ -96,7 +96,7 @@ class Reproduced:
 
 @dataclass
 class Beside(FileStore):
-    """A store whose runs can be read, and whose new runs are files in a folder: nothing kept is touched.
+    """A store that reads kept runs and writes new ones to a folder, so that nothing kept is changed.
 
     Attributes:
         kept: The store.
@@ -111,7 +111,7 @@ class Beside(FileStore):
         return FileRun(folder)
 
     def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
-        """Claim nothing: it is measured again in any case."""
+        """Claim nothing: the run is measured again in any case."""
         return nullcontext()
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
@@ -159,22 +159,22 @@ def reproduce(
     moved: Mapping[str, str] | None = None,
     changed_files: bool = False,
 ) -> Reproduced:
-    """Make a run again from what is kept of it, beside it, and compare every table and metric.
+    """Repeat a run from its kept configuration, outside the store, and compare every table and metric.
 
     Args:
         store: Where it is kept; nothing is written there.
         run: A finished run.
         folder: Where the new files go.
-        tolerance: What counts as within.
+        tolerance: Tolerance of the comparison.
         threads: Threads to calculate with; by default as many as the run had.
-        model: The module of a run on an object, handed over again.
+        model: The module of a run on an object, given again.
         data: The contexts of such a run.
-        moved: Folders in whose place others are to be looked into for options.
-        changed_files: Whether to go on where files that it read are not as they were.
+        moved: Folders of options by the folder that replaces each.
+        changed_files: Whether to continue where files that it read have changed.
 
     Raises:
-        ConfigError: If it cannot be repeated from what is kept; the message says why.
-        DataError: If its files are not whole, or one that it read is not as it was.
+        ConfigError: If it cannot be repeated from what is kept.
+        DataError: If its files are incomplete, or one that it read has changed.
         ExperimentError: If it fails now.
     """
     if run.status != FINISHED:
@@ -239,10 +239,10 @@ def _of_trainings(before: Result, store: Store) -> Iterator[str]:
 
 
 def words_of(result: Result, *, given: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the words that give a run again, and the folders of options that they need.
+    """Return the words that repeat a run, and the folders of options that they need.
 
     Raises:
-        ConfigError: If no words give it again.
+        ConfigError: If no words repeat it.
     """
     line = str(result.provenance.get("repeat") or "")
     called = f"run {(result.run_id or '')[:8]}"
@@ -265,10 +265,10 @@ def words_of(result: Result, *, given: bool = False) -> tuple[tuple[str, ...], t
 
 
 def exactly(words: tuple[str, ...], config_dirs: tuple[str, ...], kept: Result) -> tuple[Job, tuple[str, ...]]:
-    """Return the job that words compose today, with the kept configuration where options say something else by now.
+    """Return the job that words compose now, with the kept configuration where options have changed.
 
     Returns:
-        The job, and what was set back.
+        The job, and what was reset.
     """
     (job,) = jobs(words, config_dirs=config_dirs)
     tree = plain(job.tree)
@@ -295,7 +295,7 @@ def _again(request: Request, store: Store, folder: Path) -> Result:
 
 
 def _pairs(before: Result, after: Result, store: Store, folder: Path) -> Iterator[tuple[str, Result, Result]]:
-    """Yield what is compared: the run, the steps of a sequence, or the step that the sequence was run again for."""
+    """Yield the compared pairs: the run, the steps of a sequence, or the step for which the sequence was repeated."""
     if before.experiment_type == after.experiment_type == Sequence.type:
         for row in before.tables["steps"].frame.to_dict("records"):
             if row["status"] == FINISHED:
@@ -315,7 +315,7 @@ def _read(folder: Path, step: str) -> Result:
 
 
 def _in_work_trees(now: dict[str, Any], moved: Mapping[str, str]) -> dict[str, Any]:
-    """Return a provenance with the repositories that the code was really taken from."""
+    """Return a provenance with the repositories that the code was actually taken from."""
     for key in ("git", "paribus_git"):
         if (place := moved.get((now.get(key) or {}).get("top", ""))) is not None:
             now = {**now, key: git(Path(place))}

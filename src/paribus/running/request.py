@@ -1,4 +1,4 @@
-"""What one run is asked to do, whether it is a job of its own or a step of a sequence."""
+"""The request of one run, whether a job of its own or a step of a sequence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """One experiment with everything it is to be run on, not loaded yet.
+    """One experiment with the specs of everything it is run on; nothing is loaded.
 
     Attributes:
         experiment: The built experiment.
@@ -40,11 +40,11 @@ class Request:
         sweep: Id of the sweep the job belongs to.
         step: Name of the step, where it is one of a sequence.
         inside: The folder that the experiment works in; None: the working folder.
-        figures: What its figures are kept as.
-        claim: What is claimed of its numbers beforehand.
-        parent_hypothesis: The hypothesis it bears on.
-        waits: Whether it waits while another process is at the same run.
-        changed_data: Whether to measure on what a trained model's data hold by now, where that is not what it learned.
+        figures: Formats of its figures.
+        claim: The claim on its numbers.
+        parent_hypothesis: The hypothesis it tests.
+        waits: Whether it waits while another process is executing the same run.
+        changed_data: Whether to measure on the current content of a trained model's data, where it has changed.
 
     Example:
         >>> from paribus.config import jobs
@@ -90,11 +90,11 @@ class Request:
 
     @property
     def subject(self) -> str:
-        """What kind of data it is about: what the experiment declares; where it works on several, what the data are.
+        """Its subject: as the experiment declares; if it works on several, that of the data.
 
         Raises:
             ConfigError: If it does not work on such data.
-            DataError: If only loading them tells what they are, and they cannot be loaded.
+            DataError: If they have to be loaded to know, and cannot be.
         """
         declared = self.experiment.subject
         if declared != ANY and not self.experiment.subjects:
@@ -113,7 +113,7 @@ class Request:
 
     @property
     def figure_formats(self) -> tuple[str, ...]:
-        """What its figures are kept as; where that is not said, PDF is left out in the jobs of a sweep."""
+        """Formats of its figures; by default the jobs of a sweep leave out PDF."""
         if self.figures.formats is not None:
             return tuple(self.figures.formats)
         return (PNG,) if self.sweep is not None and self.experiment.subject != KEPT_RUNS else (PNG, PDF)
@@ -123,7 +123,7 @@ class Request:
         return replace(self, nodes={**self.nodes, **nodes})
 
     def changed(self, **groups: tuple[Any, Any, str | None]) -> Request:
-        """Return the request with other groups: of each the spec, its configuration node, and the option's name."""
+        """Return the request with other groups, each given by spec, configuration node and option name."""
         return replace(
             self,
             nodes={**self.nodes, **{group: spec for group, (spec, _, _) in groups.items()}},
@@ -151,7 +151,7 @@ class Request:
         )
 
     def with_options_of(self, place: str) -> Request:
-        """Return a step's request with the options that the job chose for it, by the groups of a job of its own.
+        """Return a step's request with the options that the job chose for it, keyed as in a job of its own.
 
         Args:
             place: Where the step is in the job's experiment, such as ``steps.train``.
@@ -168,7 +168,7 @@ def from_job(job: Job, *, sweep: str | None = None) -> Request:
     """Return the request of a composed job.
 
     Raises:
-        ConfigError: If what is under ``experiment`` is none.
+        ConfigError: If ``experiment`` is no experiment.
 
     Example:
         >>> from paribus.config import jobs

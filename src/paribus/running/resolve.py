@@ -1,4 +1,4 @@
-"""From ``model=tracked`` and ``data=as_trained`` to the run they stand for."""
+"""Resolves ``model=tracked`` and ``data=as_trained`` to the run they refer to."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from paribus.tracking.interface import Store
 
 PREVIOUS = "previous"
-"""In place of the id of a second model's run: the training run before that of the model."""
+"""Value in place of the id of a second model's run: the training run before that of the model."""
 
 
 def resolve(request: Request, store: Store, source: ModelSource | None = None) -> Resolved:
-    """Return the request with what ``tracked`` and ``as_trained`` stand for, and with the second model if it takes two.
+    """Return the request with ``tracked`` and ``as_trained`` resolved, and with the second model if it takes two.
 
     Args:
         request: The request.
@@ -35,7 +35,7 @@ def resolve(request: Request, store: Store, source: ModelSource | None = None) -
         source: The model of the step before, in a sequence; an experiment that trains anew does not take it.
 
     Raises:
-        ConfigError: If there is no such run, or data are to be as trained and nothing says what was trained.
+        ConfigError: If there is no such run, or ``data=as_trained`` without a trained model.
     """
     found = _on_first(request, store, source)
     return _beside(found, store) if request.experiment.second_run else found
@@ -68,7 +68,7 @@ def _beside(found: Resolved, store: Store) -> Resolved:
 
 
 def _before(found: Resolved, store: Store, where: str) -> str:
-    """Return the id of the finished training run on the same kind of data that was started last before the model's own.
+    """Return the id of the latest finished training run on the same subject that was started before the model's own.
 
     Raises:
         ConfigError: If the model is of no kept run, or there is none before it.
@@ -86,7 +86,7 @@ def _before(found: Resolved, store: Store, where: str) -> str:
 
 
 def _on_first(request: Request, store: Store, source: ModelSource | None) -> Resolved:
-    """Return the request with what ``tracked`` and ``as_trained`` stand for.
+    """Return the request with ``tracked`` and ``as_trained`` resolved.
 
     Args:
         request: The request.
@@ -94,7 +94,7 @@ def _on_first(request: Request, store: Store, source: ModelSource | None) -> Res
         source: The model of the step before, in a sequence; an experiment that trains anew does not take it.
 
     Raises:
-        ConfigError: If there is no such run, or data are to be as trained and nothing says what was trained.
+        ConfigError: If there is no such run, or ``data=as_trained`` without a trained model.
     """
     node = request.nodes.get("model")
     experiment = request.experiment
@@ -120,7 +120,7 @@ def _on_first(request: Request, store: Store, source: ModelSource | None) -> Res
 
 
 def refuse_untrained(request: Request) -> None:
-    """Check that an experiment that examines a model is not given one with random weights unasked.
+    """Check that an experiment that examines a model does not get one with random weights unintentionally.
 
     Raises:
         ConfigError: If it is.
@@ -142,7 +142,7 @@ def refuse_untrained(request: Request) -> None:
 
 
 def models_on(request: Request) -> tuple[str | None, ...]:
-    """Return the subjects on whose models an experiment works, those to look for first at the front; None: any."""
+    """Return the subjects on whose models an experiment works, in the order of search; None: any."""
     subject = request.subject
     if subject == ANY:
         return (None,)
@@ -151,7 +151,7 @@ def models_on(request: Request) -> tuple[str | None, ...]:
 
 
 def from_store(node: Tracked, store: Store, subjects: Sequence[str | None]) -> ModelSource:
-    """Return the model that ``tracked`` stands for; the latest one is the latest of the first subject that has any.
+    """Return the model of ``tracked``; ``latest`` is the latest of the first subject that has any.
 
     Raises:
         ConfigError: If there is no such run.

@@ -1,4 +1,4 @@
-"""A request whose model and data are known, nothing of it loaded yet."""
+"""A request whose model and data are known; nothing is loaded."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Resolved:
     Attributes:
         request: The request, with the specs of the run it takes its model from.
         source: The trained model, None where the model is built anew or read from a file.
-        asked: The request as it was before, where the model is to be trained on the spot.
+        asked: The original request, where the model is to be trained on the spot.
         given: Results of the steps before, for a report about them.
-        runs: Of a comparison: ids of the runs that stand for all that it is made from.
+        runs: For a comparison: ids of the outermost runs that it is made from.
         beside: The request on a second trained model and the same data, where the experiment takes two.
-        other: What is measured on, where it is not what the model was trained on: another data set, or its own changed.
+        other: The data measured on, if the model was not trained on them: another data set, or its own with changes.
     """
 
     request: Request

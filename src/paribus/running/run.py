@@ -45,9 +45,9 @@ def run_job(
 
     Raises:
         ExperimentError: If the experiment failed; the run is FAILED, and the error's ``run_id`` names it.
-        Busy: If another process is at the same job, and this one is not to wait.
+        Busy: If another process is executing the same job, and this one is not to wait.
         ParibusError: If it turned out only now that the request is wrong.
-        KeyboardInterrupt: If a signal came; the run is KILLED.
+        KeyboardInterrupt: On a signal; the run is KILLED.
     """
     request = replace(from_job(job, sweep=sweep), inside=inside, waits=waits)
     store = open_to_run(request.tracking)
@@ -58,12 +58,12 @@ def run_job(
             return run_sequence(request, store, folder)
         return run_experiment(resolve(request, store), store, folder)
     except BaseException:
-        _reaped.discard(key)  # it may have left a run behind that only the next look finds
+        _reaped.discard(key)  # the process may have left a run that is found only by the next search
         raise
 
 
 def take_job(job: Job, identity: str, *, sweep: str) -> Result | None:
-    """Return the result of a finished run of a job where it can be taken, having compared all that belongs to it.
+    """Return the result of a finished run of a job if it can be reused, after checking everything it depends on.
 
     Args:
         job: A composed and checked job.
@@ -93,7 +93,7 @@ def single_folder(now: datetime | None = None) -> Path:
 
 
 def _reap_once(store: Store, spec: TrackingSpec) -> str:
-    """Close the runs that were left RUNNING, once per store as long as all goes well; return the store's key."""
+    """Close the runs that were left RUNNING, once per store unless a job fails; return the store's key."""
     key = f"{spec.kind}/{spec.uri}/{Path(spec.folder).absolute()}"
     if key not in _reaped:
         _reaped.add(key)

@@ -14,7 +14,7 @@ from paribus.results.schema import Aggregates
 from paribus.spec import field
 
 LEFT_OUT = "LEFT_OUT"
-"""The status of a step that the data cannot do."""
+"""Status of a step that the data do not allow."""
 log = logging.getLogger("paribus")
 
 
@@ -68,11 +68,11 @@ class Sequence(Experiment):
         return tuple(step for step in self.steps.values() if step is not None)
 
     def fingerprint(self) -> str:
-        """Return nothing: each of its steps says with what it is measured."""
+        """Return nothing: each of its steps has a fingerprint of its own."""
         return ""
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
-        """Refuse: its steps are runs, so it is run by :func:`run_sequence`."""
+        """Refuse: its steps are runs, so it is run by :func:`paribus.running.steps.run_sequence`."""
         raise ExperimentError("sequence: runs where runs are kept (run_job), not on a setup")
 
 

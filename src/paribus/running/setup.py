@@ -1,4 +1,4 @@
-"""What a request asks its subject to set up, and number formats that would have no effect."""
+"""What a request needs its subject to set up, and checks of the number format."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ WITHOUT_MODEL = (KEPT_RUNS, STEP_RESULTS)
 
 
 class Caches:
-    """What the jobs of this process share."""
+    """The caches shared by the jobs of this process."""
 
     def data(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return the data set kept under ``key``, made where it is not."""
+        """Return the data set cached under ``key``, making it if necessary."""
         return caches.data_sets.get(key, make)
 
     def model(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return the model kept under ``key``, made where it is not."""
+        """Return the model cached under ``key``, making it if necessary."""
         return caches.models.get(key, make)
 
     def key(self, node: Any) -> str:
-        """Return a digest of everything that decides what a spec makes."""
+        """Return a digest of everything that determines what a spec makes."""
         return fingerprint(node)
 
     def contents(self, node: Any) -> str:
@@ -44,7 +44,7 @@ class Caches:
 
 
 def asked(resolved: Resolved, store: Store) -> Asked:
-    """Return what a resolved request asks its subject to set up."""
+    """Return what a resolved request needs its subject to set up."""
     request = resolved.request
     device = request.nodes["device"]
     return Asked(
@@ -84,7 +84,7 @@ def refuse_format(experiment: Experiment, device: Any, *, step: str | None = Non
         step: Its name, where it is a step of a sequence; there, one that runs no model at all is allowed.
 
     Raises:
-        ConfigError: If another format than float32 is asked for and the experiment does not run the model in it.
+        ConfigError: If a format other than float32 is requested and the experiment does not run the model in it.
     """
     if device.dtype == DEFAULT_DTYPE or experiment.takes_dtype:
         return
@@ -101,9 +101,9 @@ def refuse_format(experiment: Experiment, device: Any, *, step: str | None = Non
 
 
 def refuse_default_format() -> None:
-    """Refuse to work where the process makes all new numbers in another format than float32.
+    """Refuse to work if torch's default dtype is not float32.
 
-    Networks and arrays would silently be in it, and no identity says so.
+    Networks and arrays would silently have it, and it is no part of the identity.
 
     Raises:
         ConfigError: If ``torch.set_default_dtype`` was called.

@@ -1,4 +1,4 @@
-"""A trained model as an experiment gets it: from a kept run, or from the step before in the same sequence."""
+"""A trained model as given to an experiment: from a kept run, or from an earlier step of the same sequence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EPOCH = re.compile(r"checkpoint_e(\d+)")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """The trained model of a run; weights are read when they are asked for.
+    """The trained model of a run; weights are read on demand.
 
     Attributes:
         identity: Identity of the run that trained it.
@@ -50,9 +50,9 @@ class ModelSource:
         network_seed: Seed of the run that built the network; another one where that run took a trained model.
         data_digest: Digest of the data as that run loaded them, where it is known.
         trained_on: Configuration nodes of all data that its weights were fitted to, the latest last.
-        planned: Whether it is only going to be trained, so that nothing but its identity is known.
-        read: A digest of what its training read that its identity does not know of; empty where there is nothing.
-        to_come: The trainings that are going to add to it what they take it for, where it is planned.
+        planned: Whether it is yet to be trained, so that only its identity is known.
+        read: A digest of what its training read outside its identity; empty if nothing.
+        to_come: Further planned trainings that will add to it, such as that of its autoencoder.
     """
 
     identity: str
@@ -76,11 +76,11 @@ class ModelSource:
 
     @property
     def label(self) -> str:
-        """What it is called in results."""
+        """Its name in results."""
         return f"run {self.run_id[:8]}" if self.run_id else f"trained {self.identity[:8]}"
 
     def origin(self) -> dict[str, Any]:
-        """Return what the provenance of a run on this model says of it; :func:`from_result` reads it back."""
+        """Return this model's entry in the provenance; :func:`paribus.running.kept_models.from_result` reads it."""
         return {
             "model_run": self.run_id,
             "model_identity": self.identity,
@@ -92,17 +92,17 @@ class ModelSource:
         }
 
     def state(self, name: str) -> dict[str, Any]:
-        """Return what was kept under the name of a checkpoint (tensors and plain values).
+        """Return the content of a checkpoint (tensors and plain values).
 
         Raises:
-            CheckpointError: If it is not there or not readable.
+            CheckpointError: If it is missing or unreadable.
         """
         if name not in self.names:
             raise CheckpointError(f"{self.label}: has no checkpoint {name!r}; kept: {', '.join(self.names) or 'none'}")
         return read_state(self.locate(name))
 
     def epoch_state(self, epoch: int) -> dict[str, Any]:
-        """Return everything that was kept at an epoch."""
+        """Return the whole checkpoint of an epoch."""
         return self.state(self._epochs()[epoch])
 
     def autoencoders(self) -> list[dict[str, Any]]:

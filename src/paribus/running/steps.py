@@ -53,7 +53,7 @@ COLUMNS = {
     "message": "what went wrong, or why it was left out",
 }
 _reasons: dict[tuple[str, str, str], str | None] = {}
-"""Why a data set cannot do what an experiment type asks, by both: what was found out in this process."""
+"""Why a data set does not fit an experiment type, by both: cache of this process."""
 
 
 def run_sequence(request: Request, store: Store, folder: Path) -> Result:
@@ -63,7 +63,7 @@ def run_sequence(request: Request, store: Store, folder: Path) -> Result:
 
     Raises:
         ExperimentError: If a step failed.
-        KeyboardInterrupt: If a signal came; step and parent are KILLED.
+        KeyboardInterrupt: On a signal; step and parent are KILLED.
     """
     identity = sequence_identity(request, store)
 
@@ -77,7 +77,7 @@ def run_sequence(request: Request, store: Store, folder: Path) -> Result:
 
 
 def _about(request: Request, store: Store) -> Resolved:
-    """Return what the parent of a sequence is about: the model that its steps take, if none of them trains one."""
+    """Return the model that the steps of a sequence take, if none of them trains one."""
     steps = planned(request, store)
     if any(step.request.experiment.produces_model for step, _ in steps):
         return Resolved(request, None)
@@ -86,7 +86,7 @@ def _about(request: Request, store: Store) -> Resolved:
 
 
 def check_steps(result: Result, store: Store) -> None:
-    """Check that the steps of a finished sequence are still there and whole.
+    """Check that the steps of a finished sequence still exist and are complete.
 
     Raises:
         DataError: If not.
@@ -104,10 +104,10 @@ def check_steps(result: Result, store: Store) -> None:
 
 
 def planned(request: Request, store: Store) -> list[tuple[Resolved, str]]:
-    """Return the steps with their identities, as they will be once the model is trained; nothing is loaded.
+    """Return the steps with the identities they will have once the model is trained; nothing is loaded.
 
     Raises:
-        ConfigError: If a step takes a tracked model that is not there.
+        ConfigError: If a step takes a tracked model that does not exist.
     """
     steps = []
     source: ModelSource | None = None
@@ -131,7 +131,7 @@ def step_requests(request: Request) -> list[Request]:
 
     Raises:
         ConfigError: If there is none.
-        DataError: If the data cannot do what any of them asks.
+        DataError: If the data fit none of them.
     """
     left = left_out(request)
     steps = [step for step in _switched_on(request) if step.step not in left]
@@ -141,7 +141,7 @@ def step_requests(request: Request) -> list[Request]:
 
 
 def left_out(request: Request) -> dict[str, str]:
-    """Return the optional steps of a sequence that its data cannot do, with the reason; those named stay in.
+    """Return the optional steps of a sequence that its data do not allow, with the reason; those named stay in.
 
     Raises:
         ParibusError: If there are optional steps and the data cannot be loaded.
@@ -154,7 +154,7 @@ def left_out(request: Request) -> dict[str, str]:
 
 
 def uncompared(request: Request) -> str | None:
-    """Return why a sequence leaves nothing that its comparison could read, in one line; None where it does."""
+    """Return in one line why no step gives runs that the comparison could read; None if some step does."""
     experiment = request.experiment
     if not isinstance(experiment, Sequence) or experiment.comparison is None:
         return None
@@ -177,7 +177,7 @@ def _why_not(step: Request) -> str | None:
 
 
 def _but_for_the_seed(node: Any) -> str:
-    """Return what a data set says of itself without its seed: the jobs of a sweep over seeds are asked for once."""
+    """Return a key of a data set without its seed, so that a sweep over seeds is checked once."""
     given = node.arguments if isinstance(node, Foreign) else {f.name: getattr(node, f.name) for f in fields(node)}
     stated = {name: value for name, value in given.items() if name != "seed"}
     return f"{node.target if isinstance(node, Foreign) else type(node)} {stated} {contents(node).digest()}"
@@ -224,7 +224,7 @@ def _work(living: Living, request: Request, store: Store, folder: Path) -> Resul
 
 
 class _Progress:
-    """The steps of a sequence that were run so far, and what they leave for the next."""
+    """The steps of a sequence that were run so far, and the model they made."""
 
     def __init__(self, living: Living, store: Store, folder: Path) -> None:
         """Start with nothing."""
@@ -261,11 +261,11 @@ class _Progress:
         return result
 
     def skip(self, step: Request, why: str) -> None:
-        """Note that a step is not run."""
+        """Record that a step is not run."""
         self._row(step, status="SKIPPED", message=why)
 
     def leave_out(self, step: Request, why: str) -> None:
-        """Note that the data cannot do what a step asks."""
+        """Record that the data do not allow a step."""
         self.living.recorder.warn(f"step {step.step} is left out: {why}")
         self._row(step, status=LEFT_OUT, message=why)
 
@@ -285,7 +285,7 @@ class _Progress:
         bad = [row for row in self.rows if row["status"] not in (FINISHED, LEFT_OUT)]
         if bad:
             listed = "; ".join(f"{row['step']} {row['status']}: {row['message']}" for row in bad)
-            cause = self.errors[0] if self.errors else None  # of what kind the failure is, the first one tells
+            cause = self.errors[0] if self.errors else None  # the kind of the failure is that of the first one
             raise ExperimentError(f"{len(bad)} of {len(self.rows)} steps did not finish: {listed}") from cause
         return _parent_result(self.living, self.results)
 

@@ -1,4 +1,4 @@
-"""What was found, as lines for a terminal."""
+"""Results as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def conclusions(result: Result, folder: Path) -> str:
-    """Return what a run found and where its figures are, as a single run and the end of a sweep print it.
+    """Return the findings of a run and the paths of its figures, as printed after a single run or a sweep.
 
     Args:
         result: A comparison, or any other result: its sentences, or its headline numbers with intervals.
-        folder: Its output folder; figures that are not there (those of a reused run) are not named.
+        folder: Its output folder; figures that are not in it (those of a reused run) are not named.
     """
     drawn = [folder / "figures" / f"{figure.name}.png" for figure in result.figures]
     figures = [f"figure: {path}" for path in drawn if path.exists()]
@@ -26,7 +26,7 @@ def conclusions(result: Result, folder: Path) -> str:
 
 
 def ui_line(spec: TrackingSpec) -> str:
-    """Return the line that says how to look at the runs; empty where none are kept."""
+    """Return the line with the command that shows the runs; empty if none are kept."""
     if spec.kind == "off":
         return ""
     if spec.kind == "server":

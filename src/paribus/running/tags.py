@@ -1,4 +1,4 @@
-"""Name and tags of a run, as the run list of a tracking UI shows them."""
+"""Name and tags of a run in the run list of a tracking UI."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def condition(resolved: Resolved) -> str | None:
 
 
 def n_train(resolved: Resolved) -> int | None:
-    """Return how many examples the model was trained on, or is trained on, where its data say so."""
+    """Return how many examples the model was or is trained on, if its data spec states it."""
     if resolved.source is not None:
         return stated_size(resolved.source.data)
     request = resolved.request
@@ -59,7 +59,7 @@ AS_GIVEN = "as the factory gave them"
 
 
 def weights(resolved: Resolved) -> str | None:
-    """Return where the weights of an examined model come from where no training run and no file says so."""
+    """Return the origin of the weights of an examined model that has neither a training run nor a file."""
     experiment, node = resolved.request.experiment, resolved.request.nodes.get("model")
     if resolved.source is not None or not experiment.takes_trained or "model" not in experiment.needs:
         return None
@@ -88,7 +88,7 @@ def run_name(resolved: Resolved) -> str:
 
 
 def feature_label(resolved: Resolved) -> str | None:
-    """Return what the feature is called in the run list: ``latent 3``, or the chosen option."""
+    """Return the name of the feature in the run list: ``latent 3``, or the chosen option."""
     request = resolved.request
     node = request.nodes.get("feature")
     if node is None or "feature" not in request.experiment.needs:
@@ -98,7 +98,7 @@ def feature_label(resolved: Resolved) -> str | None:
 
 
 def model_label(resolved: Resolved) -> str | None:
-    """Return what the model is called in results: the run it comes from, or the chosen option."""
+    """Return the name of the model in results: the run it comes from, or the chosen option."""
     request = resolved.request
     if "model" not in request.experiment.needs:
         return None
@@ -156,7 +156,7 @@ def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> d
 
 
 def run_colour(resolved: Resolved) -> str:
-    """Return the run's colour: by what was asked, the model's condition and size, and the seed."""
+    """Return the run's colour, from the request, the model's condition and size, and the seed."""
     node, seed = resolved.request.tree.get("experiment"), model_seed(resolved)
     asked = [condition(resolved), n_train(resolved), feature_label(resolved), node]
     return colour(json.dumps(asked, sort_keys=True, default=str), resolved.request.seed if seed is None else seed)

@@ -1,4 +1,4 @@
-"""Which config groups a run works with: its params show these and no others, so that a filter finds what it says."""
+"""The config groups that a run uses: its params show only these, so that filters match actual use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from paribus.running.resolved import Resolved
 
 OPTIONAL = ("data", "model", "feature", "slice", "constraints", "training")
-"""Groups that hold something in every configuration, whether the experiment looks at it or not."""
+"""Groups that are set in every configuration, whether the experiment uses them or not."""
 OF_A_MODEL = ("data", "model", "training")
-"""Groups that say what a trained model is."""
+"""Groups that describe a trained model."""
 
 
 def unused(resolved: Resolved) -> frozenset[str]:
-    """Return the groups that neither the experiment, nor a step of it, nor the training of its model has looked at."""
+    """Return the groups that neither the experiment, nor a step of it, nor the training of its model has used."""
     used = {group for each in with_steps(resolved.request.experiment) for group in each.needs}
     if resolved.source is not None:
         used |= set(OF_A_MODEL)

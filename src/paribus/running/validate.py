@@ -1,4 +1,4 @@
-"""Looking up everything a job names before anything is run: nothing is written."""
+"""Checks of everything a job names before anything is run; nothing is written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def validate(job: Job, *, among: bool = False) -> None:
 
     Args:
         job: The job.
-        among: Whether other jobs of its sweep make runs, so that a comparison has something to compare by its turn.
+        among: Whether other jobs of its sweep make runs, so that a comparison will have runs to compare.
 
     Raises:
         ConfigError: If a name does not exist, or the device or the store cannot be used.
@@ -83,10 +83,10 @@ def validate(job: Job, *, among: bool = False) -> None:
 
 
 def validate_store(spec: TrackingSpec) -> None:
-    """Refuse a folder that runs cannot be kept in, and a server that does not answer; nothing is created.
+    """Refuse a folder in which runs cannot be kept, and a server that does not answer; nothing is created.
 
     Raises:
-        ConfigError: If an old file store lies there, the store was moved, or the server is not to be reached.
+        ConfigError: If it holds an old file store, the store was moved, or the server cannot be reached.
         DataError: If the folder cannot be written, or its database is damaged.
     """
     if spec.kind == "local":
@@ -112,7 +112,7 @@ def _validate(resolved: Resolved, store: Store) -> None:
 
 
 def _existing_store(spec: TrackingSpec, otherwise: str) -> Store:
-    """Open the store that runs are looked up in; one that is not there is not created.
+    """Open the store in which runs are looked up; a missing one is not created.
 
     Raises:
         ConfigError: If there is no store; the message begins with ``otherwise``.

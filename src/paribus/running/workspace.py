@@ -1,4 +1,4 @@
-"""Where a run keeps its large objects while it goes on; they outlive a kill, and go when the run is finished."""
+"""Folder for a run's large objects while it runs; it survives a kill, and is deleted when the run finishes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FileWorkspace:
     """Tensors and plain values as files in a folder named by the run's identity, each written in one step."""
 
     def __init__(self, identity: str, publish: Callable[[Path], None], *, root: Path = ROOT) -> None:
-        """Take the folder of ``identity``, or one beside it while another living process works in that.
+        """Take the folder of ``identity``, or another one while a live process uses that.
 
         Args:
             identity: Identity of the run; the same run started again finds what was kept.
@@ -37,7 +37,7 @@ class FileWorkspace:
             root: Where the folders of all runs are.
         """
         self._publish = publish
-        root = root.absolute()  # the experiment may go to another folder while it works
+        root = root.absolute()  # the experiment may change the working folder
         self.folder = root / identity
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root / f"{identity}.lock")
@@ -55,7 +55,7 @@ class FileWorkspace:
             torch.save(state, partial)
 
     def load(self, name: str) -> dict[str, Any] | None:
-        """Return what was kept under ``name``, or None.
+        """Return the content kept under ``name``, or None.
 
         Raises:
             CheckpointError: If the file is damaged or holds anything but tensors and plain values.
