@@ -1,4 +1,4 @@
-"""Compares what runs hold between groups of them: tables of every replicate, groups, pairs, tests and curves."""
+"""Comparison of values of runs between groups: tables of replicates, groups, pairs, tests and curves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
     """Compare the runs of ``setup``.
 
     Raises:
-        ExperimentError: If nothing can be compared, or something is found that is not admitted.
+        ExperimentError: If nothing can be compared, or a check finds something that is not admitted.
     """
     found = admitted(experiment, setup.runs)
     for line in found.left_out:
@@ -76,10 +76,10 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
 
 
 def admitted(experiment: Compare, runs: Sequence[CollectedRun]) -> Admitted:
-    """Return the runs that are compared, where all that is found in them is admitted; no file of a run is needed.
+    """Return the runs that are compared, if every finding about them is admitted; reads no file of a run.
 
     Raises:
-        ExperimentError: If there is none, or something is found that is not admitted.
+        ExperimentError: If there is none, or a check finds something that is not admitted.
     """
     known = {run.experiment_type for run in runs}
     for kind in experiment.compared_types():
@@ -92,7 +92,7 @@ def admitted(experiment: Compare, runs: Sequence[CollectedRun]) -> Admitted:
 
 
 def _choice(experiment: Compare, runs: Sequence[CollectedRun]) -> Choice:
-    """Return what is read where runs hold several."""
+    """Return which value is read where a run has several."""
     return Choice(
         experiment.choice("method"), experiment.choice("direction"), experiment.choice("layer"),
         experiment.choice("at"), chosen_epochs(runs, experiment.choice("at")), experiment.choice("level"),
@@ -100,7 +100,7 @@ def _choice(experiment: Compare, runs: Sequence[CollectedRun]) -> Choice:
 
 
 def _outcomes(experiment: Compare, runs: Sequence[CollectedRun]) -> list[Outcome]:
-    """Return what is compared as numbers, in the order in which it was named."""
+    """Return the numbers that are compared, in the order in which they were named."""
     choice = _choice(experiment, runs)
     kind = experiment.experiment_type
     numbers = [read_quantity("Compare.columns", text, curve=False) for text in experiment.columns]
@@ -120,7 +120,7 @@ VALUES = ("metric", "group", "unit", "setting", "value", "yes_no", "run_id", "id
 
 
 def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[pd.DataFrame, list[Finding]]:
-    """Return one row per run and number, and what was found while reading besides what was found before."""
+    """Return one row per run and number, and the findings: those made before and those made while reading."""
     rows: list[dict[str, Any]] = []
     findings = list(found.findings)
     for outcome in _outcomes(experiment, found.runs):
@@ -148,7 +148,7 @@ def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[p
 
 
 def _in_order(experiment: Compare, table: pd.DataFrame) -> pd.DataFrame:
-    """Return values metric by metric as they were named, in each by the numbers of group and unit."""
+    """Return the values sorted by metric in the order named, then by group and unit as numbers."""
     places = {name: place for place, name in enumerate((*experiment.named(), *experiment.curves))}
     keys = [
         (places[metric], honesty.in_order(group), honesty.in_order(unit))
@@ -158,7 +158,7 @@ def _in_order(experiment: Compare, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refuse_unread(experiment: Compare, outcome: Outcome, mine: Sequence[Placed], unread: Mapping[str, int]) -> None:
-    """Refuse a number that no run holds: the name is wrong, or the rows are not told apart.
+    """Raise for a number that no run has: the name is wrong, or the condition does not select one row.
 
     Raises:
         ExperimentError: Always.
@@ -203,7 +203,7 @@ def _hand_over(
     findings: Sequence[Finding],
     note: str,
 ) -> None:
-    """Hand tables and figures over."""
+    """Add the tables and figures to the result."""
     values, units, groups = described
     kind, confidence = Evidence.COMPARISON, setup.stats.confidence
     pairs = pair_table(tests, tested.arms)

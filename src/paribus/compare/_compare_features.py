@@ -71,7 +71,7 @@ FACTORS = {
 
 
 def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Aggregates:
-    """Compare features; hand over ``features``, ``similarity``, ``matches``, ``matched``, ``summary``, ``factors``.
+    """Compare features; add ``features``, ``similarity``, ``matches``, ``matched``, ``summary``, ``factors``.
 
     Raises:
         ExperimentError: If no run of the battery is about a feature.
@@ -172,7 +172,7 @@ def _hand_over(recorder: Recorder, seen: Sequence[Seen], similar: Floats, matrix
 
 
 def _names(seen: Sequence[Seen]) -> list[str]:
-    """Return what features are called: with their model where there are several."""
+    """Return the names of features, with their model where there are several."""
     several = len({each.model for each in seen}) > 1
     return [f"{each.feature} ({each.model})" if several else each.feature for each in seen]
 
@@ -191,7 +191,7 @@ def _match(
     similar: Floats,
     matrix: Floats,
 ) -> pd.DataFrame:
-    """Match the features of every two models; hand over the pairs and how they compare with chance."""
+    """Match the features of every two models; add the tables of pairs and of their comparison with chance."""
     models = list(dict.fromkeys(each.model for each in seen))
     of = {model: np.array([i for i, each in enumerate(seen) if each.model == model]) for model in models}
     pairs: list[dict[str, Any]] = []
@@ -242,7 +242,7 @@ def _match_as_tracked(
     similar: Floats,
     runs: Sequence[CollectedRun],
 ) -> pd.DataFrame:
-    """Take the pairs that runs of match_features found, and compare their effects with those of random pairs.
+    """Take the pairs found by runs of match_features, and compare their effects with those of random pairs.
 
     Raises:
         ExperimentError: If no such run is about two of the models.
@@ -292,7 +292,7 @@ def _match_as_tracked(
 def _matchings(
     runs: Sequence[CollectedRun], models: Collection[str], recorder: Recorder
 ) -> dict[tuple[str, str], CollectedRun]:
-    """Return by two models the run that matched their latents: of several, in either order, the latest; it is said."""
+    """Return for every two models the run that matched their latents: the latest of several, with a remark."""
     several: dict[frozenset[str], list[CollectedRun]] = {}
     for run in (each for each in runs if each.experiment_type == MATCHING and "matches" in each.tables):
         if set(_matched_models(run)) <= set(models):
@@ -316,7 +316,7 @@ def _matched_models(run: CollectedRun) -> tuple[str, str]:
 def _of_tracked(
     rows: Sequence[tuple[int, int, Mapping[Any, Any]]], similar: Floats, n_null: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Return how alike the effects of given pairs are, beside those of the same features paired at random."""
+    """Return the similarity of effects of given pairs, with that of the same features paired at random."""
     first, second = (np.array([row[k] for row in rows]) for k in (0, 1))
     mean = mean_of_known(similar[first, second])
     draws = [mean_of_known(similar[first, rng.permutation(second)]) for _ in range(n_null if len(rows) > 1 else 0)]
@@ -359,7 +359,7 @@ def _summary(seen: Sequence[Seen], setup: RunsSetup) -> pd.DataFrame:
 
 
 def _factors(seen: Sequence[Seen]) -> pd.DataFrame:
-    """Return how many features of a model each edit drives, those that drive most first."""
+    """Return how many features of a model each edit drives, most first."""
     rows: list[dict[str, Any]] = []
     for model in dict.fromkeys(each.model for each in seen):
         mine = [each for each in seen if each.model == model]
@@ -376,7 +376,7 @@ def _factors(seen: Sequence[Seen]) -> pd.DataFrame:
 
 
 def _short_names(factors: Iterable[str]) -> tuple[str, dict[str, Any]]:
-    """Return the types that factors are edits of, in words, and their names without it; nothing if two were equal."""
+    """Return the types that factors are edits of, in words, and their names without it; nothing if two would be equal."""
     names = {factor: factor.split(": ", 1)[1] for factor in factors}
     if len(set(names.values())) < len(names):
         return "", {}

@@ -41,7 +41,7 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import INTERVAL, Aggregates, Figure, Table, ends
 
 SAID = (honesty.CODE, honesty.DATA, honesty.MODELS, honesty.SELECTED, honesty.SHARED)
-"""Findings that are warned of; of the others its own sentences tell."""
+"""Findings that give a warning; for the others the comparison has sentences of its own."""
 EFFECTS: Mapping[str, str] = {
     "unit": "unit of value",
     "value": "the endpoint in this run",
@@ -89,7 +89,7 @@ PRIMARY_COLUMNS: Mapping[str, str] = {
 
 
 def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) -> Aggregates:
-    """Compare the runs of ``setup`` and hand over tables, tests and the figure.
+    """Compare the runs of ``setup``; add tables, tests and the figure.
 
     Raises:
         ExperimentError: If there is nothing to compare, or something the settings refuse.
@@ -158,7 +158,7 @@ def _named(table: pd.DataFrame, outcomes: Mapping[str, Outcome]) -> pd.DataFrame
 def _other_erasers(
     experiment: CompareInterventions, runs: Sequence[CollectedRun], choice: Choice, setup: RunsSetup
 ) -> list[Unadjusted]:
-    """Return what the other erasers remove, where what one removes is a primary endpoint."""
+    """Return the share that other erasers remove, where the share removed by one is a primary endpoint."""
     if SWAP_REMOVED not in experiment.primary:
         return []
     rng = setup.rng("compare_interventions/erasers")
@@ -166,10 +166,10 @@ def _other_erasers(
 
 
 def _admitted(experiment: CompareInterventions, runs: Sequence[CollectedRun]) -> Admitted:
-    """Return the runs that are compared, where all that is found in them is admitted.
+    """Return the runs that are compared, if every finding about them is admitted.
 
     Raises:
-        ExperimentError: If something is found that is not admitted.
+        ExperimentError: If a check finds something that is not admitted.
     """
     types = experiment.types()
     sized = all(run.n_train is not None for run in candidates(runs, types) if run.condition is not None)
@@ -181,7 +181,7 @@ def _admitted(experiment: CompareInterventions, runs: Sequence[CollectedRun]) ->
 
 
 def _completeness(experiment: CompareInterventions, found: Admitted, recorder: Recorder) -> str:
-    """Hand over what was looked for and found, and return what the figures say about it."""
+    """Add the table of checks and findings, and return the note that figures carry about them."""
     for line in found.left_out:
         recorder.warn(line)
     for finding in found.findings:
@@ -190,7 +190,7 @@ def _completeness(experiment: CompareInterventions, found: Admitted, recorder: R
     table = honesty.completeness(found.findings, experiment.allow)
     says = "What was looked for before comparing, and what was found."
     recorder.table(Table("completeness", says, Evidence.COMPARISON, table))
-    # that endpoints of both kinds of evidence stand in one figure is what it is declared to show
+    # the figure is declared to show endpoints of both kinds of evidence
     shown = [finding for finding in found.findings if finding.check != honesty.EVIDENCE]
     return honesty.admitted_note(shown, experiment.allow)
 
@@ -203,7 +203,7 @@ def _hand_over_planned(
     reference: str,
     confidence: float,
 ) -> None:
-    """Hand over the paired differences, what a study would need to decide, and the comparison as a paper shows it."""
+    """Add the paired differences, the planned numbers of seeds and the table for publication."""
     groups = beside[0].rename(columns={"endpoint": "metric", "training": "group", "n_seeds": "n_units"})
     mine = tests.drop(columns="unit").rename(columns={"training": "group"})
     names = {"metric": "endpoint", "group": "training", "unit": "seed"}
@@ -232,12 +232,12 @@ def _reference(experiment: CompareInterventions, effects: pd.DataFrame, recorder
 def _primary(
     experiment: CompareInterventions, recorder: Recorder, rows: pd.DataFrame, what: str, confidence: float, note: str
 ) -> None:
-    """Hand over the primary family: its table and its figure, which is the first of the run."""
+    """Add the table of the primary family and its figure, the first of the run."""
     if rows["value"].isna().all():
         return
     says = "The tests declared before looking: each endpoint within each condition against 0, and their differences."
     recorder.table(Table("primary", says, Evidence.COMPARISON, rows, {**TESTS, **PRIMARY_COLUMNS}))
-    # where no row has an interval at its adjusted level, a point alone would look certain
+    # a point without any interval would look certain, so rows get unadjusted ones where no adjusted one exists
     reached = rows["ci_adj_low"].notna().any()
     around = ends("ci_adj") if reached else dict(INTERVAL)
     drawn = Figure.of("forest", "primary", label="row", value="value", panel="label", unit="unit", p="p_adj", **around)
@@ -302,9 +302,9 @@ def _figures(
 
 
 def _differences(tests: pd.DataFrame, confidence: float, by_endpoint: Mapping[str, str]) -> tuple[Figure, str, str]:
-    """Return the figure of the differences, what it says, and the label of its axis.
+    """Return the figure of the differences, its caption and the label of its axis.
 
-    Where no row has an interval at its adjusted level, a point alone would look certain: then each has its own.
+    Intervals are those at the adjusted level; where no row has one, each row's unadjusted interval is drawn.
     """
     reached = tests["ci_adj_low"].notna().any()
     around = ends("ci_adj") if reached else dict(INTERVAL)

@@ -51,7 +51,7 @@ LABELS: Mapping[str, str] = {
 }
 NAMES = Pooled("seeds")
 NOTHING: Mapping[str, Any] = {"mean": math.nan, "ci_low": math.nan, "ci_high": math.nan, "ci_method": NONE}
-"""Of an endpoint that no run of an arm has."""
+"""Flag of an endpoint that no run of an arm has."""
 
 
 def _already(_: CollectedRun) -> Unread:
@@ -88,11 +88,11 @@ TESTS = {
 
 @dataclass(frozen=True)
 class _Arms:
-    """The trainings of every arm, and what is read in each.
+    """The trainings of every arm, and the endpoints of each.
 
     Attributes:
-        outcomes: A row per training.
-        values: A row per training and endpoint that is read after it: endpoint, arm, seed, value.
+        outcomes: One row per training.
+        values: One row per training and endpoint of the steps after it: endpoint, arm, seed, value.
     """
 
     outcomes: pd.DataFrame
@@ -100,7 +100,7 @@ class _Arms:
 
     @property
     def read(self) -> pd.DataFrame:
-        """What has a value in each training, under the names of every comparison: an arm is a group, a seed a unit."""
+        """The endpoints of each training, in the columns of every comparison: an arm is a group, a seed a unit."""
         first = {"metric": REACHED, "group": self.outcomes["arm"], "unit": self.outcomes["seed"], "yes_no": True,
                  "value": 1.0 - self.outcomes["censored"].astype(float)}  # fmt: skip
         names = {"endpoint": "metric", "arm": "group", "seed": "unit"}
@@ -108,7 +108,7 @@ class _Arms:
         return pd.concat([pd.DataFrame(first), after], ignore_index=True).assign(setting=None)
 
     def times(self, endpoint: str, arm: str) -> tuple[pd.Series[float], pd.Series[bool]]:
-        """Return times of an arm, of censored runs the bound, and which are censored."""
+        """Return the times of an arm (for censored runs the horizon), and which are censored."""
         rows = self.outcomes[self.outcomes["arm"] == arm]
         bound = rows["horizon"] / (rows["train_epoch"] if endpoint == "delay" else 1.0)
         times = rows[endpoint].where(~rows["censored"], bound)
@@ -120,7 +120,8 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
     """Compare the arms found in ``setup.runs``.
 
     Raises:
-        ExperimentError: If there are no two arms, horizons differ, or the settings refuse what was found.
+        ExperimentError: If there are fewer than two arms, horizons differ, or a check finds something that is not
+            admitted.
     """
     grouping = Grouping(tuple(experiment.group_by), ("seed",), tuple(experiment.where))
     found = looked_through(experiment, setup.runs, (TRAINING,), grouping)
@@ -162,7 +163,7 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
 
 
 def _completeness(experiment: CompareModularAddition, found: Admitted, recorder: Recorder) -> str:
-    """Hand over what was looked for and found, and return what the figures say about it."""
+    """Add the table of checks and findings, and return the note that figures carry about them."""
     for finding in found.findings:
         recorder.warn(f"{finding.check}: {finding.text}; admitted.")
     table = honesty.completeness(found.findings, experiment.allow)
@@ -196,7 +197,7 @@ def _arms(experiment: CompareModularAddition, found: Admitted, recorder: Recorde
 def _check_single(
     experiment: CompareModularAddition, trained: Mapping[str, CollectedRun], arm_of: Mapping[str, str | None]
 ) -> None:
-    """Refuse two trainings of one arm and seed: neither of them, nor their mean, is the run of that seed."""
+    """Refuse two trainings of one arm and seed: which of them is the run of that seed is not known."""
     shared: dict[tuple[Any, Any, Any], list[CollectedRun]] = {}
     for run_id, run in trained.items():
         shared.setdefault((arm_of[run_id], None, run.seed), []).append(run)
@@ -262,13 +263,13 @@ def _read(
 
 
 def _of_heads(run: CollectedRun) -> bool:
-    """Return whether a run tells of heads, where its type may be about other places too."""
+    """Return whether a run is about heads, where its type may be about other sites too."""
     wanted = OF_HEADS.get(run.experiment_type, {})
     return all(str(value_of(run, name)) == value for name, value in wanted.items())
 
 
 def _check_horizons(experiment: CompareModularAddition, outcomes: pd.DataFrame) -> None:
-    """Refuse to rank trainings that were watched for a different time, or in another way."""
+    """Refuse to rank trainings that differ in length, threshold or evaluation interval."""
     for name, means in (("horizon", "epochs"), ("level", "level"), ("evaluate_every", "evaluate_every")):
         values = sorted({str(value) for value in outcomes[name]})
         if len(values) > 1:
@@ -281,7 +282,7 @@ def _check_horizons(experiment: CompareModularAddition, outcomes: pd.DataFrame) 
 def _summary(
     experiment: CompareModularAddition, arms: _Arms, names: Sequence[str], spec: StatsSpec, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Return a row per endpoint and arm: what is censored has a median, and no mean."""
+    """Return a row per endpoint and arm; censored times have a median and no mean."""
     units, _ = unit_table(arms.read)
     rows: list[dict[str, Any]] = []
     for name in experiment.endpoints:
@@ -307,7 +308,7 @@ def _summary(
 
 
 def _median(times: Any) -> float:
-    """Return the median with censored times last; missing where it is among them."""
+    """Return the median with censored times last; NaN if it is itself censored."""
     if not len(times):
         return math.nan
     ordered = np.sort(np.asarray(times, dtype=np.float64))
@@ -323,7 +324,7 @@ def _wilson(yes: float, n: int, confidence: float) -> tuple[float, float, str]:
 
 
 def _ranked_by(arms: _Arms, endpoint: str, spec: StatsSpec, rng: np.random.Generator) -> Ranked:
-    """Return how two arms are compared by the ranks of times."""
+    """Return the comparison of two arms by ranks of times."""
 
     def compared(arm: str, reference: str) -> tuple[ArmComparison, dict[str, float]]:
         found, later = _ranked(arms, endpoint, arm, reference, spec, rng)
@@ -335,7 +336,7 @@ def _ranked_by(arms: _Arms, endpoint: str, spec: StatsSpec, rng: np.random.Gener
 def _ranked(
     arms: _Arms, endpoint: str, arm: str, reference: str, spec: StatsSpec, rng: np.random.Generator
 ) -> tuple[ArmComparison, float]:
-    """Compare times of two arms by ranks; a run that never answered its training pairs has no delay."""
+    """Compare times of two arms by ranks; a run that never learned its training pairs has no delay."""
     (a, censored_a), (b, censored_b) = arms.times(endpoint, arm), arms.times(endpoint, reference)
     nan, missing = math.nan, _lost(arms, endpoint, (arm, reference))
     if min(len(a), len(b)) < 1 or len(a) + len(b) < 3:

@@ -1,4 +1,4 @@
-"""How far what is said of the features of each model moves over models that were trained alike."""
+"""Variation of the statistics of features over models of one training condition."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ QUANTITIES = {
 
 
 def over_models(recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summary: pd.DataFrame) -> pd.DataFrame:
-    """Hand over how far what is said of each model moves over models of one condition; nothing where there is one."""
+    """Add the tables of variation over models of one condition; none where there is one model."""
     condition = {each.model: each.condition for each in seen}
     rows: list[dict[str, Any]] = []
     by_factor: list[dict[str, Any]] = []
@@ -65,7 +65,7 @@ def over_models(recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summ
             if len(known) < 2:
                 continue
             found = one_arm(known.tolist(), spec=setup.stats, rng=setup.rng(f"over_models {name} {column}"))
-            independent = column != "profile_r"  # each is about all the others, so that no interval holds
+            independent = column != "profile_r"  # correlations share models: no interval
             rows.append(
                 {
                     "condition": name, "quantity": said, "n_models": len(known), "mean": found.mean,
@@ -116,7 +116,7 @@ def _factor_row(condition: str, factor: str, values: Floats) -> dict[str, Any]:
 
 
 def lines_over_models(over: pd.DataFrame) -> list[str]:
-    """Return what is said over models: the share with a driver, and whether the same factors drive as many."""
+    """Return sentences over models: the share with a driver, and whether factors drive as many features in each."""
     lines = []
     for condition in dict.fromkeys(over["condition"]):
         of = over[over["condition"] == condition].set_index("quantity").to_dict("index")

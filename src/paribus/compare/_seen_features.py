@@ -1,4 +1,4 @@
-"""What runs say of each feature of each model: effects, established drivers, cores and checks."""
+"""What runs found about each feature of each model: effects, established drivers, cores and checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Seen:
     Attributes:
         model: Its model.
         feature: Its name.
-        effects: Effect of each edit.
+        effects: Effect by edit.
         tested: Edits that were tested.
         drivers: Edits that are established, with their effect.
         cores: Its minimal cores; None where none were looked for.
@@ -47,7 +47,7 @@ class Seen:
 
 
 def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float) -> list[Seen]:
-    """Return what the runs say of each feature of each model, by model and feature.
+    """Return what the runs found about each feature, by model and feature.
 
     Args:
         runs: Finished runs, one per identity.
@@ -78,7 +78,7 @@ def gathered(runs: Sequence[CollectedRun], battery: Sequence[str], level: float)
 
 
 def _of_its_model(one: Seen) -> Seen:
-    """Return a feature with its model in the names of edits of its parts: unit 3 of another model is another unit."""
+    """Return a feature with its model in the names of edits of model parts: unit 3 differs between models."""
 
     def named(edit: str) -> str:
         return f"{edit} of {one.model}" if edit in one.own else edit
@@ -92,7 +92,7 @@ def _of_its_model(one: Seen) -> Seen:
 
 
 def _about_the_feature(run: CollectedRun) -> bool:
-    """Return whether what a run read is its feature: neither another readout, nor a feature that was edited itself."""
+    """Return whether a run's readout is its feature: not another readout, and not a feature that the run edited."""
     named = batteries()[run.experiment_type].named
     edited = bool(named) and str(run.params.get(named, "[]")) == "[]"
     return not edited and str(run.params.get("experiment.readout", "feature")) in ("auto", "feature")
@@ -129,13 +129,13 @@ def _add(one: Seen, run: CollectedRun, level: float) -> None:
 
 
 def _edits_parts(run: CollectedRun) -> bool:
-    """Return whether what a run edits are parts that only its network has."""
+    """Return whether a run edits parts that only its network has."""
     own = batteries()[run.experiment_type].own
     return any(name in run.params and (not of or str(run.params[name]) in of) for name, of in own.items())
 
 
 def mean_of_known(values: Floats) -> float:
-    """Return the mean of what is known; NaN where nothing is.
+    """Return the mean of the finite values; NaN without any.
 
     >>> mean_of_known(np.array([1.0, np.nan, 3.0]))
     2.0

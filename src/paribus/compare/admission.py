@@ -1,4 +1,4 @@
-"""From all runs of a study to those that a comparison is made from, with what was found in them."""
+"""Selection of the runs that a comparison is made from, with the findings about them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Admitted:
     """The runs that are compared.
 
     Attributes:
-        runs: Finished, one per identity, of one version per type; those that only tell epochs among them.
-        placed: Those that hold what is compared, with group and replicate.
-        findings: What was found in them.
+        runs: Finished, one per identity, of one version per type; includes trainings needed only to choose epochs.
+        placed: Those that have the compared numbers, with group and replicate.
+        findings: Findings about them.
         left_out: What was left out, in sentences.
         apart: Params in which runs of one group and replicate differ.
     """
@@ -39,7 +39,7 @@ def looked_through(
     grouping: Grouping,
     numbers: Collection[str] = (),
 ) -> Admitted:
-    """Return the runs that may be compared, and what makes the comparison say more than they show.
+    """Return the runs that may be compared, and the findings about them.
 
     Args:
         experiment: The comparison, which says of which types runs are, and its restriction on them.
@@ -49,7 +49,7 @@ def looked_through(
         numbers: Names of what is compared.
 
     Raises:
-        ConfigError: If the restriction names something that no run has, or leaves none.
+        ConfigError: If the restriction names something that no run has, or excludes all runs.
     """
     experiment.check_runs(runs)
     types = experiment.types()

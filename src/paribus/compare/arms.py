@@ -1,4 +1,4 @@
-"""Arms of runs: which test fits their seeds, how far apart they are, and what the design could show at best."""
+"""Comparison of two arms of runs: the test that fits their seeds, the difference, and the smallest p of the design."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 Unit = Any
-"""What is independent: the trained model of one seed."""
+"""The independent unit: the trained model of one seed."""
 
 Intervals = Callable[[float], Interval]
-"""From a confidence to the interval of a row."""
+"""Maps a confidence level to an interval."""
 
 NOTHING = Interval(math.nan, math.nan, NONE)
 T_METHODS = ("student_t", "welch_t")
-"""Intervals of arms too few for their test to reject at this level: no statement rests on them."""
+"""Intervals where there are too few runs for the test to reject at this level: no claim rests on them."""
 UNBOUNDED = (-math.inf, math.inf)
 
 

@@ -1,4 +1,4 @@
-"""From all runs of a study to those that may be compared, with a sentence about everything left out."""
+"""Selection of comparable runs of a study, with a sentence about each kind left out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Selection:
 
 
 def candidates(runs: Iterable[CollectedRun], experiment_types: Sequence[str] | None = None) -> list[CollectedRun]:
-    """Return the runs of some types (all if None), each with what it does not carry itself taken from its parents."""
+    """Return the runs of some types (all if None), with values that a run lacks taken from its parents."""
     everything = {run.run_id: run for run in runs}
     known = [inherited(run, everything) for run in everything.values()]
     return [run for run in known if experiment_types is None or run.experiment_type in experiment_types]
@@ -39,7 +39,7 @@ def select(
 
     Condition, seed, training-set size and params that a nested run does not carry are taken from its parents.
     Runs that did not finish are left out; of one identity the latest stays; of each experiment type the newest version,
-    because numbers of different versions do not mean the same. What is said is about the runs that were asked for.
+    because numbers of different versions do not mean the same. Sentences are about the requested types only.
 
     Args:
         runs: Runs of every status.

@@ -1,4 +1,4 @@
-"""Features beside each other, in one model and between models: effects in common, drivers, and how stable they are."""
+"""Comparison of features within and between models: shared effects, drivers and stability."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CORES = {"minimal_cores": ("cores", "core"), "cores": ("cores", "core")}
 CHECKS = ("split_half", "shuffle_null")
 EFFECTS = "effects"
 MATCHING = "match_features"
-"""The type whose runs say which latents of two models are the same."""
+"""The type whose runs match the latents of two models."""
 
 
 @functools.cache
@@ -33,10 +33,10 @@ class CompareFeatures(Restricted):
 
     A feature's effects are one vector over all edits of the battery. Features of one model are correlated with each
     other; those of two models (or of two autoencoders of one) are matched one to one by the correlation of their
-    vectors, beside matches of vectors whose entries were exchanged; or as runs of ``match_features`` matched their
-    latents, beside the same features paired at random. Of each model: what share of its features has an
-    established driver, which factors drive how many, and how many repeat; over models of one training condition, how
-    far these numbers move.
+    vectors, with matches of vectors with permuted entries as null; or as runs of ``match_features`` matched their
+    latents, with random pairs of the same features as null. For each model: the share of features with an established
+    driver, how many features each factor drives, and the share of passed stability checks; over models of one training
+    condition, how much these numbers vary.
 
     Example:
         >>> CompareFeatures().least_entries

@@ -1,4 +1,4 @@
-"""Training conditions compared over all finished runs of the shortcut study: one figure, one table of tests."""
+"""Comparison of training conditions over all finished runs of the shortcut study: one figure, one table of tests."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ LATENESS: Mapping[str, str] = {
     "val_epoch": "epoch at which held-out pairs are answered",
     "delay": "delay of held-out behind training pairs",
 }
-"""Endpoints that are censored where held-out pairs are never answered: they have ranks, and no mean."""
+"""Endpoints that are censored where held-out accuracy never reaches the threshold: compared by ranks, without a
+mean."""
 MARGIN = "label_margin"
 ABLATED = Endpoint(
     *("first_head_effect", "change of the margin without the first head", "heads", "mean_delta", "", ""),
@@ -32,11 +33,11 @@ ABLATED = Endpoint(
     zero=True,
     rows={"rank": "1", "ablation": "mean", "readout": MARGIN},
 )
-"""What the head does that is the first by its effect on other pairs than those that are reported."""
+"""Endpoints of the head ranked first by its effect on pairs other than the reported ones."""
 
 
 def _patched(name: str, label: str, direction: str, k: int, value: str = "share") -> Endpoint:
-    """Return what the first heads do when they hold the values of a pair of another sum, or of this one."""
+    """Return the endpoints of patching the first heads with values from a pair of another sum, or of the same sum."""
     rows = {"direction": direction, "k": str(k), "readout": MARGIN}
     return Endpoint(name, label, "k_sweep", value, "", "", unit="share", zero=True, rows=rows)
 
@@ -47,7 +48,7 @@ PATCHED = (
     _patched("heads_restore_singly", "margin restored by four heads singly (share)", DENOISE, 4, "sum_share"),
     _patched("heads_destroy", "margin destroyed by four heads (share)", NOISE, 4),
 )
-"""What heads restore or destroy at the positions where they do anything, the first by their effect on other pairs."""
+"""Endpoints of patching heads at the positions where they have an effect, ranked by their effect on other pairs."""
 READ: Mapping[str, tuple[str, Endpoint]] = {
     **{each.name: (cls.type, each) for cls in (CircuitMetrics, SubspaceIsolation) for each in cls.declares},
     ABLATED.name: (HeadAblation.type, ABLATED),
@@ -58,7 +59,7 @@ OF_HEADS: Mapping[str, Mapping[str, str]] = {
     HeadAblation.type: {"experiment.place": AUTO},
     ActivationPatching.type: {"experiment.part": "heads", "experiment.places": "[]"},
 }
-"""Params of the runs that an endpoint of heads is read from: others of these types are about other places."""
+"""Params of the runs that an endpoint of heads is read from: other runs of these types are about other sites."""
 ENDPOINTS = (REACHED, *LATENESS, *READ)
 DEFAULT = [
     REACHED, *LATENESS, "gradient_symmetricity", "distance_irrelevance",

@@ -1,4 +1,4 @@
-"""Whole curves of runs by group: every unit's, the mean with an interval at each level, and one number of each."""
+"""Curves of runs by group: each unit's curve, the mean with an interval at each level, and the mean of each curve."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Curves:
         units: One row per curve, unit and level.
         groups: One row per curve, group and level.
         means: For each run and curve the mean over the levels that all runs of the curve have, as rows of values.
-        left_out: Which runs hold none, and why.
+        left_out: Which runs have none, and why.
         kinds: Type of the experiments that hold each curve.
         read: Ids of the runs in which each was read.
     """
@@ -53,7 +53,7 @@ class Curves:
     read: Mapping[str, Collection[str]]
 
     def outcomes(self) -> list[Outcome]:
-        """Return what the means of the curves are, as outcomes that were read already."""
+        """Return the means of the curves as outcomes."""
         already = Unread("was read with its curve")
         return [
             Outcome(name, f"mean of {read_quantity('curves', name, curve=True).label}", kind, lambda _: already)
@@ -82,7 +82,7 @@ def curve_tables(
         rng: Randomness of flips that cannot be enumerated.
 
     Raises:
-        ExperimentError: If no run holds one of the curves.
+        ExperimentError: If one of the curves is in no run.
     """
     units: list[tuple[Any, ...]] = []
     means: list[pd.DataFrame] = []
@@ -102,7 +102,7 @@ def curve_tables(
         nothing = (pd.DataFrame(columns=list(UNITS)), pd.DataFrame(columns=list(GROUPS)))
         return Curves(*nothing, pd.DataFrame(columns=list(MEANS)), tuple(left_out), {}, read)
     table = _averaged(pd.DataFrame(units, columns=[*UNITS[:-1]]))
-    # the same order of groups as in every other table, so that a group looks the same in all figures
+    # the order of groups of the other tables, so that a group has one colour in all figures
     places = {quantity.text: place for place, (quantity, _) in enumerate(wanted)}
     keys = [(places[curve], in_order(group)) for curve, group in zip(table["curve"], table["group"], strict=True)]
     by_group = sorted(range(len(keys)), key=lambda row: keys[row])
@@ -112,7 +112,7 @@ def curve_tables(
 
 
 def panel_of(placed: Placed, facet_by: Sequence[str]) -> str:
-    """Return what a panel is called: the params that make it, with their values."""
+    """Return the name of a panel: its params with their values."""
     return BETWEEN.join(f"{name.rpartition('.')[2]}={value_of(placed.run, name)}" for name in facet_by)
 
 

@@ -1,4 +1,4 @@
-"""What the groups of a comparison are to a tracking UI: their means, ends of intervals and curves."""
+"""Groups of a comparison as runs of a tracking UI: means, ends of intervals and curves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
 ENDS = {"mean": "mean", "low": "ci_low", "high": "ci_high"}
 TAGS = ("training", "n_train", "seed", "model_seed", "feature", "model", "study", "sweep", "experiment_type")
-"""What runs are grouped by that is a tag of theirs; everything else is a param."""
+"""Names that group runs by one of their tags; all others are params."""
 GROUPED = {"compare": ("groups", "metric", "group", "n_units"),
            "compare_interventions": ("conditions", "endpoint", "training", "n_seeds"),
            "compare_modular_addition": ("arms", "endpoint", "arm", "n_seeds")}  # fmt: skip
@@ -30,7 +30,7 @@ MADE_FROM = {"compare": ("runs", "group"), "compare_interventions": ("run_effect
 """By type of the comparison the table of the runs that it is made from, and its column of the group."""
 MOST_COMPARED = 12
 EPOCH = "epoch"
-"""The level of curves that trainings keep as they go, under the name of their column."""
+"""The level of the curves that trainings log while they run, under the name of their column."""
 
 
 def groups_of(result: Result, kept: KeptRun, same: str, replicates: Sequence[KeptRun]) -> Groups | None:
@@ -39,7 +39,7 @@ def groups_of(result: Result, kept: KeptRun, same: str, replicates: Sequence[Kep
     Args:
         result: The result of the comparison.
         kept: Its run.
-        same: What comparisons that ask the same have in common.
+        same: Key shared by repeats of the same comparison.
         replicates: The runs that it was made from.
     """
     if result.experiment_type not in GROUPED:
@@ -68,7 +68,7 @@ def groups_of(result: Result, kept: KeptRun, same: str, replicates: Sequence[Kep
 
 
 def _metrics(rows: pd.DataFrame) -> dict[str, float]:
-    """Return means, ends and counts of a group under names that no replicate has."""
+    """Return means, interval ends and counts of a group, under names that no replicate uses."""
     found: dict[str, float] = {}
     for _, row in rows.iterrows():
         found |= {f"{end}/{row['metric']}": float(row[column]) for end, column in ENDS.items()}
@@ -77,7 +77,7 @@ def _metrics(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _curves(table: pd.DataFrame, group: str) -> list[tuple[Curve, ...]]:
-    """Return for each curve of a group its mean and ends; several curves are told apart by their names."""
+    """Return for each curve of a group its mean and interval ends, with the curve's name where there are several."""
     if table.empty:
         return []
     several, found = table["curve"].nunique() > 1, []
@@ -91,7 +91,7 @@ def _curves(table: pd.DataFrame, group: str) -> list[tuple[Curve, ...]]:
 
 
 def _keys(curve: Sequence[Curve]) -> tuple[str, ...]:
-    """Return the names of the metrics that a mean and its ends are kept as."""
+    """Return the metric names of a mean and the ends of its interval."""
     return tuple(point.name for each in curve for point in curve_points(each)[:1])
 
 
@@ -130,9 +130,9 @@ def _group_by(result: Result) -> tuple[tuple[str, str], ...]:
 def _compared(
     result: Result, frame: pd.DataFrame, replicates: Sequence[KeptRun]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return which metrics of the replicates hold what was compared, and which of them are histories: curves.
+    """Return which metrics of the replicates were compared, and which of them are curves (metric histories).
 
-    Where replicates keep no history of a curve that was compared, those that they keep stand for it, under their own
+    Where replicates keep no history of a compared curve, the histories that they do keep are returned under their own
     names: a dose-response is compared by its effects, and keeps the activation over the same rungs.
     """
     known = {name for run in replicates for name in run.metrics}

@@ -1,4 +1,4 @@
-"""What differs between two runs, or two groups of runs: science apart from code and machine, equal values left out."""
+"""Differences between two runs or two groups of runs, settings and results separate from code and machine."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ OF_THE_CODE = ("commit", "branch", "dirty")
 
 @dataclass(frozen=True)
 class Values:
-    """What a group of runs holds at one place.
+    """The values of a group of runs at one key.
 
     Attributes:
         values: Each value once, in the order of the runs.
         mean: Mean of the numbers of a result over the runs; NaN elsewhere.
-        n: Runs that hold one.
+        n: Runs that have one.
     """
 
     values: tuple[Any, ...]
@@ -43,7 +43,7 @@ class Values:
 
 
 def facts(result: Result) -> dict[str, dict[str, Any]]:
-    """Return what a run was and found, by section: nested or flat, as plain values."""
+    """Return the settings, results and provenance of a run by section, as plain values."""
     science, other = apart(result.config)
     origin = result.provenance
     repositories = {
@@ -68,10 +68,10 @@ def facts(result: Result) -> dict[str, dict[str, Any]]:
 
 
 def diff(before: Sequence[Result], after: Sequence[Result]) -> dict[str, list[Change]]:
-    """Return by section what differs between two runs, or between two groups of them.
+    """Return by section the differences between two runs, or two groups of runs.
 
-    Of groups the set of values at each place is compared, and of results the mean over runs. When something was run,
-    and for how long, is compared between single runs only.
+    For groups the sets of values at each key are compared, and for results the means over runs. When something was
+    run, and for how long, is compared between single runs only.
     """
     first, second = [facts(one) for one in before], [facts(one) for one in after]
     alone = len(first) == len(second) == 1
@@ -116,7 +116,7 @@ def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def flat(node: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Return the leaves of a nested value by dotted place.
+    """Return the leaves of a nested value by dotted key.
 
     Example:
         >>> flat({"a": {"b": 1}, "c": [2]})

@@ -1,4 +1,4 @@
-"""What every run measured, as tidy tables: one row per run and effect, and the curves of the comparison figure."""
+"""Effects of all runs as tidy tables: one row per run and endpoint, and the curves of the comparison figure."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ EFFECT_COLUMNS = (
 ABLATION_COLUMNS = ("training", "n_train", "seed", "epoch", "raw", "ablated", "run_id")
 STEERING_COLUMNS = ("training", "n_train", "seed", "alpha", "accuracy", "run_id")
 SETTINGS = ("experiment.", "data.", "model.")
-"""What runs must have in common to be compared; training is what they are compared in."""
+"""Settings that compared runs must share; the training condition is what is compared."""
 UNIT_SETTINGS = ("data.seed", "data.n_train", "data.path", "model.run", "model.weights")
-"""Settings that tell the units apart, or say where something lies."""
+"""Settings that distinguish units, or are paths."""
 EPOCH_OF = {"peak_val": "peak_val_epoch", "final": "final_epoch"}
-"""What a training run calls the epoch that a rule chooses."""
+"""The training run's name for the epoch that a rule chooses."""
 
 
 def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[Hashable, float]:
@@ -51,7 +51,7 @@ def chosen_epochs(runs: Sequence[CollectedRun], at: str) -> dict[Hashable, float
 def run_effects(
     runs: Sequence[CollectedRun], endpoints: Sequence[str], choice: Choice, reference: str = ""
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Return one row per trained model and endpoint, and sentences about what was not read, or not as asked.
+    """Return one row per trained model and endpoint, and sentences about what was not read or read elsewhere.
 
     Endpoints come as declared, the ``reference`` condition first.
 
@@ -92,7 +92,7 @@ def run_effects(
 
 
 def as_values(effects: pd.DataFrame) -> pd.DataFrame:
-    """Return what runs measured under the names of every comparison: a condition is a group, a seed a unit.
+    """Return the effects in the columns of every comparison: a condition is a group, a seed a unit.
 
     Runs of one seed on training sets of several sizes are pooled over the sizes.
     """
@@ -103,7 +103,7 @@ def as_values(effects: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mixed_settings(experiment_type: str, runs: Sequence[CollectedRun]) -> list[str]:
-    """Return a sentence for every setting in which runs differ that are compared as if they measured the same."""
+    """Return a sentence for every setting in which the compared runs differ."""
     notes = []
     for name in sorted({key for run in runs for key in run.params}):
         if not name.startswith(SETTINGS) or name in UNIT_SETTINGS:
@@ -149,7 +149,7 @@ def ablation_curves(runs: Sequence[CollectedRun], choice: Choice) -> pd.DataFram
             return rows
         return rows.rename(columns={"head_acc_raw": "raw", "head_acc_ablated": "ablated"})[["epoch", "raw", "ablated"]]
 
-    found, _ = _curves(runs, "subspace_ablation", curve)  # why one is not there, its endpoints say
+    found, _ = _curves(runs, "subspace_ablation", curve)  # the endpoints report why a curve is missing
     return _joined(found, ABLATION_COLUMNS, "epoch")
 
 
@@ -179,7 +179,7 @@ def steering_curves(runs: Sequence[CollectedRun], choice: Choice) -> tuple[pd.Da
 def _curves(
     runs: Sequence[CollectedRun], experiment_type: str, read: Callable[[CollectedRun], pd.DataFrame | Unread]
 ) -> tuple[list[pd.DataFrame], Counter[str]]:
-    """Return the curve of every trained model with a run of a type that holds one, and why others hold none."""
+    """Return the curve of every trained model that has one, and why others have none."""
     curves: dict[str, pd.DataFrame] = {}
     sources: dict[Unit, list[CollectedRun]] = {}
     unread: Counter[str] = Counter()
@@ -203,7 +203,7 @@ def described(runs: Sequence[CollectedRun]) -> str:
 
 
 def chance_of(runs: Sequence[CollectedRun]) -> float | None:
-    """Return the accuracy of guessing the label that the runs' probes tell; None where they tell none, or several."""
+    """Return the chance accuracy of the label, from the runs' probes; None where they give none, or several."""
     known: set[float] = set()
     for run in _of_type(runs, "probe_trajectory"):
         rows = chosen_rows(run, "probes", {"target": "label"}, ("target", "chance"))

@@ -15,14 +15,14 @@ from paribus.results.endpoint import Endpoint
 ROUNDING = 1e-6
 """How far beyond its declared bounds an endpoint may lie (tables of float32 numbers)."""
 LAST = ""
-"""The choice of a layer that means the last one of the table."""
+"""Choice of a layer: the last one of the table."""
 
 Unit = tuple[Any, Any, Any]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What an endpoint is in one run; the interval is the run's own, over its contexts, NaN where it gives none.
+    """The value of an endpoint in one run, with the run's own interval over its contexts (NaN where it has none).
 
     Attributes:
         value: The endpoint.
@@ -30,7 +30,7 @@ class Reading:
         high: Upper end.
         epoch: The checkpoint it was read at.
         ranking: The change of AUROC beside it; NaN where none is declared.
-        remark: What a reader must know about how it was read; empty if nothing.
+        remark: How it was read, if not at the chosen checkpoint as such; else empty.
     """
 
     value: float
@@ -57,7 +57,7 @@ class Choice:
         direction: Steering direction.
         layer: Probed layer; the last one if empty.
         at: The rule that chooses the checkpoint: ``peak_val``, ``final`` or ``epoch:N``.
-        epoch: What the rule chooses, by :func:`model_of` where it is known.
+        epoch: Epoch that the rule chooses, by :func:`model_of`, where known.
         level: Row of a generic experiment's table.
     """
 
@@ -70,17 +70,17 @@ class Choice:
 
 
 def unit(run: CollectedRun) -> Unit:
-    """Return what identifies the trained model of a run within a study."""
+    """Return a key of the run's trained model within a study."""
     return run.condition, run.n_train, run.seed
 
 
 def model_of(run: CollectedRun) -> Hashable:
-    """Return what tells the trained model of a run from all others: the run that trained it, else its unit."""
+    """Return a key of the run's trained model: the id of the run that trained it, else its unit."""
     return run.model_run or unit(run)
 
 
 def read(endpoint: Endpoint, run: CollectedRun, choice: Choice) -> Reading | Unread:
-    """Return what an endpoint is in a run, or why it is not there; nothing is guessed."""
+    """Return the value of an endpoint in a run, or why it has none."""
     rows = chosen_rows(run, endpoint.table, {**endpoint.rows, **_chosen(endpoint, choice)}, endpoint.columns)
     if isinstance(rows, Unread):
         return rows

@@ -1,4 +1,4 @@
-"""What every eraser of the runs removes of the shortcut, beside the one that is compared."""
+"""The share of the swap effect that the other erasers remove."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def factor_table(
 
 
 def _levels(runs: Sequence[CollectedRun], name: str) -> dict[Hashable, Any]:
-    """Return the level of a factor by trained model: as its training says it, else as a run on it does."""
+    """Return the level of a factor by trained model: from its training run, else from a run on the model."""
     found: dict[Hashable, Any] = {}
     for run in sorted(runs, key=lambda each: each.experiment_type != "train_classifier"):
         if (value := value_of(run, name)) is not None:

@@ -1,4 +1,4 @@
-"""Families of tests: what was declared before looking, and everything else."""
+"""Families of tests: those declared before the analysis (primary), and all others (exploratory)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paribus.compare.arms import Unadjusted, holm, in_families
 PRIMARY = "primary"
 EXPLORATORY = "exploratory"
 METHODS = {PRIMARY: "holm", EXPLORATORY: "bh"}
-"""How each family is adjusted: for no false claim at all, and for few among those that stand out."""
+"""The adjustment of each family: primary for the family-wise error rate, exploratory for the false discovery rate."""
 FAMILY = "family"
 SHOWN = ("endpoint", "label", "unit", "row", "n", "value", "ci_low", "ci_high", "ci_method", "ci_adj_low",
          "ci_adj_high", "ci_adj_method", "smallest_p", "smallest_p_adj", "p", "p_adj")  # fmt: skip
@@ -40,7 +40,7 @@ def adjusted(tested: Sequence[Unadjusted], primary: Sequence[str], *, confidence
 
 
 def _is_primary(row: pd.Series[Any], primary: Sequence[str]) -> bool:
-    """Whether a row is a test declared before looking: not one of an eraser or a factor that is looked at besides."""
+    """Whether a row is a primary test: not one of another eraser or of a factor."""
     return row["endpoint"] in primary and not row.get("method") and not row.get("factor")
 
 

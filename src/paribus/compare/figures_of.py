@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from paribus.compare.compare import Compare
 
 MOST_COMPARED = 8
-"""Pairs of groups up to which their paired differences are drawn."""
+"""Number of pairs of groups up to which paired differences are drawn."""
 MOST_UNITS = 12
-"""Units up to which each has a small panel of its own."""
+"""Number of units up to which each gets a panel of its own."""
 
 
 def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence: float, note: str) -> list[Figure]:
-    """Return the figures of a comparison, of those tables that have rows.
+    """Return the figures of those tables that have rows.
 
     Args:
         experiment: What was asked.
         tables: Its tables by name.
         confidence: Of the intervals.
-        note: What every figure says about findings that were admitted.
+        note: Note on admitted findings, shown on every figure.
     """
     names = {"names": labels(experiment, tables["units"])}
     drawn = [_by_group(experiment, confidence, note)] if len(tables["units"]) else []
@@ -47,7 +47,7 @@ def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence:
 
 
 def labels(experiment: Compare, units: pd.DataFrame) -> dict[str, str]:
-    """Return what figures call endpoints, numbers of tables, curves, and units that are plain numbers."""
+    """Return the labels in figures of endpoints, table columns, curves and plain-number units."""
     read = [
         *(read_quantity("columns", text, curve=False) for text in experiment.columns),
         *(read_quantity("curves", text, curve=True) for text in experiment.curves),

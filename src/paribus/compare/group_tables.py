@@ -18,9 +18,9 @@ from paribus.stats.spec import StatsSpec
 PAIRS = ("metric", "group", "reference", "comparison", "unit", "value", "value_reference", "difference")
 GROUPS = ("metric", "group", "n_units", "mean", "ci_low", "ci_high", "ci_method", "sd", "iqm")
 BESIDE = "auroc_change"
-"""The change of the AUROC in a run, where it stands beside an accuracy."""
+"""Column of the change of AUROC in a run that accompanies an accuracy."""
 RANKING = (BESIDE, "auroc_ci_low", "auroc_ci_high", "auroc_p")
-"""What the AUROC does beside an accuracy: its mean (difference), interval and p, not adjusted."""
+"""Columns of the AUROC that accompanies an accuracy: its mean (difference), interval and p, not adjusted."""
 CELLS = ("metric", "x", "y", "n_units", "mean", "sd")
 
 
@@ -29,7 +29,7 @@ def group_rows(
 ) -> Unadjusted:
     """Return one row per metric and group: n, mean with its interval, sd and interquartile mean over units.
 
-    Where 0 means no effect, ``p`` is that of the mean against 0. An AUROC that stands beside an accuracy
+    Where 0 means no effect, ``p`` tests the mean against 0. An AUROC that accompanies an accuracy
     (``auroc_change``) has its own mean, interval and p, not adjusted.
 
     Args:
@@ -55,7 +55,7 @@ def group_rows(
 
 
 def _beside(changes: list[float], outcome: Outcome, spec: StatsSpec, rng: np.random.Generator) -> dict[str, float]:
-    """Return what the AUROC does beside an outcome, over the same units."""
+    """Return the statistics of the AUROC that accompanies an outcome, over the same units."""
     if not outcome.ranked:
         return dict.fromkeys(RANKING, math.nan)
     arm = one_arm(changes, spec=spec, rng=rng, against_zero=outcome.zero, bounds=CHANGE)

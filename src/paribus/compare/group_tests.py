@@ -1,4 +1,4 @@
-"""Tests between groups: exact ones over a fixed number of units, or such that hold while units are added."""
+"""Tests between groups: exact tests at a fixed number of units, or sequential ones while units are added."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Arm = Mapping[str, float]
 """Value by unit."""
 LOOKED = ("metric", "group", "reference", "n", "level", "mean", "p", "rejects", "ci_low", "ci_high")
 MOST_STEPS = 40
-"""Of an unplanned growth the last steps that are tabulated."""
+"""Number of last steps that are tabulated where units were added without a plan."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Tested:
         rows: One row per metric and pair of groups (``training`` is the group).
         arms: For each the values of its two groups by unit.
         looks: One row per test and look; empty where units were not added while looking.
-        remarks: What to say about them.
+        remarks: Sentences about them.
     """
 
     rows: Unadjusted
@@ -61,7 +61,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class Growth:
-    """How units were added while looking: at declared looks, at any time, or (neither) not at all."""
+    """How units were added during the analysis: at declared looks, at any time, or (neither) not at all."""
 
     looks: tuple[int, ...] = ()
     anytime: bool = False
@@ -69,7 +69,7 @@ class Growth:
 
 FIXED = Growth()
 Ranked = Callable[[str, str], tuple[ArmComparison, Mapping[str, float]]]
-"""From a group and its reference to their comparison by other means than values of units, and what stands beside it."""
+"""Compares a group with its reference other than by values of units; returns the comparison and further columns."""
 
 
 def tests_of(
@@ -93,7 +93,7 @@ def tests_of(
         rng: Randomness of tests that cannot be enumerated.
         growth: How units were added.
         names: What units and pooled settings are called.
-        otherwise: Outcomes that are compared by other means.
+        otherwise: Outcomes with a comparison of their own, such as censored times.
 
     Raises:
         ExperimentError: If units were added while looking and are not paired.
@@ -152,7 +152,7 @@ def _tested(
         found, beside = otherwise[outcome.name](group, reference)
         return _Pair(found, ({}, {}), "", beside)
     arms = arms_of(mine, group, reference, names=names)
-    # A unit of several runs may be half a yes: that is a number.
+    # the mean over several runs of a unit may be a fraction: then the outcome is a number
     whole = all(value in (0.0, 1.0) for value in (*arms.a.values(), *arms.b.values()))
     yes_no = bool(len(mine)) and bool(mine["yes_no"].all()) and whole
     found = compare_arms(arms.a, arms.b, spec=setup.stats, rng=rng, yes_no=yes_no, bounds=outcome.bounds)
@@ -163,7 +163,7 @@ def _tested(
 def _ranking(
     mine: pd.DataFrame, outcome: Outcome, group: str, reference: str, setup: RunsSetup, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Return what the AUROC does beside an accuracy, over the same units: not adjusted, and no test of its own."""
+    """Return the statistics of the AUROC that accompanies an accuracy, over the same units and not adjusted."""
     if not outcome.ranked:
         return dict.fromkeys(RANKING, math.nan)
     arms = arms_of(mine, group, reference, BESIDE)
@@ -208,19 +208,16 @@ def _sizes(a: Arm, b: Arm, found: ArmComparison, setup: RunsSetup) -> dict[str, 
 def _while_growing(
     growth: Growth, where: str, a: Arm, b: Arm, fixed: ArmComparison, setup: RunsSetup,
 ) -> tuple[ArmComparison, list[dict[str, Any]], tuple[Arm, Arm]]:  # fmt: skip
-    """Return the comparison by a test that holds while units are added, its steps, and the units that it rests on.
+    """Return the comparison by a sequential test, its steps, and the units used.
 
-    Units count in the order of their numbers, never in that in which they finished.
+    Units are taken in the order of their numbers, not in the order in which they finished.
 
     Raises:
-        ExperimentError: If the groups share no unit: then no test holds.
+        ExperimentError: If the groups share no unit: the sequential tests need pairs.
     """
     shared = sorted((unit for unit in a if unit in b), key=in_order)
     if not shared:
-        raise ExperimentError(
-            f"compare: {where}: no unit is in both groups; looks and anytime need paired differences, nothing that is "
-            "looked at while it grows is honest without pairs"
-        )
+        raise ExperimentError(f"compare: {where}: no unit is in both groups; looks and anytime need paired differences")
     differences = np.array([a[unit] - b[unit] for unit in shared])
     if growth.looks:
         test, steps, n = _at_looks(growth.looks, differences, setup, where)

@@ -1,4 +1,4 @@
-"""What may make a comparison say more than its runs show, found before anything is compared."""
+"""Checks for whatever may make a comparison claim more than its runs support, made before comparing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECKS: Mapping[str, str] = {
     SELECTED: "a checkpoint or number was chosen on the split that is reported",
     SHARED: "several replicates of a group share their data: intervals are over trainings, not over data",
 }
-"""What is looked for, by the name that admits it."""
+"""What each check looks for, by the name that admits it."""
 NO_DIGEST = "none"
 RULE_ON_REPORTED = "peak_ood"
 NUMBERS_ON_REPORTED = ("best_ood", "peak_ood_epoch")
@@ -41,13 +41,13 @@ MOST_EXPECTED = 10_000
 
 @dataclass(frozen=True)
 class Placed:
-    """A run, the group that it is in and the replicate that it is of.
+    """A run with its group and replicate.
 
     Attributes:
         run: The run.
         group: Its group.
         unit: Its replicate.
-        setting: In what it differs from other runs of its group and replicate, seeds aside; empty if in nothing.
+        setting: Settings other than seeds in which it differs from other runs of its group and replicate.
     """
 
     run: CollectedRun
@@ -58,7 +58,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found: which check found it, and what it is, in a few words."""
+    """One finding: the check, and a short text."""
 
     check: str
     text: str
@@ -74,7 +74,7 @@ class Grouping:
 
 
 def place(runs: Iterable[CollectedRun], grouping: Grouping) -> tuple[list[Placed], dict[str, int]]:
-    """Return the runs with group and replicate, and how many were left out for want of which names."""
+    """Return the runs with group and replicate, and how many were left out because they lack which names."""
     found: list[Placed] = []
     absent: dict[str, int] = defaultdict(int)
     names = (*grouping.group_by, *grouping.unit)
@@ -92,7 +92,7 @@ def place(runs: Iterable[CollectedRun], grouping: Grouping) -> tuple[list[Placed
 def told_apart(placed: Sequence[Placed], grouping: Grouping) -> tuple[list[Placed], list[str]]:
     """Return the runs with the setting in which those of one group and replicate differ, and the params that make it.
 
-    Seeds are no setting: runs that differ in nothing else are one measurement, repeated.
+    Seeds do not count as settings: runs that differ in nothing else repeat one measurement.
     """
     several = _by(placed, lambda each: (each.run.experiment_type, each.group, each.unit)).values()
     apart = _settings_apart([runs for runs in several if len(runs) > 1], (*grouping.group_by, *grouping.unit))
@@ -109,7 +109,7 @@ def look_through(
     grouping: Grouping,
     numbers: Collection[str] = (),
 ) -> list[Finding]:
-    """Return what is found in the runs that are compared.
+    """Return the findings about the runs that are compared.
 
     Args:
         everything: All runs of the types that are compared which fulfil the restriction, of every status.
@@ -140,14 +140,14 @@ def admit(owner: str, found: Sequence[Finding], allowed: Collection[str]) -> Non
     """Refuse findings that are not admitted.
 
     Raises:
-        ExperimentError: If there is one; it lists all, with the override.
+        ExperimentError: If there is any; the message lists all, with the override.
     """
     if against := refused(found, allowed):
         raise ExperimentError(f"{owner}: {against}")
 
 
 def refuse_mixed_code(owner: str, found: Sequence[Finding], setting: str) -> None:
-    """Refuse mixed code where the former setting ``mixed_code`` says so.
+    """Refuse mixed code where the deprecated setting ``mixed_code`` is ``refuse``.
 
     Raises:
         ExperimentError: If there is some.
@@ -158,7 +158,7 @@ def refuse_mixed_code(owner: str, found: Sequence[Finding], setting: str) -> Non
 
 
 def completeness(found: Sequence[Finding], allowed: Collection[str]) -> pd.DataFrame:
-    """Return one row per check: what it looks for, what it found, and whether that was admitted."""
+    """Return one row per check: what it looks for, its finding, and whether that was admitted."""
     rows = []
     for check, meaning in CHECKS.items():
         texts = [each.text for each in found if each.check == check]
@@ -168,7 +168,7 @@ def completeness(found: Sequence[Finding], allowed: Collection[str]) -> pd.DataF
 
 
 def refused(found: Sequence[Finding], allowed: Collection[str]) -> str:
-    """Return what refuses findings that are not admitted, with the override that admits them; empty if none."""
+    """Return the message that refuses findings that are not admitted, with the override; empty if there are none."""
     against = [each for each in found if each.check not in allowed]
     if not against:
         return ""
@@ -183,7 +183,7 @@ def refused(found: Sequence[Finding], allowed: Collection[str]) -> str:
 
 
 def admitted_note(found: Sequence[Finding], allowed: Collection[str]) -> str:
-    """Return what the figures say about findings that were admitted; empty if there are none."""
+    """Return the note of figures on admitted findings; empty if there are none."""
     names = [name for name in CHECKS if name in allowed and any(each.check == name for each in found)]
     if not names:
         return ""
@@ -208,7 +208,7 @@ def expected_units(grouping: Grouping) -> frozenset[str]:
 
 
 def missing(mine: Sequence[Placed], expected: Collection[str] = (), unfinished: Sequence[Placed] = ()) -> list[str]:
-    """Return which groups lack which replicates that were asked for, begun, or are there in a group that shares some.
+    """Return which groups lack which replicates that were requested, started, or present in a group that shares some.
 
     Groups that share no replicate are different by design, and lack none of each other's.
     """
@@ -231,7 +231,7 @@ def missing(mine: Sequence[Placed], expected: Collection[str] = (), unfinished: 
 
 
 def in_order(unit: str) -> tuple[Any, ...]:
-    """Return what replicates are ordered by: their numbers as numbers, part by part.
+    """Return the sort key of a replicate: numbers as numbers, part by part.
 
     Example:
         >>> sorted(["seed=10", "seed=2"], key=in_order)
@@ -324,7 +324,7 @@ def _equal_settings_apart(known: Sequence[tuple[Placed, str]], group: str, what:
     by_settings: dict[Any, set[str]] = defaultdict(set)
     for each, digest in known:
         own = {key: str(value) for key, value in each.run.params.items() if key.partition(".")[0] == group}
-        # data that tell neither their seed nor their file may be drawn anew for every replicate
+        # data without a seed or a file in their settings may be drawn anew for every replicate
         told = any(key.rpartition(".")[2] in TOLD for key in own)
         by_settings[tuple(sorted(own.items())), "" if told else each.unit].add(digest)
     apart = [digests for digests in by_settings.values() if len(digests) > 1]

@@ -1,4 +1,4 @@
-"""What is compared, read from a run: a metric, a declared endpoint, a number of a table, or a curve."""
+"""Outcomes read from a run: a metric, a declared endpoint, a table column, or a curve."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_NAMED = 4
 
 @dataclass(frozen=True)
 class Value:
-    """What was read of a run: a number, and whether it is a yes or no."""
+    """The value of an outcome in a run, and whether it is binary."""
 
     number: float
     yes_no: bool = False
@@ -35,12 +35,12 @@ class Outcome:
     Attributes:
         name: As it is named in the configuration, and in tables.
         label: What it is, for figures and sentences.
-        kind: Type of the experiments whose runs hold it.
+        kind: Type of the experiments whose runs have it.
         read: Returns its value in a run, or why there is none.
         bounds: Least and largest value that it can have.
         zero: Whether 0 means no effect.
         unit: What it is measured in; empty if nothing says so.
-        ranked: Whether a change of the AUROC stands beside it.
+        ranked: Whether a change of AUROC accompanies it.
     """
 
     name: str
@@ -103,7 +103,7 @@ Points = list[tuple[Any, float]]
 
 
 def curve_of(run: CollectedRun, quantity: Quantity, choice: Choice) -> Points | Unread:
-    """Return the levels and values of a curve in a run, or why there is none; levels rise where they are numbers."""
+    """Return the levels and values of a curve in a run, or why there is none; numeric levels are sorted."""
     rows = _at_checkpoint(rows_of(run, quantity), run, quantity, choice)
     if isinstance(rows, Unread):
         return rows
@@ -152,7 +152,7 @@ def _at_checkpoint(rows: Rows | Unread, run: CollectedRun, quantity: Quantity, c
 
 
 def cells_of(run: CollectedRun, table: str) -> Rows | None:
-    """Return the cells of a table by column: as they are stored, where the run's tables can tell them."""
+    """Return the cells of a table by column, as stored where possible."""
     columns: Callable[[str], Rows | None] | None = getattr(run.tables, "columns", None)
     if columns is not None:
         return columns(table)

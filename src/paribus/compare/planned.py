@@ -1,4 +1,4 @@
-"""How many units a study would need to decide."""
+"""How many units a study would need for a decision."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def planned_table(
     confidence: float,
     beside: Sequence[pd.DataFrame] = (),
 ) -> pd.DataFrame:
-    """Return for each test how many units per group would decide it, at the level that adjustment may leave it.
+    """Return for each test how many units per group it would need, at the strictest level after adjustment.
 
     A test of shares by Fisher is planned as one of means.
 
@@ -81,7 +81,7 @@ def _spread(a: Mapping[Any, float], b: Mapping[Any, float], paired: bool) -> tup
 
 
 def planned_lines(tests: pd.DataFrame, planned: pd.DataFrame, smallest_effect: float, confidence: float) -> list[str]:
-    """Return what tests that are not decided would need, in sentences."""
+    """Return sentences on how many units undecided tests would need."""
     lines = []
     for (_, test), (_, row) in zip(tests.iterrows(), planned.iterrows(), strict=True):
         if math.isnan(float(test["p"])) or sentences.is_established(test, confidence):

@@ -1,4 +1,4 @@
-"""Comparisons: they work on the kept runs of a study."""
+"""Setup of comparisons, which work on the kept runs of a study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("paribus")
 RECENT = 16
-"""Results that stay parsed."""
+"""Number of parsed results that are cached."""
 NOT_COMPARED = ("comparison",)
 
 
@@ -46,7 +46,7 @@ class KeptRuns(SubjectPlugin):
         experiment = asked.experiment
         if not asked.tracked:
             raise ConfigError(f"tracking=off: {experiment.type} compares kept runs, and none are kept")
-        if asked.step is not None:  # the comparison of a study is made from runs that are not there yet
+        if asked.step is not None:  # a study's comparison is validated before its runs exist
             return
         found = collect(asked.store, asked.runs)
         if not any(run.status == FINISHED for run in found):
@@ -57,7 +57,7 @@ class KeptRuns(SubjectPlugin):
         experiment.validate(RunsSetup(**asked.basics, runs=found))
 
     def setup(self, asked: Asked) -> RunsSetup:
-        """Collect the runs of the MLflow experiment; their tables are read when they are asked for."""
+        """Collect the runs of the MLflow experiment; their tables are read on first use."""
         return RunsSetup(**asked.basics, runs=collect(asked.store, asked.runs))
 
     def made_from(self, asked: Asked) -> MadeFrom:
@@ -89,7 +89,7 @@ def collect(store: Store, among: Iterable[str] = ()) -> list[CollectedRun]:
 
 
 def _among(store: Store, kept: Mapping[str, KeptRun], named: tuple[str, ...]) -> set[str] | None:
-    """Return the ids of the named runs, of what is nested in them, and of the steps that they took over."""
+    """Return the ids of the named runs, of those nested in them, and of the steps that they reused."""
     if not named:
         return None
     found: set[str] = set()
@@ -109,7 +109,7 @@ class Finished:
 
     Attributes:
         ids: Their ids, sorted.
-        top: The runs that stand for them: those that they are nested in, or themselves.
+        top: Their outermost runs: those that they are nested in, or themselves.
     """
 
     ids: tuple[str, ...]
@@ -135,12 +135,12 @@ def runs_digest(finished: Iterable[str]) -> str:
 
 
 def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None] = lambda run_id: None) -> CollectedRun:
-    """Return a kept run as a comparison sees it.
+    """Return a kept run as a run of a comparison.
 
     Args:
         store: Where it is kept.
         run: The run.
-        known: Returns another run of the study by its id, for what a run on its model does not say itself.
+        known: Returns another run of the study by its id, for values that a run takes from its model's training.
     """
     model = run.tags.get("model_run")
     trained = known(model) if model else None
@@ -174,17 +174,17 @@ def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None]
 
 
 def _model_seed(run: KeptRun, trained: KeptRun | None) -> int | None:
-    """Return the seed of the model; runs that do not tell it say which run trained the model."""
+    """Return the seed of the model, from the run itself or from the run that trained the model."""
     if trained is not None and "model_seed" not in run.tags:
         return _integer(trained.tags.get("model_seed", trained.tags.get("seed")))
     return _integer(run.tags.get("model_seed", run.tags.get("seed")))
 
 
 class Lazy(Mapping[str, Any]):
-    """A mapping that is made when it is first looked into; empty where its files are gone, which is said."""
+    """A mapping that is loaded on first use; empty, with a warning, where its files are missing."""
 
     def __init__(self, make: Callable[[], Mapping[str, Any]], whose: str = "") -> None:
-        """Remember how to make it, and whose it is."""
+        """Store the loader and the name of the run."""
         self._make = make
         self._whose = whose
         self._made: Mapping[str, Any] | None = None
@@ -212,15 +212,15 @@ class Lazy(Mapping[str, Any]):
 
 
 class StoredTables(Lazy):
-    """The tables of a run, made when they are first looked into; their cells may be read without making them."""
+    """The tables of a run, parsed on first use; single columns can be read without parsing all."""
 
     def __init__(self, read: Callable[[], StoredResult], whose: str) -> None:
-        """Remember where they are read, and whose they are."""
+        """Store the reader and the name of the run."""
         super().__init__(lambda: {name: table.frame for name, table in read().whole().tables.items()}, whose)
         self._read = read
 
     def columns(self, name: str) -> dict[str, list[Any]] | None:
-        """Return the cells of a table by column, kept nowhere; None if there is no such table, or its file is gone."""
+        """Return the cells of a table by column, uncached; None if there is no such table, or its file is missing."""
         try:
             stored = self._read()
             return stored.columns(name) if name in stored.names() else None
@@ -235,10 +235,10 @@ def _parsed(path: Path, changed: int) -> StoredResult:
 
 
 def _stored(store: Store, run: KeptRun) -> StoredResult:
-    """Return the result of a run, or what it had found, parsed; the last few stay: several numbers cost one look.
+    """Return the parsed result of a run, or its partial result; the last few are cached.
 
     Raises:
-        DataError: If its files are not there, or not readable.
+        DataError: If its files are missing or unreadable.
     """
     folder = local_path(run.artifact_uri)
     name = RESULT_FILE if run.status == FINISHED else PARTIAL_FILE

@@ -1,4 +1,4 @@
-"""The comparison as a paper shows it: one row per metric and group, intervals in brackets."""
+"""Table for publication: one row per metric and group, intervals in brackets."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Quantity:
         text: As it was written.
         table: Name of the table.
         column: Column of its values.
-        level: Column of the levels of a curve; empty for a number.
+        level: Column of the levels (x values) of a curve; empty for a number.
         rows: Column to the value that it has in the rows meant.
     """
 
@@ -39,7 +39,7 @@ class Quantity:
 
     @property
     def label(self) -> str:
-        """What it is called in figures and sentences.
+        """Its name in figures and sentences.
 
         >>> read_quantity("curves", "sweep.head_ood_acc:alpha@direction=pc", curve=True).label
         'head_ood_acc over alpha, direction=pc'
@@ -49,7 +49,7 @@ class Quantity:
 
 
 def read_quantity(owner: str, text: str, *, curve: bool) -> Quantity:
-    """Return what a text names.
+    """Parse a text.
 
     Args:
         owner: The field it is given in, for the message.

@@ -1,4 +1,4 @@
-"""What comparisons of runs share: a restriction on the runs, looked up in those that there are."""
+"""Base of comparisons: a restriction on the runs, checked against the existing ones."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class Restricted(Experiment):
         """Return the types of the runs that are compared.
 
         Raises:
-            NotImplementedError: If the comparison does not say so.
+            NotImplementedError: If the comparison does not define it.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say which runs it compares")
 
     def validate(self, setup: RunsSetup) -> None:
-        """Look up what the restriction names, in the runs that there are."""
+        """Check the restriction against the existing runs."""
         if self.where:
             self.check_runs(setup.runs)
 
     def check_runs(self, runs: Sequence[CollectedRun]) -> None:
-        """Check the restriction against the runs that there are.
+        """Check the restriction against the existing runs.
 
         Raises:
-            ConfigError: If it names something that none of them has, or leaves none.
+            ConfigError: If it names something that none of them has, or excludes all.
         """
         check_names(type(self).__name__, self.where, candidates(runs, self.types()))

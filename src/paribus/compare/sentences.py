@@ -1,4 +1,4 @@
-"""What a comparison found, in sentences with intervals; the reach of the design always comes first."""
+"""Sentences about a comparison, with intervals; the smallest p of the design comes first."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def number(value: float, signed: bool = False) -> str:
 
 
 def interval(row: pd.Series[Any], confidence: float, *, name: str = "ci", signed: bool = False) -> str:
-    """Return ``95 % CI a to b`` of a row, that it is Student's t on which nothing rests, or that there is none.
+    """Return ``95 % CI a to b`` of a row, a t interval with its caveat, or that there is none.
 
     Args:
-        row: A row with ``<name>_low``, ``<name>_high`` and, if it is known how they were made, ``<name>_method``.
+        row: A row with ``<name>_low``, ``<name>_high`` and, where known, ``<name>_method``.
         confidence: Of the interval.
         name: ``ci`` or ``ci_adj``.
         signed: Whether the ends show their sign.
@@ -69,7 +69,7 @@ def is_established(row: pd.Series[Any], confidence: float) -> bool:
 
 
 def reach(tests: pd.DataFrame, confidence: float) -> list[str]:
-    """Return one sentence per design: how many runs, and the smallest p it can reach before and after adjustment."""
+    """Return one sentence per design: number of runs, and the smallest p before and after adjustment."""
     lines = []
     tested = tests[tests["p"].notna()]
     for (design, n, m), rows in tested.groupby(["design", "n", "n_reference"], sort=False):
@@ -125,7 +125,7 @@ def factor_line(row: pd.Series[Any], confidence: float) -> str:
 
 
 def _verdict(row: pd.Series[Any], confidence: float) -> str:
-    """Return the verdict on a test; one that was not declared before looking establishes nothing."""
+    """Return the verdict on a test; an exploratory one establishes nothing."""
     small = is_established(row, confidence)
     if row.get(FAMILY) == EXPLORATORY:
         return "stands out" if small else "does not stand out after adjustment"
@@ -145,7 +145,7 @@ def _adjusted(row: pd.Series[Any], confidence: float) -> str:
 
 
 def _threshold(row: pd.Series[Any], confidence: float, *, moves: bool) -> str:
-    """Return what the AUROC says about an accuracy that moves; nothing where none is measured."""
+    """Return a sentence on the AUROC where an accuracy changes; empty where none is measured."""
     change = float(row.get("auroc_change", math.nan))
     if not moves or math.isnan(change):
         return ""

@@ -1,4 +1,4 @@
-"""Several runs that measured the same of one trained model: one measurement made twice, or two that differ."""
+"""Several runs of one measurement on one trained model: repeats, or runs that differ in a setting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paribus.experiments.setup_runs import CollectedRun
 Unit = tuple[Any, Any, Any]
 NO_SETTING = ("seed", "model", "model.run", "data", "training", "experiment", "stats", "reuse", "dry_run")
 NO_SETTING_OF = ("tracking.", "device.name", "device.batch_limit")
-"""Params that name an option or a place: equal measurements may differ in them."""
+"""Params that are names or paths: equal measurements may differ in them."""
 MOST_SHOWN = 4
 
 
@@ -23,10 +23,10 @@ def one_each(what: str, found: Mapping[Unit, Sequence[CollectedRun]], runs: Sequ
     Args:
         what: What is read, for the message.
         found: The runs that measured it, by trained model.
-        runs: All runs that are compared; a restriction that is offered must leave some of every type.
+        runs: All runs that are compared; a suggested restriction must leave some of every type.
 
     Raises:
-        ExperimentError: If two runs of one model differ in a setting; it lists them and what decides.
+        ExperimentError: If two runs of one model differ in a setting; it lists them and restrictions that decide.
     """
     crowded = {unit: list(several) for unit, several in found.items() if len({_what(run) for run in several}) > 1}
     if crowded:

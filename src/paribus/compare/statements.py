@@ -1,4 +1,4 @@
-"""What a comparison with a primary family says: what is established, what could not be decided, what was looked at."""
+"""Statements of a comparison with a primary family: established effects, undecided tests, exploratory tests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _reach(rows: Sequence[Row], confidence: float) -> str:
 
 
 def _within(row: Row, method: str, confidence: float) -> str:
-    """Return what an established effect within a condition says."""
+    """Return the sentence of an established effect within a condition."""
     adjusted = (
         f"{sentences.interval(row, confidence, name='ci_adj', signed=True)}, adjusted "
         f"{sentences.p_text(float(row['p_adj']))}, {int(row['n_seeds'])} seeds"
@@ -96,7 +96,7 @@ def _within(row: Row, method: str, confidence: float) -> str:
 
 
 def _undecided(row: Row, confidence: float) -> str:
-    """Return a test that could not be decided, with what is compatible with the runs."""
+    """Return an undecided test with its interval."""
     against = f"{row['training']} against {row['reference']}" if "reference" in row else str(row["training"])
     value = float(row["difference"] if "difference" in row else row["mean"])
     return (

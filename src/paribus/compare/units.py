@@ -1,4 +1,4 @@
-"""What is independent in a comparison: its units, each the mean over the settings in which its runs were pooled."""
+"""The independent units of a comparison, each the mean over the settings in which its runs were pooled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Arms:
     Attributes:
         a: Of the group.
         b: Of the reference.
-        left_out: Settings that could not enter, as text; empty if all did.
+        left_out: Settings that were not used, as text; empty if all were.
     """
 
     a: dict[Any, float]
@@ -28,7 +28,7 @@ class Arms:
 
 @dataclass(frozen=True)
 class Pooled:
-    """What units and settings are called in sentences.
+    """Names of units and settings in sentences.
 
     Attributes:
         units: Units, in the plural.
@@ -91,7 +91,7 @@ def arms_of(values: pd.DataFrame, group: str, reference: str, column: str = VALU
 
     Where both have the same units, the outcomes of a unit are averaged over the settings that both groups have of it,
     so that a pair never differs in a setting; otherwise over those that all units of both groups have. Where they have
-    none in common, each unit is the mean over its own, which is said.
+    none in common, each unit is the mean over its own, with a remark.
 
     Args:
         values: One row per run of one metric.

@@ -1,4 +1,4 @@
-"""What a name stands for in a run: a field of its own, a param, a tag, a metric or an aggregate."""
+"""Values of a run by name: a field, a param, a tag, a metric or an aggregate."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from paribus.experiments.setup_runs import CollectedRun
 FIELDS = (
     "seed", "own_seed", "model_run", "n_train", "experiment_type", "sweep", "code_version", "run_id", "parent",
 )  # fmt: skip
-"""What runs have beside params and numbers, by the names that restrict and group."""
+"""Fields of a run other than params and numbers, by the names used to restrict and group."""
 
 
 def value_of(run: CollectedRun, name: str) -> Any:
-    """Return what a name stands for in a run: a field of its own, a param, an aggregate or a metric; else None.
+    """Return the value of a name in a run: a field, a param, a metric or an aggregate; else None.
 
     ``training`` and ``condition`` are the training condition, ``seed`` is the trained model's and ``own_seed`` the
     run's, ``started`` when it began, ``tag.NAME`` a tag; a param may be named by its last part if that is unique.
@@ -43,13 +43,13 @@ def value_of(run: CollectedRun, name: str) -> Any:
 
 
 def names_of(runs: Sequence[CollectedRun]) -> list[str]:
-    """Return all names that a restriction or a grouping may use, those that need no file of a run."""
+    """Return all names that a restriction or a grouping may use without reading a file of a run."""
     found = {key for run in runs for key in (*run.params, *run.metrics, *(f"tag.{tag}" for tag in run.tags))}
     return [*sorted(found), "training", "started", *FIELDS]
 
 
 def number_of(run: CollectedRun, metric: str) -> tuple[float, bool]:
-    """Return a metric or aggregate of a run as a number (NaN if it has none) and whether it is a yes or no."""
+    """Return a metric or aggregate of a run as a number (NaN if it has none) and whether it is binary."""
     if math.isfinite(run.metrics.get(metric, math.nan)):  # a number of the run list needs no file of the run
         return float(run.metrics[metric]), False
     for source in (run.aggregates, run.metrics):

@@ -62,7 +62,7 @@ class Condition:
     negated: bool
 
     def fits(self, value: Any) -> bool:
-        """Return whether a value fulfils it; a value that is not there fulfils none."""
+        """Return whether a value fulfils it; a missing value fulfils none."""
         if value is None:
             return False
         number = _moment(value) if self.name in DATES else _number(value)
@@ -90,7 +90,7 @@ def check_where(owner: str, where: Sequence[str]) -> None:
 
 
 def check_names(owner: str, where: Sequence[str], runs: Sequence[CollectedRun]) -> None:
-    """Check a restriction against the runs that there are.
+    """Check a restriction against the existing runs.
 
     Raises:
         ConfigError: If a name is known of none of them, or no run fulfils all conditions.
@@ -127,7 +127,7 @@ def fits(run: CollectedRun, where: Sequence[str]) -> bool:
 
 
 def read(owner: str, text: str) -> Condition:
-    """Return a condition as it was meant.
+    """Parse a condition.
 
     Raises:
         ConfigError: If it cannot be read.
