@@ -1,4 +1,4 @@
-"""Digests of files: each file is read once while it stays unchanged."""
+"""Digests of files; an unchanged file is read only once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _lock = threading.Lock()
 
 
 def signature(path: str | os.PathLike[str]) -> Signature:
-    """Return what tells a file's present content from any other without reading it.
+    """Return a signature of a file's present content without reading it.
 
     Raises:
         OSError: If there is no such file.
@@ -108,7 +108,7 @@ def file_digests(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 
 def recall(paths: Sequence[str | os.PathLike[str]]) -> None:
-    """Take over what an earlier process remembered of the same files; each is looked at again before it counts."""
+    """Take over digests that an earlier process saved; each file's signature is checked again before use."""
     entry = _entry(paths)
     if entry in _recalled:
         return
@@ -119,7 +119,7 @@ def recall(paths: Sequence[str | os.PathLike[str]]) -> None:
 
 
 def remember(paths: Sequence[str | os.PathLike[str]]) -> None:
-    """Leave the digests of many files for the next process, by their signatures."""
+    """Save the digests of many files for the next process, by their signatures."""
     entry = _entry(paths)
     digests = _remembered(entry)
     for path in paths:

@@ -1,4 +1,4 @@
-"""What one process leaves for the next so that it need not be worked out again: safe to delete at any time.
+"""A cache on disk shared by processes; it is safe to delete at any time.
 
 It is in ``$PARIBUS_CACHE``, else in ``$XDG_CACHE_HOME/paribus`` or ``~/.cache/paribus``; ``PARIBUS_CACHE=off``
 turns it off. An entry is named by everything that decides it, so an old one is never taken for a new one.

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FULL_ERROR = "PARIBUS_FULL_ERROR"
-"""Environment variable: where it is set, an error that nobody foresaw comes out with its traceback, not as one line."""
+"""Environment variable: where it is set, an unexpected error is shown with its traceback, not as one line."""
 _LONG_WORD = re.compile(r"\S{400,}")
 
 
@@ -70,7 +70,7 @@ class ExperimentError(ParibusError):
 
 
 class DivergedError(ExperimentError):
-    """A number that everything after it needs is not finite: a loss, for example.
+    """A number that later steps need is not finite: a loss, for example.
 
     Example:
         >>> isinstance(DivergedError("the loss became nan in epoch 3"), ExperimentError)

@@ -1,4 +1,4 @@
-"""Declaring the configuration of a thing: frozen dataclasses whose fields state range, choices and relevance."""
+"""Declaring configurations: frozen dataclasses whose fields state range, choices and relevance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many features of one kind that are read together: the one under study and those its nulls are drawn from.
+"""Many features of one kind that are read together: the one under study and the population of its null.
 
 Each is a :class:`~paribus.measure.readout.Columns`; where it is read says the :class:`~paribus.features.reader.Reader`.
 """

@@ -1,4 +1,4 @@
-"""The latents of two autoencoders beside each other: which are the same, by what they write and by when they fire."""
+"""Matching the latents of two autoencoders, by decoder direction and by activation."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ DECODER, ACTIVATION = "decoder", "activation"
 
 @dataclass(frozen=True, eq=False)
 class LatentMatches:
-    """Latents of a first autoencoder, each with the one of a second that it is matched with; a row for each.
+    """The latents of a first autoencoder, each with its match in a second one; a row for each.
 
     Attributes:
-        latent: Number of the latent in the first ``[k]``: of those that fire often enough.
+        latent: Number of each latent of the first that fires often enough ``[k]``.
         n_others: Latents of the second that do.
-        by_decoder: The one of the second that writes most alike, one to one ``[k]``; -1: none.
-        cosine: Cosine of what the two write ``[k]``; NaN for none, and between models, whose channels are not the same.
-        by_activation: The one that fires most alike on the same contexts, one to one ``[k]``; -1: none.
+        by_decoder: The latent of the second matched by decoder direction, one to one ``[k]``; -1: none.
+        cosine: Cosine of the two decoder directions ``[k]``; NaN for none, and where channels do not mean the same.
+        by_activation: The latent of the second matched by activation on the same contexts, one to one ``[k]``; -1:
+            none.
         correlation: Correlation of the two activations over the contexts ``[k]``.
         mutual: For both ways, ``decoder`` and ``activation``: whether each is the other's most similar one ``[k]``.
-        beside: The other likeness of the same pairs: of those by decoder the correlation, of those by activation the
-            cosine ``[k]``.
+        beside: The other similarity of the same pairs: correlation of those matched by decoder, cosine of those by
+            activation ``[k]``.
         rate: Share of the vectors on which each latent of the first fires ``[F]``.
         other_rate: The same of the second ``[F']``.
         random_cosine: Cosines of matches with random latents that fire as often as those of the second ``[draws, k]``.
-        random_correlation: Correlations of such matches ``[draws, k]``: what a match is worth.
+        random_correlation: Correlations of such matches ``[draws, k]``.
     """
 
     latent: Ints
@@ -160,7 +161,7 @@ def _firing(activations: Floats, which: str, least: int) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A matching as columns, an entry for each latent of the first: partner, likeness, mutual, the other likeness."""
+    """A matching as columns, one entry per latent of the first: partner, similarity, mutual, other similarity."""
 
     partner: Ints
     value: Floats
@@ -169,7 +170,7 @@ class _Placed:
 
     @classmethod
     def of(cls, found: Matching, n: int, others: Ints, other: Floats) -> _Placed:
-        """Place what was found among ``n`` latents; ``other [n, m]`` is the other likeness of all pairs."""
+        """Place what was found among ``n`` latents; ``other [n, m]`` is the other similarity of all pairs."""
         partner, mutual = np.full(n, UNMATCHED, np.int64), np.zeros(n, bool)
         value, beside = np.full(n, np.nan), np.full(n, np.nan)
         partner[found.first] = others[found.second]

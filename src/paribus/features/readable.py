@@ -1,4 +1,4 @@
-"""A network as features read it: any network, with the names of its outputs and the autoencoders that belong to it."""
+"""A network from which features are read: with the names of its outputs and its autoencoders."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Readable:
         executor: Runs it.
         autoencoders: Its sparse autoencoders, by the site each reads.
         latent_names: Names of the features of the only autoencoder, where they have any.
-        usual_site: Where an autoencoder reads whose place is not stated; empty where that must be stated.
+        usual_site: Site of an autoencoder whose place is not stated; empty where it must be stated.
         name: What to call the network.
 
     Example:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Unit(Spec, kind="feature/unit"):
-    """One unit of the vector at a site (positions are averaged; those of a set over its real tokens).
+    """One unit of the vector at a site (averaged over positions; of a set, over its real tokens).
 
     Example:
         >>> Unit(id=3, site="encoder.2").site

@@ -1,4 +1,4 @@
-"""Measuring ticks and texts once while a figure is laid out and drawn: matplotlib does it again for every question."""
+"""Caching the measurements of ticks and texts while a figure is laid out and drawn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICKS, _LAYOUT = "_update_ticks", "_get_layout"
 
 @contextlib.contextmanager
 def measured_once(fig: Figure) -> Iterator[None]:
-    """Keep what ticks and texts of a figure measure as long as nothing that they depend on changes.
+    """Cache the measurements of ticks and texts of a figure as long as nothing they depend on changes.
 
     Inside, fonts, scales and formatters of the figure stay as they are; panels may move, views and texts may change.
     Laying out and drawing then take about a third less, and every pixel is the same.
@@ -34,7 +34,7 @@ def measured_once(fig: Figure) -> Iterator[None]:
 
 
 class _Kept:
-    """Methods of single objects that were replaced by ones which remember their last answer."""
+    """Methods of single objects, replaced by ones that cache their last result."""
 
     def __init__(self) -> None:
         self._replaced: list[tuple[Any, str]] = []
@@ -43,13 +43,13 @@ class _Kept:
     def keep(
         self, owner: Any, name: str, state: Callable[[Any], Hashable], told: Callable[[Any], None] = lambda _: None
     ) -> None:
-        """Let a method answer as it did before while the state that decides its answer is the same.
+        """Cache the result of a method while the state that determines it is the same.
 
         Args:
             owner: The object.
             name: The method.
-            state: Returns what decides its answer.
-            told: Is told every new answer.
+            state: Returns that state.
+            told: Is called with every new result.
         """
         own = vars(owner)
         if name in own or not hasattr(owner, name):
@@ -102,7 +102,7 @@ class _Kept:
         self.keep(axis, _TICKS, state, told)
 
     def forget(self) -> None:
-        """Give the objects their own methods back."""
+        """Restore the objects' own methods."""
         for owner, name in self._replaced:
             vars(owner).pop(name, None)
 

@@ -1,4 +1,4 @@
-"""Naming the most telling points of a scatter without letting the names cover each other."""
+"""Labelling the most extreme points of a scatter without overlapping labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def name_points(ax: Axes, x: Floats, y: Floats, texts: Sequence[str], ranks: Flo
         x: Places of the points.
         y: Places of the points.
         texts: One name per point.
-        ranks: How telling a point is; NaN leaves it out.
+        ranks: How extreme a point is; NaN leaves it out.
         most: The most names.
     """
     ax.set_xlim(ax.get_xlim())

@@ -1,4 +1,4 @@
-"""What a drawing is asked for: tables, the roles of their columns, and options, read safely."""
+"""The request for a drawing: tables, the roles of their columns, and options, read safely."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paribus.arrays import Floats
 from paribus.figures.style import NARROW, shorten, shorten_all
 
 MOST_SHOWN = 400
-"""Characters of a name that are read at all."""
+"""Longer names are cut to this many characters."""
 COMMON_OPTIONS = ("xlabel", "ylabel", "xlim", "ylim", "least_span", "width", "height", "legend", "names", "note")
 
 
@@ -75,11 +75,11 @@ class Request:
         return shorten(names.get(text, text), limit)
 
     def shown_all(self, values: Sequence[object], limit: int = 38) -> list[str]:
-        """Return what is shown for values that stand beside each other, cut so that they read differently."""
+        """Return the labels of several values, shortened so that they stay distinct."""
         return shorten_all([self.shown(value, MOST_SHOWN) for value in values], limit)
 
     def panel(self, value: object, limit: int = 90) -> str:
-        """Return the title of the panel of a value; a number is told with what it is: ``epoch 15``."""
+        """Return the title of the panel of a value; a number with its column: ``epoch 15``."""
         text, column = self.shown(value, limit), self.one("panel")
         named: Mapping[Any, str] = self.option("names", {})
         if column is None or isinstance(value, str) or value in named:
@@ -89,7 +89,7 @@ class Request:
 
     @property
     def narrow(self) -> bool:
-        """Whether the figure is as wide as a column of print."""
+        """Whether the figure is as narrow as a printed column."""
         width = self.options.get("width")
         return width is not None and float(width) < NARROW
 

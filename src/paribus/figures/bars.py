@@ -1,4 +1,4 @@
-"""Bars with intervals and nulls, upright or lying when there are many or their names are long."""
+"""Bars with intervals and nulls, vertical, or horizontal when there are many or their names are long."""
 
 from __future__ import annotations
 

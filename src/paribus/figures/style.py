@@ -1,4 +1,4 @@
-"""How every figure looks: colours that colour-blind readers can tell apart, and a second cue beside colour."""
+"""The style of every figure: colour-blind safe colours, and a second cue besides colour."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def shorten(text: object, limit: int = 38, parts: tuple[int, int] = (2, 3)) -> s
 
 
 def shorten_all(texts: Sequence[object], limit: int = 38) -> list[str]:
-    """Return texts of at most ``limit`` characters that still read differently where the whole texts do.
+    """Return texts of at most ``limit`` characters that stay distinct where the whole texts are.
 
     They are cut where :func:`shorten` cuts; nearer to their beginning where that would leave equal texts, or of all
     that are cut little more than their beginning up to a colon. Texts that no cut tells apart stay whole.

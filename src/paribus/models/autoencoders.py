@@ -58,15 +58,15 @@ def random_sae(
 def random_alike(
     sae: SparseAutoencoder, vectors: torch.Tensor, rates: torch.Tensor, generator: torch.Generator
 ) -> SparseAutoencoder:
-    """Return latents with random unit rows, encoder and decoder tied, and biases that let each fire at a given rate.
+    """Return latents with random unit rows, tied weights, and biases chosen so that each fires at a given rate.
 
-    Latents that fire often and latents that fire seldom look alike by chance to another extent, so that what is
-    compared with random ones is compared with ones of its own rate.
+    How similar latents are by chance depends on how often they fire, so a latent is compared with random ones of its
+    own rate.
 
     Args:
-        sae: A real one, whose way of bringing inputs to a common size they share.
+        sae: A real one, whose input normalisation they share.
         vectors: Vectors ``[m, d]`` that the rates are of.
-        rates: How often each is to fire ``[n]``, a share.
+        rates: Share of vectors on which each fires ``[n]``.
         generator: Draws the rows.
 
     Example:

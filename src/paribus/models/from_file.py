@@ -1,4 +1,4 @@
-"""What networks have in common whose weights are drawn, or come from a checkpoint file."""
+"""The base of networks whose weights are drawn, or come from a checkpoint file."""
 
 from __future__ import annotations
 

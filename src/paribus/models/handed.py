@@ -1,4 +1,4 @@
-"""A network that a notebook hands over as an object: what it is, for an identity, and the object itself."""
+"""A network passed as an object from a notebook: its digest for identities, and the object itself."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from paribus.errors import ConfigError
 from paribus.spec import Spec, field
 
 _held: dict[str, nn.Module] = {}
-"""The objects of the runs that go on, by their spec's digest."""
+"""The objects of runs in progress, by the digest of their spec."""
 
 
 @dataclass(frozen=True)
 class HandedModel(Spec, kind="model/handed"):
     """A ``torch.nn.Module`` that ``paribus.run(..., model=module)`` was given.
 
-    It is told from others by its weights and buffers, by the settings that its parts hold, and by the source of their
-    classes.
+    It is identified by its weights and buffers, by the settings of its submodules, and by the source of their classes.
     """
 
     name: str = field(help="Class of the module.")
@@ -53,7 +52,7 @@ class HandedModel(Spec, kind="model/handed"):
             ) from error
 
     def held(self) -> nn.Module:
-        """Return the module itself, which is only to be looked at.
+        """Return the module itself, which must not be changed.
 
         Raises:
             ConfigError: If it was handed over to another run.
@@ -159,7 +158,7 @@ def _plain(value: Any, functions: list[Any]) -> Any:
     if isinstance(value, torch.dtype | torch.Size | enum.Enum | slice):
         return repr(value)
     if isinstance(value, torch.device):
-        return "device"  # where it is computed decides nothing
+        return "device"  # the device does not matter
     if isinstance(value, list | tuple | set | frozenset | Mapping):
         return [type(value).__name__, list(_items(value, functions))]
     if isinstance(value, type):

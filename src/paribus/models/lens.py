@@ -1,4 +1,4 @@
-"""SAELens folders: settings and weights read, checked by their header before memory is taken, and brought to one form.
+"""SAELens folders: settings and weights are read, checked by their header before memory is allocated, and converted.
 
 The forms of SAELens (https://github.com/decoderesearch/SAELens) that read and write one place: ``standard``,
 ``jumprelu``, ``topk`` and ``gated``. A gated one is a JumpReLU one with thresholds of its own (Rajamanoharan et al.,
@@ -42,7 +42,7 @@ class LensSettings:
         architecture: One of ``standard``, ``jumprelu``, ``topk``, ``gated``.
         top_k: How many features stay active; None: all.
         center_input: Whether the decoder's bias is taken off the input.
-        normalise: How inputs are brought to a common size.
+        normalise: How inputs are normalised.
         rescaled: Whether activations are in units of their decoder column's length (top-k).
         finetuned: Whether activations are scaled once more before they are decoded.
         hook: Name of the place that it reads, as transformer_lens or the network has it; empty where it is not said.

@@ -1,4 +1,4 @@
-"""From the name that an autoencoder's folder has for its place to the place in a network."""
+"""Maps the hook name in an autoencoder's folder to a site of the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def place_of_hook(hook: str, network: nn.Module) -> str:
 
     ``blocks.3.hook_resid_post`` is the output of the layer's block, ``hook_resid_pre`` its input, ``hook_attn_out`` and
     ``hook_mlp_out`` what the two add, ``attn.hook_z`` the heads (the input of the output projection) and
-    ``mlp.hook_post`` the units (the input of the down projection).
+    ``mlp.hook_post`` the MLP's hidden units (the input of the down projection).
 
     Raises:
         ConfigError: If it is neither, or cannot be edited at one place of the network.
@@ -58,7 +58,7 @@ def _short(name: str, network: nn.Module) -> str:
 
 
 def _units(layer: int, hook: str, network: nn.Module) -> str:
-    """Return the input of the last linear map of a layer's units, where that is one of its own parts (no experts)."""
+    """Return the input of the last linear map of a layer's MLP, where that is one of its own parts (no experts)."""
     layers = blocks(network, hook)
     if layer >= len(layers):
         raise ConfigError(

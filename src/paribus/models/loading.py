@@ -1,4 +1,4 @@
-"""Checkpoint files: read without ever running code from them, and fitted to a model or refused by name."""
+"""Checkpoint files: read without running code from them, and fitted to a model; mismatches are refused by name."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _read_pickle(file: Path) -> Any:
 
 
 def _names_code(file: Path) -> bool:
-    """Whether a file is a whole bare pickle that calls something; read as a list of operations, nothing is run."""
+    """Whether a file is a complete bare pickle that calls something; it is only disassembled, nothing is run."""
     try:
         with file.open("rb") as stream:
             operations = {operation.name for operation, _, _ in pickletools.genops(stream)}

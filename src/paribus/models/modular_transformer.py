@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class ModularTransformerSpec(Spec, kind="model/modular_transformer"):
     """A transformer without layer norm that scores the answers to a pair of numbers.
 
-    ``attn_coeff`` is the share of the attention pattern that is computed: 1 is ordinary attention, at 0 both numbers
-    are looked at alike (Zhong et al. 2023, arXiv 2306.17844). Its places are ``embed``, ``stream``, of each block
+    ``attn_coeff`` is the share of the attention pattern that is computed: 1 is ordinary attention, at 0 attention is
+    uniform over both numbers (Zhong et al. 2023, arXiv 2306.17844). Its places are ``embed``, ``stream``, of each block
     ``attn.pattern``, ``attn.out.input`` (its heads), ``attn``, ``mid``, ``mlp.1`` (its units) and ``post``, and
     ``unembed.input``.
 
@@ -41,7 +41,7 @@ class ModularTransformerSpec(Spec, kind="model/modular_transformer"):
     )
 
     def check(self) -> None:
-        """Check that the heads share the stream evenly.
+        """Check that the heads divide the width evenly.
 
         Raises:
             ConfigError: If they do not.

@@ -67,10 +67,10 @@ class SAE(Spec, kind="model/sae"):
 
 
 def read_anew(path: str | Path | None, *, several: bool | None) -> str:
-    """Return what of a SAELens folder is read otherwise than it once was; empty where its numbers are the same.
+    """Return which parts of a SAELens folder are read differently than in older versions; empty if none.
 
-    Once the mean over positions was encoded, the folder's hook named no place, and settings that bring inputs or
-    activations to another size were passed over. A run from then must not pass for one of today.
+    Older versions encoded the mean over positions, ignored the folder's hook, and ignored settings that rescale inputs
+    or activations. Their runs must not be reused for a request of today.
 
     Args:
         path: A state dict or a folder; None: nothing is read.

@@ -1,4 +1,4 @@
-"""Weights by name, told apart by what they are."""
+"""A digest of weights by name."""
 
 from __future__ import annotations
 

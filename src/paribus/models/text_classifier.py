@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TextClassifier(Spec, kind="model/text_classifier"):
-    """A text encoder from a local Hugging Face folder, what it gives pooled over tokens, and a linear head on that.
+    """A text encoder from a local Hugging Face folder, pooling over tokens, and a linear head.
 
     The encoder's weights come from the folder, nothing is downloaded; the head is drawn, and trained. With
     ``trained: head`` the encoder stays as it is: training runs it once for every text, and checkpoints hold the head

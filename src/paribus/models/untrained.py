@@ -1,4 +1,4 @@
-"""Weights that nothing gives: whether a model, or its autoencoder, would be drawn at random."""
+"""Whether the weights of a model or its autoencoder would be drawn at random."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def random_parts(node: Any, *, sae: bool = True) -> tuple[str, ...]:
 
 
 def unasked(node: Any, *, sae: bool = True) -> tuple[str, ...]:
-    """Return those of :func:`random_parts` that the request does not ask for; the model's word covers all of it."""
+    """Return those of :func:`random_parts` that were not requested; ``untrained`` on the model covers all parts."""
     if getattr(node, UNTRAINED, False):
         return ()
     inner = getattr(node, "sae", None)

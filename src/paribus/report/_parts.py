@@ -184,7 +184,7 @@ def _cell(value: Any, number: bool) -> str:
 
 
 def diagnostics(found: Diagnostics) -> str:
-    """Return the diagnostics that say something as a two-column table."""
+    """Return the diagnostics that are not empty as a two-column table."""
     engine = found.engine
     rows: list[tuple[str, Any]] = [
         ("contexts tested", found.n_contexts_tested or None),
@@ -219,5 +219,5 @@ def folded(title: str, mapping: Mapping[str, Any]) -> str:
 
 
 def closed(title: str, rows: str) -> str:
-    """Return something that a click on its title opens."""
+    """Return a section that a click on its title opens."""
     return f"<details><summary>{escape(title)}</summary>{rows}</details>" if rows else "<p>None recorded.</p>"

@@ -1,4 +1,4 @@
-"""Where an experiment type keeps the effects that, together, describe a feature."""
+"""The table in which an experiment type has the effects that characterise a feature."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Battery:
         label: Columns that name an edit.
         value: Column of the effect.
         under: Params and aggregates of the run that its edits belong under, such as the factor that was varied.
-        named: Param that names what is edited. Where it names nothing the feature itself is edited, and nothing is said
-            of what moves it; empty: none.
+        named: Param that names what is edited. Where it names nothing, the feature itself is edited, and the row is not
+            evidence about what drives it; empty: none.
         own: Params by which edits are of parts of their network (unit 3, the first principal component), which are
             others in another network, each with the values of which that is true; no values: it is true of all.
 

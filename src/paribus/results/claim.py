@@ -1,4 +1,4 @@
-"""A claim made before a run, and what the run says of it: supported, refuted, or undecided, with the numbers."""
+"""A claim declared before a run, and the verdict: supported, refuted, or undecided, with the numbers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a result says of a claim.
+    """The verdict of a result on a claim.
 
     Attributes:
         verdict: ``supported``, ``refuted`` or ``undecided``.
@@ -76,7 +76,7 @@ class Answer:
 
 
 def answer(claim: Claim, result: Result, declared: Sequence[Endpoint] = ()) -> Answer:
-    """Return what a result says of a claim.
+    """Return the verdict of a result on a claim.
 
     The interval decides. Above: supported where all of it lies above the smallest effect of interest, refuted where all
     of it lies below. Below: likewise on the other side. Differs: supported where it lies beyond on one side, refuted

@@ -1,4 +1,4 @@
-"""What the columns of intervals and tests mean, said once for the tables of all experiments."""
+"""Descriptions of the columns of intervals and tests, shared by the tables of all experiments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two results of one request compared: every table and metric, bit for bit or within a stated tolerance."""
+"""Compares two results of one request: every table and metric, bit for bit or within a stated tolerance."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from paribus.results.schema import Result
 
 SAME, WITHIN, DIFFERENT = "same", "within", "different"
 OF_THE_RUN = ("run_id", "duration_seconds")
-"""Columns that say when and where something was run, and nothing of what was found."""
+"""Columns about when and where something was run, not about findings."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far two numbers may be apart that a rounding may have moved.
+    """How far apart two numbers may be that differ by rounding.
 
     Attributes:
         relative: Share of the larger of both.
@@ -45,7 +45,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Compared:
-    """One table or metric beside its second measurement.
+    """One table or metric, compared with its second measurement.
 
     Attributes:
         name: ``table NAME`` or ``metric NAME``.

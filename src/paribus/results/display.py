@@ -1,6 +1,6 @@
-"""How results and tables show themselves in a notebook.
+"""How results and tables are displayed in a notebook.
 
-Drawing a page needs figures and pandas, which results do not; whoever can draw one says so here.
+Rendering needs figures and pandas, which results do not; the renderer registers itself here.
 """
 
 from __future__ import annotations

@@ -49,9 +49,9 @@ class Endpoint:
         rows: Column to the value it has in the rows meant.
         choices: Columns whose value the comparison chooses (``method``, ``direction``, ``layer``).
         epoch: Column of the checkpoint.
-        ranking: What the AUROC does beside it, where accuracy may move by the threshold alone.
-        one_minus: Whether the column holds the share that is left of what the endpoint is about: its value is 1 minus
-            that.
+        ranking: The change of AUROC reported with it, where accuracy may change by the threshold alone.
+        one_minus: Whether the column holds the share that is left: the value of the endpoint is then 1 minus the
+            column.
 
     Example:
         >>> drop = Endpoint("ood_drop", "loss of accuracy", "noise", "delta", "low", "high", "accuracy", zero=True)

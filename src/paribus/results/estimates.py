@@ -1,4 +1,4 @@
-"""The few numbers that sum a result up, with what they are called, their unit and their interval."""
+"""The headline numbers of a result, with label, unit and interval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paribus.results.found import Found
 ENDS = (("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_high"), ("_low", "_high"))
 """How the ends of an interval may be called after its number."""
 ROUNDING = 1e-12
-"""An end that is smaller than this share of the other one is what rounding leaves of 0."""
+"""An end smaller than this fraction of the other one is 0 up to rounding."""
 MOST = 6
 """Numbers that are shown first; all are in the tables."""
 TESTED = ("p_adj", "ci_adj_low", "ci_adj_high")
@@ -170,7 +170,7 @@ def estimates(result: Found, most: int = MOST) -> list[Estimate]:
 def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
     """Return the differences that a comparison tested, with the interval of their family, the smallest p first.
 
-    Those of an exploratory family come last: its p are adjusted in another way, and establish nothing.
+    Those of an exploratory family come last: its p are adjusted in another way, and are not confirmatory.
     """
     if "tests" not in tables:
         return []

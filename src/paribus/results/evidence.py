@@ -16,7 +16,7 @@ class Evidence(StrEnum):
     INTERVENTIONAL = "interventional"
     """The model was run on edited inputs or with edited activations."""
     OBSERVATIONAL = "observational"
-    """Something was only looked at; differences may be confounded."""
+    """Nothing was changed; differences may be confounded."""
     WEIGHTS = "weights"
     """Read from the parameters."""
     TRAINING = "training"

@@ -1,4 +1,4 @@
-"""Files that get their name only when they are complete, and what tells one from another."""
+"""Files that are renamed into place only when they are complete, and their digests."""
 
 from __future__ import annotations
 

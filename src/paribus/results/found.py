@@ -1,4 +1,4 @@
-"""What a result found, in a few lines of plain text: the same in a terminal, in a note of a run, and in a notebook."""
+"""The findings of a result in a few lines of plain text, for a terminal, the note of a run, and a notebook."""
 
 from __future__ import annotations
 

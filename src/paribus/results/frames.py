@@ -17,12 +17,12 @@ from paribus.results.values import decode, encode, float_text
 
 METADATA_KEY = b"paribus"
 ROWS_TOGETHER = 2048
-"""Rows that are stored together, with their smallest and largest values beside them: what is read of a few rows."""
+"""Rows of one row group, whose minimum and maximum are stored: the least that is read for a few rows."""
 NATIVE_IN_PARQUET = ("int", "uint", "float", "bool", "str")
 
 
 def check_frame(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return ``frame`` with a plain index; refuse what a tidy table cannot be.
+    """Return ``frame`` with a plain index; refuse a frame that is not a tidy table.
 
     Raises:
         ValueError: If column names are not unique strings.

@@ -1,4 +1,4 @@
-"""What the runs that bear on a hypothesis have shown of it, and what is missing."""
+"""What the runs on a hypothesis have shown, and what is missing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 ESTABLISHED, OPEN, ABSENT = "yes", "not established", "no run"
 COMPLETE = "complete"
-"""What is said where all contexts there are were measured: known of single networks, not inferred."""
+"""The note on complete populations: known for single networks, without inference."""
 NECESSITY, SUFFICIENCY, SPECIFICITY, STABILITY = ("necessity", "sufficiency", "specificity", "stability")
-"""What a cause must show: without it something is lost, put in it does something, like things do less, it repeats."""
+"""What a cause must show: removing it has an effect, inserting it has an effect, similar things do less, and it
+replicates."""
 LEAST_SEEDS = 3
 """Trained models over which a finding counts as repeated, where no check of halves was run."""
 
 
 @dataclass(frozen=True)
 class Bearing:
-    """One finished run that bears on a hypothesis.
+    """One finished run on a hypothesis.
 
     Attributes:
         run_id: Its id.
@@ -82,7 +83,7 @@ WHOLE = "known of single networks on all contexts there are, so not inferred; co
 
 
 def missing(runs: Sequence[Bearing]) -> list[str]:
-    """Return what a reader of a hypothesis would still ask for.
+    """Return what is still missing for a hypothesis.
 
     Example:
         >>> missing([])[0]

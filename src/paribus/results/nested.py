@@ -1,4 +1,4 @@
-"""What differs between two nested values: by place, typed, equal values left out."""
+"""Differences between two nested values: by place, typed, without equal values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Absent:
-    """Stands where one of two values has nothing."""
+    """Marks a place where one of two values has nothing."""
 
     def __repr__(self) -> str:
         """Return how it is shown."""

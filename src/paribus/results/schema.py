@@ -27,7 +27,7 @@ class Table:
         description: One sentence: what a row is.
         evidence: How its numbers were obtained.
         frame: The rows.
-        columns: What a column means, by name, with its unit; columns left out explain themselves.
+        columns: Description of columns by name, with the unit; columns left out are self-explanatory.
 
     Example:
         >>> import pandas as pd
@@ -212,7 +212,7 @@ class EngineReport:
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a reader must know before believing the numbers.
+    """Diagnostics and warnings that qualify the numbers.
 
     Example:
         >>> Diagnostics(n_contexts_tested=200, warnings=("3 clusters only",)).warnings

@@ -1,4 +1,4 @@
-"""Parts of a kept ``result.json``, for whoever reads a few numbers of thousands of results."""
+"""Parts of a stored ``result.json``, for reading a few numbers from thousands of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How concentrated the domain is in feature space, and how near its subspace lies to the label's."""
+"""How concentrated the domain is in feature space, and the angles between its subspace and the label's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Concentration:
 
     Attributes:
         top_eigenvalue_share: Share of the between-domain trace in its top eigenvalue (1: a line).
-        participation_ratio: ``(sum of eigenvalues)^2 / sum of their squares``: how many directions count.
+        participation_ratio: ``(sum of eigenvalues)^2 / sum of their squares``: the effective number of directions.
         principal_angles: Angles in degrees between the spans of the domains' and the classes' means, ascending. A
             direction of the domain that is only sampling noise makes them smaller.
         top_angle: Angle in degrees between the top between-domain direction alone and the span of the classes' means.

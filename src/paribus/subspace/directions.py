@@ -1,4 +1,4 @@
-"""Single directions in feature space, and the rule that gives them a sign."""
+"""Single directions in feature space, and the convention for their sign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits of features that take the domain out: orthogonal projections, and oblique erasers that keep more."""
+"""Erasers of the domain in features: orthogonal projections, and oblique ones that change the features less."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _INLP_MARGIN = 0.02
 
 
 class ErasureRefused(ExperimentError):
-    """An eraser that would distort the features too much to mean anything.
+    """Raised where an eraser would distort the features too much.
 
     Example:
         >>> issubclass(ErasureRefused, ExperimentError)
@@ -46,7 +46,7 @@ class Eraser:
     Attributes:
         method: How it was fitted.
         kind: ``projection`` (orthogonal; ``basis`` is set) or ``oblique`` (``matrix`` is set).
-        center: The point that stays where it is [d]: the mean of the rows it was fitted on.
+        center: The fixed point of the edit [d]: the mean of the rows it was fitted on.
         basis: Orthonormal basis of the removed subspace [d, r].
         matrix: The removed part as a matrix [d, d].
         rank: Dimension of the removed subspace.
@@ -113,7 +113,7 @@ def fit_eraser(
     Raises:
         ConfigError: If the method is unknown or a rank is given to an oblique eraser.
         ErasureRefused: If ``splince`` would have to distort the features (domain and label directions nearly coincide).
-        ExperimentError: If nothing tells the domains apart.
+        ExperimentError: If the domains cannot be distinguished linearly.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -195,7 +195,7 @@ def _inlp_basis(
     rank: int | None,
     first: LinearProbe | None,
 ) -> Floats:
-    """Return the directions that probes find one after the other (INLP: Ravfogel et al. 2020, ACL, algorithm 1).
+    """Return the directions that successive probes find (INLP: Ravfogel et al. 2020, ACL, algorithm 1).
 
     It ends when a probe's balanced accuracy on the rows themselves is within .02 of chance, after 8 rounds, or when
     ``rank`` directions are found.

@@ -52,8 +52,8 @@ def as_weights(weights: Any, n: int) -> Floats:
 def balance_weights(domains: Any, labels: Any) -> Floats:
     """Return weights [n], mean 1, under which every domain x class cell that has rows weighs the same.
 
-    Under them a label that goes with a domain goes with it no longer, so a basis fitted for the domain does not take
-    the label with it. Where a cell has no rows, a part of the confounding stays.
+    They remove the association of label and domain, so that a basis fitted for the domain does not include the label.
+    Where a cell has no rows, part of the confounding remains.
 
     Example:
         >>> weights = balance_weights(domains=[0, 0, 0, 1], labels=[0, 0, 1, 1])

@@ -32,7 +32,7 @@ class GrokfastEMA:
     """
 
     def __init__(self, alpha: float, lamb: float) -> None:
-        """Start with nothing seen."""
+        """Start without averages."""
         self.alpha = alpha
         self.lamb = lamb
         self.averages: dict[str, torch.Tensor] = {}

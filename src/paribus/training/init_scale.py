@@ -1,4 +1,4 @@
-"""Expanding the starting weights (Liu et al. 2022, "Omnigrok"), and saying which of them were expanded."""
+"""Scaling the initial weights (Liu et al. 2022, "Omnigrok"), and recording which of them were scaled."""
 
 from __future__ import annotations
 

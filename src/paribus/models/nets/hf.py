@@ -1,4 +1,4 @@
-"""Reads transformers from local files, without a network connection and without running code that lies beside them."""
+"""Reads transformers from local files, without a network connection and without running code from their folder."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def build(spec: HF, n_tokens: int) -> nn.Module:
 def load(files: Sequence[Path], family: str, where: str, n_tokens: int) -> Any:
     """Return a network in float32 and evaluation mode.
 
-    The latest one is kept in the process where it is small enough, for whoever asks for it again: the steps of a study
-    all do. Each gets modules of its own with the same weights in memory; once these are written to, they are read anew.
+    The latest one is cached in the process where it is small enough, as the steps of a study all load it. Each caller
+    gets modules of its own that share the weights in memory; once these are written to, they are read anew.
 
     Args:
         files: Its ``config.json`` and weights, or a GGUF file.
@@ -105,7 +105,7 @@ def _read(files: Sequence[Path], family: str, where: str) -> Any:
     transformers: Any = importlib.import_module("transformers")  # an optional package, and a slow one
     maker: Any = transformers.AutoModelForCausalLM if family == "causal" else transformers.AutoModel
     given: dict[str, Any] = {"gguf_file": files[0].name} if gguf else {"use_safetensors": True}
-    logging.getLogger("transformers").setLevel(logging.ERROR)  # it speaks of what nobody asked here
+    logging.getLogger("transformers").setLevel(logging.ERROR)  # its warnings do not apply here
     transformers.utils.logging.disable_progress_bar()
     try:
         with _bars_on_terminals_only(), _asked_once() if gguf else contextlib.nullcontext():
@@ -147,7 +147,7 @@ def _asked_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bars_on_terminals_only() -> Iterator[None]:
-    """Keep the bars of a loading that goes on out of logs; what is wrong is raised, not printed."""
+    """Keep progress bars of loading out of logs; errors are raised, not printed."""
     if sys.stderr.isatty():
         yield
         return

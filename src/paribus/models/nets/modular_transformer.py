@@ -16,8 +16,8 @@ from paribus.models.modular_transformer import ModularTransformerSpec
 class Attention(nn.Module):
     """Multi-head attention whose pattern can be held constant.
 
-    The pattern is ``coeff * softmax(q k / sqrt(d_head)) + (1 - coeff)``: 1 is ordinary attention, 0 looks at all
-    positions alike (Zhong et al. 2023, arXiv 2306.17844). There is no causal mask.
+    The pattern is ``coeff * softmax(q k / sqrt(d_head)) + (1 - coeff)``: 1 is ordinary attention, 0 is uniform
+    attention (Zhong et al. 2023, arXiv 2306.17844). There is no causal mask.
 
     Places: ``pattern`` (``[n, heads, to, from]``) and ``out.input`` (``[n, positions, heads * d_head]``).
     """

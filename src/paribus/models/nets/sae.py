@@ -18,7 +18,7 @@ class SparseAutoencoder(nn.Module):
         top_k: Number of features that stay active (top-k autoencoder); None for all.
         center_input: Whether ``decoder_bias`` is taken off the input.
         unit_norm: Whether the decoder's columns count with norm 1, whatever is stored.
-        normalise: How inputs are brought to a common size, and outputs back (:mod:`paribus.engine.normalised`).
+        normalise: How inputs are normalised, and outputs scaled back (:mod:`paribus.engine.normalised`).
         by_position: Whether it was trained on vectors at single positions: where a place has several, each is encoded
             by itself. Else what is encoded is the one vector that the subject makes of them.
 
@@ -114,7 +114,7 @@ class SparseAutoencoder(nn.Module):
     def columns(self) -> Tensor:
         """Return what one unit of each feature adds to the reconstruction, one row for each, ``[F, d]``.
 
-        Where inputs are normalised that is in the normalised size.
+        Where inputs are normalised, on the normalised scale.
         """
         return self.directions() if self.unit_norm else self.decoder.weight.T
 
@@ -132,7 +132,9 @@ class SparseAutoencoder(nn.Module):
         if self.normalise == "none":
             return made
         if x is None:
-            raise ExperimentError(f"an autoencoder with {self.normalise} inputs reconstructs in their size: give x")
+            raise ExperimentError(
+                f"an autoencoder with {self.normalise} inputs reconstructs on the scale of its inputs: give x"
+            )
         return normalised(x, self.normalise).back(made)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

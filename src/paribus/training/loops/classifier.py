@@ -46,13 +46,13 @@ def peaks_of(splits: Collection[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         history: One entry per evaluation, by ascending epoch.
         kept: Epochs whose weights are kept, ascending.
         scaled: The weights that the init scale touches.
-        resumed_from: Epoch at which an interrupted training was taken up, None for one that ran through.
+        resumed_from: Epoch from which an interrupted training was resumed, None for one that was not interrupted.
         peaks: Column of the history that each of the best checkpoints is best in (:func:`peaks_of`).
     """
 
@@ -90,7 +90,7 @@ def train_classifier(
 ) -> Training:
     """Train ``model`` in place and keep its checkpoints in ``workspace``.
 
-    A training that was killed goes on from the state it kept last and, on the CPU, ends with bit-identical weights.
+    A training that was killed resumes from its last saved state and, on the CPU, ends with bit-identical weights.
 
     Args:
         model: The network with its starting weights; ends with those of the last epoch.
@@ -101,7 +101,7 @@ def train_classifier(
         device: Torch device.
         batch_limit: The most images in one forward pass of an evaluation.
         observe: Is called with every evaluation; after a resume first with those made before.
-        progress: Wraps the range of epochs, to show how far it got.
+        progress: Wraps the range of epochs, to show the progress.
 
     Raises:
         DivergedError: If the loss is not finite; the epoch is named.
@@ -176,7 +176,7 @@ class _Loop:
         self.kept_at = time.monotonic()
 
     def run_epoch(self, epoch: int) -> None:
-        """Pass once over the training images, in an order that depends on nothing but seed and epoch."""
+        """Pass once over the training images, in an order that depends only on seed and epoch."""
         train = self.splits["train"]
         order = torch.randperm(len(train), generator=seeds.torch_rng(self.seed, f"order/{epoch}"))
         total = torch.zeros((), device=self.device)
@@ -226,7 +226,7 @@ class _Loop:
         return tuple(sorted(kept))
 
     def keep_state(self) -> None:
-        """Keep everything that is needed to go on from here."""
+        """Save everything that is needed to resume from here."""
         self.workspace.save(
             RESUME,
             {
@@ -242,7 +242,7 @@ class _Loop:
         self.kept_at = time.monotonic()
 
     def take_up(self) -> int | None:
-        """Go on from a kept state, if there is one; return its epoch."""
+        """Resume from a saved state, if there is one; return its epoch."""
         kept = kept_state(self.workspace, self.identity)
         if kept is None:
             return None

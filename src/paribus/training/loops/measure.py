@@ -1,4 +1,4 @@
-"""What is measured of a classifier while it is trained."""
+"""The evaluations of a classifier during training."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def memory_format(model: nn.Module) -> torch.memory_format:
 
 @runtime_checkable
 class OnFrozen(Protocol):
-    """A network whose first part may stay as it is: then that part is run once for every example.
+    """A network whose first part may be frozen: then that part is run once for every example.
 
     Attributes:
-        frozen: Whether it does.
+        frozen: Whether it is.
         head: What is trained, on the vectors of the first part.
     """
 
@@ -81,8 +81,8 @@ class SplitImages:
         memory_format: Layout of the batches.
         keep_bytes: The most that is kept on the device; None for the usual bound, which is small for images that are
             read from files because all of them are too many.
-        through: What they are put through once (the part of a network that is never trained); then that is kept.
-        batch_limit: How many are put through at once.
+        through: A module applied to them once (the frozen part of a network); its outputs are kept instead.
+        batch_limit: How many go through it at once.
     """
 
     def __init__(

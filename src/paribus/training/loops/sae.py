@@ -25,12 +25,12 @@ REVIVED_SCALE = 0.2
 
 @dataclass(frozen=True)
 class SAERun:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         history: Step and quality on held-out vectors, at every evaluation.
         revived: Features revived over the whole training.
-        resumed_from: Step at which an interrupted training was taken up.
+        resumed_from: Step from which an interrupted training was resumed.
     """
 
     history: tuple[tuple[int, SAEQuality], ...]
@@ -52,9 +52,9 @@ def train_sae(
 ) -> SAERun:
     """Train ``sae`` in place.
 
-    The decoder gets its gradient; what points along a column is taken off it before the step, and the columns are
-    brought back to norm 1 after it (projection, Bricken et al. 2023). A feature that has not fired for ``dead_after``
-    steps is set to the residual of a badly reconstructed vector.
+    The component of the decoder's gradient along each column is removed before the step, and the columns are
+    renormalised after it (projection, Bricken et al. 2023). A feature that has not fired for ``dead_after`` steps is
+    set to the residual of a badly reconstructed vector.
 
     Args:
         sae: The autoencoder with its starting weights, on the device to train on.
@@ -108,7 +108,7 @@ def quality(sae: SparseAutoencoder, vectors: Tensor) -> SAEQuality:
 def random_baseline(sae: SparseAutoencoder, train: Tensor, generator: torch.Generator) -> SparseAutoencoder:
     """Return an autoencoder with random encoder rows that fire as often, and the best linear decoder for them.
 
-    The decoder is fitted by ridge regression on ``train``, so that what the trained encoder adds is what is compared.
+    The decoder is fitted by ridge regression on ``train``, so that the comparison isolates the trained encoder.
     """
     shares = [(float((sae.encode(part)[0] > 0).float().mean()), len(part)) for part in torch.split(train, AT_ONCE)]
     rate = sum(share * n for share, n in shares) / len(train)
@@ -179,7 +179,7 @@ class _Loop:
                 self._revive(generator)
 
     def _project_gradient(self) -> None:
-        """Take off the part of the decoder's gradient that points along its columns."""
+        """Remove the component of the decoder's gradient along its columns."""
         gradient = self.sae.decoder.weight.grad
         if gradient is not None:
             columns = self.sae.directions().T.detach()
@@ -230,7 +230,7 @@ class _Loop:
         return entry
 
     def take_up(self) -> int | None:
-        """Go on from a kept state, if there is one; return its step."""
+        """Resume from a saved state, if there is one; return its step."""
         kept = kept_state(self.workspace, self.identity)
         if kept is None:
             return None

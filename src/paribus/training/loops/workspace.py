@@ -1,4 +1,4 @@
-"""Where a training keeps its state, and under which names."""
+"""Where a training saves its state, and under which names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class CheckpointStore(Protocol):
-    """A place for checkpoints that outlives a kill of the process."""
+    """Storage for checkpoints that survives a kill of the process."""
 
     def save(self, name: str, state: dict[str, Any]) -> None:
         """Keep tensors and plain values under ``name``; replaces an older one."""
@@ -44,11 +44,11 @@ def autoencoder_name(number: int) -> str:
 
 
 RESUME = "resume"
-"""Under this name a training keeps what it goes on from after an interruption."""
+"""The name of the state from which an interrupted training resumes."""
 
 
 def kept_state(workspace: CheckpointStore, identity: str) -> dict[str, Any] | None:
-    """Return what an interrupted training kept to go on from; None without.
+    """Return the saved state of an interrupted training; None without.
 
     Args:
         workspace: Where it is kept.
