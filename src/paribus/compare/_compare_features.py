@@ -376,7 +376,7 @@ def _factors(seen: Sequence[Seen]) -> pd.DataFrame:
 
 
 def _short_names(factors: Iterable[str]) -> tuple[str, dict[str, Any]]:
-    """Return the types that factors are edits of, in words, and their names without it; nothing if two would be equal."""
+    """Return the types of factors, in words, and their names without them; nothing if two names would be equal."""
     names = {factor: factor.split(": ", 1)[1] for factor in factors}
     if len(set(names.values())) < len(names):
         return "", {}

@@ -59,9 +59,10 @@ class MatchFeatures(Experiment):
     """Match the latents of two autoencoders one to one: by decoder direction, and by activation on the same contexts.
 
     The second is that of another run (another seed of the autoencoder on the same model, or another trained model), or
-    one from a file that reads the same network or another language model (``other_model``). The assignment maximises the
-    total similarity (Hungarian method). Best matches of unrelated latents are similar too, the more so the more
-    candidates there are: so the same is done with latents of random weights, as many as fire in the second and as often.
+    one from a file that reads the same network or another language model (``other_model``). The assignment maximises
+    the total similarity (Hungarian method). Best matches of unrelated latents are similar too, the more so the more
+    candidates there are: so the same is done with latents of random weights, as many as fire in the second and as
+    often.
 
     Example:
         >>> MatchFeatures(other_run="1a2b3c4d").second_run
