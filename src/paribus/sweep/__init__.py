@@ -1,4 +1,4 @@
-"""Many jobs asked for at once: what they are, and how each ended."""
+"""Sweeps: the jobs of one request and their outcomes."""
 
 from __future__ import annotations
 

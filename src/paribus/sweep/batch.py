@@ -1,4 +1,4 @@
-"""What the entrypoint hands to the sweeper: the jobs that are to be run, and what to do when some fail."""
+"""The jobs that the entrypoint passes to the sweeper, and what to do when some fail."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Batch:
 
     Attributes:
         words: The overrides of every job, by number, without those about Hydra itself.
-        todo: Numbers of the jobs that are to be run, in order.
+        todo: Numbers of the jobs to run, in order.
         settled: Outcomes of the others: taken from earlier runs, or known to fail.
         settings: What to do after a failure.
         workers: How many processes share the jobs.
         device: Where they compute: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        places: The GPU of each place that there is for a process (:func:`paribus.sweep.processors.places`).
-        last: Numbers of jobs that are not begun before all others have ended: they compare the runs of those.
+        places: The GPU of each slot for a process (:func:`paribus.sweep.processors.places`).
+        last: Numbers of jobs that start after all others have ended, because they compare their runs.
         asked: The overrides that the sweep was asked for with, as its ``multirun.yaml`` shows them.
     """
 
@@ -40,10 +40,10 @@ class Batch:
 
 @dataclass
 class Policy:
-    """Says when no more jobs are to be started.
+    """Decides when no more jobs are started.
 
     Attributes:
-        settings: What was asked for.
+        settings: The settings.
         stopped: Why no more are started, None as long as they are.
     """
 
@@ -52,7 +52,7 @@ class Policy:
     _equal: dict[str, int] = field(default_factory=dict)
 
     def ended(self, outcome: Outcome) -> None:
-        """Take note of how a job ended."""
+        """Record how a job ended."""
         if outcome.status not in (outcomes.FAILED, outcomes.REFUSED) or outcome.kind == INTERRUPTED:
             return
         if self.settings.on_error == "stop":

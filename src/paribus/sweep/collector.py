@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 OBJECTS = 20_000
-"""New objects after which those that hold each other are looked for; Python's own number is 700."""
+"""New objects between two searches for reference cycles; Python's default is 700."""
 
 
 @contextmanager
 def seldom() -> Iterator[None]:
-    """Let the collector pass over what was imported and composed before, and look thirty times more seldom.
+    """Exclude existing objects from garbage collection, and collect thirty times less often.
 
-    A drawing alone makes tens of thousands of objects; looking through them all costs a job up to a twentieth of its
-    time. Afterwards everything is as it was.
+    A figure alone makes tens of thousands of objects; scanning them takes up to a twentieth of a job's time. The
+    settings are restored afterwards.
 
     Example:
         >>> import gc

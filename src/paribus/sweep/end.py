@@ -1,4 +1,4 @@
-"""The end of a sweep: no run left open, the study's comparison, and a summary."""
+"""The end of a sweep: closes open runs, makes the study's comparison, prints a summary."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def finish(
 ) -> list[Result]:
     """Close runs that were left open, make the comparison that the study declares, and print what was found.
 
-    The comparison is made also when some jobs failed: it says which runs it is made from.
+    The comparison is made even if some jobs failed; it lists the runs it is made from.
 
     Args:
         jobs: All jobs of the sweep.
@@ -56,7 +56,7 @@ def finish(
         The comparisons' results.
 
     Raises:
-        ExperimentError: If a comparison failed, or cannot be made because the server is away.
+        ExperimentError: If a comparison failed, or cannot be made because the server is unreachable.
     """
     folder = Path(output_dir) if output_dir is not None else single_folder()
     results: list[Result] = []
@@ -95,9 +95,9 @@ def finish(
 
 
 def _away(request: Request) -> str | None:
-    """Deliver what was kept on disk meanwhile; return what to say where a server is still away.
+    """Deliver runs that were spooled to disk; return a message if a server is still unreachable.
 
-    A study that declares no comparison lacks nothing then but the delivery.
+    A study that declares no comparison then needs nothing but the delivery.
     """
     spec = request.tracking
     if spec.kind != "server":
@@ -135,7 +135,7 @@ def compare(request: Request, store: Store, folder: Path, runs: tuple[str, ...])
 
 
 def job_runs(store: Store, sweep: str, ended: Many[Outcome]) -> tuple[str, ...]:
-    """Return the ids of the runs that the jobs of a sweep stand for: begun in it, or taken from an earlier one."""
+    """Return the ids of the runs of the jobs of a sweep: started in it, or reused from earlier."""
     kept = {run.run_id: run for run in reversed(store.runs())}
     own = [run.run_id for run in kept.values() if run.tags.get("sweep") == sweep and run.parent is None]
     taken = [outcome.run_id for outcome in ended if outcome.run_id in kept]

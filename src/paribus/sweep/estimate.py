@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from paribus.tracking.states import RunState
 
 Kind = tuple[str, str]
-"""Experiment type and study: what makes runs alike enough to tell each other's time."""
+"""Experiment type and study, by which durations are estimated."""
 SAVED = 30.0
-"""Seconds that workers must save for a sweep to have them unasked."""
+"""Seconds that workers must save for a sweep to use them by default."""
 LATEST = 100
-"""Of more earlier runs only the latest so many are asked."""
+"""Number of latest runs from which a duration is estimated."""
 
 
 def kind_of(job: Job) -> Kind:
-    """Return what a job's time is estimated from."""
+    """Return the key by which a job's duration is estimated."""
     return str(job.experiment.type), job.study or ""
 
 
@@ -35,8 +35,8 @@ class Estimate:
     """How long a job takes.
 
     Attributes:
-        seconds: The seconds, None where they are not known.
-        unknown: The experiment types of which no run has finished that could tell.
+        seconds: The seconds, None if unknown.
+        unknown: The experiment types without a finished run to estimate from.
     """
 
     seconds: float | None
@@ -44,19 +44,19 @@ class Estimate:
 
 
 class Times:
-    """How long jobs take by the runs of a store, with the trainings that they make first.
+    """Durations of jobs by the runs of a store, including the trainings that they make first.
 
-    A training counts once: for the first job that is asked about and needs it.
+    A training counts once, for the first job that needs it.
     """
 
     def __init__(self, runs: Runs) -> None:
-        """Look at the runs."""
+        """Read the runs."""
         self._runs = runs
         self._typical = typical_seconds(runs.all)
         self._counted: set[str] = set()
 
     def of(self, kind: Kind, models: Sequence[Training] = ()) -> Estimate:
-        """Return how long a job of a kind takes; ``models``: what it has trained where it is missing."""
+        """Return how long a job of a kind takes; ``models``: its trainings, which it makes if missing."""
         needed = [(kind[0], self._typical.get(kind))]
         for model in models:
             if model.identity not in self._counted and not self._runs.has_finished(model.identity):
@@ -71,7 +71,7 @@ class Times:
 
 
 def left_of(seconds: float, run: RunState) -> float:
-    """Return how much is left of a run that takes so many seconds."""
+    """Return how many seconds are left of a run with this total duration."""
     return max(0.0, seconds - (datetime.now().timestamp() - run.started))
 
 
@@ -86,15 +86,15 @@ def typical_seconds(runs: Iterable[RunState]) -> dict[Kind, float]:
 
 
 def span_of(first: Sequence[float | None], last: Sequence[float | None] = (), workers: int = 1) -> float | None:
-    """Return how long jobs take together, None where that is not known of one of them.
+    """Return how long jobs take together, None if one of them is unknown.
 
-    They are handed to workers in order, each to the one that is free first, as a sweep does; so the time is never less
-    than that of the longest job.
+    Jobs go to workers in order, each to the first free one, as in a sweep, so the time is at least that of the longest
+    job.
 
     Args:
         first: The seconds of the jobs.
-        last: Of those that are not begun before all others have ended.
-        workers: How many are worked on at once.
+        last: The seconds of those that start after all others have ended.
+        workers: Number of workers.
 
     Example:
         >>> span_of([1.0, 1.0, 6.0], [2.0], workers=2)
@@ -114,11 +114,11 @@ def span_of(first: Sequence[float | None], last: Sequence[float | None] = (), wo
 
 
 def where_it_helps(first: Sequence[float | None], last: Sequence[float | None], most: int) -> int:
-    """Return how many workers a sweep has that was told no number: the most there can be where they save half a minute.
+    """Return how many workers a sweep has by default: the maximum if they save half a minute, else one.
 
     Args:
-        first: The seconds of its jobs, None where that is not known.
-        last: Of those that are not begun before all others have ended.
+        first: The seconds of its jobs, None if unknown.
+        last: The seconds of those that start after all others have ended.
         most: How many workers there can be.
 
     Example:
@@ -132,7 +132,7 @@ def where_it_helps(first: Sequence[float | None], last: Sequence[float | None], 
 
 
 def span(seconds: float) -> str:
-    """Return a time as one reads it.
+    """Return a duration as text.
 
     Example:
         >>> [span(s) for s in (0.4, 47.3, 192, 7380, 300000)]

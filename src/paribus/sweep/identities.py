@@ -1,4 +1,4 @@
-"""Which runs the jobs of a sweep are, known before any of them starts."""
+"""Identities of the jobs of a sweep, known before any of them starts."""
 
 from __future__ import annotations
 
@@ -33,15 +33,14 @@ _ASKED_ONCE = ("get", "latest_model", "result", "artifacts", "children", "downlo
 
 @dataclass(frozen=True)
 class Known:
-    """A job of a sweep and which run it is.
+    """A job of a sweep and the identity of its run.
 
     Attributes:
         number: Place in the sweep, from 0, which is also the name of its output folder.
-        job: The job, with the run that ``latest`` stands for named.
-        identity: Identity of its run; None where runs are not kept, and for one that is made from runs of others which
-            are not there yet.
-        models: The trainings that it needs and has made where they are missing.
-        asked: Of one that is made from the runs of others: the identity of what is asked, whichever runs there are.
+        job: The job, with the run that ``latest`` resolves to named.
+        identity: Identity of its run; None if runs are not kept, and for a comparison whose runs do not exist yet.
+        models: The trainings that it needs, made if missing.
+        asked: For a comparison: the identity of the request, whichever runs exist.
     """
 
     number: int
@@ -52,16 +51,16 @@ class Known:
 
 
 class Lookups:
-    """A store that is asked each question once, and opened when the first is asked; nothing is created."""
+    """A store with cached answers, opened at the first query; nothing is created."""
 
     def __init__(self, spec: TrackingSpec) -> None:
-        """Open nothing yet."""
+        """Do not open the store yet."""
         self._spec = spec
         self._store: Store | None = None
         self._asked: dict[str, Callable[..., Any]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the store has under ``name``."""
+        """Return the store's attribute ``name``."""
         if name.startswith("__"):
             raise AttributeError(name)
         if self._store is None:
@@ -73,12 +72,12 @@ class Lookups:
 
 
 def lookups(spec: TrackingSpec) -> Store:
-    """Return a store to look into, of which nothing is created."""
+    """Return a store for look-ups; nothing is created."""
     return cast("Store", Lookups(spec))
 
 
 def is_there(spec: TrackingSpec) -> bool:
-    """Return whether there is a store to look into."""
+    """Return whether there is a store."""
     if spec.kind != "local":
         return spec.kind == "server"
     database = path_of(spec.folder).absolute() / local.DATABASE
@@ -86,10 +85,10 @@ def is_there(spec: TrackingSpec) -> bool:
 
 
 def known_jobs(jobs: Sequence[Job]) -> list[Known]:
-    """Return which run each job is; what ``latest`` stands for is looked up once and is the same for all.
+    """Return the identity of each job; ``latest`` is resolved once and is the same for all.
 
     Raises:
-        ParibusError: If a tracked model or a file that an identity covers is not there.
+        ParibusError: If a tracked model or a file that an identity covers is missing.
     """
     stores: dict[str, Store] = {}
     found = []
@@ -119,7 +118,7 @@ def _trainings(request: Request) -> tuple[Training, ...]:
 
 
 def pinned(job: Job, store: Store) -> Job:
-    """Return a job that names the run which ``model.run=latest`` stands for now; any other job as it is.
+    """Return the job with ``model.run=latest`` replaced by the id of that run; any other job as it is.
 
     Raises:
         ConfigError: If there is no such run.

@@ -1,4 +1,4 @@
-"""The Hydra launcher ``workers``: the jobs of a sweep are shared by processes of this machine."""
+"""The Hydra launcher ``workers``, which distributes the jobs of a sweep over processes of this machine."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from paribus.sweep.workers.worker import Start, orders
 
 
 class Workers:
-    """Hands the jobs of a sweep to workers; how many there are is in the batch of the task (``workers=N``)."""
+    """Distributes the jobs of a sweep to workers; their number is in the batch of the task (``workers=N``)."""
 
     def __init__(self, task: object, config: DictConfig) -> None:
-        """Take what Hydra hands over.
+        """Take Hydra's arguments.
 
         Raises:
             ConfigError: If the task is not one of the entrypoint's.

@@ -1,4 +1,4 @@
-"""What a sweep shows while it runs: a bar in a terminal, now and then a line in a log."""
+"""Progress of a sweep: a bar in a terminal, or occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from paribus.sweep.estimate import span
 from paribus.sweep.outcome import Outcome
 
 LINE_SECONDS = 30.0
-"""In a log there is a line at most so often, and one when all is through."""
+"""Minimum seconds between lines in a log; there is always a last line."""
 
 
 class Live:
-    """Counts the jobs of a sweep as they end and says how far it is."""
+    """Counts the jobs of a sweep as they end and reports progress."""
 
     def __init__(self, batch: Batch, *, workers: int = 1) -> None:
-        """Count what was settled before."""
+        """Count the jobs that were settled before."""
         self._batch = batch
         self._workers = workers
         self._words = _differing(batch)
@@ -45,7 +45,7 @@ class Live:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Say how far it came."""
+        """Report the final counts."""
         if self._bar is not None:
             self._bar.close()
         else:
@@ -53,11 +53,11 @@ class Live:
 
     @property
     def ended(self) -> int:
-        """How many jobs are through: reused, done, failed or killed."""
+        """How many jobs have ended: reused, done, failed or killed."""
         return self.reused + self.done + self.failed + self.killed
 
     def told(self, number: int | None, outcome: Outcome | None, running: int) -> None:
-        """Take note of a job that was handed out or has ended."""
+        """Record that a job was started or has ended."""
         self.running = running
         if outcome is not None:
             self.note(outcome)
@@ -70,7 +70,7 @@ class Live:
 
     @property
     def _at_last(self) -> bool:
-        """Whether no job is left to hand out: before that a line waits until every worker has its next job."""
+        """Whether no job is left to start; before that a line waits until every worker has its next job."""
         return self.total - self.ended <= self.running
 
     def heard(self, text: str) -> None:
@@ -93,13 +93,13 @@ class Live:
             self._seconds.append(outcome.duration_seconds)
 
     def counts(self) -> str:
-        """Return how many are done, reused, running and failed; what there is none of is left out."""
+        """Return how many are done, reused, running and failed, without zeros."""
         named = (("done", self.done), ("reused", self.reused), ("running", self.running), ("failed", self.failed),
                  ("killed", self.killed))  # fmt: skip
         return ", ".join(f"{number} {name}" for name, number in named if number)
 
     def left(self) -> str:
-        """Return how long the rest takes by what was seen so far; empty where nothing was seen."""
+        """Return how long the rest takes, from the jobs so far; empty without any."""
         rest = self.total - self.ended
         if not self._seconds or not rest:
             return ""
@@ -108,7 +108,7 @@ class Live:
         return f"{told} left" if told.startswith("under") else f"about {told} left"
 
     def line(self) -> str:
-        """Return how far the sweep is, in a line."""
+        """Return the progress of the sweep in one line."""
         return "  ".join(part for part in (f"{self.ended} of {self.total} jobs", self.counts(), self.left()) if part)
 
     def heading(self, number: int) -> str:
@@ -119,7 +119,7 @@ class Live:
 
 
 def _differing(batch: Batch) -> tuple[tuple[str, ...], ...]:
-    """Return of every job the words in which it differs from others; of a single one all."""
+    """Return for every job the words in which it differs from others; for a single job all."""
     if len(batch.words) < 2:
         return batch.words
     common = set(batch.words[0]).intersection(*batch.words)

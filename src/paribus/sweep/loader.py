@@ -21,17 +21,17 @@ from paribus.config._compatibility import hydra_node
 
 MOST_FOLDERS = 10_000
 NUMBER, JOB = "hydra.job.num=", "PARIBUS_JOB"
-"""How a job's number is told to launchers of others, and the variable of the job's environment that keeps it."""
+"""The override that passes a job's number through third-party launchers, and the job's environment variable of it."""
 
 
 class SweepLoader(ConfigLoaderImpl):
-    """Composes what Hydra composes, ten times as fast: values are set in a copy of what the same groups composed.
+    """Composes the same as Hydra, ten times as fast, by setting values in a copy of the composed groups.
 
     Hydra composes every job of a sweep anew, a tenth of a second each.
     """
 
     def __init__(self, given: ConfigLoaderImpl) -> None:
-        """Look where ``given`` looks."""
+        """Use the search path of ``given``."""
         super().__init__(config_search_path=given.get_search_path())
         self._bases: dict[tuple[str, ...], bytes | DictConfig] = {}
         self._parsed: dict[str, Override] = {}
@@ -69,7 +69,7 @@ class SweepLoader(ConfigLoaderImpl):
         return self._parsed[word]
 
     def _chooses(self, override: Override, hydra_words: tuple[Any, ...]) -> bool:
-        """Return whether an override chooses the option of a group, as Hydra tells it."""
+        """Return whether Hydra takes an override as the choice of a group's option."""
         if override.package is not None:
             return True
         path = tuple(str(word) for word in hydra_words if "searchpath" in str(word))
@@ -81,13 +81,13 @@ class SweepLoader(ConfigLoaderImpl):
 
 
 class NumberedLoader(SweepLoader):
-    """The same for launchers of others, which number the jobs that they get from 0 on and name the folders so.
+    """The same for third-party launchers, which number their jobs from 0 and name the folders accordingly.
 
     The number of a job is among its words, as ``hydra.job.num=N``; its folder is its own, made when it is composed.
     """
 
     def __init__(self, given: ConfigLoaderImpl, variables: Callable[[int], Mapping[str, str]] | None = None) -> None:
-        """Look where ``given`` looks; ``variables``: what is set in the environment of job ``k``."""
+        """Use the search path of ``given``; ``variables`` returns the environment variables of job ``k``."""
         super().__init__(given)
         self._variables = variables
 
@@ -105,10 +105,10 @@ class NumberedLoader(SweepLoader):
 
 
 def _frozen(config: DictConfig) -> bytes | DictConfig:
-    """Return a configuration in a form that is copied five times faster than itself, where it can be."""
+    """Return a configuration in a form that is copied five times faster, if possible."""
     try:
         return pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
-    except pickle.PicklingError:  # Hydra reads the modules of other plugins twice, and so has two classes of one name
+    except pickle.PicklingError:  # Hydra imports the modules of plugins twice, so there are two classes of one name
         return config
 
 
@@ -123,7 +123,7 @@ def _copied(config: DictConfig) -> DictConfig:
 
 
 def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, number: int, words: Sequence[str]) -> Path:
-    """Run one job of a sweep in this process as Hydra runs it, and return its output folder, which is its own.
+    """Run one job of a sweep in this process as Hydra does, and return its output folder, which no other job uses.
 
     Args:
         context: Hydra's loader and callbacks.
@@ -151,7 +151,7 @@ def run_one(context: HydraContext, master: DictConfig, task: TaskFunction, numbe
 def own_folder(config: DictConfig) -> Path:
     """Make the output folder of a job and write it into its configuration.
 
-    Where there is one of that name it is beside it, with a number: none is used twice.
+    A number is appended if the name is taken, so that no folder is used twice.
     """
     with hydra_node(config):
         asked = Path(str(config.hydra.sweep.dir)).absolute() / str(config.hydra.sweep.subdir)

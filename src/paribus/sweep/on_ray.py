@@ -26,20 +26,20 @@ log = logging.getLogger("paribus.sweep")
 
 
 class OnRay:
-    """Hands the jobs of a batch to Ray, as many at once as the cluster has room for.
+    """Submits the jobs of a batch to Ray, which runs as many at once as the cluster has room for.
 
     Every node must see the working folder under the same path, and a store that several machines can write to: a
     tracking server; a cluster whose nodes are all on this machine can use the embedded one.
     """
 
     def __init__(self, task: object, config: DictConfig, *, init: Any, remote: Any) -> None:
-        """Take what Hydra hands over.
+        """Take Hydra's arguments.
 
         Args:
             task: The job function.
             config: The configuration of the sweep.
             init: Arguments of ``ray.init``, such as ``address``.
-            remote: What a job needs: options of a Ray task, such as ``num_cpus`` and ``num_gpus``.
+            remote: Resources of a job as options of a Ray task, such as ``num_cpus`` and ``num_gpus``.
 
         Raises:
             ConfigError: If the task is not one of the entrypoint's, or Ray is not installed.
@@ -54,7 +54,7 @@ class OnRay:
         self._init, self._remote = _plain(init), _plain(remote)
 
     def launch(self) -> None:
-        """Run the jobs; how they ended is in ``task.ended``."""
+        """Run the jobs; their outcomes are in ``task.ended``."""
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         ray, mine = self._ray, not self._ray.is_initialized()
         if mine:
@@ -111,7 +111,7 @@ _contexts: dict[str, HydraContext] = {}
 
 
 def run_order(start: Start, order: Order, logins: str) -> Outcome:
-    """Run one job in a process of Ray, which is used for one after the other: what they load stays loaded."""
+    """Run one job in a Ray process, which is reused for further jobs and keeps what they load."""
     os.environ[login.VARIABLE] = logins
     key = f"{start.surroundings.sweep}"
     if key not in _contexts:

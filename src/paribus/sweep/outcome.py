@@ -1,4 +1,4 @@
-"""How a job ended, kept as ``outcome.json`` in its output folder so that any launcher's jobs can report."""
+"""The outcome of a job, kept as ``outcome.json`` in its output folder so that it works with any launcher."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 FILE = "outcome.json"
 MOST = 40
-"""Of more failed jobs than this the others are counted only."""
+"""Number of failed jobs that are listed; further ones are only counted."""
 DONE, FAILED, REFUSED, INTERRUPTED, NOT_STARTED, BUSY = (
     "done", "failed", "refused", "interrupted", "not started", "busy",
 )  # fmt: skip
@@ -34,7 +34,7 @@ class Outcome:
         message: What went wrong, in one line.
         duration_seconds: Wall time of the job.
         reused: Whether it took an earlier run instead of measuring.
-        kind: Of a failure: of what kind it is (:mod:`paribus.running.failures`).
+        kind: Kind of the failure (:mod:`paribus.running.failures`).
         number: Number of the job in its sweep.
 
     Example:
@@ -53,7 +53,7 @@ class Outcome:
     number: int | None = None
 
     def write(self, folder: Path) -> None:
-        """Write ``outcome.json`` into ``folder``, all of it or nothing."""
+        """Write ``outcome.json`` into ``folder`` atomically."""
         unfinished = folder / f".{FILE}.{os.getpid()}"
         unfinished.write_text(json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False), encoding="utf-8")
         unfinished.replace(folder / FILE)
@@ -77,7 +77,7 @@ def collect(folders: Iterable[Path], sweep: str | None) -> list[Outcome]:
 def in_order(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return one outcome for each job, the first that is given, in the order of the jobs' numbers.
 
-    That it was left for later says nothing where it came back.
+    ``busy`` is ignored for a job that has another outcome.
     """
     found: dict[object, Outcome] = {}
     for outcome in outcomes:
@@ -110,7 +110,7 @@ def counts(outcomes: Sequence[Outcome], *, expected: int) -> str:
 
 
 def failure_table(outcomes: Sequence[Outcome], *, expected: int) -> str:
-    """Return what went wrong in a sweep as text, one line for each job that did not finish; empty if none."""
+    """Return the failures of a sweep as text, one line for each job that did not finish; empty if none."""
     bad = [outcome for outcome in outcomes if outcome.status != DONE]
     lost = missing(expected, outcomes)
     if not bad and not lost:

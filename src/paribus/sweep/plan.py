@@ -1,4 +1,4 @@
-"""What a sweep consists of and the state of its jobs, said before it starts."""
+"""The plan of a sweep and the state of its jobs, shown before it starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST = 50
 _OF_A_SWEEP = ("workers", "sweep.", "hydra.", "hydra/", "dry_run", "reuse")
-"""Words that say how jobs are run together; no job by itself has them."""
+"""Words about how the jobs of a sweep are run together; no single job has them."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Planned:
         number: Place in the sweep, from 0, which is also the name of its output folder.
         experiment: The experiment type.
         varied: The overrides in which it differs from other jobs of the sweep.
-        state: Its state, None where that was not asked.
-        why: What there is to say about that.
-        identity: Identity of its run, None where it is made from the runs of others.
+        state: Its state, None if not looked up.
+        why: The reason for that state.
+        identity: Identity of its run, None if it is made from the runs of others.
         run_id: The run that the state is read from.
         again: Whether the sweep would run it.
         seconds: How long it will take, by earlier runs of its type or by a probe, with the trainings that it makes.
-        unknown: The experiment types of which no run has finished that could tell.
-        last: Whether it is not begun before all others have ended.
+        unknown: The experiment types without a finished run to estimate from.
+        last: Whether it starts after all others have ended.
     """
 
     number: int
@@ -64,10 +64,10 @@ class Plan:
         common: Overrides that all jobs share.
         jobs: One entry for each job.
         varies: How many values each key has that differs between jobs.
-        comparison: Experiment that is made when all jobs are through, None where there is none.
+        comparison: Experiment that is made after all jobs have ended, None without one.
         workers: How many processes would share the jobs.
-        comparison_seconds: How long that comparison will take, None where that is not known.
-        probes: What was measured of jobs of a kind that has never finished.
+        comparison_seconds: How long that comparison will take, None if unknown.
+        probes: Probes of jobs of a kind that has never finished.
     """
 
     common: tuple[str, ...]
@@ -86,7 +86,7 @@ class Plan:
 
     @property
     def seconds(self) -> float | None:
-        """How long the jobs that are to be run will take, None where that is not known of one of them."""
+        """How long the jobs to run will take, None if one of them is unknown."""
         first = [job.seconds for job in self.jobs if job.again and not job.last]
         last = [job.seconds for job in self.jobs if job.again and job.last]
         if not first and not last:
@@ -112,7 +112,7 @@ class Plan:
 
 
 def plan(jobs: Sequence[Job], *, workers: int = 1) -> Plan:
-    """Return the plan of ``jobs``: what they have in common once, what varies for each."""
+    """Return the plan of ``jobs``: common overrides once, varied ones for each job."""
     if not jobs:
         return Plan((), (), {})
     shared = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
@@ -133,14 +133,14 @@ def plan(jobs: Sequence[Job], *, workers: int = 1) -> Plan:
 def plan_with_states(
     known: Sequence[Known], *, reused: bool, workers: int = 1, unasked: bool = False, probes: bool = False
 ) -> Plan:
-    """Return the plan of jobs with the state of each and how long it will take.
+    """Return the plan of jobs with the state and estimated duration of each.
 
     Args:
         known: The jobs with their identities.
-        reused: Whether finished runs are taken by ``reuse=auto``, as in a sweep.
+        reused: Whether ``reuse=auto`` takes finished runs, as in a sweep.
         workers: How many processes share the jobs.
-        unasked: Whether nobody asked for workers: then there are so many where it helps.
-        probes: Whether one job of each kind that has never finished is begun, to see how long it takes.
+        unasked: Whether no number of workers was given, so that they are used only if it helps.
+        probes: Whether one job of each kind that has never finished is started to estimate its duration.
     """
     specs = {repr(each.job.nodes["tracking"]): each.job.nodes["tracking"] for each in known}
     runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
@@ -212,7 +212,7 @@ def listing(made: Plan, *, most: int = MOST) -> str:
 
 
 def summary(made: Plan) -> list[str]:
-    """Return what there is to say of all jobs together; nothing where their states were not asked."""
+    """Return lines about all jobs together; none if their states were not looked up."""
     lines = []
     if made.varies:
         lines.append(f"varies: {', '.join(f'{key} ({number})' for key, number in made.varies.items())}")
@@ -262,7 +262,7 @@ def _cut(text: str, most: int = 90) -> str:
 
 
 def command(job: Job) -> str:
-    """Return the line that runs one job of a sweep by itself, for a shell; done already, it is found and reused."""
+    """Return the shell command that runs one job of a sweep by itself; if already done, its run is reused."""
     flags = ["--config-dir", job.config_dirs[0]] if job.config_dirs else []
     words = [word for word in job.overrides if not word.lstrip("+").startswith(_OF_A_SWEEP)]
     paths = [word for word in job.overrides if word.lstrip("+").startswith("hydra.searchpath=")]

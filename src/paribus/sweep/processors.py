@@ -1,4 +1,4 @@
-"""How many workers a sweep has, and which GPU each of them sees."""
+"""The number of workers of a sweep, and the GPU that each of them sees."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ASK = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,nohead
 MIB_IN_GIB = 1024
 _MEMORY = Path("/proc/meminfo")
 GIB_FOR_A_WORKER = 2.0
-"""Of memory there must be so many GiB for each worker that nobody asked for."""
+"""GiB of memory required per worker when the number of workers is automatic."""
 
 
 def processors() -> int:
@@ -32,7 +32,7 @@ def processors() -> int:
 
 
 def gpus(device: str = AUTO) -> tuple[str, ...]:
-    """Return the GPUs that jobs may use, as ``CUDA_VISIBLE_DEVICES`` names them; CUDA itself is not touched.
+    """Return the GPUs that jobs may use, as ``CUDA_VISIBLE_DEVICES`` names them, without initialising CUDA.
 
     Args:
         device: ``auto``, ``cpu``, ``cuda``, or ``cuda:N``: that one alone.
@@ -52,7 +52,7 @@ def gpus(device: str = AUTO) -> tuple[str, ...]:
 
 
 def places(device: str, settings: SweepSettings) -> tuple[str, ...]:
-    """Return the GPU of each place that there is for a worker, one of every GPU first; empty where none is used.
+    """Return the GPU of each slot for a worker, first one slot of every GPU; empty if no GPU is used.
 
     Args:
         device: As for :func:`gpus`.
@@ -76,13 +76,13 @@ def places(device: str, settings: SweepSettings) -> tuple[str, ...]:
 
 
 def free_memory(names: Sequence[str]) -> list[float]:
-    """Return how many GiB are free on each of some GPUs, as ``nvidia-smi`` tells.
+    """Return how many GiB are free on each of some GPUs, from ``nvidia-smi``.
 
-    Numbers mean GPUs in the order of the bus only where ``CUDA_DEVICE_ORDER`` says so; else, where not all have the
-    same, each counts as the one with the least.
+    Numbers refer to bus order only if ``CUDA_DEVICE_ORDER`` says so; else, if free memory differs, each GPU counts as
+    the one with the least.
 
     Raises:
-        ConfigError: If it does not tell.
+        ConfigError: If ``nvidia-smi`` does not report it.
     """
     try:
         said = subprocess.run(_ASK, capture_output=True, text=True, timeout=60, check=True).stdout
@@ -107,16 +107,16 @@ def free_memory(names: Sequence[str]) -> list[float]:
 def workers(asked: int | str, *, there: Sequence[str], settings: SweepSettings) -> int:
     """Return how many workers there are.
 
-    ``auto`` is one for each place on a GPU where GPUs are used, else for each processor; where several share a GPU,
-    they are no more than there are processors.
+    ``auto`` is one for each GPU slot if GPUs are used, else for each processor; if several share a GPU, at most the
+    number of processors.
 
     Args:
         asked: A number, or ``auto``.
-        there: The places (:func:`places`).
-        settings: What was said of the GPUs.
+        there: The slots (:func:`places`).
+        settings: The settings about GPUs.
 
     Raises:
-        ConfigError: If more are asked for than the GPUs have room for by what was said of them.
+        ConfigError: If more are requested than the settings leave room for on the GPUs.
     """
     said = settings.per_gpu is not None or settings.gpu_memory is not None
     if asked == AUTO:
@@ -129,7 +129,7 @@ def workers(asked: int | str, *, there: Sequence[str], settings: SweepSettings) 
 
 
 def asked_workers(job: Job) -> int:
-    """Return how many workers the sweep that a job belongs to has; where no number was said, the most that it may have.
+    """Return how many workers the sweep of a job has; without a number, the most that it may have.
 
     Raises:
         ConfigError: As :func:`workers` and :func:`places`.
@@ -141,7 +141,7 @@ def asked_workers(job: Job) -> int:
 
 
 def available_memory() -> float | None:
-    """Return how many GiB of memory new processes can have, None where the system does not tell (Linux does)."""
+    """Return how many GiB of memory are available to new processes, None where it is not reported (not Linux)."""
     try:
         lines = _MEMORY.read_text(encoding="ascii").splitlines()
         found = dict(line.split(":", 1) for line in lines)
@@ -151,7 +151,7 @@ def available_memory() -> float | None:
 
 
 def fitting(gib: float | None) -> int:
-    """Return for how many workers that nobody asked for there is memory, at least one.
+    """Return for how many automatic workers there is memory, at least one.
 
     Example:
         >>> [fitting(gib) for gib in (0.5, 9.0, None)]
@@ -161,7 +161,7 @@ def fitting(gib: float | None) -> int:
 
 
 def places_for(job: Job) -> tuple[str, ...]:
-    """Return the places on GPUs for the workers of the sweep that a job belongs to."""
+    """Return the GPU slots for the workers of the sweep of a job."""
     return places(device_of(job), job.sweep)
 
 
@@ -171,19 +171,19 @@ def device_of(job: Job) -> str:
 
 
 def environment(number: int, *, there: Sequence[str], device: str) -> dict[str, str]:
-    """Return the environment of worker ``number``: one thread, and one place on a GPU, taken in turn.
+    """Return the environment of worker ``number``: one thread, and one GPU slot, taken in turn.
 
     Args:
         number: The worker, from 0.
-        there: The places (:func:`places`).
-        device: Where the jobs compute; of ``cuda:N`` the number is theirs, so they see all GPUs.
+        there: The slots (:func:`places`).
+        device: Where the jobs compute; with ``cuda:N`` they see all GPUs, because the number refers to these.
     """
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
     return one | one_gpu(number, there=there, device=device)
 
 
 def one_gpu(number: int, *, there: Sequence[str], device: str) -> dict[str, str]:
-    """Return what lets a process see the GPU of place ``number`` alone; empty where no GPU is used."""
+    """Return the environment in which a process sees only the GPU of slot ``number``; empty if no GPU is used."""
     if not there or ":" in device:
         return {}
     order = {} if VISIBLE in os.environ or ORDER in os.environ else {ORDER: BY_BUS}

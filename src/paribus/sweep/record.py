@@ -1,4 +1,4 @@
-"""What is kept of a sweep at its start: what cannot be derived afterwards from the runs of its jobs."""
+"""The record of a sweep, kept at its start: what cannot be derived later from the runs of its jobs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LATEST = "latest"
 
 @dataclass(frozen=True)
 class RecordedJob:
-    """A job of a recorded sweep: its identity, what it runs, the words in which it differs, its store, its trainings.
+    """A job of a recorded sweep: its identity, its type, the words in which it differs, its store, its trainings.
 
-    One that compares runs of others has no identity before those are there; what it asks is known as ``asked``.
+    A comparison has no identity before its runs exist; its request is ``asked``.
     """
 
     identity: str | None
@@ -46,7 +46,7 @@ class Record:
 
     Attributes:
         sweep: Its id.
-        command: The line that gave it; asked for again, it does what is missing.
+        command: The command that started it; repeated, it runs what is missing.
         folder: Its output folder.
         working_folder: Where it was started.
         host: The machine, and the space of its process numbers.
@@ -54,13 +54,13 @@ class Record:
         process_started: When that process was started, to tell it from a later one of the same number.
         commit: Commit of the working folder.
         workers: How many processes share the jobs.
-        models: The runs that ``latest`` stood for.
-        comparison: The experiment that is made when all jobs are through, None where there is none.
+        models: The runs that ``latest`` resolved to.
+        comparison: The experiment that is made after all jobs have ended, None without one.
         study: The study that it belongs to.
         stores: Where the runs of the jobs are kept.
         common: The words that all jobs share.
         jobs: The jobs by number.
-        started: When it began, in seconds since the epoch; known by the store.
+        started: When it began, in seconds since the epoch, from the store.
     """
 
     sweep: str
@@ -82,14 +82,14 @@ class Record:
 
     @property
     def is_running(self) -> bool:
-        """Whether its process goes on, as far as can be seen from here."""
+        """Whether its process is running, as far as this machine can tell."""
         return self.host == here() and process_alive(self.process, self.process_started)
 
 
 def record(
     started: Started, sweep: str, *, overrides: Sequence[str], config_dirs: Sequence[str], folder: Path, workers: int
 ) -> Record:
-    """Return what is kept of a sweep that starts in this process."""
+    """Return the record of a sweep that starts in this process."""
     jobs = started.jobs
     common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
     specs = list({repr(job.nodes["tracking"]): job.nodes["tracking"] for job in jobs}.values())
@@ -128,10 +128,10 @@ def record(
 
 
 def _place(store: TrackingSpec, own: TrackingSpec) -> dict[str, Any]:
-    """Return where the runs of some jobs are, from whatever folder or machine it is looked for.
+    """Return where the runs of some jobs are, in a form that does not depend on folder or machine.
 
-    Of the store that the sweep itself is kept in only the MLflow experiment is said: the folder may be moved, and a
-    server has another address elsewhere.
+    For the store of the sweep itself this is only the MLflow experiment: the folder may be moved, and a server may have
+    another address elsewhere.
     """
     folders = [path_of(each.folder).absolute() for each in (store, own)]
     if (store.kind, store.uri) == (own.kind, own.uri) and (store.kind == "server" or folders[0] == folders[1]):
@@ -155,7 +155,7 @@ def find(spec: TrackingSpec, name: str) -> Record:
 
     Raises:
         ConfigError: If there is none, or several.
-        DataError: If what is kept of it is not readable.
+        DataError: If its record is not readable.
     """
     every = kept_sweeps(spec)
     if not every:

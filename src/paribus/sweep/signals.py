@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: both end a run in the same orderly way, in the parent and in every job."""
+"""Ctrl-C and SIGTERM: both end a run in the same orderly way, in the parent and in every job process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _POLL_SECONDS = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised where a signal found the program; passes every ``except Exception``."""
+    """Raised by a signal; not caught by ``except Exception``."""
 
     def __init__(self, number: int) -> None:
-        """Keep the signal's number."""
+        """Store the signal's number."""
         super().__init__(signal.Signals(number).name)
         self.number = number
 
@@ -47,9 +47,9 @@ def raising() -> Iterator[None]:
 
 
 class ParentWatch:
-    """Ends a worker process whose parent is gone.
+    """Ends a worker process whose parent has died.
 
-    A worker of joblib outlives a killed parent and would go on with the jobs it was handed.
+    A joblib worker survives a killed parent and would continue with its jobs.
     """
 
     def __init__(self, parent: int) -> None:
@@ -68,7 +68,7 @@ class ParentWatch:
         while os.getppid() == self._parent:
             time.sleep(_POLL_SECONDS)
         self.orphaned = True
-        os.kill(os.getpid(), signal.SIGTERM)  # a job in hand is marked as killed by its own handler
+        os.kill(os.getpid(), signal.SIGTERM)  # the current job is marked as killed by its own handler
         time.sleep(_GRACE_SECONDS)
         os._exit(EXIT_INTERRUPTED)
 

@@ -1,4 +1,4 @@
-"""Whether finished runs can still be taken, judged as when one is taken, without restoring their results."""
+"""Whether finished runs can still be reused, by the same checks as on reuse, without parsing their results."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from paribus.tracking.states import RunState
 
 
 class Spoiled:
-    """Looks at each finished run once; only files on this machine are looked at."""
+    """Checks each finished run once; only files on this machine are checked."""
 
     def __init__(self, runs: Iterable[RunState]) -> None:
-        """Know the runs that others may be made of: their steps, the trainings of their models."""
+        """Store the runs that others may depend on: steps, and trainings of their models."""
         self._by_id = {run.run_id: run for run in runs}
         self._found: dict[str, str | None] = {}
 
     def why(self, run: RunState, *, with_training: bool = False) -> str | None:
-        """Return why a finished run cannot be taken, None where it can.
+        """Return why a finished run cannot be reused, None if it can.
 
-        Its result and all files that belong to it must be as they were, and so must every file that it read; so must
-        its steps be, and what the trainings of its models read, where a model is trained on the spot.
+        Its result, all its files and every file that it read must be unchanged; likewise those of its steps, and, for a
+        model trained on the spot, the files that its trainings read.
 
         Args:
             run: The run.

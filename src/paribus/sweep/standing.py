@@ -1,4 +1,4 @@
-"""The state of each job of a sweep, derived from the runs in the store; nothing of it is kept."""
+"""The state of each job of a sweep, derived from the runs in the store and not stored itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FINISHED, RUNNING, FAILED, KILLED, STALE, TODO, AFTER = (
     "finished", "running", "failed", "killed", "stale", "to do", "after others",
 )  # fmt: skip
 STATES = (FINISHED, RUNNING, FAILED, KILLED, STALE, AFTER, TODO)
-"""In the order in which they are listed."""
+"""The states, in the order in which they are listed."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Standing:
 
     Attributes:
         state: One of :data:`STATES`.
-        run: The run that says so, None where there is none.
-        why: What there is to say about it: why a run is stale, what failed, what is waited for.
+        run: The run that it is derived from, None without one.
+        why: The reason: why a run is stale, what failed, what it waits for.
         again: Whether a sweep runs the job.
     """
 
@@ -49,7 +49,7 @@ class Runs:
 
         Args:
             runs: The runs, the latest first.
-            today: Version of the code that would run now; None: found out when it is needed.
+            today: Version of the current code; None: determined when needed.
         """
         self.all = tuple(runs)
         self.spoiled = Spoiled(self.all)
@@ -64,7 +64,7 @@ class Runs:
         return self._by.get(identity, ())
 
     def asking(self, asked: str, *, sweep: str | None = None) -> Sequence[RunState]:
-        """Return the runs that compare what is asked, of one sweep or of all."""
+        """Return the runs of a comparison request, of one sweep or of all."""
         return [
             run
             for run in self.all
@@ -76,12 +76,12 @@ class Runs:
         return any(run.status == states.FINISHED for run in self.of(identity))
 
     def running(self, identity: str) -> RunState | None:
-        """Return the run of an identity that goes on, None where none does."""
+        """Return the running run of an identity, None without one."""
         return next((run for run in self.of(identity) if run.status == states.RUNNING), None)
 
     @property
     def today(self) -> str:
-        """Version of the code that would run now."""
+        """Version of the current code."""
         if self._today is None:
             self._today = code_version(provenance()) or ""
         return self._today
@@ -187,7 +187,7 @@ def _reuses(known: Known, *, reused: bool) -> bool:
 
 
 def after(models: Sequence[Training], runs: Runs, trained_by: Mapping[str, int]) -> Standing | None:
-    """Return that a job waits for the training of its model, None where it does not.
+    """Return the state of a job that waits for the training of its model, None if it does not.
 
     Args:
         models: The trainings that it needs.

@@ -1,4 +1,4 @@
-"""The start of a sweep: which jobs are done already, which are to be run, and what of it is kept."""
+"""The start of a sweep: which jobs are already done, which are to be run, and its record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from paribus.config.job import Job
 
 NAMED = 10
-"""The most jobs that are named one by one."""
+"""Number of jobs that are listed individually."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Started:
     """The jobs of a sweep at its start.
 
     Attributes:
-        known: The jobs, with the run that ``latest`` stands for named.
+        known: The jobs, with the run that ``latest`` resolves to named.
         settled: Outcomes of those that need not be run, by number.
-        seconds: How long each takes by earlier runs, by number; None where that is not known.
+        seconds: How long each takes by earlier runs, by number; None if unknown.
     """
 
     known: tuple[Known, ...]
@@ -46,15 +46,15 @@ class Started:
 
     @property
     def todo(self) -> tuple[int, ...]:
-        """Numbers of the jobs that are to be run; those that compare runs come last."""
+        """Numbers of the jobs to run; those that compare runs come last."""
         numbers = (each.number for each in self.known if each.number not in self.settled)
         return tuple(sorted(numbers, key=lambda number: (number in self.last, number)))
 
     def workers(self, most: int) -> int:
-        """Return how many workers the jobs to be run have where nobody asked for any.
+        """Return how many workers the jobs to run get by default.
 
         Args:
-            most: How many there can be.
+            most: The maximum.
         """
         first, last = (
             [self.seconds.get(number) for number in self.todo if (number in self.last) is late]
@@ -69,10 +69,10 @@ class Started:
 
 
 def refuse_swept(jobs: Sequence[Job]) -> None:
-    """Refuse to sweep over how the sweep is run.
+    """Refuse a sweep over settings of the sweep itself.
 
     Raises:
-        ConfigError: If the jobs differ in it.
+        ConfigError: If the jobs differ in one.
     """
     for name in ("workers", "sweep"):
         if any(getattr(job, name) != getattr(jobs[0], name) for job in jobs):
@@ -80,7 +80,7 @@ def refuse_swept(jobs: Sequence[Job]) -> None:
 
 
 def start(jobs: Sequence[Job], sweep: str) -> Started:
-    """Find out which jobs of a sweep need not be run: those that are finished, and those that would fail again."""
+    """Determine which jobs of a sweep need not be run: those that are finished, and those that would fail again."""
     known = tuple(known_jobs(jobs))
     specs = {repr(job.nodes["tracking"]): job.nodes["tracking"] for job in jobs}
     runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
@@ -111,7 +111,7 @@ def _taken(known: Known, status: Standing, sweep: str) -> Outcome | None:
         return None
     assert status.run is not None
     taken = Outcome(outcomes.DONE, known.job.overrides, sweep, status.run.run_id, reused=True, number=known.number)
-    if status.run.artifacts is not None:  # its files have been looked at
+    if status.run.artifacts is not None:  # its files have been checked
         discard(known.identity)
         return taken
     result = take_job(known.job, known.identity, sweep=sweep)
@@ -133,7 +133,7 @@ def _given_up(known: Known, status: Standing, sweep: str) -> Outcome | None:
 
 
 def told(started: Started) -> list[str]:
-    """Return what there is to say before a sweep: the jobs that are reused, by name, and how many are left out."""
+    """Return lines to print before a sweep: the reused jobs, and how many are left out."""
     reused = [outcome for outcome in started.settled.values() if outcome.reused]
     given_up = len(started.settled) - len(reused)
     lines = []

@@ -1,4 +1,4 @@
-"""The state of a sweep, asked from any shell: derived from the runs of its jobs."""
+"""The state of a sweep, derived from the runs of its jobs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Status:
     Attributes:
         record: The sweep.
         jobs: The state of each of its jobs, by number.
-        earlier: How many of the finished ones are of an earlier sweep or run.
-        comparison: The state of its comparison, None where there is none or it has not begun.
-        left: Seconds that the rest takes, by earlier runs of its types; None: not known, or nothing is.
+        earlier: How many of the finished jobs are of an earlier sweep or run.
+        comparison: The state of its comparison, None without one or before it starts.
+        left: Seconds for the rest, by earlier runs of its types; None: unknown, or nothing is left.
     """
 
     record: Record
@@ -98,7 +98,7 @@ def status(made: Record) -> Status:
 
 
 def _all_standing(made: Record, runs: Sequence[Runs]) -> tuple[Standing, ...]:
-    """Return the state of each job; one that waits for the training of its model says so, as in a plan."""
+    """Return the state of each job, including waiting for the training of its model, as in a plan."""
     found = []
     trained_by: dict[str, int] = {}
     for number, job in enumerate(made.jobs):
@@ -130,10 +130,10 @@ _STATES = {
 
 
 def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compared: bool) -> float | None:
-    """Return how many seconds the rest takes; a job that goes on counts with what is left of it.
+    """Return how many seconds the rest takes; a running job counts with its remaining time.
 
-    One that has failed or was killed in this sweep is not the rest of it while it goes on, and one that failed is not
-    afterwards either: the same command may not try it again.
+    Jobs that failed or were killed in this sweep do not count while it runs, and failed ones do not count afterwards
+    either, because the same command may not try them again.
     """
     times = [Times(found) for found in runs]
     first: list[float | None] = []
@@ -151,7 +151,7 @@ def _left(made: Record, jobs: Sequence[Standing], runs: Sequence[Runs], *, compa
 
 
 def _is_through(job_status: Standing, made: Record) -> bool:
-    """Return whether a job that did not finish is not begun again."""
+    """Return whether a job that did not finish will not be started again."""
     if job_status.run is None or job_status.run.tags.get("sweep") != made.sweep:
         return False
     return job_status.state == standings.FAILED or (job_status.state == standings.KILLED and made.is_running)
@@ -186,7 +186,7 @@ def text(whole: Status, *, most: int = MOST) -> str:
 
 
 def _going(whole: Status) -> str:
-    """Return whether a sweep goes on, as far as that can be seen from here."""
+    """Return whether a sweep is running, as far as this machine can tell."""
     made = whole.record
     if made.is_running:
         return f"goes on (process {made.process})"

@@ -1,4 +1,4 @@
-"""The Hydra sweeper of Paribus: runs the jobs that the entrypoint has composed, checked and identified before."""
+"""The Hydra sweeper of Paribus: runs the jobs that the entrypoint has composed, checked and identified."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ from paribus.sweep.task import Task
 
 log = logging.getLogger("paribus.sweep")
 HERE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-"""Hydra's own launcher, by name: Hydra loads its plug-ins again, and a class of an earlier load is another one."""
+"""Hydra's own launcher, by name, because Hydra re-imports its plug-ins and classes of different imports differ."""
 OURS = (
     HERE,
     "hydra_plugins.paribus_sweeps.WorkersLauncher",
     "hydra_plugins.paribus_sweeps.RayLauncher",
 )
-"""Launchers that take the jobs from the batch, or run in this process."""
+"""Launchers that take the jobs from the batch or run in this process."""
 ON_THIS_MACHINE = (
     "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
     "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
 )
-"""Launchers of others whose jobs would all see the same GPUs, and take the first."""
+"""Third-party launchers whose jobs would all see the same GPUs and use the first."""
 
 
 class Sweep:
-    """Hands the jobs of the task's batch to the launcher; without one, runs them here, one after the other."""
+    """Passes the jobs of the task's batch to the launcher; without one, runs them here sequentially."""
 
     def __init__(self, context: HydraContext, task: object, config: DictConfig, *, most: int | None = None) -> None:
-        """Give the launcher a loader that composes each choice of groups once.
+        """Set up the launcher with a loader that composes each choice of groups once.
 
         Args:
             context: Hydra's loader and callbacks.
             task: The job function.
             config: The configuration of the sweep.
-            most: The most jobs that a launcher gets at once.
+            most: Maximum number of jobs that a launcher gets at once.
 
         Raises:
             ConfigError: If the task is not one of the entrypoint's.
@@ -103,5 +103,5 @@ class Sweep:
 
 
 def _gpus(batch: Batch) -> Callable[[int], Mapping[str, str]]:
-    """Return what is set in the environment of each job so that it sees one GPU, taken in turn."""
+    """Return the environment variables by which each job sees one GPU, taken in turn."""
     return partial(one_gpu, there=batch.places, device=batch.device)

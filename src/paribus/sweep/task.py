@@ -1,4 +1,4 @@
-"""One job of ``hydra.main``: whatever happens in it is written down, and only a signal is raised."""
+"""One job of ``hydra.main``: its outcome is always written, and only signals are raised."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ log = logging.getLogger("paribus")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a job needs to know of the request it belongs to; travels to worker processes.
+    """What a job needs to know about its request; sent to worker processes.
 
     Attributes:
         sweep: Identifier of the sweep, None for a single run.
         parent: Process id of the entrypoint.
         workers_are_children: Whether worker processes are started by the entrypoint itself and must not outlive it.
         config_dirs: The user's folders of options, absolute.
-        start: The folder that the program was started in: every relative path of a request means a place in it.
-        added: Whether words that set values of ``data`` were handed to Hydra as ones that may add them
+        start: The folder that the program was started in, to which all relative paths of a request refer.
+        added: Whether words that set values of ``data`` were passed to Hydra with permission to add them
             (:func:`paribus.cli.execute.run`).
-        waits: Whether a job waits while another process is at the same one; else it ends as ``busy``.
+        waits: Whether a job waits while another process is executing the same one; else it ends as ``busy``.
         settings: What to do after a failure.
-        failures: Where failed jobs leave a word for later ones, in sweeps whose launcher hands out all jobs at once.
+        failures: File in which failed jobs are noted for later ones, in sweeps whose launcher starts all jobs at once.
     """
 
     sweep: str | None
@@ -66,16 +66,16 @@ class Surroundings:
 
 
 class Task:
-    """The job function for ``hydra.main``; it travels to worker processes without the list of all jobs.
+    """The job function for ``hydra.main``; sent to worker processes without the list of all jobs.
 
     Attributes:
         surroundings: What each job needs to know.
         batch: The jobs of the sweep, for the sweeper; None for a single run, and in a worker.
-        ended: Outcomes of the jobs that the sweeper has seen the end of.
+        ended: Outcomes of the jobs that have ended in the sweeper.
     """
 
     def __init__(self, surroundings: Surroundings, batch: Batch | None = None) -> None:
-        """Hold what the jobs need."""
+        """Store what the jobs need."""
         self.surroundings = surroundings
         self.batch = batch
         self.ended: list[Outcome] = []
@@ -87,18 +87,18 @@ class Task:
             self.ended.append(ended)  # its file may have found no room
 
     def __reduce__(self) -> tuple[type[Task], tuple[Surroundings]]:
-        """Leave the list of jobs behind."""
+        """Pickle without the list of jobs."""
         return Task, (self.surroundings,)
 
 
 def run_here(config: DictConfig, surroundings: Surroundings) -> Outcome:
     """Run the job that Hydra composed, in this process, and write its outcome into its output folder.
 
-    With ``hydra.job.chdir=true`` Hydra has gone to the job's folder by now. Store, data and model files are where they
-    were when the request was checked, so the job goes back, and only the experiment's own work is done there.
+    With ``hydra.job.chdir=true`` Hydra has changed to the job's folder. Paths to store, data and model files refer to
+    the original folder, so the job changes back, and only the experiment itself works in the job's folder.
 
     Raises:
-        Interrupted: If a signal ended it; its outcome is written all the same.
+        Interrupted: If a signal ended it; its outcome is still written.
     """
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -139,7 +139,7 @@ def run_here(config: DictConfig, surroundings: Surroundings) -> Outcome:
 
 @contextlib.contextmanager
 def logs_may_fail() -> Iterator[None]:
-    """Let a log file that cannot be written (a full disk) lose lines, and not fill the terminal with tracebacks."""
+    """Let a log file that cannot be written (a full disk) lose lines without tracebacks in the terminal."""
     before, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
@@ -148,9 +148,9 @@ def logs_may_fail() -> Iterator[None]:
 
 
 def failed_before(surroundings: Surroundings) -> str | None:
-    """Return why no more jobs are started, by what the failed jobs of the sweep left in its folder; None: go on.
+    """Return why no more jobs are started, from the notes of failed jobs in the sweep's folder; None: continue.
 
-    Launchers of others hand out all jobs at once, so each job looks by itself.
+    Third-party launchers start all jobs at once, so each job checks for itself.
     """
     if surroundings.failures is None:
         return None
@@ -164,7 +164,7 @@ def failed_before(surroundings: Surroundings) -> str | None:
 
 
 def note_failure(ended: Outcome, surroundings: Surroundings) -> None:
-    """Note that a job failed, for those that begin later, in one write."""
+    """Note that a job failed, for those that start later, in one write."""
     if surroundings.failures is None or ended.status in (outcomes.DONE, outcomes.BUSY):
         return
     line = json.dumps([ended.status, ended.kind, ended.message]) + "\n"
