@@ -1,4 +1,4 @@
-"""What is taken from MLflow, imported when it is first used: that takes a second, and much is done without it."""
+"""Lazy imports from MLflow, because importing takes a second and much works without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between where a run was made and here: code, packages, machine."""
+"""Differences between the environment of a run and the current one: code, packages, machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from paribus.tracking.provenance import git_text
 MACHINE = (
     "python", "platform", "host", "cpu", "cpu_count", "memory_bytes", "device", "dtype", "threads", "matmul_precision",
 )  # fmt: skip
-"""What a machine is, and how it calculates."""
+"""Properties of a machine and of its arithmetic."""
 MOST = 12
 CODE = (".py", ".yaml", ".yml", ".toml")
-"""Endings of the files that are named first."""
+"""Endings of the files that are listed first."""
 _FILE = re.compile(r"^diff --git a/(.*?) b/(.*)$", re.MULTILINE)
 
 
@@ -41,7 +41,7 @@ def packages(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def machine(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return in what the machines differ; what one of them does not say is left out."""
+    """Return the differences between the machines; properties unknown for one of them are left out."""
     both = [name for name in MACHINE if name in before and name in now]
     return [str(each) for each in changes({n: before[n] for n in both}, {n: now[n] for n in both})]
 
@@ -51,7 +51,7 @@ def _differ(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> bool
 
 
 def _repository(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yield how a repository has moved on: the commit, and each file that is another one today."""
+    """Yield the changes of a repository: the commit, and each file that differs now."""
     commit = old.get("commit")
     if not commit:
         yield "the run was made outside a repository, or before its first commit: its code is not recorded"

@@ -1,4 +1,4 @@
-"""Tags that tell a run's claim: what was claimed, when, before what, and what came of it."""
+"""Tags of a run's claim: the claim, when it was declared, before what, and the verdict."""
 
 from __future__ import annotations
 

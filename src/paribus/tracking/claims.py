@@ -1,8 +1,8 @@
-"""Claims: of several processes that want the same run at once, one measures it and the others wait for it.
+"""Claims: of several processes that request the same run at once, one measures it and the others wait.
 
 A claim on the embedded store is a lock on one byte of one file, which the kernel gives to one process and takes back
-when that process ends, however it ends. So there is no sign of life to write, no clock to compare, nothing to clean up.
-A server has no such locks: :mod:`paribus.tracking.ledger` does the same with what it has.
+when that process ends, however it ends. So no heartbeats, no clock comparisons and no clean-up are needed.
+A server has no such locks: there :mod:`paribus.tracking.ledger` does the same.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ with contextlib.suppress(ImportError):  # without byte-range locks (Windows) the
 
 FILE = ".paribus.claims"
 _BYTES_FROM = 15
-"""Hexadecimal digits of an identity that say which byte is its own: 60 bits, so that two hardly ever share one."""
+"""Hexadecimal digits of an identity that give the byte it locks: 60 bits, so that collisions are negligible."""
 
 
 class Claims(ABC):
-    """The claims of one store, as one process sees them; a thread may take its own again.
+    """The claims of one process on one store; re-entrant per thread.
 
     Attributes:
-        poll_seconds: Time between two looks at a claim that another process holds.
+        poll_seconds: Polling interval for a claim that another process holds.
     """
 
     poll_seconds: ClassVar[float]
@@ -59,7 +59,7 @@ class Claims(ABC):
             self.release(identity)
 
     def take(self, identity: str) -> bool:
-        """Take the claim if nobody holds it, and say whether it is ours; a thread may take its own again."""
+        """Take the claim if it is free, and return whether it is ours; re-entrant per thread."""
         me = threading.get_ident()
         with self._changed:
             owner, times = self._held.get(identity, (me, 0))
@@ -71,7 +71,7 @@ class Claims(ABC):
             return True
 
     def release(self, identity: str) -> None:
-        """Give back what :meth:`take` took."""
+        """Release what :meth:`take` took."""
         with self._changed:
             owner, times = self._held[identity]
             if times > 1:
@@ -90,11 +90,11 @@ class Claims(ABC):
 
     @abstractmethod
     def _lock(self, identity: str) -> bool:
-        """Take the claim for this process if no other holds it, and say whether it is ours."""
+        """Take the claim for this process if no other holds it, and return whether it is ours."""
 
     @abstractmethod
     def _unlock(self, identity: str) -> None:
-        """Let other processes have the claim."""
+        """Release the claim to other processes."""
 
 
 class FileClaims(Claims):

@@ -1,8 +1,8 @@
-"""Delivering what waits in a spool to its server: everything once, however often and wherever it is cut short.
+"""Delivery of spooled runs to their server: everything arrives once, however often delivery is interrupted.
 
-Each step can be done again without effect: a run on the server bears the id that it was spooled under, so it is found
-and not made again; params, metrics with their times, tags and files are the same the second time; the status comes
-last. A spool, and every copy of it on another machine, is delivered by one process at a time, which holds a claim.
+Each step is idempotent: a run on the server has a tag with its spooled id, so it is found and not created twice;
+params, metrics with their times, tags and files are the same the second time; the status comes last. A spool, and every
+copy of it on another machine, is delivered by one process at a time, which holds a claim.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 DELIVERED_TAG = "mlflow.paribus.delivered"
-"""The tag of a spooled run that says as which run of the server it has arrived."""
+"""Tag of a spooled run: the id of the delivered run on the server."""
 log = logging.getLogger("paribus")
 
 
@@ -44,8 +44,8 @@ class Delivered:
 
     Attributes:
         arrived: How many runs were delivered.
-        there: How many were on the server already: another process has finished the same run meanwhile.
-        left: How many wait on: they are not ended yet, or another process is at the same run now.
+        there: How many were already on the server, because another process finished the same run meanwhile.
+        left: How many still wait: they have not ended, or another process is executing the same run now.
     """
 
     arrived: int = 0
@@ -68,11 +68,11 @@ class Delivered:
 
 
 def arrived(spec: TrackingSpec) -> str | None:
-    """Deliver what waits for a server that answers again; return what to say of it, None where nothing waits.
+    """Deliver the runs spooled for a server that answers again; return a message, None if there are none.
 
     Raises:
         ConfigError: If the server does not answer.
-        DataError: If a file of a spooled run is missing, or has not arrived as it was.
+        DataError: If a file of a spooled run is missing, or was changed in transfer.
     """
     if spec.kind != "server" or (spool := spool_of(str(spec.uri))) is None or not waiting(spool):
         return None
@@ -80,7 +80,7 @@ def arrived(spec: TrackingSpec) -> str | None:
 
 
 def deliver(spool: Spool, uri: str) -> Delivered:
-    """Deliver what waits in a spool; its files are removed when nothing of it is left.
+    """Deliver the runs of a spool; its files are removed when all are delivered.
 
     Args:
         spool: The spool.
@@ -88,7 +88,7 @@ def deliver(spool: Spool, uri: str) -> Delivered:
 
     Raises:
         ConfigError: If the server does not answer.
-        DataError: If a file of a spooled run is missing, or has not arrived as it was.
+        DataError: If a file of a spooled run is missing, or was changed in transfer.
     """
     server.refuse_silent(uri)
     if not waiting(spool):
@@ -108,7 +108,7 @@ def waiting(spool: Spool) -> int:
     """
     database = spool.folder / DATABASE
     if not database.is_file() or not database.stat().st_size:
-        return 0  # the process that made it was killed before it had a database
+        return 0  # the process that made it was killed before the database existed
     query = "select count(*) from runs where lifecycle_stage = 'active' "
     query += "and run_uuid not in (select run_uuid from tags where key = ?)"
     with opened(database) as connection:
@@ -129,7 +129,7 @@ class _Delivery:
         self._busy: set[str] = set()
 
     def all(self) -> Delivered:
-        """Deliver everything: parents are begun before the runs nested in them, and ended after them."""
+        """Deliver everything: parents are started before the runs nested in them, and ended after them."""
         first = _all_runs(self._from, list(self._names))[0]
         with self._claims(first).hold(self._spool.key, lambda: log.info("another process delivers these runs")):
             runs = _all_runs(self._from, list(self._names))
@@ -152,7 +152,7 @@ class _Delivery:
         return delivered
 
     def _clear(self, runs: Sequence[Run]) -> None:
-        """Remove the files of what has arrived. The database stays: another process may have it open."""
+        """Remove the files of delivered runs. The database stays: another process may have it open."""
         for run in runs:
             folder = local_path(run.info.artifact_uri)
             if folder is not None:
@@ -174,10 +174,10 @@ class _Delivery:
         return LedgerClaims.of(store.client, store.experiment_id(), EVERY)
 
     def _is_elsewhere(self, run: Run) -> bool:
-        """Return whether the server has the same run finished by another process; then it is that one from now on.
+        """Return whether another process finished the same run on the server, which then replaces this one.
 
-        Only runs of which there is to be one are looked at, and with the claim on them: one that another process is at
-        now waits.
+        Only runs that must be unique are checked, holding the claim on them; one that another process is executing
+        waits.
         """
         store, identity, local = self._store(run), run.data.tags.get("identity"), run.info.run_id
         if run.info.status != FINISHED or not identity or ONCE_TAG not in run.data.tags:
@@ -201,7 +201,7 @@ class _Delivery:
         return True
 
     def _begin(self, run: Run) -> None:
-        """See that the server has a run to be filled."""
+        """Find or create the run on the server."""
         local = run.info.run_id
         if local in self._ids or local in self._busy:
             return
@@ -218,7 +218,7 @@ class _Delivery:
         self._ids[local] = made.info.run_id
 
     def _fill(self, run: Run) -> None:
-        """Give the server's run all that the spooled one has, and its end last."""
+        """Copy everything of the spooled run to the server's run, its end last."""
         if run.info.run_id in self._busy or self._is_marked(run):
             return
         target = self._ids[run.info.run_id]
@@ -232,7 +232,7 @@ class _Delivery:
                 store.client.log_inputs(target, run.inputs.dataset_inputs)
             self._files(run, store.client, target)
             claims, identity = self._held.get(run.info.run_id, (None, ""))
-            if claims is not None and not claims.is_ours(identity):  # we slept, and another process is at it now
+            if claims is not None and not claims.is_ours(identity):  # taken over while this machine slept
                 return
             tags = [_mlflow.RunTag(key, value) for key, value in self._tags(run).items()]
             store.client.log_batch(target, tags=[*tags, _mlflow.RunTag(SPOOLED_TAG, run.info.run_id)])
@@ -261,7 +261,7 @@ class _Delivery:
         return {key: self._text(value) for key, value in run.data.tags.items() if key not in left_out}
 
     def _text(self, text: str) -> str:
-        """Return a value with the ids that runs have on the server in place of those that they had here."""
+        """Return a value with spooled run ids replaced by those on the server."""
         for local, there in self._ids.items():
             if local in text:
                 text = text.replace(local, there)
@@ -276,9 +276,9 @@ class _Delivery:
 
 
 EVERY = 30.0
-"""Seconds between the signs of life of a delivery."""
+"""Seconds between the heartbeats of a delivery."""
 EVERYTHING = 3
-"""MLflow's ``ViewType.ALL``: those delivered earlier too, which others may be nested in."""
+"""MLflow's ``ViewType.ALL``: includes runs delivered earlier, in which others may be nested."""
 _KNOWN_BY = (BEGUN_TAG, DELIVERED_TAG)
 
 

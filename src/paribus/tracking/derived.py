@@ -1,4 +1,4 @@
-"""Runs that stand for groups of others, so that a tracking UI's own columns and charts work on means and intervals."""
+"""Runs that represent groups of others, so that a tracking UI's own columns and charts show means and intervals."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LONGEST_TAG = 4_900
 def keep(client: MlflowClient, experiment_id: str, groups: Groups, earlier: Sequence[KeptRun]) -> list[str]:
     """Keep the groups as finished runs, offer the two views, and return the runs' ids.
 
-    They began, so to say, just before their comparison: the latest run is still the comparison. What they supersede
-    stays as it is; only the newer ones name it.
+    Their start is set just before that of their comparison, which thus remains the latest run. Superseded runs stay
+    unchanged; the newer ones name them.
 
     Args:
         client: The client of the store.
         experiment_id: The MLflow experiment.
         groups: The groups.
-        earlier: Derived runs of earlier comparisons that asked the same.
+        earlier: Derived runs of earlier comparisons with the same request.
     """
     ids = []
     for index, group in enumerate(groups.runs):
@@ -56,12 +56,12 @@ def keep(client: MlflowClient, experiment_id: str, groups: Groups, earlier: Sequ
 
 
 def is_derived(run: KeptRun) -> bool:
-    """Return whether a run stands for a group of others."""
+    """Return whether a run represents a group of others."""
     return run.tags.get(ROLE_TAG) == DERIVED
 
 
 def _tags(experiment_id: str, groups: Groups, group: GroupRun, superseded: Sequence[str]) -> dict[str, str]:
-    """Return the tags of a group's run; no training condition and no identity, so that nobody takes it for a run."""
+    """Return the tags of a group's run, without training condition and identity, so that it is not used as a run."""
     page = f"#/experiments/{experiment_id}/runs"
     links = [f"[{run_id[:8]}]({page}/{run_id})" for run_id in group.sources[:MOST_LINKED]]
     more = f" and {len(group.sources) - MOST_LINKED} more" if len(group.sources) > MOST_LINKED else ""

@@ -1,7 +1,7 @@
 """Reading the tables of an embedded store directly: ten thousand runs in seconds, where MLflow takes half a minute.
 
-Nothing is written here, and a run's own row is read before its params, metrics and tags, so that a run which is
-finished is seen whole.
+Nothing is written here, and a run's own row is read before its params, metrics and tags, so that a finished run is read
+completely.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ORDERS = ("=", "!=", "<", "<=", ">", ">=")
 
 @dataclass(frozen=True)
 class QueryPart:
-    """Something that is asked of a run ``r``, as a part of a query and the values for its question marks."""
+    """A condition on a run ``r``, as a part of a query and the values for its question marks."""
 
     sql: str
     values: tuple[Any, ...] = ()
@@ -42,11 +42,11 @@ class QueryPart:
 
 @contextmanager
 def opened(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database to read.
+    """Open a database for reading.
 
-    What a process that was killed left half written is taken back by whoever reads next; sqlite tells it from what a
-    living process is writing by that one's locks. That writes to the file, so it is opened to write where it can be;
-    nothing else is written through the connection.
+    A transaction left incomplete by a killed process is rolled back by the next reader; sqlite distinguishes it from
+    one in progress by the locks. The rollback writes to the file, so it is opened for writing if possible; nothing else
+    is written through the connection.
 
     Raises:
         DataError: If it is not readable, here or while it is read.
@@ -63,7 +63,7 @@ def opened(database: Path) -> Iterator[sqlite3.Connection]:
 
 
 def copy_database(database: Path, to: Path) -> None:
-    """Copy a database as it is at one moment, whoever is writing to it; a file that is there is replaced.
+    """Copy a consistent snapshot of a database, even while it is written; an existing file is replaced.
 
     Raises:
         DataError: If it cannot be read or copied.
@@ -74,7 +74,7 @@ def copy_database(database: Path, to: Path) -> None:
 
 
 def conditions(where: str) -> list[QueryPart] | None:
-    """Return what a filter in MLflow's search syntax asks; None where only MLflow itself can tell.
+    """Return the conditions of a filter in MLflow's search syntax; None if only MLflow itself can apply it.
 
     Raises:
         MlflowException: If MLflow cannot read it.
@@ -136,7 +136,7 @@ def with_status(status: str) -> QueryPart:
 
 
 def experiments(connection: sqlite3.Connection, *, deleted: bool = False) -> dict[str, str]:
-    """Return the names of the MLflow experiments by id: of those in use, or of those that were deleted."""
+    """Return the names of the active, or of the deleted, MLflow experiments by id."""
     query = "select experiment_id, name from experiments where lifecycle_stage = ?"
     rows = connection.execute(query, ("deleted" if deleted else "active",))
     return {str(number): str(name) for number, name in rows}
@@ -163,7 +163,7 @@ def read_runs(
     Args:
         connection: The embedded store's database, as :func:`opened` opens it.
         chosen: Names of the MLflow experiments by id.
-        asked: What is asked of the runs.
+        asked: Conditions on the runs.
         limit: The most runs to return.
     """
     if not chosen:
@@ -206,7 +206,7 @@ def read_runs(
 def _by_run(
     connection: sqlite3.Connection, table: str, value: str, ids: Sequence[str], read: Callable[[Any], Any]
 ) -> dict[str, dict[str, Any]]:
-    """Return what a table says of each run, by name, in the order in which it was written."""
+    """Return the values of a table for each run, by name, in the order of writing."""
     found: dict[str, dict[str, Any]] = {}
     query = f"select run_uuid, key, {value} from {table} where run_uuid in ({_marks(ids)}) order by rowid"
     for run_id, key, said in connection.execute(query, ids):
@@ -215,7 +215,7 @@ def _by_run(
 
 
 class _Typed:
-    """Reads params; a value that many runs share is read once, unless it could be changed in one of them."""
+    """Parses params; a value shared by many runs is parsed once, unless it is mutable."""
 
     def __init__(self) -> None:
         self._read: dict[str, Any] = {}

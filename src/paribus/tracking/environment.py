@@ -1,4 +1,4 @@
-"""What MLflow needs to be told before it is imported, and what it need not tell us."""
+"""Environment and logging settings of MLflow, to be made before it is imported."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ PATIENCE = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-"""How long MLflow's client waits for a server: by default four minutes for each call, deaf to Ctrl-C meanwhile."""
+"""Timeouts of MLflow's client for a server: by default four minutes per call, without reacting to Ctrl-C."""
 
 
 def quiet() -> None:
-    """Switch MLflow's telemetry off and its chatter down; call before the first import of mlflow."""
+    """Switch off MLflow's telemetry and reduce its logging; call before the first import of mlflow."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -28,12 +28,14 @@ def quiet() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow.utils.autologging_utils", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback for each call; we say it once
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.CRITICAL
+    )  # a traceback for each call; reported once here
 
 
 @contextmanager
 def no_deprecations() -> Iterator[None]:
-    """Keep the deprecation warnings of MLflow's own dependencies from becoming our errors."""
+    """Keep deprecation warnings of MLflow's dependencies from becoming errors."""
     with warnings.catch_warnings():
         for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
             warnings.simplefilter("ignore", category)

@@ -19,7 +19,7 @@ class GroupRun:
         name: What its run is called.
         group: The group.
         colour: Colour of its run, ``#rrggbb``.
-        metrics: Its numbers; their names are none of those that the runs of the group have.
+        metrics: Its numbers; no run of the group has a metric of the same name.
         curves: Its curves.
         sources: Ids of the runs that it is made from.
     """
@@ -38,7 +38,7 @@ class Groups:
 
     Attributes:
         comparison: The run of the comparison.
-        same: What two comparisons that ask the same have in common; the later one supersedes the earlier one's groups.
+        same: Key shared by repeats of the same comparison; the later one supersedes the groups of the earlier.
         runs: The groups.
         lines: Names of the metrics of one curve each that belong into one chart: mean, lower end, upper end.
         replicates: Types of the runs compared.

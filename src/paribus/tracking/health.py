@@ -1,4 +1,4 @@
-"""What can be out of order in a store, and how it is mended."""
+"""Checks of a store, and repairs."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from paribus.tracking.store import MlflowStore, open_store
 
 OUTPUTS = Path("multirun")
 NAMED = 5
-"""The most runs that are named one by one."""
+"""Number of runs that are listed individually."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What it is.
+        name: Name of the check.
         text: What was found.
-        mend: Mends it and says what was done; None where all is fine, or nothing is to be done here.
+        mend: Repairs it and returns what was done; None if all is well, or nothing can be done here.
         fine: Whether it is in order.
     """
 
@@ -51,9 +51,9 @@ class Finding:
 
 
 def look(spec: TrackingSpec) -> Iterator[Finding]:
-    """Yield what is found in a store, in the order in which it has to be mended.
+    """Yield the findings about a store, in the order in which they have to be repaired.
 
-    Only a store that is in order so far is looked at further: look again after mending.
+    The checks stop at the first problem that later ones depend on: check again after repairing.
 
     Raises:
         ConfigError: If a server does not answer.
@@ -83,14 +83,14 @@ def look(spec: TrackingSpec) -> Iterator[Finding]:
 
 
 def _database(path: Path) -> Finding | None:
-    """Return what is wrong with the database of an embedded store, None where it can be worked with."""
+    """Return what is wrong with the database of an embedded store, None if it is usable."""
     if path.stat().st_size == 0:
         return Finding("store", f"{path}: an empty file, no database", lambda: _set_aside(path))
     try:
         local.refuse_file_store(path.parent)
         with hurried():
             local.usable(path)
-    except (ConfigError, ExperimentError) as error:  # the second: it is locked, which says nothing against it
+    except (ConfigError, ExperimentError) as error:  # the second: it is locked, which is no defect
         return Finding("store", str(error))
     except DataError as error:
         return Finding("store", str(error), lambda: _set_aside(path))
@@ -116,7 +116,7 @@ def _is_known(revision: str) -> bool:
 
 
 def _migrate(path: Path) -> str:
-    """Bring a database to the schema of the installed MLflow, with a copy kept beside."""
+    """Migrate a database to the schema of the installed MLflow, keeping a copy."""
     with local.locked(path.parent), no_deprecations():
         from mlflow.store.db import utils  # slow, and warns while it is imported
 
@@ -138,7 +138,7 @@ def _set_aside(path: Path) -> str:
 
 
 def _beside(path: Path, ending: str) -> Path:
-    """Return a name beside a file that is free."""
+    """Return an unused name next to a file."""
     made = path.with_name(f"{path.name}.{ending}")
     return made if not made.exists() else path.with_name(f"{path.name}.{ending}.{time.strftime('%Y%m%d-%H%M%S')}")
 
@@ -160,7 +160,7 @@ def _left_running(store: MlflowStore) -> Finding:
 
 
 def _files(path: Path) -> Finding:
-    """Look whether finished runs have the files that their results name, each as long as it was."""
+    """Check that finished runs have the files that their results list, each with its recorded size."""
     with closing(connect(path)) as connection:
         rows = connection.execute(
             "select r.run_uuid, r.artifact_uri from runs r join experiments e on e.experiment_id = r.experiment_id "
@@ -192,7 +192,7 @@ def _is_whole(folder: Path, manifest: Mapping[str, Artifact] | None) -> bool:
 
 
 def _restore(broken: Mapping[str, Path]) -> str:
-    """Copy back what the output folders of runs still have, where it is what the run had."""
+    """Restore files from the output folders of runs, if they are unchanged."""
     outputs: dict[str, Path] = {}
     for path in OUTPUTS.rglob(RESULT_FILE):
         try:
@@ -235,7 +235,7 @@ def _versions(path: Path) -> Finding:
 
 
 def _claims(store: MlflowStore) -> Finding:
-    """Look for claims whose holder was a process of this machine that is gone; of others only their silence tells."""
+    """Find claims whose holder on this machine has ended; others can only be judged by their heartbeats."""
     dead: list[tuple[str, str]] = []
     for run in ledgers(store.client).values():
         params = store.client.get_run(run).data.params

@@ -1,4 +1,4 @@
-"""Signs of life of a run, and the reaper of runs whose process is gone."""
+"""Heartbeats of a run, and the reaper of runs whose process has ended."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 MISSED_BEATS = 20
-"""A run on another host counts as dead after this many missed beats, and ten minutes at least."""
+"""A run on another host counts as dead after this many missed beats, and after ten minutes at the earliest."""
 LEAST_SILENCE = 600.0
 PAGE = 1000
 _POLL = 0.05
 Clock = Callable[[], float]
-"""Seconds since the epoch, as the store's machine has them: those of several hosts may be an hour apart."""
+"""Seconds since the epoch by the clock of the store's machine; clocks of different hosts may differ by an hour."""
 _living: set[str] = set()
-"""Runs that go on in this process; one that bears its marks and is not among them was lost while it began."""
+"""Runs in progress in this process; a run with its mark that is not among them was lost while it started."""
 
 
 def sign_of_life(heartbeat_seconds: float, clock: Clock = time.time) -> LifeMark:
-    """Return the mark of this process, now by the store's clock."""
+    """Return the mark of this process with the current time of the store's clock."""
     pid = os.getpid()
     return LifeMark(here(), pid, process_started(pid), int(clock()), heartbeat_seconds)
 
 
 def here() -> str:
-    """Return the host, and on Linux the space of its process numbers: containers may share a host's name.
+    """Return the host, and on Linux its PID namespace: containers may share a host's name.
 
     Example:
         >>> here() == here()
@@ -48,15 +48,15 @@ def here() -> str:
 
 
 def process_started(pid: int) -> str:
-    """Return when a process was started, in ticks since boot; empty where the system does not say.
+    """Return when a process was started, in ticks since boot; empty where the system does not report it.
 
-    It tells a process from a later one that was given the same number.
+    It distinguishes a process from a later one with the same PID.
     """
     return (_stat(pid) or [""] * 20)[19]
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return what Linux says about a process, from its state on; None where it says nothing."""
+    """Return the fields of ``/proc/PID/stat`` from the process state on; None where there are none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -67,8 +67,8 @@ def _stat(pid: int) -> list[str] | None:
 def process_alive(pid: int, started: str = "") -> bool:
     """Return whether a process of this host lives and is the one that was started at ``started``.
 
-    One that is dead, but that nobody has asked for its exit code yet (a zombie), does not live: in a container without
-    an init process it stays for ever.
+    A zombie, whose exit code has not been collected, is not alive: in a container without an init process it stays
+    forever.
 
     Example:
         >>> import os
@@ -89,7 +89,7 @@ def process_alive(pid: int, started: str = "") -> bool:
 
 
 class Heartbeat:
-    """A thread that renews a run's sign of life until it is stopped."""
+    """A thread that sends a run's heartbeat until it is stopped."""
 
     def __init__(self, client: MlflowClient, run_id: str, seconds: float, clock: Clock = time.time) -> None:
         """Start it."""
@@ -102,7 +102,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self, seconds: float | None = None) -> None:
-        """Stop it, and wait until a beat under way is through, so that none comes after the run's end.
+        """Stop it, and wait for a beat in progress, so that none comes after the run's end.
 
         Args:
             seconds: The longest to wait; None: as long as it takes.
@@ -114,22 +114,22 @@ class Heartbeat:
     def _beat(self, client: MlflowClient, run_id: str, seconds: float, clock: Clock) -> None:
         while not self._stopped.wait(seconds):
             try:
-                with hurried():  # a beat that waits for a locked store would be an old one
+                with hurried():  # a beat that waits for a locked store would be outdated
                     client.set_tag(run_id, LIFE_TAG, sign_of_life(seconds, clock).tags()[LIFE_TAG])
             except Exception:  # a missed beat is no reason to end a run; the next may succeed
                 continue
 
 
 def is_dead(run: Run, *, now: float) -> bool:
-    """Return whether a RUNNING run's process is gone; see :func:`is_lost`."""
+    """Return whether a RUNNING run's process has ended; see :func:`is_lost`."""
     return is_lost(run.info.run_id, life_mark(run.data.tags), now=now)
 
 
 def is_lost(run_id: str, mark: LifeMark | None, *, now: float) -> bool:
-    """Return whether the process that a RUNNING run lives in is gone.
+    """Return whether the process of a RUNNING run has ended.
 
-    On this host the process itself is looked at; on another one, long silence decides. A run without our mark is
-    never judged.
+    On this host the process itself is checked; on another one, the time since its last heartbeat decides. A run without
+    a mark of Paribus never counts as lost.
     """
     if mark is None:
         return False
@@ -141,7 +141,7 @@ def is_lost(run_id: str, mark: LifeMark | None, *, now: float) -> bool:
 
 
 def reap(client: MlflowClient, experiment_ids: list[str], clock: Clock = time.time) -> list[str]:
-    """Mark RUNNING runs whose process is gone as KILLED and return their ids."""
+    """Mark RUNNING runs whose process has ended as KILLED and return their ids."""
     reaped: list[str] = []
     if not experiment_ids:
         return reaped
@@ -158,7 +158,7 @@ def reap(client: MlflowClient, experiment_ids: list[str], clock: Clock = time.ti
 def close(client: MlflowClient, run_id: str, message: str) -> bool:
     """Mark a run as KILLED if it is still RUNNING, and return whether it was.
 
-    The status is looked at again: between the search and now the run may have finished, and then stays as it is.
+    The status is checked again, because the run may have finished since the search and then stays as it is.
     """
     if client.get_run(run_id).info.status != "RUNNING":
         return False
@@ -168,7 +168,7 @@ def close(client: MlflowClient, run_id: str, message: str) -> bool:
 
 
 def wait_for_end(run: Run, *, seconds: float) -> None:
-    """Wait until the process of a run is gone, at most so long; one of another host, or our own, is not waited for."""
+    """Wait at most so long for the process of a run to end; not for one of another host, or our own."""
     mark = life_mark(run.data.tags)
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -11,7 +11,7 @@ from typing import Any
 from paribus.results.values import float_text, plain
 
 IDENTITY_VERSION = 2
-"""Raised when the same request must no longer be taken for the same run."""
+"""Increased when the same request must no longer give the same identity."""
 DIGITS = 32
 
 
@@ -24,8 +24,8 @@ def identity(
         experiment_type: The experiment's name.
         version: Its declared version.
         science: The values that can change a number, by group (plain values).
-        inputs: What it starts from, by group: the identity of the run that made a tracked model, the fingerprint of
-            a data set (parameters and generator version, or file digests).
+        inputs: Its inputs by group: the identity of the run that made a tracked model, the fingerprint of a data set
+            (parameters and generator version, or file digests).
     """
     stated = {
         "identity": IDENTITY_VERSION,
@@ -49,7 +49,7 @@ def digest(stated: Mapping[str, Any]) -> str:
 
 
 def canonical(value: Any) -> Any:
-    """Return plain data in the one form that equal values share: 1.0 is 1, -0.0 is 0, non-finite floats are named.
+    """Return plain data in canonical form: 1.0 becomes 1, -0.0 becomes 0, non-finite floats become names.
 
     Example:
         >>> canonical({"a": 1.0, "b": -0.0, "c": (2, 3)})

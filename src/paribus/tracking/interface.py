@@ -1,4 +1,4 @@
-"""What keeps runs, as the rest of Paribus sees it; and the store that keeps none."""
+"""The interface of stores of runs, and the store that keeps none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """What keeps runs; :class:`FileStore` keeps none but lets each write its files."""
+    """A store of runs; :class:`FileStore` keeps none but lets each write its files."""
 
     def start(
         self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
@@ -29,19 +29,19 @@ class Store(Protocol):
         """Return runs, the latest first."""
 
     def keep_groups(self, groups: Groups) -> list[str]:
-        """Keep runs that stand for the groups of a comparison, and return their ids."""
+        """Keep runs that represent the groups of a comparison, and return their ids."""
 
     def get(self, run: str) -> KeptRun:
-        """Return the run with this id, or the only one whose id begins so."""
+        """Return the run with this id, or the only one whose id begins with it."""
 
     def finished(self, identity: str) -> list[KeptRun]:
         """Return the finished runs of this identity, the latest first."""
 
     def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
-        """Be the only one to measure an identity; wait while another does, having called ``busy`` once."""
+        """Hold the exclusive right to measure an identity; wait (``busy`` is called once) while another holds it."""
 
     def is_ours(self, identity: str) -> bool:
-        """Return whether the claim held on an identity, if one is, has not been taken over by another process."""
+        """Return whether the claim held on an identity, if any, has not been taken over by another process."""
 
     def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return the latest finished run that produced a model."""
@@ -56,13 +56,13 @@ class Store(Protocol):
         """Return a local copy of an artifact."""
 
     def result(self, run_id: str) -> Result:
-        """Read a run's result back; of a run that did not finish, what it had found."""
+        """Read a run's result; for an unfinished run its partial result."""
 
     def complete(self, run_id: str) -> Result:
-        """Read a finished run's result back, having checked that all its files are there as they were."""
+        """Read a finished run's result after checking that all its files exist unchanged."""
 
     def reap(self) -> list[str]:
-        """Mark runs whose process is gone as KILLED."""
+        """Mark runs whose process has ended as KILLED."""
 
     def mark_killed(self, sweep: str, message: str) -> list[str]:
         """Mark the RUNNING runs of a sweep as KILLED."""
@@ -107,7 +107,7 @@ class FileStore:
         return []
 
     def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
-        """Claim nothing: no run is found again, so that each is measured."""
+        """Claim nothing: no run is reused, so each is measured."""
         return nullcontext()
 
     def is_ours(self, identity: str) -> bool:

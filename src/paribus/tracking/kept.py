@@ -1,4 +1,4 @@
-"""A run as a store knows it."""
+"""A run as read from a store."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PARENT_TAG = "mlflow.parentRunId"
 NAME_TAG = "mlflow.runName"
 MODEL_TAG = "produces_model"
 SPOOLED_TAG = "mlflow.paribus.spooled"
-"""The tag of a run that was made while its server was away: the id that it had until it was delivered."""
+"""Tag of a run that was spooled while its server was unreachable: its id before delivery."""
 ONCE_TAG = "mlflow.paribus.once"
-"""The tag of a run that was begun because there was none of its identity: of those there is to be one."""
+"""Tag of a run that was started because none of its identity existed: of these there must be only one."""
 ASKED_TAG = "asked"
-"""The tag of a comparison which says what was asked, whichever runs there were to compare."""
+"""Tag of a comparison: the identity of its request, whichever runs existed."""
 FAILURE_TAG = "failure"
-"""The tag of a run that did not finish which says of what kind that was."""
+"""Tag of a run that did not finish: the kind of its failure."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class KeptRun:
 
 
 def kept(run: Run, experiment: str) -> KeptRun:
-    """Return what an MLflow run says, typed."""
+    """Return an MLflow run with typed values."""
     info, data = run.info, run.data
     return kept_run(
         run_id=info.run_id,
@@ -100,7 +100,7 @@ def kept_run(
     tags: Mapping[str, str],
     artifact_uri: str | None,
 ) -> KeptRun:
-    """Return a run from what a store says of it; ``start`` and ``end`` in milliseconds since the epoch."""
+    """Return a run from the values in a store; ``start`` and ``end`` in milliseconds since the epoch."""
     return KeptRun(
         run_id=run_id,
         name=name or tags.get(NAME_TAG, ""),

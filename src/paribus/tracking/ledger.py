@@ -1,16 +1,16 @@
-"""Claims on a tracking server: a ledger in the store itself, as a server has no locks to give.
+"""Claims on a tracking server, as a ledger in the store itself, because a server offers no locks.
 
 MLflow never changes a param of a run: of several processes that log the same one, the first wins and the others are
-refused, by the database. So a claim is a param of a run that is there for nothing else, the ledger of the study:
-``<identity>.<generation>`` holds who took it, ``<identity>.<generation>.end`` says that it was given back. Generations
-follow each other without a gap; who finds the latest one ended, or its holder dead, tries for the next.
+refused, by the database. So a claim is a param of a run that serves only this purpose, the ledger of the study:
+``<identity>.<generation>`` holds who took it, ``<identity>.<generation>.end`` says that it was released. Generations
+are consecutive; a process that finds the latest one ended, or its holder dead, tries to take the next.
 
-A holder on this machine is dead when its process is gone. One elsewhere is dead when its sign of life has not changed
-while *this* process has watched it for long enough: no clocks are compared, they may be an hour apart.
+A holder on this machine is dead when its process has ended. One elsewhere is dead when its heartbeat has not changed
+while *this* process has watched it for long enough: no clocks are compared, as they may differ by an hour.
 
-A machine that slept for an hour was not dead. So whoever takes over from another machine, and whoever is about to end a
-run, first writes ``<identity>.<generation>.fence``, which only one of the two can: a holder that was given up ends no
-run, and one that is just ending its run is given the time for it.
+A machine that slept for an hour was not dead. So a process that takes over from another machine, and a process about to
+end a run, first writes ``<identity>.<generation>.fence``, in which only one of the two succeeds: a holder that was
+given up ends no run, and one that is just ending its run gets the time for it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CLAIMS = "paribus claims"
 """The MLflow experiment with the ledgers: one run for each study, and one that names them."""
 ROOT_TAG = "mlflow.paribus.root"
 BEAT = "mlflow.paribus.beat."
-"""Beginning of the tags of a ledger that hold the signs of life, one for each process that holds a claim."""
+"""Prefix of the tags of a ledger that hold the heartbeats, one for each process that holds a claim."""
 END, FENCE = "end", "fence"
 TAKEN_OVER = "taken over"
 
@@ -46,12 +46,12 @@ class Holder:
     """Who holds a claim.
 
     Attributes:
-        host: The machine, and on Linux the space of its process numbers.
+        host: The machine, and on Linux its PID namespace.
         pid: Number of the process.
-        started: When the process was started, in ticks since boot; empty where the system does not say.
-        token: Name of its sign of life.
-        every: Seconds between two signs of life.
-        take: Tells one taking from another of the same process.
+        started: When the process was started, in ticks since boot; empty where the system does not report it.
+        token: Name of its heartbeat.
+        every: Seconds between two heartbeats.
+        take: Distinguishes several claims of the same process.
     """
 
     host: str
@@ -67,19 +67,19 @@ class Holder:
 
 
 class LedgerClaims(Claims):
-    """The claims of one study on a server, as this process sees them."""
+    """The claims of this process on one study of a server."""
 
     poll_seconds = 0.5
     _open: ClassVar[dict[tuple[int, str, str], LedgerClaims]] = {}
     _opening = threading.Lock()
 
     def __init__(self, client: MlflowClient, study: str, every: float) -> None:
-        """Find the study's ledger, or make it; :meth:`of` gives the object that this process shares.
+        """Find or create the study's ledger; :meth:`of` returns the object shared within this process.
 
         Args:
             client: The store's client.
             study: Id of the MLflow experiment.
-            every: Seconds between signs of life while a claim is held.
+            every: Seconds between heartbeats while a claim is held.
         """
         super().__init__()
         self._client = client
@@ -114,21 +114,21 @@ class LedgerClaims(Claims):
         run = self._client.get_run(self._run).data
         generation, holder, ended = latest(run.params, identity)
         if not ended and self._is_mine(holder) and f"{identity}.{generation}.{END}" not in self._owed:
-            return self._got(identity, generation)  # taken, now or earlier, by a try whose answer was lost
+            return self._got(identity, generation)  # taken, now or earlier, by an attempt whose response was lost
         if ended or (self._is_dead(holder, run.tags) and self._fenced_off(f"{identity}.{generation}", holder)):
             return self._try(identity, generation + 1, mine)
         self._others.add(identity)
         return False
 
     def is_ours(self, identity: str) -> bool:
-        """Return whether what this process holds was not taken over meanwhile; from then on it cannot be."""
+        """Return whether the claim of this process was not taken over meanwhile; from then on it cannot be."""
         generation = self._taken.get(identity)
         if generation is None:
             return True
         return self._first(f"{identity}.{generation}.{FENCE}", self._me.text())
 
     def _fenced_off(self, claim: str, holder: str) -> bool:
-        """Keep a holder elsewhere that seems dead from ending its run; one that is ending it has time once more."""
+        """Prevent a holder elsewhere that seems dead from ending its run; one that is ending it gets more time."""
         said = read_holder(holder)
         if said is None or said.host == here() or self._first(f"{claim}.{FENCE}", TAKEN_OVER):
             return True
@@ -147,21 +147,21 @@ class LedgerClaims(Claims):
         self._give_back()
 
     def _give_back(self) -> None:
-        """Say which claims have ended; where the server is away, the next time that one is asked for."""
+        """Record which claims have ended; if the server is unreachable, at the next request for a claim."""
         with contextlib.suppress(Exception):
             for key in sorted(self._owed):
                 self._client.log_param(self._run, key, "released")
                 self._owed.discard(key)
 
     def _try(self, identity: str, generation: int, mine: str) -> bool:
-        """Try to be the holder of a generation."""
+        """Try to become the holder of a generation."""
         return self._first(f"{identity}.{generation}", mine) and self._got(identity, generation)
 
     def _first(self, key: str, value: str) -> bool:
-        """Write a param of the ledger, and say whether it has this value now: the first that is written stays."""
+        """Write a param of the ledger, and return whether it now has this value: the first written value stays."""
         try:
             self._client.log_param(self._run, key, value)
-        except Exception:  # refused, or the server failed: the ledger decides, and is not to be asked if that is away
+        except Exception:  # refused, or the server failed: reading the ledger decides, or fails too
             return self._client.get_run(self._run).data.params.get(key) == value
         return True
 
@@ -174,7 +174,7 @@ class LedgerClaims(Claims):
         return True
 
     def _beat(self, stopped: threading.Event) -> None:
-        """Renew the sign of life while a claim is held, and take it away afterwards."""
+        """Send the heartbeat while a claim is held, and remove it afterwards."""
         key, count = f"{BEAT}{self._me.token}", 0
         while not stopped.wait(self._every):
             count += 1
@@ -183,7 +183,7 @@ class LedgerClaims(Claims):
         if count:
             with contextlib.suppress(Exception):
                 self._client.delete_tag(self._run, key)
-        while self._owed:  # the server was away
+        while self._owed:  # the server was unreachable
             time.sleep(self._every)
             self._give_back()
 
@@ -231,7 +231,7 @@ def read_holder(text: str) -> Holder | None:
 
 
 def ledger(client: MlflowClient, study: str) -> str:
-    """Return the id of the run that is a study's ledger; of several processes that make one, one is chosen.
+    """Return the id of the run that is a study's ledger; if several processes create one, one of them is chosen.
 
     Raises:
         ConfigError: If the ledgers were deleted in MLflow.
@@ -259,8 +259,8 @@ def ledgers(client: MlflowClient) -> dict[str, str]:
 def _root(client: MlflowClient) -> str:
     """Return the run that names the ledgers.
 
-    Only names of MLflow experiments are unique, so the experiment is filled under another name and then gets its own:
-    whoever sees it there sees it complete.
+    Only names of MLflow experiments are unique, so the experiment is filled under another name and then renamed: under
+    its own name it is always complete.
     """
     found = client.get_experiment_by_name(CLAIMS)
     if found is None:

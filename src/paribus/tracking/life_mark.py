@@ -1,4 +1,4 @@
-"""The mark of the process that a run lives in: one tag, which the UI does not show."""
+"""The mark of the process of a run: one tag, which the UI does not show."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ OLD_TAGS = {
     "beat": "paribus.heartbeat",
     "every": "paribus.heartbeat_seconds",
 }
-"""Where runs of earlier versions keep the same."""
+"""Tags of the same content in runs of earlier versions."""
 
 
 @dataclass(frozen=True)
 class LifeMark:
-    """What says whether a RUNNING run still lives.
+    """The information by which a RUNNING run is judged alive.
 
     Attributes:
-        host: The machine, and on Linux the space of its process numbers.
+        host: The machine, and on Linux its PID namespace.
         pid: Number of the process.
-        started: When the process was started, in ticks since boot; empty where the system does not say.
-        beat: Time of the last sign of life, in seconds since the epoch; NaN where it is unknown.
-        every: Seconds between two of them; NaN where it is unknown.
+        started: When the process was started, in ticks since boot; empty where the system does not report it.
+        beat: Time of the last heartbeat, in seconds since the epoch; NaN if unknown.
+        every: Seconds between two heartbeats; NaN if unknown.
     """
 
     host: str
@@ -37,7 +37,7 @@ class LifeMark:
     every: float = float("nan")
 
     def tags(self) -> dict[str, str]:
-        """Return it as a tag.
+        """Return the mark as a tag.
 
         >>> LifeMark("here", 7, "99", 1000.0, 30.0).tags()
         {'mlflow.paribus.process': '{"host": "here", "pid": 7, "started": "99", "beat": 1000.0, "every": 30.0}'}
@@ -46,7 +46,7 @@ class LifeMark:
 
 
 def life_mark(tags: Mapping[str, str]) -> LifeMark | None:
-    """Return the mark among a run's tags, also in its earlier form; None for a run that is not ours, or unreadable.
+    """Return the mark among a run's tags, also in its earlier form; None if there is none, or it is unreadable.
 
     >>> life_mark({"paribus.host": "here", "paribus.pid": "7"}).pid
     7

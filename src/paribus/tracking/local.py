@@ -1,4 +1,4 @@
-"""The embedded store: ``mlflow.db`` beside ``mlruns/`` in one folder."""
+"""The embedded store: ``mlflow.db`` and ``mlruns/`` in one folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARTIFACTS = "mlruns"
 LOCK = ".paribus.lock"
 LOCK_SECONDS = 300.0
 FOLDER_TAG = "mlflow.paribus.folder"
-"""The tag of an MLflow experiment that says where its store was; the UI does not show it."""
+"""Tag of an MLflow experiment: the folder its store was in; the UI does not show it."""
 OLD_FOLDER_TAG = "paribus.folder"
 
 
@@ -36,7 +36,7 @@ def database_uri(folder: Path) -> str:
     """
     try:
         path = (folder / DATABASE).resolve()
-    except (OSError, RuntimeError):  # Python 3.13 raises the first, older ones the second
+    except (OSError, RuntimeError):  # Python 3.13 raises the first, older versions the second
         raise ConfigError(f"tracking.folder: {folder} is a link that leads to itself") from None
     odd = [c for c in "%?#" if c in str(path)]
     if odd:
@@ -70,17 +70,17 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def prepare(folder: Path) -> str:
-    """Make the store in ``folder`` ready for any number of processes, and return its tracking URI.
+    """Prepare the store in ``folder`` for any number of processes, and return its tracking URI.
 
     Raises:
-        ConfigError: If an old file store lies there, or the folder's name cannot be used.
+        ConfigError: If it holds an old file store, or the folder's name cannot be used.
         DataError: If the folder cannot be written, or the database is damaged or of another MLflow version.
         ExperimentError: If another process keeps the store locked for minutes.
     """
     uri = database_uri(folder)
     refuse_file_store(folder)
     try:
-        there = usable(folder / DATABASE)  # before the lock is made: what is refused leaves nothing
+        there = usable(folder / DATABASE)  # before the lock is made, so that a refusal leaves no files
         with locked(folder):
             if not there and not usable(folder / DATABASE):
                 _create(folder)
@@ -135,9 +135,9 @@ def refuse_file_store(folder: Path) -> None:
 
 
 def usable(path: Path) -> bool:
-    """Return whether the database is there and is MLflow's; an empty or absent file is to be created.
+    """Return whether the database exists and is MLflow's; False for an empty or absent file.
 
-    Asked of sqlite itself, because MLflow retries a database it cannot open for 100 seconds.
+    Reads with sqlite directly, because MLflow retries a database it cannot open for 100 seconds.
     """
     with _opened(path) as connection:
         return connection is not None
@@ -169,7 +169,7 @@ def _create(folder: Path) -> None:
     """Create and migrate the database (about two seconds); it appears under its name only when it is complete."""
     quiet()
     partial = folder / f"{DATABASE}.partial"
-    for left in folder.glob(f"{partial.name}*"):  # its journal too: sqlite would play that back into the new one
+    for left in folder.glob(f"{partial.name}*"):  # its journal too: sqlite would roll it back into the new one
         left.unlink()
     with no_deprecations():
         from mlflow.store.tracking import sqlalchemy_store  # slow, and warns while it is imported
@@ -177,7 +177,7 @@ def _create(folder: Path) -> None:
         new_store: Any = sqlalchemy_store.SqlAlchemyStore
         try:
             store = new_store(f"sqlite:///{partial.resolve()}", artifact_root(folder))
-        except Exception as error:  # MLflow passes on what the database says of a full disk, for example
+        except Exception as error:  # MLflow passes on errors of the database, for example of a full disk
             said = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
             raise DataError(f"{folder}: no store of runs can be made here ({said}); use tracking.folder=...") from None
         store.engine.dispose()
@@ -186,7 +186,7 @@ def _create(folder: Path) -> None:
 
 
 def set_journal_aside(path: Path, of: Path) -> None:
-    """Give the journal of a database that is gone the name of that one; sqlite would play it into the next.
+    """Rename the journal of a moved database along with it; sqlite would otherwise roll it back into the next one.
 
     Args:
         path: Where the database was.
@@ -221,12 +221,12 @@ def moved_from(folder: Path) -> Path | None:
 
 
 def moved(folder: Path) -> str | None:
-    """Return what to say of a store that was moved or copied since its last run, None of one that was not."""
+    """Return a message about a store that was moved or copied since its last run, None if it was not."""
     try:
         with hurried():
             old = moved_from(folder)
     except (DataError, ExperimentError):
-        return None  # whoever opens it says so
+        return None  # opening it reports the error
     if old is None:
         return None
     return (

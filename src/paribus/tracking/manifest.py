@@ -1,4 +1,4 @@
-"""Whether a run's files are those that its result names."""
+"""Checks that a run's files are those that its result lists."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from paribus.tracking.artifacts import under
 
 
 def check_folder(folder: Path, artifacts: Mapping[str, Artifact], *, absent_is_fine: bool = False) -> None:
-    """Compare files with what a result says of them: there, as long, with the same content.
+    """Compare files with a result's list: existence, size and content.
 
     Args:
         folder: Where the run's files are.
         artifacts: What the result names.
-        absent_is_fine: Look only at those that are here (copies of some of a server's files).
+        absent_is_fine: Check only the files that are present (copies of some of a server's files).
 
     Raises:
         DataError: If one is missing or was changed.
@@ -47,7 +47,7 @@ def _size(path: Path) -> int | None:
 
 
 def check_listing(sizes: Callable[[str], Mapping[str, int]], artifacts: Mapping[str, Artifact]) -> None:
-    """Compare a server's list of files with what a result says of them: there, and as long.
+    """Compare a server's list of files with a result's list: existence and size.
 
     Args:
         sizes: Returns the files directly in a folder (empty: the top one) with their sizes in bytes.

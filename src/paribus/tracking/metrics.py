@@ -35,7 +35,7 @@ def curve_points(curve: Curve) -> list[Point]:
 
     Where every level is whole, the level is the step and the metric is ``curve/<name>``. Otherwise the step is
     ``round(1000 * level)``, the metric is ``curve_milli/<name>``, and ``curve_milli/<level name>`` holds the level.
-    Points that are not finite are left out: they would wreck the axes of every chart they appear in.
+    Points that are not finite are left out, because they would spoil the axes of charts.
 
     Example:
         >>> from paribus.results.schema import Curve

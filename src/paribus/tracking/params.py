@@ -1,4 +1,4 @@
-"""A configuration as MLflow params: flat, typed again when read, and cut by ourselves where too long."""
+"""A configuration as MLflow params: flat, restored to typed values when read, and truncated if too long."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Waiting for an embedded store that another process keeps locked, a stopped one for example.
+"""Waiting for an embedded store that another process keeps locked, for example a stopped one.
 
 sqlite waits some seconds for a lock. On a loaded machine, or where a process is stopped while it writes, that is not
-enough, and a job that is done would be lost for it. So whatever asks an embedded store asks again, for ten minutes.
+enough, and a finished job would be lost. So every access to an embedded store is retried for ten minutes.
 Python hears no signal while sqlite itself waits, so that is kept short.
 """
 
@@ -23,9 +23,9 @@ from paribus.tracking import _sqlalchemy
 
 T = TypeVar("T")
 WAIT_SECONDS = 1.0
-"""How long sqlite itself waits for a lock, each time that it is asked."""
+"""Seconds that sqlite itself waits for a lock at each attempt."""
 PATIENCE = 600.0
-"""Seconds that a store may stay locked before what needs it fails."""
+"""Seconds that a store may stay locked before an access fails."""
 HURRIED_SECONDS = 2.0
 """The same inside of :func:`hurried`."""
 SAID_AFTER = 10.0
@@ -35,7 +35,7 @@ log = logging.getLogger("paribus.store")
 _MLFLOWS_OWN = "PRAGMA busy_timeout = "
 _hurry = threading.local()
 _said: set[str] = set()
-"""Stores that this process has said it waits for, while it does."""
+"""Stores that this process has reported to be waiting for, while it waits."""
 
 
 def patiently(
@@ -46,14 +46,14 @@ def patiently(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Return what ``ask`` returns; where the store is locked, ask again until it is not, and say so once.
+    """Return what ``ask`` returns; while the store is locked, try again, reporting this once.
 
-    A transaction that finds the store locked changes nothing, so that asking twice is asking once.
+    A transaction that finds the store locked changes nothing, so it can be repeated safely.
 
     Args:
-        ask: Asks the store.
-        store: How it is called in what is said.
-        seconds: The longest to go on; None: ten minutes, and two seconds where there is a hurry (:func:`hurried`).
+        ask: Accesses the store.
+        store: Its name in messages.
+        seconds: The longest to wait; None: ten minutes, or two seconds within :func:`hurried`.
         clock: Tells the time.
         sleep: Waits.
 
@@ -85,7 +85,7 @@ def patiently(
 
 
 def is_locked(error: BaseException) -> bool:
-    """Return whether an error, or one that it was raised from, says that sqlite found its database locked."""
+    """Return whether an error, or a cause of it, says that sqlite found its database locked."""
     seen: set[int] = set()
     one: BaseException | None = error
     while one is not None and id(one) not in seen:
@@ -99,10 +99,10 @@ def is_locked(error: BaseException) -> bool:
 
 
 def refuse_locked(store: object, error: BaseException) -> None:
-    """Say of an error that a store was locked, where that is what it says.
+    """Translate an error about a locked store.
 
     Raises:
-        ExperimentError: If it does: the request is right, and the same one may do it later.
+        ExperimentError: If the store is locked: the request is valid, and may succeed later.
     """
     if is_locked(error):
         raise ExperimentError(
@@ -113,10 +113,10 @@ def refuse_locked(store: object, error: BaseException) -> None:
 
 @contextmanager
 def hurried(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Wait two seconds for a locked store and no longer: for what is said while a program ends.
+    """Wait at most two seconds for a locked store, for messages while a program ends.
 
     Args:
-        when: Says whether there is a hurry by now; it is asked again while a store is waited for.
+        when: Returns whether this applies; it is called again while waiting for a store.
     """
     before: tuple[Callable[[], bool], ...] = getattr(_hurry, "when", ())
     _hurry.when = (*before, when)
@@ -145,13 +145,13 @@ class PatientClient:
     """An MLflow client of an embedded store that waits while the store is locked."""
 
     def __init__(self, client: Any, store: str) -> None:
-        """Ask ``client``; ``store`` is how its store is called in what is said."""
+        """Wrap ``client``; ``store`` is the name of its store in messages."""
         self._client = client
         self._store = store
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the client has under this name; a method waits."""
-        if name == "_client":  # asked for by a copy that holds nothing yet
+        """Return the client's attribute; methods wait."""
+        if name == "_client":  # requested by a copy that is not initialised yet
             raise AttributeError(name)
         found = getattr(self._client, name)
         if not callable(found):
@@ -168,7 +168,7 @@ class _Connection(sqlite3.Connection):
     """A connection whose statements wait while the database is locked.
 
     Attributes:
-        store: How its store is called in what is said.
+        store: Name of its store in messages.
     """
 
     store = ""
@@ -183,7 +183,7 @@ def connect(database: Path, *, mode: str = "rwc", wait: float | None = None) -> 
 
     Args:
         database: Its file.
-        mode: How sqlite opens it: ``rw`` is for one that must be there, ``rwc`` makes it where it is not.
+        mode: How sqlite opens it: ``rw`` requires that it exists, ``rwc`` creates it if missing.
         wait: Seconds that sqlite waits, each time that it is asked; None: one.
     """
     connection = sqlite3.connect(

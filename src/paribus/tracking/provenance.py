@@ -1,4 +1,4 @@
-"""Where a result comes from: command, code, packages and hardware, collected once per process."""
+"""Provenance of results: command, code, packages and hardware, collected once per process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GIT_SECONDS = 20.0
 
 
 def provenance() -> dict[str, Any]:
-    """Return what this process knows about where its results come from, as plain values.
+    """Return the provenance of results of this process, as plain values.
 
     Keys: ``command, working_folder, python, platform, host, user, cpu, cpu_count, memory_bytes, paribus, packages``,
     and ``git`` of the working folder (``commit, branch, dirty, diff, diff_cut, untracked``; None outside a repository),
@@ -40,7 +40,7 @@ def provenance() -> dict[str, Any]:
 
 
 def code_version(provenance: dict[str, Any]) -> str | None:
-    """Return the commit of the code, marked by a digest of the diff where it was changed; the version without git."""
+    """Return the commit of the code, with a digest of the diff if there are changes; without git, the version."""
     repository = provenance.get("paribus_git") or provenance.get("git")
     if not repository or not repository.get("commit"):
         return provenance.get("paribus") or None

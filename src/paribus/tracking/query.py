@@ -47,7 +47,7 @@ def load_runs(
     spec = tracking or TrackingSpec(experiment=experiment or "paribus")
     if experiment is not None and spec.experiment != experiment:
         spec = replace(spec, experiment=experiment)
-    if not has_runs(spec):  # looking must not create a store
+    if not has_runs(spec):  # a query must not create a store
         return runs_frame([])
     if spec.kind == "local" and (said := moved(database(spec).parent)) is not None:
         log.warning(said)

@@ -1,4 +1,4 @@
-"""After a project folder was moved or copied: let its runs know where their artifacts are."""
+"""Updates the artifact paths of runs after a project folder was moved or copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run while it goes on, in the MLflow store: what it logs is buffered and sent in batches."""
+"""A run in progress in the MLflow store: logged values are buffered and sent in batches."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DIGEST = 36
 TABLES_IN_UI = 12
 TRIES_OF_DATA = 4
 HEART_STOPS = 5.0
-"""Seconds to wait for a beat under way when a run ends badly; one that finishes waits until it is through."""
+"""Seconds to wait for a heartbeat in progress when a run fails; a run that finishes waits until it is done."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ class TrackedRun(FileRun):
         clock: Clock = time.time,
         artifacts: Path | None = None,
     ) -> None:
-        """Take over a run that was just created, and keep it marked as alive.
+        """Take over a run that was just created, and send its heartbeats.
 
         Args:
             client: The client of its store.
             run_id: Its id.
             folder: Its output folder.
-            heartbeat_seconds: Seconds between signs of life.
-            clock: Tells the time of a sign of life.
+            heartbeat_seconds: Seconds between heartbeats.
+            clock: Gives the time of a heartbeat.
             artifacts: Where its artifacts are, if that is a folder of this machine: they are written there in one
                 step each. Elsewhere the client uploads them.
         """
@@ -129,7 +129,7 @@ class TrackedRun(FileRun):
         self._flush_in_time()
 
     def note(self, text: str) -> None:
-        """Say in a few words what was found: the UI's description of the run."""
+        """Set the UI's description of the run: the findings in a few words."""
         self.tags({NOTE_TAG: text})
 
     def data_set(self, name: str, digest: str) -> None:
@@ -142,7 +142,7 @@ class TrackedRun(FileRun):
             try:
                 self._send(lambda client, run: client.log_inputs(run, [_mlflow.DatasetInput(known, tags=[])]))
                 return
-            except Exception:  # another process named the same data at the same moment, and MLflow looks, then inserts
+            except Exception:  # another process logged the same data at the same time: MLflow checks, then inserts
                 if attempt == TRIES_OF_DATA - 1:
                     raise
                 time.sleep(0.05 * (attempt + 1))
@@ -155,7 +155,7 @@ class TrackedRun(FileRun):
         self.artifacts[name] = describe(path)
 
     def withdraw(self, name: str) -> None:
-        """Take a file back; on a server it stays, in a run that is not finished."""
+        """Remove a file; on a server it stays, in a run that is not finished."""
         super().withdraw(name)
         if self._store is not None:
             (self._store / name).unlink(missing_ok=True)
@@ -163,8 +163,8 @@ class TrackedRun(FileRun):
     def flush(self) -> None:
         """Send the buffered metrics and tags.
 
-        A point leaves the buffer when it was sent, and keeps the time at which it was measured: one that is sent twice,
-        because a signal or an error came in between, is the same point to the store.
+        A point leaves the buffer after it was sent, and keeps the time at which it was measured, so that sending it
+        twice because of a signal or an error gives the same point.
         """
         while self._points or self._waiting:
             tags = dict(list(self._waiting.items())[:PARAMS_PER_BATCH])
@@ -182,12 +182,12 @@ class TrackedRun(FileRun):
     def finish(self, status: str, message: str | None = None, failure: str | None = None) -> None:
         """End the run, once.
 
-        A run that finished is complete by then, so whatever cannot be sent makes it fail. The status of one that did
-        not is set even where its last metrics or tags cannot be sent.
+        A finished run must be complete, so anything that cannot be sent makes it fail. The status of a failed run is
+        set even if its last metrics or tags cannot be sent.
 
         Raises:
             ValueError: If there is no such status.
-            ExperimentError: If the store cannot be asked whether the run is finished, after it did not answer to that.
+            ExperimentError: If the store did not confirm the status and cannot be asked for it either.
         """
         check_status(status)
         if self.status is not None:
@@ -209,7 +209,7 @@ class TrackedRun(FileRun):
             self._end(status)
 
     def _end(self, status: str) -> None:
-        """Set the status; where the store's answer to ``FINISHED`` is lost, ask for the run's status."""
+        """Set the status; if the store's response to ``FINISHED`` is lost, read the run's status."""
         self._in_doubt = status == FINISHED
         try:
             self._send(lambda client, run: client.set_terminated(run, status))
@@ -220,10 +220,10 @@ class TrackedRun(FileRun):
         self.status = status
 
     def _finished_after_all(self) -> bool:
-        """Return whether the store knows the run as finished.
+        """Return whether the run is finished in the store.
 
         Raises:
-            ExperimentError: If it does not answer: then nobody may say that the run failed.
+            ExperimentError: If it does not answer, so that the status is unknown.
         """
         try:
             known = self._client.get_run(self._id).info.status
@@ -242,7 +242,7 @@ class TrackedRun(FileRun):
         self._flush_in_time()
 
     def _flush_in_time(self) -> None:
-        """Send what is buffered where it is much, or has waited for long."""
+        """Send buffered values if they are many, or have waited for long."""
         if len(self._points) >= METRICS_PER_BATCH or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
@@ -260,7 +260,7 @@ class TrackedRun(FileRun):
             self._send(_Batch(params=batch[start : start + PARAMS_PER_BATCH]))
 
     def _send(self, what: Step) -> None:
-        """Do one step that changes the run in the store; doing it twice is doing it once."""
+        """Do one idempotent step that changes the run in the store."""
         what(self._client, self._id)
 
     def _show_table(self, artifact: str) -> None:

@@ -1,4 +1,4 @@
-"""MLflow's UI as ``paribus ui`` serves it: the same application, whose run lists begin with our columns and order.
+"""MLflow's UI as served by ``paribus ui``: the same application with other default columns and order of run lists.
 
 The page's own beginning sorts runs by their start, and then hides the steps of a study under their parents, from its
 charts too. What a user chooses in the page is kept by the browser and goes before.
@@ -19,10 +19,10 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 PAGES = ("/", "/index.html")
 CONDITIONAL = (b"if-none-match", b"if-modified-since")
-"""Headers by which a browser asks whether the page it has is still good; it may have that of a plain ``mlflow ui``."""
+"""Headers by which a browser revalidates a cached page; it may have cached that of a plain ``mlflow ui``."""
 STALE = (b"etag", b"last-modified", b"content-length", b"cache-control")
 OWN_COLUMNS = ["attributes.`Source`", "attributes.`Models`", "attributes.`Dataset`"]
-"""The columns that the page itself begins with: who has these, and its order, has chosen nothing."""
+"""The page's own default columns: a browser with these, and the default order, has no choice of the user."""
 FIRST = {
     "mlflow.workflowType_v1": '"machine_learning"',
     "mlflow.assistant.panelOpen_v1": "false",
@@ -70,9 +70,9 @@ class RunListFirst:
     """The application, with the script in its page."""
 
     def __init__(self, load: Callable[[], Application]) -> None:
-        """Serve what ``load`` returns; it is called with the first event.
+        """Serve what ``load`` returns, which is called with the first event.
 
-        MLflow imports us first in a process that serves nothing.
+        MLflow first imports this module in a process that serves nothing.
         """
         self._load = load
         self._inner: Application | None = None
@@ -104,14 +104,14 @@ class _Page:
         self._parts: list[bytes] = []
 
     async def take(self, message: Message) -> None:
-        """Keep a part of the answer."""
+        """Keep a part of the response."""
         if message["type"] == "http.response.start":
             self._start = message
         elif message["type"] == "http.response.body":
             self._parts.append(message.get("body", b""))
 
     async def send(self) -> None:
-        """Send the whole."""
+        """Send the complete response."""
         body = with_script(b"".join(self._parts))
         headers = [pair for pair in self._start.get("headers", []) if pair[0].lower() not in STALE]
         headers += [(b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
@@ -121,7 +121,7 @@ class _Page:
 
 def of_mlflow() -> Application:
     """Return MLflow's own application."""
-    from mlflow.server.fastapi_app import app as own  # importing it makes the application
+    from mlflow.server.fastapi_app import app as own  # importing it creates the application
 
     application: Application = own
     return application

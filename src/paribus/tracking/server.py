@@ -1,4 +1,4 @@
-"""A tracking server: whether it answers, asked without the many retries of MLflow's own client, and its clock."""
+"""Availability of a tracking server, without the many retries of MLflow's client, and its clock."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from paribus.tracking import _sqlalchemy, local
 from paribus.tracking.spec import without_password
 
 PATIENCE = 5.0
-"""Seconds to wait for an answer. MLflow's client tries for four minutes, and cannot be interrupted meanwhile."""
+"""Seconds to wait for a response. MLflow's client tries for four minutes and cannot be interrupted."""
 
 FAILING = 500
-"""From here on, a status means that the server, or what it needs, is not in order."""
+"""HTTP status from which on the server, or something it needs, has failed."""
 ROUNDING = 5.0
-"""Seconds by which clocks may differ without a correction: the date of an answer is told in whole ones."""
+"""Seconds by which clocks may differ without a correction: the date of a response has whole seconds."""
 DATABASES = ("postgresql", "mysql", "mssql", "sqlite")
-"""What the address of a database begins with; such a store is worked with directly, without a server of MLflow's."""
+"""Prefixes of database addresses; such a store is accessed directly, without an MLflow server."""
 _PATIENT = ("psycopg", "psycopg2", "pymysql", "mysqldb")
-"""Drivers that can be told how long to wait for a connection."""
+"""Drivers with a connection timeout."""
 
 
 def refuse_silent(uri: str) -> None:
     """Refuse the address of a server that does not answer, or of a database that cannot be connected to.
 
-    Of a server any answer will do, also a refusal. Nothing is created in a database. Others are not asked.
+    For a server any response suffices, even a refusal. Nothing is created in a database. Other addresses are not
+    checked.
 
     Raises:
         ConfigError: If nothing answers there.
@@ -89,11 +90,11 @@ def _refuse_no_file(shown: str, database: str) -> None:
 
 
 def answers(uri: str, ask: Callable[[], object]) -> bool:
-    """Return whether a server can be worked with now: one whose own database is gone answers, but with errors.
+    """Return whether a server is usable now: one whose own database is missing responds, but with errors.
 
     Args:
         uri: Its address.
-        ask: Asks the store something small; tried where it is no HTTP server.
+        ask: Makes a small query, for stores that are no HTTP server.
     """
     if not over_http(uri):
         try:
@@ -123,9 +124,9 @@ def over_http(uri: str) -> bool:
 
 @cache
 def clock(uri: str) -> Callable[[], float]:
-    """Return the clock that heartbeats are dated by: the server's own, which is the same for everybody.
+    """Return the clock for the times of heartbeats: that of the server, common to all hosts.
 
-    Clocks of hosts may be an hour apart; each knows from the date of one answer how far its own is from the server's.
+    Clocks of hosts may differ by an hour; each host corrects its own by the date of one response of the server.
     """
     if not over_http(uri):
         return time.time
