@@ -1,4 +1,4 @@
-"""A command in a work tree at the commit that a run recorded, with the changes that it recorded."""
+"""Runs a command in a work tree at a run's recorded commit, with the recorded changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def in_checkout(result: Result, arguments: Sequence[str]) -> int:
     commit then are not in it.
 
     Raises:
-        ConfigError: If the code was not recorded whole, or its commit is not at hand.
+        ConfigError: If the code was not recorded completely, or its commit is not available.
     """
     repositories = [r for r in (result.provenance.get(key) for key in ("paribus_git", "git")) if r and r.get("commit")]
     if not repositories:
@@ -59,14 +59,14 @@ def _work_tree(repository: Mapping[str, Any], place: Path) -> str:
 
 
 def _environment(places: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which code is looked for in the work trees first."""
+    """Return an environment in which the work trees come first on the import path."""
     first = [f"{place}/src" for place in places.values() if os.path.isdir(f"{place}/src/paribus")]
     moved = [_moved(entry, places) for entry in sys.path if entry]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys((*first, *moved)))}
 
 
 def _moved(text: str, places: Mapping[str, str]) -> str:
-    """Return a path in a repository as that in its work tree."""
+    """Return the path in the work tree of a path in its repository."""
     path = os.path.abspath(text) if os.path.exists(text) else ""
     for top, place in places.items():
         if path and (path == top or path.startswith(f"{top}{os.sep}")) and "site-packages" not in path:
@@ -75,7 +75,7 @@ def _moved(text: str, places: Mapping[str, str]) -> str:
 
 
 def _git(folder: str, *arguments: str, stdin: str | None = None) -> str | None:
-    """Run git; return what it said where it failed, None where it did not."""
+    """Run git; return its error message if it failed, else None."""
     try:
         done = subprocess.run(
             ["git", "-C", folder, *arguments], input=stdin, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""Running validated jobs: one by itself, or those of a sweep that are not done yet; then summing up."""
+"""Runs validated jobs, a single one or the missing ones of a sweep, and prints a summary."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ WORKERS, IN_THIS_PROCESS = (
     "hydra_plugins.paribus_sweeps.WorkersLauncher",
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
 )
-"""The launchers whose jobs share processes of ours: workers, and the entrypoint itself."""
+"""The launchers whose jobs run in processes of Paribus: workers, and the entrypoint itself."""
 
 
 def run(words: Words, asked: Sequence[Job], composer: Composer) -> int:
-    """Launch the validated jobs that ``composer`` made, see to a sweep's end, and return the exit code."""
+    """Launch the validated jobs that ``composer`` made, finish the sweep, and return the exit code."""
     return run_sweep(words, asked, composer) if words.multirun else run_single(words, asked[0], composer)
 
 
@@ -71,10 +71,10 @@ def run_single(words: Words, job: Job, composer: Composer) -> int:
 
 
 def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
-    """Launch the validated jobs of a sweep that are not done yet, see to its end, and return the exit code.
+    """Launch the validated jobs of a sweep that are not done yet, finish it, and return the exit code.
 
     Raises:
-        ParibusError: If the request is wrong after all.
+        ParibusError: If the request turns out to be invalid.
     """
     refuse_swept(asked)
     sweep = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
@@ -130,7 +130,7 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
 
 
 def _keep(started: Started, sweep: str, words: Words, folder: Path, workers: int) -> None:
-    """Keep what is known of a sweep; a store that does not take it costs ``paribus status`` and nothing else."""
+    """Keep the record of a sweep; if the store refuses it, only ``paribus status`` is lost."""
     spec = next((job.nodes["tracking"] for job in started.jobs if job.nodes["tracking"].kind != "off"), None)
     if spec is None:
         return
@@ -152,13 +152,13 @@ def _keep(started: Started, sweep: str, words: Words, folder: Path, workers: int
 
 
 def _through_hydra(task: Task, command: Sequence[str]) -> tuple[bool, str | None]:
-    """Run a task through Hydra; return whether a signal came, and what broke if something did."""
+    """Run a task through Hydra; return whether a signal came, and the error of the launcher, if any."""
     with signals.raising(), logs_may_fail():
         try:
             hydra_parts.run_main(task, command, conf_dir())
         except KeyboardInterrupt:
             return True, None
-        except Exception as error:  # jobs never raise, so this is the launcher: a worker that was killed, for example
+        except Exception as error:  # jobs never raise, so this is an error of the launcher, such as a killed worker
             return False, one_line(f"{type(error).__name__}: {error}")
     return False, None
 
@@ -179,10 +179,10 @@ def _launcher(hydra: DictConfig) -> str:
 
 
 def _workers(hydra: DictConfig, job: Job, there: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    """Return how many processes share the jobs, and the words by which Hydra is told who starts them.
+    """Return how many processes share the jobs, and the words that select Hydra's launcher.
 
     Raises:
-        ConfigError: If another launcher is chosen as well, or the GPUs have no room for so many.
+        ConfigError: If another launcher is chosen as well, or the GPUs do not have room for that many.
     """
     sweeper, chosen = "hydra/sweeper=paribus", _launcher(hydra)
     if chosen == WORKERS:
@@ -201,7 +201,7 @@ def _workers(hydra: DictConfig, job: Job, there: tuple[str, ...]) -> tuple[int, 
 
 
 def _batch(started: Started, number: int, there: tuple[str, ...], *, asked: Sequence[str], added: bool) -> Batch:
-    """Return the jobs of a sweep as its sweeper takes them."""
+    """Return the batch of a sweep for its sweeper."""
     words = []
     for job in started.jobs:
         own = [word for word in job.overrides if not word.lstrip("+").startswith(("hydra.", "hydra/"))]
@@ -221,7 +221,7 @@ def _batch(started: Started, number: int, there: tuple[str, ...], *, asked: Sequ
 
 
 def open_stores(asked: Sequence[Job]) -> None:
-    """Open each tracking store once, here in the parent: a fresh database does not survive several first users."""
+    """Open each tracking store once in the parent, because a new database must not be created concurrently."""
     seen = []
     for job in asked:
         spec = job.nodes["tracking"]
@@ -233,13 +233,13 @@ def open_stores(asked: Sequence[Job]) -> None:
 
 
 def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool, ended: Sequence[Outcome]) -> int:
-    """Do what belongs to the end of a sweep (runs left open are closed, a study's comparison is made)."""
+    """Finish a sweep: close runs left open, make the study's comparison."""
     try:
         finish_sweep(asked, sweep, output_dir=folder, interrupted=interrupted, ended=ended)
     except ParibusError as error:
         print(f"paribus: {one_line(str(error))}", file=sys.stderr)
         return EXIT_FAILED
-    except Exception as error:  # the jobs' own results are kept; say what is missing and go on to the failure table
+    except Exception as error:  # the jobs' results are kept; report what is missing and go on
         print(f"paribus: at the end of the sweep: {one_line(f'{type(error).__name__}: {error}')}", file=sys.stderr)
         return EXIT_FAILED
     return EXIT_DONE
@@ -248,7 +248,7 @@ def finish(asked: Sequence[Job], sweep: str, folder: Path, *, interrupted: bool,
 def summed_up(ended: Sequence[Outcome], *, expected: int, interrupted: bool, closing: int = EXIT_DONE) -> int:
     """Print what did not finish and return the exit code.
 
-    A request whose every job was refused after all was wrong (2); one failed job of several makes it a failure (1).
+    If every job was refused, the request was invalid (2); one failed job of several makes it a failure (1).
     """
     for line in ONCE.summary():
         print(line)
@@ -269,7 +269,7 @@ def summed_up(ended: Sequence[Outcome], *, expected: int, interrupted: bool, clo
 
 
 def _hydra_words(overrides: Sequence[str], asked: Sequence[Job]) -> tuple[str, ...]:
-    """Return the words of the first job with those about Hydra: its folders and its launcher are the same for all."""
+    """Return the words of the first job including those about Hydra: folders and launcher are the same for all."""
     own = tuple(word for word in overrides if word.lstrip("+").startswith(("hydra.", "hydra/")))
     return (*(word for word in asked[0].overrides if word not in own), *own)
 

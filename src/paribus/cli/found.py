@@ -1,4 +1,4 @@
-"""The run that a verb is asked about."""
+"""Looks up the run that a verb is about."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LATEST = "latest"
 
 
 def found_run(verb: str, store: Store, name: str) -> KeptRun:
-    """Return the run with an id, the only one whose id begins so, or the latest of all.
+    """Return the run with an id, the only one whose id begins with it, or the latest of all.
 
     Args:
-        verb: Who asks.
+        verb: The verb, for messages.
         store: Where runs are kept.
         name: Id, first digits, or ``latest``.
 

@@ -1,4 +1,4 @@
-"""The program's own help, which answers at once."""
+"""The program's help, without slow imports."""
 
 from __future__ import annotations
 

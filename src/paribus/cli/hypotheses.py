@@ -1,4 +1,4 @@
-"""The ledger of a hypothesis: what the runs that bear on it have shown, and what is missing."""
+"""The ledger of a hypothesis: what its runs have shown, and what is missing."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def ledger(store: Store, hypothesis: str, *, everywhere: bool) -> str:
     Args:
         store: Where its runs are.
         hypothesis: Its name, as ``parent_hypothesis`` of the runs says.
-        everywhere: Whether all studies of the store are looked at.
+        everywhere: Whether to search all studies of the store.
 
     Raises:
-        ConfigError: If the name cannot be one, or no finished run bears on it.
+        ConfigError: If the name is invalid, or no finished run names it.
     """
     if not _NAME.fullmatch(hypothesis):
         raise ConfigError(f"runs: --hypothesis {hypothesis!r}: a name without quotes and backslashes is wanted")
@@ -85,8 +85,8 @@ def shown(result: Result, kind: type[Experiment]) -> tuple[bool, bool | None]:
     """Return whether something is established in a result, and whether an established effect lies outside its null.
 
     Args:
-        result: What was found.
-        kind: The experiment class, whose declared sentences say which rows are told.
+        result: The result.
+        kind: The experiment class, whose declared sentences determine the reported rows.
     """
     if "passed" in result.aggregates.custom:
         return bool(result.aggregates.custom["passed"]), None

@@ -1,4 +1,4 @@
-"""From a command line to validated jobs, which are then run."""
+"""Composes, validates and runs the jobs of a command line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EXIT_DONE = 0
 
 
 def launch(words: Words) -> int:
-    """Run what ``words`` ask for and return the exit code.
+    """Run the request of ``words`` and return the exit code.
 
     Every job is composed, checked and validated before the first one starts; until then nothing is written.
 
@@ -39,7 +39,7 @@ def launch(words: Words) -> int:
         words = replace(words, overrides=(*words.overrides, f"tracking.uri='{taken_out(address)}'"))
         asked = jobs(words.overrides, multirun=words.multirun, composer=composer)
     validate(asked)
-    from paribus.cli.execute import run  # late, with all that runs need: a wrong request has been answered by now
+    from paribus.cli.execute import run  # imported late, as it is slow; an invalid request was refused before
     from paribus.sweep.plan import listing, plan
 
     if any(job.dry_run for job in asked):
@@ -56,13 +56,13 @@ def _with_login(asked: Sequence[Job]) -> str | None:
 
 
 def show(words: Words) -> int:
-    """Let Hydra show what it is asked to show (``--cfg``, ``--info``, ...)."""
+    """Let Hydra show what its flags request (``--cfg``, ``--info``, ...)."""
 
     def nothing(_config: object) -> None:
         """Never called: nothing is run."""
 
     composer = Composer(words.config_dirs)
-    if words.shows_config:  # looked at first: Hydra prints as it goes, and stops in the middle
+    if words.shows_config:  # composed first, because Hydra prints while composing and would stop in the middle
         composer.plain((composer.expand(words.overrides) if words.multirun else [words.overrides])[0])
     with refused(composer, words.overrides):
         hydra_parts.run_main(nothing, words.passed_on, conf_dir())
@@ -70,9 +70,9 @@ def show(words: Words) -> int:
 
 
 def validate(asked: Sequence[Job]) -> None:
-    """Look up what every job names: files, checkpoints, vocabularies; nothing is written.
+    """Check everything that jobs name: files, checkpoints, vocabularies; nothing is written.
 
-    Jobs that differ in their seeds alone name the same things, so of them the first is looked up.
+    Of jobs that differ only in their seeds, the first is checked.
 
     Raises:
         ParibusError: If a name or a file is wrong; the message says in which job of several.
@@ -98,7 +98,7 @@ def _looked_up(job: Job, *, among: bool) -> None:
     Raises:
         ParibusError: If a name or a file is wrong, or what they lead to (a library, code of one's own) fails.
     """
-    from paribus.running.validate import validate as validate_job  # late: what is wrong in itself needs no models
+    from paribus.running.validate import validate as validate_job  # imported late: an invalid request needs no models
 
     try:
         validate_job(job, among=among)

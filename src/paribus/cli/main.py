@@ -18,7 +18,7 @@ EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for.
+    """Run a command line and return the exit code.
 
     Args:
         arguments: The words after the program's name; the process's own by default.
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with signals.raising():
             return _dispatch(words)
-    except BrokenPipeError:  # the reader of our output has gone (paribus runs | head)
+    except BrokenPipeError:  # the reader of our output has closed it (paribus runs | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except ParibusError as error:

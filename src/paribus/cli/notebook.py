@@ -29,9 +29,8 @@ def run(
 ) -> Result:
     """Run one experiment, exactly as ``paribus OVERRIDES`` does on the command line, and return its result.
 
-    A module and contexts of your own can be handed over as objects. They are told from others by content (weights,
-    settings and source of the module; arrays of the contexts), are never changed, and are kept with the run up to
-    256 MB each.
+    A module and contexts of your own can be passed as objects. They are identified by content (weights, settings and
+    source of the module; arrays of the contexts), are never changed, and are kept with the run up to 256 MB each.
 
     Args:
         overrides: Words such as ``experiment=domain_swap`` or ``seed=3``.
@@ -40,7 +39,7 @@ def run(
         config_dir: A folder with further options.
 
     Raises:
-        ConfigError: If the request is wrong; nothing was run or written then.
+        ConfigError: If the request is invalid; nothing was run or written then.
         DataError: If its data are missing or unfit.
         CheckpointError: If its checkpoint is missing or does not fit.
         ExperimentError: If the experiment failed.

@@ -1,4 +1,4 @@
-"""The store that a verb looks into."""
+"""The store that a verb reads."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
-    """Return the tracking settings that ``overrides`` ask for, to look into that store; say so where it was moved.
+    """Return the tracking settings of ``overrides``, for reading that store; warn if it was moved.
 
     Raises:
-        ConfigError: If a word is no override of the ``tracking`` group, or is wrong.
+        ConfigError: If a word is no override of the ``tracking`` group, or is invalid.
     """
     spec = stated_spec(overrides, config_dir)
     if spec.kind == "local" and has_runs(spec) and (said := moved(database(spec).parent)) is not None:
@@ -28,7 +28,7 @@ def tracking_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingS
 
 
 def spec_with_runs(verb: str, overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
-    """Return what :func:`tracking_spec` does, of a store that has runs.
+    """Return the same as :func:`tracking_spec`, of a store that has runs.
 
     Raises:
         ConfigError: If a word is wrong, or there are no runs yet.
@@ -40,10 +40,10 @@ def spec_with_runs(verb: str, overrides: Sequence[str], config_dir: str | None) 
 
 
 def stated_spec(overrides: Sequence[str], config_dir: str | None) -> TrackingSpec:
-    """Return the tracking settings that ``overrides`` ask for (by default the store in the working folder).
+    """Return the tracking settings of ``overrides`` (by default the store in the working folder).
 
     Raises:
-        ConfigError: If a word is no override of the ``tracking`` group, or is wrong.
+        ConfigError: If a word is no override of the ``tracking`` group, or is invalid.
     """
     for word in overrides:
         if not word.lstrip("+").startswith(("tracking=", "tracking.")):

@@ -17,9 +17,9 @@ class Verb(Protocol):
     """What a file in ``cli/verbs`` provides."""
 
     SUMMARY: str
-    """One line for ``paribus --help``, as a plain string: it is read without importing the file."""
+    """One line for ``paribus --help``, as a plain string, because it is read without importing the file."""
     USAGE: str
-    """How it is called, and what it does, for ``paribus VERB --help``; read in the same way."""
+    """Usage and description for ``paribus VERB --help``; read in the same way."""
 
     def run(self, arguments: Sequence[str]) -> int:
         """Do it and return the exit code."""
@@ -46,7 +46,7 @@ def summaries() -> dict[str, str]:
 
 
 def usage(name: str) -> str:
-    """Return how a verb is called, and what it does.
+    """Return the usage and description of a verb.
 
     Raises:
         ConfigError: If there is no such verb.
@@ -62,7 +62,7 @@ def _known(name: str) -> str:
 
 
 def _stated(name: str, constant: str) -> str:
-    """Return a text that the file of a verb states, read from its source: the help loads nothing of what verbs load."""
+    """Return a constant of the file of a verb, read from its source, so that the help imports nothing of the verbs."""
     file = Path(verbs.__path__[0]) / f"{name}.py"
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:

@@ -1,4 +1,4 @@
-"""Published numbers that ship as small declared files, and whether this installation reproduces them."""
+"""Published numbers, shipped as small files, and the check whether this installation reproduces them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_FILES = 200_000
 
 @dataclass(frozen=True)
 class Number:
-    """A published number and where a result has it.
+    """A published number and its location in a result.
 
     Attributes:
         quantity: What it is.
@@ -33,7 +33,7 @@ class Number:
         column: Its column.
         rows: Column to value of the one row that is meant; empty where the table has only one.
         value: The published value.
-        tolerance: How far off counts as reproduced.
+        tolerance: Largest absolute deviation that counts as reproduced.
     """
 
     quantity: str
@@ -44,7 +44,7 @@ class Number:
     tolerance: float
 
     def found(self, result: Result) -> float | None:
-        """Return it from a result; None where no row fits (:meth:`absent` says so).
+        """Return it from a result; None if no row fits (:meth:`absent` gives the message).
 
         Raises:
             ConfigError: If the result has no such table or column, several rows fit, or what is there is no number.
@@ -60,7 +60,7 @@ class Number:
             ) from None
 
     def absent(self, result: Result) -> str:
-        """Return that the row is not there, and what is there instead.
+        """Return a message that the row is missing, with the existing values.
 
         Example:
             >>> import pandas as pd
@@ -110,7 +110,7 @@ class Published:
         source: Where.
         files: File names that the request needs, by the name it uses.
         request: Its words, ``{name}`` standing for a file.
-        numbers: The numbers.
+        numbers: The published numbers.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Published:
     numbers: tuple[Number, ...]
 
     def words(self, places: Mapping[str, Path]) -> list[str]:
-        """Return the request with the files in it, untracked."""
+        """Return the words of the request with its files, untracked."""
         words = list(self.request)
         for name, path in places.items():
             words = [word.replace(f"{{{name}}}", str(path)) for word in words]

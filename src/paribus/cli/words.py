@@ -1,4 +1,4 @@
-"""Reading the command line of a request to run something."""
+"""Parses the command line of a request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Words:
         multirun: Whether to sweep.
         config_dir: The user's folder of options, if any.
         passed_on: Hydra's own flags that show something and run nothing (``--cfg job``, ``--info``), as given.
-        shows_config: Whether they show a configuration, which is then to be one.
+        shows_config: Whether they show a configuration.
     """
 
     overrides: tuple[str, ...]
@@ -39,12 +39,12 @@ class Words:
 
 
 def read(arguments: Sequence[str]) -> Words:
-    """Take a command line apart; flags may come anywhere.
+    """Parse a command line; flags may come anywhere.
 
     Raises:
-        ConfigError: If a flag is unknown, or is one that has no place here.
+        ConfigError: If a flag is unknown or not supported.
     """
-    from hydra._internal.utils import get_args_parser  # slow, and help, lists and verbs do without
+    from hydra._internal.utils import get_args_parser  # slow, and not needed for help, lists and verbs
 
     parser = get_args_parser()
     flags = [flag for action in parser._actions for flag in action.option_strings]

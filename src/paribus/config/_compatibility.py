@@ -1,4 +1,4 @@
-"""Everything that knows how Hydra works inside; nothing else in Paribus does. Written for Hydra 1.3."""
+"""All code that depends on Hydra's internals. Written for Hydra 1.3."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ KNOWN_SWEEPERS = (
 """Sweepers whose jobs can be listed before the first one starts."""
 
 MOST_KEPT = 200
-"""So many compositions of the shipped configuration are kept in a process, of some 40 kB each."""
+"""Number of compositions of the shipped configuration that a process caches, of some 40 kB each."""
 Stamp = frozenset[tuple[str, int, int, int]]
 _kept: dict[tuple[str, Stamp, tuple[str, ...], bool], bytes] = {}
-"""What was composed before: by the search path, the state of the shipped files, the words, and the mode."""
+"""Cached compositions, by search path, state of the shipped files, words and mode."""
 
 
 class Loader:
@@ -82,9 +82,9 @@ class Loader:
     def compose(self, texts: Sequence[str], *, multirun: bool = False) -> DictConfig:
         """Return Hydra's whole configuration, its own ``hydra`` node included.
 
-        What options of the shipped files compose is kept by the process: Hydra takes a tenth of a second or more for
-        it. Words that refer to something outside (the environment, further folders) are composed anew, and so is all
-        that a user's files have part in, which may do the same.
+        Compositions of shipped options alone are cached by the process, because Hydra takes a tenth of a second or more
+        for each. Words that refer to something outside (the environment, further folders) are composed anew, and so is
+        anything that involves a user's files, which may do the same.
         """
         key = None
         if self._shipped is not None and not any("$" in text or "hydra" in text for text in texts):
@@ -102,7 +102,7 @@ class Loader:
 
 
 def _from_here(kept: bytes) -> DictConfig:
-    """Return a composition of before as it is composed now: where the process is may have changed."""
+    """Return a cached composition adjusted to the current working folder."""
     made: DictConfig = pickle.loads(kept)
     made.hydra.runtime.cwd = os.getcwd()
     return made
@@ -149,7 +149,7 @@ def hydra_node(config: DictConfig) -> Iterator[None]:
 
 @contextmanager
 def quick_jobs(copied: Callable[[Any], Any]) -> Iterator[None]:
-    """Let Hydra's job runner do the same in a third of the time, which is a tenth of a short job.
+    """Make Hydra's job runner three times as fast; it otherwise takes a tenth of a short job.
 
     It makes four copies of the whole configuration by ``copy.deepcopy``, of each of which it uses a part, two of them
     node by node; and it writes three YAML files by a writer that is slower than libyaml's.
@@ -177,7 +177,7 @@ def _set_config(self: Any, copied: Callable[[Any], Any], config: DictConfig) -> 
     OmegaConf.set_readonly(config.hydra, True)
     node: Any = config._get_node("hydra")
     if not OmegaConf.is_missing(node.runtime, "output_dir"):
-        node._set_parent(None)  # with its parent, all of the configuration would be copied
+        node._set_parent(None)  # with its parent, the whole configuration would be copied
         try:
             held = copied(node)
         finally:
@@ -230,7 +230,7 @@ def _dumper() -> Any:
 
 @contextmanager
 def _files_read_once() -> Iterator[None]:
-    """Let Hydra take a file apart once in a process: it does so for every composition, which takes a third of one."""
+    """Let Hydra parse each file once per process; parsing otherwise takes a third of every composition."""
     reader: Any = file_config_source
     before = reader.OmegaConf
     reader.OmegaConf = SimpleNamespace(load=lambda file: pickle.loads(_taken_apart(file.read())))
@@ -242,13 +242,13 @@ def _files_read_once() -> Iterator[None]:
 
 @lru_cache(maxsize=1000)
 def _taken_apart(text: str) -> bytes:
-    """Return what a file of this text holds, :func:`frozen`; a file that changes has another text."""
+    """Return the parsed content of a text, :func:`frozen`; a changed file has another text."""
     return frozen(OmegaConf.load(io.StringIO(text)))
 
 
 @contextmanager
 def _warnings_as_errors() -> Iterator[None]:
-    """Hydra only warns of a search path that is not there; nothing good comes of going on."""
+    """Raise an error for a search path that does not exist, of which Hydra only warns."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*is not available.*", category=UserWarning)
         try:
@@ -258,11 +258,11 @@ def _warnings_as_errors() -> Iterator[None]:
 
 
 def run_main(task: Callable[[DictConfig], None], words: Sequence[str], conf: Path) -> None:
-    """Hand ``words`` to ``hydra.main``, which calls ``task`` in every job; exceptions come through as they are.
+    """Pass ``words`` to ``hydra.main``, which calls ``task`` in every job; exceptions pass through unchanged.
 
     Args:
         task: The job function.
-        words: The command line without the program's name; ``--multirun`` among them alone decides for a sweep.
+        words: The command line without the program's name; it is a sweep only if ``--multirun`` is among them.
         conf: The shipped configuration folder.
     """
     argv, sys.argv = sys.argv, [JOB_NAME, *words]
@@ -281,7 +281,7 @@ def run_main(task: Callable[[DictConfig], None], words: Sequence[str], conf: Pat
 
 @contextmanager
 def _mode_is_known() -> Iterator[None]:
-    """Keep Hydra from composing everything once more only to learn whether ``hydra.mode`` asks for a sweep."""
+    """Prevent Hydra from composing everything once more only to read ``hydra.mode``."""
     before = Hydra.get_mode
     Hydra.get_mode = lambda self, config_name, overrides: None  # type: ignore[method-assign]
     try:

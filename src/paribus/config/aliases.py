@@ -1,7 +1,7 @@
-"""Where classes are today that kept runs name by the module they were in then.
+"""Current locations of classes that kept runs name by a former module.
 
-Every ``_target_`` that Paribus ever wrote into a run is in one table. Who moves or renames a class adds a line to what
-was moved, and every kept run still finds it. Nothing else says where something used to be.
+Every ``_target_`` that Paribus ever wrote into a run is in one table. When a class is moved or renamed, a line is added
+to ``MOVED`` here, so that every kept run still finds it.
 """
 
 from __future__ import annotations
@@ -66,14 +66,14 @@ _ROOMS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ),
     ),
 )
-"""What moved with its file from one room to another: from, to, and the names inside."""
+"""Classes that moved with their file: from, to, and the names inside."""
 MOVED: Mapping[str, str] = {
     **{f"{old}.{name}": f"{new}.{name}" for old, new, names in _ROOMS for name in names},
     "paribus.experiments.builds.train_sae.TrainSAE": "paribus.experiments.train_sae.TrainSAE",
     "paribus.experiments.builds.feature_survey.FeatureSurvey": "paribus.experiments.feature_survey.FeatureSurvey",
     "paribus.features.planted.PlantedFeature": "paribus.subjects.builds.planted_feature.PlantedFeature",
 }
-"""From the place that runs hold to the place of today, for what is not where it was."""
+"""Current location by former location, for everything that moved."""
 
 STORED = (
     "paribus.compare.compare.Compare",
@@ -182,14 +182,14 @@ STORED = (
     "paribus.tracking.spec.TrackingSpec",
     "paribus.training.spec.TrainingSpec",
 )
-"""Every place that runs may hold, as it was when it was first written."""
+"""Every location that runs may contain, as first written."""
 
 PLACES: Mapping[str, str] = {stored: MOVED.get(stored, stored) for stored in (*STORED, *MOVED)}
-"""The table: what a run holds, and where that is today."""
+"""The table: current location by the location in a run."""
 
 
 def today(target: str) -> str:
-    """Return where a stored target is found today; a name that is not in the table stays as it is.
+    """Return the current location of a stored target; a name that is not in the table stays as it is.
 
     Example:
         >>> today("paribus.experiments.train_sae.TrainSAE")

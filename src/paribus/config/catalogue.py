@@ -1,4 +1,4 @@
-"""What can be chosen: the options of every group, read from the YAML files without composing anything."""
+"""The options of every group, read from the YAML files without composing anything."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Variable:
         name: Its name.
         type: Its type as written.
         default: Its default as written in YAML, None if it is required.
-        help: What it is.
+        help: Its description.
         limits: Its range or choices in words, empty if it has none.
         science: Whether it can change a result.
     """
@@ -70,10 +70,10 @@ class Variable:
 
 
 def folders(config_dirs: Sequence[str | Path] = ()) -> list[Path]:
-    """Return the folders options are found in: the shipped one, those of installed packages, then the user's.
+    """Return the folders of options: the shipped one, those of installed packages, then the user's.
 
     Raises:
-        ConfigError: If one of the user's is not there.
+        ConfigError: If one of the user's does not exist.
     """
     for folder in config_dirs:
         if not Path(folder).is_dir():
@@ -161,7 +161,7 @@ def _limits(metadata: Any) -> str:
 
 
 def written(value: Any) -> str:
-    """Return a default as one writes it in YAML or on the command line."""
+    """Return a default as written in YAML or on the command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):

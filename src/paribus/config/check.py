@@ -109,10 +109,10 @@ def _hints(known: Hashable) -> dict[str, Any]:
 
 
 def convert(value: Any, hint: Any, where: str) -> Any:
-    """Return ``value`` as ``hint`` wants it: whole floats become ints, ints become floats or names, nodes are built.
+    """Return ``value`` converted to ``hint``: whole floats become ints, ints become floats or names, nodes are built.
 
     Raises:
-        ConfigError: If it cannot be what ``hint`` says without losing something.
+        ConfigError: If it cannot be converted without loss.
     """
     if hint is Any or hint is object:
         return built(value, where)
@@ -144,7 +144,7 @@ def _convert_union(value: Any, arms: tuple[Any, ...], where: str) -> Any:
     if value is None and type(None) in arms:
         return None
     real = [arm for arm in arms if arm is not type(None)]
-    if type(value) in real:  # an exact match goes before any conversion
+    if type(value) in real:  # an exact match takes precedence over any conversion
         return convert(value, type(value), where)
     errors = []
     for arm in real:

@@ -53,16 +53,16 @@ def jobs(
     config_dirs: Sequence[str | Path] = (),
     composer: Composer | None = None,
 ) -> list[Job]:
-    """Compose and check every job that ``overrides`` ask for; nothing is run or written.
+    """Compose and check every job of ``overrides``; nothing is run or written.
 
     Args:
         overrides: Words such as ``experiment=domain_swap`` or ``seed=range(3)``, in Hydra's grammar.
         multirun: Whether choices and ranges are swept over.
         config_dirs: Folders with further options, searched after the shipped ones.
-        composer: One made for these folders already, which keeps what it has composed.
+        composer: An existing composer for these folders, with its cache.
 
     Raises:
-        ConfigError: At the first job that is wrong; the message names the place and the valid names.
+        ConfigError: At the first invalid job; the message names the key and the valid names.
 
     Example:
         >>> [job.seed for job in jobs(["experiment=domain_swap", "seed=0,1,2"], multirun=True)]

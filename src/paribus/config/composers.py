@@ -1,4 +1,4 @@
-"""Composers that one process keeps, by their folders of options, for as long as nothing in those folders changes."""
+"""Composers cached by a process, by their folders of options, while nothing in those folders changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _kept: dict[tuple[str, ...], tuple[hydra_parts.Stamp, Composer]] = {}
 
 
 def composer_of(config_dirs: Sequence[str], hydra_words: Sequence[str] = ()) -> Composer:
-    """Return a composer for folders of options, the one of before where no option was changed, added or removed.
+    """Return a composer for folders of options: the cached one if no option was changed, added or removed.
 
     A composer keeps what it has read. In a notebook an option may be edited between two runs of one process.
 

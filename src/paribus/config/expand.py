@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 MOST_JOBS = 100_000
-"""A sweep has at most as many jobs: ten times what is planned in a quarter of a minute."""
+"""Maximum number of jobs of a sweep: ten times what is planned in a quarter of a minute."""
 
 
 def expand(overrides: Sequence[Override]) -> list[tuple[str, ...]]:

@@ -22,7 +22,7 @@ _MEMBERS = re.compile(r"\w*(Weights|Enum)\b")
 WEIGHTS, LEAVE_OUT = "weights", "leave_out"
 CHECKPOINTS = (".pt", ".pth", ".safetensors")
 GIVEN_BY_DATA = ("model",)
-"""Groups whose foreign callables are also passed what the data provide: which arguments, is known with the data."""
+"""Groups whose foreign callables also get arguments that the data provide, known once the data are."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Foreign:
 
     @cached_property
     def files(self) -> Mapping[str, Path]:
-        """What names files or folders to read: its weights, and arguments whose parameter is annotated as a path."""
+        """Files or folders to read: its weights, and arguments whose parameter is annotated as a path."""
         names = path_parameters(self.function)
         found = {
             key: path_of(value)
@@ -77,7 +77,7 @@ class Foreign:
                 )
 
     def call(self, **provided: Any) -> Any:
-        """Call it with its configured arguments, and with those of ``provided`` that it takes and were not given.
+        """Call it with its configured arguments, and those of ``provided`` that it accepts and that were not given.
 
         Nested foreign callables are called first, without further arguments.
 
@@ -91,7 +91,7 @@ class Foreign:
             return self.function(**given, **extra)
         except ParibusError:
             raise
-        except (Exception, SystemExit) as error:  # sys.exit() there would end a whole sweep, without a word
+        except (Exception, SystemExit) as error:  # sys.exit() there would silently end a whole sweep
             raise ConfigError(f"{self.target}: raised {said(error)}") from error
 
 
@@ -141,7 +141,7 @@ def _own_weights(
     """Return the checkpoint file that Paribus loads into what a callable makes, and what it leaves out.
 
     That is ``weights`` where the callable takes no such argument, or takes the name of published weights there (as
-    torchvision's do) and is given a file. A callable that takes any argument (as timm's) gets what is no file.
+    torchvision's do) and is given a file. A callable with ``**kwargs`` (as timm's) gets values that are no file.
 
     Raises:
         ConfigError: If ``leave_out`` is no list of names.
@@ -161,7 +161,7 @@ def _own_weights(
 
 
 def _annotation(function: Callable[..., Any], name: str) -> Any:
-    """Return a parameter's annotation, as what it names where that can be found."""
+    """Return a parameter's annotation, resolved if possible."""
     try:
         return typing.get_type_hints(function)[name]
     except Exception:  # a name in it may be imported for type checkers only
@@ -181,7 +181,7 @@ def parameters(function: Callable[..., Any]) -> tuple[dict[str, inspect.Paramete
     """Return the parameters that ``function`` takes by keyword, and whether it takes any others (``**kwargs``)."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some built-in callables state none
+    except (TypeError, ValueError):  # some built-in callables have no signature
         return {}, True
     by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     found = {name: p for name, p in signature.parameters.items() if p.kind in by_keyword}

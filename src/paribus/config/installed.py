@@ -1,4 +1,4 @@
-"""Folders of options that installed packages bring: entry points ``conf`` of the group ``paribus``."""
+"""Folders of options in installed packages: entry points ``conf`` of the group ``paribus``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("paribus")
 def folders() -> dict[Path, str]:
     """Return the folders of options of installed packages, with the name of the distribution that brings each.
 
-    A package whose folder is not there is named in the log, and left out.
+    A package whose folder is missing is logged and left out.
 
     Example:
         >>> all(folder.is_dir() for folder in folders())

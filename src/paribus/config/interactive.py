@@ -1,4 +1,4 @@
-"""Code that is in no file: functions and classes typed into a notebook or a prompt."""
+"""Digests of code without a file: functions and classes defined in a notebook or interactively."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def code_digest(thing: Any) -> tuple[str, list[str]]:
     """Return a digest of what ``thing`` runs, and the modules it reaches.
 
     It covers the thing itself and, in turn, the functions, classes and plain values of the same module that its names
-    stand for now. Other objects that it finds in its module count by their type only.
+    currently refer to. Other objects in its module count by their type only.
     """
     stated: dict[str, str] = {}
     modules: set[str] = set()

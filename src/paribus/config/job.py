@@ -25,7 +25,7 @@ GROUPS = (
 
 @dataclass(frozen=True)
 class Job:
-    """What one run is asked to do.
+    """The composed request of one run.
 
     Attributes:
         overrides: The words of the command line that make this job, after expansion of a sweep.
@@ -44,9 +44,9 @@ class Job:
         config_dirs: The user's folders of options it was composed with.
         workers: How many processes share the jobs of its sweep: a number, ``auto``, or None: where it helps.
         sweep: What its sweep does with jobs that failed.
-        figures: What its figures are kept as.
-        claim: What is claimed of it beforehand.
-        parent_hypothesis: The hypothesis it bears on.
+        figures: Formats of its figures.
+        claim: The claim on its numbers.
+        parent_hypothesis: The hypothesis it tests.
 
     Example:
         >>> from paribus.config.compose import jobs

@@ -1,4 +1,4 @@
-"""Finding things by name: the shipped ``conf`` folder, and the object behind a ``_target_``."""
+"""Look-up by name: the shipped ``conf`` folder, and the object of a ``_target_``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def conf_dir() -> Path:
     """Return the folder of the shipped configuration.
 
     Raises:
-        ConfigError: If it is nowhere.
+        ConfigError: If it is not found.
 
     Example:
         >>> (conf_dir() / "config.yaml").is_file()
@@ -57,7 +57,7 @@ def target_object(target: Any, where: str) -> Any:
         raise ConfigError(f"{here}: wants a dotted name such as my_package.build, got {target!r}")
     first, *rest = today(target).split(".")
     if not is_own(first):
-        watch()  # what own modules read when they are imported counts too
+        watch()  # files that user modules read on import count too
     found: Any = _import(first, here)
     path = first
     for name in rest:

@@ -1,4 +1,4 @@
-"""Python source in the one form that comments, docstrings, layout and positions do not change."""
+"""Normal form of Python source, independent of comments, docstrings, layout and positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 LEFT_OUT = ("ctx", "type_comment", "type_ignores", "kind")
-"""Fields of a syntax tree that say nothing about what the code does."""
+"""Fields of a syntax tree without meaning for the code."""
 
 
 def normalised(source: str) -> str:

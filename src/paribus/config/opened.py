@@ -1,10 +1,10 @@
-"""Which files are opened for reading while something is loaded or run, whoever opens them.
+"""Records the files opened for reading while something is loaded or run.
 
-Python tells every opening of a file and every listing of a folder to an audit hook. That covers ``open``, ``os.open``,
-``pathlib``, NumPy, pandas' own parsers, PIL and ``torch.load``. It does not cover files that libraries open in
-compiled code of their own (safetensors, HDF5, Arrow, video decoders, memory maps made there), other processes, the
-network, databases, environment variables, and a mere look whether a file exists. Files that a spec declares, or that a
-parameter annotated as a path names, are known whoever opens them.
+Python reports every opening of a file and every listing of a folder to an audit hook. That covers ``open``,
+``os.open``, ``pathlib``, NumPy, pandas' own parsers, PIL and ``torch.load``. It does not cover files that libraries
+open in compiled code of their own (safetensors, HDF5, Arrow, video decoders, memory maps made there), other processes,
+the network, databases, environment variables, and checks whether a file exists. Files that a spec declares, or that a
+parameter annotated as a path names, are recorded in any case.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from paribus.config.own_code import is_installed
 from paribus.spec import is_own
 
 READING = ("subjects", "models", "features")
-"""Rooms of Paribus that open files for inputs; what others open (stores, workspaces, figures) is none."""
+"""Subpackages of Paribus whose opened files are inputs; those of others (stores, workspaces, figures) are not."""
 LISTINGS = ("os.listdir", "os.scandir")
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/usr/share/", "/usr/lib/", "/usr/lib64/")
 
@@ -37,10 +37,10 @@ class Opened:
     """What was opened, by absolute path.
 
     Attributes:
-        files: Files with their signatures when they were first opened; None for one that was not there.
+        files: Files with their signatures when they were first opened; None for a missing one.
         folders: Folders that were listed, with the names in them.
         code: Python sources that were imported.
-        written: What was opened for writing; what was not read before that is no input.
+        written: Files opened for writing; one not read before that is no input.
     """
 
     files: dict[str, digests.Signature | None] = field(default_factory=dict)
@@ -49,14 +49,14 @@ class Opened:
     written: set[str] = field(default_factory=set)
 
     def add(self, other: Opened) -> None:
-        """Take over what another one has; what was seen first stays."""
+        """Add the entries of another one; existing entries stay."""
         self.files = {**other.files, **self.files}
         self.folders = {**other.folders, **self.folders}
         self.code |= other.code
         self.written |= other.written
 
     def replaced(self) -> bool:
-        """Return whether a file that was read has been written or put back since, with whatever content."""
+        """Return whether a file that was read has been written or replaced since, with any content."""
         return any(
             known is not None and path not in self.written and os.path.exists(path) and digests.signature(path) != known
             for path, known in self.files.items()
@@ -80,15 +80,15 @@ class Opened:
 
 _recordings: list[Opened] = []
 _hidden: dict[str, Opened] = {}
-"""By own module: what its code opened in this process, be it at import or in an earlier run that it still remembers."""
+"""Files opened in this process by the code of each user module, at import or in an earlier run."""
 _named: set[str] = set()
-"""Paths that some request named; whoever opens these does it for the request that names them."""
+"""Paths that some request named; opening them counts for the request that names them."""
 _inside = threading.local()
 _installed = False
 
 
 def watch() -> None:
-    """Begin to record what is opened, until the process ends."""
+    """Start recording opened files, until the process ends."""
     global _installed
     if not _installed:
         _installed = True
@@ -97,7 +97,7 @@ def watch() -> None:
 
 @contextmanager
 def recording() -> Iterator[Opened]:
-    """Collect what is opened while the block runs, by all threads."""
+    """Collect the files opened by all threads while the block runs."""
     watch()
     found = Opened()
     _recordings.append(found)
@@ -108,7 +108,7 @@ def recording() -> Iterator[Opened]:
 
 
 def again(opened: Opened) -> None:
-    """Count something as opened now that was opened when what is taken from a cache was made."""
+    """Record as opened now the files that were opened when a cached object was made."""
     for one in _recordings:
         one.add(opened)
 
@@ -119,7 +119,7 @@ def name_path(path: str) -> None:
 
 
 def hidden(modules: Iterable[str]) -> Opened:
-    """Return what the code of own modules opened in this process that no request names."""
+    """Return the files that the code of user modules opened in this process and no request names."""
     found = Opened()
     for module in modules:
         if module in _hidden:
@@ -154,7 +154,7 @@ def _see_open(path: Any, mode: Any, flags: Any) -> None:
     if place.endswith(".py"):
         if _name(frame) in ("importlib._bootstrap_external", "_frozen_importlib_external"):
             _note(frame, lambda one: one.code.add(place))
-        return  # any other reading of a source is for a message
+        return  # other reads of a source are for messages
     if isinstance(flags, int) and flags & os.O_ACCMODE != os.O_RDONLY:
         _note(frame, lambda one: one.written.add(place))
         return

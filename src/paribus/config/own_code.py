@@ -1,4 +1,4 @@
-"""The code that a user brought: what a callable or class runs, as digests that only a change of meaning changes."""
+"""Digests of user code that a callable or class runs, which change only when the meaning of the code changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SITE = re.compile(r"(^|[\\/])(site|dist)-packages([\\/]|$)")
 
 
 def code_of(things: Iterable[Any], modules: Iterable[str] = ()) -> dict[str, str]:
-    """Return digests of all code that ``things`` run and that Paribus does not know by a version of its own.
+    """Return digests of all code that ``things`` run and that is not covered by the version of Paribus.
 
     Own modules (those that belong to neither Python, nor Paribus, nor an installed distribution; editable installs
     count as own) enter by their source without comments, docstrings and positions, with every module they import in
@@ -67,7 +67,7 @@ def is_installed(path: str) -> bool:
 
 @dataclass(frozen=True)
 class _Module:
-    """One module: its name in the answer, its digest, and the modules that it leads to."""
+    """One module: its name in the result, its digest, and the modules that it imports."""
 
     label: str
     digest: str
@@ -75,12 +75,12 @@ class _Module:
 
 
 _loaded: dict[str, tuple[Any, _Module | None]] = {}
-"""Modules as they were when they were first seen, with the spec they were loaded by: what was loaded is what runs, also
-when the file is edited later. A reload gives a module another spec."""
+"""Modules as first seen, with the spec they were loaded by: the loaded code is what runs, even if the file is edited
+later. A reload gives a module another spec."""
 
 
 def _start(thing: Any, found: dict[str, str]) -> list[str]:
-    """Return the names of the modules to start from; what is in no file is added to ``found`` at once."""
+    """Return the names of the modules to start from; code without a file is added to ``found`` directly."""
     names = []
     for part in thing.__mro__ if isinstance(thing, type) else (thing,):
         name = getattr(part, "__module__", None)
@@ -96,7 +96,7 @@ def _start(thing: Any, found: dict[str, str]) -> list[str]:
 
 
 def _is_known(name: str) -> bool:
-    """Return whether a module is part of Python or of Paribus, whose own versions speak for them."""
+    """Return whether a module is part of Python or of Paribus, which are covered by their versions."""
     if is_own(name):
         return True
     if name.partition(".")[0] not in sys.stdlib_module_names:

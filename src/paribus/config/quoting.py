@@ -1,4 +1,4 @@
-"""Words as people write them, where Hydra reads others: ``where=[n_train=300]``, ``device=cuda:1``."""
+"""Quotes overrides that Hydra cannot parse as written: ``where=[n_train=300]``, ``device=cuda:1``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _OPENING, _CLOSING = "[{(", "]})"
 
 
 def readable(words: Iterable[str]) -> list[str]:
-    """Return overrides as Hydra reads them: lists quoted, a CUDA device by its number as an option and a value.
+    """Return overrides in Hydra's grammar: lists quoted, a numbered CUDA device as an option and a value.
 
-    Words that Hydra reads are returned as they are, so that this may be done twice.
+    Overrides that Hydra can read are returned unchanged, so the function is idempotent.
 
     Example:
         >>> readable(["device=cuda:1", "seed=3"])

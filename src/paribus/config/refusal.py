@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and YAML complain about, as one clear line."""
+"""Errors of Hydra, OmegaConf and YAML as one clear line."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ class Choices(Protocol):
 
 @contextmanager
 def refused(composer: Choices, overrides: Sequence[str], config: DictConfig | None = None) -> Iterator[None]:
-    """Turn what the configuration libraries raise inside into a :class:`ConfigError`.
+    """Convert errors of the configuration libraries within the block to a :class:`ConfigError`.
 
     Args:
         composer: Knows the groups and their options.
-        overrides: The words being looked at.
-        config: The configuration they are applied to, if it is composed already.
+        overrides: The words being parsed.
+        config: The configuration they are applied to, if already composed.
     """
     try:
         yield
     except ConfigError:
         raise
-    except Exception as error:  # inside are only calls of libraries on what the user wrote
+    except Exception as error:  # the block contains only library calls on the user's input
         raise ConfigError(_line(error, composer, overrides, config)) from error
 
 
 def _line(error: Exception, composer: Choices, overrides: Sequence[str], config: DictConfig | None) -> str:
-    """Return what was wrong, where, and what would be right."""
+    """Return what is wrong, where, and what would be valid."""
     chain = list(_causes(error))
     for cause in chain:
         if isinstance(cause, yaml.YAMLError):

@@ -1,4 +1,4 @@
-"""From a configuration back to words that compose it."""
+"""Finds the words that compose a given configuration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def restated(
         fixed: Words to start from, e.g. those that name a trained model.
 
     Raises:
-        ConfigError: If no words do.
+        ConfigError: If there are no such words.
     """
     words = [f"{group}={option}" for group, option in choices.items() if group.startswith("experiment")] + list(fixed)
     given = composer.choices(words)
@@ -65,7 +65,7 @@ def differences(base: Any, wanted: Any, place: str) -> Iterator[str]:
 
 
 def value_text(value: Any) -> str:
-    """Return a plain value as Hydra's grammar reads it; texts come back exactly as they are.
+    """Return a plain value in Hydra's grammar; texts are restored exactly when parsed.
 
     Example:
         >>> value_text({"a": [1, None, "two words", "name"]})

@@ -1,4 +1,4 @@
-"""A request as an option of its own: words written down as a file of the group ``study``."""
+"""Saves the words of a request as an option of the group ``study``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ GROUP = "study"
 
 
 def as_option(composer: Composer, words: Sequence[str], *, title: str) -> str:
-    """Return the text of an option that says what ``words`` say.
+    """Return the text of an option equivalent to ``words``.
 
     Args:
         composer: Knows which words choose options and which set values.
         words: A request of one job.
-        title: What its first line says.
+        title: Its first line.
 
     Raises:
         ConfigError: If a word cannot be read, or the words name a study or Hydra's own settings.
@@ -50,10 +50,10 @@ def save(text: str, name: str, folder: Path) -> Path:
     Args:
         text: What :func:`as_option` returned.
         name: The option's name: letters, digits, ``_`` and ``-``.
-        folder: The configuration folder; made if it is not there.
+        folder: The configuration folder; created if missing.
 
     Raises:
-        ConfigError: If the name is none, the file is there already with another content, or cannot be written.
+        ConfigError: If the name is invalid, the file exists with another content, or cannot be written.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
         raise ConfigError(f"--save {name}: a name has letters, digits, _ and - only")

@@ -18,9 +18,9 @@ def science(node: Any) -> Any:
 
     A spec becomes a dict of its science fields and its kind under ``_kind_``: the reserved name that a class of Paribus
     declares (so that its file can move), module and qualified name of any other. Fields declare themselves with
-    ``field(science=False)``; the place of a file (``field(file=True)``) is left out too, its content is stated
-    elsewhere; one that was added later is left out while it holds its ``field(unstated=...)``, the value
-    that does what was done before there was the field. A foreign callable is its name and its arguments.
+    ``field(science=False)``; the path of a file (``field(file=True)``) is left out too, as its content enters
+    elsewhere; a field that was added later is left out while it has its ``field(unstated=...)``, the value that gives
+    the behaviour before the field existed. A foreign callable is its name and its arguments.
 
     Args:
         node: A built node, or any plain value.
@@ -58,9 +58,9 @@ def is_stated(declared: dataclasses.Field[Any], value: Any) -> bool:
 
 
 def apart(tree: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the parts of a kept configuration that can change a result, and the others, each nested as it was.
+    """Return the parts of a kept configuration that can change a result, and the others, each nested as before.
 
-    What a class declares decides; of a class that is not there any more, and of foreign ones, everything counts.
+    The declarations of a class decide; for missing and foreign classes everything counts.
     """
     science_, other = _split(tree, {f.name: f for f in dataclasses.fields(Settings)})
     other |= {name: science_.pop(name) for name in ("tracking", *OF_A_SWEEP) if name in science_}

@@ -12,9 +12,9 @@ CHECKPOINTS = ("peak_val", "final", "all", "peak_ood", "epoch:N")
 PNG, PDF = "png", "pdf"
 AUTO = "auto"
 OF_A_SWEEP = ("sweep", "workers")
-"""Values that say how many jobs are run together and nothing of any one of them; no run keeps them."""
+"""Settings about how the jobs of a sweep are run together; no run keeps them."""
 NOT_SAID = ("claim", "parent_hypothesis")
-"""Values that a run keeps only where they say something."""
+"""Settings that a run keeps only if they are set."""
 _EPOCH = re.compile(r"epoch:\d+")
 
 

@@ -1,4 +1,4 @@
-"""``paribus diff A B``: what differs between two runs, or two groups of runs."""
+"""``paribus diff A B``: the differences between two runs, or two groups of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``paribus doctor``: is everything in order, and what to do where it is not."""
+"""``paribus doctor``: checks the installation and the store, and repairs them."""
 
 from __future__ import annotations
 
@@ -102,12 +102,12 @@ def _disk(spec: TrackingSpec) -> list[tuple[bool, str, str]]:
 
 
 def _findings(spec: TrackingSpec, *, mends: bool) -> list[Finding]:
-    """Look at the store; mend what can be where that was asked for, and look again."""
+    """Check the store; with ``--mend``, repair what can be repaired and check again."""
     if not mends:
         return _looked(spec)
     done: list[Finding] = []
     tried: set[str] = set()
-    for _ in range(_ROUNDS):  # what is broken first hides the rest
+    for _ in range(_ROUNDS):  # the first defect may hide others
         found = _looked(spec)
         mendable = [each for each in found if each.mend is not None and each.text not in tried]
         if not mendable:
@@ -132,7 +132,7 @@ def _looked(spec: TrackingSpec) -> list[Finding]:
 
 
 def _workspaces(spec: TrackingSpec) -> list[Finding]:
-    """Look for what killed runs have kept and nobody comes back to."""
+    """Find workspaces of killed runs that are no longer needed."""
     if not has_runs(spec) or not ROOT.is_dir():
         return []
     store = open_store(spec, writing=False)
