@@ -37,18 +37,18 @@ FINISHED = "FINISHED"
 STATUSES = (FINISHED, "FAILED", "KILLED")
 ROWS_IN_UI = 2000
 YAML: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-"""Writes YAML by libyaml, where it is installed."""
+"""YAML writer, by libyaml if installed."""
 
 
 class FileRun:
     """A run whose files are in its folder and nowhere else (``tracking=off``).
 
-    A run that is finished is not written to any more: whoever tries gets a RuntimeError.
+    A finished run is not written to: an attempt raises a RuntimeError.
 
     Attributes:
-        folder: The run's output folder; it is made, and what an earlier run said there about its end is removed.
+        folder: The run's output folder; it is created, and files about the end of an earlier run are removed.
         run_id: None here; the MLflow run id where the run is tracked.
-        status: How it ended, None while it goes on.
+        status: How it ended, None while it runs.
         artifacts: Its files so far, by their path in the run.
     """
 
@@ -75,8 +75,9 @@ class FileRun:
         Args:
             tree: The configuration.
             choices: Option chosen in each group.
-            described: Further nodes for the params alone, by place: what something that is only named is made of.
-            leave_out: Groups that the run does not work with; they are in ``config.yaml`` and not among the params.
+            described: Further nodes for the params alone, by key, that describe something the configuration only
+                names.
+            leave_out: Groups that the run does not use; they are in ``config.yaml`` but not among the params.
         """
         plain = json.loads(json.dumps(tree, default=str))
         text = yaml.dump(plain, Dumper=YAML, sort_keys=False, allow_unicode=True)
@@ -93,7 +94,7 @@ class FileRun:
     def table(self, table: Table) -> None:
         """Keep a table as parquet, and as JSON (column names and rows) up to 20,000 rows.
 
-        One of a comparison that fits on a page is kept as Markdown and as LaTeX too.
+        A table of a comparison that fits on a page is also kept as Markdown and LaTeX.
         """
         name = f"{TABLE_FOLDER}/{check_name(table.name)}.parquet"
         self._keep(name, lambda _: results.write_table(table, self.folder))
@@ -124,7 +125,7 @@ class FileRun:
         self._keep(name, write)
 
     def withdraw(self, name: str) -> None:
-        """Take a file back from a run that did not finish after all."""
+        """Remove a file from a run that did not finish after all."""
         self._refuse_if_finished()
         (self.folder / name).unlink(missing_ok=True)
         self.artifacts.pop(name, None)
@@ -142,13 +143,13 @@ class FileRun:
         """Keep tags."""
 
     def note(self, text: str) -> None:
-        """Say in a few words what was found, as the run list shows it."""
+        """Set the short description of the findings in the run list."""
 
     def data_set(self, name: str, digest: str) -> None:
         """Name the data that the run works on."""
 
     def flush(self) -> None:
-        """Send what is still buffered."""
+        """Send buffered values."""
 
     def finish(self, status: str, message: str | None = None, failure: str | None = None) -> None:
         """End the run, once.
@@ -156,7 +157,7 @@ class FileRun:
         Args:
             status: ``FINISHED``, ``FAILED`` or ``KILLED``.
             message: What went wrong.
-            failure: Of what kind that was.
+            failure: Kind of the failure.
 
         Raises:
             ValueError: If there is no such status.
@@ -183,7 +184,7 @@ class FileRun:
         """Log params."""
 
     def _show_table(self, artifact: str) -> None:
-        """Let the UI compare a table across runs."""
+        """Log a table so that the UI can compare it across runs."""
 
 
 def check_status(status: str) -> None:
