@@ -1,4 +1,4 @@
-"""One run while it goes on, kept as files in its folder."""
+"""A run in progress, kept as files in its folder."""
 
 from __future__ import annotations
 
