@@ -125,3 +125,33 @@ def test_undefined_resamples_are_left_out():
 def test_the_tails_of_an_interval_are_equal_and_leave_the_confidence(confidence):
     low, high = tails(StatsSpec(confidence=confidence))
     assert (low, high - low) == pytest.approx((1 - high, confidence))
+
+
+UNEVEN = [1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 8]
+COVERED = {
+    ("equal", "normal"): 0.95,
+    ("equal", "exponential"): 0.93,
+    ("equal", "a fifth respond"): 0.91,
+    ("uneven", "normal"): 0.93,
+    ("uneven", "exponential"): 0.92,
+    ("uneven", "a fifth respond"): 0.87,
+}
+"""How often the 95 % interval of 12 clusters holds the mean: what docs/calibration.md says of few clusters."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("sizes", "effects"), list(COVERED), ids=" ".join)
+def test_what_is_said_of_few_clusters_of_uneven_size_and_skewed_effects(sizes, effects):
+    cluster = np.repeat(np.arange(12), UNEVEN if sizes == "uneven" else 3)
+    draws = {
+        "normal": lambda r: r.normal(size=12),
+        "exponential": lambda r: r.exponential(size=12) - 1,
+        "a fifth respond": lambda r: np.where(r.random(12) < 0.2, r.normal(3, 1, 12), 0) - 0.6,
+    }
+    held = []
+    for seed in range(1500):
+        r = np.random.default_rng(seed)
+        values = draws[effects](r)[cluster] + 0.5 * r.normal(size=len(cluster))
+        found = cluster_interval(values, cluster, spec=StatsSpec(n_bootstrap=400), rng=r)
+        held.append(found.low <= 0 <= found.high)
+    assert np.mean(held) == pytest.approx(COVERED[sizes, effects], abs=0.02)
