@@ -20,6 +20,7 @@ from paribus.engine.layers import trail
 from paribus.engine.parts import Together, Within
 from paribus.engine.replacements import Graft, Resample
 from paribus.engine.sites import Site
+from paribus.engine.tail import cut_to, kept_keys
 from paribus.errors import ConfigError, ExperimentError
 
 N, LENGTH, WIDTH, VOCABULARY = 5, 7, 8, 11
@@ -216,8 +217,9 @@ def test_tail_runs_only_the_last_positions(ids):
 class CutKeys(Keys):
     """Keys and values that can be cut, as those of transformers."""
 
-    def crop(self, length: int) -> None:
-        self.kept = [one[:, :length] for one in self.kept]
+    def crop(self, further: int) -> None:
+        assert further < 0
+        self.kept = [one[:, :further] for one in self.kept]
 
     def get_seq_length(self) -> int:
         return self.length
@@ -386,6 +388,8 @@ def test_a_model_of_transformers(padded):
     inputs = {"input_ids": torch.randint(0, 32, (4, 9))}
     if padded:
         inputs["attention_mask"] = (torch.arange(9)[None] >= torch.tensor([0, 1, 2, 0])[:, None]).long()
+    cut = cut_to(kept_keys(model, given(inputs)), 5)
+    assert cut is not None and cut.get_seq_length() == 5
     site = "model.layers.1.self_attn.o_proj.input"
     edits = [
         Identity(),

@@ -27,7 +27,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n, length, _ = x.shape
         q, k, v = (each(x).view(n, length, HEADS, self.size).transpose(1, 2) for each in (self.q, self.k, self.v))
-        scores = (q @ k.transpose(2, 3)).masked_fill(torch.ones(length, length).triu(1).bool(), -math.inf)
+        later = torch.ones(length, length, device=x.device).triu(1).bool()
+        scores = (q @ k.transpose(2, 3)).masked_fill(later, -math.inf)
         mixed = self.pattern(scores.softmax(-1)) @ v
         return self.out(mixed.transpose(1, 2).reshape(n, length, -1))
 

@@ -115,7 +115,8 @@ def cut_to(keys: Any, length: int) -> Any:
     if not hasattr(keys, "crop") or not hasattr(keys, "get_seq_length"):
         return None
     try:
-        keys.crop(length)
+        if (further := keys.get_seq_length() - length) > 0:
+            keys.crop(-further)  # how many are taken off: transformers refuses the length that is left
         return keys if keys.get_seq_length() == length else None
     except Exception:  # caches of other kinds (of a sliding window) fail in their own ways
         return None

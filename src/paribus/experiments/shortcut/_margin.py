@@ -9,8 +9,8 @@ from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
 from paribus.stats.scores import auroc
 
-ROUNDING = 1e-6
-"""Margins closer than this share of the largest logit are equal."""
+ROUNDING = 64 * float(np.finfo(np.float32).eps)
+"""Margins that lie within this share of the largest logit are equal."""
 
 
 def margin(logits: ArrayLike, positive: int) -> Floats:
@@ -21,18 +21,14 @@ def margin(logits: ArrayLike, positive: int) -> Floats:
 
 
 def ranking(margins: ArrayLike, logits: ArrayLike) -> Floats:
-    """Return margins ``[..., n]`` to rank rows by: those that differ by rounding alone are equal.
+    """Return margins ``[..., n]`` to rank rows by: where all differ by rounding alone, they are equal.
 
     An edit that removes all that the head reads leaves every row the same margin but for the last bits, and an AUROC
-    or its interval would be about these. Steps are 1e-6 of the largest of the unedited ``logits``, counted from the
-    smallest margin.
+    or its interval would be about these. Rounding is :data:`ROUNDING` of the largest of the unedited ``logits``.
     """
     values = np.asarray(margins, dtype=np.float64)
-    step = ROUNDING * float(np.abs(logits).max(initial=0.0))
-    if not step:
-        return values
-    low = values.min(axis=-1, keepdims=True)
-    return np.asarray(low + np.round((values - low) / step) * step)
+    low, high = values.min(axis=-1, keepdims=True), values.max(axis=-1, keepdims=True)
+    return np.where(high - low <= ROUNDING * float(np.abs(logits).max(initial=0.0)), low, values)
 
 
 def aurocs(margins: Floats, logits: ArrayLike, positive: ArrayLike) -> Floats:
