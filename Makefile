@@ -48,6 +48,7 @@ soak: mutants  ## long runs: calibration and planted truths at full size, faults
 	$(BIN)/python -m benchmarks.planted --study
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks.calibration_tokens
+	$(BIN)/python -m benchmarks.devices --device cpu --dtype float64
 	$(BIN)/python -m benchmarks.legality
 	$(BIN)/python -m benchmarks.builds
 	$(BIN)/python -m benchmarks.faults
