@@ -101,7 +101,7 @@ class FileWorkspace:
         self.release()
 
     def release(self) -> None:
-        """Let the next process have the folder."""
+        """Release the folder to other processes."""
         self._lock.release()
 
     def _path(self, name: str) -> Path:
@@ -111,9 +111,9 @@ class FileWorkspace:
 
 
 def discard(identity: str, *, root: Path = ROOT) -> None:
-    """Delete what a run of this identity left behind when it was killed; it has finished since.
+    """Delete the files of a killed run of this identity, which has finished since.
 
-    Nothing is deleted while a living process works there.
+    Nothing is deleted while a live process works there.
     """
     if not (root / identity).is_dir():
         return
@@ -122,12 +122,12 @@ def discard(identity: str, *, root: Path = ROOT) -> None:
 
 
 def orphans(is_finished: Callable[[str], bool], *, root: Path = ROOT) -> list[Path]:
-    """Return the folders that nobody comes back to: their run has finished, or stands beside another and is gone.
+    """Return the folders that are no longer needed: those of finished runs, and second folders of dead processes.
 
-    What a killed run has kept is no orphan: the same run takes it up again.
+    The folder of a killed run is no orphan: the same run resumes from it.
 
     Args:
-        is_finished: Says of an identity whether the store has a finished run of it.
+        is_finished: Returns whether the store has a finished run of an identity.
         root: Where the folders of all runs are.
     """
     found = []
@@ -151,7 +151,7 @@ def _is_held(lock: Path) -> bool:
 
 
 def _sweep_up(folder: Path) -> None:
-    """Delete the folders beside one's own whose processes are gone."""
+    """Delete other folders of the same identity whose processes have ended."""
     for beside in folder.parent.glob(f"{folder.name}-*"):
         number = beside.name.removeprefix(f"{folder.name}-")
         if number.isdigit() and not process_alive(int(number)):
@@ -159,7 +159,7 @@ def _sweep_up(folder: Path) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read a file that a workspace wrote; code in it is never run.
+    """Read a file that a workspace wrote, without executing code in it.
 
     Raises:
         CheckpointError: If it is missing, damaged, or holds anything but tensors and plain values.

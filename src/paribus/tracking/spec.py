@@ -83,7 +83,7 @@ def database(spec: TrackingSpec) -> Path:
 
 
 def has_runs(spec: TrackingSpec) -> bool:
-    """Return whether there can be runs to look at: looking must not create a store.
+    """Return whether there can be runs to read, without creating a store.
 
     Example:
         >>> has_runs(TrackingSpec(folder="nothing_here"))
@@ -91,5 +91,5 @@ def has_runs(spec: TrackingSpec) -> bool:
     """
     if spec.kind == "local":
         path = database(spec)
-        return path.is_file() and path.stat().st_size > 0  # an empty file is what any look with sqlite leaves
+        return path.is_file() and path.stat().st_size > 0  # sqlite leaves an empty file for a missing database
     return spec.kind == "server"

@@ -1,8 +1,8 @@
-"""When a server goes away while runs go on: they are kept on disk until ``paribus sync`` delivers them.
+"""Keeps runs on disk while their server is unreachable, until ``paribus sync`` delivers them.
 
 A spool is an embedded store like any other, in ``multirun/.spool`` of the working folder, so that jobs find, claim and
-reuse there what the jobs before them have made. A run that had begun on the server goes on in it, with everything that
-was sent so far.
+reuse the runs of earlier jobs there. A run that was started on the server continues in it, with everything that was
+sent so far.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 ROOT = Path("multirun") / ".spool"
 SERVER_FILE = "server.json"
 BEGUN_TAG = "mlflow.paribus.begun"
-"""The tag of a spooled run that had begun on the server: the id that it has there."""
+"""Tag of a spooled run that was started on the server: its id there."""
 log = logging.getLogger("paribus")
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ def spools(root: Path = ROOT) -> list[Spool]:
     """Return the spools of this working folder.
 
     Raises:
-        DataError: If one does not say what it is for.
+        DataError: If the server of one is unknown.
     """
     found = []
     for path in sorted(root.glob(f"*/{SERVER_FILE}")):
@@ -84,12 +84,12 @@ def spools(root: Path = ROOT) -> list[Spool]:
 
 
 def spool_of(uri: str, root: Path = ROOT) -> Spool | None:
-    """Return the spool for a server, None where nothing waits for it."""
+    """Return the spool for a server, None without one."""
     return next((each for each in spools(root) if each.uri == without_password(uri)), None)
 
 
 def make(uri: str, root: Path = ROOT) -> Spool:
-    """Return the spool for a server, which is made where it is missing."""
+    """Return the spool for a server, creating it if missing."""
     address = without_password(uri)
     name = re.sub(r"[^A-Za-z0-9]+", "_", address.partition("://")[2] or address).strip("_")[:40]
     folder = root.absolute() / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
@@ -105,12 +105,12 @@ def make(uri: str, root: Path = ROOT) -> Spool:
 
 
 def answers(uri: str) -> bool:
-    """Return whether a server can be worked with now."""
+    """Return whether a server is usable now."""
     return server.answers(uri, lambda: client_of(uri).search_experiments(max_results=1))
 
 
 def open_to_run(spec: TrackingSpec) -> Store:
-    """Open the store that a job keeps its runs in; where that is a server, its going away costs no run.
+    """Open the store that a job keeps its runs in; if that is a server, no run is lost when it becomes unreachable.
 
     Raises:
         ParibusError: As :func:`paribus.tracking.store.open_store`.
@@ -119,10 +119,10 @@ def open_to_run(spec: TrackingSpec) -> Store:
 
 
 class SpoolingStore:
-    """A server's store; from the moment that the server does not answer, the spool instead, until the job ends."""
+    """A server's store, replaced by the spool from the moment that the server does not answer until the job ends."""
 
     def __init__(self, spec: TrackingSpec, root: Path = ROOT) -> None:
-        """Open the server's store, or the spool where it does not answer."""
+        """Open the server's store, or the spool if it does not answer."""
         self._spec = spec
         self._root = root.absolute()  # the experiment may go to another folder while it works
         self._store: MlflowStore | None = None
@@ -135,7 +135,7 @@ class SpoolingStore:
     def start(
         self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
     ) -> FileRun:
-        """Begin a run; one that is begun on the server goes on in the spool if it has to."""
+        """Begin a run; one begun on the server continues in the spool if necessary."""
         return self._ask(lambda store: store.start(name, folder=folder, tags=tags, parent=parent))
 
     def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
@@ -143,11 +143,11 @@ class SpoolingStore:
         return self._ask(lambda store: store.runs(where=where, limit=limit, everywhere=everywhere))
 
     def keep_groups(self, groups: Groups) -> list[str]:
-        """Keep runs that stand for groups, where the server is there; a comparison of a spool has none."""
+        """Keep runs that represent groups, if the server is reachable; a comparison in a spool has none."""
         return [] if self.is_away() else self._ask(lambda store: store.keep_groups(groups))
 
     def get(self, run: str) -> KeptRun:
-        """Return the run with this id, or the only one whose id begins so."""
+        """Return the run with this id, or the only one whose id begins with it."""
         return self._ask(lambda store: store.get(run))
 
     def finished(self, identity: str) -> list[KeptRun]:
@@ -156,7 +156,7 @@ class SpoolingStore:
 
     @contextlib.contextmanager
     def claim(self, identity: str, busy: Callable[[], None]) -> Iterator[None]:
-        """Be the only one to measure an identity; wait while another does, having called ``busy`` once."""
+        """Hold the exclusive right to measure an identity; wait (``busy`` is called once) while another holds it."""
         with contextlib.ExitStack() as held:
             self._ask(lambda store: held.enter_context(store.claim(identity, busy)))
             yield
@@ -182,15 +182,15 @@ class SpoolingStore:
         return self._ask(lambda store: store.download(run_id, path))
 
     def result(self, run_id: str) -> Result:
-        """Read a run's result back; of a run that did not finish, what it had found."""
+        """Read a run's result; for an unfinished run its partial result."""
         return self._ask(lambda store: store.result(run_id))
 
     def complete(self, run_id: str) -> Result:
-        """Read a finished run's result back, having checked that all its files are there as they were."""
+        """Read a finished run's result after checking that all its files exist unchanged."""
         return self._ask(lambda store: store.complete(run_id))
 
     def reap(self) -> list[str]:
-        """Mark runs whose process is gone as KILLED."""
+        """Mark runs whose process has ended as KILLED."""
         return self._ask(lambda store: store.reap())
 
     def mark_killed(self, sweep: str, message: str) -> list[str]:
@@ -198,7 +198,7 @@ class SpoolingStore:
         return self._ask(lambda store: store.mark_killed(sweep, message))
 
     def spool(self) -> MlflowStore:
-        """Return the spool, which is made when it is needed first."""
+        """Return the spool, created on first use."""
         if self._spool is None:
             made = make(str(self._spec.uri), self._root)
             told = replace(
@@ -225,7 +225,7 @@ class SpoolingStore:
         self._store = self.spool()
 
     def _ask(self, what: Callable[[MlflowStore], T]) -> T:
-        """Ask the store; where it fails because the server is away, ask the spool, from now on."""
+        """Query the store; if it fails because the server is unreachable, use the spool from now on."""
         try:
             return what(self._opened())
         except Exception as error:
@@ -251,7 +251,7 @@ class SpoolingStore:
 
 
 class _ServerStore(MlflowStore):
-    """A server's store whose runs outlive it."""
+    """A server's store whose runs survive its failure."""
 
     def __init__(self, client: MlflowClient, spec: TrackingSpec, home: SpoolingStore) -> None:
         """Use the store behind ``client``."""
@@ -271,7 +271,7 @@ class _ServerStore(MlflowStore):
 
 
 class SpoolingRun(TrackedRun):
-    """A run on a server that goes on in the spool when the server goes away."""
+    """A run on a server that continues in the spool when the server becomes unreachable."""
 
     def __init__(
         self,
@@ -290,9 +290,9 @@ class SpoolingRun(TrackedRun):
             client: The client of its store.
             run_id: Its id.
             folder: Its output folder.
-            heartbeat_seconds: Seconds between signs of life.
-            clock: Tells the time of a sign of life.
-            home: Knows whether the server is away, and opens the spool.
+            heartbeat_seconds: Seconds between heartbeats.
+            clock: Gives the time of a heartbeat.
+            home: Determines whether the server is unreachable, and opens the spool.
             begun: The run as it was created.
         """
         super().__init__(client, run_id, folder, heartbeat_seconds=heartbeat_seconds, clock=clock)
@@ -302,7 +302,7 @@ class SpoolingRun(TrackedRun):
         self._steps: list[Step] | None = []
 
     def _send(self, what: Step) -> None:
-        """Do one step; where the server is away, this one and all before it in the spool."""
+        """Do one step; if the server is unreachable, do this and all earlier steps in the spool."""
         if self._steps is None:
             super()._send(what)
             return
@@ -313,10 +313,10 @@ class SpoolingRun(TrackedRun):
             if self._home.is_away():
                 self._go_on(self._steps)
             else:
-                super()._send(what)  # a single answer was lost; what fails twice is the run's own failure
+                super()._send(what)  # a single response was lost; a second failure is the run's own
 
     def _go_on(self, steps: Many[Step]) -> None:
-        """Go on in the spool."""
+        """Continue in the spool."""
         store, begun = self._home.spool(), self._begun
         made = store.client.create_run(
             store.experiment_id(),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def steps_of(store: Store, run: KeptRun) -> list[KeptRun]:
-    """Return the runs of a sequence's steps, also those that it took over from an earlier one."""
+    """Return the runs of a sequence's steps, including those reused from an earlier one."""
     if run.experiment_type != "sequence":
         return []
     try:

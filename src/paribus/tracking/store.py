@@ -1,4 +1,4 @@
-"""The place where runs are kept: MLflow's own database and artifact folder, or a tracking server, or nowhere."""
+"""Stores of runs: MLflow's own database and artifact folder, a tracking server, or none."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 SWEEPS = "paribus sweeps"
-"""The MLflow experiment with one run for each sweep; what looks for runs everywhere leaves it out."""
+"""The MLflow experiment with one run for each sweep; searches over all experiments leave it out."""
 WORKERS_END = 10.0
 """Seconds that the workers of an interrupted sweep are given to end their runs."""
 _RUN_ID = re.compile(r"[0-9a-f]{4,32}")
@@ -61,7 +61,7 @@ class MlflowStore:
 
     @property
     def client(self) -> MlflowClient:
-        """The MLflow client, for what this class does not offer."""
+        """The MLflow client, for operations that this class does not offer."""
         return self._client
 
     def experiment_id(self) -> str:
@@ -80,7 +80,7 @@ class MlflowStore:
         self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
     ) -> TrackedRun:
         """Begin a run, marked as living in this process."""
-        folder.mkdir(parents=True, exist_ok=True)  # before the run exists: what cannot be written leaves none
+        folder.mkdir(parents=True, exist_ok=True)  # before the run exists, so that a failure leaves no run
         every = self._spec.heartbeat_seconds
         marks = {**self._spec.tags, **(tags or {}), **heartbeat.sign_of_life(every, self.clock).tags()}
         if parent is not None:
@@ -110,7 +110,7 @@ class MlflowStore:
         return str(run.info.run_id)
 
     def keep_groups(self, groups: Groups) -> list[str]:
-        """Keep runs that stand for the groups of a comparison, and return their ids; once for each comparison."""
+        """Keep runs that represent the groups of a comparison, once for each comparison, and return their ids."""
         made = self.runs(where=f"tags.`{derived.SAME_TAG}` = '{groups.same}'", groups=True)
         own = [run.run_id for run in made if run.tags.get(derived.FROM_TAG) == groups.comparison.run_id]
         return own or derived.keep(self._client, self.experiment_id(), groups, made)
@@ -124,7 +124,7 @@ class MlflowStore:
             where: A filter in MLflow's search syntax, e.g. ``tags.sweep = 'x' and attributes.status = 'FINISHED'``.
             limit: The most runs to return.
             everywhere: Search all MLflow experiments of the store, not only this one.
-            groups: Also those that stand for a group of a comparison, which nobody ran.
+            groups: Include the derived runs that represent a group of a comparison.
         """
         if self._root is not None and (asked := embedded.conditions(where)) is not None:
             asked = asked if groups else [*asked, embedded.without_tag(derived.ROLE_TAG, derived.DERIVED)]
@@ -180,7 +180,7 @@ class MlflowStore:
         return found
 
     def get(self, run: str) -> KeptRun:
-        """Return the run with this id, or the only one whose id begins so.
+        """Return the run with this id, or the only one whose id begins with it.
 
         Raises:
             ConfigError: If there is none, or several.
@@ -188,7 +188,7 @@ class MlflowStore:
         if not _RUN_ID.fullmatch(run):
             raise ConfigError(f"run {run!r}: not a run id; give at least 4 of its hexadecimal digits, see paribus runs")
         found = self.runs(where=f"attributes.run_id LIKE '{run}%'", limit=5, everywhere=True, groups=True)
-        if not found and self._root is None:  # files that were written while the server was away name runs as they did
+        if not found and self._root is None:  # files written while the server was unreachable use spooled ids
             found = self.runs(where=f"tags.`{SPOOLED_TAG}` LIKE '{run}%'", limit=5, everywhere=True, groups=True)
         if len(found) == 1:
             return found[0]
@@ -204,7 +204,7 @@ class MlflowStore:
         return self.runs(where=f"tags.identity = '{identity}' and attributes.status = 'FINISHED'")
 
     def claim(self, identity: str, busy: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
-        """Be the only process to measure an identity; wait while another does, having called ``busy`` once."""
+        """Hold the exclusive right to measure an identity; wait (``busy`` is called once) while another has it."""
         return self._claims().hold(identity, busy)
 
     def is_ours(self, identity: str) -> bool:
@@ -242,12 +242,12 @@ class MlflowStore:
     def _folder(self, run_id: str) -> Path | None:
         """Return the folder of a run's files; None where they are not on this machine."""
         uri = embedded.artifact_uri(self._root / local.DATABASE, run_id) if self._root is not None else None
-        if uri is None:  # MLflow says what is wrong with a run that is not there
+        if uri is None:  # MLflow gives the message for a run that does not exist
             uri = self._client.get_run(run_id).info.artifact_uri or ""
         return local_path(uri)
 
     def download(self, run_id: str, path: str) -> Path:
-        """Return an artifact as a local file or folder: itself in a local store, else a copy that lives as long as we.
+        """Return an artifact as a local file or folder: itself in a local store, else a temporary copy.
 
         Raises:
             DataError: If there is no such artifact, or its path leads out of the run.
@@ -272,7 +272,7 @@ class MlflowStore:
         return inside(copies, path)
 
     def result(self, run_id: str) -> Result:
-        """Read a run's result back; of a run that did not finish, what it had found.
+        """Read a run's result; for an unfinished run its partial result.
 
         Raises:
             DataError: If its files are missing or unreadable.
@@ -285,7 +285,7 @@ class MlflowStore:
         return results.read_partial(path.parent) if partial else results.read(path.parent)
 
     def complete(self, run_id: str) -> Result:
-        """Read a finished run's result back, having checked that the run is whole.
+        """Read a finished run's result after checking that the run is complete.
 
         Every file that the result names must be there with its size; where its content is on this machine, with its
         digest.
@@ -312,13 +312,13 @@ class MlflowStore:
         return {found.path: int(found.file_size or 0) for found in listed if not found.is_dir}
 
     def reap(self) -> list[str]:
-        """Mark RUNNING runs whose process is gone as KILLED and return their ids."""
+        """Mark RUNNING runs whose process has ended as KILLED and return their ids."""
         return heartbeat.reap(self._client, list(self._experiments()), self.clock)
 
     def mark_killed(self, sweep: str, message: str) -> list[str]:
         """Mark the RUNNING runs of a sweep as KILLED and return their ids.
 
-        A worker that is just ending is given some seconds, so that it can end its run itself.
+        A worker that is just ending gets some seconds to end its run itself.
         """
         running = self.runs(where=f"tags.sweep = '{sweep}' and attributes.status = 'RUNNING'", everywhere=True)
         patience = time.monotonic() + WORKERS_END
@@ -385,14 +385,14 @@ class MlflowStore:
         )
 
     def _offer_views(self) -> None:
-        """Let MLflow's UI show the columns that tell runs apart; a store that takes no such tag does without."""
+        """Let MLflow's UI show columns in which runs differ; a store that refuses the tag is left without."""
         assert self._id is not None
         with contextlib.suppress(Exception):
             for name, text in views.missing(self._tags).items():
                 self._client.set_experiment_tag(self._id, name, text)
 
     def _create_experiment(self) -> str:
-        """Create the MLflow experiment; where another process was faster, take its."""
+        """Create the MLflow experiment; if another process was faster, use its."""
         location = None
         tags: dict[str, Any] = {}
         if self._root is not None:
@@ -417,7 +417,7 @@ _clients: dict[tuple[int, str], Any] = {}
 
 
 def open_store(spec: TrackingSpec, *, writing: bool = True) -> Store:
-    """Open the store that ``spec`` describes; an embedded one is created where it is missing.
+    """Open the store that ``spec`` describes; a missing embedded one is created.
 
     Args:
         spec: Which store.
@@ -444,7 +444,7 @@ def open_store(spec: TrackingSpec, *, writing: bool = True) -> Store:
 
 
 def _refuse_missing(uri: str) -> None:
-    """Refuse to look into a database file that is not there; opening it would create it.
+    """Refuse to read a missing database file; opening it would create it.
 
     Raises:
         ConfigError: If it is not.
@@ -481,7 +481,7 @@ def client_of(uri: str) -> MlflowClient:
 
 
 def _opened(uri: str) -> MlflowClient:
-    """Return a client that has asked its store once."""
+    """Return a client that has queried its store once."""
     client = _mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     if uri.startswith("sqlite:"):
         store: Any = client._tracking_client.store

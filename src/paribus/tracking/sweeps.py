@@ -1,4 +1,4 @@
-"""What a store keeps of sweeps: one run each, in an MLflow experiment of their own, with one file.
+"""Records of sweeps in a store: one run each, in an MLflow experiment of their own, with one file.
 
 It is written once, at the start, and never changed: the states of its jobs are derived from their own runs.
 """
@@ -22,11 +22,11 @@ SWEEP_TAG = "sweep"
 
 @dataclass(frozen=True)
 class KeptSweep:
-    """A sweep that a store knows.
+    """A sweep recorded in a store.
 
     Attributes:
         id: Its id.
-        run: The run that stands for it.
+        run: The run that holds its record.
     """
 
     id: str
@@ -34,7 +34,7 @@ class KeptSweep:
 
 
 def keep_sweep(spec: TrackingSpec, sweep: str, text: str, tags: Mapping[str, str]) -> str | None:
-    """Keep what is known of a sweep at its start, and return the id of the run that holds it.
+    """Keep the record of a sweep, and return the id of the run that holds it.
 
     Args:
         spec: Which store; None is kept with ``tracking=off``.
@@ -49,7 +49,7 @@ def keep_sweep(spec: TrackingSpec, sweep: str, text: str, tags: Mapping[str, str
 
 
 def kept_sweeps(spec: TrackingSpec) -> list[KeptSweep]:
-    """Return the sweeps that a store knows, the latest first."""
+    """Return the sweeps recorded in a store, the latest first."""
     found = run_states(replace(spec, experiment=SWEEPS))
     return [KeptSweep(run.tags[SWEEP_TAG], run) for run in found if SWEEP_TAG in run.tags]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 VIEW_TAG = "mlflow.sharedViewState."
 CREATED = 1_750_000_000_000
-"""When the views were made, as the UI sorts them by; fixed, so that equal views are equal texts."""
+"""Creation time of the views, by which the UI sorts them; fixed, so that equal views are equal texts."""
 RUNS, NESTED = "paribus", "paribus_studies"
 WHAT = ("experiment_type", "evidence", "training", "n_train", "seed", "feature", "model")
 
@@ -46,7 +46,7 @@ STUDY = ("train.ood_acc", "probe.domain_probe_balanced_accuracy", *with_ends("ab
          *with_ends("steering.accuracy_area"), *with_ends("swap.signed_swap_effect"))  # fmt: skip
 LATEST_NESTED = "attributes.start_time"
 LATEST_FLAT = "tags.`mlflow.source.name`"
-"""Equal in all runs, so that the latest comes first; the UI nests runs where it sorts by their start itself."""
+"""Column that is equal in all runs, so that the latest comes first; sorting by start makes the UI nest runs."""
 WIDTHS = {"attributes.`Run Name`": 330, "tags.`experiment_type`": 190, "tags.`seed`": 70, "tags.`n_train`": 80,
           "attributes.`Description`": 420}  # fmt: skip
 CHART = "&compareRunsMode=CHART"
@@ -54,7 +54,7 @@ CHART = "&compareRunsMode=CHART"
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at the runs.
+    """One view of the runs.
 
     Attributes:
         name: What the UI calls it.
@@ -62,8 +62,8 @@ class View:
         metrics: Metrics shown as columns; those that no run has do not appear.
         types: Experiment types it shows; one that ends in ``*`` means all that begin so. Empty: all.
         flat: Whether nested runs are in the list like all others, or under their parents.
-        curves: What its curves are, where it is meant to be opened with its charts; empty otherwise.
-        only: Which runs, in MLflow's search syntax, where types do not say it.
+        curves: Description of its curves, if it is to be opened with its charts; else empty.
+        only: A filter of runs in MLflow's search syntax, if types are not enough.
         lines: Charts, by the metrics in each: lines of several metrics or of a history, else bars.
         histories: Names of metrics that are curves.
         grouped: What the UI groups the runs by: ``tag`` or ``param``, and the name.
@@ -90,7 +90,7 @@ class View:
         return f"tags.experiment_type = '{self.types}'"
 
     def shows(self, types: Iterable[str]) -> bool:
-        """Return whether there are runs for it where these experiment types were run."""
+        """Return whether it has runs, given the experiment types that were run."""
         return any(fnmatchcase(kind, self.types or "*") for kind in types)
 
     def state(self) -> dict[str, object]:

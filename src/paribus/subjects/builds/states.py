@@ -32,7 +32,8 @@ class States:
         codes: ``[..., 16]``.
         source: Source build (cluster id) of each state, ``[...]``.
         ok: Whether the state is to be evaluated; edits and constraints take states out, never put them back.
-        clash: Whether an edit left two capstones of one family (see :meth:`Edits.add_tokens`).
+        clash: Whether an edit left two capstones of one family (see
+            :meth:`paribus.subjects.builds.edits.Edits.add_tokens`).
         checked: Whether the constraints have been applied.
 
     Example:

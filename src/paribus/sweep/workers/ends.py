@@ -1,4 +1,4 @@
-"""Ends of processes: no worker outlives the one that it works for."""
+"""Ends workers together with their parent process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import threading
 import time
 
 GRACE_SECONDS = 15.0
-"""Seconds that a worker without a parent has to end the job in hand."""
+"""Seconds that a worker without a parent has to end its current job."""
 POLL_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
@@ -22,14 +22,14 @@ def die_with_parent(parent: int) -> None:
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:  # it ended before we could ask
+    if os.getppid() != parent:  # it ended before the call
         os._exit(1)
 
 
 class Watch:
-    """Ends this process when the other end of its connection is gone, however that came.
+    """Ends this process when the other end of its connection is closed, for whatever reason.
 
-    A job in hand is ended by a signal first, so that its run is marked as killed.
+    The current job is ended by a signal first, so that its run is marked as killed.
     """
 
     def __init__(self, connection: int, parent: int) -> None:

@@ -1,4 +1,4 @@
-"""What the entrypoint and the process that forks workers say to each other, over a socket."""
+"""Messages between the entrypoint and the process that forks workers, over a socket."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Begin:
 
 @dataclass(frozen=True)
 class Fork:
-    """A request for a worker; the socket that it works at comes along."""
+    """A request for a worker, sent along with the worker's socket."""
 
     number: int
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -29,17 +29,17 @@ class Fork:
 
 
 def send(control: socket.socket, message: object, *sockets: socket.socket) -> None:
-    """Send a message, with sockets that the other process is to have."""
+    """Send a message, with sockets for the other process."""
     content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     socket.send_fds(control, [HEADER.pack(len(content))], [each.fileno() for each in sockets])
     control.sendall(content)
 
 
 def receive(control: socket.socket) -> tuple[object, list[int]]:
-    """Return the next message with the file descriptors that came along.
+    """Return the next message with its file descriptors.
 
     Raises:
-        EOFError: If the other end is gone.
+        EOFError: If the other end is closed.
     """
     header, descriptors, _, _ = socket.recv_fds(control, HEADER.size, 4)
     if not header:

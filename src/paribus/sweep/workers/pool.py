@@ -1,4 +1,4 @@
-"""Handing jobs to workers: a worker that is killed costs its one job and is replaced."""
+"""Distributes jobs to workers: a killed worker loses only its current job and is replaced."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from paribus.sweep.workers.server import preloaded
 from paribus.sweep.workers.worker import Ended, Order, Said, Start
 
 END_SECONDS = 12.0
-"""Seconds that interrupted workers have to end the jobs in hand."""
+"""Seconds that interrupted workers have to end their current jobs."""
 MOST_LOST = 5
-"""Workers that end in a row before any job has ended well: then it is not the jobs."""
+"""Number of consecutive workers that end without a finished job after which the pool gives up."""
 _MEMORY = -signal.SIGKILL
 
 
@@ -37,12 +37,12 @@ Told = Callable[[int | None, Outcome | None, int], None]
 
 @dataclass
 class Worker:
-    """A worker as the pool sees it.
+    """A worker of the pool.
 
     Attributes:
-        number: Its number, which decides its GPU.
-        connection: The socket that it works at.
-        order: The job in hand, None where it has none.
+        number: Its number, which determines its GPU.
+        connection: Its socket.
+        order: Its current job, None without one.
     """
 
     number: int
@@ -60,8 +60,8 @@ class Pool:
 
         Args:
             number: How many workers there are at most.
-            start: What each worker is told first.
-            folder: Where each writes down what is printed in it.
+            start: The first message to each worker.
+            folder: Where each writes its printed output.
             environment: The environment of worker ``k``.
         """
         self._number = number
@@ -86,13 +86,13 @@ class Pool:
 
         Args:
             orders: The jobs.
-            policy: Says when no more are started.
-            told: Called whenever a job was handed out or has ended: its number, its outcome, how many are running.
-            ended: The outcome of each job is put here, also when a signal comes.
-            heard: Called with what a worker says while its job goes on.
+            policy: Decides when no more are started.
+            told: Called whenever a job was started or has ended: its number, its outcome, how many are running.
+            ended: Receives the outcome of each job, also on a signal.
+            heard: Called with a worker's messages while its job runs.
 
         Raises:
-            KeyboardInterrupt: If a signal came; the jobs in hand have ended, or were ended.
+            KeyboardInterrupt: On a signal; the current jobs have ended, or were ended.
         """
         waiting, busy = deque(orders), deque[Order]()
         try:
@@ -131,19 +131,19 @@ class Pool:
                 return
             free = free or self._fork()
             free.order = order
-            with contextlib.suppress(OSError):  # it died just now: that is seen when its socket is read
+            with contextlib.suppress(OSError):  # it died just now: detected when its socket is read
                 free.connection.send(order)
             told(order.number, None, len(self._busy()))
 
     def _next(self, waiting: deque[Order], busy: deque[Order]) -> Order | None:
-        """Return the next job: first those that nobody is at, then those that are waited for, and comparisons last."""
+        """Return the next job: first those that no other process has, then those waited for, comparisons last."""
         going = (*busy, *(worker.order for worker in self._busy() if worker.order is not None))
         if waiting and not (waiting[0].last and any(not order.last for order in going)):
             return waiting.popleft()
         return replace(busy.popleft(), waits=True) if busy else None
 
     def _wait(self, busy: deque[Order], heard: Callable[[str], None]) -> list[Outcome]:
-        """Wait until some job has ended; a job that another process is at comes back later."""
+        """Wait until some job has ended; a job that another process is executing is tried again later."""
         found: list[Outcome] = []
         by_connection = {worker.connection: worker for worker in self._workers}
         ready: list[Any] = wait([*by_connection, *([self._control] if self._control else [])])
@@ -197,13 +197,16 @@ class Pool:
         return f" (killed by {signal.Signals(-code).name})" if code < 0 else f" (exit code {code})"
 
     def _read_exits(self) -> None:
-        """Read what the server has told; never wait for more, as what was announced may have been read by now."""
+        """Read the server's messages without blocking, because announced ones may already have been read."""
         while self._control is not None and wait([self._control], timeout=0):
             try:
                 message, _ = receive(self._control)
                 assert isinstance(message, tuple)
                 self._exits.append(message)
-            except (EOFError, OSError):  # the server is gone, its workers with it; another one is started when needed
+            except (
+                EOFError,
+                OSError,
+            ):  # the server and its workers have ended; another is started when needed
                 self._control.close()
                 self._control = None
 
@@ -246,7 +249,7 @@ class Pool:
         return ours
 
     def _interrupt(self) -> list[Outcome]:
-        """End the jobs in hand by a signal, so that their runs are marked; what does not end in time is killed."""
+        """End the current jobs by a signal, so that their runs are marked; kill those that do not end in time."""
         end = time.monotonic() + END_SECONDS
         self._signal_all(signal.SIGTERM)
         found: list[Outcome] = []
@@ -273,7 +276,7 @@ class Pool:
                 os.killpg(self._server.pid, number)
 
     def _close(self) -> None:
-        """Let all workers go, and the server with them."""
+        """End all workers and the server."""
         for worker in self._workers:
             worker.connection.close()
         self._workers.clear()

@@ -1,7 +1,7 @@
-"""The process that workers are forked from: it has imported what they need, once, and runs nothing itself.
+"""The process that workers are forked from: it imports once what they need, and runs no job itself.
 
-It is started as a program of its own, so that nothing of the entrypoint (its threads, its open database, CUDA) is in
-it, and it has no thread when it forks.
+It is started as a separate program, so that it inherits nothing of the entrypoint (threads, open database, CUDA), and
+it has no threads when it forks.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ PRELOAD = {
     "pandas": ("pandas",),
     "paribus.running.run": ("paribus.running.run", "paribus.running.setup", "paribus.sweep.workers.worker"),
 }
-"""What is imported before the workers are forked, by what the entrypoint needed to check and identify the jobs."""
+"""Modules to import before workers are forked, by modules that the entrypoint imported to check the jobs."""
 
 
 def preloaded() -> list[str]:
-    """Return the modules that workers of this program's jobs are going to need."""
+    """Return the modules that workers of this program's jobs will need."""
     return [name for needed, names in PRELOAD.items() if needed in sys.modules for name in names]
 
 
 def serve(control: socket.socket) -> None:
-    """Fork a worker for every request until the other end is gone; tell of each worker that ended.
+    """Fork a worker for every request until the other end is closed; report each worker that ended.
 
-    Signals are for the workers. When the other end is gone, the workers see it too, and are waited for.
+    Signals are for the workers. When the other end is closed, the workers notice it too, and are waited for.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -45,7 +45,7 @@ def serve(control: socket.socket) -> None:
     assert isinstance(first, Begin)
     sys.path[:] = first.path
     for name in first.preload:
-        with contextlib.suppress(Exception):  # whoever needs it says what is wrong with it
+        with contextlib.suppress(Exception):  # a failed import is reported where the module is needed
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
@@ -82,7 +82,7 @@ def _child_notices() -> tuple[socket.socket, socket.socket]:
     noticed.setblocking(False)
 
     def nothing(_number: int, _frame: FrameType | None) -> None:
-        """A handler there must be for the notice to come."""
+        """A handler that does nothing, required for the notification."""
 
     signal.signal(signal.SIGCHLD, nothing)
     signal.set_wakeup_fd(noticed.fileno(), warn_on_full_buffer=False)
@@ -115,7 +115,7 @@ def _fork(control: socket.socket, notices: tuple[socket.socket, socket.socket], 
         for each in (control, *notices):
             each.close()
         die_with_parent(parent)
-        from paribus.sweep.workers.worker import work  # in the worker alone: the server stays without it
+        from paribus.sweep.workers.worker import work  # only in the worker, not in the server
 
         code = work(descriptor, request, parent)
     finally:

@@ -1,4 +1,4 @@
-"""A worker: takes jobs one after the other; what they load stays loaded."""
+"""A worker: runs jobs one after the other, keeping what they load."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Order:
         number: Its number in the sweep.
         words: Its overrides.
         waits: Whether it waits while another process is at the same one.
-        last: Whether it is not begun before all others have ended.
+        last: Whether it starts after all others have ended.
     """
 
     number: int
@@ -67,7 +67,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a worker tells when a job has ended."""
+    """Message of a worker when a job has ended."""
 
     number: int
     outcome: Outcome
@@ -75,13 +75,13 @@ class Ended:
 
 @dataclass(frozen=True)
 class Said:
-    """What a worker tells while a job goes on: that it waits for the store."""
+    """Message of a worker while a job runs: that it waits for the store."""
 
     text: str
 
 
 class _Telling(logging.Handler):
-    """Tells the entrypoint what is said of the store; jobs run in the main thread, which alone uses the socket."""
+    """Forwards messages about the store to the entrypoint; only the main thread, which runs the jobs, sends."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class _Telling(logging.Handler):
 
 
 def work(descriptor: int, request: Fork, server: int) -> int:
-    """Work at a socket until its other end is gone, and return the exit code."""
+    """Serve a socket until its other end is closed, and return the exit code."""
     os.environ.update(request.environment)
     if request.log is not None:
         _write_to(Path(request.log))
@@ -121,7 +121,7 @@ def context_of(start: Start) -> HydraContext:
 
 
 def done(order: Order, start: Start, context: HydraContext) -> Outcome:
-    """Run a job and return its outcome; a signal that found it is told, and the worker goes on."""
+    """Run a job and return its outcome; a signal is reported in it, and the worker continues."""
     sweep = start.surroundings.sweep
     lost = Outcome(outcomes.FAILED, order.words, sweep, number=order.number, message="it left no outcome")
     task = Task(replace(start.surroundings, waits=order.waits))
@@ -129,7 +129,7 @@ def done(order: Order, start: Start, context: HydraContext) -> Outcome:
         folder = run_one(context, start.master, task, order.number, order.words)
     except KeyboardInterrupt:
         return replace(lost, status=outcomes.INTERRUPTED, message="interrupted")
-    except Exception as error:  # the job itself never raises: this is its folder, or Hydra
+    except Exception as error:  # the job itself never raises: this is an error of its folder, or of Hydra
         return replace(lost, message=one_line(f"{type(error).__name__}: {error}"))
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -140,7 +140,7 @@ def done(order: Order, start: Start, context: HydraContext) -> Outcome:
 
 
 def _write_to(path: Path) -> None:
-    """Let everything that is printed here go to a file."""
+    """Redirect all printed output to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     sys.stdout.flush()
@@ -151,5 +151,5 @@ def _write_to(path: Path) -> None:
 
 
 def orders(batch: Batch) -> list[Order]:
-    """Return the orders for the jobs of a batch; none waits for another process at first."""
+    """Return the orders of a batch; at first none waits for another process."""
     return [Order(number, tuple(batch.words[number]), waits=False, last=number in batch.last) for number in batch.todo]
