@@ -45,7 +45,7 @@ MATCHES = {
     "r": "correlation of the effects of the two features that are matched",
     "mutual": "whether each is the other's most similar feature",
     "shared_drivers": "share of their established edits that both have (Jaccard); missing where neither has any",
-    "similarity": "likeness of the two latents by which they were matched",
+    "similarity": "similarity of the two latents by which they were matched",
     "established": "whether that match is established (match_features)",
 }
 MATCHED = {
@@ -196,7 +196,7 @@ def _match(
     of = {model: np.array([i for i, each in enumerate(seen) if each.model == model]) for model in models}
     pairs: list[dict[str, Any]] = []
     totals: list[dict[str, Any]] = []
-    likeness = functools.partial(correlations, least=experiment.least_entries)
+    similarity = functools.partial(correlations, least=experiment.least_entries)
     for one, other in itertools.combinations(models, 2):
         found = match(similar[np.ix_(of[one], of[other])])
         pairs += [
@@ -214,7 +214,7 @@ def _match(
         if experiment.n_null and common.sum() >= experiment.least_entries:
             a, b = matrix[of[one]][:, common], matrix[of[other]][:, common]
             rng = setup.rng(f"compare_features {one} {other}")
-            drawn = null_of_matching(a, b, likeness, n=experiment.n_null, rng=rng)
+            drawn = null_of_matching(a, b, similarity, n=experiment.n_null, rng=rng)
         mean = float(found.value.mean())
         low, _, high = null_quantiles(drawn[None])
         totals.append(
