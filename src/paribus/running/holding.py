@@ -19,7 +19,7 @@ PATIENCE = 10.0
 class SignalsHeld:
     """Holds SIGINT and SIGTERM during its block; the first one received is raised again at its end.
 
-    Once one has come, a locked store is waited for no longer than two seconds.
+    Once one has come, a locked store is waited for little longer than a second.
 
     A signal mask is not enough: the system then delivers them to another thread of the process, and Python still runs
     the handler in the main thread. Handlers work in the main thread only; in other threads no signal interrupts, and

@@ -22,7 +22,7 @@ from paribus.running.tags import model_label, run_name, run_tags
 from paribus.running.used import unused
 from paribus.running.workspace import FileWorkspace, discard
 from paribus.tracking.file_run import FINISHED, TRACEBACK_FILE
-from paribus.tracking.patience import hurried
+from paribus.tracking.patience import hurried, is_locked
 from paribus.tracking.provenance import provenance
 from paribus.tracking.spec import without_password
 
@@ -293,7 +293,7 @@ def end_badly(living: Living, error: BaseException) -> bool:
         log.error(
             "%s: its end could not be recorded: %s; what it wrote is in %s, and the same command runs it again",
             living.recorder.name,
-            with_kind(problem),
+            "the store is locked" if is_locked(problem) else with_kind(problem),
             run.folder,
         )
     if run.status is None or run.status == FINISHED:

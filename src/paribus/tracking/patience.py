@@ -26,7 +26,7 @@ WAIT_SECONDS = 1.0
 """Seconds that sqlite itself waits for a lock at each attempt."""
 PATIENCE = 600.0
 """Seconds that a store may stay locked before an access fails."""
-HURRIED_SECONDS = 2.0
+HURRIED_SECONDS = 1.0
 """The same inside of :func:`hurried`."""
 SAID_AFTER = 10.0
 """Seconds after which it is said that a store is waited for: others may write for some."""
@@ -53,7 +53,7 @@ def patiently(
     Args:
         ask: Accesses the store.
         store: Its name in messages.
-        seconds: The longest to wait; None: ten minutes, or two seconds within :func:`hurried`.
+        seconds: The longest to wait; None: ten minutes, or one second within :func:`hurried`.
         clock: Tells the time.
         sleep: Waits.
 
@@ -113,7 +113,7 @@ def refuse_locked(store: object, error: BaseException) -> None:
 
 @contextmanager
 def hurried(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Wait at most two seconds for a locked store, for messages while a program ends.
+    """Wait little longer than a second for a locked store, for messages while a program ends.
 
     Args:
         when: Returns whether this applies; it is called again while waiting for a store.
