@@ -137,8 +137,18 @@ def _latents(folder: Path) -> dict[str, Any]:
     return {"path": _plain_file(folder / "set", "path"), "latents": [0]}
 
 
+def _two_networks(folder: Path) -> dict[str, Any]:
+    network = folder / "set" / "network"
+    network.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        _plain_file(network, name)
+    autoencoders = {name: _plain_file(folder / "set", name) for name in ("path", "other_path")}
+    return {**autoencoders, "other_model": str(network)}
+
+
 LAYOUTS = {
     "experiment=latent_intervention": _latents,
+    "experiment=match_features": _two_networks,
     "data=token_file": _token_file,
     "model=hf": _hf,
     "data=text_table": _text_table,
