@@ -27,7 +27,7 @@ class TrackingSpec(Spec, kind="tracking"):
         "local",
         choices=("local", "server", "off"),
         science=False,
-        help="local: mlflow.db beside mlruns/ in the folder; server: the store at uri; off: files only.",
+        help="local: mlflow.db and mlruns/ in the folder; server: the store at uri; off: files only.",
     )
     experiment: str = field(
         "paribus", science=False, help="MLflow experiment of all runs that are to be compared (the study)."

@@ -27,7 +27,7 @@ class Ablate(Paired):
 
     type: ClassVar[str] = "ablate"
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "Units taken away alone and the strongest together, against like units, on any network."
+    summary: ClassVar[str] = "Units ablated alone and the strongest together, against similar units, on any network."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("ablate")

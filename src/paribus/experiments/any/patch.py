@@ -28,7 +28,7 @@ class Patch(Paired):
 
     type: ClassVar[str] = "patch"
     version: ClassVar[int] = 2
-    summary: ClassVar[str] = "Values of other contexts at one place after the other, against donors at random."
+    summary: ClassVar[str] = "Values of other contexts patched in at each place, against random donors."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("patch")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)

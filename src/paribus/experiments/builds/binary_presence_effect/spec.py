@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
-    """Add each main-only ability where it is absent and take it away where it is there.
+    """Add each main-only ability where it is absent and remove it where it is present.
 
     Example:
         >>> BinaryPresenceEffect(primary_family="quick_respawn").type

@@ -1,4 +1,4 @@
-"""What a latent's decoder column does to every output, and whether really setting the latent does the same."""
+"""The effect of a latent's decoder column on every output, and whether setting the latent has the same effect."""
 
 from __future__ import annotations
 

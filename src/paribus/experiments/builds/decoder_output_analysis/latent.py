@@ -1,4 +1,4 @@
-"""What a latent's decoder column does to the output: its weights, and the latent really set to other values."""
+"""The effect of a latent's decoder column on the output: its weights, and the latent set to other values."""
 
 from __future__ import annotations
 

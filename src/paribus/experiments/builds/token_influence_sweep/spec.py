@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
-    """Log-odds of every token among the most active contexts, beside the effect of really setting it.
+    """Log-odds of every token among the most active contexts, with the effect of actually setting it.
 
     Example:
         >>> TokenInfluenceSweep(unit="family").unit

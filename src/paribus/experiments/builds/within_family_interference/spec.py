@@ -1,4 +1,4 @@
-"""A lower rung's token taken away while a higher one of the same family stays."""
+"""A lower rung's token removed while a higher one of the same family stays."""
 
 from __future__ import annotations
 
