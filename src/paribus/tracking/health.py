@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -73,7 +74,9 @@ def look(spec: TrackingSpec) -> Iterator[Finding]:
             return
     store = open_store(spec, writing=False)
     assert isinstance(store, MlflowStore)
-    yield Finding("store", str(path) if spec.kind == "local" else without_password(str(spec.uri)), fine=True)
+    refused = _unwritable(path) if spec.kind == "local" else None
+    where = str(path) if spec.kind == "local" else without_password(str(spec.uri))
+    yield refused or Finding("store", where, fine=True)
     yield _left_running(store)
     if spec.kind == "local":
         yield _files(path)
@@ -107,6 +110,15 @@ def _database(path: Path) -> Finding | None:
     if _is_known(found):
         return Finding("store", f"{path}: of an older MLflow (schema {found})", lambda: _migrate(path))
     return Finding("store", f"{path}: of a newer MLflow (schema {found}); install that one: pip install -U mlflow")
+
+
+def _unwritable(path: Path) -> Finding | None:
+    """Return why no more runs can be kept in an embedded store, None where they can."""
+    try:
+        local.refuse_unwritable(path.parent)
+    except DataError as error:
+        return Finding("store", str(error))
+    return None if os.access(path, os.W_OK) else Finding("store", f"{path}: can be read, and not written")
 
 
 def _is_known(revision: str) -> bool:

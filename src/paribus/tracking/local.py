@@ -69,8 +69,12 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def prepare(folder: Path) -> str:
+def prepare(folder: Path, *, writing: bool = True) -> str:
     """Prepare the store in ``folder`` for any number of processes, and return its tracking URI.
+
+    Args:
+        folder: Where it is, or is made.
+        writing: Whether it is going to be written. One that is only read needs no lock: it may be somebody else's.
 
     Raises:
         ConfigError: If it holds an old file store, or the folder's name cannot be used.
@@ -81,6 +85,8 @@ def prepare(folder: Path) -> str:
     refuse_file_store(folder)
     try:
         there = usable(folder / DATABASE)  # before the lock is made, so that a refusal leaves no files
+        if there and not writing:
+            return uri
         with locked(folder):
             if not there and not usable(folder / DATABASE):
                 _create(folder)

@@ -432,7 +432,7 @@ def open_store(spec: TrackingSpec, *, writing: bool = True) -> Store:
     quiet()
     root = path_of(spec.folder).absolute() if spec.kind == "local" else None
     if root is not None:
-        uri = local.prepare(root)
+        uri = local.prepare(root, writing=writing)
         if writing:
             local.refuse_moved(root)
     else:
