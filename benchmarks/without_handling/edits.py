@@ -215,6 +215,13 @@ EDITS = (
         "running/test_run.py::test_a_signal_never_leaves_a_run_running",
     ),
     Edit(
+        "logged models are no files of their run",
+        f"{SOURCE}/tracking/artifacts.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\nimport mlflow\nmlflow.pytorch.log_model(None)\n",
+        "house/test_traps.py::test_the_fluent_interface_is_not_used",
+    ),
+    Edit(
         "a driver that is not there",
         f"{SOURCE}/tracking/server.py",
         "    except ImportError as error:\n",
