@@ -133,7 +133,7 @@ def _compared(
     """Return which metrics of the replicates were compared, and which of them are curves (metric histories).
 
     Where replicates keep no history of a compared curve, the histories that they do keep are returned under their own
-    names: a dose-response is compared by its effects, and keeps the activation over the same rungs.
+    names: a dose-response is compared by its effects, and keeps the activation over the same levels.
     """
     known = {name for run in replicates for name in run.metrics}
     curves = [text.partition("@")[0].partition(":") for text in _experiment(result).get("curves") or []]
