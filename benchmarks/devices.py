@@ -31,6 +31,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from paribus.errors import ConfigError
+
 Row = dict[str, Any]
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
@@ -113,7 +115,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="cases that are measured at the same time")
     options = parser.parse_args()
     names = options.case or [name for name, words in _golden().declared.cases().items() if "device=cpu" in words]
-    verdicts = {"within": 0, "outside": 0, "failed": 0}
+    verdicts = {"within": 0, "outside": 0, "refused": 0, "failed": 0}
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
         for verdict, lines in pool.map(compared, names, repeat(options.device), repeat(options.dtype)):
             verdicts[verdict] += 1
@@ -123,11 +125,13 @@ def main() -> int:
 
 
 def compared(name: str, device: str, dtype: str) -> tuple[str, list[str]]:
-    """Return whether a case is within, outside or failed, and what is said of it."""
+    """Return whether a case is within, outside, refused in this format or failed, and what is said of it."""
     golden = _golden()
     expected = golden.measure(name)
     try:
         found = golden.measure(name, device=device, dtype=dtype)
+    except ConfigError as error:
+        return ("refused" if "device.dtype" in str(error) else "failed"), [f"{name}: refused: {error}"]
     except Exception:
         return "failed", [f"{name}: failed", traceback.format_exc()]
     every = list(gaps(expected, found))

@@ -362,6 +362,18 @@ def test_what_counts_as_rounding_is_that_of_the_number_format(dtype, rounding, s
     assert (executor.rounding, executor.spacing) == (rounding, spacing)
 
 
+@pytest.mark.parametrize("readout", [Loss(np.arange(N) % 3), Divergence(), Correctness(np.arange(N) % 3)])
+def test_readouts_of_edits_keep_double_precision(network, contexts, readout):
+    design = Design(acts=(Identity(), Steer(torch.ones(5), 0.5)), n_acts=2, sites=("1",))
+    single, double = (
+        executor(network, contexts, dtype=dtype).stream(design, readout).collected(N).values
+        for dtype in ("float32", "float64")
+    )
+    np.testing.assert_allclose(double, single, atol=1e-5)
+    digits = double[double != 0]
+    assert readout.names == ("correct",) or (digits.astype(np.float32) != digits).any()
+
+
 def test_in_a_half_format_small_effects_are_told_as_uncertain_not_as_zero(network, contexts):
     """A loss of 0.7 nats has steps of 0.005 there; effects of 0.001 are means over many roundings, and not 0."""
     design = Design(acts=(Identity(), Steer(torch.ones(5), 0.002)), n_acts=2, sites=("1",))

@@ -20,6 +20,7 @@ FORMATS = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+HALF = (torch.bfloat16, torch.float16)
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
 
 
@@ -154,6 +155,16 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device)
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor of a half format in single precision, and any other as it is.
+
+    Example:
+        >>> widened(torch.ones(1, dtype=torch.bfloat16)).dtype, widened(torch.ones(1, dtype=torch.float64)).dtype
+        (torch.float32, torch.float64)
+    """
+    return tensor.float() if tensor.dtype in HALF else tensor
+
+
 @contextlib.contextmanager
 def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
     """Automatic mixed precision where ``dtype`` is a half format; otherwise products in the format itself.
@@ -163,7 +174,7 @@ def number_format(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
         ...     torch.is_autocast_enabled("cpu")
         False
     """
-    if dtype in (torch.bfloat16, torch.float16):
+    if dtype in HALF:
         with torch.autocast(device.type, dtype=dtype):
             yield
     else:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paribus.engine.batches import FORMATS, Batches, number_format
+from paribus.engine.batches import FORMATS, Batches, number_format, widened
 from paribus.engine.cache import FeatureCache
 from paribus.engine.closed_form import LinearMap
 from paribus.engine.course import Course, Score, TensorOf
@@ -367,4 +367,4 @@ def _kind_of_place(one: Intervention, sites: Sequence[Site]) -> Any:
 
 def _numpy(tensor: Tensor) -> np.ndarray:
     plain = tensor.detach().cpu()
-    return (plain.float() if plain.dtype in (torch.bfloat16, torch.float16) else plain).numpy()
+    return widened(plain).numpy()

@@ -303,7 +303,7 @@ class Planner:
         """
         edits = dict.fromkeys(self.course.sites, torch.clone)
         copied = self.course.follow(self.model, lambda: inputs.call(self.model), edits)
-        if not agrees(self._read(copied, len(inputs)).float(), self._read(raw, len(inputs)).float(), self.allowed):
+        if not agrees(self._read(copied, len(inputs)), self._read(raw, len(inputs)), self.allowed):
             raise ConfigError(
                 f"site {self.site}: {self.owner} changes this value in place through another tensor that shares its "
                 "memory, which no edit of it can follow; choose the module before it"
@@ -341,7 +341,7 @@ class Planner:
                 edits = dict.fromkeys(self.course.sites, edit)
                 raw = self.course.follow(self.model, partial(three.call, self.model), edits)
                 got = self._read(plan.after(edit(value), by_rows, further), 3)
-                if not agrees(got.float(), self._read(raw, 3).float(), self.allowed):
+                if not agrees(got, self._read(raw, 3), self.allowed):
                     return None
         except Exception as error:  # a wrong trace can fail in any way; the plain forward remains
             log.debug("site %s: split refused: %s", self.site, error)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from paribus.engine.batches import Batches, to_device
+from paribus.engine.batches import Batches, to_device, widened
 from paribus.engine.cache import FeatureCache, InputDigests
 from paribus.engine.given import Given
 from paribus.engine.hooks import Reached, visiting
@@ -168,4 +168,4 @@ class SiteValues:
 
 
 def _full(h: Tensor) -> Tensor:
-    return h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
+    return widened(h)

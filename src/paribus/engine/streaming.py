@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paribus.engine.batches import full_precision
+from paribus.engine.batches import full_precision, widened
 from paribus.engine.course import Course, Score
 from paribus.engine.given import Given
 from paribus.engine.hooks import Edit
@@ -206,9 +206,8 @@ def _edited(layout: Layout, value: Tensor, intervention: Intervention | None) ->
     if intervention is None:
         return value
     h = layout.channels_second(value)
-    half = h.dtype in (torch.bfloat16, torch.float16)
     with full_precision(h.device):
-        return layout.raw(intervention.forward(h.float() if half else h).to(value.dtype))
+        return layout.raw(intervention.forward(widened(h)).to(value.dtype))
 
 
 def _families(interventions: Sequence[Intervention]) -> dict[tuple[Any, ...], list[int]]:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from paribus.arrays import Bools, Floats, Ints
+from paribus.engine.batches import widened
 from paribus.engine.cache import FeatureCache
 from paribus.engine.evaluation import Engine
 from paribus.engine.given import Given
@@ -327,5 +327,4 @@ class _Score:
             assert self.passed is not None
             there = self._executor.moved(self.passed.take(rows))
             x = self._executor.vectors_of(output, there, self._site, self._readout.each)
-        x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-        return self._readout.read(x, self.ctx[rows])[0].T
+        return self._readout.read(widened(x), self.ctx[rows])[0].T

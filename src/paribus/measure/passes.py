@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from paribus.arrays import Floats, Ints
-from paribus.engine.batches import FORMATS, Batches, number_format, to_device
+from paribus.engine.batches import FORMATS, HALF, Batches, number_format, to_device, widened
 from paribus.engine.course import output_tensor
 from paribus.engine.given import Given
 from paribus.engine.hooks import at_rest, check_visited, first_of, visiting
@@ -88,7 +88,7 @@ class Passes:
     @property
     def spacing(self) -> float:
         """How far apart the outputs of a half format lie, relative to their size; 0 in other formats."""
-        return float(torch.finfo(self.format).eps) if self.format in (torch.bfloat16, torch.float16) else 0.0
+        return float(torch.finfo(self.format).eps) if self.format in HALF else 0.0
 
     @property
     def _at_most(self) -> int | None:
@@ -119,9 +119,7 @@ class Passes:
                 check_visited(site, visitor.calls)
                 assert visitor.value is not None
                 vectors = self.vectors_of(visitor.value, passed, site, each)
-            if vectors.dtype in (torch.bfloat16, torch.float16):
-                vectors = vectors.float()
-            visit(rows, vectors, output)
+            visit(rows, widened(vectors), output)
 
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
@@ -307,7 +305,7 @@ class Passes:
             axis = where.channel_axis(self.network, value.shape)
             h = value.movedim(axis, 1)
             h = h.flatten(2) if h.ndim > 2 else h[:, :, None]
-            h = h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
+            h = widened(h)
             visit(rows, h.movedim(1, 2), counted(self.subject, value, passed, where, self.network).to(h))
 
         self._visit_cells((site,), cells, keep)

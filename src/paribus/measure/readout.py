@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from paribus.arrays import Floats, Ints
+from paribus.engine.batches import widened
 from paribus.errors import ConfigError
 from paribus.measure.nulls import NullFeatures
 
@@ -247,7 +248,7 @@ class Loss(_Labelled):
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return the loss ``[1, n]`` of logits ``[n, k]``."""
-        return torch.nn.functional.cross_entropy(x.float(), self._of(x, ctx), reduction="none")[None], None
+        return torch.nn.functional.cross_entropy(widened(x), self._of(x, ctx), reduction="none")[None], None
 
 
 class LabelLogit(_Labelled):
@@ -285,7 +286,7 @@ class Divergence(Readout):
         """Return the log-probabilities ``[k, n]`` of logits ``[n, k]``."""
         if x.ndim != 2:
             raise ConfigError(f"readout kl: needs outputs [n, classes], got shape {tuple(x.shape)}")
-        return torch.log_softmax(x.float(), 1).T, None
+        return torch.log_softmax(widened(x), 1).T, None
 
     def finish(self, values: Floats) -> Floats:
         """Return the divergence ``[1, conditions, b]`` from condition 0."""

@@ -10,9 +10,7 @@ from paribus.experiments.any._latent_activity import pieces
 from paribus.features.columns import Latents
 
 
-def encoded_again(
-    sae: Any, latent: int, value: float, vectors: torch.Tensor, weight: torch.Tensor, rounding: float
-) -> dict[str, float]:
+def encoded_again(sae: Any, latent: int, value: float, vectors: torch.Tensor, weight: torch.Tensor) -> dict[str, float]:
     """Return what changes when vectors ``[m, d]`` in which a latent was set are encoded again.
 
     Args:
@@ -21,11 +19,11 @@ def encoded_again(
         value: What it is set to.
         vectors: Vectors before the edit.
         weight: How much each counts ``[m]``.
-        rounding: Relative difference up to which activations count as equal.
 
     Returns:
         ``change``, ``reencoded``, ``reencoded_off_target`` (NaN where nothing changes) and ``others_moved``.
     """
+    rounding = 64 * torch.finfo(sae.encoder.weight.dtype).eps  # up to which activations count as equal
     edit = Latents(sae).setter(latent, value)
     change, again, off, moved = 0.0, 0.0, 0.0, 0.0
     with torch.inference_mode():

@@ -263,7 +263,7 @@ class _Measuring:
 
     def _row(self, latent: int, level: LatentLevel) -> dict[str, Any]:
         seen = self.reported[level.place]
-        again = encoded_again(self.sae, latent, level.value, seen.kept, seen.weight, self.at.executor.rounding)
+        again = encoded_again(self.sae, latent, level.value, seen.kept, seen.weight)
         return {
             "level": level.label,
             "latent": latent,

@@ -208,7 +208,8 @@ def _screened(
         change = flat[1:] - flat[:1]
         change[np.abs(change) <= executor.rounding * np.abs(flat[:1]).max(initial=0.0)] = 0.0
         mean = change.mean(1)
-        top = np.abs(mean).argmax(1)
+        size = np.abs(mean)
+        top = (size >= (1 - 1e-5) * size.max(1, keepdims=True)).argmax(1)  # of two classes both move alike: the first
         for row, one in enumerate(piece):
             output = int(top[row])
             found.append(

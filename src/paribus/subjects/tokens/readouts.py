@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from paribus.arrays import Ints
+from paribus.engine.batches import widened
 from paribus.errors import ConfigError
 from paribus.measure.readout import Readout
 from paribus.subjects.tokens.data import Targets, TokenData
@@ -40,7 +41,7 @@ class _AtTargets(Readout):
         if self.positions is not None and x.shape[1] == len(self.positions):
             positions = torch.zeros_like(positions)
         index = positions.clamp(min=0)[:, :, None].expand(-1, -1, x.shape[2])
-        return x.gather(1, index).float(), ids.clamp(min=0), asked
+        return widened(x.gather(1, index)), ids.clamp(min=0), asked
 
 
 def _mean(values: Tensor, asked: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ class TargetCorrect(_AtTargets):
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return the share ``[1, n]`` of logits ``[n, positions, V]``."""
         logits, ids, asked = self._logits(x, ctx)
-        return _mean((logits.argmax(2) == ids).float(), asked)[None], None
+        return _mean((logits.argmax(2) == ids).to(logits), asked)[None], None
 
 
 class TargetDifference(_AtTargets):
