@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,17 @@ import pandas as pd
 
 from paribus.arrays import Floats
 from paribus.compare._features_over_models import lines_over_models, over_models
+from paribus.compare._matched_features import Similarities, matched_features
 from paribus.compare._seen_features import Seen, gathered, mean_of_known
 from paribus.compare.collect import select
-from paribus.compare.compare_features import EFFECTS, MATCHING, CompareFeatures
+from paribus.compare.compare_features import CompareFeatures
 from paribus.errors import ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.headline import estimate
-from paribus.experiments.setup_runs import CollectedRun, RunsSetup
+from paribus.experiments.setup_runs import RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.stats.matching import correlations, jaccard, match, null_of_matching
-from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.matching import correlations, jaccard
 from paribus.stats.shares import shares
 
 FEATURES = {
@@ -40,21 +39,6 @@ SIMILARITY = {
     "r": "correlation of their effects over the edits that both have",
     "n_edits": "how many edits that are",
     "shared_cores": "share of their minimal cores that both have (Jaccard); missing where none were looked for",
-}
-MATCHES = {
-    "r": "correlation of the effects of the two features that are matched",
-    "mutual": "whether each is the other's most similar feature",
-    "shared_drivers": "share of their established edits that both have (Jaccard); missing where neither has any",
-    "similarity": "similarity of the two latents by which they were matched",
-    "established": "whether that match is established (match_features)",
-}
-MATCHED = {
-    "n": "features that are matched, one to one",
-    "mean_r": "mean correlation of matched features",
-    "null_low": "2.5 % quantile of that mean where the entries of each vector are exchanged",
-    "null_high": "97.5 % quantile of it",
-    "null_percentile": "percentile of mean_r among these, 0 to 100; not a p",
-    "n_mutual": "matches in which each is the other's most similar feature",
 }
 SUMMARY = {
     "n_features": "features that were looked at",
@@ -91,10 +75,7 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
     matrix = np.array([[each.effects.get(edit, math.nan) for edit in edits] for each in seen])
     similar = correlations(matrix, matrix, experiment.least_entries)
     _hand_over(recorder, seen, similar, matrix, level)
-    if experiment.match_by == EFFECTS:
-        matched = _match(experiment, setup, recorder, seen, similar, matrix)
-    else:
-        matched = _match_as_tracked(experiment, setup, recorder, seen, similar, selection.runs)
+    matched = matched_features(experiment, setup, recorder, seen, Similarities(matrix, similar), selection.runs)
     summary = _summary(seen, setup)
     recorder.table(Table("summary", "One row per model.", Evidence.COMPARISON, summary, SUMMARY))
     factors = _factors(seen)
@@ -181,159 +162,6 @@ def _shared(one: Seen, other: Seen) -> float:
     if one.cores is None or other.cores is None:
         return math.nan
     return jaccard(one.cores, other.cores)
-
-
-def _match(
-    experiment: CompareFeatures,
-    setup: RunsSetup,
-    recorder: Recorder,
-    seen: Sequence[Seen],
-    similar: Floats,
-    matrix: Floats,
-) -> pd.DataFrame:
-    """Match the features of every two models; add the tables of pairs and of their comparison with chance."""
-    models = list(dict.fromkeys(each.model for each in seen))
-    of = {model: np.array([i for i, each in enumerate(seen) if each.model == model]) for model in models}
-    pairs: list[dict[str, Any]] = []
-    totals: list[dict[str, Any]] = []
-    similarity = functools.partial(correlations, least=experiment.least_entries)
-    for one, other in itertools.combinations(models, 2):
-        found = match(similar[np.ix_(of[one], of[other])])
-        pairs += [
-            {
-                "model_a": one, "feature_a": seen[of[one][a]].feature, "model_b": other,
-                "feature_b": seen[of[other][b]].feature, "r": value, "mutual": bool(both),
-                "shared_drivers": _shared_drivers(seen[of[one][a]], seen[of[other][b]]),
-            }
-            for a, b, value, both in zip(found.first, found.second, found.value, found.mutual, strict=True)
-        ]  # fmt: skip
-        if not len(found.value):
-            continue
-        common = np.isfinite(matrix[of[one]]).all(0) & np.isfinite(matrix[of[other]]).all(0)
-        drawn = np.full(1, math.nan)
-        if experiment.n_null and common.sum() >= experiment.least_entries:
-            a, b = matrix[of[one]][:, common], matrix[of[other]][:, common]
-            rng = setup.rng(f"compare_features {one} {other}")
-            drawn = null_of_matching(a, b, similarity, n=experiment.n_null, rng=rng)
-        mean = float(found.value.mean())
-        low, _, high = null_quantiles(drawn[None])
-        totals.append(
-            {
-                "model_a": one, "model_b": other, "n": len(found.value), "mean_r": mean, "null_low": float(low[0]),
-                "null_high": float(high[0]),
-                "null_percentile": float(null_percentile(np.array([mean]), drawn[None])[0]),
-                "n_mutual": int(found.mutual.sum()),
-            }
-        )  # fmt: skip
-    columns = ["model_a", "feature_a", "model_b", "feature_b", "r", "mutual", "shared_drivers"]
-    says = "One row per feature of a model and the one of another that it is matched with."
-    recorder.table(Table("matches", says, Evidence.COMPARISON, pd.DataFrame(pairs, columns=columns), MATCHES))
-    frame = pd.DataFrame(totals, columns=["model_a", "model_b", *MATCHED])
-    says = "One row per two models: how alike matched features are, beside vectors with their entries exchanged."
-    recorder.table(Table("matched", says, Evidence.COMPARISON, frame, MATCHED))
-    return frame
-
-
-def _match_as_tracked(
-    experiment: CompareFeatures,
-    setup: RunsSetup,
-    recorder: Recorder,
-    seen: Sequence[Seen],
-    similar: Floats,
-    runs: Sequence[CollectedRun],
-) -> pd.DataFrame:
-    """Take the pairs found by runs of match_features, and compare their effects with those of random pairs.
-
-    Raises:
-        ExperimentError: If no such run is about two of the models.
-    """
-    place = {(each.model, each.feature): i for i, each in enumerate(seen)}
-    pairs: list[dict[str, Any]] = []
-    totals: list[dict[str, Any]] = []
-    read = 0
-    for (one, other), run in _matchings(runs, {each.model for each in seen}, recorder).items():
-        read += 1
-        frame = run.tables["matches"]
-        rows = [
-            (place[one, f"latent {row['feature']}"], place[other, f"latent {row['partner']}"], row)
-            for row in frame[frame["way"] == experiment.match_by].to_dict("records")
-            if (one, f"latent {row['feature']}") in place and (other, f"latent {row['partner']}") in place
-        ]
-        pairs += [
-            {
-                "model_a": one, "feature_a": seen[i].feature, "model_b": other, "feature_b": seen[j].feature,
-                "r": similar[i, j], "mutual": bool(row["mutual"]), "shared_drivers": _shared_drivers(seen[i], seen[j]),
-                "similarity": float(row["similarity"]), "established": str(row["established"]),
-            }
-            for i, j, row in rows
-        ]  # fmt: skip
-        if rows:
-            rng = setup.rng(f"compare_features {one} {other}")
-            totals.append(_of_tracked(rows, similar, experiment.n_null, rng) | {"model_a": one, "model_b": other})
-    if not read:
-        raise ExperimentError(
-            f"compare_features: match_by={experiment.match_by} takes the matches of a finished run of {MATCHING} on "
-            f"two of the models ({', '.join(sorted({each.model for each in seen}))}); there is none here"
-        )
-    columns = ["model_a", "feature_a", "model_b", "feature_b", *MATCHES]
-    says = f"One row per two latents that {MATCHING} matched by {experiment.match_by}, both with effects here."
-    recorder.table(Table("matches", says, Evidence.COMPARISON, pd.DataFrame(pairs, columns=columns), MATCHES))
-    frame = pd.DataFrame(totals, columns=["model_a", "model_b", *MATCHED])
-    says = "One row per two models: how alike the same edits move matched features, beside these paired at random."
-    meant = {
-        **MATCHED,
-        "null_low": "2.5 % quantile of that mean where the same features are paired at random",
-        "n_mutual": "matches in which each latent is the other's most similar one",
-    }
-    recorder.table(Table("matched", says, Evidence.COMPARISON, frame, meant))
-    return frame
-
-
-def _matchings(
-    runs: Sequence[CollectedRun], models: Collection[str], recorder: Recorder
-) -> dict[tuple[str, str], CollectedRun]:
-    """Return for every two models the run that matched their latents: the latest of several, with a remark."""
-    several: dict[frozenset[str], list[CollectedRun]] = {}
-    for run in (each for each in runs if each.experiment_type == MATCHING and "matches" in each.tables):
-        if set(_matched_models(run)) <= set(models):
-            several.setdefault(frozenset(_matched_models(run)), []).append(run)
-    found = {}
-    for mine in several.values():
-        latest = max(mine, key=lambda each: each.started_at or "")
-        found[_matched_models(latest)] = latest
-        if len(mine) > 1:
-            recorder.warn(
-                f"{len(mine)} runs of {MATCHING} are about {' and '.join(_matched_models(latest))}: the latest, "
-                f"{latest.run_id[:8]}, was read; experiment.runs chooses another."
-            )
-    return found
-
-
-def _matched_models(run: CollectedRun) -> tuple[str, str]:
-    return str(run.model_run or "")[:8], str(run.tags.get("beside_run") or "")[:8]
-
-
-def _of_tracked(
-    rows: Sequence[tuple[int, int, Mapping[Any, Any]]], similar: Floats, n_null: int, rng: np.random.Generator
-) -> dict[str, Any]:
-    """Return the similarity of effects of given pairs, with that of the same features paired at random."""
-    first, second = (np.array([row[k] for row in rows]) for k in (0, 1))
-    mean = mean_of_known(similar[first, second])
-    draws = [mean_of_known(similar[first, rng.permutation(second)]) for _ in range(n_null if len(rows) > 1 else 0)]
-    drawn = np.array(draws or [math.nan])
-    low, _, high = null_quantiles(drawn[None])
-    return {
-        "n": len(rows),
-        "mean_r": mean,
-        "null_low": float(low[0]),
-        "null_high": float(high[0]),
-        "null_percentile": float(null_percentile(np.array([mean]), drawn[None])[0]),
-        "n_mutual": sum(bool(row["mutual"]) for _, _, row in rows),
-    }
-
-
-def _shared_drivers(one: Seen, other: Seen) -> float:
-    return jaccard(frozenset(one.drivers), frozenset(other.drivers))
 
 
 def _summary(seen: Sequence[Seen], setup: RunsSetup) -> pd.DataFrame:
