@@ -157,3 +157,11 @@ def test_groups_named_by_numbers_stand_in_the_order_of_the_numbers():
     tests = result.tables["tests"].frame
     assert list(zip(tests["group"], tests["reference"], strict=True)) == [("20.5", "9"), ("100", "9"), ("100", "20.5")]
     assert (tests["difference"] > 0).all()
+
+
+def test_a_number_with_and_without_a_point_is_one_group():
+    """A param of a field without a type is kept as it was typed: width=1 and width=1.0."""
+    made = [replace(run, params={"model.width": (1.0 if run.seed % 2 else 1) if run.run_id[0] == "a" else 2})
+            for run in runs(a=0.5, b=0.7)]  # fmt: skip
+    groups = compared(made).tables["groups"].frame
+    assert list(zip(groups["group"], groups["n_units"], strict=True)) == [("1.0", 6), ("2", 6)]

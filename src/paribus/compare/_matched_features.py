@@ -44,7 +44,7 @@ AS_TRACKED = {
     "null_low": "2.5 % quantile of that mean where the same features are paired at random",
     "n_mutual": "matches in which each latent is the other's most similar one",
 }
-BY_EFFECTS = ("r", "mutual", "shared_drivers")
+BY_EFFECTS: tuple[str, ...] = ("r", "mutual", "shared_drivers")
 """Columns of matches that were looked for in the effects."""
 
 

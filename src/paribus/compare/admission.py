@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from paribus.compare import honesty
-from paribus.compare.collect import candidates, select
+from paribus.compare.collect import candidates, select, with_one_type
 from paribus.compare.honesty import Finding, Grouping, Placed
 from paribus.compare.restricted import Restricted
 from paribus.compare.where import fits
@@ -52,6 +52,7 @@ def looked_through(
         ConfigError: If the restriction names something that no run has, or excludes all runs.
     """
     experiment.check_runs(runs)
+    runs = with_one_type(runs, (*grouping.group_by, *grouping.unit))
     types = experiment.types()
     selection = select(runs, types, experiment.where)
     asked = [each for each in candidates(runs, types) if fits(each, experiment.where)]

@@ -57,6 +57,30 @@ def select(
     return Selection(tuple(current), tuple(notes), tuple(_mixed_code(current)))
 
 
+def with_one_type(runs: Sequence[CollectedRun], names: Sequence[str]) -> Sequence[CollectedRun]:
+    """Return the runs with 1.0 instead of 1 in a param that is 1.0 in other runs: both are one group.
+
+    Args:
+        runs: All runs.
+        names: Params, by their names or the last part of these.
+
+    Example:
+        >>> some = [CollectedRun("r", "i", "ablate", params={"a.b": each}) for each in (1, 1.0, 2)]
+        >>> [run.params["a.b"] for run in with_one_type(some, ["b"])]
+        [1.0, 1.0, 2]
+    """
+    known = set[str]().union(*(run.params for run in runs))
+    named = [key for key in known if key in names or key.rpartition(".")[2] in names]
+    points = {key: {run.params[key] for run in runs if type(run.params.get(key)) is float} for key in named}
+    points = {key: values for key, values in points.items() if values}
+
+    def floats(run: CollectedRun) -> dict[str, float]:
+        mine = {key: run.params.get(key) for key in points}
+        return {key: float(value) for key, value in mine.items() if type(value) is int and value in points[key]}
+
+    return [replace(run, params={**run.params, **floats(run)}) for run in runs] if points else runs
+
+
 def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun:
     """Return ``run`` with condition, seed, size and params of its nearest parent where it has none."""
     parent, seen = run.parent, {run.run_id}
