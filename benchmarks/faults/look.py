@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from paribus.tracking.derived import DERIVED, ROLE_TAG
+
 RUNS = """select r.run_uuid, r.name, r.status, r.artifact_uri from runs r
 join experiments e on e.experiment_id = r.experiment_id where e.name = ? order by r.start_time, r.run_uuid"""
 TAGS = "select key, value from tags where run_uuid = ?"
@@ -71,6 +73,8 @@ def _place(uri: str) -> Path:
 def _finished(connection: sqlite3.Connection, run_id: str, name: str, where: Path, seen: Seen) -> None:
     """Look at one finished run: whole, nothing else in its folder, the only one of its identity."""
     tags = dict(connection.execute(TAGS, (run_id,)).fetchall())
+    if tags.get(ROLE_TAG) == DERIVED:  # it stands for a group in the UI, and has no files
+        return
     try:
         tree = json.loads((where / "result.json").read_text())
     except (OSError, ValueError) as error:
