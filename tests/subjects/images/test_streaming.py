@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from paribus.engine.interventions import AblateUnits, Identity
 from paribus.errors import DataError
 from paribus.experiments.base import MemoryWorkspace
 from paribus.running.contents import contents, fingerprint
-from paribus.subjects.images import image_files, indexing, lazy_images
+from paribus.subjects.images import _image_folder, image_files, indexing, lazy_images
 from paribus.subjects.images.image_folder import ImageFolder
 from paribus.training.loops.classifier import train_classifier
 from paribus.training.spec import TrainingSpec
@@ -59,16 +60,26 @@ def streamed(root, **fields):
 
 @pytest.fixture
 def read(monkeypatch):
-    """Names of the image files that are opened, in order."""
-    seen = []
-    original = builtins.open
+    """Names of the image files that are read, in order; of one in each folder the head is looked at besides."""
+    seen, heads = [], []
+    original, is_deep = builtins.open, _image_folder.is_deep
 
     def opened(path, *args, **given):
         if str(path).endswith(".png"):
             seen.append(str(path))
         return original(path, *args, **given)
 
+    def looked_at(file):
+        before = len(seen)
+        found = is_deep(file)
+        heads.extend(seen[before:])
+        del seen[before:]
+        assert {heads.count(head) for head in heads} <= {heads.count(heads[0]), heads.count(heads[0]) - 1}
+        assert len(set(heads)) == len({Path(head).parent for head in heads})
+        return found
+
     monkeypatch.setattr(builtins, "open", opened)
+    monkeypatch.setattr(_image_folder, "is_deep", looked_at)
     return seen
 
 
