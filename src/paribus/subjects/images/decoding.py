@@ -67,6 +67,8 @@ def _pool() -> ThreadPoolExecutor:
 
 def is_deep(file: Path) -> bool:
     """Return whether an image file is one of 16 bits, from its head; False where it is no image, which reading says."""
+    if not file.is_file():  # opening a pipe would wait for ever
+        return False
     try:
         with Image.open(file) as opened:
             return opened.mode.startswith(DEEP)
