@@ -37,6 +37,7 @@ class Server:
         with contextlib.closing(sqlite3.connect(self.folder / "mlflow.db", timeout=20.0)) as connection, connection:
             for table in TABLES:
                 connection.execute(f"delete from {table}")
+            connection.execute("delete from experiments where experiment_id != 0")  # ledgers have tags that are gone
         shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
 
 
