@@ -47,6 +47,7 @@ class Executor(Passes):
         plain: Number format of the network's weights: ``format``, or float32 where that is a half format.
 
     Example:
+        >>> import torch
         >>> from paribus.measure.contexts import Contexts
         >>> from paribus.measure.readout import Outputs
         >>> from paribus.measure.subject import ArraySubject
