@@ -168,7 +168,7 @@ def _content(path: Path) -> bytes:
         return b""
     if path.suffix == ".png":
         with Image.open(path) as picture:
-            return picture.tobytes()
+            return picture.convert("RGBA").tobytes()
     if path.suffix == ".yaml":
         return json.dumps(yaml.safe_load(path.read_text()), sort_keys=True).encode()
     return path.read_bytes()
