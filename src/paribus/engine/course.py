@@ -105,7 +105,7 @@ class Course:
         if not found.ndim or len(found) != n_rows:
             raise ConfigError(
                 f"{owner} returns shape {tuple(found.shape)} for {n_rows} examples; the first axis must hold the "
-                f"examples"
+                "examples"
             )
         return found if self.positions is None else self._at_positions(found, owner)
 

@@ -64,7 +64,7 @@ def refuse_unsteady(passes: Passes) -> None:
     if len(together) != n:
         raise ConfigError(
             f"model: {owner} returns shape {tuple(together.shape)} for {n} examples; the first axis must hold the "
-            f"examples"
+            "examples"
         )
     odd = len(odd_rows(subject))
     if together.ndim < 3 and (~together.isfinite() if odd else together.isnan()).any():
@@ -87,7 +87,7 @@ def refuse_unsteady(passes: Passes) -> None:
         )
     raise ConfigError(
         f"model: what {owner} gives for an example depends on the other examples of the batch (batch statistics, such "
-        f"as "
+        "as "
         "batch norm without running ones, or a softmax over examples); effects would depend on how contexts are batched"
     )
 

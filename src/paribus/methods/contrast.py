@@ -90,7 +90,8 @@ def contrasted(
         sums.add(found, block.columns)
         sizes.add(np.abs(found), block.columns)
         totals.add(values)
-        largest.add(np.abs(values))
+        if executor.spacing:
+            largest.add(np.abs(values))
         if visit is not None:
             visit(block.columns, values)
     if watch is not None and executor.spacing:

@@ -29,6 +29,7 @@ _COLUMNS = {
 """The attributes of a run that are searched here, and their columns."""
 _TEXTS = {"tag": "tags", "parameter": "params"}
 _COMPARES = ("=", "!=", "LIKE")
+_HAS_TAG = "exists (select 1 from tags t where t.run_uuid = r.run_uuid and t.key = ? and t.value = ?)"
 _ORDERS = ("=", "!=", "<", "<=", ">", ">=")
 
 
@@ -110,8 +111,7 @@ def without_tag(name: str, value: str) -> QueryPart:
         >>> without_tag("paribus.role", "derived").values
         ('paribus.role', 'derived')
     """
-    has = "select 1 from tags t where t.run_uuid = r.run_uuid and t.key = ? and t.value = ?"
-    return QueryPart(f"not exists ({has})", (name, value))
+    return QueryPart(f"not {_HAS_TAG}", (name, value))
 
 
 def with_tag(name: str, value: str) -> QueryPart:
@@ -121,8 +121,7 @@ def with_tag(name: str, value: str) -> QueryPart:
         >>> with_tag("identity", "abc").values
         ('identity', 'abc')
     """
-    has = "select 1 from tags t where t.run_uuid = r.run_uuid and t.key = ? and t.value = ?"
-    return QueryPart(f"exists ({has})", (name, value))
+    return QueryPart(_HAS_TAG, (name, value))
 
 
 def with_status(status: str) -> QueryPart:

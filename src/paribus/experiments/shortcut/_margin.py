@@ -7,10 +7,8 @@ from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
+from paribus.stats.nulls import ROUNDING
 from paribus.stats.scores import auroc
-
-ROUNDING = 64 * float(np.finfo(np.float32).eps)
-"""Margins that lie within this share of the largest logit are equal."""
 
 
 def margin(logits: ArrayLike, positive: int) -> Floats:
@@ -24,7 +22,8 @@ def ranking(margins: ArrayLike, logits: ArrayLike) -> Floats:
     """Return margins ``[..., n]`` to rank rows by: where all differ by rounding alone, they are equal.
 
     An edit that removes all that the head reads leaves every row the same margin but for the last bits, and an AUROC
-    or its interval would be about these. Rounding is :data:`ROUNDING` of the largest of the unedited ``logits``.
+    or its interval would be about these. Rounding is :data:`~paribus.stats.nulls.ROUNDING` of the largest of the
+    unedited ``logits``.
     """
     values = np.asarray(margins, dtype=np.float64)
     low, high = values.min(axis=-1, keepdims=True), values.max(axis=-1, keepdims=True)
