@@ -174,7 +174,7 @@ def text(whole: Status, *, most: int = MOST) -> str:
         told = span(whole.left)
         about = "" if told.startswith("under") else "about "
         lines.append(f"  {about}{told} for the rest, by earlier runs of the same type")
-    if rest and not made.is_running and standings.RUNNING not in whole.counts:
+    if rest and not made.is_running:
         failed = ", sweep.retry=failed added what failed too" if standings.FAILED in whole.counts else ""
         lines.append(f"  the same command again does what is missing{failed}")
     if made.comparison:
