@@ -32,8 +32,8 @@ from torch import Tensor, nn
 
 from benchmarks.calibration import LEVEL, level_holds
 from paribus.arrays import Bools, Ints
-from paribus.experiments.any.head_ablation import HeadAblation
-from paribus.experiments.any.patch import Patch
+from paribus.experiments.any.head_ablation.spec import HeadAblation
+from paribus.experiments.any.patch.spec import Patch
 from paribus.experiments.base import Experiment, MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._heads import LayeredHeads, layered

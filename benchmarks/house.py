@@ -45,8 +45,12 @@ def main() -> None:
     for path, size in sizes.items():
         rooms[path.parts[0] if len(path.parts) > 1 else "(top)"] += size
     long = sorted((size, str(path)) for path, size in sizes.items() if size > MOST_LINES)
-    generic = {path.stem: size + sizes[path.with_name(f"_{path.name}")] for path, size in sizes.items()
-               if path.parent == Path("experiments/any") and path.with_name(f"_{path.name}") in sizes}  # fmt: skip
+    any_network = Path("experiments/any")
+    generic = {
+        path.parent.name: size + sizes[path.with_name("work.py")]
+        for path, size in sizes.items()
+        if path.name == "spec.py" and path.parent.parent == any_network
+    }
     print(
         f"{sum(sizes.values()):,} lines, {sum(map(code_lines, files.values())):,} of them code, in {len(files)} files"
     )

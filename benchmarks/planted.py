@@ -28,7 +28,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.shortcut.domain_swap import DomainSwap
 from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
-from paribus.experiments.training.train_classifier import TrainClassifier
+from paribus.experiments.training.train_classifier.spec import TrainClassifier
 from paribus.models.small_cnn import SmallCNN
 from paribus.stats.bootstrap import cluster_interval
 from paribus.stats.few import paired_sign_flip

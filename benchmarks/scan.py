@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from paribus.experiments.any.scan_features import ScanFeatures
+from paribus.experiments.any.scan_features.spec import ScanFeatures
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.models.autoencoders import random_sae

@@ -93,7 +93,7 @@ def _load() -> None:
     import paribus.cli.launch
     import paribus.compare._compare_interventions
     import paribus.experiments.builds.family_1d_sweep.work
-    import paribus.experiments.training._train_classifier
+    import paribus.experiments.training.train_classifier.work
     import paribus.report.page
     import paribus.running.run
     import paribus.sweep.end  # noqa: F401

@@ -170,7 +170,7 @@ def check(path, page, result, columns):
 
 
 def test_the_survey_page_explains_the_columns_of_another_network():
-    from paribus.experiments.any import _survey_report as report
+    from paribus.experiments.any.feature_survey import report as report
 
     text = (FOLDER / "feature_survey.md").read_text()
     for name, meanings in (("features", report.COLUMNS), ("screened", report.SCREENED), ("chosen", report.CHOSEN)):

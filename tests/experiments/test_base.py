@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.base import Experiment
 
 
@@ -16,4 +16,4 @@ def test_the_work_of_a_spec_is_beside_it_unless_it_is_stated_or_inherited():
     assert made("mine.order.spec", work="mine.elsewhere").work == "mine.elsewhere"
     assert made("yours.spec", base=beside).work == "mine.order.work"
     assert made("mine.order").work == made("spec").work == ""
-    assert Sweep.work == "paribus.experiments.any._sweep"
+    assert Sweep.work == "paribus.experiments.any.sweep.work"

@@ -13,7 +13,7 @@ import torch
 from paribus.engine.short_names import layers_with, place, places
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
-from paribus.experiments.any.head_ablation import HeadAblation
+from paribus.experiments.any.head_ablation.spec import HeadAblation
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure import Executor

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paribus.experiments.any.ablate import Ablate
-from paribus.experiments.any.head_ablation import HeadAblation
-from paribus.experiments.any.patch import Patch
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.head_ablation.spec import HeadAblation
+from paribus.experiments.any.patch.spec import Patch
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors.spec import Patch as Donors

@@ -9,9 +9,9 @@ from typing import ClassVar
 from paribus.compare.compare import ALLOW
 from paribus.compare.restricted import Restricted
 from paribus.errors import ConfigError
-from paribus.experiments.any.activation_patching import DENOISE, NOISE, ActivationPatching
+from paribus.experiments.any.activation_patching.spec import DENOISE, NOISE, ActivationPatching
 from paribus.experiments.any.generic import AUTO
-from paribus.experiments.any.head_ablation import HeadAblation
+from paribus.experiments.any.head_ablation.spec import HeadAblation
 from paribus.experiments.tokens.circuit_metrics.spec import CircuitMetrics
 from paribus.experiments.tokens.subspace_isolation.spec import SubspaceIsolation
 from paribus.results.endpoint import Endpoint

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from paribus.experiments.any.ablate import Ablate
-from paribus.experiments.any.activation_patching import ActivationPatching
-from paribus.experiments.any.cores import Cores
-from paribus.experiments.any.grid import Grid
-from paribus.experiments.any.head_ablation import HeadAblation
-from paribus.experiments.any.interact import Interact
-from paribus.experiments.any.latent_intervention import LatentIntervention
-from paribus.experiments.any.match_features import MatchFeatures
-from paribus.experiments.any.patch import Patch
-from paribus.experiments.any.probe import Probe
-from paribus.experiments.any.swap import Swap
-from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.activation_patching.spec import ActivationPatching
+from paribus.experiments.any.cores.spec import Cores
+from paribus.experiments.any.grid.spec import Grid
+from paribus.experiments.any.head_ablation.spec import HeadAblation
+from paribus.experiments.any.interact.spec import Interact
+from paribus.experiments.any.latent_intervention.spec import LatentIntervention
+from paribus.experiments.any.match_features.spec import MatchFeatures
+from paribus.experiments.any.patch.spec import Patch
+from paribus.experiments.any.probe.spec import Probe
+from paribus.experiments.any.swap.spec import Swap
+from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.base import Experiment
 from paribus.experiments.shortcut.activation_steering import ActivationSteering
 from paribus.experiments.shortcut.domain_swap import DomainSwap

@@ -37,7 +37,7 @@ class FeatureSurvey(Experiment):
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Ranks all latents of an autoencoder, or units, and chooses those that a study works on."
     work: ClassVar[str] = "paribus.experiments.builds.feature_survey.work"
-    work_elsewhere: ClassVar[str] = "paribus.experiments.any._survey"
+    work_elsewhere: ClassVar[str] = "paribus.experiments.any.feature_survey.work"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "slice", "constraints")
     takes_dtype: ClassVar[bool] = True
     chooses_features: ClassVar[bool] = True

@@ -76,7 +76,7 @@ class TrainSAE(Experiment):
         Sentence("The autoencoder explains {explained_variance:share} of the variance of held-out vectors."),
     )
     work: ClassVar[str] = "paribus.experiments.builds._train_sae"
-    work_elsewhere: ClassVar[str] = "paribus.experiments.any._train_sae"
+    work_elsewhere: ClassVar[str] = "paribus.experiments.any.train_sae.work"
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True
     takes_model: ClassVar[bool] = True

@@ -6,14 +6,14 @@ import pytest
 
 from paribus.config.compose import jobs
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any.ablate import Ablate
-from paribus.experiments.any.cores import Cores
-from paribus.experiments.any.grid import Grid
-from paribus.experiments.any.interact import Interact
-from paribus.experiments.any.patch import Patch
-from paribus.experiments.any.probe import Probe
-from paribus.experiments.any.swap import Swap
-from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.cores.spec import Cores
+from paribus.experiments.any.grid.spec import Grid
+from paribus.experiments.any.interact.spec import Interact
+from paribus.experiments.any.patch.spec import Patch
+from paribus.experiments.any.probe.spec import Probe
+from paribus.experiments.any.swap.spec import Swap
+from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.builds.any_network import network_setup
 from paribus.experiments.builds.setup import build_setup
 from paribus.factors import spec as factors

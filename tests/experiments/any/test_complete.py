@@ -10,19 +10,19 @@ import torch
 
 import paribus
 from paribus.errors import ConfigError
-from paribus.experiments.any.ablate import Ablate
-from paribus.experiments.any.activation_patching import ActivationPatching
-from paribus.experiments.any.cores import Cores
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.activation_patching.spec import ActivationPatching
+from paribus.experiments.any.cores.spec import Cores
 from paribus.experiments.any.generic import Generic
-from paribus.experiments.any.grid import Grid
-from paribus.experiments.any.head_ablation import HeadAblation
-from paribus.experiments.any.interact import Interact
-from paribus.experiments.any.latent_intervention import LatentIntervention
-from paribus.experiments.any.patch import Patch
-from paribus.experiments.any.probe import Probe
-from paribus.experiments.any.scan_features import ScanFeatures
-from paribus.experiments.any.swap import Swap
-from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.any.grid.spec import Grid
+from paribus.experiments.any.head_ablation.spec import HeadAblation
+from paribus.experiments.any.interact.spec import Interact
+from paribus.experiments.any.latent_intervention.spec import LatentIntervention
+from paribus.experiments.any.patch.spec import Patch
+from paribus.experiments.any.probe.spec import Probe
+from paribus.experiments.any.scan_features.spec import ScanFeatures
+from paribus.experiments.any.swap.spec import Swap
+from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.validation.shuffle_null.spec import ShuffleNull

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.patch import Patch
+from paribus.experiments.any.patch.spec import Patch
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors.spec import PatchAlong

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from paribus.experiments.any.ablate import Ablate
-from paribus.experiments.any.cores import Cores
-from paribus.experiments.any.swap import Swap
-from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.cores.spec import Cores
+from paribus.experiments.any.swap.spec import Swap
+from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors.spec import Latent, Units

@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from paribus.errors import ConfigError
-from paribus.experiments.any._latent_activity import activity, random_latents
-from paribus.experiments.any._latent_intervention import SILENT
-from paribus.experiments.any.latent_intervention import DIRECTIONS, LIKE, RANDOM, LatentIntervention
+from paribus.experiments.any.latent_intervention.activity import activity, random_latents
+from paribus.experiments.any.latent_intervention.spec import DIRECTIONS, LIKE, RANDOM, LatentIntervention
+from paribus.experiments.any.latent_intervention.work import SILENT
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.latent import Latent

@@ -11,8 +11,8 @@ from torch import nn
 
 import paribus
 from paribus.errors import ConfigError
-from paribus.experiments.any import _scan, _scan_pass
-from paribus.experiments.any.scan_features import ScanFeatures
+from paribus.experiments.any.scan_features import one_pass, work
+from paribus.experiments.any.scan_features.spec import ScanFeatures
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.models.autoencoders import random_sae
@@ -79,9 +79,9 @@ def padded():
 
 @pytest.mark.parametrize("top_k", [None, 4])
 def test_everything_equals_a_loop_over_features(monkeypatch, top_k):
-    monkeypatch.setattr(_scan_pass, "MOST_HELD", F * 11)  # blocks of 11 cells
-    monkeypatch.setattr(_scan_pass, "MOST_ENCODED", 150)
-    monkeypatch.setattr(_scan_pass, "AT_ONCE", 7)
+    monkeypatch.setattr(one_pass, "MOST_HELD", F * 11)  # blocks of 11 cells
+    monkeypatch.setattr(one_pass, "MOST_ENCODED", 150)
+    monkeypatch.setattr(one_pass, "AT_ONCE", 7)
     mask = padded()
     data = sequences(mask=mask, sink=True)
     sae = random_sae(WIDTH, F, torch.Generator().manual_seed(2), by_position=True)
@@ -133,7 +133,7 @@ def test_everything_equals_a_loop_over_features(monkeypatch, top_k):
 
 
 def test_the_null_of_an_effect_is_made_of_features_that_fire_as_often(monkeypatch):
-    monkeypatch.setattr(_scan, "ALIKE", 6)
+    monkeypatch.setattr(work, "ALIKE", 6)
     setup = setup_of(sequences())
     _, recorder = scanned(ScanFeatures(n_effects=100, most_levels=3), setup)
     effects, frame = recorder.tables["effects"].frame, recorder.tables["features"].frame
@@ -240,14 +240,14 @@ def test_units_are_scanned_where_there_is_no_autoencoder():
 
 def test_memory_is_bounded_and_what_would_not_fit_is_refused_at_dry_run(monkeypatch):
     many = random_sae(WIDTH, 700, torch.Generator().manual_seed(2))
-    monkeypatch.setattr(_scan_pass, "MOST_HELD", 700 * 20)
+    monkeypatch.setattr(one_pass, "MOST_HELD", 700 * 20)
     setup = setup_of(sequences(), many)
     tracemalloc.start()
     scanned(ScanFeatures(n_top=3, n_effects=2, most_factors=2, most_levels=3, n_splits=5, n_tokens=2), setup)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40 << 20
-    monkeypatch.setattr(_scan, "MOST_SUMS", 700 * 8 * 8 * 11)
+    monkeypatch.setattr(work, "MOST_SUMS", 700 * 8 * 8 * 11)
     with pytest.raises(ConfigError, match="lower experiment.most_factors or most_levels"):
         ScanFeatures(most_levels=3, most_factors=4).validate(setup)
 

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.ablate import Ablate
-from paribus.experiments.any.cores import Cores
-from paribus.experiments.any.grid import Grid
-from paribus.experiments.any.interact import Interact
-from paribus.experiments.any.patch import Patch
-from paribus.experiments.any.probe import Probe
-from paribus.experiments.any.swap import Swap
-from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.cores.spec import Cores
+from paribus.experiments.any.grid.spec import Grid
+from paribus.experiments.any.interact.spec import Interact
+from paribus.experiments.any.patch.spec import Patch
+from paribus.experiments.any.probe.spec import Probe
+from paribus.experiments.any.swap.spec import Swap
+from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.validation._agreement import halved, interventional
 from paribus.experiments.validation._shuffles import flipped_means, judged

@@ -19,7 +19,7 @@ from paribus.experiments.shortcut.domain_swap import DomainSwap
 from paribus.experiments.shortcut.neuron_ablation import NeuronAblation
 from paribus.experiments.shortcut.probe_trajectory import ProbeTrajectory
 from paribus.experiments.shortcut.subspace_ablation import SubspaceAblation
-from paribus.experiments.training.train_classifier import TrainClassifier
+from paribus.experiments.training.train_classifier.spec import TrainClassifier
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.data import ImageData
 from paribus.subjects.images.subject import ImageSubject

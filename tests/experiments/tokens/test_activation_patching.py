@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any import _activation_patching
-from paribus.experiments.any.activation_patching import ActivationPatching
+from paribus.experiments.any.activation_patching import work
+from paribus.experiments.any.activation_patching.spec import ActivationPatching
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._donated import Donated, Held
@@ -299,10 +299,8 @@ def exchangeable(seed, n=12):
 
 def test_as_many_unrelated_donors_are_drawn_as_asked_for(data, monkeypatch):
     drawn = []
-    true = _activation_patching.unrelated
-    monkeypatch.setattr(
-        _activation_patching, "unrelated", lambda *given, **named: drawn.append(len(given[1])) or true(*given, **named)
-    )
+    true = work.unrelated
+    monkeypatch.setattr(work, "unrelated", lambda *given, **named: drawn.append(len(given[1])) or true(*given, **named))
     patches(ActivationPatching(places=["L1H2"], ks=[], n_donors=7, directions=["noise"]), setup_of(data))
     assert drawn == [7]
 

@@ -11,8 +11,8 @@ import torch
 from scipy.stats import spearmanr
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any.ablate import Ablate
-from paribus.experiments.any.head_ablation import HeadAblation
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.head_ablation.spec import HeadAblation
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
@@ -221,7 +221,7 @@ class TwoHeads(torch.nn.Module):
 
 def test_a_head_is_constant_only_where_no_value_that_is_set_differs():
     """Values whose mean over positions is the same in all contexts are not constant; a mean is one over positions."""
-    from paribus.experiments.any._head_ablation import CONSTANT
+    from paribus.experiments.any.head_ablation.work import CONSTANT
     from paribus.subjects.tokens.data import Targets, TokenData
 
     ids = torch.tensor([[1, 2], [2, 1]] * 10)

@@ -9,8 +9,8 @@ from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.checkpoints import Checkpoints
 from paribus.experiments.setup_labelled import LabelledSetup
-from paribus.experiments.training._train_classifier import HISTORY_COLUMNS
-from paribus.experiments.training.train_classifier import TrainClassifier
+from paribus.experiments.training.train_classifier.spec import TrainClassifier
+from paribus.experiments.training.train_classifier.work import HISTORY_COLUMNS
 from paribus.figures.draw import draw
 from paribus.models.loading import fit_state
 from paribus.models.small_cnn import SmallCNN

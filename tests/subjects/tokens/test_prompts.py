@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any.patch import Patch
+from paribus.experiments.any.patch.spec import Patch
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._vectors import bound_place, vectors

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from paribus.errors import ConfigError
-from paribus.experiments.any.swap import Swap
-from paribus.experiments.any.sweep import Sweep
+from paribus.experiments.any.swap.spec import Swap
+from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.validation.split_half import SplitHalf

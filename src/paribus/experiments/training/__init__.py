@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
-    from paribus.experiments.training.train_classifier import TrainClassifier
+    from paribus.experiments.training.train_classifier.spec import TrainClassifier
 
 __all__ = ["TrainClassifier"]
 __getattr__, __dir__ = offered(__name__, __file__, __all__)

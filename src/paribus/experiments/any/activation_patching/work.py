@@ -1,0 +1,463 @@
+"""The work of patching pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools, Floats, Ints
+from paribus.engine.short_names import blocks, layer_of, layers_with
+from paribus.engine.short_names import place as full_name
+from paribus.errors import ConfigError, DataError, nearest
+from paribus.experiments.any._effect_map import WHERE, draw_map, parts_of
+from paribus.experiments.any._effect_vector import at_one, vector_of
+from paribus.experiments.any._effect_vector import promised as promise
+from paribus.experiments.any._effects import Part, Reported, around, effects, summed_up
+from paribus.experiments.any._figures import first_together
+from paribus.experiments.any._head_scores import score_and_effect, scores_beside
+from paribus.experiments.any._readouts import readout_of
+from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
+from paribus.experiments.any.activation_patching.spec import DENOISE, EACH, ActivationPatching
+from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
+from paribus.experiments.setup import NetworkSetup
+from paribus.factors._donated import Donated, bound, donated, refuse_unlike
+from paribus.measure.executor import Executor
+from paribus.measure.place import Place, heads_at
+from paribus.measure.subject import Subject
+from paribus.methods.ablate import Ablated, ablate, singles
+from paribus.methods.patch import unrelated, whole
+from paribus.results.columns import interval
+from paribus.results.schema import INTERVAL, Aggregates, Figure
+from paribus.stats.clusters import ClusterSums, joined
+from paribus.stats.effects import complete_table, effect_table
+from paribus.stats.intervals import EQUAL_UNITS
+from paribus.stats.ratios import ratios_to
+
+NAME = "activation_patching"
+UNRELATED = "unrelated donors"
+SAME = "same in both"
+UNREAD = "no effect at all"
+SHARED = {
+    "direction": "denoise: values of the clean context in the corrupted one; noise: the other way round",
+    "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
+    "share": "mean_delta / total, a ratio of means; missing where total is not established",
+    **interval("share", "its 95 % interval over clusters"),
+}
+COLUMNS = {
+    **SHARED,
+    "layer": "number of the layer",
+    "place": "the place by its module",
+    "rank": "place of the row by the size of its effect on pairs that are not reported, from 1",
+    "score": "attention of the head from a repeated token to what followed it before, in the clean contexts; "
+    "observational, and not an effect",
+    "remark": f"{SAME}: both contexts have the same value there, so that a patch changes nothing by construction; "
+    f"{UNREAD}: the values differ, and what is read does not depend on them",
+}
+TOGETHER = {
+    **SHARED,
+    "k": "places patched together",
+    "members": "the places",
+    "sum_of_singles": "sum of the effects of each of them alone",
+    "sum_share": "sum_of_singles / total; missing where total is not established",
+    "beyond_sum": "mean_delta - sum_of_singles: what patching them together does beyond that, in the readout's unit; "
+    "where it has the other sign than total they do less together",
+    **interval("beyond_sum", "its 95 % interval over clusters"),
+}
+
+
+def validate(experiment: ActivationPatching, setup: NetworkSetup) -> None:
+    """Look up pairs, splits, readout, places and groups."""
+    setup = _on_pairs(setup)
+    rows = _rows(experiment, setup)
+    executor = setup.executor()
+    readout_of(experiment, setup, executor)
+    _asked(experiment, executor, _pairs_of(setup.contexts, rows))
+
+
+def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Patch at every checkpoint; hand over ``patches``, ``k_sweep`` and ``groups``, and their figures.
+
+    Raises:
+        ConfigError: If something that is named does not exist.
+        DataError: If contexts are no pairs, or none are left to rank on or to report.
+    """
+    setup = _on_pairs(setup)
+    single: list[Part] = []
+    sets: list[Part] = []
+    groups: list[Part] = []
+    for at in at_checkpoints(experiment, setup, recorder, _rows(experiment, setup)):
+        places = _Places(experiment, at)
+        places.look(at.rows.reported, recorder)
+        for direction in experiment.directions:
+            found = _Direction(experiment, at, places, direction)
+            single.append(found.patches())
+            sets += found.first()
+            groups += found.groups()
+    to, kind = Reported.of(at, COLUMNS | WHERE), at.kind
+    frame = effects(
+        to, single, name="patches", what="One row per checkpoint, direction and place patched.", largest=True
+    )
+    _say_unmoved(recorder, frame)
+    _map(recorder, frame, kind)
+    together = replace(to, columns=TOGETHER)
+    largest = ""
+    if sets:
+        swept = effects(together, sets, name="k_sweep", what="One row per checkpoint, direction and K.")
+        largest = str(swept["level"].iloc[int(swept["k"].argmax())])
+        title, null = "The first K places patched together", "random places of the same layers"
+        first_together(to, swept, title, xlabel="places patched", null=null, panel="direction")
+    if groups:
+        effects(together, groups, name="groups", what="One row per checkpoint, direction and group.")
+    score_and_effect(recorder, frame, "patches", kind, "direction")
+    return summed_up(to, frame, directions=list(experiment.directions), largest_set=largest)
+
+
+def effect_vector(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of every place, in one direction after the other."""
+    setup = _on_pairs(setup)
+    at = at_one(experiment, setup, recorder, _rows(experiment, setup))
+    places = _Places(experiment, at)
+    ways = [_Direction(experiment, at, places, direction) for direction in experiment.directions]
+    labels = [f"{name}, {way.direction}" for way in ways for name in places.names]
+    return vector_of(at, labels, joined([way.single for way in ways]))
+
+
+def promised(experiment: ActivationPatching, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    setup = _on_pairs(setup)
+    rows, executor = _rows(experiment, setup), setup.executor()
+    n = len(_asked(experiment, executor, _pairs_of(setup.contexts, rows)).names)
+    return promise(experiment, setup, n * len(experiment.directions), rows)
+
+
+def _on_pairs(setup: NetworkSetup) -> NetworkSetup:
+    """Return the setup on contexts of which each has a counterpart.
+
+    Raises:
+        DataError: If they have none.
+    """
+    paired = setup.contexts.paired()
+    if paired is None:
+        raise DataError(
+            f"data: these {setup.contexts.name} are no pairs of a clean and a corrupted one; use data=prompt_pairs or "
+            "repeated_tokens, or experiment=patch with donors of another label or split"
+        )
+    return replace(setup, contexts=paired)
+
+
+def _rows(experiment: ActivationPatching, setup: NetworkSetup) -> Rows:
+    """Return the clean contexts that are reported, and those that the ranking is made on.
+
+    Raises:
+        DataError: If a split holds others.
+    """
+    rows = rows_of(experiment, setup)
+    pairs = setup.contexts.pairs
+    assert pairs is not None
+    for name, some in (("split", rows.reported), ("fit_split", rows.fit)):
+        if not np.isin(some, pairs[:, 0]).all():
+            raise DataError(f"experiment.{name}: must hold clean contexts; their counterparts are found by themselves")
+    return rows
+
+
+def _pairs_of(subject: Subject, rows: Rows) -> Ints:
+    """Return the pairs ``[m, 2]`` of the contexts that are reported or ranked on."""
+    assert subject.pairs is not None
+    return subject.pairs[np.isin(subject.pairs[:, 0], np.concatenate([rows.reported, rows.fit]))]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The places that are asked for.
+
+    Attributes:
+        names: What rows are called.
+        places: As they were asked for, heads as numbers.
+        bound: Bound to the network and the contexts.
+        sites: Their sites, in the order of the forward pass.
+    """
+
+    names: tuple[str, ...]
+    places: tuple[Place, ...]
+    bound: tuple[Place, ...]
+    sites: tuple[str, ...]
+
+
+def _asked(experiment: ActivationPatching, executor: Executor, pairs: Ints) -> _Asked:
+    """Look the places up.
+
+    Raises:
+        ConfigError: If a layer, place, position or member of a group does not exist.
+        DataError: If a place does not mean the same in both contexts of a pair.
+    """
+    names = tuple(experiment.places or _named(experiment, executor))
+    texts = [full_name(name, executor.network) for name in names]
+    found, sites = bound(texts, executor)
+    refuse_unlike(found, pairs, executor)
+    for group in experiment.groups:
+        for one in experiment.members(group):
+            if one not in names:
+                raise ConfigError(f"experiment.groups: there is no row {one!r}; {nearest(one, names)}")
+    return _Asked(names, tuple(Place.parse(text) for text in texts), found, sites)
+
+
+def _named(experiment: ActivationPatching, executor: Executor) -> list[str]:
+    """Return short names of the part in every layer, at every position asked for."""
+    n_layers = len(blocks(executor.network, "experiment.part"))
+    if experiment.layers and max(experiment.layers) >= n_layers:
+        raise ConfigError(f"experiment.layers: the network has {n_layers}, numbered 0 to {n_layers - 1}")
+    found = []
+    for layer in sorted(experiment.layers) or layers_with(executor.network, experiment.part, "experiment.part"):
+        if experiment.part == "heads":
+            site = Place.parse(full_name(f"L{layer}.heads", executor.network)).site
+            found += [f"L{layer}H{head}" for head in range(heads_at(executor.network, site))]
+        else:
+            found.append(f"L{layer}.{experiment.part}")
+    ends = _positions(experiment, executor, full_name(found[0], executor.network))
+    return [name + end for name in found for end in ends]
+
+
+def _positions(experiment: ActivationPatching, executor: Executor, place: str) -> list[str]:
+    """Return what names are followed by: which positions."""
+    wanted = list(experiment.positions)
+    if not wanted and experiment.part.startswith("resid"):
+        own = executor.subject.positions
+        wanted = [name for name in own if "." not in name] if len(own) > 1 else [EACH]
+    if wanted == [EACH]:
+        value = executor.values(str(Place.parse(place).site), np.arange(1))
+        wanted = [str(one) for one in range(value[0, 0].numel())]
+    return [f"[pos={one}]" if one.lstrip("-").isdigit() else f"@{one}" for one in wanted] or [""]
+
+
+class _Places:
+    """The places at one checkpoint, with the values of both contexts of every pair."""
+
+    def __init__(self, experiment: ActivationPatching, at: At) -> None:
+        pairs = _pairs_of(at.setup.contexts, at.rows)
+        asked = _asked(experiment, at.executor, pairs)
+        self.names, self.asked = asked.names, asked
+        self.units: Donated = donated(asked.bound, asked.names, asked.sites, pairs, at.executor)
+
+        self.at = at
+        self.scores: Floats | None = None
+
+    def look(self, rows: Ints, recorder: Recorder) -> None:
+        """Read the observational scores of heads, where each row is one head at all positions."""
+        parsed = self.asked.places
+        if any(place.heads is None or len(place.heads) > 1 or place.at_some for place in parsed):
+            return
+        heads = [(self._layer(place) or 0, *(place.heads or ())) for place in parsed]
+        found = scores_beside(self.at.executor, rows, [(layer, head) for layer, head in heads], recorder)
+        self.scores = None if found is None else found[1]
+
+    def _layer(self, place: Place) -> int | None:
+        return layer_of(str(place.site), self.at.executor.network)
+
+    def labels(self) -> list[dict[str, object]]:
+        """Return the columns that say where each row is."""
+        named = zip(self.names, self.asked.places, parts_of(self.asked.places), strict=True)
+        return [
+            {
+                "level": name,
+                "layer": self._layer(place),
+                **parts,
+                "place": str(place),
+                **({} if self.scores is None else {"score": float(self.scores[index])}),
+            }
+            for index, (name, place, parts) in enumerate(named)
+        ]
+
+
+class _Direction:
+    """One direction at one checkpoint."""
+
+    def __init__(self, experiment: ActivationPatching, at: At, places: _Places, direction: str) -> None:
+        self.experiment, self.at, self.places, self.direction = experiment, at, places, direction
+        self.setup, self.recorder, rows, self.complete = at.setup, at.recorder, at.rows, at.rows.complete
+        self.units: Donated = places.units
+        counterpart = places.units.donors
+        denoised = direction == DENOISE
+        self.rows = counterpart[rows.reported] if denoised else rows.reported
+        self.ranked_on = counterpart[rows.fit] if denoised else rows.fit
+        made = self._given(singles(len(places.names)), self.rows)
+        self.single, self.means, self.base = made.sums, made.means[1:], float(made.means[0])
+        self.units = replace(self.units, unread=(self.single.means == 0) & (self.single.sd == 0) & ~self.units.same)
+        self.total = whole(at.executor, counterpart, at.readout, self.rows, at.setup.rng(NAME))
+        self.order = self._ranking()
+
+    def _given(self, off: Bools, rows: Ints, n_null: int = 0, stream: str = NAME) -> Ablated:
+        """Return the effect of sets of places; clusters are joined alike for all sets, alone or together."""
+        rng, joining = self.setup.rng(stream), self.setup.rng(NAME)
+        return ablate(
+            *(self.at.executor, self.units, off, self.at.readout, rows),
+            n_null=n_null,
+            rng=rng,
+            joining=joining,
+            watch=self.recorder,
+        )
+
+    def _ranking(self) -> Ints:
+        """Return the places by the size of their effect on pairs that are not reported; as they come without those."""
+        if not len(self.ranked_on):
+            return np.arange(len(self.places.names))
+        found = self._given(singles(len(self.places.names)), self.ranked_on)
+        return np.asarray(np.argsort(-np.nan_to_num(np.abs(found.sums.means), nan=-1.0), kind="stable"))
+
+    def patches(self) -> Part:
+        """Return the rows of single places."""
+        null, beside = self._null()
+        rank = np.empty(len(self.order), np.int64)
+        rank[self.order] = np.arange(len(self.order)) + 1
+        assert self.units.unread is not None
+        rows = [
+            {
+                **label,
+                "direction": self.direction,
+                "rank": float(rank[index]) if len(self.ranked_on) else float("nan"),
+                "remark": SAME if self.units.same[index] else UNREAD if self.units.unread[index] else "",
+                "null": UNRELATED if beside[index] else "",
+                **share,
+            }
+            for index, (label, share) in enumerate(zip(self.places.labels(), self._shares(self.single), strict=True))
+        ]
+        return Part(self.at.epoch, rows, self.single, self.means, null, UNRELATED if null is not None else "")
+
+    def _null(self) -> tuple[Floats | None, Bools]:
+        """Return effects of unrelated donors ``[k, draws]``, NaN in rows that have none, and which rows have them."""
+        k = len(self.places.names)
+        beside = np.zeros(k, bool)
+        n = min(self.experiment.n_donors, self.setup.stats.n_null)
+        most = self.experiment.n_beside or k
+        some = [index for index in self.order if self.units.able[index]][:most]
+        if not n or not some:
+            return None, beside
+        rng = self.setup.rng(f"{NAME} {self.direction} donors")
+        drawn = self.units.unrelated(self.rows, n, self.at.executor, rng)
+        if not drawn:
+            self.recorder.warn("No null of unrelated donors: a context has no other of its length in another cluster.")
+            return None, beside
+        off = np.zeros((len(some), k), bool)
+        off[np.arange(len(some)), some] = True
+        found = unrelated(
+            self.at.executor, drawn, off, self.at.readout, self.rows, rng=self.setup.rng(NAME), watch=self.recorder
+        )
+        null = np.full((k, n), np.nan)
+        null[some] = found
+        beside[some] = True
+        return null, beside
+
+    def first(self) -> list[Part]:
+        """Return the rows of the first K together, beside random places of the same layers."""
+        able = [index for index in self.order if self.units.able[index]]
+        ks = [k for k in sorted(self.experiment.ks) if k <= len(able)]
+        if not ks:
+            return []
+        sets = [able[:k] for k in ks]
+        labels = [f"first {k}" for k in ks]
+        n_null = self.setup.stats.n_null
+        return [self._together(sets, labels, n_null, [{"dose": float(k)} for k in ks])]
+
+    def groups(self) -> list[Part]:
+        """Return the rows of the groups that were named."""
+        if not self.experiment.groups:
+            return []
+        sets = [
+            [self.places.names.index(one) for one in self.experiment.members(group)] for group in self.experiment.groups
+        ]
+        return [self._together(sets, self.experiment.groups, self.setup.stats.n_null, [{} for _ in sets])]
+
+    def _together(
+        self, sets: Sequence[Sequence[int]], labels: Sequence[str], n_null: int, more: Sequence[dict[str, float]]
+    ) -> Part:
+        off = np.zeros((len(sets), len(self.places.names)), bool)
+        for row, members in enumerate(sets):
+            off[row, list(members)] = True
+        made = self._given(off, self.rows, n_null, f"{NAME} {self.direction} sets")
+        alone = np.stack([self.single.sums[list(members)].sum(0) for members in sets])
+        beyond = self._beyond(made.sums, alone)
+        rows = [
+            {
+                "level": label,
+                **own,
+                "direction": self.direction,
+                "k": len(members),
+                "members": " ".join(self.places.names[one] for one in members),
+                "sum_of_singles": float(summed),
+                "sum_share": float(summed) / share["total"] if np.isfinite(share["share"]) else float("nan"),
+                **past,
+                **share,
+            }
+            for label, own, members, summed, past, share in zip(
+                *(labels, more, sets, [self.single.means[list(members)].sum() for members in sets], beyond),
+                self._shares(made.sums),
+                strict=True,
+            )
+        ]
+        return Part(self.at.epoch, rows, made.sums, made.means[1:], made.null, made.null_name)
+
+    def _beyond(self, sums: ClusterSums, alone: Floats) -> list[dict[str, object]]:
+        """Return what sets do beyond the sums of their members, with intervals over clusters."""
+        past = replace(sums, sums=sums.sums - alone)
+        spec, rng = self.setup.stats, self.setup.rng("beyond")
+        clusters = self.setup.contexts.cluster
+        table = complete_table(past) if self.complete else effect_table(past, clusters, spec=spec, rng=rng)
+        return [
+            {
+                "beyond_sum": row["mean_delta"],
+                "beyond_sum_low": row["ci_low"],
+                "beyond_sum_high": row["ci_high"],
+                "beyond_sum_method": row["ci_method"],
+            }
+            for row in table.to_dict("records")
+        ]
+
+    def _shares(self, sums: ClusterSums) -> list[dict[str, Any]]:
+        share = ratios_to(
+            self.total,
+            sums,
+            spec=self.setup.stats,
+            rng=self.setup.rng("shares"),
+            otherwise="clean and corrupted contexts do not differ in the readout",
+            complete=self.complete,
+        )
+        # what patching everything does is the whole difference but for the rounding of the number format
+        rounding = self.at.executor.rounding * np.abs(share.value)
+        still = (share.value != 0) & (share.high - share.low <= rounding)
+        total = float(self.total.means[0])
+        return [
+            {
+                "total": total,
+                "share": float(share.value[row]) + 0.0,
+                "share_low": float("nan") if still[row] else float(share.low[row]) + 0.0,
+                "share_high": float("nan") if still[row] else float(share.high[row]) + 0.0,
+                "share_method": EQUAL_UNITS if still[row] else str(share.method[row]),
+            }
+            for row in range(len(share.value))
+        ]
+
+
+def _say_unmoved(recorder: Recorder, frame: pd.DataFrame) -> None:
+    for remark, says in (
+        (SAME, "hold the same value in both contexts of every pair, so that patching them changes nothing"),
+        (UNREAD, "change nothing when they are patched: what is read does not depend on them"),
+    ):
+        names = frame["level"][frame["remark"] == remark].unique()
+        if len(names):
+            few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            recorder.warn(f"Exactly 0: {few} {says}.")
+
+
+def _map(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
+    title = "Effect of the counterpart's value"
+    if draw_map(recorder, "patch_map", title, frame, kind, panel="direction", table="patches"):
+        return
+    drawn = Figure.of(
+        "forest", "patches", name="patches", label="level", value="mean_delta", panel="direction", **INTERVAL
+    )
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
+    recorder.figure(drawn.titled(title, around(frame), **looks))

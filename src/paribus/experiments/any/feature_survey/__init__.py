@@ -1,0 +1,1 @@
+"""The work of ``feature_survey`` on any network; its fields are in ``paribus.experiments.feature_survey``."""

@@ -1,0 +1,223 @@
+"""The work of taking heads away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from paribus.arrays import Bools, Ints
+from paribus.engine.short_names import layer_of
+from paribus.experiments.any._constant_units import CONSTANT, constant_units
+from paribus.experiments.any._effect_vector import at_one, vector_of
+from paribus.experiments.any._effect_vector import promised as promise
+from paribus.experiments.any._effects import Part, Reported, around, effects, outlined, summed_up
+from paribus.experiments.any._figures import first_together
+from paribus.experiments.any._head_scores import score_and_effect, scores_beside
+from paribus.experiments.any._ranking import ranked
+from paribus.experiments.any._session import At, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any.generic import AUTO
+from paribus.experiments.any.head_ablation.spec import HeadAblation
+from paribus.experiments.base import Recorder
+from paribus.experiments.effect_vector import EffectVector, Promised
+from paribus.experiments.setup import NetworkSetup
+from paribus.factors._heads import LayeredHeads
+from paribus.factors._patterns import PATTERN, patterns_of
+from paribus.factors._units import Channels
+from paribus.factors.spec import Heads
+from paribus.measure.executor import Executor
+from paribus.methods.ablate import Ablated, ablate, null_effects, singles
+from paribus.results.schema import INTERVAL, Aggregates, Figure
+from paribus.stats.clusters import ClusterSums, joined
+from paribus.stats.nulls import null_percentile, null_quantiles
+
+EVERY_LAYER = "L*.heads"
+COLUMNS = {
+    "layer": "layer of the head, from 0",
+    "head": "its number in the layer",
+    "ablation": "what a head that is taken away is set to: 0, its mean, the value in another context",
+    "rank": "place of the head by effect on contexts that are not reported, from 1",
+    "score": "attention of the head from a repeated token to what followed it before, on these contexts; "
+    "observational, and not an effect",
+    "remark": "constant here: the head's value does not differ between contexts, so that this ablation cannot show it",
+    "k": "heads taken away together",
+    "ranking": "what made them the first: the size of the effect on contexts that are not reported",
+    "members": "the heads",
+}
+PATTERNS = {
+    "ablation": f"{COLUMNS['ablation']}; {PATTERN}: its attention pattern, set to its mean, position by position",
+}
+UNMATCHED = {
+    "unmatched_null_low": "2.5 % quantile of the same mean for random sets of heads of any layer",
+    "unmatched_null_median": "median of these",
+    "unmatched_null_high": "97.5 % quantile of these: without a match by layer a set hits a critical head by chance",
+    "unmatched_null_percentile": "percentile of mean_delta among these, 0 to 100; not a p",
+}
+
+
+def validate(experiment: HeadAblation, setup: NetworkSetup) -> None:
+    """Look up split, readout and heads."""
+    look_up(experiment, setup)
+    rows, executor = rows_of(experiment, setup), setup.executor()
+    for ablation in experiment.ablations:
+        _units(experiment, setup, executor, ablation).check_rows(setup.contexts, rows.reported, rows.fit)
+
+
+def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Take heads away at every checkpoint; hand over ``heads`` and ``k_sweep``, and their figures.
+
+    Raises:
+        ConfigError: If the network has no heads.
+        DataError: If no contexts are left to rank on or to report.
+    """
+    single: list[Part] = []
+    sets: list[Part] = []
+    for at in at_checkpoints(experiment, setup, recorder):
+        for ablation in experiment.ablations:
+            one, several, base = _Measuring(experiment, at, ablation).parts()
+            single.append(one)
+            sets += several
+    beside = (UNMATCHED if experiment.unmatched else {}) | (PATTERNS if PATTERN in experiment.ablations else {})
+    to, kind = Reported.of(at, COLUMNS | beside), at.kind
+    frame = effects(to, single, name="heads", what="One row per checkpoint, ablation and head.", largest=True)
+    _maps(recorder, frame, kind)
+    if sets:
+        swept = effects(to, sets, name="k_sweep", what="One row per checkpoint, ablation and K.")
+        panel = {"panel": "ablation"} if len(experiment.ablations) > 1 else {}
+        title, null = "The first K heads taken away together", "random sets, as many heads in each layer"
+        first_together(to, swept, title, xlabel="heads taken away", null=null, **panel)
+    score_and_effect(recorder, frame, "heads", kind, "ablation")
+    return summed_up(to, frame, baseline_mean=base, ablations=list(experiment.ablations))
+
+
+def effect_vector(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
+    """Return the effect of each head taken away alone, one ablation after the other; sets hold the same heads again."""
+    at = at_one(experiment, setup, recorder)
+    labels: list[str] = []
+    sums: list[ClusterSums] = []
+    for ablation in experiment.ablations:
+        found = _Measuring(experiment, at, ablation)
+        labels += [f"{name}, {ablation}" for name in found.names]
+        sums.append(found.single().sums)
+    return vector_of(at, labels, joined(sums))
+
+
+def promised(experiment: HeadAblation, setup: NetworkSetup) -> Promised:
+    """Return what is known of that vector beforehand."""
+    names = _units(experiment, setup, setup.executor(), experiment.ablations[0]).names
+    return promise(experiment, setup, len(names) * len(experiment.ablations))
+
+
+class _Measuring:
+    """One ablation at one checkpoint."""
+
+    def __init__(self, experiment: HeadAblation, at: At, ablation: str) -> None:
+        self.experiment, self.at, self.ablation = experiment, at, ablation
+        self.setup, self.recorder, self.rows = at.setup, at.recorder, at.rows
+        self.units = _units(experiment, at.setup, at.executor, ablation).fit(at.executor, at.rows.fit)
+        self.names = self.units.names
+
+    def parts(self) -> tuple[Part, list[Part], float]:
+        """Return the rows of single heads, those of sets, and the mean of the readout with all heads."""
+        order = ranked(self.at, self.units)
+        found = self.single()
+        rank = np.empty(len(self.names), np.int64)
+        rank[order] = np.arange(len(rank)) + 1
+        constant = constant_units(self.units, self.at.executor, self.rows.reported)
+        scored = scores_beside(self.at.executor, self.rows.reported, self._places(), self.recorder)
+        labels = [
+            {
+                "level": name,
+                "layer": layer,
+                "head": head,
+                "ablation": self.ablation,
+                "rank": int(rank[index]),
+                **({} if scored is None else {"score": float(scored[1][index])}),
+                "remark": CONSTANT if constant[index] else "",
+            }
+            for index, (name, (layer, head)) in enumerate(zip(self.names, self._places(), strict=True))
+        ]
+        single = Part(self.at.epoch, labels, found.sums, found.means[1:])
+        return single, self._sets(order), float(found.means[0])
+
+    def single(self) -> Ablated:
+        """Return the effect of each head taken away alone."""
+        return self._ablated(singles(len(self.names)), self.rows.reported, 0)
+
+    def _ablated(self, off: Bools, rows: Ints, n_null: int) -> Ablated:
+        rng = self.setup.rng(f"head_ablation {self.ablation}")
+        return ablate(
+            self.at.executor, self.units, off, self.at.readout, rows, n_null=n_null, rng=rng, watch=self.recorder
+        )
+
+    def _sets(self, order: Ints) -> list[Part]:
+        ks = [k for k in sorted(self.experiment.ks) if k < len(self.names)]
+        if not ks:
+            return []
+        off = np.zeros((len(ks), len(self.names)), bool)
+        for row, k in enumerate(ks):
+            off[row, order[:k]] = True
+        made = self._ablated(off, self.rows.reported, self.setup.stats.n_null)
+        beside = self._unmatched(off, made)
+        labels = [
+            {
+                "level": f"first {k}",
+                "dose": float(k),
+                "k": k,
+                "ranking": "effect",
+                "ablation": self.ablation,
+                "members": " ".join(self.names[index] for index in order[:k]),
+                **unmatched,
+            }
+            for k, unmatched in zip(ks, beside, strict=True)
+        ]
+        return [Part(self.at.epoch, labels, made.sums, made.means[1:], made.null, made.null_name)]
+
+    def _unmatched(self, off: Bools, made: Ablated) -> list[dict[str, float]]:
+        """Return where sets stand among random ones of any layer, where that is asked for."""
+        n_null = self.setup.stats.n_null
+        if not self.experiment.unmatched or not n_null or not isinstance(self.units, LayeredHeads):
+            return [{} for _ in off]
+        units = replace(self.units, matched=False)
+        rng = self.setup.rng(f"head_ablation {self.ablation} unmatched")
+        null = null_effects(
+            self.at.executor, units, off, self.at.readout, self.rows.reported, n_null, rng, self.recorder
+        )
+        if null is None:
+            return [{} for _ in off]
+        place = null_percentile(made.sums.means, null, scale=made.sums.scale)
+        ends = zip(*null_quantiles(null), place, strict=True)
+        names = ("low", "median", "high", "percentile")
+        return [{f"unmatched_null_{name}": float(one) for name, one in zip(names, row, strict=True)} for row in ends]
+
+    def _places(self) -> list[tuple[int, int]]:
+        if isinstance(self.units, LayeredHeads):
+            return [(self.units.layer(index), head) for index, head in self.units.heads]
+        layer = layer_of(self.units.sites[0], self.at.executor.network) or 0
+        return [(layer, int(name.rpartition(" ")[2])) for name in self.names]
+
+
+def _units(experiment: HeadAblation, setup: NetworkSetup, executor: Executor, ablation: str) -> LayeredHeads | Channels:
+    place = EVERY_LAYER if experiment.place == AUTO else experiment.place
+    outputs = "mean" if ablation == PATTERN else ablation
+    found = bind("factor", Heads(ablation=outputs), experiment, setup, executor, place=place)
+    assert isinstance(found, LayeredHeads | Channels)
+    return patterns_of(found, executor) if ablation == PATTERN else found
+
+
+def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
+    last = frame[frame["epoch"] == frame["epoch"].max()]
+    panel = {"panel": "ablation"} if last["ablation"].nunique() > 1 else {}
+    if last["layer"].nunique() < 2:
+        drawn = Figure.of("forest", "heads", name="heads", label="level", value="mean_delta", **INTERVAL, **panel)
+        looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
+        recorder.figure(drawn.titled("Effect of taking a head away", around(frame), **looks))
+        return
+    if frame["epoch"].nunique() > 1:
+        panel = {"panel": "checkpoint"} if frame["ablation"].nunique() == 1 else panel
+    made = "Outlined: established, with p adjusted by the largest of all heads and an interval that holds for all."
+    flagged, caption = outlined(frame, made)
+    drawn = Figure.of("heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", **flagged, **panel)
+    looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "head", "ylabel": "layer"}
+    recorder.figure(drawn.titled("Effect of taking a head away", caption, **looks))

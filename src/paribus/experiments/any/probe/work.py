@@ -1,0 +1,113 @@
+"""The work of probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from paribus.errors import DataError
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._figures import forest
+from paribus.experiments.any._session import Rows, place_of, rows_of, selected
+from paribus.experiments.any.probe.spec import Probe
+from paribus.experiments.base import Recorder
+from paribus.experiments.setup import NetworkSetup
+from paribus.factors._vectors import bound_place, classes, vectors
+from paribus.measure.executor import Executor
+from paribus.methods.probe import probe
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Aggregates
+from paribus.stats.clusters import reduce_to_clusters
+from paribus.stats.intervals import SHARE_GAP
+
+NULL = "probes of classes permuted among clusters"
+COLUMNS = {
+    "place": "where vectors are read",
+    "target": "what the probe reads",
+    "mean_readout": "accuracy of the probe",
+    "mean_delta": "probe_balanced_accuracy - chance",
+    "std_delta": "sample sd over contexts of what each adds to mean_delta, weighted by the inverse frequency of its "
+    "class",
+    "probe_balanced_accuracy": "mean recall over the classes",
+    "chance": "balanced accuracy of guessing: 1 over the number of classes among the contexts reported",
+}
+
+
+def validate(experiment: Probe, setup: NetworkSetup) -> None:
+    """Look up places, targets and splits."""
+    rows = rows_of(experiment, setup)
+    executor = setup.executor()
+    for text in experiment.at():
+        bound_place(place_of(text, executor), executor)
+    for target in experiment.targets:
+        classes(executor, target, rows.fit)
+        _known(setup, rows, target)
+
+
+def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
+    """Probe at every checkpoint; hand over ``effects`` and its figure.
+
+    Raises:
+        ConfigError: If a place does not exist.
+        DataError: If contexts have no such target, or none are left to fit on or to report.
+    """
+    rows = rows_of(experiment, setup)
+    parts: list[Part] = []
+    for checkpoint, executor in selected(setup, recorder):
+        for text in experiment.at():
+            parts.append(_at(experiment, setup, executor, rows, checkpoint.epoch, text))
+    to = Reported(setup, recorder, "accuracy", rows, COLUMNS)
+    frame = effects(
+        to,
+        parts,
+        what="One row per checkpoint, place and target: a probe scored on clusters it was not fitted on.",
+        evidence=Evidence.OBSERVATIONAL,
+        bounds=SHARE_GAP,
+    )
+    says = "Hatched: probes of permuted classes. What is read need not be used."
+    looks = {"xlabel": "balanced accuracy above chance", "null_label": "permuted classes"}
+    forest(to, frame, "probe", "What a linear probe reads", says, **looks)
+    return summed_up(to, frame)
+
+
+def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, rows: Rows, epoch: int, text: str) -> Part:
+    """Return the rows of one place."""
+    cluster = setup.contexts.cluster
+    place = bound_place(place_of(text, executor), executor)
+    fit, held_out = vectors(executor, place, rows.fit), vectors(executor, place, rows.reported)
+    labels, gains, controls = [], [], []
+    for target in experiment.targets:
+        found = probe(
+            (fit, classes(executor, target, rows.fit), cluster[rows.fit]),
+            (held_out, _known(setup, rows, target)),
+            n_null=min(experiment.n_controls, setup.stats.n_null),
+            rng=setup.rng(f"probe {text} {target}"),
+        )
+        gains.append(found.gain)
+        controls.append(found.control)
+        labels.append(
+            {
+                "level": f"{target} at {place}",
+                "place": str(place),
+                "target": target,
+                "probe_balanced_accuracy": found.balanced,
+                "chance": found.chance,
+                "mean_readout": float(found.correct.mean()),
+            }
+        )
+    sums = reduce_to_clusters(np.array(gains), cluster[rows.reported])
+    null = np.array(controls)
+    return Part(epoch, labels, sums, None, null if null.shape[1] else None, NULL if null.shape[1] else "")
+
+
+def _known(setup: NetworkSetup, rows: Rows, target: str) -> Any:
+    """Return label or domain of the contexts that are reported ``[n]``.
+
+    Raises:
+        DataError: If they have only one of them: nothing is told apart there.
+    """
+    found = np.asarray(setup.contexts.label if target == "label" else setup.contexts.domain)[rows.reported]
+    if len(np.unique(found)) < 2:
+        raise DataError(f"experiment.split: the contexts of {rows.said} have only one {target}; name another split")
+    return found
