@@ -13,9 +13,13 @@ import paribus_toy
 import pytest
 
 from paribus.errors import ConfigError, DataError, ExperimentError
+from paribus.models.tracked import Tracked
 from paribus.results import io
 from paribus.running import run as running
+from paribus.running.resolve import from_store
 from paribus.running.run import run_job, single_folder
+from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.store import open_store
 
 
 def test_a_finished_run_has_everything(store, job, tracked_workdir):
@@ -218,6 +222,20 @@ def test_training_goes_on_where_it_was_killed(store, job, tracked_workdir, prepa
     ]  # fmt: skip
     assert not list((tracked_workdir / "multirun" / ".work").iterdir())
     assert sorted(run.status for run in store.runs()) == ["FINISHED", "KILLED"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "trainer"), [("builds", "train_set_completion"), ("tokens", "train_modular_addition")]
+)
+def test_a_study_without_models_says_who_trains_one_and_which_study_has_some(store, job, subject, trainer):
+    with pytest.raises(ConfigError, match=rf"experiment={trainer}\), .* tracking.experiment=STUDY$"):
+        from_store(Tracked(), store, (subject,))
+    run_job(job("Train", data={"n_train": 20}))
+    other = open_store(TrackingSpec(experiment="another"))
+    with pytest.raises(ConfigError, match=r"tracking.experiment=STUDY$"):
+        from_store(Tracked(), other, (subject,))
+    with pytest.raises(ConfigError, match="tracking.experiment=toys, which has the latest of this store$"):
+        from_store(Tracked(), other, ("toy", None))
 
 
 def test_a_tracked_model_brings_its_checkpoints_and_its_data(store, job, node):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from paribus.config import catalogue
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY
 from paribus.features.latent import Latent
@@ -160,10 +161,20 @@ def from_store(node: Tracked, store: Store, subjects: Sequence[str | None]) -> M
         return kept_models.from_run(store, store.get(node.run))
     run = next((found for one in subjects if (found := store.latest_model(one)) is not None), None)
     if run is None:
-        about = f" on {subjects[0]}" if len(subjects) == 1 and subjects[0] else ""
-        raise ConfigError(
-            f"model.run=latest: no finished training run{about} in this study's MLflow experiment yet; train a "
-            "model first (such as paribus experiment=train_classifier), name a run (model.run=ID), or set "
-            "tracking.experiment=STUDY"
-        )
+        raise ConfigError(f"model.run=latest: {_no_model(store, subjects)}")
     return kept_models.from_run(store, run)
+
+
+def _no_model(store: Store, subjects: Sequence[str | None]) -> str:
+    """Return what a study lacks, and where the model may be: in another study, or yet to be trained."""
+    about = f" on {subjects[0]}" if len(subjects) == 1 and subjects[0] else ""
+    trained = store.runs(where=f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'", everywhere=True)
+    study = next((run.experiment for run in trained if None in subjects or run.tags.get("subject") in subjects), None)
+    elsewhere = "STUDY" if study is None else f"{study}, which has the latest of this store"
+    types = (option.load() for option in catalogue.options("experiment") if option.name.startswith("train_"))
+    trainers = (one for one in types if one.produces_model)
+    first = next((one.type for one in trainers if one.subject in subjects), "train_classifier")
+    return (
+        f"no finished training run{about} in this study's MLflow experiment yet; train a model first (such as paribus "
+        f"experiment={first}), name a run (model.run=ID), or set tracking.experiment={elsewhere}"
+    )
