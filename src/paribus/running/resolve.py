@@ -172,7 +172,7 @@ def _no_model(store: Store, subjects: Sequence[str | None]) -> str:
     study = next((run.experiment for run in trained if None in subjects or run.tags.get("subject") in subjects), None)
     elsewhere = "STUDY" if study is None else f"{study}, which has the latest of this store"
     types = (option.load() for option in catalogue.options("experiment") if option.name.startswith("train_"))
-    trainers = (one for one in types if one.produces_model)
+    trainers = (one for one in types if one.produces_model and not one.takes_model)
     first = next((one.type for one in trainers if one.subject in subjects), "train_classifier")
     return (
         f"no finished training run{about} in this study's MLflow experiment yet; train a model first (such as paribus "
