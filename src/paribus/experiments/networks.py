@@ -247,10 +247,7 @@ def built(kind: Kind, asked: Asked, data: Any) -> tuple[nn.Module, bool]:
     generator = seeds.torch_rng(seed, "model")
     untouched = generator.get_state()
     if isinstance(node, Foreign):
-        node.refuse_unprovided((*provided, "generator"), "model", kind.subject)
-        with torch.random.fork_rng(devices=[]):  # a foreign constructor draws from the global state
-            torch.manual_seed(seeds.derive(seed, "model"))
-            model = node.call(**provided, generator=generator)
+        model = made_outside(node, provided, generator, seed, kind.subject)
     elif isinstance(node, BuildsNetwork):
         takes, _ = parameters(node.build)
         needed = {name for name, parameter in takes.items() if parameter.default is parameter.empty}
@@ -269,6 +266,20 @@ def built(kind: Kind, asked: Asked, data: Any) -> tuple[nn.Module, bool]:
         start_from(model, node.weights, node.leave_out)
     all_read = bool(getattr(node, "weights", None)) and not getattr(node, "leave_out", ())
     return model, not all_read and not torch.equal(generator.get_state(), untouched)
+
+
+def made_outside(
+    node: Foreign, provided: Mapping[str, Any], generator: torch.Generator, seed: int, subject: str
+) -> Any:
+    """Return what a user's function makes of what data provide; what it draws from torch's global state is seeded.
+
+    Raises:
+        ConfigError: If it needs an argument that is not there, or raises anything.
+    """
+    node.refuse_unprovided((*provided, "generator"), "model", subject)
+    with torch.random.fork_rng(devices=[]):  # a foreign constructor draws from the global state
+        torch.manual_seed(seeds.derive(seed, "model"))
+        return node.call(**provided, generator=generator)
 
 
 def _refuse_unmet(asked: Asked, data: Any) -> None:

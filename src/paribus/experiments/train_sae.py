@@ -108,11 +108,11 @@ class TrainSAE(Experiment):
         """Look up place and split.
 
         Raises:
-            ConfigError: If one is not there, or a field is set that says nothing on these data.
+            ConfigError: If one is not there, a field is set that says nothing on these data, or the model of builds
+                learns nothing.
         """
         self.suits(setup.subject_name)
-        if setup.subject_name != self.subject:
-            self._elsewhere().validate(self, setup)
+        self._work_on(setup.subject_name).validate(self, setup)
 
     def run(self, setup: Any, recorder: Recorder) -> Aggregates:
         """Train, or resume a killed run.
@@ -120,8 +120,7 @@ class TrainSAE(Experiment):
         Raises:
             DivergedError: If the loss is not finite; the history so far is handed over first.
         """
-        work = self.work_module() if setup.subject_name == self.subject else self._elsewhere()
-        found: Aggregates = work.run(self, setup, recorder)
+        found: Aggregates = self._work_on(setup.subject_name).run(self, setup, recorder)
         return found
 
     def stand_in(self, setup: NetworkSetup) -> tuple[str, SparseAutoencoder]:
@@ -130,8 +129,8 @@ class TrainSAE(Experiment):
         Raises:
             ConfigError: If the place does not exist.
         """
-        found: tuple[str, SparseAutoencoder] = self._elsewhere().stand_in(self, setup)
+        found: tuple[str, SparseAutoencoder] = self._work_on(setup.subject_name).stand_in(self, setup)
         return found
 
-    def _elsewhere(self) -> Any:
-        return importlib.import_module(self.work_elsewhere)
+    def _work_on(self, subject: str) -> Any:
+        return self.work_module() if subject == self.subject else importlib.import_module(self.work_elsewhere)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from paribus.arrays import Floats
+from paribus.engine.sites import Site
+from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _set_training as shared
 from paribus.experiments.builds.setup import BuildSetup
@@ -16,10 +18,23 @@ from paribus.models.autoencoders import random_sae
 from paribus.models.state import state_digest
 from paribus.results.schema import Aggregates
 from paribus.subjects.builds.contexts import remove_some
+from paribus.subjects.builds.models.set_model import SAE_SITE
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.tokens import n_tokens
 from paribus.training.loops.sae import SAERun
 from paribus.training.loops.workspace import checkpoint_name, cpu_state
+
+
+def validate(experiment: TrainSAE, setup: BuildSetup) -> None:
+    """Check that the model learns, and has the vector that the autoencoder reads.
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    try:
+        Site.parse(SAE_SITE).validate(shared.trainable(setup))
+    except ConfigError as error:
+        raise ConfigError(f"model: an autoencoder of builds reads {SAE_SITE}; {error}") from None
 
 
 def run(experiment: TrainSAE, setup: BuildSetup, recorder: Recorder) -> Aggregates:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+from torch import nn
 
 from paribus import seeds
 from paribus.config.check import build
@@ -14,8 +17,13 @@ from paribus.experiments.builds.any_network import network_setup
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup, build_setup, load_corpus
 from paribus.experiments.checkpoints import Checkpoint
+from paribus.experiments.networks import made_outside
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.subject import SubjectPlugin
+from paribus.measure.steady import refuse_unsteady
+from paribus.models.autoencoders import sae_from_state
+from paribus.models.handed import HandedModel
+from paribus.models.loading import fit_state, start_from
 from paribus.results.values import plain
 from paribus.spec import BuildsNetwork, DataSpec
 from paribus.subjects.builds.constraints import ConstraintsSpec
@@ -42,6 +50,9 @@ class Builds(SubjectPlugin):
             return
         found = self._builds(asked)
         experiment = asked.experiment
+        if isinstance(asked.nodes["model"], (Foreign, HandedModel)):
+            refuse_unsteady(found.executor)
+            found.executor.subject.refuse_network(found.executor)
         if "feature" in experiment.needs:
             if found.feature is not None or "feature" not in experiment.may_lack:
                 found.reader  # noqa: B018 - looks the feature up
@@ -152,7 +163,11 @@ def set_model(asked: Asked, corpus: Corpus) -> SetModel:
         if source is not None:
             return restored(asked, source, arguments)
         if isinstance(node, Foreign):
-            return node.call(**arguments, generator=generator)
+            made = outside(node, arguments, asked.seed)
+            start_from(made.network, node.weights, node.leave_out)
+            return made
+        if isinstance(node, HandedModel):
+            return SetModel(node.build(), name=node.name)
         if not isinstance(node, BuildsNetwork):
             raise ConfigError(f"model: {type(node).__name__} is no model of sets")
         try:
@@ -163,11 +178,25 @@ def set_model(asked: Asked, corpus: Corpus) -> SetModel:
     trained = chosen(asked, source).key if source is not None else None
     stated = {"model": asked.shared.key(node), "seed": asked.seed, "from": trained, **plain(arguments)}
     # a training changes its network in place, so it never gets a shared one
-    shared = not isinstance(node, Foreign) and not asked.experiment.produces_model
+    shared = not isinstance(node, (Foreign, HandedModel)) and not asked.experiment.produces_model
     model = asked.shared.model(digest({"stated": canonical(stated)}), make) if shared else make()
     if not isinstance(model, SetModel):
         raise ConfigError(f"model: made a {type(model).__name__}, but {asked.experiment.type} needs a SetModel")
     return model
+
+
+def outside(node: Foreign, arguments: dict[str, Any], seed: int) -> SetModel:
+    """Return what a user's function makes: a network, or one with an autoencoder beside it.
+
+    Raises:
+        ConfigError: If it makes neither.
+    """
+    made = made_outside(node, arguments, seeds.torch_rng(seed, "model"), seed, Builds.name)
+    if isinstance(made, SetModel):
+        return made
+    if isinstance(made, nn.Module):
+        return SetModel(made, name=node.target)
+    raise ConfigError(f"model: {node.target} made a {type(made).__name__}; builds need a torch.nn.Module or a SetModel")
 
 
 def restored(asked: Asked, source: Trained, arguments: dict[str, Any]) -> SetModel:
@@ -177,10 +206,16 @@ def restored(asked: Asked, source: Trained, arguments: dict[str, Any]) -> SetMod
         ConfigError: If the run trained no set model.
         CheckpointError: If what it kept does not fit.
     """
-    if not isinstance(source.architecture, Restores):
+    node, published = source.architecture, source.epoch_state(chosen(asked, source).epoch)
+    if isinstance(node, Restores):
+        return node.restore(published, **arguments, name=source.label)
+    if not isinstance(node, Foreign) or not isinstance(published.get("model"), Mapping):
         raise ConfigError(f"model: {source.label} trained no model of sets")
-    epoch = chosen(asked, source).epoch
-    return source.architecture.restore(source.epoch_state(epoch), **arguments, name=source.label)
+    made = outside(node, arguments, source.network_seed)
+    fit_state(made.network, published["model"])
+    kept = published.get("sae")
+    sae = made.sae if kept is None else sae_from_state(kept, clamp=published.get("sae_clamp"), where=source.label)
+    return replace(made, sae=sae, name=source.label)
 
 
 def chosen(asked: Asked, source: Trained) -> Checkpoint:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from paribus.arrays import Ints
 from paribus.engine.given import Given
+from paribus.engine.plan import agrees, difference, tolerance
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.features.readable import Outputs, Readable
@@ -27,6 +28,10 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 
 WELL_SUPPORTED = 38
 """AP up to which a family can be set in 42 % of partial builds or more; 51 in 15 %."""
+
+
+LOOKED_AT = 20
+"""Contexts of which the first legal one is shown to a network that is new."""
 
 
 class BuildSubject(Subject):
@@ -60,6 +65,32 @@ class BuildSubject(Subject):
     def vocabulary(self) -> Vocabulary:
         """What the codes mean."""
         return self.constraints.vocabulary
+
+    def refuse_network(self, executor: Executor) -> None:
+        """Refuse a network that does not score every token, or that reads what only fills a batch up.
+
+        Raises:
+            ConfigError: If it is one of these.
+        """
+        cells = self.enforce(self.cells(np.arange(min(len(self), LOOKED_AT))))
+        shown = np.flatnonzero(cells.ok)
+        if not len(shown):
+            return
+        alone, name = self.inputs(cells[shown[:1]]), type(executor.network).__name__
+        ids, weapon, pad, *rest = alone.tensors
+        filled = torch.full_like(ids[:, :1], self.vocabulary.pad_id)
+        longer = (torch.cat([ids, filled], 1), weapon, torch.cat([pad, filled == filled], 1), *rest)
+        own, padded = (executor.output_of(one) for one in (alone, Given(longer, alone.names)))
+        if tuple(own.shape) != (1, len(self.vocabulary.tokens)):
+            raise ConfigError(
+                f"model: {name} gives the shape {tuple(own.shape)} for one build; it must score each of the "
+                f"{len(self.vocabulary.tokens)} tokens"
+            )
+        if not agrees(padded, own, tolerance(executor.format, executor.device)):
+            raise ConfigError(
+                f"model: {name} gives another output for a padded build than for the same one alone (by "
+                f"{difference(padded, own):.2g}); it must not read where the third input is true"
+            )
 
     def cells(self, columns: Ints) -> States:
         """Return the contexts ``columns [b]`` as states, unedited."""
