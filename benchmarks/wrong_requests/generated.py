@@ -22,7 +22,8 @@ BASES = {
     "constraints": (*BUILDS, "feature=threshold"), "factor": ("experiment=sweep",), "experiment": (),
 }  # fmt: skip
 """What else is asked for with an option of each group."""
-HUGE = ("1000000000000", "1000000000000000000", "9223372036854775808", "1e308", "-1e308", "1e-308", "-1")
+HUGE = ("1000000000000", "1000000000000000000", "9223372036854775808", "1e308", "-1e308", "1e-308", "-1",
+        "1" + "0" * 400)  # fmt: skip
 FILES = ("nowhere", "text.pt", "pipe.pt", "pipe.npz", "empty", "garbage", "garbage/mlflow.db", "/dev/zero",
          "/dev/null",
          "/proc", "/proc/self/mem", "damaged.npz", "claims.npz", "looped", "evil.pt", "bomb", "zip_bomb.npz",

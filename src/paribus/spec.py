@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -313,7 +312,7 @@ def check_value(where: str, value: Any, metadata: Mapping[str, Any]) -> None:
         raise ConfigError(f"{where}: no such choice {value!r}; {nearest(str(value), choices)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
-    if math.isnan(value):
+    if value != value:
         raise ConfigError(f"{where}: must be a number, got nan")
     bounds = (
         ("at least", metadata.get("low"), operator.ge),

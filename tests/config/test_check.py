@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from paribus.config.check import build, build_settings, convert
 from paribus.errors import ConfigError
-from paribus.spec import Spec, field
+from paribus.spec import Spec, check_value, field
 
 quick = settings(max_examples=60, deadline=None)
 
@@ -80,7 +80,7 @@ def test_a_missing_required_key_is_named():
 
 
 @quick
-@given(st.integers())
+@given(st.integers(-(2**63), 2**63 - 1))
 def test_whole_numbers_stay_themselves(value):
     assert convert(value, int, "x") == value
     assert convert(value, float | None, "x") == float(value)
@@ -90,11 +90,27 @@ def test_whole_numbers_stay_themselves(value):
 @quick
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_becomes_an_int_only_when_nothing_is_lost(value):
-    if value == math.floor(value):
+    if value == math.floor(value) and -(2**63) <= value < 2**63:
         assert convert(value, int, "x") == value and isinstance(convert(value, int, "x"), int)
     else:
         with pytest.raises(ConfigError, match="whole number"):
             convert(value, int, "x")
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 1e308, 10**400])
+def test_a_whole_number_that_no_array_can_hold_is_refused(value):
+    with pytest.raises(ConfigError, match="^x: wants a whole number of 64 bits"):
+        convert(value, int, "x")
+    with pytest.raises(ConfigError, match="of 64 bits"):
+        build({"_target_": "here_specs.Inner", "size": value}, "x")
+
+
+def test_a_whole_number_beyond_all_floats_is_refused_as_a_number():
+    with pytest.raises(ConfigError, match="^x: wants a number below 1e309"):
+        convert(10**400, float, "x")
+    assert convert(10**300, float, "x") == 1e300
+    with pytest.raises(ConfigError, match="must be at most 2"):
+        check_value("x", 10**400, {"high": 2})
 
 
 @quick

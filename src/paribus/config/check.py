@@ -15,6 +15,8 @@ from paribus.errors import ConfigError, nearest
 from paribus.spec import Spec, check_value
 
 TARGET = "_target_"
+LARGEST = 2**63 - 1
+"""Largest whole number that arrays, tables and generators of random numbers can hold."""
 
 
 def build(node: Mapping[str, Any], where: str) -> Spec | Foreign:
@@ -168,13 +170,18 @@ def _convert_list(value: Any, arguments: tuple[Any, ...], where: str) -> list[An
 def _int(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value % 1:
         raise ConfigError(f"{where}: wants a whole number, got {_shown(value)}")
+    if not -LARGEST - 1 <= value <= LARGEST:
+        raise ConfigError(f"{where}: wants a whole number of 64 bits (at most {LARGEST}), got {_shown(value)}")
     return int(value)
 
 
 def _float(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{where}: wants a number, got {_shown(value)}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        raise ConfigError(f"{where}: wants a number below 1e309, got {_shown(value)}") from None
 
 
 def _bool(value: Any, where: str) -> bool:
