@@ -161,3 +161,18 @@ def test_autoencoders_follow_the_networks_number_format():
     network = Readable(executor, autoencoders={"": sae}, latent_names=("a", "b", "c", "d"))
     assert sae.encoder.weight.dtype is torch.float64
     assert network.latent(1).name == "b"
+
+
+@pytest.mark.parametrize(("says", "site"), [(None, "1"), (False, "1"), (True, "1"), (None, "4.input")])
+def test_a_file_that_does_not_say_whether_it_reads_single_positions_gets_a_warning(tmp_path, caplog, says, site):
+    network, images, net = cnn()
+    sae = random_sae(5, 9, seeded(), clamp=6.0)
+    state = {**sae.state_dict(), **({} if says is None else {"settings.by_position": torch.tensor(says)})}
+    torch.save(state, tmp_path / "sae.pt")
+    _, read = values(network, Latent(id=3, path=str(tmp_path / "sae.pt"), site=site))
+    with torch.no_grad():
+        maps = net[:2](images).movedim(1, -1)
+        wanted = sae.encode(maps)[0].mean((1, 2)) if says else sae.encode(maps.mean((1, 2)))[0]
+    np.testing.assert_allclose(read[0], wanted[:, 3], atol=1e-6)
+    warned = "does not say whether it was trained on single positions" in caplog.text
+    assert warned == (says is None and site == "1")

@@ -127,8 +127,9 @@ class Erase(NetworkFactor, kind="factor/erase"):
 class Latent(NetworkFactor, kind="factor/latent"):
     """Sets a latent of a sparse autoencoder to some values, keeping everything that the autoencoder does not explain.
 
-    Where the site has positions it is set at every one of them; the feature of the same latent, and the largest
-    activation that values are in units of, are those of the mean over positions.
+    Where the site has positions it is set at every one of them. The largest activation that values are in units of is
+    that at any position for an autoencoder that was trained on single ones (a SAELens folder, ``train_sae``), else that
+    of the mean over positions.
 
     Example:
         >>> Latent(id=7, values=[0.0, 2.0]).id

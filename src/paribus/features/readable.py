@@ -20,7 +20,7 @@ from paribus.errors import CheckpointError, ConfigError, DataError, nearest
 from paribus.features.columns import Directions, Latents, Logits, Units
 from paribus.features.reader import Reader
 from paribus.measure.executor import Executor
-from paribus.models.autoencoders import load_sae, stated_hook
+from paribus.models.autoencoders import load_sae, says_positions, stated_hook
 from paribus.models.lens_hooks import place_of_hook
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.spec import path_of
@@ -222,7 +222,17 @@ class Readable:
                 "(those of a SAELens folder as they are)",
                 *(path, float(norms.min()), float(norms.max())),
             )
+        if not (sae.by_position or says_positions(path)) and self._positions(where) > 1:
+            log.warning(
+                "autoencoder %s does not say whether it was trained on single positions of %s: its latents are read of "
+                "the mean over positions. With settings.by_position (a tensor, true) in the state dict they are read "
+                "at each position",
+                *(path, where),
+            )
         return where, self._beside(sae)
+
+    def _positions(self, site: str) -> int:
+        return len(self.executor.at_positions(site, np.zeros(1, np.int64)))
 
     def _site_of(self, path: str, site: str | None) -> str:
         """Return the site that the autoencoder of a file reads: the one named, its folder's, the only, the usual one.

@@ -120,6 +120,16 @@ def stated_hook(path: str | Path) -> str:
     return read_settings(place).hook if place.is_dir() else ""
 
 
+def says_positions(path: str | Path) -> bool:
+    """Return whether a file or folder says if it was trained on single positions or on their mean.
+
+    Raises:
+        CheckpointError: If it cannot be read safely.
+    """
+    place = path_of(path)
+    return place.is_dir() or any(name.endswith(BY_POSITION) for name in loading.load_state(place))
+
+
 def packed(sae: SparseAutoencoder) -> dict[str, torch.Tensor]:
     """Return an autoencoder as named tensors, which :func:`sae_from_state` makes it of again.
 
