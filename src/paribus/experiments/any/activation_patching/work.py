@@ -45,7 +45,7 @@ UNREAD = "no effect at all"
 SHARED = {
     "direction": "denoise: values of the clean context in the corrupted one; noise: the other way round",
     "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
-    "share": "mean_delta / total, a ratio of means; missing where total is not established",
+    "share": "mean_delta / total, a ratio of means; missing where total is within 3 standard errors of 0",
     **interval("share", "its 95 % interval over clusters"),
 }
 COLUMNS = {
@@ -63,7 +63,7 @@ TOGETHER = {
     "k": "places patched together",
     "members": "the places",
     "sum_of_singles": "sum of the effects of each of them alone",
-    "sum_share": "sum_of_singles / total; missing where total is not established",
+    "sum_share": "sum_of_singles / total; missing where total is within 3 standard errors of 0",
     "beyond_sum": "mean_delta - sum_of_singles: what patching them together does beyond that, in the readout's unit; "
     "where it has the other sign than total they do less together",
     **interval("beyond_sum", "its 95 % interval over clusters"),
@@ -422,7 +422,7 @@ class _Direction:
             sums,
             spec=self.setup.stats,
             rng=self.setup.rng("shares"),
-            otherwise="clean and corrupted contexts do not differ in the readout",
+            otherwise="clean and corrupted contexts differ by less than 3 standard errors in the readout",
             complete=self.complete,
         )
         # what patching everything does is the whole difference but for the rounding of the number format

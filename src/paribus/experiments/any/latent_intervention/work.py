@@ -50,7 +50,7 @@ COLUMNS = {
     "activation": "its mean activation in the contexts reported, at the positions that are set and count",
     "firing_rate": "how often it is above 0: the mean over contexts of the share of these positions",
     "change": "mean size of the change there, as an activation",
-    "reencoded": "its mean activation where the edited vectors are encoded again",
+    "reencoded": f"its mean activation where edited vectors, about {MOST_ENCODED:,} of them, are encoded again",
     "reencoded_off_target": "changes of all other latents then (absolute, added up), over that of the latent itself",
     "others_moved": "how many other latents differ then, on average",
     "remark": f"{SILENT}, so that nothing could follow",

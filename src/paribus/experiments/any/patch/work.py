@@ -35,7 +35,7 @@ COLUMNS = {
     "site": "the module",
     "part": "channels, heads or positions there; all where empty",
     "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
-    "share": "mean_delta / total, a ratio of means; missing where total is not established",
+    "share": "mean_delta / total, a ratio of means; missing where total is within 3 standard errors of 0",
     **interval("share", "its 95 % interval over clusters"),
     "share_high": "upper end of that interval",
 }
@@ -165,7 +165,7 @@ def _labels(at: At, way: _Way, patches: list[Patches], found: Patched) -> list[d
         found.sums,
         spec=at.setup.stats,
         rng=at.setup.rng("shares"),
-        otherwise="donors and contexts do not differ in the readout",
+        otherwise="donors and contexts differ by less than 3 standard errors in the readout",
         complete=way.rows.complete,
     )
     labels: list[dict[str, object]] = []
