@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +31,33 @@ class Overlap:
 
     same: Mapping[str, int]
     related: Mapping[str, int]
+
+
+def not_learned(labels: Ints, names: Sequence[str], splits: Mapping[str, Ints]) -> list[str]:
+    """Return what is to be said of classes that no training example has.
+
+    Args:
+        labels: Class of each example ``[n]``.
+        names: Names of the classes.
+        splits: Rows of each split, ``train`` among them.
+
+    Example:
+        >>> labels, splits = np.array([0, 1, 2, 0]), {"train": np.array([0, 1]), "ood": np.array([2, 3])}
+        >>> not_learned(labels, ("no", "yes", "maybe"), splits)
+        ['No training example has the class maybe, so it is not learned; 1 of 2 of ood have it.']
+    """
+    here = np.unique(np.concatenate([labels[rows] for rows in splits.values()]))
+    lacking = np.setdiff1d(here, labels[splits["train"]])
+    if not len(lacking):
+        return []
+    shown = ", ".join(names[k] for k in lacking[:8]) + (f" and {len(lacking) - 8} more" if len(lacking) > 8 else "")
+    counts = {name: int(np.isin(labels[rows], lacking).sum()) for name, rows in splits.items()}
+    held = ", ".join(f"{count} of {len(splits[name])} of {name}" for name, count in counts.items() if count)
+    one = len(lacking) == 1
+    return [
+        f"No training example has the class{'' if one else 'es'} {shown}, so {'it is' if one else 'they are'} not "
+        f"learned; {held} have {'it' if one else 'one of them'}."
+    ]
 
 
 class LabelledData(Protocol):

@@ -12,6 +12,7 @@ from paribus import seeds
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.subjects.columns_by_role import ROLES
+from paribus.subjects.labelled import not_learned
 from paribus.subjects.selection import draw, hold_out
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ def placed(spec: RoleFields, frame: pd.DataFrame, *, where: str, draws: str) -> 
     domains = coded(frame[spec.domain]) if spec.domain else Coded((ALL,), np.zeros(len(frame), np.int64))
     clusters = coded(frame[spec.cluster]) if spec.cluster else Coded((), np.arange(len(frame)))
     splits = _splits(spec, frame, labels, domains, clusters.codes, where, draws)
-    return Placed(frame, labels, domains, clusters, splits, tuple(_cluster_notes(spec, splits, clusters)))
+    notes = [*_cluster_notes(spec, splits, clusters), *not_learned(labels.codes, labels.names, splits)]
+    return Placed(frame, labels, domains, clusters, splits, tuple(notes))
 
 
 def coded(column: pd.Series) -> Coded:

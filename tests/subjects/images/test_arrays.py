@@ -227,3 +227,10 @@ def test_two_sources_of_digits():
     assert data.train_domains == (0,)
     assert set(data.domains[data.rows("val")]) == {0}
     assert len(data.rows("ood")) == 1593
+
+
+def test_a_class_that_no_training_image_has_is_named(save):
+    labels = np.arange(240) % 2
+    labels[np.arange(240) // 2 % 4 == 3] = 2
+    notes = spec(save(labels=labels, class_names=np.array(["no", "yes", "maybe"]))).load().notes
+    assert "No training example has the class maybe, so it is not learned; 60 of 60 of ood have it." in notes

@@ -333,3 +333,11 @@ def test_the_fields_of_a_table_are_checked_without_pandas_or_torch():
         "assert not {'torch', 'pandas', 'pyarrow', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_class_that_no_training_row_has_is_named(tmp_path):
+    (note,) = (one for one in load(tmp_path, small(y=["no", "yes"] * 5 + ["maybe", "no"])).notes if "learned" in one)
+    assert note == "No training example has the class maybe, so it is not learned; 1 of 2 of ood have it."
+    ids = load(tmp_path, small(y=[f"id{k:02}" for k in range(12)])).notes
+    assert any("has the classes id06, id07" in one and "2 of 2 of val, 2 of 2 of ood have one" in one for one in ids)
+    assert not any("learned" in one for one in load(tmp_path, small()).notes)
