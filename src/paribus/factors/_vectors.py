@@ -61,18 +61,18 @@ def _vectors(executor: Executor, place: Place, rows: Ints) -> Floats:
     return np.asarray(part.flatten(2).mean(2).double().numpy() if part.ndim > 2 else part.double().numpy())
 
 
-def classes(executor: Executor, target: str, rows: Ints) -> Any:
-    """Return label or domain of contexts ``[n]``.
+def classes(executor: Executor, target: str, rows: Ints, said: str = "the contexts it is fitted on") -> Any:
+    """Return label or domain of contexts ``[n]``; ``said``: what these are called where they cannot be told apart.
 
     Raises:
         DataError: If the contexts have none, or only one of them.
     """
     known = executor.subject.label if target == "label" else executor.subject.domain
     if known is None:
-        raise DataError(f"factor: target={target}, but these {executor.subject.name} have no {target}")
+        raise DataError(f"target={target}: these {executor.subject.name} have no {target}")
     found = np.asarray(known)[rows]
     if len(np.unique(found)) < 2:
-        raise DataError(f"factor: target={target}, but the contexts it is fitted on have only one {target}")
+        raise DataError(f"target={target}: {said} have only one {target}; name another split")
     return found
 
 

@@ -41,6 +41,13 @@ class Cored:
     full: Floats
     empty: Floats
 
+    @property
+    def shares(self) -> Floats:
+        """Share of the contexts in which cores are defined that have a core with each unit ``[m]``; NaN without any."""
+        if not self.told.any():
+            return np.full(self.sets.shape[1], np.nan)
+        return np.array([self.found[with_it].any(axis=0)[self.told].mean() for with_it in self.sets.T])
+
 
 def cores(
     executor: Executor,

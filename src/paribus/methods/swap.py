@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.errors import ConfigError, ExperimentError
+from paribus.errors import ConfigError
 from paribus.measure.executor import Executor
-from paribus.measure.factor import InputFactor
+from paribus.measure.factor import Factor, InputFactor
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
 from paribus.methods.contrast import contrasted
@@ -70,8 +70,7 @@ def swap(
         watch: Gets counts and progress.
 
     Raises:
-        ConfigError: If it is not known what level contexts show.
-        ExperimentError: If the contexts show fewer than two of the levels.
+        ConfigError: If it is not known what level contexts show, or they show fewer than two.
 
     Example:
         >>> import torch
@@ -87,21 +86,13 @@ def swap(
         >>> found.pairs.tolist(), found.sums.means.tolist()
         ([[-1, 0], [-1, 1], [0, 1], [1, 0]], [-1.0, 1.0, 1.0, -1.0])
     """
-    own = factor.observed(rows)
-    if own is None:
-        raise ConfigError(f"factor {factor.name}: does not say which level a context shows; use sweep instead of swap")
+    own, pairs = exchanges(factor, rows)
     levels = factor.n_levels
     shown = np.bincount(own[own >= 0], minlength=levels)
-    if np.count_nonzero(shown) < 2:
-        raise ExperimentError(f"factor {factor.name}: the contexts show {np.count_nonzero(shown)} of its levels; swap "
-                              "needs two")  # fmt: skip
-    present = np.flatnonzero(shown)
-    into = [(-1, int(level)) for level in range(levels)]
-    pairs = [(int(a), int(b)) for a in present for b in range(levels) if a != b]
     level_of = np.full(len(executor.subject), -1, np.int64)
     level_of[rows] = own
     known = rows[own >= 0]
-    at = np.array(into + pairs, np.int64)
+    at = np.concatenate([[(-1, level) for level in range(levels)], pairs])
     source, target = at.T
     sums = RowSums(len(at), executor.subject.cluster, rng, known)
     totals = np.zeros(levels)
@@ -122,7 +113,7 @@ def swap(
     )
     null, name, effects = found.null, "like features", sums.result()
     if null is not None:
-        null[: len(into)] = np.nan  # a mean over different own levels is no single contrast
+        null[:levels] = np.nan  # a mean over different own levels is no single contrast
     elif n_null:
         null, name = interchanged(effects, source, n_null, rng), INTERCHANGED
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -137,3 +128,22 @@ def swap(
         null_name=name if null is not None else "",
         unknown=len(rows) - len(known),
     )
+
+
+def exchanges(factor: Factor, rows: Ints) -> tuple[Ints, Ints]:
+    """Return the level that contexts ``rows [n]`` show (-1: none), and all pairs of a shown one and another ``[p, 2]``.
+
+    Raises:
+        ConfigError: If it is not known what level contexts show, or they show fewer than two.
+    """
+    own = factor.observed(rows)
+    if own is None:
+        raise ConfigError(f"experiment.factor: contexts show no level of {factor.name}; use experiment=sweep")
+    shown = np.unique(own[own >= 0])
+    if len(shown) < 2:
+        names = ", ".join(factor.labels[one] for one in shown) or "none"
+        raise ConfigError(
+            f"experiment.split: its contexts show {names} of {factor.name}, a swap needs two levels; name a split that "
+            "shows more"
+        )
+    return own, np.array([(a, b) for a in shown for b in range(factor.n_levels) if a != b], np.int64)

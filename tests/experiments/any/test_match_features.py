@@ -8,8 +8,8 @@ import torch
 
 from paribus.compare.endpoints import Choice, read
 from paribus.errors import ConfigError
+from paribus.experiments.any.match_features.sides import _drawn
 from paribus.experiments.any.match_features.spec import MatchFeatures
-from paribus.experiments.any.match_features.work import _drawn
 from paribus.experiments.base import MemoryRecorder, perform
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_runs import CollectedRun

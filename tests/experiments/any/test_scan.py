@@ -11,6 +11,7 @@ from torch import nn
 
 import paribus
 from paribus.errors import ConfigError
+from paribus.experiments.any.scan_features import effects as effects_of
 from paribus.experiments.any.scan_features import one_pass, work
 from paribus.experiments.any.scan_features.spec import ScanFeatures
 from paribus.experiments.base import MemoryRecorder, perform
@@ -133,7 +134,7 @@ def test_everything_equals_a_loop_over_features(monkeypatch, top_k):
 
 
 def test_the_null_of_an_effect_is_made_of_features_that_fire_as_often(monkeypatch):
-    monkeypatch.setattr(work, "ALIKE", 6)
+    monkeypatch.setattr(effects_of, "ALIKE", 6)
     setup = setup_of(sequences())
     _, recorder = scanned(ScanFeatures(n_effects=100, most_levels=3), setup)
     effects, frame = recorder.tables["effects"].frame, recorder.tables["features"].frame

@@ -87,16 +87,15 @@ def refuse_illegal(experiment: Generic, setup: NetworkSetup, compared: RowDesign
         log.warning("the table %s will be empty: no context that is reported is legal in all that it compares", name)
 
 
-def promised(experiment: Generic, setup: NetworkSetup, compared: RowDesign | int, rows: Rows | None = None) -> Promised:
+def promised(experiment: Generic, setup: NetworkSetup, compared: RowDesign | int) -> Promised:
     """Return what is known of a vector of the contexts that are reported, before anything is measured.
 
     Args:
         experiment: Says what is read.
         setup: Has the contexts.
         compared: What the rows compare; a number of rows where activations are edited, which is legal in all contexts.
-        rows: Which contexts are reported, where they are others than :func:`rows_of` says.
     """
-    rows = rows_of(experiment, setup) if rows is None else rows
+    rows = rows_of(experiment, setup)
     kind, _ = readout_of(experiment, setup, setup.executor())
     n_contexts, n_clusters = len(rows.reported), len(np.unique(setup.contexts.cluster[rows.reported]))
     if isinstance(compared, int):
@@ -112,8 +111,9 @@ E = TypeVar("E", bound=Generic)
 
 
 def by_rows(
-    compared: Callable[[E, NetworkSetup], RowDesign],
+    compared: Callable[[E, NetworkSetup], RowDesign | int],
     rows: Callable[[E, At], tuple[Sequence[str], ClusterSums]],
+    on: Callable[[NetworkSetup], NetworkSetup] = lambda setup: setup,
 ) -> tuple[
     Callable[[E, NetworkSetup], None],
     Callable[[E, NetworkSetup, Recorder], EffectVector],
@@ -122,25 +122,32 @@ def by_rows(
     """Return ``validate``, ``effect_vector`` and ``promised`` of a type, from what its rows compare.
 
     Args:
-        compared: Says it, with everything that is named looked up.
+        compared: Says it, with everything that is named looked up; a number of rows where all are legal anywhere.
         rows: Measures them: their labels, and the paired differences.
+        on: Turns the setup into that of the contexts that are meant.
     """
 
     def validate(experiment: E, setup: NetworkSetup) -> None:
+        setup = on(setup)
         look_up(experiment, setup)
-        refuse_illegal(experiment, setup, compared(experiment, setup))
+        found = compared(experiment, setup)
+        if isinstance(found, RowDesign):
+            refuse_illegal(experiment, setup, found)
 
     def effect_vector(experiment: E, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-        at = at_one(experiment, setup, recorder)
+        at = at_one(experiment, on(setup), recorder)
         return vector_of(at, *rows(experiment, at))
 
-    return validate, effect_vector, lambda experiment, setup: promised(experiment, setup, compared(experiment, setup))
+    def known(experiment: E, setup: NetworkSetup) -> Promised:
+        return promised(experiment, on(setup), compared(experiment, on(setup)))
+
+    return validate, effect_vector, known
 
 
-def at_one(experiment: Generic, setup: NetworkSetup, recorder: Recorder, rows: Rows | None = None) -> At:
+def at_one(experiment: Generic, setup: NetworkSetup, recorder: Recorder) -> At:
     """Return the one chosen network, with the cheapest statistics, as only the differences are used."""
     stats = replace(setup.stats, n_null=0, n_permutations=99, n_bootstrap=100)
-    (at,) = at_checkpoints(experiment, replace(setup, stats=stats), recorder, rows)
+    (at,) = at_checkpoints(experiment, replace(setup, stats=stats), recorder)
     return at
 
 

@@ -1,13 +1,16 @@
-"""Which units come first, found on contexts that are not reported."""
+"""Which units come first, found on contexts that are not reported, and the first of them as sets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from paribus.arrays import Ints
+from paribus.arrays import Bools, Ints
 from paribus.experiments.any._session import At
 from paribus.measure.factor import Units
 from paribus.methods.ablate import ablate, singles
+from paribus.stats.clusters import ClusterSums
 
 MOST_RANKED_ON = 500
 """Contexts that a ranking is made on."""
@@ -19,6 +22,32 @@ def ranked(at: At, units: Units) -> Ints:
     if len(some) > MOST_RANKED_ON:
         some = np.sort(at.setup.rng("ranking_contexts").choice(some, MOST_RANKED_ON, replace=False))
     off = singles(len(units.names))
-    found = ablate(at.executor, units, off, at.readout, some, n_null=0, rng=at.setup.rng("ranking"))
-    size = np.nan_to_num(np.abs(found.sums.means), nan=-1.0)
-    return np.asarray(np.argsort(-size, kind="stable"))
+    return by_size(at.ask(ablate, units, off, stream="ranking", rows=some, n_null=0, watch=None).sums)
+
+
+def by_size(sums: ClusterSums) -> Ints:
+    """Return the rows ``[k]`` by the size of their mean effect, the largest first; those without one last."""
+    return np.asarray(np.argsort(-np.nan_to_num(np.abs(sums.means), nan=-1.0), kind="stable"))
+
+
+def ranks(order: Ints) -> Ints:
+    """Return the place of each unit in an order, from 1.
+
+    Example:
+        >>> ranks(np.array([2, 0, 1])).tolist()
+        [2, 3, 1]
+    """
+    return np.argsort(order) + 1
+
+
+def together(members: Sequence[Sequence[int] | Ints], n: int) -> Bools:
+    """Return sets of ``n`` units as rows ``[sets, n]``.
+
+    Example:
+        >>> together([[0, 2], [1]], 3).tolist()
+        [[True, False, True], [False, True, False]]
+    """
+    off = np.zeros((len(members), n), bool)
+    for row, some in enumerate(members):
+        off[row, list(some)] = True
+    return off

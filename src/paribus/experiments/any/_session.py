@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor, Units
 from paribus.measure.readout import Readout
 
+Found = TypeVar("Found")
 MOST_FIT = 5000
 """The most contexts that anything is fitted on."""
 REPORTED = ("test", "ood", "id_val", "val", "all")
@@ -72,6 +73,22 @@ class At:
     def epoch(self) -> int:
         """The epoch of the checkpoint."""
         return self.checkpoint.epoch
+
+    def ask(
+        self, method: Callable[..., Found], *what: Any, stream: str, rows: Ints | None = None, **options: Any
+    ) -> Found:
+        """Put the question of a method to the network.
+
+        Args:
+            method: The method, as :func:`paribus.methods.sweep.sweep` is one.
+            what: What it varies.
+            stream: Name of its stream of randomness.
+            rows: In which contexts; None: those that are reported.
+            options: What else it takes. Its null has as many draws as the statistics say, unless ``n_null`` is here.
+        """
+        rows = self.rows.reported if rows is None else rows
+        options = {"n_null": self.setup.stats.n_null, "rng": self.setup.rng(stream), "watch": self.recorder, **options}
+        return method(self.executor, *what, self.readout, rows, **options)
 
 
 def at_checkpoints(

@@ -13,7 +13,7 @@ from paribus.experiments.any._effect_map import WHERE, draw_map
 from paribus.experiments.any._effect_vector import RowDesign, alone, by_rows
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
-from paribus.experiments.any._ranking import ranked
+from paribus.experiments.any._ranking import ranked, together
 from paribus.experiments.any._session import At, at_checkpoints, units_of
 from paribus.experiments.any.ablate.spec import Ablate
 from paribus.experiments.base import Recorder
@@ -72,18 +72,13 @@ def _measured(experiment: Ablate, at: At) -> tuple[Units, list[dict[str, object]
     for label, row in zip(labels, off, strict=True):
         if constant[row].all():
             label["remark"] = CONSTANT
-    n_null, rng = at.setup.stats.n_null, at.setup.rng("ablate")
-    found = ablate(at.executor, units, off, at.readout, at.rows.reported, n_null=n_null, rng=rng, watch=at.recorder)
-    return units, labels, found
+    return units, labels, at.ask(ablate, units, off, stream="ablate")
 
 
 def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str, object]], np.ndarray]:
     """Return what each row is, and the units it takes away ``[rows, k]``: single ones, then the strongest together."""
-    n = len(units.names)
     single = order[: experiment.n_units]
-    ks = [k for k in sorted(experiment.ks) if k <= n]
-    off = np.zeros((len(single) + len(ks), n), bool)
-    off[np.arange(len(single)), single] = True
+    ks = [k for k in sorted(experiment.ks) if k <= len(order)]
     labels: list[dict[str, object]] = [
         {
             "level": units.names[unit], "dose": np.nan, "k": 1, "rank": rank + 1,
@@ -91,10 +86,8 @@ def _sets(experiment: Ablate, units: Units, order: Ints) -> tuple[list[dict[str,
         }
         for rank, unit in enumerate(single)
     ]  # fmt: skip
-    for row, k in enumerate(ks, start=len(single)):
-        off[row, order[:k]] = True
-        labels.append({"level": f"strongest {k}", "dose": float(k), "k": k, "rank": k})
-    return labels, off
+    labels += [{"level": f"strongest {k}", "dose": float(k), "k": k, "rank": k} for k in ks]
+    return labels, together([*single[:, None], *(order[:k] for k in ks)], len(order))
 
 
 validate, effect_vector, promised = by_rows(_compared, _rows)

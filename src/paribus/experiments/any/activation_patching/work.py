@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
-from paribus.engine.short_names import blocks, layer_of, layers_with
-from paribus.engine.short_names import place as full_name
-from paribus.errors import ConfigError, DataError, nearest
+from paribus.engine.short_names import layer_of
 from paribus.experiments.any._effect_map import WHERE, draw_map, parts_of
-from paribus.experiments.any._effect_vector import at_one, vector_of
-from paribus.experiments.any._effect_vector import promised as promise
+from paribus.experiments.any._effect_vector import by_rows
 from paribus.experiments.any._effects import Part, Reported, around, effects, summed_up
 from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._head_scores import score_and_effect, scores_beside
-from paribus.experiments.any._readouts import readout_of
-from paribus.experiments.any._session import At, Rows, at_checkpoints, rows_of
-from paribus.experiments.any.activation_patching.spec import DENOISE, EACH, ActivationPatching
+from paribus.experiments.any._ranking import by_size, ranks, together
+from paribus.experiments.any._session import At, at_checkpoints
+from paribus.experiments.any._share_of_total import COLUMNS as SHARE_OF_TOTAL
+from paribus.experiments.any._share_of_total import shares_of_total
+from paribus.experiments.any.activation_patching.places import asked_for, clean_rows, on_pairs, pairs_of
+from paribus.experiments.any.activation_patching.spec import DENOISE, ActivationPatching
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
-from paribus.factors._donated import Donated, bound, donated, refuse_unlike
-from paribus.measure.executor import Executor
-from paribus.measure.place import Place, heads_at
-from paribus.measure.subject import Subject
+from paribus.factors._donated import Donated, donated
+from paribus.measure.place import Place
 from paribus.methods.ablate import Ablated, ablate, singles
 from paribus.methods.patch import unrelated, whole
 from paribus.results.columns import interval
 from paribus.results.schema import INTERVAL, Aggregates, Figure
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.effects import complete_table, effect_table
-from paribus.stats.intervals import EQUAL_UNITS
-from paribus.stats.ratios import ratios_to
 
 NAME = "activation_patching"
 UNRELATED = "unrelated donors"
@@ -44,9 +39,7 @@ SAME = "same in both"
 UNREAD = "no effect at all"
 SHARED = {
     "direction": "denoise: values of the clean context in the corrupted one; noise: the other way round",
-    "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
-    "share": "mean_delta / total, a ratio of means; missing where total is within 3 standard errors of 0",
-    **interval("share", "its 95 % interval over clusters"),
+    **SHARE_OF_TOTAL,
 }
 COLUMNS = {
     **SHARED,
@@ -70,15 +63,6 @@ TOGETHER = {
 }
 
 
-def validate(experiment: ActivationPatching, setup: NetworkSetup) -> None:
-    """Look up pairs, splits, readout, places and groups."""
-    setup = _on_pairs(setup)
-    rows = _rows(experiment, setup)
-    executor = setup.executor()
-    readout_of(experiment, setup, executor)
-    _asked(experiment, executor, _pairs_of(setup.contexts, rows))
-
-
 def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
     """Patch at every checkpoint; hand over ``patches``, ``k_sweep`` and ``groups``, and their figures.
 
@@ -86,11 +70,11 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
         ConfigError: If something that is named does not exist.
         DataError: If contexts are no pairs, or none are left to rank on or to report.
     """
-    setup = _on_pairs(setup)
+    setup = on_pairs(setup)
     single: list[Part] = []
     sets: list[Part] = []
     groups: list[Part] = []
-    for at in at_checkpoints(experiment, setup, recorder, _rows(experiment, setup)):
+    for at in at_checkpoints(experiment, setup, recorder, clean_rows(experiment, setup)):
         places = _Places(experiment, at)
         places.look(at.rows.reported, recorder)
         for direction in experiment.directions:
@@ -117,129 +101,26 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
     return summed_up(to, frame, directions=list(experiment.directions), largest_set=largest)
 
 
-def effect_vector(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-    """Return the effect of every place, in one direction after the other."""
-    setup = _on_pairs(setup)
-    at = at_one(experiment, setup, recorder, _rows(experiment, setup))
+def _single(experiment: ActivationPatching, at: At) -> tuple[Sequence[str], ClusterSums]:
+    """Measure the effect of every place, in one direction after the other."""
     places = _Places(experiment, at)
     ways = [_Direction(experiment, at, places, direction) for direction in experiment.directions]
     labels = [f"{name}, {way.direction}" for way in ways for name in places.names]
-    return vector_of(at, labels, joined([way.single for way in ways]))
+    return labels, joined([way.single for way in ways])
 
 
-def promised(experiment: ActivationPatching, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
-    setup = _on_pairs(setup)
-    rows, executor = _rows(experiment, setup), setup.executor()
-    n = len(_asked(experiment, executor, _pairs_of(setup.contexts, rows)).names)
-    return promise(experiment, setup, n * len(experiment.directions), rows)
-
-
-def _on_pairs(setup: NetworkSetup) -> NetworkSetup:
-    """Return the setup on contexts of which each has a counterpart.
-
-    Raises:
-        DataError: If they have none.
-    """
-    paired = setup.contexts.paired()
-    if paired is None:
-        raise DataError(
-            f"data: these {setup.contexts.name} are no pairs of a clean and a corrupted one; use data=prompt_pairs or "
-            "repeated_tokens, or experiment=patch with donors of another label or split"
-        )
-    return replace(setup, contexts=paired)
-
-
-def _rows(experiment: ActivationPatching, setup: NetworkSetup) -> Rows:
-    """Return the clean contexts that are reported, and those that the ranking is made on.
-
-    Raises:
-        DataError: If a split holds others.
-    """
-    rows = rows_of(experiment, setup)
-    pairs = setup.contexts.pairs
-    assert pairs is not None
-    for name, some in (("split", rows.reported), ("fit_split", rows.fit)):
-        if not np.isin(some, pairs[:, 0]).all():
-            raise DataError(f"experiment.{name}: must hold clean contexts; their counterparts are found by themselves")
-    return rows
-
-
-def _pairs_of(subject: Subject, rows: Rows) -> Ints:
-    """Return the pairs ``[m, 2]`` of the contexts that are reported or ranked on."""
-    assert subject.pairs is not None
-    return subject.pairs[np.isin(subject.pairs[:, 0], np.concatenate([rows.reported, rows.fit]))]
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """The places that are asked for.
-
-    Attributes:
-        names: What rows are called.
-        places: As they were asked for, heads as numbers.
-        bound: Bound to the network and the contexts.
-        sites: Their sites, in the order of the forward pass.
-    """
-
-    names: tuple[str, ...]
-    places: tuple[Place, ...]
-    bound: tuple[Place, ...]
-    sites: tuple[str, ...]
-
-
-def _asked(experiment: ActivationPatching, executor: Executor, pairs: Ints) -> _Asked:
-    """Look the places up.
-
-    Raises:
-        ConfigError: If a layer, place, position or member of a group does not exist.
-        DataError: If a place does not mean the same in both contexts of a pair.
-    """
-    names = tuple(experiment.places or _named(experiment, executor))
-    texts = [full_name(name, executor.network) for name in names]
-    found, sites = bound(texts, executor)
-    refuse_unlike(found, pairs, executor)
-    for group in experiment.groups:
-        for one in experiment.members(group):
-            if one not in names:
-                raise ConfigError(f"experiment.groups: there is no row {one!r}; {nearest(one, names)}")
-    return _Asked(names, tuple(Place.parse(text) for text in texts), found, sites)
-
-
-def _named(experiment: ActivationPatching, executor: Executor) -> list[str]:
-    """Return short names of the part in every layer, at every position asked for."""
-    n_layers = len(blocks(executor.network, "experiment.part"))
-    if experiment.layers and max(experiment.layers) >= n_layers:
-        raise ConfigError(f"experiment.layers: the network has {n_layers}, numbered 0 to {n_layers - 1}")
-    found = []
-    for layer in sorted(experiment.layers) or layers_with(executor.network, experiment.part, "experiment.part"):
-        if experiment.part == "heads":
-            site = Place.parse(full_name(f"L{layer}.heads", executor.network)).site
-            found += [f"L{layer}H{head}" for head in range(heads_at(executor.network, site))]
-        else:
-            found.append(f"L{layer}.{experiment.part}")
-    ends = _positions(experiment, executor, full_name(found[0], executor.network))
-    return [name + end for name in found for end in ends]
-
-
-def _positions(experiment: ActivationPatching, executor: Executor, place: str) -> list[str]:
-    """Return what names are followed by: which positions."""
-    wanted = list(experiment.positions)
-    if not wanted and experiment.part.startswith("resid"):
-        own = executor.subject.positions
-        wanted = [name for name in own if "." not in name] if len(own) > 1 else [EACH]
-    if wanted == [EACH]:
-        value = executor.values(str(Place.parse(place).site), np.arange(1))
-        wanted = [str(one) for one in range(value[0, 0].numel())]
-    return [f"[pos={one}]" if one.lstrip("-").isdigit() else f"@{one}" for one in wanted] or [""]
+def _compared(experiment: ActivationPatching, setup: NetworkSetup) -> int:
+    """Look up pairs, places and groups; return how many rows there are."""
+    pairs = pairs_of(setup.contexts, clean_rows(experiment, setup))
+    return len(asked_for(experiment, setup.executor(), pairs).names) * len(experiment.directions)
 
 
 class _Places:
     """The places at one checkpoint, with the values of both contexts of every pair."""
 
     def __init__(self, experiment: ActivationPatching, at: At) -> None:
-        pairs = _pairs_of(at.setup.contexts, at.rows)
-        asked = _asked(experiment, at.executor, pairs)
+        pairs = pairs_of(at.setup.contexts, at.rows)
+        asked = asked_for(experiment, at.executor, pairs)
         self.names, self.asked = asked.names, asked
         self.units: Donated = donated(asked.bound, asked.names, asked.sites, pairs, at.executor)
 
@@ -292,27 +173,19 @@ class _Direction:
 
     def _given(self, off: Bools, rows: Ints, n_null: int = 0, stream: str = NAME) -> Ablated:
         """Return the effect of sets of places; clusters are joined alike for all sets, alone or together."""
-        rng, joining = self.setup.rng(stream), self.setup.rng(NAME)
-        return ablate(
-            *(self.at.executor, self.units, off, self.at.readout, rows),
-            n_null=n_null,
-            rng=rng,
-            joining=joining,
-            watch=self.recorder,
-        )
+        joining = self.setup.rng(NAME)
+        return self.at.ask(ablate, self.units, off, stream=stream, rows=rows, n_null=n_null, joining=joining)
 
     def _ranking(self) -> Ints:
         """Return the places by the size of their effect on pairs that are not reported; as they come without those."""
         if not len(self.ranked_on):
             return np.arange(len(self.places.names))
-        found = self._given(singles(len(self.places.names)), self.ranked_on)
-        return np.asarray(np.argsort(-np.nan_to_num(np.abs(found.sums.means), nan=-1.0), kind="stable"))
+        return by_size(self._given(singles(len(self.places.names)), self.ranked_on).sums)
 
     def patches(self) -> Part:
         """Return the rows of single places."""
         null, beside = self._null()
-        rank = np.empty(len(self.order), np.int64)
-        rank[self.order] = np.arange(len(self.order)) + 1
+        rank = ranks(self.order)
         assert self.units.unread is not None
         rows = [
             {
@@ -341,13 +214,8 @@ class _Direction:
         if not drawn:
             self.recorder.warn("No null of unrelated donors: a context has no other of its length in another cluster.")
             return None, beside
-        off = np.zeros((len(some), k), bool)
-        off[np.arange(len(some)), some] = True
-        found = unrelated(
-            self.at.executor, drawn, off, self.at.readout, self.rows, rng=self.setup.rng(NAME), watch=self.recorder
-        )
-        null = np.full((k, n), np.nan)
-        null[some] = found
+        null, off, rng = np.full((k, n), np.nan), together([[one] for one in some], k), self.setup.rng(NAME)
+        null[some] = unrelated(self.at.executor, drawn, off, self.at.readout, self.rows, rng=rng, watch=self.recorder)
         beside[some] = True
         return null, beside
 
@@ -374,10 +242,7 @@ class _Direction:
     def _together(
         self, sets: Sequence[Sequence[int]], labels: Sequence[str], n_null: int, more: Sequence[dict[str, float]]
     ) -> Part:
-        off = np.zeros((len(sets), len(self.places.names)), bool)
-        for row, members in enumerate(sets):
-            off[row, list(members)] = True
-        made = self._given(off, self.rows, n_null, f"{NAME} {self.direction} sets")
+        made = self._given(together(sets, len(self.places.names)), self.rows, n_null, f"{NAME} {self.direction} sets")
         alone = np.stack([self.single.sums[list(members)].sum(0) for members in sets])
         beyond = self._beyond(made.sums, alone)
         rows = [
@@ -417,28 +282,8 @@ class _Direction:
         ]
 
     def _shares(self, sums: ClusterSums) -> list[dict[str, Any]]:
-        share = ratios_to(
-            self.total,
-            sums,
-            spec=self.setup.stats,
-            rng=self.setup.rng("shares"),
-            otherwise="clean and corrupted contexts differ by less than 3 standard errors in the readout",
-            complete=self.complete,
-        )
-        # what patching everything does is the whole difference but for the rounding of the number format
-        rounding = self.at.executor.rounding * np.abs(share.value)
-        still = (share.value != 0) & (share.high - share.low <= rounding)
-        total = float(self.total.means[0])
-        return [
-            {
-                "total": total,
-                "share": float(share.value[row]) + 0.0,
-                "share_low": float("nan") if still[row] else float(share.low[row]) + 0.0,
-                "share_high": float("nan") if still[row] else float(share.high[row]) + 0.0,
-                "share_method": EQUAL_UNITS if still[row] else str(share.method[row]),
-            }
-            for row in range(len(share.value))
-        ]
+        otherwise = "clean and corrupted contexts differ by less than 3 standard errors in the readout"
+        return shares_of_total(self.at, self.total, sums, otherwise, rounding=self.at.executor.rounding)
 
 
 def _say_unmoved(recorder: Recorder, frame: pd.DataFrame) -> None:
@@ -461,3 +306,6 @@ def _map(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     )
     looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
     recorder.figure(drawn.titled(title, around(frame), **looks))
+
+
+validate, effect_vector, promised = by_rows(_compared, _single, on_pairs)

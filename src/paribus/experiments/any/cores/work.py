@@ -9,31 +9,18 @@ from paribus.experiments.any._effect_vector import alone, refuse_illegal
 from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
 from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
 from paribus.experiments.any._ranking import ranked
-from paribus.experiments.any._session import At, at_checkpoints, look_up, units_of
+from paribus.experiments.any._session import at_checkpoints, look_up, units_of
 from paribus.experiments.any.cores.spec import Cores
+from paribus.experiments.any.cores.table import CORES, table_of
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.methods.ablate import ablate, singles
-from paribus.methods.cores import Cored, cores
-from paribus.results.columns import interval
+from paribus.methods.cores import cores
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.stats.inclusion import DRAWS, share_inclusion
-from paribus.stats.shares import shares, whole_shares
 
 COLUMNS = {
     "in_cores": "share of contexts with a core that contains this unit, of those in which the units raise the readout"
-}
-CORES = {
-    "core": "the units that suffice",
-    "size": "how many they are",
-    "n": "contexts in which it is a core",
-    "share": "share of contexts in which it is a core, of those in which the units raise the readout",
-    **interval("share", "the 95 % interval of share by cluster (Wilson)"),
-    "share_high": "upper end of that interval",
-    "retention": "share of the effect of all units that it keeps, averaged over the contexts in which it is a core",
-    "named": "whether its share reaches least_share",
-    "inclusion": f"share of {DRAWS} cluster resamples in which it reaches least_share",
 }
 
 
@@ -66,10 +53,9 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
             robust=experiment.robust,
             watch=recorder,
         )
-        tables.append(_table(experiment, at, found, names))
-        off, n_null, rng = singles(len(units.names))[chosen], setup.stats.n_null, setup.rng("alone")
-        each = ablate(at.executor, units, off, at.readout, at.rows.reported, n_null=n_null, rng=rng, watch=recorder)
-        labels = [{"level": one, "in_cores": _share(found, unit)} for unit, one in enumerate(names)]
+        tables.append(table_of(experiment, at, found, names))
+        each = at.ask(ablate, units, singles(len(units.names))[chosen], stream="alone")
+        labels = [{"level": one, "in_cores": float(share)} for one, share in zip(names, found.shares, strict=True)]
         parts.append(Part.of(at, labels, each, each.means[1:]))
     to, name, told = Reported.of(at, COLUMNS), units.name, int(found.told.sum())
     frame = effects(to, parts, what=f"What taking away each of {name} alone does, one row per checkpoint and unit.")
@@ -85,36 +71,3 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     looks = {"xlabel": "share of contexts", "max_rows": 30}
     recorder.figure(drawn.titled(f"Cores among {name}", around(frame, "95 % intervals by cluster."), **looks))
     return summed_up(to, frame, factor=name, n_contexts_with_cores=told, n_named=int(table["named"].astype(bool).sum()))
-
-
-def _share(found: Cored, unit: int) -> float:
-    holds = np.asarray(found.found[found.sets[:, unit]].any(axis=0))
-    return float(holds[found.told].mean()) if found.told.any() else float("nan")
-
-
-def _table(experiment: Cores, at: At, found: Cored, names: list[str]) -> pd.DataFrame:
-    setup, holds = at.setup, found.found[:, found.told]
-    cluster = setup.contexts.cluster[at.rows.reported][found.told]
-    if not holds.size:
-        return pd.DataFrame(columns=["epoch", *CORES])
-    if at.rows.complete:
-        found_in, again = whole_shares(holds.T), np.full(len(holds), np.nan)
-    else:
-        found_in = shares(holds.T, cluster, spec=setup.stats)
-        again = share_inclusion(holds, cluster, experiment.least_share, rng=setup.rng("cores_inclusion"))
-    frame = pd.DataFrame(
-        {
-            "core": [" + ".join(np.array(names, object)[members]) for members in found.sets],
-            "size": found.sets.sum(1),
-            "n": holds.sum(1),
-            "share": found_in.share,
-            "share_low": found_in.low,
-            "share_high": found_in.high,
-            "share_method": found_in.method,
-            "retention": found.retention,
-            "named": found_in.share >= experiment.least_share,
-            "inclusion": again,
-        }
-    )
-    frame.insert(0, "epoch", at.epoch)
-    return frame

@@ -74,8 +74,7 @@ def _both_factors(experiment: Grid, setup: NetworkSetup, executor: Executor) -> 
 
 def _measured(experiment: Grid, at: At) -> tuple[Factor, Factor, Gridded]:
     one, other = (each.fit(at.executor, at.rows.fit) for each in _both_factors(experiment, at.setup, at.executor))
-    n_null, rng, reported = at.setup.stats.n_null, at.setup.rng("grid"), at.rows.reported
-    return one, other, grid(at.executor, one, other, at.readout, reported, n_null=n_null, rng=rng, watch=at.recorder)
+    return one, other, at.ask(grid, one, other, stream="grid")
 
 
 def _both(one: Factor, other: Factor) -> list[dict[str, str]]:

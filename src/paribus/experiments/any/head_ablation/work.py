@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from paribus.arrays import Bools, Ints
 from paribus.engine.short_names import layer_of
 from paribus.experiments.any._constant_units import CONSTANT, constant_units
-from paribus.experiments.any._effect_vector import at_one, vector_of
-from paribus.experiments.any._effect_vector import promised as promise
+from paribus.experiments.any._effect_vector import by_rows
 from paribus.experiments.any._effects import Part, Reported, around, effects, outlined, summed_up
 from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._head_scores import score_and_effect, scores_beside
-from paribus.experiments.any._ranking import ranked
-from paribus.experiments.any._session import At, at_checkpoints, bind, look_up, rows_of
+from paribus.experiments.any._ranking import ranked, ranks, together
+from paribus.experiments.any._session import At, at_checkpoints, bind, rows_of
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.head_ablation.spec import HeadAblation
 from paribus.experiments.base import Recorder
-from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._heads import LayeredHeads
 from paribus.factors._patterns import PATTERN, patterns_of
@@ -56,14 +54,6 @@ UNMATCHED = {
 }
 
 
-def validate(experiment: HeadAblation, setup: NetworkSetup) -> None:
-    """Look up split, readout and heads."""
-    look_up(experiment, setup)
-    rows, executor = rows_of(experiment, setup), setup.executor()
-    for ablation in experiment.ablations:
-        _units(experiment, setup, executor, ablation).check_rows(setup.contexts, rows.reported, rows.fit)
-
-
 def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
     """Take heads away at every checkpoint; hand over ``heads`` and ``k_sweep``, and their figures.
 
@@ -91,22 +81,20 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
     return summed_up(to, frame, baseline_mean=base, ablations=list(experiment.ablations))
 
 
-def effect_vector(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> EffectVector:
-    """Return the effect of each head taken away alone, one ablation after the other; sets hold the same heads again."""
-    at = at_one(experiment, setup, recorder)
-    labels: list[str] = []
-    sums: list[ClusterSums] = []
-    for ablation in experiment.ablations:
-        found = _Measuring(experiment, at, ablation)
-        labels += [f"{name}, {ablation}" for name in found.names]
-        sums.append(found.single().sums)
-    return vector_of(at, labels, joined(sums))
+def _single(experiment: HeadAblation, at: At) -> tuple[Sequence[str], ClusterSums]:
+    """Measure the effect of each head taken away alone, one ablation after the other; sets hold the same heads."""
+    found = [_Measuring(experiment, at, ablation) for ablation in experiment.ablations]
+    labels = [f"{name}, {one.ablation}" for one in found for name in one.names]
+    return labels, joined([one.single().sums for one in found])
 
 
-def promised(experiment: HeadAblation, setup: NetworkSetup) -> Promised:
-    """Return what is known of that vector beforehand."""
-    names = _units(experiment, setup, setup.executor(), experiment.ablations[0]).names
-    return promise(experiment, setup, len(names) * len(experiment.ablations))
+def _compared(experiment: HeadAblation, setup: NetworkSetup) -> int:
+    """Look up the heads; return how many rows there are."""
+    rows, executor = rows_of(experiment, setup), setup.executor()
+    units = [_units(experiment, setup, executor, ablation) for ablation in experiment.ablations]
+    for one in units:
+        one.check_rows(setup.contexts, rows.reported, rows.fit)
+    return sum(len(one.names) for one in units)
 
 
 class _Measuring:
@@ -122,8 +110,7 @@ class _Measuring:
         """Return the rows of single heads, those of sets, and the mean of the readout with all heads."""
         order = ranked(self.at, self.units)
         found = self.single()
-        rank = np.empty(len(self.names), np.int64)
-        rank[order] = np.arange(len(rank)) + 1
+        rank = ranks(order)
         constant = constant_units(self.units, self.at.executor, self.rows.reported)
         scored = scores_beside(self.at.executor, self.rows.reported, self._places(), self.recorder)
         labels = [
@@ -143,22 +130,17 @@ class _Measuring:
 
     def single(self) -> Ablated:
         """Return the effect of each head taken away alone."""
-        return self._ablated(singles(len(self.names)), self.rows.reported, 0)
+        return self._ablated(singles(len(self.names)), 0)
 
-    def _ablated(self, off: Bools, rows: Ints, n_null: int) -> Ablated:
-        rng = self.setup.rng(f"head_ablation {self.ablation}")
-        return ablate(
-            self.at.executor, self.units, off, self.at.readout, rows, n_null=n_null, rng=rng, watch=self.recorder
-        )
+    def _ablated(self, off: Bools, n_null: int) -> Ablated:
+        return self.at.ask(ablate, self.units, off, stream=f"head_ablation {self.ablation}", n_null=n_null)
 
     def _sets(self, order: Ints) -> list[Part]:
         ks = [k for k in sorted(self.experiment.ks) if k < len(self.names)]
         if not ks:
             return []
-        off = np.zeros((len(ks), len(self.names)), bool)
-        for row, k in enumerate(ks):
-            off[row, order[:k]] = True
-        made = self._ablated(off, self.rows.reported, self.setup.stats.n_null)
+        off = together([order[:k] for k in ks], len(self.names))
+        made = self._ablated(off, self.setup.stats.n_null)
         beside = self._unmatched(off, made)
         labels = [
             {
@@ -181,9 +163,8 @@ class _Measuring:
             return [{} for _ in off]
         units = replace(self.units, matched=False)
         rng = self.setup.rng(f"head_ablation {self.ablation} unmatched")
-        null = null_effects(
-            self.at.executor, units, off, self.at.readout, self.rows.reported, n_null, rng, self.recorder
-        )
+        reported = self.rows.reported
+        null = null_effects(self.at.executor, units, off, self.at.readout, reported, n_null, rng, self.recorder)
         if null is None:
             return [{} for _ in off]
         place = null_percentile(made.sums.means, null, scale=made.sums.scale)
@@ -221,3 +202,6 @@ def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
     drawn = Figure.of("heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", **flagged, **panel)
     looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "head", "ylabel": "layer"}
     recorder.figure(drawn.titled("Effect of taking a head away", caption, **looks))
+
+
+validate, effect_vector, promised = by_rows(_compared, _single)

@@ -83,18 +83,7 @@ def _compared(experiment: Interact, setup: NetworkSetup) -> RowDesign:
 def _measured(experiment: Interact, at: At) -> tuple[Units, Interacted]:
     units = _several(experiment, at.setup, at.executor).fit(at.executor, at.rows.fit)
     chosen = sorted(ranked(at, units)[: experiment.n_units].tolist())
-    found = interact(
-        at.executor,
-        units,
-        chosen,
-        at.readout,
-        at.rows.reported,
-        order=min(experiment.order, len(chosen)),
-        n_null=at.setup.stats.n_null,
-        rng=at.setup.rng("interact"),
-        watch=at.recorder,
-    )
-    return units, found
+    return units, at.ask(interact, units, chosen, stream="interact", order=min(experiment.order, len(chosen)))
 
 
 def _several(experiment: Interact, setup: NetworkSetup, executor: Executor) -> Units:

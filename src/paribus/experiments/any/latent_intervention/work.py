@@ -202,17 +202,8 @@ class _Measuring:
             for name, value in self._values(latent)
         )
         factor = self._factor(latent, levels)
-        found = sweep(
-            self.at.executor,
-            factor,
-            self.at.readout,
-            self.rows.reported,
-            n_null=self.setup.stats.n_null,
-            n_permutations=self.setup.stats.n_permutations,
-            rng=self.setup.rng(f"latent_intervention {latent}"),
-            watch=self.recorder,
-        )
-        return factor, found
+        stream, n_permutations = f"latent_intervention {latent}", self.setup.stats.n_permutations
+        return factor, self.at.ask(sweep, factor, stream=stream, n_permutations=n_permutations)
 
     def _values(self, latent: int) -> list[tuple[str, float]]:
         known = {"zero": 0.0, "mean": float(self.fit.mean[latent]), "max": float(self.fit.top[latent])}

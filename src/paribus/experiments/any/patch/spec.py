@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from paribus.errors import ConfigError
 from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import SUFFICIENCY
+from paribus.experiments.effect_vector import Promised
 from paribus.experiments.told import Effects, Told
 from paribus.factors.spec import Patch as PatchFactor
+from paribus.factors.spec import PatchAlong
 from paribus.results.endpoint import Endpoint
 from paribus.spec import field
 
@@ -50,3 +52,13 @@ class Patch(Paired):
         super().check()
         if not isinstance(self.factor, PatchFactor):
             raise ConfigError(f"Patch.factor: {type(self.factor).__name__} has no donors; use factor=patch")
+
+    def promised_vector(self, setup: Any) -> Promised:
+        """Return how many rows and clusters there can be.
+
+        Raises:
+            ConfigError: If directions are patched: how many parts each has is only known afterwards.
+        """
+        if isinstance(self.factor, PatchAlong):
+            raise ConfigError("experiment.target.factor: patch_along has no vector of effects; use factor=patch")
+        return super().promised_vector(setup)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from paribus.errors import DataError
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
 from paribus.experiments.any._session import Rows, place_of, rows_of, selected
@@ -42,7 +39,7 @@ def validate(experiment: Probe, setup: NetworkSetup) -> None:
         bound_place(place_of(text, executor), executor)
     for target in experiment.targets:
         classes(executor, target, rows.fit)
-        _known(setup, rows, target)
+        classes(executor, target, rows.reported, said=f"the contexts of {rows.said}")
 
 
 def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
@@ -55,8 +52,7 @@ def run(experiment: Probe, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     rows = rows_of(experiment, setup)
     parts: list[Part] = []
     for checkpoint, executor in selected(setup, recorder):
-        for text in experiment.at():
-            parts.append(_at(experiment, setup, executor, rows, checkpoint.epoch, text))
+        parts += [_at(experiment, setup, executor, rows, checkpoint.epoch, text) for text in experiment.at()]
     to = Reported(setup, recorder, "accuracy", rows, COLUMNS)
     frame = effects(
         to,
@@ -76,38 +72,26 @@ def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, rows: Rows, 
     cluster = setup.contexts.cluster
     place = bound_place(place_of(text, executor), executor)
     fit, held_out = vectors(executor, place, rows.fit), vectors(executor, place, rows.reported)
-    labels, gains, controls = [], [], []
-    for target in experiment.targets:
-        found = probe(
+    found = [
+        probe(
             (fit, classes(executor, target, rows.fit), cluster[rows.fit]),
-            (held_out, _known(setup, rows, target)),
+            (held_out, classes(executor, target, rows.reported)),
             n_null=min(experiment.n_controls, setup.stats.n_null),
             rng=setup.rng(f"probe {text} {target}"),
         )
-        gains.append(found.gain)
-        controls.append(found.control)
-        labels.append(
-            {
-                "level": f"{target} at {place}",
-                "place": str(place),
-                "target": target,
-                "probe_balanced_accuracy": found.balanced,
-                "chance": found.chance,
-                "mean_readout": float(found.correct.mean()),
-            }
-        )
-    sums = reduce_to_clusters(np.array(gains), cluster[rows.reported])
-    null = np.array(controls)
+        for target in experiment.targets
+    ]
+    labels = [
+        {
+            "level": f"{target} at {place}",
+            "place": str(place),
+            "target": target,
+            "probe_balanced_accuracy": one.balanced,
+            "chance": one.chance,
+            "mean_readout": float(one.correct.mean()),
+        }
+        for target, one in zip(experiment.targets, found, strict=True)
+    ]
+    sums = reduce_to_clusters(np.array([one.gain for one in found]), cluster[rows.reported])
+    null = np.array([one.control for one in found])
     return Part(epoch, labels, sums, None, null if null.shape[1] else None, NULL if null.shape[1] else "")
-
-
-def _known(setup: NetworkSetup, rows: Rows, target: str) -> Any:
-    """Return label or domain of the contexts that are reported ``[n]``.
-
-    Raises:
-        DataError: If they have only one of them: nothing is told apart there.
-    """
-    found = np.asarray(setup.contexts.label if target == "label" else setup.contexts.domain)[rows.reported]
-    if len(np.unique(found)) < 2:
-        raise DataError(f"experiment.split: the contexts of {rows.said} have only one {target}; name another split")
-    return found

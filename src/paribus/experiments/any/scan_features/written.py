@@ -23,6 +23,13 @@ WRITERS = ("L*.resid_pre", "L*.resid_post", "L*.attn", "L*.mlp")
 MOST = 1 << 23
 """Weights that are held at once: features by outputs."""
 EXACTLY, DIRECTLY = "exactly", "directly"
+WRITTEN = {
+    "feature": "number of the latent or unit",
+    "rank": "place of the output among those that the decoder's column writes to most, from 1",
+    "output": "the output",
+    "weight": "its logit for one unit of the latent, less the mean over outputs",
+    "beyond": "how far that is from what all latents write to this output, in their sd",
+}
 
 
 def unembedding(network: nn.Module, site: str, width: int) -> tuple[Tensor, str] | None:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Ints
-from paribus.errors import ConfigError
 from paribus.experiments.any._effect_vector import RowDesign, by_rows
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
@@ -16,9 +14,8 @@ from paribus.experiments.any._session import At, at_checkpoints, factor_of, rows
 from paribus.experiments.any.swap.spec import Swap
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
-from paribus.measure.executor import Executor
-from paribus.measure.factor import Factor, InputFactor
-from paribus.methods.swap import Swapped, swap
+from paribus.measure.factor import Factor
+from paribus.methods.swap import Swapped, exchanges, swap
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
 from paribus.stats.clusters import ClusterSums
@@ -41,8 +38,8 @@ def run(experiment: Swap, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     """Swap at every checkpoint; hand over ``effects``, ``observed`` and their figure.
 
     Raises:
-        ConfigError: If something that is named does not exist, or nothing says which level a context shows.
-        ExperimentError: If the contexts show fewer than two levels.
+        ConfigError: If something that is named does not exist, nothing says which level a context shows, or contexts
+            show fewer than two.
     """
     parts: list[Part] = []
     observed: list[pd.DataFrame] = []
@@ -69,47 +66,21 @@ def _rows(experiment: Swap, at: At) -> tuple[Sequence[str], ClusterSums]:
 
 def _compared(experiment: Swap, setup: NetworkSetup) -> RowDesign:
     """Return what a row compares: each level that contexts show with every other one, in these contexts."""
-    factor, rows = _factor(experiment, setup, setup.executor()), rows_of(experiment, setup)
-    shown = np.unique(_own(factor, rows.reported))
-    shown = shown[shown >= 0]
-    if len(shown) < 2:
-        names = ", ".join(factor.labels[one] for one in shown) or "none"
-        raise ConfigError(
-            f"experiment.split: the contexts of {rows.said} show {names} of {factor.name}, a swap needs two "
-            "levels; name a split that shows more"
-        )
-    pairs = np.array([(a, b) for a in shown for b in range(factor.n_levels) if a != b], np.int64)
+    factor, rows = factor_of(experiment, setup, setup.executor()), rows_of(experiment, setup).reported
+    own, pairs = exchanges(factor, rows)
+    level_of = np.full(len(setup.contexts), -1, np.int64)
+    level_of[rows] = own
     weights = np.zeros((len(pairs), factor.n_levels))
     np.put_along_axis(weights, pairs, 1.0, axis=1)
-    return RowDesign(factor.design(), weights, about=lambda columns: pairs[:, :1] == _own(factor, columns))
+    return RowDesign(factor.design(), weights, about=lambda columns: pairs[:, :1] == level_of[columns])
 
 
-def _own(factor: InputFactor, columns: Ints) -> Ints:
-    """Return the level that each context shows; -1: none of them."""
-    own = factor.observed(columns)
-    assert own is not None  # _factor has seen to it
-    return own
-
-
-def _measured(experiment: Swap, at: At) -> tuple[InputFactor, Swapped]:
-    factor = _factor(experiment, at.setup, at.executor)
-    n_null, rng = at.setup.stats.n_null, at.setup.rng("swap")
-    found = swap(at.executor, factor, at.readout, at.rows.reported, n_null=n_null, rng=rng, watch=at.recorder)
+def _measured(experiment: Swap, at: At) -> tuple[Factor, Swapped]:
+    factor = factor_of(experiment, at.setup, at.executor)
+    found = at.ask(swap, factor, stream="swap")
     if found.unknown:
         at.recorder.warn(f"{found.unknown} contexts show none of the levels of {factor.name} and are left out.")
     return factor, found
-
-
-def _factor(experiment: Swap, setup: NetworkSetup, executor: Executor) -> InputFactor:
-    """Return the factor, which must be one of the inputs whose level contexts show.
-
-    Raises:
-        ConfigError: If it is none.
-    """
-    factor = factor_of(experiment, setup, executor)
-    if not isinstance(factor, InputFactor) or factor.observed(np.arange(1)) is None:
-        raise ConfigError(f"experiment.factor: contexts show no level of {factor.name}; use experiment=sweep")
-    return factor
 
 
 def _row(factor: Factor, source: int, target: int) -> dict[str, str]:
@@ -118,16 +89,9 @@ def _row(factor: Factor, source: int, target: int) -> dict[str, str]:
 
 
 def _observed(epoch: int, factor: Factor, found: Swapped) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "epoch": epoch,
-            "level": list(factor.labels),
-            "n": found.shown,
-            "mean_observed": found.observed,
-            "mean_swapped_in": found.means,
-            "confounding_gap": found.observed - found.means,
-        }
-    )
+    values = {"n": found.shown, "mean_observed": found.observed, "mean_swapped_in": found.means}
+    gap = found.observed - found.means
+    return pd.DataFrame({"epoch": epoch, "level": list(factor.labels), **values, "confounding_gap": gap})
 
 
 validate, effect_vector, promised = by_rows(_compared, _rows)

@@ -75,17 +75,7 @@ def _compared(experiment: Sweep, setup: NetworkSetup) -> RowDesign:
 
 def _measured(experiment: Sweep, at: At) -> tuple[Factor, Swept]:
     factor = factor_of(experiment, at.setup, at.executor).fit(at.executor, at.rows.fit)
-    found = sweep(
-        at.executor,
-        factor,
-        at.readout,
-        at.rows.reported,
-        n_null=at.setup.stats.n_null,
-        n_permutations=at.setup.stats.n_permutations,
-        rng=at.setup.rng("sweep"),
-        watch=at.recorder,
-    )
-    return factor, found
+    return factor, at.ask(sweep, factor, stream="sweep", n_permutations=at.setup.stats.n_permutations)
 
 
 validate, effect_vector, promised = by_rows(_compared, _rows)
