@@ -30,9 +30,10 @@ from paribus.tracking import local, spool, store
 from paribus.tracking.delivery import Delivered, deliver, waiting
 from paribus.tracking.file_run import FINISHED, FileRun
 from paribus.tracking.kept import ONCE_TAG
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.spool import Spool, SpoolingStore, spool_of
-from paribus.tracking.store import MlflowStore, open_store
+from paribus.tracking.store import MlflowStore
 
 ENDS = {"aa": "FINISHED", "cc": "FINISHED", "ff": "FAILED"}
 

@@ -29,7 +29,7 @@ def identity(number: int) -> str:
 
 def _meet(spec: TrackingSpec, folder: Path, rounds: int, barrier: Any) -> None:
     """Be one of the processes: look, claim, look again, measure."""
-    from paribus.tracking.store import open_store
+    from paribus.tracking.opening import open_store
 
     store = open_store(spec)
     for number in range(rounds):
@@ -45,7 +45,7 @@ def _meet(spec: TrackingSpec, folder: Path, rounds: int, barrier: Any) -> None:
 
 def measure(spec: TrackingSpec, processes: int, rounds: int) -> tuple[Counter[str], float]:
     """Return how often each identity was measured, and the seconds that it took."""
-    from paribus.tracking.store import open_store
+    from paribus.tracking.opening import open_store
 
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(processes, timeout=300)

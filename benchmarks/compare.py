@@ -37,7 +37,7 @@ DOWNLOADED = 200
 
 def make(n: int) -> None:
     """Write ``n`` finished runs into the store of the working folder: the first by Paribus, then its copies."""
-    from paribus.tracking.store import open_store
+    from paribus.tracking.opening import open_store
 
     store = open_store(TrackingSpec(experiment=STUDY))
     run = store.start("steering", folder=Path("made"), tags={"experiment_type": KIND})
@@ -120,7 +120,7 @@ def ours(_: int) -> dict[str, float]:
     from paribus.experiments.base import MemoryRecorder, perform
     from paribus.experiments.setup_runs import RunsSetup
     from paribus.stats.spec import StatsSpec
-    from paribus.tracking.store import open_store
+    from paribus.tracking.opening import open_store
 
     started = time.process_time()
     runs = collect(open_store(TrackingSpec(experiment=STUDY), writing=False))

@@ -22,9 +22,9 @@ from pathlib import Path
 from benchmarks.servers import team
 from paribus.tracking.heartbeat import process_alive
 from paribus.tracking.life_mark import life_mark
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.states import RunState, run_states
-from paribus.tracking.store import open_store
 
 TINY = (
     "experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "data.n_builds=40",

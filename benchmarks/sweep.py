@@ -42,9 +42,9 @@ from paribus.sweep.identities import Known, known_jobs
 from paribus.sweep.plan import plan_with_states
 from paribus.sweep.start import Started, start
 from paribus.sweep.status import status
+from paribus.tracking.opening import open_store
 from paribus.tracking.query import runs_frame
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 FEATURES = ("threshold", "dose", "and", "or")
 FAMILIES = ("SCU", "SSU", "ISM", "RSU")

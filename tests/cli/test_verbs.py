@@ -18,8 +18,8 @@ from paribus.results.schema import Table
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory):
     """A folder whose store holds a finished run, a failed one, and a nested one."""
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     folder = tmp_path_factory.mktemp("filled")
     ids = {}

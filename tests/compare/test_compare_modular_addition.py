@@ -20,8 +20,8 @@ from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.stats.censored import gehan, gehan_scores
 from paribus.stats.spec import StatsSpec
 from paribus.tracking.derived import is_derived
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 HORIZON = 1000
 REFERENCE, NO_DECAY, PIZZA = "2.0, 1.0", "0.0, 1.0", "2.0, 0.0"

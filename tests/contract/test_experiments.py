@@ -25,8 +25,8 @@ from paribus.results.difference import DIFFERENT, SAME
 from paribus.results.evidence import Evidence
 from paribus.results.io import from_json, to_json
 from paribus.running.reproduce import reproduce
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 IMAGES = ["stats=quick", "stats.n_null=20"]
 TRAINED = ["model=tracked", "checkpoint=final"]

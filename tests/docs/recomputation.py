@@ -143,8 +143,8 @@ def weights(folder: Path, run_id: str, epoch: int) -> dict[str, torch.Tensor]:
 
 def result(folder: Path, experiment: str, where: str) -> tuple[Any, Any]:
     """Return the latest run of a kind in a working folder, and its result."""
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     store = open_store(TrackingSpec(folder=str(folder), experiment=experiment), writing=False)
     run = store.runs(where=where, limit=1)[0]

@@ -10,8 +10,8 @@ import pandas as pd
 from paribus.results.evidence import Evidence
 from paribus.results.io import to_json
 from paribus.results.schema import Aggregates, Curve, Diagnostics, Result, Table
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 ALPHAS = np.arange(-2, 3)
 

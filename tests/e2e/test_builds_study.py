@@ -37,8 +37,8 @@ LEADS = "ink_recovery_up"
 
 @pytest.mark.slow
 def test_the_study_runs_every_type_on_the_chosen_feature_and_tells_what_drives_it(tracked_workdir, capsys):
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     assert main(TINY) == 0, capsys.readouterr().err
     store = open_store(TrackingSpec(experiment="builds_small"), writing=False)
@@ -87,8 +87,8 @@ def test_the_study_runs_every_type_on_the_chosen_feature_and_tells_what_drives_i
 
 @pytest.mark.soak
 def test_every_step_runs_on_a_model_that_the_study_trains(tracked_workdir, capsys):
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     assert main([word for word in TINY if word != "model=planted"]) == 0, capsys.readouterr().err
     runs = open_store(TrackingSpec(experiment="builds_small"), writing=False).runs()

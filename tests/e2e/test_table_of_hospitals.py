@@ -12,9 +12,9 @@ from io import StringIO
 import pytest
 
 from paribus.cli.main import main
+from paribus.tracking.opening import open_store
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 DATA = [
     "data=table", "data.path=hospitals.csv", "data.label=sick", "data.domain=hospital", "data.cluster=patient",

@@ -13,8 +13,8 @@ from benchmarks.servers import Gate, postgres, programs, serving
 from benchmarks import claims
 from paribus.cli.main import main
 from paribus.tracking import login
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 TINY = [
     "experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "data.n_builds=40",

@@ -368,8 +368,8 @@ def test_random_parts_of_a_model_are_found_by_place():
 
 def repeated(run_id, experiment):
     """Run the line that a report shows under "To repeat it"; return what was kept and what it gave."""
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     store = open_store(TrackingSpec(experiment=experiment))
     page = store.download(run_id, "report.html").read_text()
@@ -398,8 +398,8 @@ def again(run_id, experiment):
 def test_the_line_in_a_report_gives_that_very_run_again(folder, capsys):
     """Of a sweep's jobs, of their steps, of the comparison at its end and of one asked for alone."""
     from paribus.tracking.derived import is_derived
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     name = "tiny, it's"
     words = ["study=tiny", "training=grokking", "seed=4", "data.n=130", "stats=quick"]

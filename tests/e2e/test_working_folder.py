@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from paribus.tracking.opening import open_store
 from paribus.tracking.query import load_runs
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 OWN = """
 from __future__ import annotations

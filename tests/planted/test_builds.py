@@ -22,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("plain_figures")
 def measured(tmp_path_factory, migrated_database):
     """Return ``measured(type, feature, *words)``: the result as the store has it; each request is run once."""
     from paribus.tracking import local
+    from paribus.tracking.opening import open_store
     from paribus.tracking.relocate import relocate
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     folder, before = tmp_path_factory.mktemp("truth"), os.getcwd()
     shutil.copy2(migrated_database, folder / local.DATABASE)

@@ -156,8 +156,8 @@ RUN = [
 def test_a_claim_is_kept_with_its_time_and_is_no_part_of_the_identity(tmp_path, monkeypatch, capsys):
     import paribus
     from paribus.cli.main import main
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     monkeypatch.chdir(tmp_path)
     first = paribus.run(RUN)
@@ -206,8 +206,8 @@ def test_a_claim_about_a_comparison_is_declared_before_answered_and_shown(tmp_pa
     """From the runs to the ledger: claimed before it is compared, answered by the interval of the declared family."""
     import paribus
     from paribus.cli.main import main
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     monkeypatch.chdir(tmp_path)
     seeds, strengths = range(6), ("0.5", "0.9")

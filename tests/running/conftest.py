@@ -115,7 +115,7 @@ def node():
 @pytest.fixture
 def store(tracked_workdir):
     """The store that the toys write to."""
+    from paribus.tracking.opening import open_store
     from paribus.tracking.spec import TrackingSpec
-    from paribus.tracking.store import open_store
 
     return open_store(TrackingSpec(experiment="toys"))

@@ -9,8 +9,8 @@ import pytest
 from paribus.errors import DataError
 from paribus.running.run import run_job
 from paribus.tracking.artifacts import local_path
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["here", "server"])

@@ -10,8 +10,8 @@ import pytest
 
 from paribus.cli.main import main
 from paribus.tracking.derived import is_derived
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 from paribus.tracking.views import VIEW_TAG
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))

@@ -13,8 +13,8 @@ from paribus.errors import ConfigError
 from paribus.measure import Contexts
 from paribus.running import handed
 from paribus.subjects.handed import digest_of, read_contexts
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 WORDS = [
     "experiment=ablate",

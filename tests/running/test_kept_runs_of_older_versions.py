@@ -11,8 +11,8 @@ import paribus
 from paribus.config import aliases, catalogue, locate
 from paribus.config.check import build
 from paribus.spec import Spec
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 KEPT = Path(__file__).with_name("kept_run_of_version_1")
 

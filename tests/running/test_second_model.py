@@ -13,8 +13,8 @@ from paribus.running.reproduce import reproduce
 from paribus.running.request import from_job
 from paribus.running.resolve import resolve
 from paribus.running.validate import validate
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 pytestmark = pytest.mark.usefixtures("plain_figures")
 QUICK = ["stats=quick"]

@@ -20,8 +20,8 @@ from paribus.running.caches import Latest, array_bytes
 from paribus.subjects.tables.table import Table
 from paribus.sweep.task import Surroundings
 from paribus.sweep.workers.worker import Order, Start, context_of, done
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 DATA = [
     "data=table", "data.path=hospitals.csv", "data.label=sick", "data.domain=hospital", "data.cluster=patient",

@@ -17,11 +17,12 @@ from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.running import failures
 from paribus.tracking import embedded, local, patience
 from paribus.tracking._mlflow import MlflowException
+from paribus.tracking.opening import open_store
 from paribus.tracking.query import runs_frame
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.states import run_states
-from paribus.tracking.store import MlflowStore, open_store
+from paribus.tracking.store import MlflowStore
 
 FILTERS = (
     "",

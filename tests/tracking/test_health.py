@@ -20,9 +20,9 @@ from paribus.cli.main import main
 from paribus.tracking import heartbeat, local
 from paribus.tracking import ledger as ledgers
 from paribus.tracking.ledger import LedgerClaims
+from paribus.tracking.opening import open_store
 from paribus.tracking.query import load_runs
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 SPEC = TrackingSpec(experiment="health")
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from paribus.tracking import heartbeat
 from paribus.tracking.life_mark import OLD_TAGS, life_mark
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 SPEC = TrackingSpec(heartbeat_seconds=0.1)
 GONE = replace(heartbeat.sign_of_life(0.1), started="1")
@@ -22,7 +22,7 @@ START = """
 import time
 from pathlib import Path
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 run = open_store(TrackingSpec()).start("doomed", folder=Path("out"))
 print(run.run_id, flush=True)
 time.sleep(60)

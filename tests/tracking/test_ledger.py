@@ -15,8 +15,9 @@ from paribus.errors import ConfigError
 from paribus.tracking import heartbeat, local, server
 from paribus.tracking import ledger as ledgers
 from paribus.tracking.ledger import CLAIMS, LedgerClaims, ledger, read_holder
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import MlflowStore, open_store
+from paribus.tracking.store import MlflowStore
 
 ONE, OTHER = "a" * 32, "b" * 32
 

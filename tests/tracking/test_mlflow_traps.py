@@ -21,8 +21,8 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
 from paribus.tracking import environment, local
 from paribus.tracking.metrics import Point
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec, has_runs
-from paribus.tracking.store import open_store
 
 
 @pytest.fixture

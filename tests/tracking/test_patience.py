@@ -13,8 +13,8 @@ from sqlalchemy import event
 from paribus.running import failures
 from paribus.running.holding import SignalsHeld
 from paribus.tracking import health, local, patience
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 
 class Held:

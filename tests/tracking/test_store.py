@@ -20,11 +20,11 @@ from paribus.errors import ConfigError, DataError
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Curve, Table
 from paribus.tracking import claims, local
+from paribus.tracking.opening import open_store
 from paribus.tracking.query import load_runs
 from paribus.tracking.relocate import relocate
 from paribus.tracking.run import MAX_TAG
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 LOCAL = TrackingSpec(experiment="my study/1")
 
@@ -245,7 +245,7 @@ RACE = """
 import sys, time
 from pathlib import Path
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 store = open_store(TrackingSpec(experiment="race"))
 run = store.start(sys.argv[1], folder=Path("out") / sys.argv[1])
 for step in range(300):

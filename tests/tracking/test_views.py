@@ -7,8 +7,8 @@ import sqlite3
 from types import SimpleNamespace
 
 from paribus.tracking import groups, views
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 
 def test_a_study_gets_its_views_and_keeps_the_users_own(tracked_workdir):

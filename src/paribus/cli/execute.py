@@ -32,7 +32,7 @@ from paribus.sweep.sweeper import OURS
 from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add
 from paribus.sweep.warned import ONCE
 from paribus.tracking.delivery import arrived
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job

@@ -14,8 +14,8 @@ from paribus.running.request import from_job
 from paribus.running.resolve import resolve
 from paribus.running.sequence import Sequence
 from paribus.running.steps import check_steps, run_sequence
+from paribus.tracking.opening import open_store
 from paribus.tracking.spool import open_to_run
-from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job

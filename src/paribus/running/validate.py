@@ -22,7 +22,7 @@ from paribus.spec import path_of
 from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
 from paribus.tracking.login import put_back
-from paribus.tracking.store import client_of, open_store
+from paribus.tracking.opening import client_of, open_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job

@@ -19,10 +19,10 @@ from paribus.running.sequence import Sequence
 from paribus.running.steps import uncompared
 from paribus.sweep.outcome import Outcome, counts
 from paribus.tracking.delivery import arrived
+from paribus.tracking.opening import open_store
 from paribus.tracking.patience import hurried
 from paribus.tracking.spec import without_password
 from paribus.tracking.spool import ROOT, answers
-from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job

@@ -21,7 +21,7 @@ from paribus.spec import path_of
 from paribus.sweep.needed_training import Training
 from paribus.tracking import local
 from paribus.tracking.interface import FileStore
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job

@@ -23,11 +23,12 @@ from paribus.tracking.kept import ONCE_TAG, PARENT_TAG, SPOOLED_TAG
 from paribus.tracking.ledger import LedgerClaims
 from paribus.tracking.life_mark import LIFE_TAG
 from paribus.tracking.local import DATABASE
+from paribus.tracking.opening import open_store
 from paribus.tracking.relocate import relocate
 from paribus.tracking.run import METRICS_PER_BATCH, PARAMS_PER_BATCH
 from paribus.tracking.spec import TrackingSpec
 from paribus.tracking.spool import BEGUN_TAG, Spool, spool_of
-from paribus.tracking.store import PAGE, MlflowStore, open_store
+from paribus.tracking.store import PAGE, MlflowStore
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

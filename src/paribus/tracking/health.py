@@ -23,11 +23,12 @@ from paribus.tracking.environment import no_deprecations, quiet
 from paribus.tracking.ledger import END, ledgers, read_holder
 from paribus.tracking.life_mark import life_mark
 from paribus.tracking.manifest import check_folder
+from paribus.tracking.opening import open_store
 from paribus.tracking.patience import connect, hurried
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec, database, without_password
 from paribus.tracking.spool import spools
-from paribus.tracking.store import MlflowStore, open_store
+from paribus.tracking.store import MlflowStore
 
 OUTPUTS = Path("multirun")
 NAMED = 5

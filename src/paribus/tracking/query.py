@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paribus.tracking.local import moved
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec, database, has_runs
-from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.kept import KeptRun

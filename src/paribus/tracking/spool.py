@@ -24,9 +24,10 @@ from paribus.tracking import server
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.environment import quiet
 from paribus.tracking.heartbeat import Heartbeat
+from paribus.tracking.opening import client_of, open_store
 from paribus.tracking.run import TrackedRun
 from paribus.tracking.spec import TrackingSpec, without_password
-from paribus.tracking.store import MlflowStore, client_of, open_store
+from paribus.tracking.store import MlflowStore
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -113,7 +114,7 @@ def open_to_run(spec: TrackingSpec) -> Store:
     """Open the store that a job keeps its runs in; if that is a server, no run is lost when it becomes unreachable.
 
     Raises:
-        ParibusError: As :func:`paribus.tracking.store.open_store`.
+        ParibusError: As :func:`paribus.tracking.opening.open_store`.
     """
     return SpoolingStore(spec) if spec.kind == "server" else open_store(spec)
 

@@ -18,7 +18,8 @@ from paribus.tracking.heartbeat import is_lost
 from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG, PARENT_TAG
 from paribus.tracking.life_mark import LIFE_TAG, life_mark
 from paribus.tracking.local import DATABASE
-from paribus.tracking.store import MlflowStore, open_store
+from paribus.tracking.opening import open_store
+from paribus.tracking.store import MlflowStore
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec

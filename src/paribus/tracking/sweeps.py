@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paribus.errors import DataError
+from paribus.tracking.opening import open_store
 from paribus.tracking.states import RunState, run_states
-from paribus.tracking.store import SWEEPS, MlflowStore, open_store
+from paribus.tracking.store import SWEEPS, MlflowStore
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec

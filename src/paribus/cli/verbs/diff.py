@@ -19,7 +19,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.setup_runs import FINISHED
 from paribus.results.nested import Absent, Change
 from paribus.results.values import plain
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result

@@ -19,9 +19,9 @@ from paribus.config.locate import conf_dir
 from paribus.errors import ParibusError
 from paribus.running.workspace import ROOT, orphans
 from paribus.tracking.health import Finding, look
+from paribus.tracking.opening import open_store
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import database, has_runs
-from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.spec import TrackingSpec

@@ -15,7 +15,7 @@ from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.results.files import write_bytes
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result

@@ -12,7 +12,7 @@ from paribus.cli.store import spec_with_runs
 from paribus.errors import ConfigError, DataError, message_of
 from paribus.report.gallery.entry import Entry
 from paribus.report.gallery.site import write
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result

@@ -16,7 +16,7 @@ from paribus.errors import ConfigError
 from paribus.results.difference import DIFFERENT, SAME, WITHIN, Tolerance
 from paribus.running.reproduce import Reproduced, reproduce
 from paribus.running.run import single_folder
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 
 SUMMARY = "runs a finished run again, says what is no longer as it was, and compares every table and metric"
 USAGE = """

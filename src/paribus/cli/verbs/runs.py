@@ -10,8 +10,8 @@ from paribus.cli.columns import aligned
 from paribus.cli.hypotheses import ledger
 from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError, message_of
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import database, has_runs
-from paribus.tracking.store import open_store
 
 if TYPE_CHECKING:
     from paribus.tracking.kept import KeptRun

@@ -17,7 +17,7 @@ from paribus.results.found import lines
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.interface import Store
 from paribus.tracking.kept import KeptRun
-from paribus.tracking.store import open_store
+from paribus.tracking.opening import open_store
 
 SUMMARY = "one run: status, what it found, metrics, files, nested runs; params and tags with --all"
 USAGE = """

@@ -15,8 +15,9 @@ from paribus.cli.store import tracking_spec
 from paribus.errors import ConfigError, ParibusError
 from paribus.tracking.environment import quiet
 from paribus.tracking.local import usable
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import database, has_runs, without_password
-from paribus.tracking.store import MlflowStore, open_store
+from paribus.tracking.store import MlflowStore
 from paribus.tracking.views import addresses
 
 if TYPE_CHECKING:
