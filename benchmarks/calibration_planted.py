@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from paribus.experiments.base import Experiment, MemoryRecorder, perform
+from paribus.experiments.base import Experiment, perform
 from paribus.experiments.builds.binary_presence_effect import BinaryPresenceEffect
 from paribus.experiments.builds.conditional_interactions import ConditionalInteractions
 from paribus.experiments.builds.core_coverage_analysis import CoreCoverageAnalysis
@@ -22,6 +22,7 @@ from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_sweep import WeaponSweep
 from paribus.experiments.builds.within_family_interference import WithinFamilyInterference
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.validation.shuffle_null import ShuffleNull
 from paribus.experiments.validation.split_half import SplitHalf
 from paribus.results.schema import Result

@@ -34,7 +34,8 @@ from benchmarks.calibration import LEVEL, level_holds
 from paribus.arrays import Bools, Ints
 from paribus.experiments.any.head_ablation.spec import HeadAblation
 from paribus.experiments.any.patch.spec import Patch
-from paribus.experiments.base import Experiment, MemoryRecorder, perform
+from paribus.experiments.base import Experiment, perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._heads import LayeredHeads, layered
 from paribus.factors.spec import Patch as Donors

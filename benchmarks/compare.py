@@ -117,7 +117,8 @@ def ours(_: int) -> dict[str, float]:
     """Compare by Paribus; return seconds by step, and the mean of the first group."""
     from paribus.compare.compare import Compare
     from paribus.compare.plugin import collect
-    from paribus.experiments.base import MemoryRecorder, perform
+    from paribus.experiments.base import perform
+    from paribus.experiments.recording import MemoryRecorder
     from paribus.experiments.setup_runs import RunsSetup
     from paribus.stats.spec import StatsSpec
     from paribus.tracking.opening import open_store

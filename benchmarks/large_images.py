@@ -111,7 +111,7 @@ def _features(model: Any, data: Any) -> int:
 
 def _train(model: Any, data: Any) -> int:
     from paribus import seeds
-    from paribus.experiments.base import MemoryWorkspace
+    from paribus.experiments.recording import MemoryWorkspace
     from paribus.training.loops.classifier import train_classifier
     from paribus.training.spec import TrainingSpec
 

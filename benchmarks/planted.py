@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 from paribus import seeds
 from paribus.config.compose import jobs
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.checkpoints import Checkpoints
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.shortcut.domain_swap import DomainSwap

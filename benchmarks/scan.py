@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from paribus.experiments.any.scan_features.spec import ScanFeatures
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.models.autoencoders import random_sae
 from paribus.results.frames import read_rows

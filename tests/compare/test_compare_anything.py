@@ -15,7 +15,8 @@ from paribus.compare.compare import Compare
 from paribus.compare.derived import groups_of
 from paribus.compare.quantities import read_quantity
 from paribus.errors import ConfigError, ExperimentError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.figures.draw import draw
 from paribus.stats.e_process import e_value

@@ -11,7 +11,8 @@ import pytest
 from paribus.compare.compare import ALLOW, Compare
 from paribus.compare.compare_interventions import CompareInterventions
 from paribus.errors import ConfigError, ExperimentError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.figures.draw import draw
 from paribus.stats.spec import StatsSpec

@@ -15,7 +15,8 @@ import paribus
 from paribus.cli.main import main
 from paribus.compare.compare_modular_addition import CompareModularAddition
 from paribus.errors import ConfigError, ExperimentError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.stats.censored import gehan, gehan_scores
 from paribus.stats.spec import StatsSpec

@@ -9,7 +9,8 @@ import pytest
 from paribus.compare.compare import ALLOW, Compare
 from paribus.compare.honesty import CHECKS, Grouping, expected_units, in_order
 from paribus.errors import ConfigError, ExperimentError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.stats.spec import StatsSpec
 

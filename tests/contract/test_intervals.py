@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from paribus.config import catalogue
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 
 nan = float("nan")
 GOOD = {

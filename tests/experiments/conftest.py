@@ -8,8 +8,9 @@ import pytest
 @pytest.fixture
 def planted_run():
     """Return ``run(experiment, feature, **changes)``: an experiment performed on the planted model; ``run.setup``."""
-    from paribus.experiments.base import MemoryRecorder, perform
+    from paribus.experiments.base import perform
     from paribus.experiments.builds.setup import build_setup
+    from paribus.experiments.recording import MemoryRecorder
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.generated import BuildsGenerated
     from paribus.subjects.builds.models.planted import Planted

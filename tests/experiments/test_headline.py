@@ -7,9 +7,9 @@ import math
 import pytest
 
 from paribus.experiments import headline as headline
-from paribus.experiments.base import MemoryRecorder
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_sweep import WeaponSweep
+from paribus.experiments.recording import MemoryRecorder
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ def compared(name: str) -> Any:
     from paribus.compare.compare import Compare
     from paribus.compare.compare_interventions import CompareInterventions
     from paribus.compare.compare_modular_addition import CompareModularAddition
-    from paribus.experiments.base import MemoryRecorder, perform
+    from paribus.experiments.base import perform
+    from paribus.experiments.recording import MemoryRecorder
     from paribus.experiments.setup_runs import RunsSetup
     from paribus.stats.spec import StatsSpec
 

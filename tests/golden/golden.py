@@ -72,8 +72,9 @@ def over_checkpoints(words: list[str]) -> Any:
     """Return the result of a request on images, over two checkpoints with fixed weights."""
     from paribus.config.compose import jobs
     from paribus.experiments import plugins
-    from paribus.experiments.base import MemoryRecorder, perform
+    from paribus.experiments.base import perform
     from paribus.experiments.checkpoints import Checkpoints
+    from paribus.experiments.recording import MemoryRecorder
     from paribus.models.loading import load_state
     from paribus.running.request import from_job
     from paribus.running.resolved import Resolved

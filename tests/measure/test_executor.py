@@ -11,7 +11,7 @@ from paribus.engine.interventions import AblateUnits, Identity, Steer
 from paribus.engine.parts import Chain
 from paribus.engine.replacements import Graft
 from paribus.errors import ConfigError
-from paribus.experiments.base import MemoryRecorder
+from paribus.experiments.recording import MemoryRecorder
 from paribus.features.columns import Units
 from paribus.measure import (
     ActFactor,

@@ -14,7 +14,8 @@ from paribus.engine.short_names import layers_with, place, places
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.experiments.any.head_ablation.spec import HeadAblation
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure import Executor
 from paribus.stats.spec import StatsSpec

@@ -11,7 +11,8 @@ import pytest
 from paribus.experiments.any.ablate.spec import Ablate
 from paribus.experiments.any.head_ablation.spec import HeadAblation
 from paribus.experiments.any.patch.spec import Patch
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors.spec import Patch as Donors
 from paribus.factors.spec import Units

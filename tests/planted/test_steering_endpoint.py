@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from paribus.compare.compare_interventions import CompareInterventions
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.experiments.shortcut.activation_steering import ActivationSteering
 

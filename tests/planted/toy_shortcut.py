@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from paribus.engine.cache import FeatureCache
-from paribus.experiments.base import MemoryRecorder
 from paribus.experiments.checkpoints import Checkpoints
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.images.data import ImageData

@@ -160,7 +160,8 @@ def image_types():
 def test_image_experiments_run_in_the_number_format_that_is_asked_for(kind, monkeypatch):
     from paribus.engine import evaluation
     from paribus.engine.device import DeviceSpec
-    from paribus.experiments.base import MemoryRecorder, perform
+    from paribus.experiments.base import perform
+    from paribus.experiments.recording import MemoryRecorder
     from paribus.models.small_cnn import SmallCNN
 
     seen = []

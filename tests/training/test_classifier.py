@@ -10,7 +10,7 @@ from torch import nn
 
 from paribus import seeds
 from paribus.errors import CheckpointError, ConfigError, ExperimentError
-from paribus.experiments.base import MemoryWorkspace
+from paribus.experiments.recording import MemoryWorkspace
 from paribus.models.small_cnn import SmallCNN
 from paribus.subjects.images.digits_scanners import DigitsScanners
 from paribus.training.loops.classifier import train_classifier

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from paribus.errors import CheckpointError, ExperimentError
-from paribus.experiments.base import MemoryWorkspace
+from paribus.experiments.recording import MemoryWorkspace
 from paribus.models.autoencoders import random_sae
 from paribus.training.loops.sae import _Loop, quality, random_baseline, train_sae
 from paribus.training.sae import SAETraining

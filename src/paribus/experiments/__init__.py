@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
-    from paribus.experiments.base import Experiment, MemoryRecorder, MemoryWorkspace, Recorder, Setup, perform
+    from paribus.experiments.base import Experiment, Recorder, Setup, perform
     from paribus.experiments.feature_survey import FeatureSurvey
     from paribus.experiments.plugins import register
+    from paribus.experiments.recording import MemoryRecorder, MemoryWorkspace
     from paribus.experiments.setup import NetworkSetup
     from paribus.experiments.train_sae import TrainSAE
 

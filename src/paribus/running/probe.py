@@ -14,7 +14,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from paribus.experiments import plugins
-from paribus.experiments.base import KEPT_RUNS, MemoryRecorder, perform
+from paribus.experiments.base import KEPT_RUNS, perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.running.experiment import inside, trained
 from paribus.running.on_the_spot import recipe
 from paribus.running.resolve import resolve

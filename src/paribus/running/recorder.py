@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from paribus.experiments.base import MemoryRecorder
+from paribus.experiments.recording import MemoryRecorder
 
 if TYPE_CHECKING:
     from paribus.results.schema import Table

@@ -1,4 +1,4 @@
-"""Stores of runs: MLflow's own database and artifact folder, a tracking server, or none."""
+"""A store of runs in MLflow: its own database and artifact folder, or a tracking server."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure import ArraySubject, Contexts
 from paribus.stats.spec import StatsSpec

@@ -23,7 +23,8 @@ from paribus.experiments.any.probe.spec import Probe
 from paribus.experiments.any.scan_features.spec import ScanFeatures
 from paribus.experiments.any.swap.spec import Swap
 from paribus.experiments.any.sweep.spec import Sweep
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.validation.shuffle_null.spec import ShuffleNull
 from paribus.experiments.validation.split_half.spec import SplitHalf

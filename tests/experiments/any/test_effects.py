@@ -7,7 +7,7 @@ import torch
 
 from paribus.experiments.any._effects import Part, Reported, effects
 from paribus.experiments.any._session import Rows
-from paribus.experiments.base import MemoryRecorder
+from paribus.experiments.recording import MemoryRecorder
 from paribus.measure import Contexts
 from paribus.stats.clusters import reduce_to_clusters
 

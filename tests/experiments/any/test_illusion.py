@@ -9,7 +9,8 @@ from torch import nn
 
 from paribus.errors import ConfigError
 from paribus.experiments.any.patch.spec import Patch
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors.spec import PatchAlong
 from paribus.measure import ArraySubject, Contexts

@@ -11,7 +11,8 @@ from paribus.experiments.any.ablate.spec import Ablate
 from paribus.experiments.any.cores.spec import Cores
 from paribus.experiments.any.swap.spec import Swap
 from paribus.experiments.any.sweep.spec import Sweep
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors.spec import Latent, Units
 from paribus.features.latent import Latent as Feature

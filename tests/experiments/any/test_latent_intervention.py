@@ -14,7 +14,8 @@ from paribus.errors import ConfigError
 from paribus.experiments.any.latent_intervention.activity import activity, random_latents
 from paribus.experiments.any.latent_intervention.spec import DIRECTIONS, LIKE, RANDOM, LatentIntervention
 from paribus.experiments.any.latent_intervention.work import SILENT
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.latent import Latent
 from paribus.measure import ArraySubject, Contexts

@@ -10,7 +10,8 @@ from paribus.compare.endpoints import Choice, read
 from paribus.errors import ConfigError
 from paribus.experiments.any.match_features.sides import _drawn
 from paribus.experiments.any.match_features.spec import MatchFeatures
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_runs import CollectedRun
 from paribus.features.matching import match_latents

@@ -14,7 +14,8 @@ from paribus.errors import ConfigError
 from paribus.experiments.any.scan_features import effects as effects_of
 from paribus.experiments.any.scan_features import one_pass, work
 from paribus.experiments.any.scan_features.spec import ScanFeatures
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.models.autoencoders import random_sae
 from paribus.results.frames import read_rows

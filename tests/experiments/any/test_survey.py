@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, ExperimentError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.feature_survey import FeatureSurvey
+from paribus.experiments.recording import MemoryRecorder
 from paribus.measure import Contexts
 from paribus.models.nets.sae import identity_autoencoder
 

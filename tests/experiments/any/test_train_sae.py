@@ -10,8 +10,9 @@ from torch import nn
 
 import paribus
 from paribus.errors import CheckpointError, ConfigError, DataError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.feature_survey import FeatureSurvey
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.train_sae import TrainSAE
 from paribus.factors.spec import Latent as LatentFactor
 from paribus.features.readable import Readable

@@ -18,7 +18,8 @@ from paribus.experiments.any.patch.spec import Patch
 from paribus.experiments.any.probe.spec import Probe
 from paribus.experiments.any.swap.spec import Swap
 from paribus.experiments.any.sweep.spec import Sweep
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.validation._agreement import halved, interventional
 from paribus.experiments.validation._shuffles import flipped_means, judged
 from paribus.experiments.validation.shuffle_null import ShuffleNull

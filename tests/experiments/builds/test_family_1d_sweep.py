@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_1d_sweep.plan import supported
 from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.recording import MemoryRecorder
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.models.planted import Planted

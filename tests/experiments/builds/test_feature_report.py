@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.builds import _report_sentences as sentences
 from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnalysis
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
@@ -21,6 +21,7 @@ from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_group_analysis import WeaponGroupAnalysis
 from paribus.experiments.builds.weapon_sweep import WeaponSweep
 from paribus.experiments.feature_survey import FeatureSurvey
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup_results import ResultsSetup
 from paribus.experiments.validation.shuffle_null import ShuffleNull
 from paribus.experiments.validation.split_half import SplitHalf

@@ -90,7 +90,8 @@ def test_weapons_of_unknown_kit_are_named_and_left_out(planted_run):
     names = list(setup.weapons.names)
     names[3] = "weapon_id_99999"
     object.__setattr__(setup.corpus, "weapons", Weapons(tuple(names)))
-    from paribus.experiments.base import MemoryRecorder, perform
+    from paribus.experiments.base import perform
+    from paribus.experiments.recording import MemoryRecorder
 
     result = perform(experiment, setup, MemoryRecorder())
     assert any("1 weapon of unknown kit" in w for w in result.diagnostics.warnings)

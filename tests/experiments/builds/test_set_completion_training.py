@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from paribus.errors import CheckpointError, DataError, ExperimentError
-from paribus.experiments.base import MemoryWorkspace
 from paribus.experiments.builds.train_set_completion.loop import train_set_completion
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionTraining
+from paribus.experiments.recording import MemoryWorkspace
 from paribus.subjects.builds.generated import BuildsGenerated
 from paribus.subjects.builds.models import _set_completion
 from paribus.subjects.builds.models.set_completion import SetCompletion

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from paribus.errors import CheckpointError, ConfigError, DataError
-from paribus.experiments.base import MemoryRecorder
 from paribus.experiments.builds.setup import build_setup, load_corpus
+from paribus.experiments.recording import MemoryRecorder
 from paribus.features.direction import Direction
 from paribus.features.latent import Latent
 from paribus.features.logit import Logit

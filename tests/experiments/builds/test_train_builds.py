@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.train_set_completion import TrainSetCompletion
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.train_sae import TrainSAE
 from paribus.features.latent import Latent
 from paribus.results.evidence import Evidence

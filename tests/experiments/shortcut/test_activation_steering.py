@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import MemoryRecorder
 from paribus.experiments.present import present
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.shortcut._edited_site import EditedSite
 from paribus.experiments.shortcut.activation_steering.spec import DIRECTIONS, ActivationSteering
 from paribus.figures.draw import draw

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut.activation_steering import ActivationSteering
 from paribus.experiments.shortcut.domain_swap import DomainSwap

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.fitting import headline_split, why_not
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.shortcut.activation_steering import ActivationSteering

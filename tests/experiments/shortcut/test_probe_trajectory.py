@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.checkpoints import Checkpoints
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut.probe_trajectory import ProbeTrajectory
 from paribus.experiments.shortcut.probe_trajectory.work import permuted_by_cluster, probe_layers

@@ -16,7 +16,8 @@ from torch import nn
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any.activation_patching import work
 from paribus.experiments.any.activation_patching.spec import ActivationPatching
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._donated import Donated, Held
 from paribus.figures.draw import draw

@@ -11,7 +11,8 @@ import torch
 from scipy.special import log_softmax
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens._circuit import embedding_of
 from paribus.experiments.tokens.circuit_metrics.spec import CircuitMetrics

@@ -13,7 +13,8 @@ from scipy.stats import spearmanr
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any.ablate.spec import Ablate
 from paribus.experiments.any.head_ablation.spec import HeadAblation
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
 from paribus.factors.spec import Heads

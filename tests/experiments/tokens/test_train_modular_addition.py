@@ -10,7 +10,7 @@ import torch
 
 import paribus
 from paribus.errors import CheckpointError, ConfigError
-from paribus.experiments.base import MemoryWorkspace
+from paribus.experiments.recording import MemoryWorkspace
 from paribus.experiments.tokens.train_modular_addition.loop import ModularTraining, train_modular
 from paribus.experiments.tokens.train_modular_addition.spec import TrainModularAddition
 from paribus.experiments.tokens.train_modular_addition.work import settings_of, summarise

@@ -6,8 +6,9 @@ import pytest
 
 from paribus import seeds
 from paribus.errors import ConfigError, ExperimentError
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
 from paribus.experiments.checkpoints import Checkpoints
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.training.train_classifier.spec import TrainClassifier
 from paribus.experiments.training.train_classifier.work import HISTORY_COLUMNS

@@ -16,7 +16,7 @@ from paribus import digests, disk_cache, seeds
 from paribus.engine.evaluation import Engine
 from paribus.engine.interventions import AblateUnits, Identity
 from paribus.errors import DataError
-from paribus.experiments.base import MemoryWorkspace
+from paribus.experiments.recording import MemoryWorkspace
 from paribus.running.contents import contents, fingerprint
 from paribus.subjects.images import _image_folder, image_files, indexing, lazy_images
 from paribus.subjects.images.image_folder import ImageFolder

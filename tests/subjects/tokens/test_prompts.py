@@ -15,7 +15,8 @@ from torch import nn
 
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.any.patch.spec import Patch
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._vectors import bound_place, vectors
 from paribus.factors.spec import Patch as PatchFactor

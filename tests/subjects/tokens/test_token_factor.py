@@ -9,7 +9,8 @@ import torch
 from paribus.errors import ConfigError
 from paribus.experiments.any.swap.spec import Swap
 from paribus.experiments.any.sweep.spec import Sweep
-from paribus.experiments.base import MemoryRecorder, perform
+from paribus.experiments.base import perform
+from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.validation.split_half import SplitHalf
 from paribus.features.latent import Latent
