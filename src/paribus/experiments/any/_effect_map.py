@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paribus.experiments.any._effects import outlined
+from paribus.experiments.any._effects import around, outlined
 from paribus.experiments.base import Recorder
 from paribus.measure.place import Place
-from paribus.results.schema import Figure
+from paribus.results.schema import INTERVAL, Figure
 
 AXES = ("layer", "site", "head", "pos")
 """Columns that say where a row is, from what is drawn upwards to what is drawn to the right."""
 
 ALL = "all"
+MADE = "Outlined: established (the p adjusted over the table, and the interval of all rows together)."
 WHERE = {"layer": "number of the layer", "head": "heads of the site", "pos": "positions of the site"}
 """What the columns mean that are there only where places name heads or positions."""
 
@@ -55,8 +56,27 @@ def axes_of(frame: pd.DataFrame) -> tuple[str, str] | None:
     return None
 
 
+def map_or_forest(
+    recorder: Recorder, name: str, title: str, frame: pd.DataFrame, kind: str, *, panel: str, table: str, made: str
+) -> None:
+    """Hand over a map of effects, as :func:`draw_map`; where it would be none a forest plot, named as the table."""
+    if draw_map(recorder, name, title, frame, kind, panel, table, made):
+        return
+    panels = {"panel": panel} if panel else {}
+    drawn = Figure.of("forest", table, name=table, label="level", value="mean_delta", **INTERVAL, **panels)
+    looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
+    recorder.figure(drawn.titled(title, around(frame), **looks))
+
+
 def draw_map(
-    recorder: Recorder, name: str, title: str, frame: pd.DataFrame, kind: str, panel: str = "", table: str = "effects"
+    recorder: Recorder,
+    name: str,
+    title: str,
+    frame: pd.DataFrame,
+    kind: str,
+    panel: str = "",
+    table: str = "effects",
+    made: str = MADE,
 ) -> bool:
     """Hand over a map of effects, where there are two axes; what is established is outlined. Return whether it is one.
 
@@ -68,6 +88,7 @@ def draw_map(
         kind: What was read.
         panel: A column whose values have a panel each.
         table: Name of the table.
+        made: What is outlined, in words.
     """
     axes, several = axes_of(frame), "checkpoint" in frame
     if several and panel and frame[panel].nunique() == 1:
@@ -76,9 +97,7 @@ def draw_map(
         return False
     panel = "checkpoint" if several else panel
     up, right = axes
-    flagged, caption = outlined(
-        frame, "Outlined: established (the p adjusted over the table, and the interval of all rows together)."
-    )
+    flagged, caption = outlined(frame, made)
     cells = {"x": right, "y": up, "value": "mean_delta", **flagged}
     look = {
         "diverging": True, "value_label": f"change of {kind}", "xlabel": right, "ylabel": up,

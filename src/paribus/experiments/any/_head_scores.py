@@ -26,8 +26,8 @@ LEAST = 3
 
 def scores_beside(
     executor: Executor, rows: Ints, heads: Sequence[tuple[int, int]], recorder: Recorder
-) -> tuple[str, Floats] | None:
-    """Return the name of a score and its value for each head (layer and number) ``[k]``; None where there is none.
+) -> Floats | None:
+    """Return the score of each head (layer and number) ``[k]`` that the subject offers; None where there is none.
 
     Args:
         executor: The network at one checkpoint.
@@ -44,7 +44,7 @@ def scores_beside(
     except ConfigError as error:
         recorder.warn(f"No score of {name} beside the effects: {error}.")
         return None
-    return name, np.array([found.get(head, np.nan) for head in heads])
+    return np.array([found.get(head, np.nan) for head in heads])
 
 
 def score_and_effect(recorder: Recorder, frame: pd.DataFrame, table: str, kind: str, by: str) -> None:

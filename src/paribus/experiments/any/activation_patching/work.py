@@ -11,9 +11,9 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.short_names import layer_of
-from paribus.experiments.any._effect_map import WHERE, draw_map, parts_of
+from paribus.experiments.any._effect_map import MADE, WHERE, map_or_forest, parts_of
 from paribus.experiments.any._effect_vector import by_rows
-from paribus.experiments.any._effects import Part, Reported, around, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._head_scores import score_and_effect, scores_beside
 from paribus.experiments.any._ranking import by_size, ranks, together
@@ -29,7 +29,7 @@ from paribus.measure.place import Place
 from paribus.methods.ablate import Ablated, ablate, singles
 from paribus.methods.patch import unrelated, whole
 from paribus.results.columns import interval
-from paribus.results.schema import INTERVAL, Aggregates, Figure
+from paribus.results.schema import Aggregates
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.effects import complete_table, effect_table
 
@@ -87,7 +87,8 @@ def run(experiment: ActivationPatching, setup: NetworkSetup, recorder: Recorder)
         to, single, name="patches", what="One row per checkpoint, direction and place patched.", largest=True
     )
     _say_unmoved(recorder, frame)
-    _map(recorder, frame, kind)
+    title = "Effect of the counterpart's value"
+    map_or_forest(recorder, "patch_map", title, frame, kind, panel="direction", table="patches", made=MADE)
     together = replace(to, columns=TOGETHER)
     largest = ""
     if sets:
@@ -133,8 +134,7 @@ class _Places:
         if any(place.heads is None or len(place.heads) > 1 or place.at_some for place in parsed):
             return
         heads = [(self._layer(place) or 0, *(place.heads or ())) for place in parsed]
-        found = scores_beside(self.at.executor, rows, [(layer, head) for layer, head in heads], recorder)
-        self.scores = None if found is None else found[1]
+        self.scores = scores_beside(self.at.executor, rows, [(layer, head) for layer, head in heads], recorder)
 
     def _layer(self, place: Place) -> int | None:
         return layer_of(str(place.site), self.at.executor.network)
@@ -295,17 +295,6 @@ def _say_unmoved(recorder: Recorder, frame: pd.DataFrame) -> None:
         if len(names):
             few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             recorder.warn(f"Exactly 0: {few} {says}.")
-
-
-def _map(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
-    title = "Effect of the counterpart's value"
-    if draw_map(recorder, "patch_map", title, frame, kind, panel="direction", table="patches"):
-        return
-    drawn = Figure.of(
-        "forest", "patches", name="patches", label="level", value="mean_delta", panel="direction", **INTERVAL
-    )
-    looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
-    recorder.figure(drawn.titled(title, around(frame), **looks))
 
 
 validate, effect_vector, promised = by_rows(_compared, _single, on_pairs)

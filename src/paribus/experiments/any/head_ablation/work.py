@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pandas as pd
-
 from paribus.arrays import Bools, Ints
 from paribus.engine.short_names import layer_of
 from paribus.experiments.any._constant_units import CONSTANT, constant_units
+from paribus.experiments.any._effect_map import map_or_forest
 from paribus.experiments.any._effect_vector import by_rows
-from paribus.experiments.any._effects import Part, Reported, around, effects, outlined, summed_up
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._head_scores import score_and_effect, scores_beside
 from paribus.experiments.any._ranking import ranked, ranks, together
@@ -26,10 +25,11 @@ from paribus.factors._units import Channels
 from paribus.factors.spec import Heads
 from paribus.measure.executor import Executor
 from paribus.methods.ablate import Ablated, ablate, null_effects, singles
-from paribus.results.schema import INTERVAL, Aggregates, Figure
+from paribus.results.schema import Aggregates
 from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.nulls import null_percentile, null_quantiles
 
+MADE = "Outlined: established, with p adjusted by the largest of all heads and an interval that holds for all."
 EVERY_LAYER = "L*.heads"
 COLUMNS = {
     "layer": "layer of the head, from 0",
@@ -71,12 +71,12 @@ def run(experiment: HeadAblation, setup: NetworkSetup, recorder: Recorder) -> Ag
     beside = (UNMATCHED if experiment.unmatched else {}) | (PATTERNS if PATTERN in experiment.ablations else {})
     to, kind = Reported.of(at, COLUMNS | beside), at.kind
     frame = effects(to, single, name="heads", what="One row per checkpoint, ablation and head.", largest=True)
-    _maps(recorder, frame, kind)
+    title, panel = "Effect of taking a head away", "ablation" if len(experiment.ablations) > 1 else ""
+    map_or_forest(recorder, "head_map", title, frame, kind, panel=panel, table="heads", made=MADE)
     if sets:
         swept = effects(to, sets, name="k_sweep", what="One row per checkpoint, ablation and K.")
-        panel = {"panel": "ablation"} if len(experiment.ablations) > 1 else {}
         title, null = "The first K heads taken away together", "random sets, as many heads in each layer"
-        first_together(to, swept, title, xlabel="heads taken away", null=null, **panel)
+        first_together(to, swept, title, xlabel="heads taken away", null=null, **({"panel": panel} if panel else {}))
     score_and_effect(recorder, frame, "heads", kind, "ablation")
     return summed_up(to, frame, baseline_mean=base, ablations=list(experiment.ablations))
 
@@ -120,7 +120,7 @@ class _Measuring:
                 "head": head,
                 "ablation": self.ablation,
                 "rank": int(rank[index]),
-                **({} if scored is None else {"score": float(scored[1][index])}),
+                **({} if scored is None else {"score": float(scored[index])}),
                 "remark": CONSTANT if constant[index] else "",
             }
             for index, (name, (layer, head)) in enumerate(zip(self.names, self._places(), strict=True))
@@ -185,23 +185,6 @@ def _units(experiment: HeadAblation, setup: NetworkSetup, executor: Executor, ab
     found = bind("factor", Heads(ablation=outputs), experiment, setup, executor, place=place)
     assert isinstance(found, LayeredHeads | Channels)
     return patterns_of(found, executor) if ablation == PATTERN else found
-
-
-def _maps(recorder: Recorder, frame: pd.DataFrame, kind: str) -> None:
-    last = frame[frame["epoch"] == frame["epoch"].max()]
-    panel = {"panel": "ablation"} if last["ablation"].nunique() > 1 else {}
-    if last["layer"].nunique() < 2:
-        drawn = Figure.of("forest", "heads", name="heads", label="level", value="mean_delta", **INTERVAL, **panel)
-        looks = {"xlabel": f"change of {kind}", "reference": 0, "max_rows": 30}
-        recorder.figure(drawn.titled("Effect of taking a head away", around(frame), **looks))
-        return
-    if frame["epoch"].nunique() > 1:
-        panel = {"panel": "checkpoint"} if frame["ablation"].nunique() == 1 else panel
-    made = "Outlined: established, with p adjusted by the largest of all heads and an interval that holds for all."
-    flagged, caption = outlined(frame, made)
-    drawn = Figure.of("heatmap", "heads", name="head_map", x="head", y="layer", value="mean_delta", **flagged, **panel)
-    looks = {"diverging": True, "value_label": f"change of {kind}", "xlabel": "head", "ylabel": "layer"}
-    recorder.figure(drawn.titled("Effect of taking a head away", caption, **looks))
 
 
 validate, effect_vector, promised = by_rows(_compared, _single)
