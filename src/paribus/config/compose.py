@@ -1,9 +1,9 @@
-"""From the words of a command line to checked jobs."""
+"""From the words of a command line to checked jobs: what they compose."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,36 +11,21 @@ from hydra.core.object_type import ObjectType
 from omegaconf import OmegaConf, open_dict
 
 from paribus.config import _compatibility as hydra_parts
-from paribus.config.check import build, build_settings
+from paribus.config.checked import Checker
 from paribus.config.composed import Composed
 from paribus.config.expand import expand
-from paribus.config.foreign import Foreign
-from paribus.config.job import GROUPS, Job
-from paribus.config.locate import conf_dir, target_object
+from paribus.config.job import Job
+from paribus.config.locate import conf_dir
 from paribus.config.quoting import readable
 from paribus.config.refusal import refused
-from paribus.config.settings import NOT_SAID, OF_A_SWEEP, ClaimSettings, Settings
 from paribus.errors import ConfigError, nearest
-from paribus.spec import DataSpec
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-REQUIRED_GROUPS = ("device", "stats", "tracking", "experiment")
-"""Groups that cannot be left empty."""
-
 CAN_BE_EMPTY = ("feature", "slice", "constraints")
 """Groups that ``GROUP=null`` leaves empty, also where an experiment chooses something for them."""
-
-FIXED = {
-    "device": "paribus.engine.device.DeviceSpec",
-    "stats": "paribus.stats.spec.StatsSpec",
-    "tracking": "paribus.tracking.spec.TrackingSpec",
-    "training": "paribus.training.spec.TrainingSpec",
-}
-"""The class whose instances a group holds, where there is only one."""
-
 
 TRACKED, AS_TRAINED = "paribus.models.tracked.Tracked", "paribus.subjects.as_trained.AsTrained"
 """A model that comes with the data it was trained on, unless the words of a request name others; and those data."""
@@ -112,13 +97,12 @@ class Composer:
             if not folder.is_dir():
                 raise ConfigError(f"--config-dir {folder}: there is no such folder")
         self._loader = hydra_parts.Loader(conf or conf_dir(), folders)
-        self._folders = tuple(str(folder) for folder in config_dirs)
+        self._checker = Checker(self.options, tuple(str(folder) for folder in config_dirs))
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._sweepers: dict[tuple[str, ...], DictConfig] = {}
         self._repositories: dict[tuple[str, ...], Any] = {}
         self._is_group: dict[tuple[str, tuple[str, ...]], bool] = {}
-        self._built: dict[tuple[str, str], Any] = {}
 
     def expand(self, overrides: Sequence[str]) -> list[tuple[str, ...]]:
         """Return the words of every job of a sweep; words about Hydra itself are kept in each.
@@ -162,7 +146,7 @@ class Composer:
         base, values = self._base(overrides)
         with refused(self, overrides, base.config), hydra_parts.hydra_node(base.hydra):
             tree = base.composed.with_values(values)
-        return self._checked(tuple(overrides), base.choices, tree, self._named(overrides, _hydra_words(overrides)))
+        return self._checker.job(tuple(overrides), base.choices, tree, self._named(overrides, _hydra_words(overrides)))
 
     def choices(self, overrides: Sequence[str]) -> Mapping[str, str | None]:
         """Return the option that the words choose in each group, by themselves or by what they choose."""
@@ -198,7 +182,7 @@ class Composer:
         with refused(self, overrides, config):
             tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         words = (*overrides, *_searchpath(hydra_overrides))  # what finds the options belongs to the words of the job
-        return self._checked(words, _own(choices), tree, named)
+        return self._checker.job(words, _own(choices), tree, named)
 
     def node(self, group: str, overrides: Sequence[str]) -> Any:
         """Compose and build the node of one group alone; no experiment need be chosen.
@@ -210,7 +194,7 @@ class Composer:
         with refused(self, words):
             whole = self._loader.compose(words, multirun=True)
             found = OmegaConf.to_container(whole[group], resolve=True) if whole.get(group) is not None else None
-        return self._node(group, found)
+        return self._checker.node(group, found)
 
     def hydra(self, overrides: Sequence[str]) -> DictConfig:
         """Return the composed configuration that holds Hydra's own settings (``.hydra``) for ``overrides``."""
@@ -344,64 +328,6 @@ class Composer:
                 f"study={base.choices['study']} runs experiment={own} and cannot be joined with "
                 f"{named[-1].input_line}; leave one of the two out"
             )
-
-    def _checked(
-        self, overrides: tuple[str, ...], choices: Mapping[str, str | None], tree: Any, named: frozenset[str]
-    ) -> Job:
-        declared = [setting.name for setting in fields(Settings)]
-        for key in tree:
-            if key not in declared and key not in GROUPS:
-                raise ConfigError(f"{key}: unknown key; {nearest(key, [*declared, *GROUPS, 'study'], show=20)}")
-        settings = build_settings(Settings, {key: tree[key] for key in declared if key in tree})
-        nodes = {group: self._node(group, tree.get(group)) for group in GROUPS}
-        self._refuse_unmet_needs(nodes)
-        refuse_unprovided(nodes)
-        unsaid = {key for key in NOT_SAID if getattr(settings, key) in (None, ClaimSettings())}
-        kept = {key: value for key, value in tree.items() if key not in OF_A_SWEEP and key not in unsaid}
-        given = {name: getattr(settings, name) for name in declared}
-        return Job(overrides, choices, kept, nodes, **given, named=named, config_dirs=self._folders)
-
-    def _refuse_unmet_needs(self, nodes: Mapping[str, Any]) -> None:
-        experiment = nodes["experiment"]
-        for group in ("data", "model", "feature"):
-            needed = set(getattr(experiment, "needs", ())) - set(getattr(experiment, "may_lack", ()))
-            if nodes[group] is None and group in needed:
-                listed = nearest("", self.options(group), show=20)
-                raise ConfigError(f"{group}: {experiment.type} needs one; say {group}=NAME; {listed}")
-
-    def _node(self, group: str, node: Any) -> Any:
-        if node is None:
-            if group in REQUIRED_GROUPS:
-                listed = nearest("", self.options(group))
-                extra = " or study=NAME" if group == "experiment" else ""
-                raise ConfigError(f"{group}: nothing is chosen; say {group}=NAME{extra}; {listed}")
-            return None
-        key = (group, repr(node))
-        if key not in self._built:
-            self._built[key] = _built_node(group, node)
-        return self._built[key]
-
-
-def refuse_unprovided(nodes: Mapping[str, Any]) -> None:
-    """Check that a function that makes the model has every argument, by itself or from the data.
-
-    Where only loading the data tells what they provide, that is looked at when they are.
-
-    Raises:
-        ConfigError: If one is missing; the message names what the data provide.
-    """
-    model, data = nodes.get("model"), nodes.get("data")
-    if isinstance(model, Foreign) and isinstance(data, DataSpec):
-        model.refuse_unprovided(data.provides, "model", data.subject)
-
-
-def _built_node(group: str, node: Any) -> Any:
-    made = build(node, group)
-    if group in FIXED and not isinstance(made, target_object(FIXED[group], group)):
-        raise ConfigError(f"{group}._target_: {node['_target_']} is no {FIXED[group].rsplit('.', 1)[1]}")
-    if group == "experiment" and not all(hasattr(made, name) for name in ("type", "evidence", "run")):
-        raise ConfigError(f"{group}._target_: {node['_target_']} is no experiment type (paribus.experiments.base)")
-    return made
 
 
 def _target(config: Any, group: str) -> Any:
