@@ -55,9 +55,9 @@ def largest(recorder: Recorder, name: str, row: Row, value: str = "mean_delta") 
     _kept(recorder, name, float(row[value]), _adjusted(row))
 
 
-def largest_size(recorder: Recorder, name: str, row: Row, value: str = "mean_delta") -> None:
+def largest_size(recorder: Recorder, name: str, row: Row) -> None:
     """Keep the size of the largest effect of a table, with its interval in the direction of the effect."""
-    effect, ends = float(row[value]), _adjusted(row)
+    effect, ends = float(row["mean_delta"]), _adjusted(row)
     if effect < 0:
         ends = {ADJ_LOW: -ends[ADJ_HIGH], ADJ_HIGH: -ends[ADJ_LOW]}
     _kept(recorder, name, abs(effect), ends)

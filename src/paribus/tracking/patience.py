@@ -42,18 +42,17 @@ def patiently(
     ask: Callable[[], T],
     store: str,
     *,
-    seconds: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """Return what ``ask`` returns; while the store is locked, try again, reporting this once.
 
-    A transaction that finds the store locked changes nothing, so it can be repeated safely.
+    It waits at most ten minutes, or one second within :func:`hurried`. A transaction that finds the store locked changes
+    nothing, so it can be repeated safely.
 
     Args:
         ask: Accesses the store.
         store: Its name in messages.
-        seconds: The longest to wait; None: ten minutes, or one second within :func:`hurried`.
         clock: Tells the time.
         sleep: Waits.
 
@@ -70,7 +69,7 @@ def patiently(
                 raise
             begun = clock() if begun is None else begun
             waited = clock() - begun
-            if waited >= (_seconds() if seconds is None else seconds):
+            if waited >= _seconds():
                 _said.discard(store)
                 raise
             if waited >= SAID_AFTER and store not in _said:

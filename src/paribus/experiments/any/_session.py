@@ -13,7 +13,7 @@ from paribus.engine.auto_site import resolve_site
 from paribus.engine.short_names import places
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.experiments.any._readouts import KL, readout_of
-from paribus.experiments.any.generic import AUTO, Generic
+from paribus.experiments.any.generic import ALL, AUTO, Generic
 from paribus.experiments.base import Recorder
 from paribus.experiments.checkpoints import Checkpoint
 from paribus.experiments.setup import NetworkSetup
@@ -127,6 +127,24 @@ def selected(setup: NetworkSetup, recorder: Recorder) -> Iterator[tuple[Checkpoi
         if checkpoint.on_reported_split:
             recorder.warn("The checkpoint was chosen by the accuracy on the reported split (peak_ood).")
         yield checkpoint, setup.executor(checkpoint)
+
+
+def only_network(setup: NetworkSetup, recorder: Recorder) -> tuple[Checkpoint, Executor]:
+    """Return the one chosen checkpoint with its executor; warnings about the contexts are recorded."""
+    for note in setup.notes:
+        recorder.warn(note)
+    (checkpoint,) = setup.selected()
+    return checkpoint, setup.executor(checkpoint)
+
+
+def refuse_several(setup: NetworkSetup, why: str) -> None:
+    """Refuse all checkpoints where one is meant.
+
+    Raises:
+        ConfigError: If all are chosen.
+    """
+    if setup.checkpoint == ALL:
+        raise ConfigError(f"checkpoint={ALL}: {why}; say checkpoint=final, peak_val or epoch:N")
 
 
 def rows_of(experiment: Generic, setup: NetworkSetup) -> Rows:

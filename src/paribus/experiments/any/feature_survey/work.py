@@ -11,10 +11,9 @@ from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.interventions import Identity
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.any._features import Surveyed, surveyed
-from paribus.experiments.any._session import rows_to_choose_on
+from paribus.experiments.any._session import only_network, refuse_several, rows_to_choose_on
 from paribus.experiments.any.feature_survey.groups import Groups, groups_of
 from paribus.experiments.any.feature_survey.report import MOST_SCREENED, about, hand_over, rule
-from paribus.experiments.any.generic import ALL
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import FEW_CLUSTERS
 from paribus.experiments.feature_survey import FeatureSurvey
@@ -34,8 +33,7 @@ def validate(experiment: FeatureSurvey, setup: NetworkSetup) -> None:
     Raises:
         ConfigError: If something is missing.
     """
-    if setup.checkpoint == ALL:
-        raise ConfigError(f"checkpoint={ALL}: a survey is of one network; say checkpoint=final, peak_val or epoch:N")
+    refuse_several(setup, "a survey is of one network")
     executor = setup.executor()
     rows, said = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
     found = surveyed(experiment, setup, executor)
@@ -57,10 +55,7 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
     Raises:
         ExperimentError: If no feature fires as often as a candidate must.
     """
-    for note in setup.notes:
-        recorder.warn(note)
-    (checkpoint,) = setup.selected()
-    executor = setup.executor(checkpoint)
+    _, executor = only_network(setup, recorder)
     rows, said = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
     at, groups = surveyed(experiment, setup, executor), groups_of(setup, rows, said)
     cluster = setup.contexts.cluster[rows]

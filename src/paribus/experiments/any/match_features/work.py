@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from paribus.errors import ConfigError
-from paribus.experiments.any._session import rows_to_choose_on
-from paribus.experiments.any.generic import ALL
+from paribus.experiments.any._session import refuse_several, rows_to_choose_on
 from paribus.experiments.any.match_features.sides import Side, same_place, sides_of, vectors_of
 from paribus.experiments.any.match_features.spec import ACTIVATION, WAYS, MatchFeatures
 from paribus.experiments.any.match_features.tables import (
@@ -39,8 +38,7 @@ def validate(experiment: MatchFeatures, setup: NetworkSetup) -> None:
             "match_features: name the second autoencoder: experiment.other_run=RUN (one that a run trained, or the "
             "model of a run), or experiment.other_path=FILE (one that reads the same network, or other_model)"
         )
-    if setup.checkpoint == ALL:
-        raise ConfigError(f"checkpoint={ALL}: two networks are matched; say checkpoint=final, peak_val or epoch:N")
+    refuse_several(setup, "two networks are matched")
     rows, _ = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
     first, second = sides_of(experiment, setup, read=False)
     _shared(experiment, first, second)

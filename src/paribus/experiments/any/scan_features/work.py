@@ -11,8 +11,7 @@ from paribus.arrays import Ints
 from paribus.errors import ConfigError
 from paribus.experiments.any._effects import KNOWN, NOT_INFERRED
 from paribus.experiments.any._features import LATENT, Surveyed, surveyed
-from paribus.experiments.any._session import is_whole, rows_to_choose_on
-from paribus.experiments.any.generic import ALL
+from paribus.experiments.any._session import is_whole, only_network, refuse_several, rows_to_choose_on
 from paribus.experiments.any.scan_features.effects import EFFECTS, FLIPPED, EffectsOfFeatures
 from paribus.experiments.any.scan_features.one_pass import FeaturePass, Firing, driven, firing
 from paribus.experiments.any.scan_features.spec import ScanFeatures
@@ -65,8 +64,7 @@ def validate(experiment: ScanFeatures, setup: NetworkSetup) -> None:
     Raises:
         ConfigError: If something is not there, or would take too much memory.
     """
-    if setup.checkpoint == ALL:
-        raise ConfigError(f"checkpoint={ALL}: a scan is of one network; say checkpoint=final, peak_val or epoch:N")
+    refuse_several(setup, "a scan is of one network")
     executor = setup.executor()
     rows, _ = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
     at = surveyed(experiment, setup, executor)
@@ -75,10 +73,7 @@ def validate(experiment: ScanFeatures, setup: NetworkSetup) -> None:
 
 def run(experiment: ScanFeatures, setup: NetworkSetup, recorder: Recorder) -> Aggregates:
     """Scan; hand over ``features``, ``top_contexts``, ``effects`` and ``top_tokens``, each sorted by feature."""
-    for note in setup.notes:
-        recorder.warn(note)
-    (checkpoint,) = setup.selected()
-    executor = setup.executor(checkpoint)
+    _, executor = only_network(setup, recorder)
     rows, said = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
     complete = is_whole(setup, said, experiment.n_contexts)
     at = surveyed(experiment, setup, executor)

@@ -9,8 +9,7 @@ from torch import Tensor
 from paribus.arrays import Ints
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any._session import place_of, rows_to_choose_on
-from paribus.experiments.any.generic import ALL
+from paribus.experiments.any._session import only_network, place_of, refuse_several, rows_to_choose_on
 from paribus.experiments.base import Recorder
 from paribus.experiments.checkpoints import Checkpoint
 from paribus.experiments.history import checkpoint_table
@@ -37,8 +36,7 @@ def validate(experiment: TrainSAE, setup: NetworkSetup) -> None:
     Raises:
         ConfigError: If something is not there.
     """
-    if setup.checkpoint == ALL:
-        raise ConfigError(f"checkpoint={ALL}: an autoencoder is of one network; say final, peak_val or epoch:N")
+    refuse_several(setup, "an autoencoder is of one network")
     executor = setup.executor()
     executor.width(_site(experiment, executor))
     _parts(experiment, setup)
@@ -58,10 +56,7 @@ def run(experiment: TrainSAE, setup: NetworkSetup, recorder: Recorder) -> Aggreg
         DataError: If there are hardly any positions.
         DivergedError: If the loss is not finite; the history so far is handed over first.
     """
-    for note in setup.notes:
-        recorder.warn(note)
-    (checkpoint,) = setup.selected()
-    executor = setup.executor(checkpoint)
+    checkpoint, executor = only_network(setup, recorder)
     site = _site(experiment, executor)
     rows, held_out, said = _parts(experiment, setup)
     rng = setup.rng("vectors")
