@@ -47,7 +47,7 @@ def patiently(
 ) -> T:
     """Return what ``ask`` returns; while the store is locked, try again, reporting this once.
 
-    It waits at most ten minutes, or one second within :func:`hurried`. A transaction that finds the store locked changes
+    It waits ten minutes at most, one second within :func:`hurried`. A transaction that finds the store locked changes
     nothing, so it can be repeated safely.
 
     Args:
