@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments
-from paribus.cli.found import found_run
-from paribus.cli.store import spec_with_runs
+from paribus.cli.found import named_run
 from paribus.config.settings import PDF, PNG
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.figures.about import about
 from paribus.figures.draw import draw
 from paribus.figures.save import in_formats
 from paribus.results.files import write_bytes
-from paribus.tracking.opening import open_store
 
 if TYPE_CHECKING:
     from paribus.results.schema import Result
@@ -50,10 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     formats = _formats(asked.formats)
     if asked.width is not None and not LEAST_CM <= asked.width <= MOST_CM:
         raise ConfigError(f"figures: --width wants {LEAST_CM:g} to {MOST_CM:g} cm, got {asked.width:g}")
-    spec = spec_with_runs("figures", asked.overrides, asked.config_dir)
-
-    store = open_store(spec, writing=False)
-    one = found_run("figures", store, asked.run)
+    store, one = named_run("figures", asked)
     inches = None if asked.width is None else asked.width / CM_PER_INCH
     for path in drawn(store.result(one.run_id), Path(asked.out), formats, inches):
         print(path)

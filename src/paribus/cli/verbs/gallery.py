@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments
-from paribus.cli.found import found_run
+from paribus.cli.found import filtered_runs, found_run
 from paribus.cli.store import spec_with_runs
-from paribus.errors import ConfigError, DataError, message_of
+from paribus.errors import ConfigError, DataError
 from paribus.report.gallery.entry import Entry
 from paribus.report.gallery.site import write
 from paribus.tracking.opening import open_store
@@ -60,9 +60,9 @@ def run(arguments: Sequence[str]) -> int:
     if asked.study is not None:
         overrides.append(f"tracking.experiment={asked.study}")
     spec = spec_with_runs("gallery", overrides, asked.config_dir)
-    out, named = Path(words[0]), words[1:]
+    out, named, further = Path(words[0]), words[1:], _of_sweep(asked.sweep)
     store = open_store(spec, writing=False)
-    found = _selected(store, named, asked.where, asked.sweep, asked.limit, everywhere=asked.study is None)
+    found = [found_run("gallery", store, one) for one in named] or filtered_runs("gallery", store, asked, further)
     if not found:
         raise ConfigError("gallery: no runs found; paribus runs lists what there is")
     title = asked.title or _title(asked.study, asked.sweep)
@@ -77,24 +77,15 @@ def _title(study: str | None, sweep: str | None) -> str:
     return f"Study {study}" if study is not None else "Runs"
 
 
-def _selected(
-    store: Store, named: Sequence[str], where: str, sweep: str | None, limit: int, *, everywhere: bool
-) -> list[KeptRun]:
-    if named:
-        return [found_run("gallery", store, one) for one in named]
-    asked = [where] if where else []
-    if sweep is not None:
-        if not sweep.replace("-", "").isalnum():
-            raise ConfigError(f"gallery: --sweep {sweep!r}: no id of a sweep; paribus status lists them")
-        asked.append(f"tags.sweep = '{sweep}'")
-    try:
-        return store.runs(where=" and ".join(asked), limit=limit, everywhere=everywhere)
-    except ConfigError:
-        raise
-    except Exception as error:
-        if not where:
-            raise
-        raise ConfigError(f"gallery: --where {where!r}: {message_of(error)}") from error
+def _of_sweep(sweep: str | None) -> str:
+    """Return the condition that runs are of a sweep; empty where none is named.
+
+    Raises:
+        ConfigError: If that is no id.
+    """
+    if sweep is not None and not sweep.replace("-", "").isalnum():
+        raise ConfigError(f"gallery: --sweep {sweep!r}: no id of a sweep; paribus status lists them")
+    return "" if sweep is None else f"tags.sweep = '{sweep}'"
 
 
 def entry(store: Store, one: KeptRun) -> Entry:

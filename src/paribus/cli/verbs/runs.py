@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
+from paribus.cli.found import filtered_runs, started, took
 from paribus.cli.hypotheses import ledger
 from paribus.cli.store import tracking_spec
-from paribus.errors import ConfigError, message_of
+from paribus.errors import ConfigError
 from paribus.tracking.opening import open_store
 from paribus.tracking.spec import database, has_runs
 
@@ -55,29 +56,21 @@ def run(arguments: Sequence[str]) -> int:
     if asked.hypothesis is not None:
         print(ledger(store, asked.hypothesis, everywhere=asked.study is None))
         return 0
-    try:
-        found = store.runs(where=asked.where, limit=asked.limit, everywhere=asked.study is None)
-    except ConfigError:
-        raise
-    except Exception as error:
-        if not asked.where:
-            raise
-        raise ConfigError(f"runs: --where {asked.where!r}: {message_of(error)}") from error
+    found = filtered_runs("runs", store, asked)
     print(aligned([_row(one) for one in found], header=_HEADER) if found else "No runs found.")
     return 0
 
 
 def _row(one: KeptRun) -> tuple[str, ...]:
-    took = f"{(one.ended_at - one.started_at).total_seconds():.1f} s" if one.ended_at else ""
     nested = "  " if one.parent else ""
     return (
         nested + one.run_id[:8],
-        one.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        started(one),
         one.status,
         one.experiment,
         one.experiment_type or "",
         one.tags.get("training", one.tags.get("training_condition", "")),
         one.tags.get("seed", ""),
-        took,
+        took(one),
         one.name,
     )

@@ -9,15 +9,13 @@ from typing import Any
 from paribus import results
 from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
-from paribus.cli.found import found_run
-from paribus.cli.store import spec_with_runs
+from paribus.cli.found import named_run, started, took
 from paribus.errors import ConfigError, ParibusError, nearest
 from paribus.results.files import REPORT_FILE, TABLE_FOLDER
 from paribus.results.found import lines
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.interface import Store
 from paribus.tracking.kept import KeptRun
-from paribus.tracking.opening import open_store
 
 SUMMARY = "one run: status, what it found, metrics, files, nested runs; params and tags with --all"
 USAGE = """
@@ -42,18 +40,12 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--row")
     parser.store_options()
     asked = parser.take(arguments)
-    if asked.run is None or "=" in asked.run:
-        raise ConfigError("show: wants a run (paribus show RUN; paribus runs lists them)")
-    spec = spec_with_runs("show", asked.overrides, asked.config_dir)
-
-    store = open_store(spec, writing=False)
-    one = found_run("show", store, asked.run)
+    store, one = named_run("show", asked)
     if asked.table is not None or asked.row is not None:
         _print_rows(store, one.run_id, asked.table, asked.row)
         return 0
-    took = f", {(one.ended_at - one.started_at).total_seconds():.1f} s" if one.ended_at else ""
-    started = one.started_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    print(f"{one.run_id}  {one.name}\n{one.status} in {one.experiment}, {started}{took}")
+    when = ", ".join(filter(None, (started(one), took(one))))
+    print(f"{one.run_id}  {one.name}\n{one.status} in {one.experiment}, {when}")
     if told := _told(store, one):
         print("\n" + "\n".join(f"  {line}" for line in told))
     if asked.all:
