@@ -10,6 +10,7 @@ import pytest
 import paribus
 from paribus.config import aliases, catalogue, locate
 from paribus.config.check import build
+from paribus.running import on_the_spot
 from paribus.spec import Spec
 from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
@@ -47,6 +48,12 @@ def test_every_place_that_runs_hold_leads_to_a_class():
 def test_every_shipped_class_is_in_the_table():
     targets = {option.target for group in catalogue.groups() for option in catalogue.options(group) if option.target}
     assert targets <= set(aliases.PLACES) | set(aliases.PLACES.values())
+
+
+def test_a_training_on_the_spot_is_kept_by_a_place_of_the_table():
+    made = [cls for cls in (option.load() for option in catalogue.options("experiment")) if cls.produces_model]
+    written = {on_the_spot._node(cls())["_target_"] for cls in made}
+    assert len(written) >= 4 and written <= set(aliases.PLACES)
 
 
 def test_a_class_that_moved_is_found_by_its_old_place(monkeypatch):
