@@ -26,7 +26,7 @@ from benchmarks.servers import team
 from paribus.results.evidence import Evidence
 from paribus.results.io import to_json
 from paribus.results.schema import Aggregates, Curve, Diagnostics, Result, Table
-from paribus.tracking import local, spool, store
+from paribus.tracking import local, opening, spool
 from paribus.tracking.delivery import Delivered, deliver, waiting
 from paribus.tracking.file_run import FINISHED, FileRun
 from paribus.tracking.kept import ONCE_TAG
@@ -75,13 +75,13 @@ class Line:
 @contextlib.contextmanager
 def line_to(spec: TrackingSpec) -> Iterator[Line]:
     """Put a line between this process and a server."""
-    client_of = store.client_of
+    client_of = opening.client_of
     made = Line(client_of(str(spec.uri)))
 
     def instead(uri: str) -> Any:
         return made if uri == spec.uri else client_of(uri)
 
-    with mock.patch.object(store, "client_of", instead), mock.patch.object(spool, "client_of", instead):
+    with mock.patch.object(opening, "client_of", instead), mock.patch.object(spool, "client_of", instead):
         yield made
 
 
