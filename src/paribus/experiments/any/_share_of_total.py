@@ -10,17 +10,17 @@ from paribus.experiments.any._session import At
 from paribus.results.columns import interval
 from paribus.stats.clusters import ClusterSums
 from paribus.stats.intervals import EQUAL_UNITS
-from paribus.stats.ratios import ratios_to
+from paribus.stats.ratios import LEAST_ERRORS, ratios_to
 
 COLUMNS = {
     "total": "mean difference of the donors, whole, to the contexts: what patching everything would do",
-    "share": "mean_delta / total, a ratio of means; missing where total is within 3 standard errors of 0",
+    "share": f"mean_delta / total, a ratio of means; missing where total is within {LEAST_ERRORS} standard errors of 0",
     **interval("share", "its 95 % interval over clusters"),
 }
 
 
 def shares_of_total(
-    at: At, total: ClusterSums, sums: ClusterSums, otherwise: str, *, rounding: float = 0.0
+    at: At, total: ClusterSums, sums: ClusterSums, between: str, *, rounding: float = 0.0
 ) -> list[dict[str, Any]]:
     """Return the columns of each row.
 
@@ -28,7 +28,7 @@ def shares_of_total(
         at: Where it was measured.
         total: The whole difference, one row.
         sums: What the patches do.
-        otherwise: Why there is no share where the whole difference is none.
+        between: What differs, in words.
         rounding: An interval narrower than this, over the share, is none: patching everything brings the whole
             difference but for the rounding of the number format.
     """
@@ -36,7 +36,7 @@ def shares_of_total(
         *(total, sums),
         spec=at.setup.stats,
         rng=at.setup.rng("shares"),
-        otherwise=otherwise,
+        otherwise=f"{between} differ by less than {LEAST_ERRORS} standard errors in the readout",
         complete=at.rows.complete,
     )
     still = (share.value != 0) & (share.high - share.low <= rounding * np.abs(share.value))

@@ -282,8 +282,8 @@ class _Direction:
         ]
 
     def _shares(self, sums: ClusterSums) -> list[dict[str, Any]]:
-        otherwise = "clean and corrupted contexts differ by less than 3 standard errors in the readout"
-        return shares_of_total(self.at, self.total, sums, otherwise, rounding=self.at.executor.rounding)
+        between, rounding = "clean and corrupted contexts", self.at.executor.rounding
+        return shares_of_total(self.at, self.total, sums, between, rounding=rounding)
 
 
 def _say_unmoved(recorder: Recorder, frame: pd.DataFrame) -> None:

@@ -74,9 +74,7 @@ def _compared(experiment: Patch, setup: NetworkSetup) -> int:
 
 def _labels(at: At, way: Way, patches: list[Patches], found: Patched) -> list[dict[str, object]]:
     places = [Place.parse(place_of(one.name, at.executor)) for one in patches]
-    shares = shares_of_total(
-        at, found.total, found.sums, "donors and contexts differ by less than 3 standard errors in the readout"
-    )
+    shares = shares_of_total(at, found.total, found.sums, "donors and contexts")
     return [
         {
             "level": str(place) if one.name == AUTO else one.name,
