@@ -54,6 +54,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "tracking/local.py": _RUNS,
     "tracking/manifest.py": _RUNS,
     "tracking/metrics.py": ("tests/tracking/test_params.py",),
+    "tracking/opening.py": ("tests/tracking/test_store.py",),
     "tracking/query.py": _RUNS,
     "tracking/relocate.py": _RUNS,
     "tracking/run.py": _RUNS,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from paribus.experiments.any._effects import around, outlined
+from paribus.experiments.any._figures import around, outlined
 from paribus.experiments.base import Recorder
 from paribus.measure.place import Place
 from paribus.results.schema import INTERVAL, Figure

@@ -234,49 +234,6 @@ def _nulls(parts: Sequence[Part]) -> Floats | None:
     return out
 
 
-def by_epoch(frame: pd.DataFrame, role: str) -> dict[str, str]:
-    """Return the role of the checkpoints in a figure, where there are several.
-
-    Example:
-        >>> by_epoch(pd.DataFrame({"checkpoint": ["epoch 1", "epoch 2"]}), "group"), by_epoch(pd.DataFrame(), "group")
-        ({'group': 'checkpoint'}, {})
-    """
-    return {role: "checkpoint"} if "checkpoint" in frame else {}
-
-
-def null_called(frame: pd.DataFrame) -> str:
-    """Return the name of a table's null, for the legend of its figure.
-
-    Example:
-        >>> null_called(pd.DataFrame({"null": ["", "like units"]}))
-        'like units'
-    """
-    known = [str(name) for name in frame["null"] if name] if "null" in frame else []
-    return known[0] if known else "null"
-
-
-def around(frame: pd.DataFrame, made: str = "95 % intervals over clusters.") -> str:
-    """Return the caption's sentence about intervals: how they were made, or that there are none.
-
-    Example:
-        >>> around(pd.DataFrame({"established": ["complete"]}))
-        'All contexts there are, so no intervals.'
-    """
-    return "All contexts there are, so no intervals." if is_complete(frame) else made
-
-
-def outlined(frame: pd.DataFrame, made: str) -> tuple[dict[str, str], str]:
-    """Return the figure role that outlines established cells, and the caption's sentence about it.
-
-    Example:
-        >>> outlined(pd.DataFrame({"established": [True]}), "Outlined: established.")
-        ({'outline': 'established'}, 'Outlined: established.')
-    """
-    if is_complete(frame):
-        return {}, "All contexts there are, so nothing is tested."
-    return {"outline": "established"}, made
-
-
 def is_complete(frame: pd.DataFrame) -> bool:
     """Return whether the effects of a table are those of a complete population.
 

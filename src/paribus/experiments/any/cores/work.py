@@ -7,7 +7,8 @@ import pandas as pd
 
 from paribus.experiments.any._effect_vector import alone, refuse_illegal
 from paribus.experiments.any._effects import COLUMNS as EFFECT_COLUMNS
-from paribus.experiments.any._effects import Part, Reported, around, by_epoch, effects, summed_up
+from paribus.experiments.any._effects import Part, Reported, effects, summed_up
+from paribus.experiments.any._figures import around, by_epoch
 from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import at_checkpoints, look_up, units_of
 from paribus.experiments.any.cores.spec import Cores
