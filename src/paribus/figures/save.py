@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -19,8 +22,12 @@ from PIL import Image
 from paribus.figures import style
 from paribus.figures._measured import measured_once
 
-COMPRESSION = 2
-"""Of PNG, of at most 9: more takes longer, and saves a twentieth of the bytes of a drawing."""
+COMPRESSION = 3
+"""Of PNG, of at most 9: 4 takes half as long again, and saves a seventh of the bytes of a drawing."""
+_LESS_THE_ROW_ABOVE = 2
+"""The filter of every row: most rows of a drawing are like the one above. To try all five takes longest of all."""
+_INCH = 0.0254
+"""In metres."""
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # writing a PDF says a page at level INFO
 
 
@@ -31,12 +38,31 @@ def png_bytes(fig: Figure) -> bytes:
     measures each tick and text many times.
     """
     canvas: Any = FigureCanvasAgg(fig)
-    buffer = io.BytesIO()
     with style.styled(), _ready(fig, style.DPI):
         canvas.draw()
         opaque = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # a quarter less to compress
-        opaque.save(buffer, "PNG", dpi=(style.DPI, style.DPI), compress_level=COMPRESSION)
-    return buffer.getvalue()
+    return _png(np.asarray(opaque), style.DPI)
+
+
+def _png(pixels: npt.NDArray[np.uint8], dpi: float) -> bytes:
+    """Return ``pixels [height, width, 3]`` as a PNG (ISO/IEC 15948)."""
+    height, width, _ = pixels.shape
+    rows = pixels.reshape(height, -1)
+    filtered = np.full((height, 1 + rows.shape[1]), _LESS_THE_ROW_ABOVE, dtype=np.uint8)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    per_metre = round(dpi / _INCH)
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),  # 8 bits each of red, green, blue
+        b"pHYs": struct.pack(">IIB", per_metre, per_metre, 1),
+        b"IDAT": zlib.compress(filtered.data, COMPRESSION),
+        b"IEND": b"",
+    }
+    framed = (
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in parts.items()
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
 def pdf_bytes(fig: Figure) -> bytes:
