@@ -9,10 +9,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Drawing
 from PIL import Image
 
 import paribus.figures
+from paribus.figures import _texts, style
 from paribus.figures.draw import draw, kinds
 from paribus.figures.save import pdf_bytes, png_bytes
 from paribus.figures.style import DPI, styled
@@ -268,6 +271,31 @@ def test_a_picture_shows_what_savefig_shows_and_leaves_the_figure_as_it_was(kind
     assert one.get_layout_engine() is engine and one.get_dpi() == dpi
     measured = (one.axes[0].xaxis, one.axes[0].title, *one.axes[0].get_xticklabels())
     assert not any(name in vars(each) for each in measured for name in ("_update_ticks", "_get_layout"))
+
+
+def test_remembered_texts_are_drawn_as_savefig_draws_them():
+    def written(size: int) -> Drawing:
+        with styled():
+            made = Drawing(figsize=(3, 2), layout="constrained")
+            made.subplots().set(title="A title $x^2$", xlabel="dose", ylabel="response")
+            made.axes[0].xaxis.label.set_size(size)
+        return made
+
+    seen = set()
+    for size, hinting, dpi in ((9, "default", DPI), (9, "none", DPI), (12, "default", DPI), (9, "default", 90)):
+        with rc_context({"text.hinting": hinting}), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(style, "DPI", dpi)
+            drawings = [png_bytes(written(size)) for _ in range(2)]
+            expected = io.BytesIO()
+            with styled():
+                written(size).savefig(expected, format="png", dpi=dpi)
+        pixels = Image.open(expected).tobytes()
+        assert all(Image.open(io.BytesIO(drawing)).convert("RGBA").tobytes() == pixels for drawing in drawings)
+        seen.add(pixels)
+    assert len(seen) == 4
+    known = len(_texts._known)
+    png_bytes(written(12))
+    assert len(_texts._known) == known
 
 
 def test_an_observed_value_stands_beside_its_null_in_a_histogram():

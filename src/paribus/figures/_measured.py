@@ -10,6 +10,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from paribus.figures._texts import remembering
+
 _TICKS, _LAYOUT = "_update_ticks", "_get_layout"
 """Methods of matplotlib's axes and texts whose answers are kept; a version without them measures as it always does."""
 
@@ -27,6 +29,8 @@ def measured_once(fig: Figure) -> Iterator[None]:
             kept.ticks(axis, "width" if axis is axes.xaxis else "height")
     for text in fig.findobj(Text, include_self=False):
         kept.text(text)
+    if hasattr(fig.canvas, "get_renderer"):
+        kept.renderer(fig.canvas.get_renderer())
     try:
         yield
     finally:
@@ -100,6 +104,12 @@ class _Kept:
                 self.text(tick.label1)
 
         self.keep(axis, _TICKS, state, told)
+
+    def renderer(self, renderer: Any) -> None:
+        """Keep how a renderer lays texts out."""
+        for name, method in remembering(renderer).items():
+            vars(renderer)[name] = method
+            self._replaced.append((renderer, name))
 
     def forget(self) -> None:
         """Restore the objects' own methods."""
