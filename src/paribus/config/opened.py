@@ -28,7 +28,9 @@ from paribus.spec import is_own
 
 READING = ("subjects", "models", "features")
 """Subpackages of Paribus whose opened files are inputs; those of others (stores, workspaces, figures) are not."""
-LISTINGS = ("os.listdir", "os.scandir")
+OPENING = "open"
+_EVENTS = frozenset((OPENING, "os.listdir", "os.scandir"))
+"""What is looked at of all that Python reports: a figure alone is reported 8,000 times."""
 SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/run/", "/usr/share/", "/usr/lib/", "/usr/lib64/")
 
 
@@ -128,13 +130,13 @@ def hidden(modules: Iterable[str]) -> Opened:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open" and event not in LISTINGS:
+    if event not in _EVENTS:
         return
     if getattr(_inside, "hook", False):
         return
     _inside.hook = True
     try:
-        if event == "open":
+        if event == OPENING:
             _see_open(*arguments[:3])
         else:
             _see_listing(arguments[0])
