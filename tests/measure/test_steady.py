@@ -43,11 +43,29 @@ def seeded(net, h):
     return h + torch.randn(h.shape, generator=torch.Generator().manual_seed(0))
 
 
+def rewritten(net, h):
+    net.calls += 1
+    return h
+
+
+def replaced(net, h):
+    net.calls = net.calls + 1
+    return h
+
+
+def cached(net, h):
+    if net.calls.ndim == 0:
+        net.calls = h.new_full((4,), 2.0)
+    return h * net.calls
+
+
 EACH_TIME = {
     "dropout": lambda net, h: functional.dropout(h),
     "noise": lambda net, h: h + 1e-2 * torch.randn_like(h),
     "counts": counts,
     "average": average,
+    "rewritten": rewritten,
+    "replaced": replaced,
 }
 BESIDE = {
     "softmax": lambda net, h: h * h.softmax(0),
@@ -59,6 +77,7 @@ STEADY = {
     "as it is": lambda net, h: h.relu(),
     "off": lambda net, h: functional.dropout(h, training=net.training),
     "in half": lambda net, h: h.bfloat16().float(),
+    "cached": cached,
 }
 CONTEXTS = Contexts(inputs=torch.randn(20, 3, generator=torch.Generator().manual_seed(1)))
 
@@ -70,12 +89,21 @@ def test_what_changes_without_an_edit_is_refused(name):
     setup = NetworkSetup(contexts=ArraySubject(CONTEXTS), network=net, seed=0, stats=StatsSpec())
     if name in STEADY:
         assert setup.executor().vectors("a", np.arange(20)).shape == (20, 4)
+        (checkpoint,) = setup.selected()
+        executor = setup.executor(checkpoint)
+        edited, _ = executor.at("a").edited(executor.subject.cells(np.arange(20)), [Identity()])
+        assert np.isfinite(edited).all()
         return
     with pytest.raises(
         ConfigError, match="each time it is run" if name in EACH_TIME else "the other examples of the batch"
     ):
         setup.executor()
-    if name not in ("counts", "average"):  # these change the network itself, which the engine says by itself
+    if name not in (
+        "counts",
+        "average",
+        "rewritten",
+        "replaced",
+    ):  # these change the network itself, which the engine says by itself
         with pytest.raises(ExperimentError, match="change from pass to pass"):
             Engine(net, "a", strategy="hooks").evaluate(CONTEXTS.given.tensors[0], [Identity()])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from paribus.arrays import Ints
 from paribus.engine.batches import is_out_of_memory
@@ -26,8 +26,8 @@ def refuse_unsteady(passes: Passes) -> None:
     statistics of the batch: all of these cause differences without any edit.
 
     Raises:
-        ConfigError: If the network is one of these, cannot be run, gives NaN, or its output is no tensor with one row
-            per example.
+        ConfigError: If the network is one of these, writes over its weights or buffers, cannot be run, gives NaN, or
+            its output is no tensor with one row per example.
 
     Example:
         >>> from paribus.measure.contexts import Contexts
@@ -61,6 +61,7 @@ def refuse_unsteady(passes: Passes) -> None:
         raise ConfigError(
             f"model: {owner} cannot be run on these {subject.name}: {type(error).__name__}: {said}"
         ) from error
+    _keep_made(passes.network)
     if len(together) != n:
         raise ConfigError(
             f"model: {owner} returns shape {tuple(together.shape)} for {n} examples; the first axis must hold the "
@@ -77,7 +78,13 @@ def refuse_unsteady(passes: Passes) -> None:
             )
         )
     allowed = tolerance(passes.format, passes.device)
+    before = _written(passes)
     if agrees(_outputs(passes, cells[some]), together[torch.from_numpy(some)], allowed):
+        if changed := sorted(name for name, version in _written(passes).items() if before.get(name) != version):
+            raise ConfigError(
+                f"model: {owner} writes over {', '.join(changed)} each time it is run; a network must stay as it is "
+                "in evaluation mode"
+            )
         return
     if not agrees(_outputs(passes, cells), together, allowed):
         raise ConfigError(
@@ -90,6 +97,23 @@ def refuse_unsteady(passes: Passes) -> None:
         "as "
         "batch norm without running ones, or a softmax over examples); effects would depend on how contexts are batched"
     )
+
+
+def _keep_made(network: nn.Module) -> None:
+    """Keep the buffers that a first pass made as ordinary tensors: those of inference mode take no other weights."""
+    for module in network.modules():
+        for name, made in module.named_buffers(recurse=False):
+            if made.is_inference():
+                setattr(module, name, made.clone())
+
+
+def _written(passes: Passes) -> dict[str, tuple[int, int]]:
+    """Return where each parameter and buffer lies, and how often it was written to."""
+    return {
+        name: (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)
+        for named in (passes.network.named_parameters(), passes.network.named_buffers())
+        for name, tensor in named
+    }
 
 
 def odd_rows(subject: Subject) -> Ints:
