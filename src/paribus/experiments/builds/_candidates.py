@@ -11,7 +11,7 @@ from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._moves import Move
-from paribus.experiments.builds._screen import Screened, sample, screen
+from paribus.experiments.builds._screen import MOST_SCREENED, Screened, screen
 from paribus.experiments.builds._weapon_factors import FORM, is_weapon_factor, weapon_factor
 from paribus.experiments.builds._words import counted
 from paribus.experiments.builds.interaction_experiment import InteractionExperiment
@@ -133,9 +133,7 @@ def to_choose_on(setup: BuildSetup) -> Bools:
     Raises:
         ConfigError: If there are no others.
     """
-    clusters = np.unique(setup.cluster)
-    first = setup.rng("candidate_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
-    choosing = np.isin(setup.cluster, first)
+    choosing = setup.half("candidate_halves", larger=True)
     if choosing.all():
         raise ConfigError("all contexts come from one source build; name the candidates: experiment.candidates=[...]")
     return choosing
@@ -170,7 +168,8 @@ def choose(
     barred = _barred(setup, experiment, without)
     families = [family for family in setup.vocabulary.families() if family not in barred]
     choosing = to_choose_on(setup)
-    rows, rest = sample(setup, np.flatnonzero(choosing)), np.flatnonzero(~choosing)
+    rows = setup.drawn(np.flatnonzero(choosing), MOST_SCREENED, "candidate_screen")
+    rest = np.flatnonzero(~choosing)
     screened = screen(
         setup.restrict(rows), experiment, [_range(setup, family, experiment.rung) for family in families], recorder
     )
@@ -218,10 +217,8 @@ def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Scr
             "them a weapon (weapon:NAME) or a class of weapons (weapon_class:NAME)"
         )
     elif passed < len(chosen):
-        recorder.warn(
-            f"of {counted(len(chosen), 'candidate')} {passed} by {'itself' if passed == 1 else 'themselves'} "
-            f"{'moves' if passed == 1 else 'move'} the feature {by}; the others fill up"
-        )
+        alone = counted(passed, "by itself moves", "by themselves move")
+        recorder.warn(f"of {counted(len(chosen), 'candidate')} {alone} the feature {by}; the others fill up")
 
 
 def _check(named: Sequence[Candidate], barred: set[Family]) -> None:

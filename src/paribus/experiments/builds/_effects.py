@@ -13,6 +13,8 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds._standing import standings
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import LEAST_TESTED
+from paribus.measure.design import Design
+from paribus.measure.nulls import Contrasts
 from paribus.results.columns import tested
 from paribus.stats.clusters import ClusterSums
 from paribus.stats.effects import effect_table, established, skew_warnings
@@ -90,6 +92,39 @@ def effect_rows(
     ):
         recorder.warn(warning)
     return table
+
+
+def design_effects(
+    setup: BuildSetup,
+    recorder: Recorder,
+    design: Design,
+    weights: Floats,
+    stream: str,
+    *,
+    labels: Sequence[object],
+    support: Bools | None = None,
+) -> tuple[pd.DataFrame, Floats, Floats]:
+    """Measure a design in all contexts, and test contrasts of its levels.
+
+    Args:
+        setup: What to measure on.
+        recorder: Gets warnings, counts and progress.
+        design: The levels.
+        weights: One row per contrast ``[rows, levels]``.
+        stream: Name of the stream of randomness.
+        labels: What the rows are, for warnings.
+        support: Contexts that each row is about ``[rows, n]``; None: all that have every level it uses.
+
+    Returns:
+        The table of :func:`effect_rows` with the null features' effects, the contrasts of f in each context
+        ``[rows, n]``, and f at each level ``[levels, n]``.
+    """
+    measured = setup.measure_design(design, recorder, contrasts=Contrasts(weights, support))
+    f, z = (contrast(weights, values) for values in measured.values)
+    if support is not None:
+        f, z = np.where(support, f, np.nan), np.where(support, z, np.nan)
+    table = effect_rows(setup, recorder, f, stream, differences_z=z, null=measured.null, labels=labels)
+    return table, f, measured.values[0]
 
 
 def beyond_least(setup: BuildSetup, table: pd.DataFrame) -> Bools:

@@ -12,6 +12,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.stats.clusters import joined
 from paribus.stats.effects import effect_table, established
 
+THIRD_ORDER = ["untested", "third_order", "modulated", "output_nonlinearity"]
 LABELS = "synergy, redundancy, output_nonlinearity, third_order, none, or untested (too few contexts)"
 
 
@@ -70,6 +71,19 @@ def pair_labels(
     if turned is not None:
         names[turned] = "third_order"
     return [str(name) for name in names]
+
+
+def third_labels(in_f: Bools, in_z: Bools, turns: Bools, untested: Bools) -> list[str]:
+    """Return the label of each third difference.
+
+    Args:
+        in_f: Whether it is established in f ``[rows]``.
+        in_z: Whether it is in z.
+        turns: Whether the interaction of a pair has one sign without the third and the other with it.
+        untested: Whether too few contexts support it.
+    """
+    chosen = [untested, in_f & in_z & turns, in_f & in_z, in_f]
+    return [str(name) for name in np.select(chosen, THIRD_ORDER, "none")]
 
 
 def turning(setup: BuildSetup, found: InteractionSums, tested: Bools) -> Bools:

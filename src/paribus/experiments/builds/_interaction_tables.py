@@ -16,6 +16,7 @@ from paribus.experiments.builds._interaction_labels import (
     directions,
     pair_labels,
     parts,
+    third_labels,
     turning,
 )
 from paribus.experiments.builds._interaction_sums import InteractionSums
@@ -122,22 +123,18 @@ def triple_table(
         null=found.null3,
     )
     turns = turning(setup, found, in_f)
-    kinds = np.full(len(found.triples), "none", dtype=object)
-    kinds[in_f & ~in_z] = "output_nonlinearity"
-    kinds[in_f & in_z] = "modulated"
-    real = in_f & in_z & turns.any(1)
-    kinds[real] = "third_order"
-    kinds[plain["p"].isna().to_numpy()] = "untested"
+    any_turns = np.asarray(turns.any(1))
+    kinds = third_labels(in_f, in_z, any_turns, plain["p"].isna().to_numpy())
     for place, which in enumerate("abc"):
         frame.insert(place, f"token_{which}", [names[triple[place]] for triple in found.triples])
     frame.insert(3, "triple", labels)
-    frame.insert(6, "label", [str(kind) for kind in kinds])
+    frame.insert(6, "label", kinds)
     for place, which in enumerate(("ab", "ac", "bc")):
         frame[f"{which}_without_third"] = found.absent.means[place::3]
         frame[f"{which}_with_third"] = found.present.means[place::3]
         frame[f"{which}_turns"] = turns[:, place]
     turned = np.zeros(len(found.pairs), bool)
-    for row in np.flatnonzero(real):
+    for row in np.flatnonzero(in_f & in_z & any_turns):
         a, b, c = found.triples[row]
         for place, pair in enumerate(((a, b), (a, c), (b, c))):
             turned[found.pairs.index(pair)] |= bool(turns[row, place])

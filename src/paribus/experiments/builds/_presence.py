@@ -11,11 +11,10 @@ import pandas as pd
 from paribus.arrays import Bools
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import contrast, effect_rows, firing_rates, row_means, standings_of
+from paribus.experiments.builds._effects import design_effects, firing_rates, row_means, standings_of
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
-from paribus.measure.nulls import Contrasts
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import States, concatenate
 
@@ -128,30 +127,18 @@ def presence_effects(
         that lacked it), ``remove_delta`` (minus that, in contexts that held it), ``mean_activation`` and
         ``firing_rate`` with it.
     """
-    part = setup
-    if len(setup.contexts) > n_contexts:
-        part = setup.restrict(
-            np.sort(setup.rng(sample or f"{stream}_sample").choice(len(setup.contexts), n_contexts, replace=False))
-        )
+    part = setup.sample(n_contexts, sample or f"{stream}_sample")
 
     def edited(states: States) -> States:
         held = experiment.hold(part, states)
-        levels = []
-        for unit in units:
-            levels.append(part.edits.sweep(held, unit.family, [unit.with_ap, unit.without_ap]))
-        return concatenate(levels)
+        return concatenate([part.edits.sweep(held, each.family, [each.with_ap, each.without_ap]) for each in units])
 
     k = len(units)
-    weights = np.zeros((k, 2 * k))
-    weights[np.arange(k), 2 * np.arange(k)], weights[np.arange(k), 2 * np.arange(k) + 1] = 1.0, -1.0
+    weights = np.repeat(np.eye(k), 2, axis=1) * np.tile([1.0, -1.0], k)
     design = Design(edited, 2 * k, description="with and without")
     part.require(part.feasible(design), "any of the tokens added or removed")
-    measured = part.measure_design(design, recorder, contrasts=Contrasts(weights))
-    activation = measured.values[0]
-    f, z = (contrast(weights, values) for values in measured.values)
-    frame = effect_rows(
-        part, recorder, f, stream, differences_z=z, null=measured.null, labels=[unit.name for unit in units]
-    )
+    names = [unit.name for unit in units]
+    frame, f, activation = design_effects(part, recorder, design, weights, stream, labels=names)
     there = held_matrix(part, units, experiment.hold(part, part.contexts.states())).T
     frame["add_delta"] = row_means(np.where(there, np.nan, f))
     frame["remove_delta"] = -row_means(np.where(there, f, np.nan))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -45,8 +45,7 @@ def drivers(frame: pd.DataFrame, sd: float) -> list[str]:
     ):
         mine = frame[frame["verdict"] == verdict]
         if len(mine):
-            moves = "moves" if len(mine) == 1 else "move"
-            text = f"{counted(len(mine), 'token')} {moves} it{_steps(mine)} {said}: {_tokens(mine, sd)}"
+            text = f"{counted(len(mine), 'token moves', 'tokens move')} it{_steps(mine)} {said}: {_tokens(mine, sd)}"
             lines.append(cited(text, "drivers", mine.index[:SHOWN]))
     return lines
 
@@ -65,20 +64,27 @@ def _beside(mine: pd.DataFrame) -> str:
 
 
 def _nothing_drives(frame: pd.DataFrame, sd: float) -> str:
-    known = frame[frame["p"].notna()]
-    if known.empty:
-        return _untested("No token", frame, "drivers")
     what = "No token is shown to move it beyond the least effect that counts and beyond like features"
-    if known["mean_delta"].eq(0).all():
-        return f"{what}; each of {len(known)} tested effects is exactly 0 (drivers, rows 1 to {len(frame)})."
-    top = known.iloc[[0]]
-    largest = f"the largest effect{_steps(top)} is {_tokens(top, sd)}: {top['verdict'].iloc[0]}"
-    return cited(f"{what}; {largest}", "drivers", top.index)
+    return _untested("No token", frame, "drivers") or _largest_of_none(
+        what, frame, "drivers", lambda top: f"{_steps(top)} is {_tokens(top, sd)}"
+    )
 
 
 def _untested(what: str, frame: pd.DataFrame, table: str) -> str:
+    """Say that no row could be tested; nothing where some were."""
+    if frame["p"].notna().any():
+        return ""
     most = counted(int(frame["n"].max()), "context")
     return f"{what} could be tested: {most} at the most, a test needs {LEAST_TESTED} ({table}, rows 1 to {len(frame)})."
+
+
+def _largest_of_none(what: str, frame: pd.DataFrame, table: str, named: Callable[[pd.DataFrame], str]) -> str:
+    """Say that nothing moves it, and the largest effect that was tested, which ``named`` puts into words."""
+    known = frame[frame["p"].notna()]
+    if known["mean_delta"].eq(0).all():
+        return f"{what}; each of {len(known)} tested effects is exactly 0 ({table}, rows 1 to {len(frame)})."
+    top = known.iloc[[0]]
+    return cited(f"{what}; the largest effect{named(top)}: {top['verdict'].iloc[0]}", table, top.index)
 
 
 def doses(frame: pd.DataFrame, sd: float) -> list[str]:
@@ -154,28 +160,21 @@ def interactions(found: Result, frame: pd.DataFrame, sd: float) -> str:
 
 def weapons(frame: pd.DataFrame, sd: float) -> list[str]:
     """Say what weapons do when they are swapped."""
-    mine, known = frame[frame["verdict"] == DRIVES], frame[frame["p"].notna()]
+    mine, weak = frame[frame["verdict"] == DRIVES], frame[frame["verdict"] == LIKE_OTHERS]
     if len(mine):
         moves = "moves" if len(mine) == 1 else "move"
         text = f"{len(mine)} of {counted(len(frame), 'weapon')} {moves} it in the same builds{_beside(mine)}"
         lines = [cited(f"{text}: {_named(mine, 'weapon', sd)}", "weapons", mine.index[:SHOWN])]
-    elif known.empty:
-        return [_untested("No weapon", frame, "weapons")]
+    elif untested := _untested("No weapon", frame, "weapons"):
+        return [untested]
     else:
-        top = known.iloc[[0]]
         what = (
             "No weapon, swapped into the same builds, is shown to move it beyond what counts and beyond like features"
         )
-        if known["mean_delta"].eq(0).all():
-            lines = [f"{what}; each of {len(known)} tested effects is exactly 0 (weapons, rows 1 to {len(frame)})."]
-        else:
-            largest = f"the largest effect is {_named(top, 'weapon', sd)}: {top['verdict'].iloc[0]}"
-            lines = [cited(f"{what}; {largest}", "weapons", top.index)]
-    weak = frame[frame["verdict"] == LIKE_OTHERS]
+        lines = [_largest_of_none(what, frame, "weapons", lambda top: f" is {_named(top, 'weapon', sd)}")]
     if len(weak):
-        moves = "moves" if len(weak) == 1 else "move"
-        text = f"{counted(len(weak), 'weapon')} {moves} it no more than like features: {_named(weak, 'weapon', sd)}"
-        lines.append(cited(text, "weapons", weak.index[:SHOWN]))
+        text = f"{counted(len(weak), 'weapon moves', 'weapons move')} it no more than like features"
+        lines.append(cited(f"{text}: {_named(weak, 'weapon', sd)}", "weapons", weak.index[:SHOWN]))
     return lines
 
 
@@ -201,14 +200,14 @@ def correlated(tokens: pd.DataFrame | None, swapped: pd.DataFrame | None) -> lis
             continue
         only = frame[frame["verdict"] == CORRELATED]
         if len(only):
-            go = "goes" if len(only) == 1 else "go"
-            one = f"{counted(len(only), column)} {go} along with it, an effect that counts"
-            lines.append(cited(f"Only correlation: {one} is excluded: {_list(only, column)}", table, _places(only)))
+            some = counted(len(only), f"{column} goes", f"{column}s go")
+            text = f"Only correlation: {some} along with it, an effect that counts is excluded: {_list(only, column)}"
+            lines.append(cited(text, table, _places(only)))
         open_ = frame[(frame["verdict"] == UNDECIDED) & (frame["observed_p_adj"] <= 0.05)]
         if len(open_):
-            one = f"{counted(len(open_), column)} {'goes' if len(open_) == 1 else 'go'} along with it, too few contexts"
-            text = f"Undecided: {one} to tell whether it is a cause: {_list(open_, column, with_n=True)}"
-            lines.append(cited(text, table, _places(open_)))
+            some = counted(len(open_), f"{column} goes", f"{column}s go")
+            text = f"Undecided: {some} along with it, too few contexts to tell whether it is a cause"
+            lines.append(cited(f"{text}: {_list(open_, column, with_n=True)}", table, _places(open_)))
     return lines or ["Nothing that goes along with it is shown to have no effect that counts."]
 
 

@@ -44,13 +44,6 @@ class Screened:
     largest_at: int | None
 
 
-def sample(setup: BuildSetup, rows: Ints) -> Ints:
-    """Return ``rows``, or a seeded sample of them where there are more than are needed."""
-    if len(rows) <= MOST_SCREENED:
-        return rows
-    return np.sort(setup.rng("candidate_screen").choice(rows, MOST_SCREENED, replace=False)).astype(np.int64)
-
-
 def screen(
     setup: BuildSetup,
     experiment: InteractionExperiment,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import row_means
+from paribus.experiments.builds._effects import base_numbers, row_means
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
 from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
+from paribus.results.schema import Aggregates
 
 
 def observed_part(experiment: WeaponExperiment, setup: BuildSetup) -> BuildSetup:
@@ -47,10 +49,7 @@ def swap_weapons(experiment: WeaponExperiment, setup: BuildSetup, recorder: Reco
     whole.require(
         feasible, f"{experiment.condition_family or 'the held tokens'} at {experiment.condition_rung or 0} AP"
     )
-    rows = np.flatnonzero(feasible[0])
-    if len(rows) > experiment.swap_contexts:
-        rows = np.sort(setup.rng("swap_contexts").choice(rows, experiment.swap_contexts, replace=False))
-    part = whole.restrict(rows)
+    part = whole.restrict(whole.drawn(np.flatnonzero(feasible[0]), experiment.swap_contexts, "swap_contexts"))
     n_weapons = setup.weapons.size
     every = np.arange(n_weapons)[:, None]
     design = Design(
@@ -116,11 +115,9 @@ class Swaps:
 
         Weapons that look ordinary in the very contexts they are compared in would look too alike there.
         """
-        clusters = np.unique(self.setup.cluster)
-        if len(clusters) < 2:
+        if len(np.unique(self.setup.cluster)) < 2:
             return [(np.ones(self.f.shape[1], bool), ordinary_weapons(row_means(self.f), self.reference))]
-        chosen = self.setup.rng("swap_halves").permutation(clusters)[: len(clusters) // 2]
-        first = np.isin(self.setup.cluster, chosen)
+        first = self.setup.half("swap_halves")
         return [(part, ordinary_weapons(row_means(self.f[:, ~part]), self.reference)) for part in (first, ~first)]
 
     def null_effects(self) -> Floats | None:
@@ -169,15 +166,16 @@ def against(values: Floats, reference: Bools, weights: Floats | None = None) -> 
     return np.asarray(shifted - means)
 
 
-def skipped(setup: BuildSetup, recorder: Recorder) -> bool:
-    """Apply the constraint on silent features: warn, and return whether the experiment is to be skipped."""
+def skipped(setup: BuildSetup, recorder: Recorder, **custom: Any) -> Aggregates | None:
+    """Apply the constraint on silent features: warn, and return the aggregates of an experiment that is skipped."""
     rate = setup.floor_rate()
     verdict = setup.constraints.weapon_gate(rate)
     if verdict == "go":
-        return False
+        return None
     said = f"{rate:.0%} of the contexts lie below 0.1 sd of the feature (no_weapon_gating_if_relu_floor)"
     if verdict == "warn":
         recorder.warn(f"{said}: differences between weapons rest on the few others")
-        return False
+        return None
     recorder.warn(f"{said}: skipped, a weapon cannot be said to gate a feature that is silent anyway")
-    return True
+    custom = {"skipped": True, **custom}
+    return Aggregates(n_samples=len(setup.contexts), n_conditions=0, **base_numbers(setup), custom=custom)

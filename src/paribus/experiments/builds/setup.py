@@ -192,6 +192,26 @@ class BuildSetup(Setup):
         other.instrument = self.instrument
         return other
 
+    def drawn(self, rows: Ints, most: int, stream: str) -> Ints:
+        """Return ``rows``, or ``most`` of them in their order, drawn from the stream, where there are more."""
+        if len(rows) <= most:
+            return rows
+        return np.sort(self.rng(stream).choice(rows, most, replace=False)).astype(np.int64)
+
+    def sample(self, most: int, stream: str) -> BuildSetup:
+        """Return the same setup on ``most`` of its contexts, drawn from the stream, where there are more."""
+        return self.restrict(self.drawn(np.arange(len(self.contexts)), most, stream))
+
+    def half(self, stream: str, *, larger: bool = False) -> Bools:
+        """Return which contexts come from a half of the source builds, drawn from the stream ``[n]``.
+
+        Args:
+            stream: Name of the stream of randomness.
+            larger: Whether of an odd number it is the larger half.
+        """
+        clusters = np.unique(self.cluster)
+        return np.isin(self.cluster, self.rng(stream).permutation(clusters)[: (len(clusters) + larger) // 2])
+
     def with_activations(self, f: Floats, z: Floats) -> BuildSetup:
         """Return the same setup with other observed activations of the whole corpus ``[n]`` (shuffle nulls)."""
         other = replace(self, activations=np.stack([f, z]), rows=self.chosen)

@@ -11,7 +11,7 @@ from paribus.experiments.builds._confounding import observed_presence
 from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
     TESTED_COLUMNS,
-    contrast,
+    design_effects,
     effect_rows,
     firing_rates,
     n_judged,
@@ -25,6 +25,7 @@ from paribus.experiments.headline import largest as largest_effect
 from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
 from paribus.measure.stream import Measured
+from paribus.methods.contrast import to_baseline
 from paribus.results.evidence import Evidence
 from paribus.results.schema import BANDS, Aggregates, Figure, Table
 from paribus.stats.effects import established
@@ -77,9 +78,7 @@ def measure(
 ) -> Measured:
     """Measure the contexts as they are, then with each ability added and removed ``[1 + 2 k, n]``."""
     design, _ = prepare(experiment, setup, abilities)
-    weights = np.eye(1 + 2 * len(abilities))[1:]
-    weights[:, 0] = -1.0
-    contrasts = Contrasts(weights) if recorder is not None else None
+    contrasts = Contrasts(to_baseline(1 + 2 * len(abilities))) if recorder is not None else None
     return setup.measure_design(design, recorder, contrasts=contrasts)
 
 
@@ -201,19 +200,9 @@ def conditional_effects(
             weights[row, start + len(others) + j], weights[row, start + j] = 1.0, -1.0
             keys.append((ability.name, level or 0))
     design = Design(edited, n_levels, description=f"at each {family.name}")
-    measured = setup.measure_design(design, recorder, contrasts=Contrasts(weights))
-    f, z = measured.values
-    table = effect_rows(
-        setup,
-        recorder,
-        contrast(weights, f),
-        "conditional_effects",
-        differences_z=contrast(weights, z),
-        null=measured.null,
-        labels=[f"{name} at {rung}" for name, rung in keys],
-    )
-    keyed = pd.DataFrame(keys, columns=["ability", "rung"])
-    return keyed.join(table)
+    labels = [f"{name} at {rung}" for name, rung in keys]
+    table, _, _ = design_effects(setup, recorder, design, weights, "conditional_effects", labels=labels)
+    return pd.DataFrame(keys, columns=["ability", "rung"]).join(table)
 
 
 def _differences(values: Floats) -> Floats:

@@ -12,6 +12,7 @@ from paribus.experiments.builds import _interaction_tables as tables
 from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
 from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, RESOLUTION, TESTED_COLUMNS, base_numbers, row_means
+from paribus.experiments.builds._interaction_labels import third_labels
 from paribus.experiments.builds._interaction_sums import InteractionSums, add_up
 from paribus.experiments.builds._interaction_tables import tested_rows
 from paribus.experiments.builds._interactions import pairs_of
@@ -154,15 +155,10 @@ def changes(
         for table in (absent, present)
     ]
     turns = signs[0] * signs[1] < 0
-    label = np.full(len(frame), "none", dtype=object)
-    label[in_f & ~in_z] = "output_nonlinearity"
-    label[in_f & in_z] = "modulated"
-    label[in_f & in_z & turns] = "third_order"
-    label[plain["p"].isna().to_numpy()] = "untested"
     frame.insert(0, "token_a", absent["token_a"])
     frame.insert(1, "token_b", absent["token_b"])
     frame.insert(2, "pair", pairs)
-    frame.insert(5, "label", [str(each) for each in label])
+    frame.insert(5, "label", third_labels(in_f, in_z, turns, plain["p"].isna().to_numpy()))
     for name, table in (("absent", absent), ("present", present)):
         frame[f"interaction_{name}"] = table["interaction_activation"]
         frame[f"interaction_{name}_z"] = table["interaction_preactivation"]

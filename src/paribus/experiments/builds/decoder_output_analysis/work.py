@@ -96,10 +96,7 @@ def restricted(experiment: DecoderOutputAnalysis, setup: BuildSetup) -> BuildSet
     """
     states = setup.enforce(experiment.hold(setup, setup.contexts.states()))
     setup.require(states.ok, f"stable_tokens={experiment.stable_tokens}")
-    rows = np.flatnonzero(states.ok)
-    if len(rows) > experiment.max_contexts:
-        rows = np.sort(setup.rng("decoder_contexts").choice(rows, experiment.max_contexts, replace=False))
-    return setup.restrict(rows)
+    return setup.restrict(setup.drawn(np.flatnonzero(states.ok), experiment.max_contexts, "decoder_contexts"))
 
 
 def held_states(experiment: DecoderOutputAnalysis, setup: BuildSetup, recorder: Recorder) -> Any:

@@ -35,10 +35,7 @@ def placebo_table(
         return None
     own = setup.vocabulary.family(family)
     families = [f for f in setup.vocabulary.families() if f.main_only == own.main_only]
-    rows = np.arange(len(setup.contexts))
-    if len(rows) > n_contexts:
-        rows = np.sort(setup.rng("placebo").choice(rows, n_contexts, replace=False))
-    part = setup.restrict(rows)
+    part = setup.sample(n_contexts, "placebo")
 
     def edited(states: States) -> States:
         held = experiment.hold(part, states)
@@ -47,13 +44,13 @@ def placebo_table(
     f, _ = part.measure_design(Design(edited, len(families) * len(levels))).values
     f = f.reshape(len(families), len(levels), -1)
     delta = row_means(f - f[:, :1])
-    n = (~np.isnan(f - f[:, :1])).sum(-1)
+    known = (~np.isnan(f - f[:, :1])).sum(-1)
     frame = pd.DataFrame(
         {
             "family": np.repeat([f.name for f in families], len(levels) - 1),
             "rung": np.tile([level or 0 for level in levels[1:]], len(families)),
             "mean_delta": delta[:, 1:].ravel(),
-            "n": n[:, 1:].ravel(),
+            "n": known[:, 1:].ravel(),
             "swept": np.repeat([f == own for f in families], len(levels) - 1),
         }
     )
@@ -61,5 +58,6 @@ def placebo_table(
         "mean_delta": "mean paired difference of f to the baseline",
         "swept": "whether it is the family under study",
     }
-    says = f"The same levels for every family of the same sort, on {len(rows)} contexts: {own.name} among the others."
+    n = len(part.contexts)
+    says = f"The same levels for every family of the same sort, on {n} contexts: {own.name} among the others."
     return Table("placebo", says, Evidence.INTERVENTIONAL, frame, meanings)

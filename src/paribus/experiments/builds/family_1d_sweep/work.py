@@ -27,6 +27,7 @@ from paribus.experiments.headline import largest as largest_effect
 from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
 from paribus.measure.stream import Stream
+from paribus.methods.contrast import to_baseline
 from paribus.results.evidence import Evidence
 from paribus.results.schema import INTERVAL, Aggregates, Curve, Figure, Table
 from paribus.stats.dose_response import isotonic_fit, logistic_fit
@@ -51,9 +52,7 @@ def prepare(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder | N
     rungs = [level for level in levels if level is not None]
     setup.require(feasible[-len(rungs) :], f"{experiment.family} at any of the rungs {rungs}")
     support, kind = supported(feasible, experiment.support)
-    weights = np.eye(len(levels))[1:]
-    weights[:, 0] = -1.0
-    contrasts = Contrasts(weights, support[1:]) if recorder is not None else None
+    contrasts = Contrasts(to_baseline(len(levels)), support[1:]) if recorder is not None else None
     stream = setup.stream(design, recorder, contrasts=contrasts, ok=feasible)
     return stream, SweepPlan(levels, support, kind, feasible.sum(1))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from paribus.arrays import Bools
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._survey_sentences import about
@@ -43,8 +44,7 @@ def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Agg
     experiment.validate(setup)
     for warning in setup.corpus.warnings:
         recorder.warn(warning)
-    clusters = np.unique(setup.cluster)
-    half = np.isin(setup.cluster, setup.rng("feature_survey").permutation(clusters)[: len(clusters) // 2])
+    half = setup.half("feature_survey")
     recorder.diagnose(n_contexts_tested=len(half))
     frame = latent_rows(experiment, setup, half)
     if not frame["candidate"].any():
@@ -95,13 +95,12 @@ def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Agg
     )
 
 
-def latent_rows(experiment: FeatureSurvey, setup: BuildSetup, half: object) -> pd.DataFrame:
+def latent_rows(experiment: FeatureSurvey, setup: BuildSetup, half: Bools) -> pd.DataFrame:
     """Return one row per latent."""
     states = setup.contexts.states()
     f = latents_of(setup, states, np.arange(setup.model.require_sae().n_features))
     names, groups = factors(setup, states)
-    first = np.asarray(half, bool)
-    here, there = glance(f[first], groups[:, first]), glance(f[~first], groups[:, ~first])
+    here, there = glance(f[half], groups[:, half]), glance(f[~half], groups[:, ~half])
     leading = here.explained.argmax(1)
     rows = np.arange(len(leading))
     selectivity = here.explained[rows, leading]
@@ -131,11 +130,9 @@ def latent_rows(experiment: FeatureSurvey, setup: BuildSetup, half: object) -> p
     )
 
 
-def screened_rows(experiment: FeatureSurvey, setup: BuildSetup, half: object, chosen: pd.DataFrame) -> pd.DataFrame:
+def screened_rows(experiment: FeatureSurvey, setup: BuildSetup, half: Bools, chosen: pd.DataFrame) -> pd.DataFrame:
     """Return the families' mean effects on the chosen latents, in contexts of the first half."""
-    places = np.flatnonzero(np.asarray(half, bool))
-    if len(places) > experiment.screen_contexts:
-        places = np.sort(setup.rng("screen").choice(places, experiment.screen_contexts, replace=False))
+    places = setup.drawn(np.flatnonzero(half), experiment.screen_contexts, "screen")
     latents = chosen["latent"].to_numpy(dtype=np.int64)
     frame = screen(setup, setup.contexts.rows(places).states(), latents, experiment.rung)
     frame["mean_delta"] /= frame["latent"].map(chosen.set_index("latent")["sd"])

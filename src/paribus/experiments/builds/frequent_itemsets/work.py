@@ -15,8 +15,7 @@ from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
     base_numbers,
     beyond_least,
-    contrast,
-    effect_rows,
+    design_effects,
     firing_rates,
     row_means,
     standings_of,
@@ -44,7 +43,7 @@ from paribus.experiments.builds.frequent_itemsets.spec import FrequentItemsets
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.measure.design import Design
-from paribus.measure.nulls import Contrasts
+from paribus.methods.contrast import to_baseline
 from paribus.results.columns import MADE
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
@@ -161,29 +160,15 @@ def confirm(
     experiment: FrequentItemsets, setup: BuildSetup, recorder: Recorder, sets: Sequence[GearSet], observed: pd.DataFrame
 ) -> pd.DataFrame:
     """Insert each set into random contexts that lack it, and return (and record) the paired effects."""
-    rows = np.arange(len(setup.contexts))
-    if len(rows) > experiment.confirm_contexts:
-        rows = np.sort(setup.rng("confirm").choice(rows, experiment.confirm_contexts, replace=False))
-    part = setup.restrict(rows)
-    weights = np.eye(1 + len(sets))[1:]
-    weights[:, 0] = -1.0
+    part = setup.sample(experiment.confirm_contexts, "confirm")
     design = Design(
         lambda states: insertion_design(part, sets, experiment.hold(part, states)),
         1 + len(sets),
         description="inserting",
     )
-    measured = part.measure_design(design, recorder, contrasts=Contrasts(weights))
-    f, z = measured.values
-    frame = effect_rows(
-        part,
-        recorder,
-        contrast(weights, f),
-        "confirm_effects",
-        differences_z=contrast(weights, z),
-        null=measured.null,
-        labels=[each.label for each in sets],
-    )
-    frame.insert(0, "itemset", [each.label for each in sets])
+    names, weights = [each.label for each in sets], to_baseline(1 + len(sets))
+    frame, _, f = design_effects(part, recorder, design, weights, "confirm_effects", labels=names)
+    frame.insert(0, "itemset", names)
     frame.insert(1, "mean_activation", row_means(f[1:]))
     frame.insert(2, "firing_rate", firing_rates(f[1:]))
     frame["observational_lift"] = observed["lift"].to_numpy()[: len(sets)]
@@ -198,7 +183,7 @@ def confirm(
         "confirmed": "the effect has the sign of the lift, and its p_adj and simultaneous interval put it "
         "beyond min_effect sd",
     }
-    says = f"One row per top set: it is inserted into {len(rows)} random contexts, those that lack it count."
+    says = f"One row per top set: it is inserted into {len(part.contexts)} random contexts, those that lack it count."
     recorder.table(Table("confirmed", says, Evidence.INTERVENTIONAL, frame, meanings))
     return frame
 

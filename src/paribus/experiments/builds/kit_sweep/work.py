@@ -60,10 +60,8 @@ def effect_vector(experiment: KitSweep, setup: BuildSetup) -> EffectVector:
 def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregates:
     """Group, test over weapons, swap, and say where the two disagree."""
     setup.describe(recorder)
-    if skipped(setup, recorder):
-        return Aggregates(
-            n_samples=len(setup.contexts), n_conditions=0, **base_numbers(setup), custom={"skipped": True}
-        )
+    if (nothing := skipped(setup, recorder)) is not None:
+        return nothing
     part = observed_part(experiment, setup)
     means, n = weapon_means(part, experiment.min_examples)
     known = ~np.isnan(means)

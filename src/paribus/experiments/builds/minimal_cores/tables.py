@@ -7,13 +7,12 @@ import pandas as pd
 
 from paribus.arrays import Bools, Ints
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, contrast, effect_rows, firing_rates, row_means
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, design_effects, firing_rates, row_means
 from paribus.experiments.builds._removable_units import UNIT_NAMES, WEAPON, core_name
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.minimal_cores.search import Cores
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
-from paribus.measure.nulls import Contrasts
 from paribus.results.columns import interval
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
@@ -190,11 +189,11 @@ def effects_table(
     present = units_as_bits(_with_weapon(families_present(complete.codes)))
     support = (present[None, :] & cores[:, None]) == cores[:, None]
     design = Design(edited, n_levels, description="cores taken away")
-    measured = setup.measure_design(design, recorder, contrasts=Contrasts(weights, support))
-    f, z = (np.where(support, contrast(weights, values), np.nan) for values in measured.values)
     names = [core_name(int(core)) for core in cores]
-    table = effect_rows(setup, recorder, f, "core_effects", differences_z=z, null=measured.null, labels=names)
-    whole = np.where(support & ~np.isnan(f), measured.values[0][0], np.nan)
+    table, f, at_levels = design_effects(
+        setup, recorder, design, weights, "core_effects", labels=names, support=support
+    )
+    whole = np.where(support & ~np.isnan(f), at_levels[0], np.nan)
     table.insert(0, "core", names)
     table.insert(1, "mean_activation", row_means(whole))
     table.insert(2, "firing_rate", firing_rates(whole))

@@ -34,13 +34,6 @@ def removable(experiment: MinimalCores, setup: BuildSetup, complete: States) -> 
     return np.concatenate([present, np.full((len(present), 1), experiment.include_weapon)], axis=1)
 
 
-def halves(experiment: MinimalCores, setup: BuildSetup) -> Bools:
-    """Return which contexts cores are looked for in ``[n]``; those of the other source builds judge them."""
-    clusters = np.unique(setup.cluster)
-    first = setup.rng("core_halves").permutation(clusters)[: (len(clusters) + 1) // 2]
-    return np.isin(setup.cluster, first)
-
-
 def high_contexts(
     experiment: MinimalCores, setup: BuildSetup, looked_in: Bools, complete: States, units: Bools
 ) -> Ints:
@@ -60,9 +53,7 @@ def high_contexts(
             f"none of {len(pool)} contexts has an activation above 0 and a unit to take away; choose another "
             "feature or slice, or clamp fewer families"
         )
-    if len(high) > experiment.max_contexts:
-        high = np.sort(setup.rng("core_contexts").choice(high, experiment.max_contexts, replace=False))
-    return high
+    return setup.drawn(high, experiment.max_contexts, "core_contexts")
 
 
 def n_supported(experiment: MinimalCores, setup: BuildSetup) -> int:
@@ -91,7 +82,7 @@ def run(experiment: MinimalCores, setup: BuildSetup, recorder: Recorder) -> Aggr
     setup.describe(recorder)
     complete = experiment.complete(setup, setup.contexts.states())
     held = removable(experiment, setup, complete)
-    looked_in = halves(experiment, setup)
+    looked_in = setup.half("core_halves", larger=True)  # those of the other source builds judge them
     rows = high_contexts(experiment, setup, looked_in, complete, held)
     weapons = reference_weapons(setup, experiment.n_reference_weapons)
     units = RemovableUnits(setup, complete[rows], held[rows], weapons)

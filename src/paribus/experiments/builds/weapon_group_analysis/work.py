@@ -54,10 +54,8 @@ def groups(experiment: WeaponGroupAnalysis, setup: BuildSetup) -> tuple[Ints, Bo
 def run(experiment: WeaponGroupAnalysis, setup: BuildSetup, recorder: Recorder) -> Aggregates:
     """Compare, test, and name what is enriched and what is depleted."""
     setup.describe(recorder)
-    if skipped(setup, recorder):
-        return Aggregates(
-            n_samples=len(setup.contexts), n_conditions=0, **base_numbers(setup), custom={"skipped": True}
-        )
+    if (nothing := skipped(setup, recorder)) is not None:
+        return nothing
     rows, high = groups(experiment, setup)
     if not high.any():
         recorder.warn("the feature is constant over these contexts: none is higher than the others")

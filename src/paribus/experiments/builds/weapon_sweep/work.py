@@ -52,9 +52,9 @@ def effect_vector(experiment: WeaponSweep, setup: BuildSetup) -> EffectVector:
 def run(experiment: WeaponSweep, setup: BuildSetup, recorder: Recorder) -> Aggregates:
     """Describe the weapons, swap them, and say where the two disagree."""
     setup.describe(recorder)
-    if skipped(setup, recorder):
-        custom = {"skipped": True, "dominant_weapon_detected": False, "recommended_followup": None}
-        return Aggregates(n_samples=len(setup.contexts), n_conditions=0, **base_numbers(setup), custom=custom)
+    nothing = skipped(setup, recorder, dominant_weapon_detected=False, recommended_followup=None)
+    if nothing is not None:
+        return nothing
     part = observed_part(experiment, setup)
     stats = weapon_table(part, experiment.min_examples)
     if stats.empty:

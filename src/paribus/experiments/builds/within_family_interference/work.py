@@ -52,13 +52,10 @@ def prepare(
             levels.extend((base.only(both), setup.edits.remove_tokens(base, [token]).only(both)))
         return stack(levels)
 
-    n_levels = 2 * len(pairs)
-    design = Design(edited, n_levels, description="lower tokens")
+    design = Design(edited, 2 * len(pairs), description="lower tokens")
     feasible = setup.feasible(design, recorder)
     setup.require(feasible, "a lower and a higher token of one of the families")
-    weights = np.zeros((len(pairs), n_levels))
-    weights[np.arange(len(pairs)), 2 * np.arange(len(pairs))] = -1.0
-    weights[np.arange(len(pairs)), 2 * np.arange(len(pairs)) + 1] = 1.0
+    weights = np.repeat(np.eye(len(pairs)), 2, axis=1) * np.tile([-1.0, 1.0], len(pairs))
     contrasts = Contrasts(weights) if recorder is not None else None
     stream = setup.stream(design, recorder, contrasts=contrasts, ok=feasible)
     return stream, pairs, feasible
