@@ -65,3 +65,17 @@ def null_percentile(value: ArrayLike, null: ArrayLike, *, scale: ArrayLike = 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
         percentile = np.where((n > 0) & ~np.isnan(values), 100.0 * below / n, np.nan)
     return float(percentile) if values.ndim == 0 and percentile.ndim == 0 else percentile
+
+
+def null_columns(value: float, null: Floats, prefix: str) -> dict[str, float]:
+    """Return quantiles of the draws ``[n_null]`` and the percentile of ``value`` among them, as columns of a row.
+
+    Example:
+        >>> null_columns(3.0, np.array([0.0, 1.0, 2.0, 4.0]), "null")["null_percentile"]
+        75.0
+    """
+    names = [f"{prefix}_{part}" for part in ("low", "median", "high", "percentile")]
+    if not len(null):
+        return dict.fromkeys(names, float("nan"))
+    quantiles = [float(each) for each in null_quantiles(null)]
+    return dict(zip(names, [*quantiles, float(null_percentile(value, null))], strict=True))

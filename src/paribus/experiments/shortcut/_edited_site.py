@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.auto_site import resolve_site
 from paribus.engine.closed_form import ClosedForm
 from paribus.engine.given import Given
@@ -37,6 +37,7 @@ class SplitView:
         labels: Class of each row [n].
         domains: Domain of each row [n].
         clusters: Cluster of each row [n].
+        positive: Whether its label is the class that the margin leans to, 0 or 1 [n].
     """
 
     name: str
@@ -45,6 +46,12 @@ class SplitView:
     labels: Ints
     domains: Ints
     clusters: Ints
+    positive: Ints
+
+    @property
+    def correct(self) -> Bools:
+        """Whether the unedited network predicts the label of each row [n]."""
+        return np.asarray(self.logits.argmax(axis=1) == self.labels)
 
 
 class EditedSite:
@@ -97,6 +104,7 @@ class EditedSite:
                     labels=np.asarray(contexts.label[rows]),
                     domains=np.asarray(contexts.domain[rows]),
                     clusters=np.asarray(contexts.cluster[rows]),
+                    positive=np.asarray(contexts.label[rows] == self.positive, dtype=np.int64),
                 )
         return self._views[split]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,13 @@ from scipy.stats import rankdata
 from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder, Setup
 from paribus.results.columns import tested
-from paribus.stats.bootstrap import cluster_interval
+from paribus.stats.bootstrap import Interval, cluster_interval
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 from paribus.stats.effects import effect_table, skew_warnings
 from paribus.stats.intervals import EQUAL_UNITS, EXACT_ZERO, ONE_CLASS, SHARE_GAP, Bounds, Methods, settle
 from paribus.stats.multiplicity import adjust
 from paribus.stats.scores import auroc
+from paribus.stats.shares import Shares
 from paribus.stats.simultaneous import adjusted_intervals
 from paribus.stats.spec import StatsSpec
 
@@ -92,6 +94,12 @@ def _over_all_clusters(parts: Sequence[tuple[Ints, ClusterSums, Ints]], n_rows: 
         place = np.ix_(rows, np.searchsorted(union, ids))
         sums[place], counts[place], sd[rows] = part.sums, part.counts, part.sd
     return ClusterSums(sums, counts, sd)
+
+
+def ends_at(around: Interval | Shares, place: int, stem: str) -> dict[str, Any]:
+    """Return the columns ``<stem>_low, _high, _method`` of one of several intervals."""
+    low, high, method = around.low[place], around.high[place], around.method[place]
+    return {f"{stem}_low": float(low), f"{stem}_high": float(high), f"{stem}_method": str(method)}
 
 
 def auroc_influence(scores: Floats, positive: Ints) -> Floats:

@@ -10,7 +10,6 @@ from paribus.arrays import Floats
 from paribus.engine.intervention import Intervention
 from paribus.experiments.shortcut._edited_site import EditedSite
 from paribus.experiments.shortcut._margin import aurocs
-from paribus.stats.nulls import null_percentile, null_quantiles
 
 KINDS = ("isotropic", "covariance")
 NULL_PREFIX = {"isotropic": "null", "covariance": "null_covariance"}
@@ -41,15 +40,6 @@ def score_draws(
     found = {}
     for split, (accuracy, margins) in site.scores(splits, draws).items():
         view = site.view(split)
-        areas = aurocs(margins, view.logits, view.labels == site.positive) if with_auroc else np.empty(0)
+        areas = aurocs(margins, view.logits, view.positive) if with_auroc else np.empty(0)
         found[split] = NullDraws(accuracy, areas, margins.mean(axis=1))
     return found
-
-
-def null_columns(value: float, null: Floats, prefix: str) -> dict[str, float]:
-    """Return ``<prefix>_low, _median, _high`` (2.5/50/97.5 %) and ``<prefix>_percentile`` of ``value`` among draws."""
-    names = [f"{prefix}_{part}" for part in ("low", "median", "high", "percentile")]
-    if not len(null):
-        return dict.fromkeys(names, float("nan"))
-    quantiles = [float(each) for each in null_quantiles(null)]
-    return dict(zip(names, [*quantiles, float(null_percentile(value, null))], strict=True))

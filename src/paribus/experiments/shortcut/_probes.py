@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,32 @@ def fit_frozen(site: EditedSite, *, balance: bool, rng: np.random.Generator) -> 
         for target in (train.domains, train.labels)
     ]
     return FrozenProbes(fitted[0], fitted[1], weights, 1.0 / len(fitted[0].classes))
+
+
+@dataclass
+class Measured:
+    """What an experiment adds up over checkpoints.
+
+    Attributes:
+        site: The site that is edited.
+        rows: Rows of its main table.
+        differences: Paired differences of each row [n].
+        clusters: Clusters of each split.
+        concentration: Plain values of :func:`concentration_aggregates` by epoch.
+    """
+
+    site: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    differences: list[Floats] = field(default_factory=list)
+    clusters: dict[str, Ints] = field(default_factory=dict)
+    concentration: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def begin(self, site: EditedSite, *, balance: bool) -> FrozenProbes:
+        """Fit the probes of the next checkpoint, and keep what they say of its features."""
+        self.site = site.name
+        frozen = fit_frozen(site, balance=balance, rng=site.setup.rng("probes"))
+        self.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
+        return frozen
 
 
 class Refit:

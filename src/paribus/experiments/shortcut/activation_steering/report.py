@@ -13,6 +13,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.headline import estimate
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._probes import Measured
 from paribus.experiments.shortcut._spec import SPLIT_NAMES
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Curve, Figure, Table
@@ -84,26 +85,18 @@ class Sweep:
 
 
 @dataclass
-class Steered:
-    """What was measured.
+class Steered(Measured):
+    """What was measured: a row per checkpoint x direction x alpha, with the change of correctness against alpha 0.
 
     Attributes:
         shown: The split that the sweep is about: ood, or in data without one id_val.
         alphas: How far features were moved, ascending, 0 among them.
-        site: Where the edits were made.
-        rows: One mapping per checkpoint x direction x alpha, without effects.
-        differences: For each row, the change of correctness of each context of that split against alpha 0.
         sweeps: One entry per checkpoint x direction, in order.
-        concentration: The concentration measures by epoch.
     """
 
-    shown: str
-    alphas: list[float]
-    site: str = ""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    differences: list[Floats] = field(default_factory=list)
+    shown: str = ""
+    alphas: list[float] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
-    concentration: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 def report(setup: NetworkSetup, recorder: Recorder, measured: Steered) -> Aggregates:

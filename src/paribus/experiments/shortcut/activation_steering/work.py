@@ -14,15 +14,16 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import fitted, headline_split, offers_of
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites
-from paribus.experiments.shortcut._effects import auroc_influence
+from paribus.experiments.shortcut._effects import auroc_influence, ends_at
 from paribus.experiments.shortcut._margin import aurocs, margin, ranking
-from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, null_columns, score_draws
-from paribus.experiments.shortcut._probes import FrozenProbes, concentration_aggregates, fit_frozen
+from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, score_draws
+from paribus.experiments.shortcut._probes import FrozenProbes
 from paribus.experiments.shortcut._responses import Summed, area, area_interval, in_sd, slopes
 from paribus.experiments.shortcut.activation_steering.report import PREFIX_OF, SPLIT_OF, Steered, Sweep, report
 from paribus.experiments.shortcut.activation_steering.spec import ActivationSteering
 from paribus.results.schema import Aggregates
 from paribus.stats.intervals import ONE_CLASS
+from paribus.stats.nulls import null_columns
 from paribus.stats.scores import auroc
 from paribus.stats.shares import shares
 from paribus.subspace.bases import covariance_root
@@ -66,13 +67,11 @@ class _Measuring:
         self.alphas = experiment.levels()
         held_out = [split for split in experiment.held_out() if split in setup.contexts.splits]
         self.shown = headline_split(held_out, offers_of(setup.contexts))
-        self.found = Steered(self.shown, self.alphas)
+        self.found = Steered(shown=self.shown, alphas=self.alphas)
 
     def add(self, site: EditedSite) -> None:
         """Add the rows of one checkpoint."""
-        self.found.site = site.name
-        frozen = fit_frozen(site, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
-        self.found.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
+        frozen = self.found.begin(site, balance=self.experiment.fit_balance)
         train, gradient = site.view("train"), site.gradient
         for name in self.experiment.directions:
             found = find_direction(
@@ -97,8 +96,7 @@ class _Measuring:
         shown, margins = views[head_of_shown], margin(outputs[head_of_shown], site.positive)
         correct = {p: (outputs[p].argmax(axis=-1) == view.labels).astype(np.float64) for p, view in views.items()}
         intervals = {p: shares(correct[p].T, view.clusters, spec=self.setup.stats) for p, view in views.items()}
-        truth = (shown.labels == site.positive).astype(np.int64)
-        areas = aurocs(margins, shown.logits, truth)
+        areas = aurocs(margins, shown.logits, shown.positive)
         nulls = {kind: self._null(site, shown, kind, sigma) for kind in KINDS}
         size = np.linalg.norm(shown.h, axis=1)
         zero = self.alphas.index(0.0)
@@ -109,9 +107,7 @@ class _Measuring:
             row: dict[str, Any] = {**site.head, "direction": name, "alpha": alpha, "sigma": sigma}
             for prefix in there:
                 row[f"{prefix}_acc"] = float(correct[prefix][number].mean())
-                head, found = "" if prefix == head_of_shown else f"{prefix}_", intervals[prefix]
-                row[f"{head}ci_low"], row[f"{head}ci_high"] = float(found.low[number]), float(found.high[number])
-                row[f"{head}ci_method"] = str(found.method[number])
+                row |= ends_at(intervals[prefix], number, "ci" if prefix == head_of_shown else f"{prefix}_ci")
             row.update(
                 n=len(shown.labels),
                 auroc=float(areas[number]),
@@ -193,7 +189,7 @@ class _Measuring:
 
     def _auroc_area(self, site: EditedSite, margins: Floats, rng: np.random.Generator) -> Summed:
         view, zero = site.view(self.shown), self.alphas.index(0.0)
-        truth = (view.labels == site.positive).astype(np.int64)
+        truth = view.positive
         if len(np.unique(truth)) < 2:
             return Summed(float("nan"), float("nan"), float("nan"), ONE_CLASS)
         # A shift of all margins alike leaves the AUROC as it is, also where rounding makes or breaks a tie.

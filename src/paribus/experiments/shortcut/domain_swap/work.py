@@ -15,6 +15,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.checkpoints import Checkpoint, say_choice
 from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
+from paribus.experiments.shortcut._effects import ends_at
 from paribus.experiments.shortcut._endpoints import ALL
 from paribus.experiments.shortcut._margin import margin, positive_class, refuse_other_outputs
 from paribus.experiments.shortcut._responses import in_sd
@@ -108,13 +109,9 @@ class _Measuring:
                     "paired_class": "" if paired is None else contexts.output_names[paired],
                     "n": len(members),
                     "head_acc": right[number].mean(),
-                    "head_acc_ci_low": accuracies.low[number],
-                    "head_acc_ci_high": accuracies.high[number],
-                    "head_acc_ci_method": accuracies.method[number],
+                    **ends_at(accuracies, number, "head_acc_ci"),
                     "delta_acc": against[number].mean(),
-                    "delta_acc_ci_low": changes.low[number],
-                    "delta_acc_ci_high": changes.high[number],
-                    "delta_acc_ci_method": changes.method[number],
+                    **ends_at(changes, number, "delta_acc_ci"),
                     "mean_margin": margins[number].mean(),
                     "flipped": (predicted[number] != predicted[self.trained[0]]).mean(),
                 }

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import headline_split, offers_of
 from paribus.experiments.headline import estimate
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._probes import Measured
 from paribus.experiments.shortcut._spec import SPLIT_NAMES
 from paribus.experiments.shortcut.neuron_ablation.spec import NeuronAblation
 from paribus.results.evidence import Evidence
@@ -44,26 +44,16 @@ UNIT_COLUMNS = {
 
 
 @dataclass
-class Pruned:
-    """What was measured.
+class Pruned(Measured):
+    """What was measured: a row per checkpoint x ranking x ablation x K x split, with the change of correctness.
 
     Attributes:
-        site: Where the edits were made.
-        rows: One mapping per checkpoint x ranking x ablation x K x split, without effects.
-        differences: For each row, the change of correctness of each context.
-        clusters: Cluster ids by split.
         units: One mapping per checkpoint x unit: its scores and ranks.
-        concentration: The concentration measures by epoch.
         chance: Balanced accuracy of guessing the domain.
         width: How many units the site has.
     """
 
-    site: str = ""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    differences: list[Floats] = field(default_factory=list)
-    clusters: dict[str, Ints] = field(default_factory=dict)
     units: list[dict[str, Any]] = field(default_factory=list)
-    concentration: dict[int, dict[str, Any]] = field(default_factory=dict)
     chance: float = float("nan")
     width: int = 0
 

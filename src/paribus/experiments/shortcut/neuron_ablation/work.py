@@ -13,12 +13,13 @@ from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites
 from paribus.experiments.shortcut._margin import aurocs, margin
-from paribus.experiments.shortcut._nulls import null_columns, score_draws
-from paribus.experiments.shortcut._probes import FrozenProbes, Refit, concentration_aggregates, fit_frozen
+from paribus.experiments.shortcut._nulls import score_draws
+from paribus.experiments.shortcut._probes import FrozenProbes, Refit
 from paribus.experiments.shortcut.neuron_ablation.report import Pruned, report
 from paribus.experiments.shortcut.neuron_ablation.spec import NeuronAblation
 from paribus.experiments.shortcut.neuron_ablation.units import UnitScores, matched_sets, random_sets, score_units
 from paribus.results.schema import Aggregates
+from paribus.stats.nulls import null_columns
 
 NAN = float("nan")
 
@@ -47,11 +48,9 @@ class _Measuring:
 
     def add(self, site: EditedSite) -> None:
         """Add the rows of one checkpoint."""
-        self.found.site = site.name
         experiment = self.experiment
-        frozen = fit_frozen(site, balance=experiment.fit_balance, rng=self.setup.rng("probes"))
+        frozen = self.found.begin(site, balance=experiment.fit_balance)
         self.found.chance = frozen.chance
-        self.found.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
         scores = score_units(site, frozen, self.setup.rng("units"))
         orders = {ranking: scores.order(ranking, self.setup.rng("random ranking")) for ranking in experiment.rankings}
         self._keep_units(site, scores, orders)
@@ -71,10 +70,8 @@ class _Measuring:
                 if split in experiment.null_splits
                 else {}
             )
-            truth = (view.labels == site.positive).astype(np.int64)
-            margins = margin(outputs, site.positive)
-            areas = aurocs(margins, view.logits, truth)
-            correct = view.logits.argmax(axis=1) == view.labels
+            margins, correct = margin(outputs, site.positive), view.correct
+            areas = aurocs(margins, view.logits, view.positive)
             for number, (ranking, ablation, k) in enumerate(plan):
                 right = outputs[number].argmax(axis=1) == view.labels
                 edited = _apply(view.h, ablation, orders[ranking][:k], means, donors[split])

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from paribus.arrays import Floats, Ints
 from paribus.errors import ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import headline_split, offers_of
 from paribus.experiments.headline import estimate
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._effects import MEANINGS, add_effects
+from paribus.experiments.shortcut._probes import Measured
 from paribus.experiments.shortcut._spec import SPLIT_NAMES
 from paribus.experiments.shortcut.subspace_ablation.spec import SubspaceAblation
 from paribus.results.evidence import Evidence
@@ -41,23 +41,13 @@ COLUMNS = {
 
 
 @dataclass
-class Ablated:
-    """What was measured.
+class Ablated(Measured):
+    """What was measured: a row per checkpoint x method x split, with the change of correctness of each context.
 
     Attributes:
-        site: Where the edits were made.
-        rows: One mapping per checkpoint x method x split, without effects.
-        differences: For each row, the change of correctness of each context (-1, 0, 1).
-        clusters: Cluster ids by split.
-        concentration: The concentration measures by epoch.
         refused: Reason by method, for erasers that refused.
     """
 
-    site: str = ""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    differences: list[Floats] = field(default_factory=list)
-    clusters: dict[str, Ints] = field(default_factory=dict)
-    concentration: dict[int, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
 

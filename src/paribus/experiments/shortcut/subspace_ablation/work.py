@@ -11,14 +11,15 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.fitting import fitted, offers_of
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, distortion, edited_sites
-from paribus.experiments.shortcut._effects import auroc_change
+from paribus.experiments.shortcut._effects import auroc_change, ends_at
 from paribus.experiments.shortcut._margin import aurocs, margin, ranking
-from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, NullDraws, null_columns, score_draws
-from paribus.experiments.shortcut._probes import FrozenProbes, Refit, concentration_aggregates, fit_frozen
+from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, NullDraws, score_draws
+from paribus.experiments.shortcut._probes import FrozenProbes, Refit
 from paribus.experiments.shortcut._styles import Restyled, restyled, signed_shift
 from paribus.experiments.shortcut.subspace_ablation.report import Ablated, report
 from paribus.experiments.shortcut.subspace_ablation.spec import SubspaceAblation
 from paribus.results.schema import Aggregates
+from paribus.stats.nulls import null_columns
 from paribus.stats.scores import balanced_accuracy
 from paribus.stats.shares import shares
 from paribus.subspace.bases import covariance_root, random_subspaces
@@ -64,9 +65,7 @@ class _Measuring:
 
     def add(self, site: EditedSite) -> None:
         """Add the rows of one checkpoint."""
-        self.found.site = site.name
-        frozen = fit_frozen(site, balance=self.experiment.fit_balance, rng=self.setup.rng("probes"))
-        self.found.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
+        frozen = self.found.begin(site, balance=self.experiment.fit_balance)
         erasers = self._erasers(site, frozen)
         edits = [as_intervention(eraser) for eraser in erasers]
         if not edits:
@@ -140,8 +139,7 @@ class _Measuring:
         nulls: dict[tuple[str, int], NullDraws],
         swapped: Floats | None,
     ) -> None:
-        truth = (view.labels == site.positive).astype(np.int64)
-        correct = view.logits.argmax(axis=1) == view.labels
+        truth, correct = view.positive, view.correct
         raw_margin, edited_margin = margin(view.logits, site.positive), margin(outputs, site.positive)
         change, low, high, method = auroc_change(
             ranking(raw_margin, view.logits),
@@ -166,9 +164,7 @@ class _Measuring:
                 "split": view.name,
                 "n": len(view.labels),
                 "head_acc_raw": float(correct.mean()),
-                "head_acc_raw_ci_low": float(around_raw.low[0]),
-                "head_acc_raw_ci_high": float(around_raw.high[0]),
-                "head_acc_raw_ci_method": str(around_raw.method[0]),
+                **ends_at(around_raw, 0, "head_acc_raw_ci"),
                 "head_acc_ablated": float((predicted == view.labels).mean()),
                 "balanced_acc_raw": float(balanced_accuracy(view.logits.argmax(axis=1), view.labels)),
                 "balanced_acc_ablated": float(balanced_accuracy(predicted, view.labels)),

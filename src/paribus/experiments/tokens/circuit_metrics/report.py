@@ -43,11 +43,9 @@ CIRCLES = {
 def report(recorder: Recorder, metrics: pd.DataFrame, rows: list[dict[str, Any]], p: int) -> Aggregates:
     """Hand everything over and return the aggregates."""
     several = len(metrics) > 1
-    if several:
-        metrics.insert(1, "checkpoint", [f"epoch {epoch}" for epoch in metrics["epoch"]])
     circles = pd.DataFrame(rows, columns=[name for name in CIRCLES if name != "checkpoint"])
-    if several:
-        circles.insert(1, "checkpoint", [f"epoch {epoch}" for epoch in circles["epoch"]])
+    for frame in (metrics, circles) if several else ():
+        frame.insert(1, "checkpoint", [f"epoch {epoch}" for epoch in frame["epoch"]])
     about = f"One row per checkpoint, over all {p * p} pairs. Formulas: Zhong et al. 2023, arXiv 2306.17844."
     recorder.table(Table("circuit_metrics", about, Evidence.OBSERVATIONAL, metrics, COLUMNS))
     about = "One row per checkpoint and circle of the embedding, the largest first."
@@ -76,30 +74,15 @@ def report(recorder: Recorder, metrics: pd.DataFrame, rows: list[dict[str, Any]]
 def _figures(recorder: Recorder, circles: pd.DataFrame, several: bool) -> None:
     if len(circles):
         panel = {"panel": "checkpoint"} if several else {}
-        recorder.figure(
-            Figure(
-                name="circles",
-                kind="bars",
-                tables=("circles",),
-                columns={"label": "circle", "value": list(FORMS), **panel},
-                title="What each circle computes alone",
-                caption="Fraction of the variance of the logits that each formula explains with only this circle kept; "
-                "a bar below 0 is cut: the formula is worse than none.",
-                options={
-                    "xlabel": "fraction of variance explained", "reference": 0, "sort": False, "horizontal": True,
-                    "xlim": (-0.2, 1.0),
-                },
-            )
-        )  # fmt: skip
-    if several:
-        recorder.figure(
-            Figure(
-                name="circuit_metrics",
-                kind="curve",
-                tables=("circuit_metrics",),
-                columns={"x": "epoch", "y": [*METRICS, "accuracy"]},
-                title="The circuit over training",
-                caption="Over all pairs there are, so without intervals.",
-                options={"xlabel": "epoch", "ylabel": "", "labels": LABELS, "logx": "auto"},
-            )
+        drawn = Figure.of("bars", "circles", label="circle", value=list(FORMS), **panel)
+        says = (
+            "Fraction of the variance of the logits that each formula explains with only this circle kept; a bar below "
+            "0 is cut: the formula is worse than none."
         )
+        looks = {"xlabel": "fraction of variance explained", "reference": 0, "sort": False, "horizontal": True}
+        recorder.figure(drawn.titled("What each circle computes alone", says, **looks, xlim=(-0.2, 1.0)))
+    if several:
+        drawn = Figure.of("curve", "circuit_metrics", x="epoch", y=[*METRICS, "accuracy"])
+        looks = {"xlabel": "epoch", "ylabel": "", "labels": LABELS, "logx": "auto"}
+        says = "Over all pairs there are, so without intervals."
+        recorder.figure(drawn.titled("The circuit over training", says, **looks))

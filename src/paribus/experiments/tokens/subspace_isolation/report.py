@@ -11,7 +11,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens._circuit import COMPLETE
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.schema import Aggregates, Figure, Table, ends
 
 READ = ("accuracy", "margin", "kl")
 COLUMNS = {
@@ -128,17 +128,11 @@ def _figures(recorder: Recorder, frame: pd.DataFrame, setup: NetworkSetup) -> No
         ("isolation_accuracy", "delta_accuracy", "accuracy_", "change of accuracy", "Accuracy"),
     ):
         roles = {"label": "circle", "value": value, "panel": "shown"}
-        if setup.stats.n_null:
-            roles |= {"null_low": f"{null}null_low", "null_high": f"{null}null_high"}
-        recorder.figure(
-            Figure(
-                name=name,
-                kind="bars",
-                tables=("isolation_shown",),
-                columns=roles,
-                title=f"{about} with one circle of the embedding kept or removed",
-                caption="Hatched: 2.5 to 97.5 % of random subspaces of the same rank. Removing an isotropic plane does "
-                "next to nothing, so only the other null says how special a circle is there.",
-                options={"ylabel": label, "reference": 0, "sort": False, "null_label": "random planes"},
-            )
+        roles |= ends(f"{null}null", "null_") if setup.stats.n_null else {}
+        says = (
+            "Hatched: 2.5 to 97.5 % of random subspaces of the same rank. Removing an isotropic plane does next to "
+            "nothing, so only the other null says how special a circle is there."
         )
+        looks = {"ylabel": label, "reference": 0, "sort": False, "null_label": "random planes"}
+        drawn = Figure.of("bars", "isolation_shown", name=name, **roles)
+        recorder.figure(drawn.titled(f"{about} with one circle of the embedding kept or removed", says, **looks))

@@ -19,7 +19,7 @@ from paribus.experiments.tokens.subspace_isolation.report import READ, report
 from paribus.experiments.tokens.subspace_isolation.spec import SubspaceIsolation
 from paribus.measure.at_site import AtSite
 from paribus.results.schema import Aggregates
-from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.nulls import null_columns
 from paribus.subjects.tokens.circuits import Circle
 from paribus.subspace.bases import RANDOM_KINDS, covariance_root, random_subspaces
 
@@ -122,7 +122,7 @@ class _Isolating:
         self, op: str, one: _Subspace, values: Floats, raw: dict[str, float], kind: str, null: Floats | None
     ) -> dict[str, Any]:
         read = dict(zip(READ, values, strict=True))
-        row = {
+        row: dict[str, Any] = {
             "epoch": self.checkpoint.epoch,
             "circle": one.name,
             "frequency": one.circles[0].frequency if len(one.circles) == 1 else np.nan,
@@ -140,16 +140,6 @@ class _Isolating:
             "null_kind": kind,
             "n_null": 0 if null is None else len(null),
         }
-        draws = {} if null is None else {"": null[:, 1] - raw["margin"], "accuracy_": null[:, 0] - raw["accuracy"]}
-        for prefix, effect in (("", row["delta"]), ("accuracy_", row["delta_accuracy"])):
-            row |= _placed(effect, draws.get(prefix), prefix)
-        return row
-
-
-def _placed(effect: float, draws: Floats | None, prefix: str) -> dict[str, float]:
-    """Return quantiles of a null and the place of an effect in it."""
-    names = [f"{prefix}null_{part}" for part in ("low", "median", "high", "percentile")]
-    if draws is None:
-        return dict.fromkeys(names, float("nan"))
-    values = [*(float(each) for each in null_quantiles(draws)), float(null_percentile(effect, draws))]
-    return dict(zip(names, values, strict=True))
+        drawn = np.empty((0, len(READ))) if null is None else null
+        row |= null_columns(row["delta"], drawn[:, 1] - raw["margin"], "null")
+        return row | null_columns(row["delta_accuracy"], drawn[:, 0] - raw["accuracy"], "accuracy_null")

@@ -6,16 +6,14 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from paribus.errors import CheckpointError, DivergedError
-from paribus.training.loops.workspace import CheckpointStore
+from paribus.errors import DivergedError
+from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state, kept_state
 
-RESUME = "resume"
 BETAS = (0.9, 0.98)
 
 
@@ -169,7 +167,7 @@ def _keep_state(
         RESUME,
         {
             "identity": identity,
-            "model": {name: value.detach().to("cpu", copy=True) for name, value in network.state_dict().items()},
+            "model": cpu_state(network),
             "optimizer": copy.deepcopy(optimizer.state_dict()),
             "history": [dataclasses.asdict(one) for one in history],
         },
@@ -180,14 +178,9 @@ def _taken_up(
     network: nn.Module, optimizer: torch.optim.Optimizer, workspace: CheckpointStore, identity: str
 ) -> list[Evaluation]:
     """Resume from a saved state, if there is one; return the history up to it."""
-    kept: dict[str, Any] | None = workspace.load(RESUME)
+    kept = kept_state(workspace, identity)
     if kept is None:
         return []
-    if kept["identity"] != identity:
-        raise CheckpointError(
-            "resume: the kept state belongs to a training with other data, seed or settings; "
-            "use an empty workspace for this one"
-        )
     network.load_state_dict(kept["model"])
     optimizer.load_state_dict(kept["optimizer"])
     return [Evaluation(**one) for one in kept["history"]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 
 from paribus.experiments.base import Recorder
+from paribus.experiments.history import history_table
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.tokens.train_modular_addition.loop import (
     Evaluation,
@@ -20,7 +22,7 @@ from paribus.experiments.tokens.train_modular_addition.spec import TrainModularA
 from paribus.models.state import state_digest
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.training.loops.workspace import checkpoint_name
+from paribus.training.loops.workspace import checkpoint_name, cpu_state
 
 COLUMNS = {
     "epoch": "steps so far, each on all training pairs",
@@ -54,9 +56,11 @@ def run(experiment: TrainModularAddition, setup: LabelledSetup, recorder: Record
             if name != "epoch":
                 recorder.metric(name, value, step=evaluation.epoch)
 
+    def hand_over(history: Sequence[Evaluation]) -> None:
+        recorder.table(history_table([dataclasses.asdict(one) for one in history], COLUMNS))
+
     def keep(epoch: int) -> None:
-        state = {name: value.detach().to("cpu", copy=True) for name, value in network.state_dict().items()}
-        recorder.workspace.save(checkpoint_name(epoch), {"model": state, "epoch": epoch})
+        recorder.workspace.save(checkpoint_name(epoch), {"model": cpu_state(network), "epoch": epoch})
 
     try:
         history = train_modular(
@@ -74,9 +78,9 @@ def run(experiment: TrainModularAddition, setup: LabelledSetup, recorder: Record
         )
     except BaseException:
         if seen:
-            recorder.table(_history(seen))
+            hand_over(seen)
         raise
-    recorder.table(_history(history))
+    hand_over(history)
     recorder.table(_checkpoints(settings.keep))
     for epoch in settings.keep:
         recorder.workspace.publish(checkpoint_name(epoch))
@@ -129,11 +133,6 @@ def summarise(history: list[Evaluation], level: float) -> dict[str, Any]:
         "final_val_acc": last.val_acc,
         "final_weight_norm": last.weight_norm,
     }
-
-
-def _history(history: list[Evaluation]) -> Table:
-    frame = pd.DataFrame([dataclasses.asdict(one) for one in history], columns=list(COLUMNS))
-    return Table("history", "One row per evaluation during training.", Evidence.TRAINING, frame, COLUMNS)
 
 
 def _checkpoints(kept: tuple[int, ...]) -> Table:
