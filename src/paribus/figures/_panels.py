@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from paribus.arrays import Bools, Floats
+from paribus.arrays import Floats
 from paribus.figures import style
 from paribus.figures._request import Request
 
 MAX_PANELS = 12
 MAX_ROWS = 40
-DASHED = 0.25
-"""Of the reach of a signed scale, from where on a negative cell without a number bears a dash."""
 
 
 def grid(
@@ -63,8 +61,7 @@ def no_data(ax: Axes) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
     ax.set_facecolor("#F7F7F7")
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    without_frame(ax)
     ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET, fontsize=11)
 
 
@@ -78,22 +75,36 @@ def heading(fig: Figure, text: str) -> None:
         fig.suptitle(wrapped, x=0.012, ha="left", color=style.INK)
 
 
+def inches(ax: Axes) -> tuple[float, float]:
+    """Return width and height of a panel as it stands before the layout, in inches."""
+    figure, place = ax.get_figure(), ax.get_position()
+    assert isinstance(figure, Figure)
+    return place.width * figure.get_figwidth(), place.height * figure.get_figheight()
+
+
 def panel_title(ax: Axes, text: str) -> None:
     """Write the title of a panel, wrapped to its width so that neighbours do not touch."""
-    width = ax.get_position().width * ax.get_figure().get_figwidth()  # type: ignore[union-attr]
-    ax.set_title(wrapped(text, max(14, int(width * 9.5))))
+    ax.set_title(wrapped(text, max(14, int(inches(ax)[0] * 9.5))))
+
+
+def titled(
+    request: Request, sections: Sequence[tuple[Any, pd.DataFrame]], axes: Sequence[Axes]
+) -> Iterator[tuple[Axes, pd.DataFrame]]:
+    """Yield each panel with its rows; it gets the title of its section once it is drawn."""
+    for (key, rows), ax in zip(sections, axes, strict=True):
+        yield ax, rows
+        if key is not None:
+            panel_title(ax, request.panel(key))
 
 
 def tall_label(ax: Axes, text: str) -> None:
     """Label the axis of values, wrapped to the height that a panel has above its categories."""
-    height = ax.get_position().height * ax.get_figure().get_figheight()  # type: ignore[union-attr]
-    ax.set_ylabel(wrapped(text, max(16, int(height * 9.0))))
+    ax.set_ylabel(wrapped(text, max(16, int(inches(ax)[1] * 9.0))))
 
 
 def wide_label(ax: Axes, text: str) -> None:
     """Label the axis below, wrapped to the width of the panel."""
-    width = ax.get_position().width * ax.get_figure().get_figwidth()  # type: ignore[union-attr]
-    ax.set_xlabel(wrapped(text, max(24, int(width * 12.0))))
+    ax.set_xlabel(wrapped(text, max(24, int(inches(ax)[0] * 12.0))))
 
 
 def wrapped(text: str, width: int) -> str:
@@ -189,6 +200,19 @@ def reference_lines(ax: Axes, value: Any, which: str) -> list[Line2D]:
             handles.append(Line2D([], [], color=style.QUIET, linewidth=1.1, linestyle=dashes, label=str(label)))
         made.set_label("_reference")
     return handles
+
+
+def references(request: Request, ax: Axes, handles: dict[str, Any]) -> None:
+    """Draw the options ``hline`` and ``vline``, and add the named ones to the legend."""
+    for option, which in (("hline", "y"), ("vline", "x")):
+        for line in reference_lines(ax, request.option(option), which):
+            handles[str(line.get_label())] = line
+
+
+def without_frame(ax: Axes) -> None:
+    """Hide the lines around a panel."""
+    for spine in ax.spines.values():
+        spine.set_visible(False)
 
 
 def band(
@@ -326,22 +350,3 @@ def capped(fig_notes: list[str], total: int, limit: int, what: str, how: str) ->
     """Note that only ``limit`` of ``total`` are drawn."""
     if total > limit:
         fig_notes.append(f"{limit} of {total} {what} shown ({how}); all are in the table.")
-
-
-def dashes(ax: Axes, cells: Floats, among: Bools, image: ScalarMappable) -> bool:
-    """Mark negative cells of a signed scale: where colour is lost both of its ends are dark.
-
-    Args:
-        ax: The panel.
-        cells: Values ``[rows, columns]``.
-        among: Those that are marked.
-        image: Says the colour of a cell.
-
-    Returns:
-        Whether any cell is marked.
-    """
-    marked = np.argwhere(among)
-    for row, column in marked:
-        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
-        ax.plot([column - 0.22, column + 0.22], [row, row], color=ink, linewidth=0.8, solid_capstyle="butt")
-    return bool(len(marked))

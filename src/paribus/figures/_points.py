@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from paribus.arrays import Floats
-from paribus.figures import style
+from paribus.figures import _panels, style
 
 
 def name_points(ax: Axes, x: Floats, y: Floats, texts: Sequence[str], ranks: Floats, most: int) -> None:
@@ -29,7 +29,7 @@ def name_points(ax: Axes, x: Floats, y: Floats, texts: Sequence[str], ranks: Flo
     if order.size == 0:
         return
     at = ax.transAxes.inverted().transform(ax.transData.transform(np.column_stack([x[order], y[order]])))
-    gap = 0.17 / max(1.0, ax.get_position().height * ax.get_figure().get_figheight())  # type: ignore[union-attr]
+    gap = 0.17 / max(1.0, _panels.inches(ax)[1])
     middle = float(np.median(ax.transAxes.inverted().transform(ax.transData.transform(_pairs(x, y)))[:, 0]))
     for right in (False, True):
         side = np.flatnonzero((at[:, 0] >= middle) == right)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from paribus.figures.style import NARROW, shorten, shorten_all
 
 MOST_SHOWN = 400
 """Longer names are cut to this many characters."""
+MOST_GROUPS = 8
+"""Groups that are drawn: there are as many colours."""
 COMMON_OPTIONS = ("xlabel", "ylabel", "xlim", "ylim", "least_span", "width", "height", "legend", "names", "note")
 
 
@@ -88,6 +90,16 @@ class Request:
         return f"{what} {text}" if column == "epoch" else f"{what} = {text}"
 
     @property
+    def groups(self) -> list[Any]:
+        """The values of ``group``, at most eight; None alone where there are no groups."""
+        group = self.one("group")
+        return levels(self.frame, group)[:MOST_GROUPS] if group else [None]
+
+    def of_group(self, rows: pd.DataFrame, group: Any) -> pd.DataFrame:
+        """Return the rows of one of :attr:`groups`."""
+        return rows if group is None else rows[rows[self.need("group")] == group]
+
+    @property
     def narrow(self) -> bool:
         """Whether the figure is as narrow as a printed column."""
         width = self.options.get("width")
@@ -100,6 +112,14 @@ class Request:
             return str(given)
         columns = self.many(role)
         return columns[0].replace("_", " ") if len(columns) == 1 else ""
+
+
+@overload
+def numbers(frame: pd.DataFrame, column: str) -> Floats: ...
+
+
+@overload
+def numbers(frame: pd.DataFrame, column: str | None) -> Floats | None: ...
 
 
 def numbers(frame: pd.DataFrame, column: str | None) -> Floats | None:

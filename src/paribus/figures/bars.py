@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from paribus.arrays import Floats
 from paribus.figures import _panels, _rows, style
-from paribus.figures._request import Request, levels, numbers, parts
+from paribus.figures._request import Request, numbers, parts
 
 REQUIRED = ("label", "value")
 OPTIONAL = ("low", "high", "group", "panel", "null", "null_low", "null_high")
@@ -27,7 +27,7 @@ def draw(request: Request) -> Figure:
     frame, label, group = request.frame, request.need("label"), request.one("group")
     sections = parts(frame, request.one("panel"))[: _panels.MAX_PANELS]
     labels = _rows.chosen(request, frame, label, request.need("value"))
-    groups = levels(frame, group)[:8] if group else [None]
+    groups = request.groups
     texts = [request.shown(each) for each in labels]
     lying = request.option("horizontal", "auto")
     if lying == "auto":
@@ -38,10 +38,8 @@ def draw(request: Request) -> Figure:
         size = (max(3.2, 1.2 + 0.28 * len(labels) * (len(groups) + 0.8)), style.PANEL[1])
     fig, axes = _panels.grid(request, len(sections), panel_size=size, share_y=True)
     has_null = False
-    for (key, rows), ax in zip(sections, axes, strict=True):
+    for ax, rows in _panels.titled(request, sections, axes):
         has_null |= _Bars(request, ax, bool(lying), labels, groups).draw(rows)
-        if key is not None:
-            _panels.panel_title(ax, request.panel(key))
         value_label = request.label("xlabel" if lying and "ylabel" not in request.options else "ylabel", "value")
         if lying:
             ax.set_xlabel(value_label)
@@ -79,16 +77,15 @@ class _Bars:
             ax.set_xlim(-0.6, len(self.labels) - 0.4)
             _panels.categories(ax, [request.shown(each) for each in self.labels], "x")
             ax.grid(visible=False, axis="x")
-        group, has_null = request.one("group"), False
+        has_null = False
         for index, each in enumerate(self.groups):
-            part = rows if group is None else rows[rows[group] == each]
+            part = request.of_group(rows, each)
             part = part[part[request.need("label")].isin(self.labels)]
             has_null |= self._draw_group(index, part)
         reference = request.option("reference", 0)
         _panels.reference_lines(ax, reference, "x" if self.lying else "y")
         _panels.reference_lines(ax, request.option("hline"), "x" if self.lying else "y")
         values = numbers(rows, request.need("value"))
-        assert values is not None
         if self.lying:
             _panels.scale(ax, "x", request.option("logx", False), values)
         if not request.option("logx", False) and _are_counts(values):
@@ -104,7 +101,6 @@ class _Bars:
         where = {each: i for i, each in enumerate(self.labels)}
         places = np.array([where[each] for each in part[request.need("label")]], dtype=np.float64) + offset
         values = numbers(part, request.need("value"))
-        assert values is not None
         base = request.option("reference", 0)
         base = float(base) if isinstance(base, int | float) else 0.0
         single = len(self.groups) == 1

@@ -34,10 +34,8 @@ def draw(request: Request) -> Figure:
     )
     handles: dict[str, Any] = {}
     lines = _Lines(request, notes)
-    for (value, rows), ax in zip(sections, axes, strict=True):
+    for ax, rows in _panels.titled(request, sections, axes):
         lines.draw(ax, rows, handles)
-        if value is not None:
-            _panels.panel_title(ax, request.panel(value))
         ax.set_xlabel(request.label("xlabel", "x"))
     across = len({round(ax.get_position().x0, 3) for ax in axes})
     for index, ax in enumerate(axes):
@@ -85,10 +83,7 @@ class _Lines:
         if not np.isfinite(drawn).any():
             _panels.no_data(ax)
             return
-        for line in _panels.reference_lines(ax, request.option("hline"), "y"):
-            handles[str(line.get_label())] = line
-        for line in _panels.reference_lines(ax, request.option("vline"), "x"):
-            handles[str(line.get_label())] = line
+        _panels.references(request, ax, handles)
         if self.numeric:
             whole = bool(np.all(np.mod(x_values[np.isfinite(x_values)], 1) == 0))
             style.plain_linear(ax, "x", integer=whole)
@@ -142,7 +137,6 @@ class _Lines:
     def _positions(self, rows: pd.DataFrame) -> Floats:
         if self.numeric:
             found = numbers(rows, self.x)
-            assert found is not None
             return found
         return np.array([self.places.get(value, np.nan) for value in rows[self.x]], dtype=np.float64)
 

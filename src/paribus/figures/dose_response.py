@@ -54,7 +54,6 @@ class _Doses:
     def at(self, rows: pd.DataFrame) -> Floats:
         if self.numeric:
             found = numbers(rows, self.column)
-            assert found is not None
             return found
         return np.array([self.levels.index(v) if v in self.levels else np.nan for v in rows[self.column]], dtype=float)
 
@@ -64,7 +63,6 @@ class _Doses:
         for index, (key, rows) in enumerate(self.sections):
             rows = rows.iloc[np.argsort(self.at(rows), kind="stable")]
             x, y = self.at(rows), numbers(rows, request.need("y"))
-            assert y is not None
             anything |= bool(np.isfinite(y).any())
             shade = style.colour(index)
             look: dict[str, Any] = {"linestyle": style.line(index) if len(self.sections) > 1 else "-"}
@@ -121,7 +119,6 @@ class _Doses:
             rows = rows.iloc[np.argsort(self.at(rows), kind="stable")]
             look = style.line(index) if len(self.sections) > 1 else "-"
             rates = numbers(rows, column)
-            assert rates is not None
             ax.plot(self.at(rows), rates, color=style.colour(index), linestyle=look,
                     marker=style.marker(index), markersize=3.5)  # fmt: skip
         _panels.reference_lines(ax, self.request.option("firing_baseline"), "y")
@@ -136,7 +133,6 @@ class _Doses:
         for index, (_, rows) in enumerate(self.sections):
             offset = (index - (len(self.sections) - 1) / 2) * width
             counts = numbers(rows, column)
-            assert counts is not None
             ax.bar(self.at(rows) + offset, counts, width, color=style.colour(index), alpha=0.55, linewidth=0)
         ax.set_ylim(bottom=0)
         ax.locator_params(axis="y", nbins=3)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from paribus.figures import _panels, _rows, style
-from paribus.figures._request import Request, levels, numbers, parts
+from paribus.figures._request import Request, numbers, parts
 
 REQUIRED = ("label", "value")
 OPTIONAL = ("low", "high", "group", "panel", "null", "null_low", "null_high", "n", "p", "unit", "tick", "flag")
@@ -26,17 +26,14 @@ def draw(request: Request) -> Figure:
     frame, label, value = request.frame, request.need("label"), request.need("value")
     sections = parts(frame, request.one("panel"))[: _panels.MAX_PANELS]
     labels = _rows.chosen(request, frame, label, value)
-    group = request.one("group")
-    groups = levels(frame, group)[:8] if group else [None]
+    groups = request.groups
     per_row = 0.27 + 0.12 * (len(groups) - 1)
     size = (4.6 if len(sections) == 1 else 3.4, _rows.height(len(labels), per_row))
     fig, axes = _panels.grid(request, len(sections), panel_size=size, share_y=True)
     has_null = False
-    for index, ((key, rows), ax) in enumerate(zip(sections, axes, strict=True)):
+    for index, (ax, rows) in enumerate(_panels.titled(request, sections, axes)):
         _rows.prepare(request, ax, labels)
         has_null |= _panel(request, ax, rows, labels, groups, index)
-        if key is not None:
-            _panels.panel_title(ax, request.panel(key))
         text = request.option_of("xlabel", index, request.label("xlabel", "value"))
         if (unit := request.one("unit")) is not None and len(rows):
             text = f"{text} ({request.shown(rows[unit].iloc[0], 60)})"
@@ -84,7 +81,6 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, labels: list[Any], gr
     roles = ("value", "low", "high", "null_low", "null_high", "null", "p", "tick")
     ends: dict[str, Any] = {role: numbers(table, request.one(role)) for role in roles}
     shown, alpha = ends["value"], request.option("alpha")
-    assert shown is not None
     if not np.isfinite(shown).any():
         ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET)
         return False

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from paribus.arrays import Bools, Floats
-from paribus.figures import _panels, style
+from paribus.figures import _cells, _panels, style
 from paribus.figures._request import Request, levels, numbers, parts
 
 REQUIRED = ("x", "y", "value")
@@ -44,7 +44,7 @@ def draw(request: Request) -> Figure:
     size = (min(9.0, max(3.6, 1.7 + 0.42 * len(xs))), min(9.0, max(2.6, 1.1 + 0.34 * len(ys))))
     across = len(values) if len(sections) > 1 and len(values) in (2, 3) else None
     fig, axes = _panels.grid(request, len(wanted), panel_size=size, n_columns=across)
-    grids = [_cells(request, rows, column, xs, ys, notes) for _, column, _, rows in wanted]
+    grids = [_pivoted(request, rows, column, xs, ys, notes) for _, column, _, rows in wanted]
     dashed = False
     for (index, column, key, rows), cells, ax in zip(wanted, grids, axes, strict=True):
         shared = [g for g, other in zip(grids, wanted, strict=True) if other[1] == column]
@@ -65,7 +65,9 @@ def draw(request: Request) -> Figure:
     return fig
 
 
-def _cells(request: Request, rows: pd.DataFrame, column: str, xs: list[Any], ys: list[Any], notes: list[str]) -> Floats:
+def _pivoted(
+    request: Request, rows: pd.DataFrame, column: str, xs: list[Any], ys: list[Any], notes: list[str]
+) -> Floats:
     x, y = request.need("x"), request.need("y")
     table = rows[[x, y]].assign(value=numbers(rows, column))
     counts, least = numbers(rows, request.one("n")), request.option("min_n")
@@ -111,25 +113,14 @@ def _panel(
         return False
     xs, ys = orders
     norm, colours = _norm(request, pool, index)
-    ax.grid(visible=False)
-    ax.set_facecolor(style.BLANK)
-    image = ax.imshow(np.ma.masked_invalid(cells), norm=norm, cmap=colours, aspect="auto", origin="lower")
-    for spine in ax.spines.values():
-        spine.set_visible(False)
+    image = _cells.draw_cells(ax, cells, norm, colours, aspect="auto", origin="lower")
     if cells.size <= 900:
-        ax.set_xticks(np.arange(len(xs) - 1) + 0.5, minor=True)
-        ax.set_yticks(np.arange(len(ys) - 1) + 0.5, minor=True)
-        ax.grid(visible=True, which="minor", color="white", linewidth=1.0)
-        ax.tick_params(which="minor", length=0)
+        _cells.lines_between(ax, cells)
     _panels.categories(ax, [request.shown(v, 24) for v in xs], "x")
     _panels.categories(ax, [request.shown(v, 30) for v in ys], "y")
     ax.set_xlabel(request.label("xlabel", "x"))
     ax.set_ylabel(request.label("ylabel", "y"))
-    figure = ax.get_figure()
-    assert isinstance(figure, Figure)
-    bar = figure.colorbar(image, ax=ax, fraction=0.06, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.set_label(label)
+    _cells.colour_bar(ax, image, label, fraction=0.06)
     wanted = request.option("annotate", "auto")
     marks = _flagged(request, "mark", rows, xs, ys)
     outlined = _flagged(request, "outline", rows, xs, ys)
@@ -137,7 +128,7 @@ def _panel(
         corner = (float(column) - 0.42, float(row) - 0.42)  # inside the lines between cells, which are white
         ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
         ax.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, edgecolor=ink, linewidth=1.4))
-    room = ax.get_position().width * figure.get_figwidth() / max(1, len(xs))
+    room = _panels.inches(ax)[0] / max(1, len(xs))
     if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS and room >= ANNOTATED_WIDTH):
         _annotate(ax, cells, image, request.option("format"), marks)
         return False
@@ -146,8 +137,8 @@ def _panel(
         ax.text(float(column), float(row) - 0.1, "*", ha="center", va="center", color=ink, fontsize=8)
     if not isinstance(norm, TwoSlopeNorm) or norm.vmax is None:
         return False
-    far = cells <= norm.vcenter - _panels.DASHED * (norm.vmax - norm.vcenter)
-    return _panels.dashes(ax, cells, ~marks & (far | (outlined & (cells < norm.vcenter))), image)
+    far = cells <= norm.vcenter - _cells.DASHED * (norm.vmax - norm.vcenter)
+    return _cells.dashes(ax, cells, ~marks & (far | (outlined & (cells < norm.vcenter))), image)
 
 
 def _flagged(request: Request, role: str, rows: pd.DataFrame, xs: list[Any], ys: list[Any]) -> Bools:

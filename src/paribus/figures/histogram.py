@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import Request, levels, numbers, parts
+from paribus.figures._request import Request, numbers, parts
 
 REQUIRED = ("value",)
 OPTIONAL = ("group", "panel")
@@ -32,11 +32,9 @@ def draw(request: Request) -> Figure:
     handles: dict[str, Any] = {}
     observed = request.option("observed")
     beside = [] if observed is None else [np.array([float(observed)])]
-    edges = bin_edges(request, [*(_values(request.frame, column) for column in request.many("value")), *beside])
-    for (key, rows), ax in zip(sections, axes, strict=True):
+    edges = bin_edges(request, [*(numbers(request.frame, column) for column in request.many("value")), *beside])
+    for ax, rows in _panels.titled(request, sections, axes):
         _panel(request, ax, rows, edges, handles)
-        if key is not None:
-            _panels.panel_title(ax, request.panel(key))
         ax.set_xlabel(request.label("xlabel", "value"))
     counted = "density" if request.option("density") else "share" if request.option("share") else "count"
     axes[0].set_ylabel(str(request.option("ylabel", counted)))
@@ -63,21 +61,14 @@ def bin_edges(request: Request, values: list[Floats]) -> Floats:
     return np.linspace(low, high, int(asked) + 1)
 
 
-def _values(rows: pd.DataFrame, column: str) -> Floats:
-    found = numbers(rows, column)
-    assert found is not None
-    return found
-
-
 def _panel(request: Request, ax: Axes, rows: pd.DataFrame, edges: Floats, handles: dict[str, Any]) -> None:
     group, columns = request.one("group"), request.many("value")
     names = request.option("labels") or [column.replace("_", " ") for column in columns]
-    every = levels(request.frame, group)[:8] if group else [None]
     index, drawn = 0, False
-    for each in every:
-        part = rows if group is None else rows[rows[group] == each]
+    for each in request.groups:
+        part = request.of_group(rows, each)
         for k, column in enumerate(columns):
-            values = _values(part, column)
+            values = numbers(part, column)
             values = values[np.isfinite(values)]
             text = ", ".join(
                 ([request.shown(each)] if each is not None else []) + ([names[k]] if k or not group else [])

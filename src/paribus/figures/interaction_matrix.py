@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from paribus.arrays import Floats
-from paribus.figures import _panels, style
+from paribus.figures import _cells, _panels, style
 from paribus.figures._request import Request, numbers, parts
 
 REQUIRED = ("a", "b", "value")
@@ -41,17 +41,14 @@ def draw(request: Request) -> Figure:
         room = (width, max(1.2, width - beside - 0.3) + beside + 0.75)
     fig, axes = _panels.grid(request, len(sections), panel_size=room)
     values = numbers(frame, request.need("value"))
-    assert values is not None
     reach = float(request.option("reach") or (np.nanmax(np.abs(values)) if np.isfinite(values).any() else 1.0))
     dashed = False
-    for (key, rows), ax in zip(sections, axes, strict=True):
+    for ax, rows in _panels.titled(request, sections, axes):
         dashed |= _panel(request, ax, rows, names, shown, reach or 1.0)
-        if key is not None:
-            _panels.panel_title(ax, request.panel(key))
     if request.one("p"):
         _panels.note(fig, f"* {request.need('p').replace('_', ' ')} ≤ {float(request.option('alpha', 0.05)):g}.")
     if dashed:
-        _panels.note(fig, f"A dash: below {style.number(-_panels.DASHED * reach, 2)}.")
+        _panels.note(fig, f"A dash: below {style.number(-_cells.DASHED * reach, 2)}.")
     _panels.note(fig, "Grey, hatched: not measured.")
     if total > len(names):
         _panels.note(fig, f"{len(names)} of {total} shown (of the largest values); all are in the table.")
@@ -71,7 +68,6 @@ def _names(request: Request) -> tuple[list[Any], int, int]:
     a, b = request.frame[request.need("a")], request.frame[request.need("b")]
     every = list(dict.fromkeys(pd.concat([a, b]).dropna()))
     values = numbers(request.frame, request.need("value"))
-    assert values is not None
     known = {*a[np.isfinite(values)], *b[np.isfinite(values)]} or set(every)
     names = [name for name in every if name in known]
     empty = len(every) - len(names)
@@ -94,11 +90,10 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], sho
     cells: Floats = np.full((len(names), len(names)), np.nan)
     texts: dict[tuple[int, int], str] = {}
     values, p = numbers(rows, request.need("value")), numbers(rows, request.one("p"))
-    assert values is not None
     label, alpha = request.one("label"), float(request.option("alpha", 0.05))
     words = rows[label].tolist() if label else [None] * len(rows)
     wanted = request.option("annotate", "auto")
-    room = ax.get_position().width * ax.get_figure().get_figwidth() / max(1, len(names))  # type: ignore[union-attr]
+    room = _panels.inches(ax)[0] / max(1, len(names))
     show = wanted is True or (wanted == "auto" and len(names) <= 12 and room >= LEAST_CELL)
     pattern = request.option("format")
     ends = zip(rows[request.need("a")], rows[request.need("b")], strict=True)
@@ -115,19 +110,12 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], sho
     if not np.isfinite(cells).any():
         _panels.no_data(ax)
         return False
-    ax.grid(visible=False)
-    ax.set_facecolor(style.BLANK)
     ax.patch.set(hatch="//////", edgecolor="#BDBDBD", linewidth=0)
     signed = bool(request.option("diverging", True))
     norm = TwoSlopeNorm(0.0, -reach, reach) if signed else Normalize(0.0, reach)
     colours = style.DIVERGING if signed else f"{style.SEQUENTIAL}_r"
-    image = ax.imshow(np.ma.masked_invalid(cells), norm=norm, cmap=colours, aspect="equal")
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    ax.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    ax.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    ax.grid(visible=True, which="minor", color="white", linewidth=1.0)
-    ax.tick_params(which="minor", length=0)
+    image = _cells.draw_cells(ax, cells, norm, colours, aspect="equal")
+    _cells.lines_between(ax, cells)
     if request.narrow:
         ax.set_xticks(range(len(shown)), shown, rotation=90, fontsize=6.2)
         ax.set_yticks(range(len(shown)), shown, fontsize=6.2)
@@ -137,15 +125,12 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], sho
     for (row, column), text in texts.items():
         ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
         ax.text(column, row, text, ha="center", va="center", fontsize=7.4, color=ink, linespacing=1.15)
-    figure = ax.get_figure()
-    assert isinstance(figure, Figure)
     place: Any = {"location": "bottom", "aspect": 26} if request.narrow else {"location": "right", "shrink": 0.9}
-    bar = figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02, **place)
+    name = str(request.option("value_label", request.need("value").replace("_", " ")))
+    bar = _cells.colour_bar(ax, image, name, fraction=0.05, **place)
     if request.narrow:
         bar.ax.xaxis.set_major_locator(MaxNLocator(4))
-    bar.outline.set_visible(False)
-    bar.set_label(str(request.option("value_label", request.need("value").replace("_", " "))))
     unnumbered = np.zeros(cells.shape, dtype=bool)
     for place, text in texts.items():
         unnumbered[place] = not text
-    return signed and _panels.dashes(ax, cells, unnumbered & (cells <= -_panels.DASHED * reach), image)
+    return signed and _cells.dashes(ax, cells, unnumbered & (cells <= -_cells.DASHED * reach), image)

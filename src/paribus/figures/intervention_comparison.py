@@ -114,7 +114,6 @@ def _finish(request: Request, axes: Any, frames: tuple[pd.DataFrame, pd.DataFram
     ablation = frames[0]
     if not ablation.empty:
         epochs = numbers(ablation, request.need("epoch"))
-        assert epochs is not None
         for ax in axes[0]:
             _panels.scale(ax, "x", request.option("logx", "auto"), epochs)
     for row, frame in zip(axes, frames, strict=True):

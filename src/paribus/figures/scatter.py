@@ -28,10 +28,8 @@ def draw(request: Request) -> Figure:
     sections = parts(request.frame, request.one("panel"))[: _panels.MAX_PANELS]
     fig, axes = _panels.grid(request, len(sections), share_x=True, share_y=True)
     handles: dict[str, Any] = {}
-    for (key, rows), ax in zip(sections, axes, strict=True):
+    for ax, rows in _panels.titled(request, sections, axes):
         _panel(request, ax, rows, handles)
-        if key is not None:
-            _panels.panel_title(ax, request.panel(key))
         ax.set_xlabel(request.label("xlabel", "x"))
     for (_, rows), ax in zip(sections, axes, strict=True):  # names fix the limits, which panels share
         _name(request, ax, rows)
@@ -42,12 +40,11 @@ def draw(request: Request) -> Figure:
 
 def _panel(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, Any]) -> None:
     x, y = numbers(rows, request.need("x")), numbers(rows, request.need("y"))
-    assert x is not None and y is not None
     if not (np.isfinite(x) & np.isfinite(y)).any():
         _panels.no_data(ax)
         return
     group = request.one("group")
-    for index, each in enumerate(levels(request.frame, group)[:8] if group else [None]):
+    for index, each in enumerate(request.groups):
         mask = np.ones(len(rows), dtype=bool) if group is None else (rows[group] == each).to_numpy(bool)
         look: dict[str, Any] = {"color": style.colour(index), "marker": style.marker(index)}
         ax.scatter(x[mask], y[mask], s=_sizes(request, rows)[mask], alpha=0.8, linewidths=0.5, edgecolors="white",
@@ -56,9 +53,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, An
         if each is not None:
             text = request.shown(each)
             handles[text] = Line2D([], [], linestyle="None", label=text, **look)
-    for line in (*_panels.reference_lines(ax, request.option("hline"), "y"),
-                 *_panels.reference_lines(ax, request.option("vline"), "x")):  # fmt: skip
-        handles[str(line.get_label())] = line
+    _panels.references(request, ax, handles)
     _panels.scale(ax, "x", request.option("logx", False), x)
     _panels.scale(ax, "y", request.option("logy", False), y)
     if request.option("identity", False):
@@ -74,7 +69,6 @@ def _name(request: Request, ax: Axes, rows: pd.DataFrame) -> None:
     """Name the points of a panel that are farthest out."""
     x, y = numbers(rows, request.need("x")), numbers(rows, request.need("y"))
     label = request.one("label")
-    assert x is not None and y is not None
     if label is None or not (np.isfinite(x) & np.isfinite(y)).any():
         return
     texts = [request.shown(value, 28) for value in rows[label]]
@@ -127,7 +121,6 @@ def _volcano(request: Request) -> Figure:
     fig, axes = _panels.grid(request, 1, panel_size=(5.4, 4.2))
     ax, rows = axes[0], request.frame
     x, p = numbers(rows, request.need("x")), numbers(rows, request.need("y"))
-    assert x is not None and p is not None
     if not (np.isfinite(x) & np.isfinite(p)).any():
         _panels.no_data(ax)
         return fig

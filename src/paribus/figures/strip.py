@@ -86,7 +86,6 @@ def _bars(
     x = request.need("x")
     if (mean := request.one("mean")) is None:
         y = numbers(rows, request.need("y"))
-        assert y is not None
         here = rows[x].to_numpy()
         return {c: mean_interval(y[here == each], _confidence(request)) for c, each in enumerate(categories)}
     table = request.frames[1] if len(request.frames) > 1 else pd.DataFrame()
@@ -117,12 +116,10 @@ def _panel(
     handles: dict[str, Any],
 ) -> None:
     y = numbers(rows, request.need("y"))
-    assert y is not None
     if not np.isfinite(y).any():
         _panels.no_data(ax)
         return
     group, x = request.one("group"), request.need("x")
-    groups = levels(request.frame, group)[:8] if group else [None]
     at = np.array([categories.index(v) if v in categories else np.nan for v in rows[x]], dtype=np.float64)
     place = at.copy()
     for c in range(len(categories)):
@@ -134,7 +131,7 @@ def _panel(
         for _, members in rows.reset_index(drop=True).groupby(keys).groups.items():
             found = np.asarray(members, dtype=np.int64)
             _joins(ax, place[found], y[found], at[found])
-    for index, each in enumerate(groups):
+    for index, each in enumerate(request.groups):
         mask = np.ones(len(rows), dtype=bool) if group is None else (rows[group] == each).to_numpy(bool)
         shades = [style.colour(int(a)) if group is None and np.isfinite(a) else style.colour(index) for a in at[mask]]
         ax.scatter(place[mask], y[mask], color=shades, marker=style.marker(index), s=30, zorder=3, linewidths=0.5,
@@ -149,8 +146,7 @@ def _panel(
             if np.isfinite(low) and np.isfinite(high):
                 ax.vlines(c + 0.34, low, high, color=style.INK, linewidth=1.3, zorder=4)
     _null(request, ax, rows, handles)
-    for line in _panels.reference_lines(ax, request.option("hline"), "y"):
-        handles[str(line.get_label())] = line
+    _panels.references(request, ax, handles)
     ax.set_xlim(-0.5, len(categories) - 0.35)
     _panels.categories(ax, [request.shown(v, 26) for v in categories], "x")
     ax.grid(visible=False, axis="x")
