@@ -198,9 +198,9 @@ def test_where_no_family_moves_the_feature_the_result_says_so(planted_run, hard,
 
 
 def test_many_contexts_are_sampled_for_the_choice(planted_run, monkeypatch):
-    from paribus.experiments.builds import _screen
+    from paribus.experiments.builds import _candidates
 
-    monkeypatch.setattr(_screen, "MOST_SCREENED", 50)
+    monkeypatch.setattr(_candidates, "MOST_SCREENED", 50)
     result, setup = planted_run(PairwiseInteractions(n_candidates=3, triples=False), "xor")
     assert set(result.tables["candidates"].frame["token"]) == set(DRIVERS["xor"])
     assert result.tables["candidates"].description.endswith("Chosen on 50 contexts of other source builds.")

@@ -11,14 +11,17 @@ from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._moves import Move
-from paribus.experiments.builds._screen import MOST_SCREENED, Screened, screen
+from paribus.experiments.builds._screen import Screened, screen
 from paribus.experiments.builds._weapon_factors import FORM, is_weapon_factor, weapon_factor
-from paribus.experiments.builds._words import counted
 from paribus.experiments.builds.interaction_experiment import InteractionExperiment
 from paribus.experiments.builds.setup import BuildSetup
+from paribus.results.words import counted
 from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
 from paribus.subjects.builds.states import N_STACKING
 from paribus.subjects.builds.tokens import capstones
+
+MOST_SCREENED = 2000
+"""Contexts that families are looked over on at most: every rung of every family is measured in each of them."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
 from paribus.measure.nulls import Contrasts
-from paribus.measure.stream import Stream
 
 Pair = tuple[int, int]
 Triple = tuple[int, int, int]
@@ -175,6 +174,7 @@ class Differences:
         *,
         possible: Bools,
         recorder: Recorder | None,
+        like: Ints | None = None,
     ) -> None:
         """Hold what to measure.
 
@@ -184,17 +184,24 @@ class Differences:
             layout: Levels and weights.
             pairs: The pairs.
             triples: The triples.
-            possible: Which pairs do not exclude each other ``[pairs]``.
+            possible: Which pairs and triples do not exclude each other ``[pairs + triples]``.
             recorder: Gets counts; None for no null features.
+            like: The pair or triple in whose contexts each is looked at ``[pairs + triples]``; None: its own.
         """
         self.pairs, self.triples = pairs, triples
         self.null: Floats | None = None
         self.null3: Floats | None = None
         self._layout, self._tested = layout, np.concatenate([layout.pair, layout.triple])
-        self._possible = np.concatenate([possible, np.ones(len(triples), bool)])[:, None]
+        self._possible = possible[:, None]
+        self._like = np.arange(len(possible)) if like is None else like
+        design = Design(
+            lambda states: apply_moves(experiment.hold(setup, states), layout.moves),
+            len(layout.moves),
+            description="interactions",
+        )
         support = np.broadcast_to(self._possible, (len(self._tested), len(setup.contexts)))
-        weights = layout.means.spread(self._tested)
-        self._stream = stream_moves(setup, experiment, layout.moves, weights, support, recorder)
+        contrasts = Contrasts(layout.means.spread(self._tested), support) if recorder is not None else None
+        self._stream = setup.stream(design, recorder, contrasts=contrasts)
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks."""
@@ -203,7 +210,8 @@ class Differences:
         for measured in self._stream:
             columns, (values_f, values_z) = measured.columns, map(layout.means.of, measured.values)
             f, z = (np.where(self._possible, contrast(self._tested, v), np.nan) for v in (values_f, values_z))
-            lost = np.isnan(f)
+            lost = np.isnan(f)[self._like]
+            f, z = np.where(lost, np.nan, f), np.where(lost, np.nan, z)
             single = np.where(np.tile(lost[:cut], (2, 1)), np.nan, contrast(singles, values_f))
             absent = contrast(layout.absent, values_f).reshape(len(self.triples), 3, len(columns))
             absent = np.where(lost[cut:, None], np.nan, absent)
@@ -211,19 +219,3 @@ class Differences:
         null = self._stream.null
         if null is not None:
             self.null, self.null3 = null[:cut], null[cut:]
-
-
-def stream_moves(
-    setup: BuildSetup,
-    experiment: BuildExperiment,
-    moves: Sequence[Move],
-    weights: Floats,
-    support: Bools,
-    recorder: Recorder | None,
-) -> Stream:
-    """Measure every move in every context; ``weights`` and ``support`` are the null features' contrasts."""
-    design = Design(
-        lambda states: apply_moves(experiment.hold(setup, states), moves), len(moves), description="interactions"
-    )
-    contrasts = Contrasts(weights, support) if recorder is not None else None
-    return setup.stream(design, recorder, contrasts=contrasts)

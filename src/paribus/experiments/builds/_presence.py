@@ -12,6 +12,7 @@ from paribus.arrays import Bools
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import design_effects, firing_rates, row_means, standings_of
+from paribus.experiments.builds._standing import over_rungs
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
@@ -176,3 +177,35 @@ def rung_effects(
     frame.insert(1, "rung", [unit.with_ap for unit in rungs])
     frame["standing"] = standings_of(setup, frame)
     return frame
+
+
+def presence_standings(
+    setup: BuildSetup,
+    recorder: Recorder,
+    experiment: BuildExperiment,
+    units: Sequence[Unit],
+    n_contexts: int,
+    stream: str,
+    *,
+    at_every_rung: bool,
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the effects of units with what may be said of each, and those of its family at every rung if asked.
+
+    Args:
+        setup: What to measure on.
+        recorder: Gets warnings, counts and progress.
+        experiment: Whose held tokens apply.
+        units: What is set.
+        n_contexts: A seeded sample of so many contexts is used.
+        stream: Name of the stream of randomness.
+        at_every_rung: Whether what is found at any rung of a family counts in ``standing``; ``standing_at`` says where.
+    """
+    frame = presence_effects(setup, recorder, experiment, units, n_contexts, stream)
+    frame.insert(0, "token", [unit.name for unit in units])
+    frame["standing"] = standings_of(setup, frame)
+    if not at_every_rung:
+        return frame, None
+    rungs = rung_effects(setup, recorder, experiment, units, n_contexts, stream)
+    own = frame[["standing"]].assign(family=[unit.family.name for unit in units], ap=[unit.with_ap for unit in units])
+    frame["standing"], frame["standing_at"] = over_rungs(own, rungs)
+    return frame, rungs

@@ -9,9 +9,9 @@ import pandas as pd
 
 from paribus.experiments.builds._report_tables import CORRELATED, DRIVES, LIKE_OTHERS, LITTLE, SOMEHOW
 from paribus.experiments.builds._standing import UNDECIDED, effect_text
-from paribus.experiments.builds._words import counted
 from paribus.experiments.effect_vector import LEAST_TESTED
 from paribus.results.schema import Result
+from paribus.results.words import counted
 
 SHOWN = 4
 HOW_TO_READ = (

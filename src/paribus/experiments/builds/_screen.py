@@ -17,8 +17,6 @@ from paribus.measure.design import Design
 from paribus.subjects.builds.families import Family
 from paribus.subjects.builds.states import States
 
-MOST_SCREENED = 2000
-"""Contexts that families are looked over on at most: every rung of every family is measured in each of them."""
 USUAL_IS_ENOUGH = 0.25
 """Share of its largest effect from which on a family is set to its usual rung, which leaves most room for others."""
 REACHED = 0.5

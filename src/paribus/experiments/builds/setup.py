@@ -15,7 +15,6 @@ from paribus import seeds
 from paribus.arrays import Bools, Floats, Ints, Singles
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import Recorder, Setup
-from paribus.experiments.builds._words import counted
 from paribus.experiments.builds.instrument import Activations, Instrument
 from paribus.features.reader import Reader
 from paribus.measure.design import Design
@@ -23,6 +22,7 @@ from paribus.measure.distinct import distinct
 from paribus.measure.executor import Executor
 from paribus.measure.nulls import Contrasts, Moments, NullFeatures
 from paribus.measure.stream import Measured, Stream
+from paribus.results.words import counted
 from paribus.spec import LoadsData, fields_of
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Contexts, Corpus

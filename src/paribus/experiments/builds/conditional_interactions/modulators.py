@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,7 @@ from paribus.arrays import Floats
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._candidates import Candidate, parse
-from paribus.experiments.builds._effects import contrast
-from paribus.experiments.builds._interactions import Block, Pair, difference_layout, stream_moves
+from paribus.experiments.builds._interactions import Differences, Layout, difference_layout, pairs_of
 from paribus.experiments.builds._level_means import LevelMeans
 from paribus.experiments.builds._moves import Move, combine
 from paribus.experiments.builds._removable_units import reference_weapons
@@ -69,63 +67,47 @@ def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: in
     return Modulator(setup.weapons.labels()[weapon], "weapon", None, tuple(map(swap, others.tolist())), (swap(weapon),))
 
 
-class ModulatedInteractions:
-    """Interactions of every pair with the modulator absent, then with it there, and how much they change.
+def modulated_layout(layout: Layout, modulator: Modulator) -> Layout:
+    """Return a design of pairs with the modulator absent, then with it there; a "triple" is how much a pair changes."""
 
-    A context counts where it supports both. The rows of a block are those of :attr:`pairs`, then those of
-    :attr:`triples`: a third difference of a pair, with the modulator as third. See
-    :class:`~paribus.experiments.builds._interactions.Measuring`.
+    def on_both_sides(weights: Floats) -> Floats:
+        return np.concatenate([np.kron(side, weights) for side in np.eye(2)])
 
-    Attributes:
-        pairs: Every pair twice: absent, then present.
-        triples: Every pair with the modulator, whose place is one past the last candidate.
-    """
+    pair = on_both_sides(layout.pair)
+    without, with_it = np.split(pair, 2)
+    absent = np.zeros((3 * len(without), pair.shape[1]))  # of the three pairs of a triple it is the first
+    absent[::3] = without
+    return Layout(
+        tuple(combine([state, move]) for state in (*modulator.absent, *modulator.present) for move in layout.moves),
+        pair,
+        on_both_sides(layout.first),
+        on_both_sides(layout.second),
+        with_it - without,
+        absent,
+        _crossed(layout.means, (len(modulator.absent), len(modulator.present))),
+    )
 
-    def __init__(
-        self,
-        setup: BuildSetup,
-        experiment: BuildExperiment,
-        candidates: tuple[Candidate, ...],
-        pairs: tuple[Pair, ...],
-        modulator: Modulator,
-        recorder: Recorder | None,
-    ) -> None:
-        """Hold what to measure."""
-        self.pairs, self.triples = pairs + pairs, tuple((a, b, len(candidates)) for a, b in pairs)
-        self.null: Floats | None = None
-        self.null3: Floats | None = None
-        layout = difference_layout(candidates, pairs, ())
-        states = (*modulator.absent, *modulator.present)
-        moves = [combine([state, move]) for state in states for move in layout.moves]
-        self._means = _crossed(layout.means, (len(modulator.absent), len(modulator.present)))
-        sides = np.eye(2)
-        without, with_it = (np.kron(row, layout.pair) for row in sides)
-        self._tested = np.concatenate([without, with_it, with_it - without])
-        self._singles = [
-            np.concatenate([np.kron(row, part) for row in sides]) for part in (layout.first, layout.second)
-        ]
-        self._possible = np.array([_can_join(candidates[a], candidates[b], modulator.family) for a, b in pairs])
-        support = np.broadcast_to(np.tile(self._possible, 3)[:, None], (len(self._tested), len(setup.contexts)))
-        weights = self._means.spread(self._tested)
-        self._stream = stream_moves(setup, experiment, moves, weights, support, recorder)
 
-    def __iter__(self) -> Iterator[Block]:
-        """Yield the blocks."""
-        cut = len(self.pairs)
-        for measured in self._stream:
-            columns, (values_f, values_z) = measured.columns, map(self._means.of, measured.values)
-            f, z = (contrast(self._tested, values) for values in (values_f, values_z))
-            lost = np.isnan(f[cut:]) | ~self._possible[:, None]
-            f, z = (np.where(np.tile(lost, (3, 1)), np.nan, values) for values in (f, z))
-            first, second = (
-                np.where(np.tile(lost, (2, 1)), np.nan, contrast(weights, values_f)) for weights in self._singles
-            )
-            absent = np.full((len(self.triples), 3, len(columns)), np.nan)
-            absent[:, 0] = f[: cut // 2]
-            yield Block(columns, f[:cut], z[:cut], first, second, f[cut:], z[cut:], absent)
-        null = self._stream.null
-        if null is not None:
-            self.null, self.null3 = null[:cut], null[cut:]
+def modulated(
+    setup: BuildSetup,
+    experiment: BuildExperiment,
+    candidates: tuple[Candidate, ...],
+    modulator: Modulator,
+    recorder: Recorder | None,
+) -> Differences:
+    """Return what measures every pair without the modulator, with it, and the change, all in the same contexts."""
+    pairs = pairs_of(candidates)
+    possible = np.array([_can_join(candidates[a], candidates[b], modulator.family) for a, b in pairs])
+    return Differences(
+        setup,
+        experiment,
+        modulated_layout(difference_layout(candidates, pairs, ()), modulator),
+        pairs + pairs,
+        tuple((a, b, len(candidates)) for a, b in pairs),
+        possible=np.tile(possible, 3),
+        recorder=recorder,
+        like=np.tile(np.arange(2 * len(pairs), 3 * len(pairs)), 3),
+    )
 
 
 def _crossed(corners: LevelMeans, sides: tuple[int, ...]) -> LevelMeans:

@@ -15,11 +15,11 @@ from paribus.experiments.builds._effects import EFFECT_COLUMNS, RESOLUTION, TEST
 from paribus.experiments.builds._interaction_labels import third_labels
 from paribus.experiments.builds._interaction_sums import InteractionSums, add_up
 from paribus.experiments.builds._interaction_tables import tested_rows
-from paribus.experiments.builds._interactions import pairs_of
+from paribus.experiments.builds._interactions import Differences
 from paribus.experiments.builds.conditional_interactions.modulators import (
-    ModulatedInteractions,
     Modulator,
     find_modulator,
+    modulated,
 )
 from paribus.experiments.builds.conditional_interactions.spec import ConditionalInteractions
 from paribus.experiments.builds.setup import BuildSetup
@@ -33,7 +33,7 @@ from paribus.stats.effects import established
 
 def prepare(
     experiment: ConditionalInteractions, setup: BuildSetup, recorder: Recorder | None
-) -> tuple[ModulatedInteractions, Modulator, Choice]:
+) -> tuple[Differences, Modulator, Choice]:
     """Choose candidates, and return what measures every pair without and with the modulator.
 
     Raises:
@@ -42,8 +42,8 @@ def prepare(
     modulator = find_modulator(setup, experiment.modulator, experiment.rung, experiment.n_reference_weapons)
     choice = choose(setup, experiment, recorder, without=[] if modulator.family is None else [modulator.family])
     refuse_two_weapons(experiment, choice.candidates, modulator)
-    pairs, part = pairs_of(choice.candidates), setup.restrict(choice.rows)
-    return ModulatedInteractions(part, experiment, choice.candidates, pairs, modulator, recorder), modulator, choice
+    part = setup.restrict(choice.rows)
+    return modulated(part, experiment, choice.candidates, modulator, recorder), modulator, choice
 
 
 def validate(experiment: ConditionalInteractions, setup: BuildSetup) -> None:

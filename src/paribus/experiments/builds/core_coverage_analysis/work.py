@@ -10,23 +10,22 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, beyond_least, standings_of, summed
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, beyond_least, summed
 from paribus.experiments.builds._presence import (
     Unit,
     family_units,
     held_matrix,
     named_units,
-    presence_effects,
-    rung_effects,
+    presence_standings,
     token_units,
 )
-from paribus.experiments.builds._standing import BEYOND, STANDINGS, UNDECIDED, UNMEASURED, over_rungs, with_n
-from paribus.experiments.builds._words import counted
+from paribus.experiments.builds._standing import BEYOND, STANDINGS, UNDECIDED, UNMEASURED, with_n
 from paribus.experiments.builds.core_coverage_analysis.spec import CoreCoverageAnalysis
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
+from paribus.results.words import counted
 from paribus.stats.intervals import ONE_GROUP, Methods, too_few
 from paribus.stats.multiplicity import together
 from paribus.stats.odds import association_table
@@ -147,13 +146,9 @@ def confirm(
     chosen = [unit for unit, out in zip(units, stands_out, strict=True) if out]
     if not chosen:
         return {name: [] for name in _CONFIRMED}
-    effects = presence_effects(setup, recorder, experiment, chosen, experiment.confirm_contexts, "confirm")
-    effects.insert(0, "token", [unit.name for unit in chosen])
-    effects["standing"] = standings_of(setup, effects)
-    if experiment.unit == "family" and experiment.tokens is None:
-        rungs = rung_effects(setup, recorder, experiment, chosen, experiment.confirm_contexts, "confirm")
-        own = effects[["standing"]].assign(family=effects["token"], ap=[unit.with_ap for unit in chosen])
-        effects["standing"], effects["standing_at"] = over_rungs(own, rungs)
+    families = experiment.unit == "family" and experiment.tokens is None
+    n = experiment.confirm_contexts
+    effects, _ = presence_standings(setup, recorder, experiment, chosen, n, "confirm", at_every_rung=families)
     meanings = {
         **EFFECT_COLUMNS,
         "mean_delta": "mean of f with it minus f without it, paired within contexts",

@@ -21,13 +21,13 @@ from paribus.experiments.builds._weapon_groups import (
 )
 from paribus.experiments.builds._weapon_stats import weapon_means
 from paribus.experiments.builds._weapon_swaps import Swaps, observed_part, skipped, swap_weapons
-from paribus.experiments.builds._words import counted
 from paribus.experiments.builds.kit_sweep.spec import KitSweep
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
+from paribus.results.words import counted
 
 TABLES = {"sub": "sub", "special": "special", "kit": "combo"}
 """Tables are named after what they group by; a kit is the combination of sub and special."""

@@ -10,7 +10,6 @@ from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import base_numbers, n_judged, row_means
 from paribus.experiments.builds._removable_units import RemovableUnits, reference_weapons
-from paribus.experiments.builds._words import counted
 from paribus.experiments.builds.minimal_cores import tables
 from paribus.experiments.builds.minimal_cores.search import find_cores
 from paribus.experiments.builds.minimal_cores.spec import MinimalCores
@@ -18,6 +17,7 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
 from paribus.measure.design import Design
 from paribus.results.schema import INTERVAL, Aggregates, Figure
+from paribus.results.words import counted
 from paribus.subjects.builds.families import FAMILIES
 from paribus.subjects.builds.states import States, concatenate
 

@@ -87,7 +87,7 @@ class ShapleyInteractions:
                 shapley_layout([self._candidates[member] for member in members], some, some3),
                 some,
                 some3,
-                possible=np.ones(len(some), bool),
+                possible=np.ones(len(some) + len(some3), bool),
                 recorder=self._recorder,
             )
             places = (

@@ -76,7 +76,7 @@ def measure_pairs(
         measuring.difference_layout(candidates, pairs, triples),
         pairs,
         triples,
-        possible=np.array([not candidates[a].excludes(candidates[b]) for a, b in pairs]),
+        possible=np.array([not candidates[a].excludes(candidates[b]) for a, b in pairs] + [True] * len(triples)),
         recorder=recorder,
     )
 

@@ -12,7 +12,6 @@ from paribus.experiments.builds._effects import (
     TESTED_COLUMNS,
     activation_range,
     beyond_least,
-    standings_of,
     summed,
 )
 from paribus.experiments.builds._high_group import high_group
@@ -20,8 +19,7 @@ from paribus.experiments.builds._presence import (
     Unit,
     family_units,
     held_matrix,
-    presence_effects,
-    rung_effects,
+    presence_standings,
     token_units,
 )
 from paribus.experiments.builds._standing import (
@@ -32,7 +30,6 @@ from paribus.experiments.builds._standing import (
     UNDECIDED,
     UNMEASURED,
     WITHIN,
-    over_rungs,
     with_n,
 )
 from paribus.experiments.builds.setup import BuildSetup
@@ -70,13 +67,17 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
     setup.describe(recorder)
     units = units_of(experiment, setup)
     observed = observed_influence(experiment, setup, recorder, units)
-    influence = presence_effects(setup, recorder, experiment, units, experiment.influence_contexts, "influence")
-    influence.insert(0, "token", [unit.name for unit in units])
+    n, families = experiment.influence_contexts, experiment.unit == "family"
+    influence, rungs = presence_standings(setup, recorder, experiment, units, n, "influence", at_every_rung=families)
     influence.insert(1, "family", [unit.family.name for unit in units])
     influence.insert(2, "step_from", [unit.without_ap for unit in units])
-    influence["standing"] = standings_of(setup, influence)
-    if experiment.unit == "family":
-        influence_over_rungs(experiment, setup, recorder, units, influence)
+    if rungs is not None:
+        meanings = {**_INFLUENCE, "rung": "AP that the family is set to"}
+        says = (
+            "One row per family and rung: each context with the family at that rung minus the same context without "
+            "the family."
+        )
+        recorder.table(Table("family_rungs", says, Evidence.INTERVENTIONAL, rungs, meanings))
     says = f"One row per {experiment.unit}: each context with it minus the same context without it."
     recorder.table(Table("influence", says, Evidence.INTERVENTIONAL, influence, _INFLUENCE))
     moves = beyond_least(setup, influence)
@@ -120,21 +121,6 @@ def elsewhere(experiment: TokenInfluenceSweep, influence: pd.DataFrame, moves: B
     other = influence[(influence["standing"] == BEYOND) & ~moves]
     named = [f"{name} at {ap} AP" for name, ap in zip(other["token"], other["standing_at"], strict=True)]
     return {"drivers_at_another_rung": named}
-
-
-def influence_over_rungs(
-    experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder, units: list[Unit], influence: pd.DataFrame
-) -> None:
-    """Set the families to every rung as well, and let what is found there count in ``standing``."""
-    rungs = rung_effects(setup, recorder, experiment, units, experiment.influence_contexts, "influence")
-    own = influence[["family", "standing"]].assign(ap=[unit.with_ap for unit in units])
-    influence["standing"], influence["standing_at"] = over_rungs(own, rungs)
-    meanings = {**_INFLUENCE, "rung": "AP that the family is set to"}
-    says = (
-        "One row per family and rung: each context with the family at that rung minus the same context without "
-        "the family."
-    )
-    recorder.table(Table("family_rungs", says, Evidence.INTERVENTIONAL, rungs, meanings))
 
 
 def observed_influence(

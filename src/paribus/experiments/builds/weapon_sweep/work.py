@@ -23,7 +23,6 @@ from paribus.experiments.builds._weapon_contrast import draw_contrast, standing_
 from paribus.experiments.builds._weapon_groups import GROUP_COLUMNS, WeaponGroups, group_effects, group_table
 from paribus.experiments.builds._weapon_stats import WEAPON_COLUMNS, weapon_labels, weapon_means, weapon_table
 from paribus.experiments.builds._weapon_swaps import Swaps, against, observed_part, skipped, swap_weapons
-from paribus.experiments.builds._words import counted
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.weapon_sweep.classes import (
     class_swaps,
@@ -37,6 +36,7 @@ from paribus.experiments.effect_vector import EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
+from paribus.results.words import counted
 
 CORRELATIONAL = ["weapon_stats", "class_stats"]
 
